@@ -1,0 +1,112 @@
+"""The types that everything else is made of.
+
+A transfer method is a scalar whose gradient is right for every parameter. `Method` holds that scalar, `Net` the network it is
+computed with, `Dataset` and `Source` the examples, `TrainState` what training changes. All are NamedTuples of pure functions made
+by a factory: what varies is passed in, nothing is kept inside.
+"""
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+Tree = Any   # a pytree of arrays
+Batch = Any  # {'input': tree, 'label': (n,) or (n, d), optional 'weight': (n,)}, or a dict of such sets
+
+
+class Refused(ValueError):
+    """A request that cannot be served, in one line: the thing, the value, the remedy. Commands print it and exit with 2.
+
+    >>> str(Refused('data.per_class=0: at least one label per class is needed'))
+    'data.per_class=0: at least one label per class is needed'
+    """
+
+
+class Method(NamedTuple):
+    """What is minimised. Pure maths: it knows no optimiser, no device and no config.
+
+    `init(key, batch) -> params, state`: `params` is a dict whose top level names the players (`backbone`, `head`, `critic`);
+    `state` is what is not differentiated (BatchNorm statistics, a starting point, a moving average).
+    `loss(params, state, batch, tick) -> value, (state, metrics)`: `value` is the scalar to differentiate, `metrics['loss']` the
+    one that people read; they differ where a surrogate's gradient is right but its value means nothing.
+    `predict(params, state, batch) -> {'output': (n, ...), 'label': (n, ...)}`: axis 0 counts examples or episodes.
+
+    A batch's `weight` averages 1 over the whole batch, and a loss is `mean(weight * values)`: shards of a batch then add up.
+
+    >>> import jax.numpy as jnp
+    >>> mean = Method(init=lambda key, batch: ({'head': jnp.zeros(())}, {}),
+    ...               loss=lambda p, s, batch, tick: (jnp.mean((batch['input'] - p['head']) ** 2), (s, {})),
+    ...               predict=lambda p, s, batch: {'output': 0 * batch['input'] + p['head']})
+    >>> params, state = mean.init(jax.random.key(0), None)
+    >>> float(mean.loss(params, state, {'input': jnp.array([1., 3.])}, None)[0])
+    5.0
+    """
+    init: Callable
+    loss: Callable
+    predict: Callable
+
+
+class Net(NamedTuple):
+    """A network without its last layer: what a method turns inputs into features with.
+
+    `init(key, input) -> params, state`.
+    `features(params, state, input, key=None) -> {'stage1': ..., 'features': (n, dim)}, state`: every intermediate by group name;
+    what nobody uses is never computed. `key=None` means inference, a key training (dropout, batch statistics).
+    `dim`: the width of `features`. `groups`: {name: regex over the network's own parameter paths}, shallow to deep; together they
+    cover every parameter.
+    """
+    init: Callable
+    features: Callable
+    dim: int
+    groups: dict[str, str]
+
+
+class Dataset(NamedTuple):
+    """A labelled set that is read by index, so that pictures may stay on disk until they are asked for.
+
+    `take(index) -> {'input': (n, ...), 'label': (n,)}` for an integer array `index`; `label`: all labels, (size,) or (size, d), in
+    memory; `classes`: their names (empty for regression); `fingerprint`: a hash of what the set holds, which keys caches.
+
+    >>> from tljax.data.arrays import arrays
+    >>> toy = arrays(np.arange(6.).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
+    >>> toy.size, toy.take(np.array([2]))['input'].tolist()
+    (3, [[4.0, 5.0]])
+    """
+    take: Callable
+    label: np.ndarray
+    classes: tuple[str, ...]
+    fingerprint: str
+
+    @property
+    def size(self):
+        return len(self.label)
+
+
+class Source(NamedTuple):
+    """Where batches come from: a pure function of seed and step, never an iterator with hidden state.
+
+    `index(seed, step)`: which examples this step uses, an integer array (n, ...) or a tree of them, cheap to make on every host;
+    `take(index) -> batch` reads them (a host reads its own shard only); `prepare(batch) -> batch` runs on the device inside the
+    compiled step (augmentation, or making the whole batch from keys). Resuming and sharding then need no state.
+    """
+    index: Callable
+    take: Callable
+    prepare: Callable = lambda batch: batch
+
+    def batch(self, seed, step):
+        """The whole batch of one step, as a single host would see it."""
+        return self.prepare(self.take(self.index(seed, step)))
+
+
+class Tick(NamedTuple):
+    """The moment of a step: `step`, int32 (), and `key`, which is `fold_in(key(seed), step)`."""
+    step: jax.Array
+    key: jax.Array
+
+
+class TrainState(NamedTuple):
+    """All that training changes, and all that a checkpoint holds. Every leaf has a leading axis of seeds outside the step."""
+    step: jax.Array
+    params: Tree
+    state: Tree
+    opt_state: Tree

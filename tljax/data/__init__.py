@@ -1,0 +1,4 @@
+"""Data sets and formats: one module each, with a function of the same name that returns the splits.
+
+A loader returns `{'train': Dataset, 'validation': Dataset, 'test': Dataset}`; its docstring says how the splits were cut.
+"""

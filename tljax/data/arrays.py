@@ -1,0 +1,129 @@
+"""Datasets from arrays in memory, and what is done to any dataset: cut it, take k labels per class, draw batches from it."""
+import functools
+import hashlib
+
+import numpy as np
+
+from tljax.core import Dataset, Refused, Source
+
+
+def arrays(input, label, classes=()):
+    """A dataset of arrays in memory.
+
+    Args:
+        input: (n, ...) array. label: (n,) integers below `len(classes)`, or (n,) or (n, d) numbers for regression.
+        classes: names, in the order of the labels.
+
+    Raises:
+        Refused: where lengths differ, a label has no class, or an input is not finite.
+
+    >>> arrays(np.zeros((2, 3)), np.array([0, 1]), ('a', 'b')).take(np.array([1]))['label']
+    array([1])
+    """
+    input, label = np.asarray(input), np.asarray(label)
+    if len(input) != len(label):
+        raise Refused(f'{len(input)} inputs but {len(label)} labels: give one label per input')
+    if classes and len(label) and not (0 <= label.min() and label.max() < len(classes)):
+        raise Refused(f'labels run from {label.min()} to {label.max()} but there are {len(classes)} classes: number them from 0')
+    if np.issubdtype(input.dtype, np.floating) and not np.isfinite(input).all():
+        raise Refused(f'{int((~np.isfinite(input)).sum())} input values are not finite: clean them before they are trained on')
+    digest = hashlib.sha256(np.ascontiguousarray(input).tobytes() + np.ascontiguousarray(label).tobytes()).hexdigest()
+    return Dataset(lambda index: {'input': input[index], 'label': label[index]}, label, tuple(classes), digest)
+
+
+def restrict(dataset, index):
+    """The examples of `dataset` at `index`, as a dataset.
+
+    >>> restrict(arrays(np.arange(3.), np.arange(3)), np.array([2, 0])).label
+    array([2, 0])
+    """
+    index = np.asarray(index)
+    digest = hashlib.sha256(dataset.fingerprint.encode() + index.tobytes()).hexdigest()
+    return Dataset(lambda rows: dataset.take(index[rows]), dataset.label[index], dataset.classes, digest)
+
+
+def cut(dataset, shares, seed=0):
+    """Cuts a dataset into named splits, class by class, by a seeded permutation.
+
+    Args:
+        shares: {'validation': .1, 'test': .2}: shares of each class; what is left is 'train'. A class keeps at least one training
+            example.
+
+    >>> splits = cut(arrays(np.arange(10.), np.zeros(10, int), ('a',)), {'validation': .1, 'test': .2})
+    >>> {name: split.size for name, split in splits.items()}
+    {'train': 7, 'validation': 1, 'test': 2}
+    """
+    parts = {name: [] for name in ('train', *shares)}
+    for label in np.unique(dataset.label):
+        members = np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(dataset.label == label))
+        for name, share in shares.items():
+            count = min(round(share * (dataset.label == label).sum()), len(members) - 1)
+            parts[name].append(members[:count])
+            members = members[count:]
+        parts['train'].append(members)
+    return {name: restrict(dataset, np.sort(np.concatenate(rows))) for name, rows in parts.items()}
+
+
+def per_class(label, k, seed):
+    """Which examples a subset of k labels per class holds: nested (a smaller k is a part of a larger one) and seeded.
+
+    Args:
+        label: (n,) integers. k: labels per class, None for all.
+
+    Returns:
+        Sorted integers, (number of classes * k,).
+
+    Raises:
+        Refused: where a class has fewer than k examples.
+
+    >>> label = np.repeat([0, 1], 5)
+    >>> set(per_class(label, 1, seed=0)) <= set(per_class(label, 3, seed=0))
+    True
+    """
+    if k is None:
+        return np.arange(len(label))
+    groups = {int(c): np.flatnonzero(label == c) for c in np.unique(label)}
+    short = {c: len(rows) for c, rows in groups.items() if len(rows) < k}
+    if k < 1 or short:
+        raise Refused(f'per_class={k}: ' + (f'class {min(short, key=short.get)} has {min(short.values())} examples; ask for at most '
+                                            'that many' if short else 'at least one label per class is needed, or none for all'))
+    return np.sort(np.concatenate([np.random.default_rng([seed, c]).permutation(rows)[:k] for c, rows in groups.items()]))
+
+
+def draw(dataset, batch, k=None, stream=0, shuffled=False):
+    """A source of batches: a fresh permutation per epoch, read by random access.
+
+    Batches run on over the end of an epoch, so that all have the same size, whatever the number of examples.
+
+    Args:
+        batch: examples per step. k: labels per class, drawn by the run's seed (`per_class`); None for all.
+        stream: sources of one run with different streams are drawn independently.
+        shuffled: labels are permuted over the examples, by the run's seed: a control that keeps inputs and class counts.
+
+    >>> source = draw(arrays(np.arange(4.), np.arange(4)), batch=4)
+    >>> sorted(source.index(seed=0, step=5).tolist())
+    [0, 1, 2, 3]
+    """
+    @functools.lru_cache(maxsize=64)
+    def subset(seed):
+        return per_class(dataset.label, k, seed)
+
+    @functools.lru_cache(maxsize=64)
+    def order(seed, epoch):
+        return np.random.default_rng([seed, stream, epoch]).permutation(subset(seed))
+
+    @functools.lru_cache(maxsize=64)
+    def permutation(seed):
+        return np.random.default_rng([seed, stream]).permutation(dataset.size)
+
+    def index(seed, step):
+        epoch, offset = np.divmod(np.arange(step * batch, (step + 1) * batch), len(subset(seed)))
+        rows = np.concatenate([order(seed, e)[offset[epoch == e]] for e in np.unique(epoch).tolist()])
+        return {'input': rows, 'label': permutation(seed)[rows]} if shuffled else rows
+
+    def take(index):
+        if shuffled:
+            return {**dataset.take(index['input']), 'label': dataset.label[index['label']]}
+        return dataset.take(index)
+
+    return Source(index, take)

@@ -1,0 +1,188 @@
+"""Which parameters move, and how fast: partitions, schedules, and the optimiser that joins them.
+
+A partition is a list of rules that label every parameter (`paths.label`): 'frozen', or the name of a group that has an optimiser of
+its own. `optax.multi_transform` runs each group's transform, so that clipping, moments, decay and rates stay inside the group and a
+frozen parameter has neither gradient nor memory.
+"""
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from tljax import paths
+from tljax.core import Refused
+
+REST = (r'(\w+)/.*', r'\1')   # every other player is a group of its own name: 'head', 'critic', 'backbone'
+
+
+class Partition(NamedTuple):
+    """Rules (regex over whole paths, label), first match wins, and a factor on the learning rate by label (1 where it is absent).
+
+    >>> Partition([REST]).scales
+    {}
+    """
+    rules: list
+    scales: dict = {}
+
+
+def full(groups):
+    """Everything moves at the full rate: fine-tuning, or training from scratch.
+
+    >>> full({'stage1': 'conv1/.*'}).rules == [REST]
+    True
+    """
+    return Partition([REST])
+
+
+def freeze(groups, until='backbone'):
+    """The backbone stays as it is up to and including the group `until`; 'backbone' means all of it (feature extraction).
+
+    Args:
+        groups: {name: regex over the backbone's own paths}, shallow to deep, as `Net.groups`.
+        until: the deepest frozen group.
+
+    >>> freeze({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, until='stage1').rules[0]
+    ('backbone/(?:conv1/.*)', 'frozen')
+    """
+    if until == 'backbone':
+        return Partition([('backbone/.*', 'frozen'), REST])
+    return Partition([(f'backbone/(?:{groups[name]})', 'frozen') for name in _up_to(groups, until)] + [REST])
+
+
+def decay(groups, rate=0.5, until=None):
+    """Layer-wise rates: each group below the head learns `rate` times as fast as the one above it (ULMFiT, Howard and Ruder 2018,
+    section 3.2, where the factor is 1/2.6); groups up to `until` are frozen.
+
+    >>> decay({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, rate=.5).scales
+    {'backbone.stage1': 0.25, 'backbone.stage2': 0.5}
+    """
+    if not 0 < rate <= 1:
+        raise Refused(f'partition.rate={rate}: layer-wise rates shrink by a factor in (0, 1]')
+    frozen = _up_to(groups, until) if until else []
+    rules = [(f'backbone/(?:{pattern})', 'frozen' if name in frozen else f'backbone.{name}') for name, pattern in groups.items()]
+    scales = {f'backbone.{name}': rate ** (len(groups) - depth) for depth, name in enumerate(groups) if name not in frozen}
+    return Partition([*rules, REST], scales)
+
+
+def rules(groups, rules):
+    """A partition written out: pairs (regex, label), completed by one group for each other top-level name.
+
+    BitFit (Ben Zaken et al. 2021), which trains biases alone:
+
+    >>> rules({}, [('backbone/.*(?<!bias)', 'frozen')]).rules
+    [('backbone/.*(?<!bias)', 'frozen'), ('(\\\\w+)/.*', '\\\\1')]
+    """
+    return Partition([tuple(rule) for rule in rules] + [REST])
+
+
+def _up_to(groups, until):
+    names = list(groups)
+    if until not in names:
+        raise Refused(f'partition.until={until!r} is no group of this network; it has {", ".join(names)}, or backbone for all of it')
+    return names[:names.index(until) + 1]
+
+
+def stored(partition, statistics='follow'):
+    """Which BatchNorm layers run on stored statistics while training, as a predicate over the backbone's own layer paths.
+
+    Args:
+        partition: the rules that freeze parameters.
+        statistics: 'follow' (a layer whose parameters are frozen uses and keeps its stored statistics, a trainable one the batch's),
+            'stored' (all layers) or 'batch' (none, frozen ones included).
+
+    >>> stored(Partition([('backbone/bn1/.*', 'frozen'), REST]))('bn1')
+    True
+    """
+    if statistics not in ('follow', 'stored', 'batch'):
+        raise Refused(f'statistics={statistics!r} is not follow, stored or batch')
+    if statistics != 'follow':
+        return lambda layer: statistics == 'stored'
+    covered = [*partition.rules, ('.*', '')]
+    return lambda layer: all(paths.first(covered, f'backbone/{layer}/{leaf}') == 'frozen' for leaf in ('scale', 'bias'))
+
+
+def every(transform, period, phase=0):
+    """Runs `transform` on steps `phase, phase + period, ...` and rests in between: no update, and its memory stays untouched.
+
+    Players that take turns (MCD, GANs) are groups with periods. A schedule inside counts the group's own updates.
+
+    >>> import numpy as np
+    >>> tx = every(optax.sgd(1.), period=2, phase=1)
+    >>> state = tx.init(np.zeros(1))
+    >>> for _ in range(3):
+    ...     update, state = tx.update(np.ones(1), state)
+    ...     print(update.tolist())
+    [0.0]
+    [-1.0]
+    [0.0]
+    """
+    if period < 1 or not 0 <= phase < period:
+        raise Refused(f'period={period}, phase={phase}: a group needs a period of at least 1 and a phase below it')
+
+    def init(params):
+        return jnp.zeros((), jnp.int32), transform.init(params)
+
+    def update(grads, state, params=None):
+        count, inner = state
+        active = count % period == phase
+        updates, moved = transform.update(grads, inner, params)
+        updates = jax.tree.map(lambda u: jnp.where(active, u, jnp.zeros_like(u)), updates)
+        return updates, (count + 1, jax.tree.map(lambda new, old: jnp.where(active, new, old), moved, inner))
+
+    return optax.GradientTransformation(init, update)
+
+
+def schedule(name, rate, steps, warmup=0):
+    """The learning rate by step: 'constant', 'linear' or 'cosine' to zero at `steps`, after `warmup` steps of linear rise.
+
+    >>> [round(float(schedule('linear', 1., 10, warmup=2)(step)), 2) for step in (0, 1, 2, 6, 10)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    shapes = {'constant': lambda n: optax.constant_schedule(rate), 'linear': lambda n: optax.linear_schedule(rate, 0., n),
+              'cosine': lambda n: optax.cosine_decay_schedule(rate, n)}
+    if name not in shapes:
+        raise Refused(f'schedule={name!r} is not one of {", ".join(shapes)}')
+    if not 0 <= warmup <= steps:
+        raise Refused(f'warmup={warmup} does not lie between 0 and the {steps} steps of the run')
+    shape = shapes[name](max(steps - warmup, 1))
+    return optax.join_schedules([optax.linear_schedule(0., rate, warmup), shape], [warmup]) if warmup else shape
+
+
+def group(name, steps, lr, scale=1., schedule_name='constant', warmup=0, weight_decay=0., clip=0., period=1, phase=0, **options):
+    """One group's transform: clip, the optax optimiser `name`, decoupled weight decay on matrices and kernels, rate, turns.
+
+    Args:
+        name: an optimiser of optax: 'sgd', 'adam', 'lamb', ...; `options` are its own keywords.
+        steps: of the run; the schedule ends there.
+        lr, scale: the peak rate and this group's factor on it.
+        clip: the largest global norm of this group's gradient; 0 leaves it alone.
+        weight_decay: per unit of learning rate, on leaves of two or more axes.
+
+    >>> import numpy as np
+    >>> tx = group('sgd', steps=1, lr=.1, weight_decay=1.)
+    >>> tx.update({'w': np.ones((1, 1))}, tx.init({'w': np.ones((1, 1))}), {'w': np.ones((1, 1))})[0]['w'].tolist()
+    [[-0.20000000298023224]]
+    """
+    if not hasattr(optax, name):
+        raise Refused(f'optim.name={name!r} is no optimiser of optax; adam, adamw, sgd, lamb and lion are')
+    steps = -(-steps // period)
+    chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [getattr(optax, name)(learning_rate=1., **options)]
+    if weight_decay:
+        chain.append(optax.add_decayed_weights(-weight_decay, mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)))
+    chain.append(optax.scale_by_schedule(schedule(schedule_name, lr * scale, steps, min(warmup, steps))))
+    transform = optax.chain(*chain)
+    return every(transform, period, phase) if period > 1 else transform
+
+
+def optimizer(labels, make):
+    """Joins the groups: `make(label)` gives each its transform, 'frozen' parameters get none.
+
+    >>> import numpy as np
+    >>> tx = optimizer({'a': 'frozen', 'b': 'head'}, lambda label: optax.sgd(1.))
+    >>> params = {'a': np.ones(2), 'b': np.ones(2)}
+    >>> jax.tree.map(lambda u: u.tolist(), tx.update(params, tx.init(params))[0])
+    {'a': [0.0, 0.0], 'b': [-1.0, -1.0]}
+    """
+    names = sorted(set(jax.tree.leaves(labels)))
+    return optax.multi_transform({name: optax.set_to_zero() if name == 'frozen' else make(name) for name in names}, labels)

@@ -1,0 +1,125 @@
+"""Parameters by the name of their path: label them, graft them from a donor, select them.
+
+A path joins a parameter's keys with slashes, 'backbone/conv1/kernel'. A rule is a pair (regex, value); the first rule whose regex
+matches the whole path wins. Coverage is enforced: a parameter that no rule matches and a rule that matches nothing are errors,
+since both are how a frozen layer ends up trained.
+"""
+import re
+
+import jax
+import numpy as np
+
+from tljax.core import Refused
+
+
+def flatten(tree):
+    """Leaves of `tree` by path, in the tree's own order.
+
+    >>> flatten({'head': {'bias': 1, 'kernel': 2}})
+    {'head/bias': 1, 'head/kernel': 2}
+    """
+    return {jax.tree_util.keystr(path, simple=True, separator='/'): leaf
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def map_paths(function, tree):
+    """`tree` with every leaf replaced by `function(path, leaf)`.
+
+    >>> map_paths(lambda path, leaf: path.upper(), {'head': {'bias': 1}})
+    {'head': {'bias': 'HEAD/BIAS'}}
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: function(jax.tree_util.keystr(path, simple=True, separator='/'), leaf), tree)
+
+
+def first(rules, path):
+    """The value of the first rule that matches the whole path, its group references filled in; '' where none does.
+
+    >>> first([('head/.*', 'fast'), (r'(\\w+)/.*', r'\\1')], 'backbone/conv1/kernel')
+    'backbone'
+    """
+    return next((match.expand(value) for pattern, value in rules if (match := re.fullmatch(pattern, path))), '')
+
+
+def label(params, rules):
+    """Labels every parameter by the first rule whose regex matches its whole path.
+
+    Args:
+        params: a tree of parameters (arrays or shapes).
+        rules: pairs (regex, label); the label may refer to groups of the regex, as in `(r'(\\w+)/.*', r'\\1')`.
+
+    Returns:
+        A tree of strings of the same structure.
+
+    Raises:
+        Refused: names every parameter that no rule matches, and every rule that labels nothing.
+
+    >>> label({'backbone': {'w': 0}, 'head': {'w': 0}}, [('backbone/.*', 'frozen'), (r'(\\w+)/.*', r'\\1')])
+    {'backbone': {'w': 'frozen'}, 'head': {'w': 'head'}}
+    """
+    labels = map_paths(lambda path, _: first(rules, path), params)
+    unmatched = [path for path, value in flatten(labels).items() if not value]
+    if unmatched:
+        raise Refused(f'no rule matches the parameter{"s" * (len(unmatched) > 1)} {_some(unmatched)}; '
+                      f'rules: {", ".join(pattern for pattern, _ in rules)}; end the rules with one for the rest, such as ".*"')
+    _refuse_idle(rules, params)
+    return labels
+
+
+def select(tree, pattern):
+    """The leaves whose whole path matches `pattern`, by path.
+
+    >>> select({'backbone': {'w': 1, 'b': 2}, 'head': {'w': 3}}, '.*/w')
+    {'backbone/w': 1, 'head/w': 3}
+    """
+    return {path: leaf for path, leaf in flatten(tree).items() if re.fullmatch(pattern, path)}
+
+
+def graft(params, donor, rules=(('backbone/.*', None),)):
+    """Copies leaves of a donor into freshly initialised parameters: parameter transfer.
+
+    Args:
+        params: the receiving tree.
+        donor: the giving tree; leaves that no rule asks for are ignored.
+        rules: pairs (regex over the receiver's paths, donor path); the donor path may refer to groups of the regex, and None means
+            the same path.
+
+    Returns:
+        (params, fresh): the grafted tree and the paths that stayed as they were, by name.
+
+    Raises:
+        Refused: lists every leaf that the donor lacks, every shape that differs, and every idle rule, before anything is copied.
+
+    >>> new = {'backbone': {'w': np.zeros(2)}, 'head': {'w': np.zeros(3)}}
+    >>> graft(new, {'backbone': {'w': np.ones(2)}, 'head': {'w': np.ones(9)}})
+    ({'backbone': {'w': array([1., 1.])}, 'head': {'w': array([0., 0., 0.])}}, ('head/w',))
+    """
+    gifts, fresh = flatten(donor), flatten(params)
+    rules = [(pattern, r'\g<0>' if replacement is None else replacement) for pattern, replacement in rules]
+    wanted = {path: name for path in fresh if (name := first(rules, path))}
+    missing = [name for name in wanted.values() if name not in gifts]
+    shapes = [f'{path} {tuple(fresh[path].shape)} <- {tuple(gifts[name].shape)}' for path, name in wanted.items()
+              if name in gifts and gifts[name].shape != fresh[path].shape]
+    if missing or shapes:
+        spare = sorted(set(gifts) - set(wanted.values()))
+        raise Refused('the donor does not fit: '
+                      + '; '.join(filter(None, [missing and f'it lacks {_some(missing)}', shapes and f'shapes differ at {_some(shapes)}',
+                                                missing and f'it has, unasked for, {_some(spare) or "nothing"}']))
+                      + '; give graft rules that name the donor\'s own paths, or a donor of the same network')
+    _refuse_idle(rules, params)
+    grafted = map_paths(lambda path, leaf: gifts[wanted[path]] if path in wanted else leaf, params)
+    return grafted, tuple(path for path in fresh if path not in wanted)
+
+
+def _some(names, limit=12):
+    names = list(names)
+    return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '')
+
+
+def _refuse_idle(rules, params):
+    """A rule is idle when every path it matches was taken by an earlier one, or when it matches none."""
+    took = {next((i for i, (pattern, _) in enumerate(rules) if re.fullmatch(pattern, path)), None) for path in flatten(params)}
+    idle = [repr(pattern) for i, (pattern, _) in enumerate(rules) if i not in took]
+    if idle:
+        raise Refused(f'the rule {", ".join(idle)} matches no parameter, or only what an earlier rule took; '
+                      f'paths are {_some(flatten(params))}')
