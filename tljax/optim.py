@@ -4,6 +4,7 @@ A partition is a list of rules that label every parameter (`paths.label`): 'froz
 its own. `optax.multi_transform` runs each group's transform, so that clipping, moments, decay and rates stay inside the group and a
 frozen parameter has neither gradient nor memory.
 """
+import inspect
 from typing import NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ import optax
 from tljax import paths
 from tljax.core import Refused
 
+OPTIMIZERS = ('sgd', 'adam', 'adagrad', 'adabelief', 'lamb', 'lars', 'lion', 'nadam', 'radam', 'rmsprop', 'yogi')
 REST = (r'(\w+)/.*', r'\1')   # every other player is a group of its own name: 'head', 'critic', 'backbone'
 
 
@@ -133,27 +135,27 @@ def every(transform, period, phase=0):
     return optax.GradientTransformation(init, update)
 
 
-def schedule(name, rate, steps, warmup=0):
+def learning_rate(schedule, peak, steps, warmup=0):
     """The learning rate by step: 'constant', 'linear' or 'cosine' to zero at `steps`, after `warmup` steps of linear rise.
 
-    >>> [round(float(schedule('linear', 1., 10, warmup=2)(step)), 2) for step in (0, 1, 2, 6, 10)]
+    >>> [round(float(learning_rate('linear', 1., 10, warmup=2)(step)), 2) for step in (0, 1, 2, 6, 10)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    shapes = {'constant': lambda n: optax.constant_schedule(rate), 'linear': lambda n: optax.linear_schedule(rate, 0., n),
-              'cosine': lambda n: optax.cosine_decay_schedule(rate, n)}
-    if name not in shapes:
-        raise Refused(f'schedule={name!r} is not one of {", ".join(shapes)}')
+    shapes = {'constant': lambda n: optax.constant_schedule(peak), 'linear': lambda n: optax.linear_schedule(peak, 0., n),
+              'cosine': lambda n: optax.cosine_decay_schedule(peak, n)}
+    if schedule not in shapes:
+        raise Refused(f'schedule={schedule!r} is not one of {", ".join(shapes)}')
     if not 0 <= warmup <= steps:
         raise Refused(f'warmup={warmup} does not lie between 0 and the {steps} steps of the run')
-    shape = shapes[name](max(steps - warmup, 1))
-    return optax.join_schedules([optax.linear_schedule(0., rate, warmup), shape], [warmup]) if warmup else shape
+    shape = shapes[schedule](max(steps - warmup, 1))
+    return optax.join_schedules([optax.linear_schedule(0., peak, warmup), shape], [warmup]) if warmup else shape
 
 
-def group(name, steps, lr, scale=1., schedule_name='constant', warmup=0, weight_decay=0., clip=0., period=1, phase=0, **options):
-    """One group's transform: clip, the optax optimiser `name`, decoupled weight decay on matrices and kernels, rate, turns.
+def group(optimizer, steps, lr, scale=1., schedule='constant', warmup=0, weight_decay=0., clip=0., period=1, phase=0, **options):
+    """One group's transform: clip, the optax optimiser, decoupled weight decay on matrices and kernels, rate, turns.
 
     Args:
-        name: an optimiser of optax: 'sgd', 'adam', 'lamb', ...; `options` are its own keywords.
+        optimizer: one of optax's: 'sgd', 'adam', 'lamb', ...; `options` are its own keywords.
         steps: of the run; the schedule ends there.
         lr, scale: the peak rate and this group's factor on it.
         clip: the largest global norm of this group's gradient; 0 leaves it alone.
@@ -164,13 +166,17 @@ def group(name, steps, lr, scale=1., schedule_name='constant', warmup=0, weight_
     >>> tx.update({'w': np.ones((1, 1))}, tx.init({'w': np.ones((1, 1))}), {'w': np.ones((1, 1))})[0]['w'].tolist()
     [[-0.20000000298023224]]
     """
-    if not hasattr(optax, name):
-        raise Refused(f'optim.name={name!r} is no optimiser of optax; adam, adamw, sgd, lamb and lion are')
+    if optimizer not in OPTIMIZERS:
+        raise Refused(f'optim.name={optimizer!r} is not one of {", ".join(OPTIMIZERS)} (adamw is adam with weight_decay)')
+    make = getattr(optax, optimizer)
+    for key in options:
+        if key not in inspect.signature(make).parameters:
+            raise Refused(f'optim.{key} is unknown to {optimizer}, which takes {", ".join(inspect.signature(make).parameters)}')
     steps = -(-steps // period)
-    chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [getattr(optax, name)(learning_rate=1., **options)]
+    chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [make(learning_rate=1., **options)]
     if weight_decay:
         chain.append(optax.add_decayed_weights(-weight_decay, mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)))
-    chain.append(optax.scale_by_schedule(schedule(schedule_name, lr * scale, steps, min(warmup, steps))))
+    chain.append(optax.scale_by_schedule(learning_rate(schedule, lr * scale, steps, min(warmup, steps))))
     transform = optax.chain(*chain)
     return every(transform, period, phase) if period > 1 else transform
 

@@ -75,7 +75,7 @@ def select(tree, pattern):
     return {path: leaf for path, leaf in flatten(tree).items() if re.fullmatch(pattern, path)}
 
 
-def graft(params, donor, rules=(('backbone/.*', None),)):
+def graft(params, donor, rules=(('backbone/.*', None),), strict=True):
     """Copies leaves of a donor into freshly initialised parameters: parameter transfer.
 
     Args:
@@ -83,6 +83,7 @@ def graft(params, donor, rules=(('backbone/.*', None),)):
         donor: the giving tree; leaves that no rule asks for are ignored.
         rules: pairs (regex over the receiver's paths, donor path); the donor path may refer to groups of the regex, and None means
             the same path.
+        strict: whether a rule that matches nothing is an error; statistics, which not every layer has, are grafted without.
 
     Returns:
         (params, fresh): the grafted tree and the paths that stayed as they were, by name.
@@ -106,7 +107,8 @@ def graft(params, donor, rules=(('backbone/.*', None),)):
                       + '; '.join(filter(None, [missing and f'it lacks {_some(missing)}', shapes and f'shapes differ at {_some(shapes)}',
                                                 missing and f'it has, unasked for, {_some(spare) or "nothing"}']))
                       + '; give graft rules that name the donor\'s own paths, or a donor of the same network')
-    _refuse_idle(rules, params)
+    if strict:
+        _refuse_idle(rules, params)
     grafted = map_paths(lambda path, leaf: gifts[wanted[path]] if path in wanted else leaf, params)
     return grafted, tuple(path for path in fresh if path not in wanted)
 

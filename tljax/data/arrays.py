@@ -127,3 +127,20 @@ def draw(dataset, batch, k=None, stream=0, shuffled=False):
         return dataset.take(index)
 
     return Source(index, take)
+
+
+def keyed(source, prepare):
+    """`source` with a random key for each example of a batch, from seed and step alone, and `prepare` to use it on the device.
+
+    The field 'key' is raw key data, (n, 2) uint32 (`tljax.augment.augmented` consumes it).
+
+    >>> source = keyed(draw(arrays(np.arange(4.), np.arange(4)), batch=4), lambda batch: batch)
+    >>> source.batch(seed=0, step=0)['key'].shape
+    (4, 2)
+    """
+    def index(seed, step):
+        rows = source.index(seed, step)
+        count = len(rows['input'] if isinstance(rows, dict) else rows)
+        return {'rows': rows, 'key': np.random.default_rng([seed, step, 1]).integers(2 ** 32, size=(count, 2), dtype=np.uint32)}
+
+    return Source(index, lambda index: {**source.take(index['rows']), 'key': index['key']}, prepare)

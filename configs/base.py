@@ -1,0 +1,58 @@
+"""The defaults of every config, and the argument behind its name: `--config=configs/digits.py:source=untrained,smoke`."""
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config():
+    """A locked config of one fit; an experiment's config fills in what it is about.
+
+    Whatever is chosen by name is `dict(name='x', **keywords)`; the keywords are the arguments of the function x.
+    """
+    config = ConfigDict(dict(
+        seeds=(0,),                  # one run each, trained together; a seed draws initialisation, labels, batches and noise
+        steps=1000,
+        batch=64,                    # examples per step and seed, over all devices
+        data=dict(name=''),          # tljax.data
+        per_class=config_dict.placeholder(int),   # labels per class, drawn by the seed; none: all
+        shuffled=False,              # labels permuted over the examples: a control
+        augment=(),                  # names of tljax.augment's functions with their default strengths
+        net=dict(name=''),           # tljax.zoo
+        method=dict(name='finetune'),             # tljax.methods
+        penalty=dict(name=''),       # tljax.combinators
+        init=dict(path='', phase='', rules=(('backbone/.*', None),)),   # a finished run, or an earlier phase, to graft from
+        partition=dict(name='full'),              # tljax.optim: full, freeze, decay, rules
+        statistics='follow',         # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
+        optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0., clip=0.),
+        groups=ConfigDict(),         # keywords of tljax.optim.group by label: groups.backbone.scale=0.1
+        cache=True,                  # extract once what is frozen, and train the rest on it
+        parallel='jit',              # or pmap
+        chunk=0,                     # steps per call; 0: one on a CPU, ten elsewhere
+        log_every=100, save_every=0, eval_every=0, eval_batch=256,
+        phases=ConfigDict(sort_keys=False),       # fits in a row: name -> what differs from this config
+        study=ConfigDict(dict(       # experiments.compare
+            baseline='scratch', budgets=(),       # labels per class; None: all
+            strategies=ConfigDict(sort_keys=False)), sort_keys=False),   # name -> what differs from the last phase
+    ), sort_keys=False)
+    return config.lock()
+
+
+def parse_arg(arg, **defaults):
+    """Reads 'source=untrained,smoke' into a ConfigDict with the defaults' names and types; a bare name means true.
+
+    A tuple as default lists the allowed strings, the first of which is the default.
+    """
+    values = {name: value[0] if isinstance(value, tuple) else value for name, value in defaults.items()}
+    for part in filter(None, (arg or '').split(',')):
+        name, given, text = part.partition('=')
+        if name not in defaults:
+            raise ValueError(f'config argument {name!r} is unknown: this config takes {", ".join(defaults)}')
+        kind = type(values[name])
+        if kind is bool and (not given or text in ('true', 'false')):
+            values[name] = text != 'false'
+        elif isinstance(defaults[name], tuple) and text not in defaults[name]:
+            raise ValueError(f'config argument {name}={text} is not one of {", ".join(defaults[name])}')
+        else:
+            try:
+                values[name] = kind(text) if kind is not bool else {}[text]
+            except (ValueError, KeyError):
+                raise ValueError(f'config argument {name}={text} is no {kind.__name__}') from None
+    return ConfigDict(values).lock()

@@ -1,0 +1,44 @@
+"""Does pre-training on printed characters help to read handwritten digits, from how few labels, and by which strategy?
+
+    python -m experiments.compare --config=configs/digits.py
+    python -m experiments.compare --config=configs/digits.py:source=untrained
+    python -m experiments.compare --config=configs/digits.py:source=shuffled
+
+Phase one trains a Conv4 on the letters of many scripts, no digit among them; phase two is repeated for every strategy and number of
+labels. The controls draw one source network per seed: `untrained` has nothing to transfer, `shuffled` learnt labels at random.
+"""
+from configs import base
+
+
+def get_config(arg=None):
+    arg = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
+    config = base.get_config()
+    with config.unlocked():
+        config.seeds = tuple(range(10))
+        config.steps, config.batch = 300, 32
+        config.data = dict(name='digits')
+        config.net = dict(name='conv4', width=(16, 32, 32, 64), size=16)
+        config.optim.lr = 2e-3
+        config.init.phase = 'pretrain'
+        config.phases.pretrain = dict(
+            data=dict(name='glyphs', classes=600, per_class=40), per_class=None, seeds=(100,), steps=1500, batch=128,
+            save_every=500, optim=dict(lr=4e-3), init=dict(phase=''))
+        config.phases.transfer = dict()
+        config.study.budgets = (1, 2, 5, 10, 20, None)
+        strategies = config.study.strategies
+        strategies.scratch = dict(init=dict(phase=''))
+        strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
+        strategies.finetune = dict()
+        strategies.decay = dict(partition=dict(name='decay', rate=.5))
+        strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=.1, beta=.01))
+        if arg.source != 'glyphs':
+            config.phases.pretrain.seeds = tuple(range(100, 110))
+        if arg.source == 'untrained':
+            config.phases.pretrain.steps = 0
+        if arg.source == 'shuffled':
+            config.phases.pretrain.shuffled = True
+        if arg.smoke:
+            config.seeds, config.steps = (0, 1), 4
+            config.phases.pretrain.update(dict(data=dict(classes=20, per_class=5), steps=4, seeds=(100,)))
+            config.study.budgets = (1, None)
+    return config

@@ -1,0 +1,62 @@
+"""What every command shares: flags, cluster start-up, and errors in one line."""
+import sys
+from pathlib import Path
+
+import jax
+from absl import app, flags
+from ml_collections import config_flags
+
+from tljax.core import Refused
+from tljax.log import say
+from tljax.train import Stopped
+
+CONFIG = config_flags.DEFINE_config_file('config', None, 'A file of configs/, with arguments after a colon: configs/digits.py:smoke.')
+WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run keeps its files; by default a folder under runs/ named after the config.')
+DISTRIBUTED = flags.DEFINE_string('distributed', '', 'For runs over several processes: "auto" on Slurm, GKE, TPU pods or Open MPI, or '
+                                  'COORDINATOR:PORT,PROCESSES,PROCESS.')
+
+
+def workdir():
+    """The run's folder: `--workdir`, or `runs/` and the config's name with its argument."""
+    if WORKDIR.value:
+        return Path(WORKDIR.value)
+    given = next(flag for flag in sys.argv[1:] if flag.lstrip('-').startswith('config='))
+    path, _, argument = given.partition('=')[2].partition(':')
+    return Path('runs', Path(path).stem + ''.join(f'-{part}' for part in argument.replace('=', '-').split(',') if part))
+
+
+def run(main):
+    """Parses the flags, joins the cluster, and calls `main(config)`; what a user can mend is told in one line, with exit status 2."""
+    def body(_):
+        if DISTRIBUTED.value == 'auto':
+            jax.distributed.initialize()
+        elif DISTRIBUTED.value:
+            address, count, number = DISTRIBUTED.value.rsplit(',', 2)
+            jax.distributed.initialize(address, int(count), int(number))
+        try:
+            main(CONFIG.value)
+        except Refused as refused:
+            fail(refused)
+        except Stopped as stopped:
+            say(str(stopped))
+            sys.exit(143)
+
+    app.run(body, flags_parser=_parse)
+
+
+def fail(error):
+    """Says what is wrong in one line and leaves with exit status 2."""
+    say(f'error: {" ".join(str(error).split())}')
+    sys.exit(2)
+
+
+def _parse(argv):
+    try:
+        rest = flags.FLAGS(argv)
+        if len(rest) > 1:
+            fail(f'{rest[1]!r} is not a flag: write --name=value')
+        if CONFIG.value is None:
+            fail('--config is missing: name a file of configs/, such as --config=configs/digits.py')
+        return rest
+    except Exception as error:   # absl and ml_collections raise many kinds for a flag that does not fit
+        fail(error.args[0] if error.args else error)

@@ -1,0 +1,107 @@
+"""A transfer study: does it help, from how few labels, by which strategy? Prints a table, writes results.json and report.html.
+
+    python -m experiments.compare --config=configs/digits.py
+
+Phases before the last are trained once; the last is repeated for every strategy and number of labels per class of `config.study`, over all
+seeds. A restart goes on where it was cut off.
+"""
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from experiments import command
+from tljax import build
+from tljax.log import console, say
+from tljax.report import gains, learning_curves, page, svg, table
+from tljax.train import fit
+from tljax.transferability import labels_needed, mean_interval, transfer_gain, verdicts
+
+
+def main(config):
+    """Runs the study and reports it."""
+    begun, workdir = time.monotonic(), command.workdir()
+    *earlier, (name, last) = build.phases(config)
+    names = [each for each, _ in earlier]
+    for phase, settings in earlier:
+        donor = settings['init']['phase']
+        fit(build.build(settings, phase, donor and build.folder(workdir, names, donor)), build.folder(workdir, names, phase))
+    study = build.plain(config)['study']
+    accuracy = {}
+    cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
+    for i, (strategy, k) in enumerate(cells):
+        settings = build.merge(build.merge(last, study['strategies'][strategy], f'study.strategies.{strategy}'), {'per_class': k})
+        donor = settings['init']['phase']
+        run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {_labels(k)}', donor and build.folder(workdir, names, donor))
+        accuracy[strategy, k] = np.array(fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}').scores['test']['accuracy'])
+    results = summarise(accuracy, study, build.plain(config), donor_seeds=[settings['seeds'] for _, settings in earlier])
+    results['minutes'] = round((time.monotonic() - begun) / 60, 2)
+    _write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
+    show(results, workdir)
+
+
+def summarise(accuracy, study, config, donor_seeds):
+    """{(strategy, labels per class): test accuracy by seed} -> what results.json holds."""
+    baseline = study['baseline']
+    compared = [cell for cell in accuracy if cell[0] != baseline]
+    paired = {cell: transfer_gain(accuracy[cell], accuracy[baseline, cell[1]]) for cell in compared}
+    found = dict(zip(compared, verdicts([paired[cell] for cell in compared]), strict=True))
+    rows = []
+    for (strategy, k), values in accuracy.items():
+        mean, half = mean_interval(values)
+        gain = paired.get((strategy, k))
+        rows.append(dict(strategy=strategy, labels_per_class=k, accuracy_mean=mean, accuracy_ci95=half,
+                         gain_mean=gain and gain.mean, gain_low=gain and gain.low, gain_high=gain and gain.high, p=gain and gain.p,
+                         verdict=found.get((strategy, k)), accuracy=values.tolist()))
+    goal = .9 * max(row['accuracy_mean'] for row in rows if row['strategy'] == baseline and row['labels_per_class'] == study['budgets'][-1])
+    needed = {strategy: labels_needed(study['budgets'], [row['accuracy_mean'] for row in rows if row['strategy'] == strategy], goal)
+              for strategy in study['strategies']}
+    shared = any(len(seeds) == 1 for seeds in donor_seeds)
+    return dict(rows=rows, goal=goal, labels_for_goal=needed, seeds=config['seeds'], source_seeds=donor_seeds, config=config,
+                intervals_cover='seeds of the target run only: they hold for the one source network trained' if shared else
+                'seeds of the target run and of the source, one source network per seed')
+
+
+def show(results, workdir):
+    """Prints the table and writes the page."""
+    rows, baseline = results['rows'], results['config']['study']['baseline']
+    columns = ['strategy', 'labels per class', 'accuracy %', f'gain over {baseline}, points', '95 % interval', 'verdict']
+    cells = [[row['strategy'], _count(row['labels_per_class']), f'{100 * row["accuracy_mean"]:.1f} ± {100 * (row["accuracy_ci95"] or 0):.1f}',
+              *(['', '', ''] if row['verdict'] is None else
+                [f'{100 * row["gain_mean"]:+.1f}', f'{100 * row["gain_low"]:+.1f} to {100 * row["gain_high"]:+.1f}', row['verdict']])]
+             for row in rows]
+    table(columns, cells, title=f'{len(results["seeds"])} seeds; accuracy on the test split')
+    goal = f'{100 * results["goal"]:.1f} %, which is 90 % of what {baseline} reaches with all labels'
+    needs = [[strategy, 'never' if k is None else _count(None if k == 'all' else k)] for strategy, k in results['labels_for_goal'].items()]
+    table(['strategy', 'labels per class'], needs, title=f'Labels needed for {goal}')
+    reading = (f'Gains are paired by seed; an interval is a paired t interval over {len(results["seeds"])} seeds, a verdict is Holm-corrected '
+               f'over the table at 5 %. They cover {results["intervals_cover"]}.')
+    console.print(reading, soft_wrap=True)
+    page(workdir / 'report.html', 'Does transfer help?', [
+        dict(heading='Accuracy by number of labels', text=reading, svg=svg(learning_curves(rows))),
+        dict(heading=f'Gain over {baseline}', text='Filled: a gain or a loss was detected. Hollow: none was.', svg=svg(gains(rows))),
+        dict(heading='Every cell', text='Accuracy on the test split, which chose nothing.', table=(columns, cells)),
+        dict(heading='From how few labels', text=f'Fewest labels per class whose mean accuracy reaches {goal}.',
+             table=(['strategy', 'labels per class'], needs)),
+        dict(heading='How it was run', text=json.dumps(results['config'], indent=1))])
+    say(f'{results["minutes"]} minutes; {workdir}/report.html, {workdir}/results.json')
+
+
+def _labels(k):
+    return 'all labels' if k is None else f'{k} label{"s" * (k > 1)} per class'
+
+
+def _count(k):
+    return 'all' if k is None else str(k)
+
+
+def _write(path, text):
+    temporary = Path(f'{path}.tmp')
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+if __name__ == '__main__':
+    command.run(main)

@@ -1,0 +1,317 @@
+"""From a config to objects: the only file that reads one.
+
+A config is turned into a plain dict; its phases become configs of their own; and `build` makes one of those into a `Run`. What is
+compiled depends on a part of the config alone (`_program`), so that fits which differ in their data, seeds or donor share one
+compilation.
+"""
+import difflib
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from tljax import augment, combinators, optim
+from tljax.checkpoint import load_final
+from tljax.core import Method, Refused
+from tljax.data.arrays import arrays, draw, keyed
+from tljax.data.cache import cache_dir, save_npz
+from tljax.evaluate import predictions
+from tljax.log import say
+from tljax.paths import flatten, label
+from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh, make_step, many, over_seeds
+from tljax.train import Run
+from tljax.zoo.identity import identity
+
+FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
+
+
+def plain(config):
+    """A config as a plain dict of dicts, numbers, strings and lists, as it stands in a JSON file.
+
+    >>> plain(ConfigDict({'seeds': (0, 1)}))
+    {'seeds': [0, 1]}
+    """
+    return json.loads(json.dumps(config.to_dict() if isinstance(config, ConfigDict) else config))
+
+
+def merge(config, changes, where='config'):
+    """`config` with `changes` laid over it, key by key; a dict that names another thing (its 'name' differs) takes its place.
+
+    Raises:
+        Refused: for a key that the config does not have, with the nearest one.
+
+    >>> merge({'net': {'name': 'a', 'width': 1}, 'steps': 1}, {'net': {'name': 'b'}})
+    {'net': {'name': 'b'}, 'steps': 1}
+    >>> merge({'steps': 1}, {'stepz': 2})
+    Traceback (most recent call last):
+    tljax.core.Refused: config.stepz is unknown: did you mean steps?
+    """
+    merged = dict(config)
+    for key, value in changes.items():
+        if key not in config and 'name' not in config and not where.startswith('config.groups'):   # factories check their own
+            raise Refused(f'{where}.{key} is unknown: {_near(key, config)}')
+        old = config.get(key)
+        replaces = not isinstance(value, dict) or not isinstance(old, dict) or value.get('name', old.get('name')) != old.get('name')
+        merged[key] = value if replaces else merge(old, value, f'{where}.{key}')
+    return merged
+
+
+def phases(config):
+    """The fits that a config stands for, in their order: [(name, config without phases)].
+
+    >>> [(name, each['steps']) for name, each in phases({'steps': 1, 'phases': {'first': {'steps': 5}, 'second': {}}, 'study': {}})]
+    [('first', 5), ('second', 1)]
+    """
+    config = plain(config)
+    single = {key: value for key, value in config.items() if key not in ('phases', 'study')}
+    return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [('train', single)]
+
+
+def folder(workdir, names, name):
+    """Where a phase lives: numbered, in the order of the phases.
+
+    >>> str(folder('runs/a', ['pretrain', 'transfer'], 'transfer'))
+    'runs/a/01-transfer'
+    """
+    if name not in names:
+        raise Refused(f'init.phase={name!r} is no earlier phase: {_near(name, names)}')
+    return Path(workdir, f'{names.index(name):02d}-{name}')
+
+
+def build(config, name='train', donor_dir=None):
+    """Makes the run that a phase's config describes.
+
+    Args:
+        config: a plain dict, one of `phases`. name: for its progress line. donor_dir: a finished run to graft from, where the
+            config names none by path.
+
+    Returns:
+        A tljax.train.Run.
+
+    Raises:
+        Refused: for names, keywords, rules, donors and data that do not fit.
+
+    >>> from configs import base
+    >>> config = phases(base.get_config().unlock().to_dict() | {'data': {'name': 'digits'}, 'net': {'name': 'conv4', 'width': 4}})
+    >>> build(config[0][1]).classes[:3]
+    ('0', '1', '2')
+    """
+    splits = load(config['data'])
+    train = splits['train']
+    sample = train.take(np.arange(1))
+    given = {key: config[key] for key in ('net', 'method', 'penalty', 'partition', 'statistics', 'optim', 'groups', 'steps', 'augment',
+                                          'parallel')}
+    program = _program(json.dumps({**given, 'classes': len(train.classes), 'width': 0, 'sample': _spec(sample)}))
+    donors, rules = _donors(config, donor_dir, train.classes), config['init']['rules']
+
+    def init(seed):
+        return _start(program, donors, rules, config['seeds'].index(seed), sample, seed)
+
+    run = Run(
+        name, init, program.tx, program.step, program.predict, _source(config, train, program), splits, tuple(config['seeds']),
+        config['steps'], config['log_every'], config['save_every'], config['eval_every'], _chunk(config['chunk']), config['eval_batch'],
+        train.classes, {key: value for key, value in config.items() if key not in FREE})
+    shared = donors is not None and len(donors) == 1 and any(pattern == 'backbone/.*' for pattern, _ in rules)
+    frozen = set(flatten(program.labels['backbone']).values()) == {'frozen'}
+    if config['cache'] and shared and frozen and config['statistics'] != 'batch' and not config['augment']:
+        return _on_features(run, given, program, config, sample)
+    return run
+
+
+def load(data):
+    """The splits of a data set by its config: {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
+
+    >>> load({'name': 'digits'})['test'].size
+    539
+    """
+    return _load(json.dumps(data))
+
+
+@functools.lru_cache(maxsize=8)
+def _load(key):
+    return named('tljax.data', json.loads(key), 'data')
+
+
+def named(package, spec, what, **given):
+    """Calls the function that `spec['name']` names with the rest of `spec` as keywords.
+
+    `package` is a package with a module per name, or a module with a function per name.
+
+    Raises:
+        Refused: for an unknown name or keyword, with the nearest one.
+
+    >>> named('tljax.zoo', {'name': 'conv5'}, 'net')
+    Traceback (most recent call last):
+    tljax.core.Refused: net.name='conv5' is unknown: did you mean conv4?
+    """
+    name, keywords = spec['name'], {key: value for key, value in spec.items() if key != 'name'}
+    home = importlib.import_module(package)
+    if hasattr(home, '__path__'):
+        there = sorted(path.stem for path in Path(home.__path__[0]).glob('[a-z]*.py'))
+        home = importlib.import_module(f'{package}.{name}') if name in there else home
+    else:
+        there = sorted(key for key, value in vars(home).items() if inspect.isfunction(value) and value.__module__ == package)
+    if name not in there or not hasattr(home, name):
+        raise Refused(f'{what}.name={name!r} is unknown: {_near(name, there)}')
+    factory = getattr(home, name)
+    accepted = [key for key in inspect.signature(factory).parameters if key not in given]
+    for key in keywords:
+        if key not in accepted:
+            raise Refused(f'{what}.{key} is unknown to {name}: {_near(key, accepted)}')
+    try:
+        inspect.signature(factory).bind(**given, **keywords)
+    except TypeError as error:
+        raise Refused(f'{what}: {name} {error}: give {what}.{str(error).split(": ")[-1].strip(chr(39))}') from None
+    return factory(**given, **keywords)
+
+
+class _Program(NamedTuple):
+    """What is compiled, and shared by all runs that differ in data, seeds and donors alone."""
+    method: Method
+    penalty: combinators.Penalty | None
+    net: object
+    labels: dict
+    tx: object
+    prepare: object
+    step: Compiled
+    predict: Compiled
+
+
+@functools.lru_cache(maxsize=32)
+def _program(key):
+    spec = json.loads(key)
+    make_net = functools.partial(named, 'tljax.zoo', spec['net'], 'net')
+    groups = make_net().groups
+    partition = named('tljax.optim', spec['partition'], 'partition', groups=groups)
+    net = make_net(stored=optim.stored(partition, spec['statistics']), **_form(spec['net']))
+    method = named('tljax.methods', spec['method'], 'method', net=net, classes=spec['classes'])
+    batch = {name: jax.ShapeDtypeStruct(tuple(shape), dtype) for name, (shape, dtype) in spec['sample'].items()}
+    labels = label(jax.eval_shape(method.init, jax.random.key(0), batch)[0], partition.rules)
+    if spec['width']:   # the same method on features of that width: what the backbone was is no longer there
+        net = identity(spec['width'])
+        method = named('tljax.methods', spec['method'], 'method', net=net, classes=spec['classes'])
+        labels = {**labels, 'backbone': {}}
+    penalty = named('tljax.combinators', spec['penalty'], 'penalty') if spec['penalty']['name'] else None
+    tx = optim.optimizer(labels, _groups(spec, labels, partition))
+    prepare = augment.augmented([named('tljax.augment', {'name': each} if isinstance(each, str) else each, 'augment') for each in spec['augment']]) if spec['augment'] else (
+        lambda batch: batch)
+    whole = combinators.with_penalty(method, penalty) if penalty else method
+    if spec['parallel'] not in ('jit', 'pmap'):
+        raise Refused(f'parallel={spec["parallel"]!r} is not jit or pmap')
+    axis = 'data' if spec['parallel'] == 'pmap' else None
+    step = many(over_seeds(make_step(whole, tx, labels, prepare, axis)))
+    return _Program(method._replace(init=jax.jit(method.init)), penalty, net, labels, tx, prepare,
+                    compile_pmap(step) if axis else compile_jit(step, make_mesh()), compile_predict(whole.predict, make_mesh()))
+
+
+def _form(net):
+    return {} if 'form' in net else {'form': importlib.import_module('tljax.layers').form()}
+
+
+def _groups(spec, labels, partition):
+    """label -> transform: the optimiser's settings, then the player's, then the group's own, last said wins."""
+    names = set(flatten(labels).values()) - {'frozen'}
+    for name in spec['groups']:
+        if name not in names and not any(other.split('.')[0] == name for other in names):
+            raise Refused(f'groups.{name} is no group of this run: {_near(name, sorted(names))}')
+
+    def make(name):
+        settings = {**spec['optim'], **spec['groups'].get(name.split('.')[0], {}), **spec['groups'].get(name, {})}
+        settings['scale'] = settings.get('scale', 1.) * partition.scales.get(name, 1.)
+        return named('tljax.optim', {'name': 'group', 'optimizer': settings.pop('name'), **settings}, 'optim', steps=spec['steps'])
+    return make
+
+
+def _start(program, donors, rules, position, sample, seed):
+    method = program.method
+    if donors is not None:
+        method = combinators.with_graft(method, *donors[position % len(donors)], rules)
+    if program.penalty:
+        method = combinators.with_penalty(method, program.penalty)
+    return method.init(jax.random.key(seed), sample)
+
+
+def _donors(config, donor_dir, classes):
+    """[(params, state)] of the finished run to graft from: one for all seeds, or one for each; None where there is no donor."""
+    place = config['init']['path'] or donor_dir
+    if not place:
+        if config['init']['phase']:
+            raise Refused(f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by init.path')
+        return None
+    params, state, record = load_final(place)
+    takes_head = any(path.startswith('head/') for path in _taken(params, config['init']['rules']))
+    if takes_head and tuple(record['classes']) != tuple(classes):
+        raise Refused(f'the head of {place} knows the classes {_short(record["classes"])}, this data has {_short(classes)}: '
+                      'graft the backbone alone (init.rules)')
+    count = len(record['seeds'])
+    if count not in (1, len(config['seeds'])):
+        raise Refused(f'{place} was trained with {count} seeds, this run has {len(config["seeds"])}: a donor has one, or as many')
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(count)]
+
+
+def _taken(params, rules):
+    return [path for path in flatten(params) if optim.paths.first([(pattern, 'x') for pattern, _ in rules], path)]
+
+
+def _source(config, train, program):
+    source = draw(train, config['batch'], config['per_class'], shuffled=config['shuffled'])
+    return keyed(source, program.prepare) if config['augment'] else source
+
+
+def _chunk(chunk):
+    return chunk or (1 if jax.default_backend() == 'cpu' else 10)
+
+
+def _on_features(run, given, program, config, sample):
+    """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
+    params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
+    backbone, statistics = params['backbone'], state['backbone']
+    extract = compile_predict(lambda params, state, batch: {'features': program.net.features(params, state, batch['input'])[0]['features']},
+                              make_mesh())
+    digest = hashlib.sha256(json.dumps(given['net']).encode())
+    for leaf in jax.tree.leaves((backbone, statistics)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+
+    def features(split, dataset):
+        path = cache_dir() / 'features' / f'{hashlib.sha256((digest.hexdigest() + dataset.fingerprint).encode()).hexdigest()}.npz'
+        if not path.exists():
+            say(f'extracting features of {dataset.size} {split} examples')
+            save_npz(path, features=predictions(extract, backbone, statistics, dataset, run.eval_batch)['features'][0])
+        with np.load(path, allow_pickle=False) as stored:
+            return arrays(stored['features'], dataset.label, dataset.classes)
+
+    evals = {split: features(split, dataset) for split, dataset in run.evals.items()}
+    small = evals['train'].take(np.arange(1))
+    reduced = _program(json.dumps({**given, 'classes': len(run.classes), 'width': program.net.dim, 'sample': _spec(sample)}))
+
+    def init(seed):
+        params, state = run.init(seed)
+        return {**params, 'backbone': {}}, {**state, 'backbone': {}}
+
+    def whole(params, state):
+        full = jax.tree.map(lambda leaf: np.repeat(leaf, len(run.seeds), 0), (backbone, statistics))
+        return {**params, 'backbone': full[0]}, {**state, 'backbone': full[1]}
+
+    return run._replace(init=init, tx=reduced.tx, step=reduced.step, predict=reduced.predict, evals=evals, whole=whole,
+                        source=_source(config, evals['train'], reduced))
+
+
+def _spec(sample):
+    return {name: (leaf.shape, str(leaf.dtype)) for name, leaf in sample.items()}
+
+
+def _near(name, names):
+    close = difflib.get_close_matches(str(name), [str(each) for each in names], 1, .5)
+    return f'did you mean {close[0]}?' if close else f'there are {_short(names)}'
+
+
+def _short(names, limit=12):
+    names = [str(name) for name in names]
+    return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '') or 'none'

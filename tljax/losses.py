@@ -1,0 +1,33 @@
+"""Losses that methods share. Each is a mean over the batch of weighted values, so that shards of a batch add up."""
+import jax.numpy as jnp
+import optax
+
+
+def weighted(values, batch):
+    """Mean of `values` (n,) times the batch's `weight` where it has one; weights average 1 over the whole batch.
+
+    >>> float(weighted(jnp.array([1., 3.]), {'weight': jnp.array([2., 0.])}))
+    1.0
+    """
+    return jnp.mean(values * batch['weight'] if 'weight' in batch else values)
+
+
+def cross_entropy(logits, label, smoothing=0.):
+    """Softmax cross-entropy per example, (n, c) and (n,) integers -> (n,); smoothing mixes in the uniform distribution
+    (Szegedy et al. 2016, section 7).
+
+    >>> cross_entropy(jnp.zeros((1, 2)), jnp.array([0])).round(4).tolist()
+    [0.6930999755859375]
+    """
+    values = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+    uniform = optax.softmax_cross_entropy(logits, jnp.full_like(logits, 1 / logits.shape[-1])) if smoothing else 0.
+    return (1 - smoothing) * values + smoothing * uniform
+
+
+def squared_error(output, label):
+    """Squared error per example, summed over outputs, (n, d) and (n, d) or (n,) -> (n,).
+
+    >>> squared_error(jnp.array([[1.]]), jnp.array([3.])).tolist()
+    [4.0]
+    """
+    return jnp.sum((output - label.reshape(output.shape)) ** 2, -1)

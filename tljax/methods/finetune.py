@@ -1,0 +1,54 @@
+"""Fine-tuning: a network and a new linear head, trained on the target's labels.
+
+Training from scratch, feature extraction, fine-tuning and layer-wise rates are this one method; they differ in what the parameters start
+from (graft) and in which of them move (partition). Source: Yosinski et al., How transferable are features in deep neural networks?,
+2014, https://arxiv.org/abs/1411.1792.
+"""
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from tljax.core import Method
+from tljax.losses import cross_entropy, squared_error, weighted
+
+
+def finetune(net, classes, smoothing=0.):
+    """Minimises the mean over examples of CE(label, head(net(input))), or of the squared error where there are no classes.
+
+    Args:
+        net: the backbone. classes: their number; 0 means regression on the label's own width.
+        smoothing: of the labels, in [0, 1).
+
+    Returns:
+        A Method over params {'backbone', 'head'}; predict's output is (n, classes) logits.
+
+    >>> from tljax.zoo.conv4 import conv4
+    >>> method = finetune(conv4(width=4), classes=3)
+    >>> batch = {'input': jnp.zeros((2, 16, 16, 1)), 'label': jnp.array([0, 2])}
+    >>> params, state = method.init(jax.random.key(0), batch)
+    >>> method.predict(params, state, batch)['output'].shape
+    (2, 3)
+    """
+    def init(key, batch):
+        backbone, state = net.init(jax.random.fold_in(key, 0), batch['input'])
+        width = classes or batch['label'].reshape(len(batch['label']), -1).shape[1]
+        head = nn.Dense(width).init(jax.random.fold_in(key, 1), jnp.zeros((1, net.dim)))['params']
+        return {'backbone': backbone, 'head': head}, {'backbone': state}
+
+    def output(params, state, batch, key=None):
+        taps, moved = net.features(params['backbone'], state['backbone'], batch['input'], key)
+        return taps['features'] @ params['head']['kernel'] + params['head']['bias'], {**state, 'backbone': moved}
+
+    def loss(params, state, batch, tick):
+        out, state = output(params, state, batch, tick.key)
+        values = cross_entropy(out, batch['label'], smoothing) if classes else squared_error(out, batch['label'])
+        value = weighted(values, batch)
+        metrics = {'loss': value}
+        if classes:
+            metrics['accuracy'] = jnp.mean(jnp.argmax(out, -1) == batch['label'])
+        return value, (state, metrics)
+
+    def predict(params, state, batch):
+        return {'output': output(params, state, batch)[0], 'label': batch['label']}
+
+    return Method(init, loss, predict)

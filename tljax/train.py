@@ -1,0 +1,206 @@
+"""The only training loop: restore, step, log, evaluate, save."""
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from tljax.checkpoint import Checkpoints, claim, load_final, save_final
+from tljax.core import Refused, Source, TrainState
+from tljax.evaluate import predictions, score
+from tljax.log import Log, say
+from tljax.step import Compiled, make_mesh, shard
+
+
+class Run(NamedTuple):
+    """All that a fit needs; `build.build` makes one from a config.
+
+    `init(seed) -> params, state`; `tx`: the optimiser; `step`, `predict`: compiled (`tljax.step`); `source`: of batches; `evals`: {split:
+    Dataset}; `seeds`: one run each, together; `steps`; `log_every`, `save_every`, `eval_every`: in steps, 0 for at the end only;
+    `chunk`: steps per call; `classes`: names; `record`: the config, to claim the workdir with; `whole(params, state) -> params, state`:
+    the full layout, where a head alone was trained on cached features.
+
+    >>> Run._fields[:3]
+    ('name', 'init', 'tx')
+    """
+    name: str
+    init: Callable
+    tx: object
+    step: Compiled
+    predict: Compiled
+    source: Source
+    evals: dict
+    seeds: tuple
+    steps: int
+    log_every: int = 100
+    save_every: int = 0
+    eval_every: int = 0
+    chunk: int = 1
+    eval_batch: int = 256
+    classes: tuple = ()
+    record: dict = {}
+    whole: Callable = lambda params, state: (params, state)
+
+
+class Fitted(NamedTuple):
+    """The product of a fit: parameters and method state with a leading axis of seeds, and {split: {metric: (seeds,)}}.
+
+    >>> Fitted({}, {}, {'test': {'accuracy': [.9]}}).scores['test']
+    {'accuracy': [0.9]}
+    """
+    params: dict
+    state: dict
+    scores: dict
+
+
+class Stopped(Exception):
+    """A run that was asked to stop: it has saved, and the same command goes on from there."""
+
+
+def fit(run, workdir):
+    """Trains, or goes on training, or does nothing where the run has finished.
+
+    A run that was killed and is started again with the same config ends bit-equal to one that was not. SIGTERM saves, then stops.
+
+    Args:
+        run: a Run. workdir: its own folder; made where it is missing.
+
+    Returns:
+        Fitted.
+
+    Raises:
+        Refused: the workdir belongs to another config; the loss or its gradient is no longer finite (step and last good checkpoint).
+        Stopped: after SIGTERM, or a scheduler's notice of preemption.
+
+    >>> import tempfile
+    >>> import optax
+    >>> from tljax.data.arrays import arrays, draw
+    >>> from tljax.methods.finetune import finetune
+    >>> from tljax.step import compile_jit, compile_predict, make_step, many, over_seeds
+    >>> from tljax.zoo.identity import identity
+    >>> data, method, mesh = arrays(np.eye(2, dtype='f'), np.array([0, 1]), ('a', 'b')), finetune(identity(2), 2), make_mesh()
+    >>> labels = {'backbone': {}, 'head': {'kernel': 'head', 'bias': 'head'}}
+    >>> init = lambda seed: method.init(jax.random.key(seed), data.take(np.array([0])))
+    >>> step = compile_jit(many(over_seeds(make_step(method, optax.sgd(1.), labels))), mesh)
+    >>> run = Run('toy', init, optax.sgd(1.), step, compile_predict(method.predict, mesh), draw(data, jax.device_count()),
+    ...           {'train': data}, seeds=(0,), steps=20)
+    >>> float(fit(run, tempfile.mkdtemp()).scores['train']['accuracy'][0])
+    1.0
+    """
+    claim(workdir, run.record)
+    if Path(workdir, 'final').exists():
+        params, state, record = load_final(workdir)
+        return Fitted(params, state, record['scores'])
+    state, seeds = start(run), np.asarray(run.seeds, np.uint32)
+    with Checkpoints(workdir) as checkpoints, _asked_to_stop() as asked:
+        begun, state = checkpoints.restore(state) or (0, state)
+        with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0) as log:
+            pending = []
+            for first, last, batch in _prefetched(run, begun):
+                state, metrics = run.step.run(state, batch, seeds)
+                pending.append((first, metrics))
+                stopping = asked() or checkpoints.preempted(last)
+                saving = stopping or _due(last, run.save_every, run.steps)
+                if saving or _due(last, run.log_every, run.steps):
+                    _report(log, last, pending, run.seeds, checkpoints)
+                    pending = []
+                if saving and last < run.steps:
+                    checkpoints.save(last, state)
+                if stopping:
+                    raise Stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the same command goes on from there')
+                if run.eval_every and _due(last, run.eval_every, run.steps) and last < run.steps:
+                    _evaluate(run, state, last, log)
+            scores = _evaluate(run, state, run.steps, log)
+            params, kept = run.whole(state.params, state.state)
+            save_final(workdir, params, kept, {'config': run.record, 'classes': list(run.classes), 'seeds': list(run.seeds),
+                                               'scores': scores})
+            return Fitted(*jax.device_get((params, kept)), scores)
+
+
+def start(run):
+    """The state before the first step: one initialisation per seed along a leading axis, on every device.
+
+    >>> import optax
+    >>> run = Run('toy', lambda seed: ({'head': np.full(2, seed)}, {}), optax.sgd(1.), None, None, None, {}, (3, 4), 1)
+    >>> start(run).params['head'].tolist()
+    [[3, 3], [4, 4]]
+    """
+    params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *(jax.device_get(run.init(seed)) for seed in run.seeds))
+    opt_state = jax.device_get(jax.vmap(run.tx.init)(params))
+    whole = NamedSharding(make_mesh(), PartitionSpec())
+    return jax.device_put(TrainState(np.zeros(len(run.seeds), np.int32), params, state, opt_state), whole)
+
+
+def _due(step, period, steps):
+    return step == steps or bool(period) and step % period == 0
+
+
+def _spans(run, begun):
+    """Pairs (first, last) of steps for each call, up to `chunk` steps long; no call runs past a step where something is due."""
+    marks = {step for period in (run.log_every, run.save_every, run.eval_every) if period for step in range(period, run.steps, period)}
+    marks = [step for step in sorted(marks | {run.steps}) if step > begun]
+    for mark in marks:
+        while begun < mark:
+            yield begun, min(begun + run.chunk, mark)
+            begun = min(begun + run.chunk, mark)
+
+
+def _prefetched(run, begun):
+    """(first, last, batch on its devices) of every call, the next batch made while the present one is computed with."""
+    def make(span):
+        batches = [[run.source.take(shard(run.source.index(seed, step))) for seed in run.seeds] for step in range(*span)]
+        together = jax.tree.map(lambda *leaves: np.stack(leaves), *(each for row in batches for each in row))
+        shape = (span[1] - span[0], len(run.seeds))
+        return run.step.place(jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), together))
+
+    spans = list(_spans(run, begun))
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(make, spans[0]) if spans else None
+        for i, span in enumerate(spans):
+            batch = ahead.result()
+            ahead = pool.submit(make, spans[i + 1]) if i + 1 < len(spans) else None
+            yield *span, batch
+
+
+def _report(log, step, pending, seeds, checkpoints):
+    """Records the mean of each metric since the last report, after checking that every step was finite."""
+    metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(jax.device_get(each) for _, each in pending))
+    bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
+    if bad.any():
+        row, seed = np.argwhere(bad)[0]
+        good = checkpoints.last()
+        raise Refused(f'loss {metrics["loss"][row, seed]} (gradient norm {metrics["gradient_norm"][row, seed]}) at step '
+                      f'{pending[0][0] + row} with seed {seeds[seed]}; last good checkpoint: '
+                      f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip')
+    means = {name: value.mean(0) for name, value in metrics.items()}
+    log.record(step, 'train', means)
+    log.show(step, {name: means[name] for name in ('loss', 'accuracy') if name in means})
+
+
+def _evaluate(run, state, step, log):
+    scores = {}
+    for split, dataset in run.evals.items():
+        found = score(predictions(run.predict, state.params, state.state, dataset, run.eval_batch), len(dataset.classes))
+        log.record(step, split, found)
+        scores[split] = {name: value.tolist() for name, value in found.items()}
+    return scores
+
+
+@contextmanager
+def _asked_to_stop():
+    """A function that tells whether SIGTERM has come; left to JAX, which tells all processes, where there are several."""
+    asked = threading.Event()
+    if jax.process_count() > 1 or threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: (asked.set(), say('SIGTERM: saving, then stopping')))
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
