@@ -17,7 +17,7 @@ def get_config(arg=None):
         config.seeds = tuple(range(10))
         config.steps, config.batch = 300, 32
         config.data = dict(name='digits')
-        config.net = dict(name='conv4', width=(16, 32, 32, 64), size=16)
+        config.net = dict(name='conv4', width=(16, 32, 32, 64), size=16, norm='layer')
         config.optim.lr = 2e-3
         config.init.phase = 'pretrain'
         config.phases.pretrain = dict(

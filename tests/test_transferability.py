@@ -96,7 +96,7 @@ def test_false_alarms_over_whole_tables_stay_at_five_percent(quick_gc):
     for table, cell in np.ndindex(20, cells):   # the same numbers as one call per cell, which is slow
         gain = transfer_gain(transfer[table, cell], baseline[table, cell])
         assert (gain.mean, gain.p) == pytest.approx((mean[table, cell], p[table, cell]), abs=1e-8)
-    alarms = [verdicts([Gain(m, m, m, q) for m, q in zip(*table)]) != ['none detected'] * cells for table in zip(mean, p)]
+    alarms = [verdicts([Gain(m, m, m, q) for m, q in table.T]) != ['none detected'] * cells for table in np.stack([mean, p], 1)]
     assert .03 < np.mean(alarms) < .07
 
 

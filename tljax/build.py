@@ -106,22 +106,20 @@ def build(config, name='train', donor_dir=None):
     splits = load(config['data'])
     train = splits['train']
     sample = train.take(np.arange(1))
-    given = {key: config[key] for key in ('net', 'method', 'penalty', 'partition', 'statistics', 'optim', 'groups', 'steps', 'augment',
-                                          'parallel')}
-    program = _program(json.dumps({**given, 'classes': len(train.classes), 'width': 0, 'sample': _spec(sample)}))
+    built = program(config, train)
     donors, rules = _donors(config, donor_dir, train.classes), config['init']['rules']
 
     def init(seed):
-        return _start(program, donors, rules, config['seeds'].index(seed), sample, seed)
+        return _start(built, donors, rules, config['seeds'].index(seed), sample, seed)
 
     run = Run(
-        name, init, program.tx, program.step, program.predict, _source(config, train, program), splits, tuple(config['seeds']),
+        name, init, built.tx, built.step, built.predict, _source(config, train, built.prepare), splits, tuple(config['seeds']),
         config['steps'], config['log_every'], config['save_every'], config['eval_every'], _chunk(config['chunk']), config['eval_batch'],
         train.classes, {key: value for key, value in config.items() if key not in FREE})
     shared = donors is not None and len(donors) == 1 and any(pattern == 'backbone/.*' for pattern, _ in rules)
-    frozen = set(flatten(program.labels['backbone']).values()) == {'frozen'}
+    frozen = set(flatten(built.labels['backbone']).values()) == {'frozen'}
     if config['cache'] and shared and frozen and config['statistics'] != 'batch' and not config['augment']:
-        return _on_features(run, given, program, config, sample)
+        return _on_features(run, config, built.net, train)
     return run
 
 
@@ -172,8 +170,12 @@ def named(package, spec, what, **given):
     return factory(**given, **keywords)
 
 
-class _Program(NamedTuple):
-    """What is compiled, and shared by all runs that differ in data, seeds and donors alone."""
+class Program(NamedTuple):
+    """What is compiled, and shared by all runs that differ in data, seeds and donors alone.
+
+    >>> Program._fields[:3]
+    ('method', 'penalty', 'net')
+    """
     method: Method
     penalty: combinators.Penalty | None
     net: object
@@ -182,6 +184,21 @@ class _Program(NamedTuple):
     prepare: object
     step: Compiled
     predict: Compiled
+
+
+def program(config, train, width=0):
+    """The program of a phase's config for a training set like `train`; one object for all configs that mean the same program.
+
+    `width`: of cached features that take the frozen backbone's place; 0 for none.
+
+    >>> from configs import base
+    >>> config = phases(base.get_config().unlock().to_dict() | {'data': {'name': 'digits'}, 'net': {'name': 'conv4', 'width': 4}})[0][1]
+    >>> program(config, load(config['data'])['train']).labels['head']
+    {'bias': 'head', 'kernel': 'head'}
+    """
+    parts = ('net', 'method', 'penalty', 'partition', 'statistics', 'optim', 'groups', 'steps', 'augment', 'parallel')
+    sample = {name: (leaf.shape, str(leaf.dtype)) for name, leaf in train.take(np.arange(1)).items()}
+    return _program(json.dumps({**{key: config[key] for key in parts}, 'classes': len(train.classes), 'width': width, 'sample': sample}))
 
 
 @functools.lru_cache(maxsize=32)
@@ -207,7 +224,7 @@ def _program(key):
         raise Refused(f'parallel={spec["parallel"]!r} is not jit or pmap')
     axis = 'data' if spec['parallel'] == 'pmap' else None
     step = many(over_seeds(make_step(whole, tx, labels, prepare, axis)))
-    return _Program(method._replace(init=jax.jit(method.init)), penalty, net, labels, tx, prepare,
+    return Program(method._replace(init=jax.jit(method.init)), penalty, net, labels, tx, prepare,
                     compile_pmap(step) if axis else compile_jit(step, make_mesh()), compile_predict(whole.predict, make_mesh()))
 
 
@@ -229,12 +246,12 @@ def _groups(spec, labels, partition):
     return make
 
 
-def _start(program, donors, rules, position, sample, seed):
-    method = program.method
+def _start(built, donors, rules, position, sample, seed):
+    method = built.method
     if donors is not None:
         method = combinators.with_graft(method, *donors[position % len(donors)], rules)
-    if program.penalty:
-        method = combinators.with_penalty(method, program.penalty)
+    if built.penalty:
+        method = combinators.with_penalty(method, built.penalty)
     return method.init(jax.random.key(seed), sample)
 
 
@@ -260,22 +277,21 @@ def _taken(params, rules):
     return [path for path in flatten(params) if optim.paths.first([(pattern, 'x') for pattern, _ in rules], path)]
 
 
-def _source(config, train, program):
+def _source(config, train, prepare):
     source = draw(train, config['batch'], config['per_class'], shuffled=config['shuffled'])
-    return keyed(source, program.prepare) if config['augment'] else source
+    return keyed(source, prepare) if config['augment'] else source
 
 
 def _chunk(chunk):
     return chunk or (1 if jax.default_backend() == 'cpu' else 10)
 
 
-def _on_features(run, given, program, config, sample):
+def _on_features(run, config, net, train):
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     backbone, statistics = params['backbone'], state['backbone']
-    extract = compile_predict(lambda params, state, batch: {'features': program.net.features(params, state, batch['input'])[0]['features']},
-                              make_mesh())
-    digest = hashlib.sha256(json.dumps(given['net']).encode())
+    extract = compile_predict(lambda params, state, batch: {'features': net.features(params, state, batch['input'])[0]['features']}, make_mesh())
+    digest = hashlib.sha256(json.dumps(config['net']).encode())
     for leaf in jax.tree.leaves((backbone, statistics)):
         digest.update(np.ascontiguousarray(leaf).tobytes())
 
@@ -288,8 +304,7 @@ def _on_features(run, given, program, config, sample):
             return arrays(stored['features'], dataset.label, dataset.classes)
 
     evals = {split: features(split, dataset) for split, dataset in run.evals.items()}
-    small = evals['train'].take(np.arange(1))
-    reduced = _program(json.dumps({**given, 'classes': len(run.classes), 'width': program.net.dim, 'sample': _spec(sample)}))
+    reduced = program(config, train, width=net.dim)
 
     def init(seed):
         params, state = run.init(seed)
@@ -300,11 +315,7 @@ def _on_features(run, given, program, config, sample):
         return {**params, 'backbone': full[0]}, {**state, 'backbone': full[1]}
 
     return run._replace(init=init, tx=reduced.tx, step=reduced.step, predict=reduced.predict, evals=evals, whole=whole,
-                        source=_source(config, evals['train'], reduced))
-
-
-def _spec(sample):
-    return {name: (leaf.shape, str(leaf.dtype)) for name, leaf in sample.items()}
+                        source=_source(config, evals['train'], reduced.prepare))
 
 
 def _near(name, names):

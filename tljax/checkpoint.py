@@ -87,9 +87,9 @@ def save_final(workdir, params, state, record):
     >>> load_final(workdir)
     ({'head': array([1.])}, {}, {'classes': ['a']})
     """
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as writer:
-        writer.save(Path(workdir, 'final').absolute(), force=True, args=ocp.args.Composite(
-            tree=ocp.args.StandardSave({'params': params, 'state': state}), record=ocp.args.JsonSave(record)))
+    with _final_files() as files:
+        files.save(Path(workdir, 'final').absolute(), force=True, args=ocp.args.Composite(
+            tree=ocp.args.PyTreeSave({'params': params, 'state': state}), record=ocp.args.JsonSave(record)))
 
 
 def load_final(workdir):
@@ -101,13 +101,15 @@ def load_final(workdir):
     path = Path(workdir, 'final').absolute()
     if not path.exists():
         raise Refused(f'{workdir} holds no finished run (no final/): train it to its last step first')
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
-        record = reader.restore(path, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record
-    with ocp.PyTreeCheckpointer() as reader:
-        shapes = reader.metadata(path / 'tree').item_metadata.tree
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes)
-        tree = reader.restore(path / 'tree', ocp.args.PyTreeRestore(restore_args=as_numpy))
-    return tree['params'], tree['state'], record
+    with _final_files() as files:
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), files.metadata(path).item_metadata['tree'])
+        found = files.restore(path, args=ocp.args.Composite(
+            tree=ocp.args.PyTreeRestore(restore_args=as_numpy), record=ocp.args.JsonRestore()))
+    return found.tree['params'], found.tree['state'], found.record
+
+
+def _final_files():
+    return ocp.Checkpointer(ocp.CompositeCheckpointHandler(tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()))
 
 
 def claim(workdir, record):

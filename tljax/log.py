@@ -36,7 +36,7 @@ class Log:
     """The record of one fit: `log.jsonl` and TensorBoard events in `workdir`, progress on the terminal.
 
     On a restart at step `start`, records of later steps are dropped, so that the file tells one story. Every record has `step`,
-    `kind` ('train', or the name of an evaluated split) and numbers, each a list with one entry per seed. `writes=False` on all
+    `kind` ('training', or the name of an evaluated split) and numbers, each a list with one entry per seed. `writes=False` on all
     processes but the first.
 
     >>> import tempfile

@@ -1,98 +1,101 @@
 """What a person reads: tables in the terminal, two figures, and one page of HTML that needs nothing but itself.
 
-Figures and cells come from `rows`, one dict per strategy and number of labels: 'strategy', 'labels_per_class' (None: all),
-'accuracy_mean', 'accuracy_ci95' (half width, None for one seed) and, but for the baseline, whose are None, 'gain_mean', 'gain_low',
-'gain_high' and 'verdict'. Accuracies and gains are fractions there and percent on paper. Colours are those of Okabe and Ito (2008,
-https://jfly.uni-koeln.de/color/), told apart by all kinds of colour vision; markers differ too, so that colour is never alone.
+Figures are drawn from `rows`, one dict per strategy and number of labels: 'strategy', 'labels_per_class' (None: all),
+'accuracy_mean', 'accuracy_ci95' (half width, None for one seed), 'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four
+None for the baseline). Accuracies and gains are fractions there and percent in the figures. Colours are those of Okabe and Ito
+(2008, https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; markers differ too, so that colour is never
+alone.
 """
 import io
 import os
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import NullLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from tljax.core import Refused
 
-COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#F0E442')
-MARKERS = 'osD^vP'        # their number and that of the colours have no common factor: 42 strategies differ
-INK = '#1B1C1D'           # text, axes and the baseline; in a page it becomes the page's own text colour
-PAPER="white"
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
+MARKERS = 'sD^vPX*'                # as many as have no common factor with the colours: 42 strategies look different
+INK, PAPER = '#1B1C1D', '#FDFDFC'  # text, axes and the baseline; the inside of hollow markers: in a page, the page's own colours
 VERDICTS = {'positive': 'positive', 'none detected': 'none', 'negative': 'negative'}   # as written -> CSS class
+PARTS = {'heading', 'text', 'svg', 'table', 'code'}
 
 
 def table(columns, rows, title=''):
-    """Prints a table: drawn on a terminal, plain aligned text elsewhere; nothing is ever cut off.
+    """Prints a table, drawn on a terminal and as plain aligned text elsewhere; nothing is ever cut off.
 
     Args:
-        columns: names. rows: sequences of cells, as many as columns; numbers are aligned to the right.
+        columns: names. rows: sequences of as many cells; columns of numbers are aligned to the right.
 
-    >>> table(['strategy', 'accuracy'], [['scratch', .5], ['finetune', .875]])
+    >>> table(['strategy', 'accuracy'], [['scratch', .5], ['finetune', .875]], title='Digits')
+    <BLANKLINE>
+    Digits
     strategy  accuracy
     scratch      0.500
     finetune     0.875
     """
     console = Console(markup=False, emoji=False, highlight=False)
-    drawn = Table(title=title or None, title_justify='left', box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False,
-                  padding=(0, 2, 0, 0) if not console.is_terminal else (0, 1))
+    drawn = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, show_edge=False, pad_edge=False)
+    if not console.is_terminal:
+        console.width = 10_000   # whatever reads it may scroll; a cell in two lines could not be searched for
     for i, column in enumerate(columns):
         drawn.add_column(str(column), justify='right' if _numeric([row[i] for row in rows]) else 'left', overflow='fold')
     for row in rows:
-        drawn.add_row(*(_text(cell) for cell in row))
-    if console.is_terminal:
-        return console.print(drawn)
-    console.width = 10_000
+        drawn.add_row(*map(_text, row))
     with console.capture() as captured:
         console.print(drawn)
-    print('\n'.join(line.rstrip() for line in captured.get().splitlines()))
+    print(f'\n{title}\n' * bool(title) + '\n'.join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def learning_curves(rows):
-    """Accuracy against labels per class, a line with a 95 % band per strategy.
+    """Accuracy against labels per class: a line with a 95 % band per strategy, named at its end.
 
-    The axis is logarithmic; 'all' stands at its end, out of scale, behind a dashed line.
+    The axis is logarithmic; 'all' stands at its end out of scale, behind a dashed line, with its interval as a bar.
 
     Returns:
         A matplotlib Figure.
 
-    >>> rows = [dict(strategy='scratch', labels_per_class=k, accuracy_mean=.5, accuracy_ci95=.1, gain_mean=None) for k in (1, 10, None)]
-    >>> [tick.get_text() for tick in learning_curves(rows).axes[0].get_xticklabels()]
+    >>> row = {'strategy': 'scratch', 'accuracy_mean': .5, 'accuracy_ci95': .1, 'gain_mean': None}
+    >>> figure = learning_curves([{'labels_per_class': k, **row} for k in (1, 10, None)])
+    >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     ['1', '10', 'all']
     """
-    figure, axes, styles = _figure(rows)
+    figure, axes = _figure('accuracy (%)')
     budgets = _budgets(rows)
-    place = dict(zip(budgets, _log_places(budgets), strict=True))
-    ends = {}
-    for strategy, (colour, marker) in styles.items():
-        mine = sorted((row for row in rows if row['strategy'] == strategy), key=lambda row: place[row['labels_per_class']])
-        x = np.array([place[row['labels_per_class']] for row in mine])
-        y = np.array([row['accuracy_mean'] for row in mine])
-        half = np.array([row['accuracy_ci95'] or 0 for row in mine])
-        scaled = np.array([row['labels_per_class'] is not None for row in mine])
-        axes.plot(x, y, color=colour, linewidth=1.2, linestyle=(0, (2, 2)))
-        axes.plot(x[scaled], y[scaled], color=colour, linewidth=1.8)
-        axes.plot(x, y, color=colour, marker=marker, markersize=5, linestyle='none')
-        axes.fill_between(x, y - half, y + half, color=colour, alpha=.15, linewidth=0)
-        ends[strategy] = x[-1], y[-1]
+    counted = [k for k in budgets if k is not None]
+    place = {k: k or 2.5 * max(counted, default=1) for k in budgets}
     axes.set_xscale('log')
     axes.set_xticks(list(place.values()), [_count(k) for k in budgets])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylabel('accuracy (%)')
-    _name_ends(axes, ends, styles)
+    ends = {}
+    for strategy, (colour, marker) in _styles(rows).items():
+        mine = sorted((row for row in rows if row['strategy'] == strategy), key=lambda row: place[row['labels_per_class']])
+        x, mean, half = (np.array(column) for column in zip(*(
+            (place[row['labels_per_class']], row['accuracy_mean'], row['accuracy_ci95'] or 0) for row in mine), strict=True))
+        solid = x <= max(counted, default=0)
+        axes.plot(x, mean, color=colour, linewidth=1.2, linestyle=(0, (3, 2)))
+        axes.plot(x[solid], mean[solid], color=colour, linewidth=1.8)
+        axes.plot(x, mean, color=colour, marker=marker, markersize=5.5, linestyle='none')
+        axes.fill_between(x[solid], (mean - half)[solid], (mean + half)[solid], color=colour, alpha=.13, linewidth=0)
+        alone = ~solid if solid.sum() > 1 else slice(None)   # a band needs two points
+        axes.vlines(x[alone], (mean - half)[alone], (mean + half)[alone], color=colour, linewidth=1.8)
+        ends[strategy] = x[-1], mean[-1]
+    _name_ends(axes, ends, _styles(rows))
     return figure
 
 
 def gains(rows):
-    """Paired gain over the baseline with its 95 % interval, for every number of labels and strategy; hollow where none was detected.
+    """Paired gain over the baseline with its 95 % interval, per number of labels and strategy; hollow where none was detected.
 
     Returns:
         A matplotlib Figure.
@@ -100,48 +103,166 @@ def gains(rows):
     Raises:
         Refused: where no row has a gain.
 
-    >>> row = dict(labels_per_class=5, accuracy_mean=.5, accuracy_ci95=.1)
-    >>> figure = gains([dict(strategy='scratch', gain_mean=None, **row),
-    ...                 dict(strategy='frozen', gain_mean=.2, gain_low=.1, gain_high=.3, verdict='positive', **row)])
-    >>> figure.axes[0].get_ylabel()
+    >>> row = {'labels_per_class': 5, 'accuracy_mean': .5, 'accuracy_ci95': .1, 'gain_mean': None}
+    >>> gain = {'gain_mean': .2, 'gain_low': .1, 'gain_high': .3, 'verdict': 'positive'}
+    >>> gains([{**row, 'strategy': 'scratch'}, {**row, 'strategy': 'frozen', **gain}]).axes[0].get_ylabel()
     'gain over scratch (points)'
     """
     gained = [row for row in rows if row['gain_mean'] is not None]
     if not gained:
-        raise Refused('no row has a gain: the figure compares strategies with a baseline, over two or more seeds')
-    figure, axes, styles = _figure(rows)
-    budgets = _budgets(gained)
-    strategies = [strategy for strategy in styles if any(row['strategy'] == strategy for row in gained)]
-    for row in gained:
-        colour, marker = styles[row['strategy']]
-        x = budgets.index(row['labels_per_class']) + (strategies.index(row['strategy']) + .5) / len(strategies) * .7 - .35
-        axes.plot([x, x], [row['gain_low'], row['gain_high']], color=colour, linewidth=1.5, zorder=2)
-        axes.plot(x, row['gain_mean'], marker=marker, color=colour, markersize=6, markeredgewidth=1.5, zorder=3,
-                  markerfacecolor=PAPER if row['verdict'] == 'none detected' else colour)
+        raise Refused('no row has a gain: this figure compares strategies with a baseline, over two or more seeds')
+    baseline = next((row['strategy'] for row in rows if row['gain_mean'] is None), 'the baseline')
+    figure, axes = _figure(f'gain over {baseline} (points)')
+    budgets, strategies = _budgets(gained), list(dict.fromkeys(row['strategy'] for row in gained))
+    styles = {strategy: style for strategy, style in _styles(rows).items() if strategy in strategies}
+    axes.axhline(0, color=INK, linewidth=1)
     for i in range(0, len(budgets), 2):
         axes.axvspan(i - .5, i + .5, color=INK, alpha=.05, linewidth=0)
-    axes.axhline(0, color=INK, linewidth=1)
+    for row in gained:
+        colour, marker = styles[row['strategy']]
+        x = budgets.index(row['labels_per_class']) + .75 * ((strategies.index(row['strategy']) + .5) / len(strategies) - .5)
+        axes.plot([x, x], [row['gain_low'], row['gain_high']], color=colour, linewidth=1.8)
+        axes.plot(x, row['gain_mean'], **_marker(colour, marker, hollow=row['verdict'] == 'none detected'))
     axes.set_xticks(range(len(budgets)), [_count(k) for k in budgets])
     axes.set_xlim(-.5, len(budgets) - .5)
-    baseline = next((row['strategy'] for row in rows if row['gain_mean'] is None), 'the baseline')
-    axes.set_ylabel(f'gain over {baseline} (points)', parse_math=False)
-    _legend(figure, {strategy: styles[strategy] for strategy in strategies})
+    looks = [*(_marker(*style) for style in styles.values()), _marker(INK, 'o'), _marker(INK, 'o', hollow=True)]
+    legend = figure.legend([Line2D([], [], **look) for look in looks], [*styles, 'detected', 'none detected'],
+                           loc='outside right upper', frameon=False, labelcolor=INK)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 
 def svg(figure):
-    """The figure as an <svg> element to stand in a page, the same bytes for the same figure; the figure is cleared.
+    """The figure as an <svg> element to stand in a page: the same bytes for the same figure, which is cleared.
 
-    Text stays text, in the page's own colour.
+    Text stays text, in the page's own font, and ink and paper are the page's own colours, light or dark.
 
     >>> svg(Figure()).startswith('<svg ')
     True
     """
-    written = io.StringIO()
+    written = io.BytesIO()
     with matplotlib.rc_context({'svg.hashsalt': 'tljax', 'svg.fonttype': 'none'}):
         figure.savefig(written, format='svg', transparent=True, metadata=dict.fromkeys(('Creator', 'Date', 'Format', 'Type')))
     figure.clear()
-    element = re.sub(r'<\?xml.*?(?=<svg )', '', written.getvalue(), flags=re.DOTALL)
-    return element
-def _numeric(c): return True
-def _text(c): return str(c)
+    root = ElementTree.fromstring(written.getvalue())
+    for element in root.iter():   # no namespaces, which look like addresses, and no ids that every figure gives its groups
+        element.tag = element.tag.split('}')[-1]
+        kept = {name.split('}')[-1]: value for name, value in element.items() if (element.tag, name) != ('g', 'id')}
+        if 'style' in kept:
+            style = re.sub(r'font-family: [^;]*(; )?', '', kept['style'])
+            kept['style'] = style.replace(INK.lower(), 'currentColor').replace(PAPER.lower(), 'var(--paper, white)')
+        element.attrib.clear()
+        element.attrib.update(kept)
+    return ElementTree.tostring(root, encoding='unicode')
+
+
+def page(path, title, sections):
+    """Writes one HTML page that needs no other file and no network, whole or not at all.
+
+    Args:
+        path: the file. title: its heading. sections: dicts with 'heading' and, as there are, 'text' (blank lines part
+            paragraphs), 'svg' (an element made by `svg`, taken as it is), 'table' (columns, rows) and 'code' (shown as it stands,
+            folded). All but 'svg' is escaped. A cell that is a verdict, or a number and a verdict, is coloured by it.
+
+    Raises:
+        Refused: for a section with another key.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), 'report.html')
+    >>> page(path, 'Digits', [{'heading': 'Scores', 'table': (['strategy', 'accuracy'], [['scratch', .875]])}])
+    >>> '<td class="number">0.875</td>' in path.read_text()
+    True
+    """
+    for section in sections:
+        if unknown := set(section) - PARTS:
+            raise Refused(f'a section of the page has {", ".join(sorted(unknown))}; it may have {", ".join(sorted(PARTS))}')
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(Path(__file__).with_name('report.html').read_text(encoding='utf-8'))
+    text = template.render(title=title, sections=[
+        {**dict.fromkeys(PARTS), **section, 'table': section.get('table') and _cells(*section['table'])} for section in sections])
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary.write_bytes(text.encode())
+    os.replace(temporary, path)
+
+
+def _cells(columns, rows):
+    """Columns and rows of (text, CSS class)."""
+    kinds = ['number' if _numeric([row[i] for row in rows]) else 'text' for i in range(len(columns))]
+
+    def kind(text, otherwise):
+        verdict = re.fullmatch(rf'(?:.*\d\S*\s+)?({"|".join(VERDICTS)})', text)
+        return f'{otherwise} {VERDICTS[verdict[1]]}' if verdict else otherwise
+
+    return (list(zip(map(str, columns), kinds, strict=True)),
+            [[(_text(cell), kind(_text(cell), kinds[i])) for i, cell in enumerate(row)] for row in rows])
+
+
+def _text(cell):
+    if cell is None:
+        return ''
+    if isinstance(cell, (float, np.floating)):
+        return f'{cell:.3f}' if cell == 0 or 1e-3 <= abs(cell) < 1e4 else f'{cell:.3g}'
+    return str(cell)
+
+
+def _numeric(cells):
+    """Whether most of a column's cells that are not empty begin with a number."""
+    texts = [text for text in map(_text, cells) if text]
+    return 2 * sum(bool(re.match(r'[+−-]?\d[\d.,]*(e[+-]?\d+)?(\s|%|$)', text)) for text in texts) > len(texts)
+
+
+def _budgets(rows):
+    return sorted({row['labels_per_class'] for row in rows}, key=lambda k: np.inf if k is None else k)
+
+
+def _count(k):
+    return 'all' if k is None else str(k)
+
+
+def _styles(rows):
+    """{strategy: (colour, marker)} in the order of the rows; the baseline is drawn in ink."""
+    gained = [row for row in rows if row['gain_mean'] is not None] or rows   # one seed: no gains, and no telling the baseline
+    styles = {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+              for i, name in enumerate(dict.fromkeys(row['strategy'] for row in gained))}
+    return {row['strategy']: styles.get(row['strategy'], (INK, 'o')) for row in rows}
+
+
+def _marker(colour, marker, hollow=False):
+    return {'color': colour, 'marker': marker, 'markersize': 6.5, 'markeredgewidth': 1.5, 'linestyle': 'none',
+            'markerfacecolor': PAPER if hollow else colour}
+
+
+def _figure(ylabel):
+    figure = Figure(figsize=(9, 4.6), layout='constrained')
+    axes = figure.add_subplot()
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.spines[['left', 'bottom']].set_color(INK)
+    axes.tick_params(colors=INK)
+    axes.grid(axis='y', color=INK, alpha=.12, linewidth=.8)
+    axes.set_axisbelow(True)
+    axes.set_xlabel('labels per class', color=INK)
+    axes.set_ylabel(ylabel, color=INK, parse_math=False)
+    axes.yaxis.set_major_formatter(lambda value, _: f'{round(100 * value, 2) + 0:g}')   # + 0: no -0
+    return figure, axes
+
+
+def _name_ends(axes, ends, styles):
+    """Each line's name to the right of the axes, as high as the line ends, moved apart where names would overlap."""
+    low, high = axes.get_ylim()
+    names = sorted(ends, key=lambda name: ends[name][1])
+    heights = [(ends[name][1] - low) / (high - low) for name in names]
+    gap = min(.065, 1 / len(names))
+    for i in range(1, len(names)):
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    for i in reversed(range(len(names))):
+        heights[i] = min(heights[i], 1 - gap * (len(names) - 1 - i))
+    for name, height in zip(names, heights, strict=True):
+        colour, marker = styles[name]
+        axes.annotate('', ends[name], (1.05, height), textcoords='axes fraction',
+                      arrowprops={'arrowstyle': '-', 'color': colour, 'shrinkA': 0, 'shrinkB': 5})
+        axes.plot(1.05, height, **_marker(colour, marker), transform=axes.transAxes, clip_on=False)
+        axes.text(1.07, height, name, transform=axes.transAxes, va='center', color=INK, parse_math=False)
+    axes.set_ylim(low, high)

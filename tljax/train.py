@@ -179,7 +179,7 @@ def _report(log, step, pending, seeds, checkpoints):
                       f'{pending[0][0] + row} with seed {seeds[seed]}; last good checkpoint: '
                       f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip')
     means = {name: value.mean(0) for name, value in metrics.items()}
-    log.record(step, 'train', means)
+    log.record(step, 'training', means)
     log.show(step, {name: means[name] for name in ('loss', 'accuracy') if name in means})
 
 

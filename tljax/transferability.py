@@ -80,7 +80,8 @@ def verdicts(gains, level=.05):
     if not gains:
         return []
     detected = multipletests([gain.p for gain in gains], alpha=level, method='holm')[0]
-    return [('positive' if gain.mean > 0 else 'negative') if found else 'none detected' for gain, found in zip(gains, detected)]
+    return [('positive' if gain.mean > 0 else 'negative') if found else 'none detected'
+            for gain, found in zip(gains, detected, strict=True)]
 
 
 def mean_interval(values, level=.95):

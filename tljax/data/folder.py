@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tljax.core import Dataset, Refused
 from tljax.data.npz import complete
@@ -19,10 +19,11 @@ WORKERS = min(8, os.cpu_count() or 1)
 
 
 def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
-    """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, or of a ZIP of one, float32 in [0, 1], (n, size, size, channels).
+    """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, or of a ZIP of one.
 
-    Each picture is turned upright as its EXIF orientation says, scaled bilinearly so that its short side is `size`, and cropped at its
-    centre. Hidden files, files that Pillow has no reader for, and files beside the class folders are passed over.
+    They are float32 in [0, 1], (n, size, size, channels), each turned upright as its EXIF orientation says, scaled bilinearly so
+    that its short side is `size`, and cropped at its centre. Hidden files, files that Pillow has no reader for, and files beside
+    the class folders are passed over.
 
     Args:
         path: the folder or ZIP; `~` is expanded.
@@ -31,16 +32,16 @@ def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
         seed: of that cut.
         domain: the subfolder that holds the class folders, for sets of several domains, `<domain>/<class>/<file>`.
 
-    Splits: where the top level is train, validation (or val, valid) and test, and has a train, they are the splits; the test folder and
-    the validation folder may lack classes. A missing validation or test split is cut from train by the seeded permutation of
-    `cut`, class by class. Classes are sorted by name and shared by all splits.
+    Splits: where the top level is train and any of validation (or val, valid) and test, these are the splits, and only train must
+    have every class. A missing validation or test split is cut from train by the seeded permutation of `cut`, class by class.
+    Classes are sorted by name and shared by all splits.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for a missing path, a damaged ZIP, an unknown domain (lists those there), no class folders, an empty one, folders inside
-            a class folder, a class without training pictures; by `take`, for a picture that cannot be decoded (names it).
+        Refused: for a missing path, a damaged ZIP, an unknown domain (lists those there), no class folders, an empty one, folders
+            inside a class folder, a class without training pictures; by `take`, for a picture that cannot be decoded (names it).
 
     >>> import tempfile
     >>> root = Path(tempfile.mkdtemp())
@@ -53,7 +54,7 @@ def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
     (('day', 'night'), 14, (1, 8, 8, 1))
     """
     if channels not in (1, 3) or size < 1:
-        raise Refused(f'data.size={size}, data.channels={channels}: give a side of at least 1 pixel, and 3 channels for RGB or 1 for grey')
+        raise Refused(f'data.size={size}, data.channels={channels}: give a side of at least 1 pixel, and 3 channels or 1 (grey)')
     path, domain = Path(path).expanduser(), domain.strip('/')
     if not path.exists():
         raise Refused(f'{path} does not exist: give data.path a folder of class folders, or a ZIP of one')
@@ -62,8 +63,8 @@ def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
     classes = tuple(sorted(set().union(*layout.values())))
     lacking = set(classes) - set(layout['train'])
     if lacking:
-        raise Refused(f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other splits have: add training pictures '
-                      'or remove the class')
+        raise Refused(f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other splits have: add training '
+                      'pictures or remove the class')
     pool = ThreadPoolExecutor(WORKERS)
     splits = {split: _dataset(groups, classes, size, channels, path, stamps, read, pool) for split, groups in layout.items()}
     return complete(splits, validation, test, seed, path / domain)
@@ -94,7 +95,8 @@ def picture(data, where, channels, size=None):
             image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
         image = image.convert(MODES[channels])
     except Exception as error:  # each of Pillow's readers raises what it likes
-        raise Refused(f'{where} cannot be decoded as a picture ({error}): replace or remove it') from error
+        reason = 'of no format that Pillow knows' if isinstance(error, UnidentifiedImageError) else error
+        raise Refused(f'{where} cannot be decoded as a picture ({reason}): replace or remove it') from error
     if size is not None:
         image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(image.height, image.width, channels)
@@ -173,7 +175,7 @@ def _within(stamps, domain, path):
     inside = {member: parts[len(start):] for member, parts in visible.items()
               if parts[:len(start)] == start and len(parts) > len(start)}
     if not inside and domain:
-        raise Refused(f'data.domain={domain!r} is not in {path}: choose from {", ".join(_folders(visible)) or "none"}')
+        raise Refused(f'data.domain={domain!r} is no folder of {path}, or is empty: choose from {", ".join(_folders(visible))}')
     return inside
 
 
@@ -193,7 +195,8 @@ def _layout(inside, where):
         if len(parts) > 2:
             raise Refused(f'{where}: {member} lies deeper than <class>/<file>: move it up, or pick one of the folders '
                           f'{", ".join(tops)} by data.domain')
-        layout[split].setdefault(parts[0], []).extend([member] if Path(member).suffix.lower() in readable else [])
+        is_picture = parts[1] and Path(member).suffix.lower() in readable
+        layout[split].setdefault(parts[0], []).extend([member] if is_picture else [])
     for split, groups in layout.items():
         place = where / next(top for top in tops if SPLITS[top] == split) if split_up else where
         if not groups:

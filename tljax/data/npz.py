@@ -1,5 +1,5 @@
-"""Arrays in an .npz file; and what every format of files shares: which numbers are pictures, which labels are classes, and how the
-splits that a set lacks are cut."""
+"""Arrays in an .npz file; and what every format of files shares: which numbers are pictures, which labels are classes, and how
+the splits that a set lacks are cut."""
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,9 +16,9 @@ KEYS = {'classes', *(prefix + key for prefixes in PREFIXES.values() for prefix i
 def npz(path, validation=.1, test=.2, seed=0):
     """A labelled set in one .npz: `input` and `label`, or `train_input`, `train_label`, `validation_input`, ..., `test_label`.
 
-    Pictures in uint8, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an axis for channels; other
-    floats become float32; integers stay what they are. Integer labels are classes, named by `classes` in the file, or else by their
-    numbers; floating labels, (n,) or (n, d), are regression and have no classes.
+    Pictures in uint8, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an axis for channels.
+    Floats become float32; other integers stay what they are. Integer labels are classes, named by `classes` in the file, or else
+    by their numbers; floating labels, (n,) or (n, d), are regression and have no classes.
 
     Args:
         path: the file; `~` is expanded.
@@ -50,8 +50,8 @@ def npz(path, validation=.1, test=.2, seed=0):
     missing = [prefix + key for prefix in {'train': 'train_', **present}.values() for key in ('input', 'label')
                if prefix + key not in stored]
     if missing:
-        raise Refused(f'{path} lacks {", ".join(missing)}; it holds {", ".join(stored) or "nothing"}: name the arrays input and label, '
-                      'or train_input, train_label, and so for validation and test')
+        raise Refused(f'{path} lacks {", ".join(missing)}; it holds {", ".join(stored) or "nothing"}: name the arrays input and '
+                      'label, or train_input, train_label, and so for validation and test')
     classes = tuple(np.ravel(stored['classes']).astype(str).tolist()) if 'classes' in stored else ()
     label, classes = number({split: stored[prefix + 'label'] for split, prefix in present.items()}, classes, path)
     splits = {}
@@ -67,8 +67,8 @@ def scale(input):
     """Numbers as networks take them.
 
     Args:
-        input: numbers, (n, ...). uint8 with three or four axes is pictures: divided by 255, with a last axis for channels. Other
-            floats become float32; other integers stay what they are.
+        input: numbers, (n, ...). uint8 with three or four axes is pictures: divided by 255, with a last axis for channels. Floats
+            become float32; other integers stay what they are.
 
     Raises:
         Refused: for what is no array of numbers.
@@ -92,7 +92,7 @@ def number(labels, classes, where):
         classes: names in the order of the labels, or () where labels have none. where: the name of the set, for errors.
 
     Returns:
-        (labels, classes): int32 labels and names, which are the numbers themselves where none were given; or float32 labels and ().
+        (labels, classes): int32 labels and names, which are the numbers where none were given; or float32 labels and ().
 
     Raises:
         Refused: for labels that are neither, have no name, or, unnamed, are not 0, 1, 2 ... without gaps in train.
@@ -110,16 +110,16 @@ def number(labels, classes, where):
     for split, label in labels.items():
         if label.dtype.kind not in 'biu' or label.ndim != 1:
             raise Refused(f'{where}: the {split} labels are {label.dtype} of shape {label.shape}: give (n,) integers for classes '
-                          '(np.unique(names, return_inverse=True) makes them from names), or floats and no classes for regression')
+                          '(names: np.unique(names, return_inverse=True)), or floats and no classes for regression')
     seen = np.unique(labels['train'])
     if not classes and not np.array_equal(seen, np.arange(len(seen))):
-        raise Refused(f'{where}: the train labels run from {seen[0]} to {seen[-1]} with {len(seen)} distinct values: number them from '
-                      '0 without gaps (np.unique(label, return_inverse=True)), or give classes, the names of all of them')
+        raise Refused(f'{where}: the train labels run from {seen[0]} to {seen[-1]} with {len(seen)} distinct values: number them '
+                      'from 0 without gaps (np.unique(label, return_inverse=True)), or name all of them in classes')
     classes = tuple(classes) or tuple(map(str, range(len(seen))))
     for split, label in labels.items():
         if len(label) and not 0 <= label.min() <= label.max() < len(classes):
-            raise Refused(f'{where}: the {split} labels run from {label.min()} to {label.max()} but there are {len(classes)} classes: '
-                          'number them from 0, and give every class a name or a training example')
+            raise Refused(f'{where}: the {split} labels run from {label.min()} to {label.max()} but there are {len(classes)} '
+                          'classes: number them from 0, and give every class a name or a training example')
     return {split: label.astype(np.int32) for split, label in labels.items()}, classes
 
 
@@ -143,15 +143,15 @@ def complete(splits, validation, test, seed, where):
     """
     shares = {name: share for name, share in (('validation', validation), ('test', test)) if name not in splits}
     if any(share <= 0 for share in shares.values()) or sum(shares.values()) >= 1:
-        raise Refused(f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of train is to be cut off: '
-                      'give shares above 0 whose sum is below 1')
+        raise Refused(f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of train is to be cut '
+                      'off: give shares above 0 whose sum is below 1')
     train = splits['train']
     strata = train.label if train.classes else np.zeros(train.size, np.int32)
     parts = cut(arrays(np.arange(train.size), strata), shares, seed)
     whole = splits | {name: restrict(train, part.take(np.arange(part.size))['input']) for name, part in parts.items()}
     empty = [name for name, split in whole.items() if not split.size]
     if empty:
-        raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} training examples): give more examples or a larger share')
+        raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} examples in train): give more or a larger share')
     return {name: whole[name] for name in ('train', 'validation', 'test')}
 
 

@@ -1,7 +1,7 @@
 """Data sets that TensorFlow Datasets has prepared, read by random access and without TensorFlow.
 
-array_record is read by its own library. A TFRecord is, for each record: its length, 8 bytes little-endian; the masked CRC-32C of these 8
-bytes, 4 bytes; the data; the masked CRC-32C of the data, 4 bytes (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+array_record is read by its own library. A tfrecord file holds for each record: its length, 8 bytes little-endian; the masked
+CRC-32C of these bytes, 4 bytes; the data; its masked CRC-32C (https://www.tensorflow.org/tutorials/load_data/tfrecord).
 """
 import hashlib
 import os
@@ -22,18 +22,20 @@ from tljax.core import Dataset, Refused
 from tljax.data.folder import MODES, WORKERS, picture
 from tljax.data.npz import complete, number, scale
 
+AGAIN = 'copy or prepare the data set again'
 CHUNK = 1024   # records that are held at once while labels are read
 
 
 def tfds(name, data_dir, input='image', label='label', validation=.1, test=.2, seed=0, size=None):
     """A data set of the TensorFlow Datasets catalogue, or of one's own builder, prepared as array_record or tfrecord.
 
-    Pictures become float32 in [0, 1], (n, height, width, channels); other floats float32; integers stay what they are. Labels that are a
-    ClassLabel carry its names; other integers must be numbered from 0; floats are regression. Labels are read once, at the start; inputs
-    when they are asked for.
+    Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels that the set declares; floats
+    become float32; other integers stay what they are. Labels that are a ClassLabel carry its names; other integers must be
+    numbered from 0; floats are regression. Labels are read once, at the start; inputs when they are asked for.
 
     Args:
-        name: as the catalogue writes it: 'mnist', 'mnist:3.0.1', 'domainnet/real'. data_dir: where it was prepared; `~` is expanded.
+        name: as the catalogue writes it: 'mnist', 'mnist:3.0.1', 'domainnet/real'.
+        data_dir: where it was prepared; `~` is expanded.
         input, label: the features to read.
         validation, test: shares of each class that are cut from train where the set has no such split. seed: of that cut.
         size: None for pictures as they are; otherwise the short side is scaled to `size` bilinearly and the centre kept.
@@ -45,22 +47,22 @@ def tfds(name, data_dir, input='image', label='label', validation=.1, test=.2, s
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for a set that is not prepared (with the command that does it), another file format, a feature that is not there or
-            is no picture and no number, missing or damaged files (named, for tfrecord with the offset); by `take`, for pictures of
-            several sizes.
+        Refused: for a set that is not prepared (with the command that does it), another file format, a feature that is not there
+            or is no picture and no number, missing or damaged files (named, for tfrecord with the offset); by `take`, for
+            pictures of several sizes.
 
     >>> tfds('mnist', 'nowhere')  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    tljax.core.Refused: mnist is not prepared under nowhere: python -c "import tensorflow_datasets as tfds; tfds.builder('mnist', ...
+    tljax.core.Refused: mnist is not prepared under nowhere: python -c "import tensorflow_datasets as tfds; tfds.builder(...
     """
     info = _info(name, Path(data_dir).expanduser())
     for feature in (input, label):
         if feature not in info.features:
-            raise Refused(f'{name} has no feature {feature!r}: it has {", ".join(info.features)}; set data.input and data.label')
+            raise Refused(f'{name} has no feature {feature!r}: set data.input and data.label to some of {_names(info.features)}')
     records = {split: _records(info, split) for split in ('train', 'validation', 'test')
                if split in info.splits and info.splits[split].num_examples}
     if 'train' not in records:
-        raise Refused(f'{name} has no train split: it has {", ".join(info.splits) or "none"}')
+        raise Refused(f'{name} has no train split, only {_names(info.splits) or "empty ones"}: prepare it with one')
     labels = {split: _labels(info.features, label, *held, name) for split, held in records.items()}
     labels = {split: held for split, held in labels.items() if split == 'train' or not (held == -1).all()}
     names = tuple(info.features[label].names) if isinstance(info.features[label], kinds.ClassLabel) else ()
@@ -68,7 +70,7 @@ def tfds(name, data_dir, input='image', label='label', validation=.1, test=.2, s
     decoder = _decoder(info.features, input, size, name)
     splits = {}
     for split, held in labels.items():
-        files = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in info.splits[split].filepaths]
+        files = [(path.name, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in info.splits[split].filepaths]
         digest = hashlib.sha256(repr((info.full_name, split, input, label, size, files)).encode()).hexdigest()
         splits[split] = Dataset(_take(records[split][1], held, decoder, f'{name}, {split}'), held, classes, digest)
     return complete(splits, validation, test, seed, name)
@@ -84,8 +86,8 @@ def tfrecords(paths):
         (count, read): `read(rows)` gives the records at a list of rows, as bytes.
 
     Raises:
-        Refused: names the file and the offset of a record that is cut off or has a wrong checksum, its length's at once, its data's when
-            it is read.
+        Refused: names the file and the offset of a record that is cut off or has a wrong checksum: its length's at once, its
+            data's when it is read.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'a.tfrecord')
@@ -140,7 +142,7 @@ def _scan(path):
 
 
 def _damaged(path, offset, part):
-    return Refused(f'{path}: the record at byte {offset} is damaged in {part}: copy or prepare the data set again')
+    return Refused(f'{path}: the record at byte {offset} is damaged in {part}: {AGAIN}')
 
 
 def _info(name, data_dir):
@@ -151,14 +153,14 @@ def _info(name, data_dir):
         info = builder_from_files(name, data_dir=data_dir).info
         formats = info.available_file_formats()
     except DatasetNotFoundError as error:
-        raise Refused(f'{name} is not prepared under {data_dir}: {command} prepares it (most sets need tensorflow installed for that, '
-                      'none for reading)') from error
-    except Exception as error:  # damaged metadata fails in JSON, in protobuf or in TFDS itself
-        raise Refused(f'the metadata of {name} under {data_dir} cannot be read ({error}): delete the set and prepare it again') from error
+        raise Refused(f'{name} is not prepared under {data_dir}: {command} prepares it (which for most sets needs tensorflow '
+                      'installed; reading never does)') from error
+    except Exception as error:  # a wrong name and damaged metadata fail in JSON, in protobuf or in TFDS itself
+        raise Refused(f'{name} under {data_dir} cannot be read ({_line(error)}): check the name, or {AGAIN}') from error
     known = [known for known in (FileFormat.ARRAY_RECORD, FileFormat.TFRECORD) if known in formats]
     if not known:
-        raise Refused(f'{name} under {data_dir} is stored as {", ".join(sorted(held.value for held in formats))}: prepare it again in '
-                      "another data_dir with file_format='array_record'")
+        raise Refused(f'{name} under {data_dir} is stored as {_names(held.value for held in formats)}: prepare it again, in '
+                      "another data_dir, with file_format='array_record'")
     if info.file_format != known[0]:
         info.set_file_format(known[0], override=True, override_if_initialized=True)
     return info
@@ -169,37 +171,29 @@ def _records(info, split):
     paths = [os.fspath(path) for path in info.splits[split].filepaths]
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
-        raise Refused(f'{missing[0]} is missing ({len(missing)} of {len(paths)} files of {split}): copy or prepare the data set again')
-    if info.file_format == FileFormat.TFRECORD:
-        count, read = tfrecords(paths)
-    else:
-        count, read = _array_records(paths)
-    # a truncated array_record opens without an error, and then has no records
+        raise Refused(f'{missing[0]} is missing ({len(missing)} of {len(paths)} {split} files): {AGAIN}')
+    count, read = tfrecords(paths) if info.file_format == FileFormat.TFRECORD else _array_records(paths)
     if count != info.splits[split].num_examples:
-        raise Refused(f'{os.path.dirname(paths[0])}: {split} holds {count} of {info.splits[split].num_examples} records: copy or prepare '
-                      'the data set again')
+        raise Refused(f'{os.path.dirname(paths[0])}: {split} holds {count} of {info.splits[split].num_examples} records: {AGAIN}')
     return count, read
 
 
 def _array_records(paths):
-    def guarded(read):
-        def safely(*rows):
-            try:
-                return read(*rows)
-            except (RuntimeError, ValueError, OSError) as error:
-                raise Refused(f'{os.path.dirname(paths[0])} holds a damaged array_record ({error}): copy or prepare the data set '
-                              'again') from error
-        return safely
+    def guarded(function, *arguments):
+        try:
+            return function(*arguments)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise Refused(f'{paths[0]} or a file beside it is damaged ({_line(error)}): {AGAIN}') from error
 
-    source = guarded(ArrayRecordDataSource)(paths)
-    return len(source), guarded(source.__getitems__)
+    source = guarded(ArrayRecordDataSource, paths)
+    return len(source), lambda rows: guarded(source.__getitems__, rows)
 
 
 def _labels(features, label, count, read, name):
     feature = features[label]
-    if not isinstance(feature.shape, tuple) or None in feature.shape or np.dtype(feature.np_dtype).kind not in 'biuf':
-        raise Refused(f'{name}: the feature {label!r} is a {type(feature).__name__}, which is no label: set data.label to a class or a '
-                      f'number; there are {", ".join(features)}')
+    if not _numeric(feature) or len(feature.shape) > 1 or None in feature.shape:
+        raise Refused(f'{name}: the feature {label!r} is of kind {type(feature).__name__}, which is no label: set data.label to '
+                      f'a class or a number among {_names(features)}')
     only = kinds.FeaturesDict({label: feature})   # parses this feature alone: the picture beside it is never decoded
     return np.array([only.deserialize_example_np(record)[label] for start in range(0, count, CHUNK)
                      for record in read(list(range(start, min(start + CHUNK, count))))])
@@ -209,14 +203,14 @@ def _decoder(features, input, size, name):
     """What turns a record, and its name for errors, into a picture or an array."""
     feature, only = features[input], kinds.FeaturesDict({input: features[input]})
     if not isinstance(feature, kinds.Image):
-        if not isinstance(feature.shape, tuple) or np.dtype(feature.np_dtype).kind not in 'biuf' or size is not None:
-            raise Refused(f'{name}: the feature {input!r} is a {type(feature).__name__}: set data.input to a picture or an array of '
-                          f'numbers (which takes no data.size); there are {", ".join(features)}')
+        if not _numeric(feature) or size is not None:
+            raise Refused(f'{name}: the feature {input!r} is of kind {type(feature).__name__}: set data.input to a picture, or '
+                          f'to numbers (which take no data.size), among {_names(features)}')
         return lambda record, _: np.asarray(only.deserialize_example_np(record)[input])
     channels = feature.shape[-1]
     if feature.np_dtype != np.uint8 or channels not in MODES:
-        raise Refused(f'{name}: the pictures {input!r} are {np.dtype(feature.np_dtype)} with {channels} channels: only uint8 with 1, 3 or 4 '
-                      'can be read')
+        raise Refused(f'{name}: the pictures {input!r} are {np.dtype(feature.np_dtype)} with {channels} channels: set data.input '
+                      'to pictures in uint8 with 1, 3 or 4')
     skip = {input: decode.SkipDecoding()}
     return lambda record, where: picture(only.deserialize_example_np(record, decoders=skip)[input], where, channels, size)
 
@@ -225,12 +219,26 @@ def _take(read, label, decoder, where):
     pool = ThreadPoolExecutor(WORKERS)
 
     def take(index):
-        index = np.asarray(index)
-        rows = index.ravel().tolist()
+        index = np.arange(len(label))[index]
+        rows = index.ravel().tolist() or [0]   # an empty batch has its inputs' shape too
         examples = list(pool.map(decoder, read(rows), [f'{where}, record {row}' for row in rows]))
         shapes = {example.shape for example in examples}
-        if len(shapes) != 1:
-            raise Refused(f'{where}: the inputs of one batch have the shapes {", ".join(map(str, sorted(shapes)))}: give data.size')
-        return {'input': scale(np.stack(examples)).reshape(*index.shape, *scale(examples[0][None]).shape[1:]), 'label': label[index]}
+        if len(shapes) > 1:
+            raise Refused(f'{where}: the inputs of one batch have the shapes {_names(map(str, shapes))}: give pictures a '
+                          'data.size, or prepare the set with one shape')
+        input = scale(np.stack(examples))[:index.size]
+        return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
 
     return take
+
+
+def _numeric(feature):
+    return isinstance(feature.shape, tuple) and np.dtype(feature.np_dtype).kind in 'biuf'
+
+
+def _names(names):
+    return ', '.join(sorted(names))
+
+
+def _line(error):
+    return ' '.join(str(error).split()) or type(error).__name__

@@ -2,11 +2,13 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
+from tljax.core import Refused
 from tljax.layers import BatchNorm, Conv, max_pool, net
 
 
 class _Conv4(nn.Module):
     widths: tuple
+    norm: str
     form: str
     stored: object
     dtype: jnp.dtype
@@ -16,21 +18,28 @@ class _Conv4(nn.Module):
         taps = {}
         for i, width in enumerate(self.widths, 1):
             x = Conv(width, form=self.form, dtype=self.dtype, name=f'conv{i}')(x)
-            x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'bn{i}')(x, train)
+            if self.norm == 'batch':
+                x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train)
+            else:
+                x = nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f'norm{i}')(x)
             x = max_pool(nn.relu(x))
             taps[f'block{i}'] = x
         return {**taps, 'features': x.reshape(len(x), -1).astype(jnp.float32)}
 
 
-def conv4(width=64, size=16, blocks=4, form='plain', stored=None, dtype=jnp.float32):
+def conv4(width=64, size=16, blocks=4, norm='batch', form='plain', stored=None, dtype=jnp.float32):
     """Blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling; the features are the last block's map, flattened.
 
     Args:
         width: channels of every block, or a tuple of one per block. size: of the input, pixels. blocks: their number.
+        norm: 'batch' as published, or 'layer' (each example by itself: Wu and He 2018, with one group), which a handful of labels suits
+            better than statistics of a batch that repeats them.
 
     >>> conv4(width=32, size=28).dim
     32
     """
+    if norm not in ('batch', 'layer'):
+        raise Refused(f'net.norm={norm!r} is not batch or layer')
     widths = (width,) * blocks if isinstance(width, int) else tuple(width)
-    groups = {f'block{i}': f'(conv|bn){i}/.*' for i in range(1, len(widths) + 1)}
-    return net(_Conv4(widths, form, stored, dtype), widths[-1] * (size // 2 ** len(widths)) ** 2, groups)
+    groups = {f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)}
+    return net(_Conv4(widths, norm, form, stored, dtype), widths[-1] * (size // 2 ** len(widths)) ** 2, groups)

@@ -1,0 +1,118 @@
+"""One device, eight by jit, eight by pmap, and two processes of four give one result; what is frozen costs nothing anywhere."""
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import base
+from tljax import build
+from tljax.core import TrainState
+from tljax.step import make_step
+
+WORKER = Path(__file__).with_name('worker.py')
+
+
+def config(**changes):
+    small = {'data': {'name': 'digits', 'size': 8}, 'batch': 16, 'steps': 5, 'eval_batch': 64, 'optim': {'name': 'sgd', 'lr': .1},
+             'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8, 'norm': 'layer'}, 'cache': False}
+    return build.merge(build.merge(build.phases(build.plain(base.get_config()))[0][1], small), changes)
+
+
+def start(tmp_path, name, settings, devices, *cluster):
+    path = tmp_path / f'{name}.json'
+    path.write_text(json.dumps(settings))
+    environment = {**os.environ, 'PYTHONPATH': str(WORKER.parents[1])}
+    environment.pop('XLA_FLAGS', None)
+    return subprocess.Popen([sys.executable, WORKER, path, tmp_path / f'{name}.npz', str(devices), *map(str, cluster)],
+                            env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def finish(tmp_path, name, *processes):
+    for process in processes:
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, errors[-3000:]
+    with np.load(tmp_path / f'{name}.npz') as stored:
+        return dict(stored)
+
+
+def together(tmp_path, name, settings, devices, processes):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    return finish(tmp_path, name, *[start(tmp_path, name, settings, devices, f'127.0.0.1:{port}', processes, i) for i in range(processes)])
+
+
+@pytest.mark.parametrize('seeds', [[0], [0, 1]])
+def test_devices_and_processes_agree(tmp_path, seeds):
+    settings = config(seeds=seeds)
+    one = finish(tmp_path, 'one', start(tmp_path, 'one', settings, 1))
+    others = {
+        'jit8': finish(tmp_path, 'jit8', start(tmp_path, 'jit8', settings, 8)),
+        'pmap8': finish(tmp_path, 'pmap8', start(tmp_path, 'pmap8', {**settings, 'parallel': 'pmap'}, 8)),
+        'two processes': together(tmp_path, 'two', settings, 4, 2),
+        'two processes by pmap': together(tmp_path, 'twopmap', {**settings, 'parallel': 'pmap'}, 4, 2)}
+    for name, other in others.items():
+        for key, value in one.items():
+            np.testing.assert_allclose(other[key], value, atol=1e-6, err_msg=f'{name}: {key}')
+
+
+def test_batch_statistics_are_those_of_the_whole_batch_under_jit(tmp_path):
+    settings = config(net={'norm': 'batch'})
+    one, eight = (finish(tmp_path, str(n), start(tmp_path, str(n), settings, n)) for n in (1, 8))
+    for key, value in one.items():
+        np.testing.assert_allclose(eight[key], value, atol=1e-5, err_msg=key)
+
+
+def lowered(**changes):
+    """The compiled step of a ResNet on 32 pictures with clipping and gradient-norm logging on, and its forward pass."""
+    settings = config(net={'name': 'cifar_resnet', 'depth': 14, 'width': 8}, optim={'name': 'adam', 'clip': 1.}, batch=32, **changes)
+    run, built = build.build(settings), build.program(settings, build.load(settings['data'])['train'])
+    params, state = run.init(0)
+    whole = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params))
+    batch = run.source.batch(0, 0)
+    step = jax.jit(make_step(built.method, built.tx, built.labels)).lower(whole, batch, 0).compile()
+    forward = jax.jit(built.method.predict).lower(params, state, batch).compile()
+    return step, forward, whole
+
+
+def test_a_frozen_backbone_is_free():
+    step, forward, whole = lowered(partition={'name': 'freeze', 'until': 'backbone'})
+    ratio = step.cost_analysis()['flops'] / forward.cost_analysis()['flops']
+    assert ratio < 1.02, ratio
+    head = sum(leaf.size for leaf in jax.tree.leaves(whole.params['head']))
+    assert sum(leaf.size for leaf in jax.tree.leaves(whole.opt_state) if leaf.ndim) == 2 * head
+
+
+def test_all_reduce_carries_trained_gradients_alone(tmp_path):
+    code = tmp_path / 'hlo.py'
+    code.write_text(f'''
+import json, sys
+sys.path[:0] = {[str(WORKER.parent), str(WORKER.parents[1])]!r}
+import jax
+jax.config.update('jax_num_cpu_devices', 8)
+import numpy as np
+import test_parallel
+from tljax import build, train
+for parallel in ('jit', 'pmap'):
+    settings = test_parallel.config(partition=dict(name='freeze', until='backbone'), optim=dict(clip=1.), parallel=parallel)
+    run = build.build(settings)
+    batch = jax.tree.map(lambda leaf: leaf[None, None], run.source.batch(0, 0))
+    compiled = run.step.run.lower(train.start(run), run.step.place(batch), np.zeros(1, np.uint32)).compile()
+    print(json.dumps([parallel, compiled.as_text()]))
+''')
+    done = subprocess.run([sys.executable, code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for line in done.stdout.splitlines():
+        parallel, text = json.loads(line)
+        reduced = [shape for call in re.findall(r'= (.*?) all-reduce(?:-start)?\(', text) for shape in re.findall(r'f32\[([\d,]*)\]', call)]
+        sizes = sorted(int(np.prod([int(n) for n in shape.split(',') if n] or [1])) for shape in reduced)
+        assert {16 * 10, 10} <= set(sizes), f'{parallel}: the head\'s kernel and bias are averaged: {sizes}'
+        assert all(size in (1, 10, 160) for size in sizes), f'{parallel}: nothing else but scalars is: {sizes}'

@@ -1,0 +1,23 @@
+"""One process of a run that a test starts: `python tests/worker.py CONFIG.json OUT.npz DEVICES [COORDINATOR PROCESSES PROCESS]`."""
+import json
+import sys
+from pathlib import Path
+
+import jax
+
+config, out, devices, *cluster = sys.argv[1:]
+jax.config.update('jax_platforms', 'cpu')
+jax.config.update('jax_num_cpu_devices', int(devices))
+if cluster:
+    jax.distributed.initialize(cluster[0], int(cluster[1]), int(cluster[2]))
+
+import numpy as np  # noqa: E402
+
+from tljax import build  # noqa: E402
+from tljax.paths import flatten  # noqa: E402
+from tljax.train import fit  # noqa: E402
+
+run = build.build(json.loads(Path(config).read_text()))
+fitted = fit(run, Path(out).with_suffix(''))
+if jax.process_index() == 0:
+    np.savez(out, **flatten(fitted.params), **{f'{split}_accuracy': found['accuracy'] for split, found in fitted.scores.items()})
