@@ -14,14 +14,13 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
     config = base.get_config()
     with config.unlocked():
-        config.seeds = tuple(range(10))
-        config.steps, config.batch = 300, 32
-        config.data = dict(name='digits')
-        config.net = dict(name='conv4', width=(16, 32, 32, 64), size=16, norm='layer')
-        config.optim.lr = 2e-3
+        config.seeds = tuple(range(6))
+        config.steps, config.batch = 300, 16
+        config.data = dict(name='digits', size=8)
+        config.net = dict(name='conv4', width=(32, 64, 128), size=8, norm='layer')
         config.init.phase = 'pretrain'
         config.phases.pretrain = dict(
-            data=dict(name='glyphs', classes=600, per_class=40), per_class=None, seeds=(100,), steps=1500, batch=128,
+            data=dict(name='glyphs', size=8, classes=600, per_class=40), seeds=(100,), steps=2000, batch=128,
             save_every=500, optim=dict(lr=4e-3), init=dict(phase=''))
         config.phases.transfer = dict()
         config.study.budgets = (1, 2, 5, 10, 20, None)
@@ -30,9 +29,9 @@ def get_config(arg=None):
         strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
         strategies.finetune = dict()
         strategies.decay = dict(partition=dict(name='decay', rate=.5))
-        strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=.1, beta=.01))
+        strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=.01, beta=.01))
         if arg.source != 'glyphs':
-            config.phases.pretrain.seeds = tuple(range(100, 110))
+            config.phases.pretrain.seeds = tuple(range(100, 106))
         if arg.source == 'untrained':
             config.phases.pretrain.steps = 0
         if arg.source == 'shuffled':

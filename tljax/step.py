@@ -139,7 +139,15 @@ def compile_pmap(step):
         devices = jax.local_device_count()
         return jax.tree.map(lambda leaf: np.moveaxis(leaf.reshape(*leaf.shape[:2], devices, -1, *leaf.shape[3:]), 2, 0), batch)
 
-    return Compiled(jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0), place)
+    mapped = jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
+    if jax.process_count() == 1:
+        return Compiled(mapped, place)
+    whole = NamedSharding(make_mesh(), PartitionSpec())   # pmap's outputs belong to one process; checkpoints need those of all
+
+    def joined(leaf):
+        return jax.make_array_from_single_device_arrays(leaf.shape, whole, [shard.data for shard in leaf.addressable_shards])
+
+    return Compiled(lambda *arguments: jax.tree.map(joined, mapped(*arguments)), place)
 
 
 def compile_predict(predict, mesh):

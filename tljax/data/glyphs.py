@@ -23,7 +23,7 @@ FONTS = tuple(f'DejaVu{family}{style}' for family in ('Sans', 'SansMono') for st
 POINTS, CANVAS = 40, 96   # a character is drawn this large, on a canvas with room for any turn of it
 
 
-def glyphs(part='letters', size=16, classes=600, per_class=40, seed=0):
+def glyphs(part='letters', size=16, resolution=None, classes=600, per_class=40, seed=0):
     """Rendered characters, white on black, float32 in [0, 1], (n, size, size, 1); drawn once and cached under `cache_dir()`.
 
     Each picture takes one of the fonts that have the character, a stroke up to two pixels wider, and an affine map (turn within
@@ -33,6 +33,7 @@ def glyphs(part='letters', size=16, classes=600, per_class=40, seed=0):
     Args:
         part: 'letters' (no character with a numeric value), 'digits' (0 to 9, ten classes) or 'decimals' (every Unicode decimal
             digit that the fonts have, a class per character).
+        resolution: pixels a side to draw at before enlarging bilinearly to `size`; none: `size` (the handwritten digits have 8).
         classes: the first so many letters, those in most fonts first. per_class: pictures of each.
 
     Splits: of each class, by the seeded permutation of `cut`, 10 % validation and 10 % test.
@@ -48,9 +49,9 @@ def glyphs(part='letters', size=16, classes=600, per_class=40, seed=0):
         if not 1 < classes <= len(chosen):
             raise Refused(f'data.classes={classes}: the fonts have {len(chosen)} letters to choose from')
         chosen = chosen[:classes]
-    path = cache_dir() / f'glyphs-{part}-{size}-{len(chosen)}-{per_class}-{seed}-{matplotlib.__version__}-{pillow_version}.npz'
+    path = cache_dir() / f'glyphs-{part}-{size}-{resolution or size}-{len(chosen)}-{per_class}-{seed}-{matplotlib.__version__}-{pillow_version}.npz'
     if not path.exists():
-        pictures = np.stack([render(character, size, np.random.default_rng([seed, ord(character), number]))
+        pictures = np.stack([render(character, size, np.random.default_rng([seed, ord(character), number]), resolution)
                              for character in progress(chosen, f'drawing {len(chosen)} characters') for number in range(per_class)])
         save_npz(path, input=pictures)
     with np.load(path, allow_pickle=False) as stored:
@@ -88,8 +89,8 @@ def characters(part='letters'):
     return kept
 
 
-def render(character, size=16, rng=None):
-    """One picture of a character, (size, size) uint8: in its first font as it stands, or varied by `rng`.
+def render(character, size=16, rng=None, resolution=None):
+    """One picture of a character, (size, size) uint8: in its first font as it stands, or varied by `rng` (see `glyphs`).
 
     >>> render('L').shape
     (16, 16)
@@ -105,11 +106,11 @@ def render(character, size=16, rng=None):
     if box is None:
         return np.zeros((size, size), np.uint8)
     picture = picture.crop(box)
-    scale = size / max(picture.size)
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    framed = Image.new('L', (size, size))
-    framed.paste(picture.resize((width, height), Image.Resampling.BOX), ((size - width) // 2, (size - height) // 2))
-    return np.asarray(framed)
+    drawn = resolution or size
+    width, height = (max(1, round(side * drawn / max(picture.size))) for side in picture.size)
+    framed = Image.new('L', (drawn, drawn))
+    framed.paste(picture.resize((width, height), Image.Resampling.BOX), ((drawn - width) // 2, (drawn - height) // 2))
+    return np.asarray(framed.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _affine(rng):

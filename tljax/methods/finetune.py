@@ -4,7 +4,6 @@ Training from scratch, feature extraction, fine-tuning and layer-wise rates are 
 from (graft) and in which of them move (partition). Source: Yosinski et al., How transferable are features in deep neural networks?,
 2014, https://arxiv.org/abs/1411.1792.
 """
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -14,6 +13,8 @@ from tljax.losses import cross_entropy, squared_error, weighted
 
 def finetune(net, classes, smoothing=0.):
     """Minimises the mean over examples of CE(label, head(net(input))), or of the squared error where there are no classes.
+
+    The head starts at zero, so that its first, uninformed gradients do not disturb what the backbone has learnt.
 
     Args:
         net: the backbone. classes: their number; 0 means regression on the label's own width.
@@ -30,9 +31,9 @@ def finetune(net, classes, smoothing=0.):
     (2, 3)
     """
     def init(key, batch):
-        backbone, state = net.init(jax.random.fold_in(key, 0), batch['input'])
+        backbone, state = net.init(key, batch['input'])
         width = classes or batch['label'].reshape(len(batch['label']), -1).shape[1]
-        head = nn.Dense(width).init(jax.random.fold_in(key, 1), jnp.zeros((1, net.dim)))['params']
+        head = {'kernel': jnp.zeros((net.dim, width)), 'bias': jnp.zeros(width)}
         return {'backbone': backbone, 'head': head}, {'backbone': state}
 
     def output(params, state, batch, key=None):
