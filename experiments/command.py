@@ -57,6 +57,7 @@ def _parse(argv):
             fail(f'{rest[1]!r} is not a flag: write --name=value')
         if CONFIG.value is None:
             fail('--config is missing: name a file of configs/, such as --config=configs/digits.py')
+        CONFIG.value.is_locked   # of a file that could not be read, this raises why  # noqa: B018
         return rest
     except Exception as error:   # absl and ml_collections raise many kinds for a flag that does not fit
         fail(error.args[0] if error.args else error)

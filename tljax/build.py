@@ -242,7 +242,7 @@ def _groups(spec, labels, partition):
     def make(name):
         settings = {**spec['optim'], **spec['groups'].get(name.split('.')[0], {}), **spec['groups'].get(name, {})}
         settings['scale'] = settings.get('scale', 1.) * partition.scales.get(name, 1.)
-        return named('tljax.optim', {'name': 'group', 'optimizer': settings.pop('name'), **settings}, 'optim', steps=spec['steps'])
+        return optim.group(settings.pop('name'), spec['steps'], **settings)
     return make
 
 

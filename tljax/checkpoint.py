@@ -3,6 +3,7 @@
 `checkpoints/` holds the last few states, written beside and then renamed, so that a kill leaves the one before whole. `final/` holds
 parameters and method state alone, of a finished run, in the full layout of the network; grafts and predictions read it.
 """
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -27,8 +28,9 @@ class Checkpoints:
     """
 
     def __init__(self, workdir, keep=2):
-        self.manager = ocp.CheckpointManager(Path(workdir, 'checkpoints').absolute(),
-                                             options=ocp.CheckpointManagerOptions(max_to_keep=keep))
+        self.manager = ocp.CheckpointManager(
+            Path(workdir, 'checkpoints').absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=keep),
+            item_handlers={'state': ocp.StandardCheckpointHandler(), 'digest': ocp.JsonCheckpointHandler()})
 
     def __enter__(self):
         return self
@@ -39,7 +41,8 @@ class Checkpoints:
     def save(self, step, state):
         """Saves without waiting for the disk; a state is copied before this returns."""
         if step not in self.manager.all_steps():
-            self.manager.save(step, args=ocp.args.StandardSave(state), force=True)
+            self.manager.save(step, force=True, args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), digest=ocp.args.JsonSave(_digest(state))))
 
     def restore(self, like):
         """(step, state) of the newest checkpoint that can be read, or None where there is none.
@@ -52,8 +55,12 @@ class Checkpoints:
         steps = sorted(self.manager.all_steps(), reverse=True)
         for step in steps:
             try:
-                return step, self.manager.restore(step, args=ocp.args.StandardRestore(
-                    jax.tree.map(ocp.utils.to_shape_dtype_struct, like)))
+                found = self.manager.restore(step, args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, like)),
+                    digest=ocp.args.JsonRestore()))
+                if found.digest != _digest(found.state):
+                    raise ValueError('its numbers are not those that were saved')
+                return step, found.state
             except Exception as error:   # orbax raises many kinds for a file that is cut, missing or changed
                 say(f'checkpoint {step} in {self.manager.directory} cannot be read ({_line(error)}): set aside as damaged-{step}')
                 self._set_aside(step)
@@ -77,6 +84,14 @@ class Checkpoints:
         """The newest step, waiting for a save that is under way; None where there is none."""
         self.manager.wait_until_finished()
         return self.manager.latest_step()
+
+
+def _digest(state):
+    """A hash of every leaf, since a flipped bit on the disk reads as another number."""
+    total = hashlib.sha256()
+    for leaf in jax.tree.leaves(jax.device_get(state)):
+        total.update(np.ascontiguousarray(leaf).tobytes())
+    return {'sha256': total.hexdigest()}
 
 
 def save_final(workdir, params, state, record):

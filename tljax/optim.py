@@ -151,7 +151,8 @@ def learning_rate(schedule, peak, steps, warmup=0):
     return optax.join_schedules([optax.linear_schedule(0., peak, warmup), shape], [warmup]) if warmup else shape
 
 
-def group(optimizer, steps, lr, scale=1., schedule='constant', warmup=0, weight_decay=0., clip=0., period=1, phase=0, **options):
+def group(optimizer, steps, lr, scale=1., schedule='constant', warmup=0, weight_decay=0., clip=0., period=1, phase=0,
+          **options):
     """One group's transform: clip, the optax optimiser, decoupled weight decay on matrices and kernels, rate, turns.
 
     Args:
@@ -169,9 +170,10 @@ def group(optimizer, steps, lr, scale=1., schedule='constant', warmup=0, weight_
     if optimizer not in OPTIMIZERS:
         raise Refused(f'optim.name={optimizer!r} is not one of {", ".join(OPTIMIZERS)} (adamw is adam with weight_decay)')
     make = getattr(optax, optimizer)
+    accepted = [*inspect.signature(group).parameters][2:-1] + [*inspect.signature(make).parameters][1:]
     for key in options:
-        if key not in inspect.signature(make).parameters:
-            raise Refused(f'optim.{key} is unknown to {optimizer}, which takes {", ".join(inspect.signature(make).parameters)}')
+        if key not in accepted:
+            raise Refused(f'optim.{key} is unknown to {optimizer}: it takes {", ".join(accepted)}')
     steps = -(-steps // period)
     chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [make(learning_rate=1., **options)]
     if weight_decay:

@@ -1,0 +1,130 @@
+"""Where the time goes, side by side in one run: forms of convolution, frozen layers, cached features, seeds, devices.
+
+    python -m experiments.benchmark
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.benchmark --only=devices
+"""
+import re
+import statistics
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+from jax import lax
+
+from configs import base
+from tljax import build
+from tljax.core import TrainState
+from tljax.layers import convolve
+from tljax.report import table
+from tljax.step import make_step
+from tljax.train import start
+
+ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'seeds', 'devices'], 'Which tables to print.')
+ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the median is printed.')
+
+
+def main(_):
+    """Prints the tables that were asked for."""
+    for name in ONLY.value:
+        {'forms': forms, 'frozen': frozen, 'seeds': seeds, 'devices': devices}[name]()
+
+
+def forms():
+    """Forward and gradient of a convolution in each form, called by itself and four times inside a loop."""
+    rows = []
+    for n, size, c, d, groups in ((16, 8, 1, 32, 1), (16, 4, 32, 64, 1), (128, 8, 32, 64, 1), (25, 28, 64, 64, 1), (8, 56, 64, 64, 64)):
+        x, w = jnp.ones((n, size, size, c)), jnp.ones((3, 3, c // groups, d))
+        calls = {}
+        for form in ('plain', 'dots') if groups == 1 else ('plain', 'shifts'):
+            def gradient(x, w, form=form, groups=groups):
+                return jax.grad(lambda x, w: jnp.sum(convolve(x, w, groups=groups, form=form) ** 2), (0, 1))(x, w)
+            looped = jax.jit(lambda x, w, gradient=gradient: lax.map(lambda x: gradient(x, w), jnp.stack([x] * 4)))
+            calls[form, 'alone'] = lambda x=x, w=w, f=jax.jit(gradient): f(x, w)
+            calls[form, 'in a loop'] = lambda x=x, w=w, f=looped: f(x, w)
+        times = _times(calls)
+        rows += [[f'{n}x{size}x{size}x{c} -> {d}' + (' depthwise' if groups > 1 else ''), form,
+                  f'{times[form, "alone"]:.2f}', f'{times[form, "in a loop"] / 4:.2f}'] for form in dict.fromkeys(f for f, _ in calls)]
+    table(['3x3 convolution', 'form', 'ms alone', 'ms in a loop'], rows, title='Gradient of a convolution, by form')
+
+
+def frozen():
+    """What a frozen backbone costs, by XLA's own count, with clipping and gradient-norm logging on."""
+    rows = []
+    for name, partition in (('everything', {'name': 'full'}), ('head only', {'name': 'freeze', 'until': 'backbone'})):
+        run, built = _build(net={'name': 'cifar_resnet', 'depth': 14, 'width': 16}, partition=partition, optim={'clip': 1.}, batch=64)
+        params, state = run.init(0)
+        whole, batch = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params)), run.source.batch(0, 0)
+        step = jax.jit(make_step(built.method, built.tx, built.labels))
+        forward = jax.jit(built.method.predict)
+        flops = [f.lower(*a).compile().cost_analysis()['flops'] for f, a in ((step, (whole, batch, 0)), (forward, (params, state, batch)))]
+        times = _times({'step': lambda: step(whole, batch, 0), 'forward': lambda: forward(params, state, batch)})
+        memory = sum(leaf.nbytes for leaf in jax.tree.leaves(whole.opt_state)) / 1e6
+        rows.append([name, f'{flops[0] / 1e9:.3f}', f'{flops[0] / flops[1]:.3f}', f'{times["step"]:.1f}',
+                     f'{times["step"] / times["forward"]:.2f}', f'{memory:.3f}'])
+    table(['trained', 'GFLOP a step', 'over forward', 'ms a step', 'over forward', 'optimiser MB'], rows, title='ResNet-14, batch 64')
+
+
+def seeds():
+    """Five seeds in one call against five calls of one, each in the form that is fastest for it."""
+    rows, calls = [], {}
+    net = {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
+    for count in (1, 5):
+        for form in ('plain', 'dots'):
+            run, _ = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
+            batch = run.step.place(jax.tree.map(lambda leaf, n=count: np.stack([leaf] * n)[None], run.source.take(run.source.index(0, 0))))
+            cell = [start(run)]
+
+            def call(cell=cell, run=run, batch=batch, count=count):
+                cell[0], metrics = run.step.run(cell[0], batch, np.arange(count, dtype=np.uint32))
+                return metrics
+            calls[count, form] = call
+    times = _times(calls)
+    one, five = (min(times[count, form] for form in ('plain', 'dots')) for count in (1, 5))
+    rows = [[f'{count}', form, f'{times[count, form]:.2f}'] for count, form in calls]
+    table(['seeds in one call', 'form', 'ms'], [*rows, ['five in one call, over five calls', '', f'{five / (5 * one):.2f}']], title='Seeds')
+
+
+def devices():
+    """What the devices exchange in a step: bytes in the all-reduces of the compiled program."""
+    rows = []
+    for parallel in ('jit', 'pmap'):
+        for name in ('full', 'freeze'):
+            run, built = _build(net={'name': 'cifar_resnet', 'depth': 14, 'width': 16}, partition={'name': name}, parallel=parallel, batch=64)
+            batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.source.take(run.source.index(0, 0))))
+            text = run.step.run.lower(start(run), batch, np.zeros(1, np.uint32)).compile().as_text()
+            shapes = [shape for call in re.findall(r'= (.*?) all-reduce(?:-start)?\(', text) for shape in re.findall(r'f32\[([\d,]*)\]', call)]
+            reduced = sum(4 * int(np.prod([int(n) for n in shape.split(',') if n] or [1])) for shape in shapes)
+            trained = sum(4 * leaf.size for leaf, label in zip(jax.tree.leaves(run.init(0)[0]), jax.tree.leaves(built.labels), strict=True)
+                          if label != 'frozen')
+            rows.append([parallel, name, str(jax.device_count()), f'{reduced / 1e3:.1f}', f'{trained / 1e3:.1f}'])
+    table(['compiled by', 'partition', 'devices', 'kB reduced', 'kB of trained parameters'], rows, title='Exchange between devices')
+
+
+def _build(**changes):
+    config = build.merge(build.phases(build.plain(base.get_config()))[0][1], {'data': {'name': 'digits', 'size': 8}, 'cache': False, **changes})
+    return build.build(config), build.program(config, build.load(config['data'])['train'])
+
+
+def _times(calls):
+    """Milliseconds of each call, {name: median}, taken in turn so that a slow moment of the machine hits all."""
+    counts = {}
+    for name, call in calls.items():
+        jax.block_until_ready(call())
+        begun = time.perf_counter()
+        jax.block_until_ready(call())
+        counts[name] = max(1, round(.1 / (time.perf_counter() - begun)))
+    found = {name: [] for name in calls}
+    for _ in range(ROUNDS.value):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            for _ in range(counts[name]):
+                out = call()
+            jax.block_until_ready(out)
+            found[name].append((time.perf_counter() - begun) / counts[name] * 1e3)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+if __name__ == '__main__':
+    app.run(main)

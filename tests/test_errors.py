@@ -1,0 +1,174 @@
+"""What a user can get wrong ends in one clear line, and leaves files as they were."""
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs import base
+from tljax import build, paths
+from tljax.checkpoint import Checkpoints, claim, load_final
+from tljax.core import Refused
+from tljax.log import read
+from tljax.train import fit
+
+ROOT = Path(__file__).parents[1]
+
+
+def config(**changes):
+    small = {'data': {'name': 'digits', 'size': 8}, 'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'batch': 16, 'steps': 6,
+             'cache': False}
+    return build.merge(build.merge(build.phases(build.plain(base.get_config()))[0][1], small), changes)
+
+
+def command(name, *flags, timeout=240):
+    return subprocess.run([sys.executable, '-m', f'experiments.{name}', *flags], cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.mark.parametrize('flags, said', [
+    (['--config=configs/digits.py:smoke', '--config.optim.lrr=1'], 'Did you mean "lr" instead of "lrr"?'),
+    (['--config=configs/digits.py:smoke', '--config.steps=many'], "steps"),
+    (['--config=configs/digits.py:source=moon'], "source=moon is not one of glyphs, untrained, shuffled"),
+    (['--config=configs/digits.py:sourse=glyphs'], "'sourse' is unknown: this config takes source, smoke"),
+    (['--config=configs/nothing.py'], 'configs/nothing.py'),
+    ([], '--config is missing'),
+    (['--config=configs/digits.py:smoke', 'stray'], "'stray' is not a flag"),
+])
+def test_a_command_line_that_does_not_fit_is_told_in_one_line(flags, said, tmp_path):
+    done = command('train', *flags, f'--workdir={tmp_path / "run"}')
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and said in lines[0], done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'net': {'name': 'conv5'}}, "net.name='conv5' is unknown: did you mean conv4?"),
+    ({'net': {'widht': 3}}, 'net.widht is unknown to conv4: did you mean width?'),
+    ({'net': {'size': 16}}, 'set net.size'),
+    ({'partition': {'name': 'freeze', 'until': 'blok1'}}, "partition.until='blok1' is no group"),
+    ({'partition': {'name': 'rules', 'rules': [['backbone/conv9/.*', 'frozen']]}}, "'backbone/conv9/.*' matches no parameter"),
+    ({'groups': {'critic': {'scale': .1}}}, 'groups.critic is no group of this run'),
+    ({'optim': {'name': 'adamm', 'lr': .1}}, "optim.name='adamm'"),
+    ({'optim': {'momentun': .9, 'name': 'sgd', 'lr': .1}}, 'optim.momentun is unknown to sgd'),
+    ({'per_class': 10_000}, 'per_class=10000: class'),
+    ({'statistics': 'moving'}, "statistics='moving'"),
+    ({'parallel': 'threads'}, "parallel='threads'"),
+    ({'data': {'name': 'folder', 'path': 'nowhere', 'size': 8}}, 'nowhere'),
+    ({'init': {'path': 'nowhere'}}, 'nowhere holds no finished run'),
+    ({'init': {'phase': 'pretrain'}}, "init.phase='pretrain'"),
+])
+def test_a_config_that_does_not_fit_is_refused(changes, said, tmp_path):
+    with pytest.raises(Refused) as refused:
+        run = build.build(config(**changes))
+        run.source.index(0, 0)
+        run.init(0)
+    assert said in str(refused.value) and '\n' not in str(refused.value)
+
+
+def test_an_unknown_key_is_refused_with_the_nearest():
+    with pytest.raises(Refused, match='config.stepz is unknown: did you mean steps?'):
+        config(stepz=3)
+
+
+def test_a_parameter_without_a_rule_is_named():
+    with pytest.raises(Refused, match='no rule matches the parameter head/w; rules: backbone/'):
+        paths.label({'backbone': {'w': 0}, 'head': {'w': 0}}, [('backbone/.*', 'frozen')])
+
+
+def test_a_donor_that_does_not_fit_is_listed():
+    new = {'backbone': {'a': np.zeros(2), 'b': np.zeros(3)}}
+    with pytest.raises(Refused) as refused:
+        paths.graft(new, {'backbone': {'a': np.zeros(5), 'c': np.zeros(3)}})
+    for part in ('it lacks backbone/b', 'backbone/a (2,) <- (5,)', 'backbone/c'):
+        assert part in str(refused.value)
+
+
+def test_a_head_of_other_classes_is_refused_even_where_their_number_agrees(tmp_path):
+    fit(build.build(config()), tmp_path / 'donor')
+    with np.load(save(tmp_path / 'letters.npz', classes=10)) as stored:
+        assert len(stored['classes']) == 10
+    everything = {'path': str(tmp_path / 'donor'), 'rules': [['.*', None]]}
+    with pytest.raises(Refused, match='the head of .* knows the classes 0, 1, 2'):
+        build.build(config(data={'name': 'npz', 'path': str(tmp_path / 'letters.npz')}, init=everything))
+    save(tmp_path / 'five.npz', classes=5)
+    with pytest.raises(Refused, match='knows the classes'):
+        build.build(config(data={'name': 'npz', 'path': str(tmp_path / 'five.npz')}, init=everything))
+    assert build.build(config(init=everything)).init(0)[0]['head']['kernel'].any(), 'the same classes may keep their head'
+
+
+def save(path, classes):
+    rng = np.random.default_rng(0)
+    np.savez(path, input=rng.random((20 * classes, 8, 8, 1), np.float32), label=np.arange(20 * classes) % classes,
+             classes=np.array([f'letter{i}' for i in range(classes)]))
+    return path
+
+
+def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tmp_path):
+    run = build.build(config(save_every=2, log_every=1))
+
+    def poisoned(index):
+        batch = run.source.take(index)
+        return {**batch, 'input': batch['input'] * (np.nan if poisoned.calls == 4 else 1)} if count() else batch
+
+    def count():
+        poisoned.calls += 1
+        return True
+
+    poisoned.calls = -1
+    with pytest.raises(Refused, match=r'loss nan .* at step 4 with seed 0; last good checkpoint: step 4'):
+        fit(run._replace(source=run.source._replace(take=poisoned)), tmp_path)
+    assert not (tmp_path / 'final').exists()
+
+
+def test_a_workdir_of_another_config_is_refused_and_left_alone(tmp_path):
+    claim(tmp_path, config())
+    before = (tmp_path / 'config.json').read_bytes()
+    with pytest.raises(Refused, match='steps: 6 there, 7 now'):
+        fit(build.build(config(steps=7)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ['config.json'] and (tmp_path / 'config.json').read_bytes() == before
+
+
+@pytest.mark.parametrize('damage', ['cut', 'removed', 'flipped'])
+def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(damage, tmp_path, capsys):
+    state = {'w': np.arange(4096.)}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state)
+        checkpoints.save(2, {'w': state['w'] + 1})
+    files = [path for path in (tmp_path / 'checkpoints' / '2').rglob('*') if path.is_file() and '/d/' in str(path)]
+    victim = max(files, key=lambda path: path.stat().st_size)
+    content = victim.read_bytes()
+    if damage == 'removed':
+        victim.unlink()
+    elif damage == 'cut':
+        victim.write_bytes(content[:len(content) // 2])
+    else:
+        middle = len(content) // 2
+        victim.write_bytes(content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1:])
+    with Checkpoints(tmp_path) as checkpoints:
+        step, found = checkpoints.restore(state)
+    assert step == 1
+    np.testing.assert_array_equal(found['w'], state['w'])
+    assert (tmp_path / 'damaged-2').exists()
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
+    flags = ['--config=configs/digits.py:smoke', f'--workdir={tmp_path}', '--config.phases.pretrain.steps=100000',
+             '--config.log_every=10']
+    running = subprocess.Popen([sys.executable, '-m', 'experiments.train', *flags], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / '00-pretrain' / 'log.jsonl'
+    deadline = time.monotonic() + 120
+    while not read(log) and time.monotonic() < deadline:
+        time.sleep(.2)
+    running.send_signal(signal.SIGTERM)
+    said = running.communicate(timeout=120)[1]
+    assert running.returncode == 143 and 'the same command goes on from there' in said, said
+    saved = max(int(path.name) for path in (tmp_path / '00-pretrain' / 'checkpoints').iterdir())
+    assert saved == read(log)[-1]['step']
+    assert json.loads((tmp_path / '00-pretrain' / 'config.json').read_text())['steps'] == 100000
+    with pytest.raises(Refused):
+        load_final(tmp_path / '00-pretrain')
