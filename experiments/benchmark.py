@@ -67,23 +67,23 @@ def frozen():
 
 
 def seeds():
-    """Five seeds in one call against five calls of one, each in the form that is fastest for it."""
-    rows, calls = [], {}
-    net = {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
-    for count in (1, 5):
+    """Five seeds in one call against five calls of one, each in every form."""
+    calls, net = {}, {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
+    for count, how in ((1, 'one call'), (5, 'one call, in turn'), (5, 'one call, as a loop')):
         for form in ('plain', 'dots'):
-            run, _ = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
-            batch = run.step.place(jax.tree.map(lambda leaf, n=count: np.stack([leaf] * n)[None], run.source.take(run.source.index(0, 0))))
-            cell = [start(run)]
+            run, built = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
+            step = built.step if how == 'one call, as a loop' else run.step
+            batch = step.place(jax.tree.map(lambda leaf, n=count: np.stack([leaf] * n)[None], run.source.take(run.source.index(0, 0))))
+            cell = [step.split(start(run))]
 
-            def call(cell=cell, run=run, batch=batch, count=count):
-                cell[0], metrics = run.step.run(cell[0], batch, np.arange(count, dtype=np.uint32))
+            def call(cell=cell, step=step, batch=batch, count=count):
+                cell[0], metrics = step.run(cell[0], batch, np.arange(count, dtype=np.uint32))
                 return metrics
-            calls[count, form] = call
+            calls[count, how, form] = call
     times = _times(calls)
-    one, five = (min(times[count, form] for form in ('plain', 'dots')) for count in (1, 5))
-    rows = [[f'{count}', form, f'{times[count, form]:.2f}'] for count, form in calls]
-    table(['seeds in one call', 'form', 'ms'], [*rows, ['five in one call, over five calls', '', f'{five / (5 * one):.2f}']], title='Seeds')
+    best = min(times[cell] for cell in times if cell[0] == 1)
+    table(['seeds', 'how', 'form', 'ms', 'over calls of one'],
+          [[*cell, f'{ms:.2f}', f'{ms / (cell[0] * best):.2f}'] for cell, ms in times.items()], title='Seeds: one step of each')
 
 
 def devices():
@@ -91,11 +91,12 @@ def devices():
     rows = []
     for parallel in ('jit', 'pmap'):
         for name in ('full', 'freeze'):
-            run, built = _build(net={'name': 'cifar_resnet', 'depth': 14, 'width': 16}, partition={'name': name}, parallel=parallel, batch=64)
+            run, built = _build(net={'name': 'cifar_resnet', 'depth': 14}, partition={'name': name}, parallel=parallel, batch=64)
             batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.source.take(run.source.index(0, 0))))
             text = run.step.run.lower(start(run), batch, np.zeros(1, np.uint32)).compile().as_text()
-            shapes = [shape for call in re.findall(r'= (.*?) all-reduce(?:-start)?\(', text) for shape in re.findall(r'f32\[([\d,]*)\]', call)]
-            reduced = sum(4 * int(np.prod([int(n) for n in shape.split(',') if n] or [1])) for shape in shapes)
+            calls = ' '.join(re.findall(r'= (.*?) all-reduce(?:-start)?\(', text))
+            sizes = [[int(n) for n in shape.split(',') if n] for shape in re.findall(r'f32\[([\d,]*)\]', calls)]
+            reduced = sum(4 * int(np.prod(size or [1])) for size in sizes)
             trained = sum(4 * leaf.size for leaf, label in zip(jax.tree.leaves(run.init(0)[0]), jax.tree.leaves(built.labels), strict=True)
                           if label != 'frozen')
             rows.append([parallel, name, str(jax.device_count()), f'{reduced / 1e3:.1f}', f'{trained / 1e3:.1f}'])
@@ -103,7 +104,8 @@ def devices():
 
 
 def _build(**changes):
-    config = build.merge(build.phases(build.plain(base.get_config()))[0][1], {'data': {'name': 'digits', 'size': 8}, 'cache': False, **changes})
+    default = build.phases(build.plain(base.get_config()))[0][1]
+    config = build.merge(default, {'data': {'name': 'digits', 'size': 8}, 'cache': False, **changes})
     return build.build(config), build.program(config, build.load(config['data'])['train'])
 
 

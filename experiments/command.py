@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from tljax.core import Refused
@@ -28,6 +28,8 @@ def workdir():
 def run(main):
     """Parses the flags, joins the cluster, and calls `main(config)`; what a user can mend is told in one line, with exit status 2."""
     def body(_):
+        if not flags.FLAGS['verbosity'].present:
+            logging.set_verbosity(logging.WARNING)   # orbax tells of each file it opens
         if DISTRIBUTED.value == 'auto':
             jax.distributed.initialize()
         elif DISTRIBUTED.value:

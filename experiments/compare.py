@@ -6,15 +6,14 @@ Phases before the last are trained once; the last is repeated for every strategy
 seeds. A restart goes on where it was cut off.
 """
 import json
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 
 from experiments import command
 from tljax import build
-from tljax.log import console, say
+from tljax.core import Refused
+from tljax.log import console, say, write
 from tljax.report import gains, learning_curves, page, svg, table
 from tljax.train import fit
 from tljax.transferability import labels_needed, mean_interval, transfer_gain, verdicts
@@ -23,12 +22,13 @@ from tljax.transferability import labels_needed, mean_interval, transfer_gain, v
 def main(config):
     """Runs the study and reports it."""
     begun, workdir = time.monotonic(), command.workdir()
-    *earlier, (name, last) = build.phases(config)
-    names = [each for each, _ in earlier]
+    *earlier, (_, last) = build.phases(config)
+    names, study = [name for name, _ in earlier], build.plain(config)['study']
+    if len(last['seeds']) < 2 or study['baseline'] not in study['strategies'] or not study['budgets']:
+        raise Refused('a study needs two seeds or more, budgets, and its baseline among its strategies: see configs/digits.py')
     for phase, settings in earlier:
         donor = settings['init']['phase']
         fit(build.build(settings, phase, donor and build.folder(workdir, names, donor)), build.folder(workdir, names, phase))
-    study = build.plain(config)['study']
     accuracy = {}
     cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
     for i, (strategy, k) in enumerate(cells):
@@ -38,7 +38,7 @@ def main(config):
         accuracy[strategy, k] = np.array(fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}').scores['test']['accuracy'])
     results = summarise(accuracy, study, build.plain(config), donor_seeds=[settings['seeds'] for _, settings in earlier])
     results['minutes'] = round((time.monotonic() - begun) / 60, 2)
-    _write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
+    write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     show(results, workdir)
 
 
@@ -55,8 +55,10 @@ def summarise(accuracy, study, config, donor_seeds):
         rows.append(dict(strategy=strategy, labels_per_class=k, accuracy_mean=mean, accuracy_ci95=half,
                          gain_mean=gain and gain.mean, gain_low=gain and gain.low, gain_high=gain and gain.high, p=gain and gain.p,
                          verdict=found.get((strategy, k)), accuracy=values.tolist()))
-    goal = .9 * max(row['accuracy_mean'] for row in rows if row['strategy'] == baseline and row['labels_per_class'] == study['budgets'][-1])
-    needed = {strategy: labels_needed(study['budgets'], [row['accuracy_mean'] for row in rows if row['strategy'] == strategy], goal)
+    budgets = study['budgets']
+    most = None if None in budgets else max(budgets)
+    goal = .9 * float(accuracy[baseline, most].mean())
+    needed = {strategy: labels_needed(budgets, [row['accuracy_mean'] for row in rows if row['strategy'] == strategy], goal)
               for strategy in study['strategies']}
     shared = any(len(seeds) == 1 for seeds in donor_seeds)
     return dict(rows=rows, goal=goal, labels_for_goal=needed, seeds=config['seeds'], source_seeds=donor_seeds, config=config,
@@ -68,16 +70,15 @@ def show(results, workdir):
     """Prints the table and writes the page."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
     columns = ['strategy', 'labels per class', 'accuracy %', f'gain over {baseline}, points', '95 % interval', 'verdict']
-    cells = [[row['strategy'], _count(row['labels_per_class']), f'{100 * row["accuracy_mean"]:.1f} ± {100 * (row["accuracy_ci95"] or 0):.1f}',
-              *(['', '', ''] if row['verdict'] is None else
-                [f'{100 * row["gain_mean"]:+.1f}', f'{100 * row["gain_low"]:+.1f} to {100 * row["gain_high"]:+.1f}', row['verdict']])]
-             for row in rows]
+    cells = [[row['strategy'], _count(row['labels_per_class']), f'{100 * row["accuracy_mean"]:.1f} ± {100 * row["accuracy_ci95"]:.1f}',
+              *(['', '', ''] if row['verdict'] is None else [f'{100 * row["gain_mean"]:+.1f}', f'{100 * row["gain_low"]:+.1f} to '
+                                                             f'{100 * row["gain_high"]:+.1f}', row['verdict']])] for row in rows]
     table(columns, cells, title=f'{len(results["seeds"])} seeds; accuracy on the test split')
-    goal = f'{100 * results["goal"]:.1f} %, which is 90 % of what {baseline} reaches with all labels'
+    goal = f'{100 * results["goal"]:.1f} %, 90 % of what {baseline} reaches with most labels'
     needs = [[strategy, 'never' if k is None else _count(None if k == 'all' else k)] for strategy, k in results['labels_for_goal'].items()]
     table(['strategy', 'labels per class'], needs, title=f'Labels needed for {goal}')
-    reading = (f'Gains are paired by seed; an interval is a paired t interval over {len(results["seeds"])} seeds, a verdict is Holm-corrected '
-               f'over the table at 5 %. They cover {results["intervals_cover"]}.')
+    reading = (f'Gains are paired by seed. An interval is a 95 % paired t interval over {len(results["seeds"])} seeds; a verdict is '
+               f'corrected over the table (Holm, 5 %). Intervals cover {results["intervals_cover"]}.')
     console.print(reading, soft_wrap=True)
     page(workdir / 'report.html', 'Does transfer help?', [
         dict(heading='Accuracy by number of labels', text=reading, svg=svg(learning_curves(rows))),
@@ -85,7 +86,8 @@ def show(results, workdir):
         dict(heading='Every cell', text='Accuracy on the test split, which chose nothing.', table=(columns, cells)),
         dict(heading='From how few labels', text=f'Fewest labels per class whose mean accuracy reaches {goal}.',
              table=(['strategy', 'labels per class'], needs)),
-        dict(heading='How it was run', text=json.dumps(results['config'], indent=1))])
+        dict(heading='How it was run', text='The config, from which the same command makes the same page.',
+             code=json.dumps(results['config'], indent=1))])
     say(f'{results["minutes"]} minutes; {workdir}/report.html, {workdir}/results.json')
 
 
@@ -95,12 +97,6 @@ def _labels(k):
 
 def _count(k):
     return 'all' if k is None else str(k)
-
-
-def _write(path, text):
-    temporary = Path(f'{path}.tmp')
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 if __name__ == '__main__':

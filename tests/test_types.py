@@ -99,7 +99,7 @@ def with_lora(method, pattern, rank=1):
                 for path, w in paths.select(params, pattern).items() for part in ('a', 'b')}
         return {**params, 'lora': unflatten_dict(lora, sep='/')}, state
 
-    return Method(init, lambda params, *rest: method.loss(merged(params), *rest), lambda params, *rest: method.predict(merged(params), *rest))
+    return Method(init, *(lambda params, *rest, f=f: f(merged(params), *rest) for f in (method.loss, method.predict)))
 
 
 def blobs(n=60, shift=0., seed=0):
@@ -112,7 +112,8 @@ def episodes(data, tasks=4, shots=2):
     """A source of episodes, (tasks, 3 * shots) support and query examples, by random access."""
     def index(seed, step):
         rng = np.random.default_rng([seed, step])
-        return np.stack([np.stack([rng.permutation(np.flatnonzero(data.label == c))[:2 * shots] for c in range(3)]) for _ in range(tasks)])
+        members = [np.flatnonzero(data.label == c) for c in range(3)]
+        return np.stack([[rng.permutation(each)[:2 * shots] for each in members] for _ in range(tasks)])
 
     def take(index):
         part = lambda rows: jax.tree.map(  # noqa: E731

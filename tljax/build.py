@@ -25,7 +25,7 @@ from tljax.data.cache import cache_dir, save_npz
 from tljax.evaluate import predictions
 from tljax.log import say
 from tljax.paths import flatten, label
-from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh, make_step, many, over_seeds
+from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, in_turn, make_mesh, make_step, many, over_seeds
 from tljax.train import Run
 from tljax.zoo.identity import identity
 
@@ -113,9 +113,11 @@ def build(config, name='train', donor_dir=None):
         return _start(built, donors, rules, config['seeds'].index(seed), sample, seed)
 
     run = Run(
-        name, init, built.tx, built.step, built.predict, _source(config, train, built.prepare), splits, tuple(config['seeds']),
-        config['steps'], config['log_every'], config['save_every'], config['eval_every'], _chunk(config['chunk']), config['eval_batch'],
-        train.classes, {key: value for key, value in config.items() if key not in FREE})
+        name=name, init=init, tx=built.tx, step=in_turn(built.step, len(config['seeds'])), predict=built.predict,
+        source=_source(config, train, built.prepare), evals={split: dataset for split, dataset in splits.items() if dataset.size},
+        seeds=tuple(config['seeds']), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
+        eval_every=config['eval_every'], eval_batch=config['eval_batch'], chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' else 10),
+        classes=train.classes, record={key: value for key, value in config.items() if key not in FREE})
     shared = donors is not None and len(donors) == 1 and any(pattern == 'backbone/.*' for pattern, _ in rules)
     frozen = set(flatten(built.labels['backbone']).values()) == {'frozen'}
     if config['cache'] and shared and frozen and config['statistics'] != 'batch' and not config['augment']:
@@ -217,8 +219,8 @@ def _program(key):
         labels = {**labels, 'backbone': {}}
     penalty = named('tljax.combinators', spec['penalty'], 'penalty') if spec['penalty']['name'] else None
     tx = optim.optimizer(labels, _groups(spec, labels, partition))
-    prepare = augment.augmented([named('tljax.augment', {'name': each} if isinstance(each, str) else each, 'augment') for each in spec['augment']]) if spec['augment'] else (
-        lambda batch: batch)
+    steps = [named('tljax.augment', {'name': each} if isinstance(each, str) else each, 'augment') for each in spec['augment']]
+    prepare = augment.augmented(steps) if steps else lambda batch: batch
     whole = combinators.with_penalty(method, penalty) if penalty else method
     if spec['parallel'] not in ('jit', 'pmap'):
         raise Refused(f'parallel={spec["parallel"]!r} is not jit or pmap')
@@ -282,15 +284,12 @@ def _source(config, train, prepare):
     return keyed(source, prepare) if config['augment'] else source
 
 
-def _chunk(chunk):
-    return chunk or (1 if jax.default_backend() == 'cpu' else 10)
-
-
 def _on_features(run, config, net, train):
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     backbone, statistics = params['backbone'], state['backbone']
-    extract = compile_predict(lambda params, state, batch: {'features': net.features(params, state, batch['input'])[0]['features']}, make_mesh())
+    extract = compile_predict(
+        lambda params, state, batch: {'features': net.features(params, state, batch['input'])[0]['features']}, make_mesh())
     digest = hashlib.sha256(json.dumps(config['net']).encode())
     for leaf in jax.tree.leaves((backbone, statistics)):
         digest.update(np.ascontiguousarray(leaf).tobytes())
@@ -314,8 +313,8 @@ def _on_features(run, config, net, train):
         full = jax.tree.map(lambda leaf: np.repeat(leaf, len(run.seeds), 0), (backbone, statistics))
         return {**params, 'backbone': full[0]}, {**state, 'backbone': full[1]}
 
-    return run._replace(init=init, tx=reduced.tx, step=reduced.step, predict=reduced.predict, evals=evals, whole=whole,
-                        source=_source(config, evals['train'], reduced.prepare))
+    return run._replace(init=init, tx=reduced.tx, step=in_turn(reduced.step, len(run.seeds)), predict=reduced.predict, evals=evals,
+                        source=_source(config, evals['train'], reduced.prepare), whole=whole)
 
 
 def _near(name, names):

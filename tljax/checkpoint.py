@@ -5,7 +5,6 @@ parameters and method state alone, of a finished run, in the full layout of the 
 """
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import jax
@@ -14,7 +13,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from tljax.core import Refused
-from tljax.log import say
+from tljax.log import say, write
 
 
 class Checkpoints:
@@ -149,10 +148,7 @@ def claim(workdir, record):
             raise Refused(f'{workdir} belongs to another config ({"; ".join(changed[:8])}); '
                           'take another --workdir or the config it was made with')
     elif jax.process_index() == 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix('.tmp')
-        temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + '\n')
-        os.replace(temporary, path)
+        write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')
 
 
 def _leaves(tree, prefix=''):

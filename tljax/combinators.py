@@ -2,7 +2,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax.traverse_util import unflatten_dict
 

@@ -51,10 +51,7 @@ class Log:
         self.begun, self.spoke, self.shown = time.monotonic(), 0., shown and writes
         self.file = self.events = self.bar = None
         if writes:
-            kept = [record for record in read(self.path) if record['step'] <= start]
-            temporary = self.path.with_suffix('.tmp')
-            temporary.write_text(''.join(json.dumps(record) + '\n' for record in kept))
-            os.replace(temporary, self.path)
+            write(self.path, ''.join(json.dumps(record) + '\n' for record in read(self.path) if record['step'] <= start))
             self.file = self.path.open('a', buffering=1)
             self.events = SummaryWriter(str(Path(workdir, 'events')), purge_step=start or None)
 
@@ -91,6 +88,21 @@ class Log:
             self.spoke = time.monotonic()
             left = (self.spoke - self.begun) / max(step - self.start, 1) * (self.steps - step)
             say(f'{self.name}  step {step}/{self.steps}  {int(left // 60)}:{int(left % 60):02d} left  {text}')
+
+
+def write(path, text):
+    """Writes a text file whole or not at all.
+
+    >>> import tempfile
+    >>> write(path := Path(tempfile.mkdtemp(), 'a', 'b.txt'), 'x')
+    >>> path.read_text()
+    'x'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary.write_text(text, encoding='utf-8')
+    os.replace(temporary, path)
 
 
 def read(path):

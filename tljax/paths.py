@@ -7,7 +7,6 @@ since both are how a frozen layer ends up trained.
 import re
 
 import jax
-import numpy as np
 
 from tljax.core import Refused
 

@@ -7,7 +7,6 @@ None for the baseline). Accuracies and gains are fractions there and percent in 
 alone.
 """
 import io
-import os
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tljax.core import Refused
+from tljax.log import write
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 MARKERS = 'sD^vPX*'                # as many as have no common factor with the colours: 42 strategies look different
@@ -181,11 +181,7 @@ def page(path, title, sections):
     template = environment.from_string(Path(__file__).with_name('report.html').read_text(encoding='utf-8'))
     text = template.render(title=title, sections=[
         {**dict.fromkeys(PARTS), **section, 'table': section.get('table') and _cells(*section['table'])} for section in sections])
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    temporary.write_bytes(text.encode())
-    os.replace(temporary, path)
+    write(path, text)
 
 
 def _cells(columns, rows):

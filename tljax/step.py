@@ -61,10 +61,9 @@ def make_step(method, tx, labels, prepare=lambda batch: batch, axis=None):
 
 
 def over_seeds(function, looped=None):
-    """Maps a function over the leading axis of its arguments, the seeds: in one piece on an accelerator, in turn on a CPU.
+    """Maps a function over the leading axis of its arguments, the seeds: in one piece on an accelerator, in a loop on a CPU.
 
-    A single seed runs as it is. Five seeds at once cost a CPU more than five steps: parameters that differ make a batched product of
-    each matrix product, and nothing is left idle that the other seeds could use.
+    A single seed runs as it is.
 
     >>> over_seeds(lambda a, b: a + b)(jnp.array([1., 2.]), jnp.array([3., 4.])).tolist()
     [4.0, 6.0]
@@ -94,13 +93,47 @@ def many(step):
 
 
 class Compiled(NamedTuple):
-    """A compiled function, and how the part of a batch that this process holds gets onto its devices.
+    """A compiled function, and how what it works on is laid out.
 
-    >>> Compiled(lambda x: x, lambda batch: batch).run(1)
+    `run(state, batch, seeds)`; `place(batch)` puts the part of a batch that this process holds onto its devices; `split(state)` turns
+    a state as others see it, with its axis of seeds, into what `run` takes and returns, and `join(parts, axis)` turns that back.
+
+    >>> Compiled(lambda x: x, lambda batch: batch).split(1)
     1
     """
     run: Callable
     place: Callable
+    split: Callable = lambda state: state
+    join: Callable = lambda parts, axis: parts
+
+
+def in_turn(compiled, count):
+    """The same for several seeds on a CPU: a call for each, since one call for all takes it longer (`experiments.benchmark`).
+
+    Elsewhere, and for a single seed, `compiled` as it is.
+
+    >>> twice = in_turn(Compiled(lambda state, batch, seeds: (2 * state, state), lambda batch: batch), 3)
+    >>> parts, metrics = twice.run(twice.split(np.arange(3.)), twice.place(np.zeros((1, 3, 4))), np.arange(3))
+    >>> twice.join(parts, 0).tolist()
+    [0.0, 2.0, 4.0]
+    """
+    if count == 1 or jax.default_backend() != 'cpu':
+        return compiled
+
+    def split(state):
+        return tuple(jax.tree.map(lambda leaf, i=i: leaf[i:i + 1], state) for i in range(count))
+
+    def place(batch):
+        return tuple(compiled.place(jax.tree.map(lambda leaf, i=i: leaf[:, i:i + 1], batch)) for i in range(count))
+
+    def run(states, batches, seeds):
+        done = [compiled.run(states[i], batches[i], seeds[i:i + 1]) for i in range(count)]
+        return tuple(state for state, _ in done), tuple(metrics for _, metrics in done)
+
+    def join(parts, axis):
+        return jax.tree.map(lambda *leaves: (np if isinstance(leaves[0], np.ndarray) else jnp).concatenate(leaves, axis), *parts)
+
+    return Compiled(run, place, split, join)
 
 
 def make_mesh():

@@ -101,20 +101,23 @@ def fit(run, workdir):
     with Checkpoints(workdir) as checkpoints, _asked_to_stop() as asked:
         begun, state = checkpoints.restore(state) or (0, state)
         with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0) as log:
-            pending = []
+            parts, pending = run.step.split(state), []
             for first, last, batch in _prefetched(run, begun):
-                state, metrics = run.step.run(state, batch, seeds)
+                parts, metrics = run.step.run(parts, batch, seeds)
                 pending.append((first, metrics))
                 stopping = asked() or checkpoints.preempted(last)
                 saving = stopping or _due(last, run.save_every, run.steps)
                 if saving or _due(last, run.log_every, run.steps):
-                    _report(log, last, pending, run.seeds, checkpoints)
+                    _report(log, last, pending, run, checkpoints)
                     pending = []
+                evaluating = bool(run.eval_every) and _due(last, run.eval_every, run.steps)
+                if saving or evaluating or last == run.steps:
+                    state = run.step.join(parts, 0)
                 if saving and last < run.steps:
                     checkpoints.save(last, state)
                 if stopping:
                     raise Stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the same command goes on from there')
-                if run.eval_every and _due(last, run.eval_every, run.steps) and last < run.steps:
+                if evaluating and last < run.steps:
                     _evaluate(run, state, last, log)
             scores = _evaluate(run, state, run.steps, log)
             params, kept = run.whole(state.params, state.state)
@@ -168,15 +171,15 @@ def _prefetched(run, begun):
             yield *span, batch
 
 
-def _report(log, step, pending, seeds, checkpoints):
+def _report(log, step, pending, run, checkpoints):
     """Records the mean of each metric since the last report, after checking that every step was finite."""
-    metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(jax.device_get(each) for _, each in pending))
+    metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(run.step.join(jax.device_get(each), 1) for _, each in pending))
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
     if bad.any():
         row, seed = np.argwhere(bad)[0]
         good = checkpoints.last()
         raise Refused(f'loss {metrics["loss"][row, seed]} (gradient norm {metrics["gradient_norm"][row, seed]}) at step '
-                      f'{pending[0][0] + row} with seed {seeds[seed]}; last good checkpoint: '
+                      f'{pending[0][0] + row} with seed {run.seeds[seed]}; last good checkpoint: '
                       f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip')
     means = {name: value.mean(0) for name, value in metrics.items()}
     log.record(step, 'training', means)

@@ -23,7 +23,7 @@ def arrays(input, label, classes=()):
     input, label = np.asarray(input), np.asarray(label)
     if len(input) != len(label):
         raise Refused(f'{len(input)} inputs but {len(label)} labels: give one label per input')
-    if classes and len(label) and not (0 <= label.min() and label.max() < len(classes)):
+    if classes and len(label) and not (label.min() >= 0 and label.max() < len(classes)):
         raise Refused(f'labels run from {label.min()} to {label.max()} but there are {len(classes)} classes: number them from 0')
     if np.issubdtype(input.dtype, np.floating) and not np.isfinite(input).all():
         raise Refused(f'{int((~np.isfinite(input)).sum())} input values are not finite: clean them before they are trained on')

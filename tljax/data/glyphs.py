@@ -10,7 +10,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.ft2font import FT2Font
-from PIL import Image, ImageDraw, ImageFont, __version__ as pillow_version
+from PIL import Image, ImageDraw, ImageFont
+from PIL import __version__ as pillow_version
 
 from tljax.core import Refused
 from tljax.data.arrays import arrays, cut
@@ -49,7 +50,8 @@ def glyphs(part='letters', size=16, resolution=None, classes=600, per_class=40, 
         if not 1 < classes <= len(chosen):
             raise Refused(f'data.classes={classes}: the fonts have {len(chosen)} letters to choose from')
         chosen = chosen[:classes]
-    path = cache_dir() / f'glyphs-{part}-{size}-{resolution or size}-{len(chosen)}-{per_class}-{seed}-{matplotlib.__version__}-{pillow_version}.npz'
+    settings = (part, size, resolution or size, len(chosen), per_class, seed, matplotlib.__version__, pillow_version)
+    path = cache_dir() / f'{"-".join(map(str, ("glyphs", *settings)))}.npz'
     if not path.exists():
         pictures = np.stack([render(character, size, np.random.default_rng([seed, ord(character), number]), resolution)
                              for character in progress(chosen, f'drawing {len(chosen)} characters') for number in range(per_class)])

@@ -4,7 +4,6 @@ Training from scratch, feature extraction, fine-tuning and layer-wise rates are 
 from (graft) and in which of them move (partition). Source: Yosinski et al., How transferable are features in deep neural networks?,
 2014, https://arxiv.org/abs/1411.1792.
 """
-import jax
 import jax.numpy as jnp
 
 from tljax.core import Method
