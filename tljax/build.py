@@ -116,7 +116,8 @@ def build(config, name='train', donor_dir=None):
         name=name, init=init, tx=built.tx, step=in_turn(built.step, len(config['seeds'])), predict=built.predict,
         source=_source(config, train, built.prepare), evals={split: dataset for split, dataset in splits.items() if dataset.size},
         seeds=tuple(config['seeds']), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
-        eval_every=config['eval_every'], eval_batch=config['eval_batch'], chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' else 10),
+        eval_every=config['eval_every'], eval_batch=config['eval_batch'],
+        chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' else 10),
         classes=train.classes, record={key: value for key, value in config.items() if key not in FREE})
     shared = donors is not None and len(donors) == 1 and any(pattern == 'backbone/.*' for pattern, _ in rules)
     frozen = set(flatten(built.labels['backbone']).values()) == {'frozen'}
