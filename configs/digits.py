@@ -14,7 +14,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
     config = base.get_config()
     with config.unlocked():
-        config.seeds = tuple(range(5))
+        config.seeds = tuple(range(8))
         config.steps, config.batch = 450, 16
         config.data = dict(name='digits', size=8)
         config.net = dict(name='conv4', width=(32, 64, 128), size=8, norm='layer')
@@ -32,7 +32,7 @@ def get_config(arg=None):
         strategies.decay = dict(partition=dict(name='decay', rate=.5))
         strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=.01, beta=.01))
         if arg.source != 'glyphs':
-            config.phases.pretrain.seeds = tuple(range(100, 105))
+            config.phases.pretrain.seeds = tuple(range(100, 108))
         if arg.source == 'untrained':
             config.phases.pretrain.steps = 0
         if arg.source == 'shuffled':

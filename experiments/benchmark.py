@@ -69,10 +69,10 @@ def frozen():
 def seeds():
     """Five seeds in one call against five calls of one, each in every form."""
     calls, net = {}, {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
-    for count, how in ((1, 'one call'), (5, 'one call, in turn'), (5, 'one call, as a loop')):
+    for count, how in ((1, 'one call'), (5, 'each by itself'), (5, 'one call, a loop')):
         for form in ('plain', 'dots'):
             run, built = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
-            step = built.step if how == 'one call, as a loop' else run.step
+            step = built.step if how == 'one call, a loop' else run.step
             batch = step.place(jax.tree.map(lambda leaf, n=count: np.stack([leaf] * n)[None], run.source.take(run.source.index(0, 0))))
             cell = [step.split(start(run))]
 

@@ -25,7 +25,7 @@ from tljax.data.cache import cache_dir, save_npz
 from tljax.evaluate import predictions
 from tljax.log import say
 from tljax.paths import flatten, label
-from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, in_turn, make_mesh, make_step, many, over_seeds
+from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, each_by_itself, make_mesh, make_step, many, over_seeds
 from tljax.train import Run
 from tljax.zoo.identity import identity
 
@@ -113,11 +113,11 @@ def build(config, name='train', donor_dir=None):
         return _start(built, donors, rules, config['seeds'].index(seed), sample, seed)
 
     run = Run(
-        name=name, init=init, tx=built.tx, step=in_turn(built.step, len(config['seeds'])), predict=built.predict,
+        name=name, init=init, tx=built.tx, step=each_by_itself(built.step, len(config['seeds'])), predict=built.predict,
         source=_source(config, train, built.prepare), evals={split: dataset for split, dataset in splits.items() if dataset.size},
         seeds=tuple(config['seeds']), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
-        chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' else 10),
+        chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(config['seeds']) == 1 else 10),
         classes=train.classes, record={key: value for key, value in config.items() if key not in FREE})
     shared = donors is not None and len(donors) == 1 and any(pattern == 'backbone/.*' for pattern, _ in rules)
     frozen = set(flatten(built.labels['backbone']).values()) == {'frozen'}
@@ -314,7 +314,7 @@ def _on_features(run, config, net, train):
         full = jax.tree.map(lambda leaf: np.repeat(leaf, len(run.seeds), 0), (backbone, statistics))
         return {**params, 'backbone': full[0]}, {**state, 'backbone': full[1]}
 
-    return run._replace(init=init, tx=reduced.tx, step=in_turn(reduced.step, len(run.seeds)), predict=reduced.predict, evals=evals,
+    return run._replace(init=init, tx=reduced.tx, step=each_by_itself(reduced.step, len(run.seeds)), predict=reduced.predict, evals=evals,
                         source=_source(config, evals['train'], reduced.prepare), whole=whole)
 
 

@@ -3,7 +3,9 @@
 The step knows no method's name. Outside of it every leaf of the state has a leading axis of seeds, and a batch has the axes
 (steps, seeds, examples, ...); `compile_jit` and `compile_pmap` take the part of a batch that this process holds.
 """
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -107,27 +109,39 @@ class Compiled(NamedTuple):
     join: Callable = lambda parts, axis: parts
 
 
-def in_turn(compiled, count):
-    """The same for several seeds on a CPU: a call for each, since one call for all takes it longer (`experiments.benchmark`).
+def each_by_itself(compiled, count):
+    """The same for several seeds on a CPU: a call for each seed and step, as many seeds at a time as there are cores.
 
-    Elsewhere, and for a single seed, `compiled` as it is.
+    One call for all seeds takes longer than that (`experiments.benchmark`): small steps leave cores idle, and a loop in a program keeps
+    XLA from its best code. Elsewhere, and for a single seed, `compiled` as it is.
 
-    >>> twice = in_turn(Compiled(lambda state, batch, seeds: (2 * state, state), lambda batch: batch), 3)
-    >>> parts, metrics = twice.run(twice.split(np.arange(3.)), twice.place(np.zeros((1, 3, 4))), np.arange(3))
-    >>> twice.join(parts, 0).tolist()
-    [0.0, 2.0, 4.0]
+    >>> each = each_by_itself(Compiled(lambda state, batch, seeds: (2 * state, state[None]), lambda batch: batch), 3)
+    >>> parts, metrics = each.run(each.split(np.arange(3.)), each.place(np.zeros((2, 3, 4))), np.arange(3))
+    >>> each.join(parts, 0).tolist(), each.join(metrics, 1).tolist()
+    ([0.0, 4.0, 8.0], [[0.0, 1.0, 2.0], [0.0, 2.0, 4.0]])
     """
     if count == 1 or jax.default_backend() != 'cpu':
         return compiled
+    # Programs that talk across devices must start in one order on all of them, which threads would not keep.
+    pool = ThreadPoolExecutor(os.cpu_count() if jax.device_count() == 1 else 1)
 
     def split(state):
         return tuple(jax.tree.map(lambda leaf, i=i: leaf[i:i + 1], state) for i in range(count))
 
     def place(batch):
-        return tuple(compiled.place(jax.tree.map(lambda leaf, i=i: leaf[:, i:i + 1], batch)) for i in range(count))
+        steps = len(jax.tree.leaves(batch)[0])
+        return [[compiled.place(jax.tree.map(lambda leaf, i=i, k=k: leaf[k:k + 1, i:i + 1], batch)) for k in range(steps)]
+                for i in range(count)]
 
     def run(states, batches, seeds):
-        done = [compiled.run(states[i], batches[i], seeds[i:i + 1]) for i in range(count)]
+        def one(state, steps, seed):
+            metrics = []
+            for batch in steps:
+                state, found = compiled.run(state, batch, seed)
+                metrics.append(found)
+            return state, jax.tree.map(lambda *leaves: np.concatenate(leaves), *metrics)
+
+        done = list(pool.map(one, states, batches, [seeds[i:i + 1] for i in range(count)]))
         return tuple(state for state, _ in done), tuple(metrics for _, metrics in done)
 
     def join(parts, axis):
@@ -155,7 +169,7 @@ def compile_jit(step, mesh):
     """
     whole, rows = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, None, 'data'))
     run = jax.jit(step, in_shardings=(whole, rows, whole), out_shardings=whole, donate_argnums=0)
-    return Compiled(run, lambda batch: jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(rows, leaf), batch))
+    return Compiled(run, lambda batch: _spread(batch, rows))
 
 
 def compile_pmap(step):
@@ -195,7 +209,13 @@ def compile_predict(predict, mesh):
     whole, rows = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec('data'))
     run = jax.jit(lambda params, state, batch: over_seeds(lambda params, state: predict(params, state, batch))(params, state),
                   in_shardings=(whole, whole, rows), out_shardings=whole)
-    return Compiled(run, lambda batch: jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(rows, leaf), batch))
+    return Compiled(run, lambda batch: _spread(batch, rows))
+
+
+def _spread(batch, rows):
+    if jax.device_count() == 1 and jax.default_backend() == 'cpu':   # the host's memory is the device's: a call takes it as it is
+        return batch
+    return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(rows, leaf), batch)
 
 
 def shard(index):

@@ -135,7 +135,7 @@ def start(run):
     [[3, 3], [4, 4]]
     """
     params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *(jax.device_get(run.init(seed)) for seed in run.seeds))
-    opt_state = jax.device_get(jax.vmap(run.tx.init)(params))
+    opt_state = jax.device_get(jax.jit(jax.vmap(run.tx.init))(params))
     whole = NamedSharding(make_mesh(), PartitionSpec())
     return jax.device_put(TrainState(np.zeros(len(run.seeds), np.int32), params, state, opt_state), whole)
 
