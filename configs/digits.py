@@ -4,8 +4,15 @@
     python -m experiments.compare --config=configs/digits.py:source=untrained
     python -m experiments.compare --config=configs/digits.py:source=shuffled
 
+Expected (RESULTS.md): with 1 to 20 labels per class every strategy gains on scratch, fine-tuning most (+8.3 points at 1, +5.0 at 5);
+with all 90 per class none does, and a frozen backbone costs 1.4 points. `untrained` gains nothing. About 4.5 minutes on 2 cores.
+
 Phase one trains a Conv4 on the letters of many scripts, no digit among them; phase two is repeated for every strategy and number of
 labels. The controls draw one source network per seed: `untrained` has nothing to transfer, `shuffled` learnt labels at random.
+
+Hyper-parameters are ours, chosen on the validation split, never on test labels. Steps: the least of 150, 300, 450 whose doubling changes
+no mean validation accuracy of scratch or fine-tuning, at 1, 5, 20 or all labels, by half a point. Rates, L2-SP's weights and the network
+were tried by hand on the same split.
 """
 from configs import base
 

@@ -8,6 +8,7 @@ seeds. A restart goes on where it was cut off.
 import json
 import time
 
+import jax
 import numpy as np
 
 from experiments import command
@@ -36,6 +37,8 @@ def main(config):
         donor = settings['init']['phase']
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {_labels(k)}', donor and build.folder(workdir, names, donor))
         accuracy[strategy, k] = np.array(fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}').scores['test']['accuracy'])
+    if jax.process_index():
+        return
     results = summarise(accuracy, study, build.plain(config), donor_seeds=[settings['seeds'] for _, settings in earlier])
     results['minutes'] = round((time.monotonic() - begun) / 60, 2)
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')

@@ -2,6 +2,8 @@
 
     python -m experiments.train --config=configs/digits.py --config.optim.lr=3e-4 --workdir=runs/mine
 """
+import jax
+
 from experiments import command
 from tljax import build
 from tljax.log import console
@@ -18,6 +20,8 @@ def main(config):
         donor = phase['init']['phase']
         run = build.build(phase, name, donor and build.folder(command.workdir(), names[:i], donor))
         fitted = fit(run, build.folder(command.workdir(), names, name))
+    if jax.process_index():
+        return
     rows = [[split, metric, *_said(values)] for split, found in fitted.scores.items() for metric, values in found.items()]
     table(['split', 'metric', 'mean', '±95 % over seeds'], rows, title=f'{name}, {len(run.seeds)} seeds')
     console.print(f'parameters in {build.folder(command.workdir(), names, name)}/final', soft_wrap=True)

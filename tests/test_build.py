@@ -120,8 +120,9 @@ def test_gradual_unfreezing_is_phases_of_partitions(tmp_path):
     assert moved == [{'conv2', 'norm2', 'kernel', 'bias'}, {'conv1', 'norm1', 'conv2', 'norm2', 'kernel', 'bias'}]
 
 
-@pytest.mark.parametrize('strides, padding, size, kernel', [((1, 1), 'SAME', 7, (3, 3)), ((2, 2), 'SAME', 8, (3, 3)), ((2, 1), 'VALID', 9, (5, 3)),
-                                                            ((2, 2), ((1, 1), (1, 0)), 6, (3, 3)), ((1, 1), 'SAME', 5, (1, 1))])
+@pytest.mark.parametrize('strides, padding, size, kernel', [
+    ((1, 1), 'SAME', 7, (3, 3)), ((2, 2), 'SAME', 8, (3, 3)), ((2, 1), 'VALID', 9, (5, 3)), ((2, 2), ((1, 1), (1, 0)), 6, (3, 3)),
+    ((1, 1), 'SAME', 5, (1, 1))])
 @pytest.mark.parametrize('form', ['dots', 'shifts'])
 def test_every_form_of_convolution_is_flax_s_own(form, strides, padding, size, kernel):
     groups, rng = (6 if form == 'shifts' else 1), np.random.default_rng(0)
