@@ -25,7 +25,7 @@ def get_config():
         groups=ConfigDict(),         # keywords of tljax.optim.group by label: groups.backbone.scale=0.1
         cache=True,                  # extract once what is frozen, and train the rest on it
         parallel='jit',              # or pmap
-        chunk=0,                     # steps per call; 0: one on a CPU, ten elsewhere
+        chunk=0,                     # steps per call; 0: one for a single seed on a CPU, else ten
         log_every=100, save_every=0, eval_every=0, eval_batch=256,
         phases=ConfigDict(sort_keys=False),       # fits in a row: name -> what differs from this config
         study=ConfigDict(dict(       # experiments.compare

@@ -29,11 +29,11 @@ def get_config(arg=None):
         config.init.phase = 'pretrain'
         config.phases.pretrain = dict(
             data=dict(name='glyphs', size=8, classes=600, per_class=40), seeds=(100,), steps=2000, batch=128,
-            save_every=500, optim=dict(lr=4e-3), init=dict(phase=''))
+            save_every=500, optim=dict(lr=4e-3, warmup=200, clip=1.), init=dict(phase=''))
         config.phases.transfer = dict()
         config.study.budgets = (1, 2, 5, 10, 20, None)
         strategies = config.study.strategies
-        strategies.scratch = dict(init=dict(phase=''))
+        strategies.scratch = dict(init=dict(phase='', path=''))
         strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
         strategies.finetune = dict()
         strategies.decay = dict(partition=dict(name='decay', rate=.5))
@@ -44,8 +44,10 @@ def get_config(arg=None):
             config.phases.pretrain.steps = 0
         if arg.source == 'shuffled':
             config.phases.pretrain.shuffled = True
+            config.phases.pretrain.optim.lr = 1e-3   # at four times that rate random labels leave no unit alive
         if arg.smoke:
             config.seeds, config.steps = (0, 1), 4
-            config.phases.pretrain.update(dict(data=dict(classes=20, per_class=5), steps=4, seeds=(100,)))
+            config.phases.pretrain.update(dict(data=dict(classes=20, per_class=5), seeds=(100,)))
+            config.phases.pretrain.steps = min(config.phases.pretrain.steps, 4)
             config.study.budgets = (1, None)
     return config

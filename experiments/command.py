@@ -20,8 +20,9 @@ def workdir():
     """The run's folder: `--workdir`, or `runs/` and the config's name with its argument."""
     if WORKDIR.value:
         return Path(WORKDIR.value)
-    given = next(flag for flag in sys.argv[1:] if flag.lstrip('-').startswith('config='))
-    path, _, argument = given.partition('=')[2].partition(':')
+    flag, given = next((flag, after) for flag, after in zip(sys.argv[1:], [*sys.argv[2:], ''], strict=True)
+                       if flag.lstrip('-').partition('=')[0] == 'config')
+    path, _, argument = (flag.partition('=')[2] or given).partition(':')
     return Path('runs', Path(path).stem + ''.join(f'-{part}' for part in argument.replace('=', '-').split(',') if part))
 
 
@@ -33,8 +34,12 @@ def run(main):
         if DISTRIBUTED.value == 'auto':
             jax.distributed.initialize()
         elif DISTRIBUTED.value:
-            address, count, number = DISTRIBUTED.value.rsplit(',', 2)
-            jax.distributed.initialize(address, int(count), int(number))
+            try:
+                address, count, number = DISTRIBUTED.value.rsplit(',', 2)
+                count, number = int(count), int(number)
+            except ValueError:
+                fail(f'--distributed={DISTRIBUTED.value} is neither auto nor COORDINATOR:PORT,PROCESSES,PROCESS')
+            jax.distributed.initialize(address, count, number)
         try:
             main(CONFIG.value)
         except Refused as refused:

@@ -27,25 +27,25 @@ def main(config):
     names, study = [name for name, _ in earlier], build.plain(config)['study']
     if len(last['seeds']) < 2 or study['baseline'] not in study['strategies'] or not study['budgets']:
         raise Refused('a study needs two seeds or more, budgets, and its baseline among its strategies: see configs/digits.py')
-    for phase, settings in earlier:
-        donor = settings['init']['phase']
-        fit(build.build(settings, phase, donor and build.folder(workdir, names, donor)), build.folder(workdir, names, phase))
-    accuracy = {}
+    build.fit_phases(earlier, workdir)
+    accuracy, sources = {}, set()
     cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
     for i, (strategy, k) in enumerate(cells):
         settings = build.merge(build.merge(last, study['strategies'][strategy], f'study.strategies.{strategy}'), {'per_class': k})
-        donor = settings['init']['phase']
-        run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {_labels(k)}', donor and build.folder(workdir, names, donor))
+        run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {_labels(k)}', build.donor(settings, workdir, names))
+        if not run.classes or 'test' not in run.evals:
+            raise Refused('a study compares accuracy on a test split: give data with classes and a test split')
+        sources.add(run.donors)
         accuracy[strategy, k] = np.array(fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}').scores['test']['accuracy'])
     if jax.process_index():
         return
-    results = summarise(accuracy, study, build.plain(config), donor_seeds=[settings['seeds'] for _, settings in earlier])
-    results['minutes'] = round((time.monotonic() - begun) / 60, 2)
+    results = summarise(accuracy, study, build.plain(config), one_source=1 in sources)
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     show(results, workdir)
+    say(f'{(time.monotonic() - begun) / 60:.1f} minutes; {workdir}/report.html, {workdir}/results.json')
 
 
-def summarise(accuracy, study, config, donor_seeds):
+def summarise(accuracy, study, config, one_source):
     """{(strategy, labels per class): test accuracy by seed} -> what results.json holds."""
     baseline = study['baseline']
     compared = [cell for cell in accuracy if cell[0] != baseline]
@@ -63,9 +63,8 @@ def summarise(accuracy, study, config, donor_seeds):
     goal = .9 * float(accuracy[baseline, most].mean())
     needed = {strategy: labels_needed(budgets, [row['accuracy_mean'] for row in rows if row['strategy'] == strategy], goal)
               for strategy in study['strategies']}
-    shared = any(len(seeds) == 1 for seeds in donor_seeds)
-    return dict(rows=rows, goal=goal, labels_for_goal=needed, seeds=config['seeds'], source_seeds=donor_seeds, config=config,
-                intervals_cover='seeds of the target run only: they hold for the one source network trained' if shared else
+    return dict(rows=rows, goal=goal, labels_for_goal=needed, seeds=config['seeds'], config=config,
+                intervals_cover='seeds of the target run only: they hold for the one source network trained' if one_source else
                 'seeds of the target run and of the source, one source network per seed')
 
 
@@ -91,7 +90,6 @@ def show(results, workdir):
              table=(['strategy', 'labels per class'], needs)),
         dict(heading='How it was run', text='The config, from which the same command makes the same page.',
              code=json.dumps(results['config'], indent=1))])
-    say(f'{results["minutes"]} minutes; {workdir}/report.html, {workdir}/results.json')
 
 
 def _labels(k):

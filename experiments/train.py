@@ -6,30 +6,31 @@ import jax
 
 from experiments import command
 from tljax import build
+from tljax.evaluate import proportion
 from tljax.log import console
 from tljax.report import table
-from tljax.train import fit
 from tljax.transferability import mean_interval
 
 
 def main(config):
     """Fits every phase and prints the scores of the last."""
     phases = build.phases(config)
-    names = [name for name, _ in phases]
-    for i, (name, phase) in enumerate(phases):
-        donor = phase['init']['phase']
-        run = build.build(phase, name, donor and build.folder(command.workdir(), names[:i], donor))
-        fitted = fit(run, build.folder(command.workdir(), names, name))
+    run, fitted = build.fit_phases(phases, command.workdir())
     if jax.process_index():
         return
-    rows = [[split, metric, *_said(values)] for split, found in fitted.scores.items() for metric, values in found.items()]
-    table(['split', 'metric', 'mean', '±95 % over seeds'], rows, title=f'{name}, {len(run.seeds)} seeds')
-    console.print(f'parameters in {build.folder(command.workdir(), names, name)}/final', soft_wrap=True)
+    rows = [[split, metric, *_said(metric, values, run.evals[split].size)] for split, found in fitted.scores.items()
+            for metric, values in found.items()]
+    over = f'{len(run.seeds)} seeds' if len(run.seeds) > 1 else 'examples'
+    table(['split', 'metric', 'mean', f'95 % interval over {over}'], rows, title=run.name)
+    console.print(f'parameters in {build.folder(command.workdir(), [name for name, _ in phases], run.name)}/final', soft_wrap=True)
 
 
-def _said(values):
+def _said(metric, values, count):
     mean, half = mean_interval(values)
-    return [f'{mean:.4f}', '' if half is None else f'{half:.4f}']
+    if half is None and metric != 'accuracy':
+        return [f'{mean:.4f}', '']
+    low, high = (mean - half, mean + half) if half is not None else proportion(round(mean * count), count)[1:]
+    return [f'{mean:.4f}', f'{low:.4f} to {high:.4f}']
 
 
 if __name__ == '__main__':

@@ -1,12 +1,13 @@
 """The embedded data sets, their splits, subsets of labels, and batches by random access."""
 import unicodedata
 
+import jax
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from tljax.core import Refused
-from tljax.data.arrays import arrays, cut, draw, keyed, per_class
+from tljax.data.arrays import arrays, cut, draw, keyed, per_class, sampled
 from tljax.data.digits import digits
 from tljax.data.glyphs import characters, glyphs, render
 
@@ -96,6 +97,19 @@ def test_keys_of_examples_are_all_different_and_reproducible():
     keys = np.concatenate([source.batch(seed, step)['key'] for seed in range(3) for step in range(3)])
     assert len(np.unique(keys, axis=0)) == 270
     np.testing.assert_array_equal(source.batch(1, 2)['key'], source.batch(1, 2)['key'])
+
+
+def test_shuffled_labels_of_a_subset_keep_its_counts():
+    data = arrays(np.arange(300.), np.arange(300) % 3, 'abc')
+    assert np.bincount(draw(data, batch=6, k=2, shuffled=True).batch(0, 0)['label']).tolist() == [2, 2, 2]
+
+
+def test_examples_made_on_the_device_depend_on_their_key_alone():
+    source = sampled(lambda key: {'input': jax.random.normal(key, (2,)), 'label': jax.random.bernoulli(key)}, batch=6)
+    whole = source.batch(seed=1, step=4)
+    half = jax.jit(source.prepare)(source.take(source.index(1, 4)[3:]))
+    np.testing.assert_allclose(whole['input'][3:], half['input'], rtol=1e-6)
+    assert len(np.unique(np.concatenate([source.batch(1, step)['input'][:, 0] for step in range(4)]))) == 24
 
 
 @pytest.mark.parametrize('input, label, classes, said', [

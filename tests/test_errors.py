@@ -1,11 +1,13 @@
 """What a user can get wrong ends in one clear line, and leaves files as they were."""
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from tljax import build, paths
 from tljax.checkpoint import Checkpoints, claim, load_final
 from tljax.core import Refused
 from tljax.log import read
-from tljax.train import fit
+from tljax.train import Stopped, fit
 
 ROOT = Path(__file__).parents[1]
 
@@ -154,6 +156,49 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(dama
     assert step == 1
     np.testing.assert_array_equal(found['w'], state['w'])
     assert (tmp_path / 'damaged-2').exists()
+
+
+def test_checkpoints_that_no_code_can_read_stay_where_they_are(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {'w': np.zeros(3)})
+    for _ in range(2):   # nor does a second start begin anew over them
+        with Checkpoints(tmp_path) as checkpoints, pytest.raises(Refused, match='none of the checkpoints .1. .* can be read'):
+            checkpoints.restore({'other': np.zeros(3)})
+    assert (tmp_path / 'checkpoints' / '1').exists()
+
+
+@pytest.mark.parametrize('changes', [{'per_class': 9999}, {'partition': {'name': 'freeze', 'until': 'block1'}}])
+def test_a_run_that_does_not_fit_leaves_no_trace(changes, tmp_path):
+    fit(build.build(config(net={'width': 5})), tmp_path / 'donor')
+    with pytest.raises(Refused):
+        fit(build.build(config(**changes), donor_dir=tmp_path / 'donor'), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('call', [6, 7])
+def test_sigterm_in_the_last_step_or_after_it_finishes_then_stops(call, tmp_path):
+    run, calls = build.build(config()), []
+
+    def take(index):
+        calls.append(1)
+        return run.source.take(index)
+
+    def predict(*arguments):   # the signal comes while the finished run is evaluated
+        if call == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return run.predict.run(*arguments)
+
+    def step(state, batch, seeds):
+        if len(calls) == 6 and call == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return run.step.run(state, batch, seeds)
+
+    stopped = run._replace(source=run.source._replace(take=take), step=run.step._replace(run=step),
+                           predict=run.predict._replace(run=predict))
+    with pytest.raises(Stopped, match='stopped at'):
+        fit(stopped, tmp_path)
+    again = fit(run, tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, again.params, fit(run, tmp_path / 'whole').params)
 
 
 def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tljax.build import load
 from tljax.core import Refused
 from tljax.data.arrays import arrays, cut
 from tljax.data.folder import folder, picture
@@ -539,6 +540,11 @@ def test_tfds_pictures_and_labels(prepared, form):
     assert {image.tobytes() for image in everything(splits['test'])['input']} == set(drawn(2, 6))
     for index in (np.array([[3, 0], [5, 3]]), np.array([-1]), np.array([], int)):
         np.testing.assert_array_equal(splits['test'].take(index)['input'], everything(splits['test'])['input'][index])
+
+
+def test_a_config_reaches_tfds(prepared):
+    found = load({'name': 'tfds', 'dataset': 'scenes', 'data_dir': str(prepared / 'array_record')})
+    assert found['train'].fingerprint == tfds('scenes', prepared / 'array_record')['train'].fingerprint
 
 
 def test_tfds_agrees_with_its_own_reader(prepared):

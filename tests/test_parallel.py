@@ -73,7 +73,8 @@ def test_batch_statistics_are_those_of_the_whole_batch_under_jit(tmp_path):
 
 def lowered(**changes):
     """The compiled step of a ResNet on 32 pictures with clipping and gradient-norm logging on, and its forward pass."""
-    settings = config(net={'name': 'cifar_resnet', 'depth': 14, 'width': 8}, optim={'name': 'adam', 'clip': 1.}, batch=32, **changes)
+    net, adam = {'name': 'cifar_resnet', 'depth': 14, 'width': 8}, {'name': 'adam', 'lr': .1, 'clip': 1.}
+    settings = config(net=net, optim=adam, batch=32, **changes)
     run, built = build.build(settings), build.program(settings, build.load(settings['data'])['train'])
     params, state = run.init(0)
     whole = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params))
@@ -102,7 +103,8 @@ import numpy as np
 import test_parallel
 from tljax import build, train
 for parallel in ('jit', 'pmap'):
-    settings = test_parallel.config(partition=dict(name='freeze', until='backbone'), optim=dict(clip=1.), parallel=parallel)
+    frozen = dict(name='freeze', until='backbone')
+    settings = test_parallel.config(partition=frozen, optim=dict(clip=1.), net=dict(norm='batch'), parallel=parallel)
     run = build.build(settings)
     batch = jax.tree.map(lambda leaf: leaf[None, None], run.source.batch(0, 0))
     compiled = run.step.run.lower(train.start(run), run.step.place(batch), np.zeros(1, np.uint32)).compile()

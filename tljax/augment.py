@@ -10,6 +10,7 @@ from jax.scipy.ndimage import map_coordinates
 
 from tljax.core import Refused
 
+NAMES = ('flip', 'crop', 'affine', 'colour', 'resized_crop')   # what a config may name
 GREY = (.299, .587, .114)   # luma of red, green and blue, ITU-R BT.601
 
 

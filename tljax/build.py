@@ -18,15 +18,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from tljax import augment, combinators, optim
-from tljax.checkpoint import load_final
+from tljax.checkpoint import digest, load_final
 from tljax.core import Method, Refused
 from tljax.data.arrays import arrays, draw, keyed
 from tljax.data.cache import cache_dir, save_npz
 from tljax.evaluate import predictions
 from tljax.log import say
-from tljax.paths import flatten, label
+from tljax.paths import first, flatten, label
 from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, each_by_itself, make_mesh, make_step, many, over_seeds
-from tljax.train import Run
+from tljax.train import Run, fit
 from tljax.zoo.identity import identity
 
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
@@ -55,7 +55,7 @@ def merge(config, changes, where='config'):
     """
     merged = dict(config)
     for key, value in changes.items():
-        if key not in config and 'name' not in config and not where.startswith('config.groups'):   # factories check their own
+        if key not in config and 'name' not in config and 'groups' not in where.split('.'):   # factories check their own
             raise Refused(f'{where}.{key} is unknown: {_near(key, config)}')
         old = config.get(key)
         replaces = not isinstance(value, dict) or not isinstance(old, dict) or value.get('name', old.get('name')) != old.get('name')
@@ -85,6 +85,34 @@ def folder(workdir, names, name):
     return Path(workdir, f'{names.index(name):02d}-{name}')
 
 
+def fit_phases(phases, workdir):
+    """Fits phases in a row, each in its numbered folder, and skips those that have finished.
+
+    Args:
+        phases: pairs (name, config), as `phases` gives. workdir: of all of them.
+
+    Returns:
+        (run, Fitted) of the last phase.
+
+    >>> fit_phases([], 'runs')
+    (None, None)
+    """
+    names, run, fitted = [name for name, _ in phases], None, None
+    for name, settings in phases:
+        run = build(settings, name, donor(settings, workdir, names))
+        fitted = fit(run, folder(workdir, names, name))
+    return run, fitted
+
+
+def donor(settings, workdir, names):
+    """The folder of the phase that a phase's config starts from, or None.
+
+    >>> donor({'init': {'phase': 'pretrain'}}, 'runs', ['pretrain']).name
+    '00-pretrain'
+    """
+    return folder(workdir, names, settings['init']['phase']) if settings['init']['phase'] else None
+
+
 def build(config, name='train', donor_dir=None):
     """Makes the run that a phase's config describes.
 
@@ -103,11 +131,12 @@ def build(config, name='train', donor_dir=None):
     >>> build(config[0][1]).classes[:3]
     ('0', '1', '2')
     """
+    _refuse_counts(config)
     splits = load(config['data'])
     train = splits['train']
     sample = train.take(np.arange(1))
     built = program(config, train)
-    donors, rules = _donors(config, donor_dir, train.classes), config['init']['rules']
+    donors, rules = _donors(config, donor_dir, train.classes, built.labels), config['init']['rules']
 
     def init(seed):
         return _start(built, donors, rules, config['seeds'].index(seed), sample, seed)
@@ -118,7 +147,8 @@ def build(config, name='train', donor_dir=None):
         seeds=tuple(config['seeds']), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(config['seeds']) == 1 else 10),
-        classes=train.classes, record={key: value for key, value in config.items() if key not in FREE})
+        classes=train.classes, donors=len(donors or ()),
+        record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors)})
     shared = donors is not None and len(donors) == 1 and any(pattern == 'backbone/.*' for pattern, _ in rules)
     frozen = set(flatten(built.labels['backbone']).values()) == {'frozen'}
     if config['cache'] and shared and frozen and config['statistics'] != 'batch' and not config['augment']:
@@ -158,7 +188,7 @@ def named(package, spec, what, **given):
         there = sorted(path.stem for path in Path(home.__path__[0]).glob('[a-z]*.py'))
         home = importlib.import_module(f'{package}.{name}') if name in there else home
     else:
-        there = sorted(key for key, value in vars(home).items() if inspect.isfunction(value) and value.__module__ == package)
+        there = home.NAMES
     if name not in there or not hasattr(home, name):
         raise Refused(f'{what}.name={name!r} is unknown: {_near(name, there)}')
     factory = getattr(home, name)
@@ -258,7 +288,7 @@ def _start(built, donors, rules, position, sample, seed):
     return method.init(jax.random.key(seed), sample)
 
 
-def _donors(config, donor_dir, classes):
+def _donors(config, donor_dir, classes, labels):
     """[(params, state)] of the finished run to graft from: one for all seeds, or one for each; None where there is no donor."""
     place = config['init']['path'] or donor_dir
     if not place:
@@ -266,7 +296,8 @@ def _donors(config, donor_dir, classes):
             raise Refused(f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by init.path')
         return None
     params, state, record = load_final(place)
-    takes_head = any(path.startswith('head/') for path in _taken(params, config['init']['rules']))
+    rules = [(pattern, 'taken') for pattern, _ in config['init']['rules']]
+    takes_head = any(path.startswith('head/') and first(rules, path) for path in flatten(labels))
     if takes_head and tuple(record['classes']) != tuple(classes):
         raise Refused(f'the head of {place} knows the classes {_short(record["classes"])}, this data has {_short(classes)}: '
                       'graft the backbone alone (init.rules)')
@@ -276,8 +307,12 @@ def _donors(config, donor_dir, classes):
     return [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(count)]
 
 
-def _taken(params, rules):
-    return [path for path in flatten(params) if optim.paths.first([(pattern, 'x') for pattern, _ in rules], path)]
+def _refuse_counts(config):
+    for key, least in (('batch', 1), ('steps', 0), ('log_every', 0), ('save_every', 0), ('eval_every', 0), ('eval_batch', 1)):
+        if config[key] < least:
+            raise Refused(f'config.{key}={config[key]}: give {least} or more')
+    if not config['seeds'] or len(set(config['seeds'])) < len(config['seeds']) or min(config['seeds']) < 0:
+        raise Refused(f'config.seeds={config["seeds"]}: give one or more, none negative, none twice')
 
 
 def _source(config, train, prepare):
@@ -291,13 +326,12 @@ def _on_features(run, config, net, train):
     backbone, statistics = params['backbone'], state['backbone']
     extract = compile_predict(
         lambda params, state, batch: {'features': net.features(params, state, batch['input'])[0]['features']}, make_mesh())
-    digest = hashlib.sha256(json.dumps(config['net']).encode())
-    for leaf in jax.tree.leaves((backbone, statistics)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
+    weights = digest((backbone, statistics))
 
     def features(split, dataset):
-        path = cache_dir() / 'features' / f'{hashlib.sha256((digest.hexdigest() + dataset.fingerprint).encode()).hexdigest()}.npz'
-        if not path.exists():
+        held = hashlib.sha256(json.dumps([config['net'], weights, dataset.fingerprint]).encode()).hexdigest()
+        path = cache_dir() / 'features' / f'{held}.npz'
+        if jax.process_count() > 1 or not path.exists():   # processes extract together, whichever of them has the file
             say(f'extracting features of {dataset.size} {split} examples')
             save_npz(path, features=predictions(extract, backbone, statistics, dataset, run.eval_batch)['features'][0])
         with np.load(path, allow_pickle=False) as stored:

@@ -4,6 +4,7 @@
 parameters and method state alone, of a finished run, in the full layout of the network; grafts and predictions read it.
 """
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Checkpoints:
         """Saves without waiting for the disk; a state is copied before this returns."""
         if step not in self.manager.all_steps():
             self.manager.save(step, force=True, args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), digest=ocp.args.JsonSave(_digest(state))))
+                state=ocp.args.StandardSave(state), digest=ocp.args.JsonSave({'sha256': digest(state)})))
 
     def restore(self, like):
         """(step, state) of the newest checkpoint that can be read, or None where there is none.
@@ -51,26 +52,33 @@ class Checkpoints:
         Raises:
             Refused: where there are checkpoints but none can be read.
         """
-        steps = sorted(self.manager.all_steps(), reverse=True)
-        for step in steps:
+        damaged = []
+        for step in sorted(self.manager.all_steps(), reverse=True):
             try:
                 found = self.manager.restore(step, args=ocp.args.Composite(
                     state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, like)),
                     digest=ocp.args.JsonRestore()))
-                if found.digest != _digest(found.state):
+                if found.digest != {'sha256': digest(found.state)}:
                     raise ValueError('its numbers are not those that were saved')
-                return step, found.state
             except Exception as error:   # orbax raises many kinds for a file that is cut, missing or changed
-                say(f'checkpoint {step} in {self.manager.directory} cannot be read ({_line(error)}): set aside as damaged-{step}')
-                self._set_aside(step)
-        if steps:
-            raise Refused(f'none of the checkpoints {steps} in {self.manager.directory} can be read: delete the workdir to start anew')
+                say(f'checkpoint {step} in {self.manager.directory} cannot be read ({_line(error)})')
+                damaged.append(step)
+                continue
+            for other in damaged:
+                self._set_aside(other)
+            return step, found.state
+        if damaged:
+            raise Refused(f'none of the checkpoints {damaged} in {self.manager.directory} can be read by this code: use the code that '
+                          'wrote them, or delete the workdir to start anew')
         return None
 
     def _set_aside(self, step):
         if jax.process_index() == 0:
             place = Path(self.manager.directory, str(step))
-            place.rename(place.parents[1] / f'damaged-{step}')
+            names = itertools.chain([f'damaged-{step}'], (f'damaged-{step}-{again}' for again in itertools.count(2)))
+            target = next(path for path in (place.parents[1] / name for name in names) if not path.exists())
+            place.rename(target)
+            say(f'checkpoint {step} was set aside as {target}; the one before it is used')
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices('damaged')
         self.manager.reload()
@@ -85,12 +93,16 @@ class Checkpoints:
         return self.manager.latest_step()
 
 
-def _digest(state):
-    """A hash of every leaf, since a flipped bit on the disk reads as another number."""
+def digest(tree):
+    """A hash of every leaf's bytes: a flipped bit on the disk reads as another number, and tells itself by this.
+
+    >>> digest({'w': np.zeros(2)}) == digest({'w': np.zeros(2)}) != digest({'w': np.ones(2)})
+    True
+    """
     total = hashlib.sha256()
-    for leaf in jax.tree.leaves(jax.device_get(state)):
+    for leaf in jax.tree.leaves(jax.device_get(tree)):
         total.update(np.ascontiguousarray(leaf).tobytes())
-    return {'sha256': total.hexdigest()}
+    return total.hexdigest()
 
 
 def save_final(workdir, params, state, record):
@@ -126,8 +138,8 @@ def _final_files():
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()))
 
 
-def claim(workdir, record):
-    """Makes a workdir this run's own: writes `config.json`, or compares it where it is.
+def claim(workdir, record, look=False):
+    """Makes a workdir this run's own: writes `config.json`, or compares it where it is; `look` compares only.
 
     Raises:
         Refused: lists what differs where the workdir belongs to another config.
@@ -147,7 +159,7 @@ def claim(workdir, record):
         if changed:
             raise Refused(f'{workdir} belongs to another config ({"; ".join(changed[:8])}); '
                           'take another --workdir or the config it was made with')
-    elif jax.process_index() == 0:
+    elif jax.process_index() == 0 and not look:
         write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')
 
 

@@ -8,10 +8,13 @@ from flax.traverse_util import unflatten_dict
 from tljax.core import Method
 from tljax.paths import flatten, graft, select
 
+NAMES = ('l2_sp',)   # the penalties that a config may name
+
 
 def with_graft(method, params, state, rules=(('backbone/.*', None),)):
     """Starts from a donor's parameters and statistics wherever a rule says so: parameter transfer (`paths.graft`).
 
+    >>> import jax
     >>> from tljax.methods.finetune import finetune
     >>> from tljax.zoo.identity import identity
     >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
@@ -41,6 +44,7 @@ class Penalty(NamedTuple):
 def with_penalty(method, penalty):
     """Adds a penalty to a method's loss.
 
+    >>> import jax
     >>> from tljax.methods.finetune import finetune
     >>> from tljax.zoo.identity import identity
     >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}

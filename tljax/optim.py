@@ -14,6 +14,7 @@ import optax
 from tljax import paths
 from tljax.core import Refused
 
+NAMES = ('full', 'freeze', 'decay', 'rules')   # the partitions that a config may name
 OPTIMIZERS = ('sgd', 'adam', 'adagrad', 'adabelief', 'lamb', 'lars', 'lion', 'nadam', 'radam', 'rmsprop', 'yogi')
 REST = (r'(\w+)/.*', r'\1')   # every other player is a group of its own name: 'head', 'critic', 'backbone'
 
@@ -174,11 +175,11 @@ def group(optimizer, steps, lr, scale=1., schedule='constant', warmup=0, weight_
     for key in options:
         if key not in accepted:
             raise Refused(f'optim.{key} is unknown to {optimizer}: it takes {", ".join(accepted)}')
-    steps = -(-steps // period)
+    steps, warmup = -(-steps // period), -(-warmup // period)   # the group counts its own updates
     chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [make(learning_rate=1., **options)]
     if weight_decay:
         chain.append(optax.add_decayed_weights(-weight_decay, mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)))
-    chain.append(optax.scale_by_schedule(learning_rate(schedule, lr * scale, steps, min(warmup, steps))))
+    chain.append(optax.scale_by_schedule(learning_rate(schedule, lr * scale, steps, warmup)))
     transform = optax.chain(*chain)
     return every(transform, period, phase) if period > 1 else transform
 

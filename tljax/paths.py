@@ -56,6 +56,7 @@ def label(params, rules):
     >>> label({'backbone': {'w': 0}, 'head': {'w': 0}}, [('backbone/.*', 'frozen'), (r'(\\w+)/.*', r'\\1')])
     {'backbone': {'w': 'frozen'}, 'head': {'w': 'head'}}
     """
+    _refuse_bad(rules)
     labels = map_paths(lambda path, _: first(rules, path), params)
     unmatched = [path for path, value in flatten(labels).items() if not value]
     if unmatched:
@@ -90,10 +91,12 @@ def graft(params, donor, rules=(('backbone/.*', None),), strict=True):
     Raises:
         Refused: lists every leaf that the donor lacks, every shape that differs, and every idle rule, before anything is copied.
 
+    >>> import numpy as np
     >>> new = {'backbone': {'w': np.zeros(2)}, 'head': {'w': np.zeros(3)}}
     >>> graft(new, {'backbone': {'w': np.ones(2)}, 'head': {'w': np.ones(9)}})
     ({'backbone': {'w': array([1., 1.])}, 'head': {'w': array([0., 0., 0.])}}, ('head/w',))
     """
+    _refuse_bad(rules)
     gifts, fresh = flatten(donor), flatten(params)
     rules = [(pattern, r'\g<0>' if replacement is None else replacement) for pattern, replacement in rules]
     wanted = {path: name for path in fresh if (name := first(rules, path))}
@@ -115,6 +118,14 @@ def graft(params, donor, rules=(('backbone/.*', None),), strict=True):
 def _some(names, limit=12):
     names = list(names)
     return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '')
+
+
+def _refuse_bad(rules):
+    for pattern, _ in rules:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise Refused(f'the rule {pattern!r} is no regular expression ({error}): mend it') from error
 
 
 def _refuse_idle(rules, params):

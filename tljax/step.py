@@ -3,6 +3,7 @@
 The step knows no method's name. Outside of it every leaf of the state has a leading axis of seeds, and a batch has the axes
 (steps, seeds, examples, ...); `compile_jit` and `compile_pmap` take the part of a batch that this process holds.
 """
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from tljax.core import Refused, Tick, TrainState
 
@@ -43,7 +44,8 @@ def make_step(method, tx, labels, prepare=lambda batch: batch, axis=None):
         return lax.pmean(leaf, axis) if axis and jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
 
     def step(state, batch, seed):
-        tick = Tick(state.step, jax.random.fold_in(jax.random.key(seed), state.step))
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        tick = Tick(state.step, jax.random.fold_in(key, lax.axis_index(axis)) if axis else key)   # a shard has noise of its own
         batch = prepare(batch)
 
         def loss(params):
@@ -122,9 +124,6 @@ def each_by_itself(compiled, count):
     """
     if count == 1 or jax.default_backend() != 'cpu':
         return compiled
-    # Programs that talk across devices must start in one order on all of them, which threads would not keep.
-    pool = ThreadPoolExecutor(os.cpu_count() if jax.device_count() == 1 else 1)
-
     def split(state):
         return tuple(jax.tree.map(lambda leaf, i=i: leaf[i:i + 1], state) for i in range(count))
 
@@ -141,7 +140,7 @@ def each_by_itself(compiled, count):
                 metrics.append(found)
             return state, jax.tree.map(lambda *leaves: np.concatenate(leaves), *metrics)
 
-        done = list(pool.map(one, states, batches, [seeds[i:i + 1] for i in range(count)]))
+        done = list(_threads().map(one, states, batches, [seeds[i:i + 1] for i in range(count)]))
         return tuple(state for state, _ in done), tuple(metrics for _, metrics in done)
 
     def join(parts, axis):
@@ -150,13 +149,19 @@ def each_by_itself(compiled, count):
     return Compiled(run, place, split, join)
 
 
+@functools.cache
+def _threads():
+    # Programs that talk across devices must start in one order on all of them, which threads would not keep.
+    return ThreadPoolExecutor(os.cpu_count() if jax.device_count() == 1 else 1)
+
+
 def make_mesh():
     """All devices of all processes along one axis, 'data'.
 
     >>> make_mesh().axis_names
     ('data',)
     """
-    return jax.make_mesh((jax.device_count(),), ('data',), axis_types=(AxisType.Auto,))
+    return Mesh(np.array(jax.devices()), ('data',), axis_types=(AxisType.Auto,))   # in the order of the processes, as `shard` needs
 
 
 def compile_jit(step, mesh):

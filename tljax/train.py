@@ -24,7 +24,7 @@ class Run(NamedTuple):
     `init(seed) -> params, state`; `tx`: the optimiser; `step`, `predict`: compiled (`tljax.step`); `source`: of batches; `evals`: {split:
     Dataset}; `seeds`: one run each, together; `steps`; `log_every`, `save_every`, `eval_every`: in steps, 0 for at the end only;
     `chunk`: steps per call; `classes`: names; `record`: the config, to claim the workdir with; `whole(params, state) -> params, state`:
-    the full layout, where a head alone was trained on cached features.
+    the full layout, where a head alone was trained on cached features; `donors`: how many source networks it starts from.
 
     >>> Run._fields[:3]
     ('name', 'init', 'tx')
@@ -46,6 +46,7 @@ class Run(NamedTuple):
     classes: tuple = ()
     record: dict = {}
     whole: Callable = lambda params, state: (params, state)
+    donors: int = 0
 
 
 class Fitted(NamedTuple):
@@ -93,37 +94,45 @@ def fit(run, workdir):
     >>> float(fit(run, tempfile.mkdtemp()).scores['train']['accuracy'][0])
     1.0
     """
-    claim(workdir, run.record)
+    claim(workdir, run.record, look=True)
     if Path(workdir, 'final').exists():
         params, state, record = load_final(workdir)
         return Fitted(params, state, record['scores'])
     state, seeds = start(run), np.asarray(run.seeds, np.uint32)
+    for seed in run.seeds:   # what does not fit is refused before anything is written
+        shard(run.source.index(seed, 0))
+    claim(workdir, run.record)
     with Checkpoints(workdir) as checkpoints, _asked_to_stop() as asked:
         begun, state = checkpoints.restore(state) or (0, state)
         with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0) as log:
-            parts, pending = run.step.split(state), []
+            parts, pending, stopping = run.step.split(state), [], False
             for first, last, batch in _prefetched(run, begun):
                 parts, metrics = run.step.run(parts, batch, seeds)
                 pending.append((first, metrics))
                 stopping = asked() or checkpoints.preempted(last)
-                saving = stopping or _due(last, run.save_every, run.steps)
-                if saving or _due(last, run.log_every, run.steps):
-                    _report(log, last, pending, run, checkpoints)
-                    pending = []
-                evaluating = bool(run.eval_every) and _due(last, run.eval_every, run.steps)
-                if saving or evaluating or last == run.steps:
-                    state = run.step.join(parts, 0)
-                if saving and last < run.steps:
+                saving, evaluating, reporting = (_due(last, every, run.steps) for every in (run.save_every, run.eval_every, run.log_every))
+                if not (stopping or saving or evaluating or reporting):
+                    continue
+                _report(log, last, pending, run, checkpoints)
+                pending, state = [], run.step.join(parts, 0)
+                if last == run.steps:
+                    break
+                if saving or stopping:
                     checkpoints.save(last, state)
+                if evaluating:
+                    _evaluate(run, state, last, log)
                 if stopping:
                     raise Stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the same command goes on from there')
-                if evaluating and last < run.steps:
-                    _evaluate(run, state, last, log)
-            scores = _evaluate(run, state, run.steps, log)
-            params, kept = run.whole(state.params, state.state)
-            save_final(workdir, params, kept, {'config': run.record, 'classes': list(run.classes), 'seeds': list(run.seeds),
-                                               'scores': scores})
-            return Fitted(*jax.device_get((params, kept)), scores)
+            return _finish(run, workdir, state, log, lambda: stopping or asked())
+
+
+def _finish(run, workdir, state, log, stopping):
+    scores = _evaluate(run, state, run.steps, log)
+    params, state = run.whole(state.params, state.state)
+    save_final(workdir, params, state, {'config': run.record, 'classes': list(run.classes), 'seeds': list(run.seeds), 'scores': scores})
+    if stopping():
+        raise Stopped(f'stopped at the last step, saved in {workdir}: the same command goes on with what comes next')
+    return Fitted(*jax.device_get((params, state)), scores)
 
 
 def start(run):

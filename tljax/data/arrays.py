@@ -2,9 +2,12 @@
 import functools
 import hashlib
 
+import jax
 import numpy as np
 
 from tljax.core import Dataset, Refused, Source
+
+CUT, SUBSET, ORDER, SHUFFLE, KEY = range(1, 6)   # what a random stream is for: streams of different purposes are independent
 
 
 def arrays(input, label, classes=()):
@@ -55,7 +58,7 @@ def cut(dataset, shares, seed=0):
     """
     parts = {name: [] for name in ('train', *shares)}
     for label in np.unique(dataset.label):
-        members = np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(dataset.label == label))
+        members = np.random.default_rng([CUT, seed, int(label)]).permutation(np.flatnonzero(dataset.label == label))
         for name, share in shares.items():
             count = min(round(share * (dataset.label == label).sum()), len(members) - 1)
             parts[name].append(members[:count])
@@ -87,7 +90,7 @@ def per_class(label, k, seed):
     if k < 1 or short:
         raise Refused(f'per_class={k}: ' + (f'class {min(short, key=short.get)} has {min(short.values())} examples; ask for at most '
                                             'that many' if short else 'at least one label per class is needed, or none for all'))
-    return np.sort(np.concatenate([np.random.default_rng([seed, c]).permutation(rows)[:k] for c, rows in groups.items()]))
+    return np.sort(np.concatenate([np.random.default_rng([SUBSET, seed, c]).permutation(rows)[:k] for c, rows in groups.items()]))
 
 
 def draw(dataset, batch, k=None, stream=0, shuffled=False):
@@ -110,11 +113,13 @@ def draw(dataset, batch, k=None, stream=0, shuffled=False):
 
     @functools.lru_cache(maxsize=64)
     def order(seed, epoch):
-        return np.random.default_rng([seed, stream, epoch]).permutation(subset(seed))
+        return np.random.default_rng([ORDER, seed, stream, epoch]).permutation(subset(seed))
 
     @functools.lru_cache(maxsize=64)
     def permutation(seed):
-        return np.random.default_rng([seed, stream]).permutation(dataset.size)
+        rows, labels = subset(seed), np.zeros(dataset.size, int)
+        labels[rows] = np.random.default_rng([SHUFFLE, seed, stream]).permutation(rows)
+        return labels
 
     def index(seed, step):
         epoch, offset = np.divmod(np.arange(step * batch, (step + 1) * batch), len(subset(seed)))
@@ -140,7 +145,26 @@ def keyed(source, prepare):
     """
     def index(seed, step):
         rows = source.index(seed, step)
-        count = len(rows['input'] if isinstance(rows, dict) else rows)
-        return {'rows': rows, 'key': np.random.default_rng([seed, step, 1]).integers(2 ** 32, size=(count, 2), dtype=np.uint32)}
+        return {'rows': rows, 'key': _keys(seed, step, len(rows['input'] if isinstance(rows, dict) else rows))}
 
     return Source(index, lambda index: {**source.take(index['rows']), 'key': index['key']}, prepare)
+
+
+def sampled(example, batch):
+    """A source whose batches are made on the device: the host gives keys, the compiled step makes the examples.
+
+    Args:
+        example: key -> one example or episode, a tree of arrays of fixed shapes. batch: how many of them per step.
+
+    >>> source = sampled(lambda key: {'input': jax.random.normal(key, (3,))}, batch=2)
+    >>> source.batch(seed=0, step=0)['input'].shape
+    (2, 3)
+    """
+    def prepare(batch):
+        return jax.vmap(example)(jax.random.wrap_key_data(batch['key'], impl='threefry2x32'))
+
+    return Source(lambda seed, step: _keys(seed, step, batch), lambda keys: {'key': keys}, prepare)
+
+
+def _keys(seed, step, count):
+    return np.random.default_rng([KEY, seed, step]).integers(2 ** 32, size=(count, 2), dtype=np.uint32)

@@ -26,7 +26,7 @@ AGAIN = 'copy or prepare the data set again'
 CHUNK = 1024   # records that are held at once while labels are read
 
 
-def tfds(name, data_dir, input='image', label='label', validation=.1, test=.2, seed=0, size=None):
+def tfds(dataset, data_dir, input='image', label='label', validation=.1, test=.2, seed=0, size=None):
     """A data set of the TensorFlow Datasets catalogue, or of one's own builder, prepared as array_record or tfrecord.
 
     Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels that the set declares; floats
@@ -34,7 +34,7 @@ def tfds(name, data_dir, input='image', label='label', validation=.1, test=.2, s
     numbered from 0; floats are regression. Labels are read once, at the start; inputs when they are asked for.
 
     Args:
-        name: as the catalogue writes it: 'mnist', 'mnist:3.0.1', 'domainnet/real'.
+        dataset: its name, as the catalogue writes it: 'mnist', 'mnist:3.0.1', 'domainnet/real'.
         data_dir: where it was prepared; `~` is expanded.
         input, label: the features to read.
         validation, test: shares of each class that are cut from train where the set has no such split. seed: of that cut.
@@ -55,25 +55,25 @@ def tfds(name, data_dir, input='image', label='label', validation=.1, test=.2, s
     Traceback (most recent call last):
     tljax.core.Refused: mnist is not prepared under nowhere: python -c "import tensorflow_datasets as tfds; tfds.builder(...
     """
-    info = _info(name, Path(data_dir).expanduser())
+    info = _info(dataset, Path(data_dir).expanduser())
     for feature in (input, label):
         if feature not in info.features:
-            raise Refused(f'{name} has no feature {feature!r}: set data.input and data.label to some of {_names(info.features)}')
+            raise Refused(f'{dataset} has no feature {feature!r}: set data.input and data.label to some of {_names(info.features)}')
     records = {split: _records(info, split) for split in ('train', 'validation', 'test')
                if split in info.splits and info.splits[split].num_examples}
     if 'train' not in records:
-        raise Refused(f'{name} has no train split, only {_names(info.splits) or "empty ones"}: prepare it with one')
-    labels = {split: _labels(info.features, label, *held, name) for split, held in records.items()}
+        raise Refused(f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: prepare it with one')
+    labels = {split: _labels(info.features, label, *held, dataset) for split, held in records.items()}
     labels = {split: held for split, held in labels.items() if split == 'train' or not (held == -1).all()}
     names = tuple(info.features[label].names) if isinstance(info.features[label], kinds.ClassLabel) else ()
-    labels, classes = number(labels, names, name)
-    decoder = _decoder(info.features, input, size, name)
+    labels, classes = number(labels, names, dataset)
+    decoder = _decoder(info.features, input, size, dataset)
     splits = {}
     for split, held in labels.items():
         files = [(path.name, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in info.splits[split].filepaths]
         digest = hashlib.sha256(repr((info.full_name, split, input, label, size, files)).encode()).hexdigest()
-        splits[split] = Dataset(_take(records[split][1], held, decoder, f'{name}, {split}'), held, classes, digest)
-    return complete(splits, validation, test, seed, name)
+        splits[split] = Dataset(_take(records[split][1], held, decoder, f'{dataset}, {split}'), held, classes, digest)
+    return complete(splits, validation, test, seed, dataset)
 
 
 def tfrecords(paths):

@@ -22,6 +22,7 @@ def finetune(net, classes, smoothing=0.):
     Returns:
         A Method over params {'backbone', 'head'}; predict's output is (n, classes) logits.
 
+    >>> import jax
     >>> from tljax.zoo.conv4 import conv4
     >>> method = finetune(conv4(width=4), classes=3)
     >>> batch = {'input': jnp.zeros((2, 16, 16, 1)), 'label': jnp.array([0, 2])}

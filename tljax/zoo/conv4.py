@@ -41,5 +41,7 @@ def conv4(width=64, size=16, blocks=4, norm='batch', form='plain', stored=None, 
     if norm not in ('batch', 'layer'):
         raise Refused(f'net.norm={norm!r} is not batch or layer')
     widths = (width,) * blocks if isinstance(width, int) else tuple(width)
+    if size < 2 ** len(widths):
+        raise Refused(f'net.size={size} leaves nothing after {len(widths)} poolings: take fewer blocks or larger inputs')
     groups = {f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)}
     return net(_Conv4(widths, norm, form, stored, dtype), widths[-1] * (size // 2 ** len(widths)) ** 2, groups)
