@@ -149,8 +149,9 @@ def build(config, name='train', donor_dir=None):
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(config['seeds']) == 1 else 10),
         classes=train.classes, donors=len(donors or ()),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors)})
-    shared = donors is not None and len(donors) == 1 and any(pattern == 'backbone/.*' for pattern, _ in rules)
-    frozen = set(flatten(built.labels['backbone']).values()) == {'frozen'}
+    backbone = {path: label for path, label in flatten(built.labels).items() if path.startswith('backbone/')}
+    shared = donors is not None and len(donors) == 1 and all(first([(rule[0], 'taken') for rule in rules], path) for path in backbone)
+    frozen = set(backbone.values()) == {'frozen'}
     if config['cache'] and shared and frozen and config['statistics'] != 'batch' and not config['augment']:
         return _on_features(run, config, built.net, train)
     return run
