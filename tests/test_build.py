@@ -10,7 +10,7 @@ import optax
 import pytest
 from flax import linen as nn
 
-from configs import base
+from configs import base, digits
 from tljax import build, optim, paths
 from tljax.checkpoint import load_final
 from tljax.layers import Conv, convolve
@@ -143,6 +143,14 @@ def test_groups_cover_every_parameter_in_order(name):
     params, _ = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((2, 16, 16, 3), 'float32'))
     for path in paths.flatten(params):
         assert sum(bool(re.fullmatch(pattern, path)) for pattern in net.groups.values()) == 1, path
+
+
+@pytest.mark.parametrize('source', ['glyphs', 'untrained', 'shuffled'])
+def test_the_phases_of_the_digits_study_build(source):
+    for smoke in ('', ',smoke'):
+        for name, settings in build.phases(digits.get_config(f'source={source}{smoke}')):
+            built = build.build(build.merge(settings, {'init': {'phase': ''}}), name)
+            assert (built.steps == 0) == (source == 'untrained' and name == 'pretrain')
 
 
 @pytest.mark.parametrize('name', CONFIGS)
