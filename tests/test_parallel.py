@@ -2,9 +2,11 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -15,6 +17,7 @@ import pytest
 from configs import base
 from tljax import build
 from tljax.core import TrainState
+from tljax.log import read
 from tljax.step import make_step
 
 WORKER = Path(__file__).with_name('worker.py')
@@ -43,10 +46,14 @@ def finish(tmp_path, name, *processes):
         return dict(stored)
 
 
-def together(tmp_path, name, settings, devices, processes):
+def free_port():
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def together(tmp_path, name, settings, devices, processes):
+    port = free_port()
     return finish(tmp_path, name, *[start(tmp_path, name, settings, devices, f'127.0.0.1:{port}', processes, i) for i in range(processes)])
 
 
@@ -62,6 +69,19 @@ def test_devices_and_processes_agree(tmp_path, seeds):
     for name, other in others.items():
         for key, value in one.items():
             np.testing.assert_allclose(other[key], value, atol=1e-6, err_msg=f'{name}: {key}')
+
+
+def test_sigterm_to_one_process_stops_all_at_one_step_and_saves(tmp_path):
+    settings = config(steps=10 ** 6, log_every=10)
+    port = free_port()
+    pair = [start(tmp_path, 'pair', settings, 1, f'127.0.0.1:{port}', 2, i) for i in range(2)]
+    log, deadline = tmp_path / 'pair' / 'log.jsonl', time.monotonic() + 200
+    while not read(log) and time.monotonic() < deadline:
+        time.sleep(.2)
+    pair[1].send_signal(signal.SIGTERM)
+    said = [re.search(r'stopped at step (\d+) of', process.communicate(timeout=200)[1]) for process in pair]
+    assert all(said) and said[0][1] == said[1][1]
+    assert (tmp_path / 'pair' / 'checkpoints' / said[0][1]).exists()
 
 
 def test_batch_statistics_are_those_of_the_whole_batch_under_jit(tmp_path):
