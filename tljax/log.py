@@ -98,10 +98,10 @@ def write(path, text):
     >>> path.read_text()
     'x'
     """
-    path = Path(path)
+    path, content = Path(path), text.encode()   # what cannot be encoded leaves no trace
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    temporary.write_text(text, encoding='utf-8')
+    temporary.write_bytes(content)
     os.replace(temporary, path)
 
 
