@@ -67,20 +67,22 @@ def frozen():
 
 
 def seeds():
-    """Five seeds in one call against five calls of one, each in every form."""
+    """Five seeds in one call against five calls of one, each in every form; ten steps a call where `fit` takes ten."""
     calls, net = {}, {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
     for count, how in ((1, 'one call'), (5, 'each by itself'), (5, 'one call, a loop')):
         for form in ('plain', 'dots'):
             run, built = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
             step = built.step if how == 'one call, a loop' else run.step
-            batch = step.place(jax.tree.map(lambda leaf, n=count: np.stack([leaf] * n)[None], run.source.take(run.source.index(0, 0))))
+            length = 10 if how == 'each by itself' else 1
+            one = run.source.take(run.source.index(0, 0))
+            batch = step.place(jax.tree.map(lambda leaf, n=count, k=length: np.stack([np.stack([leaf] * n)] * k), one))
             cell = [step.split(start(run))]
 
             def call(cell=cell, step=step, batch=batch, count=count):
                 cell[0], metrics = step.run(cell[0], batch, np.arange(count, dtype=np.uint32))
                 return metrics
             calls[count, how, form] = call
-    times = _times(calls)
+    times = {cell: ms / (10 if cell[1] == 'each by itself' else 1) for cell, ms in _times(calls).items()}
     best = min(times[cell] for cell in times if cell[0] == 1)
     table(['seeds', 'how', 'form', 'ms', 'over calls of one'],
           [[*cell, f'{ms:.2f}', f'{ms / (cell[0] * best):.2f}'] for cell, ms in times.items()], title='Seeds: one step of each')
