@@ -123,6 +123,10 @@ def load_final(workdir):
 
     Raises:
         Refused: where `workdir` holds no finished run.
+
+    >>> load_final('nowhere')
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
     path = Path(workdir, 'final').absolute()
     if not path.exists():

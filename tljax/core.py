@@ -54,6 +54,10 @@ class Net(NamedTuple):
     what nobody uses is never computed. `key=None` means inference, a key training (dropout, batch statistics).
     `dim`: the width of `features`. `groups`: {name: regex over the network's own parameter paths}, shallow to deep; together they
     cover every parameter.
+
+    >>> from tljax.zoo.identity import identity
+    >>> identity(dim=3).dim
+    3
     """
     init: Callable
     features: Callable
@@ -88,6 +92,10 @@ class Source(NamedTuple):
     `index(seed, step)`: which examples this step uses, an integer array (n, ...) or a tree of them, cheap to make on every host;
     `take(index) -> batch` reads them (a host reads its own shard only); `prepare(batch) -> batch` runs on the device inside the
     compiled step (augmentation, or making the whole batch from keys). Resuming and sharding then need no state.
+
+    >>> count = Source(index=lambda seed, step: np.arange(2) + 2 * step, take=lambda index: {'input': 10 * index})
+    >>> count.batch(seed=0, step=3)['input'].tolist()
+    [60, 70]
     """
     index: Callable
     take: Callable
@@ -99,13 +107,21 @@ class Source(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """The moment of a step: `step`, int32 (), and `key`, which is `fold_in(key(seed), step)`."""
+    """The moment of a step: `step`, int32 (), and `key`, which is `fold_in(key(seed), step)`.
+
+    >>> Tick(step=7, key=jax.random.fold_in(jax.random.key(0), 7)).step
+    7
+    """
     step: jax.Array
     key: jax.Array
 
 
 class TrainState(NamedTuple):
-    """All that training changes, and all that a checkpoint holds. Every leaf has a leading axis of seeds outside the step."""
+    """All that training changes, and all that a checkpoint holds. Every leaf has a leading axis of seeds outside the step.
+
+    >>> TrainState(step=0, params={'head': 1.}, state={}, opt_state=()).params
+    {'head': 1.0}
+    """
     step: jax.Array
     params: Tree
     state: Tree

@@ -64,7 +64,7 @@ def make_step(method, tx, labels, prepare=lambda batch: batch, axis=None):
     return step
 
 
-def over_seeds(function, looped=None):
+def over_seeds(function):
     """Maps a function over the leading axis of its arguments, the seeds: in one piece on an accelerator, in a loop on a CPU.
 
     A single seed runs as it is.
@@ -76,7 +76,7 @@ def over_seeds(function, looped=None):
         if jax.tree.leaves(arguments)[0].shape[0] == 1:
             out = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
             return jax.tree.map(lambda leaf: leaf[None], out)
-        if jax.default_backend() == 'cpu' if looped is None else looped:
+        if jax.default_backend() == 'cpu':
             return lax.map(lambda each: function(*each), arguments)
         return jax.vmap(function)(*arguments)
     return mapped

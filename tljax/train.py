@@ -61,7 +61,11 @@ class Fitted(NamedTuple):
 
 
 class Stopped(Exception):
-    """A run that was asked to stop: it has saved, and the same command goes on from there."""
+    """A run that was asked to stop: it has saved, and the same command goes on from there.
+
+    >>> str(Stopped('stopped at step 3 of 9'))
+    'stopped at step 3 of 9'
+    """
 
 
 def fit(run, workdir):
