@@ -1,4 +1,7 @@
-"""The defaults of every config, and the argument behind its name: `--config=configs/digits.py:source=untrained,smoke`."""
+"""The defaults of every config, where real data lies, and the argument after a config's name: `configs/digits.py:source=untrained`."""
+import os
+from pathlib import Path
+
 from ml_collections import ConfigDict, config_dict
 
 
@@ -33,6 +36,11 @@ def get_config():
             strategies=ConfigDict(sort_keys=False)), sort_keys=False),   # name -> what differs from the last phase
     ), sort_keys=False)
     return config.lock()
+
+
+def data(path):
+    """A file of real data, under the folder that $TLJAX_DATA names, or under `data`."""
+    return str(Path(os.environ.get('TLJAX_DATA', 'data'), path))
 
 
 def parse_arg(arg, **defaults):

@@ -3,6 +3,7 @@
     python -m experiments.benchmark
     XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.benchmark --only=devices
 """
+import functools
 import re
 import statistics
 import time
@@ -15,38 +16,76 @@ from jax import lax
 
 from configs import base
 from tljax import build
+from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
-from tljax.layers import convolve
+from tljax.layers import convolve, pick
 from tljax.report import table
 from tljax.step import make_step
 from tljax.train import start
 
-ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'seeds', 'devices'], 'Which tables to print.')
+ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices'], 'Which tables to print.')
 ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the median is printed.')
 
 
 def main(_):
     """Prints the tables that were asked for."""
     for name in ONLY.value:
-        {'forms': forms, 'frozen': frozen, 'seeds': seeds, 'devices': devices}[name]()
+        {'forms': forms, 'frozen': frozen, 'cached': cached, 'seeds': seeds, 'devices': devices}[name]()
+
+
+SHAPES = (   # n, size, c, d, kernel, stride, groups, and whether a loop is timed too
+    (16, 8, 1, 32, 3, 1, 1, True), (16, 4, 32, 64, 3, 1, 1, True), (100, 28, 64, 64, 3, 1, 1, True), (16, 56, 64, 64, 3, 1, 1, False),
+    (16, 14, 256, 256, 3, 1, 1, False), (16, 7, 512, 512, 3, 1, 1, False), (16, 56, 128, 128, 3, 2, 1, False),
+    (16, 224, 3, 64, 7, 2, 1, False), (16, 56, 128, 128, 1, 1, 1, False), (16, 112, 32, 32, 3, 1, 32, True),
+    (16, 14, 512, 512, 3, 1, 512, True), (16, 56, 128, 128, 3, 2, 128, False))
 
 
 def forms():
-    """Forward and gradient of a convolution in each form, called by itself and four times inside a loop."""
+    """A convolution in each form, forward and with its gradient, called by itself and four times inside a loop; a star is what is used."""
     rows = []
-    for n, size, c, d, groups in ((16, 8, 1, 32, 1), (16, 4, 32, 64, 1), (128, 8, 32, 64, 1), (25, 28, 64, 64, 1), (8, 56, 64, 64, 64)):
-        x, w = jnp.ones((n, size, size, c)), jnp.ones((3, 3, c // groups, d))
-        calls = {}
-        for form in ('plain', 'dots') if groups == 1 else ('plain', 'shifts'):
-            def gradient(x, w, form=form, groups=groups):
-                return jax.grad(lambda x, w: jnp.sum(convolve(x, w, groups=groups, form=form) ** 2), (0, 1))(x, w)
-            looped = jax.jit(lambda x, w, gradient=gradient: lax.map(lambda x: gradient(x, w), jnp.stack([x] * 4)))
-            calls[form, 'alone'] = lambda x=x, w=w, f=jax.jit(gradient): f(x, w)
-            calls[form, 'in a loop'] = lambda x=x, w=w, f=looped: f(x, w)
+    for n, size, c, d, k, stride, groups, looped in SHAPES:
+        x, w = jnp.ones((n, size, size, c)), jnp.ones((k, k, c // groups, d)) / k
+        picked, calls = {place: pick(place, x, w, (stride, stride), groups) for place in ('alone', 'looped')}, {}
+        for form in ('plain', 'split', 'dots') if groups == 1 else ('plain', 'shifts'):
+            def forward(x, w, form=form, stride=stride, groups=groups):
+                return convolve(x, w, (stride, stride), groups=groups, form=form)
+
+            def gradient(x, w, forward=forward):
+                return jax.grad(lambda x, w: jnp.sum(forward(x, w) ** 2), (0, 1))(x, w)
+            for what, function in (('forward', forward), ('gradient', gradient)):
+                calls[form, what] = functools.partial(jax.jit(function), x, w)
+            if looped:
+                again = jax.jit(lambda x, w, gradient=gradient: lax.map(lambda x: gradient(x, w), jnp.stack([x] * 4)))
+                calls[form, 'loop'] = functools.partial(again, x, w)
         times = _times(calls)
-        rows += [[f'{n}x{size}x{size}x{c} -> {d}' + (' depthwise' if groups > 1 else ''), form,
-                  f'{times[form, "alone"]:.2f}', f'{times[form, "in a loop"] / 4:.2f}'] for form in dict.fromkeys(f for f, _ in calls)]
-    table(['3x3 convolution', 'form', 'ms alone', 'ms in a loop'], rows, title='Gradient of a convolution, by form')
+        for form in dict.fromkeys(form for form, _ in calls):
+            inside = f'{times[form, "loop"] / 4:.2f}{"*" * (form == picked["looped"])}' if looped else ''
+            kind = 'depthwise' if groups > 1 else f'-> {d}'
+            rows.append([f'{n}x{size}x{size}x{c} {kind}', f'{k}x{k}/{stride}', form, f'{times[form, "forward"]:.2f}',
+                         f'{times[form, "gradient"]:.2f}{"*" * (form == picked["alone"])}', inside])
+    table(['input', 'kernel', 'form', 'ms forward', 'ms with gradient', 'the same in a loop'], rows, title='Forms of convolution')
+
+
+def cached():
+    """A head on a frozen MobileNet: an epoch that runs the backbone against one on its features, 256 pictures of 224x224."""
+    calls = {}
+    for name, width in (('backbone', 0), ('features', 256)):
+        _, built = _build(data={'name': 'glyphs', 'size': 224, 'classes': 4, 'per_class': 4}, net={'name': 'mobilenet', 'alpha': .25},
+                          partition={'name': 'freeze'}, batch=32, width=width)
+        shape = (1, 1, 32, width) if width else (1, 1, 32, 224, 224, 1)
+        batch = {'input': np.ones(shape, np.float32), 'label': np.zeros((1, 1, 32), np.int32)}
+        params, state = built.method.init(jax.random.key(0), jax.tree.map(lambda leaf: leaf[0, 0, :1], batch))
+        whole = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params))
+        cell = [jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], whole)]
+
+        def call(cell=cell, step=built.step, batch=batch):
+            for _ in range(8):
+                cell[0], metrics = step.run(cell[0], batch, np.zeros(1, np.uint32))
+            return metrics
+        calls[name] = call
+    times = _times(calls)
+    table(['an epoch on', 'ms', 'share'], [[name, f'{ms:.1f}', f'1/{times["backbone"] / ms:.0f}'] for name, ms in times.items()],
+          title='Head on a frozen backbone, 256 pictures')
 
 
 def frozen():
@@ -105,10 +144,10 @@ def devices():
     table(['compiled by', 'partition', 'devices', 'kB reduced', 'kB of trained parameters'], rows, title='Exchange between devices')
 
 
-def _build(**changes):
-    default = build.phases(build.plain(base.get_config()))[0][1]
-    config = build.merge(default, {'data': {'name': 'digits', 'size': 8}, 'cache': False, **changes})
-    return build.build(config), build.program(config, build.load(config['data'])['train'])
+def _build(width=0, **changes):
+    default = phases(plain(base.get_config()))[0][1]
+    settings = merge(default, {'data': {'name': 'digits', 'size': 8}, 'cache': False, **changes})
+    return build.build(settings), build.program(settings, build.load(settings['data'])['train'], width)
 
 
 def _times(calls):

@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments import command
 from tljax import build
+from tljax.configuration import merge, phases, plain
 from tljax.core import Refused
 from tljax.log import console, say, write
 from tljax.report import gains, learning_curves, page, svg, table
@@ -23,15 +24,15 @@ from tljax.transferability import labels_needed, mean_interval, transfer_gain, v
 def main(config):
     """Runs the study and reports it."""
     begun, workdir = time.monotonic(), command.workdir()
-    *earlier, (_, last) = build.phases(config)
-    names, study = [name for name, _ in earlier], build.plain(config)['study']
+    *earlier, (_, last) = phases(config)
+    names, study = [name for name, _ in earlier], plain(config)['study']
     if len(last['seeds']) < 2 or study['baseline'] not in study['strategies'] or not study['budgets']:
         raise Refused('a study needs two seeds or more, budgets, and its baseline among its strategies: see configs/digits.py')
     build.fit_phases(earlier, workdir)
     accuracy, sources = {}, set()
     cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
     for i, (strategy, k) in enumerate(cells):
-        settings = build.merge(build.merge(last, study['strategies'][strategy], f'study.strategies.{strategy}'), {'per_class': k})
+        settings = merge(merge(last, study['strategies'][strategy], f'study.strategies.{strategy}'), {'per_class': k})
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {_labels(k)}', build.donor(settings, workdir, names))
         if not run.classes or 'test' not in run.evals:
             raise Refused('a study compares accuracy on a test split: give data with classes and a test split')
@@ -39,7 +40,7 @@ def main(config):
         accuracy[strategy, k] = np.array(fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}').scores['test']['accuracy'])
     if jax.process_index():
         return
-    results = summarise(accuracy, study, build.plain(config), one_source=1 in sources)
+    results = summarise(accuracy, study, plain(config), one_source=1 in sources)
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     show(results, workdir)
     say(f'{(time.monotonic() - begun) / 60:.1f} minutes; {workdir}/report.html, {workdir}/results.json')

@@ -6,6 +6,7 @@ import jax
 
 from experiments import command
 from tljax import build
+from tljax.configuration import folder, phases
 from tljax.evaluate import proportion
 from tljax.log import console
 from tljax.report import table
@@ -14,15 +15,15 @@ from tljax.transferability import mean_interval
 
 def main(config):
     """Fits every phase and prints the scores of the last."""
-    phases = build.phases(config)
-    run, fitted = build.fit_phases(phases, command.workdir())
+    fits = phases(config)
+    run, fitted = build.fit_phases(fits, command.workdir())
     if jax.process_index():
         return
     rows = [[split, metric, *_said(metric, values, run.evals[split].size)] for split, found in fitted.scores.items()
             for metric, values in found.items()]
     over = f'{len(run.seeds)} seeds' if len(run.seeds) > 1 else 'examples'
     table(['split', 'metric', 'mean', f'95 % interval over {over}'], rows, title=run.name)
-    console.print(f'parameters in {build.folder(command.workdir(), [name for name, _ in phases], run.name)}/final', soft_wrap=True)
+    console.print(f'parameters in {folder(command.workdir(), [name for name, _ in fits], run.name)}/final', soft_wrap=True)
 
 
 def _said(metric, values, count):

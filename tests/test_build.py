@@ -9,9 +9,10 @@ import numpy as np
 import optax
 import pytest
 from flax import linen as nn
+from tiny import tiny
 
 from configs import base, digits
-from tljax import build, optim, paths
+from tljax import build, configuration, optim, paths
 from tljax.checkpoint import load_final
 from tljax.layers import Conv, convolve
 from tljax.train import fit
@@ -21,9 +22,7 @@ CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('[a-z]*.py') if p
 
 
 def config(**changes):
-    small = {'data': {'name': 'digits', 'size': 8}, 'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'batch': 16, 'steps': 12,
-             'optim': {'lr': 1e-2}, 'cache': False}
-    return build.merge(build.merge(build.phases(build.plain(base.get_config()))[0][1], small), changes)
+    return tiny({'steps': 12}, changes)
 
 
 @pytest.fixture(scope='module')
@@ -104,17 +103,17 @@ def test_clipping_stays_inside_its_group():
 
 def test_gradual_unfreezing_is_phases_of_partitions(tmp_path):
     """ULMFiT's unfreezing: each phase grafts everything from the one before, head and all, and thaws one more block."""
-    whole = build.plain(base.get_config()) | {
+    whole = configuration.plain(base.get_config()) | {
         'data': {'name': 'digits', 'size': 8}, 'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'batch': 16, 'steps': 3,
         'phases': {'head': {'partition': {'name': 'freeze', 'until': 'backbone'}},
                    'top': {'partition': {'name': 'freeze', 'until': 'block1'}, 'init': {'phase': 'head', 'rules': [['.*', None]]}},
                    'all': {'init': {'phase': 'top', 'rules': [['.*', None]]}}}}
     names, kept = [], []
-    for name, settings in build.phases(whole):
+    for name, settings in configuration.phases(whole):
         names.append(name)
         parent = settings['init']['phase']
-        run = build.build(settings, name, parent and build.folder(tmp_path, names, parent))
-        kept.append(fit(run, build.folder(tmp_path, names, name)).params)
+        run = build.build(settings, name, parent and configuration.folder(tmp_path, names, parent))
+        kept.append(fit(run, configuration.folder(tmp_path, names, name)).params)
     moved = [{path.split('/')[1] for path, leaf in paths.flatten(new).items() if (leaf != paths.flatten(old)[path]).any()}
              for old, new in zip(kept, kept[1:], strict=False)]
     assert moved == [{'conv2', 'norm2', 'kernel', 'bias'}, {'conv1', 'norm1', 'conv2', 'norm2', 'kernel', 'bias'}]
@@ -139,7 +138,7 @@ def test_every_form_of_convolution_is_flax_s_own(form, strides, padding, size, k
 
 @pytest.mark.parametrize('name', ['conv4', 'cifar_resnet'])
 def test_groups_cover_every_parameter_in_order(name):
-    net = build.named('tljax.zoo', {'name': name}, 'net')
+    net = configuration.named('tljax.zoo', {'name': name}, 'net')
     params, _ = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((2, 16, 16, 3), 'float32'))
     for path in paths.flatten(params):
         assert sum(bool(re.fullmatch(pattern, path)) for pattern in net.groups.values()) == 1, path
@@ -148,8 +147,8 @@ def test_groups_cover_every_parameter_in_order(name):
 @pytest.mark.parametrize('source', ['glyphs', 'untrained', 'shuffled'])
 def test_the_phases_of_the_digits_study_build(source):
     for smoke in ('', ',smoke'):
-        for name, settings in build.phases(digits.get_config(f'source={source}{smoke}')):
-            built = build.build(build.merge(settings, {'init': {'phase': ''}}), name)
+        for name, settings in configuration.phases(digits.get_config(f'source={source}{smoke}')):
+            built = build.build(configuration.merge(settings, {'init': {'phase': ''}}), name)
             assert (built.steps == 0) == (source == 'untrained' and name == 'pretrain')
 
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import tiny
 
 import tljax.methods
-from configs import base
 from tljax import build, paths
 from tljax.core import Tick, TrainState
 from tljax.step import make_step
@@ -22,10 +22,7 @@ INVARIANT = {}    # method -> regex of parameters that its loss does not depend 
 
 
 def config(method, **changes):
-    small = {'data': {'name': 'digits', 'size': 8}, 'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'batch': 16, 'steps': 8,
-             'method': {'name': method}, 'optim': {'lr': 1e-2}, 'cache': False}
-    whole = build.plain(base.get_config())
-    return build.merge(build.merge(build.merge(build.phases(whole)[0][1], small), CASES.get(method, {})), changes)
+    return tiny({'method': {'name': method}, 'steps': 8}, CASES.get(method, {}), changes)
 
 
 @pytest.fixture(params=METHODS)

@@ -10,8 +10,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from tiny import tiny
 
-from configs import base
 from tljax import build, paths
 from tljax.checkpoint import Checkpoints, claim, load_final
 from tljax.core import Refused
@@ -22,9 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def config(**changes):
-    small = {'data': {'name': 'digits', 'size': 8}, 'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'batch': 16, 'steps': 6,
-             'cache': False}
-    return build.merge(build.merge(build.phases(build.plain(base.get_config()))[0][1], small), changes)
+    return tiny({'optim': {'lr': 1e-3}}, changes)
 
 
 def command(name, *flags, timeout=240):

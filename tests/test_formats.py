@@ -19,8 +19,9 @@ from PIL import Image
 from tljax.build import load
 from tljax.core import Refused
 from tljax.data.arrays import arrays, cut
-from tljax.data.folder import folder, picture
+from tljax.data.folder import folder
 from tljax.data.npz import complete, npz
+from tljax.data.pictures import picture
 from tljax.data.tfds import tfds, tfrecords
 
 LABEL = np.repeat([0, 1], 10)

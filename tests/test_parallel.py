@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import tiny
 
-from configs import base
 from tljax import build
 from tljax.core import TrainState
 from tljax.log import read
@@ -24,9 +24,7 @@ WORKER = Path(__file__).with_name('worker.py')
 
 
 def config(**changes):
-    small = {'data': {'name': 'digits', 'size': 8}, 'batch': 16, 'steps': 5, 'eval_batch': 64, 'optim': {'name': 'sgd', 'lr': .1},
-             'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8, 'norm': 'layer'}, 'cache': False}
-    return build.merge(build.merge(build.phases(build.plain(base.get_config()))[0][1], small), changes)
+    return tiny({'steps': 5, 'eval_batch': 64, 'optim': {'name': 'sgd', 'lr': .1}, 'net': {'norm': 'layer'}}, changes)
 
 
 def start(tmp_path, name, settings, devices, *cluster):

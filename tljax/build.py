@@ -1,24 +1,21 @@
-"""From a config to objects: the only file that reads one.
+"""From a phase's config, a plain dict (`tljax.configuration`), to the objects that it describes.
 
-A config is turned into a plain dict; its phases become configs of their own; and `build` makes one of those into a `Run`. What is
-compiled depends on a part of the config alone (`_program`), so that fits which differ in their data, seeds or donor share one
+What is compiled depends on a part of the config alone (`_program`), so that fits which differ in their data, seeds or donor share one
 compilation.
 """
-import difflib
 import functools
 import hashlib
 import importlib
-import inspect
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from tljax import augment, combinators, optim
+from tljax import augment, combinators, layers, optim
 from tljax.checkpoint import digest, load_final
+from tljax.configuration import folder, named, near, short
 from tljax.core import Method, Refused
 from tljax.data.arrays import arrays, draw, keyed
 from tljax.data.cache import cache_dir, save_npz
@@ -27,62 +24,10 @@ from tljax.log import say
 from tljax.paths import first, flatten, label
 from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, each_by_itself, make_mesh, make_step, many, over_seeds
 from tljax.train import Run, fit
+from tljax.zoo import ROWS, weights
 from tljax.zoo.identity import identity
 
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
-
-
-def plain(config):
-    """A config as a plain dict of dicts, numbers, strings and lists, as it stands in a JSON file.
-
-    >>> plain(ConfigDict({'seeds': (0, 1)}))
-    {'seeds': [0, 1]}
-    """
-    return json.loads(json.dumps(config.to_dict() if isinstance(config, ConfigDict) else config))
-
-
-def merge(config, changes, where='config'):
-    """`config` with `changes` laid over it, key by key; a dict that names another thing (its 'name' differs) takes its place.
-
-    Raises:
-        Refused: for a key that the config does not have, with the nearest one.
-
-    >>> merge({'net': {'name': 'a', 'width': 1}, 'steps': 1}, {'net': {'name': 'b'}})
-    {'net': {'name': 'b'}, 'steps': 1}
-    >>> merge({'steps': 1}, {'stepz': 2})
-    Traceback (most recent call last):
-    tljax.core.Refused: config.stepz is unknown: did you mean steps?
-    """
-    merged = dict(config)
-    for key, value in changes.items():
-        if key not in config and 'name' not in config and 'groups' not in where.split('.'):   # factories check their own
-            raise Refused(f'{where}.{key} is unknown: {_near(key, config)}')
-        old = config.get(key)
-        replaces = not isinstance(value, dict) or not isinstance(old, dict) or value.get('name', old.get('name')) != old.get('name')
-        merged[key] = value if replaces else merge(old, value, f'{where}.{key}')
-    return merged
-
-
-def phases(config):
-    """The fits that a config stands for, in their order: [(name, config without phases)].
-
-    >>> [(name, each['steps']) for name, each in phases({'steps': 1, 'phases': {'first': {'steps': 5}, 'second': {}}, 'study': {}})]
-    [('first', 5), ('second', 1)]
-    """
-    config = plain(config)
-    single = {key: value for key, value in config.items() if key not in ('phases', 'study')}
-    return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [('train', single)]
-
-
-def folder(workdir, names, name):
-    """Where a phase lives: numbered, in the order of the phases.
-
-    >>> str(folder('runs/a', ['pretrain', 'transfer'], 'transfer'))
-    'runs/a/01-transfer'
-    """
-    if name not in names:
-        raise Refused(f'init.phase={name!r} is no earlier phase: {_near(name, names)}')
-    return Path(workdir, f'{names.index(name):02d}-{name}')
 
 
 def fit_phases(phases, workdir):
@@ -127,6 +72,7 @@ def build(config, name='train', donor_dir=None):
         Refused: for names, keywords, rules, donors and data that do not fit.
 
     >>> from configs import base
+    >>> from tljax.configuration import phases
     >>> config = phases(base.get_config().unlock().to_dict() | {'data': {'name': 'digits'}, 'net': {'name': 'conv4', 'width': 4}})
     >>> build(config[0][1]).classes[:3]
     ('0', '1', '2')
@@ -147,7 +93,7 @@ def build(config, name='train', donor_dir=None):
         seeds=tuple(config['seeds']), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(config['seeds']) == 1 else 10),
-        classes=train.classes, donors=len(donors or ()),
+        classes=train.classes, donors=len(donors or ()), input=np.shape(sample['input'])[1:],
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors)})
     backbone = {path: label for path, label in flatten(built.labels).items() if path.startswith('backbone/')}
     shared = donors is not None and len(donors) == 1 and all(first([(rule[0], 'taken') for rule in rules], path) for path in backbone)
@@ -169,39 +115,6 @@ def load(data):
 @functools.lru_cache(maxsize=8)
 def _load(key):
     return named('tljax.data', json.loads(key), 'data')
-
-
-def named(package, spec, what, **given):
-    """Calls the function that `spec['name']` names with the rest of `spec` as keywords.
-
-    `package` is a package with a module per name, or a module with a function per name.
-
-    Raises:
-        Refused: for an unknown name or keyword, with the nearest one.
-
-    >>> named('tljax.zoo', {'name': 'conv5'}, 'net')
-    Traceback (most recent call last):
-    tljax.core.Refused: net.name='conv5' is unknown: did you mean conv4?
-    """
-    name, keywords = spec['name'], {key: value for key, value in spec.items() if key != 'name'}
-    home = importlib.import_module(package)
-    if hasattr(home, '__path__'):
-        there = sorted(path.stem for path in Path(home.__path__[0]).glob('[a-z]*.py'))
-        home = importlib.import_module(f'{package}.{name}') if name in there else home
-    else:
-        there = home.NAMES
-    if name not in there or not hasattr(home, name):
-        raise Refused(f'{what}.name={name!r} is unknown: {_near(name, there)}')
-    factory = getattr(home, name)
-    accepted = [key for key in inspect.signature(factory).parameters if key not in given]
-    for key in keywords:
-        if key not in accepted:
-            raise Refused(f'{what}.{key} is unknown to {name}: {_near(key, accepted)}')
-    try:
-        inspect.signature(factory).bind(**given, **keywords)
-    except TypeError as error:
-        raise Refused(f'{what}: {name} {error}: give {what}.{str(error).split(": ")[-1].strip(chr(39))}') from None
-    return factory(**given, **keywords)
 
 
 class Program(NamedTuple):
@@ -226,6 +139,7 @@ def program(config, train, width=0):
     `width`: of cached features that take the frozen backbone's place; 0 for none.
 
     >>> from configs import base
+    >>> from tljax.configuration import phases
     >>> config = phases(base.get_config().unlock().to_dict() | {'data': {'name': 'digits'}, 'net': {'name': 'conv4', 'width': 4}})[0][1]
     >>> program(config, load(config['data'])['train']).labels['head']
     {'bias': 'head', 'kernel': 'head'}
@@ -263,7 +177,7 @@ def _program(key):
 
 
 def _form(net):
-    return {} if 'form' in net else {'form': importlib.import_module('tljax.layers').form()}
+    return {} if 'form' in net else {'form': layers.place()}
 
 
 def _groups(spec, labels, partition):
@@ -271,7 +185,7 @@ def _groups(spec, labels, partition):
     names = set(flatten(labels).values()) - {'frozen'}
     for name in spec['groups']:
         if name not in names and not any(other.split('.')[0] == name for other in names):
-            raise Refused(f'groups.{name} is no group of this run: {_near(name, sorted(names))}')
+            raise Refused(f'groups.{name} is no group of this run: {near(name, sorted(names))}')
 
     def make(name):
         settings = {**spec['optim'], **spec['groups'].get(name.split('.')[0], {}), **spec['groups'].get(name, {})}
@@ -296,16 +210,61 @@ def _donors(config, donor_dir, classes, labels):
         if config['init']['phase']:
             raise Refused(f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by init.path')
         return None
-    params, state, record = load_final(place)
+    if Path(place).suffix in ('.h5', '.hdf5'):
+        params, state, record = pretrained(config['net'], place)
+    else:
+        params, state, record = load_final(place)
     rules = [(pattern, 'taken') for pattern, _ in config['init']['rules']]
     takes_head = any(path.startswith('head/') and first(rules, path) for path in flatten(labels))
     if takes_head and tuple(record['classes']) != tuple(classes):
-        raise Refused(f'the head of {place} knows the classes {_short(record["classes"])}, this data has {_short(classes)}: '
+        raise Refused(f'the head of {place} knows the classes {short(record["classes"])}, this data has {short(classes)}: '
                       'graft the backbone alone (init.rules)')
     count = len(record['seeds'])
     if count not in (1, len(config['seeds'])):
         raise Refused(f'{place} was trained with {count} seeds, this run has {len(config["seeds"])}: a donor has one, or as many')
     return [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(count)]
+
+
+def pretrained(net, path, classes=None):
+    """A network of the zoo with ImageNet weights, as what a finished run saves.
+
+    Args:
+        net: its config. path: a Keras weights file. classes: the names of the outputs; None numbers them.
+
+    Returns:
+        (params, state, record) as `checkpoint.load_final` gives, with one seed.
+
+    Raises:
+        Refused: for a network without published weights, weights that do not fit, and another number of classes.
+
+    >>> pretrained({'name': 'conv4'}, 'conv4.h5')
+    Traceback (most recent call last):
+    tljax.core.Refused: net.name='conv4' has no published ImageNet weights: there are mobilenet
+    """
+    if net['name'] not in ROWS:
+        raise Refused(f'net.name={net["name"]!r} has no published ImageNet weights: {near(net["name"], ROWS)}')
+    row = ROWS[net['name']]
+    older = getattr(importlib.import_module(f'tljax.zoo.{row.module}'), 'PUBLISHED', {})
+    loaded = weights.load(path, named('tljax.zoo', net, 'net'), row.size, row.top, older)
+    params, state = jax.tree.map(lambda leaf: leaf[None], loaded)
+    count = params['head']['bias'].shape[1] if 'head' in params else 0
+    classes = [str(i) for i in range(count)] if classes is None else list(classes)
+    if count and len(classes) != count:
+        raise Refused(f'{path} tells {count} classes apart, and {len(classes)} are named: take the class index that belongs to it')
+    data = {'name': 'folder', 'size': row.size, 'resize': row.resize}
+    return params, state, {'config': {'net': net, 'method': {'name': 'finetune'}, 'data': data, 'weights': str(path)}, 'classes': classes,
+                           'input': [row.size, row.size, 3], 'seeds': [0], 'scores': {}}
+
+
+def predictor(record):
+    """The compiled `predict` of a finished run, or of a network with its weights, by its record.
+
+    >>> predictor({'config': {'net': {'name': 'identity', 'dim': 2}, 'method': {'name': 'finetune'}}, 'classes': ['a', 'b']}).place(1)
+    1
+    """
+    config = record['config']
+    net = named('tljax.zoo', config['net'], 'net', **_form(config['net']))
+    return compile_predict(named('tljax.methods', config['method'], 'method', net=net, classes=len(record['classes'])).predict, make_mesh())
 
 
 def _refuse_counts(config):
@@ -327,10 +286,10 @@ def _on_features(run, config, net, train):
     backbone, statistics = params['backbone'], state['backbone']
     extract = compile_predict(
         lambda params, state, batch: {'features': net.features(params, state, batch['input'])[0]['features']}, make_mesh())
-    weights = digest((backbone, statistics))
+    numbers = digest((backbone, statistics))
 
     def features(split, dataset):
-        held = hashlib.sha256(json.dumps([config['net'], weights, dataset.fingerprint]).encode()).hexdigest()
+        held = hashlib.sha256(json.dumps([config['net'], numbers, dataset.fingerprint]).encode()).hexdigest()
         path = cache_dir() / 'features' / f'{held}.npz'
         if jax.process_count() > 1 or not path.exists():   # processes extract together, whichever of them has the file
             say(f'extracting features of {dataset.size} {split} examples')
@@ -351,13 +310,3 @@ def _on_features(run, config, net, train):
 
     return run._replace(init=init, tx=reduced.tx, step=each_by_itself(reduced.step, len(run.seeds)), predict=reduced.predict, evals=evals,
                         source=_source(config, evals['train'], reduced.prepare), whole=whole)
-
-
-def _near(name, names):
-    close = difflib.get_close_matches(str(name), [str(each) for each in names], 1, .5)
-    return f'did you mean {close[0]}?' if close else f'there are {_short(names)}'
-
-
-def _short(names, limit=12):
-    names = [str(name) for name in names]
-    return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '') or 'none'

@@ -3,15 +3,17 @@ import jax
 import numpy as np
 from scipy.stats import binomtest
 
+from tljax.log import progress
 from tljax.step import shard
 
 
-def predictions(compiled, params, state, dataset, batch=256):
+def predictions(compiled, params, state, dataset, batch=256, said=''):
     """The output of every example, in the order of the data set.
 
     Args:
         compiled: `step.compile_predict` of a method's predict. params, state: with a leading axis of seeds.
         batch: examples at a time; the last batch is filled up with copies of the first example, which are dropped again.
+        said: what progress is called on the terminal; '' shows none.
 
     Returns:
         {'output': (seeds, n, ...), 'label': (seeds, n, ...)}, NumPy.
@@ -24,7 +26,8 @@ def predictions(compiled, params, state, dataset, batch=256):
     """
     batch = max(min(batch, dataset.size) // jax.device_count(), 1) * jax.device_count()
     parts = []
-    for start in range(0, dataset.size, batch):
+    starts = range(0, dataset.size, batch)
+    for start in progress(starts, said) if said else starts:
         rows = np.arange(start, start + batch)
         local = dataset.take(shard(np.where(rows < dataset.size, rows, 0)))
         parts.append(jax.device_get(compiled.run(params, state, compiled.place(local))))

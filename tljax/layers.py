@@ -1,9 +1,11 @@
 """Layers that networks are made of, and the one place that knows how a convolution is best computed where.
 
-XLA's own convolution is right for accelerators. On a CPU it is slow, most of all its gradient inside a loop (where it misses the fast
-path), and a sum of matrix products does the same work sooner; a depthwise one is fastest as a sum of shifted products. `form` chooses;
-`python -m experiments.benchmark` prints the table it is chosen from.
+XLA's own convolution is right for accelerators. On a CPU its forward pass is good and its gradient is not, least of all inside a loop,
+where it misses the fast path; sums of matrix products, and of shifted products for a depthwise one, do that work several times sooner.
+`pick` chooses, from the table that `python -m experiments.benchmark --only=forms` prints.
 """
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,16 +13,36 @@ from jax import lax
 
 from tljax.core import Net, Refused
 
+PLACES = ('plain', 'alone', 'looped')   # where a network runs: on an accelerator; on a CPU, by itself or inside a compiled loop
+FORMS = ('plain', 'split', 'dots', 'shifts')
+DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
-def form(depthwise=False):
-    """The form of convolution for the present backend: 'plain', 'dots' or 'shifts'.
 
-    >>> form() in ('plain', 'dots')
+def place(looped=False):
+    """Where a network built now will run, one of PLACES: the `form` that network factories take.
+
+    >>> place() in PLACES
     True
     """
-    if jax.default_backend() != 'cpu':
+    return 'plain' if jax.default_backend() != 'cpu' else 'looped' if looped else 'alone'
+
+
+def pick(form, x, kernel, strides, groups):
+    """The form for a convolution of these shapes in one of PLACES; a form that was asked for by name stays.
+
+    >>> pick('alone', jax.ShapeDtypeStruct((8, 56, 56, 64), 'float32'), jax.ShapeDtypeStruct((3, 3, 64, 64), 'float32'), (1, 1), 1)
+    'split'
+    """
+    if form in FORMS:
+        return form
+    if form not in PLACES:
+        raise Refused(f'form={form!r} is none of {", ".join(PLACES)}, or {", ".join(FORMS)} by name')
+    if form == 'plain' or groups not in (1, kernel.shape[3]):
         return 'plain'
-    return 'shifts' if depthwise else 'dots'
+    if groups > 1:
+        return 'shifts' if kernel.shape[2] == 1 else 'plain'
+    small = x.shape[1] * x.shape[2] <= 64 * strides[0] * strides[1]   # maps of up to 8x8 positions
+    return 'dots' if kernel.shape[:2] == (1, 1) or small or form == 'looped' else 'split'
 
 
 def convolve(x, kernel, strides=(1, 1), padding='SAME', groups=1, form='plain'):
@@ -28,28 +50,91 @@ def convolve(x, kernel, strides=(1, 1), padding='SAME', groups=1, form='plain'):
 
     Args:
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)).
-        form: 'plain' (XLA's), 'dots' (patches times a matrix; groups=1) or 'shifts' (depthwise: groups = c, one product per tap).
+        form: 'plain' (XLA's), 'split' (XLA's, but for the kernel's gradient, which is a sum over examples of matrix products), 'dots'
+            (patches times a matrix; groups=1) or 'shifts' (depthwise: groups = c = d, one product per tap); or one of PLACES.
 
     >>> x, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 5))
     >>> bool(jnp.allclose(convolve(x, kernel, form='dots'), convolve(x, kernel)))
     True
     """
-    if form == 'plain':
-        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-                                        feature_group_count=groups)
-    if form not in ('dots', 'shifts') or (form == 'dots') != (groups == 1):
-        raise Refused(f'form={form!r} with groups={groups}: dots are for groups=1, shifts for depthwise, plain for all')
-    (kh, kw, c, d), (sh, sw) = kernel.shape, strides
+    form = pick(form, x, kernel, strides, groups)
     if isinstance(padding, str):
-        padding = lax.padtype_to_pads(x.shape[1:3], (kh, kw), strides, padding)
+        padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    padding = tuple(tuple(pair) for pair in padding)
+    if any(length + sum(pair) < k for length, pair, k in zip(x.shape[1:3], padding, kernel.shape, strict=False)):
+        raise Refused(f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the {kernel.shape[0]}x{kernel.shape[1]} kernel on it: take '
+                      'larger inputs')
+    if form == 'plain':
+        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS, feature_group_count=groups)
+    if form == 'shifts':
+        if not groups == x.shape[3] == kernel.shape[3]:
+            raise Refused(f'form=shifts is for one output per input channel, not {kernel.shape[3]} for {x.shape[3]}: take plain')
+        return _shifts(x, kernel, tuple(strides), padding)
+    if groups != 1:
+        raise Refused(f'form={form} with groups={groups}: take shifts for depthwise, plain for others')
+    return _split(x, kernel, tuple(strides), padding) if form == 'split' else _dots(x, kernel, strides, padding)
+
+
+def _taps(x, size, strides, padding):
+    """What each tap of a kernel of this size sees, row by row: (n, h', w', c) each."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    h, w = (x.shape[1] - kh) // sh + 1, (x.shape[2] - kw) // sw + 1
-    taps = [x[:, i:i + sh * (h - 1) + 1:sh, j:j + sw * (w - 1) + 1:sw] for i in range(kh) for j in range(kw)]
-    if form == 'dots':
-        return jnp.concatenate(taps, -1) @ kernel.reshape(kh * kw * c, d)
-    if d != groups:
-        raise Refused(f'shifts compute one output per input channel, not {d} for {groups}: use plain')
-    return sum(tap * weight for tap, weight in zip(taps, kernel.reshape(kh * kw, d), strict=True))
+    h, w = ((length - k) // s + 1 for length, k, s in zip(x.shape[1:3], size, strides, strict=True))
+    return [x[:, i:i + strides[0] * (h - 1) + 1:strides[0], j:j + strides[1] * (w - 1) + 1:strides[1]]
+            for i in range(size[0]) for j in range(size[1])]
+
+
+def _dots(x, kernel, strides, padding):
+    return jnp.concatenate(_taps(x, kernel.shape[:2], strides, padding), -1) @ kernel.reshape(-1, kernel.shape[3])
+
+
+def _over_examples(function, x, gradient):
+    """The sum of function(example, its gradient) over a batch, one at a time: what an example needs fits a cache, a batch's does not."""
+    def add(total, each):
+        return total + function(each[0][None], each[1][None]), None
+    total = jax.eval_shape(function, x[:1], gradient[:1])
+    return lax.scan(add, jnp.zeros(total.shape, total.dtype), (x, gradient))[0]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _split(x, kernel, strides, padding):
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS)
+
+
+def _split_back(strides, padding, saved, gradient):
+    x, kernel = saved
+
+    def product(x, gradient):
+        patches = jnp.concatenate(_taps(x, kernel.shape[:2], strides, padding), -1)
+        return patches.reshape(-1, patches.shape[-1]).T @ gradient.reshape(-1, gradient.shape[-1])
+
+    back = jax.vjp(lambda x: lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS), x)[1]
+    return *back(gradient), _over_examples(product, x, gradient).reshape(kernel.shape)
+
+
+_split.defvjp(lambda x, kernel, strides, padding: (_split(x, kernel, strides, padding), (x, kernel)), _split_back)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _shifts(x, kernel, strides, padding):
+    taps = _taps(x, kernel.shape[:2], strides, padding)
+    return sum(tap * weight for tap, weight in zip(taps, kernel.reshape(len(taps), -1), strict=True))
+
+
+def _shifts_back(strides, padding, saved, gradient):
+    x, kernel = saved
+
+    def product(x, gradient):
+        return jnp.stack([jnp.einsum('nhwc,nhwc->c', tap, gradient) for tap in _taps(x, kernel.shape[:2], strides, padding)])
+
+    # The transpose is a depthwise convolution too: of the gradient, spread by the strides, with the kernel turned round.
+    spans = [(k - 1 - low, size + low - (out - 1) * s - 1, s - 1) for k, (low, _), size, out, s in
+             zip(kernel.shape[:2], padding, x.shape[1:3], gradient.shape[1:3], strides, strict=True)]
+    spread = lax.pad(gradient, jnp.zeros((), gradient.dtype), ((0, 0, 0), *spans, (0, 0, 0)))
+    return (_shifts(spread, kernel[::-1, ::-1], (1, 1), ((0, 0), (0, 0))),
+            _over_examples(product, x, gradient).reshape(kernel.shape))
+
+
+_shifts.defvjp(lambda x, kernel, strides, padding: (_shifts(x, kernel, strides, padding), (x, kernel)), _shifts_back)
 
 
 class Conv(nn.Module):
@@ -127,12 +212,53 @@ def net(module, dim, groups):
     return Net(init, features, dim, groups)
 
 
-def max_pool(x):
-    """2x2 maximum with stride 2, (n, h, w, c) -> (n, h // 2, w // 2, c), as maxima of strided slices: exact under every transform.
+class SeparableConv(nn.Module):
+    """A depthwise convolution and a 1x1 one that mixes its channels, with Keras's parameter names and no bias.
+
+    >>> params = SeparableConv(8).init(jax.random.key(0), jnp.ones((1, 4, 4, 3)))['params']
+    >>> jax.tree.map(jnp.shape, params)
+    {'depthwise_kernel': (3, 3, 1, 3), 'pointwise_kernel': (1, 1, 3, 8)}
+    """
+    features: int
+    kernel_size: tuple = (3, 3)
+    strides: tuple = (1, 1)
+    padding: str | tuple = 'SAME'
+    form: str = 'plain'
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        start, channels = nn.initializers.variance_scaling(2., 'fan_in', 'truncated_normal'), x.shape[-1]
+        depthwise = self.param('depthwise_kernel', start, (*self.kernel_size, 1, channels))
+        pointwise = self.param('pointwise_kernel', start, (1, 1, channels, self.features))
+        x = convolve(x.astype(self.dtype), depthwise.astype(self.dtype), self.strides, self.padding, channels, self.form)
+        return convolve(x, pointwise.astype(self.dtype), form=self.form)
+
+
+def max_pool(x, size=(2, 2), strides=(2, 2), padding='VALID'):
+    """Maximum over windows, (n, h, w, c) -> (n, h', w', c), as maxima of strided slices: exact under every transform.
+
+    Args:
+        padding: 'SAME', 'VALID' or ((top, bottom), (left, right)); what is padded never wins.
 
     >>> max_pool(jnp.arange(4.).reshape(1, 2, 2, 1)).tolist()
     [[[[3.0]]]]
     """
-    h, w = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
-    rows = jnp.maximum(x[:, :h:2, :w], x[:, 1:h:2, :w])
-    return jnp.maximum(rows[:, :, ::2], rows[:, :, 1::2])
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:3], size, strides, padding)
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf) if any(map(any, padding)) else x
+    for axis, (k, stride) in enumerate(zip(size, strides, strict=True), 1):   # first the rows, then the columns
+        length = (x.shape[axis] - k) // stride + 1
+        if length < 1:
+            raise Refused(f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the window {size} that pools it: take larger inputs')
+        x = functools.reduce(jnp.maximum, (lax.slice_in_dim(x, i, i + stride * (length - 1) + 1, stride, axis) for i in range(k)))
+    return x
+
+
+def mean_pool(x, size=(2, 2), strides=(2, 2), padding='VALID'):
+    """Mean over windows, (n, h, w, c) -> (n, h', w', c); what is padded does not count.
+
+    >>> mean_pool(jnp.arange(4.).reshape(1, 2, 2, 1)).tolist()
+    [[[[1.5]]]]
+    """
+    return nn.avg_pool(x, size, strides, padding, count_include_pad=False).astype(x.dtype)

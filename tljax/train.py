@@ -24,7 +24,8 @@ class Run(NamedTuple):
     `init(seed) -> params, state`; `tx`: the optimiser; `step`, `predict`: compiled (`tljax.step`); `source`: of batches; `evals`: {split:
     Dataset}; `seeds`: one run each, together; `steps`; `log_every`, `save_every`, `eval_every`: in steps, 0 for at the end only;
     `chunk`: steps per call; `classes`: names; `record`: the config, to claim the workdir with; `whole(params, state) -> params, state`:
-    the full layout, where a head alone was trained on cached features; `donors`: how many source networks it starts from.
+    the full layout, where a head alone was trained on cached features; `donors`: how many source networks it starts from; `input`: the
+    shape of one example.
 
     >>> Run._fields[:3]
     ('name', 'init', 'tx')
@@ -47,6 +48,7 @@ class Run(NamedTuple):
     record: dict = {}
     whole: Callable = lambda params, state: (params, state)
     donors: int = 0
+    input: tuple = ()
 
 
 class Fitted(NamedTuple):
@@ -133,7 +135,8 @@ def fit(run, workdir):
 def _finish(run, workdir, state, log, stopping):
     scores = _evaluate(run, state, run.steps, log)
     params, state = run.whole(state.params, state.state)
-    save_final(workdir, params, state, {'config': run.record, 'classes': list(run.classes), 'seeds': list(run.seeds), 'scores': scores})
+    save_final(workdir, params, state, {'config': run.record, 'classes': list(run.classes), 'input': list(run.input),
+                                        'seeds': list(run.seeds), 'scores': scores})
     if stopping():
         raise Stopped(f'stopped at the last step, saved in {workdir}: the same command goes on with what comes next')
     return Fitted(*jax.device_get((params, state)), scores)

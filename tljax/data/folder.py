@@ -1,24 +1,19 @@
 """Pictures in folders, one per class, or in a ZIP of such folders; decoded when they are asked for."""
-import hashlib
-import io
 import os
 import threading
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tljax.core import Dataset, Refused
+from tljax.core import Refused
 from tljax.data.npz import complete
+from tljax.data.pictures import READABLE, decoded, picture
 
 SPLITS = {'train': 'train', 'validation': 'validation', 'val': 'validation', 'valid': 'validation', 'test': 'test'}
-MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
-WORKERS = min(8, os.cpu_count() or 1)
 
 
-def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
+def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain='', resize=None):
     """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, or of a ZIP of one.
 
     They are float32 in [0, 1], (n, size, size, channels), each turned upright as its EXIF orientation says, scaled bilinearly so
@@ -31,6 +26,7 @@ def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
         validation, test: shares of each class that are cut from train where there is no such split.
         seed: of that cut.
         domain: the subfolder that holds the class folders, for sets of several domains, `<domain>/<class>/<file>`.
+        resize: what the short side is scaled to before the centre is cropped; None means `size`, 8/7 of it is ImageNet's custom.
 
     Splits: where the top level is train and any of validation (or val, valid) and test, these are the splits, and only train must
     have every class. A missing validation or test split is cut from train by the seeded permutation of `cut`, class by class.
@@ -44,6 +40,7 @@ def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
             inside a class folder, a class without training pictures; by `take`, for a picture that cannot be decoded (names it).
 
     >>> import tempfile
+    >>> from PIL import Image
     >>> root = Path(tempfile.mkdtemp())
     >>> for name, value in (('day', 255), ('night', 0)):
     ...     (root / name).mkdir()
@@ -55,6 +52,8 @@ def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
     """
     if channels not in (1, 3) or size < 1:
         raise Refused(f'data.size={size}, data.channels={channels}: give a side of at least 1 pixel, and 3 channels or 1 (grey)')
+    if resize is not None and resize < size:
+        raise Refused(f'data.resize={resize} is less than data.size={size}: the crop would be larger than the picture')
     path, domain = Path(path).expanduser(), domain.strip('/')
     if not path.exists():
         raise Refused(f'{path} does not exist: give data.path a folder of class folders, or a ZIP of one')
@@ -65,60 +64,19 @@ def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain=''):
     if lacking:
         raise Refused(f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other splits have: add training '
                       'pictures or remove the class')
-    pool = ThreadPoolExecutor(WORKERS)
-    splits = {split: _dataset(groups, classes, size, channels, path, stamps, read, pool) for split, groups in layout.items()}
+    splits = {split: _dataset(groups, classes, size, resize, channels, path, stamps, read) for split, groups in layout.items()}
     return complete(splits, validation, test, seed, path / domain)
 
 
-def picture(data, where, channels, size=None):
-    """One encoded picture, upright, as (height, width, channels) uint8, or (size, size, channels).
-
-    Args:
-        data: bytes of a file that Pillow reads. where: its name, for errors.
-        channels: 1, 3 or 4; transparent pictures are laid over white unless it is 4.
-        size: None for the picture as it is; otherwise its short side is scaled to `size` bilinearly and its centre kept.
-
-    Raises:
-        Refused: for what cannot be decoded, or has more than 8 bits a channel.
-
-    >>> file = io.BytesIO()
-    >>> Image.new('RGB', (6, 4), 'red').save(file, 'PNG')
-    >>> picture(file.getvalue(), 'red.png', channels=3, size=2)[0, 0].tolist()
-    [255, 0, 0]
-    """
-    try:
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-        if image.mode[0] in 'IF':  # Pillow would clip it to 255
-            raise ValueError(f'mode {image.mode} has more than 8 bits a channel')
-        if image.has_transparency_data and channels < 4:
-            image = image.convert('RGBA')
-            image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
-        image = image.convert(MODES[channels])
-    except Exception as error:  # each of Pillow's readers raises what it likes
-        reason = 'of no format that Pillow knows' if isinstance(error, UnidentifiedImageError) else error
-        raise Refused(f'{where} cannot be decoded as a picture ({reason}): replace or remove it') from error
-    if size is not None:
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(image.height, image.width, channels)
-
-
-def _dataset(groups, classes, size, channels, path, stamps, read, pool):
+def _dataset(groups, classes, size, resize, channels, path, stamps, read):
     members = [member for name in classes for member in sorted(groups.get(name, ()))]
     label = np.repeat(np.arange(len(classes), dtype=np.int32), [len(groups.get(name, ())) for name in classes])
-    held = repr((size, channels, classes, [(member, stamps[member]) for member in members]))
+    held = repr((size, resize, channels, classes, [(member, stamps[member]) for member in members]))
 
     def decode(row):
-        return picture(read(members[row]), path / members[row], channels, size)
+        return picture(read(members[row]), path / members[row], channels, size, resize)
 
-    def take(index):
-        index = np.asarray(index)
-        pictures = np.empty((index.size, size, size, channels), np.float32)
-        for place, decoded in enumerate(pool.map(decode, index.ravel().tolist())):
-            pictures[place] = decoded
-        pictures /= 255
-        return {'input': pictures.reshape(*index.shape, size, size, channels), 'label': label[index]}
-
-    return Dataset(take, label, classes, hashlib.sha256(held.encode()).hexdigest())
+    return decoded(decode, (size, size, channels), label, classes, held)
 
 
 def _tree(root, domain):
@@ -187,7 +145,6 @@ def _layout(inside, where):
     if len(set(splits)) < len(splits):
         raise Refused(f'{where} has more than one validation folder ({", ".join(tops)}): keep one')
     layout = {split: {} for split in splits}
-    readable = {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN}
     for member, parts in inside.items():
         split, parts = (SPLITS.get(parts[0]), parts[1:]) if split_up else ('train', parts)
         if len(parts) < 2:
@@ -195,7 +152,7 @@ def _layout(inside, where):
         if len(parts) > 2:
             raise Refused(f'{where}: {member} lies deeper than <class>/<file>: move it up, or pick one of the folders '
                           f'{", ".join(tops)} by data.domain')
-        is_picture = parts[1] and Path(member).suffix.lower() in readable
+        is_picture = parts[1] and Path(member).suffix.lower() in READABLE
         layout[split].setdefault(parts[0], []).extend([member] if is_picture else [])
     for split, groups in layout.items():
         place = where / next(top for top in tops if SPLITS[top] == split) if split_up else where

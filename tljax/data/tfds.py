@@ -19,8 +19,8 @@ from tensorflow_datasets.core.read_only_builder import builder_from_files
 from tensorflow_datasets.core.registered import DatasetNotFoundError
 
 from tljax.core import Dataset, Refused
-from tljax.data.folder import MODES, WORKERS, picture
 from tljax.data.npz import complete, number, scale
+from tljax.data.pictures import MODES, WORKERS, picture
 
 AGAIN = 'copy or prepare the data set again'
 CHUNK = 1024   # records that are held at once while labels are read

@@ -1,0 +1,40 @@
+"""Fine-tunes an ImageNet network on your own folder of pictures: the recipe to begin with.
+
+    python -m experiments.train --config=configs/finetune.py --config.data.path=PICTURES --config.init.path=WEIGHTS.h5 --workdir=runs/mine
+    python -m experiments.predict --workdir=runs/mine new_pictures/
+
+PICTURES holds one folder per class (or train/, validation/ and test/ of those); WEIGHTS is a Keras file of `--config.net`, or a finished
+run. `python -m experiments.compare` with the same flags tells whether the weights help at all, against training from scratch.
+
+First the new head is trained on frozen features, which are extracted once: it costs seconds, and random gradients never reach the
+backbone. Then everything moves on augmented pictures, deeper layers faster than shallow ones, BatchNorm on its ImageNet statistics, so
+that small batches and small sets do no harm. Sources: the order of the two phases, Kumar et al. 2022 (https://arxiv.org/abs/2202.10054);
+layer-wise rates, Howard and Ruder 2018 (https://arxiv.org/abs/1801.06146); the crops, Szegedy et al. 2015 (https://arxiv.org/abs/1409.4842).
+
+Expected: XXX
+"""
+from configs import base
+
+
+def get_config(arg=None):
+    arg = base.parse_arg(arg, smoke=False)
+    config = base.get_config()
+    with config.unlocked():
+        config.data = dict(name='folder', path='pictures', size=224, resize=256)
+        config.net = dict(name='mobilenet', alpha=.25)
+        config.init.path = 'weights.h5'
+        config.batch, config.save_every, config.statistics = 32, 200, 'stored'
+        config.phases.head = dict(steps=500, partition=dict(name='freeze', until='backbone'), optim=dict(lr=1e-2, weight_decay=1e-4))
+        config.phases.all = dict(
+            steps=1000, init=dict(path='', phase='head', rules=(('.*', None),)), partition=dict(name='decay', rate=.8),
+            optim=dict(lr=3e-4, warmup=100, weight_decay=1e-4, clip=1.), augment=('resized_crop', 'flip', 'colour'))
+        config.study.budgets = (None,)
+        config.study.strategies.scratch = dict(
+            init=dict(path='', phase='', rules=(('backbone/.*', None),)), partition=dict(name='full'), statistics='follow')
+        config.study.strategies.recipe = dict()
+        config.seeds = (0,)
+        if arg.smoke:
+            config.data, config.init.path, config.batch = dict(name='glyphs', size=32, classes=4, per_class=10), '', 8
+            config.phases.head.steps = config.phases['all'].steps = 2
+            config.phases['all'].optim.warmup, config.seeds, config.study.budgets = 0, (0, 1), (1,)
+    return config

@@ -1,0 +1,34 @@
+"""Do ImageNet weights help to recognise drawings and paintings, from how few labels, and where do they hurt?
+
+    python -m experiments.compare --config=configs/pacs.py:domain=sketch
+    python -m experiments.compare --config=configs/pacs.py:domain=photo        (also art_painting, cartoon)
+
+The source is MobileNet (alpha 0.25) as trained on ImageNet, the target one domain of PACS (Li et al. 2017, https://arxiv.org/abs/1710.03077):
+seven classes, 112x112. Both files are looked for under `$TLJAX_DATA`; --config.init.path and --config.data.path name others.
+
+Expected (RESULTS.md): XXX
+
+Hyper-parameters are ours, chosen on the validation split of sketch, never on test labels.
+"""
+from configs import base
+
+
+def get_config(arg=None):
+    arg = base.parse_arg(arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
+    config = base.get_config()
+    with config.unlocked():
+        config.seeds = tuple(range(4))
+        config.steps, config.batch = 150, 16
+        config.data = dict(name='folder', path=base.data('pacs/pacs_112.zip'), domain=arg.domain, size=112)
+        config.net = dict(name='mobilenet', alpha=.25, momentum=.9)
+        config.optim.lr = 1e-3
+        config.init.path = base.data('imagenet_weights/mobilenet_2_5_224_tf_no_top.h5')
+        config.study.budgets = (1, 5, 20)
+        strategies = config.study.strategies
+        strategies.scratch = dict(init=dict(path=''))
+        strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
+        strategies.finetune = dict(statistics='stored', groups=dict(backbone=dict(scale=.1)))
+        if arg.smoke:
+            config.data, config.init.path = dict(name='glyphs', size=32, classes=4, per_class=10), ''
+            config.seeds, config.steps, config.study.budgets = (0, 1), 2, (1,)
+    return config

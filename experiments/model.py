@@ -1,0 +1,43 @@
+"""The model that a command works on: a zoo network with a weights file, or a finished run."""
+from pathlib import Path
+
+from absl import flags
+
+from experiments import command
+from tljax.build import pretrained
+from tljax.checkpoint import load_final
+from tljax.core import Refused
+from tljax.zoo.weights import class_index
+
+WEIGHTS = flags.DEFINE_string('weights', None, 'A Keras weights file for --model: HDF5, legacy, full model or .weights.h5.')
+CLASSES = flags.DEFINE_string('classes', None, "ImageNet's class index; by default imagenet_class_index.json beside the weights.")
+
+
+def model(spec):
+    """(params, state, record) of the network that the flags name.
+
+    Args:
+        spec: the config of a zoo network, or None for a finished run in --workdir.
+    """
+    if spec is None:
+        if WEIGHTS.value or not command.WORKDIR.value:
+            raise Refused('name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a finished run')
+        return load_final(_last(Path(command.WORKDIR.value)))
+    if not WEIGHTS.value:
+        raise Refused(f'--weights is missing: name a Keras weights file for {spec["name"]}')
+    classes = index()
+    return pretrained(spec, WEIGHTS.value, [name for _, name in classes] if classes else None)
+
+
+def index():
+    """ImageNet's classes as --classes gives them, or the file beside the weights; None where there is neither."""
+    beside = Path(WEIGHTS.value or '').expanduser().with_name('imagenet_class_index.json') if WEIGHTS.value else None
+    if CLASSES.value or beside and beside.exists():
+        return class_index(CLASSES.value or beside)
+    return None
+
+
+def _last(workdir):
+    """The folder of the last phase of a run, or the folder itself."""
+    finished = sorted(path.parent for path in workdir.glob('[0-9][0-9]-*/final'))
+    return workdir if (workdir / 'final').exists() or not finished else finished[-1]

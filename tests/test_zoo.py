@@ -1,0 +1,195 @@
+"""Networks with converted weights against Keras, on the same random weights and random BatchNorm statistics."""
+import json
+import re
+from pathlib import Path
+
+import h5py
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import optax
+import pytest
+from keras.src.legacy.saving import legacy_h5_format
+
+from tljax import paths
+from tljax.build import predictor, pretrained
+from tljax.configuration import named
+from tljax.core import Refused
+from tljax.layers import place
+from tljax.zoo import ROWS, weights
+
+FAST = [('mobilenet', 128, {'alpha': .25}), ('mobilenet_v2', 96, {'alpha': .35})]
+SLOW = [('mobilenet', size, {'alpha': alpha}) for alpha in (.25, .5, .75, 1.) for size in (128, 224)]
+
+
+def case(each):
+    return '-'.join(str(part) for part in (each[0], each[1], *each[2].values()))
+
+
+def randomise(model, seed=0):
+    """Kernels that keep the size of what flows, and statistics as no fresh network has them."""
+    rng = np.random.default_rng(seed)
+
+    def draw(variable):
+        shape, name = variable.shape, variable.path.split('/')[-1]
+        if name in ('gamma', 'moving_variance'):
+            return rng.uniform(.5, 1.5, shape)
+        if len(shape) == 1:
+            return rng.normal(size=shape) * .1
+        return rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[:2] if 'depthwise' in variable.path or '_dw_' in variable.path
+                                                            else shape[:-1]))
+
+    model.set_weights([draw(variable).astype('f') for variable in model.weights])
+    return model
+
+
+def keras_model(name, size, options, **kw):
+    return randomise(getattr(keras.applications, ROWS[name].title)(weights=None, input_shape=(size, size, 3), **options, **kw))
+
+
+def write_legacy(path, model):
+    """The layout of the published files, with Keras 2's names."""
+    with h5py.File(path, 'w') as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    return path
+
+
+def pictures(size, count=2):
+    return np.random.default_rng(1).uniform(size=(count, size, size, 3)).astype('f')
+
+
+def scaled(name, x):
+    """What Keras's own preprocessing makes of pictures in [0, 1]."""
+    return getattr(keras.applications, name).preprocess_input(255. * x)
+
+
+def agree(ours, theirs, tolerance=1e-4):
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape
+    error = np.abs(ours - theirs).max() / np.abs(theirs).max()
+    assert error < tolerance, f'off by {error:.1e} of the largest'
+
+
+def compare(each, tmp_path):
+    name, size, options = each
+    x = pictures(size)
+    whole = keras_model(name, size, options, classifier_activation=None)
+    params, state, record = pretrained({'name': name, **options}, write_legacy(tmp_path / 'top.h5', whole))
+    agree(predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0], whole(scaled(name, x)))
+    body = keras_model(name, size, options, include_top=False, pooling='avg')
+    net = named('tljax.zoo', {'name': name, **options}, 'net', form=place())
+    params, state = weights.load(write_legacy(tmp_path / 'body.h5', body), net, ROWS[name].size)
+    assert 'head' not in params
+    agree(jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]['features'], body(scaled(name, x)))
+
+
+@pytest.mark.parametrize('each', FAST, ids=case)
+def test_logits_and_features_are_keras_s(each, tmp_path):
+    compare(each, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('each', SLOW, ids=case)
+def test_logits_and_features_are_keras_s_at_full_size(each, tmp_path):
+    compare(each, tmp_path)
+
+
+@pytest.mark.parametrize('training', [False, True], ids=['stored', 'batch'])
+def test_the_gradient_of_fine_tuning_is_keras_s(training, tmp_path):
+    name, size, options = 'mobilenet', 64, {'alpha': .25, 'dropout': 0.}
+    x, y = pictures(size, 8), jnp.arange(8)
+    model = keras_model(name, size, options, classifier_activation=None, classes=10)
+    params, state = weights.load(write_legacy(tmp_path / 'top.h5', model), net := named('tljax.zoo', {'name': name, **options}, 'net',
+                                                                                       form=place()), 224, ROWS[name].top)
+
+    def theirs(trained):
+        out, moved = model.stateless_call(trained, [v.value for v in model.non_trainable_variables], scaled(name, x), training=training)
+        return optax.softmax_cross_entropy_with_integer_labels(out, y).mean(), moved
+
+    def ours(params):
+        taps, moved = net.features(params['backbone'], state['backbone'], x, jax.random.key(0) if training else None)
+        out = taps['features'] @ params['head']['kernel'] + params['head']['bias']
+        return optax.softmax_cross_entropy_with_integer_labels(out, y).mean(), moved
+
+    (value, moved), grads = jax.jit(jax.value_and_grad(theirs, has_aux=True))([v.value for v in model.trainable_variables])
+    (found, kept), mine = jax.jit(jax.value_and_grad(ours, has_aux=True))(params)
+    np.testing.assert_allclose(found, value, rtol=1e-5)
+    # Keras's gradients, and the statistics after the step, go through the same file and reader as weights do.
+    for variable, number in zip(model.trainable_variables, grads, strict=True):
+        variable.assign(number)
+    for variable, number in zip(model.non_trainable_variables, moved, strict=True):
+        variable.assign(number)
+    expected, statistics = weights.load(write_legacy(tmp_path / 'gradient.h5', model), net, 224, ROWS[name].top)
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
+    for path, leaf in paths.flatten(expected).items():
+        error = np.abs(leaf - paths.flatten(mine)[path]).max() / max(np.abs(leaf).max(), 1e-3 * largest)
+        assert error < 1e-3, (path, error)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), statistics['backbone'], dict(kept))
+
+
+def test_three_layouts_hold_the_same_weights(tmp_path):
+    model = keras_model('mobilenet', 32, {'alpha': .25})
+    model.save(tmp_path / 'whole.h5')
+    model.save_weights(tmp_path / 'new.weights.h5')
+    net = named('tljax.zoo', {'name': 'mobilenet', 'alpha': .25}, 'net')
+    first = weights.load(write_legacy(tmp_path / 'legacy.h5', model), net, 224, ('conv_preds',))
+    for other in ('whole.h5', 'new.weights.h5'):
+        jax.tree.map(np.testing.assert_array_equal, first, weights.load(tmp_path / other, net, 224, ('conv_preds',)))
+    np.testing.assert_array_equal(first[0]['head']['kernel'], model.get_layer('conv_preds').get_weights()[0][0, 0])
+
+
+def test_a_head_of_one_s_own_is_found_and_a_model_within_a_model(tmp_path):
+    body = keras_model('mobilenet', 32, {'alpha': .25}, include_top=False, pooling='avg')
+    net = named('tljax.zoo', {'name': 'mobilenet', 'alpha': .25}, 'net')
+    model = keras.Sequential([keras.Input((32, 32, 3)), body, keras.layers.Dense(7, name='mine')])
+    for path in (write_legacy(tmp_path / 'legacy.h5', model), tmp_path / 'new.weights.h5', tmp_path / 'whole.h5'):
+        if path.name == 'new.weights.h5':
+            model.save_weights(path)
+        elif path.name == 'whole.h5':
+            model.save(path)
+        params, _ = weights.load(path, net, 224, ROWS['mobilenet'].top)
+        np.testing.assert_array_equal(params['head']['kernel'], model.layers[-1].get_weights()[0])
+        np.testing.assert_array_equal(params['backbone']['conv1']['kernel'], body.get_layer('conv1').get_weights()[0])
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_the_table_s_numbers_are_the_network_s_and_groups_cover_every_parameter_once(name):
+    net, size = named('tljax.zoo', {'name': name}, 'net'), ROWS[name].size
+    params, state = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), 'float32'))
+    count = sum(leaf.size for leaf in jax.tree.leaves((params, state))) + 1000 * (net.dim + 1)
+    assert count == ROWS[name].parameters
+    for path in paths.flatten(params):
+        assert sum(bool(re.fullmatch(pattern, path)) for pattern in net.groups.values()) == 1, path
+
+
+def test_wrong_files_are_refused_by_name(tmp_path):
+    spec = {'name': 'mobilenet', 'alpha': .25}
+    good = write_legacy(tmp_path / 'good.h5', keras_model('mobilenet', 32, {'alpha': .25}))
+    (tmp_path / 'cut.h5').write_bytes(good.read_bytes()[:-200_000])
+    (tmp_path / 'text.h5').write_text('no weights')
+    with h5py.File(tmp_path / 'empty.h5', 'w'):
+        pass
+    other = write_legacy(tmp_path / 'other.h5', randomise(keras.Sequential([keras.Input((8,)), keras.layers.Dense(3, name='dense')])))
+    broken = keras_model('mobilenet', 32, {'alpha': .25})
+    broken.get_layer('conv1').set_weights([np.full_like(broken.get_layer('conv1').get_weights()[0], np.nan)])
+    for path, said in [(tmp_path / 'cut.h5', 'cut off or damaged'), (tmp_path / 'text.h5', 'no HDF5'), (tmp_path / 'empty.h5', 'no layers'),
+                       (tmp_path / 'none.h5', 'does not exist'), (other, 'lacks conv1.*asked for, dense'),
+                       (write_legacy(tmp_path / 'nan.h5', broken), 'not finite, at conv1/kernel')]:
+        with pytest.raises(Refused, match=said) as refused:
+            pretrained(spec, path)
+        assert '\n' not in str(refused.value) and str(path) in str(refused.value)
+    with pytest.raises(Refused, match='shapes differ at conv1 3x3x3x8 for 3x3x3x16'):
+        pretrained({'name': 'mobilenet', 'alpha': .5}, good)
+    with pytest.raises(Refused, match='1000 classes apart, and 2 are named'):
+        pretrained(spec, good, ['a', 'b'])
+    gap = '{"0": ["n0", "a"], "2": ["n2", "b"]}'
+    for text, said in (('no json', 'no class index'), (gap, 'no class index'), ('{}', 'names no classes')):
+        (tmp_path / 'index.json').write_text(text)
+        with pytest.raises(Refused, match=said):
+            weights.class_index(tmp_path / 'index.json')
+
+
+def test_the_class_index_is_read_in_order(tmp_path):
+    (tmp_path / 'index.json').write_text(json.dumps({'1': ['n2', 'b'], '0': ['n1', 'a']}))
+    assert weights.class_index(Path(tmp_path, 'index.json')) == [('n1', 'a'), ('n2', 'b')]
