@@ -34,7 +34,8 @@ def get_config(arg=None):
         config.study.strategies.recipe = dict()
         config.seeds = (0,)
         if arg.smoke:
-            config.data, config.init.path, config.batch = dict(name='glyphs', size=32, classes=4, per_class=10), '', 8
+            config.data, config.init.path, config.batch = dict(name='glyphs', size=16, classes=4, per_class=10), '', 8
+            config.net = dict(name='conv4', width=8, size=16)
             config.phases.head.steps = config.phases['all'].steps = 2
             config.phases['all'].optim.warmup, config.seeds, config.study.budgets = 0, (0, 1), (1,)
     return config

@@ -6,7 +6,8 @@
 The source is MobileNet (alpha 0.25) as trained on ImageNet, the target one domain of PACS (Li et al. 2017, https://arxiv.org/abs/1710.03077):
 seven classes, 112x112. Both files are looked for under `$TLJAX_DATA`; --config.init.path and --config.data.path name others.
 
-Expected (RESULTS.md): XXX
+Expected (RESULTS.md), fine-tuned against scratch at 5 labels per class: photo 79 against 22 %, art_painting 51 against 17, cartoon 61
+against 19, sketch 58 against 17; 3 minutes each on 2 cores.
 
 Hyper-parameters are ours, chosen on the validation split of sketch, never on test labels.
 """
@@ -29,6 +30,7 @@ def get_config(arg=None):
         strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
         strategies.finetune = dict(statistics='stored', groups=dict(backbone=dict(scale=.1)))
         if arg.smoke:
-            config.data, config.init.path = dict(name='glyphs', size=32, classes=4, per_class=10), ''
+            config.data, config.init.path = dict(name='glyphs', size=16, classes=4, per_class=10), ''
+            config.net = dict(name='conv4', width=8, size=16)
             config.seeds, config.steps, config.study.budgets = (0, 1), 2, (1,)
     return config

@@ -7,9 +7,10 @@ from experiments import command
 from tljax.build import pretrained
 from tljax.checkpoint import load_final
 from tljax.core import Refused
-from tljax.zoo.weights import class_index
+from tljax.zoo.weights import NAME, class_index, published_classes
 
-WEIGHTS = flags.DEFINE_string('weights', None, 'A Keras weights file for --model: HDF5, legacy, full model or .weights.h5.')
+WEIGHTS = flags.DEFINE_string('weights', None, 'Weights for --model: a Keras file (HDF5, legacy, full model or .weights.h5), or '
+                              'imagenet for the published ones, imagenet:160 for those of that picture size.')
 CLASSES = flags.DEFINE_string('classes', None, "ImageNet's class index; by default imagenet_class_index.json beside the weights.")
 
 
@@ -24,13 +25,15 @@ def model(spec):
             raise Refused('name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a finished run')
         return load_final(_last(Path(command.WORKDIR.value)))
     if not WEIGHTS.value:
-        raise Refused(f'--weights is missing: name a Keras weights file for {spec["name"]}')
+        raise Refused(f'--weights is missing: name a Keras weights file for {spec["name"]}, or --weights=imagenet')
     classes = index()
     return pretrained(spec, WEIGHTS.value, [name for _, name in classes] if classes else None)
 
 
 def index():
-    """ImageNet's classes as --classes gives them, or the file beside the weights; None where there is neither."""
+    """ImageNet's classes as --classes gives them, the file beside the weights, or the published one; None where there is none."""
+    if not CLASSES.value and NAME.fullmatch(WEIGHTS.value or ''):
+        return class_index(published_classes())
     beside = Path(WEIGHTS.value or '').expanduser().with_name('imagenet_class_index.json') if WEIGHTS.value else None
     if CLASSES.value or beside and beside.exists():
         return class_index(CLASSES.value or beside)

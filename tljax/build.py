@@ -210,12 +210,12 @@ def _donors(config, donor_dir, classes, labels):
         if config['init']['phase']:
             raise Refused(f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by init.path')
         return None
-    if Path(place).suffix in ('.h5', '.hdf5'):
-        params, state, record = pretrained(config['net'], place)
-    else:
-        params, state, record = load_final(place)
     rules = [(pattern, 'taken') for pattern, _ in config['init']['rules']]
     takes_head = any(path.startswith('head/') and first(rules, path) for path in flatten(labels))
+    if Path(place).suffix in ('.h5', '.hdf5') or weights.NAME.fullmatch(str(place)):
+        params, state, record = pretrained(config['net'], place, top=takes_head)
+    else:
+        params, state, record = load_final(place)
     if takes_head and tuple(record['classes']) != tuple(classes):
         raise Refused(f'the head of {place} knows the classes {short(record["classes"])}, this data has {short(classes)}: '
                       'graft the backbone alone (init.rules)')
@@ -225,11 +225,12 @@ def _donors(config, donor_dir, classes, labels):
     return [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(count)]
 
 
-def pretrained(net, path, classes=None):
+def pretrained(net, path, classes=None, top=True):
     """A network of the zoo with ImageNet weights, as what a finished run saves.
 
     Args:
-        net: its config. path: a Keras weights file. classes: the names of the outputs; None numbers them.
+        net: its config. path: a Keras weights file, or 'imagenet' for the published one, 'imagenet:160' for the one of that picture size.
+        classes: the names of the outputs; None numbers them. top: whether the published file is to have outputs.
 
     Returns:
         (params, state, record) as `checkpoint.load_final` gives, with one seed.
@@ -237,16 +238,21 @@ def pretrained(net, path, classes=None):
     Raises:
         Refused: for a network without published weights, weights that do not fit, and another number of classes.
 
-    >>> pretrained({'name': 'conv4'}, 'conv4.h5')
+    >>> pretrained({'name': 'resnet50v1'}, 'weights.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: net.name='conv4' has no published ImageNet weights: there are mobilenet
+    tljax.core.Refused: net.name='resnet50v1' has no published ImageNet weights: did you mean resnet50v2?
     """
     if net['name'] not in ROWS:
         raise Refused(f'net.name={net["name"]!r} has no published ImageNet weights: {near(net["name"], ROWS)}')
     row = ROWS[net['name']]
     older = getattr(importlib.import_module(f'tljax.zoo.{row.module}'), 'PUBLISHED', {})
-    loaded = weights.load(path, named('tljax.zoo', net, 'net'), row.size, row.top, older)
-    params, state = jax.tree.map(lambda leaf: leaf[None], loaded)
+
+    def read(path):
+        return weights.load(path, named('tljax.zoo', net, 'net'), row.size, row.top, older)
+
+    if name := weights.NAME.fullmatch(str(path)):
+        path = weights.published(net, int(name[1] or 0), top, check=read)
+    params, state = jax.tree.map(lambda leaf: leaf[None], read(path))
     count = params['head']['bias'].shape[1] if 'head' in params else 0
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
     if count and len(classes) != count:

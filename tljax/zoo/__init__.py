@@ -15,11 +15,14 @@ class Row(NamedTuple):
     `title`: its name as published, and Keras's; `module`: of this package; `size`: side of the pictures it was trained on, pixels;
     `mode`: what it does to them (`preprocessing.preprocess`); `parameters`: all numbers, batch statistics and the 1,000 outputs counted;
     `megabytes` of its file; `top1`, `top5`: published accuracy on ImageNet's validation pictures; `depth`: layers, as published; `file`:
-    of its weights, below SOURCE, {top} standing for the part that tells them from those without top; `md5`: of the file with top and
-    of the one without, where published; `top`: Keras's layers above the features.
+    of its weights, below SOURCE, {top} standing for what tells them from those without top, `notop`; `md5`: of the file with top and of
+    the one without, where published; `top`: Keras's layers above the features; `widths`: {alpha: as the file's name writes it}; `sizes`:
+    of pictures that weights are published for, where there are several.
 
     >>> ROWS['mobilenet'].size, ROWS['mobilenet'].resize
     (224, 256)
+    >>> ROWS['mobilenet'].url('mobilenet', alpha=.25, size=128).rsplit('/', 1)[1]
+    'mobilenet_2_5_128_tf.h5'
     """
     title: str
     module: str
@@ -33,6 +36,13 @@ class Row(NamedTuple):
     file: str
     md5: tuple = ()
     top: tuple = ('predictions',)
+    notop: str = '_notop'
+    widths: dict = {}  # noqa: RUF012
+    sizes: tuple = ()
+
+    def url(self, name, top=True, alpha=1., size=0):
+        """The address of its weights, with top or without."""
+        return SOURCE + self.file.format(name=name, top='' if top else self.notop, alpha=self.widths.get(alpha), rows=size or self.size)
 
     @property
     def resize(self):
@@ -58,7 +68,8 @@ def _inception(title, module, parameters, megabytes, top1, top5, depth, logits, 
 
 
 def _nasnet(title, kind, size, parameters, megabytes, top1, top5, depth, *md5):
-    return Row(title, 'nasnet', size, 'tf', parameters, megabytes, top1, top5, depth, f'nasnet/NASNet-{kind}{{top}}.h5', md5)
+    file = f'nasnet/NASNet-{kind}{{top}}.h5'
+    return Row(title, 'nasnet', size, 'tf', parameters, megabytes, top1, top5, depth, file, md5, notop='-no-top')
 
 
 ROWS = {
@@ -83,9 +94,11 @@ ROWS = {
     'inception_resnet_v2': _inception('InceptionResNetV2', 'inception_resnet_v2', 55_873_736, 215, .803, .953, 449, 'Logits',
                                       'e693bd0210a403b3192acc6073ad2e96', 'd19885ff4a710c122648d3b5c3b684e4'),
     'mobilenet': Row('MobileNet', 'mobilenet', 224, 'tf', 4_253_864, 16, .704, .895, 88, 'mobilenet/mobilenet_{alpha}_{rows}_tf{top}.h5',
-                     top=('conv_preds',)),
+                     top=('conv_preds',), notop='_no_top', widths={.25: '2_5', .5: '5_0', .75: '7_5', 1.: '1_0'},
+                     sizes=(128, 160, 192, 224)),
     'mobilenet_v2': Row('MobileNetV2', 'mobilenet_v2', 224, 'tf', 3_538_984, 14, .713, .901, 88,
-                        'mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{rows}{top}.h5'),
+                        'mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{rows}{top}.h5', notop='_no_top',
+                        widths={alpha: str(alpha) for alpha in (.35, .5, .75, 1., 1.3, 1.4)}, sizes=(96, 128, 160, 192, 224)),
     'densenet121': _densenet(121, 8_062_504, 33, .750, .923, '9d60b8095a5708f2dcce2bca79d332c7', '30ee3e1110167f948a6b9946edeeb738'),
     'densenet169': _densenet(169, 14_307_880, 57, .762, .932, 'd699b8f76981ab1b30698df4c175e90b', 'b8c4d4c20dd625c148057b9ff1c1176b'),
     'densenet201': _densenet(201, 20_242_984, 80, .773, .936, '1ceb130c1ea1b78c3bf6114dbdfd8807', 'c13680b51ded0fb44dff2d8f86ac8bb1'),
