@@ -21,7 +21,7 @@ def get_config():
         net=dict(name=''),           # tljax.zoo
         method=dict(name='finetune'),             # tljax.methods
         penalty=dict(name=''),       # tljax.combinators
-        init=dict(path='', phase='', rules=(('backbone/.*', None),)),   # a finished run, or an earlier phase, to graft from
+        init=dict(path='', phase='', rules=(('backbone/.*', None),)),   # to graft from: a run, a Keras file, 'imagenet'; a phase
         partition=dict(name='full'),              # tljax.optim: full, freeze, decay, rules
         statistics='follow',         # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
         optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0., clip=0.),

@@ -1,5 +1,6 @@
 """What every command shares: flags, cluster start-up, and errors in one line."""
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -84,7 +85,8 @@ def _start(body, parse):
         try:
             return parse(argv)
         except Exception as error:   # absl and ml_collections raise many kinds for a flag that does not fit
-            fail(error.args[0] if error.args else error)
+            said = str(error.args[0] if error.args else error)
+            fail(f'no setting {said} in this config: see its file and configs/base.py' if re.fullmatch(r"'\w+'", said) else said)
 
     def main(rest):
         if not flags.FLAGS['verbosity'].present:

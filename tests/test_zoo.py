@@ -19,8 +19,12 @@ from tljax.core import Refused
 from tljax.layers import place
 from tljax.zoo import ROWS, weights
 
-FAST = [('mobilenet', 128, {'alpha': .25}), ('mobilenet_v2', 96, {'alpha': .35})]
-SLOW = [('mobilenet', size, {'alpha': alpha}) for alpha in (.25, .5, .75, 1.) for size in (128, 224)]
+FAST = [('mobilenet', 97, {'alpha': .25}), ('mobilenet_v2', 65, {'alpha': .35}), ('resnet50', 65, {}), ('densenet121', 47, {}),
+        ('vgg16', 33, {'fc': False}), ('xception', 75, {}), ('inception_v3', 75, {}), ('nasnet_mobile', 33, {})]
+ALPHAS = [('mobilenet', size, {'alpha': alpha}) for alpha in ROWS['mobilenet'].widths for size in (128, 224)] + [
+    ('mobilenet_v2', 224, {'alpha': alpha}) for alpha in ROWS['mobilenet_v2'].widths]
+FULL = [(name, row.size, {}) for name, row in ROWS.items()]
+ODD = [(name, 117, {'fc': False} if row.module == 'vgg' else {}) for name, row in ROWS.items()]
 
 
 def case(each):
@@ -45,6 +49,7 @@ def randomise(model, seed=0):
 
 
 def keras_model(name, size, options, **kw):
+    options = {key: value for key, value in options.items() if key not in ('fc', 'size')}
     return randomise(getattr(keras.applications, ROWS[name].title)(weights=None, input_shape=(size, size, 3), **options, **kw))
 
 
@@ -61,7 +66,10 @@ def pictures(size, count=2):
 
 def scaled(name, x):
     """What Keras's own preprocessing makes of pictures in [0, 1]."""
-    return getattr(keras.applications, name).preprocess_input(255. * x)
+    module = next((family for family in ('densenet', 'nasnet') if name.startswith(family)), name)
+    if name.startswith('resnet'):
+        module = 'resnet_v2' if name.endswith('v2') else 'resnet'
+    return getattr(keras.applications, module).preprocess_input(255. * x)
 
 
 def agree(ours, theirs, tolerance=1e-4):
@@ -72,16 +80,31 @@ def agree(ours, theirs, tolerance=1e-4):
 
 
 def compare(each, tmp_path):
+    """Logits of a file with top, features of one without, and that groups are in the order in which Keras's layers follow each other."""
     name, size, options = each
     x = pictures(size)
-    whole = keras_model(name, size, options, classifier_activation=None)
-    params, state, record = pretrained({'name': name, **options}, write_legacy(tmp_path / 'top.h5', whole))
-    agree(predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0], whole(scaled(name, x)))
+    if 'fc' not in options:
+        spec = {'name': name, **options, **({'size': size} if ROWS[name].module == 'vgg' else {})}
+        whole = keras_model(name, size, options, classifier_activation=None)
+        params, state, record = pretrained(spec, write_legacy(tmp_path / 'top.h5', whole))
+        agree(predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0], whole(scaled(name, x)))
+        (tmp_path / 'top.h5').unlink()
     body = keras_model(name, size, options, include_top=False, pooling='avg')
+    options = {'fc': False} if ROWS[name].module == 'vgg' else options
     net = named('tljax.zoo', {'name': name, **options}, 'net', form=place())
     params, state = weights.load(write_legacy(tmp_path / 'body.h5', body), net, ROWS[name].size)
     assert 'head' not in params
-    agree(jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]['features'], body(scaled(name, x)))
+    (tmp_path / 'body.h5').unlink()
+    taps = jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]
+    assert list(taps) == [*net.groups, 'features']
+    agree(taps['features'], body(scaled(name, x)))
+    order = [group for layer in body.layers if layer.weights
+             for group, (_, pattern) in enumerate(net.groups.items()) if re.fullmatch(pattern, f'{layer.name}/kernel')]
+    if ROWS[name].module not in AUTOMATIC:
+        assert order == sorted(order) and set(order) == set(range(len(net.groups)))
+
+
+AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')   # layers that Keras numbers by the session: read through the file
 
 
 @pytest.mark.parametrize('each', FAST, ids=case)
@@ -90,14 +113,16 @@ def test_logits_and_features_are_keras_s(each, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('each', SLOW, ids=case)
+@pytest.mark.parametrize('each', ALPHAS + FULL + ODD, ids=case)
 def test_logits_and_features_are_keras_s_at_full_size(each, tmp_path):
     compare(each, tmp_path)
 
 
 @pytest.mark.parametrize('training', [False, True], ids=['stored', 'batch'])
-def test_the_gradient_of_fine_tuning_is_keras_s(training, tmp_path):
-    name, size, options = 'mobilenet', 64, {'alpha': .25, 'dropout': 0.}
+@pytest.mark.parametrize('each', [('mobilenet', 64, {'alpha': .25, 'dropout': 0.}), ('mobilenet_v2', 64, {'alpha': .35}),
+                                  ('resnet50', 64, {})], ids=case)
+def test_the_gradient_of_fine_tuning_is_keras_s(each, training, tmp_path):
+    name, size, options = each
     x, y = pictures(size, 8), jnp.arange(8)
     model = keras_model(name, size, options, classifier_activation=None, classes=10)
     params, state = weights.load(write_legacy(tmp_path / 'top.h5', model), net := named('tljax.zoo', {'name': name, **options}, 'net',
