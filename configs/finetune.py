@@ -4,7 +4,8 @@
     python -m experiments.predict --workdir=runs/mine new_pictures/
 
 PICTURES holds one folder per class (or train/, validation/ and test/ of those). The ImageNet weights of `--config.net` are fetched once;
---config.init.path=FILE.h5 takes a Keras file, or the folder of a finished run, instead. `python -m experiments.compare` with the same flags tells whether the weights help at all, against training from scratch.
+--config.init.path=FILE.h5 takes a Keras file, or the folder of a finished run, instead. `python -m experiments.compare` with the same
+flags tells whether the weights help at all, against training from scratch.
 
 First the new head is trained on frozen features, which are extracted once: it costs seconds, and random gradients never reach the
 backbone. Then everything moves on augmented pictures, deeper layers faster than shallow ones, BatchNorm on its ImageNet statistics, so

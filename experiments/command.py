@@ -86,7 +86,7 @@ def _start(body, parse):
             return parse(argv)
         except Exception as error:   # absl and ml_collections raise many kinds for a flag that does not fit
             said = str(error.args[0] if error.args else error)
-            fail(f'no setting {said} in this config: see its file and configs/base.py' if re.fullmatch(r"'\w+'", said) else said)
+            fail(f'no setting {said} in this config: see its file and configs/base.py' if re.fullmatch(r"['\"]*\w+['\"]*", said) else said)
 
     def main(rest):
         if not flags.FLAGS['verbosity'].present:
