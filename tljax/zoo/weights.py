@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.configuration import near
 from tljax.core import Refused
 from tljax.data.cache import cache_dir
 from tljax.data.fetch import fetch
@@ -100,19 +99,17 @@ def published(net, size=0, top=True, check=None, source=None):
     """The path of a network's ImageNet weights in the cache (`$TLJAX_CACHE/weights`), fetched if they are not there.
 
     Args:
-        net: config of the network: its name and keywords. size: of the pictures that they were trained on, where there are several; 0:
+        net: config of the network, one of ROWS: its name and keywords. size: of the pictures that they were trained on, where there are several; 0:
             the row's. top: with the 1,000 outputs; a file with top that is there serves for one without. check: as in
             `fetch.fetch`. source: address to take instead of the published one, up to the file's name.
 
     Raises:
-        Refused: for a network, a width or a size without published weights, and as `fetch.fetch`.
+        Refused: for a width or a size without published weights, and as `fetch.fetch`.
 
     >>> published({'name': 'mobilenet', 'alpha': .3})
     Traceback (most recent call last):
     tljax.core.Refused: no weights are published for mobilenet at alpha=0.3: there are 0.25, 0.5, 0.75, 1.0
     """
-    if net['name'] not in ROWS:
-        raise Refused(f'net.name={net["name"]!r} has no published ImageNet weights: {near(net["name"], ROWS)}')
     row, alpha = ROWS[net['name']], net.get('alpha', 1.)
     for what, value, there in (('alpha', alpha, tuple(row.widths)), ('size', size or row.size, row.sizes or (row.size,))):
         if there and value not in there:

@@ -1,0 +1,30 @@
+"""A multilayer perceptron: dense layers and ReLU, on the last axis of its input."""
+import flax.linen as nn
+import jax.numpy as jnp
+
+from tljax.layers import net
+
+
+class _MLP(nn.Module):
+    widths: tuple
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x, train):
+        x, taps = x.reshape(len(x), -1), {}
+        for i, width in enumerate(self.widths, 1):
+            taps[f'layer{i}'] = (x := nn.relu(nn.Dense(width, dtype=self.dtype, name=f'dense{i}')(x)))
+        return {**taps, 'features': x.astype(jnp.float32)}
+
+
+def mlp(widths=(40, 40), form='plain', stored=None, dtype=jnp.float32):
+    """Features (n, widths[-1]) of inputs (n, ...), which are flattened; the default is the network of MAML's sine regression.
+
+    Args:
+        widths: units of each layer. form, stored: taken as by every network, for nothing.
+
+    >>> mlp((5, 3)).dim, list(mlp((5, 3)).groups)
+    (3, ['layer1', 'layer2'])
+    """
+    groups = {f'layer{i}': f'dense{i}/.*' for i in range(1, len(widths) + 1)}
+    return net(_MLP(tuple(widths), dtype), widths[-1], groups)
