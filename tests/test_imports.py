@@ -10,7 +10,8 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'report': 'core log',
     'configuration': 'core',
     'zoo': 'core layers data zoo', 'data': 'core log data',
-    'methods': 'core layers losses episodic meta methods', 'episodic': 'core losses', 'meta': 'core paths', 'combinators': 'core paths', 'optim': 'core paths',
+    'methods': 'core layers losses episodic meta methods', 'episodic': 'core losses', 'meta': 'core paths',
+    'combinators': 'core paths', 'optim': 'core paths',
     'step': 'core', 'evaluate': 'core log step', 'checkpoint': 'core log', 'train': 'core step evaluate checkpoint log',
     'build':
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train', 'configs': 'configs',

@@ -99,8 +99,8 @@ def published(net, size=0, top=True, check=None, source=None):
     """The path of a network's ImageNet weights in the cache (`$TLJAX_CACHE/weights`), fetched if they are not there.
 
     Args:
-        net: config of the network, one of ROWS: its name and keywords. size: of the pictures that they were trained on, where there are several; 0:
-            the row's. top: with the 1,000 outputs; a file with top that is there serves for one without. check: as in
+        net: config of the network, one of ROWS: its name and keywords. size: of the pictures that they were trained on, where there are
+            several; 0: the row's. top: with the 1,000 outputs; a file with top that is there serves for one without. check: as in
             `fetch.fetch`. source: address to take instead of the published one, up to the file's name.
 
     Raises:
