@@ -9,7 +9,7 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'core': '', 'log': '', 'losses': '', 'paths': 'core', 'layers': 'core', 'transferability': 'core', 'augment': 'core',
     'report': 'core log',
     'configuration': 'core',
-    'zoo': 'core layers data zoo', 'data': 'core log data',
+    'zoo': 'core layers data zoo', 'data': 'core configuration log data',
     'methods': 'core layers losses episodic meta methods', 'episodic': 'core losses', 'meta': 'core paths',
     'combinators': 'core paths', 'optim': 'core paths',
     'step': 'core', 'evaluate': 'core log step', 'checkpoint': 'core log', 'train': 'core step evaluate checkpoint log',

@@ -17,7 +17,7 @@ from tljax import augment, combinators, layers, optim
 from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, named, near, short
 from tljax.core import Method, Refused
-from tljax.data.arrays import arrays, draw, keyed
+from tljax.data.arrays import arrays, draw, keyed, sampled
 from tljax.data.cache import cache_dir, save_npz
 from tljax.evaluate import predictions
 from tljax.log import say
@@ -89,11 +89,12 @@ def build(config, name='train', donor_dir=None):
 
     run = Run(
         name=name, init=init, tx=built.tx, step=each_by_itself(built.step, len(config['seeds'])), predict=built.predict,
-        source=_source(config, train, built.prepare), evals={split: dataset for split, dataset in splits.items() if dataset.size},
+        source=_source(config, train, built.prepare),
+        evals={split: dataset for split, dataset in splits.items() if dataset.size and not (split == 'train' and train.example)},
         seeds=tuple(config['seeds']), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(config['seeds']) == 1 else 10),
-        classes=train.classes, donors=len(donors or ()), input=np.shape(sample['input'])[1:],
+        classes=train.classes, donors=len(donors or ()), input=np.shape(sample['input'])[1:] if 'input' in sample else (),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors)})
     backbone = {path: label for path, label in flatten(built.labels).items() if path.startswith('backbone/')}
     shared = donors is not None and len(donors) == 1 and all(first([(rule[0], 'taken') for rule in rules], path) for path in backbone)
@@ -145,8 +146,10 @@ def program(config, train, width=0):
     {'bias': 'head', 'kernel': 'head'}
     """
     parts = ('net', 'method', 'penalty', 'partition', 'statistics', 'optim', 'groups', 'steps', 'augment', 'parallel')
-    sample = {name: (leaf.shape, str(leaf.dtype)) for name, leaf in train.take(np.arange(1)).items()}
-    return _program(json.dumps({**{key: config[key] for key in parts}, 'classes': len(train.classes), 'width': width, 'sample': sample}))
+    sample = jax.tree.map(lambda leaf: [list(leaf.shape), str(leaf.dtype)], train.take(np.arange(1)))
+    data = config['data'] if train.example else None   # examples that are made on the device are made by the program
+    return _program(json.dumps({**{key: config[key] for key in parts}, 'classes': len(train.classes), 'width': width, 'sample': sample,
+                                'data': data}))
 
 
 @functools.lru_cache(maxsize=32)
@@ -155,9 +158,10 @@ def _program(key):
     make_net = functools.partial(named, 'tljax.zoo', spec['net'], 'net')
     groups = make_net().groups
     partition = named('tljax.optim', spec['partition'], 'partition', groups=groups)
-    net = make_net(stored=optim.stored(partition, spec['statistics']), **_form(spec['net']))
+    net = make_net(stored=optim.stored(partition, spec['statistics']), **_form(spec['net'], spec['method']))
     method = named('tljax.methods', spec['method'], 'method', net=net, classes=spec['classes'])
-    batch = {name: jax.ShapeDtypeStruct(tuple(shape), dtype) for name, (shape, dtype) in spec['sample'].items()}
+    batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(tuple(leaf[0]), leaf[1]), spec['sample'],
+                         is_leaf=lambda node: isinstance(node, list))
     labels = label(jax.eval_shape(method.init, jax.random.key(0), batch)[0], partition.rules)
     if spec['width']:   # the same method on features of that width: what the backbone was is no longer there
         net = identity(spec['width'])
@@ -166,7 +170,11 @@ def _program(key):
     penalty = named('tljax.combinators', spec['penalty'], 'penalty') if spec['penalty']['name'] else None
     tx = optim.optimizer(labels, _groups(spec, labels, partition))
     steps = [named('tljax.augment', {'name': each} if isinstance(each, str) else each, 'augment') for each in spec['augment']]
+    if steps and spec['data']:
+        raise Refused(f'augment={spec["augment"]}: examples of {spec["data"]["name"]} are drawn afresh and not augmented: leave it empty')
     prepare = augment.augmented(steps) if steps else lambda batch: batch
+    if spec['data']:
+        prepare = sampled(load(spec['data'])['train'].example, 1).prepare
     whole = combinators.with_penalty(method, penalty) if penalty else method
     if spec['parallel'] not in ('jit', 'pmap'):
         raise Refused(f'parallel={spec["parallel"]!r} is not jit or pmap')
@@ -176,8 +184,9 @@ def _program(key):
                     compile_pmap(step) if axis else compile_jit(step, make_mesh()), compile_predict(whole.predict, make_mesh()))
 
 
-def _form(net):
-    return {} if 'form' in net else {'form': layers.place()}
+def _form(net, method):
+    looped = getattr(importlib.import_module(f'tljax.methods.{method["name"]}'), 'LOOPED', False)
+    return {} if 'form' in net else {'form': layers.place(looped)}
 
 
 def _groups(spec, labels, partition):
@@ -269,7 +278,7 @@ def predictor(record):
     1
     """
     config = record['config']
-    net = named('tljax.zoo', config['net'], 'net', **_form(config['net']))
+    net = named('tljax.zoo', config['net'], 'net', **_form(config['net'], config['method']))
     return compile_predict(named('tljax.methods', config['method'], 'method', net=net, classes=len(record['classes'])).predict, make_mesh())
 
 
@@ -282,6 +291,10 @@ def _refuse_counts(config):
 
 
 def _source(config, train, prepare):
+    if train.example:
+        if config['per_class'] or config['shuffled']:
+            raise Refused(f'per_class and shuffled have no meaning for {config["data"]["name"]}, whose examples are drawn afresh')
+        return sampled(train.example, config['batch'])
     source = draw(train, config['batch'], config['per_class'], shuffled=config['shuffled'])
     return keyed(source, prepare) if config['augment'] else source
 

@@ -69,7 +69,8 @@ class Dataset(NamedTuple):
     """A labelled set that is read by index, so that pictures may stay on disk until they are asked for.
 
     `take(index) -> {'input': (n, ...), 'label': (n,)}` for an integer array `index`; `label`: all labels, (size,) or (size, d), in
-    memory; `classes`: their names (empty for regression); `fingerprint`: a hash of what the set holds, which keys caches.
+    memory; `classes`: their names (empty for regression); `fingerprint`: a hash of what the set holds, which keys caches; `example(key)`:
+    where examples are drawn rather than stored (episodes), one more of them, made on the device: training then never sees the same twice.
 
     >>> from tljax.data.arrays import arrays
     >>> toy = arrays(np.arange(6.).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
@@ -80,6 +81,7 @@ class Dataset(NamedTuple):
     label: np.ndarray
     classes: tuple[str, ...]
     fingerprint: str
+    example: Callable | None = None
 
     @property
     def size(self):

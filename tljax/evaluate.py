@@ -37,10 +37,15 @@ def predictions(compiled, params, state, dataset, batch=256, said=''):
 def score(predicted, classes):
     """Accuracy per seed where there are classes, the root mean squared error where there are none: {name: (seeds,)}.
 
+    Of episodes, labels (seeds, episodes, queries), it is the mean over episodes, and half its 95 % interval (normal) comes with it.
+
     >>> score({'output': np.array([[[0., 1.], [0., 1.]]]), 'label': np.array([[1, 0]])}, classes=2)
     {'accuracy': array([0.5])}
     """
     output, label = predicted['output'], predicted['label']
+    if classes and label.ndim == 3:
+        right = (output.argmax(-1) == label).mean(-1)
+        return {'accuracy': right.mean(1), 'accuracy_ci95': 1.96 * right.std(1, ddof=1) / np.sqrt(right.shape[1])}
     if classes:
         return {'accuracy': np.mean(output.argmax(-1) == label, tuple(range(1, label.ndim)))}
     errors = (output - label.reshape(output.shape)) ** 2

@@ -14,7 +14,7 @@ class _MLP(nn.Module):
         x, taps = x.reshape(len(x), -1), {}
         for i, width in enumerate(self.widths, 1):
             taps[f'layer{i}'] = (x := nn.relu(nn.Dense(width, dtype=self.dtype, name=f'dense{i}')(x)))
-        return {**taps, 'features': x.astype(jnp.float32)}
+        return {**taps, 'features': x.astype(jnp.promote_types(x.dtype, 'float32'))}
 
 
 def mlp(widths=(40, 40), form='plain', stored=None, dtype=jnp.float32):

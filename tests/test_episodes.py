@@ -1,0 +1,144 @@
+"""Episodes: nothing twice, everything as often, the same for a key wherever it is computed; Omniglot's splits and runs."""
+import os
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import chisquare
+
+from tljax.core import Refused
+from tljax.data.arrays import arrays
+from tljax.data.episodes import cut_by_class, episodes, of_episodes, sampler
+from tljax.data.omniglot import omniglot, one_shot_runs
+
+DATA = Path(os.environ.get('TLJAX_DATA', 'data'), 'omniglot')
+real = pytest.mark.skipif(not DATA.exists(), reason='TLJAX_DATA has no omniglot')
+
+
+def numbered(counts=(4, 6, 5, 4, 9)):
+    """A set whose inputs are their own row numbers, classes of different sizes and in no order."""
+    label = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    return arrays(np.arange(len(label), dtype='f')[:, None], label, [f'class {i}' for i in range(len(counts))])
+
+
+def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
+    data = numbered()
+    drawn = jax.jit(jax.vmap(sampler(data, ways=3, shots=1, queries=2)))(jax.random.split(jax.random.key(0), 3000))
+    rows = np.concatenate([drawn[part]['input'][..., 0] for part in ('support', 'query')], -1).astype(int)
+    classes = data.label[rows]
+    assert (classes == classes[..., :1]).all(), 'a way is one class'
+    assert all(len(set(way)) == 3 for way in classes[..., 0]), 'and no two ways the same'
+    assert all(len(set(episode.ravel())) == 9 for episode in rows)
+    assert chisquare(np.bincount(classes[..., 0].ravel())).pvalue > 1e-3
+    for number in range(len(data.classes)):
+        for place in (rows[..., 0], rows[..., 2]):   # support, and a query
+            seen = np.bincount(place[data.label[place] == number], minlength=data.size)[data.label == number]
+            assert chisquare(seen).pvalue > 1e-4
+    assert (np.asarray(drawn['query']['label']) == np.arange(3)[:, None]).all()
+
+
+def test_classes_are_turned_and_a_class_and_its_turn_may_meet():
+    pictures = np.random.default_rng(0).integers(256, size=(6, 5, 5, 1)).astype('f')
+    data = arrays(pictures, np.repeat(np.arange(2), 3), 'ab')
+    drawn = jax.vmap(sampler(data, ways=8, shots=1, queries=2, rotations=True))(jax.random.split(jax.random.key(1), 20))
+    turned = {np.rot90(picture, k).tobytes(): (row // 3, k) for row, picture in enumerate(pictures) for k in range(4)}
+    for episode in range(20):
+        found = [[turned[np.asarray(drawn[part]['input'][episode, way, i]).tobytes()] for part, count in (('support', 1), ('query', 2))
+                  for i in range(count)] for way in range(8)]
+        assert all(len(set(way)) == 1 for way in found) and len({way[0] for way in found}) == 8
+
+
+def test_an_episode_depends_on_its_key_alone():
+    example = sampler(numbered(), ways=2, shots=2, queries=1)
+    keys = jax.random.split(jax.random.key(5), 4)
+    together = jax.jit(jax.vmap(example))(keys)
+    for i, key in enumerate(keys):
+        jax.tree.map(lambda a, b, i=i: np.testing.assert_array_equal(a, b[i]), example(key), together)
+
+
+def test_test_episodes_are_the_same_in_any_batch_and_however_many():
+    few, many = (of_episodes(numbered(), 2, 1, 2, count=count, seed=(3, 1)) for count in (5, 50))
+    whole = many.take(np.arange(50))
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[:5]), few.take(np.arange(5)), whole)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[[31, 7]]), many.take(np.array([31, 7])), whole)
+    other = of_episodes(numbered(), 2, 1, 2, count=5, seed=(4, 1)).take(np.arange(5))
+    assert (other['query']['input'] != few.take(np.arange(5))['query']['input']).any()
+
+
+def test_classes_are_cut_without_overlap():
+    data = numbered((4,) * 10)
+    splits = cut_by_class(data, {'validation': .2, 'test': .3})
+    assert sorted(sum((split.classes for split in splits.values()), ())) == sorted(data.classes)
+    for split in splits.values():
+        taken = split.take(np.arange(split.size))
+        assert [data.classes[data.label[int(row)]] for row in taken['input'][:, 0]] == [split.classes[label] for label in taken['label']]
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'ways': 6}, 'data.ways=6 is more than the 5 classes'),
+    ({'shots': 3, 'queries': 2}, 'class class 0 has 4 examples, and an episode takes 5'),
+    ({'queries': 0}, 'data.queries=0'), ({'shots': 0}, 'data.shots=0'), ({'ways': 1}, 'data.ways=1'),
+    ({'rotations': True}, 'no square pictures')])
+def test_what_does_not_fit_is_told_in_one_line(changes, said):
+    with pytest.raises(Refused, match=said) as refused:
+        sampler(numbered(), **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
+    assert '\n' not in str(refused.value)
+
+
+def test_any_labelled_set_is_a_source_of_episodes():
+    splits = episodes({'name': 'digits', 'size': 8}, ways=3, shots=1, queries=2, by_class={'validation': .3, 'test': .3}, count=7)
+    assert {name: split.size for name, split in splits.items()} == {'train': 7, 'validation': 7, 'test': 7}
+    assert splits['test'].take(np.arange(2))['support']['input'].shape == (2, 3, 1, 8, 8, 1)
+    with pytest.raises(Refused, match='more than the 2 classes'):
+        episodes({'name': 'digits', 'size': 8}, ways=3, shots=1, queries=2, by_class={'validation': .2, 'test': .3})
+
+
+@real
+def test_omniglot_is_split_by_character():
+    path = DATA / 'omniglot_28x28.npz'
+    for split, sizes in (('random', (1100, 100, 423)), ('official', (None, None, 659))):
+        splits = omniglot(path, split)
+        names = [set(part.classes) for part in splits.values()]
+        assert len(set.union(*names)) == sum(map(len, names)) == 1623
+        assert all(size is None or len(part) == size for size, part in zip(sizes, names, strict=True))
+        assert all((np.bincount(part.label) == 20).all() for part in splits.values())
+    alphabets = [{name.split('/')[0] for name in part} for part in names]
+    assert [len(each) for each in alphabets] == [25, 5, 20] and not set.intersection(*alphabets)
+
+
+@real
+def test_pictures_of_the_runs_are_scaled_as_those_of_the_set():
+    stored = np.load(DATA / 'omniglot_28x28.npz', allow_pickle=False)
+    images = np.unpackbits(stored['images'], axis=1).reshape(-1, 28, 28)
+    names = list(stored['character_names'])
+    from tljax.data.omniglot import _ink
+    with zipfile.ZipFile(DATA / 'images_background_small1.zip') as file:
+        members = [name for name in file.namelist() if name.endswith('.png') and '__MACOSX' not in name][::97]
+        for name in members:
+            alphabet, character, picture = name.split('/')[-3:]
+            row, = np.flatnonzero((stored['character'] == names.index(f'{alphabet}/{character}')) &
+                                  (stored['drawer'] == int(picture[:-4].split('_')[1])))
+            np.testing.assert_array_equal(_ink(file, name, 28)[..., 0], images[row])
+
+
+@real
+def test_the_twenty_runs_are_read():
+    training, test, label = one_shot_runs(DATA / 'all_runs.zip')
+    assert training.shape == test.shape == (20, 20, 28, 28, 1) and (np.sort(label, 1) == np.arange(20)).all()
+    with zipfile.ZipFile(DATA / 'all_runs.zip') as file:
+        pairs = dict(line.split() for line in file.read('run07/class_labels.txt').decode().splitlines())
+        for place, name in enumerate(sorted(pairs)):
+            whole = Image.open(BytesIO(file.read(pairs[name]))).resize((28, 28))
+            np.testing.assert_array_equal(training[6, label[6, place], ..., 0], 1 - np.asarray(whole, np.uint8))
+
+
+def test_missing_files_are_named(tmp_path):
+    (tmp_path / 'a.npz').write_text('no')
+    with pytest.raises(Refused, match=r'a\.npz is no Omniglot'):
+        omniglot(tmp_path / 'a.npz')
+    with pytest.raises(Refused, match="data.split='x'"):
+        omniglot(tmp_path / 'a.npz', split='x')

@@ -1,0 +1,25 @@
+"""Prototypical networks: Snell, Swersky and Zemel 2017, https://arxiv.org/abs/1703.05175.
+
+A class is the mean of its embedded examples, and a query belongs to the nearest: equations 1 and 2.
+"""
+from tljax.episodic import cosines, metric, squared_distances
+
+
+def protonet(net, classes, distance='euclidean', scale=1.):
+    """p(class | query) = softmax over classes of -scale * d(f(query), mean of f(support of the class)).
+
+    Args:
+        net: the embedding f. classes: taken as by every method, for nothing: an episode's shape tells its ways.
+        distance: 'euclidean', squared, or 'cosine'. scale: what distances are multiplied by.
+
+    Returns:
+        A Method over params {'backbone'} on batches of episodes (`tljax.episodic`).
+
+    >>> import jax, jax.numpy as jnp
+    >>> from tljax.zoo.identity import identity
+    >>> one = {'input': jnp.array([[[[0.]], [[4.]]]]), 'label': jnp.array([[[0], [1]]])}
+    >>> protonet(identity(1), 2).predict({'backbone': {}}, {'backbone': {}}, {'support': one, 'query': one})['output'].tolist()
+    [[[-0.0, -16.0], [-16.0, -0.0]]]
+    """
+    compare = {'euclidean': lambda query, centres: -squared_distances(query, centres), 'cosine': cosines}[distance]
+    return metric(net, lambda _, support, query: scale * compare(query, support.mean(1)))
