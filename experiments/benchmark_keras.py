@@ -21,6 +21,7 @@ from absl import app, flags
 from tljax.configuration import named
 from tljax.core import TrainState
 from tljax.layers import place
+from tljax.log import say
 from tljax.methods.finetune import finetune
 from tljax.report import table
 from tljax.step import make_step
@@ -64,6 +65,7 @@ def _speed(name):
     speed = {key: statistics.median(values) for key, values in found.items()}
     for what in ('forward', 'step'):
         ours, theirs = speed['tljax', what], speed['keras', what]
+        say(f'{name} {what}: {ours:.1f} against {theirs:.1f} pictures/s')
         yield [name, what, f'{ours:.1f}', f'{theirs:.1f}', f'{ours / theirs:.2f}']
 
 

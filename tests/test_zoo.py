@@ -1,6 +1,8 @@
 """Networks with converted weights against Keras, on the same random weights and random BatchNorm statistics."""
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -18,6 +20,7 @@ from tljax.configuration import named
 from tljax.core import Refused
 from tljax.layers import place
 from tljax.zoo import ROWS, weights
+from tljax.zoo.preprocessing import preprocess
 
 FAST = [('mobilenet', 97, {'alpha': .25}), ('mobilenet_v2', 65, {'alpha': .35}), ('resnet50', 65, {}), ('densenet121', 47, {}),
         ('vgg16', 33, {'fc': False}), ('xception', 75, {}), ('inception_v3', 75, {}), ('nasnet_mobile', 33, {})]
@@ -119,13 +122,13 @@ def test_logits_and_features_are_keras_s_at_full_size(each, tmp_path):
 
 
 @pytest.mark.parametrize('training', [False, True], ids=['stored', 'batch'])
-@pytest.mark.parametrize('each', [('mobilenet', 64, {'alpha': .25, 'dropout': 0.})], ids=case)
+@pytest.mark.parametrize('each', [('mobilenet', 64, {'alpha': .25, 'dropout': 0.}), ('vgg16', 32, {'size': 32})], ids=case)
 def test_the_gradient_of_fine_tuning_is_keras_s(each, training, tmp_path):
     name, size, options = each
     x, y = pictures(size, 8), jnp.arange(8)
     model = keras_model(name, size, options, classifier_activation=None, classes=10)
-    params, state = weights.load(write_legacy(tmp_path / 'top.h5', model), net := named('tljax.zoo', {'name': name, **options}, 'net',
-                                                                                       form=place()), 224, ROWS[name].top)
+    net = named('tljax.zoo', {'name': name, **options}, 'net', form=place())
+    params, state = weights.load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top)
 
     def theirs(trained):
         out, moved = model.stateless_call(trained, [v.value for v in model.non_trainable_variables], scaled(name, x), training=training)
@@ -144,7 +147,7 @@ def test_the_gradient_of_fine_tuning_is_keras_s(each, training, tmp_path):
         variable.assign(number)
     for variable, number in zip(model.non_trainable_variables, moved, strict=True):
         variable.assign(number)
-    expected, statistics = weights.load(write_legacy(tmp_path / 'gradient.h5', model), net, 224, ROWS[name].top)
+    expected, statistics = weights.load(write_legacy(tmp_path / 'gradient.h5', model), net, size, ROWS[name].top)
     largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
     for path, leaf in paths.flatten(expected).items():
         error = np.abs(leaf - paths.flatten(mine)[path]).max() / max(np.abs(leaf).max(), 1e-3 * largest)
@@ -185,6 +188,47 @@ def test_the_table_s_numbers_are_the_network_s_and_groups_cover_every_parameter_
     assert count == ROWS[name].parameters
     for path in paths.flatten(params):
         assert sum(bool(re.fullmatch(pattern, path)) for pattern in net.groups.values()) == 1, path
+
+
+PUBLISHED = {   # parameters, batch statistics counted, as published
+    'xception': 22_910_480, 'vgg16': 138_357_544, 'vgg19': 143_667_240, 'resnet50': 25_636_712, 'resnet101': 44_707_176,
+    'resnet152': 60_419_944, 'resnet50v2': 25_613_800, 'resnet101v2': 44_675_560, 'resnet152v2': 60_380_648, 'inception_v3': 23_851_784,
+    'inception_resnet_v2': 55_873_736, 'mobilenet': 4_253_864, 'mobilenet_v2': 3_538_984, 'densenet121': 8_062_504,
+    'densenet169': 14_307_880, 'densenet201': 20_242_984, 'nasnet_mobile': 5_326_716, 'nasnet_large': 88_949_818}
+
+
+def test_the_models_command_lists_all_with_their_numbers():
+    done = subprocess.run([sys.executable, '-m', 'experiments.models', '--json'], cwd=Path(__file__).parents[1], capture_output=True,
+                          text=True, check=True)
+    rows = {row['name']: row for row in json.loads(done.stdout)}
+    assert {name: row['parameters'] for name, row in rows.items()} == PUBLISHED
+    assert [each['alpha'] for each in rows['mobilenet_v2']['widths']] == [.35, .5, .75, 1., 1.3, 1.4]
+    assert rows['mobilenet']['widths'][0]['parameters'] == 475_544, 'counted by Keras for its file at alpha 0.25'
+
+
+@pytest.mark.parametrize('name', ['xception', 'vgg16', 'resnet50', 'resnet50v2', 'densenet121', 'nasnet_mobile'])
+def test_preprocessing_is_keras_s(name):
+    x = pictures(4)
+    np.testing.assert_allclose(preprocess(x, ROWS[name].mode), scaled(name, x), rtol=1e-4, atol=1e-4)
+
+
+def test_intermediates_are_keras_s_layers(tmp_path):
+    for name, layer, group in (('resnet50', 'conv3_block4_out', 'conv3_block4'), ('mobilenet', 'conv_pw_5_relu', 'block5')):
+        body = keras_model(name, 64, {}, include_top=False)
+        net = named('tljax.zoo', {'name': name}, 'net', form=place())
+        params, state = weights.load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)
+        part = keras.Model(body.input, body.get_layer(layer).output)
+        agree(net.features(params['backbone'], state['backbone'], pictures(64))[0][group], part(scaled(name, pictures(64))))
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_bfloat16_computes_in_halves_and_keeps_float32(name):
+    net = named('tljax.zoo', {'name': name, 'dtype': 'bfloat16'}, 'net')
+    x = jax.ShapeDtypeStruct((1, ROWS[name].size, ROWS[name].size, 3), 'float32')
+    params, state = jax.eval_shape(net.init, jax.random.key(0), x)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves((params, state))} == {'float32'}
+    taps, _ = jax.eval_shape(net.features, params, state, x)
+    assert taps['features'].dtype == 'float32' and taps[list(net.groups)[0]].dtype == 'bfloat16'
 
 
 def test_wrong_files_are_refused_by_name(tmp_path):

@@ -1,0 +1,28 @@
+"""MAML (Finn et al. 2017, https://arxiv.org/abs/1703.03400), on rendered letters or on Omniglot.
+
+    python -m experiments.train --config=configs/maml.py                                   (glyphs, nothing to download)
+    python -m experiments.train --config=configs/maml.py:data=omniglot,ways=20,shots=5
+
+5 ways: one inner step at 0.4, three in the test, 32 tasks a step; 20 ways: five inner steps at 0.1, 16 tasks; as many queries as shots,
+every class in four rotations; Adam at 1e-3: the authors'. First order: --config.method.order=1; ANIL: --config.method.moves='head/.*';
+Meta-SGD: --config.method.learn_rates=True.
+
+Expected: not yet run to its end; published, Omniglot: 98.7 / 99.9 / 95.8 / 98.9 % for 5-way 1- and 5-shot, 20-way 1- and 5-shot.
+"""
+from configs import base
+
+
+def get_config(arg=None):
+    arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
+    config = base.get_config()
+    with config.unlocked():
+        few = arg.ways <= 5
+        config.method = dict(name='maml', steps=1 if few else 5, rate=.4 if few else .1, order=2, moves='.*', learn_rates=False,
+                             test_steps=3 if few else 5, chunk=1)
+        config.net = dict(name='conv4', width=64, size=28)
+        config.data = base.episodes(arg.data, ways=arg.ways, shots=arg.shots, queries=arg.shots, test=dict(queries=15))
+        config.optim.schedule = 'constant'
+        config.batch, config.steps, config.save_every, config.eval_batch = 32 if few else 16, 60_000, 100, 16
+        if arg.smoke:
+            base.few(config)
+    return config

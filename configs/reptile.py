@@ -1,0 +1,28 @@
+"""Reptile (Nichol et al. 2018, https://arxiv.org/abs/1803.02999), on rendered letters or on Omniglot.
+
+    python -m experiments.train --config=configs/reptile.py                                   (glyphs, nothing to download)
+    python -m experiments.train --config=configs/reptile.py:data=omniglot,ways=20,shots=5
+
+Inner training on 10 shots (1 and 5 shots in the test alike), five steps of Adam at 1e-3 on batches of 10 (20 ways: ten, at 5e-4, of 20);
+five tasks a step; towards the mean of their weights by a share that falls from 1 to 0; 50 inner steps in the test: the authors'.
+
+Expected: not yet run to its end; published, Omniglot, transductive: 97.7 / 99.5 / 89.4 / 97.1 % for 5-way 1- and 5-shot, 20-way 1- and
+5-shot.
+"""
+from configs import base
+
+
+def get_config(arg=None):
+    arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
+    config = base.get_config()
+    with config.unlocked():
+        few = arg.ways <= 5
+        config.method = dict(name='reptile', steps=5 if few else 10, rate=1e-3 if few else 5e-4, batch=10 if few else 20, test_steps=50,
+                             test_batch=5 if few else 10)
+        config.net = dict(name='conv4', width=64, size=28)
+        config.data = base.episodes(arg.data, ways=arg.ways, shots=10, queries=1, test=dict(shots=arg.shots, queries=5))
+        config.optim.update(dict(name='sgd', lr=1., schedule='linear'))
+        config.batch, config.steps, config.save_every, config.eval_batch = 5, 100_000, 1000, 16
+        if arg.smoke:
+            base.few(config)
+    return config
