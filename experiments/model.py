@@ -23,7 +23,7 @@ def model(spec):
     if spec is None:
         if WEIGHTS.value or not command.WORKDIR.value:
             raise Refused('name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a finished run')
-        return load_final(_last(Path(command.WORKDIR.value)))
+        return load_final(last(Path(command.WORKDIR.value)))
     if not WEIGHTS.value:
         raise Refused(f'--weights is missing: name a Keras weights file for {spec["name"]}, or --weights=imagenet')
     classes = index()
@@ -40,7 +40,7 @@ def index():
     return None
 
 
-def _last(workdir):
+def last(workdir):
     """The folder of the last phase of a run, or the folder itself."""
     finished = sorted(path.parent for path in workdir.glob('[0-9][0-9]-*/final'))
     return workdir if (workdir / 'final').exists() or not finished else finished[-1]

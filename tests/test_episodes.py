@@ -1,5 +1,7 @@
 """Episodes: nothing twice, everything as often, the same for a key wherever it is computed; Omniglot's splits and runs."""
 import os
+import subprocess
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -142,3 +144,16 @@ def test_missing_files_are_named(tmp_path):
         omniglot(tmp_path / 'a.npz')
     with pytest.raises(Refused, match="data.split='x'"):
         omniglot(tmp_path / 'a.npz', split='x')
+
+
+def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
+    def say(*command):
+        done = subprocess.run([sys.executable, '-m', *command], cwd=Path(__file__).parents[1], capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr.strip().splitlines()[-1:]
+
+    assert say('experiments.train', '--config=configs/protonet.py:smoke', f'--workdir={tmp_path}')[0] == 0
+    code, out, _ = say('experiments.few_shot', f'--workdir={tmp_path}', '--ways=2,3', '--shots=1', '--queries=1', '--count=20')
+    assert code == 0 and [line.split()[0] for line in out.splitlines() if 'way' in line] == ['2-way', '3-way']
+    assert all(0 <= float(line.split()[2]) <= 100 for line in out.splitlines() if '-way' in line)
+    code, _, said = say('experiments.few_shot', f'--workdir={tmp_path}', '--ways=50')
+    assert code == 2 and 'data.ways=50 is more than' in said[0]

@@ -37,14 +37,22 @@ def episodes(of, ways=5, shots=1, queries=15, rotations=False, test=None, count=
     >>> splits['test'].take(np.arange(4))['query']['input'].shape
     (4, 3, 2, 8, 8, 1)
     """
-    splits = named('tljax.data', of, 'data.of')
-    if by_class is not None:
-        splits = cut_by_class(joined(splits), by_class, seed)
+    splits = classes_apart(of, by_class, seed)
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
     if unknown := set(test or ()) - set(plan):
         raise Refused(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
     return {name: of_episodes(split, **{**plan, **(test or {} if name != 'train' else {})}, count=count, seed=[seed, SPLITS[name]])
             for name, split in splits.items() if split.size}
+
+
+def classes_apart(of, by_class=None, seed=0):
+    """The sets that `episodes` draws from, by the same arguments: no class is in two of them.
+
+    >>> [len(split.classes) for split in classes_apart({'name': 'digits', 'size': 8}, {'test': .3}).values()]
+    [7, 3]
+    """
+    splits = named('tljax.data', of, 'data.of')
+    return splits if by_class is None else cut_by_class(joined(splits), by_class, seed)
 
 
 def of_episodes(dataset, ways, shots, queries, rotations=False, count=600, seed=(0, 0)):

@@ -1,0 +1,75 @@
+"""How well a few-shot run does on new classes, by ways and shots, and on the 20 official one-shot runs of Omniglot.
+
+    python -m experiments.few_shot --workdir=runs/protonet --ways=5,20 --shots=1,5 --count=1000
+    python -m experiments.few_shot --workdir=runs/protonet --runs=all_runs.zip
+
+Episodes are drawn from the classes that the run kept for its test, seeded, the same for every method. The official runs are of evaluation
+alphabets: only a run trained with --config.data.of.split=official has seen none of their characters.
+"""
+import numpy as np
+from absl import flags
+
+from experiments import command
+from experiments.model import last
+from tljax.build import predictor
+from tljax.checkpoint import load_final
+from tljax.core import Dataset, Refused
+from tljax.data.episodes import classes_apart, of_episodes
+from tljax.data.omniglot import one_shot_runs
+from tljax.evaluate import predictions, score
+from tljax.report import table
+from tljax.transferability import mean_interval
+
+WAYS = flags.DEFINE_list('ways', ['5', '20'], 'Classes of an episode.')
+SHOTS = flags.DEFINE_list('shots', ['1', '5'], 'Labelled examples of each.')
+QUERIES = flags.DEFINE_integer('queries', 15, 'Examples of each that are to be told.', lower_bound=1)
+COUNT = flags.DEFINE_integer('count', 600, 'Episodes.', lower_bound=2)
+RUNS = flags.DEFINE_string('runs', None, "Omniglot's all_runs.zip: the 20 official one-shot runs instead.")
+BATCH = flags.DEFINE_integer('batch', 4, 'Episodes at a time.', lower_bound=1)
+
+
+def main(spec, rest):
+    """Prints the table."""
+    if rest or spec:
+        raise Refused('name a finished few-shot run by --workdir=FOLDER, and nothing else')
+    if not command.WORKDIR.value:
+        raise Refused('--workdir is missing: name a finished few-shot run')
+    params, state, record = load_final(last(command.workdir()))
+    data = record['config']['data']
+    if data['name'] != 'episodes':
+        raise Refused(f'{command.workdir()} was not trained on episodes but on {data["name"]}: take a few-shot run')
+    if RUNS.value:
+        cells = [['official runs', *_measured(record, params, state, _official(RUNS.value), 20)]]
+    else:
+        test = classes_apart(data['of'], data.get('by_class'), data.get('seed', 0))['test']
+        turned = {**data, **(data.get('test') or {})}.get('rotations', False)
+        cells = [[f'{ways}-way {shots}-shot', *_measured(record, params, state, of_episodes(
+            test, ways, shots, QUERIES.value, turned, COUNT.value, (data.get('seed', 0), 2)), ways)]
+            for ways in map(int, WAYS.value) for shots in map(int, SHOTS.value)]
+    over = f'{len(record["seeds"])} seeds' if len(record['seeds']) > 1 else 'episodes'
+    table(['episodes', 'accuracy %', f'± (95 %, over {over})'], cells, title=f'{record["config"]["method"]["name"]}, {command.workdir()}')
+
+
+def _measured(record, params, state, dataset, ways):
+    outputs = params.get('head', {}).get('bias')
+    if 'support' in dataset.take(np.arange(1)) and outputs is not None and outputs.ndim == 2 and outputs.shape[1] != ways:
+        raise Refused(f'this model tells {outputs.shape[1]} classes apart, not {ways}: ask for --ways={outputs.shape[1]}')
+    found = score(predictions(predictor(record), params, state, dataset, BATCH.value, said=f'{ways} ways'), ways)
+    mean, half = mean_interval(found['accuracy'])
+    return [f'{100 * mean:.2f}', f'{100 * (found["accuracy_ci95"][0] if half is None else half):.2f}']
+
+
+def _official(path):
+    training, test, label = one_shot_runs(path)
+
+    def take(index):
+        order = np.argsort(label[index], 1)   # the test picture of each class, in the order of the classes
+        queries = np.take_along_axis(test[index], order[..., None, None, None], 1)
+        ways = np.broadcast_to(np.arange(20)[:, None], (len(index), 20, 1))
+        return {part: {'input': pictures[:, :, None].astype(np.float32), 'label': ways}
+                for part, pictures in (('support', training[index]), ('query', queries))}
+    return Dataset(take, np.zeros(20), tuple(map(str, range(20))), 'official')
+
+
+if __name__ == '__main__':
+    command.run_on_model(main)
