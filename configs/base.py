@@ -43,20 +43,24 @@ def data(path):
     return str(Path(os.environ.get('TLJAX_DATA', 'data'), path))
 
 
-def episodes(of, **plan):
-    """Episodes of Omniglot in the papers' split, or of rendered letters, which need no download; every class in four rotations."""
+def characters(of):
+    """Omniglot's pictures, or rendered letters, which need no download."""
     if of == 'omniglot':
-        source = dict(of=dict(name='omniglot', path=data('omniglot/omniglot_28x28.npz')), by_class=None)
-    else:
-        source = dict(of=dict(name='glyphs', size=28, classes=600, per_class=20), by_class=dict(validation=.1, test=.3))
-    return dict(name='episodes', rotations=True, **source, **plan)
+        return dict(name='omniglot', path=data('omniglot/omniglot_28x28.npz'))
+    return dict(name='glyphs', size=28, classes=600, per_class=20)
 
 
-def few(config):
+def episodes(of, **plan):
+    """Episodes of Omniglot in the papers' split, or of rendered letters; every class in four rotations."""
+    by_class = None if of == 'omniglot' else dict(validation=.1, test=.3)
+    return dict(name='episodes', rotations=True, of=characters(of), by_class=by_class, **plan)
+
+
+def few(config, pictures=False):
     """Makes a few-shot config as small as it may be."""
     plan = dict(ways=3, shots=1, queries=2)
     of = dict(name='glyphs', size=16, classes=12, per_class=4)
-    config.data = dict(name='episodes', of=of, by_class=dict(test=.3), count=6, test=plan, **plan)
+    config.data = dict(name='episodes', of=of, by_class=dict(test=.3), count=6, test=plan, pictures=pictures, **plan)
     config.net = dict(name='conv4', width=4, size=16)
     config.seeds, config.steps, config.batch, config.eval_every = (0, 1), 2, 2, 0
 

@@ -25,7 +25,7 @@ def main(_):
         sys.stdout.write(json.dumps([_all(name, row) for name, row in ROWS.items()], indent=1) + '\n')
         return
     cells = [[name, row.size, row.mode, f'{row.parameters:,}', row.megabytes, f'{100 * row.top1:.1f}', f'{100 * row.top5:.1f}',
-              row.depth or '', ', '.join(map(str, row.widths))] for name, row in ROWS.items()]
+              row.depth, ', '.join(map(str, row.widths))] for name, row in ROWS.items()]
     table(['name', 'input', 'mode', 'parameters', 'MB', 'top-1 %', 'top-5 %', 'depth', 'alpha'], cells, title='ImageNet networks')
 
 

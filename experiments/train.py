@@ -2,19 +2,23 @@
 
     python -m experiments.train --config=configs/digits.py --config.optim.lr=3e-4 --workdir=runs/mine
 """
+import json
+
 import jax
 
 from experiments import command
 from tljax import build
-from tljax.configuration import folder, phases
+from tljax.configuration import folder, phases, plain
 from tljax.evaluate import proportion
-from tljax.log import console
-from tljax.report import table
+from tljax.log import console, read
+from tljax.report import page, svg, table, training_curves
 from tljax.transferability import mean_interval
+
+COLUMNS = ['split', 'metric', 'mean']
 
 
 def main(config):
-    """Fits every phase and prints the scores of the last."""
+    """Fits every phase, prints the scores of the last, and draws its curves where it was measured more than once."""
     fits = phases(config)
     run, fitted = build.fit_phases(fits, command.workdir())
     if jax.process_index():
@@ -22,8 +26,17 @@ def main(config):
     rows = [[split, metric, *_said(metric, values, run.evals[split].size)] for split, found in fitted.scores.items()
             for metric, values in found.items()]
     over = f'{len(run.seeds)} seeds' if len(run.seeds) > 1 else 'examples'
-    table(['split', 'metric', 'mean', f'95 % interval over {over}'], rows, title=run.name)
-    console.print(f'parameters in {folder(command.workdir(), [name for name, _ in fits], run.name)}/final', soft_wrap=True)
+    table(COLUMNS + [f'95 % interval over {over}'], rows, title=run.name)
+    place = folder(command.workdir(), [name for name, _ in fits], run.name)
+    console.print(f'parameters in {place}/final', soft_wrap=True)
+    records = read(place / 'log.jsonl')
+    if sum('accuracy' in record for record in records if record['kind'] in run.evals) > len(run.evals):
+        page(place / 'report.html', run.name, [
+            dict(heading='Accuracy over training', text=f'Means and 95 % intervals over {len(run.seeds)} seeds.' * (len(run.seeds) > 1),
+                 svg=svg(training_curves(records))),
+            dict(heading='At the end', table=(COLUMNS + [f'95 % interval over {over}'], rows)),
+            dict(heading='How it was run', code=json.dumps(plain(config), indent=1))])
+        console.print(f'curves in {place}/report.html', soft_wrap=True)
 
 
 def _said(metric, values, count):

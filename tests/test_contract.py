@@ -19,7 +19,9 @@ from tljax.train import fit
 METHODS = sorted(path.stem for path in Path(tljax.methods.__path__[0]).glob('[a-z]*.py'))
 EPISODES = {'data': {'name': 'episodes', 'of': {'name': 'digits', 'size': 8}, 'by_class': {'test': .4}, 'ways': 3, 'shots': 2,
                      'queries': 3, 'count': 4}, 'batch': 2}
-CASES = {**{name: EPISODES for name in ('maml', 'matching', 'protonet', 'ridge', 'siamese')},   # changes of the config
+PICTURES = {'data': {**EPISODES['data'], 'pictures': True}}
+CASES = {**{name: EPISODES for name in ('maml', 'matching', 'metaoptnet', 'protonet', 'ridge', 'siamese')},   # changes of the config
+         **{name: PICTURES for name in ('baseline_plus_plus', 'simpleshot')},
          'relation': {**EPISODES, 'optim': {'lr': 3e-3}, 'method': {'name': 'relation', 'width': 32}},
          'reptile': {**EPISODES, 'method': {'name': 'reptile', 'steps': 10, 'rate': 1e-2}}}
 TRANSDUCTIVE = ('maml', 'reptile')   # BatchNorm never stores statistics

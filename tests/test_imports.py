@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ALLOWED = {   # module or folder -> what it may import of this repository
     'core': '', 'log': '', 'losses': '', 'paths': 'core', 'layers': 'core', 'transferability': 'core', 'augment': 'core',
-    'report': 'core log',
+    'report': 'core log transferability',
     'configuration': 'core',
     'zoo': 'core layers data zoo', 'data': 'core configuration log data',
     'methods': 'core layers losses episodic meta methods', 'episodic': 'core losses', 'meta': 'core paths',

@@ -6,23 +6,30 @@ import optax
 import pytest
 from scipy.special import logsumexp, softmax
 from sklearn.linear_model import Ridge
+from sklearn.neighbors import NearestCentroid
+from sklearn.preprocessing import normalize
+from sklearn.svm import LinearSVC
 
 from tljax import meta
 from tljax.core import Method, Tick
 from tljax.data.sine import sine
 from tljax.episodic import cosines, squared_distances
+from tljax.methods.baseline_plus_plus import baseline_plus_plus
 from tljax.methods.finetune import finetune
 from tljax.methods.maml import maml
 from tljax.methods.matching import matching
+from tljax.methods.metaoptnet import metaoptnet
 from tljax.methods.protonet import protonet
 from tljax.methods.relation import relation
 from tljax.methods.reptile import reptile
 from tljax.methods.ridge import ridge
 from tljax.methods.siamese import siamese
+from tljax.methods.simpleshot import simpleshot
 from tljax.zoo.conv4 import conv4
 from tljax.zoo.identity import identity
 from tljax.zoo.mlp import mlp
 
+BASE = {'input': np.zeros((1, 6)), 'label': np.zeros(1, int)}
 TICK = Tick(jnp.zeros((), jnp.int32), jax.random.key(3))
 
 
@@ -78,6 +85,61 @@ def test_ridge_is_scikit_learn_s():
     for logits, (support, query) in zip(found, pairs(batch), strict=True):
         model = Ridge(alpha=2., fit_intercept=False).fit(support.reshape(-1, 6), np.repeat(np.eye(4), 3, 0))
         np.testing.assert_allclose(logits, model.predict(query), rtol=1e-3, atol=1e-4)
+
+
+def test_metaoptnet_s_machine_is_scikit_learn_s():
+    batch = vectors()
+    found, _ = output(metaoptnet(identity(6), 4, penalty=.3, steps=500), batch)
+    for logits, (support, query) in zip(found, pairs(batch), strict=True):
+        machine = LinearSVC(multi_class='crammer_singer', C=.3, fit_intercept=False, tol=1e-8, max_iter=100_000)
+        machine.fit(support.reshape(-1, 6), np.repeat(np.arange(4), 3))
+        np.testing.assert_allclose(logits, machine.decision_function(query), rtol=1e-3, atol=1e-3)
+
+
+def test_simpleshot_is_the_nearest_centroid_of_centred_unit_features():
+    batch, method = vectors(), simpleshot(identity(6), 4)
+    params, state = method.init(jax.random.key(0), BASE)
+    mean = np.random.default_rng(1).normal(size=6)
+    found = np.asarray(method.predict(params, {**state, 'mean': mean}, batch)['output'])
+    for logits, (support, query) in zip(found, pairs(batch), strict=True):
+        model = NearestCentroid().fit(normalize(support.reshape(-1, 6) - mean), np.repeat(np.arange(4), 3))
+        assert (model.predict(normalize(query - mean)) == logits.argmax(-1)).all()
+        distance = ((normalize(query - mean)[:, None] - model.centroids_) ** 2).sum(-1)
+        np.testing.assert_allclose(-logits, distance, rtol=1e-3, atol=1e-5)
+
+
+def test_the_mean_of_base_features_follows_the_batches():
+    x = np.random.default_rng(0).normal(3., 1., size=(64, 6)).astype('f')
+    method = simpleshot(identity(6), 2)
+    params, state = method.init(jax.random.key(0), {'input': x, 'label': np.zeros(64, int)})
+    for _ in range(2000):
+        state = jax.jit(method.loss)(params, state, {'input': x, 'label': np.zeros(64, int)}, TICK)[1][0]
+    np.testing.assert_allclose(state['mean'], x.mean(0), rtol=1e-4)
+
+
+def test_baseline_plus_plus_trains_a_cosine_classifier_on_the_support(float64):
+    """Two steps of SGD with momentum, with differences for gradients."""
+    batch = vectors(tasks=1)
+    method = baseline_plus_plus(identity(6), 9, scale=3., steps=2, rate=.1, decay=.01)
+    found = np.asarray(method.predict(*method.init(jax.random.key(0), BASE), batch)['output'])
+    (support, query), = pairs(batch)
+    x, y = normalize(support.reshape(-1, 6)), np.repeat(np.arange(4), 3)
+
+    def loss(w):
+        logits = 3 * x @ normalize(w).T
+        return (logsumexp(logits, 1) - logits[np.arange(12), y]).mean() + .01 / 2 * (w ** 2).sum()
+
+    w = np.asarray(jax.random.normal(jax.random.key(0), (4, 6))) / np.sqrt(6)
+    speed = np.zeros_like(w)
+    for _ in range(2):
+        slope = np.zeros_like(w)
+        for place in np.ndindex(*w.shape):
+            shift = np.zeros_like(w)
+            shift[place] = 1e-5
+            slope[place] = (loss(w + shift) - loss(w - shift)) / 2e-5
+        speed = .9 * speed + slope
+        w = w - .1 * speed
+    np.testing.assert_allclose(found[0], 3 * normalize(query) @ normalize(w).T, rtol=1e-6, atol=1e-6)
 
 
 def test_siamese_and_relation_by_hand():

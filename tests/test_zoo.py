@@ -14,7 +14,7 @@ import optax
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from tljax import paths
+from tljax import optim, paths
 from tljax.build import predictor, pretrained
 from tljax.configuration import named
 from tljax.core import Refused
@@ -124,11 +124,32 @@ def test_logits_and_features_are_keras_s_at_full_size(each, tmp_path):
 @pytest.mark.parametrize('training', [False, True], ids=['stored', 'batch'])
 @pytest.mark.parametrize('each', [('mobilenet', 64, {'alpha': .25, 'dropout': 0.}), ('vgg16', 32, {'size': 32})], ids=case)
 def test_the_gradient_of_fine_tuning_is_keras_s(each, training, tmp_path):
+    compare_gradients(each, training, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('training', [False, True], ids=['stored', 'batch'])
+@pytest.mark.parametrize('name, size', [('resnet50', 64), ('densenet121', 64), ('mobilenet_v2', 64), ('inception_v3', 75)])
+def test_the_gradient_of_deep_networks_is_keras_s_in_float64(name, size, training, tmp_path):
+    """In float32 rounding moves units of a deep network on batch statistics across their kinks, and the two sides' gradients apart."""
+    keras.backend.set_floatx('float64')
+    keras.config.set_dtype_policy('float64')
+    try:
+        with jax.enable_x64(True):
+            compare_gradients((name, size, {}), training, tmp_path, 'float64')
+    finally:
+        keras.backend.set_floatx('float32')
+        keras.config.set_dtype_policy('float32')
+
+
+def compare_gradients(each, training, tmp_path, dtype='float32'):
+    """Loss, gradient and moved statistics of cross-entropy on ten classes, leaf by leaf."""
     name, size, options = each
-    x, y = pictures(size, 8), jnp.arange(8)
+    x, y = pictures(size, 8).astype(dtype), jnp.arange(8)
     model = keras_model(name, size, options, classifier_activation=None, classes=10)
-    net = named('tljax.zoo', {'name': name, **options}, 'net', form=place())
-    params, state = weights.load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top)
+    net = named('tljax.zoo', {'name': name, **options, 'dtype': dtype}, 'net', form=place())
+    params, state = jax.tree.map(lambda leaf: leaf.astype(dtype),
+                                 weights.load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top))
 
     def theirs(trained):
         out, moved = model.stateless_call(trained, [v.value for v in model.non_trainable_variables], scaled(name, x), training=training)
@@ -178,6 +199,28 @@ def test_a_head_of_one_s_own_is_found_and_a_model_within_a_model(tmp_path):
         params, _ = weights.load(path, net, 224, ROWS['mobilenet'].top)
         np.testing.assert_array_equal(params['head']['kernel'], model.layers[-1].get_weights()[0])
         np.testing.assert_array_equal(params['backbone']['conv1']['kernel'], body.get_layer('conv1').get_weights()[0])
+
+
+def test_a_full_vgg_file_serves_without_its_dense_layers(tmp_path):
+    model = keras_model('vgg16', 32, {}, classes=3)
+    params, _, _ = pretrained({'name': 'vgg16', 'fc': False}, write_legacy(tmp_path / 'top.h5', model), top=False)
+    assert set(params) == {'backbone'} and not {'fc1', 'fc2'} & set(params['backbone'])
+    np.testing.assert_array_equal(params['backbone']['block5_conv3']['kernel'][0], model.get_layer('block5_conv3').get_weights()[0])
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_partitions_made_from_groups_label_every_parameter_in_the_order_of_depth(name):
+    net, size = named('tljax.zoo', {'name': name}, 'net'), ROWS[name].size
+    shapes, _ = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), 'float32'))
+    params, groups = {'backbone': shapes, 'head': {'kernel': 0, 'bias': 0}}, list(net.groups)
+    layerwise = optim.decay(net.groups, rate=.5)
+    labels = paths.flatten(paths.label(params, layerwise.rules))
+    assert set(labels.values()) == {*(f'backbone.{group}' for group in groups), 'head'}
+    assert [layerwise.scales[f'backbone.{group}'] for group in groups] == [.5 ** (len(groups) - depth) for depth in range(len(groups))]
+    for depth, until in enumerate(groups):
+        found = paths.flatten(paths.label(params, optim.freeze(net.groups, until).rules))
+        below = {path for path, each in labels.items() if each in {f'backbone.{group}' for group in groups[:depth + 1]}}
+        assert {path for path, each in found.items() if each == 'frozen'} == below
 
 
 @pytest.mark.parametrize('name', ROWS)

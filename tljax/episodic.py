@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method
-from tljax.losses import cross_entropy
+from tljax.losses import cross_entropy, weighted
 
 
 def metric(net, compare, head=None, tap='features', error=cross_entropy):
@@ -61,6 +61,47 @@ def metric(net, compare, head=None, tap='features', error=cross_entropy):
     return Method(init, loss, predict)
 
 
+def on_base_classes(net, classes, head, classify, compare, momentum=.99):
+    """A classifier of base classes, trained on labelled sets, whose features then tell new classes apart in episodes.
+
+    Args:
+        net: the backbone. classes: the number of base classes. head: key -> parameters of the classifier. classify: (head, features
+            (m, dim)) -> logits (m, classes). compare: (mean, support (n, k, dim), query (m, dim)) -> logits (m, n), for one episode;
+            `mean` (dim,) is the running mean of the base classes' features. momentum: of that mean.
+
+    Returns:
+        A Method over params {'backbone', 'head'} on labelled sets. predict takes both: of a labelled set the output is (n, classes)
+        logits; of episodes, (t, n q, n), the classifier is not asked.
+
+    >>> from tljax.zoo.identity import identity
+    >>> start, nearest = (lambda key: {'kernel': jnp.eye(2)}), (lambda _, support, query: query @ support.mean(1).T)
+    >>> method = on_base_classes(identity(2), 2, start, lambda head, x: x @ head['kernel'], nearest)
+    >>> batch = {'input': jnp.eye(2), 'label': jnp.arange(2)}
+    >>> method.predict(*method.init(jax.random.key(0), batch), batch)['output'].tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    episode = metric(net, compare)
+
+    def init(key, batch):
+        params, state = net.init(key, batch['input'])
+        return ({'backbone': params, 'head': head(jax.random.fold_in(key, 1))}, {'backbone': state, 'mean': jnp.zeros(net.dim)})
+
+    def loss(params, state, batch, tick):
+        taps, moved = net.features(params['backbone'], state['backbone'], batch['input'], tick.key)
+        out = classify(params['head'], taps['features'])
+        value = weighted(cross_entropy(out, batch['label']), batch)
+        mean = momentum * state['mean'] + (1 - momentum) * jax.lax.stop_gradient(taps['features']).mean(0)
+        return value, ({'backbone': moved, 'mean': mean}, {'loss': value, 'accuracy': jnp.mean(out.argmax(-1) == batch['label'])})
+
+    def predict(params, state, batch):
+        if 'support' in batch:
+            return episode.predict({'backbone': params['backbone'], 'head': state['mean']}, state, batch)
+        taps, _ = net.features(params['backbone'], state['backbone'], batch['input'])
+        return {'output': classify(params['head'], taps['features']), 'label': batch['label']}
+
+    return Method(init, loss, predict)
+
+
 def squared_distances(a, b):
     """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
 
@@ -76,8 +117,13 @@ def cosines(a, b):
     >>> cosines(jnp.array([[2., 0.]]), jnp.array([[1., 0.], [0., 5.]])).tolist()
     [[1.0, 0.0]]
     """
-    return _unit(a) @ _unit(b).T
+    return unit(a) @ unit(b).T
 
 
-def _unit(x):
+def unit(x):
+    """Rows of x divided by their lengths.
+
+    >>> unit(jnp.array([[3., 4.]])).round(3).tolist()
+    [[0.6000000238418579, 0.800000011920929]]
+    """
     return x * jax.lax.rsqrt(jnp.maximum((x ** 2).sum(-1, keepdims=True), 1e-12))

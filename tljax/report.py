@@ -1,4 +1,4 @@
-"""What a person reads: tables in the terminal, two figures, and one page of HTML that needs nothing but itself.
+"""What a person reads: tables in the terminal, figures, and one page of HTML that needs nothing but itself.
 
 Figures are drawn from `rows`, one dict per strategy and number of labels: 'strategy', 'labels_per_class' (None: all),
 'accuracy_mean', 'accuracy_ci95' (half width, None for one seed), 'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four
@@ -23,6 +23,7 @@ from rich.table import Table
 
 from tljax.core import Refused
 from tljax.log import write
+from tljax.transferability import mean_interval
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 MARKERS = 'sD^vPX*'                # as many as have no common factor with the colours: 42 strategies look different
@@ -133,6 +134,35 @@ def gains(rows):
     return figure
 
 
+def training_curves(records):
+    """Accuracy of every evaluated split over the steps of a run, the mean with a 95 % band over seeds.
+
+    Args:
+        records: of a log (`log.read`); at least two evaluations.
+
+    Returns:
+        A matplotlib Figure.
+
+    >>> records = [{'step': step, 'kind': 'test', 'accuracy': [.5, .6]} for step in (10, 20)]
+    >>> training_curves(records).axes[0].get_xlabel()
+    'step'
+    """
+    measured = [record for record in records if record['kind'] != 'training' and 'accuracy' in record]
+    figure, axes = _figure('accuracy (%)', 'step')
+    styles = {kind: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+              for i, kind in enumerate(dict.fromkeys(record['kind'] for record in measured))}
+    ends = {}
+    for kind, (colour, marker) in styles.items():
+        mine = [record for record in measured if record['kind'] == kind]
+        x = np.array([record['step'] for record in mine])
+        mean, half = np.array([[mean, half or 0.] for mean, half in (mean_interval(record['accuracy']) for record in mine)]).T
+        axes.plot(x, mean, color=colour, linewidth=1.8, marker=marker, markersize=4)
+        axes.fill_between(x, mean - half, mean + half, color=colour, alpha=.13, linewidth=0)
+        ends[kind] = x[-1], mean[-1]
+    _name_ends(axes, ends, styles)
+    return figure
+
+
 def svg(figure):
     """The figure as an <svg> element to stand in a page: the same bytes for the same figure, which is cleared.
 
@@ -231,7 +261,7 @@ def _marker(colour, marker, hollow=False):
             'markerfacecolor': PAPER if hollow else colour}
 
 
-def _figure(ylabel):
+def _figure(ylabel, xlabel='labels per class'):
     figure = Figure(figsize=(9, 4.6), layout='constrained')
     axes = figure.add_subplot()
     axes.spines[['top', 'right']].set_visible(False)
@@ -239,7 +269,7 @@ def _figure(ylabel):
     axes.tick_params(colors=INK)
     axes.grid(axis='y', color=INK, alpha=.12, linewidth=.8)
     axes.set_axisbelow(True)
-    axes.set_xlabel('labels per class', color=INK)
+    axes.set_xlabel(xlabel, color=INK)
     axes.set_ylabel(ylabel, color=INK, parse_math=False)
     axes.yaxis.set_major_formatter(lambda value, _: f'{round(100 * value, 2) + 0:g}')   # + 0: no -0
     return figure, axes

@@ -15,7 +15,7 @@ from tljax.data.arrays import arrays, restrict
 SPLITS = {'train': 0, 'validation': 1, 'test': 2}
 
 
-def episodes(of, ways=5, shots=1, queries=15, rotations=False, test=None, count=600, seed=0, by_class=None):
+def episodes(of, ways=5, shots=1, queries=15, rotations=False, test=None, count=600, seed=0, by_class=None, pictures=False):
     """A labelled set as a source of episodes.
 
     Args:
@@ -25,6 +25,7 @@ def episodes(of, ways=5, shots=1, queries=15, rotations=False, test=None, count=
             every method and run. seed: of those, and of the cut by class.
         by_class: {'validation': .2, 'test': .2}: shares of the classes that are cut from all pictures; None where the set's own splits have
             no class in common.
+        pictures: the training split is the labelled set of its classes (and of their turns) itself, for methods that train a classifier.
 
     Returns:
         {'train', 'validation', 'test'}: Datasets whose examples are episodes, {'support', 'query'} of inputs (ways, shots, ...) and (ways,
@@ -41,8 +42,9 @@ def episodes(of, ways=5, shots=1, queries=15, rotations=False, test=None, count=
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
     if unknown := set(test or ()) - set(plan):
         raise Refused(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
-    return {name: of_episodes(split, **{**plan, **(test or {} if name != 'train' else {})}, count=count, seed=[seed, SPLITS[name]])
-            for name, split in splits.items() if split.size}
+    found = {name: of_episodes(split, **{**plan, **(test or {} if name != 'train' else {})}, count=count, seed=[seed, SPLITS[name]])
+             for name, split in splits.items() if split.size and not (pictures and name == 'train')}
+    return {'train': turned(splits['train']) if rotations else splits['train'], **found} if pictures else found
 
 
 def classes_apart(of, by_class=None, seed=0):
@@ -100,8 +102,8 @@ def sampler(dataset, ways, shots, queries, rotations=False):
     if np.issubdtype(held.dtype, np.floating) and held.min() >= 0 and held.max() <= 255 and (held == held.astype(np.uint8)).all():
         held = held.astype(np.uint8)
     held, rows = jnp.asarray(held), jnp.asarray(rows)
-    if rotations and (held.ndim < 3 or held.shape[1] != held.shape[2]):
-        raise Refused(f'data.rotations: inputs {held.shape[1:]} are no square pictures that could be turned: set it to False')
+    if rotations:
+        _refuse_unturnable(held)
     label = jnp.arange(ways)[:, None]
 
     def example(key):
@@ -119,18 +121,36 @@ def sampler(dataset, ways, shots, queries, rotations=False):
     return example
 
 
-def joined(splits):
-    """The splits of a set by pictures as one set again.
+def turned(dataset):
+    """A set of square pictures with three more classes for each, turned by 90, 180 and 270 degrees.
 
-    >>> parts = {'train': arrays(np.zeros(2), np.array([0, 1]), 'ab'), 'test': arrays(np.ones(1), np.array([1]), 'ab')}
+    >>> toy = turned(arrays(np.arange(4.).reshape(1, 2, 2, 1), np.array([0]), ['a']))
+    >>> toy.classes, toy.take(np.array([2]))['input'].ravel().tolist()
+    (('a', 'a, turned by 90', 'a, turned by 180', 'a, turned by 270'), [3.0, 2.0, 1.0, 0.0])
+    """
+    pictures = dataset.take(np.arange(dataset.size))['input']
+    _refuse_unturnable(pictures)
+    names = [f'{name}, turned by {90 * k}' if k else name for k in range(4) for name in dataset.classes]
+    return arrays(np.concatenate([np.rot90(pictures, k, (1, 2)) for k in range(4)]),
+                  np.concatenate([dataset.label + k * len(dataset.classes) for k in range(4)]), names)
+
+
+def _refuse_unturnable(pictures):
+    if pictures.ndim < 3 or pictures.shape[1] != pictures.shape[2]:
+        raise Refused(f'data.rotations: inputs {pictures.shape[1:]} are no square pictures that could be turned: set it to False')
+
+
+def joined(splits):
+    """The splits of a set as one set again, with the classes of all of them.
+
+    >>> parts = {'train': arrays(np.zeros(2), np.array([0, 1]), 'ab'), 'test': arrays(np.ones(1), np.array([0]), 'b')}
     >>> joined(parts).label.tolist()
     [0, 1, 1]
     """
     parts = [split for split in splits.values() if split.size]
-    if any(part.classes != parts[0].classes for part in parts):
-        raise Refused('the splits of this set have classes of their own: leave data.by_class out')
+    number = {name: i for i, name in enumerate(dict.fromkeys(name for part in parts for name in part.classes))}
     return arrays(np.concatenate([part.take(np.arange(part.size))['input'] for part in parts]),
-                  np.concatenate([part.label for part in parts]), parts[0].classes)
+                  np.concatenate([np.array([number[name] for name in part.classes])[part.label] for part in parts]), tuple(number))
 
 
 def cut_by_class(dataset, shares, seed=0):
@@ -146,13 +166,17 @@ def cut_by_class(dataset, shares, seed=0):
     parts, begun = {}, 0
     for name, share in shares.items():
         parts[name] = order[begun:(begun := begun + round(share * len(order)))]
-    splits = {}
-    for name, members in {'train': order[begun:], **parts}.items():
-        members = np.sort(members)
-        split = restrict(dataset, np.flatnonzero(np.isin(dataset.label, members)))
-        number = np.searchsorted(members, split.label)
+    return {name: of_classes(dataset, members) for name, members in {'train': order[begun:], **parts}.items()}
 
-        def take(index, split=split, number=number):
-            return {**split.take(index), 'label': number[index]}
-        splits[name] = Dataset(take, number, tuple(dataset.classes[i] for i in members), split.fingerprint)
-    return splits
+
+def of_classes(dataset, members):
+    """The examples of some of the classes, numbered from 0 in the set's own order.
+
+    >>> of_classes(arrays(np.zeros(3), np.array([2, 0, 2]), 'abc'), [2]).classes
+    ('c',)
+    """
+    members = np.sort(members)
+    split = restrict(dataset, np.flatnonzero(np.isin(dataset.label, members)))
+    number = np.searchsorted(members, split.label)
+    return Dataset(lambda index: {**split.take(index), 'label': number[index]}, number, tuple(dataset.classes[i] for i in members),
+                   split.fingerprint)
