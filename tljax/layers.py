@@ -14,6 +14,7 @@ from jax import lax
 from tljax.core import Net, Refused
 
 PLACES = ('plain', 'alone', 'looped')   # where a network runs: on an accelerator; on a CPU, by itself or inside a compiled loop
+CACHE = 8 << 20   # bytes of patches at a time
 FORMS = ('plain', 'split', 'dots', 'shifts')
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
@@ -83,16 +84,85 @@ def _taps(x, size, strides, padding):
             for i in range(size[0]) for j in range(size[1])]
 
 
+def _patches(x, size, strides, padding):
+    """What a kernel of this size sees at every position, as rows of a matrix: (n, h', w', kh kw c)."""
+    return jnp.concatenate(_taps(x, size, strides, padding), -1)
+
+
 def _dots(x, kernel, strides, padding):
-    return jnp.concatenate(_taps(x, kernel.shape[:2], strides, padding), -1) @ kernel.reshape(-1, kernel.shape[3])
+    if kernel.shape[:2] == (1, 1):
+        return _taps(x, (1, 1), strides, padding)[0] @ kernel[0, 0]
+    return _product(x, kernel, tuple(strides), padding)
 
 
-def _over_examples(function, x, gradient):
-    """The sum of function(example, its gradient) over a batch, one at a time: what an example needs fits a cache, a batch's does not."""
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _product(x, kernel, strides, padding):
+    """Patches times the kernel as a matrix, some examples at a time."""
+    def product(x):
+        return _patches(x, kernel.shape, strides, padding) @ kernel.reshape(-1, kernel.shape[3])
+
+    parts = _parts(x, kernel.shape, strides, padding)
+    out = lax.map(product, parts) if len(parts) > 1 else product(x)
+    return out.reshape(len(x), *out.shape[-3:])
+
+
+def _input_gradient(gradient, kernel, shape, strides, padding):
+    """The transpose of `_product` in its input: with strides of one a product too, of the gradient with the kernel turned round."""
+    if strides == (1, 1):
+        spread = _spread(gradient, kernel.shape, shape, strides, padding)
+        return _product(spread, kernel[::-1, ::-1].swapaxes(2, 3), strides, ((0, 0), (0, 0)))
+    matrix, input = kernel.reshape(-1, kernel.shape[3]), jax.ShapeDtypeStruct(shape, gradient.dtype)
+    return jax.linear_transpose(lambda x: _patches(x, kernel.shape, strides, padding) @ matrix, input)(gradient)[0]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _kernel_gradient(x, gradient, shape, strides, padding):
+    """The transpose of `_product` in its kernel; linear in both arguments, so that its own gradients are the two functions above."""
+    parts = _parts(x, shape, strides, padding)
+
+    def product(x, gradient):
+        rows = _patches(x, shape, strides, padding)
+        return rows.reshape(-1, rows.shape[-1]).T @ gradient.reshape(-1, gradient.shape[-1])
+
+    return _sum_over(product, parts, gradient.reshape(*parts.shape[:2], *gradient.shape[1:])).reshape(shape)
+
+
+_product.defvjp(
+    lambda x, kernel, strides, padding: (_product(x, kernel, strides, padding), (x, kernel)),
+    lambda strides, padding, saved, gradient: (_input_gradient(gradient, saved[1], saved[0].shape, strides, padding),
+                                               _kernel_gradient(saved[0], gradient, saved[1].shape, strides, padding)))
+_kernel_gradient.defvjp(
+    lambda x, gradient, shape, strides, padding: (_kernel_gradient(x, gradient, shape, strides, padding), (x, gradient)),
+    lambda shape, strides, padding, saved, kernel: (_input_gradient(saved[1], kernel, saved[0].shape, strides, padding),
+                                                    _product(saved[0], kernel, strides, padding)))
+
+
+def _patches(x, shape, strides, padding):
+    """What a kernel of this shape sees at every position: (n, h', w', kh kw c)."""
+    return jnp.concatenate(_taps(x, shape[:2], strides, padding), -1)
+
+
+def _parts(x, shape, strides, padding):
+    """A batch in equal parts, (parts, n / parts, ...), whose patches fit a cache each, as those of all of it do not."""
+    patches = jax.eval_shape(lambda x: _patches(x, shape, strides, padding), x[:1])
+    fit = max(CACHE // (patches.size * patches.dtype.itemsize), 1)
+    part = max(size for size in range(1, min(fit, len(x)) + 1) if len(x) % size == 0)
+    return x.reshape(-1, part, *x.shape[1:])
+
+
+def _spread(gradient, kernel, shape, strides, padding):
+    """A gradient of a convolution's output with its strides filled in by zeros, and a border that a turned kernel needs."""
+    spans = [(k - 1 - low, length + low - (out - 1) * s - 1, s - 1) for k, (low, _), length, out, s in
+             zip(kernel[:2], padding, shape[1:3], gradient.shape[1:3], strides, strict=True)]
+    return lax.pad(gradient, jnp.zeros((), gradient.dtype), ((0, 0, 0), *spans, (0, 0, 0)))
+
+
+def _sum_over(function, x, gradient):
+    """The sum of function(part, its gradient) over the parts of a batch."""
     def add(total, each):
-        return total + function(each[0][None], each[1][None]), None
-    total = jax.eval_shape(function, x[:1], gradient[:1])
-    return lax.scan(add, jnp.zeros(total.shape, total.dtype), (x, gradient))[0]
+        return total + function(*each), None
+    total = jax.eval_shape(function, x[0], gradient[0])
+    return lax.scan(add, jnp.zeros(total.shape, total.dtype), (x, gradient))[0] if len(x) > 1 else function(x[0], gradient[0])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -102,13 +172,8 @@ def _split(x, kernel, strides, padding):
 
 def _split_back(strides, padding, saved, gradient):
     x, kernel = saved
-
-    def product(x, gradient):
-        patches = jnp.concatenate(_taps(x, kernel.shape[:2], strides, padding), -1)
-        return patches.reshape(-1, patches.shape[-1]).T @ gradient.reshape(-1, gradient.shape[-1])
-
     back = jax.vjp(lambda x: lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS), x)[1]
-    return *back(gradient), _over_examples(product, x, gradient).reshape(kernel.shape)
+    return *back(gradient), _kernel_gradient(x, gradient, kernel.shape, strides, padding)
 
 
 _split.defvjp(lambda x, kernel, strides, padding: (_split(x, kernel, strides, padding), (x, kernel)), _split_back)
@@ -126,12 +191,9 @@ def _shifts_back(strides, padding, saved, gradient):
     def product(x, gradient):
         return jnp.stack([jnp.einsum('nhwc,nhwc->c', tap, gradient) for tap in _taps(x, kernel.shape[:2], strides, padding)])
 
-    # The transpose is a depthwise convolution too: of the gradient, spread by the strides, with the kernel turned round.
-    spans = [(k - 1 - low, size + low - (out - 1) * s - 1, s - 1) for k, (low, _), size, out, s in
-             zip(kernel.shape[:2], padding, x.shape[1:3], gradient.shape[1:3], strides, strict=True)]
-    spread = lax.pad(gradient, jnp.zeros((), gradient.dtype), ((0, 0, 0), *spans, (0, 0, 0)))
+    spread = _spread(gradient, kernel.shape, x.shape, strides, padding)   # the transpose is a depthwise convolution too
     return (_shifts(spread, kernel[::-1, ::-1], (1, 1), ((0, 0), (0, 0))),
-            _over_examples(product, x, gradient).reshape(kernel.shape))
+            _sum_over(product, x[:, None], gradient[:, None]).reshape(kernel.shape))
 
 
 _shifts.defvjp(lambda x, kernel, strides, padding: (_shifts(x, kernel, strides, padding), (x, kernel)), _shifts_back)
