@@ -42,7 +42,8 @@ def pick(form, x, kernel, strides, groups):
         return 'plain'
     if groups > 1:
         return 'shifts' if kernel.shape[2] == 1 else 'plain'
-    small = x.shape[1] * x.shape[2] <= 64 * strides[0] * strides[1]   # maps of up to 8x8 positions
+    places = x.shape[1] * x.shape[2] / (strides[0] * strides[1])
+    small = places <= 64 or 4 * places * kernel.size / kernel.shape[3] <= CACHE / 16   # maps of up to 8x8, or of few and narrow patches
     return 'dots' if kernel.shape[:2] == (1, 1) or small or form == 'looped' else 'split'
 
 
@@ -143,9 +144,9 @@ def _patches(x, shape, strides, padding):
 
 
 def _parts(x, shape, strides, padding):
-    """A batch in equal parts, (parts, n / parts, ...), whose patches fit a cache each, as those of all of it do not."""
+    """A batch in equal parts, (parts, n / parts, ...), whose patches fit a cache each; in one where they are no more than the output."""
     patches = jax.eval_shape(lambda x: _patches(x, shape, strides, padding), x[:1])
-    fit = max(CACHE // (patches.size * patches.dtype.itemsize), 1)
+    fit = max(CACHE // (patches.size * patches.dtype.itemsize), 1) if patches.shape[3] > shape[3] else len(x)
     part = max(size for size in range(1, min(fit, len(x)) + 1) if len(x) % size == 0)
     return x.reshape(-1, part, *x.shape[1:])
 
@@ -225,21 +226,47 @@ class Conv(nn.Module):
         return x
 
 
-class BatchNorm(nn.BatchNorm):
-    """Flax's BatchNorm that runs on stored statistics where `stored(path)` says so, whatever the network as a whole does.
+class BatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy 2015, algorithms 1 and 2, https://arxiv.org/abs/1502.03167) over all axes but the last, with
+    flax's names and arithmetic, that knows what is frozen and can be told to pool.
 
-    A frozen layer whose statistics moved would not be frozen; `optim.stored` makes the predicate from the partition.
+    Args:
+        momentum: of the stored statistics. epsilon: added to the variance. use_scale: whether there is one. dtype: of the output;
+            statistics are float32 or wider.
+        stored: a predicate on the layer's path: where it says so the layer runs on stored statistics, whatever the network as a whole
+            does. A frozen layer whose statistics moved would not be frozen; `optim.stored` makes the predicate from the partition.
 
     >>> layer = BatchNorm(stored=lambda path: True, name='bn', parent=None)
     >>> variables = layer.init(jax.random.key(0), jnp.ones((2, 3)), train=True)
     >>> layer.apply(variables, jnp.ones((2, 3)), train=True, mutable='batch_stats')[1]['batch_stats']['mean'].tolist()
     [0.0, 0.0, 0.0]
     """
+    momentum: float = .99
+    epsilon: float = 1e-5
+    use_scale: bool = True
     stored: object = None
+    dtype: jnp.dtype = jnp.float32
 
-    def __call__(self, x, train):
-        fixed = not train or (self.stored is not None and self.stored('/'.join(self.path)))
-        return super().__call__(x, use_running_average=fixed)
+    @nn.compact
+    def __call__(self, x, train, pool=None):
+        """x (..., c), normalised; with `pool`, such as `max_pool`, the maxima of that over windows, for a quarter of the work: what a
+        rising line makes of a maximum is the maximum of what it makes, and a falling one turns the signs."""
+        shape = x.shape[-1:]
+        scale = self.param('scale', nn.initializers.ones, shape) if self.use_scale else jnp.ones(shape)
+        bias = self.param('bias', nn.initializers.zeros, shape)
+        stored = [self.variable('batch_stats', name, start, shape) for name, start in (('mean', jnp.zeros), ('var', jnp.ones))]
+        mean, var = (each.value for each in stored)
+        if train and not (self.stored is not None and self.stored('/'.join(self.path))):
+            wide, axes = x.astype(jnp.promote_types(x.dtype, jnp.float32)), tuple(range(x.ndim - 1))
+            mean = wide.mean(axes)
+            var = jnp.maximum((wide ** 2).mean(axes) - mean ** 2, 0)
+            if not self.is_initializing():
+                for each, new in zip(stored, (mean, var), strict=True):
+                    each.value = self.momentum * each.value + (1 - self.momentum) * new
+        if pool is not None:
+            sign = lax.stop_gradient(jnp.where(scale < 0, -1, 1).astype(x.dtype))
+            x = pool(x * sign) * sign
+        return ((x - mean) * (scale * lax.rsqrt(var + self.epsilon)) + bias).astype(self.dtype)
 
 
 def net(module, dim, groups):

@@ -19,10 +19,9 @@ class _Conv4(nn.Module):
         for i, width in enumerate(self.widths, 1):
             x = Conv(width, form=self.form, dtype=self.dtype, name=f'conv{i}')(x)
             if self.norm == 'batch':
-                x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train)
+                x = nn.relu(BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train, pool=max_pool))
             else:
-                x = nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f'norm{i}')(x)
-            x = max_pool(nn.relu(x))
+                x = max_pool(nn.relu(nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f'norm{i}')(x)))
             taps[f'block{i}'] = x
         return {**taps, 'features': x.reshape(len(x), -1).astype(jnp.float32)}
 
