@@ -23,9 +23,9 @@ def main(config):
     run, fitted = build.fit_phases(fits, command.workdir())
     if jax.process_index():
         return
-    rows = [[split, metric, *_said(metric, values, run.evals[split].size)] for split, found in fitted.scores.items()
-            for metric, values in found.items()]
-    over = f'{len(run.seeds)} seeds' if len(run.seeds) > 1 else 'examples'
+    rows = [[split, metric, *_said(metric, found, run.evals[split].size)] for split, found in fitted.scores.items()
+            for metric in found if not metric.endswith('_ci95')]
+    over = f'{len(run.seeds)} seeds' if len(run.seeds) > 1 else 'episodes or examples'
     table(COLUMNS + [f'95 % interval over {over}'], rows, title=run.name)
     place = folder(command.workdir(), [name for name, _ in fits], run.name)
     console.print(f'parameters in {place}/final', soft_wrap=True)
@@ -39,8 +39,11 @@ def main(config):
         console.print(f'curves in {place}/report.html', soft_wrap=True)
 
 
-def _said(metric, values, count):
-    mean, half = mean_interval(values)
+def _said(metric, found, count):
+    """Mean and interval: over seeds, or of one seed over its episodes or examples."""
+    mean, half = mean_interval(found[metric])
+    if half is None and f'{metric}_ci95' in found:
+        half = found[f'{metric}_ci95'][0]
     if half is None and metric != 'accuracy':
         return [f'{mean:.4f}', '']
     low, high = (mean - half, mean + half) if half is not None else proportion(round(mean * count), count)[1:]

@@ -248,14 +248,17 @@ def test_reptile_s_gradient_is_theta_minus_phi(float64):
     jax.tree.map(lambda g, p, q: np.testing.assert_allclose(g, p - q, atol=1e-9), found, params, phi)
 
 
-def test_the_mean_over_tasks_needs_the_memory_of_one():
-    def memory(tasks):
-        batch = pictures(tasks, 5, 4, 16)
-        method = maml(conv4(16, form='looped'), 5, steps=2)
+def test_neither_more_tasks_nor_more_inner_steps_need_more_memory():
+    def memory(tasks, steps):
+        method, batch = maml(conv4(8, blocks=2, form='looped'), 5, steps=steps), pictures(tasks, 5, 4, 16)
         params, state = jax.eval_shape(method.init, jax.random.key(0), batch)
         step = jax.jit(jax.grad(lambda p, s, b: method.loss(p, s, b, TICK)[0]))
-        return step.lower(params, state, batch).compile().memory_analysis().temp_size_in_bytes
-    assert memory(16) < 1.2 * memory(4)
+        needs = step.lower(params, state, batch).compile().memory_analysis().temp_size_in_bytes
+        return needs, 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
+
+    (few, weights), (many, _), (long, _) = memory(4, 10), memory(16, 10), memory(4, 30)
+    assert many < 1.2 * few
+    assert long - few < 1.5 * 20 * weights, 'more inner steps keep their weights and no more'
 
 
 def pictures(tasks, ways, shots, size):
