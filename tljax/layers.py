@@ -256,17 +256,19 @@ class BatchNorm(nn.Module):
         bias = self.param('bias', nn.initializers.zeros, shape)
         stored = [self.variable('batch_stats', name, start, shape) for name, start in (('mean', jnp.zeros), ('var', jnp.ones))]
         mean, var = (each.value for each in stored)
+        axes = tuple(range(x.ndim - 1))
         if train and not (self.stored is not None and self.stored('/'.join(self.path))):
-            wide, axes = x.astype(jnp.promote_types(x.dtype, jnp.float32)), tuple(range(x.ndim - 1))
-            mean = wide.mean(axes)
-            var = jnp.maximum((wide ** 2).mean(axes) - mean ** 2, 0)
+            wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+            mean, square = (each.mean(axes) for each in (wide, lax.square(wide)))   # written so, XLA sums both in one pass on a CPU
+            var = jnp.maximum(0., square - lax.square(mean))
             if not self.is_initializing():
                 for each, new in zip(stored, (mean, var), strict=True):
                     each.value = self.momentum * each.value + (1 - self.momentum) * new
         if pool is not None:
             sign = lax.stop_gradient(jnp.where(scale < 0, -1, 1).astype(x.dtype))
             x = pool(x * sign) * sign
-        return ((x - mean) * (scale * lax.rsqrt(var + self.epsilon)) + bias).astype(self.dtype)
+        mean, var, scale, bias = (jnp.expand_dims(each, axes) for each in (mean, var, scale, bias))
+        return ((x - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias).astype(self.dtype)
 
 
 def net(module, dim, groups):
