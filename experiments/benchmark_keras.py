@@ -24,7 +24,7 @@ from tljax.layers import place
 from tljax.log import say
 from tljax.methods.finetune import finetune
 from tljax.report import table
-from tljax.step import make_step
+from tljax.step import give_back_after_compiling, make_step
 from tljax.zoo import ROWS
 
 os.environ.setdefault('KERAS_BACKEND', 'jax')
@@ -83,6 +83,7 @@ def _calls(name, side):
 
 
 def _ours(name, size, batch, tx):
+    give_back_after_compiling()   # as every run does
     method = finetune(named('tljax.zoo', {'name': name}, 'net', form=place()), classes=1000)
     params, state = jax.jit(method.init)(jax.random.key(0), batch)
     step = jax.jit(make_step(method, tx, jax.tree.map(lambda _: 'all', params)), donate_argnums=0)

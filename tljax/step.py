@@ -3,8 +3,10 @@
 The step knows no method's name. Outside of it every leaf of the state has a leading axis of seeds, and a batch has the axes
 (steps, seeds, examples, ...); `compile_jit` and `compile_pmap` take the part of a batch that this process holds.
 """
+import ctypes
 import functools
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -96,6 +98,24 @@ def many(step):
     return steps
 
 
+@functools.cache
+def give_back_after_compiling():
+    """From now on, memory that a long compilation has freed goes back to the system before the program runs.
+
+    XLA takes gigabytes to compile a large network for a CPU, and glibc would keep them beside what a step needs. Elsewhere than on glibc
+    nothing is done.
+
+    >>> give_back_after_compiling()
+    """
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+
+    def compiled(event, seconds, **_):
+        if event.endswith('backend_compile_duration') and seconds > 1:
+            trim(0)
+    if trim is not None:
+        jax.monitoring.register_event_duration_secs_listener(compiled)
+
+
 class Compiled(NamedTuple):
     """A compiled function, and how what it works on is laid out.
 
@@ -172,6 +192,7 @@ def compile_jit(step, mesh):
     >>> compile_jit(lambda state, batch, seeds: (state, batch.sum()), make_mesh()).run(jnp.zeros(()), jnp.ones((1, 1, 8)), 0)[1].item()
     8.0
     """
+    give_back_after_compiling()
     whole, rows = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, None, 'data'))
     run = jax.jit(step, in_shardings=(whole, rows, whole), out_shardings=whole, donate_argnums=0)
     return Compiled(run, lambda batch: _spread(batch, rows))
@@ -191,6 +212,7 @@ def compile_pmap(step):
         devices = jax.local_device_count()
         return jax.tree.map(lambda leaf: np.moveaxis(leaf.reshape(*leaf.shape[:2], devices, -1, *leaf.shape[3:]), 2, 0), batch)
 
+    give_back_after_compiling()
     mapped = jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
     if jax.process_count() == 1:
         return Compiled(mapped, place)
@@ -211,6 +233,7 @@ def compile_predict(predict, mesh):
     >>> predict.run(jnp.array([1., 2.]), {}, predict.place(np.ones(1)))['output'].tolist()
     [[1.0], [2.0]]
     """
+    give_back_after_compiling()
     whole, rows = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec('data'))
     run = jax.jit(lambda params, state, batch: over_seeds(lambda params, state: predict(params, state, batch))(params, state),
                   in_shardings=(whole, whole, rows), out_shardings=whole)
