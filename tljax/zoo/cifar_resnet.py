@@ -30,7 +30,7 @@ class _ResNet(nn.Module):
                     x = conv_bn(x, width, f'{name}_shortcut', strides, (1, 1))
                 x = nn.relu(x + y)
             taps[f'stage{stage}'] = x
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.float32)}
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def cifar_resnet(depth=20, width=16, form='plain', stored=None, dtype=jnp.float32):

@@ -23,7 +23,7 @@ class _Conv4(nn.Module):
             else:
                 x = max_pool(nn.relu(nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f'norm{i}')(x)))
             taps[f'block{i}'] = x
-        return {**taps, 'features': x.reshape(len(x), -1).astype(jnp.float32)}
+        return {**taps, 'features': x.reshape(len(x), -1).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def conv4(width=64, size=16, blocks=4, norm='batch', form='plain', stored=None, dtype=jnp.float32):

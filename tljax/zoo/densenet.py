@@ -38,7 +38,7 @@ class _DenseNet(nn.Module):
                 x = jnp.concatenate([x, conv(norm(y, f'{name}_1_bn'), GROWTH, f'{name}_2', size=3)], -1)
             taps[f'conv{stage}'] = x
         taps['bn'] = (x := norm(x, 'bn'))
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.float32)}
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def _densenet(layers, dim, form, stored, dtype):

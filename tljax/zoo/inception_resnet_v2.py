@@ -73,7 +73,7 @@ class _InceptionResNetV2(nn.Module):
                 y = y if block.name == LAST else nn.relu(y)
             taps[block.group] = x = y
         taps['conv_7b'] = x = unit(x, 1536, (1, 1), (1, 1), 'SAME', 'conv_7b', 'conv_7b_bn')
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.float32)}
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def _groups():

@@ -102,7 +102,7 @@ class _InceptionV3(nn.Module):
         x, taps = preprocess(x, 'tf'), {}
         for block, branches in BLOCKS.items():
             taps[block] = x = mixed(x, branches, conv)
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.float32)}
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def inception_v3(form='plain', stored=None, dtype=jnp.float32):

@@ -38,7 +38,7 @@ class _MobileNetV2(nn.Module):
             y = conv(y, _divisible(int(width * self.alpha)), f'{name}_project')
             taps[f'block{i}'] = (x := x + y if stride == 1 and x.shape == y.shape else y)
         taps['conv2'] = (x := clip(conv(x, _last(self.alpha), 'Conv_1', norm='Conv_1_bn')))
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.float32)}
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def _divisible(width):

@@ -92,7 +92,7 @@ class _NASNet(nn.Module):
             y = (_reduction if reduces else _normal)(h, _adjust(p, x, channels, cell, conv, norm), branch)
             p = p if self.skip and cell.startswith('reduce') else x
             taps[_group(cell)] = x = y
-        return {**taps, 'features': nn.relu(x).mean((1, 2)).astype(jnp.float32)}
+        return {**taps, 'features': nn.relu(x).mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def _group(cell):

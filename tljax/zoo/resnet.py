@@ -45,7 +45,7 @@ class _ResNet(nn.Module):
                 taps[name] = x
         if self.v2:
             taps['post'] = (x := nn.relu(norm(x, 'post')))
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.float32)}
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def _block(conv, norm, x, width, name, project, stride):

@@ -30,11 +30,11 @@ class _VGG(nn.Module):
                 x = nn.relu(Conv(width, use_bias=True, form=self.form, dtype=self.dtype, name=f'block{i}_conv{j}')(x))
             taps[f'block{i}'] = (x := max_pool(x))
         if not self.fc:
-            return {**taps, 'features': x.mean((1, 2)).astype(jnp.float32)}
+            return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
         x = x.reshape(len(x), -1)
         for name in ('fc1', 'fc2'):
             taps[name] = (x := nn.relu(nn.Dense(DENSE, dtype=self.dtype, name=name)(x)))
-        return {**taps, 'features': x.astype(jnp.float32)}
+        return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def _vgg(counts, fc, size, form, dtype):

@@ -45,7 +45,7 @@ class _Xception(nn.Module):
                 x = conv(x, widths[-1], (1, 1), 2, 'SAME', f'conv2d_{number}', f'batch_normalization_{number}')
                 y = max_pool(y, (3, 3), (2, 2), 'SAME')
             taps[f'block{block}'] = x = y if block == 14 else x + y
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.float32)}
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
 def xception(form='plain', stored=None, dtype=jnp.float32):
