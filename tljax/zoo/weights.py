@@ -179,7 +179,7 @@ def load(path, net, size, top=(), published=None):
     wanted = {layer: {**shapes[0].get(layer, {}), **shapes[1].get(layer, {})} for layer in {**shapes[0], **shapes[1]}}
     missing = [layer for layer in wanted if layer not in layers]
     spare = {layer: arrays for layer, arrays in layers.items() if layer not in wanted}
-    heads = [layer for layer, arrays in spare.items() if _fits_head(arrays, net.dim)]
+    heads = [layer for layer in [*spare][-1:] if _fits_head(spare[layer], net.dim)]   # what lies below another layer is no head
     extra = [] if len(spare) == 1 and heads else [layer for layer in spare if layer not in top]
     found, differ = {}, []
     for layer, leaves in wanted.items():
