@@ -15,8 +15,8 @@ def metaoptnet(net, classes, penalty=.1, steps=60):
     """logits = scale * f(query) W, W minimising |W|^2 / 2 + penalty * sum over the support of max over classes of the margin's violation.
 
     The dual, max over a of sum_i a_i,y(i) - |X' a|^2 / 2 with rows a_i that sum to 0 and stay below penalty * one-hot(y(i)), is a
-    quadratic programme over simplices: b = penalty * one-hot - a. It is solved by accelerated projected gradient (Beck and Teboulle 2009,
-    with their momentum), and differentiated through its steps.
+    quadratic programme over simplices: b = penalty * one-hot - a. It is solved by accelerated projected gradient (Beck and Teboulle 2009;
+    the momentum is i / (i + 3)), and differentiated through its steps.
 
     Args:
         net: the embedding f. classes: taken as by every method, for nothing. penalty: C of the paper. steps: of the solver.
