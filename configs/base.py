@@ -46,7 +46,7 @@ def data(path):
 def characters(of):
     """Omniglot's pictures, or rendered letters, which need no download."""
     if of == 'omniglot':
-        return dict(name='omniglot', path=data('omniglot/omniglot_28x28.npz'))
+        return dict(name='omniglot', path=data('omniglot/omniglot_28x28.npz'), split='random')
     return dict(name='glyphs', size=28, classes=600, per_class=20)
 
 

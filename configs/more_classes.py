@@ -19,7 +19,7 @@ def get_config(arg=None):
         config.seeds = tuple(range(5))
         config.method = dict(name='simpleshot', transform='L2N')
         config.net = dict(name='conv4', width=64, size=28)
-        config.data = dict(name='more_classes', of=base.characters(arg.data), first=arg.first, further=(10, 20, 50))
+        config.data = dict(name='more_classes', of=base.characters(arg.data), first=arg.first, further=(10, 20, 50), count=40)
         config.optim.schedule = 'constant'
         config.batch, config.steps, config.log_every, config.eval_every, config.eval_batch = 32, 400, 10, 20, 50
         if arg.smoke:

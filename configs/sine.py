@@ -5,7 +5,7 @@
 
 Inner rate 0.01, Adam at 1e-3, 25 waves a step, two layers of 40 units: the authors'.
 
-Expected: not yet run to its end; after one step on ten points MAML's root mean squared error is a third of the other's or less.
+Expected (RESULTS.md): after one step on ten points MAML's squared error is 0.356, the other's 2.388.
 """
 from configs import base
 
