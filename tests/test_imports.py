@@ -6,17 +6,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {   # module or folder -> what it may import of this repository
-    'core': '', 'log': '', 'losses': '', 'paths': 'core', 'layers': 'core', 'transferability': 'core', 'augment': 'core',
+    'core': '', 'log': '', 'losses': '', 'kernels': '', 'paths': 'core', 'layers': 'core', 'augment': 'core',
+    'transferability': 'core kernels',
     'report': 'core log transferability',
     'configuration': 'core',
     'zoo': 'core layers data zoo', 'data': 'core configuration log data',
-    'methods': 'core layers losses episodic meta methods', 'episodic': 'core losses', 'meta': 'core paths',
-    'combinators': 'core paths', 'optim': 'core paths',
+    'methods': 'core layers losses kernels episodic meta adaptation methods', 'episodic': 'core losses', 'meta': 'core paths',
+    'adaptation': 'core losses', 'shallow': 'core kernels shallow', 'combinators': 'core paths', 'optim': 'core paths',
     'step': 'core', 'evaluate': 'core log step', 'checkpoint': 'core log', 'train': 'core step evaluate checkpoint log',
     'build':
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train', 'configs': 'configs',
     'experiments':
-        'core configuration paths log data zoo build train report transferability checkpoint evaluate step layers methods '
+        'core configuration paths log data zoo build train report transferability checkpoint evaluate step layers methods shallow kernels '
         'experiments configs'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]
 

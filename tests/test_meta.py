@@ -13,7 +13,7 @@ from sklearn.svm import LinearSVC
 from tljax import meta
 from tljax.core import Method, Tick
 from tljax.data.sine import sine
-from tljax.episodic import cosines, squared_distances
+from tljax.kernels import cosines, squared_distances
 from tljax.methods.baseline_plus_plus import baseline_plus_plus
 from tljax.methods.finetune import finetune
 from tljax.methods.maml import maml

@@ -100,30 +100,3 @@ def on_base_classes(net, classes, head, classify, compare, momentum=.99):
         return {'output': classify(params['head'], taps['features']), 'label': batch['label']}
 
     return Method(init, loss, predict)
-
-
-def squared_distances(a, b):
-    """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
-
-    >>> squared_distances(jnp.array([[0., 0.]]), jnp.array([[3., 4.]])).tolist()
-    [[25.0]]
-    """
-    return (a ** 2).sum(-1)[:, None] - 2 * a @ b.T + (b ** 2).sum(-1)
-
-
-def cosines(a, b):
-    """Cosines of the angles between the rows of a (m, d) and those of b (n, d): (m, n).
-
-    >>> cosines(jnp.array([[2., 0.]]), jnp.array([[1., 0.], [0., 5.]])).tolist()
-    [[1.0, 0.0]]
-    """
-    return unit(a) @ unit(b).T
-
-
-def unit(x):
-    """Rows of x divided by their lengths.
-
-    >>> unit(jnp.array([[3., 4.]])).round(3).tolist()
-    [[0.6000000238418579, 0.800000011920929]]
-    """
-    return x * jax.lax.rsqrt(jnp.maximum((x ** 2).sum(-1, keepdims=True), 1e-12))

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from tljax.episodic import cosines, on_base_classes
+from tljax.episodic import on_base_classes
+from tljax.kernels import cosines
 from tljax.losses import cross_entropy
 
 

@@ -6,7 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from tljax.episodic import cosines, metric
+from tljax.episodic import metric
+from tljax.kernels import cosines
 
 
 def matching(net, classes, context=False, steps=5, scale=1.):

@@ -2,7 +2,9 @@
 
 A class is the mean of its embedded examples, and a query belongs to the nearest: equations 1 and 2.
 """
-from tljax.episodic import cosines, metric, squared_distances
+from tljax.core import Refused
+from tljax.episodic import metric
+from tljax.kernels import cosines, squared_distances
 
 
 def protonet(net, classes, distance='euclidean', scale=1.):
@@ -21,5 +23,7 @@ def protonet(net, classes, distance='euclidean', scale=1.):
     >>> protonet(identity(1), 2).predict({'backbone': {}}, {'backbone': {}}, {'support': one, 'query': one})['output'].tolist()
     [[[-0.0, -16.0], [-16.0, -0.0]]]
     """
-    compare = {'euclidean': lambda query, centres: -squared_distances(query, centres), 'cosine': cosines}[distance]
+    if distance not in ('euclidean', 'cosine'):
+        raise Refused(f'method.distance={distance!r} is not euclidean or cosine')
+    compare = cosines if distance == 'cosine' else lambda query, centres: -squared_distances(query, centres)
     return metric(net, lambda _, support, query: scale * compare(query, support.mean(1)))

@@ -4,7 +4,9 @@ A network is trained as a classifier of the base classes; a query belongs to the
 """
 import jax.numpy as jnp
 
-from tljax.episodic import on_base_classes, squared_distances, unit
+from tljax.core import Refused
+from tljax.episodic import on_base_classes
+from tljax.kernels import squared_distances, unit
 
 TRANSFORMS = {'UN': lambda x, mean: x, 'L2N': lambda x, mean: unit(x), 'CL2N': lambda x, mean: unit(x - mean)}
 
@@ -27,6 +29,8 @@ def simpleshot(net, classes, transform='CL2N'):
     >>> method.predict(params, state, {'support': one, 'query': one})['output'].tolist()
     [[[-0.0, -2.0], [-2.0, -0.0]]]
     """
+    if transform not in TRANSFORMS:
+        raise Refused(f'method.transform={transform!r} is not one of {", ".join(TRANSFORMS)}')
     change = TRANSFORMS[transform]
 
     def compare(mean, support, query):

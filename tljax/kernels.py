@@ -1,0 +1,82 @@
+"""What compares the rows of two arrays: distances, kernels, and how far two samples lie apart in them."""
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def squared_distances(a, b):
+    """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
+
+    >>> squared_distances(jnp.array([[0., 0.]]), jnp.array([[3., 4.]])).tolist()
+    [[25.0]]
+    """
+    return (a ** 2).sum(-1)[:, None] - 2 * a @ b.T + (b ** 2).sum(-1)
+
+
+def cosines(a, b):
+    """Cosines of the angles between the rows of a (m, d) and those of b (n, d): (m, n).
+
+    >>> cosines(jnp.array([[2., 0.]]), jnp.array([[1., 0.], [0., 5.]])).tolist()
+    [[1.0, 0.0]]
+    """
+    return unit(a) @ unit(b).T
+
+
+def unit(x):
+    """Rows of x divided by their lengths.
+
+    >>> unit(jnp.array([[3., 4.]])).round(3).tolist()
+    [[0.6000000238418579, 0.800000011920929]]
+    """
+    return x * jax.lax.rsqrt(jnp.maximum((x ** 2).sum(-1, keepdims=True), 1e-12))
+
+
+def linear(a, b):
+    """Inner products of the rows of a (m, d) and b (n, d): (m, n).
+
+    >>> linear(jnp.array([[1., 2.]]), jnp.array([[3., 4.]])).tolist()
+    [[11.0]]
+    """
+    return a @ b.T
+
+
+def gaussian(a, b, width=1.):
+    """exp(-|x - y|^2 / (2 width^2)) of the rows of a (m, d) and b (n, d): (m, n).
+
+    >>> gaussian(jnp.array([[0.]]), jnp.array([[0.], [1.]])).round(4)
+    Array([[1.    , 0.6065]], dtype=float32)
+    """
+    return jnp.exp(-jnp.maximum(squared_distances(a, b), 0) / (2 * width ** 2))
+
+
+def median_width(*samples):
+    """The median distance between distinct rows of the samples together, a usual width of a Gaussian kernel: a scalar.
+
+    Source: Gretton et al., A kernel two-sample test, 2012, section 8 (https://jmlr.org/papers/v13/gretton12a.html).
+
+    >>> float(median_width(jnp.array([[0.], [1.]]), jnp.array([[3.]])))
+    2.0
+    """
+    x = jnp.concatenate(samples)
+    return jnp.sqrt(jnp.median(jnp.maximum(squared_distances(x, x), 0)[jnp.triu_indices(len(x), 1)]))
+
+
+def in_float64(function):
+    """The same function of arrays, computed in float64 whatever JAX's default is: NumPy in, NumPy out.
+
+    Symmetric eigenproblems and small kernel systems lose half their digits in float32.
+
+    >>> in_float64(lambda x: x / 3)(np.float32(1)).dtype
+    dtype('float64')
+    """
+    def widened(leaf):
+        return np.asarray(leaf, np.float64) if jnp.issubdtype(getattr(leaf, 'dtype', None), jnp.floating) else leaf
+
+    @functools.wraps(function)
+    def wrapped(*arguments, **keywords):
+        with jax.enable_x64(True):
+            arguments, keywords = jax.tree.map(widened, (arguments, keywords))
+            return jax.tree.map(np.asarray, function(*arguments, **keywords))
+    return wrapped
