@@ -15,6 +15,7 @@ def get_config():
         steps=1000,
         batch=64,                    # examples per step and seed, over all devices
         data=dict(name=''),          # tljax.data
+        pseudo=dict(name=''),        # tljax.pseudo: labels by the run that `init` names, in place of the data's own
         per_class=config_dict.placeholder(int),   # labels per class, drawn by the seed; none: all
         shuffled=False,              # labels permuted over the examples: a control
         augment=(),                  # names of tljax.augment's functions with their default strengths

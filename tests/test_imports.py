@@ -12,12 +12,14 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'configuration': 'core',
     'zoo': 'core layers data zoo', 'data': 'core configuration log data',
     'methods': 'core layers losses kernels episodic meta adaptation methods', 'episodic': 'core losses', 'meta': 'core paths',
-    'adaptation': 'core losses', 'shallow': 'core kernels shallow', 'combinators': 'core paths', 'optim': 'core paths',
+    'adaptation': 'core losses methods', 'shallow': 'core kernels shallow', 'pseudo': 'kernels', 'selection': 'core kernels',
+    'combinators': 'core paths', 'optim': 'core paths',
     'step': 'core', 'evaluate': 'core log step', 'checkpoint': 'core log', 'train': 'core step evaluate checkpoint log',
     'build':
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train', 'configs': 'configs',
     'experiments':
-        'core configuration paths log data zoo build train report transferability checkpoint evaluate step layers methods shallow kernels '
+        'core configuration paths log data zoo build train report transferability selection '
+        'checkpoint evaluate step layers methods shallow kernels '
         'experiments configs'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]
 

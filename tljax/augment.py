@@ -22,7 +22,7 @@ def augmented(functions):
 
     Returns:
         `prepare(batch) -> batch`: takes {'input': (n, h, w, c), 'key': (n, 2) uint32, ...}, where 'key' holds the raw data of one
-        threefry key per example, and returns the batch with its inputs augmented and without 'key'.
+        threefry key per example, and returns the batch with its inputs, and those of its 'target', augmented and without 'key'.
 
     >>> prepare = augmented([flip(probability=1.)])
     >>> batch = prepare({'input': jnp.arange(3.).reshape(1, 1, 3, 1), 'key': jnp.zeros((1, 2), jnp.uint32)})
@@ -37,6 +37,9 @@ def augmented(functions):
     def prepare(batch):
         rest = {name: value for name, value in batch.items() if name != 'key'}
         keys = jax.random.wrap_key_data(batch['key'], impl='threefry2x32')
+        if 'target' in batch:   # of another domain: draws of its own
+            others = jax.vmap(lambda key: jax.random.fold_in(key, len(functions)))(keys)
+            rest['target'] = {**batch['target'], 'input': jax.vmap(one)(others, batch['target']['input'])}
         return {**rest, 'input': jax.vmap(one)(keys, batch['input'])}
 
     return prepare

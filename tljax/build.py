@@ -17,7 +17,7 @@ from tljax import augment, combinators, layers, optim
 from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, named, near, short
 from tljax.core import Method, Refused
-from tljax.data.arrays import arrays, draw, keyed, sampled
+from tljax.data.arrays import arrays, beside, draw, keyed, relabelled, sampled
 from tljax.data.cache import cache_dir, save_npz
 from tljax.evaluate import predictions
 from tljax.log import say
@@ -89,7 +89,7 @@ def build(config, name='train', donor_dir=None):
 
     run = Run(
         name=name, init=init, tx=built.tx, step=each_by_itself(built.step, len(config['seeds'])), predict=built.predict,
-        source=_source(config, train, built.prepare),
+        source=_source(config, train, built.prepare, _pseudo(config, built.net, donors, train)),
         evals={split: dataset for split, dataset in splits.items() if dataset.size and not (split == 'train' and train.example)},
         seeds=tuple(config['seeds']), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
@@ -99,7 +99,7 @@ def build(config, name='train', donor_dir=None):
     backbone = {path: label for path, label in flatten(built.labels).items() if path.startswith('backbone/')}
     shared = donors is not None and len(donors) == 1 and all(first([(rule[0], 'taken') for rule in rules], path) for path in backbone)
     frozen = set(backbone.values()) == {'frozen'}
-    if config['cache'] and shared and frozen and config['statistics'] != 'batch' and not config['augment']:
+    if config['cache'] and shared and frozen and not config['pseudo']['name'] and config['statistics'] != 'batch' and not config['augment']:
         return _on_features(run, config, built.net, train)
     return run
 
@@ -290,13 +290,36 @@ def _refuse_counts(config):
         raise Refused(f'config.seeds={config["seeds"]}: give one or more, none negative, none twice')
 
 
-def _source(config, train, prepare):
+def _source(config, train, prepare, pseudo=None):
     if train.example:
         if config['per_class'] or config['shuffled']:
             raise Refused(f'per_class and shuffled have no meaning for {config["data"]["name"]}, whose examples are drawn afresh')
         return sampled(train.example, config['batch'])
     source = draw(train, config['batch'], config['per_class'], shuffled=config['shuffled'])
+    if pseudo:
+        source = relabelled(source, pseudo)
+    if train.target:
+        source = beside(source, draw(train.target, config['batch'], stream=1))
     return keyed(source, prepare) if config['augment'] else source
+
+
+def _pseudo(config, net, donors, train):
+    """{seed: labels that the seed's donor gives to the training set}, or None."""
+    if not config['pseudo']['name']:
+        return None
+    if donors is None or train.target or config['shuffled'] or config['per_class']:
+        raise Refused(f'pseudo.name={config["pseudo"]["name"]!r} labels one set by a finished run: name it by init.phase or init.path, '
+                      'and leave shuffled, per_class and data=domains alone')
+
+    def look(params, state, batch):
+        features = net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']
+        return {'features': features, 'logits': features @ params['head']['kernel'] + params['head']['bias']}
+
+    params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *donors)
+    found = predictions(compile_predict(look, make_mesh()), params, state, train, config['eval_batch'])
+    labels = [named('tljax.pseudo', config['pseudo'], 'pseudo', features=features, logits=logits)
+              for features, logits in zip(found['features'], found['logits'], strict=True)]
+    return {seed: labels[i % len(labels)] for i, seed in enumerate(config['seeds'])}
 
 
 def _on_features(run, config, net, train):
@@ -317,6 +340,8 @@ def _on_features(run, config, net, train):
             return arrays(stored['features'], dataset.label, dataset.classes)
 
     evals = {split: features(split, dataset) for split, dataset in run.evals.items()}
+    if train.target:
+        evals['train'] = evals['train']._replace(target=evals['target'])
     reduced = program(config, train, width=net.dim)
 
     def init(seed):

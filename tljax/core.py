@@ -70,7 +70,8 @@ class Dataset(NamedTuple):
 
     `take(index) -> {'input': (n, ...), 'label': (n,)}` for an integer array `index`; `label`: all labels, (size,) or (size, d), in
     memory; `classes`: their names (empty for regression); `fingerprint`: a hash of what the set holds, which keys caches; `example(key)`:
-    where examples are drawn rather than stored (episodes), one more of them, made on the device: training then never sees the same twice.
+    where examples are drawn rather than stored (episodes), one more of them, made on the device: training then never sees the same twice;
+    `target`: the set of another domain whose unlabelled inputs stand beside this one's in a batch.
 
     >>> from tljax.data.arrays import arrays
     >>> toy = arrays(np.arange(6.).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
@@ -82,6 +83,7 @@ class Dataset(NamedTuple):
     classes: tuple[str, ...]
     fingerprint: str
     example: Callable | None = None
+    target: Any = None
 
     @property
     def size(self):

@@ -45,8 +45,8 @@ def linear(a, b):
 def gaussian(a, b, width=1.):
     """exp(-|x - y|^2 / (2 width^2)) of the rows of a (m, d) and b (n, d): (m, n).
 
-    >>> gaussian(jnp.array([[0.]]), jnp.array([[0.], [1.]])).round(4)
-    Array([[1.    , 0.6065]], dtype=float32)
+    >>> [round(value, 4) for value in gaussian(jnp.array([[0.]]), jnp.array([[0.], [1.]]))[0].tolist()]
+    [1.0, 0.6065]
     """
     return jnp.exp(-jnp.maximum(squared_distances(a, b), 0) / (2 * width ** 2))
 
@@ -80,3 +80,30 @@ def in_float64(function):
             arguments, keywords = jax.tree.map(widened, (arguments, keywords))
             return jax.tree.map(np.asarray, function(*arguments, **keywords))
     return wrapped
+
+
+def mixture(xs, xt, scales=(.25, .5, 1., 2., 4.)):
+    """The mean of Gaussian kernels exp(-|x - y|^2 / (scale * m)) of the rows of xs (n, d) and xt (m, d) together: (n + m, n + m).
+
+    m is the mean squared distance of all pairs, which is taken as a constant.
+
+    >>> [round(value, 4) for value in mixture(jnp.array([[0.]]), jnp.array([[1.]]), (1.,))[0].tolist()]
+    [1.0, 0.1353]
+    """
+    x = jnp.concatenate([xs, xt])
+    distances = jnp.maximum(squared_distances(x, x), 0)
+    mean = jax.lax.stop_gradient(distances.mean()) + 1e-12
+    return sum(jnp.exp(-distances / (scale * mean)) for scale in scales) / len(scales)
+
+
+def mmd(kernel):
+    """Maximum mean discrepancy, squared, without bias, of two samples of n rows each, from the kernel of all of them (2n, 2n): a scalar.
+
+    Source: Gretton et al. 2012, equation 3. It can be negative.
+
+    >>> float(mmd(jnp.eye(4)))
+    0.0
+    """
+    n = len(kernel) // 2
+    within = kernel[:n, :n] + kernel[n:, n:]
+    return (within.sum() - jnp.trace(within)) / (n * (n - 1)) - 2 * kernel[:n, n:].mean()

@@ -108,7 +108,8 @@ def stored(partition, statistics='follow'):
 def every(transform, period, phase=0):
     """Runs `transform` on steps `phase, phase + period, ...` and rests in between: no update, and its memory stays untouched.
 
-    Players that take turns (MCD, GANs) are groups with periods. A schedule inside counts the group's own updates.
+    Players that take turns (MCD, GANs) are groups with periods; `phase` may be several, (0, 2). A schedule inside counts the group's own
+    updates.
 
     >>> import numpy as np
     >>> tx = every(optax.sgd(1.), period=2, phase=1)
@@ -120,7 +121,8 @@ def every(transform, period, phase=0):
     [-1.0]
     [0.0]
     """
-    if period < 1 or not 0 <= phase < period:
+    turns = _turns(phase)
+    if period < 1 or not turns or not all(0 <= each < period for each in turns):
         raise Refused(f'period={period}, phase={phase}: a group needs a period of at least 1 and a phase below it')
 
     def init(params):
@@ -128,12 +130,16 @@ def every(transform, period, phase=0):
 
     def update(grads, state, params=None):
         count, inner = state
-        active = count % period == phase
+        active = jnp.isin(count % period, jnp.array(turns))
         updates, moved = transform.update(grads, inner, params)
         updates = jax.tree.map(lambda u: jnp.where(active, u, jnp.zeros_like(u)), updates)
         return updates, (count + 1, jax.tree.map(lambda new, old: jnp.where(active, new, old), moved, inner))
 
     return optax.GradientTransformation(init, update)
+
+
+def _turns(phase):
+    return (phase,) if isinstance(phase, int) else tuple(phase)
 
 
 def learning_rate(schedule, peak, steps, warmup=0):
@@ -175,7 +181,7 @@ def group(optimizer, steps, lr, scale=1., schedule='constant', warmup=0, weight_
     for key in options:
         if key not in accepted:
             raise Refused(f'optim.{key} is unknown to {optimizer}: it takes {", ".join(accepted)}')
-    steps, warmup = -(-steps // period), -(-warmup // period)   # the group counts its own updates
+    steps, warmup = (-(-each * len(_turns(phase)) // period) for each in (steps, warmup))   # the group counts its own updates
     chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [make(learning_rate=1., **options)]
     if weight_decay:
         chain.append(optax.add_decayed_weights(-weight_decay, mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)))

@@ -134,6 +134,35 @@ def draw(dataset, batch, k=None, stream=0, shuffled=False):
     return Source(index, take)
 
 
+def beside(source, target):
+    """Batches of `source` with as many unlabelled inputs of `target`, under that name: two streams, each with epochs of its own.
+
+    >>> one, other = (draw(arrays(np.arange(start, start + 4.), np.arange(4)), batch=2, stream=start) for start in (0, 4))
+    >>> batch = beside(one, other).batch(seed=0, step=0)
+    >>> sorted(batch), sorted(batch['target']), batch['target']['input'].min() >= 4
+    (['input', 'label', 'target'], ['input'], np.True_)
+    """
+    def index(seed, step):
+        return {'source': source.index(seed, step), 'target': target.index(seed, step)}
+
+    return Source(index, lambda index: {**source.take(index['source']), 'target': {'input': target.take(index['target'])['input']}})
+
+
+def relabelled(source, labels):
+    """`source` with other labels: {seed: (size,)}, one for every example of its data set.
+
+    >>> other = relabelled(draw(arrays(np.arange(3.), np.arange(3)), batch=3), {0: np.array([7, 8, 9])})
+    >>> batch = other.batch(seed=0, step=0)
+    >>> (batch['label'] - batch['input']).tolist()
+    [7.0, 7.0, 7.0]
+    """
+    def index(seed, step):
+        rows = source.index(seed, step)
+        return {'rows': rows, 'label': labels[seed][rows]}
+
+    return Source(index, lambda index: {**source.take(index['rows']), 'label': index['label']})
+
+
 def keyed(source, prepare):
     """`source` with a random key for each example of a batch, from seed and step alone, and `prepare` to use it on the device.
 
@@ -145,7 +174,7 @@ def keyed(source, prepare):
     """
     def index(seed, step):
         rows = source.index(seed, step)
-        return {'rows': rows, 'key': _keys(seed, step, len(rows['input'] if isinstance(rows, dict) else rows))}
+        return {'rows': rows, 'key': _keys(seed, step, len(jax.tree.leaves(rows)[0]))}
 
     return Source(index, lambda index: {**source.take(index['rows']), 'key': index['key']}, prepare)
 

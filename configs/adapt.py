@@ -1,0 +1,63 @@
+"""Deep domain adaptation: labels in the source, none in the target.
+
+    python -m experiments.compare --config=configs/adapt.py                              (printed to handwritten digits, no download)
+    python -m experiments.compare --config=configs/adapt.py:data=mnist-usps              (usps-mnist, mnist-mnist_m)
+    python -m experiments.train --config=configs/adapt.py:method=cdan,data=usps-mnist    (one method)
+
+Every method beside a network trained on the source alone, with the same network, steps and batches. `source_only` is that network; ADDA and
+SHOT, which begin from it, train on for as many steps again. MNIST and others are looked for under `$TLJAX_DATA`.
+
+Hyper-parameters: weights are the papers' or peers' defaults, nothing was chosen by target labels. Expected: RESULTS.md.
+"""
+from configs import base
+
+METHODS = ('dann', 'domain_confusion', 'cdan', 'adda', 'mcd', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'adabn', 'self_training', 'shot')
+BEGUN = dict(path='', phase='source', rules=(('.*', None),))   # from the network that knows the source
+
+
+def get_config(arg=None):
+    arg = base.parse_arg(arg, data=('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m'), method=('all', *METHODS), smoke=False)
+    config = base.get_config()
+    with config.unlocked():
+        source, target = arg.data.split('-')
+        sets, config.net = _data(arg.data)
+        config.seeds = tuple(range(5))
+        config.steps, config.batch, config.log_every = 3000, 64, 100
+        config.data = dict(name='domains', source=sets[source], target=sets[target])
+        ramp = config.get_ref('steps')
+        strategies = _strategies(sets[target], ramp)
+        config.phases.source = dict(method=dict(name='finetune', smoothing=.1))
+        config.phases.adapt = {} if arg.method == 'all' else strategies[arg.method]
+        config.study.baseline, config.study.budgets = 'source_only', (None,)
+        for name, strategy in strategies.items():
+            config.study.strategies[name] = strategy
+        if arg.smoke:
+            config.seeds, config.steps, config.batch = (0, 1), 2, 8
+    return config
+
+
+def _strategies(target, ramp):
+    plain = {name: dict(method=dict(name=name)) for name in ('adabn', 'mcd')}
+    rising = {name: dict(method=dict(name=name, ramp=ramp)) for name in METHODS if name not in ('adabn', 'adda', 'mcd', 'shot')}
+    turns = dict(backbone=dict(period=6, phase=(0, 2, 3, 4, 5)), head=dict(period=6, phase=(0, 1)), second=dict(period=6, phase=(0, 1)))
+    plain['mcd']['groups'] = turns
+    begun = dict(
+        source_only=dict(steps=0, init=BEGUN),
+        adda=dict(method=dict(name='adda'), optim=dict(lr=2e-4), partition=dict(name='rules', rules=[('(source|head)/.*', 'frozen')]),
+                  init={**BEGUN, 'rules': (('source/(.*)', r'backbone/\1'), ('(backbone|head)/.*', None))}),
+        shot=dict(method=dict(name='shot'), data=target, pseudo=dict(name='centroids'), init=BEGUN,
+                  partition=dict(name='rules', rules=[('head/.*', 'frozen')])))
+    return {'source_only': begun['source_only'], **{name: {**plain, **rising, **begun}[name] for name in METHODS}}
+
+
+def _data(pair):
+    """The configs of the sets by name, and of the network."""
+    if pair == 'glyphs-digits':
+        return (dict(glyphs=dict(name='glyphs', part='digits', size=16, resolution=8, per_class=200), digits=dict(name='digits')),
+                dict(name='conv4', width=(32, 64, 128), blocks=3, size=16))
+    colour = 3 if pair.endswith('mnist_m') else 1
+    mnist = dict(name='mnist', path=base.data('mnist/raw'), channels=colour)
+    return (dict(mnist=mnist, usps=dict(name='usps', path=base.data('usps/usps.h5'), size=28),
+                 mnist_m=dict(name='mnist_m', path=base.data('mnist_m/mnist_m_test.zip'), mnist=base.data('mnist/raw'),
+                              photographs=base.data('bsds_patches_source'))),
+            dict(name='lenet', norm='batch', **(dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5))))

@@ -1,0 +1,121 @@
+"""What methods of domain adaptation share: the source's labels are learnt while something makes the two domains alike.
+
+A batch is a labelled set of the source with `target`, as many inputs of the target without labels: {'input', 'label', 'target': {'input'}}.
+"""
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from tljax.core import Method
+from tljax.losses import cross_entropy, weighted
+from tljax.methods.finetune import finetune
+
+
+def adapting(net, classes, align, players=lambda key: {}, weight=1., ramp=0):
+    """A method that minimises CE(source labels) + align(params, source, target, strength).
+
+    Args:
+        net: the backbone. classes: their number.
+        align: (params, source, target, strength) -> scalar; source and target are {'logits', 'features', every other intermediate of the
+            network}, of as many rows. strength: `weight`, brought up from 0 over `ramp` steps (`risen`); 0 steps: at once.
+        players: key -> {name: parameters} of what `align` has of its own, such as a critic.
+
+    Returns:
+        A Method over params {'backbone', 'head', players}. Both domains go through the network in one batch, whose statistics
+        BatchNorm takes; predict is that of `finetune`.
+
+    >>> from tljax.core import Tick
+    >>> from tljax.zoo.identity import identity
+    >>> method = adapting(identity(1), 2, lambda params, source, target, strength: strength * jnp.mean(target['features']), weight=3.)
+    >>> batch = {'input': jnp.zeros((1, 1)), 'label': jnp.array([0]), 'target': {'input': jnp.ones((1, 1))}}
+    >>> params, state = method.init(jax.random.key(0), batch)
+    >>> float(method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0] - jnp.log(2))
+    3.0
+    """
+    alone = finetune(net, classes)
+
+    def init(key, batch):
+        params, state = alone.init(key, batch)
+        return {**params, **players(jax.random.fold_in(key, 1))}, state
+
+    def loss(params, state, batch, tick):
+        source, target, moved = both(net, params, state, batch, tick.key)
+        error = weighted(cross_entropy(source['logits'], batch['label']), batch)
+        gap = align(params, source, target, weight * risen(tick.step, ramp))
+        accuracy = jnp.mean(source['logits'].argmax(-1) == batch['label'])
+        return error + gap, ({**state, 'backbone': moved}, {'loss': error, 'accuracy': accuracy, 'gap': gap})
+
+    return Method(init, loss, alone.predict)
+
+
+def both(net, params, state, batch, key=None):
+    """Both domains through one network: (source, target, moved state), dicts of intermediates with 'logits'.
+
+    The rows of the two domains alternate in the batch that the network sees, so that a batch that is spread over devices stays where it is.
+    """
+    pair = jnp.stack([batch['input'], batch['target']['input']], 1)
+    taps, moved = net.features(params['backbone'], state['backbone'], pair.reshape(-1, *pair.shape[2:]), key)
+    taps = {**taps, 'logits': taps['features'] @ params['head']['kernel'] + params['head']['bias']}
+    source, target = ({name: tap[start::2] for name, tap in taps.items()} for start in (0, 1))
+    return source, target, moved
+
+
+def risen(step, ramp, steepness=10.):
+    """2 / (1 + exp(-steepness p)) - 1 with p = step / ramp, at most 1: Ganin et al. 2016, section 5.2.2.
+
+    >>> [round(float(risen(step, 100)), 3) for step in (0, 10, 100, 200)], risen(0, 0)
+    ([0.0, 0.462, 1.0, 1.0], 1.0)
+    """
+    return 2 / (1 + jnp.exp(-steepness * jnp.minimum(step / ramp, 1.))) - 1 if ramp else 1.
+
+
+@jax.custom_vjp
+def reverse(x, strength):
+    """x on the way forward, -strength times the gradient on the way back: Ganin and Lempitsky 2015, equations 9 and 10.
+
+    >>> float(jax.grad(lambda x: reverse(x, 2.) ** 2)(3.))
+    -12.0
+    """
+    return x
+
+
+def _reverse_back(strength, gradient):
+    return jax.tree.map(lambda leaf: -strength * leaf, gradient), jnp.zeros_like(strength)
+
+
+reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _reverse_back)
+
+
+class Critic(nn.Module):
+    """A perceptron that tells domains apart: (n, dim) -> (n,) logits of 'source'.
+
+    >>> Critic((4,)).start(3)(jax.random.key(0))['critic']['dense1']['kernel'].shape
+    (3, 4)
+    """
+    widths: tuple
+
+    @nn.compact
+    def __call__(self, x):
+        for i, width in enumerate(self.widths, 1):
+            x = nn.relu(nn.Dense(width, name=f'dense{i}')(x))
+        return nn.Dense(1, name='out')(x)[:, 0]
+
+    def start(self, dim):
+        """key -> {'critic': its parameters} for inputs (n, dim)."""
+        return lambda key: {'critic': self.init(key, jnp.zeros((1, dim)))['params']}
+
+    def tell(self, params, x):
+        """Logits of rows x by `params['critic']`."""
+        return self.apply({'params': params['critic']}, x)
+
+
+def domain_error(source, target, source_weight=1., target_weight=1.):
+    """Mean error of a critic's logits, (n,) for the source, which is 1, and (n,) for the target, which is 0; weights average 1.
+
+    >>> round(float(domain_error(jnp.zeros(2), jnp.zeros(2))), 4)
+    0.6931
+    """
+    right = optax.sigmoid_binary_cross_entropy(source, jnp.ones_like(source)) * source_weight
+    left = optax.sigmoid_binary_cross_entropy(target, jnp.zeros_like(target)) * target_weight
+    return (right.mean() + left.mean()) / 2

@@ -1,0 +1,28 @@
+"""Adaptive batch normalisation: Li et al. 2016, https://arxiv.org/abs/1603.04779, algorithm 1."""
+from tljax.core import Method
+from tljax.methods.finetune import finetune
+
+
+def adabn(net, classes):
+    """CE(source), normalised by the source batch's statistics; what BatchNorm stores, and prediction uses, are the target's.
+
+    Args:
+        net: the backbone, with BatchNorm: without it this is `finetune`. classes: their number.
+
+    Returns:
+        A Method over params {'backbone', 'head'} on batches of two domains (`tljax.adaptation`). Its accuracy on the source's validation
+        split is that of the target's statistics, too.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from tljax.zoo.identity import identity
+    >>> sorted(adabn(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
+    ['backbone', 'head']
+    """
+    alone = finetune(net, classes)
+
+    def loss(params, state, batch, tick):
+        value, (_, metrics) = alone.loss(params, state, batch, tick)
+        moved = net.features(params['backbone'], state['backbone'], batch['target']['input'], tick.key)[1]
+        return value, ({**state, 'backbone': moved}, metrics)
+
+    return Method(alone.init, loss, alone.predict)
