@@ -10,15 +10,19 @@ import time
 
 import jax
 import numpy as np
+from scipy.special import softmax
 
 from experiments import command
 from tljax import build
-from tljax.configuration import merge, phases, plain
+from tljax.configuration import merge, named, phases, plain
 from tljax.core import Refused
+from tljax.data.arrays import restrict
+from tljax.evaluate import predictions
 from tljax.log import console, say, write
 from tljax.report import gains, learning_curves, page, svg, table
+from tljax.selection import SCORES, choose, source_accuracy
 from tljax.train import fit
-from tljax.transferability import labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.transferability import labels_needed, mean_interval, proxy_a_distance, transfer_gain, verdicts
 
 
 def main(config):
@@ -29,7 +33,7 @@ def main(config):
     if len(last['seeds']) < 2 or study['baseline'] not in study['strategies'] or not study['budgets']:
         raise Refused('a study needs two seeds or more, budgets, and its baseline among its strategies: see configs/digits.py')
     build.fit_phases(earlier, workdir)
-    accuracy, sources = {}, set()
+    accuracy, sources, judged = {}, set(), {}
     cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
     for i, (strategy, k) in enumerate(cells):
         settings = merge(merge(last, study['strategies'][strategy], f'study.strategies.{strategy}'), {'per_class': k})
@@ -37,10 +41,13 @@ def main(config):
         if not run.classes or 'test' not in run.evals:
             raise Refused('a study compares accuracy on a test split: give data with classes and a test split')
         sources.add(run.donors)
-        accuracy[strategy, k] = np.array(fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}').scores['test']['accuracy'])
+        fitted = fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}')
+        accuracy[strategy, k] = np.array(fitted.scores['test']['accuracy'])
+        if 'target' in (splits := build.load(last['data'])):
+            judged[strategy, k] = without_labels(settings, fitted, splits)
     if jax.process_index():
         return
-    results = summarise(accuracy, study, plain(config), one_source=1 in sources)
+    results = summarise(accuracy, study, plain(config), one_source=1 in sources) | {'chosen': chosen(accuracy, judged)}
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     show(results, workdir)
     say(f'{(time.monotonic() - begun) / 60:.1f} minutes; {workdir}/report.html, {workdir}/results.json')
@@ -69,6 +76,33 @@ def summarise(accuracy, study, config, one_source):
                 'seeds of the target run and of the source, one source network per seed')
 
 
+def without_labels(settings, fitted, splits, rows=2000):
+    """What can be told of each seed's model without the target's labels: {score: (seeds,)} to choose by, and the domains' distance."""
+    predict = build.predictor({'config': settings, 'classes': splits['train'].classes})
+    output, source = (predictions(predict, fitted.params, fitted.state, splits[split]) for split in ('target', 'validation'))
+    scores = {name: [score(probability) for probability in softmax(output['output'], -1)] for name, score in SCORES.items()}
+    scores['source_accuracy'] = [source_accuracy(*each) for each in zip(source['output'], source['label'], strict=True)]
+    extract = build.extractor(named('tljax.zoo', settings['net'], 'net'))
+    xs, xt = (predictions(extract, fitted.params, fitted.state, restrict(splits[split], np.arange(min(rows, splits[split].size))))
+              ['features'] for split in ('train', 'target'))
+    return scores, [proxy_a_distance(*pair) for pair in zip(xs, xt, strict=True)]
+
+
+def chosen(accuracy, judged):
+    """What each label-free score would have chosen among the strategies, seed by seed, and, with the test's labels, the oracle."""
+    rows = []
+    for k in dict.fromkeys(k for _, k in judged):
+        names = [strategy for strategy, budget in judged if budget == k]
+        scores = {score: np.array([judged[name, k][0][score] for name in names]) for score in judged[names[0], k][0]}
+        scores['oracle'] = np.array([accuracy[name, k] for name in names])
+        for score, values in scores.items():
+            picks = [choose(each, names) for each in values.T]
+            mean, half = mean_interval([accuracy[pick, k][seed] for seed, pick in enumerate(picks)])
+            rows.append(dict(score=score, labels_per_class=k, picks=picks, accuracy_mean=mean, accuracy_ci95=half))
+    distances = {f'{name}, {_labels(k)}': found for (name, k), (_, found) in judged.items()}
+    return dict(rows=rows, proxy_a_distance=distances)
+
+
 def show(results, workdir):
     """Prints the table and writes the page."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
@@ -77,6 +111,14 @@ def show(results, workdir):
               *(['', '', ''] if row['verdict'] is None else [f'{100 * row["gain_mean"]:+.1f}', f'{100 * row["gain_low"]:+.1f} to '
                                                              f'{100 * row["gain_high"]:+.1f}', row['verdict']])] for row in rows]
     table(columns, cells, title=f'{len(results["seeds"])} seeds; accuracy on the test split')
+    picks = ['chosen by', 'labels per class', 'accuracy %', 'its choices']
+    choices = [[row['score'] + ' (sees test labels)' * (row['score'] == 'oracle'), _count(row['labels_per_class']),
+                f'{100 * row["accuracy_mean"]:.1f} ± {100 * row["accuracy_ci95"]:.1f}', ', '.join(dict.fromkeys(row['picks']))]
+               for row in results['chosen']['rows']]
+    distances = [[name, f'{np.mean(values):.3f}'] for name, values in results['chosen']['proxy_a_distance'].items()]
+    if choices:
+        table(picks, choices, title="Which strategy to take, chosen per seed without the target's labels")
+        table(['features of', 'proxy A-distance'], distances, title='How well a linear classifier tells the domains apart: 0 to 2')
     goal = f'{100 * results["goal"]:.1f} %, 90 % of what {baseline} reaches with most labels'
     needs = [[strategy, 'never' if k is None else _count(None if k == 'all' else k)] for strategy, k in results['labels_for_goal'].items()]
     table(['strategy', 'labels per class'], needs, title=f'Labels needed for {goal}')
@@ -87,6 +129,10 @@ def show(results, workdir):
         dict(heading='Accuracy by number of labels', text=reading, svg=svg(learning_curves(rows))),
         dict(heading=f'Gain over {baseline}', text='Filled: a gain or a loss was detected. Hollow: none was.', svg=svg(gains(rows))),
         dict(heading='Every cell', text='Accuracy on the test split, which chose nothing.', table=(columns, cells)),
+        *([dict(heading='Chosen without target labels', text='Per seed, among the strategies; the oracle looks at the test.',
+                table=(picks, choices)),
+           dict(heading='Distance of the domains', text='Proxy A-distance of the features: 0 to 2.',
+                table=(['features of', 'proxy A-distance'], distances))] if choices else []),
         dict(heading='From how few labels', text=f'Fewest labels per class whose mean accuracy reaches {goal}.',
              table=(['strategy', 'labels per class'], needs)),
         dict(heading='How it was run', text='The config, from which the same command makes the same page.',

@@ -282,6 +282,19 @@ def predictor(record):
     return compile_predict(named('tljax.methods', config['method'], 'method', net=net, classes=len(record['classes'])).predict, make_mesh())
 
 
+def extractor(net):
+    """The compiled features of a network, for the parameters of any method that has it as its backbone.
+
+    >>> params = {'backbone': {}}, {'backbone': {}}
+    >>> extractor(identity(2)).run(*params, {'input': np.ones((1, 1, 2)), 'label': np.zeros((1, 1))})['features'].shape
+    (1, 1, 2)
+    """
+    def features(params, state, batch):
+        return {'features': net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']}
+
+    return compile_predict(features, make_mesh())
+
+
 def _refuse_counts(config):
     for key, least in (('batch', 1), ('steps', 0), ('log_every', 0), ('save_every', 0), ('eval_every', 0), ('eval_batch', 1)):
         if config[key] < least:
@@ -311,14 +324,11 @@ def _pseudo(config, net, donors, train):
         raise Refused(f'pseudo.name={config["pseudo"]["name"]!r} labels one set by a finished run: name it by init.phase or init.path, '
                       'and leave shuffled, per_class and data=domains alone')
 
-    def look(params, state, batch):
-        features = net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']
-        return {'features': features, 'logits': features @ params['head']['kernel'] + params['head']['bias']}
-
     params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *donors)
-    found = predictions(compile_predict(look, make_mesh()), params, state, train, config['eval_batch'])
-    labels = [named('tljax.pseudo', config['pseudo'], 'pseudo', features=features, logits=logits)
-              for features, logits in zip(found['features'], found['logits'], strict=True)]
+    features = predictions(extractor(net), params, state, train, config['eval_batch'])['features']
+    logits = features @ params['head']['kernel'] + params['head']['bias'][:, None]
+    labels = [named('tljax.pseudo', config['pseudo'], 'pseudo', features=each, logits=said)
+              for each, said in zip(features, logits, strict=True)]
     return {seed: labels[i % len(labels)] for i, seed in enumerate(config['seeds'])}
 
 
@@ -326,8 +336,7 @@ def _on_features(run, config, net, train):
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     backbone, statistics = params['backbone'], state['backbone']
-    extract = compile_predict(
-        lambda params, state, batch: {'features': net.features(params, state, batch['input'])[0]['features']}, make_mesh())
+    extract = extractor(net)
     numbers = digest((backbone, statistics))
 
     def features(split, dataset):
@@ -335,7 +344,7 @@ def _on_features(run, config, net, train):
         path = cache_dir() / 'features' / f'{held}.npz'
         if jax.process_count() > 1 or not path.exists():   # processes extract together, whichever of them has the file
             say(f'extracting features of {dataset.size} {split} examples')
-            save_npz(path, features=predictions(extract, backbone, statistics, dataset, run.eval_batch)['features'][0])
+            save_npz(path, features=predictions(extract, params, state, dataset, run.eval_batch)['features'][0])
         with np.load(path, allow_pickle=False) as stored:
             return arrays(stored['features'], dataset.label, dataset.classes)
 

@@ -72,7 +72,7 @@ def in_float64(function):
     dtype('float64')
     """
     def widened(leaf):
-        return np.asarray(leaf, np.float64) if jnp.issubdtype(getattr(leaf, 'dtype', None), jnp.floating) else leaf
+        return np.asarray(leaf, np.float64) if hasattr(leaf, 'dtype') and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
     @functools.wraps(function)
     def wrapped(*arguments, **keywords):

@@ -6,8 +6,8 @@ def dann(net, classes, width=100, weight=1., ramp=0):
     """min over f, h, max over critic: CE(h(f(xs)), ys) - strength * error of the critic on f(xs) against f(xt), by gradient reversal.
 
     Args:
-        net: f. classes: their number. width: of the critic's hidden layer. weight: of the reversed gradient. ramp: steps over which it
-            rises (`adaptation.risen`), the paper's whole training; the critic learns at full rate from the start.
+        net: f. classes: their number. width: of the critic's hidden layer; 0: it has none. weight: of the reversed gradient. ramp: steps
+            over which it rises (`adaptation.risen`), the paper's whole training; the critic learns at full rate from the start.
 
     Returns:
         A Method over params {'backbone', 'head', 'critic'} on batches of two domains (`tljax.adaptation`).
@@ -17,7 +17,7 @@ def dann(net, classes, width=100, weight=1., ramp=0):
     >>> sorted(dann(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
     ['backbone', 'critic', 'head']
     """
-    critic = Critic((width,))
+    critic = Critic((width,) if width else ())
 
     def align(params, source, target, strength):
         return domain_error(*(critic.tell(params, reverse(domain['features'], strength)) for domain in (source, target)))

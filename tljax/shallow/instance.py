@@ -1,0 +1,388 @@
+"""Transfer by weighting: source examples count by how likely the target is where they lie, p_t(x) / p_s(x).
+
+Covariate shift: p(y | x) is common to both domains, p(x) is not, and the weighted source risk is then the target risk (Shimodaira
+2000, https://doi.org/10.1016/S0378-3758(00)00115-4). Every weight function takes the source features xs (ns, d), the target features
+xt (nt, d) and its own settings, and returns weights (ns,) that are at least 0 and average 1. Labels are never looked at. A sample of
+fewer than two rows, samples of different columns, values that are not finite and settings that are not positive are `Refused`.
+
+A Gaussian kernel's width is in the units of the features: standardise them. Where it is None it comes from the median distance
+among at most `MEDIAN_ROWS` seeded rows of each sample, since that median takes memory quadratic in its rows.
+"""
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.model_selection import KFold
+
+from tljax.core import Refused
+from tljax.kernels import gaussian, in_float64, median_width, squared_distances
+
+NAMES = {name: name for name in ('kmm', 'kliep', 'ulsif', 'rulsif', 'discriminator', 'nearest_neighbours')}
+WIDTHS = (.1, .2, .3, .5, .7, 1., 1.5, 2., 3.)   # the widths that are compared, in median distances
+PENALTIES = (.001, .01, .1, 1., 10.)
+FOLDS = 5
+MEDIAN_ROWS = 1000
+
+
+@in_float64
+def kmm(xs, xt, width=None, bound=1000., slack=None):
+    """Kernel mean matching: the weights that bring the source's kernel mean nearest to the target's.
+
+    The one function here that takes quadratic memory: kernels of ns x ns and ns x nt.
+
+    Args:
+        xs, xt: (ns, d), (nt, d). width: the kernel's, None for the median distance. bound: no weight exceeds it before all are scaled to
+            average 1. slack: how far from 1 their average may lie before that, None for the paper's (sqrt(ns) - 1) / sqrt(ns).
+
+    Returns (ns,) weights, or raises `Refused` as the module says, and for a slack outside [0, 1) and a bound below 1 - slack.
+
+    Source: Huang et al., Correcting sample selection bias by unlabeled data, 2006, equation 12
+    (https://papers.nips.cc/paper/2006/hash/a2186aa7c086b46ad4e8bf81e2a3a19b-Abstract.html).
+
+    >>> kmm(np.array([[0.], [1.], [2.]]), np.array([[1.], [2.]]), width=.5).round(2).tolist()
+    [0.0, 1.5, 1.5]
+    """
+    xs, xt = _checked(xs, xt, width=width, bound=bound)
+    slack = 1 - len(xs) ** -.5 if slack is None else slack
+    if not 0 <= slack < 1:
+        raise Refused(f'slack={slack}: give a number from 0 to below 1')
+    if bound < 1 - slack:
+        raise Refused(f'bound={bound} is below 1 - slack = {1 - slack}, so no weights exist: raise bound or slack')
+    width = _median(xs, xt) if width is None else width
+    return _scaled(least_discrepancy(gaussian(xs, xs, width), gaussian(xs, xt, width).mean(1), bound, slack))
+
+
+@jax.jit
+def least_discrepancy(kernel, embedding, bound, slack, tolerance=1e-5):
+    """Minimises w'Kw / (2 ns) - w'embedding over 0 <= w <= bound, |mean(w) - 1| <= slack, by accelerated projected gradient steps.
+
+    The momentum restarts where it points uphill. It stops where a step moves no weight by more than `tolerance`; on 1000 points that
+    takes some 500 steps. For a kernel of at most 1 the optimality conditions then hold to 2 `tolerance` in the gradient.
+
+    Args:
+        kernel: (ns, ns). embedding: (ns,) the target's kernel mean at the source points. bound, slack, tolerance: scalars.
+
+    Returns:
+        (ns,) weights.
+
+    Source: Beck and Teboulle 2009 (https://doi.org/10.1137/080716542); O'Donoghue and Candès 2015, the gradient scheme for restarts
+    (https://arxiv.org/abs/1204.3982).
+
+    >>> in_float64(least_discrepancy)(np.eye(2), np.array([.25, .75]), 10., 0.).round(3).tolist()
+    [0.5, 1.5]
+    """
+    kernel = kernel / len(embedding)
+    curvature = kernel.sum(1).max()   # the largest row sum bounds the largest eigenvalue
+
+    def project(v):   # the nearest weights within all bounds are those within the box, after a shift that bisection finds
+        goal = jnp.clip(jnp.clip(v, 0, bound).mean(), 1 - slack, 1 + slack)
+
+        def halve(_, ends):
+            middle = sum(ends) / 2
+            above = jnp.clip(v - middle, 0, bound).mean() > goal
+            return jnp.where(above, middle, ends[0]), jnp.where(above, ends[1], middle)
+        return jnp.clip(v - sum(jax.lax.fori_loop(0, 60, halve, (v.min() - goal, v.max()))) / 2, 0, bound)
+
+    def step(state):
+        old, ahead, momentum, _ = state
+        new = project(ahead - (kernel @ ahead - embedding) / curvature)
+        momentum = jnp.where((ahead - new) @ (new - old) > 0, 1., momentum)
+        following = (1 + jnp.sqrt(1 + 4 * momentum ** 2)) / 2
+        return new, new + (momentum - 1) / following * (new - old), following, jnp.abs(new - ahead).max()
+
+    ones = jnp.ones_like(embedding)
+    start = ones, ones, jnp.ones_like(curvature), jnp.full_like(curvature, jnp.inf)   # weights, the point ahead, momentum, change
+    return jax.lax.while_loop(lambda state: state[-1] > tolerance, step, start)[0]
+
+
+def kliep(xs, xt, width=None, centres=100, seed=0):
+    """The Kullback-Leibler importance estimation procedure: a mixture of kernels, as likely as possible on the target.
+
+    Args:
+        xs, xt: (ns, d), (nt, d). width: the kernels', None for the one of `WIDTHS` with the largest likelihood by cross-validation over
+            the target. centres: on how many target points kernels stand, at most. seed: draws the centres and the folds.
+
+    Returns (ns,) weights, or raises `Refused` as the module says.
+
+    Source: Sugiyama et al., Direct importance estimation for covariate shift adaptation, 2008, sections 2.2 and 2.3
+    (https://doi.org/10.1007/s10463-008-0197-x).
+
+    >>> kliep(np.array([[0.], [1.], [2.]]), np.array([[1.], [2.]]), width=.5).round(2).tolist()
+    [0.15, 1.32, 1.53]
+    """
+    xs, xt = _checked(xs, xt, width=width, centres=centres)
+    xt = np.random.default_rng(seed).permutation(xt)
+    middle = xt[:centres]
+    if width is None:
+        width = max(_median(xs, xt) * np.array(WIDTHS), key=lambda each: _held_out_likelihood(xs, xt, middle, each))
+    return _scaled(_most_likely(xs, xt, middle, width))
+
+
+@in_float64
+@jax.jit
+def _most_likely(xs, xt, middle, width):
+    """The mixture that is most likely on the target, at the source: (ns,)."""
+    source, log_target = _components(xs, xt, middle, width)
+    return source @ largest_likelihood(log_target, jnp.full(len(xt), 1 / len(xt)))
+
+
+@in_float64
+@jax.jit
+def _held_out_likelihood(xs, xt, middle, width):
+    """The mean log weight, a scalar, of each fold of the target by a fit to the others; middle: the first rows of xt."""
+    _, log_target = _components(xs, xt, middle, width)
+
+    def held_out(fold):
+        held = jnp.arange(len(xt)) % min(FOLDS, len(xt)) == fold
+        others = jnp.where(held[:len(middle)], -jnp.inf, log_target)   # no kernel may stand on a point that is held out
+        b = largest_likelihood(others, ~held / (~held).sum())
+        return jnp.where(held, logsumexp(others, axis=1, b=b), 0).sum() / held.sum()
+    return jax.lax.map(held_out, jnp.arange(min(FOLDS, len(xt)))).mean()
+
+
+def _components(xs, xt, middle, width):
+    """The mixture's kernels, scaled to average 1 over the source: their values there (ns, c), their logarithms at the target (nt, c).
+
+    In logarithms, since a centre far from all of the source leaves it values too small for floating point.
+    """
+    log_source, log_target = (-squared_distances(x, middle) / (2 * width ** 2) for x in (xs, xt))
+    log_mean = logsumexp(log_source, axis=0) - jnp.log(len(xs))
+    return jnp.exp(log_source - log_mean), log_target - log_mean
+
+
+@jax.jit
+def largest_likelihood(log_target, share, tolerance=1e-8):
+    """Maximises sum_j share_j log(sum_l b_l exp(log_target_jl)) over b >= 0, sum(b) = 1, by a primal-dual interior point method.
+
+    The multiplier of sum(b) = 1 is 1, so that sum(b) is subtracted in place of the constraint and Newton's method meets b >= 0 only.
+    It stops where max(gradient) - 1, which bounds how much likelihood is missing, is at most `tolerance`: after some 20 steps.
+
+    Args:
+        log_target: (nt, c). share: (nt,) nonnegative, of sum 1. tolerance: a scalar, in nats.
+
+    Returns:
+        (c,) the mixture's proportions b.
+
+    Source: Wright, Primal-dual interior-point methods, 1997, chapter 1; the bound: Lindsay 1983
+    (https://doi.org/10.1214/aos/1176346059).
+
+    >>> in_float64(largest_likelihood)(np.log([[3., 1.], [1., 1.]]), np.array([.5, .5])).round(3).tolist()
+    [1.0, 0.0]
+    """
+    values = jnp.exp(log_target - log_target.max(1, keepdims=True))   # a factor per row moves the likelihood, not its maximum
+    c = values.shape[1]
+
+    def missing(state):
+        b = state[0]
+        return (share / (values @ b) @ values).max() * b.sum() - 1 > tolerance
+
+    def step(state):
+        b, dual = state
+        ratio = values / (values @ b)[:, None]
+        barrier = .1 * (b @ dual) / c / b
+        move = jnp.linalg.solve((ratio.T * share) @ ratio + jnp.diag(dual / b), barrier - 1 + share @ ratio)
+        dual_move = barrier - dual - dual * move / b
+        length = 1 / jnp.maximum(1, jnp.maximum(-move / b, -dual_move / dual).max() / .99)   # at most 99 % of the way to 0
+        return b + length * move, dual + length * dual_move
+
+    b = jax.lax.while_loop(missing, step, (jnp.full_like(values[0], 1 / c), jnp.ones_like(values[0])))[0]
+    return b / b.sum()
+
+
+def ulsif(xs, xt, width=None, penalty=None, centres=100, seed=0):
+    """Unconstrained least-squares importance fitting: `rulsif` with alpha 0, whose arguments and refusals it shares.
+
+    Source: Kanamori, Hido and Sugiyama, A least-squares approach to direct importance estimation, 2009, section 3
+    (https://jmlr.org/papers/v10/kanamori09a.html).
+
+    >>> ulsif(np.array([[0.], [1.], [2.]]), np.array([[1.], [2.]]), width=.5, penalty=.1).round(2).tolist()
+    [0.17, 1.41, 1.43]
+    """
+    return rulsif(xs, xt, 0., width, penalty, centres, seed)
+
+
+def rulsif(xs, xt, alpha=.1, width=None, penalty=None, centres=100, seed=0):
+    """Relative importance by least squares: p_t / (alpha p_t + (1 - alpha) p_s), which nowhere exceeds 1 / alpha.
+
+    Args:
+        xs, xt: (ns, d), (nt, d). alpha: the target's part of the denominator. width, penalty: the kernels' and the ridge's; None for
+            those of `WIDTHS` and `PENALTIES` with the least `leave_one_out` score. centres: on how many target points kernels stand,
+            at most. seed: draws the centres and who is left out with whom.
+
+    Returns (ns,) weights, or raises `Refused` as the module says, and for an alpha outside [0, 1).
+
+    Source: Yamada et al., Relative density-ratio estimation for robust distribution comparison, 2011, section 2.2
+    (https://arxiv.org/abs/1106.4729). The coefficients are cut at 0 as in uLSIF (Kanamori et al. 2009).
+
+    >>> rulsif(np.array([[0.], [1.], [2.]]), np.array([[1.], [2.]]), width=.5, penalty=.1).round(2).tolist()
+    [0.17, 1.41, 1.42]
+    """
+    xs, xt = _checked(xs, xt, width=width, penalty=penalty, centres=centres)
+    if not 0 <= alpha < 1:
+        raise Refused(f'alpha={alpha}: give a number from 0 to below 1')
+    rng = np.random.default_rng(seed)
+    source, target = rng.permutation(xs), rng.permutation(xt)
+    middle = target[:centres]
+    if width is None or penalty is None:
+        widths = [width] if width is not None else _median(xs, xt) * np.array(WIDTHS)
+        pairs = itertools.product(widths, PENALTIES if penalty is None else [penalty])
+        width, penalty = min(pairs, key=lambda pair: _left_out_score(source, target, middle, alpha, *pair))
+    return _scaled(_least_squares(xs, xt, middle, alpha, width, penalty))
+
+
+@in_float64
+@jax.jit
+def _left_out_score(xs, xt, middle, alpha, width, penalty):
+    """`leave_one_out` of the kernels at middle: a scalar."""
+    return leave_one_out(gaussian(xs, middle, width), gaussian(xt, middle, width), alpha, penalty)
+
+
+@in_float64
+@jax.jit
+def _least_squares(xs, xt, middle, alpha, width, penalty):
+    """The relative importance of the source points: (ns,)."""
+    source, target = gaussian(xs, middle, width), gaussian(xt, middle, width)
+    system = alpha / len(xt) * target.T @ target + (1 - alpha) / len(xs) * source.T @ source
+    return source @ jnp.maximum(jnp.linalg.solve(system + penalty * jnp.eye(len(middle)), target.mean(0)), 0)
+
+
+@jax.jit
+def leave_one_out(source, target, alpha, penalty):
+    """The least-squares score of `rulsif` on a source and a target row, averaged over fits without these two: smaller is better.
+
+    Row i of the source goes with row i of the target, up to the shorter of both. A fit without them changes the system by a matrix of
+    rank 2, so that one inverse serves all (Woodbury's identity). With alpha 0 it is the score of Kanamori et al. 2009.
+
+    Args:
+        source, target: (ns, c), (nt, c) the kernels at the samples. alpha, penalty: scalars.
+
+    Returns:
+        A scalar.
+
+    >>> float(leave_one_out(jnp.ones((3, 1)), jnp.ones((3, 1)), 0., 1.))   # each fit: (1 + 1) coefficient = 1
+    -0.375
+    """
+    (ns, c), nt = source.shape, len(target)
+    n = min(ns, nt)
+    from_target, from_source = alpha / (nt - 1), (1 - alpha) / (ns - 1)
+    inverse = jnp.linalg.inv(from_target * target.T @ target + from_source * source.T @ source + penalty * jnp.eye(c))
+    means = (target.sum(0) - target[:n]) / (nt - 1)
+    left = jnp.stack([from_target ** .5 * target[:n], from_source ** .5 * source[:n]], 1)   # (n, 2, c)
+    solved = left @ inverse
+    core = jnp.linalg.inv(jnp.eye(2) - jnp.einsum('nic,njc->nij', solved, left))
+    coefficients = jnp.maximum(means @ inverse + jnp.einsum('nic,nij,njd,nd->nc', solved, core, solved, means), 0)
+    at_source, at_target = (coefficients * source[:n]).sum(1), (coefficients * target[:n]).sum(1)
+    return (alpha * at_target ** 2 / 2 + (1 - alpha) * at_source ** 2 / 2 - at_target).mean()
+
+
+def discriminator(xs, xt, penalty=1.):
+    """Odds p(t | x) / p(s | x) ns / nt by a logistic regression that tells the domains apart.
+
+    Args:
+        xs, xt: (ns, d), (nt, d). penalty: half of it times the squared coefficients is added to the summed log loss.
+
+    Returns (ns,) weights, or raises `Refused` as the module says.
+
+    Source: Bickel, Brückner and Scheffer, Discriminative learning for differing training and test distributions, 2007
+    (https://doi.org/10.1145/1273496.1273507).
+
+    >>> discriminator(np.array([[0.], [1.], [2.]]), np.array([[1.], [2.]])).round(2).tolist()
+    [0.67, 0.96, 1.38]
+    """
+    xs, xt = _checked(xs, xt, penalty=penalty)
+    domain = np.repeat([0, 1], [len(xs), len(xt)])
+    logit = LogisticRegression(C=1 / penalty, max_iter=1000).fit(np.concatenate([xs, xt]), domain).decision_function(xs)
+    return _scaled(np.exp(logit - logit.max()))   # the scaling takes out any factor, ns / nt too, and without the largest none overflows
+
+
+def nearest_neighbours(xs, xt):
+    """One more than how many target points have this source point as their nearest, scaled to average 1.
+
+    Args:
+        xs, xt: (ns, d), (nt, d).
+
+    Returns (ns,) weights, or raises `Refused` as the module says.
+
+    Source: Loog, Nearest neighbor-based importance weighting, 2012 (https://arxiv.org/abs/2102.02291), whose 1 is Laplace's
+    smoothing: no source example is lost.
+
+    >>> nearest_neighbours(np.array([[0.], [1.], [2.]]), np.array([[.9], [1.1], [3.]])).tolist()
+    [0.5, 1.5, 1.0]
+    """
+    xs, xt = _checked(xs, xt)
+    return _scaled(1. + np.bincount(pairwise_distances_argmin(xt, xs), minlength=len(xs)))
+
+
+def importance_weighted_cross_validation(make, xs, ys, weight, folds=5, seed=0):
+    """The target's classification error, estimated on source labels: held-out errors weighted by `weight`.
+
+    Args:
+        make: gives a new estimator with scikit-learn's `fit(x, y, sample_weight)` and `predict(x)`. xs: (ns, d). ys: (ns,) classes.
+        weight: (ns,) of a function above. folds, seed: how many parts, and the shuffle before the cut.
+
+    Returns:
+        (risk, standard error): the mean over folds of mean(weight * error), and its standard error over the folds.
+
+    Raises:
+        Refused: for unequal lengths, weights that are negative or not finite, or a number of folds outside 2..ns.
+
+    Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross validation, 2007, section 3
+    (https://jmlr.org/papers/v8/sugiyama07a.html).
+
+    >>> from sklearn.dummy import DummyClassifier
+    >>> xs, ys, weight = np.zeros((4, 1)), np.array([0, 0, 0, 1]), np.array([1., 1., 1.5, .5])
+    >>> importance_weighted_cross_validation(DummyClassifier, xs, ys, weight, folds=4)
+    (0.125, 0.125)
+    """
+    xs, ys, weight = np.asarray(xs), np.asarray(ys), np.asarray(weight, np.float64)
+    if not len(xs) == len(ys) == len(weight):
+        raise Refused(f'xs, ys and weight have {len(xs)}, {len(ys)} and {len(weight)} rows: give one label and one weight per example')
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        raise Refused(f'weight has a value {weight[~(weight >= 0) | np.isinf(weight)][0]}: give finite weights of at least 0')
+    if not 2 <= folds <= len(xs):
+        raise Refused(f'folds={folds}: give a number from 2 to the {len(xs)} examples')
+    risks = []
+    for train, held in KFold(folds, shuffle=True, random_state=seed).split(xs):
+        estimator = make()
+        estimator.fit(xs[train], ys[train], sample_weight=weight[train])
+        risks.append((weight[held] * (estimator.predict(xs[held]) != ys[held])).mean())
+    return float(np.mean(risks)), float(np.std(risks, ddof=1) / folds ** .5)
+
+
+def _checked(xs, xt, centres=2, **positive):
+    """xs and xt in float64, or a refusal of what no weights can be computed from."""
+    xs, xt = np.asarray(xs, np.float64), np.asarray(xt, np.float64)
+    for name, x in (('xs', xs), ('xt', xt)):
+        if x.ndim != 2 or len(x) < 2 or not x.shape[1]:
+            raise Refused(f'{name} has shape {x.shape}: give an array (n, d) of two or more rows')
+        if not np.isfinite(x).all():
+            raise Refused(f'{name} has {int((~np.isfinite(x)).sum())} values that are not finite: drop or impute their rows')
+    if xs.shape[1] != xt.shape[1]:
+        raise Refused(f'xs has {xs.shape[1]} columns and xt {xt.shape[1]}: give both the same features')
+    if not isinstance(centres, (int, np.integer)) or centres < 2:
+        raise Refused(f'centres={centres}: give a whole number of two or more')
+    for name, value in positive.items():
+        if value is not None and not 0 < value < np.inf:
+            raise Refused(f'{name}={value}: give a finite number above 0')
+    return xs, xt
+
+
+def _median(xs, xt):
+    """The median width of at most MEDIAN_ROWS rows of each sample, drawn with seed 0."""
+    rng = np.random.default_rng(0)
+    median = float(in_float64(median_width)(*(rng.permutation(x)[:MEDIAN_ROWS] for x in (xs, xt))))
+    if not median:
+        raise Refused('the median distance is 0, as most rows are equal: give width')
+    return median
+
+
+def _scaled(weights):
+    """Weights of average 1, as NumPy."""
+    weights = np.asarray(weights)
+    if not weights.sum() > 0:
+        raise Refused('all weights are 0, as no kernel reaches from the target to the source: give a larger width')
+    return weights / weights.mean()
