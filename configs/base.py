@@ -87,3 +87,33 @@ def parse_arg(arg, **defaults):
             except (ValueError, KeyError):
                 raise ValueError(f'config argument {name}={text} is no {kind.__name__}') from None
     return ConfigDict(values).lock()
+
+
+def shallow():
+    """A locked config of `experiments.adapt`."""
+    return ConfigDict(dict(
+        domains=ConfigDict(sort_keys=False),     # name -> tljax.data
+        splits=dict(source=('train', 'validation', 'test'), target=('train', 'validation', 'test')),   # which splits stand for a domain
+        net=dict(name=''),           # tljax.zoo: whose features; none: the inputs themselves
+        weights='imagenet',          # of that network: or a Keras file
+        scale='none',                # of features, each domain by itself: none, standard (columns), unit (rows)
+        tasks=(),                    # 'source-target'; none: all ordered pairs
+        methods=ConfigDict(sort_keys=False),     # name -> classifier, and map (tljax.shallow.mapping) or weights (tljax.shallow.instance)
+    ), sort_keys=False).lock()
+
+
+def shallow_methods(classifier='nearest', dim=30):
+    """Every map with this classifier, and every weight function with logistic regression, as the papers set them."""
+    maps = dict(tca=dict(dim=dim), jda=dict(dim=dim), bda=dict(dim=dim, balance=.1), subspace_alignment=dict(dim=dim), gfk=dict(dim=20),
+                coral={}, optimal_transport={})
+    weights = ('kmm', 'kliep', 'ulsif', 'rulsif', 'discriminator', 'nearest_neighbours')
+    return ConfigDict({**{name: dict(classifier=classifier, map=dict(name=name, **keywords)) for name, keywords in maps.items()},
+                       **{name: dict(classifier='logistic', weights=dict(name=name)) for name in weights}}, sort_keys=False)
+
+
+def few_rows(config):
+    """Makes a config of `experiments.adapt` as small as it may be."""
+    config.domains = dict(printed=dict(name='glyphs', part='digits', size=8, per_class=10), handwritten=dict(name='digits', size=8))
+    config.splits, config.net, config.scale = dict(source=('train',), target=('validation',)), dict(name=''), 'standard'
+    config.methods = dict(tca=dict(classifier='nearest', map=dict(name='tca', dim=5)),
+                          discriminator=dict(classifier='logistic', weights=dict(name='discriminator')))

@@ -55,9 +55,13 @@ def together(tmp_path, name, settings, devices, processes):
     return finish(tmp_path, name, *[start(tmp_path, name, settings, devices, f'127.0.0.1:{port}', processes, i) for i in range(processes)])
 
 
-@pytest.mark.parametrize('seeds', [[0], [0, 1]])
-def test_devices_and_processes_agree(tmp_path, seeds):
-    settings = config(seeds=seeds)
+DOMAINS = {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+           'target': {'name': 'digits', 'size': 8}}
+
+
+@pytest.mark.parametrize('changes', [{'seeds': [0]}, {'seeds': [0, 1]}, {'seeds': [0], 'data': DOMAINS, 'method': {'name': 'dann'}}])
+def test_devices_and_processes_agree(tmp_path, changes):
+    settings = config(**changes)
     one = finish(tmp_path, 'one', start(tmp_path, 'one', settings, 1))
     others = {
         'jit8': finish(tmp_path, 'jit8', start(tmp_path, 'jit8', settings, 8)),

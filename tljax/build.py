@@ -20,7 +20,6 @@ from tljax.core import Method, Refused
 from tljax.data.arrays import arrays, beside, draw, keyed, relabelled, sampled
 from tljax.data.cache import cache_dir, save_npz
 from tljax.evaluate import predictions
-from tljax.log import say
 from tljax.paths import first, flatten, label
 from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, each_by_itself, make_mesh, make_step, many, over_seeds
 from tljax.train import Run, fit
@@ -295,6 +294,27 @@ def extractor(net):
     return compile_predict(features, make_mesh())
 
 
+def featured(spec, net, params, state, dataset, batch=256):
+    """A data set of the features of one, extracted once: they are kept in the cache by network, weights and examples.
+
+    Args:
+        spec: the config of `net`. params, state: of a method that has it as its backbone, with a leading axis of one seed. batch: examples
+            at a time.
+
+    >>> from tljax.data.arrays import arrays
+    >>> featured({'name': 'identity', 'dim': 2}, identity(2), {'backbone': {}}, {'backbone': {}}, arrays(np.eye(2), [0, 1])).size
+    2
+    """
+    numbers = digest((params['backbone'], state['backbone']))
+    held = hashlib.sha256(json.dumps([spec, numbers, dataset.fingerprint]).encode()).hexdigest()
+    path = cache_dir() / 'features' / f'{held}.npz'
+    if jax.process_count() > 1 or not path.exists():   # processes extract together, whichever of them has the file
+        save_npz(path, features=predictions(extractor(net), params, state, dataset, batch,
+                                            said=f'extracting features of {dataset.size} examples')['features'][0])
+    with np.load(path, allow_pickle=False) as stored:
+        return arrays(stored['features'], dataset.label, dataset.classes)
+
+
 def _refuse_counts(config):
     for key, least in (('batch', 1), ('steps', 0), ('log_every', 0), ('save_every', 0), ('eval_every', 0), ('eval_batch', 1)):
         if config[key] < least:
@@ -336,19 +356,7 @@ def _on_features(run, config, net, train):
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     backbone, statistics = params['backbone'], state['backbone']
-    extract = extractor(net)
-    numbers = digest((backbone, statistics))
-
-    def features(split, dataset):
-        held = hashlib.sha256(json.dumps([config['net'], numbers, dataset.fingerprint]).encode()).hexdigest()
-        path = cache_dir() / 'features' / f'{held}.npz'
-        if jax.process_count() > 1 or not path.exists():   # processes extract together, whichever of them has the file
-            say(f'extracting features of {dataset.size} {split} examples')
-            save_npz(path, features=predictions(extract, params, state, dataset, run.eval_batch)['features'][0])
-        with np.load(path, allow_pickle=False) as stored:
-            return arrays(stored['features'], dataset.label, dataset.classes)
-
-    evals = {split: features(split, dataset) for split, dataset in run.evals.items()}
+    evals = {split: featured(config['net'], net, params, state, dataset, run.eval_batch) for split, dataset in run.evals.items()}
     if train.target:
         evals['train'] = evals['train']._replace(target=evals['target'])
     reduced = program(config, train, width=net.dim)

@@ -20,6 +20,7 @@ from matplotlib.ticker import NullLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from sklearn.decomposition import PCA
 
 from tljax.core import Refused
 from tljax.log import write
@@ -160,6 +161,34 @@ def training_curves(records):
         axes.fill_between(x, mean - half, mean + half, color=colour, alpha=.13, linewidth=0)
         ends[kind] = x[-1], mean[-1]
     _name_ends(axes, ends, styles)
+    return figure
+
+
+def two_domains(pairs, label):
+    """Source and target side by side in the plane of their two principal components: how far apart, before and after.
+
+    Args:
+        pairs: {title: (zs (ns, d), zt (nt, d))}. label: (ns,) integers, of the source, which colour it; the target is drawn in ink.
+
+    Returns:
+        A matplotlib Figure.
+
+    >>> rng = np.random.default_rng(0)
+    >>> len(two_domains({'before': (rng.normal(size=(5, 3)), rng.normal(size=(4, 3)))}, np.zeros(5, int)).axes)
+    1
+    """
+    columns = min(len(pairs), 4)
+    rows = -(-len(pairs) // columns)
+    figure = Figure(figsize=(9, 2.5 * rows), layout='constrained')
+    for i, (title, (zs, zt)) in enumerate(pairs.items(), 1):
+        axes = figure.add_subplot(rows, columns, i)
+        plane = PCA(min(2, zs.shape[1])).fit(np.concatenate([zs, zt]))
+        colours = [COLOURS[each % len(COLOURS)] for each in label]
+        for points, look in ((zs, dict(c=colours)), (zt, dict(color=INK, marker='+', linewidths=.6))):
+            at = plane.transform(points)
+            axes.scatter(at[:, 0], at[:, -1], s=7, alpha=.6, **look)
+        axes.set_title(title, color=INK, fontsize='medium', parse_math=False)
+        axes.set_axis_off()
     return figure
 
 

@@ -21,7 +21,7 @@ def dan(net, classes, weight=1., ramp=0, layers=('features', 'logits'), scales=(
     ['backbone', 'head']
     """
     def align(params, source, target, strength):
-        pairs = [(each[layer].reshape(len(each[layer]), -1) for each in (source, target)) for layer in layers]
+        pairs = [[domain[layer].reshape(len(domain[layer]), -1) for domain in (source, target)] for layer in layers]
         return strength * sum(mmd(mixture(*pair, scales)) for pair in pairs)
 
     return adapting(net, classes, align, weight=weight, ramp=ramp)
