@@ -1,7 +1,7 @@
 """Shallow domain adaptation: weights and maps of features, every method beside the source alone, over pairs of domains.
 
     python -m experiments.adapt --config=configs/office_caltech.py
-    python -m experiments.adapt --config=configs/pacs_adapt.py --config.tasks=photo-sketch
+    python -m experiments.adapt --config=configs/pacs_adapt.py --config.tasks="('photo-sketch',)"
 
 All ordered pairs of the config's domains are tasks, or those that `tasks` names. A method has a classifier, and a map or weights; its gain
 is over the same classifier on the source as it is. Features are the inputs, or what a network with pretrained weights makes of them,
