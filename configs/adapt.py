@@ -41,6 +41,7 @@ def _strategies(target, ramp):
     rising = {name: dict(method=dict(name=name, ramp=ramp)) for name in METHODS if name not in ('adabn', 'adda', 'mcd', 'shot')}
     turns = dict(backbone=dict(period=6, phase=(0, 2, 3, 4, 5)), head=dict(period=6, phase=(0, 1)), second=dict(period=6, phase=(0, 1)))
     plain['mcd']['groups'] = turns
+    rising['cdan']['method']['width'] = 500
     begun = dict(
         source_only=dict(steps=0, init=BEGUN),
         adda=dict(method=dict(name='adda'), optim=dict(lr=2e-4), partition=dict(name='rules', rules=[('(source|head)/.*', 'frozen')]),

@@ -2,12 +2,13 @@
 
     python -m experiments.compare --config=configs/reviews.py:source=books,target=dvd       (also electronics, kitchen)
 
-5,000 words and pairs of words, whether they occur; one hidden layer of 50 sigmoid units and a linear critic, as in the paper; 2,000 labelled
-reviews of the source (a tenth of them for validation), the target's without labels. Both networks have the same settings: SGD at 0.2 by
-cosine to zero, 2,000 steps of 64. The critic's weights decay: without that the players circle one another, and the features end up
-telling the domains apart better than before (proxy A-distance from 1.2 to 1.9 on books-electronics, with it to 0.1), which is how it was
-chosen, without the target's labels; under Adam it is worse, as rare words are of one domain and every step of theirs is a full one. The
-folder of the .svmlight.gz files is looked for under `$TLJAX_DATA`.
+5,000 words and pairs of words, whether they occur; one hidden layer of 50 sigmoid units and a linear critic, as in the paper; 2,000
+labelled reviews of the source (a tenth of them for validation), the target's without labels. Both networks have the same settings: SGD at
+0.2 by cosine to zero, 2,000 steps of 64. The folder of the .svmlight.gz files is looked for under `$TLJAX_DATA`.
+
+The critic's weights decay. Without that the players circle one another, and the features end up telling the domains apart better than
+before: proxy A-distance from 1.2 to 1.9 on books-electronics, with it to 0.1, which is how it was chosen, without the target's labels.
+Under Adam it is worse: rare words are of one domain, and every step of theirs is a full one.
 
 Expected: RESULTS.md; published averages of the 12 pairs: 76.3.
 """

@@ -60,6 +60,8 @@ def main(config):
 
 def _features(config, spec):
     """{'source': (x, label), 'target': (x, label)}: of the splits that stand for the domain where it is one or the other."""
+    if config['scale'] not in SCALES:
+        raise Refused(f'scale={config["scale"]!r} is not one of {", ".join(SCALES)}')
     splits = named('tljax.data', spec, 'domains')
     if config['net']['name']:
         params, state, _ = build.pretrained(config['net'], config['weights'], top=False)
