@@ -22,7 +22,7 @@ def get_config(arg=None):
         source, target = arg.data.split('-')
         sets, config.net = _data(arg.data)
         config.seeds = tuple(range(5))
-        config.steps, config.batch, config.log_every = 3000, 64, 100
+        config.steps, config.batch, config.log_every = 1500, 64, 100
         config.data = dict(name='domains', source=sets[source], target=sets[target])
         ramp = config.get_ref('steps')
         strategies = _strategies(sets[target], ramp)
@@ -61,4 +61,4 @@ def _data(pair):
     return (dict(mnist=mnist, usps=dict(name='usps', path=base.data('usps/usps.h5'), size=28),
                  mnist_m=dict(name='mnist_m', path=base.data('mnist_m/mnist_m_test.zip'), mnist=base.data('mnist/raw'),
                               photographs=base.data('bsds_patches_source'))),
-            dict(name='lenet', norm='batch', **(dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5))))
+            dict(name='lenet', norm='batch', form='plain', **(dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5))))
