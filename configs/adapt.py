@@ -58,7 +58,8 @@ def _data(pair):
                 dict(name='conv4', width=(32, 64, 128), blocks=3, size=16))
     colour = 3 if pair.endswith('mnist_m') else 1
     mnist = dict(name='mnist', path=base.data('mnist/raw'), channels=colour)
+    network = dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5)
     return (dict(mnist=mnist, usps=dict(name='usps', path=base.data('usps/usps.h5'), size=28),
                  mnist_m=dict(name='mnist_m', path=base.data('mnist_m/mnist_m_test.zip'), mnist=base.data('mnist/raw'),
                               photographs=base.data('bsds_patches_source'))),
-            dict(name='lenet', norm='batch', form='plain', **(dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5))))
+            dict(name='lenet', norm='batch', form='plain', **network))

@@ -20,7 +20,8 @@ from tljax.data.arrays import restrict
 from tljax.evaluate import predictions
 from tljax.log import console, say, write
 from tljax.report import gains, learning_curves, page, svg, table
-from tljax.selection import SCORES, choose, source_accuracy
+from tljax.selection import SCORES, choose, deep_embedded_validation, source_accuracy
+from tljax.shallow.instance import density_ratio
 from tljax.train import fit
 from tljax.transferability import labels_needed, mean_interval, proxy_a_distance, transfer_gain, verdicts
 
@@ -77,14 +78,20 @@ def summarise(accuracy, study, config, one_source):
 
 
 def without_labels(settings, fitted, splits, rows=2000):
-    """What can be told of each seed's model without the target's labels: {score: (seeds,)} to choose by, and the domains' distance."""
+    """What can be told of each seed's model without the target's labels: {score: (seeds,)} to choose by, and the domains' distance.
+
+    `rows`: how many examples of a split are looked at, drawn at random.
+    """
+    sets = {name: restrict(split, np.random.default_rng(0).permutation(split.size)[:rows]) for name, split in splits.items()}
     predict = build.predictor({'config': settings, 'classes': splits['train'].classes})
-    output, source = (predictions(predict, fitted.params, fitted.state, splits[split]) for split in ('target', 'validation'))
-    scores = {name: [score(probability) for probability in softmax(output['output'], -1)] for name, score in SCORES.items()}
-    scores['source_accuracy'] = [source_accuracy(*each) for each in zip(source['output'], source['label'], strict=True)]
     extract = build.extractor(named('tljax.zoo', settings['net'], 'net'))
-    xs, xt = (predictions(extract, fitted.params, fitted.state, restrict(splits[split], np.arange(min(rows, splits[split].size))))
-              ['features'] for split in ('train', 'target'))
+    source, target = (predictions(predict, fitted.params, fitted.state, sets[name]) for name in ('validation', 'target'))
+    xs, xv, xt = (predictions(extract, fitted.params, fitted.state, sets[name])['features'] for name in ('train', 'validation', 'target'))
+    scores = {name: [score(probability) for probability in softmax(target['output'], -1)] for name, score in SCORES.items()}
+    scores['source_accuracy'] = [source_accuracy(*each) for each in zip(source['output'], source['label'], strict=True)]
+    wrong = source['output'].argmax(-1) != source['label']
+    scores['deep_embedded_validation'] = [deep_embedded_validation(loss, density_ratio(a, b, x))
+                                          for loss, a, b, x in zip(wrong, xs, xt, xv, strict=True)]
     return scores, [proxy_a_distance(*pair) for pair in zip(xs, xt, strict=True)]
 
 

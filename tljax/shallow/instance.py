@@ -293,10 +293,27 @@ def discriminator(xs, xt, penalty=1.):
     >>> discriminator(np.array([[0.], [1.], [2.]]), np.array([[1.], [2.]])).round(2).tolist()
     [0.67, 0.96, 1.38]
     """
+    logit = np.log(density_ratio(xs, xt, xs, penalty))
+    return _scaled(np.exp(logit - logit.max()))   # without the largest none overflows
+
+
+def density_ratio(xs, xt, x, penalty=1.):
+    """p_t(x) / p_s(x) at other rows, unscaled, by the classifier of `discriminator`: what deep embedded validation weighs by.
+
+    Args:
+        xs, xt, penalty: as `discriminator`. x: (n, d), such as source examples that were not trained on.
+
+    Returns (n,) ratios, or raises `Refused` as the module says.
+
+    Source: as `discriminator`; You et al. 2019, section 3.3 (https://proceedings.mlr.press/v97/you19a.html).
+
+    >>> density_ratio(np.array([[0.], [1.]]), np.array([[0.], [1.]]), np.array([[7.]])).round(6).tolist()
+    [1.0]
+    """
     xs, xt = _checked(xs, xt, penalty=penalty)
     domain = np.repeat([0, 1], [len(xs), len(xt)])
-    logit = LogisticRegression(C=1 / penalty, max_iter=1000).fit(np.concatenate([xs, xt]), domain).decision_function(xs)
-    return _scaled(np.exp(logit - logit.max()))   # the scaling takes out any factor, ns / nt too, and without the largest none overflows
+    classifier = LogisticRegression(C=1 / penalty, max_iter=1000).fit(np.concatenate([xs, xt]), domain)
+    return np.exp(classifier.decision_function(np.asarray(x, float))) * len(xs) / len(xt)
 
 
 def nearest_neighbours(xs, xt):
