@@ -26,7 +26,7 @@ def get_config(arg=None):
         config.data = dict(name='domains', source=sets[source], target=sets[target])
         ramp = config.get_ref('steps')
         strategies = _strategies(sets[target], ramp)
-        config.phases.source = dict(method=dict(name='finetune', smoothing=.1))
+        config.phases.source = dict()
         config.phases.adapt = {} if arg.method == 'all' else strategies[arg.method]
         config.study.baseline, config.study.budgets = 'source_only', (None,)
         for name in ('source_only', 'dann', 'adda', 'shot') if arg.smoke else strategies:   # METHODS are tested elsewhere
