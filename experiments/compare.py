@@ -19,7 +19,7 @@ from tljax.core import Refused
 from tljax.data.arrays import restrict
 from tljax.evaluate import predictions
 from tljax.log import console, say, write
-from tljax.report import gains, learning_curves, page, svg, table
+from tljax.report import gains, learning_curves, page, svg, table, two_domains
 from tljax.selection import SCORES, choose, deep_embedded_validation, source_accuracy
 from tljax.shallow.instance import density_ratio
 from tljax.train import fit
@@ -50,7 +50,8 @@ def main(config):
         return
     results = summarise(accuracy, study, plain(config), one_source=1 in sources) | {'chosen': chosen(accuracy, judged)}
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
-    show(results, workdir)
+    features = {f'{name}, {_labels(k)}': each[:2] for (name, k), (_, _, each) in judged.items()}
+    show(results, workdir, svg(two_domains(features, next(iter(judged.values()))[2][2])) if judged else None)
     say(f'{(time.monotonic() - begun) / 60:.1f} minutes; {workdir}/report.html, {workdir}/results.json')
 
 
@@ -78,7 +79,8 @@ def summarise(accuracy, study, config, one_source):
 
 
 def without_labels(settings, fitted, splits, rows=2000):
-    """What can be told of each seed's model without the target's labels: {score: (seeds,)} to choose by, and the domains' distance.
+    """What can be told of each seed's model without the target's labels: {score: (seeds,)} to choose by, the domains' distance, and their
+    features by the first seed, with the source's labels.
 
     `rows`: how many examples of a split are looked at, drawn at random.
     """
@@ -92,7 +94,8 @@ def without_labels(settings, fitted, splits, rows=2000):
     wrong = source['output'].argmax(-1) != source['label']
     scores['deep_embedded_validation'] = [deep_embedded_validation(loss, density_ratio(a, b, x))
                                           for loss, a, b, x in zip(wrong, xs, xt, xv, strict=True)]
-    return scores, [proxy_a_distance(*pair) for pair in zip(xs, xt, strict=True)]
+    label = sets['train'].label
+    return scores, [proxy_a_distance(*pair) for pair in zip(xs, xt, strict=True)], (xs[0], xt[0], label)
 
 
 def chosen(accuracy, judged):
@@ -106,11 +109,11 @@ def chosen(accuracy, judged):
             picks = [choose(each, names) for each in values.T]
             mean, half = mean_interval([accuracy[pick, k][seed] for seed, pick in enumerate(picks)])
             rows.append(dict(score=score, labels_per_class=k, picks=picks, accuracy_mean=mean, accuracy_ci95=half))
-    distances = {f'{name}, {_labels(k)}': found for (name, k), (_, found) in judged.items()}
+    distances = {f'{name}, {_labels(k)}': found for (name, k), (_, found, _) in judged.items()}
     return dict(rows=rows, proxy_a_distance=distances)
 
 
-def show(results, workdir):
+def show(results, workdir, domains=None):
     """Prints the table and writes the page."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
     columns = ['strategy', 'labels per class', 'accuracy %', f'gain over {baseline}, points', '95 % interval', 'verdict']
@@ -139,7 +142,9 @@ def show(results, workdir):
         *([dict(heading='Chosen without target labels', text='Per seed, among the strategies; the oracle looks at the test.',
                 table=(picks, choices)),
            dict(heading='Distance of the domains', text='Proxy A-distance of the features: 0 to 2.',
-                table=(['features of', 'proxy A-distance'], distances))] if choices else []),
+                table=(['features of', 'proxy A-distance'], distances)),
+           dict(heading='Source and target', text='Features by the first seed: the source coloured by class, the target in ink.',
+                svg=domains)] if choices else []),
         dict(heading='From how few labels', text=f'Fewest labels per class whose mean accuracy reaches {goal}.',
              table=(['strategy', 'labels per class'], needs)),
         dict(heading='How it was run', text='The config, from which the same command makes the same page.',

@@ -164,11 +164,12 @@ def training_curves(records):
     return figure
 
 
-def two_domains(pairs, label):
+def two_domains(pairs, label, points=300):
     """Source and target side by side in the plane of their two principal components: how far apart, before and after.
 
     Args:
         pairs: {title: (zs (ns, d), zt (nt, d))}. label: (ns,) integers, of the source, which colour it; the target is drawn in ink.
+        points: of each domain that are drawn, at random.
 
     Returns:
         A matplotlib Figure.
@@ -182,10 +183,11 @@ def two_domains(pairs, label):
     figure = Figure(figsize=(9, 2.5 * rows), layout='constrained')
     for i, (title, (zs, zt)) in enumerate(pairs.items(), 1):
         axes = figure.add_subplot(rows, columns, i)
-        plane = PCA(min(2, zs.shape[1])).fit(np.concatenate([zs, zt]))
-        colours = [COLOURS[each % len(COLOURS)] for each in label]
-        for points, look in ((zs, dict(c=colours)), (zt, dict(color=INK, marker='+', linewidths=.6))):
-            at = plane.transform(points)
+        plane, rng = PCA(min(2, zs.shape[1])).fit(np.concatenate([zs, zt])), np.random.default_rng(0)
+        some, others = (rng.permutation(len(domain))[:points] for domain in (zs, zt))
+        for drawn, look in ((zs[some], dict(c=[COLOURS[each % len(COLOURS)] for each in label[some]])),
+                            (zt[others], dict(color=INK, marker='+', linewidths=.6))):
+            at = plane.transform(drawn)
             axes.scatter(at[:, 0], at[:, -1], s=7, alpha=.6, **look)
         axes.set_title(title, color=INK, fontsize='medium', parse_math=False)
         axes.set_axis_off()
