@@ -7,7 +7,7 @@ A network learns ten classes to 99 %. How good is it, with one example each, on 
 first ten, does it improve on the next? The curves over training in `report.html` answer both: 'test' is held-out pictures of the ten,
 'next 10' nearest centroids from one example each of ten others (SimpleShot). Adam at 1e-3, constant; five seeds.
 
-Expected: not yet run to its end.
+Expected (RESULTS.md): the ten at 98 %, and 10, 20 and 50 further letters at 53, 49 and 36 %, which stop rising when the ten reach 95 %.
 """
 from configs import base
 
