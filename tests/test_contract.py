@@ -113,6 +113,7 @@ def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
     assert all(jax.tree.leaves(statistics['norm1'])) and not any(jax.tree.leaves(statistics['norm2']))
 
 
+@whole_fits
 def test_compiled_once(method, tmp_path):
     run = build.build(config(method))
     count = run.step.run._cache_size()

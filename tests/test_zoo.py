@@ -110,7 +110,10 @@ def compare(each, tmp_path):
 AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')   # layers that Keras numbers by the session: read through the file
 
 
-@pytest.mark.parametrize('each', FAST, ids=case)
+LONG = ('densenet121', 'nasnet_mobile')   # a minute each to compile: with the giants
+
+
+@pytest.mark.parametrize('each', [pytest.param(each, marks=[pytest.mark.slow] * (each[0] in LONG), id=case(each)) for each in FAST])
 def test_logits_and_features_are_keras_s(each, tmp_path):
     compare(each, tmp_path)
 

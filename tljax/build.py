@@ -284,9 +284,9 @@ def predictor(record):
 def extractor(net):
     """The compiled features of a network, for the parameters of any method that has it as its backbone.
 
-    >>> params = {'backbone': {}}, {'backbone': {}}
-    >>> extractor(identity(2)).run(*params, {'input': np.ones((1, 1, 2)), 'label': np.zeros((1, 1))})['features'].shape
-    (1, 1, 2)
+    >>> params = {'backbone': {}, 'head': np.zeros(1)}
+    >>> extractor(identity(2)).run(params, {'backbone': {}}, {'input': np.ones((3, 2))})['features'].shape
+    (1, 3, 2)
     """
     def features(params, state, batch):
         return {'features': net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']}
@@ -302,7 +302,8 @@ def featured(spec, net, params, state, dataset, batch=256):
             at a time.
 
     >>> from tljax.data.arrays import arrays
-    >>> featured({'name': 'identity', 'dim': 2}, identity(2), {'backbone': {}}, {'backbone': {}}, arrays(np.eye(2), [0, 1])).size
+    >>> params = {'backbone': {}, 'head': np.zeros(1)}
+    >>> featured({'name': 'identity', 'dim': 2}, identity(2), params, {'backbone': {}}, arrays(np.eye(2), [0, 1])).size
     2
     """
     numbers = digest((params['backbone'], state['backbone']))
