@@ -33,15 +33,18 @@ from tljax.transferability import transfer_gain, verdicts
 
 CLASSIFIERS = {'nearest': lambda: KNeighborsClassifier(1), 'logistic': lambda: LogisticRegression(max_iter=1000),
                'svm': lambda: LinearSVC(dual='auto')}
+CHOICE = ("Which method to take, chosen per task without the target's labels, among those whose classifier is not always sure, as a "
+          'nearest neighbour is; the oracle sees the labels')
 SCALES = {'none': lambda x: x, 'standard': StandardScaler().fit_transform, 'unit': normalize}
 
 
 def main(config):
     """Runs every method on every task and reports."""
     workdir, config = command.workdir(), plain(config)
-    domains = {name: _features(config, spec) for name, spec in config['domains'].items()}
-    tasks = _tasks(config['tasks'], list(domains))
+    tasks = _tasks(config['tasks'], list(config['domains']))
     methods = _methods(config['methods'])
+    domains = {name: _features(config, name) for name in config['domains']}
+    _refuse_unlike(domains)
     right, scores, drawn = {}, {}, {}
     for task in progress(tasks, f'{len(methods)} methods on {len(tasks)} tasks'):
         xs, ys, xt, yt = *domains[task[0]]['source'], *domains[task[1]]['target']
@@ -58,17 +61,19 @@ def main(config):
     say(f'{workdir}/report.html, {workdir}/results.json')
 
 
-def _features(config, spec):
-    """{'source': (x, label), 'target': (x, label)}: of the splits that stand for the domain where it is one or the other."""
+def _features(config, domain):
+    """{'source': (x, label), 'target': (x, label), 'classes'}: of the splits that stand for a domain where it is one or the other."""
     if config['scale'] not in SCALES:
         raise Refused(f'scale={config["scale"]!r} is not one of {", ".join(SCALES)}')
-    splits = named('tljax.data', spec, 'domains')
+    splits = named('tljax.data', config['domains'][domain], f'domains.{domain}')
+    for name in {*config['splits']['source'], *config['splits']['target']} - set(splits):
+        raise Refused(f'splits: {domain} has no {name!r}: {near(name, splits)}')
     if config['net']['name']:
         params, state, _ = build.pretrained(config['net'], config['weights'], top=False)
         params, state = ({'backbone': tree['backbone']} for tree in (params, state))
         net = named('tljax.zoo', config['net'], 'net')
         splits = {name: build.featured(config['net'], net, params, state, split) for name, split in splits.items()}
-    found = {}
+    found = {'classes': splits[config['splits']['source'][0]].classes}
     for side, names in config['splits'].items():
         parts = [splits[name].take(np.arange(splits[name].size)) for name in names]
         x, label = (np.concatenate([part[key] for part in parts]) for key in ('input', 'label'))
@@ -76,7 +81,18 @@ def _features(config, spec):
     return found
 
 
+def _refuse_unlike(domains):
+    first, *others = domains
+    for name in others:
+        for what, one, other in (('classes', domains[first]['classes'], domains[name]['classes']),
+                                 ('columns', domains[first]['source'][0].shape[1], domains[name]['source'][0].shape[1])):
+            if one != other:
+                raise Refused(f'domains.{first} and domains.{name} differ in their {what}: adaptation needs the same in all domains')
+
+
 def _tasks(chosen, domains):
+    if len(domains) < 2:
+        raise Refused(f'domains has {len(domains)} of them: adaptation needs two or more')
     tasks = [(source, target) for source in domains for target in domains if source != target]
     if not chosen:
         return tasks
@@ -89,6 +105,8 @@ def _tasks(chosen, domains):
 def _methods(methods):
     """The methods, each classifier on the source alone ahead of them."""
     for name, method in methods.items():
+        for key in set(method) - {'classifier', 'map', 'weights', 'by_task'}:
+            raise Refused(f'methods.{name}.{key} is unknown: a method has a classifier, and a map, with by_task, or weights')
         if method['classifier'] not in CLASSIFIERS:
             raise Refused(f'methods.{name}.classifier={method["classifier"]!r}: {near(method["classifier"], CLASSIFIERS)}')
         if 'weights' in method and method['classifier'] == 'nearest':
@@ -134,7 +152,8 @@ def summarise(right, scores, methods, tasks):
     for (name, task), verdict in zip(gains, verdicts(list(gains.values())), strict=True):
         next(row for row in rows if (row['method'], row['source'], row['target']) == (name, *task))['verdict'] = verdict
     accuracy = {(row['method'], row['source'], row['target']): row['accuracy'] for row in rows}
-    picks = {score: {task: choose([scores[name, task][score] for name in methods], list(methods)) for task in tasks} for score in SCORES}
+    graded = [name for name, method in methods.items() if method['classifier'] != 'nearest'] or list(methods)
+    picks = {score: {task: choose([scores[name, task][score] for name in graded], graded) for task in tasks} for score in SCORES}
     picks['oracle'] = {task: choose([accuracy[name, *task] for name in methods], list(methods)) for task in tasks}
     chosen = [dict(score=score, accuracy=float(np.mean([accuracy[pick, *task] for task, pick in by_task.items()])),
                    picks={'-'.join(task): pick for task, pick in by_task.items()}) for score, by_task in picks.items()]
@@ -156,13 +175,13 @@ def show(results, figure, workdir):
     table(columns, cells, title=reading)
     picks = [[row['score'] + ' (sees target labels)' * (row['score'] == 'oracle'), f'{100 * row["accuracy"]:.1f}',
               ', '.join(dict.fromkeys(row['picks'].values()))] for row in results['chosen']]
-    table(['chosen by', 'mean accuracy %', 'its choices'], picks, title="Which method to take, chosen per task without the target's labels")
+    table(['chosen by', 'mean accuracy %', 'its choices'], picks, title=CHOICE)
     gains = [[row['method'], f'{row["source"]}-{row["target"]}', f'{100 * row["gain"]:+.1f}',
               f'{100 * row["gain_low"]:+.1f} to {100 * row["gain_high"]:+.1f}', row['verdict']] for row in rows if 'verdict' in row]
     page(workdir / 'report.html', 'Does adaptation help?', [
         dict(heading='Accuracy', text=reading, table=(columns, cells)),
         dict(heading='Before and after', text=f'Features of {"-".join(tasks[0])}: source coloured by class, target in ink.', svg=figure),
-        dict(heading='Chosen without target labels', text='The oracle looks at the target.',
+        dict(heading='Chosen without target labels', text=CHOICE,
              table=(['chosen by', 'mean accuracy %', 'choices'], picks)),
         dict(heading='Every gain', table=(['method', 'task', 'gain, points', '95 % interval', 'verdict'], gains)),
         dict(heading='How it was run', code=json.dumps(results['config'], indent=1))])

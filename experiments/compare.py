@@ -33,6 +33,9 @@ def main(config):
     names, study = [name for name, _ in earlier], plain(config)['study']
     if len(last['seeds']) < 2 or study['baseline'] not in study['strategies'] or not study['budgets']:
         raise Refused('a study needs two seeds or more, budgets, and its baseline among its strategies: see configs/digits.py')
+    splits = build.load(last['data'])
+    if 'target' in splits and 'validation' not in splits:
+        raise Refused(f'data.source={last["data"]["source"]["name"]!r} has no validation split, which a study of adaptation judges by')
     build.fit_phases(earlier, workdir)
     accuracy, sources, judged = {}, set(), {}
     cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
@@ -44,7 +47,7 @@ def main(config):
         sources.add(run.donors)
         fitted = fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}')
         accuracy[strategy, k] = np.array(fitted.scores['test']['accuracy'])
-        if 'target' in (splits := build.load(last['data'])):
+        if 'target' in splits:
             judged[strategy, k] = without_labels(settings, fitted, splits)
     if jax.process_index():
         return
@@ -87,8 +90,11 @@ def without_labels(settings, fitted, splits, rows=2000):
     sets = {name: restrict(split, np.random.default_rng(0).permutation(split.size)[:rows]) for name, split in splits.items()}
     predict = build.predictor({'config': settings, 'classes': splits['train'].classes})
     extract = build.extractor(named('tljax.zoo', settings['net'], 'net'))
-    source, target = (predictions(predict, fitted.params, fitted.state, sets[name]) for name in ('validation', 'target'))
-    xs, xv, xt = (predictions(extract, fitted.params, fitted.state, sets[name])['features'] for name in ('train', 'validation', 'target'))
+    there = fitted.params, fitted.state
+    here = [{**tree, 'backbone': tree.get('source', tree['backbone'])} for tree in there]   # ADDA's source has an encoder of its own
+    source, target = predictions(predict, *here, sets['validation']), predictions(predict, *there, sets['target'])
+    xs, xv, xt = (predictions(extract, *encoder, sets[name])['features']
+                  for encoder, name in ((here, 'train'), (here, 'validation'), (there, 'target')))
     scores = {name: [score(probability) for probability in softmax(target['output'], -1)] for name, score in SCORES.items()}
     scores['source_accuracy'] = [source_accuracy(*each) for each in zip(source['output'], source['label'], strict=True)]
     wrong = source['output'].argmax(-1) != source['label']
@@ -131,12 +137,14 @@ def show(results, workdir, domains=None):
         table(['features of', 'proxy A-distance'], distances, title='How well a linear classifier tells the domains apart: 0 to 2')
     goal = f'{100 * results["goal"]:.1f} %, 90 % of what {baseline} reaches with most labels'
     needs = [[strategy, 'never' if k is None else _count(None if k == 'all' else k)] for strategy, k in results['labels_for_goal'].items()]
-    table(['strategy', 'labels per class'], needs, title=f'Labels needed for {goal}')
+    several = len({row['labels_per_class'] for row in rows}) > 1
+    if several:
+        table(['strategy', 'labels per class'], needs, title=f'Labels needed for {goal}')
     reading = (f'Gains are paired by seed. An interval is a 95 % paired t interval over {len(results["seeds"])} seeds; a verdict is '
                f'corrected over the table (Holm, 5 %). Intervals cover {results["intervals_cover"]}.')
     console.print(reading, soft_wrap=True)
     page(workdir / 'report.html', 'Does transfer help?', [
-        dict(heading='Accuracy by number of labels', text=reading, svg=svg(learning_curves(rows))),
+        dict(heading='Accuracy by number of labels', text=reading, **({'svg': svg(learning_curves(rows))} if several else {})),
         dict(heading=f'Gain over {baseline}', text='Filled: a gain or a loss was detected. Hollow: none was.', svg=svg(gains(rows))),
         dict(heading='Every cell', text='Accuracy on the test split, which chose nothing.', table=(columns, cells)),
         *([dict(heading='Chosen without target labels', text='Per seed, among the strategies; the oracle looks at the test.',
@@ -145,8 +153,8 @@ def show(results, workdir, domains=None):
                 table=(['features of', 'proxy A-distance'], distances)),
            dict(heading='Source and target', text='Features by the first seed: the source coloured by class, the target in ink.',
                 svg=domains)] if choices else []),
-        dict(heading='From how few labels', text=f'Fewest labels per class whose mean accuracy reaches {goal}.',
-             table=(['strategy', 'labels per class'], needs)),
+        *([dict(heading='From how few labels', text=f'Fewest labels per class whose mean accuracy reaches {goal}.',
+                table=(['strategy', 'labels per class'], needs))] if several else []),
         dict(heading='How it was run', text='The config, from which the same command makes the same page.',
              code=json.dumps(results['config'], indent=1))])
 

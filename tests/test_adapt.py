@@ -49,6 +49,8 @@ def test_the_source_alone_is_scikit_learns_and_every_choice_follows_from_the_sco
     (['--config.methods.discriminator.classifier=nearest'], 'a nearest neighbour has no use for weights: take logistic or svm'),
     (['--config.methods.tca.classifier=knn'], "methods.tca.classifier='knn'"),
     (['--config.methods.tca.map.name=tcb'], "map.name='tcb' is unknown: did you mean tca?"),
+    (['--config.splits.source=("tran",)'], "splits: handwritten has no 'tran': did you mean train?"),
+    (['--config.domains.printed.part=decimals'], 'differ in their classes'),
     (['--config.scale=rows'], "scale='rows' is not one of none, standard, unit")])
 def test_what_does_not_fit_is_told_in_one_line(tmp_path, flags, said):
     done = adapt(tmp_path, *flags)

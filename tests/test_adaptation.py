@@ -81,7 +81,8 @@ def test_dan_is_the_sum_of_two_layers_discrepancies(batch):
 def test_jan_is_the_discrepancy_of_a_product_of_kernels(batch):
     found, head = gap('jan', batch)
     kernel = kernel_by_loops(np.asarray(batch['input']), np.asarray(batch['target']['input']), SCALES)
-    kernel = kernel * kernel_by_loops(*map(softmax, logits(batch, head)), (1.68,))
+    probability = np.concatenate([softmax(each) for each in logits(batch, head)])
+    kernel = kernel * np.exp(-np.array([[((a - b) ** 2).sum() for b in probability] for a in probability]) / 1.68)
     np.testing.assert_allclose(found, mmd_by_loops(kernel), rtol=1e-4)
 
 
@@ -295,3 +296,35 @@ def test_pseudo_labels_want_a_run_and_one_set():
     for changes in ({'data': {'name': 'digits', 'size': 8}}, DOMAINS):
         with pytest.raises(Refused, match='labels one set by a finished run'):
             build.build(tiny({'pseudo': {'name': 'centroids'}}, changes))
+
+
+def test_what_a_score_chooses_is_looked_up_in_the_test_accuracy():
+    from experiments.compare import chosen
+    accuracy = {('a', None): np.array([.5, .9]), ('b', None): np.array([.7, .6])}
+    judged = {('a', None): ({'sure': [1., 1.]}, [.1, .2], None), ('b', None): ({'sure': [2., np.nan]}, [.3, .4], None)}
+    found = {row['score']: row for row in chosen(accuracy, judged)['rows']}
+    assert found['sure']['picks'] == ['b', 'a'] and found['sure']['accuracy_mean'] == pytest.approx(.8)
+    assert found['oracle']['picks'] == ['b', 'a'] and chosen(accuracy, judged)['proxy_a_distance']['b, all labels'] == [.3, .4]
+
+
+def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
+    from tljax.transferability import proxy_a_distance
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 400, 3))
+    assert proxy_a_distance(x[0], x[1]) < .3 < 1.9 < proxy_a_distance(x[0], x[1] + 5)
+    shifted = proxy_a_distance(x[0], x[1] + np.array([2., 0, 0]))   # the best threshold errs with probability Phi(-1) = 0.159
+    assert shifted == pytest.approx(2 * (1 - 2 * .1587), abs=.15)
+    with pytest.raises(ValueError, match='ten finite rows'):
+        proxy_a_distance(x[0][:5], x[1])
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'dann'}}, 'this method adapts to a target, and the data has none'),
+    ({**DOMAINS, 'method': {'name': 'dan'}, 'batch': 1}, '1 row of a domain on a device has no discrepancy'),
+    ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'dann'}}, 'domain adaptation needs classes'),
+    ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'shot'}}, 'takes pseudo-labels: set pseudo.name=centroids')])
+def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
+    from tljax.core import Refused
+    from tljax.train import fit
+    with pytest.raises(Refused, match=said):
+        fit(build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)), tmp_path)

@@ -26,6 +26,7 @@ CASES = {**{name: EPISODES for name in ('maml', 'matching', 'metaoptnet', 'proto
          **{name: DOMAINS for name in ('adabn', 'adda', 'cdan', 'cmd', 'dan', 'dann', 'ddc', 'deep_coral', 'domain_confusion', 'jan', 'mcd',
                                         'self_training')},
          **{name: PICTURES for name in ('baseline_plus_plus', 'simpleshot')},
+         'shot': {'pseudo': {'name': 'given'}},
          'relation': {**EPISODES, 'optim': {'lr': 3e-3}, 'method': {'name': 'relation', 'width': 32}},
          'reptile': {**EPISODES, 'method': {'name': 'reptile', 'steps': 10, 'rate': 1e-2}}}
 TRANSDUCTIVE = ('maml', 'reptile')   # BatchNorm never stores statistics
@@ -87,10 +88,10 @@ def test_loss_is_a_finite_scalar_and_its_gradient_reaches_every_leaf(method):
 def test_one_batch_is_learnt(method, tmp_path):
     if method == 'adda':
         pytest.skip('its first stage learns: tests/test_adaptation.py')
-    few = {'steps': 150} if method in CASES else {'steps': 60, 'batch': 16, 'per_class': 1}
+    few = {'steps': 150} if method in CASES and method != 'shot' else {'steps': 60, 'batch': 16, 'per_class': 1}
     run = build.build(config(method, **few))
     accuracy = [record['accuracy'][0] for record in records(fit_with_log(run, tmp_path), 'training') if 'accuracy' in record]
-    assert accuracy[-1] > (.6 if method in CASES else .9)   # episodes are never seen twice
+    assert accuracy[-1] > (.6 if method in CASES and method != 'shot' else .9)   # episodes are never seen twice
 
 
 def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):

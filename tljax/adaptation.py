@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from tljax.core import Method
+from tljax.core import Method, Refused
 from tljax.losses import cross_entropy, weighted
-from tljax.methods.finetune import finetune
+from tljax.methods.finetune import finetune, linear
 
 
 def adapting(net, classes, align, players=lambda key: {}, weight=1., ramp=0):
@@ -33,6 +33,8 @@ def adapting(net, classes, align, players=lambda key: {}, weight=1., ramp=0):
     >>> float(method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0] - jnp.log(2))
     3.0
     """
+    if not classes:
+        raise Refused('domain adaptation needs classes: this data has numbers to regress on')
     alone = finetune(net, classes)
 
     def init(key, batch):
@@ -54,11 +56,23 @@ def both(net, params, state, batch, key=None):
 
     The rows of the two domains alternate in the batch that the network sees, so that a batch that is spread over devices stays where it is.
     """
-    pair = jnp.stack([batch['input'], batch['target']['input']], 1)
+    pair = jnp.stack([batch['input'], of_target(batch)], 1)
     taps, moved = net.features(params['backbone'], state['backbone'], pair.reshape(-1, *pair.shape[2:]), key)
-    taps = {**taps, 'logits': taps['features'] @ params['head']['kernel'] + params['head']['bias']}
+    taps = {**taps, 'logits': linear(params['head'], taps['features'])}
     source, target = ({name: tap[start::2] for name, tap in taps.items()} for start in (0, 1))
     return source, target, moved
+
+
+def of_target(batch):
+    """The target's inputs of a batch.
+
+    >>> of_target({'input': jnp.zeros(1)})
+    Traceback (most recent call last):
+    tljax.core.Refused: this method adapts to a target, and the data has none: give data=dict(name='domains', source=..., target=...)
+    """
+    if 'target' not in batch:
+        raise Refused("this method adapts to a target, and the data has none: give data=dict(name='domains', source=..., target=...)")
+    return batch['target']['input']
 
 
 def risen(step, ramp, steepness=10.):
@@ -112,6 +126,8 @@ class Critic(nn.Module):
 
 def domain_error(source, target, source_weight=1., target_weight=1.):
     """Mean error of a critic's logits, (n,) for the source, which is 1, and (n,) for the target, which is 0; weights average 1.
+
+    The papers add the two domains' means; here, as in their code, both together are averaged, which is half of it.
 
     >>> round(float(domain_error(jnp.zeros(2), jnp.zeros(2))), 4)
     0.6931

@@ -224,7 +224,7 @@ def _donors(config, donor_dir, classes, labels):
         params, state, record = pretrained(config['net'], place, top=takes_head)
     else:
         params, state, record = load_final(place)
-    if takes_head and tuple(record['classes']) != tuple(classes):
+    if (takes_head or config['pseudo']['name']) and tuple(record['classes']) != tuple(classes):
         raise Refused(f'the head of {place} knows the classes {short(record["classes"])}, this data has {short(classes)}: '
                       'graft the backbone alone (init.rules)')
     count = len(record['seeds'])
@@ -339,7 +339,10 @@ def _source(config, train, prepare, pseudo=None):
 
 def _pseudo(config, net, donors, train):
     """{seed: labels that the seed's donor gives to the training set}, or None."""
-    if not config['pseudo']['name']:
+    if getattr(importlib.import_module(f'tljax.methods.{config["method"]["name"]}'), 'PSEUDO', False) and not config['pseudo']['name']:
+        raise Refused(f'method.name={config["method"]["name"]!r} takes pseudo-labels: set pseudo.name=centroids and name a finished run by '
+                      'init.phase or init.path')
+    if config['pseudo']['name'] in ('', 'given'):
         return None
     if donors is None or train.target or config['shuffled'] or config['per_class']:
         raise Refused(f'pseudo.name={config["pseudo"]["name"]!r} labels one set by a finished run: name it by init.phase or init.path, '

@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tljax.core import Refused
+
 
 def squared_distances(a, b):
     """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
@@ -12,7 +14,8 @@ def squared_distances(a, b):
     >>> squared_distances(jnp.array([[0., 0.]]), jnp.array([[3., 4.]])).tolist()
     [[25.0]]
     """
-    return (a ** 2).sum(-1)[:, None] - 2 * a @ b.T + (b ** 2).sum(-1)
+    product = jnp.matmul(a, b.T, precision='highest')   # accelerators would round what is subtracted here to a few digits
+    return (a ** 2).sum(-1)[:, None] - 2 * product + (b ** 2).sum(-1)
 
 
 def cosines(a, b):
@@ -105,5 +108,7 @@ def mmd(kernel):
     0.0
     """
     n = len(kernel) // 2
+    if n < 2:
+        raise Refused(f'{n} row of a domain on a device has no discrepancy: give batches of two rows or more for each')
     within = kernel[:n, :n] + kernel[n:, n:]
     return (within.sum() - jnp.trace(within)) / (n * (n - 1)) - 2 * kernel[:n, n:].mean()

@@ -3,7 +3,7 @@ import numpy as np
 
 from tljax.kernels import cosines
 
-NAMES = ('centroids',)   # what a config may name
+NAMES = ('centroids',)   # what a config may name, beside 'given': the data's own labels, for an oracle
 
 
 def centroids(features, logits, rounds=2):

@@ -1,4 +1,5 @@
 """Adaptive batch normalisation: Li et al. 2016, https://arxiv.org/abs/1603.04779, algorithm 1."""
+from tljax.adaptation import of_target
 from tljax.core import Method
 from tljax.methods.finetune import finetune
 
@@ -22,7 +23,7 @@ def adabn(net, classes):
 
     def loss(params, state, batch, tick):
         value, (_, metrics) = alone.loss(params, state, batch, tick)
-        moved = net.features(params['backbone'], state['backbone'], batch['target']['input'], tick.key)[1]
+        moved = net.features(params['backbone'], state['backbone'], of_target(batch), tick.key)[1]
         return value, ({**state, 'backbone': moved}, metrics)
 
     return Method(alone.init, loss, alone.predict)

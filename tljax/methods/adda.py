@@ -3,9 +3,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from tljax.adaptation import Critic, domain_error
+from tljax.adaptation import Critic, domain_error, of_target
 from tljax.core import Method
-from tljax.methods.finetune import finetune
+from tljax.methods.finetune import finetune, linear
 
 
 def adda(net, classes, width=500):
@@ -13,7 +13,7 @@ def adda(net, classes, width=500):
 
     Args:
         net: both encoders, M_s ('source', frozen) and M_t ('backbone'). classes: their number. width: of the critic's two hidden layers.
-            Graft the first stage onto both encoders and the head, and freeze 'source' and 'head', as configs/digits_adapt.py does.
+            Graft the first stage onto both encoders and the head, and freeze 'source' and 'head', as configs/adapt.py does.
 
     Returns:
         A Method over params {'backbone', 'critic', 'head', 'source'} on batches of two domains (`tljax.adaptation`); predict classifies
@@ -31,11 +31,11 @@ def adda(net, classes, width=500):
                 {**state, 'source': state['backbone']})
 
     def loss(params, state, batch, tick):
-        source = net.features(params['source'], state['source'], batch['input'])[0]['features']
-        taps, moved = net.features(params['backbone'], state['backbone'], batch['target']['input'], tick.key)
+        source = net.features(params['source'], state['source'], batch['input'], tick.key)[0]['features']   # in the mode of the other's
+        taps, moved = net.features(params['backbone'], state['backbone'], of_target(batch), tick.key)
         learning = domain_error(critic.tell(params, still(source)), critic.tell(params, still(taps['features'])))
         fooling = optax.sigmoid_binary_cross_entropy(critic.tell(still(params), taps['features']), 1.).mean()
-        right = (source @ params['head']['kernel'] + params['head']['bias']).argmax(-1) == batch['label']
+        right = linear(params['head'], source).argmax(-1) == batch['label']
         return learning + fooling, ({**state, 'backbone': moved}, {'loss': fooling, 'accuracy': jnp.mean(right), 'critic': learning})
 
     return Method(init, loss, alone.predict)

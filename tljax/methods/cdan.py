@@ -24,12 +24,12 @@ def cdan(net, classes, width=1024, weight=1., ramp=0, entropy=True, random=1024)
     (6, 1024)
     """
     critic, whole = Critic((width, width)), net.dim * classes <= LARGEST
+    keys = jax.random.split(jax.random.key(3))
+    maps = () if whole else [jax.random.normal(key, (size, random)) for key, size in zip(keys, (net.dim, classes), strict=True)]
 
     def joint(features, probability):
         if whole:
             return (features[:, :, None] * probability[:, None]).reshape(len(features), -1)
-        maps = [jax.random.normal(key, (size, random)) for key, size in zip(jax.random.split(jax.random.key(3)), (net.dim, classes),
-                                                                            strict=True)]
         return (features @ maps[0]) * (probability @ maps[1]) / jnp.sqrt(random)
 
     def align(params, source, target, strength):

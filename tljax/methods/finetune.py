@@ -38,7 +38,7 @@ def finetune(net, classes, smoothing=0.):
 
     def output(params, state, batch, key=None):
         taps, moved = net.features(params['backbone'], state['backbone'], batch['input'], key)
-        return taps['features'] @ params['head']['kernel'] + params['head']['bias'], {**state, 'backbone': moved}
+        return linear(params['head'], taps['features']), {**state, 'backbone': moved}
 
     def loss(params, state, batch, tick):
         out, state = output(params, state, batch, tick.key)
@@ -53,3 +53,12 @@ def finetune(net, classes, smoothing=0.):
         return {'output': output(params, state, batch)[0], 'label': batch['label']}
 
     return Method(init, loss, predict)
+
+
+def linear(head, features):
+    """A linear head's answer to features (n, dim): (n, width).
+
+    >>> linear({'kernel': jnp.eye(2), 'bias': jnp.ones(2)}, jnp.array([[1., 2.]])).tolist()
+    [[2.0, 3.0]]
+    """
+    return features @ head['kernel'] + head['bias']

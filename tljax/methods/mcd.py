@@ -6,14 +6,15 @@ from jax import lax
 from tljax.adaptation import both
 from tljax.core import Method
 from tljax.losses import cross_entropy, weighted
-from tljax.methods.finetune import finetune
+from tljax.methods.finetune import finetune, linear
 
 
 def mcd(net, classes, repeats=4, weight=1.):
     """Two heads learn the source (A) and to disagree on the target (B), the features to make them agree there (C).
 
-    A step of training is one of the paper's: step A, step B, then `repeats` times step C. A player that rests has no gradient; give the
-    groups `backbone`, `head` and `second` the period 2 + repeats and the phases of their turns, so that its optimiser rests, too.
+    A step of training is one of the paper's steps, on a batch of its own: A, B, then `repeats` times C. A player that rests has no
+    gradient; give the groups `backbone`, `head` and `second` the period 2 + repeats and the phases of their turns, so that its optimiser
+    rests, too, as configs/adapt.py does for 4 repeats.
 
     Args:
         net: the generator. classes: their number. repeats: the paper's n. weight: of the discrepancy.
@@ -29,14 +30,15 @@ def mcd(net, classes, repeats=4, weight=1.):
 
     def init(key, batch):
         params, state = alone.init(key, batch)
-        kernels = jax.nn.initializers.lecun_normal()(key, (2, net.dim, classes))   # heads that start alike would never disagree
+        draw = jax.nn.initializers.lecun_normal(batch_axis=0)   # heads that start alike would never disagree
+        kernels = draw(jax.random.fold_in(key, 1), (2, net.dim, classes))
         heads = [{**params['head'], 'kernel': kernel} for kernel in kernels]
         return {**params, 'head': heads[0], 'second': heads[1]}, state
 
     def loss(params, state, batch, tick):
         def play(params, objective):
             source, target, moved = both(net, params, state, batch, tick.key)
-            second = [domain['features'] @ params['second']['kernel'] + params['second']['bias'] for domain in (source, target)]
+            second = [linear(params['second'], domain['features']) for domain in (source, target)]
             error = sum(weighted(cross_entropy(logits, batch['label']), batch) for logits in (source['logits'], second[0]))
             gap = jnp.mean(jnp.abs(jax.nn.softmax(target['logits']) - jax.nn.softmax(second[1])))
             accuracy = jnp.mean((source['logits'] + second[0]).argmax(-1) == batch['label'])

@@ -1,4 +1,4 @@
-"""Self-training by pseudo-labels: Lee 2013, Pseudo-Label, ICML workshop on challenges in representation learning, equations 15 and 16."""
+"""Self-training by pseudo-labels: Lee 2013, Pseudo-Label, ICML workshop on challenges in representation learning, equation 15."""
 import jax
 import jax.numpy as jnp
 

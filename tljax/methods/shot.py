@@ -1,13 +1,15 @@
 """Source-free adaptation by hypothesis transfer: Liang, Hu and Feng 2020, https://arxiv.org/abs/2002.08546, equations 3 to 7.
 
-The source's data may stay where it is: what travels is its network. First stage: `finetune` with smoothed labels.
+The source's data may stay where it is: what travels is its network. First stage: `finetune`, in the paper with smoothed labels.
 """
 import jax
 import jax.numpy as jnp
 
 from tljax.core import Method
 from tljax.losses import cross_entropy, weighted
-from tljax.methods.finetune import finetune
+from tljax.methods.finetune import finetune, linear
+
+PSEUDO = True   # its labels are never the data's own
 
 
 def shot(net, classes, weight=.3):
@@ -15,7 +17,8 @@ def shot(net, classes, weight=.3):
 
     Args:
         net: the encoder. classes: their number. weight: the paper's beta. The labels of the batch are pseudo-labels, which
-            `pseudo=dict(name='centroids')` in a config makes anew in every phase; the head is frozen by the config.
+            `pseudo=dict(name='centroids')` in a config makes once a phase, by the run that it starts from (the paper: every epoch; give
+            several phases); the head is frozen by the config.
 
     Returns:
         A Method over params {'backbone', 'head'} on labelled sets.
@@ -35,7 +38,7 @@ def shot(net, classes, weight=.3):
 
     def loss(params, state, batch, tick):
         taps, moved = net.features(params['backbone'], state['backbone'], batch['input'], tick.key)
-        logits = taps['features'] @ params['head']['kernel'] + params['head']['bias']
+        logits = linear(params['head'], taps['features'])
         probability = jax.nn.softmax(logits)
         information = entropy(probability).mean() - entropy(probability.mean(0))
         error = weighted(cross_entropy(logits, batch['label']), batch)

@@ -26,6 +26,7 @@ WIDTHS = (.1, .2, .3, .5, .7, 1., 1.5, 2., 3.)   # the widths that are compared,
 PENALTIES = (.001, .01, .1, 1., 10.)
 FOLDS = 5
 MEDIAN_ROWS = 1000
+LARGEST_LOGIT = 50.   # odds beyond exp(50) say no more than exp(50) does
 
 
 @in_float64
@@ -293,7 +294,7 @@ def discriminator(xs, xt, penalty=1.):
     >>> discriminator(np.array([[0.], [1.], [2.]]), np.array([[1.], [2.]])).round(2).tolist()
     [0.67, 0.96, 1.38]
     """
-    logit = np.log(density_ratio(xs, xt, xs, penalty))
+    logit = _logit(xs, xt, xs, penalty)
     return _scaled(np.exp(logit - logit.max()))   # without the largest none overflows
 
 
@@ -310,10 +311,14 @@ def density_ratio(xs, xt, x, penalty=1.):
     >>> density_ratio(np.array([[0.], [1.]]), np.array([[0.], [1.]]), np.array([[7.]])).round(6).tolist()
     [1.0]
     """
+    return np.exp(np.minimum(_logit(xs, xt, x, penalty), LARGEST_LOGIT)) * len(xs) / len(xt)
+
+
+def _logit(xs, xt, x, penalty):
     xs, xt = _checked(xs, xt, penalty=penalty)
     domain = np.repeat([0, 1], [len(xs), len(xt)])
     classifier = LogisticRegression(C=1 / penalty, max_iter=1000).fit(np.concatenate([xs, xt]), domain)
-    return np.exp(classifier.decision_function(np.asarray(x, float))) * len(xs) / len(xt)
+    return classifier.decision_function(np.asarray(x, float))
 
 
 def nearest_neighbours(xs, xt):
