@@ -37,8 +37,10 @@ def config(method, **changes):
     return tiny({'method': {'name': method}, 'steps': 8}, CASES.get(method, {}), changes)
 
 
-# what is made by `adaptation.adapting` differs in one scalar: where whole fits are compared, dann and cdan stand for the others by default
-ALIKE = ('adabn', 'cmd', 'dan', 'ddc', 'deep_coral', 'domain_confusion', 'jan', 'self_training')
+# what is made by `adaptation.adapting` differs in one scalar, what is made by `episodic.metric` in one comparison: where whole fits are
+# compared, dann, cdan and protonet stand for the others by default
+ALIKE = ('adabn', 'cmd', 'dan', 'ddc', 'deep_coral', 'domain_confusion', 'jan', 'self_training',
+         'baseline_plus_plus', 'matching', 'metaoptnet', 'relation', 'ridge', 'siamese')
 whole_fits = pytest.mark.parametrize('method', [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in METHODS])
 
 
