@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from tljax.configuration import named
 from tljax.core import Refused
 from tljax.kernels import in_float64
-from tljax.shallow import instance
+from tljax.shallow import instance, solvers
 
 
 def gaussians(ns=600, nt=600, mean=.5, deviation=.5, seed=0):
@@ -65,7 +65,7 @@ def test_kernel_mean_matching_satisfies_its_optimality_conditions(factor, bound,
     # The factor makes the target's embedding too small or too large for weights of average 1: the average then stops at its bound.
     xs, xt, _ = gaussians(200, 100)
     matrix, embedding = kernel(xs, xs, .3), factor * kernel(xs, xt, .3).mean(1)
-    weight = in_float64(instance.least_discrepancy)(matrix, embedding, bound, slack)
+    weight = in_float64(solvers.least_discrepancy)(matrix, embedding, bound, slack)
     free, low, high = (weight > 0) & (weight < bound), weight == 0, weight == bound
     assert free.any() and low.any() and high.any() and weight.min() >= 0 and weight.max() <= bound
     gradient, tolerance = matrix @ weight / len(xs) - embedding, 2e-5
@@ -86,7 +86,7 @@ def test_kernel_mean_matching_is_scipy_s_quadratic_program(bound, slack):
     limits = optimize.LinearConstraint(np.ones(15) / 15, 1 - part, 1 + part)
     best = optimize.minimize(lambda w: w @ matrix @ w / 30 - w @ embedding, np.ones(15), jac=lambda w: matrix @ w / 15 - embedding,
                              bounds=[(0, bound)] * 15, constraints=limits, method='SLSQP', options={'ftol': 1e-14, 'maxiter': 1000})
-    weight = in_float64(instance.least_discrepancy)(matrix, embedding, bound, part)
+    weight = in_float64(solvers.least_discrepancy)(matrix, embedding, bound, part)
     assert weight == pytest.approx(best.x, abs=1e-3)
     assert weight @ matrix @ weight / 30 - weight @ embedding == pytest.approx(best.fun, abs=1e-7)
     assert instance.kmm(xs, xt, .2, bound, slack) == pytest.approx(best.x / best.x.mean(), abs=1e-3)
@@ -98,7 +98,7 @@ def test_kliep_is_the_paper_s_problem_solved_by_scipy():
     best = optimize.minimize(lambda a: -np.log(target @ a).mean(), np.full(12, 1 / source.mean(0).sum()), jac=lambda a: -(
         target / (target @ a)[:, None]).mean(0), bounds=[(0, None)] * 12, method='SLSQP', options={'ftol': 1e-14, 'maxiter': 1000},
         constraints=optimize.LinearConstraint(source.mean(0), 1, 1))
-    proportions = in_float64(instance.largest_likelihood)(np.log(target / source.mean(0)), np.full(12, 1 / 12))
+    proportions = in_float64(solvers.largest_likelihood)(np.log(target / source.mean(0)), np.full(12, 1 / 12))
     assert proportions.min() >= 0 and proportions.sum() == pytest.approx(1, abs=1e-12)
     coefficients = proportions / source.mean(0)
     assert (source @ coefficients).mean() == pytest.approx(1, abs=1e-12)
@@ -139,7 +139,7 @@ def test_the_leave_one_out_score_is_a_loop_that_leaves_out(ns, nt, alpha):
         coefficients = least_squares(np.delete(source, i, 0), np.delete(target, i, 0), alpha, .01)
         at_source, at_target = source[i] @ coefficients, target[i] @ coefficients
         scores.append(alpha / 2 * at_target ** 2 + (1 - alpha) / 2 * at_source ** 2 - at_target)
-    assert in_float64(instance.leave_one_out)(source, target, alpha, .01) == pytest.approx(np.mean(scores), abs=1e-10)
+    assert in_float64(solvers.leave_one_out)(source, target, alpha, .01) == pytest.approx(np.mean(scores), abs=1e-10)
 
 
 def test_least_squares_take_the_width_and_penalty_of_the_least_score():
@@ -148,7 +148,7 @@ def test_least_squares_take_the_width_and_penalty_of_the_least_score():
     source, target = rng.permutation(xs), rng.permutation(xt)
     both = np.concatenate([xs, xt])[:, 0]
     median = np.median(((both[:, None] - both) ** 2)[np.triu_indices(80, 1)]) ** .5
-    score = in_float64(instance.leave_one_out)
+    score = in_float64(solvers.leave_one_out)
     scores = {(width, penalty): float(score(kernel(source, target[:20], width), kernel(target, target[:20], width), .1, penalty))
               for width in median * np.array(instance.WIDTHS) for penalty in instance.PENALTIES}
     width, penalty = min(scores, key=scores.get)
