@@ -59,7 +59,8 @@ DOMAINS = {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'si
            'target': {'name': 'digits', 'size': 8}}
 
 
-@pytest.mark.parametrize('changes', [{'seeds': [0]}, {'seeds': [0, 1]}, {'seeds': [0], 'data': DOMAINS, 'method': {'name': 'dann'}}])
+@pytest.mark.parametrize('changes', [pytest.param({'seeds': [0]}, marks=pytest.mark.slow), {'seeds': [0, 1]},
+                                     {'seeds': [0], 'data': DOMAINS, 'method': {'name': 'dann'}}])
 def test_devices_and_processes_agree(tmp_path, changes):
     settings = config(**changes)
     one = finish(tmp_path, 'one', start(tmp_path, 'one', settings, 1))
