@@ -10,7 +10,7 @@ The critic's weights decay. Without that the players circle one another, and the
 before: proxy A-distance from 1.2 to 1.9 on books-electronics, with it to 0.1, which is how it was chosen, without the target's labels.
 Under Adam it is worse: rare words are of one domain, and every step of theirs is a full one.
 
-Expected: RESULTS.md; published averages of the 12 pairs: 76.3.
+Expected (RESULTS.md): 76.8 on average over the 12 pairs, 0.35 [0.27, 0.42] more than the source alone; published: 76.3.
 """
 from configs import base
 
