@@ -43,7 +43,8 @@ def main(config):
     workdir, config = command.workdir(), plain(config)
     tasks = _tasks(config['tasks'], list(config['domains']))
     methods = _methods(config['methods'])
-    domains = {name: _features(config, name) for name in config['domains']}
+    extract = _extraction(config)
+    domains = {name: _features(config, name, extract) for name in config['domains']}
     _refuse_unlike(domains)
     right, scores, drawn = {}, {}, {}
     for task in progress(tasks, f'{len(methods)} methods on {len(tasks)} tasks'):
@@ -61,18 +62,24 @@ def main(config):
     say(f'{workdir}/report.html, {workdir}/results.json')
 
 
-def _features(config, domain):
+def _extraction(config):
+    """Dataset -> Dataset of its features, by the config's network, or as it is."""
+    if not config['net']['name']:
+        return lambda dataset: dataset
+    params, state, _ = build.pretrained(config['net'], config['weights'], top=False)
+    extract = build.extractor(named('tljax.zoo', config['net'], 'net'))
+    return lambda dataset: build.featured(config['net'], extract, params, state, dataset)
+
+
+def _features(config, domain, extract):
     """{'source': (x, label), 'target': (x, label), 'classes'}: of the splits that stand for a domain where it is one or the other."""
     if config['scale'] not in SCALES:
         raise Refused(f'scale={config["scale"]!r} is not one of {", ".join(SCALES)}')
     splits = named('tljax.data', config['domains'][domain], f'domains.{domain}')
-    for name in {*config['splits']['source'], *config['splits']['target']} - set(splits):
+    used = {*config['splits']['source'], *config['splits']['target']}
+    for name in used - set(splits):
         raise Refused(f'splits: {domain} has no {name!r}: {near(name, splits)}')
-    if config['net']['name']:
-        params, state, _ = build.pretrained(config['net'], config['weights'], top=False)
-        params, state = ({'backbone': tree['backbone']} for tree in (params, state))
-        net = named('tljax.zoo', config['net'], 'net')
-        splits = {name: build.featured(config['net'], net, params, state, split) for name, split in splits.items()}
+    splits = {name: extract(splits[name]) for name in used}
     found = {'classes': splits[config['splits']['source'][0]].classes}
     for side, names in config['splits'].items():
         parts = [splits[name].take(np.arange(splits[name].size)) for name in names]

@@ -55,6 +55,12 @@ def both(net, params, state, batch, key=None):
     """Both domains through one network: (source, target, moved state), dicts of intermediates with 'logits'.
 
     The rows of the two domains alternate in the batch that the network sees, so that a batch that is spread over devices stays where it is.
+
+    >>> from tljax.zoo.identity import identity
+    >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
+    >>> source, target, _ = both(identity(1), params, {'backbone': {}}, {'input': jnp.zeros((2, 1)), 'target': {'input': jnp.ones((2, 1))}})
+    >>> source['logits'].tolist(), target['logits'].tolist()
+    ([[0.0], [0.0]], [[1.0], [1.0]])
     """
     pair = jnp.stack([batch['input'], of_target(batch)], 1)
     taps, moved = net.features(params['backbone'], state['backbone'], pair.reshape(-1, *pair.shape[2:]), key)

@@ -184,8 +184,12 @@ def _program(key):
 
 
 def _form(net, method):
-    looped = getattr(importlib.import_module(f'tljax.methods.{method["name"]}'), 'LOOPED', False)
-    return {} if 'form' in net else {'form': layers.place(looped)}
+    return {} if 'form' in net else {'form': layers.place(_says(method, 'LOOPED'))}
+
+
+def _says(method, what):
+    """Whether the file of a method states LOOPED or PSEUDO of itself."""
+    return getattr(importlib.import_module(f'tljax.methods.{method["name"]}'), what, False)
 
 
 def _groups(spec, labels, partition):
@@ -294,23 +298,23 @@ def extractor(net):
     return compile_predict(features, make_mesh())
 
 
-def featured(spec, net, params, state, dataset, batch=256):
+def featured(spec, extract, params, state, dataset, batch=256):
     """A data set of the features of one, extracted once: they are kept in the cache by network, weights and examples.
 
     Args:
-        spec: the config of `net`. params, state: of a method that has it as its backbone, with a leading axis of one seed. batch: examples
-            at a time.
+        spec: the config of a network. extract: its `extractor`, which serves all sets. params, state: of a method that has it as its
+            backbone, with a leading axis of one seed. batch: examples at a time.
 
     >>> from tljax.data.arrays import arrays
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
-    >>> featured({'name': 'identity', 'dim': 2}, identity(2), params, {'backbone': {}}, arrays(np.eye(2), [0, 1])).size
+    >>> featured({'name': 'identity', 'dim': 2}, extractor(identity(2)), params, {'backbone': {}}, arrays(np.eye(2), [0, 1])).size
     2
     """
     numbers = digest((params['backbone'], state['backbone']))
     held = hashlib.sha256(json.dumps([spec, numbers, dataset.fingerprint]).encode()).hexdigest()
     path = cache_dir() / 'features' / f'{held}.npz'
     if jax.process_count() > 1 or not path.exists():   # processes extract together, whichever of them has the file
-        save_npz(path, features=predictions(extractor(net), params, state, dataset, batch,
+        save_npz(path, features=predictions(extract, params, state, dataset, batch,
                                             said=f'extracting features of {dataset.size} examples')['features'][0])
     with np.load(path, allow_pickle=False) as stored:
         return arrays(stored['features'], dataset.label, dataset.classes)
@@ -339,7 +343,7 @@ def _source(config, train, prepare, pseudo=None):
 
 def _pseudo(config, net, donors, train):
     """{seed: labels that the seed's donor gives to the training set}, or None."""
-    if getattr(importlib.import_module(f'tljax.methods.{config["method"]["name"]}'), 'PSEUDO', False) and not config['pseudo']['name']:
+    if _says(config['method'], 'PSEUDO') and not config['pseudo']['name']:
         raise Refused(f'method.name={config["method"]["name"]!r} takes pseudo-labels: set pseudo.name=centroids and name a finished run by '
                       'init.phase or init.path')
     if config['pseudo']['name'] in ('', 'given'):
@@ -360,7 +364,8 @@ def _on_features(run, config, net, train):
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     backbone, statistics = params['backbone'], state['backbone']
-    evals = {split: featured(config['net'], net, params, state, dataset, run.eval_batch) for split, dataset in run.evals.items()}
+    extract = extractor(net)
+    evals = {split: featured(config['net'], extract, params, state, dataset, run.eval_batch) for split, dataset in run.evals.items()}
     if train.target:
         evals['train'] = evals['train']._replace(target=evals['target'])
     reduced = program(config, train, width=net.dim)

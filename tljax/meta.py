@@ -101,5 +101,9 @@ def mean_over_tasks(function, params, tasks, chunk=1):
 
 
 def step_key(tick, i):
-    """The Tick of an inner step: its own key."""
+    """The Tick of an inner step: its own key.
+
+    >>> step_key(Tick(3, jax.random.key(0)), 1).step
+    3
+    """
     return Tick(tick.step, jax.random.fold_in(tick.key, i))
