@@ -25,11 +25,11 @@ from tljax import build
 from tljax.configuration import named, near, plain
 from tljax.core import Refused
 from tljax.evaluate import proportion
+from tljax.gain import transfer_gain, verdicts
 from tljax.log import progress, say, write
 from tljax.report import page, svg, table, two_domains
 from tljax.selection import SCORES, choose
 from tljax.shallow import mapping
-from tljax.transferability import transfer_gain, verdicts
 
 CLASSIFIERS = {'nearest': lambda: KNeighborsClassifier(1), 'logistic': lambda: LogisticRegression(max_iter=1000),
                'svm': lambda: LinearSVC(dual='auto')}

@@ -17,8 +17,8 @@ from tljax.core import Dataset, Refused
 from tljax.data.episodes import classes_apart, of_episodes
 from tljax.data.omniglot import one_shot_runs
 from tljax.evaluate import predictions, score
+from tljax.gain import mean_interval
 from tljax.report import table
-from tljax.transferability import mean_interval
 
 WAYS = flags.DEFINE_list('ways', ['5', '20'], 'Classes of an episode.')
 SHOTS = flags.DEFINE_list('shots', ['1', '5'], 'Labelled examples of each.')

@@ -10,9 +10,9 @@ from experiments import command
 from tljax import build
 from tljax.configuration import folder, phases, plain
 from tljax.evaluate import proportion
+from tljax.gain import mean_interval
 from tljax.log import console, read
 from tljax.report import page, svg, table, training_curves
-from tljax.transferability import mean_interval
 
 COLUMNS = ['split', 'metric', 'mean']
 

@@ -308,7 +308,7 @@ def test_what_a_score_chooses_is_looked_up_in_the_test_accuracy():
 
 
 def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
-    from tljax.transferability import proxy_a_distance
+    from tljax.distances import proxy_a_distance
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4, 400, 3))
     assert proxy_a_distance(x[0], x[1]) < .3 < 1.9 < proxy_a_distance(x[0], x[1] + 5)

@@ -7,8 +7,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ALLOWED = {   # module or folder -> what it may import of this repository
     'core': '', 'log': '', 'losses': '', 'kernels': 'core', 'paths': 'core', 'layers': 'core', 'augment': 'core',
-    'transferability': 'core kernels',
-    'report': 'core log transferability',
+    'gain': 'core', 'distances': 'core kernels', 'transferability': 'core kernels',
+    'report': 'core log gain',
     'configuration': 'core',
     'zoo': 'core layers data zoo', 'data': 'core configuration log data',
     'methods': 'core layers losses kernels episodic meta adaptation methods', 'episodic': 'core losses', 'meta': 'core paths',
@@ -18,7 +18,7 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'build':
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train', 'configs': 'configs',
     'experiments':
-        'core configuration paths log data zoo build train report transferability selection '
+        'core configuration paths log data zoo build train report gain distances transferability selection '
         'checkpoint evaluate step layers methods shallow kernels '
         'experiments configs'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]

@@ -23,8 +23,8 @@ from rich.table import Table
 from sklearn.decomposition import PCA
 
 from tljax.core import Refused
+from tljax.gain import mean_interval
 from tljax.log import write
-from tljax.transferability import mean_interval
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 MARKERS = 'sD^vPX*'                # as many as have no common factor with the colours: 42 strategies look different

@@ -7,7 +7,7 @@ from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
 from tljax.core import Refused
-from tljax.transferability import Gain, labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.gain import Gain, labels_needed, mean_interval, transfer_gain, verdicts
 
 
 @pytest.fixture
