@@ -1,10 +1,11 @@
-"""Where the time goes, side by side in one run: forms of convolution, frozen layers, cached features, seeds, devices.
+"""Where the time goes, side by side in one run: forms of convolution, frozen layers, cached features, seeds, devices, episodes.
 
     python -m experiments.benchmark
     XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.benchmark --only=devices
 """
 import functools
 import re
+import resource
 import statistics
 import time
 
@@ -14,23 +15,25 @@ import numpy as np
 from absl import app, flags
 from jax import lax
 
-from configs import base
+from configs import base, maml, protonet
 from tljax import build
 from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
+from tljax.data.arrays import restrict
+from tljax.evaluate import score
 from tljax.layers import convolve, pick
 from tljax.report import table
 from tljax.step import make_step
 from tljax.train import start
 
-ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices'], 'Which tables to print.')
+ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes'], 'Which tables to print.')
 ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the median is printed.')
 
 
 def main(_):
     """Prints the tables that were asked for."""
     for name in ONLY.value:
-        {'forms': forms, 'frozen': frozen, 'cached': cached, 'seeds': seeds, 'devices': devices}[name]()
+        {'forms': forms, 'frozen': frozen, 'cached': cached, 'seeds': seeds, 'devices': devices, 'episodes': episodes}[name]()
 
 
 SHAPES = (   # n, size, c, d, kernel, stride, groups, and whether a loop is timed too
@@ -142,6 +145,32 @@ def devices():
                           if label != 'frozen')
             rows.append([parallel, name, str(jax.device_count()), f'{reduced / 1e3:.1f}', f'{trained / 1e3:.1f}'])
     table(['compiled by', 'partition', 'devices', 'kB reduced', 'kB of trained parameters'], rows, title='Exchange between devices')
+
+
+def episodes():
+    """What drawing episodes costs of a training step, and how much memory a test of many takes over one of few."""
+    rows = []
+    run, _ = _build(data=base.episodes('glyphs', ways=5, shots=1, queries=5, count=10_000), method={'name': 'protonet'},
+                    net={'name': 'conv4', 'width': 16, 'size': 28}, batch=1)
+    first = start(run)
+    for count in (100, 1000, 10_000):
+        score(run.predict, first.params, first.state, restrict(run.evals['test'], np.arange(count)), 16)
+        rows.append([f'{count:,}', f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f}'])
+    table(['test episodes', "the process's largest memory so far, MB"], rows, title='Evaluation, 5-way 1-shot, Conv4-16')
+    rows = []
+    for name, config in (('ProtoNet, 60-way 1-shot 5-query', protonet), ('MAML, 5-way 1-shot 1-query, 32 tasks', maml)):
+        settings = phases(plain(config.get_config()))[0][1]
+        run, built = build.build(settings), build.program(settings, build.load(settings['data'])['train'])
+        batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.source.take(run.source.index(0, 0))))
+        cell = [start(run)]
+
+        def call(cell=cell, run=run, batch=batch):
+            cell[0], metrics = run.step.run(cell[0], batch, np.zeros(1, np.uint32))
+            return metrics
+        draw, keys = jax.jit(built.prepare), jax.tree.map(lambda leaf: leaf[0, 0], batch)
+        times = _times({'sampling': lambda draw=draw, keys=keys: draw(keys), 'step': call})
+        rows.append([name, f'{times["sampling"]:.2f}', f'{times["step"]:.0f}', f'{times["sampling"] / times["step"]:.2%}'])
+    table(['training', 'ms to draw its episodes', 'ms a step', 'share'], rows, title='Episodes, Conv4-64, rendered letters')
 
 
 def _build(width=0, **changes):

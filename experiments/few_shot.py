@@ -16,7 +16,7 @@ from tljax.checkpoint import load_final
 from tljax.core import Dataset, Refused
 from tljax.data.episodes import classes_apart, of_episodes
 from tljax.data.omniglot import one_shot_runs
-from tljax.evaluate import predictions, score
+from tljax.evaluate import score
 from tljax.gain import mean_interval
 from tljax.report import table
 
@@ -54,7 +54,7 @@ def _measured(record, params, state, dataset, ways):
     outputs = params.get('head', {}).get('bias')
     if 'support' in dataset.take(np.arange(1)) and outputs is not None and outputs.ndim == 2 and outputs.shape[1] != ways:
         raise Refused(f'this model tells {outputs.shape[1]} classes apart, not {ways}: ask for --ways={outputs.shape[1]}')
-    found = score(predictions(predictor(record), params, state, dataset, BATCH.value, said=f'{ways} ways'), ways)
+    found = score(predictor(record), params, state, dataset, BATCH.value, said=f'{ways} ways')
     mean, half = mean_interval(found['accuracy'])
     return [f'{100 * mean:.2f}', f'{100 * (found["accuracy_ci95"][0] if half is None else half):.2f}']
 

@@ -7,16 +7,16 @@ from tljax.log import progress
 from tljax.step import shard
 
 
-def predictions(compiled, params, state, dataset, batch=256, said=''):
+def predictions(compiled, params, state, dataset, batch=256, said='', keep=lambda told: told):
     """The output of every example, in the order of the data set.
 
     Args:
         compiled: `step.compile_predict` of a method's predict. params, state: with a leading axis of seeds.
         batch: examples at a time; the last batch is filled up with copies of the first example, which are dropped again.
-        said: what progress is called on the terminal; '' shows none.
+        said: what progress is called on the terminal; '' shows none. keep: what of a batch's output and labels is kept.
 
     Returns:
-        {'output': (seeds, n, ...), 'label': (seeds, n, ...)}, NumPy.
+        {'output': (seeds, n, ...), 'label': (seeds, n, ...)}, or what `keep` makes of them, NumPy.
 
     >>> from tljax.data.arrays import arrays
     >>> from tljax.step import compile_predict, make_mesh
@@ -30,26 +30,39 @@ def predictions(compiled, params, state, dataset, batch=256, said=''):
     for start in progress(starts, said) if said else starts:
         rows = np.arange(start, start + batch)
         local = dataset.take(shard(np.where(rows < dataset.size, rows, 0)))
-        parts.append(jax.device_get(compiled.run(params, state, compiled.place(local))))
+        parts.append(keep(jax.device_get(compiled.run(params, state, compiled.place(local)))))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, 1)[:, :dataset.size], *parts)
 
 
-def score(predicted, classes):
+def score(compiled, params, state, dataset, batch=256, said=''):
     """Accuracy per seed where there are classes, the root mean squared error where there are none: {name: (seeds,)}.
 
-    Of episodes, labels (seeds, episodes, queries), it is the mean over episodes, and half its 95 % interval (normal) comes with it.
+    Of episodes it is the mean over episodes, and half its 95 % interval (normal) comes with it. Arguments as `predictions`; of what the
+    model says only a number for each example is kept, so that memory does not grow with ways, queries or classes.
 
-    >>> score({'output': np.array([[[0., 1.], [0., 1.]]]), 'label': np.array([[1, 0]])}, classes=2)
+    >>> from tljax.data.arrays import arrays
+    >>> from tljax.step import compile_predict, make_mesh
+    >>> first = compile_predict(lambda p, s, batch: {'output': batch['input'] * p, 'label': batch['label']}, make_mesh())
+    >>> score(first, np.array([1.]), {}, arrays(np.array([[0., 1.], [0., 1.]]), np.array([1, 0]), ('no', 'yes')))
     {'accuracy': array([0.5])}
     """
-    output, label = predicted['output'], predicted['label']
-    if classes and label.ndim == 3:
-        right = (output.argmax(-1) == label).mean(-1)
-        return {'accuracy': right.mean(1), 'accuracy_ci95': 1.96 * right.std(1, ddof=1) / np.sqrt(right.shape[1])}
-    if classes:
-        return {'accuracy': np.mean(output.argmax(-1) == label, tuple(range(1, label.ndim)))}
-    errors = (output - label.reshape(output.shape)) ** 2
-    return {'rmse': np.sqrt(errors.mean(tuple(range(1, errors.ndim))))}
+    each = predictions(compiled, params, state, dataset, batch, said, _right if dataset.classes else _squared_error)
+    if not dataset.classes:
+        return {'rmse': np.sqrt(each.mean(1))}
+    accuracy = {'accuracy': each.mean(1)}
+    if 'support' in dataset.take(np.arange(1)):
+        accuracy['accuracy_ci95'] = 1.96 * each.std(1, ddof=1) / np.sqrt(each.shape[1])
+    return accuracy
+
+
+def _right(told):
+    right = told['output'].argmax(-1) == told['label']
+    return right.mean(tuple(range(2, right.ndim)))
+
+
+def _squared_error(told):
+    errors = (told['output'] - told['label'].reshape(told['output'].shape)) ** 2
+    return errors.mean(tuple(range(2, errors.ndim)))
 
 
 def proportion(correct, count):

@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from tljax.checkpoint import Checkpoints, claim, load_final, save_final
 from tljax.core import Refused, Source, TrainState
-from tljax.evaluate import predictions, score
+from tljax.evaluate import score
 from tljax.log import Log, say
 from tljax.step import Compiled, make_mesh, shard
 
@@ -205,7 +205,7 @@ def _report(log, step, pending, run, checkpoints):
 def _evaluate(run, state, step, log):
     scores = {}
     for split, dataset in run.evals.items():
-        found = score(predictions(run.predict, state.params, state.state, dataset, run.eval_batch), len(dataset.classes))
+        found = score(run.predict, state.params, state.state, dataset, run.eval_batch)
         log.record(step, split, found)
         scores[split] = {name: value.tolist() for name, value in found.items()}
     return scores
