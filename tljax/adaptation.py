@@ -12,14 +12,15 @@ from tljax.losses import cross_entropy, weighted
 from tljax.methods.finetune import finetune, linear
 
 
-def adapting(net, classes, align, players=lambda key: {}, weight=1., ramp=0):
+def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=0):
     """A method that minimises CE(source labels) + align(params, source, target, strength).
 
     Args:
         net: the backbone. classes: their number.
         align: (params, source, target, strength) -> scalar; source and target are {'logits', 'features', every other intermediate of the
             network}, of as many rows. strength: `weight`, brought up from 0 over `ramp` steps (`risen`); 0 steps: at once.
-        players: key -> {name: parameters} of what `align` has of its own, such as a critic.
+        players: (key, taps) -> {name: parameters} of what `align` has of its own, such as a critic; taps: shapes of the network's
+            intermediates.
 
     Returns:
         A Method over params {'backbone', 'head', players}. Both domains go through the network in one batch, whose statistics
@@ -39,7 +40,8 @@ def adapting(net, classes, align, players=lambda key: {}, weight=1., ramp=0):
 
     def init(key, batch):
         params, state = alone.init(key, batch)
-        return {**params, **players(jax.random.fold_in(key, 1))}, state
+        taps = jax.eval_shape(net.features, params['backbone'], state['backbone'], batch['input'])[0]
+        return {**params, **players(jax.random.fold_in(key, 1), taps)}, state
 
     def loss(params, state, batch, tick):
         source, target, moved = both(net, params, state, batch, tick.key)
@@ -108,22 +110,23 @@ reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _rev
 
 
 class Critic(nn.Module):
-    """A perceptron that tells domains apart: (n, dim) -> (n,) logits of 'source'.
+    """A perceptron that tells domains apart: (n, ...) -> (n,) logits of 'source'.
 
-    >>> Critic((4,)).start(3)(jax.random.key(0))['critic']['dense1']['kernel'].shape
+    >>> Critic((4,)).start(jax.random.key(0), 3)['critic']['dense1']['kernel'].shape
     (3, 4)
     """
     widths: tuple
 
     @nn.compact
     def __call__(self, x):
+        x = x.reshape(len(x), -1)
         for i, width in enumerate(self.widths, 1):
             x = nn.relu(nn.Dense(width, name=f'dense{i}')(x))
         return nn.Dense(1, name='out')(x)[:, 0]
 
-    def start(self, dim):
-        """key -> {'critic': its parameters} for inputs (n, dim)."""
-        return lambda key: {'critic': self.init(key, jnp.zeros((1, dim)))['params']}
+    def start(self, key, *shape):
+        """{'critic': its parameters} for inputs (n, *shape)."""
+        return {'critic': self.init(key, jnp.zeros((1, *shape)))['params']}
 
     def tell(self, params, x):
         """Logits of rows x by `params['critic']`."""

@@ -27,7 +27,7 @@ def adda(net, classes, width=500):
 
     def init(key, batch):
         params, state = alone.init(key, batch)
-        return ({**params, **critic.start(net.dim)(jax.random.fold_in(key, 1)), 'source': params['backbone']},
+        return ({**params, **critic.start(jax.random.fold_in(key, 1), net.dim), 'source': params['backbone']},
                 {**state, 'source': state['backbone']})
 
     def loss(params, state, batch, tick):

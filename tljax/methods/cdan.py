@@ -41,4 +41,4 @@ def cdan(net, classes, width=1024, weight=1., ramp=0, entropy=True, random=1024)
             sureness.append(sure / jax.lax.stop_gradient(jnp.mean(sure)))
         return domain_error(*logits, *sureness)
 
-    return adapting(net, classes, align, critic.start(net.dim * classes if whole else random), weight, ramp)
+    return adapting(net, classes, align, lambda key, taps: critic.start(key, net.dim * classes if whole else random), weight, ramp)

@@ -2,12 +2,13 @@
 from tljax.adaptation import Critic, adapting, domain_error, reverse
 
 
-def dann(net, classes, width=100, weight=1., ramp=0):
+def dann(net, classes, width=100, weight=1., ramp=0, layer='features'):
     """min over f, h, max over critic: CE(h(f(xs)), ys) - strength * error of the critic on f(xs) against f(xt), by gradient reversal.
 
     Args:
         net: f. classes: their number. width: of the critic's hidden layer; 0: it has none. weight: of the reversed gradient. ramp: steps
-            over which it rises (`adaptation.risen`), the paper's whole training; the critic learns at full rate from the start.
+            over which it rises (`adaptation.risen`), the paper's whole training; the critic learns at full rate from the start. layer:
+            which intermediate is f: the rest of the network is part of h.
 
     Returns:
         A Method over params {'backbone', 'head', 'critic'} on batches of two domains (`tljax.adaptation`).
@@ -20,6 +21,6 @@ def dann(net, classes, width=100, weight=1., ramp=0):
     critic = Critic((width,) if width else ())
 
     def align(params, source, target, strength):
-        return domain_error(*(critic.tell(params, reverse(domain['features'], strength)) for domain in (source, target)))
+        return domain_error(*(critic.tell(params, reverse(domain[layer], strength)) for domain in (source, target)))
 
-    return adapting(net, classes, align, critic.start(net.dim), weight, ramp)
+    return adapting(net, classes, align, lambda key, taps: critic.start(key, *taps[layer].shape[1:]), weight, ramp)

@@ -28,4 +28,4 @@ def domain_confusion(net, classes, width=100, weight=.01, ramp=0):
         confusion = optax.sigmoid_binary_cross_entropy(logits, .5).mean()
         return learning + strength * confusion
 
-    return adapting(net, classes, align, critic.start(net.dim), weight, ramp)
+    return adapting(net, classes, align, lambda key, taps: critic.start(key, net.dim), weight, ramp)
