@@ -25,9 +25,10 @@ from tljax import build
 from tljax.configuration import named, near, plain
 from tljax.core import Refused
 from tljax.evaluate import proportion
+from tljax.figures import svg, two_domains
 from tljax.gain import transfer_gain, verdicts
 from tljax.log import progress, say, write
-from tljax.report import page, svg, table, two_domains
+from tljax.report import page, table
 from tljax.selection import SCORES, choose
 from tljax.shallow import mapping
 

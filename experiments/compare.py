@@ -19,9 +19,10 @@ from tljax.core import Refused
 from tljax.data.arrays import restrict
 from tljax.distances import proxy_a_distance
 from tljax.evaluate import predictions
+from tljax.figures import gains, learning_curves, svg, two_domains
 from tljax.gain import labels_needed, mean_interval, transfer_gain, verdicts
 from tljax.log import console, say, write
-from tljax.report import gains, learning_curves, page, svg, table, two_domains
+from tljax.report import page, table
 from tljax.selection import SCORES, choose, deep_embedded_validation, source_accuracy
 from tljax.shallow.instance import density_ratio
 from tljax.train import fit

@@ -10,9 +10,10 @@ from experiments import command
 from tljax import build
 from tljax.configuration import folder, phases, plain
 from tljax.evaluate import proportion
+from tljax.figures import svg, training_curves
 from tljax.gain import mean_interval
 from tljax.log import console, read
-from tljax.report import page, svg, table, training_curves
+from tljax.report import page, table
 
 COLUMNS = ['split', 'metric', 'mean']
 

@@ -7,10 +7,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ALLOWED = {   # module or folder -> what it may import of this repository
     'core': '', 'log': '', 'losses': '', 'kernels': 'core', 'paths': 'core', 'layers': 'core', 'augment': 'core',
-    'gain': 'core', 'distances': 'core kernels', 'transferability': 'core kernels',
-    'report': 'core log gain',
+    'gain': 'core', 'label_efficiency': 'core', 'distances': 'core kernels', 'transferability': 'core kernels', 'probes': 'core kernels',
+    'relatedness': 'core losses methods paths kernels',
+    'report': 'core log', 'figures': 'core gain',
     'configuration': 'core',
-    'zoo': 'core layers data zoo', 'data': 'core configuration log data',
+    'zoo': 'core configuration paths layers data zoo', 'data': 'core configuration log data',
     'methods': 'core layers losses kernels episodic meta adaptation methods', 'episodic': 'core losses', 'meta': 'core paths',
     'adaptation': 'core losses methods', 'shallow': 'core kernels shallow', 'pseudo': 'core kernels', 'selection': 'core kernels',
     'combinators': 'core paths', 'optim': 'core paths',
@@ -18,7 +19,7 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'build':
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train', 'configs': 'configs',
     'experiments':
-        'core configuration paths log data zoo build train report gain distances transferability selection '
+        'core configuration paths log data zoo build train report figures gain distances transferability relatedness probes label_efficiency selection '
         'checkpoint evaluate step layers methods shallow kernels '
         'experiments configs'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from tljax import report
+from tljax import figures, report
 from tljax.core import Refused
 
 BUDGETS = [1, 2, 5, 10, 20, None]
@@ -104,12 +104,12 @@ def test_cells_as_text(cell, text, capsys):
 
 def test_learning_curves_draw_every_row():
     rows = made()
-    axes = report.learning_curves(rows).axes[0]
+    axes = figures.learning_curves(rows).axes[0]
     assert axes.get_xscale() == 'log'
     ticks = dict(zip((tick.get_text() for tick in axes.get_xticklabels()), axes.get_xticks(), strict=True))
     assert list(ticks) == ['1', '2', '5', '10', '20', 'all'] and ticks['all'] > ticks['20'] == 20
     points = {(to_hex(line.get_color()).upper(), x, y) for line in axes.lines for x, y in zip(*line.get_data(), strict=True)}
-    colours = dict(zip(STRATEGIES, [report.INK, *report.COLOURS], strict=False))
+    colours = dict(zip(STRATEGIES, [figures.INK, *figures.COLOURS], strict=False))
     for row in rows:
         place = ticks['all'] if row['labels_per_class'] is None else row['labels_per_class']
         assert (colours[row['strategy']], place, row['accuracy_mean']) in points
@@ -123,7 +123,7 @@ def test_learning_curves_draw_every_row():
 
 @pytest.mark.parametrize('strategies', [STRATEGIES, STRATEGIES + HOSTILE])
 def test_names_stand_apart_outside_the_axes(strategies):
-    figure = report.learning_curves(made(strategies))
+    figure = figures.learning_curves(made(strategies))
     FigureCanvasAgg(figure).draw()
     axes = figure.axes[0]
     boxes = {text.get_text(): text.get_window_extent() for text in axes.texts if text.get_text()}
@@ -135,32 +135,32 @@ def test_names_stand_apart_outside_the_axes(strategies):
 
 def test_gains_are_hollow_where_none_was_detected():
     rows = made()
-    axes = report.gains(rows).axes[0]
+    axes = figures.gains(rows).axes[0]
     marks = {(round(float(line.get_ydata()[0]), 9), round(float(line.get_xdata()[0]))): line for line in axes.lines
              if line.get_marker() != 'None'}
     bars = [tuple(line.get_ydata()) for line in axes.lines if line.get_marker() == 'None']
     for row in rows[len(BUDGETS):]:
         mark = marks[round(row['gain_mean'], 9), BUDGETS.index(row['labels_per_class'])]
-        assert (mark.get_markerfacecolor() == report.PAPER) == (row['verdict'] == 'none detected')
+        assert (mark.get_markerfacecolor() == figures.PAPER) == (row['verdict'] == 'none detected')
         assert (row['gain_low'], row['gain_high']) in bars
     assert (0, 0) in bars
     assert axes.get_ylabel() == 'gain over scratch (points)'
     with pytest.raises(Refused, match='no row has a gain'):
-        report.gains(rows[:len(BUDGETS)])
+        figures.gains(rows[:len(BUDGETS)])
 
 
 def test_one_seed_has_neither_bands_nor_gains():
     rows = [{**row, 'accuracy_ci95': None, 'gain_mean': None, 'verdict': None} for row in made(budgets=[5])]
-    lines = report.learning_curves(rows).axes[0].lines
+    lines = figures.learning_curves(rows).axes[0].lines
     assert len({to_hex(line.get_color()) for line in lines}) == len(STRATEGIES)
 
 
-@pytest.mark.parametrize('draw', [report.learning_curves, report.gains])
+@pytest.mark.parametrize('draw', [figures.learning_curves, figures.gains])
 def test_svg_is_deterministic_well_formed_and_needs_nothing(draw):
     rows = made(STRATEGIES + HOSTILE)
     figure = draw(rows)
-    text = report.svg(figure)
-    assert text == report.svg(draw(rows))
+    text = figures.svg(figure)
+    assert text == figures.svg(draw(rows))
     assert not figure.axes
     root = ElementTree.fromstring(text)
     assert root.tag == 'svg'
@@ -174,11 +174,11 @@ def test_svg_is_deterministic_well_formed_and_needs_nothing(draw):
     assert 'http' not in text
     assert not {element.tag for element in root.iter()} & {'script', 'image', 'metadata'}
     styles = ' '.join(element.get('style', '') for element in root.iter())
-    assert 'currentColor' in styles and report.INK.lower() not in styles and report.PAPER.lower() not in styles
+    assert 'currentColor' in styles and figures.INK.lower() not in styles and figures.PAPER.lower() not in styles
 
 
 def test_what_two_figures_of_a_page_share_by_id_is_the_same():
-    roots = [ElementTree.fromstring(report.svg(draw(made()))) for draw in (report.learning_curves, report.gains)]
+    roots = [ElementTree.fromstring(figures.svg(draw(made()))) for draw in (figures.learning_curves, figures.gains)]
     defined = [{element.get('id'): ElementTree.tostring(element).strip() for element in root.iter() if element.get('id')}
                for root in roots]
     shared = set(defined[0]) & set(defined[1])
@@ -190,8 +190,8 @@ def test_the_page_holds_every_number_and_reaches_for_nothing(tmp_path):
     columns = ['strategy', 'labels per class', 'accuracy', 'interval', 'gain', 'verdict']
     cells = [[row['strategy'], row['labels_per_class'] or 'all', row['accuracy_mean'], row['accuracy_ci95'], row['gain_mean'],
               row['verdict']] for row in rows]
-    text = written(tmp_path, [{'heading': 'Curves', 'text': 'One.\n\nTwo.', 'svg': report.svg(report.learning_curves(rows))},
-                              {'heading': 'Gains', 'svg': report.svg(report.gains(rows))},
+    text = written(tmp_path, [{'heading': 'Curves', 'text': 'One.\n\nTwo.', 'svg': figures.svg(figures.learning_curves(rows))},
+                              {'heading': 'Gains', 'svg': figures.svg(figures.gains(rows))},
                               {'heading': 'Every cell', 'table': (columns, cells)},
                               {'heading': 'Config', 'code': '{\n "a": 1\n}'}])
     page = Reader(text)
@@ -210,7 +210,7 @@ def test_the_page_holds_every_number_and_reaches_for_nothing(tmp_path):
 
 def test_hostile_names_are_text(tmp_path):
     rows = [[name, 'positive', '+1.2 none detected'] for name in HOSTILE]
-    drawn = report.svg(report.gains(made(['scratch', *HOSTILE])))
+    drawn = figures.svg(figures.gains(made(['scratch', *HOSTILE])))
     sections = [{'heading': HOSTILE[0], 'text': HOSTILE[1], 'code': HOSTILE[1], 'table': (HOSTILE[:3], rows)},
                 {'heading': HOSTILE[2], 'svg': drawn}]
     page = Reader(written(tmp_path, sections, title=HOSTILE[0]))
@@ -256,5 +256,5 @@ def test_text_on_its_colour_can_be_read():
 
 
 def test_no_display_and_no_global_state():
-    code = "import sys, tljax.report; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, tljax.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, '-c', code], cwd=Path(report.__file__).parents[1]).returncode == 0

@@ -225,7 +225,7 @@ def _donors(config, donor_dir, classes, labels):
     rules = [(pattern, 'taken') for pattern, _ in config['init']['rules']]
     takes_head = any(path.startswith('head/') and first(rules, path) for path in flatten(labels))
     if Path(place).suffix in ('.h5', '.hdf5') or weights.NAME.fullmatch(str(place)):
-        params, state, record = pretrained(config['net'], place, top=takes_head)
+        params, state, record = pretrained(config['net'].get('of', config['net']), place, top=takes_head)
     else:
         params, state, record = load_final(place)
     if (takes_head or config['pseudo']['name']) and tuple(record['classes']) != tuple(classes):

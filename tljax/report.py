@@ -1,34 +1,16 @@
-"""What a person reads: tables in the terminal, figures, and one page of HTML that needs nothing but itself.
-
-Figures are drawn from `rows`, one dict per strategy and number of labels: 'strategy', 'labels_per_class' (None: all),
-'accuracy_mean', 'accuracy_ci95' (half width, None for one seed), 'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four
-None for the baseline). Accuracies and gains are fractions there and percent in the figures. Colours are those of Okabe and Ito
-(2008, https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; markers differ too, so that colour is never
-alone.
-"""
-import io
+"""What a person reads: tables in the terminal, and one page of HTML that needs nothing but itself."""
 import re
 from pathlib import Path
-from xml.etree import ElementTree
 
-import matplotlib
 import numpy as np
 from jinja2 import Environment, StrictUndefined
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from sklearn.decomposition import PCA
 
 from tljax.core import Refused
-from tljax.gain import mean_interval
 from tljax.log import write
 
-COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
-MARKERS = 'sD^vPX*'                # as many as have no common factor with the colours: 42 strategies look different
-INK, PAPER = '#1B1C1D', '#FDFDFC'  # text, axes and the baseline; the inside of hollow markers: in a page, the page's own colours
 VERDICTS = {'positive': 'positive', 'none detected': 'none', 'negative': 'negative'}   # as written -> CSS class
 PARTS = {'heading', 'text', 'svg', 'table', 'code'}
 
@@ -59,171 +41,12 @@ def table(columns, rows, title=''):
     print(f'\n{title}\n' * bool(title) + '\n'.join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def learning_curves(rows):
-    """Accuracy against labels per class: a line with a 95 % band per strategy, named at its end.
-
-    The axis is logarithmic; 'all' stands at its end out of scale, behind a dashed line, with its interval as a bar.
-
-    Returns:
-        A matplotlib Figure.
-
-    >>> row = {'strategy': 'scratch', 'accuracy_mean': .5, 'accuracy_ci95': .1, 'gain_mean': None}
-    >>> figure = learning_curves([{'labels_per_class': k, **row} for k in (1, 10, None)])
-    >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
-    ['1', '10', 'all']
-    """
-    figure, axes = _figure('accuracy (%)')
-    budgets = _budgets(rows)
-    counted = [k for k in budgets if k is not None]
-    place = {k: k or 2.5 * max(counted, default=1) for k in budgets}
-    axes.set_xscale('log')
-    axes.set_xticks(list(place.values()), [_count(k) for k in budgets])
-    axes.xaxis.set_minor_locator(NullLocator())
-    ends = {}
-    for strategy, (colour, marker) in _styles(rows).items():
-        mine = sorted((row for row in rows if row['strategy'] == strategy), key=lambda row: place[row['labels_per_class']])
-        x, mean, half = (np.array(column) for column in zip(*(
-            (place[row['labels_per_class']], row['accuracy_mean'], row['accuracy_ci95'] or 0) for row in mine), strict=True))
-        solid = x <= max(counted, default=0)
-        axes.plot(x, mean, color=colour, linewidth=1.2, linestyle=(0, (3, 2)))
-        axes.plot(x[solid], mean[solid], color=colour, linewidth=1.8)
-        axes.plot(x, mean, color=colour, marker=marker, markersize=5.5, linestyle='none')
-        axes.fill_between(x[solid], (mean - half)[solid], (mean + half)[solid], color=colour, alpha=.13, linewidth=0)
-        alone = ~solid if solid.sum() > 1 else slice(None)   # a band needs two points
-        axes.vlines(x[alone], (mean - half)[alone], (mean + half)[alone], color=colour, linewidth=1.8)
-        ends[strategy] = x[-1], mean[-1]
-    _name_ends(axes, ends, _styles(rows))
-    return figure
-
-
-def gains(rows):
-    """Paired gain over the baseline with its 95 % interval, per number of labels and strategy; hollow where none was detected.
-
-    Returns:
-        A matplotlib Figure.
-
-    Raises:
-        Refused: where no row has a gain.
-
-    >>> row = {'labels_per_class': 5, 'accuracy_mean': .5, 'accuracy_ci95': .1, 'gain_mean': None}
-    >>> gain = {'gain_mean': .2, 'gain_low': .1, 'gain_high': .3, 'verdict': 'positive'}
-    >>> gains([{**row, 'strategy': 'scratch'}, {**row, 'strategy': 'frozen', **gain}]).axes[0].get_ylabel()
-    'gain over scratch (points)'
-    """
-    gained = [row for row in rows if row['gain_mean'] is not None]
-    if not gained:
-        raise Refused('no row has a gain: this figure compares strategies with a baseline, over two or more seeds')
-    baseline = next((row['strategy'] for row in rows if row['gain_mean'] is None), 'the baseline')
-    figure, axes = _figure(f'gain over {baseline} (points)')
-    budgets, strategies = _budgets(gained), list(dict.fromkeys(row['strategy'] for row in gained))
-    styles = {strategy: style for strategy, style in _styles(rows).items() if strategy in strategies}
-    axes.axhline(0, color=INK, linewidth=1)
-    for i in range(0, len(budgets), 2):
-        axes.axvspan(i - .5, i + .5, color=INK, alpha=.05, linewidth=0)
-    for row in gained:
-        colour, marker = styles[row['strategy']]
-        x = budgets.index(row['labels_per_class']) + .75 * ((strategies.index(row['strategy']) + .5) / len(strategies) - .5)
-        axes.plot([x, x], [row['gain_low'], row['gain_high']], color=colour, linewidth=1.8)
-        axes.plot(x, row['gain_mean'], **_marker(colour, marker, hollow=row['verdict'] == 'none detected'))
-    axes.set_xticks(range(len(budgets)), [_count(k) for k in budgets])
-    axes.set_xlim(-.5, len(budgets) - .5)
-    looks = [*(_marker(*style) for style in styles.values()), _marker(INK, 'o'), _marker(INK, 'o', hollow=True)]
-    legend = figure.legend([Line2D([], [], **look) for look in looks], [*styles, 'detected', 'none detected'],
-                           loc='outside right upper', frameon=False, labelcolor=INK)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-    return figure
-
-
-def training_curves(records):
-    """Accuracy of every evaluated split over the steps of a run, the mean with a 95 % band over seeds.
-
-    Args:
-        records: of a log (`log.read`); at least two evaluations.
-
-    Returns:
-        A matplotlib Figure.
-
-    >>> records = [{'step': step, 'kind': 'test', 'accuracy': [.5, .6]} for step in (10, 20)]
-    >>> training_curves(records).axes[0].get_xlabel()
-    'step'
-    """
-    measured = [record for record in records if record['kind'] != 'training' and 'accuracy' in record]
-    figure, axes = _figure('accuracy (%)', 'step')
-    styles = {kind: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
-              for i, kind in enumerate(dict.fromkeys(record['kind'] for record in measured))}
-    ends = {}
-    for kind, (colour, marker) in styles.items():
-        mine = [record for record in measured if record['kind'] == kind]
-        x = np.array([record['step'] for record in mine])
-        mean, half = np.array([[mean, half or 0.] for mean, half in (mean_interval(record['accuracy']) for record in mine)]).T
-        axes.plot(x, mean, color=colour, linewidth=1.8, marker=marker, markersize=4)
-        axes.fill_between(x, mean - half, mean + half, color=colour, alpha=.13, linewidth=0)
-        ends[kind] = x[-1], mean[-1]
-    _name_ends(axes, ends, styles)
-    return figure
-
-
-def two_domains(pairs, label, points=300):
-    """Source and target side by side in the plane of their two principal components: how far apart, before and after.
-
-    Args:
-        pairs: {title: (zs (ns, d), zt (nt, d))}. label: (ns,) integers, of the source, which colour it; the target is drawn in ink.
-        points: of each domain that are drawn, at random.
-
-    Returns:
-        A matplotlib Figure.
-
-    >>> rng = np.random.default_rng(0)
-    >>> len(two_domains({'before': (rng.normal(size=(5, 3)), rng.normal(size=(4, 3)))}, np.zeros(5, int)).axes)
-    1
-    """
-    columns = min(len(pairs), 4)
-    rows = -(-len(pairs) // columns)
-    figure = Figure(figsize=(9, 2.5 * rows), layout='constrained')
-    for i, (title, (zs, zt)) in enumerate(pairs.items(), 1):
-        axes = figure.add_subplot(rows, columns, i)
-        plane, rng = PCA(min(2, zs.shape[1])).fit(np.concatenate([zs, zt])), np.random.default_rng(0)
-        some, others = (rng.permutation(len(domain))[:points] for domain in (zs, zt))
-        for drawn, look in ((zs[some], dict(c=[COLOURS[each % len(COLOURS)] for each in label[some]])),
-                            (zt[others], dict(color=INK, marker='+', linewidths=.6))):
-            at = plane.transform(drawn)
-            axes.scatter(at[:, 0], at[:, -1], s=7, alpha=.6, **look)
-        axes.set_title(title, color=INK, fontsize='medium', parse_math=False)
-        axes.set_axis_off()
-    return figure
-
-
-def svg(figure):
-    """The figure as an <svg> element to stand in a page: the same bytes for the same figure, which is cleared.
-
-    Text stays text, in the page's own font, and ink and paper are the page's own colours, light or dark.
-
-    >>> svg(Figure()).startswith('<svg ')
-    True
-    """
-    written = io.BytesIO()
-    with matplotlib.rc_context({'svg.hashsalt': 'tljax', 'svg.fonttype': 'none'}):
-        figure.savefig(written, format='svg', transparent=True, metadata=dict.fromkeys(('Creator', 'Date', 'Format', 'Type')))
-    figure.clear()
-    root = ElementTree.fromstring(written.getvalue())
-    for element in root.iter():   # no namespaces, which look like addresses, and no ids that every figure gives its groups
-        element.tag = element.tag.split('}')[-1]
-        kept = {name.split('}')[-1]: value for name, value in element.items() if (element.tag, name) != ('g', 'id')}
-        if 'style' in kept:
-            style = re.sub(r'font-family: [^;]*(; )?', '', kept['style'])
-            kept['style'] = style.replace(INK.lower(), 'currentColor').replace(PAPER.lower(), 'var(--paper, white)')
-        element.attrib.clear()
-        element.attrib.update(kept)
-    return ElementTree.tostring(root, encoding='unicode')
-
-
 def page(path, title, sections):
     """Writes one HTML page that needs no other file and no network, whole or not at all.
 
     Args:
         path: the file. title: its heading. sections: dicts with 'heading' and, as there are, 'text' (blank lines part
-            paragraphs), 'svg' (an element made by `svg`, taken as it is), 'table' (columns, rows) and 'code' (shown as it stands,
+            paragraphs), 'svg' (an element made by `figures.svg`, taken as it is), 'table' (columns, rows) and 'code' (shown as it stands,
             folded). All but 'svg' is escaped. A cell that is a verdict, or a number and a verdict, is coloured by it.
 
     Raises:
@@ -269,57 +92,3 @@ def _numeric(cells):
     """Whether most of a column's cells that are not empty begin with a number."""
     texts = [text for text in map(_text, cells) if text]
     return 2 * sum(bool(re.match(r'[+−-]?\d[\d.,]*(e[+-]?\d+)?(\s|%|$)', text)) for text in texts) > len(texts)
-
-
-def _budgets(rows):
-    return sorted({row['labels_per_class'] for row in rows}, key=lambda k: np.inf if k is None else k)
-
-
-def _count(k):
-    return 'all' if k is None else str(k)
-
-
-def _styles(rows):
-    """{strategy: (colour, marker)} in the order of the rows; the baseline is drawn in ink."""
-    gained = [row for row in rows if row['gain_mean'] is not None] or rows   # one seed: no gains, and no telling the baseline
-    styles = {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
-              for i, name in enumerate(dict.fromkeys(row['strategy'] for row in gained))}
-    return {row['strategy']: styles.get(row['strategy'], (INK, 'o')) for row in rows}
-
-
-def _marker(colour, marker, hollow=False):
-    return {'color': colour, 'marker': marker, 'markersize': 6.5, 'markeredgewidth': 1.5, 'linestyle': 'none',
-            'markerfacecolor': PAPER if hollow else colour}
-
-
-def _figure(ylabel, xlabel='labels per class'):
-    figure = Figure(figsize=(9, 4.6), layout='constrained')
-    axes = figure.add_subplot()
-    axes.spines[['top', 'right']].set_visible(False)
-    axes.spines[['left', 'bottom']].set_color(INK)
-    axes.tick_params(colors=INK)
-    axes.grid(axis='y', color=INK, alpha=.12, linewidth=.8)
-    axes.set_axisbelow(True)
-    axes.set_xlabel(xlabel, color=INK)
-    axes.set_ylabel(ylabel, color=INK, parse_math=False)
-    axes.yaxis.set_major_formatter(lambda value, _: f'{round(100 * value, 2) + 0:g}')   # + 0: no -0
-    return figure, axes
-
-
-def _name_ends(axes, ends, styles):
-    """Each line's name to the right of the axes, as high as the line ends, moved apart where names would overlap."""
-    low, high = axes.get_ylim()
-    names = sorted(ends, key=lambda name: ends[name][1])
-    heights = [(ends[name][1] - low) / (high - low) for name in names]
-    gap = min(.065, 1 / len(names))
-    for i in range(1, len(names)):
-        heights[i] = max(heights[i], heights[i - 1] + gap)
-    for i in reversed(range(len(names))):
-        heights[i] = min(heights[i], 1 - gap * (len(names) - 1 - i))
-    for name, height in zip(names, heights, strict=True):
-        colour, marker = styles[name]
-        axes.annotate('', ends[name], (1.05, height), textcoords='axes fraction',
-                      arrowprops={'arrowstyle': '-', 'color': colour, 'shrinkA': 0, 'shrinkB': 5})
-        axes.plot(1.05, height, **_marker(colour, marker), transform=axes.transAxes, clip_on=False)
-        axes.text(1.07, height, name, transform=axes.transAxes, va='center', color=INK, parse_math=False)
-    axes.set_ylim(low, high)
