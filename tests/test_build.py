@@ -157,6 +157,8 @@ def commands(name):
     config = importlib.import_module(f'configs.{name}').get_config('smoke')
     if 'methods' in config:
         return ['adapt']
+    if 'targets' in config.study:
+        return ['rank']
     return ['compare'] if config.study.strategies else ['train']   # a study fits, too
 
 

@@ -17,7 +17,7 @@ from tljax import augment, combinators, layers, optim
 from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, named, near, short
 from tljax.core import Method, Refused
-from tljax.data.arrays import arrays, beside, draw, keyed, relabelled, sampled
+from tljax.data.arrays import arrays, beside, draw, keyed, relabelled, restrict, sampled
 from tljax.data.cache import cache_dir, save_npz
 from tljax.evaluate import predictions
 from tljax.paths import first, flatten, label
@@ -26,6 +26,7 @@ from tljax.train import Run, fit
 from tljax.zoo import ROWS, weights
 from tljax.zoo.identity import identity
 
+TRAINED_ON = 10_000   # examples of a training set that tell its accuracy to half a point
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
 
 
@@ -89,7 +90,7 @@ def build(config, name='train', donor_dir=None):
     run = Run(
         name=name, init=init, tx=built.tx, step=each_by_itself(built.step, len(config['seeds'])), predict=built.predict,
         source=_source(config, train, built.prepare, _pseudo(config, built.net, donors, train)),
-        evals={split: dataset for split, dataset in splits.items() if dataset.size and not (split == 'train' and train.example)},
+        evals=_judged(splits),
         seeds=tuple(config['seeds']), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(config['seeds']) == 1 else 10),
@@ -99,7 +100,7 @@ def build(config, name='train', donor_dir=None):
     shared = donors is not None and len(donors) == 1 and all(first([(rule[0], 'taken') for rule in rules], path) for path in backbone)
     frozen = set(backbone.values()) == {'frozen'}
     if config['cache'] and shared and frozen and not config['pseudo']['name'] and config['statistics'] != 'batch' and not config['augment']:
-        return _on_features(run, config, built.net, train)
+        return _on_features(run, config, built.net, splits)
     return run
 
 
@@ -320,6 +321,15 @@ def featured(spec, extract, params, state, dataset, batch=256):
         return arrays(stored['features'], dataset.label, dataset.classes)
 
 
+def _judged(splits):
+    """What accuracy is measured on: all of a validation or test split, and 10,000 examples of larger sets that were trained on."""
+    def some(split, dataset):
+        if split not in ('train', 'target') or dataset.size <= TRAINED_ON:
+            return dataset
+        return restrict(dataset, np.sort(np.random.default_rng(0).permutation(dataset.size)[:TRAINED_ON]))
+    return {split: some(split, dataset) for split, dataset in splits.items() if dataset.size and not (split == 'train' and dataset.example)}
+
+
 def _refuse_counts(config):
     for key, least in (('batch', 1), ('steps', 0), ('log_every', 0), ('save_every', 0), ('eval_every', 0), ('eval_batch', 1)):
         if config[key] < least:
@@ -360,15 +370,16 @@ def _pseudo(config, net, donors, train):
     return {seed: labels[i % len(labels)] for i, seed in enumerate(config['seeds'])}
 
 
-def _on_features(run, config, net, train):
+def _on_features(run, config, net, splits):
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     backbone, statistics = params['backbone'], state['backbone']
     extract = extractor(net)
-    evals = {split: featured(config['net'], extract, params, state, dataset, run.eval_batch) for split, dataset in run.evals.items()}
-    if train.target:
-        evals['train'] = evals['train']._replace(target=evals['target'])
-    reduced = program(config, train, width=net.dim)
+    found = {split: featured(config['net'], extract, params, state, dataset, run.eval_batch) for split, dataset in splits.items() if
+             dataset.size}
+    if splits['train'].target:
+        found['train'] = found['train']._replace(target=found['target'])
+    reduced = program(config, splits['train'], width=net.dim)
 
     def init(seed):
         params, state = run.init(seed)
@@ -378,5 +389,5 @@ def _on_features(run, config, net, train):
         full = jax.tree.map(lambda leaf: np.repeat(leaf, len(run.seeds), 0), (backbone, statistics))
         return {**params, 'backbone': full[0]}, {**state, 'backbone': full[1]}
 
-    return run._replace(init=init, tx=reduced.tx, step=each_by_itself(reduced.step, len(run.seeds)), predict=reduced.predict, evals=evals,
-                        source=_source(config, evals['train'], reduced.prepare), whole=whole)
+    return run._replace(init=init, tx=reduced.tx, step=each_by_itself(reduced.step, len(run.seeds)), predict=reduced.predict,
+                        evals=_judged(found), source=_source(config, found['train'], reduced.prepare), whole=whole)

@@ -160,6 +160,37 @@ def two_domains(pairs, label, points=300):
     return figure
 
 
+def rankings(values):
+    """Each source's rank by every score, and by what was measured where that is among them: a line for each, the best on top.
+
+    Args:
+        values: {source: {column: number, larger is better}}, the columns in the order of the first; a source that lacks one is not ranked
+            by it.
+
+    Returns:
+        A matplotlib Figure.
+
+    >>> figure = rankings({'letters': {'logme': .5, 'measured': .9}, 'nothing': {'logme': .1, 'measured': .4}})
+    >>> figure.axes[0].lines[0].get_ydata().tolist()
+    [-1.0, -1.0]
+    """
+    columns = list(next(iter(values.values())))
+    figure, axes = _figure('rank')
+    axes.set_xlabel('')
+    ends = {}
+    styles = {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(values)}
+    for name, (colour, marker) in styles.items():
+        ranks = np.array([-1. - sum(other[column] > values[name][column] for other in values.values() if column in other)
+                          if column in values[name] else np.nan for column in columns])
+        axes.plot(range(len(columns)), ranks, linewidth=1.2, **{**_marker(colour, marker), 'linestyle': '-'})
+        ends[name] = len(columns) - 1, ranks[~np.isnan(ranks)][-1]
+    axes.set_xticks(range(len(columns)), columns, rotation=30, ha='right')
+    axes.set_yticks(range(-len(values), 0))
+    axes.yaxis.set_major_formatter(lambda value, _: f'{-value:.0f}')
+    _name_ends(axes, ends, styles)
+    return figure
+
+
 def svg(figure):
     """The figure as an <svg> element to stand in a page: the same bytes for the same figure, which is cleared.
 
