@@ -1,13 +1,17 @@
 """Gains and verdicts against SciPy and statsmodels computed another way, numbers by hand, simulated tables without any gain."""
 import gc
+import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.weightstats import DescrStatsW
 
 from tljax.core import Refused
-from tljax.gain import Gain, labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.gain import Gain, hierarchical_gain, labels_needed, mean_interval, transfer_gain, verdicts
 
 
 @pytest.fixture
@@ -56,6 +60,130 @@ def test_equal_differences_are_a_point():
 def test_what_cannot_be_paired_is_refused_in_one_line(transfer, baseline, words):
     with pytest.raises(Refused) as refusal:
         transfer_gain(transfer, baseline)
+    assert words in str(refusal.value) and '\n' not in str(refusal.value)
+
+
+@pytest.mark.parametrize('axis', [0, 1, 2])
+def test_where_one_axis_is_replicated_the_hierarchical_gain_is_the_paired_t_test(axis):
+    rng = np.random.default_rng(axis)
+    shape = np.ones(3, int)
+    shape[axis] = 5
+    transfer, baseline = rng.uniform(.5, .9, (2, *shape))
+    test = stats.ttest_rel(transfer.ravel(), baseline.ravel())
+    assert hierarchical_gain(transfer, baseline) == pytest.approx(
+        (np.mean(transfer - baseline), *test.confidence_interval(), test.pvalue), rel=1e-7)
+
+
+def test_a_hierarchical_gain_by_hand():
+    # Differences of two sources (rows) and three seeds: mean 4; sources' means 3 and 5, SS = 3 (1 + 1) = 6 on 1; seeds' means 1, 5 and
+    # 6, SS = 2 (9 + 1 + 4) = 28 on 2; left are 1, 0, -1 and their opposites, SS = 4 on 2. The mean squares are 6, 14 and 2: the
+    # effects add 6 - 2, 14 - 2 and 2, together 18; variance 18 / 6 = 3 with 18^2 / (6^2 + 14^2 / 2 + 2^2 / 2) degrees of freedom.
+    difference = np.array([[1., 4., 4.], [1., 6., 8.]])
+    gain = hierarchical_gain(difference[..., None], np.zeros((1, 3, 1)))
+    other = stats.t(18 ** 2 / (36 + 98 + 2), loc=4, scale=3 ** .5)
+    assert gain == pytest.approx((4, other.ppf(.025), other.ppf(.975), 2 * other.cdf(0)))
+
+
+@pytest.mark.parametrize('seed', range(6))   # two to four of the seven components come out negative
+def test_a_hierarchical_gain_solves_the_expected_mean_squares_of_an_analysis_of_variance(seed):
+    rng = np.random.default_rng(seed)
+    sizes = dict(zip('ske', (3, 4, 5), strict=True))
+    transfer, baseline = rng.normal(size=(3, 4, 5)) + rng.normal(size=(3, 1, 1)) * seed, rng.normal(size=(1, 4, 5))
+    cells = pd.DataFrame(np.argwhere(np.ones((3, 4, 5))), columns=list('ske')).assign(d=(transfer - baseline).ravel())
+    table = anova_lm(ols('d ~ (C(s) + C(k) + C(e)) ** 2', cells).fit())
+    names = [name.replace('C(', '').replace(')', '').replace(':', '').replace('Residual', 'ske') for name in table.index]
+    # Cornfield and Tukey: a component enters the mean squares of all its factors' subsets, times the sizes of the other factors.
+    times = [np.prod([size for factor, size in sizes.items() if factor not in name]) for name in names]
+    expected = [[time if set(row) <= set(name) else 0 for name, time in zip(names, times, strict=True)] for row in names]
+    component = np.maximum(np.linalg.solve(expected, table.mean_sq), 0)
+    variance = sum(part / np.prod([sizes[factor] for factor in name]) for part, name in zip(component, names, strict=True))
+    freedom = variance ** 2 / ((table.mean_sq / 60) ** 2 / table.df).sum()
+    other = stats.t(freedom, loc=cells.d.mean(), scale=variance ** .5)
+    assert hierarchical_gain(transfer, baseline) == pytest.approx(
+        (cells.d.mean(), other.ppf(.025), other.ppf(.975), 2 * min(other.cdf(0), other.sf(0))), abs=1e-6)
+
+
+def test_a_hierarchical_gain_knows_no_order_and_no_names_of_its_axes():
+    transfer, baseline = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
+    gain = hierarchical_gain(transfer, baseline)
+    for order in itertools.permutations(range(3)):
+        assert hierarchical_gain(transfer.transpose(order), baseline.transpose(order)) == pytest.approx(gain)
+    assert hierarchical_gain(baseline, transfer) == pytest.approx((-gain.mean, -gain.high, -gain.low, gain.p))
+    assert hierarchical_gain(transfer + 7, baseline[:1]) == hierarchical_gain(transfer + 7, np.repeat(baseline[:1], 3, 0))
+
+
+def answers(rng, sources, seeds, examples, source, seed, example, accuracy=.8):
+    """Right and wrong answers of transfer and of a baseline that is right in 80 %: thresholds of normal skills of variance 1.
+
+    Of these .6 are how hard an example is, the same in both, and `seed` the luck of the seed's labels, also the same; `source`, as much
+    again of `seed`, and `example` are effects on either alone, and the rest is noise. Both are exactly as accurate as they are said to be.
+    """
+    difficulty, luck = .6 ** .5 * rng.normal(size=examples), seed ** .5 * rng.normal(size=(seeds, 1))
+
+    def right(sources, source, accuracy):
+        effects = (source ** .5 * rng.normal(size=(sources, 1, 1)) + seed ** .5 * rng.normal(size=(seeds, 1))
+                   + example ** .5 * rng.normal(size=examples))
+        noise = (.4 - 2 * seed - source - example) ** .5 * rng.normal(size=(sources, seeds, examples))
+        return difficulty + luck + effects + noise < stats.norm.ppf(accuracy)
+    return right(sources, source, accuracy), right(1, 0., .8)
+
+
+# a variance of .01 is a standard deviation of .028 of the accuracy
+@pytest.mark.parametrize('least, most, setting', [
+    (.03, .07, (4, 5, 300, .01, .01, .1)), (.03, .07, (5, 5, 500, .005, .005, .05)), (0, .07, (3, 5, 300, .02, .01, .1)),
+    (0, .07, (4, 5, 300, 0., .01, 0.)), (0, .07, (4, 5, 300, .02, 0., 0.)), (0, .07, (3, 5, 200, 0., 0., .2)),
+    (0, .07, (4, 5, 300, 0., 0., 0.))])
+def test_gains_where_there_is_none_are_found_as_rarely_as_said(least, most, setting):
+    rng = np.random.default_rng(0)
+    p = [hierarchical_gain(*answers(rng, *setting)).p for _ in range(500)]
+    assert least <= np.mean(np.array(p) < .05) <= most   # of 2000: .045, .044, .045, .052, .046, .032 and .018
+
+
+def test_a_bootstrap_over_five_seeds_finds_far_more():
+    rng = np.random.default_rng(0)
+    differences = rng.normal(size=(1000, 5))
+    resampled = differences[:, rng.integers(0, 5, (2000, 5))].mean(-1)
+    low, high = np.quantile(resampled, [.025, .975], axis=1)
+    assert .13 < np.mean((low > 0) | (high < 0)) < .19
+    p = [hierarchical_gain(each[None, :, None], np.zeros((1, 5, 1))).p for each in differences]
+    assert .03 < np.mean(np.array(p) < .05) < .07
+
+
+def test_what_one_source_gains_is_no_gain_of_sources():
+    # One source's gain is real for that source, and is found; it is nothing that another source would show again.
+    rng = np.random.default_rng(0)
+    pairs = [answers(rng, 4, 5, 300, .02, .001, 0.) for _ in range(100)]
+    one = [transfer_gain(transfer[0].mean(-1), baseline[0].mean(-1)).p for transfer, baseline in pairs]
+    all_sources = [hierarchical_gain(transfer, baseline).p for transfer, baseline in pairs]
+    assert np.mean(np.array(one) < .05) > .3 and np.mean(np.array(all_sources) < .05) < .1
+
+
+def test_a_real_gain_is_found_and_its_interval_covers_it():
+    rng = np.random.default_rng(0)
+    gains = [hierarchical_gain(*answers(rng, 4, 5, 300, .01, .01, .1, accuracy=.88)) for _ in range(300)]
+    assert np.mean([gain.p < .05 for gain in gains]) > .8
+    assert .92 < np.mean([gain.low < .08 < gain.high for gain in gains]) < .98
+    assert np.mean([gain.mean for gain in gains]) == pytest.approx(.08, abs=.005)
+    assert all((gain.p < .05) == (gain.low > 0 or gain.high < 0) for gain in gains)
+
+
+@pytest.mark.filterwarnings('error')
+def test_equal_hierarchical_differences_are_a_point():
+    baseline = np.random.default_rng(0).uniform(size=(1, 3, 4))
+    assert hierarchical_gain(np.repeat(baseline, 2, 0), baseline) == (0, 0, 0, 1)
+    assert hierarchical_gain(np.repeat(baseline, 2, 0) + .1, baseline) == (.1, .1, .1, 0)
+    crossed = np.array([[1., -1.], [-1., 1.]])[..., None]   # nothing but the interaction varies
+    assert hierarchical_gain(crossed, np.zeros((1, 2, 1))).p == 1
+
+
+@pytest.mark.parametrize('transfer, baseline, words', [
+    (np.ones((2, 3, 4)), np.ones((3, 4)), '(3, 4)'), (np.ones((2, 3, 4)), np.ones((2, 1, 4)), 'do not pair'),
+    (np.ones((1, 3, 4)), np.ones((2, 3, 4)), 'do not pair'), (np.ones(5), np.ones(5), '(sources, seeds, examples)'),
+    (np.ones((1, 1, 1)), np.ones((1, 1, 1)), 'nothing is replicated'), (np.ones((0, 5, 4)), np.ones((1, 5, 4)), '(0, 5, 4)'),
+    (np.ones((2, 3, 4)), np.where(np.arange(4) == 2, np.nan, np.ones((1, 3, 4))), '6 of 24')])
+def test_what_has_no_hierarchical_gain_is_refused_in_one_line(transfer, baseline, words):
+    with pytest.raises(Refused) as refusal:
+        hierarchical_gain(transfer, baseline)
     assert words in str(refusal.value) and '\n' not in str(refusal.value)
 
 
