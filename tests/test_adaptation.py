@@ -328,3 +328,33 @@ def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
     from tljax.train import fit
     with pytest.raises(Refused, match=said):
         fit(build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)), tmp_path)
+
+
+def test_fixmatch_learns_from_strongly_augmented_pictures_what_it_is_sure_of():
+    flat = identity(6)._replace(features=lambda params, state, input, key=None: ({'features': input.reshape(len(input), -1)}, state))
+    rng = np.random.default_rng(0)
+    x, u = rng.normal(size=(2, 8, 2, 3, 1)).astype(np.float32)
+    label = rng.integers(3, size=8)
+    keywords = {'weak': [{'name': 'crop', 'padding': 0}], 'strong': [{'name': 'flip', 'probability': 1.}], 'threshold': .7, 'weight': 2.}
+    method = importlib.import_module('tljax.methods.fixmatch').fixmatch(flat, 3, **keywords)
+    head = {'kernel': rng.normal(size=(6, 3)).astype(np.float32), 'bias': np.arange(3.)}
+    batch = {'input': x, 'label': label, 'target': {'input': u}}
+
+    def loss(head):
+        return method.loss({'backbone': {}, 'head': head}, {'backbone': {}}, batch, TICK)
+
+    def probability(pictures):
+        return softmax(pictures.reshape(8, -1) @ head['kernel'] + head['bias'])
+
+    value, (_, metrics) = loss(head)
+    told = probability(u)
+    hard = -np.log(probability(u[:, :, ::-1])[np.arange(8), told.argmax(1)])
+    sure = told.max(1) >= .7
+    assert 0 < sure.sum() < 8
+    np.testing.assert_allclose(metrics['unlabelled'], (sure * hard).mean(), rtol=1e-5)
+    np.testing.assert_allclose(value, -np.log(probability(x)[np.arange(8), label]).mean() + 2 * (sure * hard).mean(), rtol=1e-5)
+    flipped = u[:, :, ::-1].reshape(8, -1)   # no gradient through what it is told
+    error = sure[:, None] * (probability(u[:, :, ::-1]) - np.eye(3)[told.argmax(1)])
+    mine = (probability(x) - np.eye(3)[label]) / 8
+    expected = x.reshape(8, -1).T @ mine + 2 * flipped.T @ error / 8
+    np.testing.assert_allclose(jax.grad(lambda head: loss(head)[0])(head)['kernel'], expected, rtol=1e-4, atol=1e-5)

@@ -26,6 +26,8 @@ CASES = {**{name: EPISODES for name in ('maml', 'matching', 'metaoptnet', 'proto
          **{name: DOMAINS for name in ('adabn', 'adda', 'cdan', 'cmd', 'dan', 'dann', 'ddc', 'deep_coral', 'domain_confusion', 'jan', 'mcd',
                                         'self_training')},
          **{name: PICTURES for name in ('baseline_plus_plus', 'simpleshot')},
+         'fixmatch': {'data': {'name': 'semi_supervised', 'of': {'name': 'digits', 'size': 8}},
+                      'method': {'name': 'fixmatch', 'weak': [], 'strong': []}},
          'shot': {'pseudo': {'name': 'given'}},
          'relation': {**EPISODES, 'optim': {'lr': 3e-3}, 'method': {'name': 'relation', 'width': 32}},
          'reptile': {**EPISODES, 'method': {'name': 'reptile', 'steps': 10, 'rate': 1e-2}}}

@@ -6,13 +6,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {   # module or folder -> what it may import of this repository
-    'core': '', 'log': '', 'losses': '', 'kernels': 'core', 'paths': 'core', 'layers': 'core', 'augment': 'core',
+    'core': '', 'log': '', 'losses': '', 'kernels': 'core', 'paths': 'core', 'layers': 'core', 'augment': 'configuration core',
     'gain': 'core', 'label_efficiency': 'core', 'distances': 'core kernels', 'transferability': 'core kernels', 'probes': 'core kernels',
     'relatedness': 'core losses methods paths kernels',
     'report': 'core log', 'figures': 'core gain',
     'configuration': 'core',
     'zoo': 'core configuration paths layers data zoo', 'data': 'core configuration log data',
-    'methods': 'core layers losses kernels episodic meta adaptation methods', 'episodic': 'core losses', 'meta': 'core paths',
+    'methods': 'core augment layers losses kernels episodic meta adaptation methods', 'episodic': 'core losses', 'meta': 'core paths',
     'adaptation': 'core losses methods', 'shallow': 'core kernels shallow', 'pseudo': 'core kernels', 'selection': 'core kernels',
     'combinators': 'core paths', 'optim': 'core paths',
     'step': 'core', 'evaluate': 'core log step', 'checkpoint': 'core log', 'train': 'core step evaluate checkpoint log',

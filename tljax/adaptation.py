@@ -56,19 +56,31 @@ def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=
 def both(net, params, state, batch, key=None):
     """Both domains through one network: (source, target, moved state), dicts of intermediates with 'logits'.
 
-    The rows of the two domains alternate in the batch that the network sees, so that a batch that is spread over devices stays where it is.
-
     >>> from tljax.zoo.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
     >>> source, target, _ = both(identity(1), params, {'backbone': {}}, {'input': jnp.zeros((2, 1)), 'target': {'input': jnp.ones((2, 1))}})
     >>> source['logits'].tolist(), target['logits'].tolist()
     ([[0.0], [0.0]], [[1.0], [1.0]])
     """
-    pair = jnp.stack([batch['input'], of_target(batch)], 1)
-    taps, moved = net.features(params['backbone'], state['backbone'], pair.reshape(-1, *pair.shape[2:]), key)
-    taps = {**taps, 'logits': linear(params['head'], taps['features'])}
-    source, target = ({name: tap[start::2] for name, tap in taps.items()} for start in (0, 1))
+    (source, target), moved = together(net, params, state, [batch['input'], of_target(batch)], key)
     return source, target, moved
+
+
+def together(net, params, state, inputs, key=None):
+    """Several arrays of as many inputs through one network, in one batch: ([dict of intermediates with 'logits', ...], moved state).
+
+    Their rows alternate in that batch, so that a batch that is spread over devices stays where it is.
+
+    >>> from tljax.zoo.identity import identity
+    >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
+    >>> taps, _ = together(identity(1), params, {'backbone': {}}, [jnp.full((2, 1), value) for value in (1., 2., 3.)])
+    >>> [tap['logits'].ravel().tolist() for tap in taps]
+    [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    """
+    rows = jnp.stack(inputs, 1)
+    taps, moved = net.features(params['backbone'], state['backbone'], rows.reshape(-1, *rows.shape[2:]), key)
+    taps = {**taps, 'logits': linear(params['head'], taps['features'])}
+    return [{name: tap[start::len(inputs)] for name, tap in taps.items()} for start in range(len(inputs))], moved
 
 
 def of_target(batch):

@@ -8,17 +8,37 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
+from tljax.configuration import named
 from tljax.core import Refused
 
 NAMES = ('flip', 'crop', 'affine', 'colour', 'resized_crop')   # what a config may name
 GREY = (.299, .587, .114)   # luma of red, green and blue, ITU-R BT.601
 
 
-def augmented(functions):
-    """What a `core.Source` prepares its batches with: the chain of `functions`, each example by its own key.
+def made(steps):
+    """The augmentations of a config: names of this module's functions, for their default strengths, or configs of them.
 
-    Args:
-        functions: a sequence of (key, input) -> input, applied in order; the i-th gets the example's key with i folded in.
+    >>> [function(jax.random.key(0), jnp.ones((2, 2, 1))).shape for function in made(['flip', {'name': 'crop', 'padding': 1}])]
+    [(2, 2, 1), (2, 2, 1)]
+    """
+    return [named('tljax.augment', {'name': step} if isinstance(step, str) else step, 'augment') for step in steps]
+
+
+def chain(functions):
+    """(key, input) -> input: augmentations one after another, the i-th with i folded into the key.
+
+    >>> chain([flip(probability=1.)] * 2)(jax.random.key(0), jnp.arange(3.).reshape(1, 3, 1)).ravel().tolist()
+    [0.0, 1.0, 2.0]
+    """
+    def one(key, input):
+        for i, function in enumerate(functions):
+            input = function(jax.random.fold_in(key, i), input)
+        return input
+    return one
+
+
+def augmented(functions):
+    """What a `core.Source` prepares its batches with: the `chain` of `functions`, each example by its own key.
 
     Returns:
         `prepare(batch) -> batch`: takes {'input': (n, h, w, c), 'key': (n, 2) uint32, ...}, where 'key' holds the raw data of one
@@ -29,10 +49,7 @@ def augmented(functions):
     >>> sorted(batch), batch['input'].ravel().tolist()
     (['input'], [2.0, 1.0, 0.0])
     """
-    def one(key, input):
-        for i, function in enumerate(functions):
-            input = function(jax.random.fold_in(key, i), input)
-        return input
+    one = chain(functions)
 
     def prepare(batch):
         rest = {name: value for name, value in batch.items() if name != 'key'}

@@ -169,10 +169,9 @@ def _program(key):
         labels = {**labels, 'backbone': {}}
     penalty = named('tljax.combinators', spec['penalty'], 'penalty') if spec['penalty']['name'] else None
     tx = optim.optimizer(labels, _groups(spec, labels, partition))
-    steps = [named('tljax.augment', {'name': each} if isinstance(each, str) else each, 'augment') for each in spec['augment']]
-    if steps and spec['data']:
+    if spec['augment'] and spec['data']:
         raise Refused(f'augment={spec["augment"]}: examples of {spec["data"]["name"]} are drawn afresh and not augmented: leave it empty')
-    prepare = augment.augmented(steps) if steps else lambda batch: batch
+    prepare = augment.augmented(augment.made(spec['augment'])) if spec['augment'] else lambda batch: batch
     if spec['data']:
         prepare = sampled(load(spec['data'])['train'].example, 1).prepare
     whole = combinators.with_penalty(method, penalty) if penalty else method
@@ -378,7 +377,7 @@ def _on_features(run, config, net, splits):
     found = {split: featured(config['net'], extract, params, state, dataset, run.eval_batch) for split, dataset in splits.items() if
              dataset.size}
     if splits['train'].target:
-        found['train'] = found['train']._replace(target=found['target'])
+        found['train'] = found['train']._replace(target=found.get('target', found['train']))
     reduced = program(config, splits['train'], width=net.dim)
 
     def init(seed):

@@ -1,0 +1,31 @@
+"""Few labels and many pictures: do pseudo-labels or FixMatch (Sohn et al. 2020) replace labels, and how many?
+
+    python -m experiments.compare --config=configs/fixmatch.py
+
+scikit-learn's handwritten digits, of which 1 to 20 a class have their label; the inputs of all 899 training examples are seen. `supervised`
+looks at the labelled ones alone; all three augment them alike. On the same axis as configs/digits.py, where a source replaces labels.
+
+Hyper-parameters: threshold .95 and weight 1 are the paper's; as many unlabelled examples as labelled ones in a batch (the paper: seven
+times as many). Nothing was tuned. Expected: not yet run.
+"""
+from configs import base
+
+
+def get_config(arg=None):
+    arg = base.parse_arg(arg, smoke=False)
+    config = base.get_config()
+    with config.unlocked():
+        config.seeds = tuple(range(5))
+        config.steps, config.batch = 1000, 32
+        config.data = dict(name='semi_supervised', of=dict(name='digits', size=16))
+        config.net = dict(name='conv4', width=(32, 64, 128), blocks=3, size=16)
+        config.optim.lr = 2e-3
+        weak = (dict(name='crop', padding=2),)
+        config.study.baseline, config.study.budgets = 'supervised', (1, 2, 5, 20)
+        config.study.strategies.supervised = dict(augment=weak)
+        config.study.strategies.pseudo_labels = dict(augment=weak, method=dict(name='self_training', threshold=.95, ramp=500))
+        config.study.strategies.fixmatch = dict(method=dict(name='fixmatch', weak=weak))
+        if arg.smoke:
+            config.data.of.size, config.net = 8, dict(name='conv4', width=4, blocks=2, size=8)
+            config.seeds, config.steps, config.batch, config.study.budgets = (0, 1), 2, 4, (1,)
+    return config
