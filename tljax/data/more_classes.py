@@ -27,8 +27,9 @@ def more_classes(of, first=10, further=(10, 20, 50), held=.25, shots=1, queries=
     {'train': (30, 5), 'test': (10, 5), 'next 5': (200, 5), 'next 10': (200, 10)}
     """
     whole = joined(named('tljax.data', of, 'data.of'))
-    if first + max(further) > len(whole.classes):
-        raise Refused(f'data.first={first} and data.further={max(further)} are more than the {len(whole.classes)} classes there are')
+    most = max(further, default=0)
+    if first + most > len(whole.classes):
+        raise Refused(f'data.first={first} and data.further={most} are more than the {len(whole.classes)} classes there are')
     order = np.random.default_rng([8, seed]).permutation(len(whole.classes))
     splits = cut(of_classes(whole, order[:first]), {'test': held}, seed)
     for size in further:

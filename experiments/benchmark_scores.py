@@ -1,0 +1,110 @@
+"""Scores of transferability against the published way to compute them, side by side in one run: seconds, and whether the numbers agree.
+
+    OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_scores
+    python -m experiments.benchmark_scores --rows=5000 --dim=512 --classes=10
+
+All sides use the same BLAS. On a machine that others use, give it one thread as above, as threads that wait for each other cost most
+there, and go by the processor's time, which others hardly change.
+"""
+import time
+
+import numpy as np
+from absl import app, flags
+
+from tljax.report import table
+from tljax.transferability import logme
+
+ONLY = flags.DEFINE_list('only', ['logme'], 'Which tables to print.')
+ROWS = flags.DEFINE_integer('rows', 20_000, 'Labelled examples.', lower_bound=2)
+DIM = flags.DEFINE_integer('dim', 2048, 'Features of each.', lower_bound=1)
+CLASSES = flags.DEFINE_integer('classes', 100, 'Classes.', lower_bound=2)
+ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the least is printed with the median.', lower_bound=1)
+
+
+def main(_):
+    """Prints the tables that were asked for."""
+    for name in ONLY.value:
+        {'logme': evidence}[name]()
+
+
+def evidence():
+    """LogME against the authors' algorithm and against a loop over classes on the Gram matrix, both in NumPy."""
+    f, y = labelled()
+    times, scores = _times({'tljax': lambda: logme(f, y), 'NumPy, Gram matrix': lambda: gram_logme(f, y),
+                            'NumPy, as published': lambda: published_logme(f, y)})
+    _compare('LogME by', times, {side: [f'{score:.9f}', f'{abs(score / scores["tljax"] - 1):.0e}'] for side, score in scores.items()},
+             ['score', 'relative difference'])
+
+
+def labelled():
+    """Features like those of a network: a spectrum that decays, a mean, and classes that partly overlap."""
+    rng = np.random.default_rng(0)
+    y = np.arange(ROWS.value) % CLASSES.value
+    scale = np.arange(1, DIM.value + 1) ** -.5
+    f = (rng.normal(size=(ROWS.value, DIM.value)) + rng.normal(size=(CLASSES.value, DIM.value))[y] / 4) * scale + scale[0] / 4
+    return f.astype(np.float32), y
+
+
+def published_logme(f, y):
+    """The fixed point iteration of You et al. 2022, algorithm 3 (https://arxiv.org/abs/2110.10545), by a full singular value decomposition.
+
+    As in the authors' code, that of f comes from that of f^T f, and the iteration stops at 1e-3 or after eleven rounds.
+    """
+    f = f.astype(np.float64)
+    right, spectrum, _ = np.linalg.svd(f.T @ f)
+    kept = spectrum > 1e-20
+    left, spectrum = f @ right[:, kept] / np.sqrt(spectrum[kept]), spectrum[kept]
+    found = []
+    for label in range(y.max() + 1):
+        target = (y == label).astype(np.float64)
+        energy = (left.T @ target) ** 2
+        found.append(_fixed_point(spectrum, energy, target.sum(), len(f), rounds=11, tolerance=1e-3, guard=1e-5))
+    return np.mean(found)
+
+
+def gram_logme(f, y):
+    """The same iteration to the end of double precision, on the eigenvalues of f^T f."""
+    f = f.astype(np.float64)
+    values, vectors = np.linalg.eigh(f.T @ f)
+    energy = (vectors.T @ (f.T @ np.eye(y.max() + 1)[y])) ** 2 / values[:, None]
+    return np.mean([_fixed_point(values, energy[:, label], (y == label).sum(), len(f), rounds=1000, tolerance=1e-12, guard=0.)
+                    for label in range(energy.shape[1])])
+
+
+def _fixed_point(spectrum, energy, square, n, rounds, tolerance, guard):
+    """The log evidence per example where alpha = gamma / m^T m and beta = (n - gamma) / residual reproduce themselves."""
+    alpha = beta = 1.
+    for _ in range(rounds):
+        ratio = alpha / beta
+        gamma = (spectrum / (spectrum + ratio)).sum()
+        weights = (spectrum * energy / (spectrum + ratio) ** 2).sum()
+        residual = square - energy.sum() + (energy * (ratio / (spectrum + ratio)) ** 2).sum()
+        alpha, beta = gamma / (weights + guard), (n - gamma) / (residual + guard)
+        if abs(alpha / beta - ratio) <= tolerance * ratio:
+            break
+    log_determinant = np.log(alpha + beta * spectrum).sum() - len(spectrum) * np.log(alpha)
+    return (n * np.log(beta / (2 * np.pi)) - log_determinant - beta * residual - alpha * weights) / (2 * n)
+
+
+def _times(calls):
+    """Seconds of each call, {name: (rounds, 2)} by the clock and by the processor, in turn so that a slow moment hits all; its result."""
+    times, returned = {name: [] for name in calls}, {}
+    for _ in range(ROUNDS.value):
+        for name, call in calls.items():
+            begun = time.perf_counter(), time.process_time()
+            returned[name] = call()
+            times[name].append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
+    return {name: np.array(values) for name, values in times.items()}, returned
+
+
+def _compare(first, times, results, names):
+    """Prints a row for each side: its times, those over tljax's, and its results under their names."""
+    least, median = ({side: statistic(values, 0) for side, values in times.items()} for statistic in (np.min, np.median))
+    table([first, 's, least', 'median', 'over tljax', 'processor s, least', 'median', 'over tljax', *names],
+          [[side, *(f'{value:.2f}' for i in (0, 1) for value in (least[side][i], median[side][i], least[side][i] / least['tljax'][i])),
+            *results[side]] for side in times],
+          title=f'{ROWS.value} x {DIM.value} float32 features, {CLASSES.value} classes')
+
+
+if __name__ == '__main__':
+    app.run(main)

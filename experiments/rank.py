@@ -1,0 +1,171 @@
+"""Which source to transfer from, before anyone has paid for the training: every score's ranking, and whether it was right.
+
+    python -m experiments.rank --config=configs/rank.py
+    python -m experiments.rank --config=configs/rank.py --verify --workdir=runs/rank
+
+Sources are runs, networks with published weights, or files of features (`study.sources`); features of the target's training examples are
+extracted once for each and kept. `--verify` trains every source on the target by every strategy of `study.strategies` and reports how well
+each score's ranking agrees with what was measured. A restart goes on where it was cut off.
+"""
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from scipy.stats import weightedtau
+
+from experiments import command
+from experiments.sources import same_data, seen_by, source, target_for
+from tljax import build
+from tljax.configuration import merge, phases, plain
+from tljax.core import Refused
+from tljax.data.arrays import per_class
+from tljax.figures import rankings, svg
+from tljax.log import progress, say, write
+from tljax.probes import knn_score, probe_score
+from tljax.report import page, table
+from tljax.train import fit
+from tljax.transferability import OF_PREDICTIONS, SCORES
+
+READING = ('Each score is of the labelled target examples that training would see, averaged over seeds, and can be compared within its '
+           'column alone. None of them has trained anything.')
+AGREEMENT = ('Weighted Kendall tau of a score with the accuracy that was measured: 1 is the same order, 0 none, -1 the opposite; '
+             'agreement at the top counts most.')
+probe = functools.partial(probe_score, penalty=100.)
+OF_FEATURES = {**SCORES, 'probe': probe, 'nearest': knn_score}
+VERIFY = flags.DEFINE_bool('verify', False, 'Train every source on every target and compare.')
+
+
+def main(config):
+    """Scores, trains if asked to, and reports."""
+    workdir, (_, settings), study = command.workdir(), phases(config)[-1], plain(config)['study']
+    if not study['targets'] or len(study['sources']) < 2:
+        raise Refused('a ranking needs a target and two sources or more in `study`: see configs/rank.py')
+    sources = {name: source(name, spec, settings, workdir / 'sources') for name, spec in study['sources'].items()}
+    cells = [(k, target, name) for k in study['budgets'] for target in study['targets'] for name in sources
+             if isinstance(sources[name], Path) or not same_data(sources[name], study['targets'][target])]
+    rows = []
+    for k, target, name in progress(cells, 'scoring sources'):
+        rows.append(dict(target=target, source=name, labels_per_class=k))
+        rows[-1]['scores'], rows[-1]['inputs'] = scored(sources[name], study['targets'][target], rows[-1], settings['seeds'], study['most'])
+    for row in progress(rows if VERIFY.value else [], 'training'):
+        place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
+        row['accuracy'] = measured(sources[row['source']], study['targets'][row['target']], row, settings, study, place)
+    results = dict(rows=rows, agreement=agreement(rows, study), config=plain(config))
+    write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
+    show(results, workdir)
+    say(f'{workdir}/report.html, {workdir}/results.json')
+
+
+def scored(source, target, row, seeds, most):
+    """{score: (seeds,)} of the labelled examples that training with so many labels per class would see, and the probe of their inputs
+    alone, (seeds,), which tells how much there is to gain."""
+    dataset = build.load(target_for(source, target, most))['train']
+    x, probability = seen_by(source, dataset, row['source'])
+    found, inputs = {}, []
+    for seed in seeds:
+        chosen = per_class(dataset.label, row['labels_per_class'], seed)
+        y = dataset.label[chosen]
+        asked = {**{name: (score, x[chosen]) for name, score in OF_FEATURES.items()},
+                 **({} if probability is None else {name: (score, probability[chosen]) for name, score in OF_PREDICTIONS.items()})}
+        for name, (score, given) in asked.items():
+            try:
+                found.setdefault(name, []).append(score(given, y))
+            except Refused as refused:
+                say(f'{row["target"]}, {row["source"]}: no {name}: {refused}')
+        inputs.append(probe(dataset.take(chosen)['input'].reshape(len(y), -1), y))
+    return {name: values for name, values in found.items() if len(values) == len(seeds)}, inputs
+
+
+def measured(source, target, row, settings, study, place):
+    """{strategy: (seeds,) accuracies} on the target's test split."""
+    if isinstance(source, Path):
+        raise Refused(f'study.sources.{row["source"]} is a file of features, which cannot be trained further: leave it out of --verify')
+    data = target_for(source, target, study['most'])
+    start = merge(settings, {'data': data, 'net': source.net, 'init': {'path': source.place}, 'per_class': row['labels_per_class']})
+    accuracy = {}
+    for strategy, changes in study['strategies'].items():
+        cell = merge(start, changes, f'study.strategies.{strategy}')
+        begun = row['source'] if cell['init']['path'] else hashlib.sha256(json.dumps([cell['net'], data]).encode()).hexdigest()[:8]
+        fitted = fit(build.build(cell, f'{row["target"]}, {row["source"]}, {strategy}'), place / f'{strategy}-{begun}')
+        accuracy[strategy] = fitted.scores['test']['accuracy']
+    return accuracy
+
+
+def agreement(rows, study):
+    """How well each score's ranking agrees with what was measured: weighted Kendall tau by target, and its mean.
+
+    The last row of each block is the score that one would have chosen for a target by the other targets.
+    """
+    found = []
+    for k in study['budgets'] if 'accuracy' in rows[0] else ():
+        for strategy in study['strategies']:
+            for controls in ('with', 'without') if strategy != study['baseline'] else ():
+                left_out = study['controls'] if controls == 'without' else ()
+                mine = [row for row in rows if row['labels_per_class'] == k and row['source'] not in left_out]
+                by_score = {score: _by_target(mine, score, strategy) for score in mine[0]['scores']}
+                by_score = {score: taus for score, taus in by_score.items() if taus}
+                targets = list(next(iter(by_score.values()), {}))
+                if len(targets) > 1:
+                    by_score['chosen by the other targets'] = {target: by_score[_best(by_score, target)][target] for target in targets}
+                found += [dict(labels_per_class=k, strategy=strategy, controls=controls, score=score, tau=taus,
+                               mean=float(np.mean(list(taus.values())))) for score, taus in by_score.items()]
+    return found
+
+
+def _by_target(rows, score, strategy):
+    """{target: weighted tau} of a score that every source has; {} of one that some source lacks."""
+    if any(score not in row['scores'] for row in rows):
+        return {}
+    by_target = {}
+    for target in dict.fromkeys(row['target'] for row in rows):
+        mine = [row for row in rows if row['target'] == target]
+        predicted, found = ([np.mean(each) for each in column] for column in (
+            [row['scores'][score] for row in mine], [row['accuracy'][strategy] for row in mine]))
+        if len(mine) > 2 and np.ptp(found):   # two sources, or all the same in the end, are no ranking
+            by_target[target] = float(weightedtau(predicted, found).statistic) if np.ptp(predicted) else 0.
+    return by_target
+
+
+def _best(by_score, target):
+    return max(by_score, key=lambda score: np.mean([tau for other, tau in by_score[score].items() if other != target]))
+
+
+def show(results, workdir):
+    """Prints the tables and writes the page."""
+    rows, sections = results['rows'], []
+    for k, target in dict.fromkeys((row['labels_per_class'], row['target']) for row in rows):
+        mine = [row for row in rows if (row['labels_per_class'], row['target']) == (k, target)]
+        values = {row['source']: {**{score: np.mean(each) for score, each in row['scores'].items()},
+                                  **{f'{strategy}, %': 100 * np.mean(each) for strategy, each in row.get('accuracy', {}).items()}}
+                  for row in mine}
+        columns = list(dict.fromkeys(column for each in values.values() for column in each))
+        order = sorted(values, key=lambda name: -values[name].get('logme', -np.inf))
+        cells = [[name, *(_number(values[name].get(column)) for column in columns)] for name in order]
+        title = f'{target}, {"all labels" if k is None else f"{k} labels per class"}'
+        table(['source', *columns], cells, title=f'{title}: sources by LogME; larger is better')
+        sections += [dict(heading=title, text=READING, svg=svg(rankings({name: values[name] for name in order})),
+                          table=(['source', *columns], cells))]
+    if results['agreement']:
+        targets = list(dict.fromkeys(row['target'] for row in rows))
+        columns = ['labels', 'strategy', 'controls', 'score', *targets, 'mean']
+        cells = [[_count(row['labels_per_class']), row['strategy'], row['controls'], row['score'],
+                  *(f'{row["tau"].get(target, np.nan):.2f}' for target in targets), f'{row["mean"]:.2f}'] for row in results['agreement']]
+        table(columns, cells, title=f'{AGREEMENT} Controls: {", ".join(results["config"]["study"]["controls"])}.')
+        sections.insert(0, dict(heading='Was the ranking right?', text=AGREEMENT, table=(columns, cells)))
+    page(workdir / 'report.html', 'Which source to transfer from', [
+        *sections, dict(heading='How it was run', code=json.dumps(results['config'], indent=1))])
+
+
+def _number(value):
+    return '' if value is None else f'{value:.3f}'
+
+
+def _count(k):
+    return 'all' if k is None else str(k)
+
+
+if __name__ == '__main__':
+    command.run(main)

@@ -1,0 +1,109 @@
+"""What a target may be taught from: finished runs, networks with published weights, runs to be trained first, and files of features."""
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from experiments.model import last
+from tljax import build
+from tljax.checkpoint import load_final
+from tljax.configuration import folder, merge, named, near
+from tljax.core import Refused
+
+
+class Source(NamedTuple):
+    """A network that knows something: its config, weights (leading axis of one seed), the names it tells apart, the shape of its inputs,
+    where its weights are grafted from, and the config of the data that it learnt from, where that is known."""
+    net: dict
+    params: dict
+    state: dict
+    classes: tuple
+    shape: tuple
+    place: str
+    data: dict | None
+
+
+def source(name, spec, settings, workdir):
+    """The source that a config's `study.sources` names.
+
+    Args:
+        spec: {'run': folder of a finished run}; {'net', 'weights': as `build.pretrained` takes them, 'size'}; {'features': an .npz}; or what
+            differs from `settings` in a run, which is trained under `workdir`, or found finished there.
+
+    Returns:
+        A `Source`, or the path of the features.
+    """
+    kinds = {'features': {'features'}, 'run': {'run'}, 'weights': {'net', 'weights', 'size'}}
+    kind = next((kind for kind in kinds if kind in spec), None)
+    if kind and (unknown := set(spec) - kinds[kind]):
+        raise Refused(f'study.sources.{name}.{min(unknown)} is unknown beside {kind}: {near(min(unknown), kinds[kind])}')
+    if kind == 'features':
+        return Path(spec['features'])
+    if kind == 'weights':
+        params, state, record = build.pretrained(spec['net'].get('of', spec['net']), spec['weights'])
+        size = spec.get('size', record['input'][0])
+        return Source(spec['net'], params, state, tuple(record['classes']) if 'head' in params else (), (size, size, 3), spec['weights'], None)
+    if kind == 'run':
+        place = last(Path(spec['run']))
+    else:
+        fresh = merge(settings, {'seeds': [100], 'init': {'path': '', 'phase': ''}, 'per_class': None}, 'config')
+        build.fit_phases([(name, merge(fresh, spec, f'study.sources.{name}'))], workdir / name)
+        place = folder(workdir / name, [name], name)
+    params, state, record = load_final(place)
+    if len(record['seeds']) > 1:
+        raise Refused(f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one per seed: name a run of one seed')
+    return Source(record['config']['net'], params, state, tuple(record['classes']), tuple(record['input']), str(place),
+                  record['config']['data'])
+
+
+def target_for(source, target, most=None):
+    """The config of a target's data at the shape that a source takes, with at most so many examples of a split."""
+    if len(source.shape) != 3:
+        return target
+    return dict(name='resampled', of=target, size=source.shape[0], channels=source.shape[2], most=most)
+
+
+def same_data(source, target):
+    """Whether a source has learnt from what the target is.
+
+    >>> same_data(Source({}, {}, {}, (), (), '', {'name': 'resampled', 'of': {'name': 'digits'}}), {'name': 'digits'})
+    True
+    """
+    learnt = source.data or {}
+    return learnt.get('of', learnt) == target
+
+
+def seen_by(source, dataset, name):
+    """(features (n, d), probabilities (n, classes) by the source's own head or None) of a labelled set; features are kept in the cache.
+
+    Raises:
+        Refused: for features that are not finite, by the name of the source.
+    """
+    x, probability = _stored(source, dataset) if isinstance(source, Path) else _extracted(source, dataset)
+    if not np.isfinite(x).all():
+        raise Refused(f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} features of the target are not finite: leave this source out, or '
+                      'look for the run that diverged')
+    return x, probability
+
+
+def _extracted(source, dataset):
+    extract = build.extractor(named('tljax.zoo', source.net, 'net'))
+    x = build.featured(source.net, extract, source.params, source.state, dataset).take(np.arange(dataset.size))['input']
+    head = source.params.get('head', {})
+    if set(head) != {'kernel', 'bias'} or len(head['kernel'][0]) != x.shape[1]:
+        return x, None
+    return x, softmax(x @ head['kernel'][0] + head['bias'][0], -1)
+
+
+def _stored(path, dataset):
+    if not path.expanduser().is_file():
+        raise Refused(f'{path} does not exist: give an .npz with features (n, d), in the order of the target, and probability (n, classes) '
+                      'if the source has classes')
+    with np.load(path.expanduser(), allow_pickle=False) as file:
+        if 'features' not in file:
+            raise Refused(f'{path} has {", ".join(file)} and no features: name them so')
+        x, probability = file['features'], file['probability'] if 'probability' in file else None
+    if len(x) != dataset.size:
+        raise Refused(f'{path} has features of {len(x)} examples, and the target has {dataset.size}: extract those of its training split')
+    return x, probability
