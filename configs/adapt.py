@@ -2,34 +2,45 @@
 
     python -m experiments.compare --config=configs/adapt.py                              (printed to handwritten digits, no download)
     python -m experiments.compare --config=configs/adapt.py:data=mnist-usps              (usps-mnist, mnist-mnist_m)
+    python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan      (PACS: any two of its domains)
     python -m experiments.train --config=configs/adapt.py:method=cdan,data=usps-mnist    (one method)
 
-Every method beside a network trained on the source alone, with the same network, steps and batches. `source_only` is that network; ADDA and
-SHOT, which begin from it, train on for as many steps again. MNIST and others are looked for under `$TLJAX_DATA`.
+Every method, or those that `method` joins by +, beside a network trained on the source alone, with the same network, steps and batches.
+`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS begins from MobileNet's ImageNet
+weights. Data are looked for under `$TLJAX_DATA`.
 
 Hyper-parameters: weights are the papers' or peers' defaults, nothing was chosen by target labels. Expected: RESULTS.md.
 """
+import itertools
+
 from configs import base
 
 METHODS = ('dann', 'domain_confusion', 'cdan', 'adda', 'mcd', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'adabn', 'self_training', 'shot')
+PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(('photo', 'art_painting', 'cartoon', 'sketch'), 2))
 BEGUN = dict(path='', phase='source', rules=(('.*', None),))   # from the network that knows the source
 
 
 def get_config(arg=None):
-    arg = base.parse_arg(arg, data=('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m'), method=('all', *METHODS), smoke=False)
+    arg = base.parse_arg(arg, data=('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m', *PACS), method='all', smoke=False)
+    asked = METHODS if arg.method == 'all' else arg.method.split('+')
+    if unknown := [name for name in asked if name not in METHODS]:
+        raise ValueError(f'config argument method={unknown[0]} is not one of {", ".join(METHODS)}, several joined by +')
     config = base.get_config()
     with config.unlocked():
         source, target = arg.data.split('-')
         sets, config.net = _data(arg.data)
         config.seeds = tuple(range(5))
         config.steps, config.batch, config.log_every = 1500, 64, 100
+        if arg.data in PACS:
+            config.seeds, config.steps, config.batch = tuple(range(3)), 300, 32
+            config.init.path, config.groups.backbone = base.data('imagenet_weights/mobilenet_2_5_224_tf_no_top.h5'), dict(scale=.1)
         config.data = dict(name='domains', source=sets[source], target=sets[target])
         ramp = config.get_ref('steps')
         strategies = _strategies(sets[target], ramp)
         config.phases.source = dict()
-        config.phases.adapt = {} if arg.method == 'all' else strategies[arg.method]
+        config.phases.adapt = strategies[asked[0]] if len(asked) == 1 else {}
         config.study.baseline, config.study.budgets = 'source_only', (None,)
-        for name in ('source_only', 'dann', 'adda', 'shot') if arg.smoke else strategies:   # METHODS are tested elsewhere
+        for name in ('source_only', *(('dann', 'adda', 'shot') if arg.smoke and arg.method == 'all' else asked)):
             config.study.strategies[name] = strategies[name]
         if arg.smoke:
             config.seeds, config.steps, config.batch, config.net.width = (0, 1), 2, 8, (4, 4, 4)
@@ -56,6 +67,9 @@ def _data(pair):
     if pair == 'glyphs-digits':
         return (dict(glyphs=dict(name='glyphs', part='digits', size=16, resolution=8, per_class=200), digits=dict(name='digits')),
                 dict(name='conv4', width=(32, 64, 128), blocks=3, size=16))
+    if pair in PACS:
+        return ({name: dict(name='folder', path=base.data('pacs/pacs_112.zip'), domain=name, size=64) for name in pair.split('-')},
+                dict(name='mobilenet', alpha=.25, momentum=.9))
     colour = 3 if pair.endswith('mnist_m') else 1
     mnist = dict(name='mnist', path=base.data('mnist/raw'), channels=colour)
     network = dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5)

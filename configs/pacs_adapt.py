@@ -6,7 +6,7 @@
 Features of MobileNet (alpha 0.25, 112 pixels) with its ImageNet weights, extracted once, rows of unit length; all pictures of a domain are
 its source, and its target. The ZIP and the weights are looked for under `$TLJAX_DATA`.
 
-Expected: RESULTS.md.
+Expected (RESULTS.md): source only 42.9 on average, subspace alignment 46.2; 44 of 156 gains are negative.
 """
 from configs import base
 
