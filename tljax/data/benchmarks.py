@@ -70,7 +70,8 @@ def mnist_m(path, mnist, photographs, validation=.05, seed=0):
     """MNIST's digits on photographs (Ganin and Lempitsky 2015, https://arxiv.org/abs/1409.7495, section 4), (n, 28, 28, 3) in [0, 1].
 
     The test pictures are those of the file, without their edge of two pixels. Those to train on are made by the published recipe: the
-    absolute difference, in each channel, of a digit and a random window of a random photograph.
+    absolute difference, in each channel, of a digit and a random window of a random photograph. Every pixel of a digit with any ink counts
+    as full, which the paper does not say but its pictures show: 151 pixels of one are inverted on average, and 150.5 have ink.
 
     Args:
         path: a ZIP of pictures of 32 pixels, with a text file of lines "name label". mnist: folder of MNIST's four files, whose 60,000
@@ -193,7 +194,7 @@ def _blended(digits, folder, seed):
     for i, digit in enumerate(digits):
         photograph = photographs[rng.integers(len(photographs))]
         top, left = (rng.integers(side - PATCH + 1) for side in photograph.shape[:2])
-        blended[i] = np.abs(photograph[top:top + PATCH, left:left + PATCH].astype(np.int16) - digit[..., None])
+        blended[i] = np.abs(photograph[top:top + PATCH, left:left + PATCH].astype(np.int16) - 255 * (digit[..., None] > 0))
     return blended
 
 
