@@ -11,8 +11,8 @@ import time
 import numpy as np
 from absl import app, flags
 
+from tljax.evidence import logme
 from tljax.report import table
-from tljax.transferability import logme
 
 ONLY = flags.DEFINE_list('only', ['logme'], 'Which tables to print.')
 ROWS = flags.DEFINE_integer('rows', 20_000, 'Labelled examples.', lower_bound=2)

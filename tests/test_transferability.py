@@ -12,24 +12,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import mutual_info_score
 from sklearn.mixture import GaussianMixture
 
-from tljax import transferability
+from tljax import evidence
 from tljax.core import Refused
-from tljax.transferability import (
-    OF_PREDICTIONS,
-    SCORES,
-    gbc,
-    h_score,
-    h_score_of,
-    leep,
-    logme,
-    logme_of,
-    moments,
-    n_leep,
-    nce,
-    parc,
-    regularised_h_score,
-    transrate,
-)
+from tljax.evidence import h_score, h_score_of, logme, logme_of, moments
+from tljax.transferability import OF_PREDICTIONS, SCORES, gbc, leep, n_leep, nce, parc, regularised_h_score, transrate
 
 
 def labelled(n=90, d=6, c=3, separation=1., seed=0):
@@ -153,7 +139,7 @@ def test_logme_keeps_its_digits_where_products_of_float32_would_not():
 
 @pytest.mark.parametrize('rows', [1, 7, 1000])
 def test_blocks_are_their_union(monkeypatch, rows):
-    monkeypatch.setattr(transferability, 'ROWS', rows)
+    monkeypatch.setattr(evidence, 'ROWS', rows)
     f, y = labelled()
     y = np.array([-5, 70, 2])[y]
     order = np.argsort(y, kind='stable')   # so that blocks lack classes

@@ -1,0 +1,93 @@
+"""Labelled features, as scores of transferability demand them: arrays that pair, or a refusal in one line."""
+import numpy as np
+from scipy import sparse
+
+from tljax.core import Refused
+
+
+def paired(f, y):
+    """f (n, d) and y, integers (n,) or floats (n,) or (n, c), as arrays.
+
+    Raises:
+        Refused: for no rows, rows that do not pair, labels of another kind, and values that are not finite.
+
+    >>> paired([[1.]], [float('nan')])
+    Traceback (most recent call last):
+    tljax.core.Refused: y has 1 values that are not finite: look for where they come from
+    """
+    f, y = np.asarray(f), np.asarray(y)
+    if f.ndim != 2 or not f.size:
+        raise Refused(f'f has shape {f.shape}: give features (n, d) of one row or more')
+    if y.ndim not in (1, 2) or len(y) != len(f) or not y.size:
+        raise Refused(f'f has shape {f.shape} and y {y.shape}: give one label per row')
+    if y.dtype.kind not in 'iuf' or y.dtype.kind != 'f' and y.ndim > 1:
+        raise Refused(f'y has shape {y.shape} and type {y.dtype}: give one integer class per row, or floats for regression')
+    for name, each in (('f', f), ('y', y)):
+        if not np.isfinite(each).all():
+            raise Refused(f'{name} has {int((~np.isfinite(each)).sum())} values that are not finite: look for where they come from')
+    return f, y
+
+
+def classified(f, y):
+    """f (n, d) in float64, classes numbered from 0 (n,), and their sizes (c,).
+
+    Raises:
+        Refused: as `paired` and `labels`, and for features that are the same in all rows.
+
+    >>> [each.tolist() for each in classified([[1.], [2.], [3.]], [7, 9, 7])]
+    [[[1.0], [2.0], [3.0]], [0, 1, 0], [2, 1]]
+    """
+    f, y = paired(f, y)
+    varying(f)
+    return f.astype(np.float64), *labels(f, y)
+
+
+def labels(rows, y):
+    """Classes numbered from 0 (n,) and their sizes (c,).
+
+    Raises:
+        Refused: for labels that are no integers or do not pair with the rows, and for a single class.
+
+    >>> labels([[1.], [2.]], [5, 5])
+    Traceback (most recent call last):
+    tljax.core.Refused: labels of 1 class: give examples of two or more
+    """
+    y = np.asarray(y)
+    if y.ndim != 1 or y.dtype.kind not in 'iu':
+        raise Refused(f'y has shape {y.shape} and type {y.dtype}: give one integer class per row')
+    if len(y) != len(rows):
+        raise Refused(f'{len(rows)} rows and {len(y)} labels: give one label per row')
+    classes, y, count = np.unique(y, return_inverse=True, return_counts=True)
+    several(classes)
+    return y, count
+
+
+def columns(y):
+    """The classes of integer labels, or None, and the targets (n, c): one-hot and sparse, or float labels.
+
+    >>> classes, targets = columns(np.array([9, 7, 9]))
+    >>> classes.tolist(), targets.toarray().tolist()
+    ([7, 9], [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    """
+    if y.dtype.kind == 'f':
+        return None, y.reshape(len(y), -1).astype(np.float64)
+    classes, index = np.unique(y, return_inverse=True)
+    return classes, sparse.csr_array((np.ones(len(y)), index, np.arange(len(y) + 1)), shape=(len(y), len(classes)))
+
+
+def several(classes):
+    """Refuses classes that are fewer than two; None, of float labels, passes.
+
+    >>> several(None)
+    """
+    if classes is not None and len(classes) < 2:
+        raise Refused(f'labels of {len(classes)} class{"es" * (len(classes) != 1)}: give examples of two or more')
+
+
+def varying(f):
+    """Refuses features (n, d) that are the same in all rows.
+
+    >>> varying(np.array([[1.], [2.]]))
+    """
+    if (f == f[0]).all():
+        raise Refused(f'all {len(f)} rows of f are the same: a source that tells no examples apart has no score')
