@@ -7,7 +7,6 @@ Sources are runs, networks with published weights, or files of features (`study.
 extracted once for each and kept. `--verify` trains every source on the target by every strategy of `study.strategies` and reports how well
 each score's ranking agrees with what was measured. A restart goes on where it was cut off.
 """
-import functools
 import hashlib
 import json
 from pathlib import Path
@@ -17,24 +16,21 @@ from absl import flags
 from scipy.stats import weightedtau
 
 from experiments import command
-from experiments.sources import same_data, seen_by, source, target_for
+from experiments.sources import PROBES, same_data, scored, source, trained_on
 from tljax import build
-from tljax.configuration import merge, phases, plain
+from tljax.configuration import phases, plain
 from tljax.core import Refused
-from tljax.data.arrays import per_class
 from tljax.figures import rankings, svg
 from tljax.log import progress, say, write
-from tljax.probes import knn_score, probe_score
 from tljax.report import page, table
 from tljax.train import fit
-from tljax.transferability import OF_PREDICTIONS, SCORES
+from tljax.transferability import SCORES
 
 READING = ('Each score is of the labelled target examples that training would see, averaged over seeds, and can be compared within its '
            'column alone. None of them has trained anything.')
 AGREEMENT = ('Weighted Kendall tau of a score with the accuracy that was measured: 1 is the same order, 0 none, -1 the opposite; '
              'agreement at the top counts most.')
-probe = functools.partial(probe_score, penalty=100.)
-OF_FEATURES = {**SCORES, 'probe': probe, 'nearest': knn_score}
+ALL = {**SCORES, **PROBES}
 VERIFY = flags.DEFINE_bool('verify', False, 'Train every source on every target and compare.')
 
 
@@ -49,7 +45,8 @@ def main(config):
     rows = []
     for k, target, name in progress(cells, 'scoring sources'):
         rows.append(dict(target=target, source=name, labels_per_class=k))
-        rows[-1]['scores'], rows[-1]['inputs'] = scored(sources[name], study['targets'][target], rows[-1], settings['seeds'], study['most'])
+        rows[-1]['scores'], rows[-1]['inputs'] = scored(
+            sources[name], study['targets'][target], rows[-1], settings['seeds'], study['most'], ALL)
     for row in progress(rows if VERIFY.value else [], 'training'):
         place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
         row['accuracy'] = measured(sources[row['source']], study['targets'][row['target']], row, settings, study, place)
@@ -59,36 +56,12 @@ def main(config):
     say(f'{workdir}/report.html, {workdir}/results.json')
 
 
-def scored(source, target, row, seeds, most):
-    """{score: (seeds,)} of the labelled examples that training with so many labels per class would see, and the probe of their inputs
-    alone, (seeds,), which tells how much there is to gain."""
-    dataset = build.load(target_for(source, target, most))['train']
-    x, probability = seen_by(source, dataset, row['source'])
-    found, inputs = {}, []
-    for seed in seeds:
-        chosen = per_class(dataset.label, row['labels_per_class'], seed)
-        y = dataset.label[chosen]
-        asked = {**{name: (score, x[chosen]) for name, score in OF_FEATURES.items()},
-                 **({} if probability is None else {name: (score, probability[chosen]) for name, score in OF_PREDICTIONS.items()})}
-        for name, (score, given) in asked.items():
-            try:
-                found.setdefault(name, []).append(score(given, y))
-            except Refused as refused:
-                say(f'{row["target"]}, {row["source"]}: no {name}: {refused}')
-        inputs.append(probe(dataset.take(chosen)['input'].reshape(len(y), -1), y))
-    return {name: values for name, values in found.items() if len(values) == len(seeds)}, inputs
-
-
 def measured(source, target, row, settings, study, place):
     """{strategy: (seeds,) accuracies} on the target's test split."""
-    if isinstance(source, Path):
-        raise Refused(f'study.sources.{row["source"]} is a file of features, which cannot be trained further: leave it out of --verify')
-    data = target_for(source, target, study['most'])
-    start = merge(settings, {'data': data, 'net': source.net, 'init': {'path': source.place}, 'per_class': row['labels_per_class']})
     accuracy = {}
-    for strategy, changes in study['strategies'].items():
-        cell = merge(start, changes, f'study.strategies.{strategy}')
-        begun = row['source'] if cell['init']['path'] else hashlib.sha256(json.dumps([cell['net'], data]).encode()).hexdigest()[:8]
+    for strategy in study['strategies']:
+        cell = trained_on(source, target, row, settings, study, strategy)
+        begun = row['source'] if cell['init']['path'] else hashlib.sha256(json.dumps([cell['net'], cell['data']]).encode()).hexdigest()[:8]
         fitted = fit(build.build(cell, f'{row["target"]}, {row["source"]}, {strategy}'), place / f'{strategy}-{begun}')
         accuracy[strategy] = fitted.scores['test']['accuracy']
     return accuracy

@@ -1,4 +1,5 @@
 """What a target may be taught from: finished runs, networks with published weights, runs to be trained first, and files of features."""
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,12 @@ from tljax import build
 from tljax.checkpoint import load_final
 from tljax.configuration import folder, merge, named, near
 from tljax.core import Refused
+from tljax.data.arrays import per_class
+from tljax.log import say
+from tljax.probes import knn_score, probe_score
+from tljax.transferability import OF_PREDICTIONS
+
+PROBES = {'probe': functools.partial(probe_score, penalty=100.), 'nearest': knn_score}
 
 
 class Source(NamedTuple):
@@ -28,8 +35,8 @@ def source(name, spec, settings, workdir):
     """The source that a config's `study.sources` names.
 
     Args:
-        spec: {'run': folder of a finished run}; {'net', 'weights': as `build.pretrained` takes them, 'size'}; {'features': an .npz}; or what
-            differs from `settings` in a run, which is trained under `workdir`, or found finished there.
+        spec: {'run': folder of a finished run}; {'net', 'weights': as `build.pretrained` takes them, 'size'}; {'features': an .npz}; or
+            what differs from `settings` in a run, which is trained under `workdir`, or found finished there.
 
     Returns:
         A `Source`, or the path of the features.
@@ -43,7 +50,8 @@ def source(name, spec, settings, workdir):
     if kind == 'weights':
         params, state, record = build.pretrained(spec['net'].get('of', spec['net']), spec['weights'])
         size = spec.get('size', record['input'][0])
-        return Source(spec['net'], params, state, tuple(record['classes']) if 'head' in params else (), (size, size, 3), spec['weights'], None)
+        classes = tuple(record['classes']) if 'head' in params else ()
+        return Source(spec['net'], params, state, classes, (size, size, 3), spec['weights'], None)
     if kind == 'run':
         place = last(Path(spec['run']))
     else:
@@ -82,8 +90,8 @@ def seen_by(source, dataset, name):
     """
     x, probability = _stored(source, dataset) if isinstance(source, Path) else _extracted(source, dataset)
     if not np.isfinite(x).all():
-        raise Refused(f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} features of the target are not finite: leave this source out, or '
-                      'look for the run that diverged')
+        raise Refused(f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} features of the target are not finite: leave this source out, '
+                      'or look for the run that diverged')
     return x, probability
 
 
@@ -107,3 +115,37 @@ def _stored(path, dataset):
     if len(x) != dataset.size:
         raise Refused(f'{path} has features of {len(x)} examples, and the target has {dataset.size}: extract those of its training split')
     return x, probability
+
+
+def scored(source, target, row, seeds, most, scores):
+    """{score: (seeds,)} of the labelled examples that training with so many labels per class would see, and the probe of their inputs
+    alone, (seeds,), which tells how much there is to gain.
+
+    Args:
+        row: {'source', 'target', 'labels_per_class'}. scores: {name: function of features and labels}; those of predictions are added where
+            the source has classes.
+    """
+    dataset = build.load(target_for(source, target, most))['train']
+    x, probability = seen_by(source, dataset, row['source'])
+    found, inputs = {}, []
+    for seed in seeds:
+        chosen = per_class(dataset.label, row['labels_per_class'], seed)
+        y = dataset.label[chosen]
+        asked = {**{name: (score, x[chosen]) for name, score in scores.items()},
+                 **({} if probability is None else {name: (score, probability[chosen]) for name, score in OF_PREDICTIONS.items()})}
+        for name, (score, given) in asked.items():
+            try:
+                found.setdefault(name, []).append(score(given, y))
+            except Refused as refused:
+                say(f'{row["target"]}, {row["source"]}: no {name}: {refused}')
+        inputs.append(PROBES['probe'](dataset.take(chosen)['input'].reshape(len(y), -1), y))
+    return {name: values for name, values in found.items() if len(values) == len(seeds)}, inputs
+
+
+def trained_on(source, target, row, settings, study, strategy):
+    """The config of a run that trains a source on a target by a strategy of the study."""
+    if isinstance(source, Path):
+        raise Refused(f'study.sources.{row["source"]} is a file of features, which cannot be trained further: leave it out')
+    start = merge(settings, {'data': target_for(source, target, study['most']), 'net': source.net, 'init': {'path': source.place},
+                             'per_class': row['labels_per_class']})
+    return merge(start, study['strategies'][strategy], f'study.strategies.{strategy}')
