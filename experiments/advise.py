@@ -109,7 +109,8 @@ def advise(known, data, row, settings, study, pool, workdir):
     for strategy, gain in expected.items():
         verdict = 'it hurts' if gain.high < 0 else 'it helps' if gain.low > 0 else 'open'
         interval = f'{100 * gain.mean:+.1f} points over {baseline} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]'
-        cells.append([f'when: {strategy}', f'{interval}: {verdict}', f'{len(pool)} measured transfers, predicted by the two probes and the number of labels'])
+        cells.append([f'when: {strategy}', f'{interval}: {verdict}',
+                      f'{len(pool)} measured transfers, predicted by the two probes and the number of labels'])
     if not pool:
         cells.append(['when', 'unknown', 'no pool of measured transfers: give --pool'])
     choice = advised(expected, baseline) if pool else customary if customary in study['strategies'] else strategies[-1]

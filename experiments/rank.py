@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
-from scipy.stats import weightedtau
 
 from experiments import command
 from experiments.sources import PROBES, same_data, scored, source, trained_on
 from tljax import build
 from tljax.configuration import phases, plain
 from tljax.core import Refused
-from tljax.figures import rankings, svg
+from tljax.figures import matrix, rankings, svg
 from tljax.log import progress, say, write
+from tljax.relatedness import rank_agreement
 from tljax.report import page, table
 from tljax.train import fit
 from tljax.transferability import SCORES
@@ -45,8 +45,12 @@ def main(config):
     rows = []
     for k, target, name in progress(cells, 'scoring sources'):
         rows.append(dict(target=target, source=name, labels_per_class=k))
-        rows[-1]['scores'], rows[-1]['inputs'] = scored(
-            sources[name], study['targets'][target], rows[-1], settings['seeds'], study['most'], ALL)
+        key = [study['sources'][name], study['targets'][target], k, study['most'], settings, list(ALL)]
+        path = workdir / 'scores' / f'{target}-{name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json'
+        if not path.exists():
+            found = scored(sources[name], study['targets'][target], rows[-1], settings['seeds'], study['most'], ALL)
+            write(path, json.dumps(found))
+        rows[-1]['scores'], rows[-1]['inputs'] = json.loads(path.read_text())
     for row in progress(rows if VERIFY.value else [], 'training'):
         place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
         row['accuracy'] = measured(sources[row['source']], study['targets'][row['target']], row, settings, study, place)
@@ -98,7 +102,7 @@ def _by_target(rows, score, strategy):
         predicted, found = ([np.mean(each) for each in column] for column in (
             [row['scores'][score] for row in mine], [row['accuracy'][strategy] for row in mine]))
         if len(mine) > 2 and np.ptp(found):   # two sources, or all the same in the end, are no ranking
-            by_target[target] = float(weightedtau(predicted, found).statistic) if np.ptp(predicted) else 0.
+            by_target[target] = rank_agreement(predicted, found)
     return by_target
 
 
@@ -128,6 +132,12 @@ def show(results, workdir):
                   *(f'{row["tau"].get(target, np.nan):.2f}' for target in targets), f'{row["mean"]:.2f}'] for row in results['agreement']]
         table(columns, cells, title=f'{AGREEMENT} Controls: {", ".join(results["config"]["study"]["controls"])}.')
         sections.insert(0, dict(heading='Was the ranking right?', text=AGREEMENT, table=(columns, cells)))
+        names = list(dict.fromkeys(row['source'] for row in rows))
+        for k, strategy in dict.fromkeys((row['labels_per_class'], strategy) for row in rows for strategy in row['accuracy']):
+            found = {(row['source'], row['target']): np.mean(row['accuracy'][strategy]) for row in rows if row['labels_per_class'] == k}
+            values = [[found.get((name, target), np.nan) for target in targets] for name in names]
+            sections.append(dict(heading=f'Accuracy of every source on every target: {strategy}, {_count(k)} labels per class',
+                                 svg=svg(matrix(values, names, targets))))
     page(workdir / 'report.html', 'Which source to transfer from', [
         *sections, dict(heading='How it was run', code=json.dumps(results['config'], indent=1))])
 

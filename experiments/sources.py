@@ -1,5 +1,6 @@
 """What a target may be taught from: finished runs, networks with published weights, runs to be trained first, and files of features."""
 import functools
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,8 +139,15 @@ def scored(source, target, row, seeds, most, scores):
                 found.setdefault(name, []).append(score(given, y))
             except Refused as refused:
                 say(f'{row["target"]}, {row["source"]}: no {name}: {refused}')
-        inputs.append(PROBES['probe'](dataset.take(chosen)['input'].reshape(len(y), -1), y))
+        inputs.append(_inputs_probe(json.dumps(target_for(source, target, most)), row['labels_per_class'], seed))
     return {name: values for name, values in found.items() if len(values) == len(seeds)}, inputs
+
+
+@functools.lru_cache(maxsize=None)
+def _inputs_probe(data, k, seed):
+    dataset = build.load(json.loads(data))['train']
+    chosen = per_class(dataset.label, k, seed)
+    return PROBES['probe'](dataset.take(chosen)['input'].reshape(len(chosen), -1), dataset.label[chosen])
 
 
 def trained_on(source, target, row, settings, study, strategy):

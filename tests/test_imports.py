@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {   # module or folder -> what it may import of this repository
     'core': '', 'log': '', 'losses': '', 'kernels': 'core', 'paths': 'core', 'layers': 'core', 'augment': 'configuration core',
     'gain': 'core', 'label_efficiency': 'core', 'distances': 'core kernels', 'labelled': 'core', 'evidence': 'core labelled', 'transferability': 'core evidence labelled', 'probes': 'core kernels',
-    'relatedness': 'core losses methods paths kernels', 'advice': 'core gain',
+    'relatedness': 'core labelled paths', 'advice': 'core gain',
     'report': 'core log', 'figures': 'core gain',
     'configuration': 'core',
     'zoo': 'core configuration paths layers data zoo', 'data': 'core configuration log data',

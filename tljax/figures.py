@@ -191,6 +191,37 @@ def rankings(values):
     return figure
 
 
+def matrix(values, rows, columns):
+    """Numbers from 0 to 1, such as accuracies of every source on every target, as percent on shades; the best of a column is framed.
+
+    Args:
+        values: (rows, columns), NaN where nothing was measured. rows, columns: their names.
+
+    Returns:
+        A matplotlib Figure.
+
+    >>> figure = matrix(np.array([[.5, np.nan], [.9, .2]]), ['letters', 'nothing'], ['digits', 'usps'])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['50', '90', '20']
+    """
+    values = np.asarray(values, float)
+    figure = Figure(figsize=(1.6 + .75 * len(columns), .9 + .34 * len(rows)), layout='constrained')
+    axes = figure.add_subplot()
+    axes.imshow(values, cmap='cividis', vmin=0, vmax=1, aspect='auto')
+    for (i, j), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            best = value == np.nanmax(values[:, j])
+            axes.text(j, i, f'{100 * value:.0f}', ha='center', va='center', color='white' if value < .55 else 'black',
+                      fontweight='bold' if best else 'normal', bbox=dict(fill=False, edgecolor='white', linewidth=1.2) if best else None)
+    axes.set_xticks(range(len(columns)), columns, rotation=30, ha='right', color=INK)
+    axes.set_yticks(range(len(rows)), rows, color=INK)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_parse_math(False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
 def svg(figure):
     """The figure as an <svg> element to stand in a page: the same bytes for the same figure, which is cleared.
 

@@ -61,6 +61,10 @@ def linear_probe(x, y, penalty=1., tolerance=1e-4, steps=1000, start=None):
     start = [np.zeros(shape) for shape in shapes] if start is None else [np.asarray(each) for each in start]
     if tuple(each.shape for each in start) != shapes:
         raise Refused(f'start has shapes {[each.shape for each in start]}: give weights {shapes[0]} and intercept {shapes[1]}')
+    if x.shape[1] > len(x):   # the best weights are sums of rows, and a rotation leaves their length as it is
+        span, rows = np.linalg.qr(x.T)
+        weights, intercept = linear_probe(rows.T, y, penalty, tolerance, steps, (span.T @ start[0], start[1]))
+        return span @ weights, intercept
     with jax.enable_x64(x.dtype == np.float64):
         start = [jnp.asarray(each, x.dtype) for each in start]
         found = _minimise(jnp.asarray(x), jnp.asarray(label), start, penalty, tolerance, steps)
