@@ -52,7 +52,7 @@ def _letters(study, size):
 def _pool(config):
     study = config.study
     grey, weights = dict(name='resampled', size=28, channels=1), base.data('imagenet_weights/mobilenet_2_5_224_tf.h5')
-    study.budgets = (20, 5)
+    study.budgets, study.most = (20, 5), 1500   # of sketches of a house there are few
     study.targets.update(
         mnist=dict(name='mnist', path=base.data('mnist/raw')), usps=dict(name='usps', path=base.data('usps/usps.h5')),
         mnist_m=dict(name='mnist_m', path=base.data('mnist_m/mnist_m_test.zip'), mnist=base.data('mnist/raw'),

@@ -170,10 +170,10 @@ def choose_penalty(x, y, penalties=PENALTIES, seed=0):
         Refused: as in the module, for no penalties, and for a class of a single example, which cannot be both fitted and held out.
 
     >>> rng = np.random.default_rng(0)
-    >>> x, y = rng.normal(size=(60, 40)), np.arange(60) % 2
-    >>> x[:, 0] += y
+    >>> x, y = rng.normal(size=(100, 80)), np.arange(100) % 2
+    >>> x[:, 0] += 3 * y
     >>> choose_penalty(x, y)
-    100.0
+    10.0
     """
     x, y = _checked(x, y)
     if not len(penalties):
