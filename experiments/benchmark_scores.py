@@ -1,7 +1,7 @@
 """Scores of transferability against the published way to compute them, side by side in one run: seconds, and whether the numbers agree.
 
     OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_scores
-    python -m experiments.benchmark_scores --rows=5000 --dim=512 --classes=10
+    python -m experiments.benchmark_scores --only=probe --rounds=3
 
 All sides use the same BLAS. On a machine that others use, give it one thread as above, as threads that wait for each other cost most
 there, and go by the processor's time, which others hardly change.
@@ -10,11 +10,14 @@ import time
 
 import numpy as np
 from absl import app, flags
+from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
 
 from tljax.evidence import logme
+from tljax.probes import linear_probe
 from tljax.report import table
 
-ONLY = flags.DEFINE_list('only', ['logme'], 'Which tables to print.')
+ONLY = flags.DEFINE_list('only', ['logme', 'probe'], 'Which tables to print.')
 ROWS = flags.DEFINE_integer('rows', 20_000, 'Labelled examples.', lower_bound=2)
 DIM = flags.DEFINE_integer('dim', 2048, 'Features of each.', lower_bound=1)
 CLASSES = flags.DEFINE_integer('classes', 100, 'Classes.', lower_bound=2)
@@ -24,7 +27,7 @@ ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; th
 def main(_):
     """Prints the tables that were asked for."""
     for name in ONLY.value:
-        {'logme': evidence}[name]()
+        {'logme': evidence, 'probe': probe}[name]()
 
 
 def evidence():
@@ -34,6 +37,23 @@ def evidence():
                             'NumPy, as published': lambda: published_logme(f, y)})
     _compare('LogME by', times, {side: [f'{score:.9f}', f'{abs(score / scores["tljax"] - 1):.0e}'] for side, score in scores.items()},
              ['score', 'relative difference'])
+
+
+def probe():
+    """A linear probe against scikit-learn's logistic regression by L-BFGS, both in float32 with their own tolerances."""
+    f, y = labelled()
+
+    def theirs():
+        fitted = LogisticRegression(C=1., max_iter=1000).fit(f, y)
+        return fitted.coef_.T, fitted.intercept_
+
+    def judged(found):
+        logits = f @ found[0].astype(np.float64) + found[1]
+        loss = (logsumexp(logits, 1) - logits[np.arange(len(y)), y]).sum() + (found[0].astype(np.float64) ** 2).sum() / 2
+        return [f'{loss:.3f}', f'{(logits.argmax(1) == y).mean():.4f}']
+
+    times, found = _times({'tljax': lambda: linear_probe(f, y), 'scikit-learn': theirs})
+    _compare('linear probe by', times, {side: judged(each) for side, each in found.items()}, ['objective', 'training accuracy'])
 
 
 def labelled():
