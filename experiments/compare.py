@@ -21,11 +21,14 @@ from tljax.distances import proxy_a_distance
 from tljax.evaluate import predictions
 from tljax.figures import gains, learning_curves, svg, two_domains
 from tljax.gain import labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.label_efficiency import fit_curve, labels_for
 from tljax.log import console, say, write
 from tljax.report import page, table
 from tljax.selection import SCORES, choose, deep_embedded_validation, source_accuracy
 from tljax.shallow.instance import density_ratio
 from tljax.train import fit
+
+NEEDS = ['strategy', 'labels per class', 'by the fitted curve']
 
 
 def main(config):
@@ -78,9 +81,20 @@ def summarise(accuracy, study, config, one_source):
     goal = .9 * float(accuracy[baseline, most].mean())
     needed = {strategy: labels_needed(budgets, [row['accuracy_mean'] for row in rows if row['strategy'] == strategy], goal)
               for strategy in study['strategies']}
-    return dict(rows=rows, goal=goal, labels_for_goal=needed, seeds=config['seeds'], config=config,
+    fitted = {strategy: _by_curve([k for k in budgets if k], accuracy, strategy, goal) for strategy in study['strategies']}
+    return dict(rows=rows, goal=goal, labels_for_goal=needed, labels_for_goal_by_curve=fitted, seeds=config['seeds'], config=config,
                 intervals_cover='seeds of the target run only: they hold for the one source network trained' if one_source else
                 'seeds of the target run and of the source, one source network per seed')
+
+
+def _by_curve(budgets, accuracy, strategy, goal):
+    """The labels per class that a fitted learning curve needs for the goal, 'from LOW to HIGH' (95 %), or why there is none."""
+    try:
+        found = labels_for(fit_curve(budgets, [accuracy[strategy, k] for k in budgets]), goal)
+    except Refused as refused:
+        return str(refused).partition(':')[0]
+    value, low, high = (f'{each:.1f}' if np.isfinite(each) else 'never' for each in found[:3])
+    return f'{value} ({low} to {high})' + ', beyond what was measured' * found.extrapolated
 
 
 def without_labels(settings, fitted, splits, rows=2000):
@@ -138,10 +152,11 @@ def show(results, workdir, domains=None):
         table(picks, choices, title="Which strategy to take, chosen per seed without the target's labels")
         table(['features of', 'proxy A-distance'], distances, title='How well a linear classifier tells the domains apart: 0 to 2')
     goal = f'{100 * results["goal"]:.1f} %, 90 % of what {baseline} reaches with most labels'
-    needs = [[strategy, 'never' if k is None else _count(None if k == 'all' else k)] for strategy, k in results['labels_for_goal'].items()]
+    needs = [[strategy, 'never' if k is None else _count(None if k == 'all' else k), results['labels_for_goal_by_curve'][strategy]]
+             for strategy, k in results['labels_for_goal'].items()]
     several = len({row['labels_per_class'] for row in rows}) > 1
     if several:
-        table(['strategy', 'labels per class'], needs, title=f'Labels needed for {goal}')
+        table(NEEDS, needs, title=f'Labels needed for {goal}')
     reading = (f'Gains are paired by seed. An interval is a 95 % paired t interval over {len(results["seeds"])} seeds; a verdict is '
                f'corrected over the table (Holm, 5 %). Intervals cover {results["intervals_cover"]}.')
     console.print(reading, soft_wrap=True)
@@ -155,8 +170,9 @@ def show(results, workdir, domains=None):
                 table=(['features of', 'proxy A-distance'], distances)),
            dict(heading='Source and target', text='Features by the first seed: the source coloured by class, the target in ink.',
                 svg=domains)] if choices else []),
-        *([dict(heading='From how few labels', text=f'Fewest labels per class whose mean accuracy reaches {goal}.',
-                table=(['strategy', 'labels per class'], needs))] if several else []),
+        *([dict(heading='From how few labels', text=f'Fewest labels per class whose mean accuracy reaches {goal}; beside it, where a power '
+                'law with a floor, fitted to what was measured, reaches it, with its 95 % interval over seeds.',
+                table=(NEEDS, needs))] if several else []),
         dict(heading='How it was run', text='The config, from which the same command makes the same page.',
              code=json.dumps(results['config'], indent=1))])
 

@@ -68,7 +68,7 @@ def source(name, spec, settings, workdir):
 
 def target_for(source, target, most=None):
     """The config of a target's data at the shape that a source takes, with at most so many examples of a split."""
-    if len(source.shape) != 3:
+    if isinstance(source, Path) or len(source.shape) != 3:
         return target
     return dict(name='resampled', of=target, size=source.shape[0], channels=source.shape[2], most=most)
 

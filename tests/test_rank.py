@@ -1,0 +1,125 @@
+"""Rankings, advice and the guard of training, from end to end and where they have no answer."""
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel, weightedtau
+
+from configs import rank as configs_rank
+from experiments import rank
+from experiments.sources import Source, same_data, scored, seen_by, source, target_for
+from tljax import build
+from tljax.configuration import phases
+from tljax.core import Refused
+from tljax.data.arrays import arrays
+from tljax.log import read
+from tljax.transferability import SCORES
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(command, *arguments, **keywords):
+    done = subprocess.run([sys.executable, '-m', f'experiments.{command}', *arguments], cwd=ROOT, capture_output=True, text=True,
+                          timeout=300, **keywords)
+    return done.returncode, done.stdout + done.stderr
+
+
+def rows():
+    """Rows of three targets whose score 'good' is the accuracy itself on all, and 'bad' its negative on all but target 2."""
+    rng, made = np.random.default_rng(0), []
+    for target in range(3):
+        for name in 'abcde':
+            value = rng.uniform()
+            made.append(dict(target=target, source=name, labels_per_class=5, accuracy=dict(scratch=[.5], finetune=[value, value]),
+                             scores=dict(good=[value], bad=[value if target == 2 else -value], part=[value])))
+    del made[0]['scores']['part']
+    return made
+
+
+def test_agreement_is_weighted_tau_and_a_score_is_chosen_by_the_other_targets():
+    made = rows()
+    study = dict(budgets=[5], strategies=['scratch', 'finetune'], baseline='scratch', controls=['e'])
+    found = {(row['controls'], row['score']): row for row in rank.agreement(made, study)}
+    assert {score for _, score in found} == {'good', 'bad', 'chosen by the other targets'}, 'a score that a source lacks is left out'
+    assert found['with', 'good']['mean'] == pytest.approx(1) and found['with', 'bad']['tau'][2] == pytest.approx(1)
+    mine = [row for row in made if row['target'] == 0]
+    expected = weightedtau([row['scores']['bad'][0] for row in mine], [row['accuracy']['finetune'][0] for row in mine]).statistic
+    assert found['with', 'bad']['tau'][0] == pytest.approx(expected)
+    for row in made:
+        row['scores'] = {'good': row['scores']['bad'], 'bad': row['scores']['good']}   # right on target 2 alone, and so never chosen there
+    again = {(row['controls'], row['score']): row for row in rank.agreement(made, study)}
+    assert again['with', 'chosen by the other targets']['tau'] == pytest.approx({0: 1, 1: 1, 2: 1})
+
+
+def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
+    target = dict(name='digits', size=8)
+    dataset = build.load(target)['train']
+    x = np.random.default_rng(0).normal(size=(dataset.size, 6)) + dataset.label[:, None]
+    np.savez(tmp_path / 'mine.npz', features=x)
+    known = source('mine', {'features': str(tmp_path / 'mine.npz')}, {}, tmp_path)
+    assert target_for(known, target, None) == target
+    found, inputs = scored(known, target, dict(source='mine', target='digits', labels_per_class=None), [0], None, SCORES)
+    assert found['logme'] == [SCORES['logme'](x, dataset.label)] and 'leep' not in found and len(inputs) == 1
+
+
+@pytest.mark.parametrize('held, said', [
+    ({'features': np.ones((3, 2))}, 'has features of 3 examples, and the target has 2'), ({'x': np.ones(3)}, 'has x and no features'),
+    ({'features': np.array([[1.], [np.nan]])}, 'mine: 1 of 2 features of the target are not finite'), (None, 'does not exist')])
+def test_files_that_do_not_fit(tmp_path, held, said):
+    if held:
+        np.savez(tmp_path / 'f.npz', **held)
+    with pytest.raises(Refused, match=said):
+        seen_by(tmp_path / 'f.npz', arrays(np.zeros((2, 1)), np.array([0, 1]), 'ab'), 'mine')
+
+
+def test_sources_that_are_none(tmp_path):
+    settings = phases(configs_rank.get_config('smoke'))[-1][1]
+    with pytest.raises(Refused, match='study.sources.x.size is unknown beside run'):
+        source('x', {'run': 'nowhere', 'size': 3}, settings, tmp_path)
+    with pytest.raises(Refused, match='study.sources.x.stepz is unknown: did you mean steps'):
+        source('x', {'stepz': 3}, settings, tmp_path)
+
+
+def test_what_learnt_from_the_target_is_no_source():
+    learnt = Source({}, {}, {}, (), (28, 28, 1), '', {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 28})
+    assert same_data(learnt, {'name': 'digits', 'size': 8}) and not same_data(learnt, {'name': 'digits', 'size': 16})
+
+
+def test_a_verified_ranking_and_advice_whose_config_runs(tmp_path):
+    code, text = run('rank', '--config=configs/rank.py:smoke', '--verify', f'--workdir={tmp_path}')
+    assert code == 0, text
+    found = json.loads((tmp_path / 'results.json').read_text())
+    assert {row['source'] for row in found['rows']} == {'printed', 'untrained'} and set(found['rows'][0]['accuracy']) == {
+        'scratch', 'frozen', 'finetune'}
+    assert '<svg' in (tmp_path / 'report.html').read_text()
+    code, text = run('advise', '--config=configs/rank.py:smoke', f'--workdir={tmp_path}')
+    assert code == 0 and 'no pool of measured transfers: give --pool' in text, text
+    advice = json.loads((tmp_path / 'advice.json').read_text())
+    assert [each['source'] for each in advice] == ['printed', 'untrained'] and 0 <= advice[0]['probe'] <= 1
+    code, text = run('train', f'--config={tmp_path}/digits-printed-2.py', '--config.steps=1', f'--workdir={tmp_path}/next')
+    assert code == 0 and 'parameters in' in text, text
+    code, text = run('advise', '--config=configs/rank.py:smoke', '--config.study.budgets=(0,)', f'--workdir={tmp_path}')
+    assert code == 0 and 'transductive: the same task, labels in the source alone' in text, text
+    code, text = run('advise', '--config=configs/rank.py:smoke', f'--pool={tmp_path}/results.json', f'--workdir={tmp_path}')
+    assert code == 2 and 'measure three targets and five sources or more' in text, text
+
+
+def test_the_guard_says_what_transfer_gained(tmp_path):
+    code, text = run('train', '--config=configs/digits.py:smoke', '--guard', f'--workdir={tmp_path}')
+    assert code == 0, text
+    transfer, scratch = ([record['accuracy'] for record in read(tmp_path / place / 'log.jsonl') if record['kind'] == 'validation'][-1]
+                         for place in ('01-transfer', 'guard'))
+    interval = ttest_rel(transfer, scratch).confidence_interval()
+    said = re.search(r'([+-]\d+\.\d) points over scratch on the validation split, 95 % interval (\S+) to (\S+) over 2 seeds', text)
+    assert said, text
+    np.testing.assert_allclose([float(each) for each in said.groups()],
+                               100 * np.array([np.mean(transfer) - np.mean(scratch), interval.low, interval.high]), atol=.051)
+
+
+def test_the_guard_needs_something_to_guard(tmp_path):
+    code, text = run('train', '--config=configs/fixmatch.py:smoke', '--guard', f'--workdir={tmp_path}')
+    assert code == 2 and 'the last phase starts from scratch' in text, text
