@@ -7,11 +7,15 @@ from scipy.stats import weightedtau
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from tljax.core import Refused
+from tljax.core import Net, Refused
 from tljax.relatedness import rank_agreement, task2vec, task2vec_distance, task2vec_transfer, transfer_affinity
 from tljax.zoo.conv4 import conv4
 from tljax.zoo.mlp import mlp
 
+LINEAR = Net(init=None, features=lambda params, state, input, key=None: ({'features': input @ params['kernel']}, state), dim=2, groups={})
+
+
+# orders
 
 def test_agreement_is_scipys_and_of_one_for_the_same_order():
     rng = np.random.default_rng(0)
@@ -19,19 +23,52 @@ def test_agreement_is_scipys_and_of_one_for_the_same_order():
     assert rank_agreement(a, b) == pytest.approx(weightedtau(a, b)[0]) == pytest.approx(rank_agreement(b, a))
     assert rank_agreement(a, np.exp(a)) == pytest.approx(1) and rank_agreement(a, -a) == pytest.approx(-1)
     assert rank_agreement(np.zeros(9), b) == 0
+    tied = np.round(a)
+    assert len(set(tied)) < 9 and rank_agreement(tied, b) == pytest.approx(weightedtau(tied, b)[0])
     top, bottom = np.array([4., 5., 3., 2., 1.]), np.array([5., 4., 3., 1., 2.])   # two exchanged at the top, two at the bottom
     assert rank_agreement(top, [5., 4., 3., 2., 1.]) < rank_agreement(bottom, [5., 4., 3., 2., 1.])
 
 
-def test_affinity_recovers_consistent_preferences():
-    """Where i beats j with odds w_i : w_j, the matrix is consistent, and its eigenvector is w."""
-    w = np.array([1., 2., 5.])
-    share = w[:, None] / (w[:, None] + w)
-    np.testing.assert_allclose(np.linalg.eig(share / share.T)[0].real.max(), 3)
+def test_agreement_by_hand():
+    # Pairs of ranks 0-1, 0-2, 1-2 weigh 1 + 1/2, 1 + 1/3, 1/2 + 1/3: of 22/6, 9/6 is discordant, by either's ranks.
+    assert rank_agreement([2., 3., 1.], [3., 2., 1.]) == pytest.approx((22 - 2 * 9) / 22)
+
+
+def test_agreement_target_by_target():
     rng = np.random.default_rng(0)
-    order = -np.log(rng.exponential(size=(3, 60_000)) / w[:, None])   # the smallest of exponentials is i with odds of its rate
-    found = transfer_affinity(order[:, None])
-    np.testing.assert_allclose(found[:, 0], w / w.sum(), atol=.01)
+    predicted, measured = rng.normal(size=(2, 6, 3))
+    predicted[:, 1] = 0
+    found = rank_agreement(predicted, measured)
+    assert found[1] == 0 and [found[j] for j in (0, 2)] == pytest.approx([weightedtau(predicted[:, j], measured[:, j])[0] for j in (0, 2)])
+
+
+# the transfer matrix
+
+def test_affinity_recovers_consistent_preferences():
+    """Where i beats j with odds w_i : w_j, the matrix is consistent, and its eigenvector is w = (1, 2, 3) / 6."""
+    # Orders of which source is best, next, last, sixty in all: the best is drawn by w, the next by w among the other two.
+    counts = {(2, 1, 0): 20, (2, 0, 1): 10, (1, 2, 0): 15, (1, 0, 2): 5, (0, 2, 1): 6, (0, 1, 2): 4}
+    score = np.array([-np.argsort(order) for order, count in counts.items() for _ in range(count)]).T
+    assert (score[2] > score[0]).sum() == 45 and (score[1] > score[0]).sum() == 40 and (score[2] > score[1]).sum() == 36
+    np.testing.assert_allclose(transfer_affinity(score[:, None])[:, 0], [1 / 6, 2 / 6, 3 / 6])
+
+
+def test_affinity_is_the_limit_of_powers_of_any_preferences():
+    scores = np.random.default_rng(0).integers(0, 4, (5, 3, 40)) + np.arange(5)[:, None, None] % 3   # ties, and no consistency
+    found = transfer_affinity(scores)
+    for target in range(3):
+        ratio = np.ones((5, 5))
+        for i in range(5):
+            for j in range(5):
+                won = [(a > b) + (a == b) / 2 for a, b in zip(scores[i, target], scores[j, target], strict=True)]
+                lost = [1 - each for each in won]
+                ratio[i, j] = np.clip(np.mean(won), .001, .999) / np.clip(np.mean(lost), .001, .999)
+        vector = np.ones(5)
+        for _ in range(200):
+            vector = ratio @ vector / (ratio @ vector).sum()
+        assert np.abs(ratio @ vector / vector - 5).min() > .01   # a consistent one has the eigenvalue 5
+        np.testing.assert_allclose(found[:, target], vector)
+    np.testing.assert_allclose(transfer_affinity(np.exp(scores / 3)), found)   # only which is larger counts
 
 
 def test_affinity_by_hand_for_two_sources_and_for_ties():
@@ -42,6 +79,8 @@ def test_affinity_by_hand_for_two_sources_and_for_ties():
     np.testing.assert_allclose(never[:, 0], [.999, .001])
 
 
+# Task2Vec
+
 def task(parity, half=None):
     x, y = load_digits(return_X_y=True)
     rows = np.arange(len(x)) if half is None else np.arange(half, len(x), 2)
@@ -49,43 +88,57 @@ def task(parity, half=None):
 
 
 def test_the_information_of_a_linear_softmax_has_a_closed_form():
-    """For features relu(W x) with W > 0 and x > 0 the network is linear: the diagonal is p-weighted outer products, by a plain loop."""
+    """Of logits H' W' x: that of W is the mean of H (diag(p) - p p') H' kron x x'."""
     rng = np.random.default_rng(0)
-    x, y = rng.uniform(size=(30, 3)).astype(np.float32), np.arange(30) % 3
-    net = mlp((2,))
-    params, state = net.init(jax.random.key(0), x)
-    params = jax.tree.map(jnp.abs, params)
-    kernel = next(np.asarray(leaf) for leaf in jax.tree.leaves(params) if leaf.ndim == 2)
-    features = x @ kernel
-    head = LogisticRegression(C=1., max_iter=1000).fit(features, y)
-    expected = np.zeros_like(kernel)
-    for row, p in zip(x, head.predict_proba(features), strict=True):
-        for c in range(3):
-            slope = head.coef_[c] - p @ head.coef_          # of log p_c by the features
-            expected += p[c] * np.outer(row, slope) ** 2 / len(x)
-    np.testing.assert_allclose(task2vec(net, params, state, x, y), expected.mean(0), rtol=2e-3)
+    x, y = rng.normal(size=(30, 3)).astype(np.float32), np.arange(30) % 3
+    kernel = rng.normal(size=(3, 2)).astype(np.float32)
+    features = (x @ kernel).astype(np.float64)
+    head = LogisticRegression(C=2., max_iter=1000).fit(features, y)
+    information = np.mean([np.kron(head.coef_.T @ (np.diag(p) - np.outer(p, p)) @ head.coef_, np.outer(row, row))
+                           for row, p in zip(x, head.predict_proba(features), strict=True)], 0)
+    expected = np.diag(information).reshape(2, 3).mean(1)
+    np.testing.assert_allclose(task2vec(LINEAR, {'kernel': jnp.asarray(kernel)}, {}, x, y, penalty=.5), expected, rtol=1e-4)
 
 
-def test_the_information_is_that_of_gradients_one_by_one():
+def probed(blocks=2):
+    """Some digits, and a probe whose stored statistics are not those it began with."""
     x, y = task(parity=True)
-    x, y = x[:24], y[:24]
-    net = conv4(width=3, size=8, blocks=2)
-    params, state = net.init(jax.random.key(1), x)
-    features = np.asarray(net.features(params, state, x)[0]['features'])
-    head = LogisticRegression(C=1., max_iter=1000).fit(features, y)
+    net = conv4(width=3, size=8, blocks=blocks)
+    params, state = net.init(jax.random.key(1), x[:1])
+    return net, params, jax.tree.map(lambda leaf: leaf + .3, state), x[:24], y[:24]
 
-    def log_p(params, row, c):
-        z = (net.features(params, state, row[None])[0]['features'][0] @ head.coef_[0].astype(np.float32)) + head.intercept_[0]
-        return jax.nn.log_sigmoid(z if c else -z)
 
-    total = 0
+@pytest.mark.parametrize('classes', [2, 4])
+@pytest.mark.parametrize('block', [1, 5, 100])
+def test_the_information_is_that_of_gradients_one_by_one(classes, block):
+    net, params, state, x, _ = probed()
+    y = np.arange(24) % classes
+    features = np.asarray(net.features(params, state, x)[0]['features'], np.float64)
+    head = LogisticRegression(max_iter=1000).fit(features, y)
+
+    @jax.jit
+    def value_and_gradient(params, row, c):
+        def log_p(params):
+            logits = net.features(params, state, row[None])[0]['features'][0] @ head.coef_.T.astype(np.float32) + head.intercept_
+            return jax.nn.log_sigmoid((2 * c - 1) * logits[0]) if classes == 2 else logits[c] - jax.nn.logsumexp(logits)
+        return jax.value_and_grad(log_p)(params)
+
+    total = jax.tree.map(jnp.zeros_like, params)
     for row in x:
-        for c in range(2):
-            value, grads = jax.value_and_grad(log_p)(params, row, c)
-            total = total or jax.tree.map(jnp.zeros_like, grads)
-            total = jax.tree.map(lambda t, g, p=jnp.exp(value): t + p * g ** 2 / len(x), total, grads)
-    expected = np.concatenate([np.asarray(leaf).mean((0, 1, 2)) for leaf in jax.tree.leaves(total) if leaf.ndim == 4])
-    np.testing.assert_allclose(task2vec(net, params, state, x, y, block=5), expected, rtol=1e-3)
+        for c in range(classes):
+            value, gradient = value_and_gradient(params, row, c)
+            total = jax.tree.map(lambda t, g, p=jnp.exp(value): t + p * g ** 2 / len(x), total, gradient)
+    expected = np.concatenate([np.asarray(total[f'conv{i}']['kernel']).mean((0, 1, 2)) for i in (1, 2)])
+    found = task2vec(net, params, state, x, y, block=block)
+    assert found.shape == (6,)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_neither_the_order_of_examples_nor_the_names_of_classes_matter():
+    net, params, state, x, y = probed()
+    order = np.random.default_rng(0).permutation(len(x))
+    found = task2vec(net, params, state, x, y)
+    np.testing.assert_allclose(task2vec(net, params, state, x[order], 7 - 3 * y[order]), found, rtol=1e-3)
 
 
 def test_halves_of_one_task_are_nearer_than_two_tasks():
@@ -93,36 +146,70 @@ def test_halves_of_one_task_are_nearer_than_two_tasks():
     params, state = net.init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
     parity, size = ([task2vec(net, params, state, *task(which, half)) for half in (0, 1)] for which in (True, False))
     within = task2vec_distance(*parity), task2vec_distance(*size)
-    assert 3 * max(within) < min(task2vec_distance(a, b) for a in parity for b in size)
+    assert 3 * max(within) < min(task2vec_distance(a, b) for a in parity for b in size)   # .07 and .26
 
+
+# distances
 
 def test_distances_by_hand():
     a, b = np.array([1., 3.]), np.array([1., 1.])
     x, y = np.array([.5, .75]), np.array([.5, .25])
     expected = 1 - x @ y / np.sqrt((x @ x) * (y @ y))
-    assert task2vec_distance(a, b) == pytest.approx(expected) == pytest.approx(task2vec_distance(b, a))
-    assert task2vec_distance(a, a) == pytest.approx(0, abs=1e-12)
+    assert task2vec_distance(a, b) == pytest.approx(expected)
     assert task2vec_distance([1., 3., 0.], [1., 1., 0.]) == pytest.approx(expected)   # a filter that nobody needs
     assert task2vec_transfer(a, b, b, alpha=1.) == pytest.approx(0)
+    x, y = np.array([.5, 1.]), np.array([.5, 0.])
+    assert task2vec_transfer(a, b, [1., 0.]) == pytest.approx(expected - .15 * (1 - x @ y / np.sqrt((x @ x) * (y @ y))))
+
+
+def test_distances_are_symmetric_of_any_scale_and_0_to_itself():
+    for a, b in np.random.default_rng(0).exponential(size=(50, 2, 20)):
+        assert task2vec_distance(a, b) == pytest.approx(task2vec_distance(b, a)) == pytest.approx(task2vec_distance(1e-9 * a, 1e-9 * b))
+        assert 0 < task2vec_distance(a, b) <= 1 and 0 <= task2vec_distance(a, a) < 1e-15
+
+
+# refusals
+
+def refused(call, said):
+    with pytest.raises(Refused) as refusal:
+        call()
+    assert said in str(refusal.value) and '\n' not in str(refusal.value)
 
 
 @pytest.mark.parametrize('call, said', [
+    (lambda: rank_agreement([1.], [1.]), 'three sources or more'),
     (lambda: rank_agreement([1., 2.], [1., 2.]), 'three sources or more'),
     (lambda: rank_agreement([1., 2., 3.], [1., 2.]), 'three sources or more'),
+    (lambda: rank_agreement(1., 1.), 'three sources or more'),
+    (lambda: rank_agreement(np.ones((3, 0)), np.ones((3, 0))), 'three sources or more'),
+    (lambda: rank_agreement(np.ones((3, 2, 1)), np.ones((3, 2, 1))), 'three sources or more'),
     (lambda: rank_agreement([1., 2., np.nan], [1., 2., 3.]), 'not finite'),
     (lambda: rank_agreement([1., 2., 3.], [1., 1., 1.]), 'no order to agree with'),
+    (lambda: rank_agreement(np.eye(3), np.triu(np.ones((3, 3)))), 'all 3 sources measure 1.0'),
     (lambda: transfer_affinity(np.ones((1, 2, 3))), 'two sources or more'),
+    (lambda: transfer_affinity(np.ones((2, 2))), 'scores (2, 2)'),
+    (lambda: transfer_affinity(np.ones((2, 2, 0))), 'scores (2, 2, 0)'),
     (lambda: transfer_affinity(np.full((2, 2, 3), np.nan)), 'finite numbers'),
     (lambda: task2vec_distance([1., 0.], [1.]), 'by one probe network'),
-    (lambda: task2vec_distance([1., -1.], [1., 1.]), 'by one probe network'),
-    (lambda: task2vec_distance([0., 0.], [1., 1.]), 'by one probe network')])
+    (lambda: task2vec_distance([[1.]], [[1.]]), 'by one probe network'),
+    (lambda: task2vec_distance([1., -1.], [1., 1.]), 'from -1.0 to 1.0'),
+    (lambda: task2vec_distance([1., np.nan], [1., 1.]), 'from nan to nan'),
+    (lambda: task2vec_distance([1., 1.], [0., 0.]), 'not all 0'),
+    (lambda: task2vec_distance([], []), 'not all 0'),
+    (lambda: task2vec_transfer([1.], [1.], [1.], alpha=np.nan), 'alpha=nan')])
 def test_what_has_no_answer(call, said):
-    with pytest.raises(Refused, match=said):
-        call()
+    refused(call, said)
 
 
-def test_a_task_of_one_class():
+X = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'y': [0, 0, 0, 0]}, 'labels of 1 class'), ({'y': [0, 1]}, 'one label per row'), ({'y': [0., 1., 0., 1.]}, 'one integer class'),
+    ({'x': np.where(X == 5, np.nan, X)}, 'not finite'), ({'x': X[:0], 'y': []}, 'x (0, 3)'), ({'x': X[:, 0]}, 'x (4,)'),
+    ({'x': 0 * X}, 'all 4 rows'), ({'penalty': 0.}, 'penalty=0.0'), ({'penalty': np.nan}, 'penalty=nan'),
+    ({'block': 0}, 'block=0'), ({'block': 2.5}, 'block=2.5'), ({'params': {}}, 'a probe that has kernels')])
+def test_what_has_no_vector(changes, said):
     net = mlp((2,))
-    x = np.ones((4, 3), np.float32) * np.arange(4)[:, None]
-    with pytest.raises(Refused, match='labels of 1 class'):
-        task2vec(net, *net.init(jax.random.key(0), x), x, np.zeros(4, int))
+    params, state = net.init(jax.random.key(0), X)
+    refused(lambda: task2vec(**{'net': net, 'params': params, 'state': state, 'x': X, 'y': np.arange(4) % 2} | changes), said)

@@ -210,9 +210,9 @@ def matrix(values, rows, columns):
     axes.imshow(values, cmap='cividis', vmin=0, vmax=1, aspect='auto')
     for (i, j), value in np.ndenumerate(values):
         if np.isfinite(value):
-            best = value == np.nanmax(values[:, j])
-            axes.text(j, i, f'{100 * value:.0f}', ha='center', va='center', color='white' if value < .55 else 'black',
-                      fontweight='bold' if best else 'normal', bbox=dict(fill=False, edgecolor='white', linewidth=1.2) if best else None)
+            best, ink = value == np.nanmax(values[:, j]), 'white' if value < .5 else 'black'   # of the shades of cividis
+            axes.text(j, i, f'{100 * value:.0f}', ha='center', va='center', color=ink, fontweight='bold' if best else 'normal',
+                      bbox=dict(fill=False, edgecolor=ink, linewidth=1.2) if best else None)
     axes.set_xticks(range(len(columns)), columns, rotation=30, ha='right', color=INK)
     axes.set_yticks(range(len(rows)), rows, color=INK)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
