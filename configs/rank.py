@@ -1,15 +1,16 @@
 """Which source should one transfer from? Every source's features of the target, scored before anything is trained.
 
     python -m experiments.rank --config=configs/rank.py                     (nothing to download)
-    python -m experiments.rank --config=configs/rank.py --verify            (trains every source on the target, and tells who was right)
+    python -m experiments.rank --config=configs/rank.py --verify            (trains every source on the target; who was right?)
     python -m experiments.rank --config=configs/rank.py:pool --verify       (16 sources, 8 targets: MNIST to PACS)
 
-The target is scikit-learn's handwritten digits; sources are Conv4s that learnt printed letters, printed digits, shuffled letters and nothing,
-and are trained first. A source of your own is a line in `study.sources`: dict(run='runs/mine') is a finished run, dict(net=dict(
-name='resnet50'), weights='imagenet') a network with published weights, dict(features='mine.npz') what any other program extracted.
+The target is scikit-learn's handwritten digits; sources are Conv4s that learnt printed letters, printed digits, shuffled letters and
+nothing, and are trained first. A source of your own is a line in `study.sources`: dict(run='runs/mine') is a finished run,
+dict(net=dict(name='resnet50'), weights='imagenet') a network with published weights, dict(features='mine.npz') what any other program
+extracted.
 
-Scores look at the labelled examples that training would see (20 per class, a subset for each seed); training takes the same. `pool` wants its
-files under `$TLJAX_DATA`. Hyper-parameters are those of configs/pacs.py and were not tuned. Expected: RESULTS.md.
+Scores look at the labelled examples that training would see (20 per class, a subset for each seed); training takes the same. `pool`
+wants its files under `$TLJAX_DATA`. Hyper-parameters are those of configs/pacs.py and were not tuned. Expected: RESULTS.md.
 """
 from configs import base
 

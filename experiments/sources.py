@@ -112,7 +112,7 @@ def _stored(path, dataset):
     with np.load(path.expanduser(), allow_pickle=False) as file:
         if 'features' not in file:
             raise Refused(f'{path} has {", ".join(file)} and no features: name them so')
-        x, probability = file['features'], file['probability'] if 'probability' in file else None
+        x, probability = file['features'], file.get('probability')
     if len(x) != dataset.size:
         raise Refused(f'{path} has features of {len(x)} examples, and the target has {dataset.size}: extract those of its training split')
     return x, probability
@@ -143,7 +143,7 @@ def scored(source, target, row, seeds, most, scores):
     return {name: values for name, values in found.items() if len(values) == len(seeds)}, inputs
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _inputs_probe(data, k, seed):
     dataset = build.load(json.loads(data))['train']
     chosen = per_class(dataset.label, k, seed)

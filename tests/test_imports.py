@@ -7,7 +7,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ALLOWED = {   # module or folder -> what it may import of this repository
     'core': '', 'log': '', 'losses': '', 'kernels': 'core', 'paths': 'core', 'layers': 'core', 'augment': 'configuration core',
-    'gain': 'core', 'label_efficiency': 'core', 'distances': 'core kernels', 'labelled': 'core', 'evidence': 'core labelled', 'transferability': 'core evidence labelled', 'probes': 'core kernels',
+    'gain': 'core', 'label_efficiency': 'core', 'distances': 'core kernels',
+    'labelled': 'core', 'evidence': 'core labelled', 'transferability': 'core evidence labelled', 'probes': 'core',
     'relatedness': 'core labelled paths', 'advice': 'core gain',
     'report': 'core log', 'figures': 'core gain',
     'configuration': 'core',
@@ -19,7 +20,8 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'build':
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train', 'configs': 'configs',
     'experiments':
-        'core configuration paths log data zoo build train report figures advice gain distances evidence transferability relatedness probes label_efficiency selection '
+        'core configuration paths log data zoo build train report figures advice gain distances evidence transferability '
+        'relatedness probes label_efficiency selection '
         'checkpoint evaluate step layers methods shallow kernels '
         'experiments configs'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]

@@ -47,6 +47,7 @@ def truncated(of, tap, size=224, channels=3, form='plain', stored=None, dtype=jn
     def features(params, state, input, key=None):
         found, moved = whole.features(filled(params, shapes[0]), filled(state, shapes[1]), input, key)
         end = found[tap].astype(jnp.promote_types(dtype, jnp.float32))
-        return {**{name: found[name] for name in groups if name in found}, 'features': end.mean(tuple(range(1, end.ndim - 1)))}, below(moved)
+        mean = end.mean(tuple(range(1, end.ndim - 1)))
+        return {**{name: found[name] for name in groups if name in found}, 'features': mean}, below(moved)
 
     return Net(init, features, taps[tap].shape[-1], groups)
