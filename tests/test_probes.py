@@ -1,8 +1,10 @@
-"""Probes against scikit-learn on the same data, and against gradients written out in NumPy."""
+"""Linear probes and nearest neighbours against scikit-learn's estimators, gradients in plain NumPy, and numbers by hand."""
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import LeaveOneOut, StratifiedKFold, cross_val_score
+from sklearn.model_selection import LeaveOneOut, StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -11,122 +13,264 @@ from tljax import probes
 from tljax.core import Refused
 from tljax.probes import choose_penalty, knn_accuracy, knn_score, linear_probe, probe_accuracy, probe_score
 
+TIGHT = 1e-16
 
-def labelled(n=120, d=10, c=4, separation=1., seed=0, dtype=np.float64):
-    """Classes named by any integers, with features of a mean and unequal scales, as networks have."""
+
+def network_like(n=300, d=20, c=4, distance=1., seed=0):
+    """Features as after a ReLU: nonnegative, correlated, of unlike lengths, with classes that overlap."""
     rng = np.random.default_rng(seed)
-    y = np.arange(n) % c
-    x = np.maximum(separation * rng.normal(size=(c, d))[y] + rng.normal(size=(n, d)) + 1, 0) * np.geomspace(.3, 3, d)
-    return x.astype(dtype), np.array([7, -2, 40, 3, 11])[y]
+    y = rng.integers(0, c, n)
+    hidden = rng.normal(size=(c, 8))[y] * distance + rng.normal(size=(n, 8))
+    x = np.maximum(hidden @ rng.normal(size=(8, d)) + rng.normal(size=(n, d)), 0)
+    return x * np.linspace(.2, 3, d), y
 
 
-def gradient(weights, intercept, x, y, penalty):
-    """Of the summed log loss and penalty, by its formula."""
-    logits = x @ weights + intercept
-    p = np.exp(logits - logits.max(1, keepdims=True))
-    error = p / p.sum(1, keepdims=True) - (y[:, None] == np.unique(y))
-    return x.T @ error + penalty * weights, error.sum(0)
+def objective(x, y, weights, intercept, penalty):
+    """The summed log loss with its penalty, and its gradient, example by example in float64."""
+    loss, to_weights, to_intercept = penalty / 2 * (weights ** 2).sum(), penalty * weights, np.zeros(len(intercept))
+    for row, label in zip(x.astype(float), np.unique(y, return_inverse=True)[1], strict=True):
+        logits = row @ weights + intercept
+        probability = np.exp(logits - logits.max())
+        probability /= probability.sum()
+        loss -= np.log(probability[label])
+        residual = probability - np.eye(len(intercept))[label]
+        to_weights, to_intercept = to_weights + np.outer(row, residual), to_intercept + residual
+    return loss, to_weights, to_intercept
 
 
-@pytest.mark.parametrize('n, d', [(120, 10), (40, 100), (50, 50)], ids=['tall', 'wide', 'square'])
-@pytest.mark.parametrize('c, penalty', [(4, 1.), (4, 100.), (2, 1.)])
-def test_the_optimum_is_scikit_learns(n, d, c, penalty):
-    x, y = labelled(n, d, c)
-    weights, intercept = linear_probe(x, y, penalty, tolerance=1e-9)
-    theirs = LogisticRegression(C=(2 if c == 2 else 1) / penalty, tol=1e-10, max_iter=100_000).fit(x, y)
-    mine = (weights[:, 1] - weights[:, 0])[:, None] if c == 2 else weights
-    np.testing.assert_allclose(mine.T, theirs.coef_, atol=1e-4)
-    slopes = gradient(weights, intercept, x, y, penalty)
-    assert max(np.abs(slope).max() for slope in slopes) < 1e-4 * n
+# the minimum
+
+@pytest.mark.parametrize('shape, penalty', [((300, 20), 1.), ((300, 20), 50.), ((300, 20), .01), ((40, 200), 1.), ((300, 90), .1)])
+def test_the_minimum_is_that_of_scikit_learn(shape, penalty):
+    x, y = network_like(*shape)
+    expected = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=1000, solver='newton-cg').fit(x, y)
+    weights, intercept = linear_probe(x, y, penalty, TIGHT)
+    assert weights.dtype == intercept.dtype == np.float64 and weights.shape == (shape[1], 4)
+    assert weights == pytest.approx(expected.coef_.T, abs=1e-4) and intercept == pytest.approx(expected.intercept_, abs=1e-4)
+    theirs = objective(x, y, expected.coef_.T, expected.intercept_, penalty)[0]
+    assert objective(x, y, weights, intercept, penalty)[0] == pytest.approx(theirs, rel=1e-9)
 
 
-def test_float32_is_as_good_to_its_own_precision():
-    x, y = labelled(300, 30, dtype=np.float32)
-    weights, intercept = linear_probe(x, y)
-    theirs = LogisticRegression(tol=1e-8, max_iter=10_000).fit(x.astype(np.float64), y)
-    assert weights.dtype == np.float32
-    loss = [-np.log(p[np.arange(300), np.searchsorted(np.unique(y), y)]).sum() + (w ** 2).sum() / 2 for p, w in (
-        (np.exp(z) / np.exp(z).sum(1, keepdims=True), w) for z, w in (
-            (x @ weights + intercept, weights), (x @ theirs.coef_.T + theirs.intercept_, theirs.coef_)))]
-    assert loss[0] == pytest.approx(loss[1], rel=1e-4)
+def test_two_classes_are_scikit_learn_s_single_column_at_half_the_penalty():
+    x, y = network_like(c=2)
+    expected = LogisticRegression(C=2 / 3., tol=1e-10, max_iter=10_000).fit(x, y)
+    weights, intercept = linear_probe(x, y, 3., TIGHT)
+    assert weights[:, 1] - weights[:, 0] == pytest.approx(expected.coef_[0], abs=1e-5)
+    assert intercept[1] - intercept[0] == pytest.approx(expected.intercept_[0], abs=1e-4)
 
 
-def test_a_constant_column_has_no_weight_and_a_start_changes_nothing():
-    x, y = labelled()
-    x = np.column_stack([x, np.full(len(x), 5.)])
-    weights, intercept = linear_probe(x, y, tolerance=1e-9)
-    np.testing.assert_allclose(weights[-1], 0, atol=1e-6)
-    again = linear_probe(x, y, tolerance=1e-9, start=(np.ones_like(weights), np.ones_like(intercept)))
-    np.testing.assert_allclose(again[0], weights, atol=1e-5)
+def test_two_points_by_hand():
+    # At -1 and 1 the columns are -w and w: 2 log(1 + exp(-2w)) + penalty w^2 is least where 2 / (1 + exp(2w)) = penalty w.
+    w = brentq(lambda w: 2 / (1 + np.exp(2 * w)) - .5 * w, 0, 9)
+    weights, intercept = linear_probe(np.array([[-1.], [1.]]), [0, 1], .5, TIGHT)
+    assert weights[0] == pytest.approx([-w, w], abs=1e-7) and intercept == pytest.approx([0, 0], abs=1e-7)
 
 
-def test_classes_that_can_be_parted_and_hardly_a_penalty():
-    x, y = labelled(separation=20.)
-    weights, intercept = linear_probe(x, y, penalty=1e-6)
-    assert np.isfinite(weights).all() and (np.unique(y)[(x @ weights + intercept).argmax(1)] == y).all()
+@pytest.mark.parametrize('kind, tolerance, bound', [(np.float64, TIGHT, 1e-6), (np.float32, 1e-6, 1e-3)])
+def test_the_gradient_is_zero_at_the_minimum(kind, tolerance, bound):
+    x, y = network_like()
+    weights, intercept = linear_probe(x.astype(kind), y, 1., tolerance)
+    assert weights.dtype == intercept.dtype == kind
+    loss, to_weights, to_intercept = objective(x, y, weights, intercept, 1.)
+    assert max(np.abs(to_weights).max(), np.abs(to_intercept).max()) / len(x) < bound
+    assert loss == pytest.approx(objective(x, y, *linear_probe(x, y, 1., TIGHT), 1.)[0], rel=1e-4)
 
 
-def test_the_probes_accuracy_is_of_a_penalty_that_the_training_part_chose():
-    (x, y), (test_x, test_y) = labelled(200, separation=.4), labelled(200, separation=.4)
-    x, test_x = x[:100], test_x[100:]
-    y, test_y = y[:100], test_y[100:]
-    penalty = choose_penalty(x, y)
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, max_iter=1000)).fit(x, y)
-    assert probe_accuracy(x, y, test_x, test_y) == pytest.approx(pipeline.score(test_x, test_y), abs=.011)
-    train, held = next(StratifiedKFold(5, shuffle=True, random_state=0).split(y, y))
-    scores = {each: make_pipeline(StandardScaler(), LogisticRegression(C=1 / each, max_iter=1000)).fit(x[train], y[train]).score(
-        x[held], y[held]) for each in probes.PENALTIES}
-    assert scores[penalty] >= max(scores.values()) - .051
-    unseen = np.where(test_y == test_y[0], 99, test_y)
-    assert probe_accuracy(x, y, test_x, unseen) <= (unseen != 99).mean()
+def test_neither_a_constant_column_nor_a_far_away_origin_matters():
+    x, y = network_like()
+    x[:, 3] = 7.
+    weights, intercept = linear_probe(x, y, tolerance=TIGHT)
+    expected = LogisticRegression(tol=1e-10, max_iter=10_000).fit(np.delete(x, 3, 1), y)
+    assert np.delete(weights, 3, 0) == pytest.approx(expected.coef_.T, abs=1e-4) and np.abs(weights[3]).max() < 1e-7
+    assert intercept == pytest.approx(expected.intercept_, abs=1e-4)
+    far, moved = linear_probe(x + 100., y, tolerance=TIGHT)
+    assert far == pytest.approx(weights, abs=1e-5)
+    assert moved == pytest.approx(intercept - 100 * weights.sum(0), abs=1e-3)
+    float32 = linear_probe((x + 100.).astype(np.float32), y, tolerance=1e-10)[0]
+    assert float32 == pytest.approx(weights, abs=1e-2)
 
 
-def test_the_probes_score_is_cross_validation():
-    x, y = labelled(100, separation=.5)
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=1 / 100, max_iter=1000))
-    theirs = cross_val_score(pipeline, x, y, cv=StratifiedKFold(5, shuffle=True, random_state=3)).mean()
-    assert probe_score(x, y, penalty=100., seed=3) == pytest.approx(theirs, abs=.011)
-    few = np.r_[0:3, 4:100]   # two folds where a class has two examples
-    small, label = x[few], np.where(np.arange(99) < 2, 500, y[few])
-    assert 0 <= probe_score(small, label) <= 1
+def test_all_rows_equal_leave_the_frequencies():
+    weights, intercept = linear_probe(np.ones((6, 3)), [0, 0, 0, 1, 1, 2], tolerance=TIGHT)
+    assert np.exp(intercept) / np.exp(intercept).sum() == pytest.approx([1 / 2, 1 / 3, 1 / 6], abs=1e-6)
+    assert np.abs(weights).max() < 1e-7
+
+
+@pytest.mark.parametrize('kind', [np.float64, np.float32])
+def test_separable_classes_with_hardly_a_penalty_come_to_an_end(kind):
+    x, y = network_like(distance=9.)
+    x = x.astype(kind)
+    weights, intercept = linear_probe(x, y, penalty=1e-8)
+    assert ((x @ weights + intercept).argmax(1) == y).all() and np.isfinite(weights).all()
+
+
+@pytest.mark.parametrize('scale', [1e-6, 1e6, 1e13])
+def test_features_of_any_scale_have_their_minimum(scale):
+    x, y = network_like()
+    weights, intercept = linear_probe(x, y, 1., TIGHT)
+    scaled, same = linear_probe(x * scale, y, scale ** 2, TIGHT)
+    assert scaled * scale == pytest.approx(weights, abs=1e-5) and same == pytest.approx(intercept, abs=1e-4)
+
+
+def test_a_start_changes_nothing_but_the_way():
+    x, y = network_like()
+    expected, other = linear_probe(x, y, 1., TIGHT), linear_probe(x, y, 100.)
+    weights, intercept = linear_probe(x, y, 1., TIGHT, start=other)
+    assert weights == pytest.approx(expected[0], abs=1e-5) and intercept == pytest.approx(expected[1], abs=1e-4)
+    with pytest.warns(ConvergenceWarning, match='after 1 steps'):
+        linear_probe(x, y, 1., TIGHT, steps=1)
+
+
+def test_labels_are_any_integers_and_columns_in_their_order():
+    x, y = network_like()
+    weights = linear_probe(x, y, tolerance=TIGHT)[0]
+    assert linear_probe(x, np.array([-7, 2, 30, 900])[y], tolerance=TIGHT)[0].tolist() == weights.tolist()
+    turned = linear_probe(x, np.array([2, 30, 900, -7])[y], tolerance=TIGHT)[0]
+    assert turned == pytest.approx(weights[:, [3, 0, 1, 2]], abs=1e-4)
+
+
+# accuracies
+
+def test_a_probe_s_accuracy_is_that_of_scikit_learn_on_standardised_features():
+    x, y = network_like(600, distance=.5)
+    train, test = slice(0, 300), slice(300, 600)
+    for penalty in (1., 300.):
+        expected = make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000)).fit(x[train], y[train])
+        found = probe_accuracy(x[train], y[train], x[test], y[test], penalties=[penalty])
+        assert found == pytest.approx(expected.score(x[test], y[test]), abs=1 / 300)   # a row on the border may fall to either side
+        assert .4 < found < .95
+
+
+def test_the_penalty_is_the_best_on_the_held_out_fold_and_the_test_part_has_no_say():
+    x, y = network_like(distance=.5)
+    train, held = next(StratifiedKFold(5, shuffle=True, random_state=3).split(x, y))
+    scores = {}
+    for penalty in (1000., 100., 10., 1.):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000))
+        scores[penalty] = model.fit(x[train], y[train]).score(x[held], y[held])
+    best = max(scores, key=scores.get)
+    assert len(set(scores.values())) > 1 and choose_penalty(x, y, (1., 10., 100., 1000.), seed=3) == best
+    test_x, test_y = network_like(50, distance=.5, seed=1)
+    for label in (test_y, (test_y + 1) % 4):
+        both = [probe_accuracy(x, y, test_x, label, penalties, seed=3) for penalties in ((1., 10., 100., 1000.), [best])]
+        assert both[0] == both[1]
+
+
+def test_equal_penalties_go_to_the_largest():
+    x, y = network_like(c=2, distance=9.)
+    assert choose_penalty(x, y, (.1, 1., .01)) == 1.
+
+
+def test_one_example_of_each_class_has_a_probe_once_the_penalty_is_given():
+    x, y = np.array([[0., 0.], [4., 0.], [0., 4.]]), np.array([0, 1, 2])
+    assert probe_accuracy(x, y, x + .5, y, penalties=[1.]) == 1.
+    refused(lambda: probe_accuracy(x, y, x, y), 'class 0 has a single example')
+
+
+def test_cross_validation_is_that_of_scikit_learn():
+    x, y = network_like(distance=.5)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / 10., tol=1e-8, max_iter=10_000))
+    for seed in (0, 1):
+        predicted = cross_val_predict(model, x, y, cv=StratifiedKFold(5, shuffle=True, random_state=seed))
+        assert probe_score(x, y, 10., seed=seed) == pytest.approx((predicted == y).mean(), abs=1 / 300)
+
+
+def test_a_small_class_leaves_as_many_folds_as_it_has_examples():
+    x, y = network_like(40, c=2)
+    kept = np.r_[np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:2]]
+    assert probe_score(x[kept], y[kept], folds=5) == probe_score(x[kept], y[kept], folds=2)
+    refused(lambda: probe_score(x[kept][:-1], y[kept][:-1]), 'class 1 has a single example')
+
+
+def test_a_label_that_features_know_nothing_of_is_guessed():
+    x, y = network_like()
+    y = np.random.default_rng(1).permutation(y)
+    assert abs(probe_score(x, y) - .25) < .1 and abs(knn_score(x, y) - .25) < .1
+
+
+# neighbours
+
+@pytest.mark.parametrize('metric', ['cosine', 'euclidean'])
+@pytest.mark.parametrize('k', [1, 2, 3, 10, 300])
+@pytest.mark.parametrize('kind', [np.float64, np.float32])
+def test_votes_are_those_of_scikit_learn(metric, k, kind, monkeypatch):
+    x, y = network_like(500, distance=.5)
+    x, y = x.astype(kind), np.array([7, -2, 30, 4])[y]
+    model = KNeighborsClassifier(k, metric=metric, algorithm='brute').fit(x[:300], y[:300])
+    expected = model.predict(x[300:])
+    for block in (1000, 64, 1):   # 200 rows at once, with some left over, one by one
+        monkeypatch.setattr(probes, 'BLOCK', block)
+        assert knn_accuracy(x[:300], y[:300], x[300:], expected, k, metric) == 1.
+    assert knn_accuracy(x[:300], y[:300], x[300:], y[300:], k, metric) == pytest.approx((expected == y[300:]).mean())
 
 
 @pytest.mark.parametrize('metric', ['cosine', 'euclidean'])
-@pytest.mark.parametrize('k', [1, 3, 8])
-def test_neighbours_vote_as_in_scikit_learn(metric, k, monkeypatch):
-    monkeypatch.setattr(probes, 'BLOCK', 7)
-    (x, y), (test_x, test_y) = labelled(90, seed=1), labelled(60, seed=2)
-    theirs = KNeighborsClassifier(k, metric=metric, algorithm='brute').fit(x, y)
-    assert knn_accuracy(x, y, test_x, test_y, k, metric) == pytest.approx(theirs.score(test_x, test_y))
-    left_out = cross_val_score(KNeighborsClassifier(k, metric=metric, algorithm='brute'), x, y, cv=LeaveOneOut()).mean()
-    assert knn_score(x, y, k, metric) == pytest.approx(left_out)
+@pytest.mark.parametrize('k', [1, 4, 59])
+def test_leaving_one_out_is_that_of_scikit_learn(metric, k, monkeypatch):
+    x, y = network_like(60, distance=.5)
+    model = KNeighborsClassifier(k, metric=metric, algorithm='brute')
+    expected = (cross_val_predict(model, x, y, cv=LeaveOneOut()) == y).mean()
+    for block in (1000, 7):
+        monkeypatch.setattr(probes, 'BLOCK', block)
+        assert knn_score(x, y, k, metric) == pytest.approx(expected)
 
 
-def test_scores_do_not_depend_on_what_classes_are_called():
-    x, y = labelled(60)
-    for score in (probe_score, knn_score):
-        assert score(x, y) == pytest.approx(score(x, np.unique(y, return_inverse=True)[1] * 5 - 3))
+def test_votes_by_hand():
+    x, y = [[0.], [1.], [3.]], [5, 3, 9]
+    near = [[.1], [2.9], [1.9]]
+    assert knn_accuracy(x, y, near, [5, 9, 3], metric='euclidean') == 1.
+    assert knn_accuracy(x, y, near, [3, 3, 3], k=2, metric='euclidean') == 1.   # 5 or 9 and 3, which is smaller
+    assert knn_accuracy(x, y, near, [3, 3, 3], k=3, metric='euclidean') == 1.
+    assert knn_accuracy([[0., 0.], [1., 0.]], [0, 1], [[.5, .1], [-1., 0.]], [1, 0]) == 1.   # a row of zeros is at cosine 0 to all
 
 
-X, Y = labelled(12, 3, 2)
+def test_copies_and_neighbours_far_from_the_origin_are_told_apart():
+    x, y = network_like(100, distance=.5)
+    assert knn_score(np.r_[x, x], np.r_[y, y], metric='euclidean') == knn_score(np.r_[x, x], np.r_[y, y]) == 1.
+    far = (x + 1e4).astype(np.float32)
+    assert knn_score(far, y, metric='euclidean') == pytest.approx(knn_score(far.astype(float), y, metric='euclidean'), abs=.02)
 
 
-@pytest.mark.parametrize('call, said', [
-    (lambda: linear_probe(np.where(X > X.max() - 1e-9, np.nan, X), Y), 'x has 1 values that are not finite'),
-    (lambda: linear_probe(X, Y[:-1]), 'x has shape (12, 3) and y (11,)'),
-    (lambda: linear_probe(X, np.zeros(12, int)), 'y holds the class 0 alone'),
-    (lambda: linear_probe(X, Y / 2), 'y is of type float64'),
-    (lambda: linear_probe(X, Y, penalty=0), 'penalty=0'),
-    (lambda: linear_probe(X, Y, start=(np.zeros((2, 2)), np.zeros(2))), 'start has shapes'),
-    (lambda: linear_probe(X[:0], Y[:0]), 'one row or more'),
-    (lambda: choose_penalty(X, Y, penalties=()), 'no penalties to choose from'),
-    (lambda: choose_penalty(X, np.r_[9, Y[1:]]), 'class 9 has a single example'),
-    (lambda: probe_accuracy(X, Y, X[:, :2], Y), 'x has 3 columns and test_x 2'),
-    (lambda: probe_score(X, Y, folds=1), 'folds=1'),
-    (lambda: knn_score(X, Y, k=12), 'k=12: give a whole number from 1 to the 11'),
-    (lambda: knn_accuracy(X, Y, X, Y, k=13), 'k=13: give a whole number from 1 to the 12'),
-    (lambda: knn_accuracy(X, Y, X, Y, metric='hamming'), "metric='hamming'")])
-def test_what_has_no_answer(call, said):
-    import re
-    with pytest.raises(Refused, match=re.escape(said)):
+# refusals
+
+GOOD, LABELS = np.arange(8.).reshape(4, 2), np.array([0, 0, 1, 1])
+NAN = np.where(GOOD == 3, np.nan, GOOD)
+
+
+@pytest.mark.parametrize('function', [
+    linear_probe, probe_score, knn_score, choose_penalty, lambda x, y: probe_accuracy(x, y, GOOD, LABELS),
+    lambda x, y: knn_accuracy(x, y, GOOD, LABELS)])
+@pytest.mark.parametrize('x, y, words', [
+    (NAN, LABELS, 'x has 1 values'), (GOOD * 1e15, LABELS, 'beyond 1e+15'), (GOOD, LABELS * 0, 'the class 0 alone'),
+    (GOOD, LABELS[:3], '(4, 2) and y (3,)'), (GOOD[0], LABELS[:2], 'x has shape (2,)'), (GOOD[:0], LABELS[:0], '(0, 2)'),
+    (GOOD[:, :0], LABELS, '(4, 0)'), (GOOD, LABELS + .5, 'type float64')])
+def test_what_is_no_labelled_set_is_refused_in_one_line(function, x, y, words):
+    refused(lambda: function(x, y), words)
+
+
+@pytest.mark.parametrize('function', [probe_accuracy, knn_accuracy])
+@pytest.mark.parametrize('test_x, test_y, words', [
+    (NAN, LABELS, 'test_x has 1 values'), (GOOD[:, :1], LABELS, '2 columns and test_x 1'), (GOOD, LABELS[:3], 'test_y (3,)'),
+    (GOOD[:0], LABELS[:0], 'test_x has shape (0, 2)'), (GOOD, LABELS * 1., 'test_y is of type float64')])
+def test_what_is_no_test_part_is_refused_in_one_line(function, test_x, test_y, words):
+    refused(lambda: function(GOOD, LABELS, test_x, test_y), words)
+
+
+@pytest.mark.parametrize('call, words', [
+    (lambda: linear_probe(GOOD, LABELS, 0.), 'penalty=0.0'), (lambda: linear_probe(GOOD, LABELS, np.nan), 'penalty=nan'),
+    (lambda: linear_probe(GOOD, LABELS, tolerance=0.), 'tolerance=0.0'), (lambda: linear_probe(GOOD, LABELS, steps=0), 'steps=0'),
+    (lambda: linear_probe(GOOD, LABELS, start=(np.zeros((2, 3)), np.zeros(2))), 'weights (2, 2) and intercept (2,)'),
+    (lambda: choose_penalty(GOOD, LABELS, ()), 'no penalties'), (lambda: probe_accuracy(GOOD, LABELS, GOOD, LABELS, ()), 'no penalties'),
+    (lambda: choose_penalty(GOOD, LABELS, (1., -1.)), 'penalty=-1.0'), (lambda: probe_score(GOOD, LABELS, folds=1), 'folds=1'),
+    (lambda: probe_score(GOOD, LABELS, folds=2.5), 'folds=2.5'),
+    (lambda: knn_score(GOOD, LABELS, 4), 'k=4: give a whole number from 1 to the 3'),
+    (lambda: knn_accuracy(GOOD, LABELS, GOOD, LABELS, 5), 'k=5'), (lambda: knn_score(GOOD, LABELS, 0), 'k=0'),
+    (lambda: knn_score(GOOD, LABELS, 1.5), 'k=1.5'), (lambda: knn_score(GOOD, LABELS, metric='manhattan'), "metric='manhattan'")])
+def test_settings_that_mean_nothing_are_refused_in_one_line(call, words):
+    refused(call, words)
+
+
+def refused(call, words):
+    with pytest.raises(Refused) as refusal:
         call()
+    assert words in str(refusal.value) and '\n' not in str(refusal.value)

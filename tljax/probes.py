@@ -28,7 +28,7 @@ LARGEST = 1e15   # a magnitude that features stay below, as sums of their square
 BLOCK = 1000  # rows whose distances to all others are in memory at once: 80 MB for 20,000 others
 
 
-def linear_probe(x, y, penalty=1., tolerance=1e-4, steps=1000, start=None):
+def linear_probe(x, y, penalty=1., tolerance=1e-6, steps=1000, start=None):
     """The least summed log loss of softmax(x weights + intercept) plus penalty / 2 times the sum of squared weights.
 
     The sum, not the mean, over examples: the minimum is that of scikit-learn's LogisticRegression(C=1 / penalty), which for two classes
@@ -39,15 +39,16 @@ def linear_probe(x, y, penalty=1., tolerance=1e-4, steps=1000, start=None):
     section 1.2 (https://arxiv.org/abs/2110.02820). That changes the way and not the minimum.
 
     Args:
-        x: (n, d). y: (n,). penalty: above 0. tolerance: it stops where no entry of the mean loss's gradient, in the optimiser's
-            coordinates, is larger, or where rounding lets the loss fall no further. steps: at most so many, with a warning where they do
-            not suffice. start: (weights, intercept) to start from, such as those of another penalty; None for zeros.
+        x: (n, d). y: (n,). penalty: above 0. tolerance: it stops where half the squared gradient, which is what the
+            loss can still lose where its curvature is 1, is at most this part of the loss, or where rounding lets it fall no further. On
+            features of 2,048 columns and 100 classes 1e-6 left 3e-7 to 2e-4 of the loss. steps: at most so many, with a warning where
+            they do not suffice. start: (weights, intercept) to start from, such as those of another penalty; None for zeros.
 
     Returns:
         weights (d, c) and intercept (c,) in NumPy; columns in the order of np.unique(y).
 
     Raises:
-        Refused: as in the module, and for a penalty or tolerance that is not positive, or a start of another shape.
+        Refused: as in the module, and for a penalty or tolerance that is not positive, no steps, or a start of another shape.
 
     >>> weights, intercept = linear_probe(np.array([[0.], [1.], [2.], [3.]]), np.array([3, 3, 8, 8]))
     >>> weights.round(2).tolist(), (-intercept / weights[0]).round(2).tolist()   # the second: where either class is as likely
@@ -56,6 +57,8 @@ def linear_probe(x, y, penalty=1., tolerance=1e-4, steps=1000, start=None):
     x, y = _checked(x, y)
     if not (0 < penalty < np.inf and 0 < tolerance < np.inf):
         raise Refused(f'penalty={penalty} and tolerance={tolerance}: give finite numbers above 0')
+    if steps < 1:
+        raise Refused(f'steps={steps}: give one or more')
     classes, label = np.unique(y, return_inverse=True)
     shapes = (x.shape[1], len(classes)), (len(classes),)
     start = [np.zeros(shape) for shape in shapes] if start is None else [np.asarray(each) for each in start]
@@ -106,8 +109,9 @@ def _minimise(x, label, start, penalty, tolerance, steps):
 
     def unfinished(state):
         _, memory, before, taken = state
-        steep = optax.tree.norm(optax.tree.get(memory, 'grad'), ord=jnp.inf) > tolerance
-        return (taken == 0) | steep & (optax.tree.get(memory, 'value') < before) & (taken < steps)
+        value, grad = optax.tree.get(memory, 'value'), optax.tree.get(memory, 'grad')
+        steep = optax.tree.norm(grad, squared=True) / 2 > tolerance * value
+        return (taken == 0) | steep & (value < before) & (taken < steps)
 
     zeros = jnp.zeros_like(start[0].T), jnp.zeros_like(start[1])
     move, memory, _, taken = jax.lax.while_loop(unfinished, step, (zeros, tx.init(zeros), jnp.inf * mean[0], 0))
@@ -203,8 +207,8 @@ def probe_score(f, y, penalty=1., folds=5, seed=0):
     Raises:
         Refused: as in the module, for fewer than two folds, and for a class of a single example.
 
-    >>> probe_score(np.arange(20.)[:, None], np.arange(20) // 10)
-    1.0
+    >>> probe_score(np.arange(20.)[:, None], np.arange(20) // 10)   # one next to the border is wrong
+    0.95
     """
     f, y = _checked(f, y)
     right = np.zeros(len(y), bool)
