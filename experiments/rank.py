@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 
 from experiments import command
-from experiments.sources import PROBES, same_data, scored, source, trained_on
+from experiments.sources import PROBES, fingerprint, same_data, scored, source, trained_on
 from tljax import build
 from tljax.configuration import phases, plain
 from tljax.core import Refused
@@ -45,7 +45,7 @@ def main(config):
     rows = []
     for k, target, name in progress(cells, 'scoring sources'):
         rows.append(dict(target=target, source=name, labels_per_class=k))
-        key = [study['sources'][name], study['targets'][target], k, study['most'], settings, list(ALL)]
+        key = [fingerprint(sources[name]), study['targets'][target], k, study['most'], settings['seeds'], list(ALL)]
         path = workdir / 'scores' / f'{target}-{name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json'
         if not path.exists():
             found = scored(sources[name], study['targets'][target], rows[-1], settings['seeds'], study['most'], ALL)

@@ -1,5 +1,6 @@
 """What a target may be taught from: finished runs, networks with published weights, runs to be trained first, and files of features."""
 import functools
+import hashlib
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from scipy.special import softmax
 
 from experiments.model import last
 from tljax import build
-from tljax.checkpoint import load_final
+from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, merge, named, near
 from tljax.core import Refused
 from tljax.data.arrays import per_class
@@ -47,7 +48,11 @@ def source(name, spec, settings, workdir):
     if kind and (unknown := set(spec) - kinds[kind]):
         raise Refused(f'study.sources.{name}.{min(unknown)} is unknown beside {kind}: {near(min(unknown), kinds[kind])}')
     if kind == 'features':
-        return Path(spec['features'])
+        path = Path(spec['features']).expanduser()
+        if not path.is_file():
+            raise Refused(f'study.sources.{name}: {path} does not exist: give an .npz with features (n, d), in the order of the target, '
+                          'and probability (n, classes) if the source has classes')
+        return path
     if kind == 'weights':
         params, state, record = build.pretrained(spec['net'].get('of', spec['net']), spec['weights'])
         size = spec.get('size', record['input'][0])
@@ -64,6 +69,11 @@ def source(name, spec, settings, workdir):
         raise Refused(f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one per seed: name a run of one seed')
     return Source(record['config']['net'], params, state, tuple(record['classes']), tuple(record['input']), str(place),
                   record['config']['data'])
+
+
+def fingerprint(source):
+    """A hash of a source's weights, or of a file of features: what is kept of a source is kept for that."""
+    return hashlib.sha256(source.read_bytes()).hexdigest() if isinstance(source, Path) else digest((source.params, source.state))
 
 
 def target_for(source, target, most=None):
@@ -106,10 +116,7 @@ def _extracted(source, dataset):
 
 
 def _stored(path, dataset):
-    if not path.expanduser().is_file():
-        raise Refused(f'{path} does not exist: give an .npz with features (n, d), in the order of the target, and probability (n, classes) '
-                      'if the source has classes')
-    with np.load(path.expanduser(), allow_pickle=False) as file:
+    with np.load(path, allow_pickle=False) as file:
         if 'features' not in file:
             raise Refused(f'{path} has {", ".join(file)} and no features: name them so')
         x, probability = file['features'], file.get('probability')

@@ -68,10 +68,9 @@ def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
 
 @pytest.mark.parametrize('held, said', [
     ({'features': np.ones((3, 2))}, 'has features of 3 examples, and the target has 2'), ({'x': np.ones(3)}, 'has x and no features'),
-    ({'features': np.array([[1.], [np.nan]])}, 'mine: 1 of 2 features of the target are not finite'), (None, 'does not exist')])
+    ({'features': np.array([[1.], [np.nan]])}, 'mine: 1 of 2 features of the target are not finite')])
 def test_files_that_do_not_fit(tmp_path, held, said):
-    if held:
-        np.savez(tmp_path / 'f.npz', **held)
+    np.savez(tmp_path / 'f.npz', **held)
     with pytest.raises(Refused, match=said):
         seen_by(tmp_path / 'f.npz', arrays(np.zeros((2, 1)), np.array([0, 1]), 'ab'), 'mine')
 
@@ -80,6 +79,8 @@ def test_sources_that_are_none(tmp_path):
     settings = phases(configs_rank.get_config('smoke'))[-1][1]
     with pytest.raises(Refused, match='study.sources.x.size is unknown beside run'):
         source('x', {'run': 'nowhere', 'size': 3}, settings, tmp_path)
+    with pytest.raises(Refused, match='study.sources.x: nowhere.npz does not exist'):
+        source('x', {'features': 'nowhere.npz'}, settings, tmp_path)
     with pytest.raises(Refused, match='study.sources.x.stepz is unknown: did you mean steps'):
         source('x', {'stepz': 3}, settings, tmp_path)
 
