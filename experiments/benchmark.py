@@ -1,4 +1,5 @@
-"""Where the time goes, side by side in one run: forms of convolution, frozen layers, cached features, seeds, devices, episodes.
+"""Where the time goes, side by side in one run: forms of convolution, frozen layers, cached features, seeds, devices, episodes,
+extraction.
 
     python -m experiments.benchmark
     XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.benchmark --only=devices
@@ -19,21 +20,23 @@ from configs import base, maml, protonet
 from tljax import build
 from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
-from tljax.data.arrays import restrict
-from tljax.evaluate import score
-from tljax.layers import convolve, pick
+from tljax.data.arrays import arrays, restrict
+from tljax.evaluate import predictions, score
+from tljax.layers import convolve, pick, place
 from tljax.report import table
 from tljax.step import make_step
 from tljax.train import start
+from tljax.zoo.mobilenet import mobilenet
 
-ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes'], 'Which tables to print.')
+ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes', 'extraction'], 'Which tables to print.')
 ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the median is printed.')
 
 
 def main(_):
     """Prints the tables that were asked for."""
     for name in ONLY.value:
-        {'forms': forms, 'frozen': frozen, 'cached': cached, 'seeds': seeds, 'devices': devices, 'episodes': episodes}[name]()
+        {'forms': forms, 'frozen': frozen, 'cached': cached, 'seeds': seeds, 'devices': devices, 'episodes': episodes,
+         'extraction': extraction}[name]()
 
 
 SHAPES = (   # n, size, c, d, kernel, stride, groups, and whether a loop is timed too
@@ -171,6 +174,19 @@ def episodes():
         times = _times({'sampling': lambda draw=draw, keys=keys: draw(keys), 'step': call})
         rows.append([name, f'{times["sampling"]:.2f}', f'{times["step"]:.0f}', f'{times["sampling"] / times["step"]:.2%}'])
     table(['training', 'ms to draw its episodes', 'ms a step', 'share'], rows, title='Episodes, Conv4-64, rendered letters')
+
+
+def extraction():
+    """Features of a set against the forward passes that they need, batches in place: MobileNet, 1,024 pictures of 112x112 in memory."""
+    net = mobilenet(alpha=.25, form=place())
+    dataset = arrays(np.random.default_rng(0).uniform(size=(1024, 112, 112, 3)).astype(np.float32), np.zeros(1024, int), ('none',))
+    params, state = jax.tree.map(lambda leaf: leaf[None], net.init(jax.random.key(0), jnp.zeros((1, 112, 112, 3))))
+    extract, whole = build.extractor(net), ({'backbone': params}, {'backbone': state})
+    batches = [extract.place(dataset.take(np.arange(start, start + 256))) for start in range(0, 1024, 256)]
+    times = _times({'extraction': lambda: predictions(extract, *whole, dataset),
+                    'forward passes': lambda: [extract.run(*whole, batch) for batch in batches]})
+    table(['what', 'ms', 'over forward'], [[name, f'{ms:.0f}', f'{ms / times["forward passes"]:.3f}'] for name, ms in times.items()],
+          title='Extraction of features')
 
 
 def _build(width=0, **changes):

@@ -182,6 +182,19 @@ def test_a_small_class_leaves_as_many_folds_as_it_has_examples():
     refused(lambda: probe_score(x[kept][:-1], y[kept][:-1]), 'class 1 has a single example')
 
 
+def test_a_class_that_training_has_not_seen_counts_as_wrong():
+    x, y = network_like(distance=9.)
+    other = np.where(np.arange(300) < 75, 4, y)
+    assert probe_accuracy(x, y, x, y, [1.]) == knn_accuracy(x, y, x, y) == 1.
+    assert probe_accuracy(x, y, x, other, [1.]) == knn_accuracy(x, y, x, other) == .75
+
+
+@pytest.mark.parametrize('score', [probe_score, knn_score])
+def test_scores_do_not_depend_on_what_classes_are_called(score):
+    x, y = network_like(distance=.5)
+    assert score(x, np.array([-7, 2, 30, 900])[y]) == score(x, y)
+
+
 def test_a_label_that_features_know_nothing_of_is_guessed():
     x, y = network_like()
     y = np.random.default_rng(1).permutation(y)

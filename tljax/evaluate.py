@@ -25,12 +25,15 @@ def predictions(compiled, params, state, dataset, batch=256, said='', keep=lambd
     [[0.0, 2.0, 4.0]]
     """
     batch = max(min(batch, dataset.size) // jax.device_count(), 1) * jax.device_count()
-    parts = []
+    parts, ahead = [], None
     starts = range(0, dataset.size, batch)
     for start in progress(starts, said) if said else starts:
         rows = np.arange(start, start + batch)
         local = dataset.take(shard(np.where(rows < dataset.size, rows, 0)))
-        parts.append(keep(jax.device_get(compiled.run(params, state, compiled.place(local)))))
+        out = compiled.run(params, state, compiled.place(local))   # the device computes it while the next batch is read
+        parts += [keep(jax.device_get(ahead))] if start else []
+        ahead = out
+    parts.append(keep(jax.device_get(ahead)))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, 1)[:, :dataset.size], *parts)
 
 
