@@ -110,7 +110,7 @@ def compare(each, tmp_path):
 AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')   # layers that Keras numbers by the session: read through the file
 
 
-LONG = ('densenet121', 'inception_v3', 'nasnet_mobile')   # a minute each to compile: with the giants
+LONG = ('densenet121', 'inception_v3', 'mobilenet_v2', 'nasnet_mobile', 'xception')   # up to a minute each to compile: with the giants
 
 
 @pytest.mark.parametrize('each', [pytest.param(each, marks=[pytest.mark.slow] * (each[0] in LONG), id=case(each)) for each in FAST])
