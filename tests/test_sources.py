@@ -14,7 +14,8 @@ from tljax.zoo.truncated import truncated
 
 
 @pytest.mark.parametrize('of, tap, shape', [
-    ({'name': 'mobilenet', 'alpha': .25}, 'block2', (32, 32, 3)), ({'name': 'conv4', 'width': 4, 'size': 16}, 'block1', (16, 16, 1))])
+    ({'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'block1', (8, 8, 1)),
+    ({'name': 'lenet', 'widths': [3], 'dense': [5, 4], 'size': 12, 'norm': 'batch'}, 'dense1', (12, 12, 3))])
 def test_a_truncated_network_is_the_lower_part_of_the_whole(of, tap, shape):
     whole, part = named('tljax.zoo', of, 'net'), truncated(of, tap, shape[0], shape[2])
     input = jax.random.uniform(jax.random.key(1), (3, *shape))
@@ -24,7 +25,8 @@ def test_a_truncated_network_is_the_lower_part_of_the_whole(of, tap, shape):
     for key in (None, jax.random.key(2)):
         taps, moved = whole.features(params, state, input, key)
         found, mine_moved = part.features(mine, statistics, input, key)
-        np.testing.assert_allclose(found['features'], taps[tap].mean((1, 2)), rtol=1e-5, atol=1e-6)
+        mean = taps[tap].mean((1, 2)) if taps[tap].ndim == 4 else taps[tap]
+        np.testing.assert_allclose(found['features'], mean, rtol=1e-5, atol=1e-6)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), flatten(mine_moved),
                      {path: flatten(moved)[path] for path in flatten(mine_moved)})
     assert part.dim == taps[tap].shape[-1] and list(part.groups)[-1] == tap
