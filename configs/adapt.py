@@ -9,7 +9,7 @@ Every method, or those that `method` joins by +, beside a network trained on the
 `source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS begins from MobileNet's ImageNet
 weights. Data are looked for under `$TLJAX_DATA`.
 
-Hyper-parameters: weights are the papers' or peers' defaults, nothing was chosen by target labels. Expected: RESULTS.md.
+Hyper-parameters: weights are the papers' or peers' defaults, nothing was chosen by target labels. Expected: not yet run.
 """
 import itertools
 

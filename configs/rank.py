@@ -10,7 +10,7 @@ dict(net=dict(name='resnet50'), weights='imagenet') a network with published wei
 extracted.
 
 Scores look at the labelled examples that training would see (20 per class, a subset for each seed); training takes the same. `pool`
-wants its files under `$TLJAX_DATA`. Hyper-parameters are those of configs/pacs.py and were not tuned. Expected: RESULTS.md.
+wants its files under `$TLJAX_DATA`. Hyper-parameters are those of configs/pacs.py and were not tuned. Expected: not yet run to its end.
 """
 from configs import base
 
