@@ -24,7 +24,8 @@ def get_config(arg=None):
         config.seeds = tuple(range(3))
         config.steps, config.batch = 150, 16
         config.net = dict(name='conv4', width=(32, 64, 64, 128), size=28, norm='layer')
-        config.study.update(dict(baseline='scratch', budgets=(20,), most=1000, targets={}, sources={}, controls=('shuffled', 'untrained')))
+        config.study.update(dict(baseline='scratch', budgets=(20,), most=1000, targets={}, sources={}, controls=('shuffled', 'untrained'),
+                                 probe='letters'))
         config.study.strategies.scratch = dict(init=dict(path=''))
         config.study.strategies.frozen = dict(partition=dict(name='freeze', until='backbone'), optim=dict(lr=1e-2))
         config.study.strategies.finetune = dict(statistics='stored', groups=dict(backbone=dict(scale=.1)))
@@ -37,7 +38,7 @@ def get_config(arg=None):
             config.net = dict(name='conv4', width=4, size=16)
             config.study.sources = dict(printed=dict(data=dict(name='glyphs', part='digits', size=16, per_class=10), steps=2))
             config.study.sources.untrained = dict(data=dict(name='glyphs', part='digits', size=16, per_class=10), steps=0)
-            config.study.targets = dict(digits=dict(name='digits', size=8))
+            config.study.targets, config.study.probe = dict(digits=dict(name='digits', size=8)), 'printed'
     return config
 
 

@@ -19,6 +19,7 @@ from tljax.data.pictures import find, pictures
 from tljax.evaluate import predictions, proportion
 from tljax.report import table
 
+SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures that the network is shown; 0: the one it is for.', lower_bound=0)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
 
 
@@ -33,7 +34,10 @@ def main(spec, paths):
     numbers = {name: i for i, name in enumerate(record['classes'])}
     wordnet = {wnid: i for i, (wnid, _) in enumerate(index() or ())}
     label = [_class(path, numbers, wordnet) for path in files]
-    dataset = pictures(files, record['input'], record['config']['data'].get('resize'), label, record['classes'])
+    shape, resize = record['input'], record['config']['data'].get('resize')
+    if SIZE.value:
+        shape, resize = (SIZE.value, SIZE.value, *shape[2:]), resize and round(resize * SIZE.value / shape[0])
+    dataset = pictures(files, shape, resize, label, record['classes'])
     output = predictions(predictor(record), params, state, dataset, BATCH.value, said='looking at pictures')['output']
     best, rows = np.argsort(-output, axis=-1, kind='stable'), []
     for top in (1, 5):

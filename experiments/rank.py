@@ -15,13 +15,13 @@ import numpy as np
 from absl import flags
 
 from experiments import command
-from experiments.sources import PROBES, fingerprint, same_data, scored, source, trained_on
+from experiments.sources import PROBES, embedding, fingerprint, same_data, scored, source, trained_on
 from tljax import build
-from tljax.configuration import phases, plain
+from tljax.configuration import near, phases, plain
 from tljax.core import Refused
 from tljax.figures import matrix, rankings, svg
 from tljax.log import progress, say, write
-from tljax.relatedness import rank_agreement
+from tljax.relatedness import rank_agreement, task2vec_distance
 from tljax.report import page, table
 from tljax.train import fit
 from tljax.transferability import SCORES
@@ -44,13 +44,14 @@ def main(config):
              if isinstance(sources[name], Path) or not same_data(sources[name], study['targets'][target])]
     rows = []
     for k, target, name in progress(cells, 'scoring sources'):
+        data = study['targets'][target]
         rows.append(dict(target=target, source=name, labels_per_class=k))
-        key = [fingerprint(sources[name]), study['targets'][target], k, study['most'], settings['seeds'], list(ALL)]
-        path = workdir / 'scores' / f'{target}-{name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json'
-        if not path.exists():
-            found = scored(sources[name], study['targets'][target], rows[-1], settings['seeds'], study['most'], ALL)
-            write(path, json.dumps(found))
-        rows[-1]['scores'], rows[-1]['inputs'] = json.loads(path.read_text())
+        key = [fingerprint(sources[name]), data, k, study['most'], settings['seeds'], list(ALL)]
+        found, rows[-1]['inputs'] = _kept(workdir / 'scores', f'{target}-{name}', key, lambda name=name, data=data: scored(
+            sources[name], data, rows[-1], settings['seeds'], study['most'], ALL))
+        once = {'task2vec': _nearness(sources, name, data, k, study['probe'], workdir / 'tasks'),
+                'imagenet_top1': study['sources'][name].get('top1')}
+        rows[-1]['scores'] = found | {score: [value] * len(settings['seeds']) for score, value in once.items() if value is not None}
     for row in progress(rows if VERIFY.value else [], 'training'):
         place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
         row['accuracy'] = measured(sources[row['source']], study['targets'][row['target']], row, settings, study, place)
@@ -58,6 +59,26 @@ def main(config):
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     show(results, workdir)
     say(f'{workdir}/report.html, {workdir}/results.json')
+
+
+def _kept(folder, name, key, make):
+    """What `make` gives, or gave before with the same key."""
+    path = folder / f'{name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json'
+    if not path.exists():
+        write(path, json.dumps(make()))
+    return json.loads(path.read_text())
+
+
+def _nearness(sources, name, data, k, probe, folder):
+    """How near a source's task is to the target's, minus the distance of their Task2Vec embeddings; None where that is not known."""
+    learnt = None if isinstance(sources[name], Path) else sources[name].data
+    if not probe or learnt is None:
+        return None
+    if probe not in sources:
+        raise Refused(f'study.probe={probe!r} is no source: {near(probe, sources)}')
+    known = sources[probe]
+    return -task2vec_distance(*(_kept(folder, each['name'], [fingerprint(known), each, k], lambda each=each: embedding(known, each, k))
+                                for each in (learnt, data)))
 
 
 def measured(source, target, row, settings, study, place):
@@ -79,15 +100,19 @@ def agreement(rows, study):
     found = []
     for k in study['budgets'] if 'accuracy' in rows[0] else ():
         for strategy in study['strategies']:
-            for controls in ('with', 'without') if strategy != study['baseline'] else ():
-                left_out = study['controls'] if controls == 'without' else ()
-                mine = [row for row in rows if row['labels_per_class'] == k and row['source'] not in left_out]
+            real = [row for row in rows if row['source'] not in study['controls']]
+            blocks = {'all': rows, **({'no controls': real} if study['controls'] else {}),
+                      'of known data': [row for row in real if 'task2vec' in row['scores']]}
+            for block, inside in blocks.items() if strategy != study['baseline'] else ():
+                mine = [row for row in inside if row['labels_per_class'] == k]
+                if not mine:
+                    continue
                 by_score = {score: _by_target(mine, score, strategy) for score in mine[0]['scores']}
                 by_score = {score: taus for score, taus in by_score.items() if taus}
                 targets = list(next(iter(by_score.values()), {}))
                 if len(targets) > 1:
                     by_score['chosen by the other targets'] = {target: by_score[_best(by_score, target)][target] for target in targets}
-                found += [dict(labels_per_class=k, strategy=strategy, controls=controls, score=score, tau=taus,
+                found += [dict(labels_per_class=k, strategy=strategy, sources=block, score=score, tau=taus,
                                mean=float(np.mean(list(taus.values())))) for score, taus in by_score.items()]
     return found
 
@@ -127,8 +152,8 @@ def show(results, workdir):
                           table=(['source', *columns], cells))]
     if results['agreement']:
         targets = list(dict.fromkeys(row['target'] for row in rows))
-        columns = ['labels', 'strategy', 'controls', 'score', *targets, 'mean']
-        cells = [[_count(row['labels_per_class']), row['strategy'], row['controls'], row['score'],
+        columns = ['labels', 'strategy', 'sources', 'score', *targets, 'mean']
+        cells = [[_count(row['labels_per_class']), row['strategy'], row['sources'], row['score'],
                   *(f'{row["tau"].get(target, np.nan):.2f}' for target in targets), f'{row["mean"]:.2f}'] for row in results['agreement']]
         table(columns, cells, title=f'{AGREEMENT} Controls: {", ".join(results["config"]["study"]["controls"])}.')
         sections.insert(0, dict(heading='Was the ranking right?', text=AGREEMENT, table=(columns, cells)))

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from scipy.special import softmax
 
@@ -16,6 +17,7 @@ from tljax.core import Refused
 from tljax.data.arrays import per_class
 from tljax.log import say
 from tljax.probes import knn_score, probe_score
+from tljax.relatedness import task2vec
 from tljax.transferability import OF_PREDICTIONS
 
 PROBES = {'probe': functools.partial(probe_score, penalty=100.), 'nearest': knn_score}
@@ -38,12 +40,14 @@ def source(name, spec, settings, workdir):
 
     Args:
         spec: {'run': folder of a finished run}; {'net', 'weights': as `build.pretrained` takes them, 'size'}; {'features': an .npz}; or
-            what differs from `settings` in a run, which is trained under `workdir`, or found finished there.
+            what differs from `settings` in a run, which is trained under `workdir`, or found finished there. Any of them may have 'top1',
+            its accuracy on ImageNet, which is told beside the scores.
 
     Returns:
         A `Source`, or the path of the features.
     """
     kinds = {'features': {'features'}, 'run': {'run'}, 'weights': {'net', 'weights', 'size'}}
+    spec = {key: value for key, value in spec.items() if key != 'top1'}
     kind = next((kind for kind in kinds if kind in spec), None)
     if kind and (unknown := set(spec) - kinds[kind]):
         raise Refused(f'study.sources.{name}.{min(unknown)} is unknown beside {kind}: {near(min(unknown), kinds[kind])}')
@@ -155,6 +159,16 @@ def _inputs_probe(data, k, seed):
     dataset = build.load(json.loads(data))['train']
     chosen = per_class(dataset.label, k, seed)
     return PROBES['probe'](dataset.take(chosen)['input'].reshape(len(chosen), -1), dataset.label[chosen])
+
+
+def embedding(probe, data, k, classes=20):
+    """Task2Vec of a data set's training examples, k per class and of the first classes alone, by the network of a source: a list."""
+    dataset = build.load(target_for(probe, data))['train']
+    chosen = per_class(dataset.label, k, 0)
+    chosen = chosen[dataset.label[chosen] < classes]
+    params, state = jax.tree.map(lambda leaf: leaf[0], (probe.params['backbone'], probe.state['backbone']))
+    return task2vec(named('tljax.zoo', probe.net, 'net'), params, state, dataset.take(chosen)['input'], dataset.label[chosen],
+                    penalty=100., block=4).tolist()
 
 
 def trained_on(source, target, row, settings, study, strategy):

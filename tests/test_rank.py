@@ -43,16 +43,16 @@ def rows():
 def test_agreement_is_weighted_tau_and_a_score_is_chosen_by_the_other_targets():
     made = rows()
     study = dict(budgets=[5], strategies=['scratch', 'finetune'], baseline='scratch', controls=['e'])
-    found = {(row['controls'], row['score']): row for row in rank.agreement(made, study)}
+    found = {(row['sources'], row['score']): row for row in rank.agreement(made, study)}
     assert {score for _, score in found} == {'good', 'bad', 'chosen by the other targets'}, 'a score that a source lacks is left out'
-    assert found['with', 'good']['mean'] == pytest.approx(1) and found['with', 'bad']['tau'][2] == pytest.approx(1)
+    assert found['all', 'good']['mean'] == pytest.approx(1) and found['all', 'bad']['tau'][2] == pytest.approx(1)
     mine = [row for row in made if row['target'] == 0]
     expected = weightedtau([row['scores']['bad'][0] for row in mine], [row['accuracy']['finetune'][0] for row in mine]).statistic
-    assert found['with', 'bad']['tau'][0] == pytest.approx(expected)
+    assert found['all', 'bad']['tau'][0] == pytest.approx(expected)
     for row in made:
         row['scores'] = {'good': row['scores']['bad'], 'bad': row['scores']['good']}   # right on target 2 alone, and so never chosen there
-    again = {(row['controls'], row['score']): row for row in rank.agreement(made, study)}
-    assert again['with', 'chosen by the other targets']['tau'] == pytest.approx({0: 1, 1: 1, 2: 1})
+    again = {(row['sources'], row['score']): row for row in rank.agreement(made, study)}
+    assert again['all', 'chosen by the other targets']['tau'] == pytest.approx({0: 1, 1: 1, 2: 1})
 
 
 def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
@@ -107,6 +107,28 @@ def test_a_verified_ranking_and_advice_whose_config_runs(tmp_path):
     assert code == 0 and 'transductive: the same task, labels in the source alone' in text, text
     code, text = run('advise', '--config=configs/rank.py:smoke', f'--pool={tmp_path}/results.json', f'--workdir={tmp_path}')
     assert code == 2 and 'measure three targets and five sources or more' in text, text
+
+
+def test_what_is_known_of_a_source_beforehand_is_a_score_like_others(tmp_path):
+    code, text = run('rank', '--config=configs/imagenet_models.py:smoke', '--verify', f'--workdir={tmp_path}')
+    assert code == 0, text
+    found = json.loads((tmp_path / 'results.json').read_text())
+    assert {row['source']: row['scores']['imagenet_top1'] for row in found['rows']} == {f'steps{i}': [i / 10] * 2 for i in range(3)}
+    taus = {(row['strategy'], row['score']): row['tau'] for row in found['agreement']}
+    for strategy in ('frozen', 'finetune'):
+        accuracy = [np.mean(row['accuracy'][strategy]) for row in found['rows']]
+        expected = {'digits': pytest.approx(weightedtau([0, .1, .2], accuracy).statistic)} if np.ptp(accuracy) else None
+        assert taus.get((strategy, 'imagenet_top1')) == expected
+
+
+def test_a_source_that_learnt_the_target_s_task_is_nearest(tmp_path):
+    known = source('printed', dict(data=dict(name='glyphs', part='digits', size=16, per_class=10), steps=0),
+                   phases(configs_rank.get_config('smoke'))[-1][1], tmp_path)
+    sources = dict(printed=known, digits=known._replace(data=dict(name='digits', size=16)), file=tmp_path / 'features.npz')
+    near = {name: rank._nearness(sources, name, dict(name='digits', size=16), 5, 'printed', tmp_path / 'tasks') for name in sources}
+    assert near['digits'] == pytest.approx(0, abs=1e-9) and -1 <= near['printed'] < -1e-3 and near['file'] is None
+    with pytest.raises(Refused, match="study.probe='painted' is no source: did you mean printed"):
+        rank._nearness(sources, 'printed', dict(name='digits', size=16), 5, 'painted', tmp_path)
 
 
 def test_the_guard_says_what_transfer_gained(tmp_path):
