@@ -30,9 +30,9 @@ def get_config(arg=None):
         source, target = arg.data.split('-')
         sets, config.net = _data(arg.data)
         config.seeds = tuple(range(5))
-        config.steps, config.batch, config.log_every = 1500, 64, 100
+        config.steps, config.batch, config.log_every = 3000, 32, 300
         if arg.data in PACS:
-            config.seeds, config.steps, config.batch = tuple(range(3)), 300, 32
+            config.seeds, config.steps, config.log_every = tuple(range(3)), 300, 100
             config.init.path, config.groups.backbone = base.data('imagenet_weights/mobilenet_2_5_224_tf_no_top.h5'), dict(scale=.1)
         config.data = dict(name='domains', source=sets[source], target=sets[target])
         ramp = config.get_ref('steps')
