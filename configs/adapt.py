@@ -3,11 +3,12 @@
     python -m experiments.compare --config=configs/adapt.py                              (printed to handwritten digits, no download)
     python -m experiments.compare --config=configs/adapt.py:data=mnist-usps              (usps-mnist, mnist-mnist_m)
     python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan      (PACS: any two of its domains)
+    python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,finetune   (the whole network, pictures of 64 pixels)
     python -m experiments.train --config=configs/adapt.py:method=cdan,data=usps-mnist    (one method)
 
 Every method, or those that `method` joins by +, beside a network trained on the source alone, with the same network, steps and batches.
-`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS begins from MobileNet's ImageNet
-weights. Data are looked for under `$TLJAX_DATA`.
+`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS has two layers on fixed features of
+MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Data are looked for under `$TLJAX_DATA`.
 
 Hyper-parameters: weights are the papers' or peers' defaults, nothing was chosen by target labels. Expected: not yet run.
 """
@@ -16,24 +17,27 @@ import itertools
 from configs import base
 
 METHODS = ('dann', 'domain_confusion', 'cdan', 'adda', 'mcd', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'adabn', 'self_training', 'shot')
+DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(('photo', 'art_painting', 'cartoon', 'sketch'), 2))
+WEIGHTS = 'imagenet_weights/mobilenet_2_5_224_tf_no_top.h5'
 BEGUN = dict(path='', phase='source', rules=(('.*', None),))   # from the network that knows the source
 
 
 def get_config(arg=None):
-    arg = base.parse_arg(arg, data=('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m', *PACS), method='all', smoke=False)
+    arg = base.parse_arg(arg, data=(*DIGITS, *PACS), method='all', finetune=False, smoke=False)
     asked = METHODS if arg.method == 'all' else arg.method.split('+')
     if unknown := [name for name in asked if name not in METHODS]:
         raise ValueError(f'config argument method={unknown[0]} is not one of {", ".join(METHODS)}, several joined by +')
     config = base.get_config()
     with config.unlocked():
         source, target = arg.data.split('-')
-        sets, config.net = _data(arg.data)
+        sets, config.net = _data(arg.data, arg.finetune)
         config.seeds = tuple(range(5))
         config.steps, config.batch, config.log_every = 3000, 32, 300
         if arg.data in PACS:
-            config.seeds, config.steps, config.log_every = tuple(range(3)), 300, 100
-            config.init.path, config.groups.backbone = base.data('imagenet_weights/mobilenet_2_5_224_tf_no_top.h5'), dict(scale=.1)
+            config.steps, config.batch = 1000, 64
+            if arg.finetune:
+                config.seeds, config.init.path, config.groups.backbone = tuple(range(3)), base.data(WEIGHTS), dict(scale=.1)
         config.data = dict(name='domains', source=sets[source], target=sets[target])
         ramp = config.get_ref('steps')
         strategies = _strategies(sets[target], ramp)
@@ -62,14 +66,18 @@ def _strategies(target, ramp):
     return {'source_only': begun['source_only'], **{name: {**plain, **rising, **begun}[name] for name in METHODS}}
 
 
-def _data(pair):
+def _data(pair, finetune):
     """The configs of the sets by name, and of the network."""
     if pair == 'glyphs-digits':
         return (dict(glyphs=dict(name='glyphs', part='digits', size=16, resolution=8, per_class=200), digits=dict(name='digits')),
                 dict(name='conv4', width=(32, 64, 128), blocks=3, size=16))
     if pair in PACS:
-        return ({name: dict(name='folder', path=base.data('pacs/pacs_112.zip'), domain=name, size=64) for name in pair.split('-')},
-                dict(name='mobilenet', alpha=.25, momentum=.9))
+        pictures = dict(name='folder', path=base.data('pacs/pacs_112.zip'))
+        if finetune:
+            return {name: dict(pictures, domain=name, size=64) for name in pair.split('-')}, dict(name='mobilenet', alpha=.25, momentum=.9)
+        mobilenet = dict(net=dict(name='mobilenet', alpha=.25), weights=base.data(WEIGHTS))
+        return ({name: dict(name='extracted', of=dict(pictures, domain=name, size=112), **mobilenet) for name in pair.split('-')},
+                dict(name='mlp', widths=(256, 256)))
     colour = 3 if pair.endswith('mnist_m') else 1
     mnist = dict(name='mnist', path=base.data('mnist/raw'), channels=colour)
     network = dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5)
