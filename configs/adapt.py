@@ -7,7 +7,7 @@
     python -m experiments.train --config=configs/adapt.py:method=cdan,data=usps-mnist    (one method)
 
 Every method, or those that `method` joins by +, beside a network trained on the source alone, with the same network, steps and batches.
-`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS has two layers on fixed features of
+`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS: two layers on fixed features of
 MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Data are looked for under `$TLJAX_DATA`.
 
 Hyper-parameters: weights are the papers' or peers' defaults, nothing was chosen by target labels. Expected: not yet run.
