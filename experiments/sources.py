@@ -162,9 +162,10 @@ def _inputs_probe(data, k, seed):
 
 
 def embedding(probe, data, k, classes=20):
-    """Task2Vec of a data set's training examples, k per class and of the first classes alone, by the network of a source: a list."""
+    """Task2Vec of a data set's training examples by the network of a source, a list: k per class where all have so many, of the first
+    `classes` alone."""
     dataset = build.load(target_for(probe, data))['train']
-    chosen = per_class(dataset.label, k, 0)
+    chosen = per_class(dataset.label, k and min(k, np.bincount(dataset.label).min()), 0)
     chosen = chosen[dataset.label[chosen] < classes]
     params, state = jax.tree.map(lambda leaf: leaf[0], (probe.params['backbone'], probe.state['backbone']))
     return task2vec(named('tljax.zoo', probe.net, 'net'), params, state, dataset.take(chosen)['input'], dataset.label[chosen],
