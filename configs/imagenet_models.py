@@ -32,7 +32,7 @@ def get_config(arg=None):
         for name, row in ROWS.items():
             config.study.sources[name] = dict(net=dict(name=name), weights='imagenet', size=row.size, top1=row.top1)
         if arg.sizes or arg.smoke:
-            config.steps, config.batch, config.study.budgets, config.study.most = 100, 16, (20,), 1000
+            config.steps, config.batch, config.study.budgets, config.study.most = 100, 16, (20,), 1500
             config.study.strategies.scratch.optim.warmup = 0
             weights, net = base.data('imagenet_weights/mobilenet_2_5_224_tf.h5'), dict(name='mobilenet', alpha=.25, momentum=.9)
             config.study.sources = {f'pixels{size}': dict(net=net, weights=weights, size=size, top1=top1) for size, top1 in SIZES.items()}

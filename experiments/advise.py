@@ -98,19 +98,20 @@ def advise(known, data, row, settings, study, pool, workdir):
         cells.append(['how', 'adapt: experiments.compare --config=configs/adapt.py shows how' if how != 'none' else
                       'find labels: nothing ties the source\'s task to the target\'s', 'no label to fit or to judge by'])
         return cells, dict(strategy=how, distances=distances)
-    scores, inputs = scored(known, data, row, settings['seeds'], study['most'], PROBES)
-    probe, alone = float(np.mean(scores['probe'])), float(np.mean(inputs))
-    size, similarity, customary = square(per_class, probe - alone)
+    scores, without = scored(known, data, row, settings['seeds'], study['most'], PROBES)
+    probe, inputs, untrained = (float(np.mean(each)) for each in (scores['probe'], without['inputs'], without['untrained']))
+    size, similarity, customary = square(per_class, probe - inputs)
     cells.append(['size and similarity', f'{size}, {similarity}: customary is {customary}',
-                  f'{per_class} labels per class; a probe of the features is right {probe:.1%}, one of the inputs {alone:.1%}'])
+                  f'{per_class} labels per class; a probe of the features is right {probe:.1%}, one of the inputs {inputs:.1%}, '
+                  f'one of the features of the same network untrained {untrained:.1%}'])
     strategies = [strategy for strategy in study['strategies'] if strategy != baseline]
-    measured = {**row, 'labels_per_class': per_class, 'scores': scores, 'inputs': inputs}
+    measured = {**row, 'labels_per_class': per_class, 'scores': scores, 'without': without}
     expected = {strategy: predict(pool, measured, strategy, baseline) for strategy in strategies if pool}
     for strategy, gain in expected.items():
         verdict = 'it hurts' if gain.high < 0 else 'it helps' if gain.low > 0 else 'open'
         interval = f'{100 * gain.mean:+.1f} points over {baseline} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]'
         cells.append([f'when: {strategy}', f'{interval}: {verdict}',
-                      f'{len(pool)} measured transfers, predicted by the two probes and the number of labels'])
+                      f'{len(pool)} measured transfers, predicted by the probes and the number of labels'])
     if not pool:
         cells.append(['when', 'unknown', 'no pool of measured transfers: give --pool'])
     choice = advised(expected, baseline) if pool else customary if customary in study['strategies'] else strategies[-1]
@@ -119,7 +120,7 @@ def advise(known, data, row, settings, study, pool, workdir):
     write(path, SCRIPT.format(target=row['target'], source=row['source'], path=path, settings=run))
     cells.append(['how', f'{choice}: python -m experiments.train --config={path}',
                   'the largest expected gain' if pool else 'custom, by size and similarity'])
-    return cells, dict(strategy=choice, customary=customary, probe=probe, inputs=alone, distances=distances,
+    return cells, dict(strategy=choice, customary=customary, probe=probe, inputs=inputs, untrained=untrained, distances=distances,
                        expected={strategy: gain._asdict() for strategy, gain in expected.items()})
 
 

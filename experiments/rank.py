@@ -46,8 +46,8 @@ def main(config):
     for k, target, name in progress(cells, 'scoring sources'):
         data = study['targets'][target]
         rows.append(dict(target=target, source=name, labels_per_class=k))
-        key = [fingerprint(sources[name]), data, k, study['most'], settings['seeds'], list(ALL)]
-        found, rows[-1]['inputs'] = _kept(workdir / 'scores', f'{target}-{name}', key, lambda name=name, data=data: scored(
+        key = [fingerprint(sources[name]), data, k, study['most'], settings['seeds'], list(ALL), 'without']
+        found, rows[-1]['without'] = _kept(workdir / 'scores', f'{target}-{name}', key, lambda name=name, data=data: scored(
             sources[name], data, rows[-1], settings['seeds'], study['most'], ALL))
         once = {'task2vec': _nearness(sources, name, data, k, study['probe'], workdir / 'tasks'),
                 'imagenet_top1': study['sources'][name].get('top1')}

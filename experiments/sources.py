@@ -1,11 +1,11 @@
 """What a target may be taught from: finished runs, networks with published weights, runs to be trained first, and files of features."""
 import functools
 import hashlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.special import softmax
 
@@ -130,8 +130,8 @@ def _stored(path, dataset):
 
 
 def scored(source, target, row, seeds, most, scores):
-    """{score: (seeds,)} of the labelled examples that training with so many labels per class would see, and the probe of their inputs
-    alone, (seeds,), which tells how much there is to gain.
+    """{score: (seeds,)} of the labelled examples that training with so many labels per class would see, and what a probe reaches without
+    the source, which tells how much there is to gain: {'inputs': (seeds,), 'untrained': (seeds,) on the features of its network untrained}.
 
     Args:
         row: {'source', 'target', 'labels_per_class'}. scores: {name: function of features and labels}; those of predictions are added where
@@ -139,7 +139,10 @@ def scored(source, target, row, seeds, most, scores):
     """
     dataset = build.load(target_for(source, target, most))['train']
     x, probability = seen_by(source, dataset, row['source'])
-    found, inputs = {}, []
+    others = {'inputs': dataset.take(np.arange(dataset.size))['input'].reshape(dataset.size, -1)}
+    if not isinstance(source, Path):
+        others['untrained'] = seen_by(untrained(source), dataset, row['source'])[0]
+    found, without = {}, {}
     for seed in seeds:
         chosen = per_class(dataset.label, row['labels_per_class'], seed)
         y = dataset.label[chosen]
@@ -150,15 +153,16 @@ def scored(source, target, row, seeds, most, scores):
                 found.setdefault(name, []).append(score(given, y))
             except Refused as refused:
                 say(f'{row["target"]}, {row["source"]}: no {name}: {refused}')
-        inputs.append(_inputs_probe(json.dumps(target_for(source, target, most)), row['labels_per_class'], seed))
-    return {name: values for name, values in found.items() if len(values) == len(seeds)}, inputs
+        for name, features in others.items():
+            without.setdefault(name, []).append(PROBES['probe'](features[chosen], y))
+    return {name: values for name, values in found.items() if len(values) == len(seeds)}, without
 
 
-@functools.cache
-def _inputs_probe(data, k, seed):
-    dataset = build.load(json.loads(data))['train']
-    chosen = per_class(dataset.label, k, seed)
-    return PROBES['probe'](dataset.take(chosen)['input'].reshape(len(chosen), -1), dataset.label[chosen])
+def untrained(source):
+    """The same network with weights that have learnt nothing."""
+    fresh = named('tljax.zoo', source.net, 'net').init(jax.random.key(0), jnp.zeros((1, *source.shape)))
+    params, state = ({'backbone': jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)} for tree in fresh)
+    return source._replace(params=params, state=state)
 
 
 def embedding(probe, data, k, classes=20):

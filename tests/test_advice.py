@@ -8,15 +8,16 @@ from tljax.core import Refused
 
 
 def pool(sources=8, targets=5, noise=.02, seed=0, offset=-.1):
-    """Gains of frozen features that follow the probe's lead over the inputs, with noise; fine-tuning is half of it and .02."""
+    """Gains of frozen features that follow the probe's lead over the untrained network, with noise; fine-tuning is half of it and .02."""
     rng, rows = np.random.default_rng(seed), []
     for source in range(sources):
         for target in range(targets):
             for k in (5, 20):
-                inputs, probe = rng.uniform(.3, .8), rng.uniform(.3, .95)
-                gain = .6 * (probe - inputs) + offset + noise * rng.normal()
+                untrained, probe = rng.uniform(.3, .8), rng.uniform(.3, .95)
+                gain = .6 * (probe - untrained) + offset + noise * rng.normal()
                 seeds = .01 * rng.normal(size=3)
-                rows.append(dict(source=source, target=target, labels_per_class=k, inputs=[inputs] * 3,
+                rows.append(dict(source=source, target=target, labels_per_class=k,
+                                 without=dict(inputs=[rng.uniform(.3, .8)] * 3, untrained=[untrained] * 3),
                                  scores=dict(probe=[probe] * 3, nearest=[rng.uniform()] * 3),
                                  accuracy=dict(scratch=(.5 + seeds).tolist(), frozen=(.5 + gain + seeds).tolist(),
                                                finetune=(.52 + gain / 2 + noise * rng.normal() + seeds).tolist())))
@@ -61,8 +62,7 @@ def test_the_judgement_counts_as_scikit_learn_does():
 
 def test_a_strategy_within_a_point_or_within_noise_is_as_good():
     def row(scratch, frozen):
-        return dict(source=0, target=0, labels_per_class=4, inputs=[.5], scores=dict(probe=[.5], nearest=[.5]),
-                    accuracy=dict(scratch=scratch, frozen=frozen))
+        return dict(accuracy=dict(scratch=scratch, frozen=frozen))
     from tljax.advice import _as_good
     assert _as_good(row([.5, .5, .5], [.505, .506, .507]), 'scratch')          # half a point
     assert not _as_good(row([.5, .5, .5], [.55, .551, .552]), 'scratch')       # five points, surely
@@ -71,13 +71,15 @@ def test_a_strategy_within_a_point_or_within_noise_is_as_good():
 
 def test_advice_takes_the_largest_gain_and_refuses_small_pools():
     rows = pool()
-    good = {**rows[0], 'scores': dict(probe=[.95], nearest=[.5]), 'inputs': [.3]}
+    good = {**rows[0], 'scores': dict(probe=[.95], nearest=[.5]), 'without': dict(inputs=[.3], untrained=[.3])}
     gains = {strategy: predict(rows, good, strategy, 'scratch') for strategy in ('frozen', 'finetune')}
     assert advised(gains, 'scratch') == 'frozen' and gains['frozen'].low > 0
     with pytest.raises(Refused, match='measure three targets and five sources or more'):
         held_out(pool(sources=2, targets=2), 'frozen', 'scratch')
     with pytest.raises(Refused, match='labels_per_class=None'):
         facts({**rows[0], 'labels_per_class': None})
+    with pytest.raises(Refused, match='probes of inputs: a pool has a number of labels per class, and a network for each source'):
+        facts({**rows[0], 'without': dict(inputs=[.5])})
 
 
 @pytest.mark.parametrize('labels, classes, source_classes, said', [

@@ -62,8 +62,8 @@ def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
     np.savez(tmp_path / 'mine.npz', features=x)
     known = source('mine', {'features': str(tmp_path / 'mine.npz')}, {}, tmp_path)
     assert target_for(known, target, None) == target
-    found, inputs = scored(known, target, dict(source='mine', target='digits', labels_per_class=None), [0], None, SCORES)
-    assert found['logme'] == [SCORES['logme'](x, dataset.label)] and 'leep' not in found and len(inputs) == 1
+    found, without = scored(known, target, dict(source='mine', target='digits', labels_per_class=None), [0], None, SCORES)
+    assert found['logme'] == [SCORES['logme'](x, dataset.label)] and 'leep' not in found and set(without) == {'inputs'}
 
 
 @pytest.mark.parametrize('held, said', [

@@ -18,8 +18,10 @@ from tljax import optim, paths
 from tljax.build import predictor, pretrained
 from tljax.configuration import named
 from tljax.core import Refused
+from tljax.data.extracted import extracted
 from tljax.layers import place
 from tljax.zoo import ROWS, weights
+from tljax.zoo.mlp import mlp
 from tljax.zoo.preprocessing import preprocess
 
 FAST = [('mobilenet', 97, {'alpha': .25}), ('mobilenet_v2', 65, {'alpha': .35}), ('resnet50', 65, {}), ('densenet121', 47, {}),
@@ -105,6 +107,32 @@ def compare(each, tmp_path):
              for group, (_, pattern) in enumerate(net.groups.items()) if re.fullmatch(pattern, f'{layer.name}/kernel')]
     if ROWS[name].module not in AUTOMATIC:
         assert order == sorted(order) and set(order) == set(range(len(net.groups)))
+
+
+def test_a_set_of_features_is_what_keras_makes_of_the_pictures(tmp_path):
+    body = keras_model('mobilenet', 32, {'alpha': .25}, include_top=False, pooling='avg')
+    of = {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 32, 'most': 20}
+    pictured, splits = named('tljax.data', of, 'data'), extracted(of, {'name': 'mobilenet', 'alpha': .25},
+                                                                  str(write_legacy(tmp_path / 'body.h5', body)))
+    assert {name: split.size for name, split in splits.items()} == {'train': 20, 'validation': 20, 'test': 20}
+    for name, split in splits.items():
+        batch = split.take(np.arange(20))
+        agree(batch['input'], body(scaled('mobilenet', pictured[name].take(np.arange(20))['input'])))
+        np.testing.assert_array_equal(batch['label'], pictured[name].label)
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_a_normalised_perceptron_by_hand(training):
+    net, x = mlp((5, 3), norm='batch'), np.random.default_rng(0).normal(size=(8, 4)).astype('f')
+    params, state = net.init(jax.random.key(0), x)
+    found, moved = net.features(params, state, x, jax.random.key(1) if training else None)
+    for i in (1, 2):
+        x = x @ params[f'dense{i}']['kernel']
+        mean, deviation = (x.mean(0), np.sqrt(x.var(0) + 1e-5)) if training else (0, np.sqrt(1 + 1e-5))
+        if training:
+            np.testing.assert_allclose(moved[f'norm{i}']['mean'], .1 * x.mean(0), rtol=1e-4, atol=1e-6)
+        x = np.maximum((x - mean) / deviation, 0)
+    np.testing.assert_allclose(found['features'], x, rtol=1e-4, atol=1e-5)
 
 
 AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')   # layers that Keras numbers by the session: read through the file

@@ -1,6 +1,6 @@
 """What a pool of measured transfers says of one that has not been measured: the gain to expect, how sure of it one can be, what to do.
 
-A pool is what `experiments.rank --verify` writes: rows with 'source', 'target', 'labels_per_class', 'scores', 'inputs' and 'accuracy'. The
+A pool is what `experiments.rank --verify` writes: rows with 'source', 'target', 'labels_per_class', 'scores', 'without' and 'accuracy'. The
 gain of a strategy over the baseline is predicted from facts that cost no training, by ridge regression, and every interval comes from
 predictions of rows whose source and whose target were both left out: it holds for sources and targets like the pool's, and no others.
 """
@@ -32,17 +32,21 @@ class Prediction(NamedTuple):
 
 
 def facts(row):
-    """What the regression looks at, (5,): log2 of the labels per class, the probe of the source's features, that of the inputs alone,
-    the nearest neighbour's accuracy on the features, and how much the probe of the features is ahead, relative to what is left to gain.
+    """What the regression looks at, (4,): log2 of the labels per class; how far the probe of the source's features is ahead of that of the
+    same network untrained; how far that one is ahead of a probe of the inputs; the nearest neighbour's accuracy on the features.
 
-    >>> row = {'labels_per_class': 4, 'scores': {'probe': [.9], 'nearest': [.8]}, 'inputs': [.5]}
-    >>> facts(row).tolist()
-    [2.0, 0.9, 0.5, 0.8, 0.8]
+    The untrained network stands for the scratch that one would train: what a source gains depends on how well its network would do alone.
+
+    >>> row = {'labels_per_class': 4, 'scores': {'probe': [.9], 'nearest': [.8]}, 'without': {'inputs': [.5], 'untrained': [.75]}}
+    >>> facts(row).round(2).tolist()
+    [2.0, 0.15, 0.25, 0.8]
     """
-    if not row['labels_per_class']:
-        raise Refused(f'labels_per_class={row["labels_per_class"]}: a pool has a number of labels per class')
-    probe, inputs, nearest = (float(np.mean(each)) for each in (row['scores']['probe'], row['inputs'], row['scores']['nearest']))
-    return np.array([np.log2(row['labels_per_class']), probe, inputs, nearest, (probe - inputs) / max(1 - inputs, .05)])
+    if not row['labels_per_class'] or 'untrained' not in row['without']:
+        raise Refused(f'labels_per_class={row["labels_per_class"]}, probes of {", ".join(row["without"])}: a pool has a number of labels '
+                      'per class, and a network for each source')
+    probe, nearest, untrained, inputs = (float(np.mean(each)) for each in (
+        row['scores']['probe'], row['scores']['nearest'], row['without']['untrained'], row['without']['inputs']))
+    return np.array([np.log2(row['labels_per_class']), probe - untrained, untrained - inputs, nearest])
 
 
 def gain_of(row, strategy, baseline):
@@ -60,7 +64,8 @@ def held_out(pool, strategy, baseline):
     Raises:
         Refused: for a pool of which fewer than ten rows are left then.
 
-    >>> rows = [dict(source=s, target=t, labels_per_class=4, inputs=[.5], scores=dict(probe=[s / 9], nearest=[.5]),
+    >>> ALONE = dict(inputs=[.5], untrained=[.5])
+    >>> rows = [dict(source=s, target=t, labels_per_class=4, without=ALONE, scores=dict(probe=[s / 9], nearest=[.5]),
     ...              accuracy=dict(scratch=[.5], frozen=[.5 + s / 9])) for s in range(6) for t in range(3)]
     >>> bool(abs(held_out(rows, 'frozen', 'scratch') - [s / 9 for s in range(6) for t in range(3)]).max() < .02)
     True
@@ -81,7 +86,8 @@ def predict(pool, row, strategy, baseline):
 
     The interval is of the errors that predictions of held-out rows made, which assumes that the row is like those.
 
-    >>> rows = [dict(source=s, target=t, labels_per_class=4, inputs=[.5], scores=dict(probe=[s / 9], nearest=[.5]),
+    >>> ALONE = dict(inputs=[.5], untrained=[.5])
+    >>> rows = [dict(source=s, target=t, labels_per_class=4, without=ALONE, scores=dict(probe=[s / 9], nearest=[.5]),
     ...              accuracy=dict(scratch=[.5], frozen=[.5 + s / 9])) for s in range(6) for t in range(3)]
     >>> gain = predict(rows, {**rows[0], 'scores': dict(probe=[.5], nearest=[.5])}, 'frozen', 'scratch')
     >>> f'{gain.mean:.2f}'
@@ -114,7 +120,8 @@ def judge(pool, baseline):
         'precision', 'recall': of predicting those by a predicted gain below 0, 'precision_at_recall_60': the best precision among
         thresholds with a recall of .6 or more}; None where there is nothing to be right about.
 
-    >>> rows = [dict(source=s, target=t, labels_per_class=4, inputs=[.5], scores=dict(probe=[s / 9], nearest=[.5]),
+    >>> ALONE = dict(inputs=[.5], untrained=[.5])
+    >>> rows = [dict(source=s, target=t, labels_per_class=4, without=ALONE, scores=dict(probe=[s / 9], nearest=[.5]),
     ...              accuracy=dict(scratch=[.5, .5], frozen=[.5 + s / 9, .5 + s / 9])) for s in range(6) for t in range(3)]
     >>> found = judge(rows, 'scratch')
     >>> found['right'], found['negative']
