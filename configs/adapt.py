@@ -7,7 +7,7 @@
     python -m experiments.train --config=configs/adapt.py:method=cdan,data=usps-mnist    (one method)
 
 Every method, or those that `method` joins by +, beside a network trained on the source alone, with the same network, steps and batches.
-`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS: two layers on fixed features of
+`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS: one layer on fixed features of
 MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Data are looked for under `$TLJAX_DATA`.
 
 Hyper-parameters: weights are the papers' or peers' defaults, nothing was chosen by target labels. Expected: not yet run.
@@ -77,7 +77,7 @@ def _data(pair, finetune):
             return {name: dict(pictures, domain=name, size=64) for name in pair.split('-')}, dict(name='mobilenet', alpha=.25, momentum=.9)
         mobilenet = dict(net=dict(name='mobilenet', alpha=.25), weights=base.data(WEIGHTS))
         return ({name: dict(name='extracted', of=dict(pictures, domain=name, size=112), **mobilenet) for name in pair.split('-')},
-                dict(name='mlp', widths=(256, 256)))
+                dict(name='mlp', widths=(256,), norm='batch'))
     colour = 3 if pair.endswith('mnist_m') else 1
     mnist = dict(name='mnist', path=base.data('mnist/raw'), channels=colour)
     network = dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5)
