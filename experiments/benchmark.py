@@ -1,5 +1,5 @@
 """Where the time goes, side by side in one run: forms of convolution, frozen layers, cached features, seeds, devices, episodes,
-extraction.
+extraction, adaptation.
 
     python -m experiments.benchmark
     XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.benchmark --only=devices
@@ -28,7 +28,8 @@ from tljax.step import make_step
 from tljax.train import start
 from tljax.zoo.mobilenet import mobilenet
 
-ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes', 'extraction'], 'Which tables to print.')
+ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes', 'extraction', 'adaptation'],
+                         'Which tables to print.')
 ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the median is printed.')
 
 
@@ -36,7 +37,7 @@ def main(_):
     """Prints the tables that were asked for."""
     for name in ONLY.value:
         {'forms': forms, 'frozen': frozen, 'cached': cached, 'seeds': seeds, 'devices': devices, 'episodes': episodes,
-         'extraction': extraction}[name]()
+         'extraction': extraction, 'adaptation': adaptation}[name]()
 
 
 SHAPES = (   # n, size, c, d, kernel, stride, groups, and whether a loop is timed too
@@ -187,6 +188,25 @@ def extraction():
                     'forward passes': lambda: [extract.run(*whole, batch) for batch in batches]})
     table(['what', 'ms', 'over forward'], [[name, f'{ms:.0f}', f'{ms / times["forward passes"]:.3f}'] for name, ms in times.items()],
           title='Extraction of features')
+
+
+def adaptation():
+    """A step of deep domain adaptation against one of fine-tuning on as many pictures, the passes that its equation needs."""
+    calls, flops, size = {}, {}, 32
+    printed = {'name': 'glyphs', 'part': 'digits', 'size': size, 'per_class': 50}
+    both = {'name': 'domains', 'source': printed, 'target': {'name': 'digits', 'size': size}}
+    for name in ('finetune', 'dann', 'cdan', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd'):
+        halves = {'data': printed, 'batch': 128} if name == 'finetune' else {'data': both, 'batch': 64}
+        run, built = _build(net={'name': 'cifar_resnet', 'depth': 14, 'width': 32}, method={'name': name}, **halves)
+        params, state = run.init(0)
+        whole, batch = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params)), run.source.batch(0, 0)
+        step = jax.jit(make_step(built.method, built.tx, built.labels))
+        flops[name] = step.lower(whole, batch, 0).compile().cost_analysis()['flops']
+        calls[name] = functools.partial(step, whole, batch, 0)
+    times = _times(calls)
+    table(['step of', 'GFLOP', 'over fine-tuning', 'ms', 'over fine-tuning'],
+          [[name, *(f'{value:.2f}' for value in (flops[name] / 1e9, flops[name] / flops['finetune'], ms, ms / times['finetune']))]
+           for name, ms in times.items()], title='ResNet-14, 64 + 64 pictures of 32x32')
 
 
 def _build(width=0, **changes):
