@@ -73,6 +73,8 @@ def test_a_converted_file_is_a_finished_run(model, tmp_path):
     done = command('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', root / 'pictures')
     top1 = np.mean(np.asarray(expected).argmax(-1) == [0, 1])
     assert f'{top1:.4f}' in done.stdout and '1.0000' in done.stdout, done.stdout + done.stderr
+    done = command('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', '--size=8', root / 'pictures')
+    assert done.returncode == 2 and 'a map of 1x1 is smaller than the 3x3 kernel on it: take larger inputs' in done.stderr
 
 
 def test_a_trained_run_predicts_pictures(tmp_path):
