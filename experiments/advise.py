@@ -147,8 +147,9 @@ def _judged(pool, study):
         ['as good as the best strategy (within a point, or no worse by a paired t test)', f'{found["right"]:.1%} of {len(pool)}'],
         ['the same, had one strategy always been advised', always],
         ['negative transfers (below -1 point)', f'{found["negative"]} of {found["of"]}'],
-        ['precision and recall of predicting them', f'{found["precision"]}, {found["recall"]}'],
-        ['best precision at a recall of .6 or more', str(found['precision_at_recall_60'])]],
+        *([what, 'undefined' if found[key] is None else f'{found[key]:.2f}'] for what, key in (
+            ('precision of predicting them', 'precision'), ('recall', 'recall'),
+            ('best precision at a recall of .6 or more', 'precision_at_recall_60')))],
         title='Advice on the pool, each source and target held out')
 
 
