@@ -8,6 +8,8 @@ from tljax.core import Method
 from tljax.losses import cross_entropy, weighted
 from tljax.methods.finetune import finetune, linear
 
+LOOPED = True   # its convolutions stand inside a branch, where XLA's own are as slow on a CPU as inside a loop
+
 
 def mcd(net, classes, repeats=4, weight=1.):
     """Two heads learn the source (A) and to disagree on the target (B), the features to make them agree there (C).
