@@ -19,6 +19,7 @@ from configs import base
 METHODS = ('dann', 'domain_confusion', 'cdan', 'adda', 'mcd', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'adabn', 'self_training', 'shot')
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(('photo', 'art_painting', 'cartoon', 'sketch'), 2))
+MOBILENET = dict(name='mobilenet', alpha=.25)
 WEIGHTS = 'imagenet_weights/mobilenet_2_5_224_tf_no_top.h5'
 BEGUN = dict(path='', phase='source', rules=(('.*', None),))   # from the network that knows the source
 
@@ -39,8 +40,11 @@ def get_config(arg=None):
             if arg.finetune:
                 config.seeds, config.init.path, config.groups.backbone = tuple(range(3)), base.data(WEIGHTS), dict(scale=.1)
         config.data = dict(name='domains', source=sets[source], target=sets[target])
+        alone = sets[target]
+        if arg.data in PACS and not arg.finetune:
+            config.data, alone = (dict(name='extracted', of=of, net=MOBILENET, weights=base.data(WEIGHTS)) for of in (config.data, alone))
         ramp = config.get_ref('steps')
-        strategies = _strategies(sets[target], ramp)
+        strategies = _strategies(alone, ramp)
         if 'form' in config.net:   # the fastest one for these, but inside a branch
             strategies['mcd']['net'] = dict(form='looped')
         config.phases.source = dict()
@@ -76,10 +80,8 @@ def _data(pair, finetune):
     if pair in PACS:
         pictures = dict(name='folder', path=base.data('pacs/pacs_112.zip'))
         if finetune:
-            return {name: dict(pictures, domain=name, size=64) for name in pair.split('-')}, dict(name='mobilenet', alpha=.25, momentum=.9)
-        mobilenet = dict(net=dict(name='mobilenet', alpha=.25), weights=base.data(WEIGHTS))
-        return ({name: dict(name='extracted', of=dict(pictures, domain=name, size=112), **mobilenet) for name in pair.split('-')},
-                dict(name='mlp', widths=(256,), norm='batch'))
+            return {name: dict(pictures, domain=name, size=64) for name in pair.split('-')}, dict(MOBILENET, momentum=.9)
+        return ({name: dict(pictures, domain=name, size=112) for name in pair.split('-')}, dict(name='mlp', widths=(256,), norm='batch'))
     colour = 3 if pair.endswith('mnist_m') else 1
     mnist = dict(name='mnist', path=base.data('mnist/raw'), channels=colour)
     network = dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5)

@@ -12,8 +12,10 @@ Hyper-parameters are those of configs/pacs.py and were not tuned; the 18 network
 `sizes` is in ImageNet's order on all four targets, tau 1; published over 16 networks and 12 data sets: r = .99 fixed, .96 fine-tuned.
 """
 from configs import base
-from tljax.zoo import ROWS
 
+NETWORKS = ('xception', 'vgg16', 'vgg19', 'resnet50', 'resnet101', 'resnet152', 'resnet50v2', 'resnet101v2', 'resnet152v2',
+            'inception_v3', 'inception_resnet_v2', 'mobilenet', 'mobilenet_v2', 'densenet121', 'densenet169', 'densenet201',
+            'nasnet_mobile', 'nasnet_large')
 SIZES = {48: .004, 64: .056, 96: .220, 128: .386}   # top-1 of MobileNet, alpha .25, on 500 photographs; at 224: .552
 
 
@@ -29,8 +31,8 @@ def get_config(arg=None):
         config.study.strategies.finetune = dict(statistics='stored', groups=dict(backbone=dict(scale=.1)))
         for domain in ('photo', 'art_painting', 'cartoon', 'sketch'):
             config.study.targets[domain] = dict(name='folder', path=base.data('pacs/pacs_112.zip'), domain=domain, size=112)
-        for name, row in ROWS.items():
-            config.study.sources[name] = dict(net=dict(name=name), weights='imagenet', size=row.size, top1=row.top1)
+        for name in NETWORKS:
+            config.study.sources[name] = dict(net=dict(name=name), weights='imagenet')
         if arg.sizes or arg.smoke:
             config.steps, config.batch, config.study.budgets, config.study.most = 100, 16, (20,), 1500
             config.study.strategies.scratch.optim.warmup = 0

@@ -21,10 +21,10 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import LinearSVC
 
 from experiments import command
-from tljax import build
 from tljax.configuration import named, near, plain
 from tljax.core import Refused
 from tljax.evaluate import proportion
+from tljax.features import extractor, featured, pretrained
 from tljax.figures import svg, two_domains
 from tljax.gain import transfer_gain, verdicts
 from tljax.log import progress, say, write
@@ -67,9 +67,9 @@ def _extraction(config):
     """Dataset -> Dataset of its features, by the config's network, or as it is."""
     if not config['net']['name']:
         return lambda dataset: dataset
-    params, state, _ = build.pretrained(config['net'], config['weights'], top=False)
-    extract = build.extractor(named('tljax.zoo', config['net'], 'net'))
-    return lambda dataset: build.featured(config['net'], extract, params, state, dataset)
+    params, state, _ = pretrained(config['net'], config['weights'], top=False)
+    extract = extractor(named('tljax.zoo', config['net'], 'net'))
+    return lambda dataset: featured(config['net'], extract, params, state, dataset)
 
 
 def _features(config, domain, extract):

@@ -22,6 +22,7 @@ from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
 from tljax.data.arrays import arrays, restrict
 from tljax.evaluate import predictions, score
+from tljax.features import extractor
 from tljax.layers import convolve, pick, place
 from tljax.report import table
 from tljax.step import make_step
@@ -182,7 +183,7 @@ def extraction():
     net = mobilenet(alpha=.25, form=place())
     dataset = arrays(np.random.default_rng(0).uniform(size=(1024, 112, 112, 3)).astype(np.float32), np.zeros(1024, int), ('none',))
     params, state = jax.tree.map(lambda leaf: leaf[None], net.init(jax.random.key(0), jnp.zeros((1, 112, 112, 3))))
-    extract, whole = build.extractor(net), ({'backbone': params}, {'backbone': state})
+    extract, whole = extractor(net), ({'backbone': params}, {'backbone': state})
     batches = [extract.place(dataset.take(np.arange(start, start + 256))) for start in range(0, 1024, 256)]
     times = _times({'extraction': lambda: predictions(extract, *whole, dataset),
                     'forward passes': lambda: [extract.run(*whole, batch) for batch in batches]})

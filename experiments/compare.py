@@ -19,6 +19,7 @@ from tljax.core import Refused
 from tljax.data.arrays import restrict
 from tljax.distances import proxy_a_distance
 from tljax.evaluate import predictions
+from tljax.features import extractor
 from tljax.figures import gains, learning_curves, svg, two_domains
 from tljax.gain import labels_needed, mean_interval, transfer_gain, verdicts
 from tljax.label_efficiency import fit_curve, labels_for
@@ -40,7 +41,7 @@ def main(config):
         raise Refused('a study needs two seeds or more, budgets, and its baseline among its strategies: see configs/digits.py')
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
-        raise Refused(f'data.source={last["data"]["source"]["name"]!r} has no validation split, which a study of adaptation judges by')
+        raise Refused('the source has no validation split, which a study of adaptation judges by: name another as data.source')
     build.fit_phases(earlier, workdir)
     accuracy, sources, judged = {}, set(), {}
     cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
@@ -105,7 +106,7 @@ def without_labels(settings, fitted, splits, rows=2000):
     """
     sets = {name: restrict(split, np.random.default_rng(0).permutation(split.size)[:rows]) for name, split in splits.items()}
     predict = build.predictor({'config': settings, 'classes': splits['train'].classes})
-    extract = build.extractor(named('tljax.zoo', settings['net'], 'net'))
+    extract = extractor(named('tljax.zoo', settings['net'], 'net'))
     there = fitted.params, fitted.state
     here = [{**tree, 'backbone': tree.get('source', tree['backbone'])} for tree in there]   # ADDA's source has an encoder of its own
     source, target = predictions(predict, *here, sets['validation']), predictions(predict, *there, sets['target'])

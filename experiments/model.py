@@ -4,9 +4,9 @@ from pathlib import Path
 from absl import flags
 
 from experiments import command
-from tljax.build import pretrained
 from tljax.checkpoint import load_final
 from tljax.core import Refused
+from tljax.features import pretrained
 from tljax.zoo.weights import NAME, class_index, published_classes
 
 WEIGHTS = flags.DEFINE_string('weights', None, 'Weights for --model: a Keras file (HDF5, legacy, full model or .weights.h5), or '

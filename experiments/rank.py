@@ -15,7 +15,7 @@ import numpy as np
 from absl import flags
 
 from experiments import command
-from experiments.sources import PROBES, embedding, fingerprint, same_data, scored, source, trained_on
+from experiments.sources import PROBES, embedding, fingerprint, same_data, scored, source, top1, trained_on
 from tljax import build
 from tljax.configuration import near, phases, plain
 from tljax.core import Refused
@@ -50,7 +50,7 @@ def main(config):
         found, rows[-1]['without'] = _kept(workdir / 'scores', f'{target}-{name}', key, lambda name=name, data=data: scored(
             sources[name], data, rows[-1], settings['seeds'], study['most'], ALL))
         once = {'task2vec': _nearness(sources, name, data, k, study['probe'], workdir / 'tasks'),
-                'imagenet_top1': study['sources'][name].get('top1')}
+                'imagenet_top1': top1(study['sources'][name])}
         rows[-1]['scores'] = found | {score: [value] * len(settings['seeds']) for score, value in once.items() if value is not None}
     for row in progress(rows if VERIFY.value else [], 'training'):
         place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'

@@ -15,10 +15,13 @@ from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, merge, named, near
 from tljax.core import Refused
 from tljax.data.arrays import per_class
+from tljax.features import extractor, featured, pretrained
 from tljax.log import say
 from tljax.probes import knn_score, probe_score
 from tljax.relatedness import task2vec
 from tljax.transferability import OF_PREDICTIONS
+from tljax.zoo import ROWS
+from tljax.zoo.weights import NAME
 
 PROBES = {'probe': functools.partial(probe_score, penalty=100.), 'nearest': knn_score}
 
@@ -39,9 +42,8 @@ def source(name, spec, settings, workdir):
     """The source that a config's `study.sources` names.
 
     Args:
-        spec: {'run': folder of a finished run}; {'net', 'weights': as `build.pretrained` takes them, 'size'}; {'features': an .npz}; or
-            what differs from `settings` in a run, which is trained under `workdir`, or found finished there. Any of them may have 'top1',
-            its accuracy on ImageNet, which is told beside the scores.
+        spec: {'run': folder of a finished run}; {'net', 'weights': as `features.pretrained` takes them, 'size'}; {'features': an .npz}; or
+            what differs from `settings` in a run, which is trained under `workdir`, or found finished there. Any of them may have 'top1'.
 
     Returns:
         A `Source`, or the path of the features.
@@ -58,7 +60,7 @@ def source(name, spec, settings, workdir):
                           'and probability (n, classes) if the source has classes')
         return path
     if kind == 'weights':
-        params, state, record = build.pretrained(spec['net'].get('of', spec['net']), spec['weights'])
+        params, state, record = pretrained(spec['net'].get('of', spec['net']), spec['weights'])
         size = spec.get('size', record['input'][0])
         classes = tuple(record['classes']) if 'head' in params else ()
         return Source(spec['net'], params, state, classes, (size, size, 3), spec['weights'], None)
@@ -73,6 +75,16 @@ def source(name, spec, settings, workdir):
         raise Refused(f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one per seed: name a run of one seed')
     return Source(record['config']['net'], params, state, tuple(record['classes']), tuple(record['input']), str(place),
                   record['config']['data'])
+
+
+def top1(spec):
+    """The accuracy on ImageNet of a config's source: what it says, or what is published of its network; None where neither is.
+
+    >>> top1({'net': {'name': 'vgg16'}, 'weights': 'imagenet'})
+    0.713
+    """
+    published = NAME.fullmatch(str(spec.get('weights')))
+    return spec.get('top1', ROWS[spec['net']['name']].top1 if published else None)
 
 
 def fingerprint(source):
@@ -111,8 +123,8 @@ def seen_by(source, dataset, name):
 
 
 def _extracted(source, dataset):
-    extract = build.extractor(named('tljax.zoo', source.net, 'net'))
-    x = build.featured(source.net, extract, source.params, source.state, dataset).take(np.arange(dataset.size))['input']
+    extract = extractor(named('tljax.zoo', source.net, 'net'))
+    x = featured(source.net, extract, source.params, source.state, dataset).take(np.arange(dataset.size))['input']
     head = source.params.get('head', {})
     if set(head) != {'kernel', 'bias'} or len(head['kernel'][0]) != x.shape[1]:
         return x, None

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from test_zoo import keras_model, write_legacy
 
-from tljax import build
 from tljax.core import Refused
 from tljax.data.fetch import fetch
+from tljax.features import pretrained
 from tljax.zoo import ROWS, SOURCE, weights
 
 SPEC = {'name': 'mobilenet', 'alpha': .25}
@@ -94,9 +94,9 @@ def test_weights_by_name_are_those_of_the_network_or_refused(server, monkeypatch
     monkeypatch.setattr(weights, 'published', functools.partial(weights.published, source=address))
     right = keras_model('mobilenet', 32, {'alpha': .25})
     write_legacy(served / 'mobilenet_2_5_128_tf.h5', right)
-    params, _, record = build.pretrained(SPEC, 'imagenet:128')
+    params, _, record = pretrained(SPEC, 'imagenet:128')
     assert len(record['classes']) == 1000 and params['head']['kernel'].shape == (1, 256, 1000)
-    build.pretrained(SPEC, 'imagenet:128', top=False)
+    pretrained(SPEC, 'imagenet:128', top=False)
     assert len(Handler.asked) == 1, 'the file with top serves without'
     write_legacy(served / 'mobilenet_2_5_224_tf_no_top.h5', keras_model('mobilenet', 32, {'alpha': .5}, include_top=False))
     (served / 'mobilenet_2_5_160_tf.h5').write_bytes((served / 'mobilenet_2_5_128_tf.h5').read_bytes()[:-100_000])
@@ -104,7 +104,7 @@ def test_weights_by_name_are_those_of_the_network_or_refused(server, monkeypatch
                             ('imagenet:192', True, 'mobilenet_2_5_192_tf.h5 is not there and cannot be fetched .404'),
                             ('imagenet:100', True, 'no weights are published for mobilenet at size=100')):
         with pytest.raises(Refused, match=said) as refused:
-            build.pretrained(SPEC, name, top=top)
+            pretrained(SPEC, name, top=top)
         assert '\n' not in str(refused.value)
     assert sorted(path.name for path in weights.cache_dir().glob('weights/*.h5*') if path.suffix != '.lock') == [
         'mobilenet_2_5_128_tf.h5', 'mobilenet_2_5_128_tf.h5.sha256']
@@ -116,7 +116,7 @@ def test_without_a_network_the_message_tells_what_to_put_where(tmp_path, monkeyp
     name = 'resnet50_weights_tf_dim_ordering_tf_kernels'
     for top, file in ((True, f'{name}.h5'), (False, f'{name}_notop.h5')):
         with pytest.raises(Refused, match=rf'{tmp_path}/weights/{file} is not there and cannot be fetched .*get .*/{file} elsewhere'):
-            build.pretrained({'name': 'resnet50'}, 'imagenet', top=top)
+            pretrained({'name': 'resnet50'}, 'imagenet', top=top)
 
 
 def test_addresses_and_checksums_are_keras_s():

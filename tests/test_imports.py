@@ -16,13 +16,15 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'methods': 'core augment layers losses kernels episodic meta adaptation methods', 'episodic': 'core losses', 'meta': 'core paths',
     'adaptation': 'core losses methods', 'shallow': 'core kernels shallow', 'pseudo': 'core kernels', 'selection': 'core kernels',
     'combinators': 'core paths', 'optim': 'core paths',
-    'step': 'core', 'evaluate': 'core log step', 'checkpoint': 'core log', 'train': 'core step evaluate checkpoint log',
+    'step': 'core', 'evaluate': 'core log step', 'checkpoint': 'core log',
+    'features': 'core configuration data zoo step evaluate checkpoint', 'train': 'core step evaluate checkpoint log',
     'build':
-        'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train', 'configs': 'configs',
+        'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train features',
+    'configs': 'configs',
     'experiments':
         'core configuration paths log data zoo build train report figures advice gain distances evidence transferability '
         'relatedness probes label_efficiency selection '
-        'checkpoint evaluate step layers methods shallow kernels '
+        'checkpoint evaluate step features layers methods shallow kernels '
         'experiments configs'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]
 

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel, weightedtau
 
+from configs import imagenet_models as configs_imagenet
 from configs import rank as configs_rank
 from experiments import rank
-from experiments.sources import Source, same_data, scored, seen_by, source, target_for
+from experiments.sources import Source, same_data, scored, seen_by, source, target_for, top1
 from tljax import build
-from tljax.configuration import phases
+from tljax.configuration import phases, plain
 from tljax.core import Refused
 from tljax.data.arrays import arrays
 from tljax.log import read
 from tljax.transferability import SCORES
+from tljax.zoo import ROWS
 
 ROOT = Path(__file__).parents[1]
 
@@ -119,6 +121,12 @@ def test_what_is_known_of_a_source_beforehand_is_a_score_like_others(tmp_path):
         accuracy = [np.mean(row['accuracy'][strategy]) for row in found['rows']]
         expected = {'digits': pytest.approx(weightedtau([0, .1, .2], accuracy).statistic)} if np.ptp(accuracy) else None
         assert taus.get((strategy, 'imagenet_top1')) == expected
+
+
+def test_all_networks_with_published_weights_are_ranked_by_what_is_published_of_them():
+    sources = configs_imagenet.get_config().study.sources
+    assert {name: top1(spec) for name, spec in plain(sources).items()} == {name: row.top1 for name, row in ROWS.items()}
+    assert top1({'net': {'name': 'conv4'}}) is None
 
 
 def test_a_source_that_learnt_the_target_s_task_is_nearest(tmp_path):

@@ -15,10 +15,10 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 from tljax import optim, paths
-from tljax.build import predictor, pretrained
+from tljax.build import predictor
 from tljax.configuration import named
 from tljax.core import Refused
-from tljax.data.extracted import extracted
+from tljax.features import extracted, pretrained
 from tljax.layers import place
 from tljax.zoo import ROWS, weights
 from tljax.zoo.mlp import mlp

@@ -4,7 +4,6 @@ What is compiled depends on a part of the config alone (`_program`), so that fit
 compilation.
 """
 import functools
-import hashlib
 import importlib
 import json
 from pathlib import Path
@@ -17,13 +16,13 @@ from tljax import augment, combinators, layers, optim
 from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, named, near, short
 from tljax.core import Method, Refused
-from tljax.data.arrays import arrays, beside, draw, keyed, relabelled, restrict, sampled
-from tljax.data.cache import cache_dir, save_npz
+from tljax.data.arrays import beside, draw, keyed, relabelled, restrict, sampled
 from tljax.evaluate import predictions
+from tljax.features import extractor, featured_splits, pretrained
 from tljax.paths import first, flatten, label
 from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, each_by_itself, make_mesh, make_step, many, over_seeds
 from tljax.train import Run, fit
-from tljax.zoo import ROWS, weights
+from tljax.zoo import weights
 from tljax.zoo.identity import identity
 
 TRAINED_ON = 10_000   # examples of a training set that tell its accuracy to half a point
@@ -115,7 +114,8 @@ def load(data):
 
 @functools.lru_cache(maxsize=8)
 def _load(key):
-    return named('tljax.data', json.loads(key), 'data')
+    data = json.loads(key)
+    return named('tljax.features' if data['name'] == 'extracted' else 'tljax.data', data, 'data')   # what a network makes of a set is a set
 
 
 class Program(NamedTuple):
@@ -237,43 +237,6 @@ def _donors(config, donor_dir, classes, labels):
     return [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(count)]
 
 
-def pretrained(net, path, classes=None, top=True):
-    """A network of the zoo with ImageNet weights, as what a finished run saves.
-
-    Args:
-        net: its config. path: a Keras weights file, or 'imagenet' for the published one, 'imagenet:160' for the one of that picture size.
-        classes: the names of the outputs; None numbers them. top: whether the published file is to have outputs.
-
-    Returns:
-        (params, state, record) as `checkpoint.load_final` gives, with one seed.
-
-    Raises:
-        Refused: for a network without published weights, weights that do not fit, and another number of classes.
-
-    >>> pretrained({'name': 'resnet50v1'}, 'weights.h5')
-    Traceback (most recent call last):
-    tljax.core.Refused: net.name='resnet50v1' has no published ImageNet weights: did you mean resnet50v2?
-    """
-    if net['name'] not in ROWS:
-        raise Refused(f'net.name={net["name"]!r} has no published ImageNet weights: {near(net["name"], ROWS)}')
-    row = ROWS[net['name']]
-    older = getattr(importlib.import_module(f'tljax.zoo.{row.module}'), 'PUBLISHED', {})
-
-    def read(path):
-        return weights.load(path, named('tljax.zoo', net, 'net'), row.size, row.top, older)
-
-    if name := weights.NAME.fullmatch(str(path)):
-        path = weights.published(net, int(name[1] or 0), top, check=read)
-    params, state = jax.tree.map(lambda leaf: leaf[None], read(path))
-    count = params['head']['bias'].shape[1] if 'head' in params else 0
-    classes = [str(i) for i in range(count)] if classes is None else list(classes)
-    if count and len(classes) != count:
-        raise Refused(f'{path} tells {count} classes apart, and {len(classes)} are named: take the class index that belongs to it')
-    data = {'name': 'folder', 'size': row.size, 'resize': row.resize}
-    return params, state, {'config': {'net': net, 'method': {'name': 'finetune'}, 'data': data, 'weights': str(path)}, 'classes': classes,
-                           'input': [row.size, row.size, 3], 'seeds': [0], 'scores': {}}
-
-
 def predictor(record):
     """The compiled `predict` of a finished run, or of a network with its weights, by its record.
 
@@ -283,41 +246,6 @@ def predictor(record):
     config = record['config']
     net = named('tljax.zoo', config['net'], 'net', **_form(config['net'], config['method']))
     return compile_predict(named('tljax.methods', config['method'], 'method', net=net, classes=len(record['classes'])).predict, make_mesh())
-
-
-def extractor(net):
-    """The compiled features of a network, for the parameters of any method that has it as its backbone.
-
-    >>> params = {'backbone': {}, 'head': np.zeros(1)}
-    >>> extractor(identity(2)).run(params, {'backbone': {}}, {'input': np.ones((3, 2))})['features'].shape
-    (1, 3, 2)
-    """
-    def features(params, state, batch):
-        return {'features': net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']}
-
-    return compile_predict(features, make_mesh())
-
-
-def featured(spec, extract, params, state, dataset, batch=256):
-    """A data set of the features of one, extracted once: they are kept in the cache by network, weights and examples.
-
-    Args:
-        spec: the config of a network. extract: its `extractor`, which serves all sets. params, state: of a method that has it as its
-            backbone, with a leading axis of one seed. batch: examples at a time.
-
-    >>> from tljax.data.arrays import arrays
-    >>> params = {'backbone': {}, 'head': np.zeros(1)}
-    >>> featured({'name': 'identity', 'dim': 2}, extractor(identity(2)), params, {'backbone': {}}, arrays(np.eye(2), [0, 1])).size
-    2
-    """
-    numbers = digest((params['backbone'], state['backbone']))
-    held = hashlib.sha256(json.dumps([spec, numbers, dataset.fingerprint]).encode()).hexdigest()
-    path = cache_dir() / 'features' / f'{held}.npz'
-    if jax.process_count() > 1 or not path.exists():   # processes extract together, whichever of them has the file
-        save_npz(path, features=predictions(extract, params, state, dataset, batch,
-                                            said=f'extracting features of {dataset.size} examples')['features'][0])
-    with np.load(path, allow_pickle=False) as stored:
-        return arrays(stored['features'], dataset.label, dataset.classes)
 
 
 def _judged(splits):
@@ -373,11 +301,7 @@ def _on_features(run, config, net, splits):
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     backbone, statistics = params['backbone'], state['backbone']
-    extract = extractor(net)
-    found = {split: featured(config['net'], extract, params, state, dataset, run.eval_batch) for split, dataset in splits.items() if
-             dataset.size}
-    if splits['train'].target:
-        found['train'] = found['train']._replace(target=found.get('target', found['train']))
+    found = featured_splits(config['net'], extractor(net), params, state, splits, run.eval_batch)
     reduced = program(config, splits['train'], width=net.dim)
 
     def init(seed):
