@@ -6,7 +6,8 @@ scikit-learn's handwritten digits, of which 1 to 20 a class have their label; th
 looks at the labelled ones alone; all three augment them alike. On the same axis as configs/digits.py, where a source replaces labels.
 
 Hyper-parameters: threshold .95 and weight 1 are the paper's; as many unlabelled examples as labelled ones in a batch (the paper: seven
-times as many). Nothing was tuned. Expected: not yet run.
+times as many). Nothing was tuned. Expected (RESULTS.md), with 1, 2, 5 and 20 labels per class: FixMatch 80.6, 90.1, 96.9 and 98.8 %,
+pseudo-labels 66.4, 87.1, 96.1 and 97.7, supervised 66.1, 82.0, 92.2 and 97.1.
 """
 from configs import base
 
