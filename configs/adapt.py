@@ -7,8 +7,9 @@
     python -m experiments.train --config=configs/adapt.py:method=cdan,data=usps-mnist    (one method)
 
 Every method, or those that `method` joins by +, beside a network trained on the source alone, with the same network, steps and batches.
-`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again. PACS: one layer on fixed features of
-MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Data are looked for under `$TLJAX_DATA`.
+`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's players take six turns where
+others take a step, as its paper counts. PACS: one layer on fixed features of MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Data are
+looked for under `$TLJAX_DATA`.
 
 Hyper-parameters: weights are the papers' or peers' defaults, nothing was chosen by target labels. Expected: not yet run.
 """
@@ -61,7 +62,7 @@ def _strategies(target, ramp):
     plain = {name: dict(method=dict(name=name)) for name in ('adabn', 'mcd')}
     rising = {name: dict(method=dict(name=name, ramp=ramp)) for name in METHODS if name not in ('adabn', 'adda', 'mcd', 'shot')}
     turns = dict(backbone=dict(period=6, phase=(0, 2, 3, 4, 5)), head=dict(period=6, phase=(0, 1)), second=dict(period=6, phase=(0, 1)))
-    plain['mcd']['groups'] = turns
+    plain['mcd'].update(steps=6 * ramp, groups=turns)
     rising['cdan']['method']['width'] = 500
     begun = dict(
         source_only=dict(steps=0, init=BEGUN),
