@@ -12,9 +12,10 @@ from configs import adapt
 from tljax import augment, build, configuration, optim
 from tljax.adaptation import both
 from tljax.checkpoint import load_final
-from tljax.core import Tick
+from tljax.core import Refused, Tick
 from tljax.kernels import median_width, mixture, mmd
 from tljax.pseudo import centroids
+from tljax.zoo.by_domain import by_domain
 from tljax.zoo.conv4 import conv4
 from tljax.zoo.identity import identity
 from tljax.zoo.mlp import mlp
@@ -192,6 +193,21 @@ def test_cdans_random_map_stands_for_the_product():
     wide = {'input': jnp.ones((1, 2000)), 'label': jnp.array([0]), 'target': {'input': jnp.ones((1, 2000))}}
     _, params, _ = made('cdan', identity(2000), wide, random=64, width=8)
     assert params['critic']['dense1']['kernel'].shape == (64, 8)
+
+
+def test_each_domain_is_normalised_by_itself_and_the_target_afterwards(batch):
+    net = by_domain({'name': 'mlp', 'widths': [4], 'norm': 'batch'})
+    _, params, state = made('dann', net, batch)
+    *domains, moved = both(net, params, state, batch, jax.random.key(0))
+    rows = [np.asarray(x) @ np.asarray(params['backbone']['dense1']['kernel']) for x in (batch['input'], batch['target']['input'])]
+    for domain, x in zip(domains, rows, strict=True):
+        np.testing.assert_allclose(domain['features'], np.maximum((x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5), 0), rtol=1e-4, atol=1e-5)
+    mean, var = .1 * rows[1].mean(0), .9 + .1 * rows[1].var(0)
+    np.testing.assert_allclose(moved['norm1']['mean'], mean, rtol=1e-4)
+    at_rest = net.features(params['backbone'], moved, batch['input'])[0]['features']
+    np.testing.assert_allclose(at_rest, np.maximum((rows[0] - mean) / np.sqrt(var + 1e-5), 0), rtol=1e-4, atol=1e-5)
+    with pytest.raises(Refused, match='3 rows does not divide into 2 domains'):
+        net.features(params['backbone'], state['backbone'], batch['input'][:3], jax.random.key(0))
 
 
 @pytest.mark.parametrize('step, moving', [(0, {'backbone', 'head', 'second'}), (1, {'head', 'second'}), (2, {'backbone'}),
