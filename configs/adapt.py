@@ -19,6 +19,7 @@ from configs import base
 
 METHODS = ('dann', 'domain_confusion', 'cdan', 'adda', 'mcd', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'adabn', 'self_training', 'shot')
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
+BUDGETS = {'mnist-usps': (6000, 4e-3), 'usps-mnist': (3000, 1e-3), 'mnist-mnist_m': (5000, 4e-3)}   # steps, rate
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(('photo', 'art_painting', 'cartoon', 'sketch'), 2))
 MOBILENET = dict(name='mobilenet', alpha=.25)
 WEIGHTS = 'imagenet_weights/mobilenet_2_5_224_tf_no_top.h5'
@@ -35,9 +36,10 @@ def get_config(arg=None):
         source, target = arg.data.split('-')
         sets, config.net = _data(arg.data, arg.finetune)
         config.seeds = tuple(range(5))
-        config.steps, config.batch, config.log_every = 3000, 32, 300
+        config.batch, config.log_every = 32, 300
+        config.steps, config.optim.lr = BUDGETS.get(arg.data, (1000, 1e-3))
         if arg.data in PACS:
-            config.steps, config.batch = 1000, 64
+            config.batch = 64
             if arg.finetune:
                 config.seeds, config.init.path, config.groups.backbone = tuple(range(3)), base.data(WEIGHTS), dict(scale=.1)
         config.data = dict(name='domains', source=sets[source], target=sets[target])
@@ -48,6 +50,8 @@ def get_config(arg=None):
         strategies = _strategies(alone, ramp)
         if 'form' in config.net:   # the fastest one for these, but inside a branch
             strategies['mcd']['net'] = dict(form='looped')
+        if arg.data == 'mnist-mnist_m':   # the critic looks at the convolutions, as in the paper's figure 4
+            strategies['dann']['method']['layer'] = 'block2'
         config.phases.source = dict()
         config.phases.adapt = strategies[asked[0]] if len(asked) == 1 else {}
         config.study.baseline, config.study.budgets = 'source_only', (None,)
@@ -85,8 +89,8 @@ def _data(pair, finetune):
         return ({name: dict(pictures, domain=name, size=112) for name in pair.split('-')}, dict(name='mlp', widths=(256,), norm='batch'))
     colour = 3 if pair.endswith('mnist_m') else 1
     mnist = dict(name='mnist', path=base.data('mnist/raw'), channels=colour)
-    network = dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dropout=.5)
+    network = dict(name='lenet', norm='batch', dropout=.5, **(dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else {}))
     return (dict(mnist=mnist, usps=dict(name='usps', path=base.data('usps/usps.h5'), size=28),
                  mnist_m=dict(name='mnist_m', path=base.data('mnist_m/mnist_m_test.zip'), mnist=base.data('mnist/raw'),
                               photographs=base.data('bsds_patches_source'))),
-            dict(name='lenet', norm='batch', form='plain', **network))
+            dict(network, form='plain') if pair == 'usps-mnist' else dict(name='by_domain', of=network, form='plain'))
