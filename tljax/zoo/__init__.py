@@ -110,5 +110,5 @@ ROWS = {
     'nasnet_large': _nasnet('NASNetLarge', 'large', 331, 88_949_818, 343, .825, .960, 533,
                             '11577c9a518f0070763c2b964a382f17', 'd81d89dc07e6e56530c4e77faddd61b5'),
 }
-NAMES = {**{name: name for name in ('conv4', 'lenet', 'cifar_resnet', 'identity', 'mlp', 'truncated')},
+NAMES = {**{name: name for name in ('conv4', 'lenet', 'cifar_resnet', 'identity', 'mlp', 'by_domain', 'truncated')},
          **{name: row.module for name, row in ROWS.items()}}
