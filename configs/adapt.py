@@ -4,7 +4,7 @@
     python -m experiments.compare --config=configs/adapt.py:data=mnist-usps              (usps-mnist, mnist-mnist_m)
     python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan      (PACS: any two of its domains)
     python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,finetune   (the whole network, pictures of 64 pixels)
-    python -m experiments.train --config=configs/adapt.py:method=cdan,data=usps-mnist    (one method)
+    python -m experiments.train --config=configs/adapt.py:train=cdan,data=usps-mnist     (one method, without a study)
 
 Every method, or those that `method` joins by +, beside a network trained on the source alone, with the same network, steps and batches.
 `source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's players take six turns where
@@ -12,8 +12,9 @@ others take a step, as its paper counts. PACS: one layer on fixed features of Mo
 looked for under `$TLJAX_DATA`.
 
 Hyper-parameters: weights are the papers' or peers' defaults. What BUDGETS says, the dropout, the layer that the critic sees and `by_domain`
-were chosen for mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a seed that no study has: with their labels,
-as is usual in this field. RESULTS.md tells what was tried, and on which pairs the test was seen while that was done. Expected: there.
+were chosen for mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a seed that no study has: with their
+labels, as is usual in this field. RESULTS.md tells what was tried, and on which pairs the test was seen while that was done. Expected:
+there.
 """
 import itertools
 
@@ -29,7 +30,7 @@ BEGUN = dict(path='', phase='source', rules=(('.*', None),))   # from the networ
 
 
 def get_config(arg=None):
-    arg = base.parse_arg(arg, data=(*DIGITS, *PACS), method='all', finetune=False, smoke=False)
+    arg = base.parse_arg(arg, data=(*DIGITS, *PACS), method='all', train=('', *METHODS), finetune=False, smoke=False)
     asked = METHODS if arg.method == 'all' else arg.method.split('+')
     if unknown := [name for name in asked if name not in METHODS]:
         raise ValueError(f'config argument method={unknown[0]} is not one of {", ".join(METHODS)}, several joined by +')
@@ -54,11 +55,13 @@ def get_config(arg=None):
             strategies['mcd']['net'] = dict(form='looped')
         if arg.data == 'mnist-mnist_m':   # the critic looks at the convolutions, as in the paper's figure 4
             strategies['dann']['method']['layer'] = 'block2'
-        config.phases.source = dict()
-        config.phases.adapt = strategies[asked[0]] if len(asked) == 1 else {}
+        if not arg.train or 'init' in strategies[arg.train]:
+            config.phases.source = dict()
+        config.phases.adapt = strategies[arg.train] if arg.train else {}
         config.study.baseline, config.study.budgets = 'source_only', (None,)
-        for name in ('source_only', *(('dann', 'adda', 'shot') if arg.smoke and arg.method == 'all' else asked)):
-            config.study.strategies[name] = strategies[name]
+        if not arg.train:
+            for name in ('source_only', *(('dann', 'adda', 'shot') if arg.smoke and arg.method == 'all' else asked)):
+                config.study.strategies[name] = strategies[name]
         if arg.smoke:
             config.seeds, config.steps, config.batch, config.net.width = (0, 1), 2, 8, (4, 4, 4)
     return config

@@ -285,8 +285,16 @@ def test_the_target_is_augmented_by_draws_of_its_own():
 
 def study(strategy):
     """The smallest phases of a strategy of configs/adapt.py."""
-    config = adapt.get_config(f'method={strategy},smoke')
-    return configuration.phases(config)
+    return configuration.phases(adapt.get_config(f'train={strategy},smoke'))
+
+
+def test_a_study_of_one_method_has_the_source_alone_beside_it():
+    config = adapt.get_config('method=shot,smoke')
+    (_, source), (_, last) = configuration.phases(config)
+    baseline = configuration.merge(last, configuration.plain(config.study.strategies.source_only))
+    assert source['method'] == baseline['method'] == {'name': 'finetune'} and baseline['data']['name'] == 'domains'
+    assert list(config.study.strategies) == ['source_only', 'shot']
+    assert [name for name, _ in configuration.phases(adapt.get_config('train=cdan'))] == ['adapt']
 
 
 def test_adda_starts_from_the_source_and_moves_the_targets_encoder_alone(tmp_path):
@@ -308,7 +316,6 @@ def test_shot_sees_no_source_and_keeps_its_head(tmp_path):
 
 
 def test_pseudo_labels_want_a_run_and_one_set():
-    from tljax.core import Refused
     for changes in ({'data': {'name': 'digits', 'size': 8}}, DOMAINS):
         with pytest.raises(Refused, match='labels one set by a finished run'):
             build.build(tiny({'pseudo': {'name': 'centroids'}}, changes))
@@ -340,7 +347,6 @@ def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
     ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'dann'}}, 'domain adaptation needs classes'),
     ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'shot'}}, 'takes pseudo-labels: set pseudo.name=centroids')])
 def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
-    from tljax.core import Refused
     from tljax.train import fit
     with pytest.raises(Refused, match=said):
         fit(build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)), tmp_path)
