@@ -55,8 +55,11 @@ def get_config(arg=None):
             strategies['mcd']['net'] = dict(form='looped')
         if arg.data == 'mnist-mnist_m':   # the critic looks at the convolutions, as in the paper's figure 4
             strategies['dann']['method']['layer'] = 'block2'
+        single = dict(net=dict(domains=1)) if config.net.name == 'by_domain' else {}
+        for name in ('source_only', 'adabn', 'adda', 'shot'):   # no batch of theirs has two domains
+            strategies[name].update(single)
         if not arg.train or 'init' in strategies[arg.train]:
-            config.phases.source = dict()
+            config.phases.source = single
         config.phases.adapt = strategies[arg.train] if arg.train else {}
         config.study.baseline, config.study.budgets = 'source_only', (None,)
         if not arg.train:

@@ -206,7 +206,7 @@ def test_each_domain_is_normalised_by_itself_and_the_target_afterwards(batch):
     np.testing.assert_allclose(moved['norm1']['mean'], mean, rtol=1e-4)
     at_rest = net.features(params['backbone'], moved, batch['input'])[0]['features']
     np.testing.assert_allclose(at_rest, np.maximum((rows[0] - mean) / np.sqrt(var + 1e-5), 0), rtol=1e-4, atol=1e-5)
-    with pytest.raises(Refused, match='3 rows does not divide into 2 domains'):
+    with pytest.raises(Refused, match='3 rows does not divide into domains=2'):
         net.features(params['backbone'], state['backbone'], batch['input'][:3], jax.random.key(0))
 
 
@@ -295,6 +295,13 @@ def test_a_study_of_one_method_has_the_source_alone_beside_it():
     assert source['method'] == baseline['method'] == {'name': 'finetune'} and baseline['data']['name'] == 'domains'
     assert list(config.study.strategies) == ['source_only', 'shot']
     assert [name for name, _ in configuration.phases(adapt.get_config('train=cdan'))] == ['adapt']
+
+
+def test_networks_that_part_the_domains_do_so_where_a_batch_has_both():
+    config = configuration.plain(adapt.get_config('data=mnist-usps'))
+    source, adapted = (phase['net'].get('domains') for _, phase in configuration.phases(config))
+    named = {name: changes.get('net', {}).get('domains') for name, changes in config['study']['strategies'].items()}
+    assert source == 1 and adapted is None and {name for name, domains in named.items() if domains} == {'source_only', 'adabn', 'adda', 'shot'}
 
 
 def test_adda_starts_from_the_source_and_moves_the_targets_encoder_alone(tmp_path):

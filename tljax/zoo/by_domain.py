@@ -13,7 +13,8 @@ def by_domain(of, domains=2, form='plain', stored=None, dtype=jnp.float32):
 
     Args:
         of: config of the network, {'name': 'lenet', 'norm': 'batch'}, whose parameters it has. domains: how many alternate in the rows of
-            a training batch, the target last, as `tljax.adaptation.together` lays them.
+            a training batch, the target last, as `tljax.adaptation.together` lays them; 1 for a method that takes each domain by itself
+            (finetune, adabn, adda, shot): it is then the network as it is.
 
     Raises:
         Refused: for a training batch that the domains do not divide.
@@ -30,7 +31,8 @@ def by_domain(of, domains=2, form='plain', stored=None, dtype=jnp.float32):
         if key is None:
             return whole.features(params, state, input)
         if len(input) % domains:
-            raise Refused(f'a training batch of {len(input)} rows does not divide into {domains} domains: take another batch')
+            raise Refused(f'a training batch of {len(input)} rows does not divide into domains={domains}: give net.domains=1 where '
+                          'a method takes one domain at a time')
         parts = [whole.features(params, state, input[i::domains], jax.random.fold_in(key, i)) for i in range(domains)]
         taps, moved = zip(*parts, strict=True)
         return jax.tree.map(lambda *each: jnp.stack(each, 1).reshape(len(input), *each[0].shape[1:]), *taps), moved[-1]
