@@ -14,7 +14,7 @@ def get_config():
         seeds=(0,),                  # one run each, trained together; a seed draws initialisation, labels, batches and noise
         steps=1000,
         batch=64,                    # examples per step and seed, over all devices
-        data=dict(name=''),          # tljax.data
+        data=dict(name=''),          # tljax.data; tljax.features: extracted
         pseudo=dict(name=''),        # tljax.pseudo: labels by the run that `init` names, in place of the data's own
         per_class=config_dict.placeholder(int),   # labels per class, drawn by the seed; none: all
         shuffled=False,              # labels permuted over the examples: a control

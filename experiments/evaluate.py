@@ -2,6 +2,7 @@
 
     python -m experiments.evaluate --model=mobilenet --model.alpha=0.25 --weights=mobilenet_2_5_224_tf.h5 photographs/
     python -m experiments.evaluate --workdir=runs/mine pictures/
+    python -m experiments.evaluate --model=mobilenet --weights=imagenet --size=96 photographs/       (smaller pictures than it is for)
 
 A picture's class is the name of its folder, or, for an ImageNet network, the WordNet id that its name or its folder's begins with
 (`n01440764_tench.jpg`). Where a run has several seeds, each is evaluated and the mean is told.

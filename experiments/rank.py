@@ -29,7 +29,7 @@ from tljax.transferability import SCORES
 READING = ('Each score is of the labelled target examples that training would see, averaged over seeds, and can be compared within its '
            'column alone. None of them has trained anything.')
 AGREEMENT = ('Weighted Kendall tau of a score with the accuracy that was measured: 1 is the same order, 0 none, -1 the opposite; '
-             'agreement at the top counts most.')
+             'agreement at the top counts most. Sources: all of them, without the controls, or those whose own data are known.')
 ALL = {**SCORES, **PROBES}
 VERIFY = flags.DEFINE_bool('verify', False, 'Train every source on every target and compare.')
 
@@ -37,6 +37,8 @@ VERIFY = flags.DEFINE_bool('verify', False, 'Train every source on every target 
 def main(config):
     """Scores, trains if asked to, and reports."""
     workdir, (_, settings), study = command.workdir(), phases(config)[-1], plain(config)['study']
+    if missing := {'targets', 'sources', 'controls', 'most', 'probe'} - set(study):
+        raise Refused(f'study.{min(missing)} is missing, which a ranking needs: see configs/rank.py')
     if not study['targets'] or len(study['sources']) < 2:
         raise Refused('a ranking needs a target and two sources or more in `study`: see configs/rank.py')
     sources = {name: source(name, spec, settings, workdir / 'sources') for name, spec in study['sources'].items()}
@@ -49,7 +51,7 @@ def main(config):
         key = [fingerprint(sources[name]), data, k, study['most'], settings['seeds'], list(ALL), 'without']
         found, rows[-1]['without'] = _kept(workdir / 'scores', f'{target}-{name}', key, lambda name=name, data=data: scored(
             sources[name], data, rows[-1], settings['seeds'], study['most'], ALL))
-        once = {'task2vec': _nearness(sources, name, data, k, study['probe'], workdir / 'tasks'),
+        once = {'task2vec': _nearness(sources, name, data, k, study, workdir / 'tasks'),
                 'imagenet_top1': top1(study['sources'][name])}
         rows[-1]['scores'] = found | {score: [value] * len(settings['seeds']) for score, value in once.items() if value is not None}
     for row in progress(rows if VERIFY.value else [], 'training'):
@@ -69,16 +71,17 @@ def _kept(folder, name, key, make):
     return json.loads(path.read_text())
 
 
-def _nearness(sources, name, data, k, probe, folder):
+def _nearness(sources, name, data, k, study, folder):
     """How near a source's task is to the target's, minus the distance of their Task2Vec embeddings; None where that is not known."""
-    learnt = None if isinstance(sources[name], Path) else sources[name].data
+    learnt, probe, most = None if isinstance(sources[name], Path) else sources[name].data, study['probe'], study['most']
     if not probe or learnt is None:
         return None
-    if probe not in sources:
-        raise Refused(f'study.probe={probe!r} is no source: {near(probe, sources)}')
+    networks = [each for each in sources if not isinstance(sources[each], Path)]
+    if probe not in networks:
+        raise Refused(f'study.probe={probe!r} is no source with a network: {near(probe, networks)}')
     known = sources[probe]
-    return -task2vec_distance(*(_kept(folder, each['name'], [fingerprint(known), each, k], lambda each=each: embedding(known, each, k))
-                                for each in (learnt, data)))
+    return -task2vec_distance(*(_kept(folder, each['name'], [fingerprint(known), each, k, most],
+                                      lambda each=each: embedding(known, each, k, most)) for each in (learnt, data)))
 
 
 def measured(source, target, row, settings, study, place):

@@ -1,6 +1,7 @@
 """What a target may be taught from: finished runs, networks with published weights, runs to be trained first, and files of features."""
 import functools
 import hashlib
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,6 @@ from tljax.probes import knn_score, probe_score
 from tljax.relatedness import task2vec
 from tljax.transferability import OF_PREDICTIONS
 from tljax.zoo import ROWS
-from tljax.zoo.weights import NAME
 
 PROBES = {'probe': functools.partial(probe_score, penalty=100.), 'nearest': knn_score}
 
@@ -78,18 +78,24 @@ def source(name, spec, settings, workdir):
 
 
 def top1(spec):
-    """The accuracy on ImageNet of a config's source: what it says, or what is published of its network; None where neither is.
+    """The accuracy on ImageNet of a config's source: what it says, or what is published of just that network; None where neither is.
 
     >>> top1({'net': {'name': 'vgg16'}, 'weights': 'imagenet'})
     0.713
     """
-    published = NAME.fullmatch(str(spec.get('weights')))
-    return spec.get('top1', ROWS[spec['net']['name']].top1 if published else None)
+    net = spec.get('net', {})
+    row = ROWS.get(net.get('name'))
+    if 'top1' in spec or row is None:
+        return spec.get('top1')
+    published = spec.get('weights') in ('imagenet', f'imagenet:{row.size}') and net.get('alpha', 1) == 1
+    return row.top1 if published and spec.get('size', row.size) == row.size else None
 
 
 def fingerprint(source):
-    """A hash of a source's weights, or of a file of features: what is kept of a source is kept for that."""
-    return hashlib.sha256(source.read_bytes()).hexdigest() if isinstance(source, Path) else digest((source.params, source.state))
+    """A hash of a source, what it is shown included, or of a file of features: what is kept of a source is kept for that."""
+    if isinstance(source, Path):
+        return hashlib.sha256(source.read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps([source.net, source.shape, digest((source.params, source.state))]).encode()).hexdigest()
 
 
 def target_for(source, target, most=None):
@@ -151,10 +157,8 @@ def scored(source, target, row, seeds, most, scores):
     """
     dataset = build.load(target_for(source, target, most))['train']
     x, probability = seen_by(source, dataset, row['source'])
-    others = {'inputs': dataset.take(np.arange(dataset.size))['input'].reshape(dataset.size, -1)}
-    if not isinstance(source, Path):
-        others['untrained'] = seen_by(untrained(source), dataset, row['source'])[0]
-    found, without = {}, {}
+    fresh = None if isinstance(source, Path) else seen_by(untrained(source), dataset, row['source'])[0]
+    found, without = {}, {'inputs': [], **({} if fresh is None else {'untrained': []})}
     for seed in seeds:
         chosen = per_class(dataset.label, row['labels_per_class'], seed)
         y = dataset.label[chosen]
@@ -165,9 +169,18 @@ def scored(source, target, row, seeds, most, scores):
                 found.setdefault(name, []).append(score(given, y))
             except Refused as refused:
                 say(f'{row["target"]}, {row["source"]}: no {name}: {refused}')
-        for name, features in others.items():
-            without.setdefault(name, []).append(PROBES['probe'](features[chosen], y))
+        without['inputs'].append(_probe_of_inputs(json.dumps(target_for(source, target, most)), row['labels_per_class'], seed))
+        if fresh is not None:
+            without['untrained'].append(PROBES['probe'](fresh[chosen], y))
     return {name: values for name, values in found.items() if len(values) == len(seeds)}, without
+
+
+@functools.lru_cache(maxsize=256)
+def _probe_of_inputs(data, k, seed):
+    """What a probe reaches on the inputs themselves: the same for all sources that see them at one shape."""
+    dataset = build.load(json.loads(data))['train']
+    chosen = per_class(dataset.label, k, seed)
+    return PROBES['probe'](dataset.take(chosen)['input'].reshape(len(chosen), -1), dataset.label[chosen])
 
 
 def untrained(source):
@@ -177,11 +190,11 @@ def untrained(source):
     return source._replace(params=params, state=state)
 
 
-def embedding(probe, data, k, classes=20):
+def embedding(probe, data, k, most=None, classes=20):
     """Task2Vec of a data set's training examples by the network of a source, a list: k per class where all have so many, of the first
     `classes` alone."""
-    dataset = build.load(target_for(probe, data))['train']
-    chosen = per_class(dataset.label, k and min(k, np.bincount(dataset.label).min()), 0)
+    dataset = build.load(target_for(probe, data, most))['train']
+    chosen = per_class(dataset.label, k and min(k, np.unique(dataset.label, return_counts=True)[1].min()), 0)
     chosen = chosen[dataset.label[chosen] < classes]
     params, state = jax.tree.map(lambda leaf: leaf[0], (probe.params['backbone'], probe.state['backbone']))
     return task2vec(named('tljax.zoo', probe.net, 'net'), params, state, dataset.take(chosen)['input'], dataset.label[chosen],

@@ -78,7 +78,7 @@ def test_advice_takes_the_largest_gain_and_refuses_small_pools():
         held_out(pool(sources=2, targets=2), 'frozen', 'scratch')
     with pytest.raises(Refused, match='labels_per_class=None'):
         facts({**rows[0], 'labels_per_class': None})
-    with pytest.raises(Refused, match='probes of inputs: a pool has a number of labels per class, and a network for each source'):
+    with pytest.raises(Refused, match='without the source inputs: a pool has a number of labels per class'):
         facts({**rows[0], 'without': dict(inputs=[.5])})
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cosine
 from scipy.stats import ttest_rel, weightedtau
 
 from configs import imagenet_models as configs_imagenet
 from configs import rank as configs_rank
 from experiments import rank
-from experiments.sources import Source, same_data, scored, seen_by, source, target_for, top1
+from experiments.sources import Source, embedding, same_data, scored, seen_by, source, target_for, top1
 from tljax import build
 from tljax.configuration import phases, plain
 from tljax.core import Refused
@@ -126,17 +127,24 @@ def test_what_is_known_of_a_source_beforehand_is_a_score_like_others(tmp_path):
 def test_all_networks_with_published_weights_are_ranked_by_what_is_published_of_them():
     sources = configs_imagenet.get_config().study.sources
     assert {name: top1(spec) for name, spec in plain(sources).items()} == {name: row.top1 for name, row in ROWS.items()}
-    assert top1({'net': {'name': 'conv4'}}) is None
+    narrow, small = dict(name='mobilenet', alpha=.25), dict(net=dict(name='mobilenet'), weights='imagenet:128', size=128)
+    for other in ({'net': {'name': 'conv4'}}, dict(net=narrow, weights='imagenet'), small, dict(small, weights='mine.h5')):
+        assert top1(other) is None and top1(dict(other, top1=.5)) == .5
 
 
 def test_a_source_that_learnt_the_target_s_task_is_nearest(tmp_path):
     known = source('printed', dict(data=dict(name='glyphs', part='digits', size=16, per_class=10), steps=0),
                    phases(configs_rank.get_config('smoke'))[-1][1], tmp_path)
     sources = dict(printed=known, digits=known._replace(data=dict(name='digits', size=16)), file=tmp_path / 'features.npz')
-    near = {name: rank._nearness(sources, name, dict(name='digits', size=16), 5, 'printed', tmp_path / 'tasks') for name in sources}
-    assert near['digits'] == pytest.approx(0, abs=1e-9) and -1 <= near['printed'] < -1e-3 and near['file'] is None
-    with pytest.raises(Refused, match="study.probe='painted' is no source: did you mean printed"):
-        rank._nearness(sources, 'printed', dict(name='digits', size=16), 5, 'painted', tmp_path)
+    study, again = dict(probe='printed', most=None), dict(name='resampled', of=dict(name='digits', size=16), size=16, channels=1)
+    near = {name: rank._nearness(sources, name, again, 5, study, tmp_path / 'tasks') for name in sources}   # one set by another name
+    assert near['digits'] == pytest.approx(0, abs=1e-6) and near['file'] is None
+    one, other = (np.array(embedding(known, each, 5)) for each in (known.data, again))
+    both = np.where(one + other > 0, one + other, 1)
+    assert near['printed'] == pytest.approx(-cosine(one / both, other / both)) and near['printed'] < -1e-3
+    for probe in ('painted', 'file'):
+        with pytest.raises(Refused, match=f"study.probe='{probe}' is no source with a network: "):
+            rank._nearness(sources, 'printed', again, 5, dict(study, probe=probe), tmp_path)
 
 
 def test_the_guard_says_what_transfer_gained(tmp_path):

@@ -41,11 +41,12 @@ def facts(row):
     >>> facts(row).round(2).tolist()
     [2.0, 0.15, 0.25, 0.8]
     """
-    if not row['labels_per_class'] or 'untrained' not in row['without']:
-        raise Refused(f'labels_per_class={row["labels_per_class"]}, probes of {", ".join(row["without"])}: a pool has a number of labels '
-                      'per class, and a network for each source')
+    without = row.get('without', {})
+    if not row['labels_per_class'] or 'untrained' not in without:
+        raise Refused(f'labels_per_class={row["labels_per_class"]}, probes without the source {", ".join(without) or "none"}: a pool has a '
+                      'number of labels per class, and a network for each source; experiments.rank makes one anew')
     probe, nearest, untrained, inputs = (float(np.mean(each)) for each in (
-        row['scores']['probe'], row['scores']['nearest'], row['without']['untrained'], row['without']['inputs']))
+        row['scores']['probe'], row['scores']['nearest'], without['untrained'], without['inputs']))
     return np.array([np.log2(row['labels_per_class']), probe - untrained, untrained - inputs, nearest])
 
 

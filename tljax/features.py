@@ -25,14 +25,19 @@ def extracted(of, net, weights='imagenet'):
         of: config of a set of pictures, or of `domains` of them. net, weights: as `pretrained` takes them.
 
     Raises:
-        Refused: as `pretrained`.
+        Refused: as `pretrained`, and for a set that is no pictures of three channels.
 
     >>> extracted({'name': 'digits'}, {'name': 'resnet50v1'})
     Traceback (most recent call last):
     tljax.core.Refused: net.name='resnet50v1' has no published ImageNet weights: did you mean resnet50v2?
     """
     params, state, _ = pretrained(net, weights, top=False)
-    return featured_splits(net, extractor(named('tljax.zoo', net, 'data.net')), params, state, named('tljax.data', of, 'data.of'))
+    splits = named('tljax.data', of, 'data.of')
+    shape = np.shape(splits['train'].take(np.arange(1)).get('input'))[1:]
+    if len(shape) != 3 or shape[2] != 3:
+        raise Refused(f'data.of.name={of["name"]!r} has inputs of shape {shape}, and {net["name"]} takes pictures of three channels: lay '
+                      "dict(name='resampled', size=..., channels=3) around it")
+    return featured_splits(net, extractor(named('tljax.zoo', net, 'data.net')), params, state, splits)
 
 
 def pretrained(net, path, classes=None, top=True):
