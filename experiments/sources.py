@@ -155,10 +155,11 @@ def scored(source, target, row, seeds, most, scores):
         row: {'source', 'target', 'labels_per_class'}. scores: {name: function of features and labels}; those of predictions are added where
             the source has classes.
     """
-    dataset = build.load(target_for(source, target, most))['train']
+    data = target_for(source, target, most)
+    dataset = build.load(data)['train']
     x, probability = seen_by(source, dataset, row['source'])
     fresh = None if isinstance(source, Path) else seen_by(untrained(source), dataset, row['source'])[0]
-    found, without = {}, {'inputs': [], **({} if fresh is None else {'untrained': []})}
+    found, without = {}, {'inputs': [_probe_of_inputs(json.dumps(data), row['labels_per_class'], seed) for seed in seeds]}
     for seed in seeds:
         chosen = per_class(dataset.label, row['labels_per_class'], seed)
         y = dataset.label[chosen]
@@ -169,9 +170,8 @@ def scored(source, target, row, seeds, most, scores):
                 found.setdefault(name, []).append(score(given, y))
             except Refused as refused:
                 say(f'{row["target"]}, {row["source"]}: no {name}: {refused}')
-        without['inputs'].append(_probe_of_inputs(json.dumps(target_for(source, target, most)), row['labels_per_class'], seed))
         if fresh is not None:
-            without['untrained'].append(PROBES['probe'](fresh[chosen], y))
+            without.setdefault('untrained', []).append(PROBES['probe'](fresh[chosen], y))
     return {name: values for name, values in found.items() if len(values) == len(seeds)}, without
 
 
