@@ -51,8 +51,10 @@ def get_config(arg=None):
             config.data, alone = (dict(name='extracted', of=of, net=MOBILENET, weights=base.data(WEIGHTS)) for of in (config.data, alone))
         ramp = config.get_ref('steps')
         strategies = _strategies(alone, ramp)
-        if 'form' in config.net:   # the fastest one for these, but inside a branch
-            strategies['mcd']['net'] = dict(form='looped')
+        if arg.data in BUDGETS:   # MCD's generator is the convolutions, its heads have the dense layers, as in its paper
+            inside = config.net.name == 'by_domain'
+            strategies['mcd']['net'] = dict(of=dict(dense=())) if inside else dict(dense=())
+            strategies['mcd']['method']['widths'] = (config.net.of if inside else config.net).get('dense', (500,))
         if arg.data == 'mnist-mnist_m':   # the critic looks at the convolutions, as in the paper's figure 4
             strategies['dann']['method']['layer'] = 'block2'
         single = dict(net=dict(domains=1)) if config.net.name == 'by_domain' else {}

@@ -196,7 +196,7 @@ def adaptation():
     calls, flops, size = {}, {}, 32
     printed = {'name': 'glyphs', 'part': 'digits', 'size': size, 'per_class': 50}
     both = {'name': 'domains', 'source': printed, 'target': {'name': 'digits', 'size': size}}
-    for name in ('finetune', 'dann', 'cdan', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd'):
+    for name in ('finetune', 'dann', 'cdan', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'mcd'):
         halves = {'data': printed, 'batch': 128} if name == 'finetune' else {'data': both, 'batch': 64}
         run, built = _build(net={'name': 'cifar_resnet', 'depth': 14, 'width': 32}, method={'name': name}, **halves)
         params, state = run.init(0)

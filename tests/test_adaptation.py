@@ -14,10 +14,12 @@ from tljax.adaptation import both
 from tljax.checkpoint import load_final
 from tljax.core import Refused, Tick
 from tljax.kernels import median_width, mixture, mmd
+from tljax.methods.mcd import mcd
 from tljax.pseudo import centroids
 from tljax.zoo.by_domain import by_domain
 from tljax.zoo.conv4 import conv4
 from tljax.zoo.identity import identity
+from tljax.zoo.lenet import lenet
 from tljax.zoo.mlp import mlp
 
 DOMAINS = {'data': {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
@@ -227,6 +229,33 @@ def test_mcds_discrepancy_has_opposite_signs(batch):
     np.testing.assert_allclose([each[0] for each in values], [error, error - gap, gap], rtol=1e-5)
 
 
+def test_mcds_heads_may_have_hidden_layers(batch):
+    method = mcd(identity(5), 3, widths=(4,))
+    params, state = method.init(jax.random.key(1), batch)
+
+    def probability(head, x):
+        odds = np.exp(np.maximum(np.asarray(x) @ head['dense1']['kernel'] + head['dense1']['bias'], 0) @ head['kernel'] + head['bias'])
+        return odds / odds.sum(1, keepdims=True)
+
+    rows, label = np.arange(12), np.asarray(batch['label'])
+    heads = [params['head'], params['second']]
+    error = -sum(np.log(probability(head, batch['input'])[rows, label]).mean() for head in heads)
+    gap = np.abs(np.subtract(*(probability(head, batch['target']['input']) for head in heads))).mean()
+    value = method.loss(params, state, batch, Tick(jnp.int32(1), TICK.key))[0]
+    np.testing.assert_allclose(value, error - gap, rtol=1e-5)
+    together = np.prod([probability(head, batch['input']) for head in heads], 0)   # logits are added
+    np.testing.assert_allclose(jax.nn.softmax(method.predict(params, state, batch)['output']), together / together.sum(1, keepdims=True),
+                               rtol=1e-5)
+
+
+def test_a_lenet_may_end_at_its_convolutions():
+    net = lenet((2, 3), dense=(), norm='batch')
+    pictures = jax.random.normal(jax.random.key(0), (4, 28, 28, 1))
+    taps, _ = net.features(*net.init(jax.random.key(1), pictures), pictures)
+    assert taps['features'].shape == (4, net.dim) == (4, 4 * 4 * 3) and list(net.groups) == ['block1', 'block2']
+    np.testing.assert_array_equal(taps['features'], np.asarray(taps['block2']).reshape(4, -1))
+
+
 def test_a_group_may_have_several_turns_and_its_schedule_counts_them():
     tx = optim.group('sgd', steps=6, lr=1., schedule='linear', period=3, phase=(0, 2))
     state, moved = tx.init(jnp.zeros(1)), []
@@ -352,6 +381,7 @@ def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
     ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'dann'}}, 'this method adapts to a target, and the data has none'),
     ({**DOMAINS, 'method': {'name': 'dan'}, 'batch': 1}, '1 row of a domain on a device has no discrepancy'),
     ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'dann'}}, 'domain adaptation needs classes'),
+    ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'mcd'}}, 'mcd needs classes'),
     ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'shot'}}, 'takes pseudo-labels: set pseudo.name=centroids')])
 def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
     from tljax.train import fit

@@ -53,8 +53,9 @@ def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=
     return Method(init, loss, alone.predict)
 
 
-def both(net, params, state, batch, key=None):
-    """Both domains through one network: (source, target, moved state), dicts of intermediates with 'logits'.
+def both(net, params, state, batch, key=None, answer=linear):
+    """Both domains through one network: (source, target, moved state), dicts of intermediates with 'logits', which are
+    answer(params['head'], features).
 
     >>> from tljax.zoo.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
@@ -62,11 +63,11 @@ def both(net, params, state, batch, key=None):
     >>> source['logits'].tolist(), target['logits'].tolist()
     ([[0.0], [0.0]], [[1.0], [1.0]])
     """
-    (source, target), moved = together(net, params, state, [batch['input'], of_target(batch)], key)
+    (source, target), moved = together(net, params, state, [batch['input'], of_target(batch)], key, answer)
     return source, target, moved
 
 
-def together(net, params, state, inputs, key=None):
+def together(net, params, state, inputs, key=None, answer=linear):
     """Several arrays of as many inputs through one network, in one batch: ([dict of intermediates with 'logits', ...], moved state).
 
     Their rows alternate in that batch, so that a batch that is spread over devices stays where it is.
@@ -79,7 +80,7 @@ def together(net, params, state, inputs, key=None):
     """
     rows = jnp.stack(inputs, 1)
     taps, moved = net.features(params['backbone'], state['backbone'], rows.reshape(-1, *rows.shape[2:]), key)
-    taps = {**taps, 'logits': linear(params['head'], taps['features'])}
+    taps = {**taps, 'logits': answer(params['head'], taps['features'])}
     return [{name: tap[start::len(inputs)] for name, tap in taps.items()} for start in range(len(inputs))], moved
 
 

@@ -1,17 +1,16 @@
 """Maximum classifier discrepancy: Saito, Watanabe, Ushiku and Harada 2018, https://arxiv.org/abs/1712.02560, section 3.3, steps A to C."""
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from tljax.adaptation import both
-from tljax.core import Method
+from tljax.adaptation import both, reverse
+from tljax.core import Method, Refused
 from tljax.losses import cross_entropy, weighted
-from tljax.methods.finetune import finetune, linear
+from tljax.methods.finetune import linear
+from tljax.zoo.identity import identity
+from tljax.zoo.mlp import mlp
 
-LOOPED = True   # its convolutions stand inside a branch, where XLA's own are as slow on a CPU as inside a loop
 
-
-def mcd(net, classes, repeats=4, weight=1.):
+def mcd(net, classes, widths=(), repeats=4, weight=1.):
     """Two heads learn the source (A) and to disagree on the target (B), the features to make them agree there (C).
 
     A step of training is one of the paper's steps, on a batch of its own: A, B, then `repeats` times C. A player that rests has no
@@ -19,7 +18,8 @@ def mcd(net, classes, repeats=4, weight=1.):
     rests, too, as configs/adapt.py does for 4 repeats.
 
     Args:
-        net: the generator. classes: their number. repeats: the paper's n. weight: of the discrepancy.
+        net: the generator. classes: their number. widths: of each head's hidden layers, where the generator is but the convolutions.
+            repeats: the paper's n. weight: of the discrepancy.
 
     Returns:
         A Method over params {'backbone', 'head', 'second'} on batches of two domains (`tljax.adaptation`); predict adds the heads.
@@ -28,37 +28,36 @@ def mcd(net, classes, repeats=4, weight=1.):
     >>> sorted(mcd(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
     ['backbone', 'head', 'second']
     """
-    alone, still = finetune(net, classes), jax.lax.stop_gradient
+    if not classes:
+        raise Refused('mcd needs classes: this data has numbers to regress on')
+    hidden = mlp(widths) if widths else identity(net.dim)
+
+    def answer(head, features):
+        return linear(head, hidden.features(head, {}, features)[0]['features'])
+
+    def head(key):   # heads that start alike would never disagree
+        kernel = jax.nn.initializers.lecun_normal()(key, (hidden.dim, classes))
+        return {**hidden.init(key, jnp.zeros((1, net.dim)))[0], 'kernel': kernel, 'bias': jnp.zeros(classes)}
 
     def init(key, batch):
-        params, state = alone.init(key, batch)
-        draw = jax.nn.initializers.lecun_normal(batch_axis=0)   # heads that start alike would never disagree
-        kernels = draw(jax.random.fold_in(key, 1), (2, net.dim, classes))
-        heads = [{**params['head'], 'kernel': kernel} for kernel in kernels]
-        return {**params, 'head': heads[0], 'second': heads[1]}, state
+        backbone, state = net.init(key, batch['input'])
+        first, second = jax.random.split(key)
+        return {'backbone': backbone, 'head': head(first), 'second': head(second)}, {'backbone': state}
 
     def loss(params, state, batch, tick):
-        def play(params, objective):
-            source, target, moved = both(net, params, state, batch, tick.key)
-            second = [linear(params['second'], domain['features']) for domain in (source, target)]
-            error = sum(weighted(cross_entropy(logits, batch['label']), batch) for logits in (source['logits'], second[0]))
-            gap = jnp.mean(jnp.abs(jax.nn.softmax(target['logits']) - jax.nn.softmax(second[1])))
-            accuracy = jnp.mean((source['logits'] + second[0]).argmax(-1) == batch['label'])
-            return objective(error, gap), error, gap, moved, accuracy
-
-        def learn(params):
-            return play(params, lambda error, gap: error)
-
-        def disagree(params):
-            return play({**params, 'backbone': still(params['backbone'])}, lambda error, gap: error - weight * gap)
-
-        def agree(params):
-            return play({**still(params), 'backbone': params['backbone']}, lambda error, gap: weight * gap)
-
-        value, error, gap, moved, accuracy = lax.switch(jnp.minimum(tick.step % (2 + repeats), 2), (learn, disagree, agree), params)
-        return value, ({**state, 'backbone': moved}, {'loss': error / 2, 'accuracy': accuracy, 'gap': gap})
+        turn = jnp.minimum(tick.step % (2 + repeats), 2)   # A, B, C
+        learns, heads_learn = jnp.array([[1., 1.], [0., 1.], [1., 0.]])[turn]
+        of_error, of_gap = jnp.array([[1., 0.], [1., -weight], [0., weight]])[turn]
+        params = {name: reverse(leaves, -(learns if name == 'backbone' else heads_learn)) for name, leaves in params.items()}
+        source, target, moved = both(net, params, state, batch, tick.key, answer)
+        second = [answer(params['second'], domain['features']) for domain in (source, target)]
+        error = sum(weighted(cross_entropy(logits, batch['label']), batch) for logits in (source['logits'], second[0]))
+        gap = jnp.mean(jnp.abs(jax.nn.softmax(target['logits']) - jax.nn.softmax(second[1])))
+        accuracy = jnp.mean((source['logits'] + second[0]).argmax(-1) == batch['label'])
+        return of_error * error + of_gap * gap, ({**state, 'backbone': moved}, {'loss': error / 2, 'accuracy': accuracy, 'gap': gap})
 
     def predict(params, state, batch):
-        return alone.predict({**params, 'head': jax.tree.map(jnp.add, params['head'], params['second'])}, state, batch)
+        features = net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']
+        return {'output': answer(params['head'], features) + answer(params['second'], features), 'label': batch['label']}
 
     return Method(init, loss, predict)

@@ -38,7 +38,7 @@ class _LeNet(nn.Module):
 
 
 def lenet(widths=(20, 50), dense=(500,), size=28, norm='none', dropout=0., form='plain', stored=None, dtype=jnp.float32):
-    """Features (n, dense[-1]) of pictures (n, size, size, channels).
+    """Features (n, dense[-1]), or those of the convolutions where there is no dense layer, of pictures (n, size, size, channels).
 
     Args:
         widths: channels of each convolution. dense: units of each layer after them. size: pixels. norm: 'none' as published, or 'batch':
@@ -56,4 +56,5 @@ def lenet(widths=(20, 50), dense=(500,), size=28, norm='none', dropout=0., form=
         raise Refused(f'net.size={size} leaves nothing after {len(widths)} convolutions of 5x5 and poolings: take fewer or larger inputs')
     groups = {**{f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)},
               **{f'dense{i}': f'(dense|normd){i}/.*' for i in range(1, len(dense) + 1)}}
-    return net(_LeNet(tuple(widths), tuple(dense), norm, dropout, form, stored, dtype), dense[-1], groups)
+    dim = dense[-1] if dense else side * side * widths[-1]
+    return net(_LeNet(tuple(widths), tuple(dense), norm, dropout, form, stored, dtype), dim, groups)
