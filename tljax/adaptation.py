@@ -122,6 +122,18 @@ def _reverse_back(strength, gradient):
 reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _reverse_back)
 
 
+def hidden(x, widths):
+    """Dense layers with ReLU on rows x, of the module that calls this while it is compact: (n, widths[-1]).
+
+    >>> Critic((4, 2)).start(jax.random.key(0), 3)['critic']['dense2']['kernel'].shape
+    (4, 2)
+    """
+    x = x.reshape(len(x), -1)
+    for i, width in enumerate(widths, 1):
+        x = nn.relu(nn.Dense(width, name=f'dense{i}')(x))
+    return x
+
+
 class Critic(nn.Module):
     """A perceptron that tells domains apart: (n, ...) -> (n,) logits of 'source'.
 
@@ -132,10 +144,7 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        x = x.reshape(len(x), -1)
-        for i, width in enumerate(self.widths, 1):
-            x = nn.relu(nn.Dense(width, name=f'dense{i}')(x))
-        return nn.Dense(1, name='out')(x)[:, 0]
+        return nn.Dense(1, name='out')(hidden(x, self.widths))[:, 0]
 
     def start(self, key, *shape):
         """{'critic': its parameters} for inputs (n, *shape)."""

@@ -1,13 +1,21 @@
 """Maximum classifier discrepancy: Saito, Watanabe, Ushiku and Harada 2018, https://arxiv.org/abs/1712.02560, section 3.3, steps A to C."""
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from tljax.adaptation import both, reverse
+from tljax.adaptation import both, hidden, reverse
 from tljax.core import Method, Refused
 from tljax.losses import cross_entropy, weighted
 from tljax.methods.finetune import linear
-from tljax.zoo.identity import identity
-from tljax.zoo.mlp import mlp
+
+
+class _Hidden(nn.Module):
+    """What a head has below its linear layer."""
+    widths: tuple
+
+    @nn.compact
+    def __call__(self, x):
+        return hidden(x, self.widths)
 
 
 def mcd(net, classes, widths=(), repeats=4, weight=1.):
@@ -30,14 +38,15 @@ def mcd(net, classes, widths=(), repeats=4, weight=1.):
     """
     if not classes:
         raise Refused('mcd needs classes: this data has numbers to regress on')
-    hidden = mlp(widths) if widths else identity(net.dim)
+    below = _Hidden(tuple(widths))
 
     def answer(head, features):
-        return linear(head, hidden.features(head, {}, features)[0]['features'])
+        return linear(head, below.apply({'params': head}, features))
 
     def head(key):   # heads that start alike would never disagree
-        kernel = jax.nn.initializers.lecun_normal()(key, (hidden.dim, classes))
-        return {**hidden.init(key, jnp.zeros((1, net.dim)))[0], 'kernel': kernel, 'bias': jnp.zeros(classes)}
+        last, layers = below.init_with_output(key, jnp.zeros((1, net.dim)))
+        kernel = jax.nn.initializers.lecun_normal()(key, (last.shape[1], classes))
+        return {**layers.get('params', {}), 'kernel': kernel, 'bias': jnp.zeros(classes)}
 
     def init(key, batch):
         backbone, state = net.init(key, batch['input'])
