@@ -2,9 +2,10 @@
 
     python -m experiments.few_shot --workdir=runs/protonet --ways=5,20 --shots=1,5 --count=1000
     python -m experiments.few_shot --workdir=runs/protonet --runs=all_runs.zip
+    python -m experiments.few_shot --workdir=runs/maml --split=validation --inner_steps=1
 
-Episodes are drawn from the classes that the run kept for its test, seeded, the same for every method. The official runs are of evaluation
-alphabets: only a run trained with --config.data.of.split=official has seen none of their characters.
+Episodes are drawn from the classes that the run kept for its test, or for its validation, to choose by; seeded, the same for every method.
+The official runs are of evaluation alphabets: only a run trained with --config.data.of.split=official has seen none of their characters.
 """
 import numpy as np
 from absl import flags
@@ -24,6 +25,8 @@ WAYS = flags.DEFINE_list('ways', ['5', '20'], 'Classes of an episode.')
 SHOTS = flags.DEFINE_list('shots', ['1', '5'], 'Labelled examples of each.')
 QUERIES = flags.DEFINE_integer('queries', 15, 'Examples of each that are to be told.', lower_bound=1)
 COUNT = flags.DEFINE_integer('count', 600, 'Episodes.', lower_bound=2)
+SPLIT = flags.DEFINE_enum('split', 'test', ['validation', 'test'], 'Whose classes.')
+INNER = flags.DEFINE_integer('inner_steps', None, "Gradient steps on an episode's examples; the run's own by default.", lower_bound=1)
 RUNS = flags.DEFINE_string('runs', None, "Omniglot's all_runs.zip: the 20 official one-shot runs instead.")
 BATCH = flags.DEFINE_integer('batch', 4, 'Episodes at a time.', lower_bound=1)
 
@@ -38,16 +41,24 @@ def main(spec, rest):
     data = record['config']['data']
     if data['name'] != 'episodes':
         raise Refused(f'{command.workdir()} was not trained on episodes but on {data["name"]}: take a few-shot run')
+    if INNER.value:
+        if 'test_steps' not in (method := record['config']['method']):
+            raise Refused(f'--inner_steps={INNER.value}: {method["name"]} takes no gradient steps in a test')
+        method['test_steps'] = INNER.value
     if RUNS.value:
         cells = [['official runs', *_measured(record, params, state, _official(RUNS.value), 20)]]
     else:
-        test = classes_apart(data['of'], data.get('by_class'), data.get('seed', 0))['test']
+        apart = classes_apart(data['of'], data.get('by_class'), data.get('seed', 0))
+        if SPLIT.value not in apart:
+            raise Refused(f'--split={SPLIT.value}: this run kept no classes for it, only for {", ".join(apart)}')
         turned = {**data, **(data.get('test') or {})}.get('rotations', False)
         cells = [[f'{ways}-way {shots}-shot', *_measured(record, params, state, of_episodes(
-            test, ways, shots, QUERIES.value, turned, COUNT.value, (data.get('seed', 0), 2)), ways)]
+            apart[SPLIT.value], ways, shots, QUERIES.value, turned, COUNT.value, (data.get('seed', 0), 2)), ways)]
             for ways in map(int, WAYS.value) for shots in map(int, SHOTS.value)]
     over = f'{len(record["seeds"])} seeds' if len(record['seeds']) > 1 else 'episodes'
-    table(['episodes', 'accuracy %', f'± (95 %, over {over})'], cells, title=f'{record["config"]["method"]["name"]}, {command.workdir()}')
+    classes = 'the official runs' if RUNS.value else f'{SPLIT.value} classes'
+    table(['episodes', 'accuracy %', f'± (95 %, over {over})'], cells,
+          title=f'{record["config"]["method"]["name"]} on {classes}, {command.workdir()}')
 
 
 def _measured(record, params, state, dataset, ways):

@@ -174,5 +174,9 @@ def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
     code, out, _ = say('experiments.few_shot', f'--workdir={tmp_path}', '--ways=2,3', '--shots=1', '--queries=1', '--count=20')
     assert code == 0 and [line.split()[0] for line in out.splitlines() if 'way' in line] == ['2-way', '3-way']
     assert all(0 <= float(line.split()[2]) <= 100 for line in out.splitlines() if '-way' in line)
+    code, _, said = say('experiments.few_shot', f'--workdir={tmp_path}', '--split=validation')
+    assert code == 2 and '--split=validation: this run kept no classes for it, only for train, test' in said[0]
+    code, _, said = say('experiments.few_shot', f'--workdir={tmp_path}', '--inner_steps=1')
+    assert code == 2 and '--inner_steps=1: protonet takes no gradient steps in a test' in said[0]
     code, _, said = say('experiments.few_shot', f'--workdir={tmp_path}', '--ways=50')
     assert code == 2 and 'data.ways=50 is more than' in said[0]
