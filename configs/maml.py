@@ -8,8 +8,8 @@ every class in four rotations; Adam at 1e-3: the authors'. First order: --config
 Meta-SGD: --config.method.learn_rates=True.
 
 Expected (RESULTS.md), not run to its end: 96.8 % at 5-way 1-shot after 2,210 steps, 99.2 % at 5-shot after 3,600 of 8 tasks, with one inner
-step in the test (experiments.few_shot --inner_steps=1: three overshoot there). Published, Omniglot: 98.7 / 99.9 / 95.8 / 98.9 % for 5-way 1- and
-5-shot, 20-way 1- and 5-shot.
+step in the test (experiments.few_shot --inner_steps=1: three overshoot there). Published, Omniglot: 98.7 / 99.9 / 95.8 / 98.9 % for 5-way
+1- and 5-shot, 20-way 1- and 5-shot.
 """
 from configs import base
 
