@@ -22,7 +22,7 @@ from configs import base
 
 METHODS = ('dann', 'domain_confusion', 'cdan', 'adda', 'mcd', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'adabn', 'self_training', 'shot')
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
-BUDGETS = {'mnist-usps': (6000, 4e-3), 'usps-mnist': (3000, 1e-3), 'mnist-mnist_m': (5000, 4e-3)}   # steps, rate
+BUDGETS = {'mnist-usps': (6000, 4e-3), 'usps-mnist': (3000, 1e-3), 'mnist-mnist_m': (10_000, 4e-3)}   # steps, rate
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(('photo', 'art_painting', 'cartoon', 'sketch'), 2))
 MOBILENET = dict(name='mobilenet', alpha=.25)
 WEIGHTS = 'imagenet_weights/mobilenet_2_5_224_tf_no_top.h5'
@@ -55,8 +55,9 @@ def get_config(arg=None):
             inside = config.net.name == 'by_domain'
             strategies['mcd']['net'] = dict(of=dict(dense=())) if inside else dict(dense=())
             strategies['mcd']['method']['widths'] = (config.net.of if inside else config.net).get('dense', (500,))
-        if arg.data == 'mnist-mnist_m':   # the critic looks at the convolutions, as in the paper's figure 4
+        if arg.data == 'mnist-mnist_m':   # the critic looks at the convolutions, as in the paper's figure 4; at 4e-3 a seed lost the source
             strategies['dann']['method']['layer'] = 'block2'
+            strategies['dann']['optim'] = dict(lr=2e-3)
         single = dict(net=dict(domains=1)) if config.net.name == 'by_domain' else {}
         for name in ('source_only', 'adabn', 'adda', 'shot'):   # no batch of theirs has two domains
             strategies[name].update(single)
