@@ -34,8 +34,7 @@ def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=
     >>> float(method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0] - jnp.log(2))
     3.0
     """
-    if not classes:
-        raise Refused('domain adaptation needs classes: this data has numbers to regress on')
+    refuse_regression('domain adaptation', classes)
     alone = finetune(net, classes)
 
     def init(key, batch):
@@ -51,6 +50,17 @@ def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=
         return error + gap, ({**state, 'backbone': moved}, {'loss': error, 'accuracy': accuracy, 'gap': gap})
 
     return Method(init, loss, alone.predict)
+
+
+def refuse_regression(who, classes):
+    """For what tells classes apart.
+
+    >>> refuse_regression('domain adaptation', 0)
+    Traceback (most recent call last):
+    tljax.core.Refused: domain adaptation needs classes: this data has numbers to regress on
+    """
+    if not classes:
+        raise Refused(f'{who} needs classes: this data has numbers to regress on')
 
 
 def both(net, params, state, batch, key=None, answer=linear):
@@ -70,7 +80,8 @@ def both(net, params, state, batch, key=None, answer=linear):
 def together(net, params, state, inputs, key=None, answer=linear):
     """Several arrays of as many inputs through one network, in one batch: ([dict of intermediates with 'logits', ...], moved state).
 
-    Their rows alternate in that batch, so that a batch that is spread over devices stays where it is.
+    Logits are answer(params['head'], features). The arrays' rows alternate in that batch, so that a batch that is spread over devices stays
+    where it is.
 
     >>> from tljax.zoo.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}

@@ -3,8 +3,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from tljax.adaptation import both, hidden, reverse
-from tljax.core import Method, Refused
+from tljax.adaptation import both, hidden, refuse_regression, reverse
+from tljax.core import Method
 from tljax.losses import cross_entropy, weighted
 from tljax.methods.finetune import linear
 
@@ -36,8 +36,7 @@ def mcd(net, classes, widths=(), repeats=4, weight=1.):
     >>> sorted(mcd(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
     ['backbone', 'head', 'second']
     """
-    if not classes:
-        raise Refused('mcd needs classes: this data has numbers to regress on')
+    refuse_regression('mcd', classes)
     below = _Hidden(tuple(widths))
 
     def answer(head, features):
