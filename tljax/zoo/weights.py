@@ -124,7 +124,17 @@ def published(net, size=0, top=True, check=None, source=None):
 
 
 def published_classes():
-    """The path of ImageNet's class index in the cache, fetched if it is not there."""
+    """The path of ImageNet's class index in the cache, fetched if it is not there.
+
+    >>> import os, tempfile
+    >>> from unittest import mock
+    >>> there = Path(tempfile.mkdtemp(), 'weights', 'imagenet_class_index.json')
+    >>> there.parent.mkdir()
+    >>> there.touch()
+    >>> with mock.patch.dict(os.environ, TLJAX_CACHE=str(there.parents[1])):
+    ...     published_classes() == there
+    True
+    """
     path = cache_dir() / 'weights' / CLASSES[0].rsplit('/', 1)[1]
     return path if path.exists() else fetch(CLASSES[0], path.parent, CLASSES[1])
 
