@@ -15,18 +15,18 @@ def get_config():
         steps=1000,
         batch=64,                    # examples per step and seed, over all devices
         data=dict(name=''),          # tljax.data; tljax.features: extracted
-        pseudo=dict(name=''),        # tljax.pseudo: labels by the run that `init` names, in place of the data's own
+        pseudo=dict(name=''),        # tljax.methods.pseudo_labels: labels by the run that `init` names, in place of the data's own
         per_class=config_dict.placeholder(int),   # labels per class, drawn by the seed; none: all
         shuffled=False,              # labels permuted over the examples: a control
-        augment=(),                  # names of tljax.augment's functions with their default strengths
+        augment=(),                  # names of tljax.nn.augment's functions with their default strengths
         net=dict(name=''),           # tljax.zoo
         method=dict(name='finetune'),             # tljax.methods
-        penalty=dict(name=''),       # tljax.combinators
+        penalty=dict(name=''),       # tljax.methods.combinators
         init=dict(path='', phase='', rules=(('backbone/.*', None),)),   # to graft from: a run, a Keras file, 'imagenet'; a phase
-        partition=dict(name='full'),              # tljax.optim: full, freeze, decay, rules
+        partition=dict(name='full'),              # tljax.engine.optim: full, freeze, decay, rules
         statistics='follow',         # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
         optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0., clip=0.),
-        groups=ConfigDict(),         # keywords of tljax.optim.group by label: groups.backbone.scale=0.1
+        groups=ConfigDict(),         # keywords of tljax.engine.optim.group by label: groups.backbone.scale=0.1
         cache=True,                  # extract once what is frozen, and train the rest on it
         parallel='jit',              # or pmap
         chunk=0,                     # steps per call; 0: one for a single seed on a CPU, else ten

@@ -23,14 +23,15 @@ from sklearn.svm import LinearSVC
 from experiments import command
 from tljax.configuration import named, near, plain
 from tljax.core import Refused
-from tljax.evaluate import proportion
+from tljax.engine.evaluate import proportion
 from tljax.features import extractor, featured, pretrained
-from tljax.figures import svg, two_domains
-from tljax.gain import transfer_gain, verdicts
-from tljax.log import progress, say, write
-from tljax.report import page, table
-from tljax.selection import SCORES, choose
+from tljax.files.console import progress, say
+from tljax.files.text import write
+from tljax.report.figures import svg, two_domains
+from tljax.report.page import page, table
 from tljax.shallow import mapping
+from tljax.when.gain import transfer_gain, verdicts
+from tljax.when.selection import SCORES, choose
 
 CLASSIFIERS = {'nearest': lambda: KNeighborsClassifier(1), 'logistic': lambda: LogisticRegression(max_iter=1000),
                'svm': lambda: LinearSVC(dual='auto')}

@@ -16,13 +16,14 @@ from absl import flags
 from experiments import command
 from experiments.sources import PROBES, same_data, scored, seen_by, source, target_for, trained_on
 from tljax import build
-from tljax.advice import advised, judge, predict, setting, square
 from tljax.configuration import phases, plain
 from tljax.core import Refused
-from tljax.data.arrays import restrict
-from tljax.distances import domain_distances
-from tljax.log import say, write
-from tljax.report import page, table
+from tljax.data.splits import restrict
+from tljax.files.console import say
+from tljax.files.text import write
+from tljax.report.page import page, table
+from tljax.when.advice import advised, judge, predict, setting, square
+from tljax.when.distances import domain_distances
 
 POOL = flags.DEFINE_string('pool', None, 'results.json of a verified ranking.')
 JUDGE = flags.DEFINE_bool('judge', False, 'Judge the advice on the pool instead of giving any.')

@@ -20,14 +20,15 @@ from configs import base, maml, protonet
 from tljax import build
 from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
-from tljax.data.arrays import arrays, restrict
-from tljax.evaluate import predictions, score
+from tljax.data.formats.arrays import arrays
+from tljax.data.splits import restrict
+from tljax.engine.evaluate import predictions, score
+from tljax.engine.step import make_step
+from tljax.engine.train import start
 from tljax.features import extractor
-from tljax.layers import convolve, pick, place
-from tljax.report import table
-from tljax.step import make_step
-from tljax.train import start
-from tljax.zoo.mobilenet import mobilenet
+from tljax.nn.convolution import convolve, pick, place
+from tljax.report.page import table
+from tljax.zoo.families.mobilenet import mobilenet
 
 ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes', 'extraction', 'adaptation'],
                          'Which tables to print.')

@@ -20,12 +20,13 @@ from absl import app, flags
 
 from tljax.configuration import named
 from tljax.core import TrainState
-from tljax.layers import place
-from tljax.log import say
-from tljax.methods.finetune import finetune
-from tljax.report import table
-from tljax.step import give_back_after_compiling, make_step
-from tljax.zoo import ROWS
+from tljax.engine.devices import give_back_after_compiling
+from tljax.engine.step import make_step
+from tljax.files.console import say
+from tljax.methods.fine_tuning.finetune import finetune
+from tljax.nn.convolution import place
+from tljax.report.page import table
+from tljax.zoo.table import ROWS
 
 os.environ.setdefault('KERAS_BACKEND', 'jax')
 import keras  # noqa: E402

@@ -21,9 +21,9 @@ from sklearn.metrics.pairwise import rbf_kernel
 from configs import office_caltech
 from experiments.adapt import CLASSIFIERS
 from tljax.configuration import named, plain
+from tljax.files.console import progress
 from tljax.kernels import median_width
-from tljax.log import progress
-from tljax.report import table
+from tljax.report.page import table
 from tljax.shallow import instance, mapping
 
 ONLY = flags.DEFINE_list('only', ['tca', 'weights', 'office'], 'Which tables to print.')

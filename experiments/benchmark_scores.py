@@ -13,9 +13,9 @@ from absl import app, flags
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
-from tljax.evidence import logme
-from tljax.probes import linear_probe
-from tljax.report import table
+from tljax.report.page import table
+from tljax.when.evidence import logme
+from tljax.when.logistic import linear_probe
 
 ONLY = flags.DEFINE_list('only', ['logme', 'probe'], 'Which tables to print.')
 ROWS = flags.DEFINE_integer('rows', 20_000, 'Labelled examples.', lower_bound=2)

@@ -22,8 +22,8 @@ from easyfsl.methods import PrototypicalNetworks
 from configs import maml, protonet
 from tljax import build
 from tljax.configuration import merge, phases
-from tljax.report import table
-from tljax.train import start
+from tljax.engine.train import start
+from tljax.report.page import table
 
 ONLY = flags.DEFINE_list('only', ['protonet', 'maml1', 'maml5'], 'Which.')
 ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the least is printed with the median.', lower_bound=1)

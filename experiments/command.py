@@ -9,8 +9,8 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from tljax.core import Refused
-from tljax.log import say
-from tljax.train import Stopped
+from tljax.engine.train import Stopped
+from tljax.files.console import say
 
 WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run keeps its files; by default a folder under runs/ named after the config.')
 DISTRIBUTED = flags.DEFINE_string('distributed', '', 'For runs over several processes: "auto" on Slurm, GKE, TPU pods or Open MPI, or '

@@ -16,18 +16,19 @@ from experiments import command
 from tljax import build
 from tljax.configuration import merge, named, phases, plain
 from tljax.core import Refused
-from tljax.data.arrays import restrict
-from tljax.distances import proxy_a_distance
-from tljax.evaluate import predictions
+from tljax.data.splits import restrict
+from tljax.engine.evaluate import predictions
+from tljax.engine.train import fit
 from tljax.features import extractor
-from tljax.figures import gains, learning_curves, svg, two_domains
-from tljax.gain import labels_needed, mean_interval, transfer_gain, verdicts
-from tljax.label_efficiency import fit_curve, labels_for
-from tljax.log import console, say, write
-from tljax.report import page, table
-from tljax.selection import SCORES, choose, deep_embedded_validation, source_accuracy
+from tljax.files.console import console, say
+from tljax.files.text import write
+from tljax.report.figures import gains, learning_curves, svg, two_domains
+from tljax.report.page import page, table
 from tljax.shallow.instance import density_ratio
-from tljax.train import fit
+from tljax.when.distances import proxy_a_distance
+from tljax.when.gain import labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.when.label_efficiency import fit_curve, labels_for
+from tljax.when.selection import SCORES, choose, deep_embedded_validation, source_accuracy
 
 NEEDS = ['strategy', 'labels per class', 'by the fitted curve']
 

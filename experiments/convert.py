@@ -7,9 +7,9 @@ import numpy as np
 
 from experiments import command
 from experiments.model import model
-from tljax.checkpoint import claim, load_final, save_final
 from tljax.core import Refused
-from tljax.log import console, say
+from tljax.engine.checkpoint import claim, load_final, save_final
+from tljax.files.console import console, say
 from tljax.paths import flatten
 
 

@@ -17,8 +17,8 @@ from experiments.model import index, model
 from tljax.build import predictor
 from tljax.core import Refused
 from tljax.data.pictures import find, pictures
-from tljax.evaluate import predictions, proportion
-from tljax.report import table
+from tljax.engine.evaluate import predictions, proportion
+from tljax.report.page import table
 
 SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures that the network is shown; 0: the one it is for.', lower_bound=0)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)

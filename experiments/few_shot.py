@@ -13,13 +13,13 @@ from absl import flags
 from experiments import command
 from experiments.model import last
 from tljax.build import predictor
-from tljax.checkpoint import load_final
 from tljax.core import Dataset, Refused
-from tljax.data.episodes import classes_apart, of_episodes
-from tljax.data.omniglot import one_shot_runs
-from tljax.evaluate import score
-from tljax.gain import mean_interval
-from tljax.report import table
+from tljax.data.sets.omniglot import one_shot_runs
+from tljax.data.wrappers.episodes import classes_apart, of_episodes
+from tljax.engine.checkpoint import load_final
+from tljax.engine.evaluate import score
+from tljax.report.page import table
+from tljax.when.gain import mean_interval
 
 WAYS = flags.DEFINE_list('ways', ['5', '20'], 'Classes of an episode.')
 SHOTS = flags.DEFINE_list('shots', ['1', '5'], 'Labelled examples of each.')

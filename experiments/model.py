@@ -4,10 +4,10 @@ from pathlib import Path
 from absl import flags
 
 from experiments import command
-from tljax.checkpoint import load_final
 from tljax.core import Refused
+from tljax.engine.checkpoint import load_final
 from tljax.features import pretrained
-from tljax.zoo.weights import NAME, class_index, published_classes
+from tljax.zoo.weights.published import NAME, class_index, published_classes
 
 WEIGHTS = flags.DEFINE_string('weights', None, 'Weights for --model: a Keras file (HDF5, legacy, full model or .weights.h5), or '
                               'imagenet for the published ones, imagenet:160 for those of that picture size.')

@@ -13,8 +13,8 @@ import jax
 from absl import app, flags
 
 from tljax.configuration import named
-from tljax.report import table
-from tljax.zoo import ROWS
+from tljax.report.page import table
+from tljax.zoo.table import ROWS
 
 JSON = flags.DEFINE_bool('json', False, 'A JSON list on standard output.')
 

@@ -17,8 +17,8 @@ from experiments.model import model
 from tljax.build import predictor
 from tljax.core import Refused
 from tljax.data.pictures import find, pictures
-from tljax.evaluate import predictions
-from tljax.report import table
+from tljax.engine.evaluate import predictions
+from tljax.report.page import table
 
 TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)
 JSON = flags.DEFINE_bool('json', False, 'One JSON line for each picture on standard output: its path and [label, probability] pairs.')

@@ -19,12 +19,13 @@ from experiments.sources import PROBES, embedding, fingerprint, same_data, score
 from tljax import build
 from tljax.configuration import near, phases, plain
 from tljax.core import Refused
-from tljax.figures import matrix, rankings, svg
-from tljax.log import progress, say, write
-from tljax.relatedness import rank_agreement, task2vec_distance
-from tljax.report import page, table
-from tljax.train import fit
-from tljax.transferability import SCORES
+from tljax.engine.train import fit
+from tljax.files.console import progress, say
+from tljax.files.text import write
+from tljax.report.figures import matrix, rankings, svg
+from tljax.report.page import page, table
+from tljax.when.relatedness import rank_agreement, task2vec_distance
+from tljax.when.transferability import SCORES
 
 READING = ('Each score is of the labelled target examples that training would see, averaged over seeds, and can be compared within its '
            'column alone. None of them has trained anything.')

@@ -12,16 +12,16 @@ from scipy.special import softmax
 
 from experiments.model import last
 from tljax import build
-from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, merge, named, near
 from tljax.core import Refused
-from tljax.data.arrays import per_class
+from tljax.data.splits import per_class
+from tljax.engine.checkpoint import digest, load_final
 from tljax.features import extractor, featured, pretrained
-from tljax.log import say
-from tljax.probes import knn_score, probe_score
-from tljax.relatedness import task2vec
-from tljax.transferability import OF_PREDICTIONS
-from tljax.zoo import ROWS
+from tljax.files.console import say
+from tljax.when.probes import knn_score, probe_score
+from tljax.when.relatedness import task2vec
+from tljax.when.transferability import OF_PREDICTIONS
+from tljax.zoo.table import ROWS
 
 PROBES = {'probe': functools.partial(probe_score, penalty=100.), 'nearest': knn_score}
 

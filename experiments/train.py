@@ -15,12 +15,13 @@ from experiments import command
 from tljax import build
 from tljax.configuration import folder, merge, phases, plain
 from tljax.core import Refused
-from tljax.evaluate import proportion
-from tljax.figures import svg, training_curves
-from tljax.gain import mean_interval, transfer_gain, verdicts
-from tljax.log import console, read, say
-from tljax.report import page, table
-from tljax.train import fit
+from tljax.engine.evaluate import proportion
+from tljax.engine.log import read
+from tljax.engine.train import fit
+from tljax.files.console import console, say
+from tljax.report.figures import svg, training_curves
+from tljax.report.page import page, table
+from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
 GUARD = flags.DEFINE_bool('guard', False, 'Train the last phase from scratch, too, and say whether transfer helped.')
 FOUND = {'positive': 'transfer helps', 'negative': 'transfer hurts', 'none detected': 'neither gain nor harm detected'}

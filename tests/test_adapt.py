@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from tljax import build
-from tljax.selection import information_maximisation
+from tljax.when.selection import information_maximisation
 
 ROOT = Path(__file__).parents[1]
 

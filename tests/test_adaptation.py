@@ -1,5 +1,5 @@
 """Deep adaptation against what the papers' equations say, written out in NumPy, and its phases from end to end."""
-import importlib
+
 
 import jax
 import jax.numpy as jnp
@@ -8,19 +8,22 @@ import optax
 import pytest
 from tiny import tiny
 
+import tljax.methods
 from configs import adapt
-from tljax import augment, build, configuration, optim
-from tljax.adaptation import both
-from tljax.checkpoint import load_final
+from tljax import build, configuration
 from tljax.core import Refused, Tick
+from tljax.engine import optim
+from tljax.engine.checkpoint import load_final
 from tljax.kernels import median_width, mixture, mmd
-from tljax.methods.mcd import mcd
-from tljax.pseudo import centroids
-from tljax.zoo.by_domain import by_domain
-from tljax.zoo.conv4 import conv4
-from tljax.zoo.identity import identity
-from tljax.zoo.lenet import lenet
-from tljax.zoo.mlp import mlp
+from tljax.methods.adaptation.mcd import mcd
+from tljax.methods.adaptation.two_domains import both
+from tljax.methods.pseudo_labels import centroids
+from tljax.nn import augment
+from tljax.zoo.families.conv4 import conv4
+from tljax.zoo.families.identity import identity
+from tljax.zoo.families.lenet import lenet
+from tljax.zoo.families.mlp import mlp
+from tljax.zoo.wrappers.by_domain import by_domain
 
 DOMAINS = {'data': {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
                     'target': {'name': 'digits', 'size': 8}}}
@@ -36,7 +39,7 @@ def batch():
 
 def made(name, net=None, batch=None, **keywords):
     """A method with a head that is not zero, and its parameters."""
-    method = getattr(importlib.import_module(f'tljax.methods.{name}'), name)(net or mlp((4,)), 3, **keywords)
+    method = getattr(tljax.methods, name)(net or mlp((4,)), 3, **keywords)
     params, state = method.init(jax.random.key(1), batch)
     params['head'] = {'kernel': jax.random.normal(jax.random.key(2), params['head']['kernel'].shape), 'bias': jnp.arange(3.)}
     return method, params, state
@@ -367,7 +370,7 @@ def test_what_a_score_chooses_is_looked_up_in_the_test_accuracy():
 
 
 def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
-    from tljax.distances import proxy_a_distance
+    from tljax.when.distances import proxy_a_distance
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4, 400, 3))
     assert proxy_a_distance(x[0], x[1]) < .3 < 1.9 < proxy_a_distance(x[0], x[1] + 5)
@@ -384,7 +387,7 @@ def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
     ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'mcd'}}, 'mcd needs classes'),
     ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'shot'}}, 'takes pseudo-labels: set pseudo.name=centroids')])
 def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
-    from tljax.train import fit
+    from tljax.engine.train import fit
     with pytest.raises(Refused, match=said):
         fit(build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)), tmp_path)
 
@@ -395,7 +398,7 @@ def test_fixmatch_learns_from_strongly_augmented_pictures_what_it_is_sure_of():
     x, u = rng.normal(size=(2, 8, 2, 3, 1)).astype(np.float32)
     label = rng.integers(3, size=8)
     keywords = {'weak': [{'name': 'crop', 'padding': 0}], 'strong': [{'name': 'flip', 'probability': 1.}], 'threshold': .7, 'weight': 2.}
-    method = importlib.import_module('tljax.methods.fixmatch').fixmatch(flat, 3, **keywords)
+    method = tljax.methods.fixmatch(flat, 3, **keywords)
     head = {'kernel': rng.normal(size=(6, 3)).astype(np.float32), 'bias': np.arange(3.)}
     batch = {'input': x, 'label': label, 'target': {'input': u}}
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_score, recall_score
 
-from tljax.advice import advised, facts, gain_of, held_out, judge, predict, setting, square
 from tljax.core import Refused
+from tljax.when.advice import advised, facts, gain_of, held_out, judge, predict, setting, square
 
 
 def pool(sources=8, targets=5, noise=.02, seed=0, offset=-.1):
@@ -63,7 +63,7 @@ def test_the_judgement_counts_as_scikit_learn_does():
 def test_a_strategy_within_a_point_or_within_noise_is_as_good():
     def row(scratch, frozen):
         return dict(accuracy=dict(scratch=scratch, frozen=frozen))
-    from tljax.advice import _as_good
+    from tljax.when.advice import _as_good
     assert _as_good(row([.5, .5, .5], [.505, .506, .507]), 'scratch')          # half a point
     assert not _as_good(row([.5, .5, .5], [.55, .551, .552]), 'scratch')       # five points, surely
     assert _as_good(row([.5, .5, .5], [.4, .7, .6]), 'scratch')                # seven points, by luck

@@ -6,8 +6,8 @@ import pytest
 import scipy.ndimage
 from PIL import Image, ImageEnhance
 
-from tljax import augment
 from tljax.core import Refused
+from tljax.nn import augment
 
 CHAIN = [augment.flip(), augment.crop(2), augment.affine(), augment.colour(), augment.resized_crop()]
 STILL = [augment.flip(0), augment.crop(0), augment.affine(0, 0, 0, 0), augment.colour(0, 0, 0),

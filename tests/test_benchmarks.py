@@ -19,8 +19,13 @@ from tiny import tiny
 
 from tljax.build import build
 from tljax.core import Refused
-from tljax.data.benchmarks import DIGITS, OFFICE, OFFICE_DOMAINS, amazon_reviews, mnist, mnist_m, office_caltech, usps
-from tljax.data.domains import domains
+from tljax.data.reading import DIGITS
+from tljax.data.sets.amazon_reviews import amazon_reviews
+from tljax.data.sets.mnist import mnist
+from tljax.data.sets.mnist_m import mnist_m
+from tljax.data.sets.office_caltech import OFFICE, OFFICE_DOMAINS, office_caltech
+from tljax.data.sets.usps import usps
+from tljax.data.wrappers.domains import domains
 
 LABEL = np.arange(40) % 10
 PHOTOGRAPH = (250, 100, 3)

@@ -13,10 +13,12 @@ from flax import linen as nn
 from tiny import tiny
 
 from configs import base, digits
-from tljax import build, configuration, optim, paths
-from tljax.checkpoint import load_final
-from tljax.layers import Conv, convolve
-from tljax.train import fit
+from tljax import build, configuration, paths
+from tljax.engine import optim
+from tljax.engine.checkpoint import load_final
+from tljax.engine.train import fit
+from tljax.nn.convolution import convolve
+from tljax.nn.layers import Conv
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('[a-z]*.py') if path.stem != 'base')

@@ -2,9 +2,9 @@
 
 What a method's file states (BATCHES, PSEUDO, FROZEN, CACHED) chooses its data and what is asked of it; no method is named here.
 """
-import importlib
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import jax
@@ -17,11 +17,10 @@ import tljax.methods
 from tljax import build, paths
 from tljax.configuration import stated
 from tljax.core import Tick, TrainState
-from tljax.step import make_step
-from tljax.train import fit
+from tljax.engine.step import make_step
+from tljax.engine.train import fit
 
-FILES = sorted(path.stem for path in Path(tljax.methods.__path__[0]).glob('[a-z]*.py'))
-METHODS = [name for name in FILES if stated({'name': name}, 'BATCHES', None)]
+METHODS = [name for name in dir(tljax.methods) if stated({'name': name}, 'BATCHES', None)]
 BATCHES = {   # what a method's file states -> a config whose data gives such batches
     'labelled': {},
     'domains': {'data': {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
@@ -36,14 +35,14 @@ def says(method, what, default=''):
 
 def config(method, **changes):
     made = {'pseudo': {'name': 'given'}} if says(method, 'PSEUDO') else {}
-    keywords = inspect.signature(getattr(importlib.import_module(f'tljax.methods.{method}'), method)).parameters
+    keywords = inspect.signature(getattr(tljax.methods, method)).parameters
     plain = {key: [] for key in ('weak', 'strong') if key in keywords}   # pictures of 8x8 are too small to be augmented
     return tiny({'method': {'name': method, **plain}, 'steps': 8}, BATCHES[says(method, 'BATCHES')], made, changes)
 
 
 def maker(method):
     """The function of a neighbouring module that a method is made by, such as `adaptation.adapting`; its own name where there is none."""
-    module = importlib.import_module(f'tljax.methods.{method}')
+    module = sys.modules[getattr(tljax.methods, method).__module__]
     makers = [name for name in ('adapting', 'metric', 'on_base_classes') if hasattr(module, name)]
     return makers[0] if makers else method
 
@@ -191,10 +190,16 @@ def fit_with_log(run, workdir):
 
 
 def records(workdir, kind):
-    from tljax.log import read
+    from tljax.engine.log import read
     return [record for record in read(workdir / 'log.jsonl') if record['kind'] == kind]
 
 
 def test_every_method_is_a_file_with_a_factory_of_its_name():
     for name in METHODS:
-        assert callable(getattr(__import__(f'tljax.methods.{name}', fromlist=[name]), name))
+        module = getattr(tljax.methods, name).__module__
+        assert module.rsplit('.', 1)[1] == name
+
+
+def test_names_of_methods_are_unique_over_all_chapters():
+    stems = [path.stem for path in Path(tljax.methods.__path__[0]).glob('*/[a-z]*.py')]
+    assert {name: stems.count(name) for name in METHODS if stems.count(name) > 1} == {}

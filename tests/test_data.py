@@ -7,9 +7,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 from tljax.core import Refused
-from tljax.data.arrays import arrays, cut, draw, keyed, per_class, sampled
-from tljax.data.digits import digits
-from tljax.data.glyphs import characters, glyphs, render
+from tljax.data.formats.arrays import arrays
+from tljax.data.sets.digits import digits
+from tljax.data.sets.glyphs import characters, glyphs, render
+from tljax.data.splits import cut, per_class
+from tljax.data.streams import draw, keyed, sampled
 
 
 def test_no_character_with_a_numeric_value_is_among_the_letters():

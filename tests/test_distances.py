@@ -10,17 +10,9 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import confusion_matrix
 
 from tljax.core import Refused, Tick
-from tljax.distances import (
-    coral_distance,
-    domain_distances,
-    frechet_distance,
-    gaussian_kl,
-    label_shift,
-    mmd_test,
-    proxy_a_distance,
-)
-from tljax.methods.deep_coral import deep_coral
-from tljax.zoo.identity import identity
+from tljax.methods.adaptation.deep_coral import deep_coral
+from tljax.when.distances import coral_distance, domain_distances, frechet_distance, gaussian_kl, label_shift, mmd_test, proxy_a_distance
+from tljax.zoo.families.identity import identity
 
 DISTANCES = [mmd_test, coral_distance, frechet_distance, gaussian_kl, proxy_a_distance, domain_distances]
 

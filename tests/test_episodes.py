@@ -13,10 +13,11 @@ from PIL import Image
 from scipy.stats import chisquare
 
 from tljax.core import Refused
-from tljax.data.arrays import arrays
-from tljax.data.episodes import cut_by_class, episodes, of_episodes, sampler
-from tljax.data.more_classes import more_classes
-from tljax.data.omniglot import omniglot, one_shot_runs
+from tljax.data.class_splits import cut_by_class
+from tljax.data.formats.arrays import arrays
+from tljax.data.sets.omniglot import omniglot, one_shot_runs
+from tljax.data.wrappers.episodes import episodes, of_episodes, sampler
+from tljax.data.wrappers.more_classes import more_classes
 
 DATA = Path(os.environ.get('TLJAX_DATA', 'data'), 'omniglot')
 real = pytest.mark.skipif(not DATA.exists(), reason='TLJAX_DATA has no omniglot')
@@ -136,7 +137,7 @@ def test_pictures_of_the_runs_are_scaled_as_those_of_the_set():
     stored = np.load(DATA / 'omniglot_28x28.npz', allow_pickle=False)
     images = np.unpackbits(stored['images'], axis=1).reshape(-1, 28, 28)
     names = list(stored['character_names'])
-    from tljax.data.omniglot import _ink
+    from tljax.data.sets.omniglot import _ink
     with zipfile.ZipFile(DATA / 'images_background_small1.zip') as file:
         members = [name for name in file.namelist() if name.endswith('.png') and '__MACOSX' not in name][::97]
         for name in members:

@@ -11,9 +11,10 @@ import pytest
 from test_zoo import keras_model, write_legacy
 
 from tljax.core import Refused
-from tljax.data.fetch import fetch
 from tljax.features import pretrained
-from tljax.zoo import ROWS, SOURCE, weights
+from tljax.files.downloads import fetch
+from tljax.zoo import weights
+from tljax.zoo.table import ROWS, SOURCE
 
 SPEC = {'name': 'mobilenet', 'alpha': .25}
 

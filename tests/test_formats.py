@@ -18,11 +18,12 @@ from PIL import Image
 
 from tljax.build import load
 from tljax.core import Refused
-from tljax.data.arrays import arrays, cut
-from tljax.data.folder import folder
-from tljax.data.npz import complete, npz
+from tljax.data.formats.arrays import arrays
+from tljax.data.formats.folder import folder
+from tljax.data.formats.npz import npz
+from tljax.data.formats.tfds import tfds, tfrecords
 from tljax.data.pictures import picture
-from tljax.data.tfds import tfds, tfrecords
+from tljax.data.splits import complete, cut
 
 LABEL = np.repeat([0, 1], 10)
 
@@ -580,7 +581,7 @@ def test_tfds_grey_pictures_of_several_sizes(prepared):
 def test_tfds_never_imports_tensorflow(prepared, tmp_path, form):
     (tmp_path / 'tensorflow').mkdir()
     (tmp_path / 'tensorflow' / '__init__.py').write_text('raise SystemExit("tensorflow was imported")')
-    program = ('import sys\nimport numpy as np\nfrom tljax.data.tfds import tfds\n'
+    program = ('import sys\nimport numpy as np\nfrom tljax.data.formats.tfds import tfds\n'
                'splits = tfds("scenes", sys.argv[1])\nfor split in splits.values():\n    split.take(np.arange(split.size))\n'
                'assert not [name for name in sys.modules if name.split(".")[0] in ("tensorflow", "torch")]\nprint("read")')
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])

@@ -11,7 +11,7 @@ from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.weightstats import DescrStatsW
 
 from tljax.core import Refused
-from tljax.gain import Gain, hierarchical_gain, labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.when.gain import Gain, hierarchical_gain, labels_needed, mean_interval, transfer_gain, verdicts
 
 
 @pytest.fixture

@@ -1,46 +1,92 @@
 """Who may import whom: the house stays a house."""
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ALLOWED = {   # module or folder -> what it may import of this repository
-    'core': '', 'log': '', 'losses': '', 'kernels': 'core', 'paths': 'core', 'layers': 'core', 'augment': 'configuration core',
-    'gain': 'core', 'label_efficiency': 'core', 'distances': 'core kernels',
-    'labelled': 'core', 'evidence': 'core labelled', 'transferability': 'core evidence labelled', 'probes': 'core',
-    'relatedness': 'core labelled paths', 'advice': 'core gain',
-    'report': 'core log', 'figures': 'core gain',
-    'configuration': 'core',
-    'zoo': 'core configuration paths layers data zoo', 'data': 'core configuration log data',
-    'methods': 'core augment layers losses kernels episodic meta adaptation methods', 'episodic': 'core losses', 'meta': 'core paths',
-    'adaptation': 'core losses methods', 'shallow': 'core kernels shallow', 'pseudo': 'core kernels', 'selection': 'core kernels',
-    'combinators': 'core paths', 'optim': 'core paths',
-    'step': 'core', 'evaluate': 'core log step', 'checkpoint': 'core log',
-    'features': 'core configuration data zoo step evaluate checkpoint', 'train': 'core step evaluate checkpoint log',
-    'build':
-        'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train features',
-    'configs': 'configs',
-    'experiments':
-        'core configuration paths log data zoo build train report figures advice gain distances evidence transferability '
-        'relatedness probes label_efficiency selection '
-        'checkpoint evaluate step features layers methods shallow kernels '
-        'experiments configs'}
+VOCABULARY = {'core', 'paths', 'kernels', 'losses', 'doors'}
+ALLOWED = {   # room -> rooms that its files may import, beside the vocabulary and their own room
+    'files': '',
+    'nn': 'configuration',
+    'zoo': 'nn files configuration',
+    'data': 'files configuration',
+    'shallow': '',
+    'when': 'shallow',
+    'methods': 'nn',
+    'engine': 'files',
+    'report': 'when files',
+    'configuration': '',
+    'features': 'configuration files zoo data engine',
+    'build': 'configuration features nn zoo data methods engine',
+    'configs': '',
+    'experiments': 'configs configuration features build nn zoo data methods engine files shallow when report'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]
+
+
+def room(name: str) -> str:
+    """The room of a module: the second part of 'tljax.data.splits'; 'configs' and 'experiments' are rooms themselves."""
+    parts = name.split('.')
+    return (parts[1] if len(parts) > 1 else 'face') if parts[0] == 'tljax' else parts[0]
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, `importlib.import_module` of a literal among them."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f'tljax.{alias.name}' for alias in node.names} if node.module == 'tljax' else {node.module}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith('import_module'):
+            names |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+    return names
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a file."""
+    return '.'.join(part for part in path.relative_to(ROOT).with_suffix('').parts if part != '__init__')
+
+
+OURS = {path: {name for name in imports(path) if name.split('.')[0] in ('tljax', 'configs', 'experiments')} for path in FILES}
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path):
-    parts = path.relative_to(ROOT).with_suffix('').parts
-    if parts == ('tljax', '__init__'):
+    here = room(name_of(path))
+    for name in imports(path):
+        assert name.split('.')[0] not in ('tensorflow', 'torch', 'pickle', 'keras') or path.stem == f'benchmark_{name.split(".")[0]}', (
+            f'{path} imports {name}')
+    if here in VOCABULARY | {'face'}:
+        assert {room(name) for name in OURS[path]} <= VOCABULARY
         return
-    part = parts[1] if parts[0] == 'tljax' else parts[0]
-    for node in ast.walk(ast.parse(path.read_text())):
-        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(
-            node, ast.ImportFrom) and node.module != 'tljax' else [f'tljax.{alias.name}' for alias in node.names] if isinstance(
-            node, ast.ImportFrom) else []
-        for name in (module.split('.') for module in modules):
-            if name[0] in ('tljax', 'configs', 'experiments'):
-                assert (name[1] if name[0] == 'tljax' else name[0]) in ALLOWED[part].split(), f'{part} may not import {".".join(name)}'
-            peer = path.stem == f'benchmark_{name[0]}'
-            assert peer or name[0] not in ('tensorflow', 'torch', 'pickle', 'keras'), f'{path} imports {name[0]}'
+    for name in OURS[path]:
+        assert room(name) in {here, *VOCABULARY, *ALLOWED[here].split()}, f'{here} may not import {name}'
+
+
+def test_every_permission_is_used():
+    used = {(room(name_of(path)), room(name)) for path, names in OURS.items() for name in names}
+    assert {(here, there) for here, rooms in ALLOWED.items() for there in rooms.split()} - used == set()
+
+
+def test_no_circle_of_modules():
+    modules = {name_of(path): path for path in FILES}
+
+    def arrows(path):
+        for name in OURS[path]:   # a name that is no module is a function of its package
+            yield name if name in modules else name.rpartition('.')[0]
+
+    graph = {name: {other for other in arrows(path) if other in modules and other != name} for name, path in modules.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_modules_are_found_by_name_at_two_places_alone():
+    finders = {str(path.relative_to(ROOT)) for path in FILES if 'import_module(' in path.read_text()}
+    assert finders <= {'tljax/doors.py', 'tljax/configuration.py', 'tljax/__init__.py', 'experiments/command.py'}
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_name_is_bound_twice(path):
+    names = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    assert len(names) == len(set(names))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.checkpoint import load_final
-from tljax.log import read
+from tljax.engine.checkpoint import load_final
+from tljax.engine.log import read
 from tljax.paths import flatten
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,7 @@ import pytest
 from scipy import optimize
 
 from tljax.core import Refused
-from tljax.label_efficiency import Curve, fit_curve, labels_for, predicted
+from tljax.when.label_efficiency import Curve, fit_curve, labels_for, predicted
 
 BUDGETS = np.array([1., 2., 5., 10., 20., 50., 100.])
 

@@ -5,8 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from tljax import layers
-from tljax.layers import BatchNorm, convolve, max_pool
+from tljax.nn import layers
+from tljax.nn.convolution import convolve
+from tljax.nn.layers import BatchNorm, max_pool
 
 
 @pytest.mark.parametrize('shape, kernel, strides, padding', [

@@ -10,24 +10,24 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
-from tljax import meta
 from tljax.core import Method, Tick
-from tljax.data.sine import sine
+from tljax.data.sets.sine import sine
 from tljax.kernels import cosines, squared_distances
-from tljax.methods.baseline_plus_plus import baseline_plus_plus
-from tljax.methods.finetune import finetune
-from tljax.methods.maml import maml
-from tljax.methods.matching import matching
-from tljax.methods.metaoptnet import metaoptnet
-from tljax.methods.protonet import protonet
-from tljax.methods.relation import relation
-from tljax.methods.reptile import reptile
-from tljax.methods.ridge import ridge
-from tljax.methods.siamese import siamese
-from tljax.methods.simpleshot import simpleshot
-from tljax.zoo.conv4 import conv4
-from tljax.zoo.identity import identity
-from tljax.zoo.mlp import mlp
+from tljax.methods.few_shot import inner_loop as meta
+from tljax.methods.few_shot.baseline_plus_plus import baseline_plus_plus
+from tljax.methods.few_shot.maml import maml
+from tljax.methods.few_shot.matching import matching
+from tljax.methods.few_shot.metaoptnet import metaoptnet
+from tljax.methods.few_shot.protonet import protonet
+from tljax.methods.few_shot.relation import relation
+from tljax.methods.few_shot.reptile import reptile
+from tljax.methods.few_shot.ridge import ridge
+from tljax.methods.few_shot.siamese import siamese
+from tljax.methods.few_shot.simpleshot import simpleshot
+from tljax.methods.fine_tuning.finetune import finetune
+from tljax.zoo.families.conv4 import conv4
+from tljax.zoo.families.identity import identity
+from tljax.zoo.families.mlp import mlp
 
 BASE = {'input': np.zeros((1, 6)), 'label': np.zeros(1, int)}
 TICK = Tick(jnp.zeros((), jnp.int32), jax.random.key(3))

@@ -17,8 +17,8 @@ from tiny import tiny
 
 from tljax import build
 from tljax.core import TrainState
-from tljax.log import read
-from tljax.step import make_step
+from tljax.engine.log import read
+from tljax.engine.step import make_step
 
 WORKER = Path(__file__).with_name('worker.py')
 
@@ -124,7 +124,8 @@ import jax
 jax.config.update('jax_num_cpu_devices', 8)
 import numpy as np
 import test_parallel
-from tljax import build, train
+from tljax import build
+from tljax.engine import train
 for parallel in ('jit', 'pmap'):
     frozen = dict(name='freeze', until='backbone')
     settings = test_parallel.config(partition=frozen, optim=dict(clip=1.), net=dict(norm='batch'), parallel=parallel)

@@ -14,8 +14,8 @@ from PIL import Image
 from tiny import tiny
 
 from tljax.build import build
-from tljax.checkpoint import load_final
-from tljax.train import fit
+from tljax.engine.checkpoint import load_final
+from tljax.engine.train import fit
 
 ROOT = Path(__file__).parents[1]
 DATA = os.environ.get('TLJAX_DATA')

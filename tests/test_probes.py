@@ -9,9 +9,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tljax import probes
 from tljax.core import Refused
-from tljax.probes import choose_penalty, knn_accuracy, knn_score, linear_probe, probe_accuracy, probe_score
+from tljax.when import probes
+from tljax.when.logistic import linear_probe
+from tljax.when.probes import choose_penalty, knn_accuracy, knn_score, probe_accuracy, probe_score
 
 TIGHT = 1e-16
 

@@ -17,10 +17,10 @@ from experiments.sources import Source, embedding, same_data, scored, seen_by, s
 from tljax import build
 from tljax.configuration import phases, plain
 from tljax.core import Refused
-from tljax.data.arrays import arrays
-from tljax.log import read
-from tljax.transferability import SCORES
-from tljax.zoo import ROWS
+from tljax.data.formats.arrays import arrays
+from tljax.engine.log import read
+from tljax.when.transferability import SCORES
+from tljax.zoo.table import ROWS
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,9 +8,9 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from tljax.core import Net, Refused
-from tljax.relatedness import rank_agreement, task2vec, task2vec_distance, task2vec_transfer, transfer_affinity
-from tljax.zoo.conv4 import conv4
-from tljax.zoo.mlp import mlp
+from tljax.when.relatedness import rank_agreement, task2vec, task2vec_distance, task2vec_transfer, transfer_affinity
+from tljax.zoo.families.conv4 import conv4
+from tljax.zoo.families.mlp import mlp
 
 LINEAR = Net(init=None, features=lambda params, state, input, key=None: ({'features': input @ params['kernel']}, state), dim=2, groups={})
 

@@ -14,8 +14,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from tljax import figures, report
 from tljax.core import Refused
+from tljax.report import figures
+from tljax.report import page as report
 
 BUDGETS = [1, 2, 5, 10, 20, None]
 STRATEGIES = ['scratch', 'frozen', 'finetune', 'decay', 'l2_sp']
@@ -256,5 +257,5 @@ def test_text_on_its_colour_can_be_read():
 
 
 def test_no_display_and_no_global_state():
-    code = "import sys, tljax.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, tljax.report.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, '-c', code], cwd=Path(report.__file__).parents[1]).returncode == 0

@@ -4,9 +4,9 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, mutual_info_score
 
-from tljax import selection
 from tljax.core import Refused
-from tljax.selection import (
+from tljax.when import selection
+from tljax.when.selection import (
     SCORES,
     choose,
     deep_embedded_validation,

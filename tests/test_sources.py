@@ -7,10 +7,10 @@ from PIL import Image
 
 from tljax.configuration import named
 from tljax.core import Refused
-from tljax.data.arrays import arrays
-from tljax.data.resampled import resampled
+from tljax.data.formats.arrays import arrays
+from tljax.data.wrappers.resampled import resampled
 from tljax.paths import flatten
-from tljax.zoo.truncated import truncated
+from tljax.zoo.wrappers.truncated import truncated
 
 
 @pytest.mark.parametrize('of, tap, shape', [
@@ -54,7 +54,7 @@ def test_a_tap_that_is_not_there():
 def coloured(monkeypatch):
     """Two red, green and blue pictures of 4x4, one by one, in a module of data sets."""
     pictures = np.random.default_rng(0).uniform(size=(2, 4, 4, 3)).astype(np.float32)
-    monkeypatch.setattr('tljax.data.digits.digits', lambda: {'train': arrays(pictures, np.array([0, 1]), 'ab'), 'test': arrays(
+    monkeypatch.setattr('tljax.data.sets.digits.digits', lambda: {'train': arrays(pictures, np.array([0, 1]), 'ab'), 'test': arrays(
         pictures[:0], np.zeros(0, int), 'ab')})
     return pictures
 

@@ -12,10 +12,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import mutual_info_score
 from sklearn.mixture import GaussianMixture
 
-from tljax import evidence
 from tljax.core import Refused
-from tljax.evidence import h_score, h_score_of, logme, logme_of, moments
-from tljax.transferability import OF_PREDICTIONS, SCORES, gbc, leep, n_leep, nce, parc, regularised_h_score, transrate
+from tljax.when import evidence
+from tljax.when.evidence import h_score, h_score_of, logme, logme_of, moments
+from tljax.when.transferability import OF_PREDICTIONS, SCORES, gbc, leep, n_leep, nce, parc, regularised_h_score, transrate
 
 
 def labelled(n=90, d=6, c=3, separation=1., seed=0):

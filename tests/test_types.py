@@ -8,13 +8,17 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from tljax import combinators, optim, paths
+from tljax import paths
 from tljax.core import Method, Net, Source, Tick
-from tljax.data.arrays import arrays, draw
+from tljax.data.formats.arrays import arrays
+from tljax.data.streams import draw
+from tljax.engine import optim
+from tljax.engine.devices import compile_jit, compile_predict, make_mesh
+from tljax.engine.step import make_step, many, over_seeds
+from tljax.engine.train import Run, fit
 from tljax.losses import cross_entropy
-from tljax.methods.finetune import finetune
-from tljax.step import compile_jit, compile_predict, make_mesh, make_step, many, over_seeds
-from tljax.train import Run, fit
+from tljax.methods import combinators
+from tljax.methods.fine_tuning.finetune import finetune
 
 
 def mlp(width=8, inputs=6):

@@ -14,15 +14,17 @@ import optax
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from tljax import optim, paths
+from tljax import paths
 from tljax.build import predictor
 from tljax.configuration import named
 from tljax.core import Refused
+from tljax.engine import optim
 from tljax.features import extracted, pretrained
-from tljax.layers import place
-from tljax.zoo import ROWS, weights
-from tljax.zoo.mlp import mlp
-from tljax.zoo.preprocessing import preprocess
+from tljax.nn.convolution import place
+from tljax.nn.preprocessing import preprocess
+from tljax.zoo import weights
+from tljax.zoo.families.mlp import mlp
+from tljax.zoo.table import ROWS
 
 FAST = [('mobilenet', 97, {'alpha': .25}), ('mobilenet_v2', 65, {'alpha': .35}), ('resnet50', 65, {}), ('densenet121', 47, {}),
         ('vgg16', 33, {'fc': False}), ('xception', 75, {}), ('inception_v3', 75, {}), ('nasnet_mobile', 33, {})]

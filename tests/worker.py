@@ -14,8 +14,8 @@ if cluster:
 import numpy as np  # noqa: E402
 
 from tljax import build  # noqa: E402
+from tljax.engine.train import fit  # noqa: E402
 from tljax.paths import flatten  # noqa: E402
-from tljax.train import fit  # noqa: E402
 
 run = build.build(json.loads(Path(config).read_text()))
 fitted = fit(run, Path(out).with_suffix(''))

@@ -11,18 +11,22 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from tljax import augment, combinators, layers, optim
-from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, named, near, short, stated
 from tljax.core import Method, Refused
-from tljax.data.arrays import beside, draw, keyed, relabelled, restrict, sampled
-from tljax.evaluate import predictions
+from tljax.data.splits import restrict
+from tljax.data.streams import beside, draw, keyed, relabelled, sampled
+from tljax.engine import optim
+from tljax.engine.checkpoint import digest, load_final
+from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, each_by_itself, make_mesh
+from tljax.engine.evaluate import predictions
+from tljax.engine.step import make_step, many, over_seeds
+from tljax.engine.train import Run, fit
 from tljax.features import extractor, featured_splits, pretrained
+from tljax.methods import combinators
+from tljax.nn import augment, convolution
 from tljax.paths import first, flatten, label
-from tljax.step import Compiled, compile_jit, compile_pmap, compile_predict, each_by_itself, make_mesh, make_step, many, over_seeds
-from tljax.train import Run, fit
-from tljax.zoo import weights
-from tljax.zoo.identity import identity
+from tljax.zoo.families.identity import identity
+from tljax.zoo.weights import published
 
 TRAINED_ON = 10_000   # examples of a training set that tell its accuracy to half a point
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
@@ -64,7 +68,7 @@ def build(config, name='train', donor_dir=None):
             config names none by path.
 
     Returns:
-        A tljax.train.Run.
+        A tljax.engine.train.Run.
 
     Raises:
         Refused: for names, keywords, rules, donors and data that do not fit.
@@ -195,7 +199,7 @@ def _program(key):
     spec = json.loads(key)
     make_net = functools.partial(named, 'tljax.zoo', spec['net'], 'net')
     groups = make_net().groups
-    partition = named('tljax.optim', spec['partition'], 'partition', groups=groups)
+    partition = named('tljax.engine.optim', spec['partition'], 'partition', groups=groups)
     if frozen := stated(spec['method'], 'FROZEN', ''):
         partition = partition._replace(rules=[(frozen, 'frozen'), *partition.rules])
     net = make_net(stored=optim.stored(partition, spec['statistics']), **_form(spec['net'], spec['method']))
@@ -207,7 +211,7 @@ def _program(key):
         net = identity(spec['width'])
         method = named('tljax.methods', spec['method'], 'method', net=net, classes=spec['classes'])
         labels = {**labels, 'backbone': {}}
-    penalty = named('tljax.combinators', spec['penalty'], 'penalty') if spec['penalty']['name'] else None
+    penalty = named('tljax.methods.penalties', spec['penalty'], 'penalty') if spec['penalty']['name'] else None
     tx = optim.optimizer(labels, _groups(spec, labels, partition))
     if spec['augment'] and spec['data']:
         raise Refused(f'augment={spec["augment"]}: examples of {spec["data"]["name"]} are drawn afresh and not augmented: leave it empty')
@@ -224,7 +228,7 @@ def _program(key):
 
 
 def _form(net, method):
-    return {} if 'form' in net else {'form': layers.place(stated(method, 'LOOPED', False))}
+    return {} if 'form' in net else {'form': convolution.place(stated(method, 'LOOPED', False))}
 
 
 def _groups(spec, labels, partition):
@@ -259,7 +263,7 @@ def _donors(config, donor_dir, classes, labels):
         return None
     rules = [(pattern, 'taken') for pattern, _ in config['init']['rules']]
     takes_head = any(path.startswith('head/') and first(rules, path) for path in flatten(labels))
-    if Path(place).suffix in ('.h5', '.hdf5') or weights.NAME.fullmatch(str(place)):
+    if Path(place).suffix in ('.h5', '.hdf5') or published.NAME.fullmatch(str(place)):
         params, state, record = pretrained(config['net'].get('of', config['net']), place, top=takes_head)
     else:
         params, state, record = load_final(place)
@@ -327,7 +331,7 @@ def _pseudo(config, net, donors, train):
     params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *donors)
     features = predictions(extractor(net), params, state, train, config['eval_batch'])['features']
     logits = features @ params['head']['kernel'] + params['head']['bias'][:, None]
-    labels = [named('tljax.pseudo', config['pseudo'], 'pseudo', features=each, logits=said)
+    labels = [named('tljax.methods.pseudo_labels', config['pseudo'], 'pseudo', features=each, logits=said)
               for each, said in zip(features, logits, strict=True)]
     return {seed: labels[i % len(labels)] for i, seed in enumerate(config['seeds'])}
 

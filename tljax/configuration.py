@@ -7,11 +7,14 @@ import difflib
 import importlib
 import inspect
 import json
+import sys
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from tljax.core import Refused
+
+METHODS = 'tljax.methods'
 
 
 def plain(config):
@@ -70,8 +73,7 @@ def folder(workdir, names, name):
 def named(package, spec, what, **given):
     """Calls the function that `spec['name']` names with the rest of `spec` as keywords.
 
-    `package` is a package with a module of the same name (or of the one that the package's NAMES gives), or a module with NAMES of
-    functions.
+    `package` is a package with a door (`tljax.doors`), or a module with NAMES of functions.
 
     Raises:
         Refused: for an unknown name or keyword, with the nearest one.
@@ -82,10 +84,10 @@ def named(package, spec, what, **given):
     """
     name, keywords = spec['name'], {key: value for key, value in spec.items() if key != 'name'}
     home = importlib.import_module(package)
-    modules = getattr(home, 'NAMES', None) or {path.stem: path.stem for path in sorted(Path(home.__path__[0]).glob('[a-z]*.py'))}
-    if name not in modules:
-        raise Refused(f'{what}.name={name!r} is unknown: {near(name, modules)}')
-    factory = getattr(importlib.import_module(f'{package}.{modules[name]}') if hasattr(home, '__path__') else home, name)
+    names = getattr(home, 'NAMES', None) or dir(home)
+    if name not in names:
+        raise Refused(f'{what}.name={name!r} is unknown: {near(name, names)}')
+    factory = getattr(home, name)
     accepted = [key for key in inspect.signature(factory).parameters if key not in given]
     for key in keywords:
         if key not in accepted:
@@ -108,7 +110,7 @@ def stated(spec: dict, what: str, default):
     >>> stated({'name': 'dann'}, 'BATCHES', 'labelled'), stated({'name': 'dann'}, 'LOOPED', False)
     ('domains', False)
     """
-    module = importlib.import_module(f'tljax.methods.{spec["name"]}')
+    module = sys.modules[getattr(importlib.import_module(METHODS), spec['name']).__module__]
     if hasattr(module, what) or not isinstance(spec.get('method'), dict):
         return getattr(module, what, default)
     return stated(spec['method'], what, default)

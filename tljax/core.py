@@ -55,7 +55,7 @@ class Net(NamedTuple):
     `dim`: the width of `features`. `groups`: {name: regex over the network's own parameter paths}, shallow to deep; together they
     cover every parameter.
 
-    >>> from tljax.zoo.identity import identity
+    >>> from tljax.zoo.families.identity import identity
     >>> identity(dim=3).dim
     3
     """
@@ -73,7 +73,7 @@ class Dataset(NamedTuple):
     where examples are drawn rather than stored (episodes), one more of them, made on the device: training then never sees the same twice;
     `target`: the set of another domain whose unlabelled inputs stand beside this one's in a batch.
 
-    >>> from tljax.data.arrays import arrays
+    >>> from tljax.data.formats.arrays import arrays
     >>> toy = arrays(np.arange(6.).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
     >>> toy.size, toy.take(np.array([2]))['input'].tolist()
     (3, [[4.0, 5.0]])

@@ -1,19 +1,21 @@
 """Networks that bring what they know, and what they make of a data set: its features, a data set of their own."""
 import hashlib
-import importlib
 import json
+import sys
 
 import jax
 import numpy as np
 
-from tljax.checkpoint import digest
+from tljax import zoo
 from tljax.configuration import named, near
 from tljax.core import Refused
-from tljax.data.arrays import arrays
-from tljax.data.cache import cache_dir, save_npz
-from tljax.evaluate import predictions
-from tljax.step import compile_predict, make_mesh
-from tljax.zoo import ROWS, weights
+from tljax.data.formats.arrays import arrays
+from tljax.engine.checkpoint import digest
+from tljax.engine.devices import compile_predict, make_mesh
+from tljax.engine.evaluate import predictions
+from tljax.files.cache import cache_dir, save_npz
+from tljax.zoo.table import ROWS
+from tljax.zoo.weights import keras, published
 
 NAMES = {'extracted': 'extracted'}   # data sets of this module
 
@@ -60,13 +62,13 @@ def pretrained(net, path, classes=None, top=True):
     if net['name'] not in ROWS:
         raise Refused(f'net.name={net["name"]!r} has no published ImageNet weights: {near(net["name"], ROWS)}')
     row = ROWS[net['name']]
-    older = getattr(importlib.import_module(f'tljax.zoo.{row.module}'), 'PUBLISHED', {})
+    older = getattr(sys.modules[getattr(zoo, net['name']).__module__], 'PUBLISHED', {})
 
     def read(path):
-        return weights.load(path, named('tljax.zoo', net, 'net'), row.size, row.top, older)
+        return keras.load(path, named('tljax.zoo', net, 'net'), row.size, row.top, older)
 
-    if name := weights.NAME.fullmatch(str(path)):
-        path = weights.published(net, int(name[1] or 0), top, check=read)
+    if name := published.NAME.fullmatch(str(path)):
+        path = published.published(net, int(name[1] or 0), top, check=read)
     params, state = jax.tree.map(lambda leaf: leaf[None], read(path))
     count = params['head']['bias'].shape[1] if 'head' in params else 0
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
@@ -80,7 +82,7 @@ def pretrained(net, path, classes=None, top=True):
 def extractor(net):
     """The compiled features of a network, for the parameters of any method that has it as its backbone.
 
-    >>> from tljax.zoo.identity import identity
+    >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
     >>> extractor(identity(2)).run(params, {'backbone': {}}, {'input': np.ones((3, 2))})['features'].shape
     (1, 3, 2)
@@ -98,7 +100,7 @@ def featured(spec, extract, params, state, dataset, batch=256):
         spec: the config of a network. extract: its `extractor`, which serves all sets. params, state: of a method that has it as its
             backbone, with a leading axis of one seed. batch: examples at a time.
 
-    >>> from tljax.zoo.identity import identity
+    >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
     >>> featured({'name': 'identity', 'dim': 2}, extractor(identity(2)), params, {'backbone': {}}, arrays(np.eye(2), [0, 1])).size
     2
@@ -116,7 +118,7 @@ def featured(spec, extract, params, state, dataset, batch=256):
 def featured_splits(spec, extract, params, state, splits, batch=256):
     """`featured` of every split that has examples; a target beside a training set stays there.
 
-    >>> from tljax.zoo.identity import identity
+    >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
     >>> splits = {'train': arrays(np.eye(2), [0, 1]), 'test': arrays(np.eye(2)[:0], [])}
     >>> list(featured_splits({'name': 'identity', 'dim': 2}, extractor(identity(2)), params, {'backbone': {}}, splits))

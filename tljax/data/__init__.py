@@ -1,7 +1,8 @@
-"""Data sets and formats: one module each, with a function of the same name that returns the splits.
+"""Data sets: `tljax.data.digits` loads one.
 
-A loader returns `{'train': Dataset, 'validation': Dataset, 'test': Dataset}`; its docstring says how the splits were cut.
+A loader returns `{'train': Dataset, 'validation': Dataset, 'test': Dataset}`; its docstring says how the splits were cut. `formats/` read
+files of any set, `sets/` are the sets of the literature, `wrappers/` make sets of sets.
 """
-NAMES = {**{name: name for name in ('digits', 'domains', 'episodes', 'folder', 'glyphs', 'more_classes', 'npz', 'omniglot',
-                                    'resampled', 'semi_supervised', 'sine', 'tfds')},
-         **{name: 'benchmarks' for name in ('mnist', 'usps', 'mnist_m', 'office_caltech', 'amazon_reviews')}}
+from tljax.doors import door
+
+__getattr__, __dir__ = door(__name__, 'formats', 'sets', 'wrappers')

@@ -1,4 +1,4 @@
-"""Gradient methods: one paper, one file, one factory of the same name that returns a `Method`.
+"""Gradient methods: one paper, one file, one factory of the same name that returns a `Method`; `tljax.methods.dann` is one.
 
 A file states about its method, each in one line, what the builder of runs and the tests read. Nothing else lists methods by name.
 
@@ -12,3 +12,6 @@ A file states about its method, each in one line, what the builder of runs and t
     PSEUDO    True: the labels of its batches are made by a finished run, between two phases.
     FROZEN    Regex over parameter paths: what it takes over from the phase before and never trains.
 """
+from tljax.doors import door
+
+__getattr__, __dir__ = door(__name__)

@@ -1,0 +1,82 @@
+"""Labelled sets in one .npz file."""
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from tljax.core import Refused
+from tljax.data.conversion import number, scale
+from tljax.data.formats.arrays import arrays
+from tljax.data.splits import complete
+
+PREFIXES = {'train': ('', 'train_'), 'validation': ('validation_',), 'test': ('test_',)}
+KEYS = {'classes', *(prefix + key for prefixes in PREFIXES.values() for prefix in prefixes for key in ('input', 'label'))}
+
+
+def npz(path, validation=.1, test=.2, seed=0):
+    """A labelled set in one .npz: `input` and `label`, or `train_input`, `train_label`, `validation_input`, ..., `test_label`.
+
+    Pictures in uint8, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an axis for channels.
+    Floats become float32; other integers stay what they are. Integer labels are classes, named by `classes` in the file, or else
+    by their numbers; floating labels, (n,) or (n, d), are regression and have no classes.
+
+    Args:
+        path: the file; `~` is expanded.
+        validation, test: shares of each class that are cut from train where the file has no such split.
+        seed: of that cut.
+
+    Splits: those in the file are kept. A missing validation or test split is cut from train by the seeded permutation of `cut`,
+    class by class (for regression over all examples).
+
+    Returns:
+        {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
+
+    Raises:
+        Refused: for a file that is missing, damaged or no .npz, for missing keys (lists those there), arrays of Python objects,
+            inputs that are no finite numbers, labels that are not numbered from 0 without gaps.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), 'toy.npz')
+    >>> np.savez(file, input=np.zeros((20, 8, 8), np.uint8), label=np.repeat([0, 1], 10), classes=['cat', 'dog'])
+    >>> {name: (split.size, split.classes) for name, split in npz(file).items()}
+    {'train': (14, ('cat', 'dog')), 'validation': (2, ('cat', 'dog')), 'test': (4, ('cat', 'dog'))}
+    """
+    path = Path(path).expanduser()
+    stored = _read(path)
+    present = {split: prefix for split, prefixes in PREFIXES.items() for prefix in prefixes
+               if prefix + 'input' in stored or prefix + 'label' in stored}
+    if 'input' in stored and 'train_input' in stored:
+        raise Refused(f'{path} holds both input and train_input: keep one of them')
+    missing = [prefix + key for prefix in {'train': 'train_', **present}.values() for key in ('input', 'label')
+               if prefix + key not in stored]
+    if missing:
+        raise Refused(f'{path} lacks {", ".join(missing)}; it holds {", ".join(stored) or "nothing"}: name the arrays input and '
+                      'label, or train_input, train_label, and so for validation and test')
+    classes = tuple(np.ravel(stored['classes']).astype(str).tolist()) if 'classes' in stored else ()
+    label, classes = number({split: stored[prefix + 'label'] for split, prefix in present.items()}, classes, path)
+    splits = {}
+    for split, prefix in present.items():
+        try:
+            splits[split] = arrays(scale(stored[prefix + 'input']), label[split], classes)
+        except Refused as error:
+            raise Refused(f'{path}, {split}: {error}') from error
+    return complete(splits, validation, test, seed, path)
+
+
+def _read(path):
+    """{key: array} of the keys that `npz` knows, and None for the others, which errors list."""
+    if not path.is_file():
+        raise Refused(f'{path} does not exist: give data.path an .npz, as np.savez(path, input=..., label=...) writes it')
+    if not zipfile.is_zipfile(path):
+        raise Refused(f'{path} is no .npz or is damaged: write it again by np.savez')
+    stored, key = {}, 'the list of arrays'
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for key in file.files:
+                stored[key] = np.asarray(file[key]) if key in KEYS else None
+    except ValueError as error:
+        raise Refused(f'{path}: {key} is no plain array ({error}): save numbers, and names as an array of strings') from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        raise Refused(f'{path}: {key} is damaged ({error}): write the file again by np.savez') from error
+    return stored

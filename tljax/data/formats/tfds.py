@@ -1,0 +1,245 @@
+"""Data sets that TensorFlow Datasets has prepared, read by random access and without TensorFlow.
+
+array_record is read by its own library. A tfrecord file holds for each record: its length, 8 bytes little-endian; the masked
+CRC-32C of these bytes, 4 bytes; the data; its masked CRC-32C (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+"""
+import hashlib
+import os
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+from array_record.python.array_record_data_source import ArrayRecordDataSource
+from tensorflow_datasets import decode
+from tensorflow_datasets import features as kinds
+from tensorflow_datasets.core.file_adapters import FileFormat
+from tensorflow_datasets.core.read_only_builder import builder_from_files
+from tensorflow_datasets.core.registered import DatasetNotFoundError
+
+from tljax.core import Dataset, Refused
+from tljax.data.conversion import number, scale
+from tljax.data.pictures import MODES, WORKERS, picture
+from tljax.data.splits import complete
+
+AGAIN = 'copy or prepare the data set again'
+CHUNK = 1024   # records that are held at once while labels are read
+
+
+def tfds(dataset, data_dir, input='image', label='label', validation=.1, test=.2, seed=0, size=None):
+    """A data set of the TensorFlow Datasets catalogue, or of one's own builder, prepared as array_record or tfrecord.
+
+    Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels that the set declares; floats
+    become float32; other integers stay what they are. Labels that are a ClassLabel carry its names; other integers must be
+    numbered from 0; floats are regression. Labels are read once, at the start; inputs when they are asked for.
+
+    Args:
+        dataset: its name, as the catalogue writes it: 'mnist', 'mnist:3.0.1', 'domainnet/real'.
+        data_dir: where it was prepared; `~` is expanded.
+        input, label: the features to read.
+        validation, test: shares of each class that are cut from train where the set has no such split. seed: of that cut.
+        size: None for pictures as they are; otherwise the short side is scaled to `size` bilinearly and the centre kept.
+
+    Splits: train, validation and test of the set are kept, others left out; a split whose labels are all -1 is unlabelled and
+    counts as missing. A missing validation or test split is cut from train by the seeded permutation of `cut`, class by class.
+
+    Returns:
+        {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
+
+    Raises:
+        Refused: for a set that is not prepared (with the command that does it), another file format, a feature that is not there
+            or is no picture and no number, missing or damaged files (named, for tfrecord with the offset); by `take`, for
+            pictures of several sizes.
+
+    >>> tfds('mnist', 'nowhere')  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    tljax.core.Refused: mnist is not prepared under nowhere: python -c "import tensorflow_datasets as tfds; tfds.builder(...
+    """
+    info = _info(dataset, Path(data_dir).expanduser())
+    for feature in (input, label):
+        if feature not in info.features:
+            raise Refused(f'{dataset} has no feature {feature!r}: set data.input and data.label to some of {_names(info.features)}')
+    records = {split: _records(info, split) for split in ('train', 'validation', 'test')
+               if split in info.splits and info.splits[split].num_examples}
+    if 'train' not in records:
+        raise Refused(f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: prepare it with one')
+    labels = {split: _labels(info.features, label, *held, dataset) for split, held in records.items()}
+    labels = {split: held for split, held in labels.items() if split == 'train' or not (held == -1).all()}
+    names = tuple(info.features[label].names) if isinstance(info.features[label], kinds.ClassLabel) else ()
+    labels, classes = number(labels, names, dataset)
+    decoder = _decoder(info.features, input, size, dataset)
+    splits = {}
+    for split, held in labels.items():
+        files = [(path.name, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in info.splits[split].filepaths]
+        digest = hashlib.sha256(repr((info.full_name, split, input, label, size, files)).encode()).hexdigest()
+        splits[split] = Dataset(_take(records[split][1], held, decoder, f'{dataset}, {split}'), held, classes, digest)
+    return complete(splits, validation, test, seed, dataset)
+
+
+def tfrecords(paths):
+    """Random access to the records of TFRecord files, both checksums verified.
+
+    Args:
+        paths: the files, read in this order; their offsets are scanned once.
+
+    Returns:
+        (count, read): `read(rows)` gives the records at a list of rows, as bytes.
+
+    Raises:
+        Refused: names the file and the offset of a record that is cut off or has a wrong checksum: its length's at once, its
+            data's when it is read.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), 'a.tfrecord')
+    >>> length, data = struct.pack('<Q', 5), b'hello'
+    >>> path.write_bytes(length + struct.pack('<I', masked_crc(length)) + data + struct.pack('<I', masked_crc(data)))
+    21
+    >>> count, read = tfrecords([path])
+    >>> count, read([0])
+    (1, [b'hello'])
+    """
+    places = np.array([(shard, offset, length) for shard, path in enumerate(paths) for offset, length in _scan(path)], np.int64)
+
+    def record(row):
+        shard, offset, length = places[row].tolist()
+        with open(paths[shard], 'rb') as file:
+            file.seek(offset + 12)
+            data, crc = file.read(length), file.read(4)
+        if crc != struct.pack('<I', masked_crc(data)):
+            raise _damaged(paths[shard], offset, 'its data')
+        return data
+
+    return len(places), lambda rows: [record(row) for row in rows]
+
+
+def masked_crc(data):
+    """The CRC-32C of bytes, rotated right by 15 bits plus a constant, as TFRecord files store it.
+
+    >>> hex(masked_crc(bytes(32)))   # its CRC-32C is 0x8a9136aa (RFC 3720, B.4)
+    '0xfd7fffa'
+    """
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff
+
+
+def _scan(path):
+    """(offset, length) of each record, whose length's checksum is right and whose end lies in the file."""
+    size = os.path.getsize(path)
+    with open(path, 'rb') as file:
+        offset = 0
+        while offset < size:
+            file.seek(offset)
+            header = file.read(12)
+            if len(header) < 12:
+                raise _damaged(path, offset, 'its header, which is cut off')
+            if header[8:] != struct.pack('<I', masked_crc(header[:8])):
+                raise _damaged(path, offset, 'its length')
+            length, = struct.unpack('<Q', header[:8])
+            if offset + 16 + length > size:
+                raise _damaged(path, offset, 'its data, which is cut off')
+            yield offset, length
+            offset += 16 + length
+
+
+def _damaged(path, offset, part):
+    return Refused(f'{path}: the record at byte {offset} is damaged in {part}: {AGAIN}')
+
+
+def _info(name, data_dir):
+    """What TFDS knows of a prepared set; the code that made it is not needed."""
+    command = (f'python -c "import tensorflow_datasets as tfds; tfds.builder({name!r}, file_format=\'array_record\', '
+               f'data_dir={str(data_dir)!r}).download_and_prepare()"')
+    try:
+        info = builder_from_files(name, data_dir=data_dir).info
+        formats = info.available_file_formats()
+    except DatasetNotFoundError as error:
+        raise Refused(f'{name} is not prepared under {data_dir}: {command} prepares it (which for most sets needs tensorflow '
+                      'installed; reading never does)') from error
+    except Exception as error:  # a wrong name and damaged metadata fail in JSON, in protobuf or in TFDS itself
+        raise Refused(f'{name} under {data_dir} cannot be read ({_line(error)}): check the name, or {AGAIN}') from error
+    known = [known for known in (FileFormat.ARRAY_RECORD, FileFormat.TFRECORD) if known in formats]
+    if not known:
+        raise Refused(f'{name} under {data_dir} is stored as {_names(held.value for held in formats)}: prepare it again, in '
+                      "another data_dir, with file_format='array_record'")
+    if info.file_format != known[0]:
+        info.set_file_format(known[0], override=True, override_if_initialized=True)
+    return info
+
+
+def _records(info, split):
+    """(count, read) of a split's records."""
+    paths = [os.fspath(path) for path in info.splits[split].filepaths]
+    missing = [path for path in paths if not os.path.isfile(path)]
+    if missing:
+        raise Refused(f'{missing[0]} is missing ({len(missing)} of {len(paths)} {split} files): {AGAIN}')
+    count, read = tfrecords(paths) if info.file_format == FileFormat.TFRECORD else _array_records(paths)
+    if count != info.splits[split].num_examples:
+        raise Refused(f'{os.path.dirname(paths[0])}: {split} holds {count} of {info.splits[split].num_examples} records: {AGAIN}')
+    return count, read
+
+
+def _array_records(paths):
+    def guarded(function, *arguments):
+        try:
+            return function(*arguments)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise Refused(f'{paths[0]} or a file beside it is damaged ({_line(error)}): {AGAIN}') from error
+
+    source = guarded(ArrayRecordDataSource, paths)
+    return len(source), lambda rows: guarded(source.__getitems__, rows)
+
+
+def _labels(features, label, count, read, name):
+    feature = features[label]
+    if not _numeric(feature) or len(feature.shape) > 1 or None in feature.shape:
+        raise Refused(f'{name}: the feature {label!r} is of kind {type(feature).__name__}, which is no label: set data.label to '
+                      f'a class or a number among {_names(features)}')
+    only = kinds.FeaturesDict({label: feature})   # parses this feature alone: the picture beside it is never decoded
+    return np.array([only.deserialize_example_np(record)[label] for start in range(0, count, CHUNK)
+                     for record in read(list(range(start, min(start + CHUNK, count))))])
+
+
+def _decoder(features, input, size, name):
+    """What turns a record, and its name for errors, into a picture or an array."""
+    feature, only = features[input], kinds.FeaturesDict({input: features[input]})
+    if not isinstance(feature, kinds.Image):
+        if not _numeric(feature) or size is not None:
+            raise Refused(f'{name}: the feature {input!r} is of kind {type(feature).__name__}: set data.input to a picture, or '
+                          f'to numbers (which take no data.size), among {_names(features)}')
+        return lambda record, _: np.asarray(only.deserialize_example_np(record)[input])
+    channels = feature.shape[-1]
+    if feature.np_dtype != np.uint8 or channels not in MODES:
+        raise Refused(f'{name}: the pictures {input!r} are {np.dtype(feature.np_dtype)} with {channels} channels: set data.input '
+                      'to pictures in uint8 with 1, 3 or 4')
+    skip = {input: decode.SkipDecoding()}
+    return lambda record, where: picture(only.deserialize_example_np(record, decoders=skip)[input], where, channels, size)
+
+
+def _take(read, label, decoder, where):
+    pool = ThreadPoolExecutor(WORKERS)
+
+    def take(index):
+        index = np.arange(len(label))[index]
+        rows = index.ravel().tolist() or [0]   # an empty batch has its inputs' shape too
+        examples = list(pool.map(decoder, read(rows), [f'{where}, record {row}' for row in rows]))
+        shapes = {example.shape for example in examples}
+        if len(shapes) > 1:
+            raise Refused(f'{where}: the inputs of one batch have the shapes {_names(map(str, shapes))}: give pictures a '
+                          'data.size, or prepare the set with one shape')
+        input = scale(np.stack(examples))[:index.size]
+        return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
+
+    return take
+
+
+def _numeric(feature):
+    return isinstance(feature.shape, tuple) and np.dtype(feature.np_dtype).kind in 'biuf'
+
+
+def _names(names):
+    return ', '.join(sorted(names))
+
+
+def _line(error):
+    return ' '.join(str(error).split()) or type(error).__name__

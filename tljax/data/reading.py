@@ -1,0 +1,52 @@
+"""What readers of published data sets share: pictures kept as bytes, sizes, and damage told in one line."""
+import hashlib
+import zipfile
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io.matlab import MatReadError
+
+from tljax.core import Dataset, Refused
+from tljax.data.formats.arrays import arrays
+
+DIGITS = tuple('0123456789')
+UNREADABLE = (OSError, EOFError, KeyError, ValueError, StopIteration, NotImplementedError, zlib.error, zipfile.BadZipFile, MatReadError)
+PATCH, EDGE = 28, 2   # side of MNIST's pictures; what MNIST-M's 32 pixels have around them
+
+
+def pixels(pictures, label, classes):
+    """A Dataset of pictures that are kept as bytes and given as float32 in [0, 1].
+
+    Args:
+        pictures: uint8 (n, h, w, c). label: (n,) integers. classes: their names.
+
+    >>> pixels(np.full((1, 1, 1, 1), 255, np.uint8), [0], ('white',)).take(np.array([0]))['input'].ravel()
+    array([1.], dtype=float32)
+    """
+    label = np.asarray(label, np.int32)
+    whole = arrays(pictures, label, classes)
+    return Dataset(lambda index: {'input': pictures[index] / np.float32(255), 'label': label[index]}, label, whole.classes,
+                   hashlib.sha256(whole.fingerprint.encode() + b'pixels').hexdigest())
+
+
+def sized(pictures, size, channels):
+    if channels not in (1, 3) or size < 1:
+        raise Refused(f'data.size={size}, data.channels={channels}: give one pixel or more, and 1 or 3 channels')
+    if size != pictures.shape[1]:
+        pictures = np.stack([np.asarray(Image.fromarray(each).resize((size, size), Image.Resampling.BILINEAR)) for each in pictures])
+    return np.repeat(pictures[..., None], channels, -1)
+
+
+@contextmanager
+def reading(path, remedy):
+    """The path of a file that is there; whatever goes wrong in reading it is told in one line."""
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise Refused(f'{path} does not exist: {remedy}')
+    try:
+        yield path
+    except UNREADABLE as error:
+        raise Refused(f'{path} cannot be read ({type(error).__name__}: {str(error)[:80]}): copy it again; {remedy}') from error

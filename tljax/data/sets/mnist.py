@@ -1,0 +1,38 @@
+"""MNIST, in the four .gz files of its authors."""
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+from tljax.data.reading import DIGITS, pixels, reading, sized
+from tljax.data.splits import complete
+
+
+def mnist(path, size=28, channels=1, validation=.05, seed=0):
+    """Handwritten digits (LeCun et al. 1998): 60,000 to train on, 10,000 for the test; float32 in [0, 1], (n, size, size, channels).
+
+    Args:
+        path: the folder of `train-images-idx3-ubyte.gz` and the other three. size: pixels, scaled bilinearly. channels: 1, or 3 alike.
+        validation: the share of train's classes that is cut off by `seed`.
+
+    Raises:
+        Refused: for a file that is missing or damaged, as all readers here.
+
+    >>> mnist('nowhere')
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path the folder of MNIST's four .gz files
+    """
+    parts = {split: read_idx(Path(path).expanduser(), name) for split, name in (('train', 'train'), ('test', 't10k'))}
+    return complete({split: pixels(sized(pictures, size, channels), label, DIGITS) for split, (pictures, label) in parts.items()},
+                    validation, 0, seed, path)
+
+
+def read_idx(folder, name):
+    """(pictures (n, 28, 28) uint8, labels (n,)) of two idx files: http://yann.lecun.com/exdb/mnist, 'file formats'."""
+    found = []
+    for kind, start in (('images-idx3', 16), ('labels-idx1', 8)):
+        with reading(folder / f'{name}-{kind}-ubyte.gz', "give data.path the folder of MNIST's four .gz files") as path:
+            raw = gzip.decompress(path.read_bytes())
+            shape = np.frombuffer(raw, '>i4', start // 4 - 1, 4)
+            found.append(np.frombuffer(raw, np.uint8, offset=start).reshape(shape))
+    return tuple(found)

@@ -1,0 +1,99 @@
+"""Splits of a data set: parts by index, cuts by class, k labels per class, and the splits that a file lacks."""
+import hashlib
+
+import numpy as np
+
+from tljax.core import Dataset, Refused
+from tljax.data.formats.arrays import arrays
+from tljax.data.purposes import Purpose
+
+
+def restrict(dataset, index):
+    """The examples of `dataset` at `index`, as a dataset.
+
+    >>> restrict(arrays(np.arange(3.), np.arange(3)), np.array([2, 0])).label
+    array([2, 0])
+    """
+    index = np.asarray(index)
+    digest = hashlib.sha256(dataset.fingerprint.encode() + index.tobytes()).hexdigest()
+    return Dataset(lambda rows: dataset.take(index[rows]), dataset.label[index], dataset.classes, digest)
+
+
+def cut(dataset, shares, seed=0):
+    """Cuts a dataset into named splits, class by class, by a seeded permutation.
+
+    Args:
+        shares: {'validation': .1, 'test': .2}: shares of each class; what is left is 'train'. A class keeps at least one training
+            example.
+
+    >>> splits = cut(arrays(np.arange(10.), np.zeros(10, int), ('a',)), {'validation': .1, 'test': .2})
+    >>> {name: split.size for name, split in splits.items()}
+    {'train': 7, 'validation': 1, 'test': 2}
+    """
+    parts = {name: [] for name in ('train', *shares)}
+    for label in np.unique(dataset.label):
+        members = np.random.default_rng([Purpose.CUT, seed, int(label)]).permutation(np.flatnonzero(dataset.label == label))
+        for name, share in shares.items():
+            count = min(round(share * (dataset.label == label).sum()), len(members) - 1)
+            parts[name].append(members[:count])
+            members = members[count:]
+        parts['train'].append(members)
+    return {name: restrict(dataset, np.sort(np.concatenate(rows))) for name, rows in parts.items()}
+
+
+def per_class(label, k, seed):
+    """Which examples a subset of k labels per class holds: nested (a smaller k is a part of a larger one) and seeded.
+
+    Args:
+        label: (n,) integers. k: labels per class, None for all.
+
+    Returns:
+        Sorted integers, (number of classes * k,).
+
+    Raises:
+        Refused: where a class has fewer than k examples.
+
+    >>> label = np.repeat([0, 1], 5)
+    >>> set(per_class(label, 1, seed=0)) <= set(per_class(label, 3, seed=0))
+    True
+    """
+    if k is None:
+        return np.arange(len(label))
+    groups = {int(c): np.flatnonzero(label == c) for c in np.unique(label)}
+    short = {c: len(rows) for c, rows in groups.items() if len(rows) < k}
+    if k < 1 or short:
+        raise Refused(f'per_class={k}: ' + (f'class {min(short, key=short.get)} has {min(short.values())} examples; ask for at most '
+                                            'that many' if short else 'at least one label per class is needed, or none for all'))
+    return np.sort(np.concatenate([np.random.default_rng([Purpose.SUBSET, seed, c]).permutation(rows)[:k] for c, rows in groups.items()]))
+
+
+def complete(splits, validation, test, seed, where):
+    """Cuts the splits that a set lacks from its train split.
+
+    Args:
+        splits: {'train': Dataset} and what else of 'validation' and 'test' the set brings, which is kept.
+        validation, test: shares of train's classes, used where that split is missing. seed: of the cut.
+        where: the name of the set, for errors.
+
+    Returns:
+        {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
+
+    Raises:
+        Refused: for shares that are not above 0 and below 1 together, and for a split that would be empty.
+
+    >>> whole = arrays(np.arange(10.), np.zeros(10, int), ('a',))
+    >>> {name: split.size for name, split in complete({'train': whole, 'test': whole}, .1, .2, 0, 'toy').items()}
+    {'train': 9, 'validation': 1, 'test': 10}
+    """
+    shares = {name: share for name, share in (('validation', validation), ('test', test)) if name not in splits}
+    if any(share <= 0 for share in shares.values()) or sum(shares.values()) >= 1:
+        raise Refused(f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of train is to be cut '
+                      'off: give shares above 0 whose sum is below 1')
+    train = splits['train']
+    strata = train.label if train.classes else np.zeros(train.size, np.int32)
+    parts = cut(arrays(np.arange(train.size), strata), shares, seed)
+    whole = splits | {name: restrict(train, part.take(np.arange(part.size))['input']) for name, part in parts.items()}
+    empty = [name for name, split in whole.items() if not split.size]
+    if empty:
+        raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} examples in train): give more or a larger share')
+    return {name: whole[name] for name in ('train', 'validation', 'test')}

@@ -1,0 +1,119 @@
+"""Streams of batches: what a step trains on, as a pure function of seed and step."""
+import functools
+
+import jax
+import numpy as np
+
+from tljax.core import Source
+from tljax.data.purposes import Purpose
+from tljax.data.splits import per_class
+
+
+def draw(dataset, batch, k=None, stream=0, shuffled=False):
+    """A source of batches: a fresh permutation per epoch, read by random access.
+
+    Batches run on over the end of an epoch, so that all have the same size, whatever the number of examples.
+
+    Args:
+        batch: examples per step. k: labels per class, drawn by the run's seed (`per_class`); None for all.
+        stream: sources of one run with different streams are drawn independently.
+        shuffled: labels are permuted over the examples, by the run's seed: a control that keeps inputs and class counts.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> source = draw(arrays(np.arange(4.), np.arange(4)), batch=4)
+    >>> sorted(source.index(seed=0, step=5).tolist())
+    [0, 1, 2, 3]
+    """
+    @functools.lru_cache(maxsize=64)
+    def subset(seed):
+        return per_class(dataset.label, k, seed)
+
+    @functools.lru_cache(maxsize=64)
+    def order(seed, epoch):
+        return np.random.default_rng([Purpose.ORDER, seed, stream, epoch]).permutation(subset(seed))
+
+    @functools.lru_cache(maxsize=64)
+    def permutation(seed):
+        rows, labels = subset(seed), np.zeros(dataset.size, int)
+        labels[rows] = np.random.default_rng([Purpose.SHUFFLE, seed, stream]).permutation(rows)
+        return labels
+
+    def index(seed, step):
+        epoch, offset = np.divmod(np.arange(step * batch, (step + 1) * batch), len(subset(seed)))
+        rows = np.concatenate([order(seed, e)[offset[epoch == e]] for e in np.unique(epoch).tolist()])
+        return {'input': rows, 'label': permutation(seed)[rows]} if shuffled else rows
+
+    def take(index):
+        if shuffled:
+            return {**dataset.take(index['input']), 'label': dataset.label[index['label']]}
+        return dataset.take(index)
+
+    return Source(index, take)
+
+
+def beside(source, target):
+    """Batches of `source` with as many unlabelled inputs of `target`, under that name: two streams, each with epochs of its own.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> one, other = (draw(arrays(np.arange(start, start + 4.), np.arange(4)), batch=2, stream=start) for start in (0, 4))
+    >>> batch = beside(one, other).batch(seed=0, step=0)
+    >>> sorted(batch), sorted(batch['target']), batch['target']['input'].min() >= 4
+    (['input', 'label', 'target'], ['input'], np.True_)
+    """
+    def index(seed, step):
+        return {'source': source.index(seed, step), 'target': target.index(seed, step)}
+
+    return Source(index, lambda index: {**source.take(index['source']), 'target': {'input': target.take(index['target'])['input']}})
+
+
+def relabelled(source, labels):
+    """`source` with other labels: {seed: (size,)}, one for every example of its data set.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> other = relabelled(draw(arrays(np.arange(3.), np.arange(3)), batch=3), {0: np.array([7, 8, 9])})
+    >>> batch = other.batch(seed=0, step=0)
+    >>> (batch['label'] - batch['input']).tolist()
+    [7.0, 7.0, 7.0]
+    """
+    def index(seed, step):
+        rows = source.index(seed, step)
+        return {'rows': rows, 'label': labels[seed][rows]}
+
+    return Source(index, lambda index: {**source.take(index['rows']), 'label': index['label']})
+
+
+def keyed(source, prepare):
+    """`source` with a random key for each example of a batch, from seed and step alone, and `prepare` to use it on the device.
+
+    The field 'key' is raw key data, (n, 2) uint32 (`tljax.nn.augment.augmented` consumes it).
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> source = keyed(draw(arrays(np.arange(4.), np.arange(4)), batch=4), lambda batch: batch)
+    >>> source.batch(seed=0, step=0)['key'].shape
+    (4, 2)
+    """
+    def index(seed, step):
+        rows = source.index(seed, step)
+        return {'rows': rows, 'key': _keys(seed, step, len(jax.tree.leaves(rows)[0]))}
+
+    return Source(index, lambda index: {**source.take(index['rows']), 'key': index['key']}, prepare)
+
+
+def sampled(example, batch):
+    """A source whose batches are made on the device: the host gives keys, the compiled step makes the examples.
+
+    Args:
+        example: key -> one example or episode, a tree of arrays of fixed shapes. batch: how many of them per step.
+
+    >>> source = sampled(lambda key: {'input': jax.random.normal(key, (3,))}, batch=2)
+    >>> source.batch(seed=0, step=0)['input'].shape
+    (2, 3)
+    """
+    def prepare(batch):
+        return jax.vmap(example)(jax.random.wrap_key_data(batch['key'], impl='threefry2x32'))
+
+    return Source(lambda seed, step: _keys(seed, step, batch), lambda keys: {'key': keys}, prepare)
+
+
+def _keys(seed, step, count):
+    return np.random.default_rng([Purpose.KEY, seed, step]).integers(2 ** 32, size=(count, 2), dtype=np.uint32)

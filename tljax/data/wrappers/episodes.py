@@ -1,0 +1,123 @@
+"""Few-shot episodes: N ways, K shots, Q queries, as a pure function of a key over pictures that stay on the device.
+
+Source: Vinyals et al. 2016, section 4.1 (https://arxiv.org/abs/1606.04080).
+"""
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tljax.configuration import named
+from tljax.core import Dataset, Refused
+from tljax.data.class_splits import _refuse_unturnable, cut_by_class, joined, turned
+
+SPLITS = {'train': 0, 'validation': 1, 'test': 2}
+
+
+def episodes(of, ways=5, shots=1, queries=15, rotations=False, test=None, count=600, seed=0, by_class=None, pictures=False):
+    """A labelled set as a source of episodes.
+
+    Args:
+        of: config of the set, {'name': 'omniglot', ...}. ways, shots, queries: of training; queries are per class.
+        rotations: every class stands for four, its pictures turned by 0, 90, 180 and 270 degrees.
+        test: {'ways', 'shots', 'queries', 'rotations'} of validation and test where they differ. count: of their episodes, the same for
+            every method and run. seed: of those, and of the cut by class.
+        by_class: {'validation': .2, 'test': .2}: shares of the classes that are cut from all pictures; None where the set's own splits have
+            no class in common.
+        pictures: the training split is the labelled set of its classes (and of their turns) itself, for methods that train a classifier.
+
+    Returns:
+        {'train', 'validation', 'test'}: Datasets whose examples are episodes, {'support', 'query'} of inputs (ways, shots, ...) and (ways,
+        queries, ...) and labels 0 to ways - 1.
+
+    Raises:
+        Refused: for more ways than classes, classes with fewer pictures than shots and queries, and counts below one.
+
+    >>> splits = episodes({'name': 'glyphs', 'size': 8, 'classes': 20, 'per_class': 6}, ways=3, queries=2, by_class={'test': .5})
+    >>> splits['test'].take(np.arange(4))['query']['input'].shape
+    (4, 3, 2, 8, 8, 1)
+    """
+    splits = classes_apart(of, by_class, seed)
+    plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
+    if unknown := set(test or ()) - set(plan):
+        raise Refused(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
+    found = {name: of_episodes(split, **{**plan, **(test or {} if name != 'train' else {})}, count=count, seed=[seed, SPLITS[name]])
+             for name, split in splits.items() if split.size and not (pictures and name == 'train')}
+    return {'train': turned(splits['train']) if rotations else splits['train'], **found} if pictures else found
+
+
+def classes_apart(of, by_class=None, seed=0):
+    """The sets that `episodes` draws from, by the same arguments: no class is in two of them.
+
+    >>> [len(split.classes) for split in classes_apart({'name': 'digits', 'size': 8}, {'test': .3}).values()]
+    [7, 3]
+    """
+    splits = named('tljax.data', of, 'data.of')
+    return splits if by_class is None else cut_by_class(joined(splits), by_class, seed)
+
+
+def of_episodes(dataset, ways, shots, queries, rotations=False, count=600, seed=(0, 0)):
+    """A Dataset of `count` episodes: example i is a pure function of seed and i, and `example(key)` makes more of them on the device.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> toy = arrays(np.arange(12.)[:, None], np.repeat(np.arange(4), 3), 'abcd')
+    >>> episode = of_episodes(toy, ways=2, shots=1, queries=2).take(np.array([7]))
+    >>> [sorted(set((episode[part]['input'][0, i] // 3).ravel().tolist())) for part in ('support', 'query') for i in (0, 1)]
+    [[2.0], [3.0], [2.0], [3.0]]
+    """
+    example = sampler(dataset, ways, shots, queries, rotations)
+    root = jax.random.fold_in(jax.random.fold_in(jax.random.key(97), seed[0]), seed[1])
+    make = jax.jit(jax.vmap(lambda number: example(jax.random.fold_in(root, number))))
+    digest = hashlib.sha256(repr((dataset.fingerprint, ways, shots, queries, rotations, count, list(seed))).encode()).hexdigest()
+    classes = tuple(f'way {i}' for i in range(ways))
+    return Dataset(lambda index: jax.device_get(make(jnp.asarray(index))), np.zeros(count, np.int32), classes, digest, example)
+
+
+def sampler(dataset, ways, shots, queries, rotations=False):
+    """key -> one episode, without a class or a picture twice; jit, vmap and scan take it.
+
+    Pictures are held once, as bytes where they are whole numbers; an episode gathers its own and no others.
+
+    Raises:
+        Refused: as `episodes`.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> toy = arrays(np.arange(6.)[:, None], np.repeat(np.arange(3), 2), 'abc')
+    >>> sampler(toy, ways=3, shots=1, queries=1)(jax.random.key(0))['support']['label'].ravel().tolist()
+    [0, 1, 2]
+    """
+    total, each = len(dataset.classes) * (4 if rotations else 1), shots + queries
+    for what, value, least in (('ways', ways, 2), ('shots', shots, 1), ('queries', queries, 1)):
+        if value < least:
+            raise Refused(f'data.{what}={value}: an episode needs {least} or more')
+    if ways > total:
+        raise Refused(f'data.ways={ways} is more than the {total} classes there are: take fewer ways')
+    counts = np.bincount(dataset.label, minlength=len(dataset.classes))
+    if counts.min() < each:
+        raise Refused(f'class {dataset.classes[counts.argmin()]} has {counts.min()} examples, and an episode takes {each} of a class '
+                      f'({shots} shots and {queries} queries): take fewer')
+    rows = np.full((len(counts), counts.max()), -1)
+    for number, members in enumerate(rows):
+        members[:counts[number]] = np.flatnonzero(dataset.label == number)
+    held = np.asarray(dataset.take(np.arange(dataset.size))['input'])
+    if np.issubdtype(held.dtype, np.floating) and held.min() >= 0 and held.max() <= 255 and (held == held.astype(np.uint8)).all():
+        held = held.astype(np.uint8)
+    held, rows = jnp.asarray(held), jnp.asarray(rows)
+    if rotations:
+        _refuse_unturnable(held)
+    label = jnp.arange(ways)[:, None]
+
+    def example(key):
+        first, second = jax.random.split(key)
+        chosen = jax.random.choice(first, total, (ways,), replace=False)
+        turn, members = chosen // len(counts), rows[chosen % len(counts)]
+        rank = jnp.where(members < 0, 2., jax.random.uniform(second, members.shape))   # padding comes last
+        inputs = held[jnp.take_along_axis(members, rank.argsort(-1)[:, :each], -1)].astype(jnp.float32)
+        if rotations:
+            turned = jnp.stack([jnp.rot90(inputs, k, (2, 3)) for k in range(4)], 1)
+            inputs = turned[jnp.arange(ways), turn]
+        return {'support': {'input': inputs[:, :shots], 'label': jnp.broadcast_to(label, (ways, shots))},
+                'query': {'input': inputs[:, shots:], 'label': jnp.broadcast_to(label, (ways, queries))}}
+
+    return example

@@ -1,0 +1,178 @@
+"""Checkpoints by orbax: the training state to go on from, and the finished parameters that others start from.
+
+`checkpoints/` holds the last few states, written beside and then renamed, so that a kill leaves the one before whole. `final/` holds
+parameters and method state alone, of a finished run, in the full layout of the network; grafts and predictions read it.
+"""
+import hashlib
+import itertools
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from tljax.core import Refused
+from tljax.files.console import say
+from tljax.files.text import write
+
+
+class Checkpoints:
+    """The states of one run, newest last, in `workdir/checkpoints`.
+
+    >>> import tempfile
+    >>> with Checkpoints(tempfile.mkdtemp()) as checkpoints:
+    ...     checkpoints.save(3, {'w': np.ones(2)})
+    ...     checkpoints.restore({'w': np.zeros(2)})
+    (3, {'w': array([1., 1.])})
+    """
+
+    def __init__(self, workdir, keep=2):
+        self.manager = ocp.CheckpointManager(
+            Path(workdir, 'checkpoints').absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=keep),
+            item_handlers={'state': ocp.StandardCheckpointHandler(), 'digest': ocp.JsonCheckpointHandler()})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.manager.close()
+
+    def save(self, step, state):
+        """Saves without waiting for the disk; a state is copied before this returns."""
+        if step not in self.manager.all_steps():
+            self.manager.save(step, force=True, args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), digest=ocp.args.JsonSave({'sha256': digest(state)})))
+
+    def restore(self, like):
+        """(step, state) of the newest checkpoint that can be read, or None where there is none.
+
+        A damaged one is reported and set aside under `damaged-<step>`.
+
+        Raises:
+            Refused: where there are checkpoints but none can be read.
+        """
+        damaged = []
+        for step in sorted(self.manager.all_steps(), reverse=True):
+            try:
+                found = self.manager.restore(step, args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, like)),
+                    digest=ocp.args.JsonRestore()))
+                if found.digest != {'sha256': digest(found.state)}:
+                    raise ValueError('its numbers are not those that were saved')
+            except Exception as error:   # orbax raises many kinds for a file that is cut, missing or changed
+                say(f'checkpoint {step} in {self.manager.directory} cannot be read ({_line(error)})')
+                damaged.append(step)
+                continue
+            for other in damaged:
+                self._set_aside(other)
+            return step, found.state
+        if damaged:
+            raise Refused(f'none of the checkpoints {damaged} in {self.manager.directory} can be read by this code: use the code that '
+                          'wrote them, or delete the workdir to start anew')
+        return None
+
+    def _set_aside(self, step):
+        if jax.process_index() == 0:
+            place = Path(self.manager.directory, str(step))
+            names = itertools.chain([f'damaged-{step}'], (f'damaged-{step}-{again}' for again in itertools.count(2)))
+            target = next(path for path in (place.parents[1] / name for name in names) if not path.exists())
+            place.rename(target)
+            say(f'checkpoint {step} was set aside as {target}; the one before it is used')
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices('damaged')
+        self.manager.reload()
+
+    def preempted(self, step):
+        """Whether the scheduler of a multi-process run has asked it to stop, on all processes at the same step."""
+        return jax.process_count() > 1 and self.manager.reached_preemption(step)
+
+    def last(self):
+        """The newest step, waiting for a save that is under way; None where there is none."""
+        self.manager.wait_until_finished()
+        return self.manager.latest_step()
+
+
+def digest(tree):
+    """A hash of every leaf's bytes: a flipped bit on the disk reads as another number, and tells itself by this.
+
+    >>> digest({'w': np.zeros(2)}) == digest({'w': np.zeros(2)}) != digest({'w': np.ones(2)})
+    True
+    """
+    total = hashlib.sha256()
+    for leaf in jax.tree.leaves(jax.device_get(tree)):
+        total.update(np.ascontiguousarray(leaf).tobytes())
+    return total.hexdigest()
+
+
+def save_final(workdir, params, state, record):
+    """Writes the product of a run: parameters, method state, and a JSON record (config, classes) of where they come from.
+
+    >>> import tempfile
+    >>> save_final(workdir := tempfile.mkdtemp(), {'head': np.ones(1)}, {}, {'classes': ['a']})
+    >>> load_final(workdir)
+    ({'head': array([1.])}, {}, {'classes': ['a']})
+    """
+    with _final_files() as files:
+        files.save(Path(workdir, 'final').absolute(), force=True, args=ocp.args.Composite(
+            tree=ocp.args.PyTreeSave({'params': params, 'state': state}), record=ocp.args.JsonSave(record)))
+
+
+def load_final(workdir):
+    """(params, state, record) of a finished run, as NumPy arrays.
+
+    Raises:
+        Refused: where `workdir` holds no finished run.
+
+    >>> load_final('nowhere')
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    """
+    path = Path(workdir, 'final').absolute()
+    if not path.exists():
+        raise Refused(f'{workdir} holds no finished run (no final/): train it to its last step first')
+    with _final_files() as files:
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), files.metadata(path).item_metadata['tree'])
+        found = files.restore(path, args=ocp.args.Composite(
+            tree=ocp.args.PyTreeRestore(restore_args=as_numpy), record=ocp.args.JsonRestore()))
+    return found.tree['params'], found.tree['state'], found.record
+
+
+def _final_files():
+    return ocp.Checkpointer(ocp.CompositeCheckpointHandler(tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()))
+
+
+def claim(workdir, record, look=False):
+    """Makes a workdir this run's own: writes `config.json`, or compares it where it is; `look` compares only.
+
+    Raises:
+        Refused: lists what differs where the workdir belongs to another config.
+
+    >>> import tempfile
+    >>> claim(workdir := tempfile.mkdtemp(), {'steps': 1})
+    >>> claim(workdir, {'steps': 2})
+    Traceback (most recent call last):
+    tljax.core.Refused: ... belongs to another config (steps: 1 there, 2 now); take another --workdir or the config it was made with
+    """
+    path = Path(workdir, 'config.json')
+    new = _leaves(json.loads(json.dumps(record)))
+    if path.exists():
+        old = _leaves(json.loads(path.read_text()))
+        changed = [f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
+                   for name in sorted({*old, *new}) if old.get(name, path) != new.get(name, path)]
+        if changed:
+            raise Refused(f'{workdir} belongs to another config ({"; ".join(changed[:8])}); '
+                          'take another --workdir or the config it was made with')
+    elif jax.process_index() == 0 and not look:
+        write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')
+
+
+def _leaves(tree, prefix=''):
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {name: leaf for key, value in tree.items() for name, leaf in _leaves(value, f'{prefix}.{key}'.lstrip('.')).items()}
+
+
+def _line(error):
+    return f'{type(error).__name__}: {str(error).strip().splitlines()[0][:120] if str(error).strip() else "no text"}'

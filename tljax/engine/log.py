@@ -1,0 +1,85 @@
+"""The log of a run: one JSON line per record, TensorBoard event files, and progress with the time left."""
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tensorboardX import SummaryWriter
+
+from tljax.files.console import console, say
+from tljax.files.text import write
+
+
+class Log:
+    """The record of one fit: `log.jsonl` and TensorBoard events in `workdir`, progress on the terminal.
+
+    On a restart at step `start`, records of later steps are dropped, so that the file tells one story. Every record has `step`,
+    `kind` ('training', or the name of an evaluated split) and numbers, each a list with one entry per seed. `writes=False` on all
+    processes but the first.
+
+    >>> import tempfile
+    >>> with Log(tempfile.mkdtemp(), 'toy', steps=10, shown=False) as log:
+    ...     log.record(10, 'train', {'loss': np.array([0.5])})
+    >>> read(log.path)
+    [{'step': 10, 'kind': 'train', 'loss': [0.5]}]
+    """
+
+    def __init__(self, workdir, name, steps, start=0, writes=True, shown=True):
+        self.path, self.name, self.steps, self.start = Path(workdir, 'log.jsonl'), name, steps, start
+        self.begun, self.spoke, self.shown = time.monotonic(), 0., shown and writes
+        self.file = self.events = self.bar = None
+        if writes:
+            write(self.path, ''.join(json.dumps(record) + '\n' for record in read(self.path) if record['step'] <= start))
+            self.file = self.path.open('a', buffering=1)
+            self.events = SummaryWriter(str(Path(workdir, 'events')), purge_step=start or None)
+
+    def __enter__(self):
+        if self.shown and console.is_terminal:
+            self.bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                                TextColumn('{task.fields[numbers]}'), console=console, transient=True)
+            self.task = self.bar.add_task(self.name, total=self.steps, completed=self.start, numbers='')
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_):
+        for part, close in ((self.bar, 'stop'), (self.events, 'close'), (self.file, 'close')):
+            if part is not None:
+                getattr(part, close)()
+
+    def record(self, step, kind, numbers):
+        """Writes the numbers of a step: a dict of arrays with one entry per seed."""
+        if self.file is None:
+            return
+        lists = {name: np.asarray(value, np.float64).reshape(-1).tolist() for name, value in numbers.items()}
+        self.file.write(json.dumps({'step': step, 'kind': kind, **lists}) + '\n')
+        for name, value in lists.items():
+            self.events.add_scalar(f'{kind}/{name}', float(np.mean(value)), step)
+
+    def show(self, step, numbers):
+        """Tells how far the run is and what its numbers are, means over seeds: a bar, or at most one line every ten seconds."""
+        if not self.shown:
+            return
+        text = '  '.join(f'{name} {np.mean(value):.4g}' for name, value in numbers.items())
+        if self.bar is not None:
+            self.bar.update(self.task, completed=step, numbers=text)
+        elif time.monotonic() - self.spoke > 10 or step == self.steps:
+            self.spoke = time.monotonic()
+            left = (self.spoke - self.begun) / max(step - self.start, 1) * (self.steps - step)
+            say(f'{self.name}  step {step}/{self.steps}  {int(left // 60)}:{int(left % 60):02d} left  {text}')
+
+
+def read(path):
+    """The records of a log, without a last line that a killed run left unfinished.
+
+    >>> read('nowhere.jsonl')
+    []
+    """
+    lines = Path(path).read_text().splitlines() if Path(path).exists() else []
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records

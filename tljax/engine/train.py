@@ -1,0 +1,228 @@
+"""The only training loop: restore, step, log, evaluate, save."""
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from tljax.core import Refused, Source, TrainState
+from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
+from tljax.engine.devices import Compiled, make_mesh, shard
+from tljax.engine.evaluate import score
+from tljax.engine.log import Log
+from tljax.files.console import say
+
+
+class Run(NamedTuple):
+    """All that a fit needs; `build.build` makes one from a config.
+
+    `init(seed) -> params, state`; `tx`: the optimiser; `step`, `predict`: compiled (`tljax.engine.devices`); `source`: of batches; `evals`:
+    {split: Dataset}; `seeds`: one run each, together; `steps`; `log_every`, `save_every`, `eval_every`: in steps, 0 for at the end only;
+    `chunk`: steps per call; `classes`: names; `record`: the config, to claim the workdir with; `whole(params, state) -> params, state`:
+    the full layout, where a head alone was trained on cached features; `donors`: how many source networks it starts from; `input`: the
+    shape of one example.
+
+    >>> Run._fields[:3]
+    ('name', 'init', 'tx')
+    """
+    name: str
+    init: Callable
+    tx: object
+    step: Compiled
+    predict: Compiled
+    source: Source
+    evals: dict
+    seeds: tuple
+    steps: int
+    log_every: int = 100
+    save_every: int = 0
+    eval_every: int = 0
+    chunk: int = 1
+    eval_batch: int = 256
+    classes: tuple = ()
+    record: dict = {}
+    whole: Callable = lambda params, state: (params, state)
+    donors: int = 0
+    input: tuple = ()
+
+
+class Fitted(NamedTuple):
+    """The product of a fit: parameters and method state with a leading axis of seeds, and {split: {metric: (seeds,)}}.
+
+    >>> Fitted({}, {}, {'test': {'accuracy': [.9]}}).scores['test']
+    {'accuracy': [0.9]}
+    """
+    params: dict
+    state: dict
+    scores: dict
+
+
+class Stopped(Exception):
+    """A run that was asked to stop: it has saved, and the same command goes on from there.
+
+    >>> str(Stopped('stopped at step 3 of 9'))
+    'stopped at step 3 of 9'
+    """
+
+
+def fit(run, workdir):
+    """Trains, or goes on training, or does nothing where the run has finished.
+
+    A run that was killed and is started again with the same config ends bit-equal to one that was not. SIGTERM saves, then stops.
+
+    Args:
+        run: a Run. workdir: its own folder; made where it is missing.
+
+    Returns:
+        Fitted.
+
+    Raises:
+        Refused: the workdir belongs to another config; the loss or its gradient is no longer finite (step and last good checkpoint).
+        Stopped: after SIGTERM, or a scheduler's notice of preemption.
+
+    >>> import tempfile
+    >>> import optax
+    >>> from tljax.data.formats.arrays import arrays
+    >>> from tljax.data.streams import draw
+    >>> from tljax.methods.fine_tuning.finetune import finetune
+    >>> from tljax.engine.devices import compile_jit, compile_predict
+    >>> from tljax.engine.step import make_step, many, over_seeds
+    >>> from tljax.zoo.families.identity import identity
+    >>> data, method, mesh = arrays(np.eye(2, dtype='f'), np.array([0, 1]), ('a', 'b')), finetune(identity(2), 2), make_mesh()
+    >>> labels = {'backbone': {}, 'head': {'kernel': 'head', 'bias': 'head'}}
+    >>> init = lambda seed: method.init(jax.random.key(seed), data.take(np.array([0])))
+    >>> step = compile_jit(many(over_seeds(make_step(method, optax.sgd(1.), labels))), mesh)
+    >>> run = Run('toy', init, optax.sgd(1.), step, compile_predict(method.predict, mesh), draw(data, jax.device_count()),
+    ...           {'train': data}, seeds=(0,), steps=20)
+    >>> float(fit(run, tempfile.mkdtemp()).scores['train']['accuracy'][0])
+    1.0
+    """
+    claim(workdir, run.record, look=True)
+    if Path(workdir, 'final').exists():
+        params, state, record = load_final(workdir)
+        return Fitted(params, state, record['scores'])
+    state, seeds = start(run), np.asarray(run.seeds, np.uint32)
+    for seed in run.seeds:   # what does not fit is refused before anything is written
+        shard(run.source.index(seed, 0))
+    claim(workdir, run.record)
+    with Checkpoints(workdir) as checkpoints, _asked_to_stop() as asked:
+        begun, state = checkpoints.restore(state) or (0, state)
+        with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0) as log:
+            parts, pending, stopping = run.step.split(state), [], False
+            for first, last, batch in _prefetched(run, begun):
+                parts, metrics = run.step.run(parts, batch, seeds)
+                pending.append((first, metrics))
+                stopping = asked() or checkpoints.preempted(last)
+                saving, evaluating, reporting = (_due(last, every, run.steps) for every in (run.save_every, run.eval_every, run.log_every))
+                if not (stopping or saving or evaluating or reporting):
+                    continue
+                _report(log, last, pending, run, checkpoints)
+                pending, state = [], run.step.join(parts, 0)
+                if last == run.steps:
+                    break
+                if saving or stopping:
+                    checkpoints.save(last, state)
+                if evaluating:
+                    _evaluate(run, state, last, log)
+                if stopping:
+                    raise Stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the same command goes on from there')
+            return _finish(run, workdir, state, log, lambda: stopping or asked())
+
+
+def _finish(run, workdir, state, log, stopping):
+    scores = _evaluate(run, state, run.steps, log)
+    params, state = run.whole(state.params, state.state)
+    save_final(workdir, params, state, {'config': run.record, 'classes': list(run.classes), 'input': list(run.input),
+                                        'seeds': list(run.seeds), 'scores': scores})
+    if stopping():
+        raise Stopped(f'stopped at the last step, saved in {workdir}: the same command goes on with what comes next')
+    return Fitted(*jax.device_get((params, state)), scores)
+
+
+def start(run):
+    """The state before the first step: one initialisation per seed along a leading axis, on every device.
+
+    >>> import optax
+    >>> run = Run('toy', lambda seed: ({'head': np.full(2, seed)}, {}), optax.sgd(1.), None, None, None, {}, (3, 4), 1)
+    >>> start(run).params['head'].tolist()
+    [[3, 3], [4, 4]]
+    """
+    params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *(jax.device_get(run.init(seed)) for seed in run.seeds))
+    opt_state = jax.device_get(jax.jit(jax.vmap(run.tx.init))(params))
+    whole = NamedSharding(make_mesh(), PartitionSpec())
+    return jax.device_put(TrainState(np.zeros(len(run.seeds), np.int32), params, state, opt_state), whole)
+
+
+def _due(step, period, steps):
+    return step == steps or bool(period) and step % period == 0
+
+
+def _spans(run, begun):
+    """Pairs (first, last) of steps for each call, up to `chunk` steps long; no call runs past a step where something is due."""
+    marks = {step for period in (run.log_every, run.save_every, run.eval_every) if period for step in range(period, run.steps, period)}
+    marks = [step for step in sorted(marks | {run.steps}) if step > begun]
+    for mark in marks:
+        while begun < mark:
+            yield begun, min(begun + run.chunk, mark)
+            begun = min(begun + run.chunk, mark)
+
+
+def _prefetched(run, begun):
+    """(first, last, batch on its devices) of every call, the next batch made while the present one is computed with."""
+    def make(span):
+        batches = [[run.source.take(shard(run.source.index(seed, step))) for seed in run.seeds] for step in range(*span)]
+        together = jax.tree.map(lambda *leaves: np.stack(leaves), *(each for row in batches for each in row))
+        shape = (span[1] - span[0], len(run.seeds))
+        return run.step.place(jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), together))
+
+    spans = list(_spans(run, begun))
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(make, spans[0]) if spans else None
+        for i, span in enumerate(spans):
+            batch = ahead.result()
+            ahead = pool.submit(make, spans[i + 1]) if i + 1 < len(spans) else None
+            yield *span, batch
+
+
+def _report(log, step, pending, run, checkpoints):
+    """Records the mean of each metric since the last report, after checking that every step was finite."""
+    metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(run.step.join(jax.device_get(each), 1) for _, each in pending))
+    bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
+    if bad.any():
+        row, seed = np.argwhere(bad)[0]
+        good = checkpoints.last()
+        raise Refused(f'loss {metrics["loss"][row, seed]} (gradient norm {metrics["gradient_norm"][row, seed]}) at step '
+                      f'{pending[0][0] + row} with seed {run.seeds[seed]}; last good checkpoint: '
+                      f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip')
+    means = {name: value.mean(0) for name, value in metrics.items()}
+    log.record(step, 'training', means)
+    log.show(step, {name: means[name] for name in ('loss', 'accuracy') if name in means})
+
+
+def _evaluate(run, state, step, log):
+    scores = {}
+    for split, dataset in run.evals.items():
+        found = score(run.predict, state.params, state.state, dataset, run.eval_batch)
+        log.record(step, split, found)
+        scores[split] = {name: value.tolist() for name, value in found.items()}
+    return scores
+
+
+@contextmanager
+def _asked_to_stop():
+    """A function that tells whether SIGTERM has come; left to JAX, which tells all processes, where there are several."""
+    asked = threading.Event()
+    if jax.process_count() > 1 or threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: (asked.set(), say('SIGTERM: saving, then stopping')))
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""Domain adaptation: labels in a source domain, none in the target."""

@@ -1,0 +1,1 @@
+"""Few-shot learning and meta-learning: new classes from a few examples."""

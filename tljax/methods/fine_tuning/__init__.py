@@ -1,0 +1,1 @@
+"""Fine-tuning: a network that has learnt a source goes on with the labels of the target."""

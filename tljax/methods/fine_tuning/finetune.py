@@ -1,0 +1,66 @@
+"""Fine-tuning: a network and a new linear head, trained on the target's labels.
+
+Training from scratch, feature extraction, fine-tuning and layer-wise rates are this one method; they differ in what the parameters start
+from (graft) and in which of them move (partition). Source: Yosinski et al., How transferable are features in deep neural networks?,
+2014, https://arxiv.org/abs/1411.1792.
+"""
+import jax.numpy as jnp
+
+from tljax.core import Method
+from tljax.losses import cross_entropy, squared_error, weighted
+
+BATCHES = 'labelled'
+
+
+def finetune(net, classes, smoothing=0.):
+    """Minimises the mean over examples of CE(label, head(net(input))), or of the squared error where there are no classes.
+
+    The head starts at zero, so that its first, uninformed gradients do not disturb what the backbone has learnt.
+
+    Args:
+        net: the backbone. classes: their number; 0 means regression on the label's own width.
+        smoothing: of the labels, in [0, 1).
+
+    Returns:
+        A Method over params {'backbone', 'head'}; predict's output is (n, classes) logits.
+
+    >>> import jax
+    >>> from tljax.zoo.families.conv4 import conv4
+    >>> method = finetune(conv4(width=4), classes=3)
+    >>> batch = {'input': jnp.zeros((2, 16, 16, 1)), 'label': jnp.array([0, 2])}
+    >>> params, state = method.init(jax.random.key(0), batch)
+    >>> method.predict(params, state, batch)['output'].shape
+    (2, 3)
+    """
+    def init(key, batch):
+        backbone, state = net.init(key, batch['input'])
+        width = classes or batch['label'].reshape(len(batch['label']), -1).shape[1]
+        head = {'kernel': jnp.zeros((net.dim, width)), 'bias': jnp.zeros(width)}
+        return {'backbone': backbone, 'head': head}, {'backbone': state}
+
+    def output(params, state, batch, key=None):
+        taps, moved = net.features(params['backbone'], state['backbone'], batch['input'], key)
+        return linear(params['head'], taps['features']), {**state, 'backbone': moved}
+
+    def loss(params, state, batch, tick):
+        out, state = output(params, state, batch, tick.key)
+        values = cross_entropy(out, batch['label'], smoothing) if classes else squared_error(out, batch['label'])
+        value = weighted(values, batch)
+        metrics = {'loss': value}
+        if classes:
+            metrics['accuracy'] = jnp.mean(jnp.argmax(out, -1) == batch['label'])
+        return value, (state, metrics)
+
+    def predict(params, state, batch):
+        return {'output': output(params, state, batch)[0], 'label': batch['label']}
+
+    return Method(init, loss, predict)
+
+
+def linear(head, features):
+    """A linear head's answer to features (n, dim): (n, width).
+
+    >>> linear({'kernel': jnp.eye(2), 'bias': jnp.ones(2)}, jnp.array([[1., 2.]])).tolist()
+    [[2.0, 3.0]]
+    """
+    return features @ head['kernel'] + head['bias']

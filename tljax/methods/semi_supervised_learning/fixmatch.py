@@ -1,0 +1,47 @@
+"""FixMatch: Sohn et al. 2020, https://arxiv.org/abs/2001.07685, equations 3 and 4."""
+import jax
+import jax.numpy as jnp
+
+from tljax.core import Method
+from tljax.losses import cross_entropy, weighted
+from tljax.methods.adaptation.two_domains import of_target, together
+from tljax.methods.fine_tuning.finetune import finetune
+from tljax.nn.augment import chain, made
+
+BATCHES = 'domains'
+CACHED = False   # it augments the inputs itself
+STRONG = ({'name': 'affine', 'degrees': 30., 'shear': .3, 'scale': .3, 'translate': .125}, 'colour')
+
+
+def fixmatch(net, classes, threshold=.95, weight=1., weak=('crop',), strong=STRONG):
+    """CE(weak(x), y) + weight * mean of CE(strong(u), the class of weak(u)) over the unlabelled u where that class is sure.
+
+    Args:
+        net: the backbone. classes: their number. threshold: tau, of the probability of the class. weight: lambda_u. weak, strong: names
+            or configs of `tljax.nn.augment`'s functions; the default's strong ones are ours, the paper's are RandAugment and Cutout.
+
+    Returns:
+        A Method over params {'backbone', 'head'} on batches whose `target` is unlabelled (`tljax.data.semi_supervised`, or another domain),
+        as many as there are labelled ones (the paper: seven times as many). All go through the network in one batch.
+
+    >>> from tljax.zoo.families.identity import identity
+    >>> sorted(fixmatch(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
+    ['backbone', 'head']
+    """
+    alone, weaken, strengthen = finetune(net, classes), chain(made(weak)), chain(made(strong))
+
+    def loss(params, state, batch, tick):
+        unlabelled = of_target(batch)
+        keys = jax.random.split(tick.key, (4, len(unlabelled)))
+        inputs = [jax.vmap(function)(*pair) for function, *pair in (
+            (weaken, keys[0], batch['input']), (weaken, keys[1], unlabelled), (strengthen, keys[2], unlabelled))]
+        (labelled, guess, hard), moved = together(net, params, state, inputs, keys[3, 0])
+        error = weighted(cross_entropy(labelled['logits'], batch['label']), batch)
+        told = jax.lax.stop_gradient(guess['logits'])
+        sure = jax.nn.softmax(told).max(-1) >= threshold
+        unsure = jnp.mean(sure * cross_entropy(hard['logits'], told.argmax(-1)))
+        accuracy = jnp.mean(labelled['logits'].argmax(-1) == batch['label'])
+        return error + weight * unsure, ({**state, 'backbone': moved},
+                                         {'loss': error, 'accuracy': accuracy, 'unlabelled': unsure, 'sure': jnp.mean(sure)})
+
+    return Method(alone.init, loss, alone.predict)

@@ -1,0 +1,165 @@
+"""Layers that networks are made of: convolution, BatchNorm, pooling, and the way from a flax module to a `Net`."""
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from tljax.core import Net, Refused
+from tljax.nn.convolution import convolve
+
+
+class Conv(nn.Module):
+    """A convolution with flax's parameter names ('kernel', and 'bias' where wanted), computed in the given form.
+
+    >>> Conv(8).init(jax.random.key(0), jnp.ones((1, 4, 4, 3)))['params']['kernel'].shape
+    (3, 3, 3, 8)
+    """
+    features: int
+    kernel_size: tuple = (3, 3)
+    strides: tuple = (1, 1)
+    padding: str | tuple = 'SAME'
+    groups: int = 1
+    use_bias: bool = False
+    form: str = 'plain'
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
+        kernel = self.param('kernel', nn.initializers.variance_scaling(2., 'fan_out', 'truncated_normal'), shape)
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        x = convolve(x, kernel, self.strides, self.padding, self.groups, self.form)
+        if self.use_bias:
+            x = x + self.param('bias', nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return x
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy 2015, algorithms 1 and 2, https://arxiv.org/abs/1502.03167) over all axes but the last, with
+    flax's names and arithmetic, that knows what is frozen and can be told to pool.
+
+    Args:
+        momentum: of the stored statistics. epsilon: added to the variance. use_scale: whether there is one. dtype: of the output;
+            statistics are float32 or wider.
+        stored: a predicate on the layer's path: where it says so the layer runs on stored statistics, whatever the network as a whole
+            does. A frozen layer whose statistics moved would not be frozen; `optim.stored` makes the predicate from the partition.
+
+    >>> layer = BatchNorm(stored=lambda path: True, name='bn', parent=None)
+    >>> variables = layer.init(jax.random.key(0), jnp.ones((2, 3)), train=True)
+    >>> layer.apply(variables, jnp.ones((2, 3)), train=True, mutable='batch_stats')[1]['batch_stats']['mean'].tolist()
+    [0.0, 0.0, 0.0]
+    """
+    momentum: float = .99
+    epsilon: float = 1e-5
+    use_scale: bool = True
+    stored: object = None
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, train, pool=None):
+        """x (..., c), normalised; with `pool`, such as `max_pool`, the maxima of that over windows, for a quarter of the work: what a
+        rising line makes of a maximum is the maximum of what it makes, and a falling one turns the signs."""
+        shape = x.shape[-1:]
+        scale = self.param('scale', nn.initializers.ones, shape) if self.use_scale else jnp.ones(shape)
+        bias = self.param('bias', nn.initializers.zeros, shape)
+        stored = [self.variable('batch_stats', name, start, shape) for name, start in (('mean', jnp.zeros), ('var', jnp.ones))]
+        mean, var = (each.value for each in stored)
+        axes = tuple(range(x.ndim - 1))
+        if train and not (self.stored is not None and self.stored('/'.join(self.path))):
+            wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+            mean, square = (each.mean(axes) for each in (wide, lax.square(wide)))   # written so, XLA sums both in one pass on a CPU
+            var = jnp.maximum(0., square - lax.square(mean))
+            if not self.is_initializing():
+                for each, new in zip(stored, (mean, var), strict=True):
+                    each.value = self.momentum * each.value + (1 - self.momentum) * new
+        if pool is not None:
+            sign = lax.stop_gradient(jnp.where(scale < 0, -1, 1).astype(x.dtype))
+            x = pool(x * sign) * sign
+        mean, var, scale, bias = (jnp.expand_dims(each, axes) for each in (mean, var, scale, bias))
+        return ((x - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias).astype(self.dtype)
+
+
+def net(module, dim, groups):
+    """A `Net` from a flax module whose call `(input, train)` returns a dict of intermediates with 'features' (n, dim) among them.
+
+    Its state is flax's 'batch_stats', whose paths are those of the layers' parameters.
+
+    >>> class Toy(nn.Module):
+    ...     @nn.compact
+    ...     def __call__(self, x, train):
+    ...         return {'features': nn.Dense(2, name='dense')(x)}
+    >>> toy = net(Toy(), dim=2, groups={'dense': 'dense/.*'})
+    >>> params, state = toy.init(jax.random.key(0), jnp.ones((1, 3)))
+    >>> toy.features(params, state, jnp.ones((4, 3)))[0]['features'].shape
+    (4, 2)
+    """
+    def init(key, input):
+        variables = module.init(key, input, train=False)
+        params, state = variables.get('params', {}), variables.get('batch_stats', {})
+        found = jax.eval_shape(lambda: features(params, state, input)[0]['features']).shape
+        if found != (len(input), dim):
+            raise Refused(f'inputs {input.shape[1:]} give features {found[1:]}, not ({dim},): set net.size to the size of the inputs')
+        return params, state
+
+    def features(params, state, input, key=None):
+        variables = {'params': params, 'batch_stats': state}
+        if key is None:
+            return module.apply(variables, input, train=False), state
+        out, moved = module.apply(variables, input, train=True, rngs={'dropout': key}, mutable=['batch_stats'])
+        return out, moved.get('batch_stats', state)
+
+    return Net(init, features, dim, groups)
+
+
+class SeparableConv(nn.Module):
+    """A depthwise convolution and a 1x1 one that mixes its channels, with Keras's parameter names and no bias.
+
+    >>> params = SeparableConv(8).init(jax.random.key(0), jnp.ones((1, 4, 4, 3)))['params']
+    >>> jax.tree.map(jnp.shape, params)
+    {'depthwise_kernel': (3, 3, 1, 3), 'pointwise_kernel': (1, 1, 3, 8)}
+    """
+    features: int
+    kernel_size: tuple = (3, 3)
+    strides: tuple = (1, 1)
+    padding: str | tuple = 'SAME'
+    form: str = 'plain'
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        start, channels = nn.initializers.variance_scaling(2., 'fan_in', 'truncated_normal'), x.shape[-1]
+        depthwise = self.param('depthwise_kernel', start, (*self.kernel_size, 1, channels))
+        pointwise = self.param('pointwise_kernel', start, (1, 1, channels, self.features))
+        x = convolve(x.astype(self.dtype), depthwise.astype(self.dtype), self.strides, self.padding, channels, self.form)
+        return convolve(x, pointwise.astype(self.dtype), form=self.form)
+
+
+def max_pool(x, size=(2, 2), strides=(2, 2), padding='VALID'):
+    """Maximum over windows, (n, h, w, c) -> (n, h', w', c), as maxima of strided slices: exact under every transform.
+
+    Args:
+        padding: 'SAME', 'VALID' or ((top, bottom), (left, right)); what is padded never wins.
+
+    >>> max_pool(jnp.arange(4.).reshape(1, 2, 2, 1)).tolist()
+    [[[[3.0]]]]
+    """
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:3], size, strides, padding)
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf) if any(map(any, padding)) else x
+    for axis, (k, stride) in enumerate(zip(size, strides, strict=True), 1):   # first the rows, then the columns
+        length = (x.shape[axis] - k) // stride + 1
+        if length < 1:
+            raise Refused(f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the window {size} that pools it: take larger inputs')
+        x = functools.reduce(jnp.maximum, (lax.slice_in_dim(x, i, i + stride * (length - 1) + 1, stride, axis) for i in range(k)))
+    return x
+
+
+def mean_pool(x, size=(2, 2), strides=(2, 2), padding='VALID'):
+    """Mean over windows, (n, h, w, c) -> (n, h', w', c); what is padded does not count.
+
+    >>> mean_pool(jnp.arange(4.).reshape(1, 2, 2, 1)).tolist()
+    [[[[1.5]]]]
+    """
+    return nn.avg_pool(x, size, strides, padding, count_include_pad=False).astype(x.dtype)

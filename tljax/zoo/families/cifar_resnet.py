@@ -1,0 +1,50 @@
+"""Residual networks for small pictures: He et al. 2016, section 4.2 (https://arxiv.org/abs/1512.03385)."""
+import flax.linen as nn
+import jax.numpy as jnp
+
+from tljax.core import Refused
+from tljax.nn.layers import BatchNorm, Conv, net
+
+
+class _ResNet(nn.Module):
+    blocks: int
+    width: int
+    form: str
+    stored: object
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x, train):
+        def conv_bn(x, width, name, strides=(1, 1), kernel=(3, 3)):
+            x = Conv(width, kernel, strides, form=self.form, dtype=self.dtype, name=f'{name}_conv')(x)
+            return BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'{name}_bn')(x, train)
+
+        taps = {'stem': (x := nn.relu(conv_bn(x, self.width, 'stem')))}
+        for stage in range(1, 4):
+            for block in range(self.blocks):
+                name, width = f'stage{stage}_block{block}', self.width * 2 ** (stage - 1)
+                strides = (2, 2) if stage > 1 and block == 0 else (1, 1)
+                y = nn.relu(conv_bn(x, width, f'{name}_1', strides))
+                y = conv_bn(y, width, f'{name}_2')
+                if x.shape != y.shape:
+                    x = conv_bn(x, width, f'{name}_shortcut', strides, (1, 1))
+                x = nn.relu(x + y)
+            taps[f'stage{stage}'] = x
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+
+
+def cifar_resnet(depth=20, width=16, form='plain', stored=None, dtype=jnp.float32):
+    """Three stages of (depth - 2) / 6 residual blocks at full, half and quarter size, then the mean over positions: 64 features.
+
+    Shortcuts that change shape are 1x1 convolutions (option B of the paper).
+
+    Args:
+        depth: 8, 14, 20, 32, 44, 56, 110, ...: 6 n + 2. width: channels of the first stage.
+
+    >>> cifar_resnet().dim
+    64
+    """
+    if depth < 8 or (depth - 2) % 6:
+        raise Refused(f'net.depth={depth} is not 6 n + 2: take 8, 14, 20, 32, 44 or 56')
+    groups = {name: f'{name}_.*' for name in ('stem', 'stage1', 'stage2', 'stage3')}
+    return net(_ResNet((depth - 2) // 6, width, form, stored, dtype), 4 * width, groups)

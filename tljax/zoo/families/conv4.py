@@ -1,0 +1,46 @@
+"""The four-block convolutional network of few-shot learning: Vinyals et al. 2016, section 4.1 (https://arxiv.org/abs/1606.04080)."""
+import flax.linen as nn
+import jax.numpy as jnp
+
+from tljax.core import Refused
+from tljax.nn.layers import BatchNorm, Conv, max_pool, net
+
+
+class _Conv4(nn.Module):
+    widths: tuple
+    norm: str
+    form: str
+    stored: object
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x, train):
+        taps = {}
+        for i, width in enumerate(self.widths, 1):
+            x = Conv(width, form=self.form, dtype=self.dtype, name=f'conv{i}')(x)
+            if self.norm == 'batch':
+                x = nn.relu(BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train, pool=max_pool))
+            else:
+                x = max_pool(nn.relu(nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f'norm{i}')(x)))
+            taps[f'block{i}'] = x
+        return {**taps, 'features': x.reshape(len(x), -1).astype(jnp.promote_types(self.dtype, jnp.float32))}
+
+
+def conv4(width=64, size=16, blocks=4, norm='batch', form='plain', stored=None, dtype=jnp.float32):
+    """Blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling; the features are the last block's map, flattened.
+
+    Args:
+        width: channels of every block, or a tuple of one per block. size: of the input, pixels. blocks: their number.
+        norm: 'batch' as published, or 'layer' (each example by itself: Wu and He 2018, with one group), which a handful of labels suits
+            better than statistics of a batch that repeats them.
+
+    >>> conv4(width=32, size=28).dim
+    32
+    """
+    if norm not in ('batch', 'layer'):
+        raise Refused(f'net.norm={norm!r} is not batch or layer')
+    widths = (width,) * blocks if isinstance(width, int) else tuple(width)
+    if size < 2 ** len(widths):
+        raise Refused(f'net.size={size} leaves nothing after {len(widths)} poolings: take fewer blocks or larger inputs')
+    groups = {f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)}
+    return net(_Conv4(widths, norm, form, stored, dtype), widths[-1] * (size // 2 ** len(widths)) ** 2, groups)

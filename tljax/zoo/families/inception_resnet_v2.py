@@ -1,0 +1,117 @@
+"""Inception-ResNet-v2: Szegedy et al. 2017, section 3.2 (https://arxiv.org/abs/1602.07261), with the layer names of its Keras weights.
+
+Blocks are written as in `inception_v3`; their widths are those of TF-slim, where the weights come from, not those of the paper's figures.
+"""
+import itertools
+import re
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from tljax.core import Refused
+from tljax.nn.layers import BatchNorm, Conv, net
+from tljax.nn.preprocessing import preprocess
+from tljax.zoo.families.inception_v3 import POOLS, SMALLEST, STEM, mixed, numbered
+
+
+class Block(NamedTuple):
+    """`scale`: of what a residual block adds to its input, by a 1x1 convolution of its branches; 0 where the branches take its place.
+
+    >>> Block('block35_1', 'block35_5', ('32', '32 32:3x3'), scale=.17).group
+    'block35_5'
+    """
+    name: str
+    group: str
+    branches: tuple
+    scale: float = 0.
+
+
+def _residual(name, count, scale, branches):
+    """Numbered blocks, in groups of five that have the name of their last."""
+    return [Block(f'{name}_{i}', f'{name}_{-(-i // 5) * 5}', branches, scale) for i in range(1, count + 1)]
+
+
+EIGHTS, LAST = ('192', '192 224:1x3 256:3x1'), 'block8_10'   # the last block has no ReLU at its end
+BLOCKS = (
+    Block('stem', 'stem', STEM),
+    Block('mixed_5b', 'mixed_5b', ('96', '48 64:5x5', '64 96:3x3 96:3x3', 'mean 64')),
+    *_residual('block35', 10, .17, ('32', '32 32:3x3', '32 48:3x3 64:3x3')),
+    Block('mixed_6a', 'mixed_6a', ('384:3x3/2', '256 256:3x3 384:3x3/2', 'max')),
+    *_residual('block17', 20, .1, ('192', '128 160:1x7 192:7x1')),
+    Block('mixed_7a', 'mixed_7a', ('256 384:3x3/2', '256 288:3x3/2', '256 288:3x3 320:3x3/2', 'max')),
+    *_residual('block8', 9, .2, EIGHTS), Block(LAST, 'block8_10', EIGHTS, 1.),
+)
+
+
+class _InceptionResNetV2(nn.Module):
+    form: str
+    stored: object
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x, train):
+        if min(x.shape[1:3]) < SMALLEST:
+            raise Refused(f'inputs {x.shape[1:]} are too small for inception_resnet_v2: take {SMALLEST}x{SMALLEST} pixels or more')
+        number = itertools.count(1)
+
+        def unit(x, channels, kernel, strides, padding, conv, norm):
+            x = Conv(channels, kernel, strides, padding, form=self.form, dtype=self.dtype, name=conv)(x)
+            return nn.relu(BatchNorm(momentum=.99, epsilon=1e-3, use_scale=False, stored=self.stored, dtype=self.dtype,
+                                     name=norm)(x, train))
+
+        def conv(x, *shape):
+            i = next(number)
+            return unit(x, *shape, f'conv2d_{i}', f'batch_normalization_{i}')
+
+        x, taps = preprocess(x, 'tf'), {}
+        for block in BLOCKS:
+            y = mixed(x, block.branches, conv)
+            if block.scale:
+                y = Conv(x.shape[-1], (1, 1), use_bias=True, form=self.form, dtype=self.dtype, name=f'{block.name}_conv')(y)
+                y = x + block.scale * y
+                y = y if block.name == LAST else nn.relu(y)
+            taps[block.group] = x = y
+        taps['conv_7b'] = x = unit(x, 1536, (1, 1), (1, 1), 'SAME', 'conv_7b', 'conv_7b_bn')
+        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+
+
+def _groups():
+    members = {}
+    for block in BLOCKS:
+        members.setdefault(block.group, []).append(block)
+    groups = numbered({group: sum((block.branches for block in blocks), ()) for group, blocks in members.items()})
+    for group, blocks in members.items():
+        if blocks[0].scale:
+            groups[group] += f'|({"|".join(block.name for block in blocks)})_conv/.*'
+    return {**groups, 'conv_7b': 'conv_7b(_bn)?/.*'}
+
+
+def inception_resnet_v2(form='plain', stored=None, dtype=jnp.float32):
+    """The network up to the mean over positions: 1536 features of pictures in [0, 1], (n, h, w, 3) of 75 by 75 pixels or more.
+
+    >>> list(inception_resnet_v2().groups)[:4]
+    ['stem', 'mixed_5b', 'block35_5', 'block35_10']
+    """
+    return net(_InceptionResNetV2(form, stored, dtype), 1536, _groups())
+
+
+def _slim():
+    """TF-slim's names of the convolutions, in the order in which Keras numbers them."""
+    yield from (f'Conv2d_{name}' for name in ('1a_3x3', '2a_3x3', '2b_3x3', '3b_1x1', '4a_3x3'))
+    for block in BLOCKS[1:]:
+        for branch, line in enumerate(block.branches):
+            steps = line.split()
+            for letter, step in zip('abc', steps, strict=False):
+                if step not in POOLS:
+                    size, stride = re.fullmatch(r'\d+(?::(\dx\d))?(/2)?', step).groups(default='')
+                    place = '1a_' if stride else f'0{letter}_' if len(steps) > 1 else ''
+                    yield f'{block.name.capitalize()}_Branch_{branch}_Conv2d_{place}{size or "1x1"}'
+
+
+PUBLISHED = {   # the published files were saved before Keras dropped TF-slim's names: {theirs: ours}
+    **{name: f'conv2d_{i}' for i, name in enumerate(_slim(), 1)},
+    **{f'{name}_BatchNorm': f'batch_normalization_{i}' for i, name in enumerate(_slim(), 1)},
+    **{f'{block.name.capitalize()}_Conv2d_1x1': f'{block.name}_conv' for block in BLOCKS if block.scale},
+    'Conv2d_7b_1x1': 'conv_7b', 'Conv2d_7b_1x1_BatchNorm': 'conv_7b_bn',
+}

@@ -1,0 +1,60 @@
+"""The small networks of digit adaptation: convolutions of 5x5 with 2x2 max pooling, then dense layers (LeCun et al. 1998; as Ganin et al.
+2016, figure 4, and Tzeng et al. 2017, section 5.1, use them)."""
+import flax.linen as nn
+import jax.numpy as jnp
+
+from tljax.core import Refused
+from tljax.nn.layers import BatchNorm, Conv, max_pool, net
+
+
+class _LeNet(nn.Module):
+    widths: tuple
+    dense: tuple
+    norm: str
+    dropout: float
+    form: str
+    stored: object
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x, train):
+        taps = {}
+        for i, width in enumerate(self.widths, 1):
+            x = Conv(width, (5, 5), padding='VALID', use_bias=self.norm == 'none', form=self.form, dtype=self.dtype, name=f'conv{i}')(x)
+            if self.norm == 'batch':
+                x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train, pool=max_pool)
+            else:
+                x = max_pool(x)
+            taps[f'block{i}'] = x = nn.relu(x)
+        x = x.reshape(len(x), -1)
+        for i, width in enumerate(self.dense, 1):
+            if self.dropout:
+                x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = nn.Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
+            if self.norm == 'batch':
+                x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'normd{i}')(x, train)
+            taps[f'dense{i}'] = x = nn.relu(x)
+        return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
+
+
+def lenet(widths=(20, 50), dense=(500,), size=28, norm='none', dropout=0., form='plain', stored=None, dtype=jnp.float32):
+    """Features (n, dense[-1]), or those of the convolutions where there is no dense layer, of pictures (n, size, size, channels).
+
+    Args:
+        widths: channels of each convolution. dense: units of each layer after them. size: pixels. norm: 'none' as published, or 'batch':
+            BatchNorm ahead of every ReLU. dropout: ahead of every dense layer.
+
+    >>> lenet().dim, list(lenet().groups)
+    (500, ['block1', 'block2', 'dense1'])
+    """
+    if norm not in ('none', 'batch'):
+        raise Refused(f'net.norm={norm!r} is not none or batch')
+    side = size
+    for _ in widths:
+        side = (side - 4) // 2
+    if side < 1:
+        raise Refused(f'net.size={size} leaves nothing after {len(widths)} convolutions of 5x5 and poolings: take fewer or larger inputs')
+    groups = {**{f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)},
+              **{f'dense{i}': f'(dense|normd){i}/.*' for i in range(1, len(dense) + 1)}}
+    dim = dense[-1] if dense else side * side * widths[-1]
+    return net(_LeNet(tuple(widths), tuple(dense), norm, dropout, form, stored, dtype), dim, groups)

@@ -1,0 +1,42 @@
+"""A multilayer perceptron: dense layers and a nonlinearity, on the last axis of its input."""
+import flax.linen as nn
+import jax.numpy as jnp
+
+from tljax.core import Refused
+from tljax.nn.layers import BatchNorm, net
+
+
+class _MLP(nn.Module):
+    widths: tuple
+    activation: str
+    norm: str
+    stored: object
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x, train):
+        x, taps = x.reshape(len(x), -1), {}
+        for i, width in enumerate(self.widths, 1):
+            x = nn.Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
+            if self.norm == 'batch':
+                x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train)
+            taps[f'layer{i}'] = x = getattr(nn, self.activation)(x)
+        return {**taps, 'features': x.astype(jnp.promote_types(x.dtype, 'float32'))}
+
+
+def mlp(widths=(40, 40), activation='relu', norm='none', form='plain', stored=None, dtype=jnp.float32):
+    """Features (n, widths[-1]) of inputs (n, ...), which are flattened; the default is the network of MAML's sine regression.
+
+    Args:
+        widths: units of each layer. activation: 'relu', 'sigmoid' or 'tanh'. norm: 'none', or 'batch': BatchNorm ahead of every
+            activation. form: taken as by every network, for nothing.
+
+    >>> mlp((5, 3)).dim, list(mlp((5, 3)).groups)
+    (3, ['layer1', 'layer2'])
+    """
+    if activation not in ('relu', 'sigmoid', 'tanh'):
+        raise Refused(f'net.activation={activation!r} is not relu, sigmoid or tanh')
+    if norm not in ('none', 'batch'):
+        raise Refused(f'net.norm={norm!r} is not none or batch')
+    groups = {f'layer{i}': f'(dense|norm){i}/.*' for i in range(1, len(widths) + 1)}
+    return net(_MLP(tuple(widths), activation, norm, stored, dtype), widths[-1], groups)

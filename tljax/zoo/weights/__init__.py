@@ -1,0 +1,1 @@
+"""Readers of weights: one module for each format, and where published weights are."""

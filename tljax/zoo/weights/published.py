@@ -1,0 +1,80 @@
+"""Published ImageNet weights and class names: addresses, checksums, and their place in the cache."""
+import json
+import re
+from pathlib import Path
+
+from tljax.core import Refused
+from tljax.files.cache import cache_dir
+from tljax.files.downloads import fetch
+from tljax.zoo.table import ROWS
+
+CLASSES = ('https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json', 'md5:c2c37ea517e94d9795004a39431a14cb')
+NAME = re.compile(r'imagenet(?::(\d+))?')   # what stands for the published weights, and the size of their pictures where there are several
+
+
+def published(net, size=0, top=True, check=None, source=None):
+    """The path of a network's ImageNet weights in the cache (`$TLJAX_CACHE/weights`), fetched if they are not there.
+
+    Args:
+        net: config of the network, one of ROWS: its name and keywords. size: of the pictures that they were trained on, where there are
+            several; 0: the row's. top: with the 1,000 outputs; a file with top that is there serves for one without. check: as in
+            `fetch.fetch`. source: address to take instead of the published one, up to the file's name.
+
+    Raises:
+        Refused: for a width or a size without published weights, and as `fetch.fetch`.
+
+    >>> published({'name': 'mobilenet', 'alpha': .3})
+    Traceback (most recent call last):
+    tljax.core.Refused: no weights are published for mobilenet at alpha=0.3: there are 0.25, 0.5, 0.75, 1.0
+    """
+    row, alpha = ROWS[net['name']], net.get('alpha', 1.)
+    for what, value, there in (('alpha', alpha, tuple(row.widths)), ('size', size or row.size, row.sizes or (row.size,))):
+        if there and value not in there:
+            raise Refused(f'no weights are published for {net["name"]} at {what}={value}: there are {", ".join(map(str, there))}')
+    top = top or 'fc1' in row.top and net.get('fc', True)
+    url, full = (row.url(net['name'], each, alpha, size) for each in (top, True))
+    folder = cache_dir() / 'weights'
+    if not top and (folder / full.rsplit('/', 1)[1]).exists():
+        url, top = full, True
+    known = f'md5:{row.md5[0 if top else 1]}' if row.md5 else None
+    return fetch(url if source is None else f'{source}/{url.rsplit("/", 1)[1]}', folder, known, check)
+
+
+def published_classes():
+    """The path of ImageNet's class index in the cache, fetched if it is not there.
+
+    >>> import os, tempfile
+    >>> from unittest import mock
+    >>> there = Path(tempfile.mkdtemp(), 'weights', 'imagenet_class_index.json')
+    >>> there.parent.mkdir()
+    >>> there.touch()
+    >>> with mock.patch.dict(os.environ, TLJAX_CACHE=str(there.parents[1])):
+    ...     published_classes() == there
+    True
+    """
+    path = cache_dir() / 'weights' / CLASSES[0].rsplit('/', 1)[1]
+    return path if path.exists() else fetch(CLASSES[0], path.parent, CLASSES[1])
+
+
+def class_index(path):
+    """The classes of ImageNet in the order of the weights' outputs, from the JSON file that Keras publishes: [(WordNet id, name)].
+
+    Raises:
+        Refused: for a missing file, and one of another form.
+
+    >>> class_index('nowhere.json')
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere.json does not exist: name ImageNet's class index (imagenet_class_index.json)
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise Refused(f'{path} does not exist: name ImageNet\'s class index (imagenet_class_index.json)')
+    try:
+        index = json.loads(path.read_text())
+        pairs = [(str(wnid), str(name)) for wnid, name in (index[str(i)] for i in range(len(index)))]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused(f'{path} is no class index ({type(error).__name__} at {error}): it maps "0", "1", ... to ["n01440764", "tench"], ...'
+                      ) from error
+    if not pairs:
+        raise Refused(f'{path} names no classes: take imagenet_class_index.json')
+    return pairs
