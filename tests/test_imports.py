@@ -13,7 +13,7 @@ ALLOWED = {   # room -> rooms that its files may import, beside the vocabulary a
     'zoo': 'nn files configuration',
     'data': 'files configuration',
     'shallow': '',
-    'when': 'shallow',
+    'when': '',
     'methods': 'nn',
     'engine': 'files',
     'report': 'when files',
