@@ -104,4 +104,4 @@ def _data(pair, finetune):
     return (dict(mnist=mnist, usps=dict(name='usps', path=base.data('usps/usps.h5'), size=28),
                  mnist_m=dict(name='mnist_m', path=base.data('mnist_m/mnist_m_test.zip'), mnist=base.data('mnist/raw'),
                               photographs=base.data('bsds_patches_source'))),
-            dict(network, form='plain') if pair == 'usps-mnist' else dict(name='by_domain', of=network, form='plain'))
+            dict(network, form='plain') if pair == 'usps-mnist' else dict(name='by_domain', of=dict(network, form='plain')))

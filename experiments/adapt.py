@@ -23,7 +23,7 @@ from sklearn.svm import LinearSVC
 from experiments import command
 from tljax.configuration import named, near, plain
 from tljax.core import Refused
-from tljax.engine.evaluate import proportion
+from tljax.engine.scores import proportion
 from tljax.features import extractor, featured, pretrained
 from tljax.files.console import progress, say
 from tljax.files.text import write
@@ -69,8 +69,9 @@ def _extraction(config):
     if not config['net']['name']:
         return lambda dataset: dataset
     params, state, _ = pretrained(config['net'], config['weights'], top=False)
-    extract = extractor(named('tljax.zoo', config['net'], 'net'))
-    return lambda dataset: featured(config['net'], extract, params, state, dataset)
+    net = named('tljax.zoo', config['net'], 'net')
+    extract = extractor(net)
+    return lambda dataset: featured(net, extract, params, state, dataset)
 
 
 def _features(config, domain, extract):

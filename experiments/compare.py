@@ -22,6 +22,7 @@ from tljax.engine.train import fit
 from tljax.features import extractor
 from tljax.files.console import console, say
 from tljax.files.text import write
+from tljax.program import predictor
 from tljax.report.figures import gains, learning_curves, svg, two_domains
 from tljax.report.page import page, table
 from tljax.shallow.instance import density_ratio
@@ -106,7 +107,7 @@ def without_labels(settings, fitted, splits, rows=2000):
     `rows`: how many examples of a split are looked at, drawn at random.
     """
     sets = {name: restrict(split, np.random.default_rng(0).permutation(split.size)[:rows]) for name, split in splits.items()}
-    predict = build.predictor({'config': settings, 'classes': splits['train'].classes})
+    predict = predictor({'config': settings, 'classes': splits['train'].classes})
     extract = extractor(named('tljax.zoo', settings['net'], 'net'))
     there = fitted.params, fitted.state
     here = [{**tree, 'backbone': tree.get('source', tree['backbone'])} for tree in there]   # ADDA's source has an encoder of its own

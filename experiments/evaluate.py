@@ -14,10 +14,11 @@ from absl import flags
 
 from experiments import command
 from experiments.model import index, model
-from tljax.build import predictor
 from tljax.core import Refused
 from tljax.data.pictures import find, pictures
-from tljax.engine.evaluate import predictions, proportion
+from tljax.engine.evaluate import predictions
+from tljax.engine.scores import proportion
+from tljax.program import predictor
 from tljax.report.page import table
 
 SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures that the network is shown; 0: the one it is for.', lower_bound=0)

@@ -12,12 +12,13 @@ from absl import flags
 
 from experiments import command
 from experiments.model import last
-from tljax.build import predictor
+from tljax import build
 from tljax.core import Dataset, Refused
 from tljax.data.sets.omniglot import one_shot_runs
 from tljax.data.wrappers.episodes import classes_apart, of_episodes
 from tljax.engine.checkpoint import load_final
 from tljax.engine.evaluate import score
+from tljax.program import predictor
 from tljax.report.page import table
 from tljax.when.gain import mean_interval
 
@@ -48,7 +49,7 @@ def main(spec, rest):
     if RUNS.value:
         cells = [['official runs', *_measured(record, params, state, _official(RUNS.value), 20)]]
     else:
-        apart = classes_apart(data['of'], data.get('by_class'), data.get('seed', 0))
+        apart = classes_apart(build.load(data['of']), data.get('by_class'), data.get('seed', 0))
         if SPLIT.value not in apart:
             raise Refused(f'--split={SPLIT.value}: this run kept no classes for it, only for {", ".join(apart)}')
         turned = {**data, **(data.get('test') or {})}.get('rotations', False)

@@ -14,10 +14,10 @@ from scipy.special import softmax
 
 from experiments import command
 from experiments.model import model
-from tljax.build import predictor
 from tljax.core import Refused
 from tljax.data.pictures import find, pictures
 from tljax.engine.evaluate import predictions
+from tljax.program import predictor
 from tljax.report.page import table
 
 TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)

@@ -129,8 +129,9 @@ def seen_by(source, dataset, name):
 
 
 def _extracted(source, dataset):
-    extract = extractor(named('tljax.zoo', source.net, 'net'))
-    x = featured(source.net, extract, source.params, source.state, dataset).take(np.arange(dataset.size))['input']
+    net = named('tljax.zoo', source.net, 'net')
+    extract = extractor(net)
+    x = featured(net, extract, source.params, source.state, dataset).take(np.arange(dataset.size))['input']
     head = source.params.get('head', {})
     if set(head) != {'kernel', 'bias'} or len(head['kernel'][0]) != x.shape[1]:
         return x, None

@@ -15,8 +15,8 @@ from experiments import command
 from tljax import build
 from tljax.configuration import folder, merge, phases, plain
 from tljax.core import Refused
-from tljax.engine.evaluate import proportion
 from tljax.engine.log import read
+from tljax.engine.scores import proportion
 from tljax.engine.train import fit
 from tljax.files.console import console, say
 from tljax.report.figures import svg, training_curves

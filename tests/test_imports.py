@@ -19,9 +19,10 @@ ALLOWED = {   # room -> rooms that its files may import, beside the vocabulary a
     'report': 'when files',
     'configuration': '',
     'features': 'configuration files zoo data engine',
-    'build': 'configuration features nn zoo data methods engine',
+    'program': 'configuration nn zoo data methods engine',
+    'build': 'configuration features program data methods engine',
     'configs': '',
-    'experiments': 'configs configuration features build nn zoo data methods engine files shallow when report'}
+    'experiments': 'configs configuration features program build nn zoo data methods engine files shallow when report'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]
 
 

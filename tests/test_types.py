@@ -9,7 +9,7 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from tljax import paths
-from tljax.core import Method, Net, Source, Tick
+from tljax.core import Method, Net, Stream, Tick
 from tljax.data.formats.arrays import arrays
 from tljax.data.streams import draw
 from tljax.engine import optim
@@ -19,6 +19,7 @@ from tljax.engine.train import Run, fit
 from tljax.losses import cross_entropy
 from tljax.methods import combinators
 from tljax.methods.fine_tuning.finetune import finetune
+from tljax.methods.penalties.l2_sp import l2_sp
 
 
 def mlp(width=8, inputs=6):
@@ -124,7 +125,7 @@ def episodes(data, tasks=4, shots=2):
             lambda leaf: leaf.reshape(len(index), 3 * shots, *leaf.shape[1:]), data.take(rows.reshape(-1)))
         return {'support': part(index[..., :shots]), 'query': part(index[..., shots:])}
 
-    return Source(index, take)
+    return Stream(index, take)
 
 
 def make_run(method, source, steps, rules=(optim.REST,), seeds=(0,), make=lambda label: optax.sgd(.1), evals=None, **more):
@@ -177,7 +178,7 @@ def test_mcd_players_take_turns_and_the_resting_one_is_untouched():
 def two_streams(source, target, batch=12):
     """Two domains, each with its own epochs; the target's labels are left out."""
     streams = draw(source, batch, stream=0), draw(target, batch, stream=1)
-    return Source(lambda seed, step: tuple(stream.index(seed, step) for stream in streams),
+    return Stream(lambda seed, step: tuple(stream.index(seed, step) for stream in streams),
                   lambda index: {**streams[0].take(index[0]), 'target': {'input': streams[1].take(index[1])['input']}})
 
 
@@ -207,7 +208,7 @@ def test_a_penalty_on_a_graft_measures_the_distance_from_the_donor():
     source = draw(blobs(), 30)
     donor = finetune(mlp(), 3).init(jax.random.key(7), source.batch(0, 0))
     grafted = combinators.with_graft(finetune(mlp(), 3), *donor)
-    method = combinators.with_penalty(grafted, combinators.l2_sp(alpha=2., beta=0.))
+    method = combinators.with_penalty(grafted, l2_sp(alpha=2., beta=0.))
     params, state = method.init(jax.random.key(0), source.batch(0, 0))
     moved = jax.tree.map(lambda leaf: leaf + 1., params)
     tick = Tick(jnp.zeros((), int), jax.random.key(0))

@@ -8,13 +8,53 @@ import importlib
 import inspect
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from tljax.core import Refused
 
-METHODS = 'tljax.methods'
+METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'   # what a network makes of a data set is one, too
+ELSEWHERE = {'net': ZOO, 'method': METHODS, 'penalty': 'tljax.methods.penalties'}   # keyword -> package of the config that it takes
+
+
+DEFAULTS = dict(
+    seeds=[0],                   # one run each, trained together; a seed draws initialisation, labels, batches and noise
+    steps=1000,
+    batch=64,                    # examples per step and seed, over all devices
+    data=dict(name=''),          # tljax.data; tljax.features: extracted
+    pseudo=dict(name=''),        # tljax.methods.pseudo_labels: labels by the run that `init` names, in place of the data's own
+    per_class=None,              # labels per class, drawn by the seed; None: all
+    shuffled=False,              # labels permuted over the examples: a control
+    augment=[],                  # names of tljax.nn.augment's functions with their default strengths, or configs of them
+    net=dict(name=''),           # tljax.zoo
+    method=dict(name='finetune'),             # tljax.methods
+    penalty=dict(name=''),       # tljax.methods.penalties
+    init=dict(path='', phase='', rules=[['backbone/.*', None]]),   # to graft from: a run, a Keras file, 'imagenet'; a phase
+    partition=dict(name='full'),              # tljax.engine.optim: full, freeze, decay, rules
+    statistics='follow',         # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
+    optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0., clip=0.),
+    groups={},                   # keywords of tljax.engine.optim.group by label: groups.backbone.scale=0.1
+    cache=True,                  # whether what is frozen is extracted once, and the rest trained on it
+    parallel='jit',              # or pmap
+    chunk=0,                     # steps per call; 0: one for a single seed on a CPU, else ten
+    log_every=100,
+    save_every=0,                # 0: at the end only
+    eval_every=0,
+    eval_batch=256)
+
+
+def settings(**changes) -> dict:
+    """The config of one fit, as a plain dict: the defaults with changes laid over them.
+
+    Raises:
+        Refused: for a key that is no setting, with the nearest one.
+
+    >>> settings(steps=5, optim={'lr': .1})['optim']['lr']
+    0.1
+    """
+    return merge(DEFAULTS, plain(changes))
 
 
 def plain(config):
@@ -70,33 +110,57 @@ def folder(workdir, names, name):
     return Path(workdir, f'{names.index(name):02d}-{name}')
 
 
-def named(package, spec, what, **given):
-    """Calls the function that `spec['name']` names with the rest of `spec` as keywords.
+def named(package: str | tuple[str, ...], spec: dict, what: str, **given):
+    """Calls the function that a config names, with the rest of the config as keywords.
 
-    `package` is a package with a door (`tljax.doors`), or a module with NAMES of functions.
+    A keyword whose value names a function itself is resolved first, from the inside out: `dict(name='truncated', of=dict(name='resnet50'),
+    tap='conv1')` calls `truncated(resnet50(), tap='conv1')`. The key `of` stands for a function's first argument. A nested config is
+    looked up in the package of the outer one, unless ELSEWHERE has its keyword.
+
+    Args:
+        package: dotted name of a package with a door (`tljax.doors`), or of a module with NAMES of functions; or several of them.
+        spec: {'name': name of the function, keyword: value}.
+        what: key of the config, for errors.
+        given: arguments that the config does not say. They go to the innermost function of the package.
 
     Raises:
-        Refused: for an unknown name or keyword, with the nearest one.
+        Refused: for an unknown or a missing name or keyword, with the nearest one.
 
+    >>> named('tljax.zoo', {'name': 'truncated', 'of': {'name': 'mobilenet', 'alpha': .25}, 'tap': 'block3', 'size': 32}, 'net').dim
+    32
     >>> named('tljax.zoo', {'name': 'conv5'}, 'net')
     Traceback (most recent call last):
     tljax.core.Refused: net.name='conv5' is unknown: did you mean conv4?
     """
-    name, keywords = spec['name'], {key: value for key, value in spec.items() if key != 'name'}
-    home = importlib.import_module(package)
-    names = getattr(home, 'NAMES', None) or dir(home)
+    name, function = spec['name'], _function(package, spec['name'], what)
+    parameters = inspect.signature(function).parameters
+    accepted = [key for key in parameters if key not in given]
+    keywords, nested = {}, False
+    for key, value in spec.items():
+        if key == 'name':
+            continue
+        said, key = f'{what}.{key}', accepted[0] if key == 'of' and accepted else key
+        if key not in accepted:
+            raise Refused(f'{said} is unknown to {name}: {near(key, accepted)}')
+        if isinstance(value, dict) and 'name' in value:
+            inner = ELSEWHERE.get(key, package)
+            value = named(inner, value, said, **(given if inner == package else {}))
+            nested = nested or inner == package
+        keywords[key] = value
+    own = {} if nested else given
+    missing = [key for key, parameter in parameters.items() if parameter.default is parameter.empty and key not in {**own, **keywords}]
+    if missing:
+        raise Refused(f'{what}: {name} needs {missing[0]}: give {what}.{missing[0]}')
+    return function(**own, **keywords)
+
+
+def _function(package, name, what):
+    """The function of this name in a package, or in the first of several packages that has it."""
+    homes = [importlib.import_module(each) for each in ([package] if isinstance(package, str) else package)]
+    names = {each: home for home in reversed(homes) for each in getattr(home, 'NAMES', None) or dir(home)}
     if name not in names:
         raise Refused(f'{what}.name={name!r} is unknown: {near(name, names)}')
-    factory = getattr(home, name)
-    accepted = [key for key in inspect.signature(factory).parameters if key not in given]
-    for key in keywords:
-        if key not in accepted:
-            raise Refused(f'{what}.{key} is unknown to {name}: {near(key, accepted)}')
-    try:
-        inspect.signature(factory).bind(**given, **keywords)
-    except TypeError as error:
-        raise Refused(f'{what}: {name} {error}: give {what}.{str(error).split(": ")[-1].strip(chr(39))}') from None
-    return factory(**given, **keywords)
+    return getattr(names[name], name)
 
 
 def stated(spec: dict, what: str, default):
@@ -110,10 +174,58 @@ def stated(spec: dict, what: str, default):
     >>> stated({'name': 'dann'}, 'BATCHES', 'labelled'), stated({'name': 'dann'}, 'LOOPED', False)
     ('domains', False)
     """
-    module = sys.modules[getattr(importlib.import_module(METHODS), spec['name']).__module__]
-    if hasattr(module, what) or not isinstance(spec.get('method'), dict):
+    module = sys.modules[_function(METHODS, spec['name'], 'method').__module__]
+    inner = spec.get('of', spec.get('method'))
+    if hasattr(module, what) or not isinstance(inner, dict):
         return getattr(module, what, default)
-    return stated(spec['method'], what, default)
+    return stated(inner, what, default)
+
+
+def innermost(spec: dict) -> dict:
+    """The config of the function that others are made of.
+
+    >>> innermost({'name': 'by_domain', 'of': {'name': 'lenet'}})
+    {'name': 'lenet'}
+    """
+    while isinstance(spec.get('of'), dict):
+        spec = spec['of']
+    return spec
+
+
+class Recent:
+    """The objects that the last few configs described, so that equal configs share one object.
+
+    Args:
+        most: how many are kept.
+
+    >>> numbers = Recent(most=2)
+    >>> numbers.get({'a': [1]}, lambda: object()) is numbers.get({'a': [1]}, lambda: object())
+    True
+    """
+
+    def __init__(self, most: int):
+        self.most, self.kept = most, {}
+
+    def get(self, config, make: Callable):
+        """The object of this config: the one that is kept, or else what `make()` gives."""
+        key = frozen(config)
+        if key not in self.kept:
+            while len(self.kept) >= self.most:
+                del self.kept[next(iter(self.kept))]
+            self.kept[key] = make()
+        self.kept[key] = found = self.kept.pop(key)   # the latest is kept longest
+        return found
+
+
+def frozen(config):
+    """A config as nested tuples, which can be a key. Lists and tuples are alike, as they are in a JSON file.
+
+    >>> frozen({'b': [1, 2], 'a': None})
+    (('a', None), ('b', (1, 2)))
+    """
+    if isinstance(config, dict):
+        return tuple((key, frozen(value)) for key, value in sorted(config.items()))
+    return tuple(map(frozen, config)) if isinstance(config, list | tuple) else config
 
 
 def near(name, names):

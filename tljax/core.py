@@ -1,10 +1,10 @@
 """The types that everything else is made of.
 
 A transfer method is a scalar whose gradient is right for every parameter. `Method` holds that scalar, `Net` the network it is
-computed with, `Dataset` and `Source` the examples, `TrainState` what training changes. All are NamedTuples of pure functions made
+computed with, `Dataset` and `Stream` the examples, `TrainState` what training changes. All are NamedTuples of pure functions made
 by a factory: what varies is passed in, nothing is kept inside.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -49,13 +49,18 @@ class Method(NamedTuple):
 class Net(NamedTuple):
     """A network without its last layer: what a method turns inputs into features with.
 
-    `init(key, input) -> params, state`.
-    `features(params, state, input, key=None) -> {'stage1': ..., 'features': (n, dim)}, state`: every intermediate by group name;
-    what nobody uses is never computed. `key=None` means inference, a key training (dropout, batch statistics).
-    `dim`: the width of `features`. `groups`: {name: regex over the network's own parameter paths}, shallow to deep; together they
-    cover every parameter.
+    Attributes:
+        init: (key, input) -> params, state.
+        features: (params, state, input, key=None) -> taps, state. `taps` is {'stage1': ..., 'features': (n, dim)}: every intermediate
+            by the name of its group; what nobody uses is never computed. `key=None` means inference, a key means training (dropout,
+            batch statistics).
+        dim: int, width of `features`.
+        groups: {name: regex over the network's own parameter paths}, shallow to deep. Together they cover every parameter.
+        fingerprint: a text that says what the network computes, which keys caches. Networks of one fingerprint are one function.
+        published: {'name': ..., and keywords}: which row of `tljax.zoo.table` has ImageNet weights for it; empty where none has.
+        whole: the network that this one is a part or a variant of, whose weights it takes; None where it is the whole one.
 
-    >>> from tljax.zoo.families.identity import identity
+    >>> from tljax.zoo import identity
     >>> identity(dim=3).dim
     3
     """
@@ -63,41 +68,76 @@ class Net(NamedTuple):
     features: Callable
     dim: int
     groups: dict[str, str]
+    fingerprint: str = ''
+    published: dict[str, Any] = {}  # noqa: RUF012
+    whole: Any = None
+
+
+class Task(NamedTuple):
+    """What a data set asks of a model. Its loader says it; `data.task` of a config overrides it.
+
+    Attributes:
+        kind: 'classes' (one class of several for each example) or 'numbers' (regression).
+        names: names of the classes, in the order of the labels; empty for regression.
+
+    >>> Task.of(('cat', 'dog')), Task.of(())
+    (Task(kind='classes', names=('cat', 'dog')), Task(kind='numbers', names=()))
+    """
+    kind: str
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, classes: Sequence[str]) -> 'Task':
+        """The task of labels that have these names: classes, or numbers where there are none."""
+        return cls('classes', tuple(classes)) if len(classes) else cls('numbers')
 
 
 class Dataset(NamedTuple):
     """A labelled set that is read by index, so that pictures may stay on disk until they are asked for.
 
-    `take(index) -> {'input': (n, ...), 'label': (n,)}` for an integer array `index`; `label`: all labels, (size,) or (size, d), in
-    memory; `classes`: their names (empty for regression); `fingerprint`: a hash of what the set holds, which keys caches; `example(key)`:
-    where examples are drawn rather than stored (episodes), one more of them, made on the device: training then never sees the same twice;
-    `target`: the set of another domain whose unlabelled inputs stand beside this one's in a batch.
+    Attributes:
+        take: (index) -> {'input': (n, ...), 'label': (n,)} for an integer array `index`.
+        label: all labels, (size,) or (size, d), in memory.
+        task: what is asked of a model.
+        fingerprint: hash of what the set holds, which keys caches.
+        example: (key) -> one more example, made on the device, where examples are drawn rather than stored (episodes). Training then
+            never sees the same example twice.
+        target: the set of another domain whose unlabelled inputs stand beside this one's in a batch.
 
-    >>> from tljax.data.formats.arrays import arrays
+    >>> from tljax.data import arrays
     >>> toy = arrays(np.arange(6.).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
-    >>> toy.size, toy.take(np.array([2]))['input'].tolist()
-    (3, [[4.0, 5.0]])
+    >>> toy.size, toy.classes, toy.take(np.array([2]))['input'].tolist()
+    (3, ('even', 'odd'), [[4.0, 5.0]])
     """
     take: Callable
     label: np.ndarray
-    classes: tuple[str, ...]
+    task: Task
     fingerprint: str
     example: Callable | None = None
     target: Any = None
 
     @property
-    def size(self):
+    def size(self) -> int:
+        """Number of examples."""
         return len(self.label)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels; empty for regression."""
+        return self.task.names
 
-class Source(NamedTuple):
+
+class Stream(NamedTuple):
     """Where batches come from: a pure function of seed and step, never an iterator with hidden state.
 
-    `index(seed, step)`: which examples this step uses, an integer array (n, ...) or a tree of them, cheap to make on every host;
-    `take(index) -> batch` reads them (a host reads its own shard only); `prepare(batch) -> batch` runs on the device inside the
-    compiled step (augmentation, or making the whole batch from keys). Resuming and sharding then need no state.
+    Resuming and sharding then need no state.
 
-    >>> count = Source(index=lambda seed, step: np.arange(2) + 2 * step, take=lambda index: {'input': 10 * index})
+    Attributes:
+        index: (seed, step) -> which examples this step uses, an integer array (n, ...) or a tree of them, cheap to make on every host.
+        take: (index) -> batch; a host reads its own shard only.
+        prepare: (batch) -> batch, on the device inside the compiled step (augmentation, or making the whole batch from keys).
+
+    >>> count = Stream(index=lambda seed, step: np.arange(2) + 2 * step, take=lambda index: {'input': 10 * index})
     >>> count.batch(seed=0, step=3)['input'].tolist()
     [60, 70]
     """
@@ -105,7 +145,7 @@ class Source(NamedTuple):
     take: Callable
     prepare: Callable = lambda batch: batch
 
-    def batch(self, seed, step):
+    def batch(self, seed: int, step: int) -> Batch:
         """The whole batch of one step, as a single host would see it."""
         return self.prepare(self.take(self.index(seed, step)))
 

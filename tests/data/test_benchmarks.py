@@ -17,7 +17,7 @@ from sklearn.datasets import dump_svmlight_file
 from sklearn.neighbors import KNeighborsClassifier
 from tiny import tiny
 
-from tljax.build import build
+from tljax.build import build, load
 from tljax.core import Refused
 from tljax.data.reading import DIGITS
 from tljax.data.sets.amazon_reviews import amazon_reviews
@@ -25,7 +25,6 @@ from tljax.data.sets.mnist import mnist
 from tljax.data.sets.mnist_m import mnist_m
 from tljax.data.sets.office_caltech import OFFICE, OFFICE_DOMAINS, office_caltech
 from tljax.data.sets.usps import usps
-from tljax.data.wrappers.domains import domains
 
 LABEL = np.arange(40) % 10
 PHOTOGRAPH = (250, 100, 3)
@@ -297,6 +296,10 @@ def digits(root, name, **keywords):
     return {'name': name, 'path': str(path), 'size': 8, 'validation': .25, **keywords}
 
 
+def domains(source, target):
+    return load({'name': 'domains', 'source': source, 'target': target})
+
+
 def test_splits_of_two_domains(root):
     splits = domains(digits(root, 'mnist'), digits(root, 'usps'))
     source, target = read_mnist(root, 8), usps(root / 'usps.h5', 8, validation=.25)
@@ -311,14 +314,14 @@ def test_batches_carry_inputs_of_the_target_and_no_labels_of_it(root):
     run = build(tiny({'data': {'name': 'domains', 'source': digits(root, 'mnist'), 'target': digits(root, 'usps')},
                       'method': {'name': 'dann', 'width': 4}, 'batch': 15}))
     assert sizes(run.evals) == {'train': 30, 'validation': 10, 'test': 40, 'target': 30}
-    batches = [run.source.batch(seed=0, step=step) for step in range(2)]   # an epoch of either domain
+    batches = [run.stream.batch(seed=0, step=step) for step in range(2)]   # an epoch of either domain
     for batch in batches:
         assert set(batch) == {'input', 'label', 'target'} and set(batch['target']) == {'input'}
     same(tuple(np.concatenate([batch[key] for batch in batches]) for key in ('input', 'label')), *rows(run.evals, 'train'), ordered=False)
     target, _ = rows(run.evals, 'target')
     found = np.concatenate([batch['target']['input'] for batch in batches])
     assert sorted(row.tobytes() for row in found) == sorted(row.tobytes() for row in target)
-    index = run.source.index(0, 0)
+    index = run.stream.index(0, 0)
     assert (index['source'] != index['target']).any()   # the domains have orders of their own
 
 

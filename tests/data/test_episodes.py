@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.stats import chisquare
 
 from tljax.core import Refused
+from tljax.data import digits, glyphs
 from tljax.data.class_splits import cut_by_class
 from tljax.data.formats.arrays import arrays
 from tljax.data.sets.omniglot import omniglot, one_shot_runs
@@ -94,21 +95,21 @@ def test_what_does_not_fit_is_told_in_one_line(changes, said):
 
 
 def test_any_labelled_set_is_a_source_of_episodes():
-    splits = episodes({'name': 'digits', 'size': 8}, ways=3, shots=1, queries=2, by_class={'validation': .3, 'test': .3}, count=7)
+    splits = episodes(digits(size=8), ways=3, shots=1, queries=2, by_class={'validation': .3, 'test': .3}, count=7)
     assert {name: split.size for name, split in splits.items()} == {'train': 7, 'validation': 7, 'test': 7}
     assert splits['test'].take(np.arange(2))['support']['input'].shape == (2, 3, 1, 8, 8, 1)
-    pictures = episodes({'name': 'digits', 'size': 8}, ways=3, queries=2, rotations=True, by_class={'test': .3}, count=7, pictures=True)
+    pictures = episodes(digits(size=8), ways=3, queries=2, rotations=True, by_class={'test': .3}, count=7, pictures=True)
     assert len(pictures['train'].classes) == 28 and pictures['test'].size == 7
     shown = pictures['train'].take(np.arange(pictures['train'].size))
     count = pictures['train'].size // 4
     assert (np.rot90(shown['input'][:count], 3, (1, 2)) == shown['input'][-count:]).all()
     assert (shown['label'][:count] + 21 == shown['label'][-count:]).all()
     with pytest.raises(Refused, match='more than the 2 classes'):
-        episodes({'name': 'digits', 'size': 8}, ways=3, shots=1, queries=2, by_class={'validation': .2, 'test': .3})
+        episodes(digits(size=8), ways=3, shots=1, queries=2, by_class={'validation': .2, 'test': .3})
 
 
 def test_further_classes_are_none_of_the_first():
-    splits = more_classes({'name': 'glyphs', 'size': 8, 'classes': 30, 'per_class': 8}, first=10, further=(5, 20), held=.25, count=9)
+    splits = more_classes(glyphs(size=8, classes=30, per_class=8), first=10, further=(5, 20), held=.25, count=9)
     assert {name: split.size for name, split in splits.items()} == {'train': 60, 'test': 20, 'next 5': 9, 'next 20': 9}
     known = {picture.tobytes() for name in ('train', 'test') for picture in splits[name].take(np.arange(splits[name].size))['input']}
     assert len(known) == 80
@@ -116,7 +117,7 @@ def test_further_classes_are_none_of_the_first():
              for name in ('next 5', 'next 20')}
     assert not known & drawn['next 20'] and len(drawn['next 5'] - drawn['next 20']) < len(drawn['next 5'])
     with pytest.raises(Refused, match='data.first=10 and data.further=25 are more than the 30 classes'):
-        more_classes({'name': 'glyphs', 'size': 8, 'classes': 30, 'per_class': 8}, further=(25,))
+        more_classes(glyphs(size=8, classes=30, per_class=8), further=(25,))
 
 
 @real

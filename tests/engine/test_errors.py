@@ -65,7 +65,7 @@ def test_a_command_line_that_does_not_fit_is_told_in_one_line(flags, said, tmp_p
 def test_a_config_that_does_not_fit_is_refused(changes, said, tmp_path):
     with pytest.raises(Refused) as refused:
         run = build.build(config(**changes))
-        run.source.index(0, 0)
+        run.stream.index(0, 0)
         run.init(0)
     assert said in str(refused.value) and '\n' not in str(refused.value)
 
@@ -112,7 +112,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tm
     run = build.build(config(save_every=2, log_every=1))
 
     def poisoned(index):
-        batch = run.source.take(index)
+        batch = run.stream.take(index)
         return {**batch, 'input': batch['input'] * (np.nan if poisoned.calls == 4 else 1)} if count() else batch
 
     def count():
@@ -121,7 +121,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tm
 
     poisoned.calls = -1
     with pytest.raises(Refused, match=r'loss nan .* at step 4 with seed 0; last good checkpoint: step 4'):
-        fit(run._replace(source=run.source._replace(take=poisoned)), tmp_path)
+        fit(run._replace(stream=run.stream._replace(take=poisoned)), tmp_path)
     assert not (tmp_path / 'final').exists()
 
 
@@ -179,7 +179,7 @@ def test_sigterm_in_the_last_step_or_after_it_finishes_then_stops(call, tmp_path
 
     def take(index):
         calls.append(1)
-        return run.source.take(index)
+        return run.stream.take(index)
 
     def predict(*arguments):   # the signal comes while the finished run is evaluated
         if call == 7:
@@ -191,7 +191,7 @@ def test_sigterm_in_the_last_step_or_after_it_finishes_then_stops(call, tmp_path
             os.kill(os.getpid(), signal.SIGTERM)
         return run.step.run(state, batch, seeds)
 
-    stopped = run._replace(source=run.source._replace(take=take), step=run.step._replace(run=step),
+    stopped = run._replace(stream=run.stream._replace(take=take), step=run.step._replace(run=step),
                            predict=run.predict._replace(run=predict))
     with pytest.raises(Stopped, match='stopped at'):
         fit(stopped, tmp_path)

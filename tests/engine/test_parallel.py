@@ -101,7 +101,7 @@ def lowered(**changes):
     run, built = build.build(settings), build.program(settings, build.load(settings['data'])['train'])
     params, state = run.init(0)
     whole = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params))
-    batch = run.source.batch(0, 0)
+    batch = run.stream.batch(0, 0)
     step = jax.jit(make_step(built.method, built.tx, built.labels)).lower(whole, batch, 0).compile()
     forward = jax.jit(built.method.predict).lower(params, state, batch).compile()
     return step, forward, whole
@@ -130,7 +130,7 @@ for parallel in ('jit', 'pmap'):
     frozen = dict(name='freeze', until='backbone')
     settings = test_parallel.config(partition=frozen, optim=dict(clip=1.), net=dict(norm='batch'), parallel=parallel)
     run = build.build(settings)
-    batch = jax.tree.map(lambda leaf: leaf[None, None], run.source.batch(0, 0))
+    batch = jax.tree.map(lambda leaf: leaf[None, None], run.stream.batch(0, 0))
     compiled = run.step.run.lower(train.start(run), run.step.place(batch), np.zeros(1, np.uint32)).compile()
     print(json.dumps([parallel, compiled.as_text()]))
 ''')

@@ -201,7 +201,7 @@ def test_cdans_random_map_stands_for_the_product():
 
 
 def test_each_domain_is_normalised_by_itself_and_the_target_afterwards(batch):
-    net = by_domain({'name': 'mlp', 'widths': [4], 'norm': 'batch'})
+    net = by_domain(mlp(widths=(4,), norm='batch'))
     _, params, state = made('dann', net, batch)
     *domains, moved = both(net, params, state, batch, jax.random.key(0))
     rows = [np.asarray(x) @ np.asarray(params['backbone']['dense1']['kernel']) for x in (batch['input'], batch['target']['input'])]
@@ -349,8 +349,8 @@ def test_shot_sees_no_source_and_keeps_its_head(tmp_path):
     assert phases[1][1]['data'] == {'name': 'digits'}
     run, fitted = build.fit_phases(phases, tmp_path)
     jax.tree.map(np.testing.assert_array_equal, fitted.params['head'], load_final(tmp_path / '00-source')[0]['head'])
-    batches = [run.source.batch(seed, 0) for seed in (0, 1)]
-    truth = [build.load({'name': 'digits'})['train'].take(run.source.index(seed, 0)['rows'])['label'] for seed in (0, 1)]
+    batches = [run.stream.batch(seed, 0) for seed in (0, 1)]
+    truth = [build.load({'name': 'digits'})['train'].take(run.stream.index(seed, 0)['rows'])['label'] for seed in (0, 1)]
     assert any((batch['label'] != label).any() for batch, label in zip(batches, truth, strict=True)), 'the true labels are not used'
 
 

@@ -74,12 +74,12 @@ def pieces(settings):
 
 def raw(run, i):
     """A batch as the step gets it, before `prepare`."""
-    return run.source.take(run.source.index(0, i))
+    return run.stream.take(run.stream.index(0, i))
 
 
 def test_init_has_shapes_without_computing(method):
     run, program = pieces(config(method))
-    shapes = jax.eval_shape(program.method.init, jax.random.key(0), run.source.batch(0, 0))
+    shapes = jax.eval_shape(program.method.init, jax.random.key(0), run.stream.batch(0, 0))
     assert set(shapes[0]) and all(leaf.shape is not None for leaf in jax.tree.leaves(shapes))
 
 
@@ -89,7 +89,7 @@ def test_loss_is_a_finite_scalar_and_its_gradient_reaches_every_leaf(method):
     step = jax.jit(make_step(program.method, program.tx, program.labels, program.prepare))
     gradient = jax.jit(jax.value_and_grad(lambda p, s, b, t: program.method.loss(p, s, b, t)[0]))
     for i in range(2):
-        batch = run.source.batch(0, i)
+        batch = run.stream.batch(0, i)
         value, grads = gradient(state.params, state.state, batch, Tick(state.step, jax.random.key(i)))
         assert value.shape == () and np.isfinite(value)
         reached |= {path for path, leaf in paths.flatten(grads).items() if np.abs(leaf).max() > 0}
@@ -103,8 +103,8 @@ def test_one_batch_is_learnt(method, tmp_path):
     if re.fullmatch(says(method, 'FROZEN', 'none'), 'head/kernel'):
         pytest.skip('its head is learnt in the phase before')
     run = build.build(config(method, steps=120))
-    always = run.source._replace(index=lambda seed, step: run.source.index(seed, 0))
-    accuracy = [record['accuracy'][0] for record in records(fit_with_log(run._replace(source=always), tmp_path), 'training')]
+    always = run.stream._replace(index=lambda seed, step: run.stream.index(seed, 0))
+    accuracy = [record['accuracy'][0] for record in records(fit_with_log(run._replace(stream=always), tmp_path), 'training')]
     assert accuracy[-1] > (.6 if says(method, 'BATCHES') == 'episodes' else .9)   # queries are measured, which are not trained on
 
 
@@ -144,10 +144,10 @@ def test_a_cut_off_run_ends_bit_equal(method, tmp_path):
         calls.append(1)
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return run.source.take(index)
+        return run.stream.take(index)
 
     with pytest.raises(KeyboardInterrupt):
-        fit(run._replace(source=run.source._replace(take=take)), tmp_path / 'cut')
+        fit(run._replace(stream=run.stream._replace(take=take)), tmp_path / 'cut')
     jax.tree.map(np.testing.assert_array_equal, whole, fit(run, tmp_path / 'cut').params)
 
 
@@ -174,7 +174,7 @@ def test_cached_features_give_the_same_fit_where_the_method_allows_them(method, 
     if not says(method, 'CACHED', True) or says(method, 'PSEUDO'):
         pytest.skip('it states that it is never cached')
     runs = [build.build(config(method, cache=cache, **FROZEN), donor_dir=donor) for cache in (True, False)]
-    assert [run.source.batch(0, 0)['input'].ndim for run in runs] == [2, 4]
+    assert [run.stream.batch(0, 0)['input'].ndim for run in runs] == [2, 4]
     fits = [fit(run, tmp_path / str(i)).params for i, run in enumerate(runs)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *fits)
 

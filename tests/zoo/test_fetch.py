@@ -13,8 +13,8 @@ from test_zoo import keras_model, write_legacy
 from tljax.core import Refused
 from tljax.features import pretrained
 from tljax.files.downloads import fetch
-from tljax.zoo import weights
 from tljax.zoo.table import ROWS, SOURCE
+from tljax.zoo.weights import published
 
 SPEC = {'name': 'mobilenet', 'alpha': .25}
 
@@ -92,7 +92,7 @@ def test_a_file_without_a_published_checksum_is_known_by_its_first(server, tmp_p
 
 def test_weights_by_name_are_those_of_the_network_or_refused(server, monkeypatch):
     served, address = server
-    monkeypatch.setattr(weights, 'published', functools.partial(weights.published, source=address))
+    monkeypatch.setattr(published, 'published', functools.partial(published.published, source=address))
     right = keras_model('mobilenet', 32, {'alpha': .25})
     write_legacy(served / 'mobilenet_2_5_128_tf.h5', right)
     params, _, record = pretrained(SPEC, 'imagenet:128')
@@ -107,13 +107,13 @@ def test_weights_by_name_are_those_of_the_network_or_refused(server, monkeypatch
         with pytest.raises(Refused, match=said) as refused:
             pretrained(SPEC, name, top=top)
         assert '\n' not in str(refused.value)
-    assert sorted(path.name for path in weights.cache_dir().glob('weights/*.h5*') if path.suffix != '.lock') == [
+    assert sorted(path.name for path in published.cache_dir().glob('weights/*.h5*') if path.suffix != '.lock') == [
         'mobilenet_2_5_128_tf.h5', 'mobilenet_2_5_128_tf.h5.sha256']
 
 
 def test_without_a_network_the_message_tells_what_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setenv('TLJAX_CACHE', str(tmp_path))
-    monkeypatch.setattr(weights, 'published', functools.partial(weights.published, source='http://127.0.0.1:9'))
+    monkeypatch.setattr(published, 'published', functools.partial(published.published, source='http://127.0.0.1:9'))
     name = 'resnet50_weights_tf_dim_ordering_tf_kernels'
     for top, file in ((True, f'{name}.h5'), (False, f'{name}_notop.h5')):
         with pytest.raises(Refused, match=rf'{tmp_path}/weights/{file} is not there and cannot be fetched .*get .*/{file} elsewhere'):
@@ -124,7 +124,7 @@ def test_addresses_and_checksums_are_keras_s():
     """Against the text of Keras's own modules: every address that it composes and every checksum that it states."""
     folder = Path(find_spec('keras.src.applications').origin).parent
     text = '\n'.join(path.read_text() for path in folder.glob('*.py'))
-    assert SOURCE in text and weights.CLASSES[1][4:] in text
+    assert SOURCE in text and published.CLASSES[1][4:] in text
     for name, row in ROWS.items():
         for md5 in row.md5:
             assert md5 in text, (name, md5)

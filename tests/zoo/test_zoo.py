@@ -15,16 +15,18 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 from tljax import paths
-from tljax.build import predictor
 from tljax.configuration import named
 from tljax.core import Refused
 from tljax.engine import optim
 from tljax.features import extracted, pretrained
 from tljax.nn.convolution import place
 from tljax.nn.preprocessing import preprocess
-from tljax.zoo import weights
+from tljax.program import predictor
+from tljax.zoo import mobilenet
 from tljax.zoo.families.mlp import mlp
 from tljax.zoo.table import ROWS
+from tljax.zoo.weights.keras import load
+from tljax.zoo.weights.published import class_index
 
 FAST = [('mobilenet', 97, {'alpha': .25}), ('mobilenet_v2', 65, {'alpha': .35}), ('resnet50', 65, {}), ('densenet121', 47, {}),
         ('vgg16', 33, {'fc': False}), ('xception', 75, {}), ('inception_v3', 75, {}), ('nasnet_mobile', 33, {})]
@@ -99,7 +101,7 @@ def compare(each, tmp_path):
     body = keras_model(name, size, options, include_top=False, pooling='avg')
     options = {'fc': False} if ROWS[name].module == 'vgg' else options
     net = named('tljax.zoo', {'name': name, **options}, 'net', form=place())
-    params, state = weights.load(write_legacy(tmp_path / 'body.h5', body), net, ROWS[name].size)
+    params, state = load(write_legacy(tmp_path / 'body.h5', body), net, ROWS[name].size)
     assert 'head' not in params
     (tmp_path / 'body.h5').unlink()
     taps = jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]
@@ -114,8 +116,8 @@ def compare(each, tmp_path):
 def test_a_set_of_features_is_what_keras_makes_of_the_pictures(tmp_path):
     body = keras_model('mobilenet', 32, {'alpha': .25}, include_top=False, pooling='avg')
     of = {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 32, 'most': 20}
-    pictured, splits = named('tljax.data', of, 'data'), extracted(of, {'name': 'mobilenet', 'alpha': .25},
-                                                                  str(write_legacy(tmp_path / 'body.h5', body)))
+    pictured = named('tljax.data', of, 'data')
+    splits = extracted(pictured, mobilenet(alpha=.25), str(write_legacy(tmp_path / 'body.h5', body)))
     assert {name: split.size for name, split in splits.items()} == {'train': 20, 'validation': 20, 'test': 20}
     for name, split in splits.items():
         batch = split.take(np.arange(20))
@@ -183,7 +185,7 @@ def compare_gradients(each, training, tmp_path, dtype='float32'):
     model = keras_model(name, size, options, classifier_activation=None, classes=10)
     net = named('tljax.zoo', {'name': name, **options, 'dtype': dtype}, 'net', form=place())
     params, state = jax.tree.map(lambda leaf: leaf.astype(dtype),
-                                 weights.load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top))
+                                 load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top))
 
     def theirs(trained):
         out, moved = model.stateless_call(trained, [v.value for v in model.non_trainable_variables], scaled(name, x), training=training)
@@ -202,7 +204,7 @@ def compare_gradients(each, training, tmp_path, dtype='float32'):
         variable.assign(number)
     for variable, number in zip(model.non_trainable_variables, moved, strict=True):
         variable.assign(number)
-    expected, statistics = weights.load(write_legacy(tmp_path / 'gradient.h5', model), net, size, ROWS[name].top)
+    expected, statistics = load(write_legacy(tmp_path / 'gradient.h5', model), net, size, ROWS[name].top)
     largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
     for path, leaf in paths.flatten(expected).items():
         error = np.abs(leaf - paths.flatten(mine)[path]).max() / max(np.abs(leaf).max(), 1e-3 * largest)
@@ -215,9 +217,9 @@ def test_three_layouts_hold_the_same_weights(tmp_path):
     model.save(tmp_path / 'whole.h5')
     model.save_weights(tmp_path / 'new.weights.h5')
     net = named('tljax.zoo', {'name': 'mobilenet', 'alpha': .25}, 'net')
-    first = weights.load(write_legacy(tmp_path / 'legacy.h5', model), net, 224, ('conv_preds',))
+    first = load(write_legacy(tmp_path / 'legacy.h5', model), net, 224, ('conv_preds',))
     for other in ('whole.h5', 'new.weights.h5'):
-        jax.tree.map(np.testing.assert_array_equal, first, weights.load(tmp_path / other, net, 224, ('conv_preds',)))
+        jax.tree.map(np.testing.assert_array_equal, first, load(tmp_path / other, net, 224, ('conv_preds',)))
     np.testing.assert_array_equal(first[0]['head']['kernel'], model.get_layer('conv_preds').get_weights()[0][0, 0])
 
 
@@ -230,7 +232,7 @@ def test_a_head_of_one_s_own_is_found_and_a_model_within_a_model(tmp_path):
             model.save_weights(path)
         elif path.name == 'whole.h5':
             model.save(path)
-        params, _ = weights.load(path, net, 224, ROWS['mobilenet'].top)
+        params, _ = load(path, net, 224, ROWS['mobilenet'].top)
         np.testing.assert_array_equal(params['head']['kernel'], model.layers[-1].get_weights()[0])
         np.testing.assert_array_equal(params['backbone']['conv1']['kernel'], body.get_layer('conv1').get_weights()[0])
 
@@ -293,7 +295,7 @@ def test_intermediates_are_keras_s_layers(tmp_path):
     for name, layer, group in (('resnet50', 'conv3_block4_out', 'conv3_block4'), ('mobilenet', 'conv_pw_5_relu', 'block5')):
         body = keras_model(name, 64, {}, include_top=False)
         net = named('tljax.zoo', {'name': name}, 'net', form=place())
-        params, state = weights.load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)
+        params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)
         part = keras.Model(body.input, body.get_layer(layer).output)
         agree(net.features(params['backbone'], state['backbone'], pictures(64))[0][group], part(scaled(name, pictures(64))))
 
@@ -332,9 +334,9 @@ def test_wrong_files_are_refused_by_name(tmp_path):
     for text, said in (('no json', 'no class index'), (gap, 'no class index'), ('{}', 'names no classes')):
         (tmp_path / 'index.json').write_text(text)
         with pytest.raises(Refused, match=said):
-            weights.class_index(tmp_path / 'index.json')
+            class_index(tmp_path / 'index.json')
 
 
 def test_the_class_index_is_read_in_order(tmp_path):
     (tmp_path / 'index.json').write_text(json.dumps({'1': ['n2', 'b'], '0': ['n1', 'a']}))
-    assert weights.class_index(Path(tmp_path, 'index.json')) == [('n1', 'a'), ('n2', 'b')]
+    assert class_index(Path(tmp_path, 'index.json')) == [('n1', 'a'), ('n2', 'b')]

@@ -1,7 +1,7 @@
 """Splits that have no class in common, as few-shot learning needs them, and classes of turned pictures."""
 import numpy as np
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, Refused, Task
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.splits import restrict
@@ -15,13 +15,17 @@ def turned(dataset):
     (('a', 'a, turned by 90', 'a, turned by 180', 'a, turned by 270'), [3.0, 2.0, 1.0, 0.0])
     """
     pictures = dataset.take(np.arange(dataset.size))['input']
-    _refuse_unturnable(pictures)
+    refuse_unturnable(pictures)
     names = [f'{name}, turned by {90 * k}' if k else name for k in range(4) for name in dataset.classes]
     return arrays(np.concatenate([np.rot90(pictures, k, (1, 2)) for k in range(4)]),
                   np.concatenate([dataset.label + k * len(dataset.classes) for k in range(4)]), names)
 
 
-def _refuse_unturnable(pictures):
+def refuse_unturnable(pictures):
+    """Raises an error unless pictures (n, h, w, ...) are square.
+
+    >>> refuse_unturnable(np.zeros((2, 4, 4, 1)))
+    """
     if pictures.ndim < 3 or pictures.shape[1] != pictures.shape[2]:
         raise Refused(f'data.rotations: inputs {pictures.shape[1:]} are no square pictures that could be turned: set it to False')
 
@@ -64,5 +68,5 @@ def of_classes(dataset, members):
     members = np.sort(members)
     split = restrict(dataset, np.flatnonzero(np.isin(dataset.label, members)))
     number = np.searchsorted(members, split.label)
-    return Dataset(lambda index: {**split.take(index), 'label': number[index]}, number, tuple(dataset.classes[i] for i in members),
+    return Dataset(lambda index: {**split.take(index), 'label': number[index]}, number, Task.of([dataset.classes[i] for i in members]),
                    split.fingerprint)

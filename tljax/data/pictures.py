@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, Refused, Task
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 READABLE = {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN}   # by Pillow
@@ -84,7 +84,7 @@ def decoded(decode, shape, label, classes, held):
         inputs /= 255
         return {'input': inputs.reshape(*index.shape, *shape), 'label': label[index]}
 
-    return Dataset(take, label, tuple(classes), hashlib.sha256(held.encode()).hexdigest())
+    return Dataset(take, label, Task.of(classes), hashlib.sha256(held.encode()).hexdigest())
 
 
 def find(paths):

@@ -28,7 +28,7 @@ def pixels(pictures, label, classes):
     """
     label = np.asarray(label, np.int32)
     whole = arrays(pictures, label, classes)
-    return Dataset(lambda index: {'input': pictures[index] / np.float32(255), 'label': label[index]}, label, whole.classes,
+    return Dataset(lambda index: {'input': pictures[index] / np.float32(255), 'label': label[index]}, label, whole.task,
                    hashlib.sha256(whole.fingerprint.encode() + b'pixels').hexdigest())
 
 

@@ -16,7 +16,7 @@ def restrict(dataset, index):
     """
     index = np.asarray(index)
     digest = hashlib.sha256(dataset.fingerprint.encode() + index.tobytes()).hexdigest()
-    return Dataset(lambda rows: dataset.take(index[rows]), dataset.label[index], dataset.classes, digest)
+    return Dataset(lambda rows: dataset.take(index[rows]), dataset.label[index], dataset.task, digest)
 
 
 def cut(dataset, shares, seed=0):

@@ -1,27 +1,30 @@
 """Streams of batches: what a step trains on, as a pure function of seed and step."""
 import functools
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from tljax.core import Source
+from tljax.core import Dataset, Stream
 from tljax.data.purposes import Purpose
 from tljax.data.splits import per_class
 
 
-def draw(dataset, batch, k=None, stream=0, shuffled=False):
-    """A source of batches: a fresh permutation per epoch, read by random access.
+def draw(dataset: Dataset, batch: int, k: int | None = None, stream: int = 0, shuffled: bool = False) -> Stream:
+    """A stream of batches of one data set: a fresh permutation per epoch, read by random access.
 
     Batches run on over the end of an epoch, so that all have the same size, whatever the number of examples.
 
     Args:
-        batch: examples per step. k: labels per class, drawn by the run's seed (`per_class`); None for all.
-        stream: sources of one run with different streams are drawn independently.
-        shuffled: labels are permuted over the examples, by the run's seed: a control that keeps inputs and class counts.
+        dataset: set of examples.
+        batch: examples per step.
+        k: labels per class, drawn by the run's seed (`per_class`); None for all.
+        stream: number of the stream; streams of one run that differ in it are drawn independently.
+        shuffled: whether labels are permuted over the examples by the run's seed: a control that keeps inputs and class counts.
 
-    >>> from tljax.data.formats.arrays import arrays
-    >>> source = draw(arrays(np.arange(4.), np.arange(4)), batch=4)
-    >>> sorted(source.index(seed=0, step=5).tolist())
+    >>> from tljax.data import arrays
+    >>> stream = draw(arrays(np.arange(4.), np.arange(4)), batch=4)
+    >>> sorted(stream.index(seed=0, step=5).tolist())
     [0, 1, 2, 3]
     """
     @functools.lru_cache(maxsize=64)
@@ -48,13 +51,13 @@ def draw(dataset, batch, k=None, stream=0, shuffled=False):
             return {**dataset.take(index['input']), 'label': dataset.label[index['label']]}
         return dataset.take(index)
 
-    return Source(index, take)
+    return Stream(index, take)
 
 
-def beside(source, target):
-    """Batches of `source` with as many unlabelled inputs of `target`, under that name: two streams, each with epochs of its own.
+def beside(source: Stream, target: Stream) -> Stream:
+    """Batches of `source` with as many unlabelled inputs of `target`, under that name. Each of the two has epochs of its own.
 
-    >>> from tljax.data.formats.arrays import arrays
+    >>> from tljax.data import arrays
     >>> one, other = (draw(arrays(np.arange(start, start + 4.), np.arange(4)), batch=2, stream=start) for start in (0, 4))
     >>> batch = beside(one, other).batch(seed=0, step=0)
     >>> sorted(batch), sorted(batch['target']), batch['target']['input'].min() >= 4
@@ -63,56 +66,61 @@ def beside(source, target):
     def index(seed, step):
         return {'source': source.index(seed, step), 'target': target.index(seed, step)}
 
-    return Source(index, lambda index: {**source.take(index['source']), 'target': {'input': target.take(index['target'])['input']}})
+    return Stream(index, lambda index: {**source.take(index['source']), 'target': {'input': target.take(index['target'])['input']}})
 
 
-def relabelled(source, labels):
-    """`source` with other labels: {seed: (size,)}, one for every example of its data set.
+def relabelled(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
+    """`stream` with other labels.
 
-    >>> from tljax.data.formats.arrays import arrays
+    Args:
+        stream: of batches of one data set.
+        labels: {seed: (size,) labels, one for every example of that set}.
+
+    >>> from tljax.data import arrays
     >>> other = relabelled(draw(arrays(np.arange(3.), np.arange(3)), batch=3), {0: np.array([7, 8, 9])})
     >>> batch = other.batch(seed=0, step=0)
     >>> (batch['label'] - batch['input']).tolist()
     [7.0, 7.0, 7.0]
     """
     def index(seed, step):
-        rows = source.index(seed, step)
+        rows = stream.index(seed, step)
         return {'rows': rows, 'label': labels[seed][rows]}
 
-    return Source(index, lambda index: {**source.take(index['rows']), 'label': index['label']})
+    return Stream(index, lambda index: {**stream.take(index['rows']), 'label': index['label']})
 
 
-def keyed(source, prepare):
-    """`source` with a random key for each example of a batch, from seed and step alone, and `prepare` to use it on the device.
+def keyed(stream: Stream, prepare: Callable) -> Stream:
+    """`stream` with a random key for each example of a batch, from seed and step alone, and `prepare` to use it on the device.
 
     The field 'key' is raw key data, (n, 2) uint32 (`tljax.nn.augment.augmented` consumes it).
 
-    >>> from tljax.data.formats.arrays import arrays
-    >>> source = keyed(draw(arrays(np.arange(4.), np.arange(4)), batch=4), lambda batch: batch)
-    >>> source.batch(seed=0, step=0)['key'].shape
+    >>> from tljax.data import arrays
+    >>> stream = keyed(draw(arrays(np.arange(4.), np.arange(4)), batch=4), lambda batch: batch)
+    >>> stream.batch(seed=0, step=0)['key'].shape
     (4, 2)
     """
     def index(seed, step):
-        rows = source.index(seed, step)
+        rows = stream.index(seed, step)
         return {'rows': rows, 'key': _keys(seed, step, len(jax.tree.leaves(rows)[0]))}
 
-    return Source(index, lambda index: {**source.take(index['rows']), 'key': index['key']}, prepare)
+    return Stream(index, lambda index: {**stream.take(index['rows']), 'key': index['key']}, prepare)
 
 
-def sampled(example, batch):
-    """A source whose batches are made on the device: the host gives keys, the compiled step makes the examples.
+def sampled(example: Callable, batch: int) -> Stream:
+    """A stream whose batches are made on the device: the host gives keys, the compiled step makes the examples.
 
     Args:
-        example: key -> one example or episode, a tree of arrays of fixed shapes. batch: how many of them per step.
+        example: (key) -> one example or episode, a tree of arrays of fixed shapes.
+        batch: examples per step.
 
-    >>> source = sampled(lambda key: {'input': jax.random.normal(key, (3,))}, batch=2)
-    >>> source.batch(seed=0, step=0)['input'].shape
+    >>> stream = sampled(lambda key: {'input': jax.random.normal(key, (3,))}, batch=2)
+    >>> stream.batch(seed=0, step=0)['input'].shape
     (2, 3)
     """
     def prepare(batch):
         return jax.vmap(example)(jax.random.wrap_key_data(batch['key'], impl='threefry2x32'))
 
-    return Source(lambda seed, step: _keys(seed, step, batch), lambda keys: {'key': keys}, prepare)
+    return Stream(lambda seed, step: _keys(seed, step, batch), lambda keys: {'key': keys}, prepare)
 
 
 def _keys(seed, step, count):

@@ -1,24 +1,33 @@
-"""What a model says of a data set: predictions in padded batches, accuracy with its interval, features to keep."""
+"""What a model says of a data set: predictions in padded batches, and scores."""
+import functools
+from collections.abc import Callable
+
 import jax
 import numpy as np
-from scipy.stats import binomtest
 
-from tljax.engine.devices import shard
+from tljax.core import Dataset, Task, Tree
+from tljax.engine import scores
+from tljax.engine.devices import Compiled, shard
 from tljax.files.console import progress
 
 
-def predictions(compiled, params, state, dataset, batch=256, said='', keep=lambda told: told):
+def predictions(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256, said: str = '',
+                keep: Callable = lambda told: told) -> dict[str, np.ndarray]:
     """The output of every example, in the order of the data set.
 
     Args:
-        compiled: `step.compile_predict` of a method's predict. params, state: with a leading axis of seeds.
+        compiled: `devices.compile_predict` of a method's predict.
+        params: with a leading axis of seeds.
+        state: with a leading axis of seeds.
+        dataset: set of examples.
         batch: examples at a time; the last batch is filled up with copies of the first example, which are dropped again.
-        said: what progress is called on the terminal; '' shows none. keep: what of a batch's output and labels is kept.
+        said: what progress is called on the terminal; '' shows none.
+        keep: (output and labels of a batch) -> what is kept of them.
 
     Returns:
         {'output': (seeds, n, ...), 'label': (seeds, n, ...)}, or what `keep` makes of them, NumPy.
 
-    >>> from tljax.data.formats.arrays import arrays
+    >>> from tljax.data import arrays
     >>> from tljax.engine.devices import compile_predict, make_mesh
     >>> double = compile_predict(lambda p, s, batch: {'output': p * batch['input'], 'label': batch['label']}, make_mesh())
     >>> predictions(double, np.array([2.]), {}, arrays(np.arange(3.), np.arange(3)), batch=2)['output'].tolist()
@@ -30,49 +39,29 @@ def predictions(compiled, params, state, dataset, batch=256, said='', keep=lambd
     for start in progress(starts, said) if said else starts:
         rows = np.arange(start, start + batch)
         local = dataset.take(shard(np.where(rows < dataset.size, rows, 0)))
-        out = compiled.run(params, state, compiled.place(local))   # the device computes it while the next batch is read
-        parts += [keep(jax.device_get(ahead))] if start else []
+        out = keep(compiled.run(params, state, compiled.place(local)))   # the device computes it while the next batch is read
+        parts += [jax.device_get(ahead)] if start else []
         ahead = out
-    parts.append(keep(jax.device_get(ahead)))
+    parts.append(jax.device_get(ahead))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, 1)[:, :dataset.size], *parts)
 
 
-def score(compiled, params, state, dataset, batch=256, said=''):
-    """Accuracy per seed where there are classes, the root mean squared error where there are none: {name: (seeds,)}.
+def score(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256, said: str = '') -> dict[str, np.ndarray]:
+    """The scores of the data set's task (`tljax.engine.scores`), {name: (seeds,)}; the first name is the one that decides.
 
-    Of episodes it is the mean over episodes, and half its 95 % interval (normal) comes with it. Arguments as `predictions`; of what the
-    model says only a number for each example is kept, so that memory does not grow with ways, queries or classes.
+    Arguments as `predictions`. Of what the model says only numbers for each example are kept, so that memory does not grow with
+    ways, queries or classes.
 
-    >>> from tljax.data.formats.arrays import arrays
+    >>> from tljax.data import arrays
     >>> from tljax.engine.devices import compile_predict, make_mesh
     >>> first = compile_predict(lambda p, s, batch: {'output': batch['input'] * p, 'label': batch['label']}, make_mesh())
     >>> score(first, np.array([1.]), {}, arrays(np.array([[0., 1.], [0., 1.]]), np.array([1, 0]), ('no', 'yes')))
     {'accuracy': array([0.5])}
     """
-    each = predictions(compiled, params, state, dataset, batch, said, _right if dataset.classes else _squared_error)
-    if not dataset.classes:
-        return {'rmse': np.sqrt(each.mean(1))}
-    accuracy = {'accuracy': each.mean(1)}
-    if 'support' in dataset.take(np.arange(1)):
-        accuracy['accuracy_ci95'] = 1.96 * each.std(1, ddof=1) / np.sqrt(each.shape[1])
-    return accuracy
+    kept = predictions(compiled, params, state, dataset, batch, said, _keeps(dataset.task))
+    return scores.totals(dataset.task, kept, episodes='support' in dataset.take(np.arange(1)))
 
 
-def _right(told):
-    right = told['output'].argmax(-1) == told['label']
-    return right.mean(tuple(range(2, right.ndim)))
-
-
-def _squared_error(told):
-    errors = (told['output'] - told['label'].reshape(told['output'].shape)) ** 2
-    return errors.mean(tuple(range(2, errors.ndim)))
-
-
-def proportion(correct, count):
-    """An accuracy with its 95 % interval over examples (Wilson 1927), for one model: (mean, low, high).
-
-    >>> [round(float(number), 3) for number in proportion(90, 100)]
-    [0.9, 0.826, 0.945]
-    """
-    interval = binomtest(int(correct), int(count)).proportion_ci(.95, method='wilson')
-    return correct / count, interval.low, interval.high
+@functools.lru_cache(maxsize=16)
+def _keeps(task: Task) -> Callable:
+    return jax.jit(scores.keeps(task))

@@ -17,7 +17,7 @@ def make_step(method, tx, labels, prepare=lambda batch: batch, axis=None):
     Args:
         method: a Method. tx: its optimiser over the whole tree of parameters (`optim.optimizer`).
         labels: a tree like the parameters; leaves labelled 'frozen' are constants of the loss and stay bit-equal.
-        prepare: `Source.prepare`. axis: the name of a mapped axis over which gradients, statistics and metrics are averaged (pmap).
+        prepare: `Stream.prepare`. axis: the name of a mapped axis over which gradients, statistics and metrics are averaged (pmap).
 
     Returns:
         `step(state, batch, seed) -> state, metrics` for one seed and one batch.

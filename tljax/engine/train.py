@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from tljax.core import Refused, Source, TrainState
+from tljax.core import Dataset, Refused, Stream, Task, TrainState
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
 from tljax.engine.devices import Compiled, make_mesh, shard
 from tljax.engine.evaluate import score
@@ -22,34 +23,56 @@ from tljax.files.console import say
 class Run(NamedTuple):
     """All that a fit needs; `build.build` makes one from a config.
 
-    `init(seed) -> params, state`; `tx`: the optimiser; `step`, `predict`: compiled (`tljax.engine.devices`); `source`: of batches; `evals`:
-    {split: Dataset}; `seeds`: one run each, together; `steps`; `log_every`, `save_every`, `eval_every`: in steps, 0 for at the end only;
-    `chunk`: steps per call; `classes`: names; `record`: the config, to claim the workdir with; `whole(params, state) -> params, state`:
-    the full layout, where a head alone was trained on cached features; `donors`: how many source networks it starts from; `input`: the
-    shape of one example.
+    Attributes:
+        name: for the progress line.
+        init: (seed) -> params, state.
+        tx: the optimiser.
+        step: the compiled step (`tljax.engine.devices`).
+        predict: the compiled prediction.
+        stream: of batches.
+        evals: {split: Dataset} to score.
+        seeds: one run each, together.
+        steps: number of steps.
+        log_every: steps between two records of the log; 0 for one at the end only.
+        save_every: steps between two checkpoints.
+        eval_every: steps between two evaluations.
+        chunk: steps per call.
+        eval_batch: examples per call of an evaluation.
+        task: what the training set asks.
+        record: the config, which claims the workdir.
+        whole: (params, state) -> params, state in the full layout, where a head alone was trained on cached features.
+        donors: number of source networks that it starts from.
+        input: shape of one example.
+        transferred: rows of the table that is printed before the first step.
 
     >>> Run._fields[:3]
     ('name', 'init', 'tx')
     """
     name: str
     init: Callable
-    tx: object
+    tx: optax.GradientTransformation
     step: Compiled
     predict: Compiled
-    source: Source
-    evals: dict
-    seeds: tuple
+    stream: Stream
+    evals: dict[str, Dataset]
+    seeds: tuple[int, ...]
     steps: int
     log_every: int = 100
     save_every: int = 0
     eval_every: int = 0
     chunk: int = 1
     eval_batch: int = 256
-    classes: tuple = ()
+    task: Task = Task('numbers')
     record: dict = {}
     whole: Callable = lambda params, state: (params, state)
     donors: int = 0
-    input: tuple = ()
+    input: tuple[int, ...] = ()
+    transferred: tuple = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty for regression."""
+        return self.task.names
 
 
 class Fitted(NamedTuple):
@@ -109,7 +132,7 @@ def fit(run, workdir):
         return Fitted(params, state, record['scores'])
     state, seeds = start(run), np.asarray(run.seeds, np.uint32)
     for seed in run.seeds:   # what does not fit is refused before anything is written
-        shard(run.source.index(seed, 0))
+        shard(run.stream.index(seed, 0))
     claim(workdir, run.record)
     with Checkpoints(workdir) as checkpoints, _asked_to_stop() as asked:
         begun, state = checkpoints.restore(state) or (0, state)
@@ -176,7 +199,7 @@ def _spans(run, begun):
 def _prefetched(run, begun):
     """(first, last, batch on its devices) of every call, the next batch made while the present one is computed with."""
     def make(span):
-        batches = [[run.source.take(shard(run.source.index(seed, step))) for seed in run.seeds] for step in range(*span)]
+        batches = [[run.stream.take(shard(run.stream.index(seed, step))) for seed in run.seeds] for step in range(*span)]
         together = jax.tree.map(lambda *leaves: np.stack(leaves), *(each for row in batches for each in row))
         shape = (span[1] - span[0], len(run.seeds))
         return run.step.place(jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), together))
@@ -202,7 +225,7 @@ def _report(log, step, pending, run, checkpoints):
                       f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip')
     means = {name: value.mean(0) for name, value in metrics.items()}
     log.record(step, 'training', means)
-    log.show(step, {name: means[name] for name in ('loss', 'accuracy') if name in means})
+    log.show(step, {name: value for name, value in means.items() if name != 'gradient_norm'})
 
 
 def _evaluate(run, state, step, log):

@@ -38,7 +38,7 @@ def chain(functions):
 
 
 def augmented(functions):
-    """What a `core.Source` prepares its batches with: the `chain` of `functions`, each example by its own key.
+    """What a `core.Stream` prepares its batches with: the `chain` of `functions`, each example by its own key.
 
     Returns:
         `prepare(batch) -> batch`: takes {'input': (n, h, w, c), 'key': (n, 2) uint32, ...}, where 'key' holds the raw data of one

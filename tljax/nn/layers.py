@@ -1,4 +1,5 @@
 """Layers that networks are made of: convolution, BatchNorm, pooling, and the way from a flax module to a `Net`."""
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -81,10 +82,20 @@ class BatchNorm(nn.Module):
         return ((x - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias).astype(self.dtype)
 
 
-def net(module, dim, groups):
+def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | None = None) -> Net:
     """A `Net` from a flax module whose call `(input, train)` returns a dict of intermediates with 'features' (n, dim) among them.
 
-    Its state is flax's 'batch_stats', whose paths are those of the layers' parameters.
+    Its state is flax's 'batch_stats', whose paths are those of the layers' parameters. Its fingerprint is the module's class and
+    fields, but for the form of its convolutions and which statistics are stored: neither changes what the network computes.
+
+    Args:
+        module: the flax module.
+        dim: width of the features.
+        groups: {name: regex over the module's parameter paths}, shallow to deep.
+        published: which published weights fit it, as `Net.published`.
+
+    Returns:
+        The network.
 
     >>> class Toy(nn.Module):
     ...     @nn.compact
@@ -110,7 +121,9 @@ def net(module, dim, groups):
         out, moved = module.apply(variables, input, train=True, rngs={'dropout': key}, mutable=['batch_stats'])
         return out, moved.get('batch_stats', state)
 
-    return Net(init, features, dim, groups)
+    fields = [f'{field.name}={getattr(module, field.name)!r}' for field in dataclasses.fields(module)
+              if field.name not in ('form', 'stored', 'parent', 'name')]
+    return Net(init, features, dim, groups, f'{type(module).__name__}({", ".join(fields)})', published or {})
 
 
 class SeparableConv(nn.Module):

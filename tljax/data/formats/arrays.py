@@ -3,7 +3,7 @@ import hashlib
 
 import numpy as np
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, Refused, Task
 
 
 def arrays(input, label, classes=()):
@@ -27,4 +27,4 @@ def arrays(input, label, classes=()):
     if np.issubdtype(input.dtype, np.floating) and not np.isfinite(input).all():
         raise Refused(f'{int((~np.isfinite(input)).sum())} input values are not finite: clean them before they are trained on')
     digest = hashlib.sha256(np.ascontiguousarray(input).tobytes() + np.ascontiguousarray(label).tobytes()).hexdigest()
-    return Dataset(lambda index: {'input': input[index], 'label': label[index]}, label, tuple(classes), digest)
+    return Dataset(lambda index: {'input': input[index], 'label': label[index]}, label, Task.of(classes), digest)

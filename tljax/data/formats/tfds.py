@@ -18,7 +18,7 @@ from tensorflow_datasets.core.file_adapters import FileFormat
 from tensorflow_datasets.core.read_only_builder import builder_from_files
 from tensorflow_datasets.core.registered import DatasetNotFoundError
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, Refused, Task
 from tljax.data.conversion import number, scale
 from tljax.data.pictures import MODES, WORKERS, picture
 from tljax.data.splits import complete
@@ -73,7 +73,7 @@ def tfds(dataset, data_dir, input='image', label='label', validation=.1, test=.2
     for split, held in labels.items():
         files = [(path.name, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in info.splits[split].filepaths]
         digest = hashlib.sha256(repr((info.full_name, split, input, label, size, files)).encode()).hexdigest()
-        splits[split] = Dataset(_take(records[split][1], held, decoder, f'{dataset}, {split}'), held, classes, digest)
+        splits[split] = Dataset(_take(records[split][1], held, decoder, f'{dataset}, {split}'), held, Task.of(classes), digest)
     return complete(splits, validation, test, seed, dataset)
 
 

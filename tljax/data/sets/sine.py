@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.core import Dataset
+from tljax.core import Dataset, Task
 
 AMPLITUDE, PHASE, RANGE = (.1, 5.), (0., np.pi), (-5., 5.)
 
@@ -36,6 +36,6 @@ def sine(shots=10, queries=10, count=600, seed=0):
         root = jax.random.fold_in(jax.random.fold_in(jax.random.key(98), seed), number)
         make = jax.jit(jax.vmap(lambda each: example(jax.random.fold_in(root, each))))
         digest = hashlib.sha256(repr(('sine', shots, queries, count, seed, number)).encode()).hexdigest()
-        return Dataset(lambda index: jax.device_get(make(jnp.asarray(index))), np.zeros(count), (), digest, example)
+        return Dataset(lambda index: jax.device_get(make(jnp.asarray(index))), np.zeros(count), Task.of(()), digest, example)
 
     return {name: split(number) for number, name in enumerate(('train', 'validation', 'test'))}

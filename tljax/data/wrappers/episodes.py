@@ -8,37 +8,44 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.configuration import named
-from tljax.core import Dataset, Refused
-from tljax.data.class_splits import _refuse_unturnable, cut_by_class, joined, turned
+from tljax.core import Dataset, Refused, Task
+from tljax.data.class_splits import cut_by_class, joined, refuse_unturnable, turned
 
 SPLITS = {'train': 0, 'validation': 1, 'test': 2}
 
 
-def episodes(of, ways=5, shots=1, queries=15, rotations=False, test=None, count=600, seed=0, by_class=None, pictures=False):
+def episodes(splits: dict[str, Dataset], ways: int = 5, shots: int = 1, queries: int = 15, rotations: bool = False,
+             test: dict | None = None, count: int = 600, seed: int = 0, by_class: dict[str, float] | None = None,
+             pictures: bool = False) -> dict[str, Dataset]:
     """A labelled set as a source of episodes.
 
     Args:
-        of: config of the set, {'name': 'omniglot', ...}. ways, shots, queries: of training; queries are per class.
-        rotations: every class stands for four, its pictures turned by 0, 90, 180 and 270 degrees.
-        test: {'ways', 'shots', 'queries', 'rotations'} of validation and test where they differ. count: of their episodes, the same for
-            every method and run. seed: of those, and of the cut by class.
-        by_class: {'validation': .2, 'test': .2}: shares of the classes that are cut from all pictures; None where the set's own splits have
-            no class in common.
-        pictures: the training split is the labelled set of its classes (and of their turns) itself, for methods that train a classifier.
+        splits: of the labelled set.
+        ways: number of classes of a training episode.
+        shots: support pictures per class.
+        queries: query pictures per class.
+        rotations: whether every class stands for four, its pictures turned by 0, 90, 180 and 270 degrees.
+        test: {'ways', 'shots', 'queries', 'rotations'} of validation and test where they differ.
+        count: number of validation and of test episodes, the same for every method and run.
+        seed: of those, and of the cut by class.
+        by_class: {'validation': .2, 'test': .2}, shares of the classes that are cut from all pictures; None where the set's own splits
+            have no class in common.
+        pictures: whether the training split is the labelled set of its classes (and of their turns) itself, for methods that train a
+            classifier.
 
     Returns:
         {'train', 'validation', 'test'}: Datasets whose examples are episodes, {'support', 'query'} of inputs (ways, shots, ...) and (ways,
         queries, ...) and labels 0 to ways - 1.
 
     Raises:
-        Refused: for more ways than classes, classes with fewer pictures than shots and queries, and counts below one.
+        Refused: more ways than classes, classes with fewer pictures than shots and queries, and counts below one.
 
-    >>> splits = episodes({'name': 'glyphs', 'size': 8, 'classes': 20, 'per_class': 6}, ways=3, queries=2, by_class={'test': .5})
+    >>> from tljax.data import glyphs
+    >>> splits = episodes(glyphs(size=8, classes=20, per_class=6), ways=3, queries=2, by_class={'test': .5})
     >>> splits['test'].take(np.arange(4))['query']['input'].shape
     (4, 3, 2, 8, 8, 1)
     """
-    splits = classes_apart(of, by_class, seed)
+    splits = classes_apart(splits, by_class, seed)
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
     if unknown := set(test or ()) - set(plan):
         raise Refused(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
@@ -47,14 +54,14 @@ def episodes(of, ways=5, shots=1, queries=15, rotations=False, test=None, count=
     return {'train': turned(splits['train']) if rotations else splits['train'], **found} if pictures else found
 
 
-def classes_apart(of, by_class=None, seed=0):
+def classes_apart(splits: dict[str, Dataset], by_class: dict[str, float] | None = None, seed: int = 0) -> dict[str, Dataset]:
     """The sets that `episodes` draws from, by the same arguments: no class is in two of them.
 
-    >>> [len(split.classes) for split in classes_apart({'name': 'digits', 'size': 8}, {'test': .3}).values()]
+    >>> from tljax.data import digits
+    >>> [len(split.classes) for split in classes_apart(digits(size=8), {'test': .3}).values()]
     [7, 3]
     """
-    splits = named('tljax.data', of, 'data.of')
-    return splits if by_class is None else cut_by_class(joined(splits), by_class, seed)
+    return cut_by_class(joined(splits), by_class, seed) if by_class else splits
 
 
 def of_episodes(dataset, ways, shots, queries, rotations=False, count=600, seed=(0, 0)):
@@ -71,7 +78,7 @@ def of_episodes(dataset, ways, shots, queries, rotations=False, count=600, seed=
     make = jax.jit(jax.vmap(lambda number: example(jax.random.fold_in(root, number))))
     digest = hashlib.sha256(repr((dataset.fingerprint, ways, shots, queries, rotations, count, list(seed))).encode()).hexdigest()
     classes = tuple(f'way {i}' for i in range(ways))
-    return Dataset(lambda index: jax.device_get(make(jnp.asarray(index))), np.zeros(count, np.int32), classes, digest, example)
+    return Dataset(lambda index: jax.device_get(make(jnp.asarray(index))), np.zeros(count, np.int32), Task.of(classes), digest, example)
 
 
 def sampler(dataset, ways, shots, queries, rotations=False):
@@ -105,7 +112,7 @@ def sampler(dataset, ways, shots, queries, rotations=False):
         held = held.astype(np.uint8)
     held, rows = jnp.asarray(held), jnp.asarray(rows)
     if rotations:
-        _refuse_unturnable(held)
+        refuse_unturnable(held)
     label = jnp.arange(ways)[:, None]
 
     def example(key):

@@ -4,34 +4,37 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-from tljax.configuration import named
 from tljax.core import Dataset, Refused
 from tljax.data.purposes import Purpose
 from tljax.data.splits import restrict
 
 
-def resampled(of, size, channels=3, most=None, seed=0):
+def resampled(splits: dict[str, Dataset], size: int, channels: int = 3, most: int | None = None, seed: int = 0) -> dict[str, Dataset]:
     """The splits of a picture set, each picture `size` x `size` with 1 or 3 channels, float32 in [0, 1].
 
     Args:
-        of: config of the set, {'name': 'mnist', ...}. size: pixels; pictures are scaled bilinearly. channels: 3 repeats grey, 1 weighs red,
-            green and blue as luma (ITU-R BT.601). most: examples that are kept of a split, drawn by the seed; None: all.
+        splits: of a set of square pictures.
+        size: side, pixels; pictures are scaled bilinearly.
+        channels: 3 repeats grey, 1 weighs red, green and blue as luma (ITU-R BT.601).
+        most: examples that are kept of a split, drawn by the seed; None for all.
+        seed: of that draw.
 
     Raises:
-        Refused: for a set without square pictures of 1 or 3 channels.
+        Refused: the set has no square pictures of 1 or 3 channels.
 
-    >>> splits = resampled({'name': 'digits', 'size': 8}, size=12, most=100)
+    >>> from tljax.data import digits
+    >>> splits = resampled(digits(size=8), size=12, most=100)
     >>> splits['test'].take(np.arange(2))['input'].shape, splits['train'].size
     ((2, 12, 12, 3), 100)
     """
     if channels not in (1, 3) or size < 1 or (most is not None and most < 1):
         raise Refused(f'data.size={size}, data.channels={channels}, data.most={most}: give one pixel or more, 1 or 3 channels, one example '
                       'or more')
-    splits, found = named('tljax.data', of, 'data.of'), {}
+    found = {}
     for number, (name, split) in enumerate(splits.items()):
         shape = np.shape(split.take(np.arange(min(1, split.size))).get('input'))[1:] if split.size else (1, 1, 1)
         if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
-            raise Refused(f'data.of: {of["name"]} has inputs {shape} in its {name}, no square pictures of 1 or 3 channels')
+            raise Refused(f'data.of has inputs {shape} in its {name} split, which are no square pictures of 1 or 3 channels')
         if most is not None and split.size > most:
             split = restrict(split, np.sort(np.random.default_rng([Purpose.MOST, seed, number]).permutation(split.size)[:most]))
         found[name] = _shaped(split, size, channels)
@@ -48,7 +51,7 @@ def _shaped(split, size, channels):
         return {**batch, 'input': np.broadcast_to(scaled, (*scaled.shape[:3], channels)).reshape(*flat.shape[:-3], size, size, channels)}
 
     held = hashlib.sha256(repr((split.fingerprint, size, channels)).encode()).hexdigest()
-    return Dataset(take, split.label, split.classes, held)
+    return Dataset(take, split.label, split.task, held)
 
 
 def _scaled(pictures, size):

@@ -41,9 +41,10 @@ class _DenseNet(nn.Module):
         return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def _densenet(layers, dim, form, stored, dtype):
+def _densenet(name, layers, dim, form, stored, dtype):
     names = ('conv1', 'conv2', 'pool2', 'conv3', 'pool3', 'conv4', 'pool4', 'conv5')
-    return net(_DenseNet(layers, form, stored, dtype), dim, {**{name: f'{name}_.*' for name in names}, 'bn': 'bn/.*'})
+    return net(_DenseNet(layers, form, stored, dtype), dim, {**{each: f'{each}_.*' for each in names}, 'bn': 'bn/.*'},
+               {'name': name})
 
 
 def densenet121(form='plain', stored=None, dtype=jnp.float32):
@@ -55,7 +56,7 @@ def densenet121(form='plain', stored=None, dtype=jnp.float32):
     >>> list(densenet121().groups)
     ['conv1', 'conv2', 'pool2', 'conv3', 'pool3', 'conv4', 'pool4', 'conv5', 'bn']
     """
-    return _densenet((6, 12, 24, 16), 1024, form, stored, dtype)
+    return _densenet('densenet121', (6, 12, 24, 16), 1024, form, stored, dtype)
 
 
 def densenet169(form='plain', stored=None, dtype=jnp.float32):
@@ -64,7 +65,7 @@ def densenet169(form='plain', stored=None, dtype=jnp.float32):
     >>> densenet169().dim
     1664
     """
-    return _densenet((6, 12, 32, 32), 1664, form, stored, dtype)
+    return _densenet('densenet169', (6, 12, 32, 32), 1664, form, stored, dtype)
 
 
 def densenet201(form='plain', stored=None, dtype=jnp.float32):
@@ -73,4 +74,4 @@ def densenet201(form='plain', stored=None, dtype=jnp.float32):
     >>> densenet201().dim
     1920
     """
-    return _densenet((6, 12, 48, 32), 1920, form, stored, dtype)
+    return _densenet('densenet201', (6, 12, 48, 32), 1920, form, stored, dtype)

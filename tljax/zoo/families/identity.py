@@ -8,4 +8,5 @@ def identity(dim, form='plain', stored=None, dtype=None):
     >>> identity(3).features({}, {}, 'x')
     ({'features': 'x'}, {})
     """
-    return Net(lambda key, input: ({}, {}), lambda params, state, input, key=None: ({'features': input}, state), dim, {})
+    return Net(lambda key, input: ({}, {}), lambda params, state, input, key=None: ({'features': input}, state), dim, {},
+               f'identity({dim})')

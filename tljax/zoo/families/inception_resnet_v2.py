@@ -93,7 +93,7 @@ def inception_resnet_v2(form='plain', stored=None, dtype=jnp.float32):
     >>> list(inception_resnet_v2().groups)[:4]
     ['stem', 'mixed_5b', 'block35_5', 'block35_10']
     """
-    return net(_InceptionResNetV2(form, stored, dtype), 1536, _groups())
+    return net(_InceptionResNetV2(form, stored, dtype), 1536, _groups(), {'name': 'inception_resnet_v2', 'older': PUBLISHED})
 
 
 def _slim():

@@ -111,4 +111,4 @@ def inception_v3(form='plain', stored=None, dtype=jnp.float32):
     >>> inception_v3().dim
     2048
     """
-    return net(_InceptionV3(form, stored, dtype), 2048, numbered(BLOCKS))
+    return net(_InceptionV3(form, stored, dtype), 2048, numbered(BLOCKS), {'name': 'inception_v3'})

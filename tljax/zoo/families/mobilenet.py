@@ -55,4 +55,5 @@ def mobilenet(alpha=1., dropout=1e-3, momentum=.99, form='plain', stored=None, d
     if int(32 * alpha) < 1:
         raise Refused(f'net.alpha={alpha} leaves no channels: take 1/32 or more (weights are published for 0.25, 0.5, 0.75 and 1)')
     groups = {'conv1': r'conv1(_bn)?/.*', **{f'block{i}': rf'conv_(dw|pw)_{i}(_bn)?/.*' for i in range(1, len(BLOCKS) + 1)}}
-    return net(_MobileNet(alpha, dropout, momentum, form, stored, dtype), int(1024 * alpha), groups)
+    return net(_MobileNet(alpha, dropout, momentum, form, stored, dtype), int(1024 * alpha), groups,
+               {'name': 'mobilenet', 'alpha': alpha})

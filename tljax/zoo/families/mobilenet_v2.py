@@ -67,4 +67,4 @@ def mobilenet_v2(alpha=1., form='plain', stored=None, dtype=jnp.float32):
         raise Refused(f'net.alpha={alpha} is no width: take more than 0 (weights are published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4)')
     groups = {'conv1': '(bn_)?Conv1/.*', 'block0': 'expanded_conv_.*', **{f'block{i}': f'block_{i}_.*' for i in range(1, len(BLOCKS))},
               'conv2': 'Conv_1(_bn)?/.*'}
-    return net(_MobileNetV2(alpha, form, stored, dtype), _last(alpha), groups)
+    return net(_MobileNetV2(alpha, form, stored, dtype), _last(alpha), groups, {'name': 'mobilenet_v2', 'alpha': alpha})

@@ -99,11 +99,11 @@ def _group(cell):
     return f'cell_{cell}' if cell.isdigit() else cell
 
 
-def _nasnet(stem, width, repeats, skip, form, stored, dtype):
+def _nasnet(name, stem, width, repeats, skip, form, stored, dtype):
     groups = {'stem': 'stem_(conv1|bn1)/.*'}
     for cell, _, reduces in _cells(width, repeats):   # a reduction's name may end like a normal cell's number: reduce_8 and 8
         groups[_group(cell)] = f'.*_{cell}/.*' if reduces else f'(?!.*(stem|reduce)).*_{cell}/.*'
-    return net(_NASNet(stem, width, repeats, skip, form, stored, dtype), 24 * width, groups)
+    return net(_NASNet(stem, width, repeats, skip, form, stored, dtype), 24 * width, groups, {'name': name})
 
 
 def nasnet_mobile(form='plain', stored=None, dtype=jnp.float32):
@@ -112,7 +112,7 @@ def nasnet_mobile(form='plain', stored=None, dtype=jnp.float32):
     >>> nasnet_mobile().dim
     1056
     """
-    return _nasnet(32, 44, 4, False, form, stored, dtype)
+    return _nasnet('nasnet_mobile', 32, 44, 4, False, form, stored, dtype)
 
 
 def nasnet_large(form='plain', stored=None, dtype=jnp.float32):
@@ -121,4 +121,4 @@ def nasnet_large(form='plain', stored=None, dtype=jnp.float32):
     >>> nasnet_large().dim
     4032
     """
-    return _nasnet(96, 168, 6, True, form, stored, dtype)
+    return _nasnet('nasnet_large', 96, 168, 6, True, form, stored, dtype)

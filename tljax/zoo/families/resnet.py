@@ -67,7 +67,8 @@ def _block_v2(conv, norm, x, width, name, project, stride):
 def _resnet(depth, v2, form, stored, dtype):
     names = [f'conv{stage}_block{i}' for stage, count in enumerate(BLOCKS[depth], 2) for i in range(1, count + 1)]
     groups = {name: f'{name}_.*' for name in ['conv1', *names, *(['post'] if v2 else [])]}
-    return net(_ResNet(BLOCKS[depth], v2, form, stored, dtype), 4 * WIDTHS[-1], groups)
+    return net(_ResNet(BLOCKS[depth], v2, form, stored, dtype), 4 * WIDTHS[-1], groups,
+               {'name': f'resnet{depth}v2' if v2 else f'resnet{depth}'})
 
 
 def resnet50(form='plain', stored=None, dtype=jnp.float32):

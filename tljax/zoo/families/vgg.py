@@ -37,12 +37,12 @@ class _VGG(nn.Module):
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def _vgg(counts, fc, size, form, dtype):
+def _vgg(name, counts, fc, size, form, dtype):
     if size < 32:
         raise Refused(f'net.size={size} leaves nothing after five poolings: take 32 or more (the weights of fc1 were trained at 224)')
     groups = {f'block{i}': f'block{i}_.*' for i in range(1, len(WIDTHS) + 1)}
     groups |= {name: f'{name}/.*' for name in ('fc1', 'fc2')} if fc else {}
-    return net(_VGG(counts, fc, size, form, dtype), DENSE if fc else WIDTHS[-1], groups)
+    return net(_VGG(counts, fc, size, form, dtype), DENSE if fc else WIDTHS[-1], groups, {'name': name, 'fc': fc})
 
 
 def vgg16(fc=True, size=224, form='plain', stored=None, dtype=jnp.float32):
@@ -60,7 +60,7 @@ def vgg16(fc=True, size=224, form='plain', stored=None, dtype=jnp.float32):
     >>> vgg16().dim, vgg16(fc=False).dim
     (4096, 512)
     """
-    return _vgg((2, 2, 3, 3, 3), fc, size, form, dtype)
+    return _vgg('vgg16', (2, 2, 3, 3, 3), fc, size, form, dtype)
 
 
 def vgg19(fc=True, size=224, form='plain', stored=None, dtype=jnp.float32):
@@ -69,4 +69,4 @@ def vgg19(fc=True, size=224, form='plain', stored=None, dtype=jnp.float32):
     >>> list(vgg19(fc=False).groups)
     ['block1', 'block2', 'block3', 'block4', 'block5']
     """
-    return _vgg((2, 2, 4, 4, 4), fc, size, form, dtype)
+    return _vgg('vgg19', (2, 2, 4, 4, 4), fc, size, form, dtype)

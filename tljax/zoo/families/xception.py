@@ -57,7 +57,7 @@ def xception(form='plain', stored=None, dtype=jnp.float32):
     groups = {f'block{block}': f'block{block}_.*' for block in (1, *BLOCKS)}
     for block, number in SHORTCUTS.items():
         groups[f'block{block}'] += f'|(conv2d|batch_normalization)_{number}/.*'
-    return net(_Xception(form, stored, dtype), 2048, groups)
+    return net(_Xception(form, stored, dtype), 2048, groups, {'name': 'xception', 'older': PUBLISHED})
 
 
 def _published():

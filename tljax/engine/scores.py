@@ -1,0 +1,131 @@
+"""How a task is scored. No other file knows the name of a score.
+
+A score keeps a number for each example of a batch, on the device, and makes one number of all of them on the host. The first score of a
+task is the one that early stopping, the best checkpoint, studies and verdicts use.
+"""
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.stats import binomtest
+
+from tljax.core import Task
+
+INTERVAL = '_ci95'   # ends the name of half a 95 % interval over episodes, beside the score that it belongs to
+
+
+class Score(NamedTuple):
+    """One way to score a task.
+
+    Attributes:
+        keep: {'output': (seeds, n, ...), 'label': (seeds, n, ...)} of a batch -> (seeds, n, ...): a number for each example, or for each
+            query of an episode.
+        total: (seeds, n) means of examples or episodes -> (seeds,).
+        more_is_better: whether a larger number is the better one.
+        share: whether it is a share of examples that are right, which has a binomial interval.
+    """
+    keep: Callable
+    total: Callable
+    more_is_better: bool
+    share: bool = False
+
+
+SCORES = {   # kind of a task -> its scores by name
+    'classes': {'accuracy': Score(lambda told: told['output'].argmax(-1) == told['label'], lambda each: each.mean(1), True, share=True)},
+    'numbers': {'rmse': Score(lambda told: jnp.square(told['output'] - told['label'].reshape(told['output'].shape)),
+                              lambda each: np.sqrt(each.mean(1)), False)}}
+
+
+def first(task: Task) -> str:
+    """The name of the score that decides.
+
+    >>> first(Task.of(('cat', 'dog'))), first(Task.of(()))
+    ('accuracy', 'rmse')
+    """
+    return next(iter(SCORES[task.kind]))
+
+
+def row(name: str) -> Score:
+    """What is known of a score.
+
+    >>> row('rmse').more_is_better
+    False
+    """
+    return next(scores[name] for scores in SCORES.values() if name in scores)
+
+
+def keeps(task: Task) -> Callable:
+    """What is kept of a batch: {'output', 'label'} -> {score: a number for each example}, to be compiled.
+
+    >>> told = {'output': jnp.array([[[0., 1.], [0., 1.]]]), 'label': jnp.array([[1, 0]])}
+    >>> keeps(Task.of(('cat', 'dog')))(told)['accuracy'].tolist()
+    [[True, False]]
+    """
+    return lambda told: {name: score.keep(told) for name, score in SCORES[task.kind].items()}
+
+
+def totals(task: Task, kept: dict[str, np.ndarray], episodes: bool = False) -> dict[str, np.ndarray]:
+    """The scores of a data set.
+
+    Args:
+        task: what the set asks.
+        kept: {score: (seeds, n, ...)} of all its examples, as `keeps` makes them.
+        episodes: whether an example is an episode; half a 95 % interval over episodes (normal) then stands beside a share.
+
+    Returns:
+        {name: (seeds,)}; the first name is the one that decides.
+
+    >>> totals(Task.of(('cat', 'dog')), {'accuracy': np.array([[True, False]])})
+    {'accuracy': array([0.5])}
+    """
+    found = {}
+    for name, score in SCORES[task.kind].items():
+        each = kept[name].mean(tuple(range(2, kept[name].ndim)))
+        found[name] = score.total(each)
+        if episodes and score.share:
+            found[name + INTERVAL] = 1.96 * each.std(1, ddof=1) / np.sqrt(each.shape[1])
+    return found
+
+
+def proportion(correct: int, count: int) -> tuple[float, float, float]:
+    """A share of examples with its 95 % interval (Wilson 1927), for one model.
+
+    Args:
+        correct: number of examples that are right.
+        count: number of examples.
+
+    Returns:
+        (share, low, high).
+
+    >>> [round(float(number), 3) for number in proportion(90, 100)]
+    [0.9, 0.826, 0.945]
+    """
+    interval = binomtest(int(correct), int(count)).proportion_ci(.95, method='wilson')
+    return correct / count, interval.low, interval.high
+
+
+def table(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], interval: Callable) -> list[list[str]]:
+    """Rows of a table: split, score, mean, 95 % interval over seeds, or over the episodes or examples of a single seed.
+
+    Args:
+        scores: {split: {name: (seeds,)}} as a fit gives them.
+        sizes: {split: number of examples}.
+        interval: (values) -> mean, half of their interval or None where one value has none (`tljax.when.mean_interval`).
+
+    >>> table({'test': {'accuracy': [.5]}}, {'test': 4}, lambda values: (values[0], None))
+    [['test', 'accuracy', '0.5000', '0.1500 to 0.8500']]
+    """
+    rows = []
+    for split, found in scores.items():
+        for name in found:
+            if name.endswith(INTERVAL):
+                continue
+            mean, half = interval(found[name])
+            if half is None and name + INTERVAL in found:
+                half = found[name + INTERVAL][0]
+            ends = None if half is None else (mean - half, mean + half)
+            if ends is None and row(name).share:
+                ends = proportion(round(mean * sizes[split]), sizes[split])[1:]
+            rows.append([split, name, f'{mean:.4f}', '' if ends is None else f'{ends[0]:.4f} to {ends[1]:.4f}'])
+    return rows
