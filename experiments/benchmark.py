@@ -22,9 +22,9 @@ from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import restrict
+from tljax.engine.devices import first_state
 from tljax.engine.evaluate import predictions, score
 from tljax.engine.step import make_step
-from tljax.engine.train import start
 from tljax.features import extractor
 from tljax.nn.convolution import convolve, pick, place
 from tljax.report.page import table
@@ -124,7 +124,7 @@ def seeds():
             length = 10 if how == 'each by itself' else 1
             one = run.source.take(run.source.index(0, 0))
             batch = step.place(jax.tree.map(lambda leaf, n=count, k=length: np.stack([np.stack([leaf] * n)] * k), one))
-            cell = [step.split(start(run))]
+            cell = [step.split(first_state(run.init, run.tx, run.seeds))]
 
             def call(cell=cell, step=step, batch=batch, count=count):
                 cell[0], metrics = step.run(cell[0], batch, np.arange(count, dtype=np.uint32))
@@ -143,7 +143,7 @@ def devices():
         for name in ('full', 'freeze'):
             run, built = _build(net={'name': 'cifar_resnet', 'depth': 14}, partition={'name': name}, parallel=parallel, batch=64)
             batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.source.take(run.source.index(0, 0))))
-            text = run.step.run.lower(start(run), batch, np.zeros(1, np.uint32)).compile().as_text()
+            text = run.step.run.lower(first_state(run.init, run.tx, run.seeds), batch, np.zeros(1, np.uint32)).compile().as_text()
             calls = ' '.join(re.findall(r'= (.*?) all-reduce(?:-start)?\(', text))
             sizes = [[int(n) for n in shape.split(',') if n] for shape in re.findall(r'f32\[([\d,]*)\]', calls)]
             reduced = sum(4 * int(np.prod(size or [1])) for size in sizes)
@@ -158,7 +158,7 @@ def episodes():
     rows = []
     run, _ = _build(data=base.episodes('glyphs', ways=5, shots=1, queries=5, count=10_000), method={'name': 'protonet'},
                     net={'name': 'conv4', 'width': 16, 'size': 28}, batch=1)
-    first = start(run)
+    first = first_state(run.init, run.tx, run.seeds)
     for count in (100, 1000, 10_000):
         score(run.predict, first.params, first.state, restrict(run.evals['test'], np.arange(count)), 16)
         rows.append([f'{count:,}', f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f}'])
@@ -166,9 +166,9 @@ def episodes():
     rows = []
     for name, config in (('ProtoNet, 60-way 1-shot 5-query', protonet), ('MAML, 5-way 1-shot 1-query, 32 tasks', maml)):
         settings = phases(plain(config.get_config()))[0][1]
-        run, built = build.build(settings), build.program(settings, build.load(settings['data'])['train'])
+        run, built = build.build(settings), build.parts(settings).program(build.load(settings['data'])['train'])
         batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.source.take(run.source.index(0, 0))))
-        cell = [start(run)]
+        cell = [first_state(run.init, run.tx, run.seeds)]
 
         def call(cell=cell, run=run, batch=batch):
             cell[0], metrics = run.step.run(cell[0], batch, np.zeros(1, np.uint32))
@@ -214,7 +214,7 @@ def adaptation():
 def _build(width=0, **changes):
     default = phases(plain(base.get_config()))[0][1]
     settings = merge(default, {'data': {'name': 'digits', 'size': 8}, 'cache': False, **changes})
-    return build.build(settings), build.program(settings, build.load(settings['data'])['train'], width)
+    return build.build(settings), build.parts(settings).program(build.load(settings['data'])['train'], width)
 
 
 def _times(calls):

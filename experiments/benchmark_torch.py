@@ -22,7 +22,7 @@ from easyfsl.methods import PrototypicalNetworks
 from configs import maml, protonet
 from tljax import build
 from tljax.configuration import merge, phases
-from tljax.engine.train import start
+from tljax.engine.devices import first_state
 from tljax.report.page import table
 
 ONLY = flags.DEFINE_list('only', ['protonet', 'maml1', 'maml5'], 'Which.')
@@ -47,7 +47,7 @@ def main(_):
 def _ours(config, **changes):
     """A step of a run as `fit` takes it: the indices of its episodes, and one compiled program for the rest."""
     run = build.build(merge(phases(config)[0][1], changes))
-    cell, seeds = [run.step.split(start(run)), 0], np.asarray(run.seeds, np.uint32)
+    cell, seeds = [run.step.split(first_state(run.init, run.tx, run.seeds)), 0], np.asarray(run.seeds, np.uint32)
 
     def step():
         index = run.source.take(run.source.index(0, cell[1]))

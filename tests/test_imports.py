@@ -9,9 +9,9 @@ ROOT = Path(__file__).parents[1]
 VOCABULARY = {'core', 'paths', 'kernels', 'losses', 'doors'}
 ALLOWED = {   # room -> rooms that its files may import, beside the vocabulary and their own room
     'files': '',
-    'nn': 'configuration',
-    'zoo': 'nn files configuration',
-    'data': 'files configuration',
+    'nn': '',
+    'zoo': 'nn files',
+    'data': 'files',
     'shallow': '',
     'when': '',
     'methods': 'nn',
@@ -19,8 +19,9 @@ ALLOWED = {   # room -> rooms that its files may import, beside the vocabulary a
     'report': 'when files',
     'configuration': '',
     'features': 'configuration files zoo data engine',
+    'parts': 'configuration features program data',
     'program': 'configuration nn zoo data methods engine',
-    'build': 'configuration features program data methods engine',
+    'build': 'configuration features parts data engine',
     'configs': '',
     'experiments': 'configs configuration features program build nn zoo data methods engine files shallow when report'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]

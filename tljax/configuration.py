@@ -3,20 +3,20 @@
 Configs are written with ml_collections; here they become dicts of numbers, strings and lists, as they stand in a JSON file, and `build`
 makes objects of those. Nothing else reads one.
 """
-import difflib
 import importlib
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from tljax.core import Refused
+from tljax.core import Refused, near
 
 METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'   # what a network makes of a data set is one, too
-ELSEWHERE = {'net': ZOO, 'method': METHODS, 'penalty': 'tljax.methods.penalties'}   # keyword -> package of the config that it takes
+AUGMENT, PENALTIES = 'tljax.nn.augment', 'tljax.methods.penalties'
+ELSEWHERE = {'net': ZOO, 'method': METHODS, 'penalty': PENALTIES, 'weak': AUGMENT, 'strong': AUGMENT}   # keyword -> package of its configs
 
 
 DEFAULTS = dict(
@@ -132,26 +132,60 @@ def named(package: str | tuple[str, ...], spec: dict, what: str, **given):
     Traceback (most recent call last):
     tljax.core.Refused: net.name='conv5' is unknown: did you mean conv4?
     """
+    return maker(package, spec, what, *given)(**given)
+
+
+def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) -> Callable:
+    """What `named` calls, as a function that waits for the arguments that the config does not say.
+
+    Args:
+        package: as `named` takes it.
+        spec: as `named` takes it.
+        what: as `named` takes it.
+        later: names of the arguments that are given later.
+
+    Raises:
+        Refused: as `named`.
+
+    >>> make = maker('tljax.zoo', {'name': 'mlp', 'widths': [3]}, 'net', 'norm')
+    >>> make(norm='batch').dim
+    3
+    """
     name, function = spec['name'], _function(package, spec['name'], what)
     parameters = inspect.signature(function).parameters
-    accepted = [key for key in parameters if key not in given]
-    keywords, nested = {}, False
+    accepted = [key for key in parameters if key not in later]
+    keywords, inside = {}, {}
     for key, value in spec.items():
         if key == 'name':
             continue
         said, key = f'{what}.{key}', accepted[0] if key == 'of' and accepted else key
         if key not in accepted:
             raise Refused(f'{said} is unknown to {name}: {near(key, accepted)}')
-        if isinstance(value, dict) and 'name' in value:
-            inner = ELSEWHERE.get(key, package)
-            value = named(inner, value, said, **(given if inner == package else {}))
-            nested = nested or inner == package
-        keywords[key] = value
-    own = {} if nested else given
-    missing = [key for key, parameter in parameters.items() if parameter.default is parameter.empty and key not in {**own, **keywords}]
+        place = ELSEWHERE.get(key, package)
+        if not isinstance(value, dict) or 'name' not in value:
+            keywords[key] = each_named(place, value, said) if key in ELSEWHERE and isinstance(value, list | tuple) else value
+        elif place == package:
+            inside[key] = maker(place, value, said, *later)
+        else:
+            keywords[key] = named(place, value, said)
+    own = () if inside else later
+    missing = [key for key, each in parameters.items() if each.default is each.empty and key not in {*own, *keywords, *inside}]
     if missing:
         raise Refused(f'{what}: {name} needs {missing[0]}: give {what}.{missing[0]}')
-    return function(**own, **keywords)
+
+    def make(**given):
+        made = {key: inner(**given) for key, inner in inside.items()}
+        return function(**(made or given), **keywords)
+    return make
+
+
+def each_named(package: str, specs: Sequence[str | dict], what: str) -> list:
+    """What `named` gives for each of several configs; a name alone stands for a function's defaults.
+
+    >>> len(each_named('tljax.nn.augment', ['flip', {'name': 'crop', 'padding': 1}], 'augment'))
+    2
+    """
+    return [named(package, {'name': spec} if isinstance(spec, str) else spec, what) for spec in specs]
 
 
 def _function(package, name, what):
@@ -226,23 +260,3 @@ def frozen(config):
     if isinstance(config, dict):
         return tuple((key, frozen(value)) for key, value in sorted(config.items()))
     return tuple(map(frozen, config)) if isinstance(config, list | tuple) else config
-
-
-def near(name, names):
-    """The remedy for a name that is not there: the nearest one, or all of them.
-
-    >>> near('conv5', ['conv4', 'resnet'])
-    'did you mean conv4?'
-    """
-    close = difflib.get_close_matches(str(name), [str(each) for each in names], 1, .5)
-    return f'did you mean {close[0]}?' if close else f'there are {short(names)}'
-
-
-def short(names, limit=12):
-    """Names as one text, the first dozen of them.
-
-    >>> short(range(20), limit=2)
-    '0, 1 and 18 more'
-    """
-    names = [str(name) for name in names]
-    return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '') or 'none'

@@ -4,7 +4,8 @@ A transfer method is a scalar whose gradient is right for every parameter. `Meth
 computed with, `Dataset` and `Stream` the examples, `TrainState` what training changes. All are NamedTuples of pure functions made
 by a factory: what varies is passed in, nothing is kept inside.
 """
-from collections.abc import Callable, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +21,26 @@ class Refused(ValueError):
     >>> str(Refused('data.per_class=0: at least one label per class is needed'))
     'data.per_class=0: at least one label per class is needed'
     """
+
+
+def near(name: str, names: Iterable) -> str:
+    """The remedy for a name that is not there: the nearest one, or all of them.
+
+    >>> near('conv5', ['conv4', 'resnet'])
+    'did you mean conv4?'
+    """
+    close = difflib.get_close_matches(str(name), [str(each) for each in names], 1, .5)
+    return f'did you mean {close[0]}?' if close else f'there are {short(names)}'
+
+
+def short(names: Iterable, limit: int = 12) -> str:
+    """Names as one text, the first dozen of them.
+
+    >>> short(range(20), limit=2)
+    '0, 1 and 18 more'
+    """
+    names = [str(name) for name in names]
+    return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '') or 'none'
 
 
 class Method(NamedTuple):

@@ -1,20 +1,20 @@
 """Networks that bring what they know, and what they make of a data set: its features, a data set of their own."""
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from tljax.configuration import ZOO, named, near, short, stated
-from tljax.core import Dataset, Net, Refused, Tree
+from tljax.configuration import ZOO, named
+from tljax.core import Dataset, Net, Refused, Tree, near
 from tljax.data.formats.arrays import arrays
 from tljax.engine.checkpoint import digest, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.cache import cache_dir, save_npz
-from tljax.paths import first, flatten
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import keras, published
 
@@ -43,7 +43,7 @@ def extracted(splits: dict[str, Dataset], net: Net, weights: str = 'imagenet') -
     if len(shape) != 3 or shape[2] != 3:
         raise Refused(f'data.of has inputs of shape {shape}, and the network takes pictures of three channels: lay '
                       "dict(name='resampled', size=..., channels=3) around it")
-    return featured_splits(net, extractor(net), *jax.tree.map(lambda leaf: leaf[None], (params, state)), splits)
+    return featured_splits(net, *jax.tree.map(lambda leaf: leaf[None], (params, state)), splits)
 
 
 def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
@@ -149,92 +149,81 @@ def featured(net: Net, extract: Compiled, params: Tree, state: Tree, dataset: Da
         return arrays(stored['features'], dataset.label, dataset.classes)._replace(task=dataset.task)
 
 
-def featured_splits(net: Net, extract: Compiled, params: Tree, state: Tree, splits: dict[str, Dataset],
-                    batch: int = 256) -> dict[str, Dataset]:
+def featured_splits(net: Net, params: Tree, state: Tree, splits: dict[str, Dataset], batch: int = 256) -> dict[str, Dataset]:
     """`featured` of every split that has examples; a target beside a training set stays there.
 
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
     >>> splits = {'train': arrays(np.eye(2), [0, 1]), 'test': arrays(np.eye(2)[:0], [])}
-    >>> list(featured_splits(identity(2), extractor(identity(2)), params, {'backbone': {}}, splits))
+    >>> list(featured_splits(identity(2), params, {'backbone': {}}, splits))
     ['train']
     """
+    extract = extractor(net)
     found = {name: featured(net, extract, params, state, split, batch) for name, split in splits.items() if split.size}
     if splits['train'].target:
         found['train'] = found['train']._replace(target=found.get('target', found['train']))
     return found
 
 
-def donors_of(config: dict, donor_dir: str | Path | None, net: Net, labels: Tree, classes: Sequence[str]) -> list[tuple[Tree, Tree]] | None:
-    """What a run is grafted from: a finished run, or a network's published weights.
+class Donors(NamedTuple):
+    """What a run is grafted from.
+
+    Attributes:
+        trees: [(params, state)], one for all seeds or one for each.
+        classes: names that the heads tell apart.
+        place: where they come from.
+
+    >>> Donors([], (), 'runs/a').place
+    'runs/a'
+    """
+    trees: list[tuple[Tree, Tree]]
+    classes: tuple[str, ...]
+    place: str
+
+
+def donors_at(place: str, net: Net, top: bool = False) -> Donors:
+    """The donors at a place: a finished run, or weights of the network itself.
 
     Args:
-        config: config of the phase.
-        donor_dir: a finished run, where the config names none by path.
-        net: network of the run.
-        labels: tree of labels like the parameters of the run.
-        classes: names of the run's classes.
-
-    Returns:
-        [(params, state)], one for all seeds or one for each; None if there is no donor.
+        place: folder of a finished run, or as `read_weights` takes it.
+        net: network of the run that is grafted.
+        top: whether the head is asked for.
 
     Raises:
-        Refused: the donor tells other classes apart and its head is asked for; it has another number of seeds; no phase has run yet.
+        Refused: as `read_weights`; the folder holds no finished run.
 
-    >>> donors_of({'init': {'path': '', 'phase': '', 'rules': []}}, None, None, {}, ())
+    >>> donors_at('nowhere', None)
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
-    init = config['init']
-    place = init['path'] or donor_dir
-    if not place:
-        if init['phase']:
-            raise Refused(f'init.phase={init["phase"]!r}: run all phases, or name a finished run by init.path')
-        return None
-    rules = [(pattern, 'taken') for pattern, _ in init['rules']]
-    takes_head = any(path.startswith('head/') and first(rules, path) for path in flatten(labels))
-    if Path(place).suffix in ('.h5', '.hdf5') or published.NAME.fullmatch(str(place)):
-        donors = [read_weights(net, str(place), takes_head)]
-        names = [str(i) for i in range(len(donors[0][0].get('head', {}).get('bias', ())))]
-    else:
-        params, state, record = load_final(place)
-        donors = [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(len(record['seeds']))]
-        names = record['classes']
-    if (takes_head or config['pseudo']['name']) and tuple(names) != tuple(classes):
-        raise Refused(f'the head of {place} knows the classes {short(names)}, this data has {short(classes)}: '
-                      'graft the backbone alone (init.rules)')
-    if len(donors) not in (1, len(config['seeds'])):
-        raise Refused(f'{place} was trained with {len(donors)} seeds, this run has {len(config["seeds"])}: a donor has one, or as many')
-    return donors
+    if Path(place).suffix in ('.h5', '.hdf5') or published.NAME.fullmatch(place):
+        params, state = read_weights(net, place, top)
+        return Donors([(params, state)], tuple(str(i) for i in range(len(params.get('head', {}).get('bias', ())))), place)
+    params, state, record = load_final(place)
+    trees = [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(len(record['seeds']))]
+    return Donors(trees, tuple(record['classes']), place)
 
 
-def pseudo_labels(config: dict, net: Net, donors: list | None, train: Dataset) -> dict[int, np.ndarray] | None:
-    """Labels that the donor of each seed gives to the training set.
+def pseudo_labels(make: Callable, net: Net, donors: Donors, train: Dataset, batch: int = 256) -> list[np.ndarray]:
+    """Labels that each donor gives to a training set.
 
     Args:
-        config: config of the phase.
-        net: network of the run.
-        donors: [(params, state)] as `donors_of` gives.
+        make: (features=, logits=) -> labels of one donor.
+        net: network of the donors.
+        donors: trained on the same classes.
         train: the training set.
+        batch: examples at a time.
 
     Returns:
-        {seed: (size,) labels}, or None if the run takes the labels of the data.
+        [(size,) labels], one for each donor.
 
-    Raises:
-        Refused: the method takes pseudo-labels and the config makes none; there is no donor; the labels are changed in another way, too.
-
-    >>> pseudo_labels({'method': {'name': 'finetune'}, 'pseudo': {'name': ''}}, None, None, None)
+    >>> from tljax.zoo import identity
+    >>> donors = Donors([({'backbone': {}, 'head': {'kernel': np.eye(2), 'bias': np.zeros(2)}}, {'backbone': {}})], ('a', 'b'), '')
+    >>> largest = lambda features, logits: logits.argmax(-1)
+    >>> pseudo_labels(largest, identity(2), donors, arrays(np.eye(2), [0, 1]))[0].tolist()
+    [0, 1]
     """
-    name = config['pseudo']['name']
-    if stated(config['method'], 'PSEUDO', False) and not name:
-        raise Refused(f'method.name={config["method"]["name"]!r} takes pseudo-labels: set pseudo.name=centroids and name a finished run by '
-                      'init.phase or init.path')
-    if name in ('', 'given'):
-        return None
-    if donors is None or train.target or config['shuffled'] or config['per_class']:
-        raise Refused(f'pseudo.name={name!r} labels one set by a finished run: name it by init.phase or init.path, and leave shuffled, '
-                      'per_class and data=domains alone')
-    params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *donors)
-    features = predictions(extractor(net), params, state, train, config['eval_batch'])['features']
+    params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *donors.trees)
+    features = predictions(extractor(net), params, state, train, batch)['features']
     logits = features @ params['head']['kernel'] + params['head']['bias'][:, None]
-    labels = [named('tljax.methods.pseudo_labels', config['pseudo'], 'pseudo', features=each, logits=said)
-              for each, said in zip(features, logits, strict=True)]
-    return {seed: labels[i % len(labels)] for i, seed in enumerate(config['seeds'])}
+    return [make(features=each, logits=said) for each, said in zip(features, logits, strict=True)]

@@ -8,7 +8,7 @@ import re
 
 import jax
 
-from tljax.core import Refused
+from tljax.core import Refused, short
 
 
 def flatten(tree):
@@ -60,7 +60,7 @@ def label(params, rules):
     labels = map_paths(lambda path, _: first(rules, path), params)
     unmatched = [path for path, value in flatten(labels).items() if not value]
     if unmatched:
-        raise Refused(f'no rule matches the parameter{"s" * (len(unmatched) > 1)} {_some(unmatched)}; '
+        raise Refused(f'no rule matches the parameter{"s" * (len(unmatched) > 1)} {short(unmatched)}; '
                       f'rules: {", ".join(pattern for pattern, _ in rules)}; end the rules with one for the rest, such as ".*"')
     _refuse_idle(rules, params)
     return labels
@@ -106,18 +106,13 @@ def graft(params, donor, rules=(('backbone/.*', None),), strict=True):
     if missing or shapes:
         spare = sorted(set(gifts) - set(wanted.values()))
         raise Refused('the donor does not fit: '
-                      + '; '.join(filter(None, [missing and f'it lacks {_some(missing)}', shapes and f'shapes differ at {_some(shapes)}',
-                                                missing and f'it has, unasked for, {_some(spare) or "nothing"}']))
+                      + '; '.join(filter(None, [missing and f'it lacks {short(missing)}', shapes and f'shapes differ at {short(shapes)}',
+                                                missing and f'it has, unasked for, {short(spare)}']))
                       + '; give graft rules that name the donor\'s own paths, or a donor of the same network')
     if strict:
         _refuse_idle(rules, params)
     grafted = map_paths(lambda path, leaf: gifts[wanted[path]] if path in wanted else leaf, params)
     return grafted, tuple(path for path in fresh if path not in wanted)
-
-
-def _some(names, limit=12):
-    names = list(names)
-    return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '')
 
 
 def _refuse_bad(rules):
@@ -134,4 +129,4 @@ def _refuse_idle(rules, params):
     idle = [repr(pattern) for i, (pattern, _) in enumerate(rules) if i not in took]
     if idle:
         raise Refused(f'the rule {", ".join(idle)} matches no parameter, or only what an earlier rule took; '
-                      f'paths are {_some(flatten(params))}')
+                      f'paths are {short(flatten(params))}')

@@ -98,7 +98,7 @@ def lowered(**changes):
     """The compiled step of a ResNet on 32 pictures with clipping and gradient-norm logging on, and its forward pass."""
     net, adam = {'name': 'cifar_resnet', 'depth': 14, 'width': 8}, {'name': 'adam', 'lr': .1, 'clip': 1.}
     settings = config(net=net, optim=adam, batch=32, **changes)
-    run, built = build.build(settings), build.program(settings, build.load(settings['data'])['train'])
+    run, built = build.build(settings), build.parts(settings).program(build.load(settings['data'])['train'])
     params, state = run.init(0)
     whole = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params))
     batch = run.stream.batch(0, 0)
@@ -125,13 +125,13 @@ jax.config.update('jax_num_cpu_devices', 8)
 import numpy as np
 import test_parallel
 from tljax import build
-from tljax.engine import train
+from tljax.engine.devices import first_state
 for parallel in ('jit', 'pmap'):
     frozen = dict(name='freeze', until='backbone')
     settings = test_parallel.config(partition=frozen, optim=dict(clip=1.), net=dict(norm='batch'), parallel=parallel)
     run = build.build(settings)
     batch = jax.tree.map(lambda leaf: leaf[None, None], run.stream.batch(0, 0))
-    compiled = run.step.run.lower(train.start(run), run.step.place(batch), np.zeros(1, np.uint32)).compile()
+    compiled = run.step.run.lower(first_state(run.init, run.tx, run.seeds), run.step.place(batch), np.zeros(1, np.uint32)).compile()
     print(json.dumps([parallel, compiled.as_text()]))
 ''')
     done = subprocess.run([sys.executable, code], capture_output=True, text=True, timeout=300)

@@ -68,7 +68,7 @@ def first_state(run, method):
 
 def pieces(settings):
     """The run of a config and the parts that it was compiled from."""
-    program = build.program(settings, build.load(settings['data'])['train'])
+    program = build.parts(settings).program(build.load(settings['data'])['train'])
     return build.build(settings), program
 
 

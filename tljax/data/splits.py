@@ -7,6 +7,8 @@ from tljax.core import Dataset, Refused
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 
+TRAINED_ON = 10_000   # examples of a training set that tell its score to half a point
+
 
 def restrict(dataset, index):
     """The examples of `dataset` at `index`, as a dataset.
@@ -97,3 +99,17 @@ def complete(splits, validation, test, seed, where):
     if empty:
         raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} examples in train): give more or a larger share')
     return {name: whole[name] for name in ('train', 'validation', 'test')}
+
+
+def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:
+    """What scores are measured on: all of a validation or test split, and TRAINED_ON examples of larger sets that were trained on.
+
+    >>> whole = arrays(np.zeros(20_000), np.zeros(20_000, int), ('a',))
+    >>> {name: split.size for name, split in judged({'train': whole, 'test': whole}).items()}
+    {'train': 10000, 'test': 20000}
+    """
+    def some(name, split):
+        if name not in ('train', 'target') or split.size <= TRAINED_ON:
+            return split
+        return restrict(split, np.sort(np.random.default_rng(0).permutation(split.size)[:TRAINED_ON]))
+    return {name: some(name, split) for name, split in splits.items() if split.size and not (name == 'train' and split.example)}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Stream
+from tljax.core import Dataset, Refused, Stream
 from tljax.data.purposes import Purpose
 from tljax.data.splits import per_class
 
@@ -121,6 +121,37 @@ def sampled(example: Callable, batch: int) -> Stream:
         return jax.vmap(example)(jax.random.wrap_key_data(batch['key'], impl='threefry2x32'))
 
     return Stream(lambda seed, step: _keys(seed, step, batch), lambda keys: {'key': keys}, prepare)
+
+
+def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool = False,
+              labels: dict[int, np.ndarray] | None = None, prepare: Callable | None = None) -> Stream:
+    """The stream that a training set is trained with, whatever kind of set it is.
+
+    Args:
+        train: the training set. If it makes its examples, the stream makes them; if it has a target, inputs of that stand beside.
+        batch: examples per step.
+        k: labels per class; None for all.
+        shuffled: whether labels are permuted over the examples.
+        labels: {seed: (size,) labels} that take the place of the set's own.
+        prepare: augmentation by the keys of the examples, or None.
+
+    Raises:
+        Refused: `k` or `shuffled` is asked of a set that makes its examples.
+
+    >>> from tljax.data import digits, semi_supervised
+    >>> sorted(stream_of(semi_supervised(digits(size=8))['train'], batch=4).batch(seed=0, step=0))
+    ['input', 'label', 'target']
+    """
+    if train.example:
+        if k or shuffled:
+            raise Refused('per_class and shuffled have no meaning for this data, whose examples are drawn afresh')
+        return sampled(train.example, batch)
+    stream = draw(train, batch, k, shuffled=shuffled)
+    if labels:
+        stream = relabelled(stream, labels)
+    if train.target:
+        stream = beside(stream, draw(train.target, batch, stream=1))
+    return keyed(stream, prepare) if prepare else stream
 
 
 def _keys(seed, step, count):

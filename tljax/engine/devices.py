@@ -7,16 +7,17 @@ import ctypes
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from tljax.core import Refused
+from tljax.core import Refused, TrainState
 from tljax.engine.step import over_seeds
 
 
@@ -104,6 +105,23 @@ def make_mesh():
     ('data',)
     """
     return Mesh(np.array(jax.devices()), ('data',), axis_types=(AxisType.Auto,))   # in the order of the processes, as `shard` needs
+
+
+def first_state(init: Callable, tx: optax.GradientTransformation, seeds: Sequence[int]) -> TrainState:
+    """The state before the first step: one initialisation per seed along a leading axis, on every device.
+
+    Args:
+        init: (seed) -> params, state.
+        tx: the optimiser.
+        seeds: one run each.
+
+    >>> first_state(lambda seed: ({'head': np.full(2, seed)}, {}), optax.sgd(1.), (3, 4)).params['head'].tolist()
+    [[3, 3], [4, 4]]
+    """
+    params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *(jax.device_get(init(seed)) for seed in seeds))
+    opt_state = jax.device_get(jax.jit(jax.vmap(tx.init))(params))
+    everywhere = NamedSharding(make_mesh(), PartitionSpec())
+    return jax.device_put(TrainState(np.zeros(len(seeds), np.int32), params, state, opt_state), everywhere)
 
 
 def compile_jit(step, mesh):

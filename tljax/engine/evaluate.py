@@ -1,11 +1,10 @@
 """What a model says of a data set: predictions in padded batches, and scores."""
-import functools
 from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Task, Tree
+from tljax.core import Dataset, Tree
 from tljax.engine import scores
 from tljax.engine.devices import Compiled, shard
 from tljax.files.console import progress
@@ -58,10 +57,5 @@ def score(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch
     >>> score(first, np.array([1.]), {}, arrays(np.array([[0., 1.], [0., 1.]]), np.array([1, 0]), ('no', 'yes')))
     {'accuracy': array([0.5])}
     """
-    kept = predictions(compiled, params, state, dataset, batch, said, _keeps(dataset.task))
+    kept = predictions(compiled, params, state, dataset, batch, said, scores.keeps(dataset.task))
     return scores.totals(dataset.task, kept, episodes='support' in dataset.take(np.arange(1)))
-
-
-@functools.lru_cache(maxsize=16)
-def _keeps(task: Task) -> Callable:
-    return jax.jit(scores.keeps(task))

@@ -1,5 +1,6 @@
 """The log of a run: one JSON line per record, TensorBoard event files, and progress with the time left."""
 import json
+import os
 import time
 from pathlib import Path
 
@@ -8,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tensorboardX import SummaryWriter
 
 from tljax.files.console import console, say
-from tljax.files.text import write
 
 
 class Log:
@@ -30,7 +30,9 @@ class Log:
         self.begun, self.spoke, self.shown = time.monotonic(), 0., shown and writes
         self.file = self.events = self.bar = None
         if writes:
-            write(self.path, ''.join(json.dumps(record) + '\n' for record in read(self.path) if record['step'] <= start))
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+            os.truncate(self.path, _length(self.path, start))
             self.file = self.path.open('a', buffering=1)
             self.events = SummaryWriter(str(Path(workdir, 'events')), purge_step=start or None)
 
@@ -67,6 +69,20 @@ class Log:
             self.spoke = time.monotonic()
             left = (self.spoke - self.begun) / max(step - self.start, 1) * (self.steps - step)
             say(f'{self.name}  step {step}/{self.steps}  {int(left // 60)}:{int(left % 60):02d} left  {text}')
+
+
+def _length(path, step):
+    """How many bytes of a log are records up to a step."""
+    length = 0
+    with Path(path).open('rb') as lines:
+        for line in lines:
+            try:
+                if not line.endswith(b'\n') or json.loads(line)['step'] > step:
+                    break
+            except json.JSONDecodeError:
+                break
+            length += len(line)
+    return length
 
 
 def read(path):

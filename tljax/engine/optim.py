@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from tljax import paths
-from tljax.core import Refused
+from tljax.core import Refused, Tree, near
 
 NAMES = ('full', 'freeze', 'decay', 'rules')   # the partitions that a config may name
 OPTIMIZERS = ('sgd', 'adam', 'adagrad', 'adabelief', 'lamb', 'lars', 'lion', 'nadam', 'radam', 'rmsprop', 'yogi')
@@ -201,3 +201,40 @@ def optimizer(labels, make):
     """
     names = sorted(set(jax.tree.leaves(labels)))
     return optax.multi_transform({name: optax.set_to_zero() if name == 'frozen' else make(name) for name in names}, labels)
+
+
+def joined(labels: Tree, partition: Partition, steps: int, optim: dict,
+           groups: dict[str, dict]) -> tuple[optax.GradientTransformation, dict[str, float]]:
+    """The optimiser of a run, and how fast each group moves.
+
+    Args:
+        labels: tree of labels like the parameters.
+        partition: it has the factors on the rates of its labels.
+        steps: of the run.
+        optim: keywords of `group` for all groups, with the optimiser as 'name'.
+        groups: {label: keywords of `group`}. The settings of a player ('backbone') hold for its groups ('backbone.block1'), unless
+            the group has its own.
+
+    Returns:
+        (optimiser over the whole tree, {label: learning rate at its peak}).
+
+    Raises:
+        Refused: `groups` names a label that no parameter has, with the nearest one.
+
+    >>> joined({'w': 'head'}, Partition([REST]), 10, {'name': 'sgd', 'lr': .1}, {'head': {'scale': .5}})[1]
+    {'head': 0.05}
+    """
+    names = sorted(set(jax.tree.leaves(labels)) - {'frozen'})
+    for name in groups:
+        if name not in names and not any(other.split('.')[0] == name for other in names):
+            raise Refused(f'groups.{name} is no group of this run: {near(name, names)}')
+    settings = {}
+    for name in names:
+        keywords = {'scale': 1., **optim, **groups.get(name.split('.')[0], {}), **groups.get(name, {})}
+        settings[name] = {**keywords, 'scale': keywords['scale'] * partition.scales.get(name, 1.)}
+
+    def make(name):
+        keywords = dict(settings[name])
+        return group(keywords.pop('name'), steps, **keywords)
+
+    return optimizer(labels, make), {name: keywords['lr'] * keywords['scale'] for name, keywords in settings.items()}

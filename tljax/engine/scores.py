@@ -3,9 +3,11 @@
 A score keeps a number for each example of a batch, on the device, and makes one number of all of them on the host. The first score of a
 task is the one that early stopping, the best checkpoint, studies and verdicts use.
 """
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.stats import binomtest
@@ -55,14 +57,15 @@ def row(name: str) -> Score:
     return next(scores[name] for scores in SCORES.values() if name in scores)
 
 
+@functools.lru_cache(maxsize=16)
 def keeps(task: Task) -> Callable:
-    """What is kept of a batch: {'output', 'label'} -> {score: a number for each example}, to be compiled.
+    """What is kept of a batch: {'output', 'label'} -> {score: a number for each example}, compiled.
 
     >>> told = {'output': jnp.array([[[0., 1.], [0., 1.]]]), 'label': jnp.array([[1, 0]])}
     >>> keeps(Task.of(('cat', 'dog')))(told)['accuracy'].tolist()
     [[True, False]]
     """
-    return lambda told: {name: score.keep(told) for name, score in SCORES[task.kind].items()}
+    return jax.jit(lambda told: {name: score.keep(told) for name, score in SCORES[task.kind].items()})
 
 
 def totals(task: Task, kept: dict[str, np.ndarray], episodes: bool = False) -> dict[str, np.ndarray]:

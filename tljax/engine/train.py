@@ -10,11 +10,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import optax
-from jax.sharding import NamedSharding, PartitionSpec
 
-from tljax.core import Dataset, Refused, Stream, Task, TrainState
+from tljax.core import Dataset, Refused, Stream, Task
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
-from tljax.engine.devices import Compiled, make_mesh, shard
+from tljax.engine.devices import Compiled, each_by_itself, first_state, shard
 from tljax.engine.evaluate import score
 from tljax.engine.log import Log
 from tljax.files.console import say
@@ -130,7 +129,8 @@ def fit(run, workdir):
     if Path(workdir, 'final').exists():
         params, state, record = load_final(workdir)
         return Fitted(params, state, record['scores'])
-    state, seeds = start(run), np.asarray(run.seeds, np.uint32)
+    state, seeds = first_state(run.init, run.tx, run.seeds), np.asarray(run.seeds, np.uint32)
+    run = run._replace(step=each_by_itself(run.step, len(run.seeds)))
     for seed in run.seeds:   # what does not fit is refused before anything is written
         shard(run.stream.index(seed, 0))
     claim(workdir, run.record)
@@ -166,20 +166,6 @@ def _finish(run, workdir, state, log, stopping):
     if stopping():
         raise Stopped(f'stopped at the last step, saved in {workdir}: the same command goes on with what comes next')
     return Fitted(*jax.device_get((params, state)), scores)
-
-
-def start(run):
-    """The state before the first step: one initialisation per seed along a leading axis, on every device.
-
-    >>> import optax
-    >>> run = Run('toy', lambda seed: ({'head': np.full(2, seed)}, {}), optax.sgd(1.), None, None, None, {}, (3, 4), 1)
-    >>> start(run).params['head'].tolist()
-    [[3, 3], [4, 4]]
-    """
-    params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *(jax.device_get(run.init(seed)) for seed in run.seeds))
-    opt_state = jax.device_get(jax.jit(jax.vmap(run.tx.init))(params))
-    whole = NamedSharding(make_mesh(), PartitionSpec())
-    return jax.device_put(TrainState(np.zeros(len(run.seeds), np.int32), params, state, opt_state), whole)
 
 
 def _due(step, period, steps):

@@ -8,20 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 
-from tljax.configuration import named
 from tljax.core import Refused
 
 NAMES = ('flip', 'crop', 'affine', 'colour', 'resized_crop')   # what a config may name
 GREY = (.299, .587, .114)   # luma of red, green and blue, ITU-R BT.601
-
-
-def made(steps):
-    """The augmentations of a config: names of this module's functions, for their default strengths, or configs of them.
-
-    >>> [function(jax.random.key(0), jnp.ones((2, 2, 1))).shape for function in made(['flip', {'name': 'crop', 'padding': 1}])]
-    [(2, 2, 1), (2, 2, 1)]
-    """
-    return [named('tljax.nn.augment', {'name': step} if isinstance(step, str) else step, 'augment') for step in steps]
 
 
 def chain(functions):

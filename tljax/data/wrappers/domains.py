@@ -1,8 +1,7 @@
 """Two domains of one task: labels in the source, none in the target."""
 import numpy as np
 
-from tljax.configuration import short
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, Refused, short
 
 
 def domains(source: dict[str, Dataset], target: dict[str, Dataset]) -> dict[str, Dataset]:

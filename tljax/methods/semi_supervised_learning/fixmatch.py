@@ -6,19 +6,19 @@ from tljax.core import Method
 from tljax.losses import cross_entropy, weighted
 from tljax.methods.adaptation.two_domains import of_target, together
 from tljax.methods.fine_tuning.finetune import finetune
-from tljax.nn.augment import chain, made
+from tljax.nn.augment import affine, chain, colour, crop
 
 BATCHES = 'domains'
 CACHED = False   # it augments the inputs itself
-STRONG = ({'name': 'affine', 'degrees': 30., 'shear': .3, 'scale': .3, 'translate': .125}, 'colour')
+WEAK, STRONG = (crop(),), (affine(degrees=30., shear=.3, scale=.3, translate=.125), colour())
 
 
-def fixmatch(net, classes, threshold=.95, weight=1., weak=('crop',), strong=STRONG):
+def fixmatch(net, classes, threshold=.95, weight=1., weak=WEAK, strong=STRONG):
     """CE(weak(x), y) + weight * mean of CE(strong(u), the class of weak(u)) over the unlabelled u where that class is sure.
 
     Args:
-        net: the backbone. classes: their number. threshold: tau, of the probability of the class. weight: lambda_u. weak, strong: names
-            or configs of `tljax.nn.augment`'s functions; the default's strong ones are ours, the paper's are RandAugment and Cutout.
+        net: the backbone. classes: their number. threshold: tau, of the probability of the class. weight: lambda_u. weak, strong:
+            functions of `tljax.nn.augment`; the default's strong ones are ours, the paper's are RandAugment and Cutout.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches whose `target` is unlabelled (`tljax.data.semi_supervised`, or another domain),
@@ -28,7 +28,7 @@ def fixmatch(net, classes, threshold=.95, weight=1., weak=('crop',), strong=STRO
     >>> sorted(fixmatch(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
     ['backbone', 'head']
     """
-    alone, weaken, strengthen = finetune(net, classes), chain(made(weak)), chain(made(strong))
+    alone, weaken, strengthen = finetune(net, classes), chain(weak), chain(strong)
 
     def loss(params, state, batch, tick):
         unlabelled = of_target(batch)

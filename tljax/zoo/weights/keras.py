@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.core import Refused
+from tljax.core import Refused, short
 
 ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')   # of a layer's arrays, as Keras stores them
 
@@ -123,12 +123,12 @@ def load(path, net, size, top=(), published=None):
             found[layer], unlike = _match(layer, leaves, layers[layer])
             differ += unlike
     told = {'it lacks': missing, 'it has, unasked for,': extra, 'shapes differ at': differ}
-    wrong = [f'{what} {_some(names)}' for what, names in told.items() if names]
+    wrong = [f'{what} {short(names, 8)}' for what, names in told.items() if names]
     if wrong:
         raise Refused(f'{path} holds the weights of another network or width ({"; ".join(wrong)}): name the one it was made for')
     bad = [f'{layer}/{name}' for layer, leaves in found.items() for name, array in leaves.items() if not np.isfinite(array).all()]
     if bad:
-        raise Refused(f'{path} holds numbers that are not finite, at {_some(bad)}: copy or download it again')
+        raise Refused(f'{path} holds numbers that are not finite, at {short(bad, 8)}: copy or download it again')
     params, state = ({layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()} for tree in shapes)
     if not heads:
         return {'backbone': params}, {'backbone': state}
@@ -157,7 +157,3 @@ def _match(layer, leaves, arrays):
 
 def _shapes(shapes):
     return ', '.join('x'.join(map(str, shape)) or 'scalar' for shape in shapes)
-
-
-def _some(names, limit=8):
-    return ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '')

@@ -5,8 +5,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import unflatten_dict
 
-from tljax.configuration import near
-from tljax.core import Net, Refused
+from tljax.core import Net, Refused, near
 from tljax.paths import flatten
 
 

@@ -1,0 +1,113 @@
+"""What a phase's config says, as functions that wait for what it does not say. This is the only file that reads a run's config."""
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from tljax.configuration import AUGMENT, DATA, METHODS, PENALTIES, ZOO, Recent, each_named, innermost, maker, named, stated
+from tljax.core import Dataset, Refused
+from tljax.data.streams import stream_of
+from tljax.features import donors_at, featured_splits, pseudo_labels
+from tljax.program import program
+
+LOADED = Recent(most=8)
+
+
+class Parts(NamedTuple):
+    """The functions that a config stands for, and what the file of its method states (`tljax.methods`).
+
+    Attributes:
+        program: (train, width=0) -> Program.
+        donors: (net, top=) -> Donors, or None where the run starts from nothing.
+        labels: (net, donors, train) -> pseudo-labels of each donor, or None where the labels of the data are taken.
+        stream: (train, labels=, prepare=) -> Stream.
+        features: (net, params, state, splits) -> splits of features.
+        batches: which batches the method takes.
+        cached: whether a frozen backbone may be run once: neither method, augmentation, statistics nor labels forbid it.
+
+    >>> Parts._fields[:2]
+    ('program', 'donors')
+    """
+    program: Callable
+    donors: Callable | None
+    labels: Callable | None
+    stream: Callable
+    features: Callable
+    batches: str
+    cached: bool
+
+
+def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
+    """The functions that a phase's config stands for.
+
+    Args:
+        config: a plain dict, one of `configuration.phases`.
+        donor_dir: a finished run to graft from, where the config names none by path.
+
+    Raises:
+        Refused: for names, keywords and numbers that do not fit.
+
+    >>> from tljax.configuration import settings
+    >>> parts(settings(net={'name': 'mlp'}, method={'name': 'dann'})).batches
+    'domains'
+    """
+    _refuse_counts(config)
+    method, pseudo, place = config['method'], config['pseudo'], config['init']['path'] or donor_dir
+    if config['init']['phase'] and not place:
+        raise Refused(f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by init.path')
+    _refuse_pseudo(config, stated(method, 'PSEUDO', False), place)
+    makes = pseudo['name'] not in ('', 'given')
+    return Parts(
+        program=functools.partial(program, **_of_program(config)),
+        donors=functools.partial(donors_at, str(place)) if place else None,
+        labels=functools.partial(pseudo_labels, maker('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits'),
+                                 batch=config['eval_batch']) if makes else None,
+        stream=functools.partial(stream_of, batch=config['batch'], k=config['per_class'], shuffled=config['shuffled']),
+        features=functools.partial(featured_splits, batch=config['eval_batch']),
+        batches=stated(method, 'BATCHES', 'labelled'),
+        cached=bool(config['cache'] and stated(method, 'CACHED', True) and not config['augment'] and not pseudo['name']
+                    and config['statistics'] != 'batch'))
+
+
+def load(data: dict) -> dict[str, Dataset]:
+    """The splits of a data set by its config: {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
+
+    >>> load({'name': 'digits'})['test'].size
+    539
+    """
+    return LOADED.get(data, lambda: named(DATA, data, 'data'))
+
+
+def _of_program(config):
+    """The keywords of `program`."""
+    net, method, penalty = config['net'], config['method'], config['penalty']
+    form_is_open = 'form' not in innermost(net)
+    return dict(
+        net=maker(ZOO, net, 'net', *(('form', 'stored') if form_is_open else ('stored',))),
+        method=maker(METHODS, method, 'method', 'net', 'classes'),
+        partition=maker('tljax.engine.optim', config['partition'], 'partition', 'groups'),
+        penalty=named(PENALTIES, penalty, 'penalty') if penalty['name'] else None,
+        augment=each_named(AUGMENT, config['augment'], 'augment'),
+        looped=stated(method, 'LOOPED', False) if form_is_open else None,
+        frozen=stated(method, 'FROZEN', ''),
+        **{key: config[key] for key in ('statistics', 'optim', 'groups', 'steps', 'parallel')},
+        key={key: config[key] for key in ('net', 'method', 'partition', 'penalty', 'augment')})
+
+
+def _refuse_counts(config):
+    for key, least in (('batch', 1), ('steps', 0), ('log_every', 0), ('save_every', 0), ('eval_every', 0), ('eval_batch', 1)):
+        if config[key] < least:
+            raise Refused(f'config.{key}={config[key]}: give {least} or more')
+    if not config['seeds'] or len(set(config['seeds'])) < len(config['seeds']) or min(config['seeds']) < 0:
+        raise Refused(f'config.seeds={config["seeds"]}: give one or more, none negative, none twice')
+
+
+def _refuse_pseudo(config, needed, place):
+    """Refuses a method that takes pseudo-labels where none are made, and pseudo-labels that nobody can make."""
+    name = config['pseudo']['name']
+    if needed and not name:
+        raise Refused(f'method.name={config["method"]["name"]!r} takes pseudo-labels: set pseudo.name=centroids and name a finished run by '
+                      'init.phase or init.path')
+    if name not in ('', 'given') and (not place or config['shuffled'] or config['per_class']):
+        raise Refused(f'pseudo.name={name!r} labels one set by a finished run: name it by init.phase or init.path, and leave shuffled and '
+                      'per_class alone')
