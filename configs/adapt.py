@@ -36,6 +36,7 @@ def get_config(arg=None):
         raise ValueError(f'config argument method={unknown[0]} is not one of {", ".join(METHODS)}, several joined by +')
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('compare', 'train')
         source, target = arg.data.split('-')
         sets, config.net = _data(arg.data, arg.finetune)
         config.seeds = tuple(range(5))

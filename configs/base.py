@@ -11,6 +11,7 @@ def get_config():
     Whatever is chosen by name is `dict(name='x', **keywords)`; the keywords are the arguments of the function x.
     """
     config = ConfigDict(dict(
+        commands=('train', 'compare'),   # experiments that take this config, the main one first
         seeds=(0,),                  # one run each, trained together; a seed draws initialisation, labels, batches and noise
         steps=1000,
         batch=64,                    # examples per step and seed, over all devices
@@ -90,8 +91,9 @@ def parse_arg(arg, **defaults):
 
 
 def shallow():
-    """A locked config of `experiments.adapt`."""
+    """A locked config of `experiments.shallow`."""
     return ConfigDict(dict(
+        commands=('shallow',),
         domains=ConfigDict(sort_keys=False),     # name -> tljax.data
         splits=dict(source=('train', 'validation', 'test'), target=('train', 'validation', 'test')),   # which splits stand for a domain
         net=dict(name=''),           # tljax.zoo: whose features; none: the inputs themselves
@@ -112,7 +114,7 @@ def shallow_methods(classifier='nearest', dim=30):
 
 
 def few_rows(config):
-    """Makes a config of `experiments.adapt` as small as it may be."""
+    """Makes a config of `experiments.shallow` as small as it may be."""
     config.domains = dict(printed=dict(name='glyphs', part='digits', size=8, per_class=10), handwritten=dict(name='digits', size=8))
     config.splits, config.net, config.scale = dict(source=('train',), target=('validation',)), dict(name=''), 'standard'
     config.methods = dict(tca=dict(classifier='nearest', map=dict(name='tca', dim=5)),

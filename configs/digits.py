@@ -21,6 +21,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('compare', 'train')
         config.seeds = tuple(range(8))
         config.steps, config.batch = 450, 16
         config.data = dict(name='digits', size=8)

@@ -22,6 +22,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('train', 'compare')
         config.data = dict(name='folder', path='pictures', domain='', size=224, resize=256)
         config.net = dict(name='mobilenet', alpha=.25)
         config.init.path = 'imagenet'

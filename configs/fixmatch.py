@@ -16,6 +16,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('compare', 'train')
         config.seeds = tuple(range(5))
         config.steps, config.batch = 1000, 32
         config.data = dict(name='semi_supervised', of=dict(name='digits', size=16))

@@ -23,6 +23,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, sizes=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('rank', 'advise')
         config.seeds, config.steps, config.batch = tuple(range(3)), 5000, 64
         config.net = dict(name='conv4')   # no source is trained here: every one brings its network
         config.study.update(dict(baseline='scratch', budgets=(None,), most=None, targets={}, sources={}, controls=(), probe=''))

@@ -18,6 +18,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('train',)
         few = arg.ways <= 5
         config.method = dict(name='maml', steps=1 if few else 5, rate=.4 if few else .1, order=2, moves='.*', learn_rates=False,
                              test_steps=3 if few else 5, chunk=1)

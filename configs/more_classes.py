@@ -16,6 +16,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), first=10, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('train',)
         config.seeds = tuple(range(5))
         config.method = dict(name='simpleshot', transform='L2N')
         config.net = dict(name='conv4', width=64, size=28)

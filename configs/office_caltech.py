@@ -1,6 +1,6 @@
 """Shallow domain adaptation on Office-Caltech10, 12 tasks of 800 visual words (Gong et al. 2012).
 
-    python -m experiments.adapt --config=configs/office_caltech.py
+    python -m experiments.shallow --config=configs/office_caltech.py
 
 The protocol of the published tables: each picture's histogram sums to 1, each domain is standardised by itself, all of the source is
 labelled, 1-nearest-neighbour. Settings are the papers'; weights need a classifier that takes them, logistic regression. The folder of the

@@ -18,6 +18,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('compare', 'train')
         config.seeds = tuple(range(4))
         config.steps, config.batch = 150, 16
         config.data = dict(name='folder', path=base.data('pacs/pacs_112.zip'), domain=arg.domain, size=112)

@@ -25,6 +25,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, pool=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('rank', 'advise')
         config.seeds = tuple(range(3))
         config.steps, config.batch = 150, 16
         config.net = dict(name='conv4', width=(32, 64, 64, 128), size=28, norm='layer')

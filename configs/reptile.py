@@ -16,6 +16,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('train',)
         few = arg.ways <= 5
         config.method = dict(name='reptile', steps=5 if few else 10, rate=1e-3 if few else 5e-4, batch=10 if few else 20, test_steps=50,
                              test_batch=5 if few else 10)

@@ -21,6 +21,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, source=DOMAINS, target=(DOMAINS[1], *DOMAINS), smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('compare', 'train')
         path = base.data('amazon_sentiment')
         config.seeds = tuple(range(5))
         config.data = dict(name='domains', source=dict(name='amazon_reviews', path=path, domain=arg.source),

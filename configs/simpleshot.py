@@ -15,6 +15,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('train',)
         config.method = dict(name='simpleshot', transform='CL2N')
         config.net = dict(name='conv4', width=64, size=28)
         config.data = base.episodes(arg.data, pictures=True, test=dict(ways=arg.ways, shots=arg.shots, queries=15))

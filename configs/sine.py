@@ -14,6 +14,7 @@ def get_config(arg=None):
     arg = base.parse_arg(arg, pretrained=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('train',)
         config.method = dict(name='maml', steps=0 if arg.pretrained else 1, rate=.01, test_steps=1, chunk=25)
         config.net = dict(name='mlp')
         config.data = dict(name='sine', shots=10, queries=10)

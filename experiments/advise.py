@@ -2,7 +2,8 @@
 
     python -m experiments.advise --config=configs/rank.py --pool=runs/rank/results.json
 
-`--pool` is what a verified ranking measured (`experiments.rank --verify`): the expected gain of every strategy, and its interval, come from
+`--pool` is what a verified ranking measured (`experiments.rank` with its flag verify): the
+expected gain of every strategy, and its interval, come from
 there; without it there is the customary advice by size and similarity alone. A number of labels per class of 0 in `study.budgets` stands
 for a target without labels. For each advice a config is written that the next command runs. `--judge` tells instead how good the advice
 would have been on the pool itself, each row's source and target held out.
@@ -17,12 +18,13 @@ from experiments import command
 from experiments.sources import PROBES, same_data, scored, seen_by, source, target_for, trained_on
 from tljax import build
 from tljax.advice import advised, judge, predict, setting, square
-from tljax.configuration import phases, plain
+from tljax.configuration import phases
 from tljax.core import Refused
 from tljax.data.arrays import restrict
 from tljax.distances import domain_distances
 from tljax.log import say, write
-from tljax.report import page, table
+from tljax.report import page
+from tljax.studies.tables import Table
 
 POOL = flags.DEFINE_string('pool', None, 'results.json of a verified ranking.')
 JUDGE = flags.DEFINE_bool('judge', False, 'Judge the advice on the pool instead of giving any.')
@@ -44,13 +46,13 @@ def get_config(arg=None):
 '''
 
 
-def main(config):
+def main(config, workdir):
     """Advises on every pair of the config, or judges the advice."""
-    workdir, (_, settings), study, pool = command.workdir(), phases(config)[-1], plain(config)['study'], _pool()
+    (_, settings), study, pool = phases(config)[-1], config['study'], _pool()
     if JUDGE.value:
         return _judged(pool, study)
     sources = {name: source(name, spec, settings, workdir / 'sources') for name, spec in study['sources'].items()}
-    sections, found = [], []
+    sections, found, tables = [], [], []
     for k in study['budgets']:
         for target, data in study['targets'].items():
             for name, known in sources.items():
@@ -60,11 +62,12 @@ def main(config):
                     row = dict(target=target, source=name, labels_per_class=k)
                     cells, advice = advise(known, data, row, settings, study, pool, workdir)
                     title = f'{target} from {name}, {"all labels" if k is None else f"{k} labels per class"}'
-                    table(COLUMNS, cells, title=title)
+                    tables.append(Table(COLUMNS, cells, title))
                     sections.append(dict(heading=title, table=(COLUMNS, cells)))
                     found.append({**row, **advice})
     write(workdir / 'advice.json', json.dumps(found, indent=1) + '\n')
     page(workdir / 'advice.html', 'What, when and how to transfer', sections)
+    command.tell(found, tables)
     say(f'{workdir}/advice.html, {workdir}/advice.json')
 
 
@@ -143,15 +146,15 @@ def _distances(known, dataset):
 def _judged(pool, study):
     found = judge(pool, study['baseline'])
     always = ', '.join(f'{strategy} {share:.1%}' for strategy, share in found['always'].items())
-    table(['of the advice', 'value'], [
+    command.tell(found, [Table(['of the advice', 'value'], [
         ['as good as the best strategy (within a point, or no worse by a paired t test)', f'{found["right"]:.1%} of {len(pool)}'],
         ['the same, had one strategy always been advised', always],
         ['negative transfers (below -1 point)', f'{found["negative"]} of {found["of"]}'],
         *([what, 'undefined' if found[key] is None else f'{found[key]:.2f}'] for what, key in (
             ('precision of predicting them', 'precision'), ('recall', 'recall'),
             ('best precision at a recall of .6 or more', 'precision_at_recall_60')))],
-        title='Advice on the pool, each source and target held out')
+        title='Advice on the pool, each source and target held out')])
 
 
 if __name__ == '__main__':
-    command.run(main)
+    command.run(main, 'advise')

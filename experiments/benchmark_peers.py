@@ -19,7 +19,7 @@ from skada import CORALAdapter, KLIEPReweightAdapter, KMMReweightAdapter, Subspa
 from sklearn.metrics.pairwise import rbf_kernel
 
 from configs import office_caltech
-from experiments.adapt import CLASSIFIERS
+from experiments.shallow import CLASSIFIERS
 from tljax.configuration import named, plain
 from tljax.kernels import median_width
 from tljax.log import progress

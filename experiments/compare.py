@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from experiments import command
 from tljax import build
-from tljax.configuration import merge, named, phases, plain
+from tljax.configuration import merge, named, phases
 from tljax.core import Refused
 from tljax.data.arrays import restrict
 from tljax.distances import proxy_a_distance
@@ -24,19 +24,20 @@ from tljax.figures import gains, learning_curves, svg, two_domains
 from tljax.gain import labels_needed, mean_interval, transfer_gain, verdicts
 from tljax.label_efficiency import fit_curve, labels_for
 from tljax.log import console, say, write
-from tljax.report import page, table
+from tljax.report import page
 from tljax.selection import SCORES, choose, deep_embedded_validation, source_accuracy
 from tljax.shallow.instance import density_ratio
+from tljax.studies.tables import Table
 from tljax.train import fit
 
 NEEDS = ['strategy', 'labels per class', 'by the fitted curve']
 
 
-def main(config):
+def main(config, workdir):
     """Runs the study and reports it."""
-    begun, workdir = time.monotonic(), command.workdir()
+    begun = time.monotonic()
     *earlier, (_, last) = phases(config)
-    names, study = [name for name, _ in earlier], plain(config)['study']
+    names, study = [name for name, _ in earlier], config['study']
     if len(last['seeds']) < 2 or study['baseline'] not in study['strategies'] or not study['budgets']:
         raise Refused('a study needs two seeds or more, budgets, and its baseline among its strategies: see configs/digits.py')
     splits = build.load(last['data'])
@@ -57,10 +58,11 @@ def main(config):
             judged[strategy, k] = without_labels(settings, fitted, splits)
     if jax.process_index():
         return
-    results = summarise(accuracy, study, plain(config), one_source=1 in sources) | {'chosen': chosen(accuracy, judged)}
+    results = summarise(accuracy, study, config, one_source=1 in sources) | {'chosen': chosen(accuracy, judged)}
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     features = {f'{name}, {_labels(k)}': each[:2] for (name, k), (_, _, each) in judged.items()}
-    show(results, workdir, svg(two_domains(features, next(iter(judged.values()))[2][2])) if judged else None)
+    tables = show(results, workdir, svg(two_domains(features, next(iter(judged.values()))[2][2])) if judged else None)
+    command.tell(results, tables)
     say(f'{(time.monotonic() - begun) / 60:.1f} minutes; {workdir}/report.html, {workdir}/results.json')
 
 
@@ -137,27 +139,28 @@ def chosen(accuracy, judged):
 
 
 def show(results, workdir, domains=None):
-    """Prints the table and writes the page."""
+    """Writes the page; returns the tables."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
     columns = ['strategy', 'labels per class', 'accuracy %', f'gain over {baseline}, points', '95 % interval', 'verdict']
     cells = [[row['strategy'], _count(row['labels_per_class']), f'{100 * row["accuracy_mean"]:.1f} ± {100 * row["accuracy_ci95"]:.1f}',
               *(['', '', ''] if row['verdict'] is None else [f'{100 * row["gain_mean"]:+.1f}', f'{100 * row["gain_low"]:+.1f} to '
                                                              f'{100 * row["gain_high"]:+.1f}', row['verdict']])] for row in rows]
-    table(columns, cells, title=f'{len(results["seeds"])} seeds; accuracy on the test split')
+    tables = [Table(columns, cells, title=f'{len(results["seeds"])} seeds; accuracy on the test split')]
     picks = ['chosen by', 'labels per class', 'accuracy %', 'its choices']
     choices = [[row['score'] + ' (sees test labels)' * (row['score'] == 'oracle'), _count(row['labels_per_class']),
                 f'{100 * row["accuracy_mean"]:.1f} ± {100 * row["accuracy_ci95"]:.1f}', ', '.join(dict.fromkeys(row['picks']))]
                for row in results['chosen']['rows']]
     distances = [[name, f'{np.mean(values):.3f}'] for name, values in results['chosen']['proxy_a_distance'].items()]
     if choices:
-        table(picks, choices, title="Which strategy to take, chosen per seed without the target's labels")
-        table(['features of', 'proxy A-distance'], distances, title='How well a linear classifier tells the domains apart: 0 to 2')
+        tables += [Table(picks, choices, title="Which strategy to take, chosen per seed without the target's labels"),
+                   Table(['features of', 'proxy A-distance'], distances,
+                         title='How well a linear classifier tells the domains apart: 0 to 2')]
     goal = f'{100 * results["goal"]:.1f} %, 90 % of what {baseline} reaches with most labels'
     needs = [[strategy, 'never' if k is None else _count(None if k == 'all' else k), results['labels_for_goal_by_curve'][strategy]]
              for strategy, k in results['labels_for_goal'].items()]
     several = len({row['labels_per_class'] for row in rows}) > 1
     if several:
-        table(NEEDS, needs, title=f'Labels needed for {goal}')
+        tables.append(Table(NEEDS, needs, title=f'Labels needed for {goal}'))
     reading = (f'Gains are paired by seed. An interval is a 95 % paired t interval over {len(results["seeds"])} seeds; a verdict is '
                f'corrected over the table (Holm, 5 %). Intervals cover {results["intervals_cover"]}.')
     console.print(reading, soft_wrap=True)
@@ -176,6 +179,7 @@ def show(results, workdir, domains=None):
                 table=(NEEDS, needs))] if several else []),
         dict(heading='How it was run', text='The config, from which the same command makes the same page.',
              code=json.dumps(results['config'], indent=1))])
+    return tables
 
 
 def _labels(k):
@@ -187,4 +191,4 @@ def _count(k):
 
 
 if __name__ == '__main__':
-    command.run(main)
+    command.run(main, 'compare')

@@ -17,12 +17,13 @@ from absl import flags
 from experiments import command
 from experiments.sources import PROBES, embedding, fingerprint, same_data, scored, source, top1, trained_on
 from tljax import build
-from tljax.configuration import near, phases, plain
+from tljax.configuration import near, phases
 from tljax.core import Refused
 from tljax.figures import matrix, rankings, svg
 from tljax.log import progress, say, write
 from tljax.relatedness import rank_agreement, task2vec_distance
-from tljax.report import page, table
+from tljax.report import page
+from tljax.studies.tables import Table
 from tljax.train import fit
 from tljax.transferability import SCORES
 
@@ -34,9 +35,9 @@ ALL = {**SCORES, **PROBES}
 VERIFY = flags.DEFINE_bool('verify', False, 'Train every source on every target and compare.')
 
 
-def main(config):
+def main(config, workdir):
     """Scores, trains if asked to, and reports."""
-    workdir, (_, settings), study = command.workdir(), phases(config)[-1], plain(config)['study']
+    (_, settings), study = phases(config)[-1], config['study']
     if missing := {'targets', 'sources', 'controls', 'most', 'probe'} - set(study):
         raise Refused(f'study.{min(missing)} is missing, which a ranking needs: see configs/rank.py')
     if not study['targets'] or len(study['sources']) < 2:
@@ -57,9 +58,9 @@ def main(config):
     for row in progress(rows if VERIFY.value else [], 'training'):
         place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
         row['accuracy'] = measured(sources[row['source']], study['targets'][row['target']], row, settings, study, place)
-    results = dict(rows=rows, agreement=agreement(rows, study), config=plain(config))
+    results = dict(rows=rows, agreement=agreement(rows, study), config=config)
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
-    show(results, workdir)
+    command.tell(results, show(results, workdir))
     say(f'{workdir}/report.html, {workdir}/results.json')
 
 
@@ -139,8 +140,8 @@ def _best(by_score, target):
 
 
 def show(results, workdir):
-    """Prints the tables and writes the page."""
-    rows, sections = results['rows'], []
+    """Writes the page; returns the tables."""
+    rows, sections, tables = results['rows'], [], []
     for k, target in dict.fromkeys((row['labels_per_class'], row['target']) for row in rows):
         mine = [row for row in rows if (row['labels_per_class'], row['target']) == (k, target)]
         values = {row['source']: {**{score: np.mean(each) for score, each in row['scores'].items()},
@@ -150,7 +151,7 @@ def show(results, workdir):
         order = sorted(values, key=lambda name: -values[name].get('logme', -np.inf))
         cells = [[name, *(_number(values[name].get(column)) for column in columns)] for name in order]
         title = f'{target}, {"all labels" if k is None else f"{k} labels per class"}'
-        table(['source', *columns], cells, title=f'{title}: sources by LogME; larger is better')
+        tables.append(Table(['source', *columns], cells, title=f'{title}: sources by LogME; larger is better'))
         sections += [dict(heading=title, text=READING, svg=svg(rankings({name: values[name] for name in order})),
                           table=(['source', *columns], cells))]
     if results['agreement']:
@@ -158,7 +159,7 @@ def show(results, workdir):
         columns = ['labels', 'strategy', 'sources', 'score', *targets, 'mean']
         cells = [[_count(row['labels_per_class']), row['strategy'], row['sources'], row['score'],
                   *(f'{row["tau"].get(target, np.nan):.2f}' for target in targets), f'{row["mean"]:.2f}'] for row in results['agreement']]
-        table(columns, cells, title=f'{AGREEMENT} Controls: {", ".join(results["config"]["study"]["controls"])}.')
+        tables.append(Table(columns, cells, title=f'{AGREEMENT} Controls: {", ".join(results["config"]["study"]["controls"])}.'))
         sections.insert(0, dict(heading='Was the ranking right?', text=AGREEMENT, table=(columns, cells)))
         names = list(dict.fromkeys(row['source'] for row in rows))
         for k, strategy in dict.fromkeys((row['labels_per_class'], strategy) for row in rows for strategy in row['accuracy']):
@@ -168,6 +169,7 @@ def show(results, workdir):
                                  svg=svg(matrix(values, names, targets))))
     page(workdir / 'report.html', 'Which source to transfer from', [
         *sections, dict(heading='How it was run', code=json.dumps(results['config'], indent=1))])
+    return tables
 
 
 def _number(value):
@@ -179,4 +181,4 @@ def _count(k):
 
 
 if __name__ == '__main__':
-    command.run(main)
+    command.run(main, 'rank')

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import softmax
 
-from experiments.model import last
 from tljax import build
 from tljax.checkpoint import digest, load_final
 from tljax.configuration import folder, merge, named, near
@@ -20,6 +19,7 @@ from tljax.features import extractor, featured, pretrained
 from tljax.log import say
 from tljax.probes import knn_score, probe_score
 from tljax.relatedness import task2vec
+from tljax.studies.models import last
 from tljax.transferability import OF_PREDICTIONS
 from tljax.zoo import ROWS
 

@@ -20,11 +20,13 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'features': 'core configuration data zoo step evaluate checkpoint', 'train': 'core step evaluate checkpoint log',
     'build':
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train features',
+    'studies':
+        'core configuration paths log data zoo build train report figures gain checkpoint evaluate features studies',
     'configs': 'configs',
     'experiments':
         'core configuration paths log data zoo build train report figures advice gain distances evidence transferability '
         'relatedness probes label_efficiency selection '
-        'checkpoint evaluate step features layers methods shallow kernels '
+        'checkpoint evaluate step features layers methods shallow kernels studies '
         'experiments configs'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]
 

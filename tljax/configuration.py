@@ -52,7 +52,7 @@ def phases(config):
     [('first', 5), ('second', 1)]
     """
     config = plain(config)
-    single = {key: value for key, value in config.items() if key not in ('phases', 'study')}
+    single = {key: value for key, value in config.items() if key not in ('commands', 'phases', 'study')}
     return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [('train', single)]
 
 

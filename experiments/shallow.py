@@ -1,7 +1,7 @@
 """Shallow domain adaptation: weights and maps of features, every method beside the source alone, over pairs of domains.
 
-    python -m experiments.adapt --config=configs/office_caltech.py
-    python -m experiments.adapt --config=configs/pacs_adapt.py --config.tasks="('photo-sketch',)"
+    python -m experiments.shallow --config=configs/office_caltech.py
+    python -m experiments.shallow --config=configs/pacs_shallow.py --config.tasks="('photo-sketch',)"
 
 All ordered pairs of the config's domains are tasks, or those that `tasks` names. A method has a classifier, and a map or weights; its gain
 is over the same classifier on the source as it is. Features are the inputs, or what a network with pretrained weights makes of them,
@@ -21,16 +21,17 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import LinearSVC
 
 from experiments import command
-from tljax.configuration import named, near, plain
+from tljax.configuration import named, near
 from tljax.core import Refused
 from tljax.evaluate import proportion
 from tljax.features import extractor, featured, pretrained
 from tljax.figures import svg, two_domains
 from tljax.gain import transfer_gain, verdicts
 from tljax.log import progress, say, write
-from tljax.report import page, table
+from tljax.report import page
 from tljax.selection import SCORES, choose
 from tljax.shallow import mapping
+from tljax.studies.tables import Table
 
 CLASSIFIERS = {'nearest': lambda: KNeighborsClassifier(1), 'logistic': lambda: LogisticRegression(max_iter=1000),
                'svm': lambda: LinearSVC(dual='auto')}
@@ -39,9 +40,8 @@ CHOICE = ("Which method to take, chosen per task without the target's labels, am
 SCALES = {'none': lambda x: x, 'standard': StandardScaler().fit_transform, 'unit': normalize}
 
 
-def main(config):
+def main(config, workdir):
     """Runs every method on every task and reports."""
-    workdir, config = command.workdir(), plain(config)
     tasks = _tasks(config['tasks'], list(config['domains']))
     methods = _methods(config['methods'])
     extract = _extraction(config)
@@ -59,7 +59,7 @@ def main(config):
     results = summarise(right, scores, methods, tasks) | {'config': config}
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     xs, ys, xt, _ = *domains[tasks[0][0]]['source'], *domains[tasks[0][1]]['target']
-    show(results, svg(two_domains({'as they are': (xs, xt), **drawn}, ys)), workdir)
+    command.tell(results, show(results, svg(two_domains({'as they are': (xs, xt), **drawn}, ys)), workdir))
     say(f'{workdir}/report.html, {workdir}/results.json')
 
 
@@ -169,7 +169,7 @@ def summarise(right, scores, methods, tasks):
 
 
 def show(results, figure, workdir):
-    """Prints the tables and writes the page."""
+    """Writes the page; returns the tables."""
     rows = results['rows']
     tasks = list(dict.fromkeys((row['source'], row['target']) for row in rows))
     columns, cells = ['method', *(f'{source}-{target}' for source, target in tasks), 'mean'], []
@@ -180,10 +180,10 @@ def show(results, figure, workdir):
                       f'{100 * np.mean([row["accuracy"] for row in mine]):.1f}'])
     reading = ('Accuracy on the target, percent; + and − where a paired t test over its examples, Holm-corrected over the table at 5 %, '
                'finds that the method helps, or hurts (negative transfer), against the same classifier on the source alone.')
-    table(columns, cells, title=reading)
+    tables = [Table(columns, cells, title=reading)]
     picks = [[row['score'] + ' (sees target labels)' * (row['score'] == 'oracle'), f'{100 * row["accuracy"]:.1f}',
               ', '.join(dict.fromkeys(row['picks'].values()))] for row in results['chosen']]
-    table(['chosen by', 'mean accuracy %', 'its choices'], picks, title=CHOICE)
+    tables.append(Table(['chosen by', 'mean accuracy %', 'its choices'], picks, title=CHOICE))
     gains = [[row['method'], f'{row["source"]}-{row["target"]}', f'{100 * row["gain"]:+.1f}',
               f'{100 * row["gain_low"]:+.1f} to {100 * row["gain_high"]:+.1f}', row['verdict']] for row in rows if 'verdict' in row]
     page(workdir / 'report.html', 'Does adaptation help?', [
@@ -193,7 +193,8 @@ def show(results, figure, workdir):
              table=(['chosen by', 'mean accuracy %', 'choices'], picks)),
         dict(heading='Every gain', table=(['method', 'task', 'gain, points', '95 % interval', 'verdict'], gains)),
         dict(heading='How it was run', code=json.dumps(results['config'], indent=1))])
+    return tables
 
 
 if __name__ == '__main__':
-    command.run(main)
+    command.run(main, 'shallow')

@@ -1,7 +1,7 @@
 """Domain adaptation from photographs to drawings and back: PACS, 12 tasks, on features of an ImageNet network.
 
-    python -m experiments.adapt --config=configs/pacs_adapt.py
-    python -m experiments.adapt --config=configs/pacs_adapt.py --config.net.name=resnet50 --config.weights=imagenet
+    python -m experiments.shallow --config=configs/pacs_shallow.py
+    python -m experiments.shallow --config=configs/pacs_shallow.py --config.net.name=resnet50 --config.weights=imagenet
 
 Features of MobileNet (alpha 0.25, 112 pixels) with its ImageNet weights, extracted once, rows of unit length; all pictures of a domain are
 its source, and its target. The ZIP and the weights are looked for under `$TLJAX_DATA`.
