@@ -82,10 +82,9 @@ def _strategies(target, ramp):
     rising['cdan']['method']['width'] = 500
     begun = dict(
         source_only=dict(steps=0, init=BEGUN),
-        adda=dict(method=dict(name='adda'), optim=dict(lr=2e-4), partition=dict(name='rules', rules=[('(source|head)/.*', 'frozen')]),
+        adda=dict(method=dict(name='adda'), optim=dict(lr=2e-4),
                   init={**BEGUN, 'rules': (('source/(.*)', r'backbone/\1'), ('(backbone|head)/.*', None))}),
-        shot=dict(method=dict(name='shot'), data=target, pseudo=dict(name='centroids'), init=BEGUN,
-                  partition=dict(name='rules', rules=[('head/.*', 'frozen')])))
+        shot=dict(method=dict(name='shot'), data=target, pseudo=dict(name='centroids'), init=BEGUN))
     return {'source_only': begun['source_only'], **{name: {**plain, **rising, **begun}[name] for name in METHODS}}
 
 

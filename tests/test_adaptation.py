@@ -378,7 +378,7 @@ def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
 
 
 @pytest.mark.parametrize('changes, said', [
-    ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'dann'}}, 'this method adapts to a target, and the data has none'),
+    ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'dann'}}, 'takes unlabelled inputs of a target beside labelled ones'),
     ({**DOMAINS, 'method': {'name': 'dan'}, 'batch': 1}, '1 row of a domain on a device has no discrepancy'),
     ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'dann'}}, 'domain adaptation needs classes'),
     ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'mcd'}}, 'mcd needs classes'),

@@ -1,7 +1,10 @@
 """What every method of `tljax/methods` promises, found by itself: a new file there is tested here without a word.
 
-A method whose batches are not one labelled set names what its config needs in CASES.
+What a method's file states (BATCHES, PSEUDO, FROZEN, CACHED) chooses its data and what is asked of it; no method is named here.
 """
+import importlib
+import inspect
+import re
 from pathlib import Path
 
 import jax
@@ -12,38 +15,43 @@ from tiny import tiny
 
 import tljax.methods
 from tljax import build, paths
+from tljax.configuration import stated
 from tljax.core import Tick, TrainState
 from tljax.step import make_step
 from tljax.train import fit
 
-METHODS = sorted(path.stem for path in Path(tljax.methods.__path__[0]).glob('[a-z]*.py'))
-EPISODES = {'data': {'name': 'episodes', 'of': {'name': 'digits', 'size': 8}, 'by_class': {'test': .4}, 'ways': 3, 'shots': 2,
-                     'queries': 3, 'count': 4}, 'batch': 2}
-DOMAINS = {'data': {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
-                     'target': {'name': 'digits', 'size': 8}}}
-PICTURES = {'data': {**EPISODES['data'], 'pictures': True}}
-CASES = {**{name: EPISODES for name in ('maml', 'matching', 'metaoptnet', 'protonet', 'ridge', 'siamese')},   # changes of the config
-         **{name: DOMAINS for name in ('adabn', 'adda', 'cdan', 'cmd', 'dan', 'dann', 'ddc', 'deep_coral', 'domain_confusion', 'jan', 'mcd',
-                                        'self_training')},
-         **{name: PICTURES for name in ('baseline_plus_plus', 'simpleshot')},
-         'fixmatch': {'data': {'name': 'semi_supervised', 'of': {'name': 'digits', 'size': 8}},
-                      'method': {'name': 'fixmatch', 'weak': [], 'strong': []}},
-         'shot': {'pseudo': {'name': 'given'}},
-         'relation': {**EPISODES, 'optim': {'lr': 3e-3}, 'method': {'name': 'relation', 'width': 32}},
-         'reptile': {**EPISODES, 'method': {'name': 'reptile', 'steps': 10, 'rate': 1e-2}}}
-TRANSDUCTIVE = ('maml', 'reptile')   # BatchNorm never stores statistics
-INVARIANT = {'adda': '(head|source)/.*'}   # method -> regex of parameters that its loss does not depend on
+FILES = sorted(path.stem for path in Path(tljax.methods.__path__[0]).glob('[a-z]*.py'))
+METHODS = [name for name in FILES if stated({'name': name}, 'BATCHES', None)]
+BATCHES = {   # what a method's file states -> a config whose data gives such batches
+    'labelled': {},
+    'domains': {'data': {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+                         'target': {'name': 'digits', 'size': 8}}},
+    'episodes': {'data': {'name': 'episodes', 'of': {'name': 'digits', 'size': 8}, 'by_class': {'test': .4}, 'ways': 3, 'shots': 2,
+                          'queries': 3, 'count': 4}, 'batch': 2}}
+
+
+def says(method, what, default=''):
+    return stated({'name': method}, what, default)
 
 
 def config(method, **changes):
-    return tiny({'method': {'name': method}, 'steps': 8}, CASES.get(method, {}), changes)
+    made = {'pseudo': {'name': 'given'}} if says(method, 'PSEUDO') else {}
+    keywords = inspect.signature(getattr(importlib.import_module(f'tljax.methods.{method}'), method)).parameters
+    plain = {key: [] for key in ('weak', 'strong') if key in keywords}   # pictures of 8x8 are too small to be augmented
+    return tiny({'method': {'name': method, **plain}, 'steps': 8}, BATCHES[says(method, 'BATCHES')], made, changes)
 
 
-# what is made by `adaptation.adapting` differs in one scalar, what is made by `episodic.metric` in one comparison: where whole fits are
-# compared, dann, cdan and protonet stand for the others by default
-ALIKE = ('adabn', 'cmd', 'dan', 'ddc', 'deep_coral', 'domain_confusion', 'jan', 'self_training',
-         'baseline_plus_plus', 'matching', 'metaoptnet', 'relation', 'ridge', 'siamese')
-whole_fits = pytest.mark.parametrize('method', [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in METHODS])
+def maker(method):
+    """The function of a neighbouring module that a method is made by, such as `adaptation.adapting`; its own name where there is none."""
+    module = importlib.import_module(f'tljax.methods.{method}')
+    makers = [name for name in ('adapting', 'metric', 'on_base_classes') if hasattr(module, name)]
+    return makers[0] if makers else method
+
+
+# Methods of one maker differ in one scalar or one comparison: where whole fits are compared, the first of them stands for all by default.
+FIRST = {maker(name): name for name in reversed(METHODS)}
+whole_fits = pytest.mark.parametrize('method', [
+    pytest.param(name, marks=[pytest.mark.slow] * (FIRST[maker(name)] != name)) for name in METHODS])
 
 
 @pytest.fixture(params=METHODS)
@@ -51,8 +59,11 @@ def method(request):
     return request.param
 
 
-def first_state(run):
+def first_state(run, method):
+    """The state before the first step; what the phase before would have learnt is drawn at random."""
     params, state = run.init(run.seeds[0])
+    params = paths.map_paths(lambda path, leaf: jax.random.normal(jax.random.key(7), leaf.shape)
+                             if re.fullmatch(says(method, 'FROZEN'), path) else leaf, params)
     return TrainState(jnp.zeros((), jnp.int32), params, state, run.tx.init(params))
 
 
@@ -75,7 +86,7 @@ def test_init_has_shapes_without_computing(method):
 
 def test_loss_is_a_finite_scalar_and_its_gradient_reaches_every_leaf(method):
     run, program = pieces(config(method))
-    state, reached = first_state(run), set()
+    state, reached = first_state(run, method), set()
     step = jax.jit(make_step(program.method, program.tx, program.labels, program.prepare))
     gradient = jax.jit(jax.value_and_grad(lambda p, s, b, t: program.method.loss(p, s, b, t)[0]))
     for i in range(2):
@@ -85,37 +96,34 @@ def test_loss_is_a_finite_scalar_and_its_gradient_reaches_every_leaf(method):
         reached |= {path for path, leaf in paths.flatten(grads).items() if np.abs(leaf).max() > 0}
         state, _ = step(state, raw(run, i), 0)
     missed = set(paths.flatten(state.params)) - reached
-    assert not {path for path in missed if not paths.first([(INVARIANT.get(method, ''), 'x')], path)}, missed
+    assert not {path for path in missed if not re.fullmatch(says(method, 'FROZEN'), path)}, missed
 
 
 @whole_fits
 def test_one_batch_is_learnt(method, tmp_path):
-    if method == 'adda':
-        pytest.skip('its first stage learns: tests/test_adaptation.py')
-    few = {'steps': 150} if method in CASES and method != 'shot' else {'steps': 60, 'batch': 16, 'per_class': 1}
-    run = build.build(config(method, **few))
-    accuracy = [record['accuracy'][0] for record in records(fit_with_log(run, tmp_path), 'training') if 'accuracy' in record]
-    assert accuracy[-1] > (.6 if method in CASES and method != 'shot' else .9)   # episodes are never seen twice
+    if re.fullmatch(says(method, 'FROZEN', 'none'), 'head/kernel'):
+        pytest.skip('its head is learnt in the phase before')
+    run = build.build(config(method, steps=120))
+    always = run.source._replace(index=lambda seed, step: run.source.index(seed, 0))
+    accuracy = [record['accuracy'][0] for record in records(fit_with_log(run._replace(source=always), tmp_path), 'training')]
+    assert accuracy[-1] > (.6 if says(method, 'BATCHES') == 'episodes' else .9)   # queries are measured, which are not trained on
 
 
 def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
     run, program = pieces(config(method, partition={'name': 'freeze', 'until': 'block1'}))
-    before = first_state(run)
+    before = first_state(run, method)
     step = jax.jit(make_step(program.method, program.tx, program.labels, program.prepare))
     after = before
     for i in range(3):
         after, _ = step(after, raw(run, i), 0)
     labels, old, new = (paths.flatten(tree) for tree in (program.labels, before.params, after.params))
-    unmoved = {path for path, label in labels.items() if label == 'frozen' or paths.first([(INVARIANT.get(method, ''), 'x')], path)}
-    assert all((old[path] == new[path]).all() == (path in unmoved) for path in labels)
+    assert all((old[path] == new[path]).all() == (label == 'frozen') for path, label in labels.items())
     moments = sum(leaf.size for leaf in jax.tree.leaves(before.opt_state) if leaf.ndim)
     trained = [leaf for path, leaf in old.items() if labels[path] != 'frozen']
     assert moments == 2 * sum(leaf.size for leaf in trained if leaf.ndim), 'Adam keeps two per trained weight'
     statistics = jax.tree.map(lambda a, b: bool((a == b).all()), before.state['backbone'], after.state['backbone'])
-    if method in TRANSDUCTIVE:
-        assert all(jax.tree.leaves(statistics))
-        return
-    assert all(jax.tree.leaves(statistics['norm1'])) and not any(jax.tree.leaves(statistics['norm2']))
+    assert all(jax.tree.leaves(statistics['norm1']))
+    assert len(set(jax.tree.leaves(statistics['norm2']))) == 1, 'a method stores the statistics of all layers that train, or of none'
 
 
 @whole_fits
@@ -150,6 +158,31 @@ def test_two_seeds_in_one_call_equal_two_calls(method, tmp_path):
     for i, seed in enumerate((3, 5)):
         alone = fit(build.build(config(method, seeds=[seed])), tmp_path / str(seed)).params
         jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b[0], rtol=1e-3, atol=1e-4), both, alone)
+
+
+FROZEN = {'partition': {'name': 'freeze', 'until': 'backbone'}}
+
+
+@pytest.fixture(scope='module')
+def donor(tmp_path_factory):
+    path = tmp_path_factory.mktemp('donor')
+    fit(build.build(tiny()), path)
+    return path
+
+
+@whole_fits
+def test_cached_features_give_the_same_fit_where_the_method_allows_them(method, donor, tmp_path):
+    if not says(method, 'CACHED', True) or says(method, 'PSEUDO'):
+        pytest.skip('it states that it is never cached')
+    runs = [build.build(config(method, cache=cache, **FROZEN), donor_dir=donor) for cache in (True, False)]
+    assert [run.source.batch(0, 0)['input'].ndim for run in runs] == [2, 4]
+    fits = [fit(run, tmp_path / str(i)).params for i, run in enumerate(runs)]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *fits)
+
+
+def test_a_method_that_states_it_is_never_cached(donor):
+    name = next(name for name in METHODS if not says(name, 'CACHED', True) and says(name, 'BATCHES') == 'domains')
+    assert build.build(config(name, cache=True, **FROZEN), donor_dir=donor).source.batch(0, 0)['input'].ndim == 4
 
 
 def fit_with_log(run, workdir):

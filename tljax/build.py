@@ -4,7 +4,6 @@ What is compiled depends on a part of the config alone (`_program`), so that fit
 compilation.
 """
 import functools
-import importlib
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,7 @@ import numpy as np
 
 from tljax import augment, combinators, layers, optim
 from tljax.checkpoint import digest, load_final
-from tljax.configuration import folder, named, near, short
+from tljax.configuration import folder, named, near, short, stated
 from tljax.core import Method, Refused
 from tljax.data.arrays import beside, draw, keyed, relabelled, restrict, sampled
 from tljax.evaluate import predictions
@@ -80,6 +79,7 @@ def build(config, name='train', donor_dir=None):
     splits = load(config['data'])
     train = splits['train']
     sample = train.take(np.arange(1))
+    _refuse_batches(config['method'], train, sample)
     built = program(config, train)
     donors, rules = _donors(config, donor_dir, train.classes, built.labels), config['init']['rules']
 
@@ -95,12 +95,50 @@ def build(config, name='train', donor_dir=None):
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(config['seeds']) == 1 else 10),
         classes=train.classes, donors=len(donors or ()), input=np.shape(sample['input'])[1:] if 'input' in sample else (),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors)})
-    backbone = {path: label for path, label in flatten(built.labels).items() if path.startswith('backbone/')}
-    shared = donors is not None and len(donors) == 1 and all(first([(rule[0], 'taken') for rule in rules], path) for path in backbone)
-    frozen = set(backbone.values()) == {'frozen'}
-    if config['cache'] and shared and frozen and not config['pseudo']['name'] and config['statistics'] != 'batch' and not config['augment']:
+    if config['cache'] and can_cache(config, built.labels, donors, splits):
         return _on_features(run, config, built.net, splits)
     return run
+
+
+def can_cache(config: dict, labels: dict, donors: list | None, splits: dict) -> bool:
+    """Whether a run may train on features that are extracted once, because its backbone computes the same for an input at every step.
+
+    Args:
+        config: the config of the phase.
+        labels: tree of labels like the parameters.
+        donors: [(params, state)] that the run is grafted from, or None.
+        splits: {name: Dataset}.
+
+    Returns:
+        True if all reasons below hold.
+
+    >>> can_cache({'method': {'name': 'maml'}}, {}, None, {})
+    False
+    """
+    if not stated(config['method'], 'CACHED', True):   # the method asks the network for more than features
+        return False
+    if config['pseudo']['name'] or any(split.example for split in splits.values()):   # labels and examples that are made on the way
+        return False
+    if config['augment'] or config['statistics'] == 'batch':   # inputs or statistics that change from step to step
+        return False
+    backbone = {path: label for path, label in flatten(labels).items() if path.startswith('backbone/')}
+    if set(backbone.values()) != {'frozen'}:
+        return False
+    taken = [(pattern, 'taken') for pattern, _ in config['init']['rules']]
+    return donors is not None and len(donors) == 1 and all(first(taken, path) for path in backbone)   # one backbone for all seeds
+
+
+WANTS = {'domains': "unlabelled inputs of a target beside labelled ones: give data=dict(name='domains', source=..., target=...)",
+         'episodes': "episodes: give data=dict(name='episodes', of=...)",
+         'labelled': 'labelled examples: give a set of those'}
+
+
+def _refuse_batches(method, train, sample):
+    """Refuses a method on data that gives other batches than it takes."""
+    gives = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
+    takes = stated(method, 'BATCHES', 'labelled')
+    if takes != gives and (takes, gives) != ('labelled', 'domains'):
+        raise Refused(f'method.name={method["name"]!r} takes {WANTS[takes]} (this data gives {gives})')
 
 
 def load(data):
@@ -158,6 +196,8 @@ def _program(key):
     make_net = functools.partial(named, 'tljax.zoo', spec['net'], 'net')
     groups = make_net().groups
     partition = named('tljax.optim', spec['partition'], 'partition', groups=groups)
+    if frozen := stated(spec['method'], 'FROZEN', ''):
+        partition = partition._replace(rules=[(frozen, 'frozen'), *partition.rules])
     net = make_net(stored=optim.stored(partition, spec['statistics']), **_form(spec['net'], spec['method']))
     method = named('tljax.methods', spec['method'], 'method', net=net, classes=spec['classes'])
     batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(tuple(leaf[0]), leaf[1]), spec['sample'],
@@ -184,12 +224,7 @@ def _program(key):
 
 
 def _form(net, method):
-    return {} if 'form' in net else {'form': layers.place(_says(method, 'LOOPED'))}
-
-
-def _says(method, what):
-    """Whether the file of a method states LOOPED or PSEUDO of itself."""
-    return getattr(importlib.import_module(f'tljax.methods.{method["name"]}'), what, False)
+    return {} if 'form' in net else {'form': layers.place(stated(method, 'LOOPED', False))}
 
 
 def _groups(spec, labels, partition):
@@ -280,7 +315,7 @@ def _source(config, train, prepare, pseudo=None):
 
 def _pseudo(config, net, donors, train):
     """{seed: labels that the seed's donor gives to the training set}, or None."""
-    if _says(config['method'], 'PSEUDO') and not config['pseudo']['name']:
+    if stated(config['method'], 'PSEUDO', False) and not config['pseudo']['name']:
         raise Refused(f'method.name={config["method"]["name"]!r} takes pseudo-labels: set pseudo.name=centroids and name a finished run by '
                       'init.phase or init.path')
     if config['pseudo']['name'] in ('', 'given'):

@@ -97,6 +97,23 @@ def named(package, spec, what, **given):
     return factory(**given, **keywords)
 
 
+def stated(spec: dict, what: str, default):
+    """What the file of a method says of itself (`tljax.methods`), or the file of the method that it is made over.
+
+    Args:
+        spec: config of the method, {'name': ...}.
+        what: name of the statement, 'BATCHES'.
+        default: what holds where no file states it.
+
+    >>> stated({'name': 'dann'}, 'BATCHES', 'labelled'), stated({'name': 'dann'}, 'LOOPED', False)
+    ('domains', False)
+    """
+    module = importlib.import_module(f'tljax.methods.{spec["name"]}')
+    if hasattr(module, what) or not isinstance(spec.get('method'), dict):
+        return getattr(module, what, default)
+    return stated(spec['method'], what, default)
+
+
 def near(name, names):
     """The remedy for a name that is not there: the nearest one, or all of them.
 

@@ -3,6 +3,8 @@ from tljax.adaptation import of_target
 from tljax.core import Method
 from tljax.methods.finetune import finetune
 
+BATCHES = 'domains'
+
 
 def adabn(net, classes):
     """CE(source), normalised by the source batch's statistics; what BatchNorm stores, and prediction uses, are the target's.

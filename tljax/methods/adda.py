@@ -7,6 +7,10 @@ from tljax.adaptation import Critic, domain_error, of_target
 from tljax.core import Method
 from tljax.methods.finetune import finetune, linear
 
+BATCHES = 'domains'
+FROZEN = '(head|source)/.*'   # the first stage's
+CACHED = False   # the source has a second encoder
+
 
 def adda(net, classes, width=500):
     """An encoder of the target learns to be taken for the source's: its second stage, after one that learns the source (`finetune`).

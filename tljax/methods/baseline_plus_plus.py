@@ -12,6 +12,8 @@ from tljax.episodic import on_base_classes
 from tljax.kernels import cosines
 from tljax.losses import cross_entropy
 
+BATCHES = 'labelled'
+
 
 def baseline_plus_plus(net, classes, scale=10., steps=100, rate=.01, decay=1e-3):
     """logits = scale * cos(f(x), w_k), on base classes and, with a w of its own, in every episode.

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from tljax.adaptation import Critic, adapting, domain_error, reverse
 
+BATCHES = 'domains'
 LARGEST = 4096   # the paper's: of f and g, the whole product is taken up to this width, and a random map to 1,024 beyond it
 
 

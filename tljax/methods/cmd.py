@@ -3,6 +3,8 @@ import jax.numpy as jnp
 
 from tljax.adaptation import adapting
 
+BATCHES = 'domains'
+
 
 def cmd(net, classes, weight=1., ramp=0, moments=5):
     """CE(source) + weight * sum over k of |c_k(source) - c_k(target)| / (b - a)^k: means (k = 1) and central moments of every feature.

@@ -2,6 +2,9 @@
 from tljax.adaptation import adapting
 from tljax.kernels import mixture, mmd
 
+BATCHES = 'domains'
+CACHED = False   # it may compare other layers than the features
+
 
 def dan(net, classes, weight=1., ramp=0, layers=('features', 'logits'), scales=(.25, .5, 1., 2., 4.)):
     """CE(source) + weight * sum over layers of MMD^2 of the two domains, in the mean of Gaussian kernels of several widths.

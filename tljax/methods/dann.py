@@ -1,6 +1,9 @@
 """Domain-adversarial training: Ganin et al. 2016, https://arxiv.org/abs/1505.07818, section 4.2, equations 10 to 16."""
 from tljax.adaptation import Critic, adapting, domain_error, reverse
 
+BATCHES = 'domains'
+CACHED = False   # its critic may look at another layer than the features
+
 
 def dann(net, classes, width=100, weight=1., ramp=0, layer='features'):
     """min over f, h, max over critic: CE(h(f(xs)), ys) - strength * error of the critic on f(xs) against f(xt), by gradient reversal.

@@ -3,6 +3,8 @@ import jax.numpy as jnp
 
 from tljax.adaptation import adapting
 
+BATCHES = 'domains'
+
 
 def ddc(net, classes, weight=.25, ramp=0):
     """CE(source) + weight * |mean of f(xs) - mean of f(xt)|^2, the discrepancy of means (MMD with a linear kernel).

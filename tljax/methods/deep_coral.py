@@ -3,6 +3,8 @@ import jax.numpy as jnp
 
 from tljax.adaptation import adapting
 
+BATCHES = 'domains'
+
 
 def deep_coral(net, classes, weight=1., ramp=0, layer='logits'):
     """CE(source) + weight * |cov(source) - cov(target)|_F^2 / (4 d^2), of the last layer's d outputs.

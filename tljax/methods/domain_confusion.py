@@ -5,6 +5,8 @@ import optax
 
 from tljax.adaptation import Critic, adapting, domain_error
 
+BATCHES = 'domains'
+
 
 def domain_confusion(net, classes, width=100, weight=.01, ramp=0):
     """The critic minimises its error of domains, the features its cross-entropy with the uniform distribution over them.

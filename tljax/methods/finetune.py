@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from tljax.core import Method
 from tljax.losses import cross_entropy, squared_error, weighted
 
+BATCHES = 'labelled'
+
 
 def finetune(net, classes, smoothing=0.):
     """Minimises the mean over examples of CE(label, head(net(input))), or of the squared error where there are no classes.

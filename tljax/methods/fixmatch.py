@@ -8,6 +8,8 @@ from tljax.core import Method
 from tljax.losses import cross_entropy, weighted
 from tljax.methods.finetune import finetune
 
+BATCHES = 'domains'
+CACHED = False   # it augments the inputs itself
 STRONG = ({'name': 'affine', 'degrees': 30., 'shear': .3, 'scale': .3, 'translate': .125}, 'colour')
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from tljax.adaptation import adapting
 from tljax.kernels import gaussian, mixture, mmd
 
+BATCHES = 'domains'
 WIDTH = .84 ** .5   # of the predictions' kernel, exp(-d^2 / 1.68), as in the authors' code
 
 

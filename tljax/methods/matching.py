@@ -9,6 +9,9 @@ import jax.numpy as jnp
 from tljax.episodic import metric
 from tljax.kernels import cosines
 
+BATCHES = 'episodes'
+CACHED = False   # an episode is no labelled set
+
 
 def matching(net, classes, context=False, steps=5, scale=1.):
     """p(class | query) = sum over the class's support of softmax(scale * cos(f(query), g(support))).

@@ -8,6 +8,8 @@ from tljax.core import Method
 from tljax.losses import cross_entropy, weighted
 from tljax.methods.finetune import linear
 
+BATCHES = 'domains'
+
 
 class _Hidden(nn.Module):
     """What a head has below its linear layer."""

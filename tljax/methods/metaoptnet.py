@@ -10,6 +10,9 @@ from jax import lax
 
 from tljax.episodic import metric
 
+BATCHES = 'episodes'
+CACHED = False   # an episode is no labelled set
+
 
 def metaoptnet(net, classes, penalty=.1, steps=60):
     """logits = scale * f(query) W, W minimising |W|^2 / 2 + penalty * sum over the support of max over classes of the margin's violation.

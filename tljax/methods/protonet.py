@@ -6,6 +6,9 @@ from tljax.core import Refused
 from tljax.episodic import metric
 from tljax.kernels import cosines, squared_distances
 
+BATCHES = 'episodes'
+CACHED = False   # an episode is no labelled set
+
 
 def protonet(net, classes, distance='euclidean', scale=1.):
     """p(class | query) = softmax over classes of -scale * d(f(query), mean of f(support of the class)).

@@ -8,6 +8,9 @@ import jax.numpy as jnp
 
 from tljax.episodic import metric
 
+BATCHES = 'episodes'
+CACHED = False   # an episode is no labelled set
+
 
 def relation(net, classes, width=8, channels=64, tap='features'):
     """score(class, query) = sigmoid(g([sum of f(support of the class), f(query)])); the loss is its squared error to 1 or 0.

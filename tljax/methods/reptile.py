@@ -13,6 +13,8 @@ from tljax.core import Method, Tick
 from tljax.meta import flat, mean_over_tasks, on_batch_statistics, step_key
 from tljax.methods.finetune import finetune
 
+BATCHES = 'episodes'
+CACHED = False   # an episode is no labelled set
 LOOPED = True   # the network runs inside a loop over tasks
 
 

@@ -7,6 +7,9 @@ import jax.numpy as jnp
 
 from tljax.episodic import metric
 
+BATCHES = 'episodes'
+CACHED = False   # an episode is no labelled set
+
 
 def ridge(net, classes, penalty=50.):
     """logits = a * f(query) W with W = X' (X X' + penalty I)^-1 Y, X the embedded support, Y its one-hot labels.

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from tljax.adaptation import adapting
 from tljax.losses import cross_entropy
 
+BATCHES = 'domains'
+
 
 def self_training(net, classes, weight=1., ramp=0, threshold=.9):
     """CE(source) + strength * CE of the target's predictions with their own largest class, where that has `threshold` or more.

@@ -9,7 +9,9 @@ from tljax.core import Method
 from tljax.losses import cross_entropy, weighted
 from tljax.methods.finetune import finetune, linear
 
+BATCHES = 'labelled'
 PSEUDO = True   # its labels are never the data's own
+FROZEN = 'head/.*'   # the source's hypothesis
 
 
 def shot(net, classes, weight=.3):

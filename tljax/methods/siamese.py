@@ -7,6 +7,9 @@ import jax.numpy as jnp
 
 from tljax.episodic import metric
 
+BATCHES = 'episodes'
+CACHED = False   # an episode is no labelled set
+
 
 def siamese(net, classes):
     """p(same) = sigmoid(b - sum_j a_j |h_j - h'_j|), trained by the binary cross-entropy of every query with every class.

@@ -8,6 +8,7 @@ from tljax.core import Refused
 from tljax.episodic import on_base_classes
 from tljax.kernels import squared_distances, unit
 
+BATCHES = 'labelled'
 TRANSFORMS = {'UN': lambda x, mean: x, 'L2N': lambda x, mean: unit(x), 'CL2N': lambda x, mean: unit(x - mean)}
 
 
