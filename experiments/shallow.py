@@ -1,7 +1,7 @@
 """Shallow domain adaptation: weights and maps of features, every method beside the source alone, over pairs of domains.
 
     python -m experiments.shallow --config=configs/office_caltech.py
-    python -m experiments.shallow --config=configs/pacs_shallow.py --config.tasks="('photo-sketch',)"
+    python -m experiments.shallow --config=configs/pacs_shallow.py:source=photo,target=sketch
 
 All ordered pairs of the config's domains are tasks, or those that `tasks` names. A method has a classifier, and a map or weights; its gain
 is over the same classifier on the source as it is. Features are the inputs, or what a network with pretrained weights makes of them,
@@ -67,7 +67,7 @@ def _extraction(config):
     """Dataset -> Dataset of its features, by the config's network, or as it is."""
     if not config['net']['name']:
         return lambda dataset: dataset
-    params, state, _ = pretrained(config['net'], config['weights'], top=False)
+    params, state, _ = pretrained(config['net'], config['init']['path'], top=False)
     extract = extractor(named('tljax.zoo', config['net'], 'net'))
     return lambda dataset: featured(config['net'], extract, params, state, dataset)
 

@@ -22,7 +22,7 @@ ALLOWED = {   # module or folder -> what it may import of this repository
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train features',
     'studies':
         'core configuration paths log data zoo build train report figures gain checkpoint evaluate features studies',
-    'configs': 'configs',
+    'configs': 'configuration configs',
     'experiments':
         'core configuration paths log data zoo build train report figures advice gain distances evidence transferability '
         'relatedness probes label_efficiency selection '

@@ -11,12 +11,12 @@ from tljax import build
 from tljax.selection import information_maximisation
 
 
-def adapt(workdir, *flags):
+def shallow(workdir, *flags):
     return call('shallow', '--config=configs/office_caltech.py:smoke', f'--workdir={workdir}', *flags)
 
 
 def test_the_source_alone_is_scikit_learns_and_every_choice_follows_from_the_scores(tmp_path):
-    done = adapt(tmp_path)
+    done = shallow(tmp_path)
     assert done.code == 0, done.err[-2000:]
     results = json.loads((tmp_path / 'results.json').read_text())
     accuracy = {(row['method'], row['source']): row['accuracy'] for row in results['rows']}
@@ -48,4 +48,4 @@ def test_the_source_alone_is_scikit_learns_and_every_choice_follows_from_the_sco
     (['--config.domains.printed.part=decimals'], 'differ in their classes'),
     (['--config.scale=rows'], "scale='rows' is not one of none, standard, unit")])
 def test_what_does_not_fit_is_told_in_one_line(tmp_path, flags, said):
-    assert said in error(adapt(tmp_path, *flags))
+    assert said in error(shallow(tmp_path, *flags))

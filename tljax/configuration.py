@@ -3,10 +3,12 @@
 Configs are written with ml_collections; here they become dicts of numbers, strings and lists, as they stand in a JSON file, and `build`
 makes objects of those. Nothing else reads one.
 """
+import ast
 import difflib
 import importlib
 import inspect
 import json
+import re
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -112,6 +114,44 @@ def stated(spec: dict, what: str, default):
     if hasattr(module, what) or not isinstance(spec.get('method'), dict):
         return getattr(module, what, default)
     return stated(spec['method'], what, default)
+
+
+def method_names(batches: str = '') -> list[str]:
+    """The names of all methods, or of those whose files state that they take such batches.
+
+    Files are read, not imported, so that a config may ask.
+
+    Args:
+        batches: 'labelled', 'domains' or 'episodes'; '' stands for any.
+
+    Returns:
+        Names in alphabetical order.
+
+    >>> 'dann' in method_names('domains'), 'dann' in method_names('episodes')
+    (True, False)
+    """
+    return sorted(name for name, path in _method_files().items()
+                  if re.search(rf"^BATCHES = '{batches or '.*'}'", path.read_text(), re.MULTILINE))
+
+
+def method_takes(name: str, keyword: str) -> bool:
+    """Whether the factory of a method takes a keyword; its file is read, not imported.
+
+    Args:
+        name: of a method.
+        keyword: of its factory.
+
+    >>> method_takes('dann', 'ramp'), method_takes('shot', 'ramp')
+    (True, False)
+    """
+    functions = [node for node in ast.parse(_method_files()[name].read_text()).body
+                 if isinstance(node, ast.FunctionDef) and node.name == name]
+    return any(keyword in (argument.arg for argument in (*each.args.args, *each.args.kwonlyargs))
+               for each in functions)
+
+
+def _method_files() -> dict[str, Path]:
+    return {path.stem: path for path in Path(__file__).with_name('methods').rglob('[a-z]*.py')}
 
 
 def near(name, names):

@@ -21,8 +21,9 @@ def table() -> Table:
     >>> table().columns[:3]
     ['name', 'input', 'mode']
     """
-    rows = [[name, row.size, row.mode, f'{row.parameters:,}', row.megabytes, f'{100 * row.top1:.1f}',
-             f'{100 * row.top5:.1f}', row.depth, ', '.join(map(str, row.widths))]
+    rows = [[name, row.size, row.mode, f'{row.parameters:,}', row.megabytes,
+             f'{100 * row.top1:.1f}', f'{100 * row.top5:.1f}', row.depth,
+             ', '.join(map(str, row.widths))]
             for name, row in ROWS.items()]
     return Table(['name', 'input', 'mode', 'parameters', 'MB', 'top-1 %', 'top-5 %', 'depth',
                   'alpha'], rows, 'ImageNet networks')

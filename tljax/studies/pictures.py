@@ -127,5 +127,5 @@ def _class(path: Path, numbers: dict[str, int], wordnet: dict[str, int]) -> int:
             return wordnet[found.group()]
     if path.parent.name in numbers:
         return numbers[path.parent.name]
-    raise Refused(f'{path} names no class of the model: put it into a folder of its class, or begin '
-                  "its name with a WordNet id and name ImageNet's class index by --classes")
+    raise Refused(f'{path} names no class of the model: put it into a folder of its class, or '
+                  "begin its name with a WordNet id and name ImageNet's class index by --classes")

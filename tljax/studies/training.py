@@ -121,8 +121,9 @@ def guard(settings: dict, scores: dict, workdir: Path) -> dict:
 
 
 def _rows(split: str, scores: dict, count: int) -> list[dict]:
-    """Mean and interval of each score: over seeds, or of one seed over episodes or `count` examples,
-    for shares of them; 0 stands for other scores.
+    """Mean and interval of each score: over seeds, or of one seed over episodes or examples.
+
+    `count` is the number of examples that a score is a share of; 0 stands for other scores.
     """
     rows = []
     for metric in [name for name in scores if not name.endswith('_ci95')]:
