@@ -10,6 +10,7 @@ import jax
 from absl import app, flags, logging
 
 from experiments import config_file
+from experiments.flag_types import take_keywords
 from tljax.configuration import plain
 from tljax.core import Refused
 from tljax.log import say
@@ -75,7 +76,9 @@ def run_on_model(main: Callable[[ModelChoice, list[str]], None]) -> None:
     keywords = {}
 
     def parse(argv: list[str]) -> list[str]:
-        rest = flags.FLAGS(_take_keywords(list(argv), keywords))
+        argv, found = take_keywords(argv, 'model')
+        keywords.update(found)
+        rest = flags.FLAGS(argv)
         if keywords and not flags.FLAGS.model:
             raise Refused(f'--model.{min(keywords)} is given without --model: name the network')
         return rest
@@ -124,56 +127,6 @@ def fail(error: object) -> None:
     sys.exit(2)
 
 
-class ListOf(flags.ListParser):
-    """Parses a flag whose value is a list with commas, each part by a function.
-
-    Args:
-        part: function of a part's text; it raises ValueError where the text does not fit.
-
-    >>> ListOf(int).parse('5,20')
-    [5, 20]
-    """
-
-    def __init__(self, part: Callable[[str], object]) -> None:
-        super().__init__()
-        self.part = part
-
-    def parse(self, argument: str | list) -> list:
-        """The parts of a text; a list is taken as it is."""
-        if isinstance(argument, list):
-            return argument
-        return [self.part(each) for each in super().parse(argument)]
-
-
-def define_list(name: str, default: list, text: str, part: Callable[[str], object]
-                ) -> flags.FlagHolder:
-    """Defines a flag as `ListOf` parses it.
-
-    Args:
-        name: of the flag.
-        default: its parts.
-        text: its help.
-        part: as for `ListOf`.
-    """
-    flag = flags.Flag(ListOf(part), flags.CsvListSerializer(','), name, default, text)
-    return flags.DEFINE_flag(flag, module_name=sys.argv[0])
-
-
-def one_of(names: Iterable[str]) -> Callable[[str], str]:
-    """A `part` of `define_list` that takes these names alone.
-
-    >>> one_of(['forms', 'seeds'])('forms')
-    'forms'
-    """
-    names = list(names)
-
-    def part(text: str) -> str:
-        if text not in names:
-            raise ValueError(f'{text!r} is not one of {", ".join(names)}')
-        return text
-    return part
-
-
 def _define(*names: str) -> None:
     """Defines shared flags, as flags of the command itself, so that --help shows them."""
     for name in names:
@@ -191,27 +144,6 @@ def _without_strays(rest: list[str]) -> list[str]:
     if len(rest) > 1:
         raise Refused(f'{rest[1]!r} is not a flag: write --name=value')
     return rest
-
-
-def _take_keywords(argv: list[str], keywords: dict) -> list[str]:
-    """Moves `--model.KEY=VALUE` from the arguments into `keywords`."""
-    for i, argument in reversed(list(enumerate(argv))):
-        flag, given, value = argument.partition('=')
-        if argument.startswith('-') and flag.lstrip('-').startswith('model.'):
-            if not given:
-                if i + 1 >= len(argv):
-                    raise Refused(f'{flag} has no value: write {flag}=VALUE')
-                value = argv.pop(i + 1)
-            keywords[flag.lstrip('-').removeprefix('model.')] = _value(value)
-            argv.pop(i)
-    return argv
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return {'True': True, 'False': False, 'None': None}.get(text, text)
 
 
 def _finite(tree: object) -> object:

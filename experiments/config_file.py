@@ -92,7 +92,8 @@ def refuse_other_command(config: ConfigDict, given: str, name: str) -> None:
     """
     path, commands = given.partition(':')[0], config.get('commands', ())
     if not commands:
-        raise Refused(f'{path} states no `commands`: begin with base.get_config() of configs/base.py')
+        raise Refused(f'{path} states no `commands`: begin with base.get_config() of '
+                      'configs/base.py')
     if name not in commands:
         raise Refused(f'{path} is a config of experiments.{commands[0]}')
 

@@ -5,20 +5,21 @@
     python -m experiments.few_shot --workdir=runs/maml --split=validation --inner_steps=1
 
 Episodes are drawn from the classes that the run kept for its test, or for its validation, to choose
-by; they are seeded and the same for every method. `--queries` of each class are to be told, `--batch`
-episodes at a time. The 20 official one-shot runs are of evaluation alphabets: only a run trained
-with config.data.of.split=official has seen none of their characters.
+by; they are seeded and the same for every method. `--queries` of each class are to be told,
+`--batch` episodes at a time. The 20 official one-shot runs are of evaluation alphabets: only a run
+trained with config.data.of.split=official has seen none of their characters.
 """
 from pathlib import Path
 
 from absl import flags
 
 from experiments import command
+from experiments.flag_types import define_list
 from tljax.core import Refused
 from tljax.studies import episodes
 
-WAYS = command.define_list('ways', [5, 20], 'Classes of an episode.', int)
-SHOTS = command.define_list('shots', [1, 5], 'Labelled examples of each class.', int)
+WAYS = define_list('ways', [5, 20], 'Classes of an episode.', int)
+SHOTS = define_list('shots', [1, 5], 'Labelled examples of each class.', int)
 QUERIES = flags.DEFINE_integer('queries', 15, 'Examples of each class that are to be told.',
                                lower_bound=1)
 COUNT = flags.DEFINE_integer('count', 600, 'Episodes.', lower_bound=2)

@@ -1,6 +1,6 @@
 """Trains what a config describes, phase by phase.
 
-    python -m experiments.train --config=configs/digits.py --config.optim.lr=3e-4 --workdir=runs/mine
+    python -m experiments.train --config=configs/digits.py --config.optim.lr=3e-4 --workdir=runs/a
 
 A restart skips finished phases and goes on with the one that was cut off. With `--guard` the last
 phase is also trained from scratch, everything moving, with the same data, seeds and steps, and the
