@@ -3,6 +3,7 @@ import ast
 import importlib.util
 import json
 import re
+import sys
 
 import pytest
 from commands import ROOT, call, call_apart, error
@@ -11,6 +12,8 @@ from tljax.configuration import plain
 
 COMMANDS = ('train', 'compare', 'rank', 'advise', 'shallow', 'few_shot', 'predict', 'evaluate',
             'convert', 'models')
+BENCHMARKS = ('benchmarks.engine', 'benchmarks.keras_networks', 'benchmarks.torch_episodes',
+              'benchmarks.peers', 'benchmarks.scores')
 WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
 
 
@@ -56,7 +59,15 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
     ('evaluate', ['--workdir=nowhere'], 'name folders of pictures'),
     ('convert', ['--model=mobilenet'], 'name the network, its file and where to write'),
     ('advise', ['--config=configs/rank.py:smoke', '--judge'], '--judge needs --pool=results.json'),
-    ('advise', ['--config=configs/rank.py:smoke', '--pool=nowhere.json'], 'nowhere.json'),
+    ('advise', ['--config=configs/rank.py:smoke', '--pool=nowhere.json'],
+     'nowhere.json does not exist: name results.json of a verified ranking'),
+    ('advise', ['--config=configs/rank.py:smoke', '--pool=setup.cfg'],
+     'setup.cfg is no results.json of experiments.rank'),
+    ('benchmarks.engine', ['--only=nothing'],
+     "--only=nothing: 'nothing' is not one of forms, frozen, cached, seeds"),
+    ('benchmarks.scores', ['--only=logme,nothing'], "'nothing' is not one of logme, probe"),
+    ('benchmarks.keras_networks', ['--networks=mobilnet'], "'mobilnet' is not one of xception"),
+    ('benchmarks.peers', ['--rounds=0'], '--rounds=0'),
     ('train', ['--config=configs/digits.py:smoke', '--distributed=me'],
      '--distributed=me is neither auto nor COORDINATOR:PORT,PROCESSES,PROCESS'),
 ])
@@ -105,14 +116,28 @@ def test_overrides_keep_the_types_of_the_config(tmp_path):
     assert found['study']['budgets'] == [1, None] and found['net']['name'] == 'mlp'
 
 
-@pytest.mark.parametrize('name', COMMANDS)
+@pytest.mark.parametrize('module, package', [
+    ('benchmarks.peers', 'adapt'), ('benchmarks.torch_episodes', 'torch'),
+    ('benchmarks.keras_networks', 'keras')])
+def test_a_peer_that_is_not_installed_is_named(module, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)   # as if it were not installed
+    line = error(call(module, *(['--networks=mobilenet', '--side=keras', '--size=32', '--batch=1']
+                                if package == 'keras' else [])))
+    assert line == f'error: the package {package} is missing: python -m pip install {package}'
+    assert call(module, '--help').out
+
+
+@pytest.mark.parametrize('name', [*COMMANDS, *BENCHMARKS])
 def test_help_shows_every_flag_that_the_docstring_names(name):
-    text = (ROOT / 'experiments' / f'{name}.py').read_text()
+    path = name.replace('.', '/') if '.' in name else f'experiments/{name}'
+    text = (ROOT / f'{path}.py').read_text()
     named = set(re.findall(r'(?<![\w-])--([a-z_]+)', ast.get_docstring(ast.parse(text))))
-    named |= {'json', *({'config', 'workdir', 'distributed'} if name in WITH_CONFIG else ())}
+    named |= {'json'} if name in COMMANDS else {'rounds'}
+    named |= {'config', 'workdir', 'distributed'} if name in WITH_CONFIG else set()
     named |= {'model', 'weights', 'classes', 'workdir'} if 'run_on_model' in text else set()
     done = call(name, '--help')
     shown = set(re.findall(r'^\s+--(?:\[no\])?([a-z_]+):', done.out, re.MULTILINE))
+    named -= {'xla_force_host_platform_device_count'}   # of XLA_FLAGS
     assert named <= shown, (named - shown, done)
 
 

@@ -21,14 +21,14 @@ ALLOWED = {   # module or folder -> what it may import of this repository
     'build':
         'core configuration paths optim combinators augment zoo data step evaluate checkpoint log layers train features',
     'studies':
-        'core configuration paths log data zoo build train report figures gain checkpoint evaluate features studies',
+        'core configuration paths log data zoo build train report figures advice gain distances transferability relatedness probes '
+        'label_efficiency selection checkpoint evaluate features shallow studies',
     'configs': 'configuration configs',
-    'experiments':
-        'core configuration paths log data zoo build train report figures advice gain distances evidence transferability '
-        'relatedness probes label_efficiency selection '
-        'checkpoint evaluate step features layers methods shallow kernels studies '
-        'experiments configs'}
-FILES = [path for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]
+    'experiments': 'core configuration log report studies train experiments',
+    'benchmarks':
+        'core configuration data build train report evaluate evidence features kernels layers log methods probes shallow step zoo '
+        'experiments configs benchmarks'}
+FILES = [path for folder in ('tljax', 'configs', 'experiments', 'benchmarks') for path in sorted((ROOT / folder).rglob('*.py'))]
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -42,7 +42,7 @@ def test_imports_point_one_way(path):
             node, ast.ImportFrom) and node.module != 'tljax' else [f'tljax.{alias.name}' for alias in node.names] if isinstance(
             node, ast.ImportFrom) else []
         for name in (module.split('.') for module in modules):
-            if name[0] in ('tljax', 'configs', 'experiments'):
+            if name[0] in ('tljax', 'configs', 'experiments', 'benchmarks'):
                 assert (name[1] if name[0] == 'tljax' else name[0]) in ALLOWED[part].split(), f'{part} may not import {".".join(name)}'
-            peer = path.stem == f'benchmark_{name[0]}'
+            peer = parts[0] == 'benchmarks' and path.stem.startswith(name[0])
             assert peer or name[0] not in ('tensorflow', 'torch', 'pickle', 'keras'), f'{path} imports {name[0]}'

@@ -1,22 +1,23 @@
 """Where the time goes, side by side in one run: forms of convolution, frozen layers, cached features, seeds, devices, episodes,
 extraction, adaptation.
 
-    python -m experiments.benchmark
-    XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.benchmark --only=devices
+    python -m benchmarks.engine
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m benchmarks.engine --only=devices
+
+`--rounds` is how often each is timed, in turn; the median is printed.
 """
 import functools
 import re
 import resource
-import statistics
-import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
 from jax import lax
 
+from benchmarks.timing import define_only, define_rounds, milliseconds
 from configs import base, maml, protonet
+from experiments import command
 from tljax import build
 from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
@@ -29,12 +30,11 @@ from tljax.step import make_step
 from tljax.train import start
 from tljax.zoo.mobilenet import mobilenet
 
-ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes', 'extraction', 'adaptation'],
-                         'Which tables to print.')
-ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the median is printed.')
+ONLY = define_only(['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes', 'extraction', 'adaptation'])
+ROUNDS = define_rounds(5)
 
 
-def main(_):
+def main() -> None:
     """Prints the tables that were asked for."""
     for name in ONLY.value:
         {'forms': forms, 'frozen': frozen, 'cached': cached, 'seeds': seeds, 'devices': devices, 'episodes': episodes,
@@ -217,23 +217,8 @@ def _build(width=0, **changes):
 
 
 def _times(calls):
-    """Milliseconds of each call, {name: median}, taken in turn so that a slow moment of the machine hits all."""
-    counts = {}
-    for name, call in calls.items():
-        jax.block_until_ready(call())
-        begun = time.perf_counter()
-        jax.block_until_ready(call())
-        counts[name] = max(1, round(.1 / (time.perf_counter() - begun)))
-    found = {name: [] for name in calls}
-    for _ in range(ROUNDS.value):
-        for name, call in calls.items():
-            begun = time.perf_counter()
-            for _ in range(counts[name]):
-                out = call()
-            jax.block_until_ready(out)
-            found[name].append((time.perf_counter() - begun) / counts[name] * 1e3)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return milliseconds(calls, ROUNDS.value)
 
 
 if __name__ == '__main__':
-    app.run(main)
+    command.run_plain(main)
