@@ -36,6 +36,11 @@ SHARED = {   # flags of several commands: name -> (how it is defined, default, h
                 'imagenet_class_index.json beside the weights.')}
 INSTALLED_AS = {'ot': 'POT', 'sklearn': 'scikit-learn', 'PIL': 'pillow'}   # module -> package
 LIMIT = 250   # characters of an error
+PARSERS = {   # what Python, absl and ml_collections say of a value -> what the user is told
+    r"invalid literal for int\(\) with base 10: ('.*?')": r'\1 is not a whole number',
+    r"could not convert string to float: ('.*?')": r'\1 is not a number',
+    r"\('Non-boolean argument to boolean flag', ('.*?')\)": r'\1 is neither true nor false',
+    r"Failed to parse ('.*?') as a ConfigDict: .*": r'\1 is not a dict: set its keys one by one'}
 
 
 def run(main: Callable[[dict, Path], None], name: str) -> None:
@@ -188,9 +193,10 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
 
 def _in_words(error: object) -> str:
     """An error of a flag without the words of Python's parsers."""
-    text = re.sub(r"invalid literal for int\(\) with base 10: ('.*?')", r'\1 is not a whole number',
-                  str(error))
-    return re.sub(r"could not convert string to float: ('.*?')", r'\1 is not a number', text)
+    text = str(error)
+    for pattern, words in PARSERS.items():
+        text = re.sub(pattern, words, text)
+    return text
 
 
 def _join_cluster() -> None:

@@ -40,6 +40,7 @@ def config(**changes):
     ({'data': {'name': 'folder', 'path': 'nowhere', 'size': 8}}, 'nowhere'),
     ({'init': {'path': 'nowhere'}}, 'nowhere holds no finished run'),
     ({'init': {'phase': 'pretrain'}}, "init.phase='pretrain'"),
+    ({'seeds': ['a', 0]}, "config.seeds=['a', 0]: give whole numbers"),
 ])
 def test_a_config_that_does_not_fit_is_refused(changes, said, tmp_path):
     with pytest.raises(Refused) as refused:

@@ -97,9 +97,12 @@ def test_a_verified_ranking_and_advice_whose_config_runs(tmp_path):
     assert {row['source'] for row in found['rows']} == {'printed', 'untrained'} and set(found['rows'][0]['measured']) == {
         'scratch', 'frozen', 'finetune'}
     assert '<svg' in (tmp_path / 'report.html').read_text()
+    done = call('rank', '--config=configs/rank.py:smoke', '--verify', '--json', f'--workdir={tmp_path}')
+    assert json.loads(done.out) == found
     code, text = run('advise', '--config=configs/rank.py:smoke', f'--workdir={tmp_path}')
     assert code == 0 and 'no pool of measured transfers: give --pool' in text, text
     advice = json.loads((tmp_path / 'advice.json').read_text())
+    assert json.loads(call('advise', '--config=configs/rank.py:smoke', '--json', f'--workdir={tmp_path}').out) == advice
     assert [each['source'] for each in advice] == ['printed', 'untrained'] and 0 <= advice[0]['probe'] <= 1
     code, text = run('train', f'--config={tmp_path}/digits-printed-2.py', '--config.steps=1', f'--workdir={tmp_path}/next')
     assert code == 0 and 'parameters in' in text, text
