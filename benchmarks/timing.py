@@ -1,4 +1,4 @@
-"""How long calls take, side by side: each in turn, so that a slow moment of the machine hits all."""
+"""How long calls take, side by side: in turn, so that a slow moment of the machine hits all."""
 import statistics
 import sys
 import time
@@ -108,7 +108,7 @@ def define_only(names: Iterable[str]) -> flags.FlagHolder:
 
 def define_rounds(default: int) -> flags.FlagHolder:
     """Defines the flag `--rounds`."""
-    holder = flags.DEFINE_integer('rounds', default, 'How often each is timed, in turn; the least or '
-                                  'the median is printed.', lower_bound=1)
+    text = 'How often each is timed, in turn; the least or the median is printed.'
+    holder = flags.DEFINE_integer('rounds', default, text, lower_bound=1)
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS['rounds'])
     return holder

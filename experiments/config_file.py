@@ -118,8 +118,9 @@ def refuse_unknown(config: ConfigDict, given: str, argv: list[str]) -> None:
         place, passed = config, ['config']
         for key in found[1].split('.') if found else ():
             if isinstance(place, (bool, int, float, str)):
-                raise Refused(f'{".".join(passed)} is {place!r} in {given.partition(":")[0]}, which '
-                              f'has no {key}: write --{".".join(passed)}=VALUE')
+                name, path = '.'.join(passed), given.partition(':')[0]
+                raise Refused(f'{name} is {place!r} in {path}, which has no {key}: write '
+                              f'--{name}=VALUE')
             if not isinstance(place, ConfigDict):
                 break
             passed.append(key)

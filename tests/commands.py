@@ -1,4 +1,4 @@
-"""Commands as a user runs them, in this process: as modules, with flags that are forgotten again."""
+"""Commands as a user runs them, in this process: modules whose flags are forgotten again."""
 import contextlib
 import io
 import runpy
@@ -35,8 +35,8 @@ def call(name: str, *arguments: object) -> Done:
     sys.argv = [module, *map(str, arguments)]
     code = 0
     try:
-        with (flagsaver.flagsaver(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
-              contextlib.chdir(ROOT)):
+        with (flagsaver.flagsaver(), contextlib.redirect_stdout(out),
+              contextlib.redirect_stderr(err), contextlib.chdir(ROOT)):
             runpy.run_module(module, run_name='__main__', alter_sys=True)
     except SystemExit as leaving:
         code = leaving.code or 0

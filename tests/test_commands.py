@@ -1,4 +1,4 @@
-"""The commands' entrance: what does not fit is one line, --help is complete, --json is JSON alone."""
+"""The entrance of commands: an error is one line, --help is complete, --json is JSON alone."""
 import ast
 import importlib.util
 import json

@@ -94,8 +94,8 @@ def test_a_table_of_shallow_methods():
     tasks = [('x', 'y'), ('y', 'x')]
     right = {(name, task): np.arange(40) < count for (name, count) in (
         ('source only, svm', 10), ('tca', 30)) for task in tasks}
-    scores = {(name, task): dict.fromkeys(shallow.SCORES, float(i)) for i, name in enumerate(methods)
-              for task in tasks}
+    scores = {(name, task): dict.fromkeys(shallow.SCORES, float(i))
+              for i, name in enumerate(methods) for task in tasks}
     found = shallow.summarise(right, scores, methods, tasks)
     assert [row['mean'] for row in found['rows']] == [.25, .25, .75, .75]
     assert found['rows'][2]['gain'] == .5 and found['rows'][2]['verdict'] == 'positive'
@@ -109,7 +109,8 @@ def test_a_table_of_shallow_methods():
 def test_training_from_python_tells_what_it_found(tmp_path):
     found = training.train(config(), tmp_path, guarded=True)
     assert found['phase'] == 'second' and found['folder'] == str(tmp_path / '01-second')
-    assert found['guard']['split'] == 'validation' and 'points over scratch' in found['guard']['text']
+    assert found['guard']['split'] == 'validation'
+    assert 'points over scratch' in found['guard']['text']
     assert {row['split'] for row in found['rows']} == {'train', 'validation', 'test'}
     assert found['page'] is None and json.dumps(found)
     with pytest.raises(Refused, match='was not trained on episodes but on digits'):

@@ -13,12 +13,18 @@ def tables(results: dict) -> list[Table]:
 
     Args:
         results: as `comparison.compare` returns them.
+
+    >>> row = dict(strategy='scratch', labels_per_class=5, metric='accuracy', mean=.5, ci95=.1,
+    ...            verdict=None)
+    >>> study = dict(study=dict(baseline='scratch'))
+    >>> tables(dict(rows=[row], config=study, seeds=[0, 1], chosen=dict(rows=[])))[0].rows
+    [['scratch', '5', '50.0 ± 10.0', '', '', '']]
     """
-    printed = [cells(results)]
+    printed = [_cells(results)]
     if results['chosen']['rows']:
-        printed += [choice_table(results), distance_table(results)]
+        printed += [_choice_table(results), _distance_table(results)]
     if _several_budgets(results):
-        printed.append(label_table(results))
+        printed.append(_label_table(results))
     return printed
 
 
@@ -28,6 +34,13 @@ def sections(results: dict, domains: str | None = None) -> list[dict]:
     Args:
         results: as `comparison.compare` returns them.
         domains: drawing of source and target, an SVG element.
+
+    >>> row = dict(strategy='a', labels_per_class=5, metric='accuracy', mean=.5, ci95=.1,
+    ...            verdict='positive', gain_mean=.1, gain_low=.05, gain_high=.15)
+    >>> results = dict(rows=[row], config=dict(study=dict(baseline='b')), seeds=[0, 1],
+    ...                chosen=dict(rows=[]), intervals_cover='seeds')
+    >>> [part['heading'] for part in sections(results)]
+    ['Accuracy by number of labels', 'Gain over b', 'Every cell', 'How it was run']
     """
     rows, baseline = results['rows'], results['config']['study']['baseline']
     several, metric = _several_budgets(results), rows[0]['metric']
@@ -36,19 +49,19 @@ def sections(results: dict, domains: str | None = None) -> list[dict]:
         section(f'{metric.capitalize()} by number of labels', text=reading(results), **curves),
         section(f'Gain over {baseline}', svg=svg(gains(rows)),
                 text='Filled: a gain or a loss was detected. Hollow: none was.'),
-        section('Every cell', cells(results),
+        section('Every cell', _cells(results),
                 text=f'{metric.capitalize()} on the test split, which chose nothing.')]
     if results['chosen']['rows']:
         found += [
-            section('Chosen without target labels', choice_table(results),
+            section('Chosen without target labels', _choice_table(results),
                     text='Per seed, among the strategies; the oracle looks at the test.'),
-            section('Distance of the domains', distance_table(results),
+            section('Distance of the domains', _distance_table(results),
                     text='Proxy A-distance of the features: 0 to 2.'),
             section('Source and target', svg=domains, text='Features by the first seed: the source '
                     'coloured by class, the target in ink.')]
     if several:
         found.append(section(
-            'From how few labels', label_table(results),
+            'From how few labels', _label_table(results),
             text=f'Fewest labels per class whose mean {metric} reaches {_goal(results)}; beside '
             'it, where a power law with a floor, fitted to what was measured, reaches it, with its '
             '95 % interval over seeds.'))
@@ -57,7 +70,7 @@ def sections(results: dict, domains: str | None = None) -> list[dict]:
 
 
 def reading(results: dict) -> str:
-    """How the table of `cells` is to be read.
+    """How the first of the tables is to be read.
 
     >>> reading({'seeds': [0, 1], 'intervals_cover': 'seeds'})[:24]
     'Gains are paired by seed'
@@ -67,7 +80,7 @@ def reading(results: dict) -> str:
             f'Intervals cover {results["intervals_cover"]}.')
 
 
-def cells(results: dict) -> Table:
+def _cells(results: dict) -> Table:
     """Every strategy with every number of labels: its score, and its gain over the baseline."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
     metric, body = rows[0]['metric'], []
@@ -83,7 +96,7 @@ def cells(results: dict) -> Table:
     return Table(columns, body, f'{len(results["seeds"])} seeds; {metric} on the test split')
 
 
-def choice_table(results: dict) -> Table:
+def _choice_table(results: dict) -> Table:
     """What each label-free score would have chosen."""
     rows, metric = results['chosen']['rows'], results['rows'][0]['metric']
     return choices.table(
@@ -92,7 +105,7 @@ def choice_table(results: dict) -> Table:
         "Which strategy to take, chosen per seed without the target's labels")
 
 
-def distance_table(results: dict) -> Table:
+def _distance_table(results: dict) -> Table:
     """The proxy A-distance of the domains by every cell's features."""
     rows = [[name, f'{np.mean(values):.3f}']
             for name, values in results['chosen']['proxy_a_distance'].items()]
@@ -100,7 +113,7 @@ def distance_table(results: dict) -> Table:
                  'How well a linear classifier tells the domains apart: 0 to 2')
 
 
-def label_table(results: dict) -> Table:
+def _label_table(results: dict) -> Table:
     """The labels per class that each strategy needs for the goal."""
     rows = []
     for strategy, k in results['labels_for_goal'].items():

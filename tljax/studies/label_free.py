@@ -40,6 +40,16 @@ def judge(settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int 
         fitted: what it ended with.
         splits: 'train' and 'validation' of the source, and 'target'.
         rows: how many examples of a split are looked at, drawn at random.
+
+    >>> from tljax.data.arrays import arrays
+    >>> x, label = np.random.default_rng(0).normal(size=(3, 40, 2)).astype('f'), np.arange(40) % 2
+    >>> splits = {name: arrays(each, label, ('a', 'b'))
+    ...           for name, each in zip(('train', 'validation', 'target'), x)}
+    >>> head = {'kernel': np.ones((1, 2, 2), 'f'), 'bias': np.zeros((1, 2), 'f')}
+    >>> fitted = Fitted({'backbone': {}, 'head': head}, {'backbone': {}}, {})
+    >>> settings = {'net': {'name': 'identity', 'dim': 2}, 'method': {'name': 'finetune'}}
+    >>> judge(settings, fitted, splits).features[0].shape
+    (40, 2)
     """
     sets = {name: restrict(split, np.random.default_rng(0).permutation(split.size)[:rows])
             for name, split in splits.items()}

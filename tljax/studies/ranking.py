@@ -58,7 +58,7 @@ def rank(config: dict, workdir: Path, verified: bool = False) -> dict:
     rows = _scored_rows(donors, settings, study, workdir)
     for row in progress(rows, 'training') if verified else ():
         place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
-        row['metric'], row['measured'] = measure(
+        row['metric'], row['measured'] = _measure(
             donors[row['source']], study['targets'][row['target']], row, settings, study, place)
     results = dict(rows=rows, agreement=agreement(rows, study), config=config)
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
@@ -128,8 +128,8 @@ def nearness(donors: Donors, name: str, data: dict, k: int | None, study: dict, 
     return -task2vec_distance(*embeddings)
 
 
-def measure(known: Donor | Path, target: dict, row: dict, settings: dict, study: dict, place: Path
-            ) -> tuple[str, dict]:
+def _measure(known: Donor | Path, target: dict, row: dict, settings: dict, study: dict,
+             place: Path) -> tuple[str, dict]:
     """Trains a donor on a target by every strategy.
 
     Args:

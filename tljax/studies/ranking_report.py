@@ -15,9 +15,14 @@ def tables(results: dict) -> list[Table]:
 
     Args:
         results: as `ranking.rank` returns them.
+
+    >>> rows = [dict(source=name, target='digits', labels_per_class=5, scores=dict(logme=[score]))
+    ...         for name, score in (('letters', .1), ('nothing', .2))]
+    >>> tables(dict(rows=rows, agreement=[]))[0].rows
+    [['nothing', '0.200'], ['letters', '0.100']]
     """
     printed = [_scores(results, k, target)[0] for k, target in _blocks(results)]
-    return [*printed, agreement_table(results)] if results['agreement'] else printed
+    return [*printed, _agreement_table(results)] if results['agreement'] else printed
 
 
 def sections(results: dict) -> list[dict]:
@@ -25,19 +30,23 @@ def sections(results: dict) -> list[dict]:
 
     Args:
         results: as `ranking.rank` returns them.
+
+    >>> row = dict(source='a', target='digits', labels_per_class=None, scores=dict(logme=[.1]))
+    >>> [part['heading'] for part in sections(dict(rows=[row], agreement=[], config={}))]
+    ['digits, all labels', 'How it was run']
     """
     found = []
     for k, target in _blocks(results):
         table, values = _scores(results, k, target)
         found.append(section(_heading(k, target), table, text=READING, svg=svg(rankings(values))))
     if results['agreement']:
-        table = agreement_table(results)
+        table = _agreement_table(results)
         text = table.title.partition(' Controls: ')[0]
         found = [section('Was the ranking right?', table, text=text), *found, *_matrices(results)]
     return [*found, section('How it was run', code=json.dumps(results['config'], indent=1))]
 
 
-def agreement_table(results: dict) -> Table:
+def _agreement_table(results: dict) -> Table:
     """How well the rankings agree with what was measured."""
     rows = results['rows']
     targets = list(dict.fromkeys(row['target'] for row in rows))
@@ -46,8 +55,8 @@ def agreement_table(results: dict) -> Table:
             for row in results['agreement']]
     title = (f'Weighted Kendall tau of a score with the {rows[0]["metric"]} that was measured: 1 '
              'is the same order, 0 none, -1 the opposite; agreement at the top counts most. '
-             'Sources: all of them, without the controls, or those whose own data are known. Controls: '
-             f'{", ".join(results["config"]["study"]["controls"])}.')
+             'Sources: all of them, without the controls, or those whose own data are known. '
+             f'Controls: {", ".join(results["config"]["study"]["controls"])}.')
     return Table(['labels', 'strategy', 'sources', 'score', *targets, 'mean'], body, title)
 
 

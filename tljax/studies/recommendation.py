@@ -77,7 +77,11 @@ def advise(config: dict, workdir: Path, pool: list[dict] = ()) -> dict:
         {'advice': [what stands in advice.json], 'tables': their tables}.
 
     Raises:
-        Refused: for a file of features among the sources.
+        Refused: for a config without a ranking, and a file of features among the sources.
+
+    >>> advise({'phases': {}, 'study': {'targets': {}, 'most': None}}, Path('runs'))
+    Traceback (most recent call last):
+    tljax.core.Refused: study.sources is missing, which advice needs: see configs/rank.py
     """
     (_, settings), study = phases(config)[-1], config['study']
     if missing := {'targets', 'sources', 'most'} - set(study):
@@ -94,7 +98,7 @@ def advise(config: dict, workdir: Path, pool: list[dict] = ()) -> dict:
                 if same_data(known, data):
                     continue
                 row = dict(target=target, source=name, labels_per_class=k)
-                rows, advice = advise_on(known, data, row, settings, study, pool, workdir)
+                rows, advice = _advise_on(known, data, row, settings, study, pool, workdir)
                 labels = 'all labels' if k is None else f'{k} labels per class'
                 tables.append(Table(COLUMNS, rows, f'{target} from {name}, {labels}'))
                 found.append({**row, **advice})
@@ -104,7 +108,7 @@ def advise(config: dict, workdir: Path, pool: list[dict] = ()) -> dict:
     return dict(advice=found, tables=tables)
 
 
-def advise_on(known: Donor, data: dict, row: dict, settings: dict, study: dict, pool: list[dict],
+def _advise_on(known: Donor, data: dict, row: dict, settings: dict, study: dict, pool: list[dict],
               workdir: Path) -> tuple[list[list[str]], dict]:
     """Advises on one target and donor, and writes the config of the advised run.
 
@@ -162,12 +166,26 @@ def judge_pool(pool: list[dict], baseline: str) -> dict:
 
     Returns:
         As `tljax.advice.judge`, and 'transfers', their number.
+
+    >>> without = dict(inputs=[.5], untrained=[.5])
+    >>> pool = [dict(source=s, target=t, labels_per_class=4, without=without,
+    ...              scores=dict(probe=[s / 9], nearest=[.5]),
+    ...              measured=dict(scratch=[.5, .5], frozen=[.5 + s / 9, .5 + s / 9]))
+    ...         for s in range(6) for t in range(3)]
+    >>> judge_pool(pool, 'scratch')['transfers']
+    18
     """
     return judge(pool, baseline) | {'transfers': len(pool)}
 
 
 def judgement_table(found: dict) -> Table:
-    """What `judge_pool` found, as a table."""
+    """What `judge_pool` found, as a table.
+
+    >>> found = dict(always={'frozen': .5}, right=.75, transfers=4, negative=1, of=8, recall=0.,
+    ...              precision=None, precision_at_recall_60=None)
+    >>> judgement_table(found).rows[0][1]
+    '75.0% of 4'
+    """
     always = ', '.join(f'{strategy} {share:.1%}' for strategy, share in found['always'].items())
     rows = [['as good as the best strategy (within a point, or no worse by a paired t test)',
              f'{found["right"]:.1%} of {found["transfers"]}'],

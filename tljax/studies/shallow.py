@@ -85,6 +85,12 @@ def summarise(right: dict, scores: dict, methods: dict, tasks: list[Task]) -> di
         {'rows': [{'method', 'source', 'target', 'metric', 'mean', 'low', 'high', and except for the
         source alone 'gain', 'gain_low', 'gain_high', 'verdict'}], 'chosen': [{'score', 'mean',
         'picks': {'source-target': method}}]}.
+
+    >>> methods = {'source only, svm': {'classifier': 'svm'}}
+    >>> answers = {('source only, svm', ('a', 'b')): np.array([True, False])}
+    >>> scores = {('source only, svm', ('a', 'b')): dict.fromkeys(SCORES, 0.)}
+    >>> summarise(answers, scores, methods, [('a', 'b')])['rows'][0]['mean']
+    0.5
     """
     rows, gains = {}, {}
     for name, method in methods.items():
@@ -93,7 +99,7 @@ def summarise(right: dict, scores: dict, methods: dict, tasks: list[Task]) -> di
             answers = right[name, task]
             mean, low, high = proportion(answers.sum(), len(answers))
             rows[name, task] = dict(method=name, source=task[0], target=task[1], metric='accuracy',
-                                    mean=mean, low=low, high=high)
+                                    mean=float(mean), low=low, high=high)
             if name != alone:
                 gain = transfer_gain(answers.astype(float), right[alone, task].astype(float))
                 gains[name, task] = gain

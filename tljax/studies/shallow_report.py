@@ -19,8 +19,12 @@ def tables(results: dict) -> list[Table]:
 
     Args:
         results: as `shallow.adapt` returns them.
+
+    >>> row = dict(method='tca', source='a', target='b', metric='accuracy', mean=.5)
+    >>> tables(dict(rows=[row], chosen=[]))[0].rows
+    [['tca', '50.0', '50.0']]
     """
-    return [task_table(results), choice_table(results)]
+    return [_task_table(results), _choice_table(results)]
 
 
 def sections(results: dict, figure: str) -> list[dict]:
@@ -29,18 +33,22 @@ def sections(results: dict, figure: str) -> list[dict]:
     Args:
         results: as `shallow.adapt` returns them.
         figure: drawing of source and target of the first task, an SVG element.
+
+    >>> row = dict(method='tca', source='a', target='b', metric='accuracy', mean=.5)
+    >>> sections(dict(rows=[row], chosen=[], config={}), '<svg/>')[1]['text']
+    'Features of a-b: source coloured by class, target in ink.'
     """
-    table, first = task_table(results), results['rows'][0]
+    table, first = _task_table(results), results['rows'][0]
     return [
         section(first['metric'].capitalize(), table, text=table.title),
         section('Before and after', svg=figure, text=f'Features of {first["source"]}-'
                 f'{first["target"]}: source coloured by class, target in ink.'),
-        section('Chosen without target labels', choice_table(results), text=CHOICE),
-        section('Every gain', gain_table(results)),
+        section('Chosen without target labels', _choice_table(results), text=CHOICE),
+        section('Every gain', _gain_table(results)),
         section('How it was run', code=json.dumps(results['config'], indent=1))]
 
 
-def task_table(results: dict) -> Table:
+def _task_table(results: dict) -> Table:
     """Every method on every task, with its mean over them."""
     rows = results['rows']
     tasks = dict.fromkeys(f'{row["source"]}-{row["target"]}' for row in rows)
@@ -53,14 +61,14 @@ def task_table(results: dict) -> Table:
                  READING.format(rows[0]['metric'].capitalize()))
 
 
-def choice_table(results: dict) -> Table:
+def _choice_table(results: dict) -> Table:
     """What each label-free score would have chosen."""
     rows = [{**row, 'picks': list(row['picks'].values())} for row in results['chosen']]
     return choices.table(rows, [f'mean {results["rows"][0]["metric"]} %'],
                          [[f'{100 * row["mean"]:.1f}'] for row in rows], 'target', CHOICE)
 
 
-def gain_table(results: dict) -> Table:
+def _gain_table(results: dict) -> Table:
     """The gain of every method on every task, with its interval."""
     body = [[row['method'], f'{row["source"]}-{row["target"]}', f'{100 * row["gain"]:+.1f}',
              f'{100 * row["gain_low"]:+.1f} to {100 * row["gain_high"]:+.1f}', row['verdict']]
