@@ -2,11 +2,13 @@
 
     python -m experiments.compare --config=configs/adapt.py                              (printed to handwritten digits, no download)
     python -m experiments.compare --config=configs/adapt.py:data=mnist-usps              (usps-mnist, mnist-mnist_m)
-    python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan      (PACS: any two of its domains)
+    python -m experiments.compare --config=configs/adapt.py:source=photo,target=sketch   (PACS: any two of its domains)
+    python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan
     python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,finetune   (the whole network, pictures of 64 pixels)
     python -m experiments.train --config=configs/adapt.py:train=cdan,data=usps-mnist     (one method, without a study)
 
-Every method, or those that `method` joins by +, beside a network trained on the source alone, with the same network, steps and batches.
+`data=A-B` is short for `source=A,target=B`. Every method of tljax/methods/adaptation, or those that `method` joins by +,
+stand beside a network trained on the source alone, with the same network, steps and batches.
 `source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's players take six turns where
 others take a step, as its paper counts. PACS: one layer on fixed features of MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Data are
 looked for under `$TLJAX_DATA`.
@@ -18,90 +20,163 @@ tried, and on which pairs the test was seen while that was done. Expected: there
 """
 import itertools
 
+from ml_collections import ConfigDict
+
 from configs import base
 
-METHODS = ('dann', 'domain_confusion', 'cdan', 'adda', 'mcd', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'adabn', 'self_training', 'shot')
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
-BUDGETS = {'mnist-usps': (6000, 4e-3), 'usps-mnist': (3000, 1e-3), 'mnist-mnist_m': (10_000, 4e-3)}   # steps, rate
-PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(('photo', 'art_painting', 'cartoon', 'sketch'), 2))
-MOBILENET = dict(name='mobilenet', alpha=.25)
-WEIGHTS = 'imagenet_weights/mobilenet_2_5_224_tf_no_top.h5'
-BEGUN = dict(path='', phase='source', rules=(('.*', None),))   # from the network that knows the source
+PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(base.PACS, 2))
+DOMAINS = tuple(dict.fromkeys(name for pair in (*DIGITS, *PACS) for name in pair.split('-')))
+BUDGETS = {   # steps, rate
+    'mnist-usps': (6000, 4e-3),
+    'usps-mnist': (3000, 1e-3),
+    'mnist-mnist_m': (10_000, 4e-3)}
+SOURCE = dict(path='', phase='source', rules=(('.*', None),))   # from the network of the source
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, data=(*DIGITS, *PACS), method='all', train=('', *METHODS), finetune=False, smoke=False)
-    asked = METHODS if arg.method == 'all' else arg.method.split('+')
-    if unknown := [name for name in asked if name not in METHODS]:
-        raise ValueError(f'config argument method={unknown[0]} is not one of {", ".join(METHODS)}, several joined by +')
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.parse_arg(arg, data=('', *DIGITS, *PACS), source=('', *DOMAINS),
+                         target=('', *DOMAINS), method='all', train='', finetune=False, smoke=False)
+    pair = _pair(arg)
+    names = _names(arg)
     config = base.get_config()
     with config.unlocked():
-        source, target = arg.data.split('-')
-        sets, config.net = _data(arg.data, arg.finetune)
-        config.seeds = tuple(range(5))
-        config.batch, config.log_every = 32, 300
-        config.steps, config.optim.lr = BUDGETS.get(arg.data, (1000, 1e-3))
-        if arg.data in PACS:
-            config.batch = 64
-            if arg.finetune:
-                config.seeds, config.init.path, config.groups.backbone = tuple(range(3)), base.data(WEIGHTS), dict(scale=.1)
-        config.data = dict(name='domains', source=sets[source], target=sets[target])
-        alone = sets[target]
-        if arg.data in PACS and not arg.finetune:
-            config.data, alone = (dict(name='extracted', of=of, net=MOBILENET, weights=base.data(WEIGHTS)) for of in (config.data, alone))
-        ramp = config.get_ref('steps')
-        strategies = _strategies(alone, ramp)
-        by_domain = config.net.name == 'by_domain'
-        if arg.data in BUDGETS:   # MCD's generator is the convolutions, its heads have the dense layers, as in its paper
-            strategies['mcd']['net'] = dict(of=dict(dense=())) if by_domain else dict(dense=())
-            strategies['mcd']['method']['widths'] = config.net.get('of', config.net).dense
-        if arg.data == 'mnist-mnist_m':   # the critic looks at the convolutions, as in the paper's figure 4; at 4e-3 a seed lost the source
-            strategies['dann']['method']['layer'] = 'block2'
-            strategies['dann']['optim'] = dict(lr=2e-3)
-        single = dict(net=dict(domains=1)) if by_domain else {}
-        for name in ('source_only', 'adabn', 'adda', 'shot'):   # no batch of theirs has two domains
-            strategies[name].update(single)
+        config.commands = ('compare', 'train')
+        alone = _data(config, pair, arg.finetune)
+        _budget(config, pair, arg.finetune)
+        strategies = {name: _strategy(config, pair, name, alone) for name in names}
         if not arg.train or 'init' in strategies[arg.train]:
-            config.phases.source = single
+            config.phases.source = _one_domain(config)
         config.phases.adapt = strategies[arg.train] if arg.train else {}
-        config.study.baseline, config.study.budgets = 'source_only', (None,)
+        config.study.baseline = 'source_only'
+        config.study.budgets = (None,)
         if not arg.train:
-            for name in ('source_only', *(('dann', 'adda', 'shot') if arg.smoke and arg.method == 'all' else asked)):
-                config.study.strategies[name] = strategies[name]
+            for name, strategy in strategies.items():
+                config.study.strategies[name] = strategy
         if arg.smoke:
-            config.seeds, config.steps, config.batch, config.net.width = (0, 1), 2, 8, (4, 4, 4)
+            config.seeds = (0, 1)
+            config.steps = 2
+            config.batch = 8
+            config.net.width = (4, 4, 4)
     return config
 
 
-def _strategies(target, ramp):
-    plain = {name: dict(method=dict(name=name)) for name in ('adabn', 'mcd')}
-    rising = {name: dict(method=dict(name=name, ramp=ramp)) for name in METHODS if name not in ('adabn', 'adda', 'mcd', 'shot')}
-    turns = dict(backbone=dict(period=6, phase=(0, 2, 3, 4, 5)), head=dict(period=6, phase=(0, 1)), second=dict(period=6, phase=(0, 1)))
-    plain['mcd'].update(steps=6 * ramp, groups=turns)
-    rising['cdan']['method']['width'] = 500
-    begun = dict(
-        source_only=dict(steps=0, init=BEGUN),
-        adda=dict(method=dict(name='adda'), optim=dict(lr=2e-4),
-                  init={**BEGUN, 'rules': (('source/(.*)', r'backbone/\1'), ('(backbone|head)/.*', None))}),
-        shot=dict(method=dict(name='shot'), data=target, pseudo=dict(name='centroids'), init=BEGUN))
-    return {'source_only': begun['source_only'], **{name: {**plain, **rising, **begun}[name] for name in METHODS}}
+def _pair(arg: ConfigDict) -> str:
+    """The task, 'source-target'."""
+    from tljax.configuration import near
+    asked = base.pair(arg)
+    if asked and arg.data not in ('', asked):
+        raise ValueError(f'config arguments data={arg.data} and source={arg.source},'
+                         f'target={arg.target} differ: give one of them')
+    pair = asked or arg.data or DIGITS[0]
+    if pair not in (*DIGITS, *PACS):
+        raise ValueError(f'config arguments source={arg.source},target={arg.target} are no pair of '
+                         f'this config: {near(pair, (*DIGITS, *PACS))}')
+    return pair
 
 
-def _data(pair, finetune):
-    """The configs of the sets by name, and of the network."""
-    if pair == 'glyphs-digits':
-        return (dict(glyphs=dict(name='glyphs', part='digits', size=16, resolution=8, per_class=200), digits=dict(name='digits')),
-                dict(name='conv4', width=(32, 64, 128), blocks=3, size=16))
+def _names(arg: ConfigDict) -> list[str]:
+    """The strategies: one that `train` names, or those of a study, the source alone in front."""
+    from tljax.configuration import method_names, near
+    if arg.train:
+        names = [arg.train]
+    elif arg.method != 'all':
+        names = arg.method.split('+')
+    elif arg.smoke:
+        names = ['dann', 'adda', 'shot']
+    else:
+        names = method_names('adaptation')
+    for name in names:
+        if name not in method_names():
+            raise ValueError(f'config argument {"train" if arg.train else "method"}={name} is '
+                             f'unknown: {near(name, method_names())}')
+    return names if arg.train else ['source_only', *names]
+
+
+def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
+    config.seeds = tuple(range(5))
+    config.batch = 32
+    config.log_every = 300
+    config.steps, config.optim.lr = BUDGETS.get(pair, (1000, 1e-3))
     if pair in PACS:
-        pictures = dict(name='folder', path=base.data('pacs/pacs_112.zip'))
+        config.batch = 64
         if finetune:
-            return {name: dict(pictures, domain=name, size=64) for name in pair.split('-')}, dict(MOBILENET, momentum=.9)
-        return ({name: dict(pictures, domain=name, size=112) for name in pair.split('-')}, dict(name='mlp', widths=(256,), norm='batch'))
-    colour = 3 if pair.endswith('mnist_m') else 1
-    mnist = dict(name='mnist', path=base.data('mnist/raw'), channels=colour)
-    layers = dict(widths=(32, 48), dense=(100, 100)) if colour == 3 else dict(dense=(500,))
+            config.seeds = tuple(range(3))
+            config.init.path = base.mobilenet_weights()
+            config.groups.backbone = dict(scale=.1)
+
+
+def _strategy(config: ConfigDict, pair: str, name: str, target: dict) -> dict:
+    """What a method changes in the last phase."""
+    from tljax.configuration import method_takes
+    steps = config.get_ref('steps')
+    if name == 'source_only':
+        return dict(steps=0, init=SOURCE) | _one_domain(config)
+    ramp = dict(ramp=steps) if method_takes(name, 'ramp') else {}
+    strategy = dict(method=dict(name=name, **ramp))
+    if name == 'cdan':
+        strategy['method']['width'] = 500
+    if name == 'adda':
+        rules = (('source/(.*)', r'backbone/\1'), ('(backbone|head)/.*', None))
+        strategy.update(optim=dict(lr=2e-4), init={**SOURCE, 'rules': rules})
+    if name == 'shot':
+        strategy.update(data=target, pseudo=dict(name='centroids'), init=SOURCE)
+    if name == 'mcd':
+        strategy.update(steps=6 * steps, groups=dict(   # turns of six steps
+            backbone=dict(period=6, phase=(0, 2, 3, 4, 5)),
+            head=dict(period=6, phase=(0, 1)),
+            second=dict(period=6, phase=(0, 1))))
+        if pair in BUDGETS:   # as in its paper, convolutions generate and heads have dense layers
+            by_domain = config.net.name == 'by_domain'
+            strategy['net'] = dict(of=dict(dense=())) if by_domain else dict(dense=())
+            strategy['method']['widths'] = config.net.get('of', config.net).dense
+    if name == 'dann' and pair == 'mnist-mnist_m':   # the critic looks at the convolutions, as in
+        strategy['method']['layer'] = 'block2'       # the paper's figure 4; at 4e-3 a seed lost
+        strategy['optim'] = dict(lr=2e-3)            # the source
+    if name in ('adabn', 'adda', 'shot'):   # no batch of theirs has two domains
+        strategy.update(_one_domain(config))
+    return strategy
+
+
+def _one_domain(config: ConfigDict) -> dict:
+    """What a phase changes whose batches have one domain."""
+    return dict(net=dict(domains=1)) if config.net.name == 'by_domain' else {}
+
+
+def _data(config: ConfigDict, pair: str, finetune: bool) -> dict:
+    """Sets the data and the network; returns the config of the target alone."""
+    if pair == 'glyphs-digits':
+        sets, config.net = _glyphs()
+    elif pair in PACS:
+        size = 64 if finetune else 112
+        sets = {name: base.pacs(name, size) for name in pair.split('-')}
+        config.net = (base.mobilenet(momentum=.9) if finetune else
+                      dict(name='mlp', widths=(256,), norm='batch'))
+    else:
+        sets, config.net = _digits(pair)
+    source, target = (sets[name] for name in pair.split('-'))
+    config.data = dict(name='domains', source=source, target=target)
+    if pair not in PACS or finetune:
+        return target
+    features = dict(net=base.mobilenet(), weights=base.mobilenet_weights())
+    config.data = dict(name='extracted', of=config.data, **features)
+    return dict(name='extracted', of=target, **features)
+
+
+def _glyphs() -> tuple[dict, dict]:
+    """Printed and handwritten digits by name, and the network."""
+    printed = dict(name='glyphs', part='digits', size=16, resolution=8, per_class=200)
+    network = dict(name='conv4', width=(32, 64, 128), blocks=3, size=16)
+    return dict(glyphs=printed, digits=dict(name='digits')), network
+
+
+def _digits(pair: str) -> tuple[dict, dict]:
+    """MNIST, USPS and MNIST-M by name, and the network."""
+    colour = pair.endswith('mnist_m')
+    layers = dict(widths=(32, 48), dense=(100, 100)) if colour else dict(dense=(500,))
     network = dict(name='lenet', norm='batch', dropout=.5, **layers)
-    return (dict(mnist=mnist, usps=dict(name='usps', path=base.data('usps/usps.h5'), size=28),
-                 mnist_m=dict(name='mnist_m', path=base.data('mnist_m/mnist_m_test.zip'), mnist=base.data('mnist/raw'),
-                              photographs=base.data('bsds_patches_source'))),
-            dict(network, form='plain') if pair == 'usps-mnist' else dict(name='by_domain', of=dict(network, form='plain')))
+    sets = dict(mnist=base.mnist(channels=3 if colour else 1), usps=base.usps(size=28),
+                mnist_m=base.mnist_m())
+    if pair == 'usps-mnist':
+        return sets, dict(network, form='plain')
+    return sets, dict(name='by_domain', of=dict(network, form='plain'))

@@ -1,86 +1,84 @@
-"""The defaults of every config, where real data lies, and the argument after a config's name: `configs/digits.py:source=untrained`."""
+"""What configs share: defaults, arguments behind a config's name, and pieces of several of them.
+
+Real data lies under the folder that `$TLJAX_DATA` names, or under `data`.
+"""
 import os
 from pathlib import Path
 
 from ml_collections import ConfigDict, config_dict
 
+from tljax.configuration import DEFAULTS
 
-def get_config():
+PACS = ('photo', 'art_painting', 'cartoon', 'sketch')   # domains of Li et al. 2017
+EPISODES = 'glyphs', 'omniglot'                         # what `episodic` draws from
+
+
+def get_config() -> ConfigDict:
     """A locked config of one fit; an experiment's config fills in what it is about.
 
-    Whatever is chosen by name is `dict(name='x', **keywords)`; the keywords are the arguments of the function x.
+    Whatever is chosen by name is `dict(name='x', **keywords)`; the keywords are the arguments of
+    the function x.
     """
     config = ConfigDict(dict(
-        seeds=(0,),                  # one run each, trained together; a seed draws initialisation, labels, batches and noise
-        steps=1000,
-        batch=64,                    # examples per step and seed, over all devices
-        data=dict(name=''),          # tljax.data; tljax.features: extracted
-        pseudo=dict(name=''),        # tljax.methods.pseudo_labels: labels by the run that `init` names, in place of the data's own
-        per_class=config_dict.placeholder(int),   # labels per class, drawn by the seed; none: all
-        shuffled=False,              # labels permuted over the examples: a control
-        augment=(),                  # names of tljax.nn.augment's functions with their default strengths
-        net=dict(name=''),           # tljax.zoo
-        method=dict(name='finetune'),             # tljax.methods
-        penalty=dict(name=''),       # tljax.methods.combinators
-        init=dict(path='', phase='', rules=(('backbone/.*', None),)),   # to graft from: a run, a Keras file, 'imagenet'; a phase
-        partition=dict(name='full'),              # tljax.engine.optim: full, freeze, decay, rules
-        statistics='follow',         # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
-        optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0., clip=0.),
-        groups=ConfigDict(),         # keywords of tljax.engine.optim.group by label: groups.backbone.scale=0.1
-        cache=True,                  # extract once what is frozen, and train the rest on it
-        parallel='jit',              # or pmap
-        chunk=0,                     # steps per call; 0: one for a single seed on a CPU, else ten
-        log_every=100, save_every=0, eval_every=0, eval_batch=256,
-        phases=ConfigDict(sort_keys=False),       # fits in a row: name -> what differs from this config
+        commands=('train', 'compare'),   # experiments that take this config, the main one first
+        **_tuples(DEFAULTS),
+        phases=ConfigDict(sort_keys=False),       # fits in a row: name -> what differs
         study=ConfigDict(dict(       # experiments.compare
-            baseline='scratch', budgets=(),       # labels per class; None: all
-            strategies=ConfigDict(sort_keys=False)), sort_keys=False),   # name -> what differs from the last phase
+            baseline='scratch',
+            budgets=(),              # labels per class; None: all
+            strategies=ConfigDict(sort_keys=False)),   # name -> what differs from the last phase
+            sort_keys=False),
     ), sort_keys=False)
+    config.per_class = config_dict.placeholder(int)
     return config.lock()
 
 
-def data(path):
-    """A file of real data, under the folder that $TLJAX_DATA names, or under `data`."""
-    return str(Path(os.environ.get('TLJAX_DATA', 'data'), path))
+def _tuples(tree: object) -> object:
+    """A plain dict with tuples for lists, which the command line can replace."""
+    if isinstance(tree, dict):
+        return {key: _tuples(value) for key, value in tree.items()}
+    return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree
 
 
-def characters(of):
-    """Omniglot's pictures, or rendered letters, which need no download."""
-    if of == 'omniglot':
-        return dict(name='omniglot', path=data('omniglot/omniglot_28x28.npz'), split='random')
-    return dict(name='glyphs', size=28, classes=600, per_class=20)
+def shallow() -> ConfigDict:
+    """A locked config of `experiments.shallow`."""
+    return ConfigDict(dict(
+        commands=('shallow',),
+        domains=ConfigDict(sort_keys=False),     # name -> tljax.data
+        splits=dict(                 # which splits stand for a domain
+            source=('train', 'validation', 'test'),
+            target=('train', 'validation', 'test')),
+        net=dict(name=''),           # tljax.zoo: whose features; none: the inputs themselves
+        init=dict(path='imagenet'),  # weights of that network, or a Keras file
+        scale='none',                # of a domain's features: none, standard (columns), unit (rows)
+        tasks=(),                    # 'source-target'; none: all ordered pairs
+        methods=ConfigDict(sort_keys=False),     # name -> classifier, and map or weights
+    ), sort_keys=False).lock()
 
 
-def episodes(of, **plan):
-    """Episodes of Omniglot in the papers' split, or of rendered letters; every class in four rotations."""
-    by_class = None if of == 'omniglot' else dict(validation=.1, test=.3)
-    return dict(name='episodes', rotations=True, of=characters(of), by_class=by_class, **plan)
+def parse_arg(arg: str | None, **defaults: object) -> ConfigDict:
+    """Reads 'source=untrained,smoke' into a ConfigDict with the defaults' names and types.
 
+    Args:
+        arg: what stands behind the colon; a bare name means true.
+        **defaults: a value, or a tuple of the allowed strings, whose first one is the default.
 
-def few(config, pictures=False):
-    """Makes a few-shot config as small as it may be."""
-    plan = dict(ways=3, shots=1, queries=2)
-    of = dict(name='glyphs', size=16, classes=12, per_class=4)
-    config.data = dict(name='episodes', of=of, by_class=dict(test=.3), count=6, test=plan, pictures=pictures, **plan)
-    config.net = dict(name='conv4', width=4, size=16)
-    config.seeds, config.steps, config.batch, config.eval_every = (0, 1), 2, 2, 0
-
-
-def parse_arg(arg, **defaults):
-    """Reads 'source=untrained,smoke' into a ConfigDict with the defaults' names and types; a bare name means true.
-
-    A tuple as default lists the allowed strings, the first of which is the default.
+    Raises:
+        ValueError: for a name or a value that does not fit.
     """
-    values = {name: value[0] if isinstance(value, tuple) else value for name, value in defaults.items()}
+    values = {name: value[0] if isinstance(value, tuple) else value
+              for name, value in defaults.items()}
     for part in filter(None, (arg or '').split(',')):
         name, given, text = part.partition('=')
         if name not in defaults:
-            raise ValueError(f'config argument {name!r} is unknown: this config takes {", ".join(defaults)}')
-        kind = type(values[name])
+            raise ValueError(f'config argument {name!r} is unknown: this config takes '
+                             f'{", ".join(defaults)}')
+        allowed, kind = defaults[name], type(values[name])
         if kind is bool and (not given or text in ('true', 'false')):
             values[name] = text != 'false'
-        elif isinstance(defaults[name], tuple) and text not in defaults[name]:
-            raise ValueError(f'config argument {name}={text} is not one of {", ".join(defaults[name])}')
+        elif isinstance(allowed, tuple) and text not in allowed:
+            raise ValueError(f'config argument {name}={text} is not one of '
+                             f'{", ".join(filter(None, allowed))}')
         else:
             try:
                 values[name] = kind(text) if kind is not bool else {}[text]
@@ -89,31 +87,139 @@ def parse_arg(arg, **defaults):
     return ConfigDict(values).lock()
 
 
-def shallow():
-    """A locked config of `experiments.adapt`."""
-    return ConfigDict(dict(
-        domains=ConfigDict(sort_keys=False),     # name -> tljax.data
-        splits=dict(source=('train', 'validation', 'test'), target=('train', 'validation', 'test')),   # which splits stand for a domain
-        net=dict(name=''),           # tljax.zoo: whose features; none: the inputs themselves
-        weights='imagenet',          # of that network: or a Keras file
-        scale='none',                # of features, each domain by itself: none, standard (columns), unit (rows)
-        tasks=(),                    # 'source-target'; none: all ordered pairs
-        methods=ConfigDict(sort_keys=False),     # name -> classifier, and map (tljax.shallow.mapping) or weights (tljax.shallow.instance)
-    ), sort_keys=False).lock()
+def pair(arg: ConfigDict) -> str:
+    """The task of the arguments `source=A,target=B` as 'A-B'; '' where neither is given.
+
+    Raises:
+        ValueError: where one of them is given, or both are the same.
+    """
+    if bool(arg.source) != bool(arg.target):
+        missing = 'target' if arg.source else 'source'
+        raise ValueError(f'config argument {missing} is missing: write source=A,target=B')
+    if arg.source and arg.source == arg.target:
+        raise ValueError(f'config arguments source and target are both {arg.source}: give two')
+    return f'{arg.source}-{arg.target}' if arg.source else ''
 
 
-def shallow_methods(classifier='nearest', dim=30):
-    """Every map with this classifier, and every weight function with logistic regression, as the papers set them."""
-    maps = dict(tca=dict(dim=dim), jda=dict(dim=dim), bda=dict(dim=dim, balance=.1), subspace_alignment=dict(dim=dim), gfk=dict(dim=20),
-                coral={}, optimal_transport={})
+def data(path: str) -> str:
+    """A file of real data."""
+    return str(Path(os.environ.get('TLJAX_DATA', 'data'), path))
+
+
+def pacs(domain: str, size: int = 112) -> dict:
+    """A domain of PACS, pictures of so many pixels."""
+    return dict(name='folder', path=data('pacs/pacs_112.zip'), domain=domain, size=size)
+
+
+def mnist(**keywords: object) -> dict:
+    """MNIST's handwritten digits."""
+    return dict(name='mnist', path=data('mnist/raw'), **keywords)
+
+
+def usps(**keywords: object) -> dict:
+    """USPS's handwritten digits."""
+    return dict(name='usps', path=data('usps/usps.h5'), **keywords)
+
+
+def mnist_m() -> dict:
+    """MNIST-M: MNIST's training digits on patches of photographs, and the published test set."""
+    return dict(name='mnist_m', path=data('mnist_m/mnist_m_test.zip'), mnist=data('mnist/raw'),
+                photographs=data('bsds_patches_source'))
+
+
+def mobilenet(**keywords: object) -> dict:
+    """MobileNet at alpha 0.25, whose weights `mobilenet_weights` names."""
+    return dict(name='mobilenet', alpha=.25, **keywords)
+
+
+def mobilenet_weights(top: bool = False) -> str:
+    """Its file of ImageNet weights, with or without the top."""
+    return data(f'imagenet_weights/mobilenet_2_5_224_tf{"" if top else "_no_top"}.h5')
+
+
+def strategies() -> dict:
+    """From scratch, on frozen features, and fine-tuned with a slow backbone."""
+    return dict(
+        scratch=dict(init=dict(path='')),
+        frozen=dict(partition=dict(name='freeze', until='backbone')),
+        finetune=dict(statistics='stored', groups=dict(backbone=dict(scale=.1))))
+
+
+def characters(of: str) -> dict:
+    """Omniglot's pictures, or rendered letters, which need no download."""
+    if of == 'omniglot':
+        return dict(name='omniglot', path=data('omniglot/omniglot_28x28.npz'), split='random')
+    return dict(name='glyphs', size=28, classes=600, per_class=20)
+
+
+def episodes(of: str, **plan: object) -> dict:
+    """Episodes of Omniglot in the papers' split, or of rendered letters, in four rotations."""
+    by_class = None if of == 'omniglot' else dict(validation=.1, test=.3)
+    return dict(name='episodes', rotations=True, of=characters(of), by_class=by_class, **plan)
+
+
+def episodic_arg(arg: str | None) -> ConfigDict:
+    """The argument of a few-shot config: its data, and the ways and shots of its test."""
+    return parse_arg(arg, data=EPISODES, ways=5, shots=1, smoke=False)
+
+
+def episodic(arg: ConfigDict, method: dict, **plan: object) -> ConfigDict:
+    """A locked config of a few-shot method: Conv4-64, tested on the argument's ways and shots.
+
+    Args:
+        arg: as `episodic_arg` gives it.
+        method: its name and keywords.
+        **plan: of the episodes, or `pictures=True`; `test` is what differs in the test, by default
+            the argument's ways and shots with 15 queries.
+    """
+    plan.setdefault('test', dict(ways=arg.ways, shots=arg.shots, queries=15))
+    config = get_config()
+    with config.unlocked():
+        config.commands = ('train',)
+        config.method = method
+        config.net = dict(name='conv4', width=64, size=28)
+        config.data = episodes(arg.data, **{key: value for key, value in plan.items()
+                                            if value is not None})
+        config.save_every = 500
+        config.eval_batch = 4
+    return config
+
+
+def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
+    """Makes a few-shot config as small as it may be."""
+    plan = dict(ways=3, shots=1, queries=2)
+    of = dict(name='glyphs', size=16, classes=12, per_class=4)
+    config.data = dict(name='episodes', of=of, by_class=dict(test=.3), count=6, test=plan,
+                       pictures=pictures, **plan)
+    config.net = dict(name='conv4', width=4, size=16)
+    config.seeds = (0, 1)
+    config.steps = 2
+    config.batch = 2
+    config.eval_every = 0
+
+
+def shallow_methods(classifier: str = 'nearest', dim: int = 30) -> ConfigDict:
+    """Every map with a classifier, and every weight function with logistic regression, as the
+    papers set them."""
+    maps = dict(
+        tca=dict(dim=dim), jda=dict(dim=dim), bda=dict(dim=dim, balance=.1),
+        subspace_alignment=dict(dim=dim), gfk=dict(dim=20), coral={}, optimal_transport={})
     weights = ('kmm', 'kliep', 'ulsif', 'rulsif', 'discriminator', 'nearest_neighbours')
-    return ConfigDict({**{name: dict(classifier=classifier, map=dict(name=name, **keywords)) for name, keywords in maps.items()},
-                       **{name: dict(classifier='logistic', weights=dict(name=name)) for name in weights}}, sort_keys=False)
+    return ConfigDict(
+        {**{name: dict(classifier=classifier, map=dict(name=name, **keywords))
+            for name, keywords in maps.items()},
+         **{name: dict(classifier='logistic', weights=dict(name=name)) for name in weights}},
+        sort_keys=False)
 
 
-def few_rows(config):
-    """Makes a config of `experiments.adapt` as small as it may be."""
-    config.domains = dict(printed=dict(name='glyphs', part='digits', size=8, per_class=10), handwritten=dict(name='digits', size=8))
-    config.splits, config.net, config.scale = dict(source=('train',), target=('validation',)), dict(name=''), 'standard'
-    config.methods = dict(tca=dict(classifier='nearest', map=dict(name='tca', dim=5)),
-                          discriminator=dict(classifier='logistic', weights=dict(name='discriminator')))
+def smoke_shallow(config: ConfigDict) -> None:
+    """Makes a config of `experiments.shallow` as small as it may be."""
+    config.domains = dict(printed=dict(name='glyphs', part='digits', size=8, per_class=10),
+                          handwritten=dict(name='digits', size=8))
+    config.splits = dict(source=('train',), target=('validation',))
+    config.net = dict(name='')
+    config.scale = 'standard'
+    config.tasks = ()
+    config.methods = dict(
+        tca=dict(classifier='nearest', map=dict(name='tca', dim=5)),
+        discriminator=dict(classifier='logistic', weights=dict(name='discriminator')))

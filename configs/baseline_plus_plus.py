@@ -8,17 +8,17 @@ authors do. Adam at 1e-3, by cosine to zero: ours. The paper's Omniglot is used 
 
 Expected: not yet run to its end.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
-    config = base.get_config()
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.episodic_arg(arg)
+    config = base.episodic(arg, dict(name='baseline_plus_plus', scale=10., steps=100), pictures=True)
     with config.unlocked():
-        config.method = dict(name='baseline_plus_plus', scale=10., steps=100)
-        config.net = dict(name='conv4', width=64, size=28)
-        config.data = base.episodes(arg.data, pictures=True, test=dict(ways=arg.ways, shots=arg.shots, queries=15))
-        config.batch, config.steps, config.save_every, config.eval_batch = 128, 10_000, 500, 4
+        config.batch = 128
+        config.steps = 10_000
         if arg.smoke:
-            base.few(config, pictures=True)
+            base.smoke_episodes(config, pictures=True)
     return config

@@ -14,22 +14,31 @@ Hyper-parameters are ours, chosen on the validation split, never on test labels.
 no mean validation accuracy of scratch or fine-tuning, at 1, 5, 20 or all labels, by half a point. Rates, L2-SP's weights and the network
 were tried by hand on the same split.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
+def get_config(arg: str | None = None) -> ConfigDict:
     arg = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('compare', 'train')
         config.seeds = tuple(range(8))
-        config.steps, config.batch = 450, 16
+        config.steps = 450
+        config.batch = 16
         config.data = dict(name='digits', size=8)
         config.net = dict(name='conv4', width=(32, 64, 128), size=8, norm='layer')
         config.optim.lr = 2e-3
         config.init.phase = 'pretrain'
         config.phases.pretrain = dict(
-            data=dict(name='glyphs', size=8, classes=600, per_class=40), seeds=(100,), steps=2000, batch=128,
-            save_every=500, optim=dict(lr=4e-3, warmup=200, clip=1.), init=dict(phase=''))
+            data=dict(name='glyphs', size=8, classes=600, per_class=40),
+            seeds=(100,),
+            steps=2000,
+            batch=128,
+            save_every=500,
+            optim=dict(lr=4e-3, warmup=200, clip=1.),
+            init=dict(phase=''))
         config.phases.transfer = dict()
         config.study.budgets = (1, 2, 5, 10, 20, None)
         strategies = config.study.strategies
@@ -38,16 +47,26 @@ def get_config(arg=None):
         strategies.finetune = dict()
         strategies.decay = dict(partition=dict(name='decay', rate=.5))
         strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=.01, beta=.01))
-        if arg.source != 'glyphs':
-            config.phases.pretrain.seeds = tuple(range(100, 108))
-        if arg.source == 'untrained':
-            config.phases.pretrain.update(dict(steps=0, optim=dict(warmup=0)))
-        if arg.source == 'shuffled':
-            config.phases.pretrain.shuffled = True
-            config.phases.pretrain.optim.lr = 1e-3   # at four times that rate random labels leave no unit alive
+        _control(config.phases.pretrain, arg.source)
         if arg.smoke:
-            config.seeds, config.steps = (0, 1), 4
-            config.phases.pretrain.update(dict(data=dict(classes=20, per_class=5), seeds=(100,), optim=dict(warmup=0)))
-            config.phases.pretrain.steps = min(config.phases.pretrain.steps, 4)
-            config.study.budgets = (1, None)
+            _smoke(config)
     return config
+
+
+def _control(pretrain: ConfigDict, source: str) -> None:
+    if source != 'glyphs':
+        pretrain.seeds = tuple(range(100, 108))
+    if source == 'untrained':
+        pretrain.update(dict(steps=0, optim=dict(warmup=0)))
+    if source == 'shuffled':
+        pretrain.shuffled = True
+        pretrain.optim.lr = 1e-3   # at four times that rate random labels leave no unit alive
+
+
+def _smoke(config: ConfigDict) -> None:
+    pretrain = config.phases.pretrain
+    pretrain.update(dict(data=dict(classes=20, per_class=5), seeds=(100,), optim=dict(warmup=0)))
+    pretrain.steps = min(pretrain.steps, 4)
+    config.seeds = (0, 1)
+    config.steps = 4
+    config.study.budgets = (1, None)

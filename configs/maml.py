@@ -11,20 +11,31 @@ Expected (RESULTS.md), not run to its end: 96.8 % at 5-way 1-shot after 2,210 st
 step in the test (experiments.few_shot --inner_steps=1: three overshoot there). Published, Omniglot: 98.7 / 99.9 / 95.8 / 98.9 % for 5-way
 1- and 5-shot, 20-way 1- and 5-shot.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
-    config = base.get_config()
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.episodic_arg(arg)
+    five = arg.ways <= 5
+    method = dict(
+        name='maml',
+        steps=1 if five else 5,
+        rate=.4 if five else .1,
+        order=2,
+        moves='.*',
+        learn_rates=False,
+        test_steps=3 if five else 5,
+        chunk=1)
+    config = base.episodic(arg, method, ways=arg.ways, shots=arg.shots, queries=arg.shots,
+                           test=dict(queries=15))
     with config.unlocked():
-        few = arg.ways <= 5
-        config.method = dict(name='maml', steps=1 if few else 5, rate=.4 if few else .1, order=2, moves='.*', learn_rates=False,
-                             test_steps=3 if few else 5, chunk=1)
-        config.net = dict(name='conv4', width=64, size=28)
-        config.data = base.episodes(arg.data, ways=arg.ways, shots=arg.shots, queries=arg.shots, test=dict(queries=15))
         config.optim.schedule = 'constant'
-        config.batch, config.steps, config.save_every, config.eval_batch = 32 if few else 16, 60_000, 100, 16
+        config.batch = 32 if five else 16
+        config.steps = 60_000
+        config.save_every = 100
+        config.eval_batch = 16
         if arg.smoke:
-            base.few(config)
+            base.smoke_episodes(config)
     return config

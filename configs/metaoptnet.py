@@ -8,17 +8,17 @@ rotations; C = 0.1 as in the paper. Adam at 1e-3, by cosine to zero: ours. The p
 
 Expected: not yet run to its end.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
-    config = base.get_config()
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.episodic_arg(arg)
+    config = base.episodic(arg, dict(name='metaoptnet', penalty=.1), ways=5, shots=5, queries=5)
     with config.unlocked():
-        config.method = dict(name='metaoptnet', penalty=.1)
-        config.net = dict(name='conv4', width=64, size=28)
-        config.data = base.episodes(arg.data, ways=5, shots=5, queries=5, test=dict(ways=arg.ways, shots=arg.shots, queries=15))
-        config.batch, config.steps, config.save_every, config.eval_batch = 8, 5_000, 500, 4
+        config.batch = 8
+        config.steps = 5_000
         if arg.smoke:
-            base.few(config)
+            base.smoke_episodes(config)
     return config

@@ -1,6 +1,7 @@
 """Shallow domain adaptation on Office-Caltech10, 12 tasks of 800 visual words (Gong et al. 2012).
 
-    python -m experiments.adapt --config=configs/office_caltech.py
+    python -m experiments.shallow --config=configs/office_caltech.py
+    python -m experiments.shallow --config=configs/office_caltech.py:source=amazon,target=webcam
 
 The protocol of the published tables: each picture's histogram sums to 1, each domain is standardised by itself, all of the source is
 labelled, 1-nearest-neighbour. Settings are the papers'; weights need a classifier that takes them, logistic regression. The folder of the
@@ -8,20 +9,26 @@ four .mat files is looked for under `$TLJAX_DATA`.
 
 Expected (RESULTS.md), mean accuracy: source only 31.4, TCA 46.2, JDA 46.8 as published; GFK 42.9 (43.1).
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
-TEN = ('webcam-dslr', 'dslr-webcam', 'webcam-amazon', 'amazon-webcam', 'caltech-dslr', 'dslr-caltech')   # Gong's GFK has 10
+DOMAINS = ('caltech', 'amazon', 'webcam', 'dslr')
+TEN = ('webcam-dslr', 'dslr-webcam', 'webcam-amazon', 'amazon-webcam',
+       'caltech-dslr', 'dslr-caltech')   # Gong's GFK has 10 dimensions there
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, smoke=False)
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.parse_arg(arg, source=('', *DOMAINS), target=('', *DOMAINS), smoke=False)
     config = base.shallow()
     with config.unlocked():
         path = base.data('office_caltech10_surf')
-        config.domains = {name: dict(name='office_caltech', path=path, domain=name) for name in ('caltech', 'amazon', 'webcam', 'dslr')}
+        config.domains = {name: dict(name='office_caltech', path=path, domain=name)
+                          for name in DOMAINS}
         config.splits = dict(source=('train',), target=('test',))
         config.methods = base.shallow_methods()
         config.methods.gfk.by_task = {task: dict(dim=10) for task in TEN}
+        config.tasks = tuple(filter(None, [base.pair(arg)]))
         if arg.smoke:
-            base.few_rows(config)
+            base.smoke_shallow(config)
     return config

@@ -11,26 +11,31 @@ against 19, sketch 58 against 17; 3 minutes each on 2 cores.
 
 Hyper-parameters are ours, chosen on the validation split of sketch, never on test labels.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.parse_arg(
+        arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
     config = base.get_config()
     with config.unlocked():
+        config.commands = ('compare', 'train')
         config.seeds = tuple(range(4))
-        config.steps, config.batch = 150, 16
-        config.data = dict(name='folder', path=base.data('pacs/pacs_112.zip'), domain=arg.domain, size=112)
-        config.net = dict(name='mobilenet', alpha=.25, momentum=.9)
+        config.steps = 150
+        config.batch = 16
+        config.data = base.pacs(arg.domain)
+        config.net = base.mobilenet(momentum=.9)
         config.optim.lr = 1e-3
-        config.init.path = base.data('imagenet_weights/mobilenet_2_5_224_tf_no_top.h5')
+        config.init.path = base.mobilenet_weights()
         config.study.budgets = (1, 5, 20)
-        strategies = config.study.strategies
-        strategies.scratch = dict(init=dict(path=''))
-        strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
-        strategies.finetune = dict(statistics='stored', groups=dict(backbone=dict(scale=.1)))
+        config.study.strategies.update(base.strategies())
         if arg.smoke:
-            config.data, config.init.path = dict(name='glyphs', size=16, classes=4, per_class=10), ''
+            config.data = dict(name='glyphs', size=16, classes=4, per_class=10)
             config.net = dict(name='conv4', width=8, size=16)
-            config.seeds, config.steps, config.study.budgets = (0, 1), 2, (1,)
+            config.init.path = ''
+            config.seeds = (0, 1)
+            config.steps = 2
+            config.study.budgets = (1,)
     return config

@@ -9,17 +9,18 @@ cosine to zero instead of halving. Omniglot is looked for under `$TLJAX_DATA`.
 Expected on Omniglot for 5-way 1- and 5-shot, 20-way 1- and 5-shot, after 4,000 steps at 2e-3 (RESULTS.md): 99.0 / 99.7 / 96.6 / 99.1 %;
 published: 98.8 / 99.7 / 96.0 / 98.9 %.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
-    config = base.get_config()
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.episodic_arg(arg)
+    config = base.episodic(arg, dict(name='protonet'), ways=60, shots=arg.shots, queries=5)
     with config.unlocked():
-        config.method = dict(name='protonet')
-        config.net = dict(name='conv4', width=64, size=28)
-        config.data = base.episodes(arg.data, ways=60, shots=arg.shots, queries=5, test=dict(ways=arg.ways, shots=arg.shots, queries=15))
-        config.batch, config.steps, config.save_every, config.eval_batch, config.eval_every = 1, 10_000, 500, 4, 2000
+        config.batch = 1
+        config.steps = 10_000
+        config.eval_every = 2000
         if arg.smoke:
-            base.few(config)
+            base.smoke_episodes(config)
     return config

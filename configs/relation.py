@@ -8,17 +8,19 @@ the second block, as in the paper, where two blocks pool and two do not. Adam at
 
 Expected: not yet run to its end; published, Omniglot: 99.6 / 99.8 / 97.6 / 99.1 % for 5-way 1- and 5-shot, 20-way 1- and 5-shot.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
-    config = base.get_config()
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.episodic_arg(arg)
+    method = dict(name='relation', tap='block2')
+    config = base.episodic(arg, method, ways=arg.ways, shots=arg.shots, queries=10, test=None)
     with config.unlocked():
-        config.method = dict(name='relation', tap='block2')
-        config.net = dict(name='conv4', width=64, size=28, blocks=2)
-        config.data = base.episodes(arg.data, ways=arg.ways, shots=arg.shots, queries=10)
-        config.batch, config.steps, config.save_every, config.eval_batch = 4, 10_000, 500, 4
+        config.net.blocks = 2
+        config.batch = 4
+        config.steps = 10_000
         if arg.smoke:
-            base.few(config)
+            base.smoke_episodes(config)
     return config

@@ -9,20 +9,29 @@ five tasks a step; towards the mean of their weights by a share that falls from 
 Expected: 77.8 and 94.5 % at 5-way 1- and 5-shot after 4,000 steps (RESULTS.md), not yet run to its end; published, Omniglot,
 transductive: 97.7 / 99.5 / 89.4 / 97.1 % for 5-way 1- and 5-shot, 20-way 1- and 5-shot.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
-    arg = base.parse_arg(arg, data=('glyphs', 'omniglot'), ways=5, shots=1, smoke=False)
-    config = base.get_config()
+def get_config(arg: str | None = None) -> ConfigDict:
+    arg = base.episodic_arg(arg)
+    five = arg.ways <= 5
+    method = dict(
+        name='reptile',
+        steps=5 if five else 10,
+        rate=1e-3 if five else 5e-4,
+        batch=10 if five else 20,
+        test_steps=50,
+        test_batch=5 if five else 10)
+    config = base.episodic(arg, method, ways=arg.ways, shots=10, queries=1,
+                           test=dict(shots=arg.shots, queries=5))
     with config.unlocked():
-        few = arg.ways <= 5
-        config.method = dict(name='reptile', steps=5 if few else 10, rate=1e-3 if few else 5e-4, batch=10 if few else 20, test_steps=50,
-                             test_batch=5 if few else 10)
-        config.net = dict(name='conv4', width=64, size=28)
-        config.data = base.episodes(arg.data, ways=arg.ways, shots=10, queries=1, test=dict(shots=arg.shots, queries=5))
         config.optim.update(dict(name='sgd', lr=1., schedule='linear'))
-        config.batch, config.steps, config.save_every, config.eval_batch = 5, 100_000, 1000, 16
+        config.batch = 5
+        config.steps = 100_000
+        config.save_every = 1000
+        config.eval_batch = 16
         if arg.smoke:
-            base.few(config)
+            base.smoke_episodes(config)
     return config

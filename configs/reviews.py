@@ -12,27 +12,45 @@ Under Adam it is worse: rare words are of one domain, and every step of theirs i
 
 Expected (RESULTS.md): 76.8 on average over the 12 pairs, 0.35 [0.27, 0.42] more than the source alone; published: 76.3.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 DOMAINS = ('books', 'dvd', 'electronics', 'kitchen')
 
 
-def get_config(arg=None):
+def get_config(arg: str | None = None) -> ConfigDict:
     arg = base.parse_arg(arg, source=DOMAINS, target=(DOMAINS[1], *DOMAINS), smoke=False)
     config = base.get_config()
     with config.unlocked():
-        path = base.data('amazon_sentiment')
+        config.commands = ('compare', 'train')
         config.seeds = tuple(range(5))
-        config.data = dict(name='domains', source=dict(name='amazon_reviews', path=path, domain=arg.source),
-                           target=dict(name='amazon_reviews', path=path, domain=arg.target))
+        config.data = dict(
+            name='domains',
+            source=dict(name='amazon_reviews', path=base.data('amazon_sentiment'), domain=arg.source),
+            target=dict(name='amazon_reviews', path=base.data('amazon_sentiment'), domain=arg.target))
         config.net = dict(name='mlp', widths=(50,), activation='sigmoid')
-        config.steps, config.batch = 2000, 64
-        config.optim = dict(name='sgd', lr=.2, schedule='cosine', warmup=0, weight_decay=0., clip=0.)
-        config.study.baseline, config.study.budgets = 'source_only', (None,)
+        config.steps = 2000
+        config.batch = 64
+        config.optim = dict(
+            name='sgd', lr=.2, schedule='cosine', warmup=0, weight_decay=0., clip=0.)
+        config.study.baseline = 'source_only'
+        config.study.budgets = (None,)
         config.study.strategies.source_only = dict()
-        config.study.strategies.dann = dict(method=dict(name='dann', width=0), groups=dict(critic=dict(weight_decay=.03)))
+        config.study.strategies.dann = dict(
+            method=dict(name='dann', width=0),
+            groups=dict(critic=dict(weight_decay=.03)))
         if arg.smoke:
-            config.data = dict(name='domains', source=dict(name='glyphs', part='digits', size=8, per_class=10),
-                               target=dict(name='digits', size=8))
-            config.seeds, config.steps, config.batch, config.net.widths = (0, 1), 2, 8, (4,)
+            _smoke(config)
     return config
+
+
+def _smoke(config: ConfigDict) -> None:
+    config.data = dict(
+        name='domains',
+        source=dict(name='glyphs', part='digits', size=8, per_class=10),
+        target=dict(name='digits', size=8))
+    config.seeds = (0, 1)
+    config.steps = 2
+    config.batch = 8
+    config.net.widths = (4,)

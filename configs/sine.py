@@ -7,18 +7,31 @@ Inner rate 0.01, Adam at 1e-3, 25 waves a step, two layers of 40 units: the auth
 
 Expected (RESULTS.md): after one step on ten points MAML's squared error is 0.356, the other's 2.388.
 """
+from ml_collections import ConfigDict
+
 from configs import base
 
 
-def get_config(arg=None):
+def get_config(arg: str | None = None) -> ConfigDict:
     arg = base.parse_arg(arg, pretrained=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
-        config.method = dict(name='maml', steps=0 if arg.pretrained else 1, rate=.01, test_steps=1, chunk=25)
+        config.commands = ('train',)
+        config.method = dict(
+            name='maml',
+            steps=0 if arg.pretrained else 1,
+            rate=.01,
+            test_steps=1,
+            chunk=25)
         config.net = dict(name='mlp')
         config.data = dict(name='sine', shots=10, queries=10)
         config.optim.schedule = 'constant'
-        config.batch, config.steps, config.eval_batch, config.chunk = 25, 30_000, 100, 100
+        config.batch = 25
+        config.steps = 30_000
+        config.eval_batch = 100
+        config.chunk = 100
         if arg.smoke:
-            config.seeds, config.steps, config.data.count = (0, 1), 2, 4
+            config.seeds = (0, 1)
+            config.steps = 2
+            config.data.count = 4
     return config

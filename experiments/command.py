@@ -1,109 +1,189 @@
-"""What every command shares: flags, cluster start-up, and errors in one line."""
+"""What every command shares: flags, the start of a cluster, tables or JSON, errors in one line."""
 import json
+import math
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import jax
 from absl import app, flags, logging
-from ml_collections import config_flags
 
+from experiments import config_file
+from experiments.flag_types import take_keywords
+from tljax.configuration import plain
 from tljax.core import Refused
 from tljax.engine.train import Stopped
 from tljax.files.console import say
+from tljax.report.page import table
+from tljax.studies.models import ModelChoice
+from tljax.studies.tables import Table
 
-WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run keeps its files; by default a folder under runs/ named after the config.')
-DISTRIBUTED = flags.DEFINE_string('distributed', '', 'For runs over several processes: "auto" on Slurm, GKE, TPU pods or Open MPI, or '
-                                  'COORDINATOR:PORT,PROCESSES,PROCESS.')
+SHARED = {   # flags of several commands: name -> (how it is defined, default, help)
+    'workdir': (flags.DEFINE_string, None, 'The folder of a run, which is written or read; a '
+                'command with a config takes runs/ and the name of the config by default.'),
+    'distributed': (flags.DEFINE_string, '', 'For several processes: "auto" on Slurm, GKE, TPU '
+                    'pods or Open MPI, or COORDINATOR:PORT,PROCESSES,PROCESS.'),
+    'json': (flags.DEFINE_bool, False, 'One JSON document on standard output, in place of tables.'),
+    'config': (flags.DEFINE_string, None, 'A file of configs/, with arguments after a colon: '
+               'configs/digits.py:smoke. --config.KEY=VALUE changes a setting.'),
+    'model': (flags.DEFINE_string, None, 'A network of tljax.zoo; its keywords follow as '
+              '--model.alpha=0.25.'),
+    'weights': (flags.DEFINE_string, None, 'Weights for --model: a Keras file (HDF5, legacy, full '
+                'model or .weights.h5), or imagenet for the published ones, imagenet:160 for '
+                'those of that picture size.'),
+    'classes': (flags.DEFINE_string, None, "ImageNet's class index; by default "
+                'imagenet_class_index.json beside the weights.')}
+INSTALLED_AS = {'ot': 'POT', 'sklearn': 'scikit-learn', 'PIL': 'pillow'}   # module -> package
+LIMIT = 250   # characters of an error
+PARSERS = {   # what Python, absl and ml_collections say of a value -> what the user is told
+    r"invalid literal for int\(\) with base 10: ('.*?')": r'\1 is not a whole number',
+    r"could not convert string to float: ('.*?')": r'\1 is not a number',
+    r"\('Non-boolean argument to boolean flag', ('.*?')\)": r'\1 is neither true nor false',
+    r"Failed to parse ('.*?') as a ConfigDict: .*": r'\1 is not a dict: set its keys one by one'}
 
 
-def workdir():
-    """The run's folder: `--workdir`, or `runs/` and the config's name with its argument."""
-    if WORKDIR.value:
-        return Path(WORKDIR.value)
-    flag, given = next((flag, after) for flag, after in zip(sys.argv[1:], [*sys.argv[2:], ''], strict=True)
-                       if flag.lstrip('-').partition('=')[0] == 'config')
-    path, _, argument = (flag.partition('=')[2] or given).partition(':')
-    return Path('runs', Path(path).stem + ''.join(f'-{part}' for part in argument.replace('=', '-').split(',') if part))
+def run(main: Callable[[dict, Path], None], name: str) -> None:
+    """Runs a command that takes a config.
 
-
-def run(main):
-    """Parses the flags, `--config` among them, joins the cluster, and calls `main(config)`.
-
-    What a user can mend is told in one line, with exit status 2.
+    Args:
+        main: function of the config (a plain dict) and the workdir.
+        name: of the command; a config that does not state it is refused.
     """
-    config = config_flags.DEFINE_config_file('config', None, 'A file of configs/, with arguments after a colon: configs/digits.py:smoke.')
+    place = []
 
-    def parse(argv):
-        if len(rest := flags.FLAGS(argv)) > 1:
-            fail(f'{rest[1]!r} is not a flag: write --name=value')
-        if config.value is None:
-            fail('--config is missing: name a file of configs/, such as --config=configs/digits.py')
-        config.value.is_locked   # of a file that could not be read, this raises why  # noqa: B018
+    def parse(argv: list[str]) -> list[str]:
+        argv, given = config_file.split(argv)
+        if given is None or _wants_help(argv):
+            _define('config')
+        else:
+            config = config_file.load(given)
+            config_file.refuse_other_command(config, given, name)
+            config_file.refuse_unknown(config, given, argv)
+            config_file.define(config, argv)
+        rest = _without_strays(flags.FLAGS(argv))
+        if given is None:
+            raise Refused('--config is missing: name a file of configs/, such as '
+                          '--config=configs/digits.py')
+        place[:] = [Path(flags.FLAGS.workdir or config_file.workdir(given))]
         return rest
 
-    _start(lambda _: main(config.value), parse)
+    _define('workdir', 'distributed', 'json')
+    _start(lambda _: main(plain(flags.FLAGS.config), place[0]), parse)
 
 
-def run_on_model(main):
-    """Parses the flags of a command that works on a model, and calls `main(model, rest)`.
+def run_on_model(main: Callable[[ModelChoice, list[str]], None]) -> None:
+    """Runs a command that works on a model: --model, --weights and --classes, or --workdir.
 
-    `model` is the config of a zoo network, {'name': ..., its keywords} from `--model=mobilenet --model.alpha=0.25`, or None; `rest` are
-    the arguments that are no flags. Errors as in `run`.
+    Args:
+        main: function of the model that was chosen, and of the arguments that are no flags.
     """
-    name = flags.DEFINE_string('model', None, 'A network of tljax.zoo; its keywords follow as --model.alpha=0.25.')
     keywords = {}
 
-    def parse(argv):
-        argv = list(argv)
-        for i, argument in reversed(list(enumerate(argv))):
-            flag, given, value = argument.partition('=')
-            if argument.startswith('-') and flag.lstrip('-').startswith('model.'):
-                if not given:
-                    if i + 1 >= len(argv):
-                        fail(f'{flag} has no value: write {flag}=VALUE')
-                    value = argv.pop(i + 1)
-                keywords[flag.lstrip('-').removeprefix('model.')] = _value(value)
-                argv.pop(i)
+    def parse(argv: list[str]) -> list[str]:
+        argv, found = take_keywords(argv, 'model')
+        keywords.update(found)
         rest = flags.FLAGS(argv)
-        if keywords and not name.value:
-            fail(f'--model.{min(keywords)} is given without --model: name the network')
+        if keywords and not flags.FLAGS.model:
+            raise Refused(f'--model.{min(keywords)} is given without --model: name the network')
         return rest
 
-    _start(lambda rest: main({'name': name.value, **keywords} if name.value else None, rest[1:]), parse)
+    def body(rest: list[str]) -> None:
+        values = flags.FLAGS
+        net = {'name': values.model, **keywords} if values.model else None
+        workdir = Path(values.workdir) if values.workdir else None
+        main(ModelChoice(net, values.weights, values.classes, workdir), rest[1:])
+
+    _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json')
+    _start(body, parse)
 
 
-def _value(text):
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return {'True': True, 'False': False, 'None': None}.get(text, text)
+def run_plain(main: Callable[[], None], *shared: str) -> None:
+    """Runs a command that takes neither a config nor a model.
+
+    Args:
+        main: function without arguments.
+        *shared: names of flags in SHARED that it reads.
+    """
+    _define(*shared)
+    _start(lambda _: main(), lambda argv: _without_strays(flags.FLAGS(argv)))
 
 
-def _start(body, parse):
-    def checked(argv):
+def tell(document: object, tables: Iterable[Table]) -> None:
+    """Prints tables, or with --json the same as one JSON document, to standard output.
+
+    Args:
+        document: dicts, lists, strings and numbers; numbers that are not finite become null.
+        tables: what is printed otherwise.
+    """
+    if flags.FLAGS.json:
+        sys.stdout.write(json.dumps(_finite(document), indent=1) + '\n')
+        return
+    for each in tables:
+        table(*each)
+
+
+def fail(error: object) -> None:
+    """Says what is wrong in one line, at most LIMIT long, and leaves with exit status 2."""
+    text = f'error: {" ".join(str(error).split())}'
+    if len(text) > LIMIT:   # the middle goes: the thing stands in front, the remedy behind
+        text = f'{text[:LIMIT - 105]} ... {text[-100:]}'
+    say(text)
+    sys.exit(2)
+
+
+def _define(*names: str) -> None:
+    """Defines shared flags, as flags of the command itself, so that --help shows them."""
+    for name in names:
+        make, default, text = SHARED[name]
+        make(name, default, text)
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+
+def _wants_help(argv: list[str]) -> bool:
+    return any(argument.lstrip('-').partition('=')[0] in ('help', 'helpshort', 'helpfull', '?')
+               for argument in argv[1:] if argument.startswith('-'))
+
+
+def _without_strays(rest: list[str]) -> list[str]:
+    if len(rest) > 1:
+        raise Refused(f'{rest[1]!r} is not a flag: write --name=value')
+    return rest
+
+
+def _finite(tree: object) -> object:
+    if isinstance(tree, dict):
+        return {str(key): _finite(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
+def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[str]]) -> None:
+    def checked(argv: list[str]) -> list[str]:
         try:
             return parse(argv)
-        except Exception as error:   # absl and ml_collections raise many kinds for a flag that does not fit
-            said = str(error.args[0] if error.args else error)
-            fail(f'no setting {said} in this config: see its file and configs/base.py' if re.fullmatch(r"['\"]*\w+['\"]*", said) else said)
+        except Exception as error:   # absl and ml_collections raise many kinds for a wrong flag
+            fail(_in_words(error.args[0] if error.args else error))
 
-    def main(rest):
+    def main(rest: list[str]) -> None:
         if not flags.FLAGS['verbosity'].present:
             logging.set_verbosity(logging.WARNING)   # orbax tells of each file it opens
-        if DISTRIBUTED.value == 'auto':
-            jax.distributed.initialize()
-        elif DISTRIBUTED.value:
-            try:
-                address, count, number = DISTRIBUTED.value.rsplit(',', 2)
-                count, number = int(count), int(number)
-            except ValueError:
-                fail(f'--distributed={DISTRIBUTED.value} is neither auto nor COORDINATOR:PORT,PROCESSES,PROCESS')
-            jax.distributed.initialize(address, count, number)
         try:
+            _join_cluster()
             body(rest)
         except Refused as refused:
             fail(refused)
+        except OSError as error:   # a file that a flag names
+            if not error.filename:
+                raise
+            fail(f'{error.filename}: {error.strerror}')
+        except ModuleNotFoundError as error:
+            package = (error.name or '').partition('.')[0]
+            if package in ('tljax', 'experiments', 'benchmarks', 'configs', ''):
+                raise
+            fail(f'the package {package} is missing: python -m pip install '
+                 f'{INSTALLED_AS.get(package, package)}')
         except Stopped as stopped:
             say(str(stopped))
             sys.exit(143)
@@ -111,7 +191,23 @@ def _start(body, parse):
     app.run(main, flags_parser=checked)
 
 
-def fail(error):
-    """Says what is wrong in one line and leaves with exit status 2."""
-    say(f'error: {" ".join(str(error).split())}')
-    sys.exit(2)
+def _in_words(error: object) -> str:
+    """An error of a flag without the words of Python's parsers."""
+    text = str(error)
+    for pattern, words in PARSERS.items():
+        text = re.sub(pattern, words, text)
+    return text
+
+
+def _join_cluster() -> None:
+    told = flags.FLAGS['distributed'].value if 'distributed' in flags.FLAGS else ''
+    if told == 'auto':
+        jax.distributed.initialize()
+    elif told:
+        try:
+            address, count, number = told.rsplit(',', 2)
+            count, number = int(count), int(number)
+        except ValueError:
+            raise Refused(f'--distributed={told} is neither auto nor '
+                          'COORDINATOR:PORT,PROCESSES,PROCESS') from None
+        jax.distributed.initialize(address, count, number)

@@ -1,43 +1,30 @@
-"""Turns a Keras weights file into an orbax checkpoint that every command takes as a finished run, and checks it back.
+"""Turns a Keras weights file into a run that every command takes, and checks it back.
 
-    python -m experiments.convert --model=mobilenet --model.alpha=0.25 --weights=mobilenet_2_5_224_tf.h5 --workdir=weights/mobilenet
+    python -m experiments.convert --model=mobilenet --weights=FILE.h5 --workdir=weights/mobilenet
+
+The run is an orbax checkpoint in the folder `--workdir`. `--classes` names the class index of the
+weights; by default it is the file imagenet_class_index.json beside them.
 """
-import jax
-import numpy as np
-
 from experiments import command
-from experiments.model import model
 from tljax.core import Refused
-from tljax.engine.checkpoint import claim, load_final, save_final
-from tljax.files.console import console, say
-from tljax.paths import flatten
+from tljax.files.console import say
+from tljax.studies.conversion import convert
+from tljax.studies.models import ModelChoice
+from tljax.studies.tables import Table
 
 
-def main(spec, rest):
+def main(choice: ModelChoice, rest: list[str]) -> None:
     """Converts, writes, reads again, and compares every number."""
     if rest:
         raise Refused(f'{rest[0]!r} is not a flag: write --name=value')
-    if spec is None or not command.WORKDIR.value:
-        raise Refused('name the network, its file and where to write: --model=NETWORK --weights=FILE --workdir=FOLDER')
-    workdir = command.workdir()
-    params, state, record = model(spec)
-    if (workdir / 'final').exists():
-        claim(workdir, record['config'])
-    else:
-        claim(workdir, record['config'], look=True)
-        save_final(workdir, params, state, record)
-        claim(workdir, record['config'])
-    stored = load_final(workdir)
-    wanted, found = flatten({'params': params, 'state': state}), flatten({'params': stored[0], 'state': stored[1]})
-    unlike = [path for path in {**wanted, **found}
-              if path not in wanted or path not in found or not np.array_equal(wanted[path], found[path])]
-    if unlike or stored[2]['classes'] != record['classes']:
-        raise Refused(f'{workdir}/final differs from {record["config"]["weights"]} at {", ".join(unlike[:8]) or "its classes"}: remove it '
-                      'and convert again')
-    count = sum(leaf.size for leaf in jax.tree.leaves((params, state)))
-    say(f'{count:,} numbers in {len(found)} arrays, read back and equal to the file')
-    top = f'{len(record["classes"])} classes' if 'head' in params else 'no top'
-    console.print(f'{workdir}/final: {spec["name"]}, {top}; --config.init.path={workdir} starts from it', soft_wrap=True)
+    if choice.net is None or not choice.workdir:
+        raise Refused('name the network, its file and where to write: --model=NETWORK '
+                      '--weights=FILE --workdir=FOLDER')
+    found = convert(choice)
+    say(f'{found["numbers"]:,} numbers in {found["arrays"]} arrays, read back and equal to the '
+        f'file; --config.init.path={choice.workdir} starts from it')
+    row = [found['folder'], found['model'], found['classes'], found['numbers']]
+    command.tell(found, [Table(['folder', 'model', 'classes', 'numbers'], [row])])
 
 
 if __name__ == '__main__':

@@ -3,9 +3,11 @@
 Configs are written with ml_collections; here they become dicts of numbers, strings and lists, as they stand in a JSON file, and `build`
 makes objects of those. Nothing else reads one.
 """
+import ast
 import importlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from tljax.core import Refused, near
+from tljax.doors import contents
 
 METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'   # what a network makes of a data set is one, too
 AUGMENT, PENALTIES = 'tljax.nn.augment', 'tljax.methods.penalties'
@@ -95,7 +98,7 @@ def phases(config):
     [('first', 5), ('second', 1)]
     """
     config = plain(config)
-    single = {key: value for key, value in config.items() if key not in ('phases', 'study')}
+    single = {key: value for key, value in config.items() if key not in ('commands', 'phases', 'study')}
     return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [('train', single)]
 
 
@@ -213,6 +216,36 @@ def stated(spec: dict, what: str, default):
     if hasattr(module, what) or not isinstance(inner, dict):
         return getattr(module, what, default)
     return stated(inner, what, default)
+
+
+def method_names(chapter: str = '') -> list[str]:
+    """The names of all methods, or of those of one chapter, in alphabetical order.
+
+    Files are read, not imported, so that a config may ask.
+
+    Args:
+        chapter: a folder of `tljax/methods`; '' stands for all of them.
+
+    >>> 'dann' in method_names(), 'dann' in method_names('few_shot')
+    (True, False)
+    """
+    found = contents(METHODS, (chapter,) if chapter else ())
+    return sorted(name for name in found if re.search('^BATCHES = ', _text(found[name]), re.MULTILINE))
+
+
+def method_takes(name: str, keyword: str) -> bool:
+    """Whether the factory of a method takes a keyword; its file is read, not imported.
+
+    >>> method_takes('dann', 'ramp'), method_takes('shot', 'ramp')
+    (True, False)
+    """
+    body = ast.parse(_text(contents(METHODS)[name])).body
+    factory = next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return keyword in (argument.arg for argument in factory.args.args)
+
+
+def _text(module):
+    return Path(__file__).parents[1].joinpath(*module.split('.')).with_suffix('.py').read_text(encoding='utf-8')
 
 
 def innermost(spec: dict) -> dict:

@@ -98,6 +98,8 @@ def _refuse_counts(config):
     for key, least in (('batch', 1), ('steps', 0), ('log_every', 0), ('save_every', 0), ('eval_every', 0), ('eval_batch', 1)):
         if config[key] < least:
             raise Refused(f'config.{key}={config[key]}: give {least} or more')
+    if any(not isinstance(seed, int) for seed in config['seeds']):
+        raise Refused(f'config.seeds={config["seeds"]}: give whole numbers')
     if not config['seeds'] or len(set(config['seeds'])) < len(config['seeds']) or min(config['seeds']) < 0:
         raise Refused(f'config.seeds={config["seeds"]}: give one or more, none negative, none twice')
 

@@ -25,27 +25,6 @@ def config(**changes):
     return tiny({'optim': {'lr': 1e-3}}, changes)
 
 
-def command(name, *flags, timeout=240):
-    return subprocess.run([sys.executable, '-m', f'experiments.{name}', *flags], cwd=ROOT, capture_output=True, text=True, timeout=timeout)
-
-
-@pytest.mark.parametrize('flags, said', [
-    (['--config=configs/digits.py:smoke', '--config.optim.lrr=1'], 'Did you mean "lr" instead of "lrr"?'),
-    (['--config=configs/digits.py:smoke', '--config.steps=many'], "steps"),
-    (['--config=configs/digits.py:source=moon'], "source=moon is not one of glyphs, untrained, shuffled"),
-    (['--config=configs/digits.py:sourse=glyphs'], "'sourse' is unknown: this config takes source, smoke"),
-    (['--config=configs/nothing.py'], 'configs/nothing.py'),
-    ([], '--config is missing'),
-    (['--config=configs/digits.py:smoke', 'stray'], "'stray' is not a flag"),
-])
-def test_a_command_line_that_does_not_fit_is_told_in_one_line(flags, said, tmp_path):
-    done = command('train', *flags, f'--workdir={tmp_path / "run"}')
-    assert done.returncode == 2, done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1 and said in lines[0], done.stderr
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize('changes, said', [
     ({'net': {'name': 'conv5'}}, "net.name='conv5' is unknown: did you mean conv4?"),
     ({'net': {'widht': 3}}, 'net.widht is unknown to conv4: did you mean width?'),
@@ -61,6 +40,7 @@ def test_a_command_line_that_does_not_fit_is_told_in_one_line(flags, said, tmp_p
     ({'data': {'name': 'folder', 'path': 'nowhere', 'size': 8}}, 'nowhere'),
     ({'init': {'path': 'nowhere'}}, 'nowhere holds no finished run'),
     ({'init': {'phase': 'pretrain'}}, "init.phase='pretrain'"),
+    ({'seeds': ['a', 0]}, "config.seeds=['a', 0]: give whole numbers"),
 ])
 def test_a_config_that_does_not_fit_is_refused(changes, said, tmp_path):
     with pytest.raises(Refused) as refused:

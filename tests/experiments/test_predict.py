@@ -1,14 +1,13 @@
 """Pictures in, labels out: the commands that work on a model, and the real weights on real photographs."""
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 import pytest
+from commands import call, error
 from keras.src.legacy.saving import legacy_h5_format
 from PIL import Image
 from tiny import tiny
@@ -17,15 +16,9 @@ from tljax.build import build
 from tljax.engine.checkpoint import load_final
 from tljax.engine.train import fit
 
-ROOT = Path(__file__).parents[1]
 DATA = os.environ.get('TLJAX_DATA')
 REAL = pytest.mark.skipif(not DATA, reason='TLJAX_DATA names no folder of real data')
 QUARTER = ('--model=mobilenet', '--model.alpha=0.25')
-
-
-def command(name, *flags):
-    return subprocess.run([sys.executable, '-m', f'experiments.{name}', *map(str, flags)], cwd=ROOT, capture_output=True, text=True,
-                          timeout=300)
 
 
 @pytest.fixture(scope='module')
@@ -47,9 +40,9 @@ def model(tmp_path_factory):
 
 def test_predict_tells_keras_s_probabilities(model):
     root, expected = model
-    done = command('predict', *QUARTER, f'--weights={root}/weights.h5', '--json', '--top=2', root / 'pictures')
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    done = call('predict', *QUARTER, f'--weights={root}/weights.h5', '--json', '--top=2', root / 'pictures')
+    assert done.code == 0, done.err
+    lines = json.loads(done.out)
     assert [Path(line['path']).name for line in lines] == ['n00000000_0.png', 'n00000001_1.png']
     for line, probability in zip(lines, np.asarray(expected), strict=True):
         order = np.argsort(-probability)[:2]
@@ -59,22 +52,26 @@ def test_predict_tells_keras_s_probabilities(model):
 
 def test_a_converted_file_is_a_finished_run(model, tmp_path):
     root, expected = model
-    done = command('convert', *QUARTER, f'--weights={root}/weights.h5', f'--workdir={tmp_path}/run')
-    assert done.returncode == 0 and 'equal to the file' in done.stderr, done.stderr
+    done = call('convert', *QUARTER, f'--weights={root}/weights.h5', f'--workdir={tmp_path}/run')
+    assert done.code == 0 and 'equal to the file' in done.err, done.err
     params, state, record = load_final(tmp_path / 'run')
     with h5py.File(root / 'weights.h5') as file:
         np.testing.assert_array_equal(params['backbone']['conv1']['kernel'][0], file['conv1/conv1/kernel'])
         np.testing.assert_array_equal(state['backbone']['conv_pw_13_bn']['var'][0], file['conv_pw_13_bn/conv_pw_13_bn/moving_variance'])
     assert record['classes'] == ['a', 'b', 'c']
-    again = command('convert', *QUARTER, f'--weights={root}/weights.h5', f'--workdir={tmp_path}/run')
-    assert again.returncode == 0, 'a second time compares'
-    done = command('predict', f'--workdir={tmp_path}/run', '--json', root / 'pictures' / 'n00000000_0.png')
-    np.testing.assert_allclose(dict(json.loads(done.stdout)['top'])['a'], np.asarray(expected)[0, 0], rtol=1e-4)
-    done = command('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', root / 'pictures')
+    again = call('convert', *QUARTER, f'--weights={root}/weights.h5', f'--workdir={tmp_path}/run')
+    assert again.code == 0, 'a second time compares'
+    done = call('predict', f'--workdir={tmp_path}/run', '--json', root / 'pictures' / 'n00000000_0.png')
+    np.testing.assert_allclose(dict(json.loads(done.out)[0]['top'])['a'], np.asarray(expected)[0, 0], rtol=1e-4)
+    done = call('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', root / 'pictures')
     top1 = np.mean(np.asarray(expected).argmax(-1) == [0, 1])
-    assert f'{top1:.4f}' in done.stdout and '1.0000' in done.stdout, done.stdout + done.stderr
-    done = command('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', '--size=8', root / 'pictures')
-    assert done.returncode == 2 and 'a map of 1x1 is smaller than the 3x3 kernel on it: take larger inputs' in done.stderr
+    assert done.out.splitlines()[:2] == [f'top-1 {top1:.3f}', 'top-5 1.000'], done.out + done.err
+    assert f'{top1:.4f}' in done.out and '1.0000' in done.out, done.out + done.err
+    done = call('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', '--json', root / 'pictures')
+    found = json.loads(done.out)
+    assert found['top1'] == pytest.approx(top1) and found['top5'] == 1 and found['pictures'] == 2
+    done = call('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', '--size=8', root / 'pictures')
+    assert done.code == 2 and 'a map of 1x1 is smaller than the 3x3 kernel on it: take larger inputs' in done.err
 
 
 def test_a_trained_run_predicts_pictures(tmp_path):
@@ -85,9 +82,9 @@ def test_a_trained_run_predicts_pictures(tmp_path):
     settings = tiny({'data': {'name': 'folder', 'path': str(tmp_path / 'data'), 'size': 8, 'channels': 1}, 'seeds': [0, 1], 'steps': 60,
                      'optim': {'lr': 1e-2}, 'statistics': 'batch', 'net': {'norm': 'layer'}})
     fit(build(settings), tmp_path / 'run' / '00-train')
-    done = command('predict', f'--workdir={tmp_path}/run', '--json', tmp_path / 'data' / 'dark' / '3.png')
-    assert done.returncode == 0, done.stderr
-    top = json.loads(done.stdout)['top']
+    done = call('predict', f'--workdir={tmp_path}/run', '--json', tmp_path / 'data' / 'dark' / '3.png')
+    assert done.code == 0, done.err
+    top = json.loads(done.out)[0]['top']
     assert {label for label, _ in top} == {'dark', 'light'} and abs(sum(share for _, share in top) - 1) < 1e-5
 
 
@@ -106,16 +103,14 @@ def test_what_does_not_fit_is_told_in_one_line_and_leaves_nothing(model, tmp_pat
             ('predict', ['--model=mobilnet', weights, root / 'pictures'], 'did you mean mobilenet'),
             ('predict', ['--model=mobilenet', '--model.alpa=1', weights, root / 'pictures'], 'did you mean alpha'),
             ('convert', ['--model=mobilenet', weights, f'--workdir={tmp_path}/out'], 'shapes differ at conv1')]:
-        done = command(name, *flags)
-        assert done.returncode == 2 and said in done.stderr, (flags, done.stderr)
-        assert done.stderr.strip().splitlines()[-1].startswith('error: ') and 'Traceback' not in done.stderr and not done.stdout
+        assert said in error(call(name, *flags)), flags
     assert not (tmp_path / 'out').exists()
 
 
 @REAL
 def test_the_real_weights_see_what_they_see_in_keras():
     """Keras with these weights and this preprocessing: top-1 0.552, top-5 0.784 of 500 photographs."""
-    done = command('evaluate', *QUARTER, f'--weights={DATA}/imagenet_weights/mobilenet_2_5_224_tf.h5', f'{DATA}/imagenet_photos')
-    assert done.returncode == 0, done.stderr
-    found = [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith('top-')]
+    done = call('evaluate', *QUARTER, f'--weights={DATA}/imagenet_weights/mobilenet_2_5_224_tf.h5', f'{DATA}/imagenet_photos')
+    assert done.code == 0, done.err
+    found = [float(line.split()[1]) for line in done.out.splitlines() if line.startswith('top-')]
     assert abs(found[0] - .552) <= .004 and abs(found[1] - .784) <= .004

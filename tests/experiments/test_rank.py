@@ -1,34 +1,31 @@
 """Rankings, advice and the guard of training, from end to end and where they have no answer."""
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import call
 from scipy.spatial.distance import cosine
 from scipy.stats import ttest_rel, weightedtau
 
 from configs import imagenet_models as configs_imagenet
 from configs import rank as configs_rank
-from experiments import rank
-from experiments.sources import Source, embedding, same_data, scored, seen_by, source, target_for, top1
 from tljax import build
 from tljax.configuration import phases, plain
 from tljax.core import Refused
 from tljax.data.formats.arrays import arrays
 from tljax.engine.log import read
+from tljax.studies.agreement import agreement
+from tljax.studies.donor_scores import embedding, scored, seen_by
+from tljax.studies.donors import Donor, donor, same_data, target_for, top1
+from tljax.studies.ranking import nearness
 from tljax.when.transferability import SCORES
 from tljax.zoo.table import ROWS
 
-ROOT = Path(__file__).parents[1]
 
-
-def run(command, *arguments, **keywords):
-    done = subprocess.run([sys.executable, '-m', f'experiments.{command}', *arguments], cwd=ROOT, capture_output=True, text=True,
-                          timeout=300, **keywords)
-    return done.returncode, done.stdout + done.stderr
+def run(command, *arguments):
+    done = call(command, *arguments)
+    return done.code, done.out + done.err
 
 
 def rows():
@@ -37,7 +34,7 @@ def rows():
     for target in range(3):
         for name in 'abcde':
             value = rng.uniform()
-            made.append(dict(target=target, source=name, labels_per_class=5, accuracy=dict(scratch=[.5], finetune=[value, value]),
+            made.append(dict(target=target, source=name, labels_per_class=5, measured=dict(scratch=[.5], finetune=[value, value]),
                              scores=dict(good=[value], bad=[value if target == 2 else -value], part=[value])))
     del made[0]['scores']['part']
     return made
@@ -46,15 +43,15 @@ def rows():
 def test_agreement_is_weighted_tau_and_a_score_is_chosen_by_the_other_targets():
     made = rows()
     study = dict(budgets=[5], strategies=['scratch', 'finetune'], baseline='scratch', controls=['e'])
-    found = {(row['sources'], row['score']): row for row in rank.agreement(made, study)}
+    found = {(row['sources'], row['score']): row for row in agreement(made, study)}
     assert {score for _, score in found} == {'good', 'bad', 'chosen by the other targets'}, 'a score that a source lacks is left out'
     assert found['all', 'good']['mean'] == pytest.approx(1) and found['all', 'bad']['tau'][2] == pytest.approx(1)
     mine = [row for row in made if row['target'] == 0]
-    expected = weightedtau([row['scores']['bad'][0] for row in mine], [row['accuracy']['finetune'][0] for row in mine]).statistic
+    expected = weightedtau([row['scores']['bad'][0] for row in mine], [row['measured']['finetune'][0] for row in mine]).statistic
     assert found['all', 'bad']['tau'][0] == pytest.approx(expected)
     for row in made:
         row['scores'] = {'good': row['scores']['bad'], 'bad': row['scores']['good']}   # right on target 2 alone, and so never chosen there
-    again = {(row['sources'], row['score']): row for row in rank.agreement(made, study)}
+    again = {(row['sources'], row['score']): row for row in agreement(made, study)}
     assert again['all', 'chosen by the other targets']['tau'] == pytest.approx({0: 1, 1: 1, 2: 1})
 
 
@@ -63,7 +60,7 @@ def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
     dataset = build.load(target)['train']
     x = np.random.default_rng(0).normal(size=(dataset.size, 6)) + dataset.label[:, None]
     np.savez(tmp_path / 'mine.npz', features=x)
-    known = source('mine', {'features': str(tmp_path / 'mine.npz')}, {}, tmp_path)
+    known = donor('mine', {'features': str(tmp_path / 'mine.npz')}, {}, tmp_path)
     assert target_for(known, target, None) == target
     found, without = scored(known, target, dict(source='mine', target='digits', labels_per_class=None), [0], None, SCORES)
     assert found['logme'] == [SCORES['logme'](x, dataset.label)] and 'leep' not in found and set(without) == {'inputs'}
@@ -81,15 +78,15 @@ def test_files_that_do_not_fit(tmp_path, held, said):
 def test_sources_that_are_none(tmp_path):
     settings = phases(configs_rank.get_config('smoke'))[-1][1]
     with pytest.raises(Refused, match='study.sources.x.size is unknown beside run'):
-        source('x', {'run': 'nowhere', 'size': 3}, settings, tmp_path)
+        donor('x', {'run': 'nowhere', 'size': 3}, settings, tmp_path)
     with pytest.raises(Refused, match='study.sources.x: nowhere.npz does not exist'):
-        source('x', {'features': 'nowhere.npz'}, settings, tmp_path)
+        donor('x', {'features': 'nowhere.npz'}, settings, tmp_path)
     with pytest.raises(Refused, match='study.sources.x.stepz is unknown: did you mean steps'):
-        source('x', {'stepz': 3}, settings, tmp_path)
+        donor('x', {'stepz': 3}, settings, tmp_path)
 
 
 def test_what_learnt_from_the_target_is_no_source():
-    learnt = Source({}, {}, {}, (), (28, 28, 1), '', {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 28})
+    learnt = Donor({}, {}, {}, (), (28, 28, 1), '', {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 28})
     assert same_data(learnt, {'name': 'digits', 'size': 8}) and not same_data(learnt, {'name': 'digits', 'size': 16})
 
 
@@ -97,12 +94,15 @@ def test_a_verified_ranking_and_advice_whose_config_runs(tmp_path):
     code, text = run('rank', '--config=configs/rank.py:smoke', '--verify', f'--workdir={tmp_path}')
     assert code == 0, text
     found = json.loads((tmp_path / 'results.json').read_text())
-    assert {row['source'] for row in found['rows']} == {'printed', 'untrained'} and set(found['rows'][0]['accuracy']) == {
+    assert {row['source'] for row in found['rows']} == {'printed', 'untrained'} and set(found['rows'][0]['measured']) == {
         'scratch', 'frozen', 'finetune'}
     assert '<svg' in (tmp_path / 'report.html').read_text()
+    done = call('rank', '--config=configs/rank.py:smoke', '--verify', '--json', f'--workdir={tmp_path}')
+    assert json.loads(done.out) == found
     code, text = run('advise', '--config=configs/rank.py:smoke', f'--workdir={tmp_path}')
     assert code == 0 and 'no pool of measured transfers: give --pool' in text, text
     advice = json.loads((tmp_path / 'advice.json').read_text())
+    assert json.loads(call('advise', '--config=configs/rank.py:smoke', '--json', f'--workdir={tmp_path}').out) == advice
     assert [each['source'] for each in advice] == ['printed', 'untrained'] and 0 <= advice[0]['probe'] <= 1
     code, text = run('train', f'--config={tmp_path}/digits-printed-2.py', '--config.steps=1', f'--workdir={tmp_path}/next')
     assert code == 0 and 'parameters in' in text, text
@@ -119,7 +119,7 @@ def test_what_is_known_of_a_source_beforehand_is_a_score_like_others(tmp_path):
     assert {row['source']: row['scores']['imagenet_top1'] for row in found['rows']} == {f'steps{i}': [i / 10] * 2 for i in range(3)}
     taus = {(row['strategy'], row['score']): row['tau'] for row in found['agreement']}
     for strategy in ('frozen', 'finetune'):
-        accuracy = [np.mean(row['accuracy'][strategy]) for row in found['rows']]
+        accuracy = [np.mean(row['measured'][strategy]) for row in found['rows']]
         expected = {'digits': pytest.approx(weightedtau([0, .1, .2], accuracy).statistic)} if np.ptp(accuracy) else None
         assert taus.get((strategy, 'imagenet_top1')) == expected
 
@@ -133,18 +133,18 @@ def test_all_networks_with_published_weights_are_ranked_by_what_is_published_of_
 
 
 def test_a_source_that_learnt_the_target_s_task_is_nearest(tmp_path):
-    known = source('printed', dict(data=dict(name='glyphs', part='digits', size=16, per_class=10), steps=0),
+    known = donor('printed', dict(data=dict(name='glyphs', part='digits', size=16, per_class=10), steps=0),
                    phases(configs_rank.get_config('smoke'))[-1][1], tmp_path)
     sources = dict(printed=known, digits=known._replace(data=dict(name='digits', size=16)), file=tmp_path / 'features.npz')
     study, again = dict(probe='printed', most=None), dict(name='resampled', of=dict(name='digits', size=16), size=16, channels=1)
-    near = {name: rank._nearness(sources, name, again, 5, study, tmp_path / 'tasks') for name in sources}   # one set by another name
+    near = {name: nearness(sources, name, again, 5, study, tmp_path / 'tasks') for name in sources}   # one set by another name
     assert near['digits'] == pytest.approx(0, abs=1e-9) and near['file'] is None
     one, other = (np.array(embedding(known, each, 5)) for each in (known.data, again))
     both = np.where(one + other > 0, one + other, 1)
     assert near['printed'] == pytest.approx(-cosine(one / both, other / both)) and -1 <= near['printed'] < -1e-3
     for probe in ('painted', 'file'):
         with pytest.raises(Refused, match=f"study.probe='{probe}' is no source with a network: "):
-            rank._nearness(sources, 'printed', again, 5, dict(study, probe=probe), tmp_path)
+            nearness(sources, 'printed', again, 5, dict(study, probe=probe), tmp_path)
 
 
 def test_the_guard_says_what_transfer_gained(tmp_path):

@@ -361,12 +361,15 @@ def test_pseudo_labels_want_a_run_and_one_set():
 
 
 def test_what_a_score_chooses_is_looked_up_in_the_test_accuracy():
-    from experiments.compare import chosen
-    accuracy = {('a', None): np.array([.5, .9]), ('b', None): np.array([.7, .6])}
-    judged = {('a', None): ({'sure': [1., 1.]}, [.1, .2], None), ('b', None): ({'sure': [2., np.nan]}, [.3, .4], None)}
-    found = {row['score']: row for row in chosen(accuracy, judged)['rows']}
-    assert found['sure']['picks'] == ['b', 'a'] and found['sure']['accuracy_mean'] == pytest.approx(.8)
-    assert found['oracle']['picks'] == ['b', 'a'] and chosen(accuracy, judged)['proxy_a_distance']['b, all labels'] == [.3, .4]
+    from tljax.studies.comparison import Measured, chosen_by_budget
+    from tljax.studies.label_free import Judgement
+    values = {('a', None): np.array([.5, .9]), ('b', None): np.array([.7, .6])}
+    judgements = {('a', None): Judgement({'sure': [1., 1.]}, [.1, .2], None, None),
+                  ('b', None): Judgement({'sure': [2., np.nan]}, [.3, .4], None, None)}
+    whole = chosen_by_budget(Measured('accuracy', values, judgements, True))
+    found = {row['score']: row for row in whole['rows']}
+    assert found['sure']['picks'] == ['b', 'a'] and found['sure']['mean'] == pytest.approx(.8)
+    assert found['oracle']['picks'] == ['b', 'a'] and whole['proxy_a_distance']['b, all labels'] == [.3, .4]
 
 
 def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
@@ -398,7 +401,7 @@ def test_fixmatch_learns_from_strongly_augmented_pictures_what_it_is_sure_of():
     x, u = rng.normal(size=(2, 8, 2, 3, 1)).astype(np.float32)
     label = rng.integers(3, size=8)
     keywords = {'weak': [{'name': 'crop', 'padding': 0}], 'strong': [{'name': 'flip', 'probability': 1.}], 'threshold': .7, 'weight': 2.}
-    method = tljax.methods.fixmatch(flat, 3, **keywords)
+    method = tljax.methods.semi_supervised_learning.fixmatch(flat, 3, **keywords)
     head = {'kernel': rng.normal(size=(6, 3)).astype(np.float32), 'bias': np.arange(3.)}
     batch = {'input': x, 'label': label, 'target': {'input': u}}
 

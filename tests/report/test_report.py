@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from tljax.core import Refused
-from tljax.report import figures
-from tljax.report import page as report
+from tljax.report.page import figures
+from tljax.report.page import page as report
 
 BUDGETS = [1, 2, 5, 10, 20, None]
 STRATEGIES = ['scratch', 'frozen', 'finetune', 'decay', 'l2_sp']
@@ -34,7 +34,7 @@ def made(strategies=STRATEGIES, budgets=BUDGETS):
             centre = float(rng.choice([-.05, .004, .06]))
             verdict = 'none detected' if abs(centre) < .02 else 'positive' if centre > 0 else 'negative'
             gain = {'gain_mean': centre, 'gain_low': centre - .02, 'gain_high': centre + .02, 'verdict': verdict}
-        rows.append({'strategy': strategy, 'labels_per_class': k, 'accuracy_mean': mean, 'accuracy_ci95': .01 + .01 * i, **gain})
+        rows.append({'strategy': strategy, 'labels_per_class': k, 'mean': mean, 'ci95': .01 + .01 * i, **gain})
     return rows
 
 
@@ -113,13 +113,13 @@ def test_learning_curves_draw_every_row():
     colours = dict(zip(STRATEGIES, [figures.INK, *figures.COLOURS], strict=False))
     for row in rows:
         place = ticks['all'] if row['labels_per_class'] is None else row['labels_per_class']
-        assert (colours[row['strategy']], place, row['accuracy_mean']) in points
+        assert (colours[row['strategy']], place, row['mean']) in points
     bands = [collection.get_paths()[0].vertices for collection in axes.collections]
     first = [row for row in rows if row['strategy'] == 'scratch']
     for row in first[:-1]:
-        k, mean, half = (row[name] for name in ('labels_per_class', 'accuracy_mean', 'accuracy_ci95'))
+        k, mean, half = (row[name] for name in ('labels_per_class', 'mean', 'ci95'))
         assert {mean - half, mean + half} <= {y for x, y in bands[0] if x == k}
-    assert bands[1][:, 1].tolist() == pytest.approx([first[-1]['accuracy_mean'] - .01, first[-1]['accuracy_mean'] + .01])
+    assert bands[1][:, 1].tolist() == pytest.approx([first[-1]['mean'] - .01, first[-1]['mean'] + .01])
 
 
 @pytest.mark.parametrize('strategies', [STRATEGIES, STRATEGIES + HOSTILE])
@@ -151,7 +151,7 @@ def test_gains_are_hollow_where_none_was_detected():
 
 
 def test_one_seed_has_neither_bands_nor_gains():
-    rows = [{**row, 'accuracy_ci95': None, 'gain_mean': None, 'verdict': None} for row in made(budgets=[5])]
+    rows = [{**row, 'ci95': None, 'gain_mean': None, 'verdict': None} for row in made(budgets=[5])]
     lines = figures.learning_curves(rows).axes[0].lines
     assert len({to_hex(line.get_color()) for line in lines}) == len(STRATEGIES)
 
@@ -189,7 +189,7 @@ def test_what_two_figures_of_a_page_share_by_id_is_the_same():
 def test_the_page_holds_every_number_and_reaches_for_nothing(tmp_path):
     rows = made()
     columns = ['strategy', 'labels per class', 'accuracy', 'interval', 'gain', 'verdict']
-    cells = [[row['strategy'], row['labels_per_class'] or 'all', row['accuracy_mean'], row['accuracy_ci95'], row['gain_mean'],
+    cells = [[row['strategy'], row['labels_per_class'] or 'all', row['mean'], row['ci95'], row['gain_mean'],
               row['verdict']] for row in rows]
     text = written(tmp_path, [{'heading': 'Curves', 'text': 'One.\n\nTwo.', 'svg': figures.svg(figures.learning_curves(rows))},
                               {'heading': 'Gains', 'svg': figures.svg(figures.gains(rows))},

@@ -19,7 +19,7 @@ def pool(sources=8, targets=5, noise=.02, seed=0, offset=-.1):
                 rows.append(dict(source=source, target=target, labels_per_class=k,
                                  without=dict(inputs=[rng.uniform(.3, .8)] * 3, untrained=[untrained] * 3),
                                  scores=dict(probe=[probe] * 3, nearest=[rng.uniform()] * 3),
-                                 accuracy=dict(scratch=(.5 + seeds).tolist(), frozen=(.5 + gain + seeds).tolist(),
+                                 measured=dict(scratch=(.5 + seeds).tolist(), frozen=(.5 + gain + seeds).tolist(),
                                                finetune=(.52 + gain / 2 + noise * rng.normal() + seeds).tolist())))
     return rows
 
@@ -30,7 +30,7 @@ def test_a_held_out_row_is_predicted_by_rows_of_other_sources_and_targets_alone(
     np.testing.assert_allclose(honest, [gain_of(row, 'frozen', 'scratch') for row in rows], atol=.02)
     for row in rows:   # were they looked at, gains of a wild source or target would move its own predictions
         if row['source'] == 3 or row['target'] == 2:
-            row['accuracy']['frozen'] = [5., 5., 5.]
+            row['measured']['frozen'] = [5., 5., 5.]
     wild = held_out(rows, 'frozen', 'scratch')
     cell = [i for i, row in enumerate(rows) if row['source'] == 3 and row['target'] == 2]
     np.testing.assert_array_equal(wild[cell], honest[cell])
@@ -62,7 +62,7 @@ def test_the_judgement_counts_as_scikit_learn_does():
 
 def test_a_strategy_within_a_point_or_within_noise_is_as_good():
     def row(scratch, frozen):
-        return dict(accuracy=dict(scratch=scratch, frozen=frozen))
+        return dict(measured=dict(scratch=scratch, frozen=frozen))
     from tljax.when.advice import _as_good
     assert _as_good(row([.5, .5, .5], [.505, .506, .507]), 'scratch')          # half a point
     assert not _as_good(row([.5, .5, .5], [.55, .551, .552]), 'scratch')       # five points, surely

@@ -57,7 +57,7 @@ class Compiled(NamedTuple):
 def each_by_itself(compiled, count):
     """The same for several seeds on a CPU: a call for each seed and step, as many seeds at a time as there are cores.
 
-    One call for all seeds takes longer than that (`experiments.benchmark`): small steps leave cores idle, and a loop in a program keeps
+    One call for all seeds takes longer than that (`benchmarks.engine`): small steps leave cores idle, and a loop in a program keeps
     XLA from its best code. Elsewhere, and for a single seed, `compiled` as it is.
 
     >>> each = each_by_itself(Compiled(lambda state, batch, seeds: (2 * state, state[None]), lambda batch: batch), 3)

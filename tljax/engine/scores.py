@@ -108,27 +108,31 @@ def proportion(correct: int, count: int) -> tuple[float, float, float]:
     return correct / count, interval.low, interval.high
 
 
-def table(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], interval: Callable) -> list[list[str]]:
-    """Rows of a table: split, score, mean, 95 % interval over seeds, or over the episodes or examples of a single seed.
+def rows(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], interval: Callable) -> list[dict]:
+    """Scores with their 95 % intervals: over seeds, or over the episodes or examples of a single seed.
 
     Args:
         scores: {split: {name: (seeds,)}} as a fit gives them.
         sizes: {split: number of examples}.
         interval: (values) -> mean, half of their interval or None where one value has none (`tljax.when.mean_interval`).
 
-    >>> table({'test': {'accuracy': [.5]}}, {'test': 4}, lambda values: (values[0], None))
-    [['test', 'accuracy', '0.5000', '0.1500 to 0.8500']]
+    Returns:
+        [{'split', 'metric', 'mean', 'low', 'high'}]; 'low' and 'high' are None where there is no interval.
+
+    >>> found = rows({'test': {'accuracy': [.5]}}, {'test': 4}, lambda values: (values[0], None))[0]
+    >>> found['metric'], round(found['low'], 2), round(found['high'], 2)
+    ('accuracy', 0.15, 0.85)
     """
-    rows = []
-    for split, found in scores.items():
-        for name in found:
+    found = []
+    for split, each in scores.items():
+        for name in each:
             if name.endswith(INTERVAL):
                 continue
-            mean, half = interval(found[name])
-            if half is None and name + INTERVAL in found:
-                half = found[name + INTERVAL][0]
-            ends = None if half is None else (mean - half, mean + half)
-            if ends is None and row(name).share:
-                ends = proportion(round(mean * sizes[split]), sizes[split])[1:]
-            rows.append([split, name, f'{mean:.4f}', '' if ends is None else f'{ends[0]:.4f} to {ends[1]:.4f}'])
-    return rows
+            mean, half = interval(each[name])
+            if half is None and name + INTERVAL in each:
+                half = each[name + INTERVAL][0]
+            low, high = (None, None) if half is None else (mean - half, mean + half)
+            if half is None and row(name).share:
+                low, high = proportion(round(mean * sizes[split]), sizes[split])[1:]
+            found.append(dict(split=split, metric=name, mean=mean, low=low, high=high))
+    return found

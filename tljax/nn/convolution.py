@@ -2,7 +2,7 @@
 
 XLA's own convolution is right for accelerators. On a CPU its forward pass is good and its gradient is not, least of all inside a loop,
 where it misses the fast path; sums of matrix products, and of shifted products for a depthwise one, do that work several times sooner.
-`pick` chooses, from the table that `python -m experiments.benchmark --only=forms` prints.
+`pick` chooses, from the table that `python -m benchmarks.engine --only=forms` prints.
 """
 import functools
 

@@ -1,7 +1,7 @@
 """Figures of what was measured, which stand in a page as SVG.
 
 Those of studies are drawn from `rows`, one dict per strategy and number of labels: 'strategy', 'labels_per_class' (None: all),
-'accuracy_mean', 'accuracy_ci95' (half width, None for one seed), 'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four
+'mean', 'ci95' (half width, None for one seed), 'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four
 None for the baseline). Accuracies and gains are fractions there and percent in the figures. Colours are those of Okabe and Ito
 (2008, https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; markers differ too, so that colour is never
 alone.
@@ -26,19 +26,19 @@ INK, PAPER = '#1B1C1D', '#FDFDFC'  # text, axes and the baseline; the inside of 
 
 
 def learning_curves(rows):
-    """Accuracy against labels per class: a line with a 95 % band per strategy, named at its end.
+    """A score (the rows' 'metric') against labels per class: a line with a 95 % band per strategy, named at its end.
 
     The axis is logarithmic; 'all' stands at its end out of scale, behind a dashed line, with its interval as a bar.
 
     Returns:
         A matplotlib Figure.
 
-    >>> row = {'strategy': 'scratch', 'accuracy_mean': .5, 'accuracy_ci95': .1, 'gain_mean': None}
+    >>> row = {'strategy': 'scratch', 'mean': .5, 'ci95': .1, 'gain_mean': None}
     >>> figure = learning_curves([{'labels_per_class': k, **row} for k in (1, 10, None)])
     >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     ['1', '10', 'all']
     """
-    figure, axes = _figure('accuracy (%)')
+    figure, axes = _figure(f'{rows[0].get("metric", "score")} (%)')
     budgets = _budgets(rows)
     counted = [k for k in budgets if k is not None]
     place = {k: k or 2.5 * max(counted, default=1) for k in budgets}
@@ -49,7 +49,7 @@ def learning_curves(rows):
     for strategy, (colour, marker) in _styles(rows).items():
         mine = sorted((row for row in rows if row['strategy'] == strategy), key=lambda row: place[row['labels_per_class']])
         x, mean, half = (np.array(column) for column in zip(*(
-            (place[row['labels_per_class']], row['accuracy_mean'], row['accuracy_ci95'] or 0) for row in mine), strict=True))
+            (place[row['labels_per_class']], row['mean'], row['ci95'] or 0) for row in mine), strict=True))
         solid = x <= max(counted, default=0)
         axes.plot(x, mean, color=colour, linewidth=1.2, linestyle=(0, (3, 2)))
         axes.plot(x[solid], mean[solid], color=colour, linewidth=1.8)
@@ -71,7 +71,7 @@ def gains(rows):
     Raises:
         Refused: where no row has a gain.
 
-    >>> row = {'labels_per_class': 5, 'accuracy_mean': .5, 'accuracy_ci95': .1, 'gain_mean': None}
+    >>> row = {'labels_per_class': 5, 'mean': .5, 'ci95': .1, 'gain_mean': None}
     >>> gain = {'gain_mean': .2, 'gain_low': .1, 'gain_high': .3, 'verdict': 'positive'}
     >>> gains([{**row, 'strategy': 'scratch'}, {**row, 'strategy': 'frozen', **gain}]).axes[0].get_ylabel()
     'gain over scratch (points)'
@@ -102,10 +102,10 @@ def gains(rows):
 
 
 def training_curves(records):
-    """Accuracy of every evaluated split over the steps of a run, the mean with a 95 % band over seeds.
+    """The score of every evaluated split over the steps of a run, the mean with a 95 % band over seeds.
 
     Args:
-        records: of a log (`log.read`); at least two evaluations.
+        records: of a log (`log.read`); at least two evaluations. The first number of a record is the score that is drawn.
 
     Returns:
         A matplotlib Figure.
@@ -114,15 +114,16 @@ def training_curves(records):
     >>> training_curves(records).axes[0].get_xlabel()
     'step'
     """
-    measured = [record for record in records if record['kind'] != 'training' and 'accuracy' in record]
-    figure, axes = _figure('accuracy (%)', 'step')
+    measured = [record for record in records if record['kind'] != 'training']
+    metric = next(name for name in measured[0] if name not in ('step', 'kind'))
+    figure, axes = _figure(f'{metric} (%)', 'step')
     styles = {kind: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
               for i, kind in enumerate(dict.fromkeys(record['kind'] for record in measured))}
     ends = {}
     for kind, (colour, marker) in styles.items():
         mine = [record for record in measured if record['kind'] == kind]
         x = np.array([record['step'] for record in mine])
-        mean, half = np.array([[mean, half or 0.] for mean, half in (mean_interval(record['accuracy']) for record in mine)]).T
+        mean, half = np.array([[mean, half or 0.] for mean, half in (mean_interval(record[metric]) for record in mine)]).T
         axes.plot(x, mean, color=colour, linewidth=1.8, marker=marker, markersize=4)
         axes.fill_between(x, mean - half, mean + half, color=colour, alpha=.13, linewidth=0)
         ends[kind] = x[-1], mean[-1]

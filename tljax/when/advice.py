@@ -1,6 +1,6 @@
 """What a pool of measured transfers says of one that has not been measured: the gain to expect, how sure of it one can be, what to do.
 
-A pool is what `experiments.rank --verify` writes: rows with 'source', 'target', 'labels_per_class', 'scores', 'without' and 'accuracy'. The
+A pool is what `experiments.rank --verify` writes: rows with 'source', 'target', 'labels_per_class', 'scores', 'without' and 'measured'. The
 gain of a strategy over the baseline is predicted from facts that cost no training, by ridge regression, and every interval comes from
 predictions of rows whose source and whose target were both left out: it holds for sources and targets like the pool's, and no others.
 """
@@ -53,10 +53,10 @@ def facts(row):
 def gain_of(row, strategy, baseline):
     """The measured mean gain of a strategy over the baseline.
 
-    >>> gain_of({'accuracy': {'scratch': [.5, .75], 'finetune': [.75, 1.]}}, 'finetune', 'scratch')
+    >>> gain_of({'measured': {'scratch': [.5, .75], 'finetune': [.75, 1.]}}, 'finetune', 'scratch')
     0.25
     """
-    return float(np.mean(row['accuracy'][strategy]) - np.mean(row['accuracy'][baseline]))
+    return float(np.mean(row['measured'][strategy]) - np.mean(row['measured'][baseline]))
 
 
 def held_out(pool, strategy, baseline):
@@ -67,7 +67,7 @@ def held_out(pool, strategy, baseline):
 
     >>> ALONE = dict(inputs=[.5], untrained=[.5])
     >>> rows = [dict(source=s, target=t, labels_per_class=4, without=ALONE, scores=dict(probe=[s / 9], nearest=[.5]),
-    ...              accuracy=dict(scratch=[.5], frozen=[.5 + s / 9])) for s in range(6) for t in range(3)]
+    ...              measured=dict(scratch=[.5], frozen=[.5 + s / 9])) for s in range(6) for t in range(3)]
     >>> bool(abs(held_out(rows, 'frozen', 'scratch') - [s / 9 for s in range(6) for t in range(3)]).max() < .02)
     True
     """
@@ -89,7 +89,7 @@ def predict(pool, row, strategy, baseline):
 
     >>> ALONE = dict(inputs=[.5], untrained=[.5])
     >>> rows = [dict(source=s, target=t, labels_per_class=4, without=ALONE, scores=dict(probe=[s / 9], nearest=[.5]),
-    ...              accuracy=dict(scratch=[.5], frozen=[.5 + s / 9])) for s in range(6) for t in range(3)]
+    ...              measured=dict(scratch=[.5], frozen=[.5 + s / 9])) for s in range(6) for t in range(3)]
     >>> gain = predict(rows, {**rows[0], 'scores': dict(probe=[.5], nearest=[.5])}, 'frozen', 'scratch')
     >>> f'{gain.mean:.2f}'
     '0.50'
@@ -123,12 +123,12 @@ def judge(pool, baseline):
 
     >>> ALONE = dict(inputs=[.5], untrained=[.5])
     >>> rows = [dict(source=s, target=t, labels_per_class=4, without=ALONE, scores=dict(probe=[s / 9], nearest=[.5]),
-    ...              accuracy=dict(scratch=[.5, .5], frozen=[.5 + s / 9, .5 + s / 9])) for s in range(6) for t in range(3)]
+    ...              measured=dict(scratch=[.5, .5], frozen=[.5 + s / 9, .5 + s / 9])) for s in range(6) for t in range(3)]
     >>> found = judge(rows, 'scratch')
     >>> found['right'], found['negative']
     (1.0, 0)
     """
-    strategies = [strategy for strategy in pool[0]['accuracy'] if strategy != baseline]
+    strategies = [strategy for strategy in pool[0]['measured'] if strategy != baseline]
     expected = {strategy: held_out(pool, strategy, baseline) for strategy in strategies}
     picks = [advised({strategy: Prediction(expected[strategy][i], 0, 0) for strategy in strategies}, baseline) for i in range(len(pool))]
     measured = np.concatenate([[gain_of(row, strategy, baseline) for row in pool] for strategy in strategies])
@@ -180,8 +180,8 @@ def square(labels_per_class, ahead):
 
 
 def _as_good(row, pick):
-    best = max(row['accuracy'], key=lambda strategy: np.mean(row['accuracy'][strategy]))
-    lost = transfer_gain(row['accuracy'][best], row['accuracy'][pick])
+    best = max(row['measured'], key=lambda strategy: np.mean(row['measured'][strategy]))
+    lost = transfer_gain(row['measured'][best], row['measured'][pick])
     return lost.mean <= CLOSE or lost.low <= 0
 
 

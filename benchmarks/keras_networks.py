@@ -1,23 +1,25 @@
 """Networks of the zoo against Keras on the JAX backend, side by side in one run: pictures per second, forward and fine-tuning everything.
 
-    python -m pip install -e '.[test]' && python -m experiments.benchmark_keras --networks=mobilenet --batch=16
+    python -m pip install -e '.[test]' && python -m benchmarks.keras_networks --networks=mobilenet --batch=16
 
 Both sides are compiled by jax.jit, float32, on the same random pictures; a step is cross-entropy on 1,000 classes with BatchNorm on batch
-statistics, its gradient, and SGD with momentum. `--memory` runs each side's step in a process of its own and tells its largest memory.
+statistics, its gradient, and SGD with momentum. Pictures have the side that a network was trained on, or `--size`, and each side is timed
+`--rounds` times. `--memory` runs each side's step in a process of its own and tells its largest memory.
 """
 import os
 import resource
-import statistics
 import subprocess
 import sys
-import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from absl import app, flags
+from absl import flags
 
+from benchmarks.timing import define_rounds, take_turns
+from experiments import command
+from experiments.flag_types import define_list, one_of
 from tljax.configuration import named
 from tljax.core import TrainState
 from tljax.engine.devices import give_back_after_compiling
@@ -28,18 +30,17 @@ from tljax.nn.convolution import place
 from tljax.report.page import table
 from tljax.zoo.table import ROWS
 
-os.environ.setdefault('KERAS_BACKEND', 'jax')
-import keras  # noqa: E402
+os.environ.setdefault('KERAS_BACKEND', 'jax')   # before Keras is imported, which may be missing
 
-NETWORKS = flags.DEFINE_list('networks', list(ROWS), 'Which networks.')
+NETWORKS = define_list('networks', list(ROWS), 'Which networks.', one_of(ROWS))
 BATCH = flags.DEFINE_integer('batch', 16, 'Pictures at a time.', lower_bound=1)
 SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures; 0: what each network was trained on.')
-ROUNDS = flags.DEFINE_integer('rounds', 3, 'How often each is timed, in turn; the median is printed.', lower_bound=1)
+ROUNDS = define_rounds(3)
 MEMORY = flags.DEFINE_bool('memory', False, 'Measure memory, not time.')
 SIDE = flags.DEFINE_enum('side', None, ['keras', 'tljax'], 'Run one step of this side alone and print its memory.')
 
 
-def main(_):
+def main() -> None:
     """Prints the table."""
     if SIDE.value:
         jax.block_until_ready(list(_calls(NETWORKS.value[0], SIDE.value)['step']().values()))
@@ -55,15 +56,8 @@ def main(_):
 
 def _speed(name):
     calls = {(side, what): call for side in ('tljax', 'keras') for what, call in _calls(name, side).items()}
-    for call in calls.values():
-        jax.block_until_ready(call())
-    found = {key: [] for key in calls}
-    for _ in range(ROUNDS.value):
-        for key, call in calls.items():
-            begun = time.perf_counter()
-            jax.block_until_ready(call())
-            found[key].append(BATCH.value / (time.perf_counter() - begun))
-    speed = {key: statistics.median(values) for key, values in found.items()}
+    seconds = take_turns(calls, ROUNDS.value).seconds
+    speed = {key: float(np.median(BATCH.value / values)) for key, values in seconds.items()}
     for what in ('forward', 'step'):
         ours, theirs = speed['tljax', what], speed['keras', what]
         say(f'{name} {what}: {ours:.1f} against {theirs:.1f} pictures/s')
@@ -71,7 +65,7 @@ def _speed(name):
 
 
 def _memory(name, side):
-    done = subprocess.run([sys.executable, '-m', 'experiments.benchmark_keras', f'--networks={name}', f'--side={side}',
+    done = subprocess.run([sys.executable, '-m', 'benchmarks.keras_networks', f'--networks={name}', f'--side={side}',
                            f'--batch={BATCH.value}', f'--size={SIZE.value}'], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1]) / 1e6
 
@@ -98,6 +92,7 @@ def _ours(name, size, batch, tx):
 
 
 def _theirs(name, size, batch, tx):
+    import keras
     model = getattr(keras.applications, ROWS[name].title)(weights=None, input_shape=(size, size, 3), classifier_activation=None)
     trained, rest = ([jnp.array(variable.value) for variable in group] for group in (model.trainable_variables,
                                                                                     model.non_trainable_variables))
@@ -124,4 +119,4 @@ def _theirs(name, size, batch, tx):
 
 
 if __name__ == '__main__':
-    app.run(main)
+    command.run_plain(main)

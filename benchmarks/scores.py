@@ -1,30 +1,29 @@
 """Scores of transferability against the published way to compute them, side by side in one run: seconds, and whether the numbers agree.
 
-    OPENBLAS_NUM_THREADS=1 python -m experiments.benchmark_scores
-    python -m experiments.benchmark_scores --only=probe --rounds=3
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.scores
+    python -m benchmarks.scores --only=probe --rounds=3
 
 All sides use the same BLAS. On a machine that others use, give it one thread as above, as threads that wait for each other cost most
-there, and go by the processor's time, which others hardly change.
+there, and go by the processor's time, which others hardly change. `--rows`, `--dim` and `--classes` are of the features.
 """
-import time
-
 import numpy as np
-from absl import app, flags
+from absl import flags
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
-from tljax.report.page import table
+from benchmarks.timing import compare, define_only, define_rounds, take_turns
+from experiments import command
 from tljax.when.evidence import logme
 from tljax.when.logistic import linear_probe
 
-ONLY = flags.DEFINE_list('only', ['logme', 'probe'], 'Which tables to print.')
+ONLY = define_only(['logme', 'probe'])
 ROWS = flags.DEFINE_integer('rows', 20_000, 'Labelled examples.', lower_bound=2)
 DIM = flags.DEFINE_integer('dim', 2048, 'Features of each.', lower_bound=1)
 CLASSES = flags.DEFINE_integer('classes', 100, 'Classes.', lower_bound=2)
-ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the least is printed with the median.', lower_bound=1)
+ROUNDS = define_rounds(5)
 
 
-def main(_):
+def main() -> None:
     """Prints the tables that were asked for."""
     for name in ONLY.value:
         {'logme': evidence, 'probe': probe}[name]()
@@ -33,9 +32,10 @@ def main(_):
 def evidence():
     """LogME against the authors' algorithm and against a loop over classes on the Gram matrix, both in NumPy."""
     f, y = labelled()
-    times, scores = _times({'tljax': lambda: logme(f, y), 'NumPy, Gram matrix': lambda: gram_logme(f, y),
-                            'NumPy, as published': lambda: published_logme(f, y)})
-    _compare('LogME by', times, {side: [f'{score:.9f}', f'{abs(score / scores["tljax"] - 1):.0e}'] for side, score in scores.items()},
+    timed = take_turns({'tljax': lambda: logme(f, y), 'NumPy, Gram matrix': lambda: gram_logme(f, y),
+                        'NumPy, as published': lambda: published_logme(f, y)}, ROUNDS.value, warm=0)
+    scores = timed.returned
+    _compare('LogME by', timed, {side: [f'{score:.9f}', f'{abs(score / scores["tljax"] - 1):.0e}'] for side, score in scores.items()},
              ['score', 'relative difference'])
 
 
@@ -52,8 +52,8 @@ def probe():
         loss = (logsumexp(logits, 1) - logits[np.arange(len(y)), y]).sum() + (found[0].astype(np.float64) ** 2).sum() / 2
         return [f'{loss:.3f}', f'{(logits.argmax(1) == y).mean():.4f}']
 
-    times, found = _times({'tljax': lambda: linear_probe(f, y), 'scikit-learn': theirs})
-    _compare('linear probe by', times, {side: judged(each) for side, each in found.items()}, ['objective', 'training accuracy'])
+    timed = take_turns({'tljax': lambda: linear_probe(f, y), 'scikit-learn': theirs}, ROUNDS.value, warm=0)
+    _compare('linear probe by', timed, {side: judged(each) for side, each in timed.returned.items()}, ['objective', 'training accuracy'])
 
 
 def labelled():
@@ -106,25 +106,10 @@ def _fixed_point(spectrum, energy, square, n, rounds, tolerance, guard):
     return (n * np.log(beta / (2 * np.pi)) - log_determinant - beta * residual - alpha * weights) / (2 * n)
 
 
-def _times(calls):
-    """Seconds of each call, {name: (rounds, 2)} by the clock and by the processor, in turn so that a slow moment hits all; its result."""
-    times, returned = {name: [] for name in calls}, {}
-    for _ in range(ROUNDS.value):
-        for name, call in calls.items():
-            begun = time.perf_counter(), time.process_time()
-            returned[name] = call()
-            times[name].append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
-    return {name: np.array(values) for name, values in times.items()}, returned
-
-
-def _compare(first, times, results, names):
-    """Prints a row for each side: its times, those over tljax's, and its results under their names."""
-    least, median = ({side: statistic(values, 0) for side, values in times.items()} for statistic in (np.min, np.median))
-    table([first, 's, least', 'median', 'over tljax', 'processor s, least', 'median', 'over tljax', *names],
-          [[side, *(f'{value:.2f}' for i in (0, 1) for value in (least[side][i], median[side][i], least[side][i] / least['tljax'][i])),
-            *results[side]] for side in times],
-          title=f'{ROWS.value} x {DIM.value} float32 features, {CLASSES.value} classes')
+def _compare(first, timed, results, names):
+    compare(first, [('s', timed.seconds), ('processor s', timed.processor)], results, names,
+            f'{ROWS.value} x {DIM.value} float32 features, {CLASSES.value} classes')
 
 
 if __name__ == '__main__':
-    app.run(main)
+    command.run_plain(main)

@@ -1,22 +1,23 @@
 """Where the time goes, side by side in one run: forms of convolution, frozen layers, cached features, seeds, devices, episodes,
 extraction, adaptation.
 
-    python -m experiments.benchmark
-    XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.benchmark --only=devices
+    python -m benchmarks.engine
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m benchmarks.engine --only=devices
+
+`--rounds` is how often each is timed, in turn; the median is printed.
 """
 import functools
 import re
 import resource
-import statistics
-import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
 from jax import lax
 
+from benchmarks.timing import define_only, define_rounds, milliseconds
 from configs import base, maml, protonet
+from experiments import command
 from tljax import build
 from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
@@ -30,12 +31,11 @@ from tljax.nn.convolution import convolve, pick, place
 from tljax.report.page import table
 from tljax.zoo.families.mobilenet import mobilenet
 
-ONLY = flags.DEFINE_list('only', ['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes', 'extraction', 'adaptation'],
-                         'Which tables to print.')
-ROUNDS = flags.DEFINE_integer('rounds', 5, 'How often each is timed, in turn; the median is printed.')
+ONLY = define_only(['forms', 'frozen', 'cached', 'seeds', 'devices', 'episodes', 'extraction', 'adaptation'])
+ROUNDS = define_rounds(5)
 
 
-def main(_):
+def main() -> None:
     """Prints the tables that were asked for."""
     for name in ONLY.value:
         {'forms': forms, 'frozen': frozen, 'cached': cached, 'seeds': seeds, 'devices': devices, 'episodes': episodes,
@@ -103,7 +103,7 @@ def frozen():
     for name, partition in (('everything', {'name': 'full'}), ('head only', {'name': 'freeze', 'until': 'backbone'})):
         run, built = _build(net={'name': 'cifar_resnet', 'depth': 14, 'width': 16}, partition=partition, optim={'clip': 1.}, batch=64)
         params, state = run.init(0)
-        whole, batch = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params)), run.source.batch(0, 0)
+        whole, batch = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params)), run.stream.batch(0, 0)
         step = jax.jit(make_step(built.method, built.tx, built.labels))
         forward = jax.jit(built.method.predict)
         flops = [f.lower(*a).compile().cost_analysis()['flops'] for f, a in ((step, (whole, batch, 0)), (forward, (params, state, batch)))]
@@ -122,7 +122,7 @@ def seeds():
             run, built = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
             step = built.step if how == 'one call, a loop' else run.step
             length = 10 if how == 'each by itself' else 1
-            one = run.source.take(run.source.index(0, 0))
+            one = run.stream.take(run.stream.index(0, 0))
             batch = step.place(jax.tree.map(lambda leaf, n=count, k=length: np.stack([np.stack([leaf] * n)] * k), one))
             cell = [step.split(first_state(run.init, run.tx, run.seeds))]
 
@@ -142,7 +142,7 @@ def devices():
     for parallel in ('jit', 'pmap'):
         for name in ('full', 'freeze'):
             run, built = _build(net={'name': 'cifar_resnet', 'depth': 14}, partition={'name': name}, parallel=parallel, batch=64)
-            batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.source.take(run.source.index(0, 0))))
+            batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.stream.take(run.stream.index(0, 0))))
             text = run.step.run.lower(first_state(run.init, run.tx, run.seeds), batch, np.zeros(1, np.uint32)).compile().as_text()
             calls = ' '.join(re.findall(r'= (.*?) all-reduce(?:-start)?\(', text))
             sizes = [[int(n) for n in shape.split(',') if n] for shape in re.findall(r'f32\[([\d,]*)\]', calls)]
@@ -167,7 +167,7 @@ def episodes():
     for name, config in (('ProtoNet, 60-way 1-shot 5-query', protonet), ('MAML, 5-way 1-shot 1-query, 32 tasks', maml)):
         settings = phases(plain(config.get_config()))[0][1]
         run, built = build.build(settings), build.parts(settings).program(build.load(settings['data'])['train'])
-        batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.source.take(run.source.index(0, 0))))
+        batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], run.stream.take(run.stream.index(0, 0))))
         cell = [first_state(run.init, run.tx, run.seeds)]
 
         def call(cell=cell, run=run, batch=batch):
@@ -201,7 +201,7 @@ def adaptation():
         halves = {'data': printed, 'batch': 128} if name == 'finetune' else {'data': both, 'batch': 64}
         run, built = _build(net={'name': 'cifar_resnet', 'depth': 14, 'width': 32}, method={'name': name}, **halves)
         params, state = run.init(0)
-        whole, batch = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params)), run.source.batch(0, 0)
+        whole, batch = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params)), run.stream.batch(0, 0)
         step = jax.jit(make_step(built.method, built.tx, built.labels))
         flops[name] = step.lower(whole, batch, 0).compile().cost_analysis()['flops']
         calls[name] = functools.partial(step, whole, batch, 0)
@@ -218,23 +218,8 @@ def _build(width=0, **changes):
 
 
 def _times(calls):
-    """Milliseconds of each call, {name: median}, taken in turn so that a slow moment of the machine hits all."""
-    counts = {}
-    for name, call in calls.items():
-        jax.block_until_ready(call())
-        begun = time.perf_counter()
-        jax.block_until_ready(call())
-        counts[name] = max(1, round(.1 / (time.perf_counter() - begun)))
-    found = {name: [] for name in calls}
-    for _ in range(ROUNDS.value):
-        for name, call in calls.items():
-            begun = time.perf_counter()
-            for _ in range(counts[name]):
-                out = call()
-            jax.block_until_ready(out)
-            found[name].append((time.perf_counter() - begun) / counts[name] * 1e3)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return milliseconds(calls, ROUNDS.value)
 
 
 if __name__ == '__main__':
-    app.run(main)
+    command.run_plain(main)

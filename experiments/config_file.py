@@ -1,0 +1,146 @@
+"""The config that a command is given: its file, its arguments, and the settings laid over it."""
+import importlib.util
+import re
+import sys
+import traceback
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from tljax.configuration import near
+from tljax.core import Refused
+
+
+def split(argv: list[str]) -> tuple[list[str], str | None]:
+    """The arguments without `--config=FILE`, those of a --flagfile among them, and the FILE.
+
+    >>> split(['train', '--config=configs/digits.py:smoke', '--config.steps=3'])
+    (['train', '--config.steps=3'], 'configs/digits.py:smoke')
+    """
+    rest, given = [], None
+    ahead = iter(flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False))
+    for argument in ahead:
+        if argument in ('-config', '--config'):
+            given = next(ahead, None)
+        elif argument.startswith(('-config=', '--config=')):
+            given = argument.partition('=')[2]
+        else:
+            rest.append(argument)
+    return rest, given or None
+
+
+def load(given: str) -> ConfigDict:
+    """The locked config of a file.
+
+    Args:
+        given: path of the file, and behind a colon the argument of its `get_config`.
+
+    Raises:
+        Refused: for a file that is missing or raises an error, and an argument it does not take.
+
+    >>> load('configs/digits.py:smoke').steps
+    4
+    >>> load('configs/digit.py')
+    Traceback (most recent call last):
+    tljax.core.Refused: configs/digit.py does not exist: did you mean digits.py?
+    """
+    path, *argument = given.split(':', 1)
+    if not Path(path).is_file():
+        names = sorted(file.name for file in Path(path).parent.glob('*.py') if file.stem[0] != '_')
+        raise Refused(f'{path} does not exist: {near(Path(path).name, names)}' if names else
+                      f'{path} does not exist: name a file of configs/')
+    try:
+        module = _module(path)
+        if not hasattr(module, 'get_config'):
+            raise Refused(f'{path} has no get_config(): see configs/digits.py')
+        config = module.get_config(*argument)
+    except ValueError as error:
+        raise Refused(error) from None
+    except Exception as error:   # whatever the file does wrong
+        frames = [each for each in traceback.extract_tb(sys.exc_info()[2]) if each.filename == path]
+        line = getattr(error, 'lineno', None) or (frames[-1].lineno if frames else 0)
+        raise Refused(f'{path}, line {line}: {type(error).__name__}: {error}') from None
+    if not isinstance(config, ConfigDict):
+        raise Refused(f'get_config() of {path} returns no ConfigDict: see configs/digits.py')
+    return config.lock()
+
+
+def _module(path: str) -> ModuleType:
+    loader = SourceFileLoader('config_file', path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('config_file', loader))
+    loader.exec_module(module)
+    return module
+
+
+def refuse_other_command(config: ConfigDict, given: str, name: str) -> None:
+    """Refuses a config of other commands.
+
+    Args:
+        config: as `load` gives it.
+        given: what `--config` says.
+        name: of the command.
+
+    Raises:
+        Refused: names the command that the config is of.
+
+    >>> refuse_other_command(load('configs/rank.py'), 'configs/rank.py', 'train')
+    Traceback (most recent call last):
+    tljax.core.Refused: configs/rank.py is a config of experiments.rank
+    """
+    path, commands = given.partition(':')[0], config.get('commands', ())
+    if not commands:
+        raise Refused(f'{path} states no `commands`: begin with base.get_config() of '
+                      'configs/base.py')
+    if name not in commands:
+        raise Refused(f'{path} is a config of experiments.{commands[0]}')
+
+
+def refuse_unknown(config: ConfigDict, given: str, argv: list[str]) -> None:
+    """Refuses a `--config.a.b` that is no setting.
+
+    Args:
+        config: as `load` gives it.
+        given: what `--config` says.
+        argv: the command line.
+
+    Raises:
+        Refused: for the first such setting, with the nearest one.
+
+    >>> refuse_unknown(load('configs/digits.py'), 'configs/digits.py', ['--config.optim.lrr=1'])
+    Traceback (most recent call last):
+    tljax.core.Refused: config.optim.lrr is no setting of configs/digits.py: did you mean lr?
+    """
+    for argument in argv:
+        found = re.match(r'--?(?:no)?config\.([\w.]+)', argument)
+        place, passed = config, ['config']
+        for key in found[1].split('.') if found else ():
+            if isinstance(place, (bool, int, float, str)):
+                name, path = '.'.join(passed), given.partition(':')[0]
+                raise Refused(f'{name} is {place!r} in {path}, which has no {key}: write '
+                              f'--{name}=VALUE')
+            if not isinstance(place, ConfigDict):
+                break
+            passed.append(key)
+            if key not in place:
+                raise Refused(f'{".".join(passed)} is no setting of {given.partition(":")[0]}: '
+                              f'{near(key, place)}')
+            place = place[key]
+
+
+def define(config: ConfigDict, argv: list[str]) -> None:
+    """Defines the flag `config`, and `config.a.b` for each of those on the command line."""
+    config_flags.DEFINE_config_dict('config', config, 'The config.', sys_argv=argv)
+
+
+def workdir(given: str) -> Path:
+    """Where the run of a config goes by default: `runs/` and its name with its argument.
+
+    >>> str(workdir('configs/digits.py:source=untrained,smoke'))
+    'runs/digits-source-untrained-smoke'
+    """
+    path, _, argument = given.partition(':')
+    parts = [part for part in argument.replace('=', '-').split(',') if part]
+    return Path('runs', '-'.join([Path(path).stem, *parts]))

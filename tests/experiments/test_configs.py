@@ -1,0 +1,64 @@
+"""Configs: their arguments, the settings that they share, and what they leave to the methods."""
+import pytest
+from commands import call, error
+
+from configs import adapt, office_caltech, pacs_shallow, reviews
+from tljax import configuration
+from tljax.configuration import method_names, method_takes, phases, plain
+
+
+def test_a_pair_of_domains_is_spelt_alike():
+    for spelling in ('data=photo-sketch', 'source=photo,target=sketch'):
+        data = plain(adapt.get_config(spelling))['data']['of']
+        assert (data['source']['domain'], data['target']['domain']) == ('photo', 'sketch')
+    data = plain(reviews.get_config('source=kitchen,target=books'))['data']
+    assert (data['source']['domain'], data['target']['domain']) == ('kitchen', 'books')
+    assert pacs_shallow.get_config('source=photo,target=sketch').tasks == ('photo-sketch',)
+    assert office_caltech.get_config('source=amazon,target=dslr').tasks == ('amazon-dslr',)
+    assert office_caltech.get_config().tasks == ()
+
+
+@pytest.mark.parametrize('module, arg, said', [
+    (adapt, 'source=photo', 'config argument target is missing: write source=A,target=B'),
+    (adapt, 'target=photo', 'config argument source is missing'),
+    (adapt, 'source=photo,target=photo', 'source and target are both photo'),
+    (adapt, 'source=photo,target=usps', 'source=photo,target=usps are no pair of this config'),
+    (adapt, 'source=photo,target=sketch,data=mnist-usps', 'differ: give one of them'),
+    (adapt, 'data=moon', 'config argument data=moon is not one of glyphs-digits, mnist-usps'),
+    (adapt, 'method=dan+cdam', 'config argument method=cdam is unknown: did you mean cdan?'),
+    (adapt, 'train=dannn', 'config argument train=dannn is unknown: did you mean dann?'),
+    (pacs_shallow, 'source=photo,target=painting', 'target=painting is not one of photo, art_'),
+])
+def test_an_argument_that_does_not_fit_is_refused(module, arg, said):
+    with pytest.raises(ValueError) as refused:
+        module.get_config(arg)
+    assert said in str(refused.value)
+    line = error(call('shallow' if module is pacs_shallow else 'compare',
+                      f'--config=configs/{module.__name__.split(".")[1]}.py:{arg}'))
+    assert said[:60] in line
+
+
+def test_a_method_needs_no_entry_in_the_config(tmp_path, monkeypatch):
+    assert plain(adapt.get_config('method=ddc'))['study']['strategies']['ddc'] == {
+        'method': {'name': 'ddc', 'ramp': 1000}}
+    for name in method_names():   # whatever it takes, the config says no more than its name
+        method = plain(adapt.get_config(f'train={name}'))['phases']['adapt']['method']
+        assert method['name'] == name and ('ramp' in method) == method_takes(name, 'ramp')
+    (tmp_path / 'mine.py').write_text("BATCHES = 'domains'\n\n\ndef mine(net, ramp=0): ...\n")
+    files = configuration._method_files() | {'mine': tmp_path / 'mine.py'}
+    monkeypatch.setattr(configuration, '_method_files', lambda: files)
+    strategies = plain(adapt.get_config())['study']['strategies']
+    assert list(strategies)[-2:] == ['shot', 'mine'] and len(strategies) == 15
+    assert strategies['mine'] == {'method': {'name': 'mine', 'ramp': 1000}}
+
+
+def test_a_ramp_follows_the_steps_of_the_command_line():
+    config = adapt.get_config('method=dann+mcd')
+    config.steps = 77
+    strategies = plain(config)['study']['strategies']
+    assert strategies['dann']['method']['ramp'] == 77 and strategies['mcd']['steps'] == 6 * 77
+
+
+def test_the_commands_of_a_config_claim_no_workdir():
+    for name, settings in phases(plain(adapt.get_config('smoke'))):
+        assert 'commands' not in settings and 'study' not in settings, name

@@ -1,0 +1,129 @@
+"""Studies as functions: of a config and a folder, by the first score, with choices told once."""
+import ast
+import json
+
+import numpy as np
+import pytest
+from commands import ROOT
+from scipy.stats import ttest_rel
+from tiny import SMALL
+
+from configs import base
+from tljax.configuration import merge, plain
+from tljax.core import Refused
+from tljax.studies import comparison, comparison_report, episodes, shallow, shallow_report, training
+from tljax.studies.choices import chosen
+from tljax.studies.comparison import Measured, summarise
+
+FROZEN = {'partition': {'name': 'freeze', 'until': 'backbone'}}
+
+
+def config(**changes):
+    """A study of two strategies, of two steps each, in two phases."""
+    settings = merge(plain(base.get_config()), SMALL)
+    study = {'baseline': 'scratch', 'budgets': [1, None],
+             'strategies': {'scratch': {'init': {'phase': ''}}, 'frozen': FROZEN}}
+    return settings | {'seeds': [0, 1], 'steps': 2, 'init': {**settings['init'], 'phase': 'first'},
+                       'phases': {'first': {'init': {'phase': ''}, 'seeds': [9]}, 'second': {}},
+                       'study': study} | changes
+
+
+def test_a_comparison_is_a_function_of_a_config_and_a_folder(tmp_path, monkeypatch):
+    fit = comparison.fit
+
+    def renamed(run, workdir):   # another score stands first
+        fitted = fit(run, workdir)
+        test = fitted.scores['test']['accuracy']
+        return fitted._replace(scores={'test': {'balance': [1 - each for each in test],
+                                                'accuracy': test}})
+
+    monkeypatch.setattr(comparison, 'fit', renamed)
+    results = comparison.compare(config(), tmp_path)
+    assert json.loads((tmp_path / 'results.json').read_text()) == results
+    assert {row['metric'] for row in results['rows']} == {'balance'}
+    first = results['rows'][0]
+    assert first['mean'] == pytest.approx(np.mean(first['values'])) and len(first['values']) == 2
+    monkeypatch.setattr(comparison, 'fit', fit)
+    again = comparison.compare(config(), tmp_path)   # nothing is trained twice
+    assert again['rows'][0]['values'] == pytest.approx([1 - each for each in first['values']])
+    table = comparison_report.tables(results)[0]
+    assert 'balance %' in table.columns and 'balance on the test split' in table.title
+    assert 'Balance by number of labels' not in (tmp_path / 'report.html').read_text()
+    assert 'Accuracy by number of labels' in (tmp_path / 'report.html').read_text()
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'seeds': [0]}, 'a study needs two seeds or more'),
+    ({'study': {'baseline': 'none', 'budgets': [1], 'strategies': {'a': {}}}}, 'its baseline'),
+    ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'maml'}, 'init': {
+        'path': '', 'phase': '', 'rules': []}, 'phases': {}, 'study': {
+            'baseline': 'a', 'budgets': [None], 'strategies': {'a': {}}}},
+     'a study compares scores on a test split: give data with classes'),
+])
+def test_what_is_no_study_is_refused(changes, said, tmp_path):
+    with pytest.raises(Refused, match=said):
+        comparison.compare(config(**changes), tmp_path)
+
+
+def test_gains_are_paired_by_seed():
+    values = {(name, k): np.random.default_rng(i).uniform(size=4)
+              for i, (name, k) in enumerate([('a', 5), ('b', 5), ('a', None), ('b', None)])}
+    study = dict(baseline='a', budgets=[5, None], strategies=dict(a={}, b={}))
+    found = summarise(Measured('score', values, {}, False), dict(study=study, seeds=[0, 1, 2, 3]))
+    rows = {(row['strategy'], row['labels_per_class']): row for row in found['rows']}
+    for k in (5, None):
+        test = ttest_rel(values['b', k], values['a', k])
+        assert rows['b', k]['p'] == pytest.approx(test.pvalue)
+        assert rows['b', k]['gain_low'] == pytest.approx(test.confidence_interval().low)
+        assert rows['a', k]['verdict'] is None and rows['a', k]['gain_mean'] is None
+    assert found['goal'] == pytest.approx(.9 * values['a', None].mean())
+    assert 'one source network per seed' in found['intervals_cover']
+
+
+def test_label_free_scores_choose_among_their_candidates_and_the_oracle_among_all():
+    truth = np.array([[.5, .6, .9], [.8, .2, .7]])
+    rows = {row['score']: row for row in chosen(
+        {'sure': np.array([[1., 2.], [np.nan, -1.]])}, ['a', 'b'], truth, ['a', 'b', 'c'])}
+    assert rows['sure']['picks'] == ['b', 'b'] and rows['sure']['values'] == [.6, .2]
+    assert rows['oracle']['picks'] == ['c', 'a'] and rows['oracle']['values'] == [.9, .8]
+    assert list(rows)[-1] == 'oracle'
+
+
+def test_a_table_of_shallow_methods():
+    methods = {'source only, svm': {'classifier': 'svm'}, 'tca': {'classifier': 'svm', 'map': {}}}
+    tasks = [('x', 'y'), ('y', 'x')]
+    right = {(name, task): np.arange(40) < count for (name, count) in (
+        ('source only, svm', 10), ('tca', 30)) for task in tasks}
+    scores = {(name, task): dict.fromkeys(shallow.SCORES, float(i))
+              for i, name in enumerate(methods) for task in tasks}
+    found = shallow.summarise(right, scores, methods, tasks)
+    assert [row['mean'] for row in found['rows']] == [.25, .25, .75, .75]
+    assert found['rows'][2]['gain'] == .5 and found['rows'][2]['verdict'] == 'positive'
+    assert {row['mean'] for row in found['chosen']} == {.75}
+    table, choices = shallow_report.tables(found | {'config': {}})
+    assert table.rows == [['source only, svm', '25.0', '25.0', '25.0'],
+                          ['tca', '75.0 +', '75.0 +', '75.0']]
+    assert choices.rows[-1] == ['oracle (sees target labels)', '75.0', 'tca']
+
+
+def test_training_from_python_tells_what_it_found(tmp_path):
+    found = training.train(config(), tmp_path, guarded=True)
+    assert found['phase'] == 'second' and found['folder'] == str(tmp_path / '01-second')
+    assert found['guard']['split'] == 'validation'
+    assert 'points over scratch' in found['guard']['text']
+    assert {row['split'] for row in found['rows']} == {'train', 'validation', 'test'}
+    assert found['page'] is None and json.dumps(found)
+    with pytest.raises(Refused, match='was not trained on episodes but on digits'):
+        episodes.measure(tmp_path, episodes.Plan())
+
+
+def test_studies_know_no_flags_and_commands_are_short():
+    for path in (ROOT / 'tljax' / 'studies').glob('*.py'):
+        names = {name.name.partition('.')[0] for node in ast.walk(ast.parse(path.read_text()))
+                 if isinstance(node, ast.Import) for name in node.names}
+        names |= {node.module.partition('.')[0] for node in ast.walk(ast.parse(path.read_text()))
+                  if isinstance(node, ast.ImportFrom)}
+        assert not names & {'absl', 'experiments', 'ml_collections'}, path
+    for path in (ROOT / 'experiments').glob('*.py'):
+        if 'command.run' in path.read_text():
+            assert len(path.read_text().splitlines()) <= 60, path

@@ -1,0 +1,55 @@
+"""What each label-free score would have chosen, and beside it the oracle that sees the labels."""
+import numpy as np
+
+from tljax.studies.tables import Table
+from tljax.when.selection import choose
+
+
+def chosen(scores: dict[str, np.ndarray], names: list[str], truth: np.ndarray,
+           all_names: list[str] | None = None) -> list[dict]:
+    """What each score chooses among candidates, case by case; a case is a seed, or a task.
+
+    Args:
+        scores: {score: (cases, candidates)}; larger is better, and what is not finite is not taken.
+        names: of the candidates, in their order.
+        truth: (cases, all candidates), what each candidate reaches on the labelled test.
+        all_names: names of the columns of `truth`, the oracle's candidates; None: as `names`.
+
+    Returns:
+        A dict for each score, the oracle last: {'score', 'picks': a name for each case, 'values':
+        what the picks reach}.
+
+    >>> rows = chosen({'sure': np.array([[1., 2.]])}, ['a', 'b'], np.array([[.9, .7]]))
+    >>> [(row['score'], row['picks'], row['values']) for row in rows]
+    [('sure', ['b'], [0.7]), ('oracle', ['a'], [0.9])]
+    """
+    all_names = all_names or names
+    rows = []
+    for score, values, among in [*((score, values, names) for score, values in scores.items()),
+                                 ('oracle', truth, all_names)]:
+        picks = [choose(list(each), among) for each in values]
+        reached = [float(row[all_names.index(pick)])
+                   for row, pick in zip(truth, picks, strict=True)]
+        rows.append(dict(score=score, picks=picks, values=reached))
+    return rows
+
+
+def table(rows: list[dict], columns: list[str], cells: list[list], labels: str, title: str
+          ) -> Table:
+    """The choices as a table.
+
+    Args:
+        rows: as `chosen` gives them.
+        columns: names of the columns between the score and its choices.
+        cells: what stands in those, a list for each row.
+        labels: whose labels the oracle sees.
+        title: of the table.
+
+    >>> row = {'score': 'oracle', 'picks': ['a', 'b', 'a']}
+    >>> table([row], ['accuracy %'], [['90.0']], 'test', '').rows
+    [['oracle (sees test labels)', '90.0', 'a, b']]
+    """
+    names = {'oracle': f'oracle (sees {labels} labels)'}
+    body = [[names.get(row['score'], row['score']), *cell, ', '.join(dict.fromkeys(row['picks']))]
+            for row, cell in zip(rows, cells, strict=True)]
+    return Table(['chosen by', *columns, 'its choices'], body, title)

@@ -1,0 +1,205 @@
+"""A transfer study: does it help, from how few labels, by which strategy?
+
+Phases before the last are trained once; the last is repeated for every strategy and number of
+labels per class of the config's `study`, over all seeds. Gains are paired by seed (`tljax.when.gain`).
+"""
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from tljax import build
+from tljax.configuration import merge, phases
+from tljax.core import Refused
+from tljax.engine.train import fit
+from tljax.files.text import write
+from tljax.report.figures import svg, two_domains
+from tljax.report.page import page
+from tljax.studies.choices import chosen
+from tljax.studies.comparison_report import sections
+from tljax.studies.label_free import Judgement, judge
+from tljax.studies.tables import budget_text
+from tljax.when.gain import labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.when.label_efficiency import fit_curve, labels_for
+
+Cell = tuple[str, int | None]   # a strategy, and labels per class
+
+
+class Measured(NamedTuple):
+    """What the cells of a study have reached.
+
+    Attributes:
+        metric: name of the score.
+        values: {(strategy, labels per class): score on the test split by seed}.
+        judgements: the same for what is told without the target's labels; {} without a target.
+        one_source: whether one network was transferred, rather than one for each seed.
+    """
+    metric: str
+    values: dict[Cell, np.ndarray]
+    judgements: dict[Cell, Judgement]
+    one_source: bool
+
+
+def compare(config: dict, workdir: Path) -> dict | None:
+    """Runs a study, or goes on where it was cut off, and writes results.json and report.html.
+
+    Args:
+        config: plain dict, as `configs/base.py` describes it.
+        workdir: folder of the study.
+
+    Returns:
+        What results.json holds: 'rows' (of `summarise`), 'chosen' (of `chosen_by_budget`), 'goal',
+        'labels_for_goal', 'labels_for_goal_by_curve', 'seeds', 'intervals_cover' and 'config'.
+        None on all processes but the first.
+
+    Raises:
+        Refused: for a config without a study, and data that has no test split with classes.
+
+    >>> study = dict(strategies={}, budgets=[], baseline='scratch')
+    >>> compare({'seeds': [0], 'phases': {}, 'study': study}, Path('runs'))
+    Traceback (most recent call last):
+    tljax.core.Refused: a study needs two seeds or more, budgets, and its baseline among its ...
+    """
+    *earlier, (_, last) = phases(config)
+    study = config['study']
+    strategies, budgets = study['strategies'], study['budgets']
+    if len(last['seeds']) < 2 or study['baseline'] not in strategies or not budgets:
+        raise Refused('a study needs two seeds or more, budgets, and its baseline among its '
+                      'strategies: see configs/digits.py')
+    measured = _measure(earlier, last, study, workdir)
+    if jax.process_index():
+        return None
+    results = summarise(measured, config) | {'chosen': chosen_by_budget(measured)}
+    write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
+    domains = {f'{name}, {budget_text(k)}': judgement.features
+               for (name, k), judgement in measured.judgements.items()}
+    figure = None
+    if domains:
+        figure = svg(two_domains(domains, next(iter(measured.judgements.values())).label))
+    page(workdir / 'report.html', 'Does transfer help?', sections(results, figure))
+    return results
+
+
+def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
+    """Trains every cell of a study.
+
+    Args:
+        earlier: the phases before the last, [(name, config)].
+        last: config of the last phase.
+        study: strategies and budgets.
+        workdir: folder of the study.
+    """
+    splits = build.load(last['data'])
+    if 'target' in splits and 'validation' not in splits:
+        raise Refused('the source has no validation split, which a study of adaptation judges by: '
+                      'name another as data.source')
+    build.fit_phases(earlier, workdir)
+    values, judgements, donors, metric = {}, {}, set(), ''
+    cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
+    for i, (strategy, k) in enumerate(cells):
+        changes = study['strategies'][strategy]
+        settings = merge(merge(last, changes, f'study.strategies.{strategy}'), {'per_class': k})
+        donor = build.donor(settings, workdir, [name for name, _ in earlier])
+        run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
+        if not run.classes or 'test' not in run.evals:
+            raise Refused('a study compares scores on a test split: give data with classes and a '
+                          'test split')
+        donors.add(run.donors)
+        fitted = fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}')
+        metric = next(iter(fitted.scores['test']))
+        values[strategy, k] = np.array(fitted.scores['test'][metric])
+        if 'target' in splits:
+            judgements[strategy, k] = judge(settings, fitted, splits)
+    return Measured(metric, values, judgements, 1 in donors)
+
+
+def summarise(measured: Measured, config: dict) -> dict:
+    """What results.json holds of the measured values.
+
+    Args:
+        measured: values of all cells.
+        config: of the study.
+
+    Returns:
+        As `compare`, without 'chosen'. A row is {'strategy', 'labels_per_class', 'metric', 'mean',
+        'ci95' (half width), 'gain_mean', 'gain_low', 'gain_high', 'p', 'verdict' (these five are
+        None for the baseline), 'values' by seed}.
+
+    >>> values = {('scratch', 5): np.array([.5, .6]), ('frozen', 5): np.array([.7, .8])}
+    >>> study = dict(baseline='scratch', budgets=[5], strategies=dict(scratch={}, frozen={}))
+    >>> measured = Measured('accuracy', values, {}, True)
+    >>> rows = summarise(measured, dict(study=study, seeds=[0, 1]))['rows']
+    >>> [(row['strategy'], round(row['mean'], 2), row['verdict']) for row in rows]
+    [('scratch', 0.55, None), ('frozen', 0.75, 'positive')]
+    """
+    values, study = measured.values, config['study']
+    baseline, budgets = study['baseline'], study['budgets']
+    compared = [cell for cell in values if cell[0] != baseline]
+    paired = {cell: transfer_gain(values[cell], values[baseline, cell[1]]) for cell in compared}
+    found = dict(zip(compared, verdicts([paired[cell] for cell in compared]), strict=True))
+    rows = []
+    for cell, by_seed in values.items():
+        (mean, half), gain = mean_interval(by_seed), paired.get(cell)
+        rows.append(dict(
+            strategy=cell[0], labels_per_class=cell[1], metric=measured.metric, mean=mean,
+            ci95=half, gain_mean=gain and gain.mean, gain_low=gain and gain.low,
+            gain_high=gain and gain.high, p=gain and gain.p, verdict=found.get(cell),
+            values=by_seed.tolist()))
+    goal = .9 * float(values[baseline, None if None in budgets else max(budgets)].mean())
+    needed, by_curve = {}, {}
+    for strategy in study['strategies']:
+        means = [row['mean'] for row in rows if row['strategy'] == strategy]
+        needed[strategy] = labels_needed(budgets, means, goal)
+        by_curve[strategy] = _by_curve([k for k in budgets if k], values, strategy, goal)
+    return dict(rows=rows, goal=goal, labels_for_goal=needed, labels_for_goal_by_curve=by_curve,
+                seeds=config['seeds'], config=config, intervals_cover=(
+                    'seeds of the target run only: they hold for the one source network trained'
+                    if measured.one_source else
+                    'seeds of the target run and of the source, one source network per seed'))
+
+
+def _by_curve(budgets: list[int], values: dict[Cell, np.ndarray], strategy: str, goal: float
+              ) -> str:
+    """The labels per class that a fitted learning curve needs for the goal.
+
+    'VALUE (LOW to HIGH)', at 95 %, or why there is none.
+    """
+    try:
+        curve = fit_curve(budgets, [values[strategy, k] for k in budgets])
+        found = labels_for(curve, goal)
+    except Refused as refused:
+        return str(refused).partition(':')[0]
+    value, low, high = (f'{each:.1f}' if np.isfinite(each) else 'never' for each in found[:3])
+    beyond = ', beyond what was measured' if found.extrapolated else ''
+    return f'{value} ({low} to {high}){beyond}'
+
+
+def chosen_by_budget(measured: Measured) -> dict:
+    """What each label-free score would have chosen among the strategies, seed by seed.
+
+    Args:
+        measured: values of all cells, and what is told without labels.
+
+    Returns:
+        {'rows': [{'score', 'labels_per_class', 'picks', 'mean', 'ci95'}], 'proxy_a_distance':
+        {cell: values by seed}}; the oracle, which sees the test's labels, is the last score.
+
+    >>> chosen_by_budget(Measured('accuracy', {}, {}, True))
+    {'rows': [], 'proxy_a_distance': {}}
+    """
+    rows, judgements = [], measured.judgements
+    for k in dict.fromkeys(k for _, k in judgements):
+        names = [strategy for strategy, budget in judgements if budget == k]
+        first = judgements[names[0], k]
+        scores = {score: np.array([judgements[name, k].scores[score] for name in names]).T
+                  for score in first.scores}
+        truth = np.array([measured.values[name, k] for name in names]).T
+        for row in chosen(scores, names, truth):
+            mean, half = mean_interval(row['values'])
+            rows.append(dict(score=row['score'], labels_per_class=k, picks=row['picks'], mean=mean,
+                             ci95=half))
+    distances = {f'{name}, {budget_text(k)}': judgement.distances
+                 for (name, k), judgement in judgements.items()}
+    return dict(rows=rows, proxy_a_distance=distances)

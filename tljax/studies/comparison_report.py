@@ -1,0 +1,136 @@
+"""The tables and the page of a transfer study."""
+import json
+
+import numpy as np
+
+from tljax.report.figures import gains, learning_curves, svg
+from tljax.studies import choices
+from tljax.studies.tables import Table, budget, section
+
+
+def tables(results: dict) -> list[Table]:
+    """The tables that are printed.
+
+    Args:
+        results: as `comparison.compare` returns them.
+
+    >>> row = dict(strategy='scratch', labels_per_class=5, metric='accuracy', mean=.5, ci95=.1,
+    ...            verdict=None)
+    >>> study = dict(study=dict(baseline='scratch'))
+    >>> tables(dict(rows=[row], config=study, seeds=[0, 1], chosen=dict(rows=[])))[0].rows
+    [['scratch', '5', '50.0 ± 10.0', '', '', '']]
+    """
+    printed = [_cells(results)]
+    if results['chosen']['rows']:
+        printed += [_choice_table(results), _distance_table(results)]
+    if _several_budgets(results):
+        printed.append(_label_table(results))
+    return printed
+
+
+def sections(results: dict, domains: str | None = None) -> list[dict]:
+    """The sections of the page.
+
+    Args:
+        results: as `comparison.compare` returns them.
+        domains: drawing of source and target, an SVG element.
+
+    >>> row = dict(strategy='a', labels_per_class=5, metric='accuracy', mean=.5, ci95=.1,
+    ...            verdict='positive', gain_mean=.1, gain_low=.05, gain_high=.15)
+    >>> results = dict(rows=[row], config=dict(study=dict(baseline='b')), seeds=[0, 1],
+    ...                chosen=dict(rows=[]), intervals_cover='seeds')
+    >>> [part['heading'] for part in sections(results)]
+    ['Accuracy by number of labels', 'Gain over b', 'Every cell', 'How it was run']
+    """
+    rows, baseline = results['rows'], results['config']['study']['baseline']
+    several, metric = _several_budgets(results), rows[0]['metric']
+    curves = {'svg': svg(learning_curves(rows))} if several else {}
+    found = [
+        section(f'{metric.capitalize()} by number of labels', text=reading(results), **curves),
+        section(f'Gain over {baseline}', svg=svg(gains(rows)),
+                text='Filled: a gain or a loss was detected. Hollow: none was.'),
+        section('Every cell', _cells(results),
+                text=f'{metric.capitalize()} on the test split, which chose nothing.')]
+    if results['chosen']['rows']:
+        found += [
+            section('Chosen without target labels', _choice_table(results),
+                    text='Per seed, among the strategies; the oracle looks at the test.'),
+            section('Distance of the domains', _distance_table(results),
+                    text='Proxy A-distance of the features: 0 to 2.'),
+            section('Source and target', svg=domains, text='Features by the first seed: the source '
+                    'coloured by class, the target in ink.')]
+    if several:
+        found.append(section(
+            'From how few labels', _label_table(results),
+            text=f'Fewest labels per class whose mean {metric} reaches {_goal(results)}; beside '
+            'it, where a power law with a floor, fitted to what was measured, reaches it, with its '
+            '95 % interval over seeds.'))
+    return [*found, section('How it was run', code=json.dumps(results['config'], indent=1),
+                            text='The config, from which the same command makes the same page.')]
+
+
+def reading(results: dict) -> str:
+    """How the first of the tables is to be read.
+
+    >>> reading({'seeds': [0, 1], 'intervals_cover': 'seeds'})[:24]
+    'Gains are paired by seed'
+    """
+    return (f'Gains are paired by seed. An interval is a 95 % paired t interval over '
+            f'{len(results["seeds"])} seeds; a verdict is corrected over the table (Holm, 5 %). '
+            f'Intervals cover {results["intervals_cover"]}.')
+
+
+def _cells(results: dict) -> Table:
+    """Every strategy with every number of labels: its score, and its gain over the baseline."""
+    rows, baseline = results['rows'], results['config']['study']['baseline']
+    metric, body = rows[0]['metric'], []
+    for row in rows:
+        gain = ['', '', '']
+        if row['verdict'] is not None:
+            gain = [f'{100 * row["gain_mean"]:+.1f}',
+                    f'{100 * row["gain_low"]:+.1f} to {100 * row["gain_high"]:+.1f}',
+                    row['verdict']]
+        body.append([row['strategy'], budget(row['labels_per_class']), _percent(row), *gain])
+    columns = ['strategy', 'labels per class', f'{metric} %', f'gain over {baseline}, points',
+               '95 % interval', 'verdict']
+    return Table(columns, body, f'{len(results["seeds"])} seeds; {metric} on the test split')
+
+
+def _choice_table(results: dict) -> Table:
+    """What each label-free score would have chosen."""
+    rows, metric = results['chosen']['rows'], results['rows'][0]['metric']
+    return choices.table(
+        rows, ['labels per class', f'{metric} %'],
+        [[budget(row['labels_per_class']), _percent(row)] for row in rows], 'test',
+        "Which strategy to take, chosen per seed without the target's labels")
+
+
+def _distance_table(results: dict) -> Table:
+    """The proxy A-distance of the domains by every cell's features."""
+    rows = [[name, f'{np.mean(values):.3f}']
+            for name, values in results['chosen']['proxy_a_distance'].items()]
+    return Table(['features of', 'proxy A-distance'], rows,
+                 'How well a linear classifier tells the domains apart: 0 to 2')
+
+
+def _label_table(results: dict) -> Table:
+    """The labels per class that each strategy needs for the goal."""
+    rows = []
+    for strategy, k in results['labels_for_goal'].items():
+        needed = 'never' if k is None else budget(None if k == 'all' else k)
+        rows.append([strategy, needed, results['labels_for_goal_by_curve'][strategy]])
+    return Table(['strategy', 'labels per class', 'by the fitted curve'], rows,
+                 f'Labels needed for {_goal(results)}')
+
+
+def _goal(results: dict) -> str:
+    baseline = results['config']['study']['baseline']
+    return f'{100 * results["goal"]:.1f} %, 90 % of what {baseline} reaches with most labels'
+
+
+def _percent(row: dict) -> str:
+    return f'{100 * row["mean"]:.1f} ± {100 * row["ci95"]:.1f}'
+
+
+def _several_budgets(results: dict) -> bool:
+    return len({row['labels_per_class'] for row in results['rows']}) > 1

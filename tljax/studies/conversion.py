@@ -1,0 +1,45 @@
+"""A weights file as a finished run."""
+import jax
+import numpy as np
+
+from tljax.core import Refused
+from tljax.engine.checkpoint import claim, load_final, save_final
+from tljax.paths import flatten
+from tljax.studies.models import ModelChoice, model
+
+
+def convert(choice: ModelChoice) -> dict:
+    """Writes a network with its weights as a finished run, or compares it with the one there.
+
+    Args:
+        choice: network, weights, and in `workdir` the folder to write.
+
+    Returns:
+        {'folder', 'model', 'classes': their number, 0 without a top, 'numbers', 'arrays'}.
+
+    Raises:
+        Refused: as `models.model`; for a folder that holds something else.
+
+    >>> convert(ModelChoice({'name': 'mobilenet'}, 'nowhere.h5'))
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5)
+    """
+    params, state, record = model(choice)
+    workdir = choice.workdir
+    if not (workdir / 'final').exists():
+        claim(workdir, record['config'], look=True)
+        save_final(workdir, params, state, record)
+    claim(workdir, record['config'])
+    stored_params, stored_state, stored_record = load_final(workdir)
+    written = flatten({'params': params, 'state': state})
+    read = flatten({'params': stored_params, 'state': stored_state})
+    unlike = [path for path in {**written, **read} if path not in written or path not in read
+              or not np.array_equal(written[path], read[path])]
+    if unlike or stored_record['classes'] != record['classes']:
+        places = ', '.join(unlike[:8]) or 'its classes'
+        raise Refused(f'{workdir}/final differs from {record["config"]["weights"]} at {places}: '
+                      'remove it and convert again')
+    count = sum(leaf.size for leaf in jax.tree.leaves((params, state)))
+    classes = len(record['classes']) if 'head' in params else 0
+    return dict(folder=str(workdir), model=choice.net['name'], classes=classes, numbers=int(count),
+                arrays=len(read))

@@ -1,0 +1,50 @@
+"""Tables: what a study prints, and what stands in its page."""
+from typing import NamedTuple
+
+
+class Table(NamedTuple):
+    """A table, as `report.table` takes it.
+
+    Attributes:
+        columns: names of the columns.
+        rows: as many cells a row as there are columns.
+        title: line above the table when it is printed.
+    """
+    columns: list[str]
+    rows: list[list]
+    title: str = ''
+
+
+def section(heading: str, table: Table | None = None, **parts: str) -> dict:
+    """A section of a page.
+
+    Args:
+        heading: of the section.
+        table: its columns and rows are shown; its title is not.
+        **parts: 'text', 'svg' or 'code', as `report.page` takes them.
+
+    >>> section('Scores', Table(['a'], [[1]]), text='One score.')
+    {'heading': 'Scores', 'table': (['a'], [[1]]), 'text': 'One score.'}
+    """
+    shown = {} if table is None else {'table': (table.columns, table.rows)}
+    return {'heading': heading, **shown, **parts}
+
+
+def budget(k: int | None) -> str:
+    """A number of labels per class as a cell; None stands for all labels.
+
+    >>> budget(5), budget(None)
+    ('5', 'all')
+    """
+    return 'all' if k is None else str(k)
+
+
+def budget_text(k: int | None) -> str:
+    """A number of labels per class in words; None stands for all labels.
+
+    >>> budget_text(1), budget_text(None)
+    ('1 label per class', 'all labels')
+    """
+    if k is None:
+        return 'all labels'
+    return f'{k} label per class' if k == 1 else f'{k} labels per class'

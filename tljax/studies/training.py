@@ -1,0 +1,132 @@
+"""A training of all phases of a config: its scores, its page, and whether transfer helped."""
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from tljax import build
+from tljax.configuration import folder, merge, phases
+from tljax.core import Refused
+from tljax.engine import scores
+from tljax.engine.log import read
+from tljax.engine.train import fit
+from tljax.report.figures import svg, training_curves
+from tljax.report.page import page
+from tljax.studies.tables import Table, section
+from tljax.when.gain import mean_interval, transfer_gain, verdicts
+
+READING = {'positive': 'transfer helps', 'negative': 'transfer hurts',
+           'none detected': 'neither gain nor harm detected'}
+
+
+def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
+    """Fits every phase of a config, or goes on where it was cut off.
+
+    Args:
+        config: plain dict, as `configs/base.py` describes it.
+        workdir: folder of the run.
+        guarded: whether the last phase is also trained from scratch.
+
+    Returns:
+        {'phase', 'seeds', 'folder', 'page', 'scores': {split: {name: values by seed}}, 'rows':
+        [{'split', 'metric', 'mean', 'low', 'high'}], and 'guard', as `guard` gives it}; 'page' is
+        None where nothing was measured twice. None on all processes but the first.
+
+    Raises:
+        Refused: for a config that does not fit.
+
+    >>> train({'phases': {'a': {'stepz': 1}}, 'steps': 1}, Path('nowhere'))
+    Traceback (most recent call last):
+    tljax.core.Refused: config.stepz is unknown: did you mean steps?
+    """
+    fits = phases(config)
+    run, fitted = build.fit_phases(fits, workdir)
+    guarding = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
+    if jax.process_index():
+        return None
+    place = folder(workdir, [name for name, _ in fits], run.name)
+    sizes = {split: dataset.size for split, dataset in run.evals.items()}
+    rows = scores.rows(fitted.scores, sizes, mean_interval)
+    found = dict(phase=run.name, seeds=list(run.seeds), folder=str(place), page=None,
+                 scores=fitted.scores, rows=rows)
+    if guarding:
+        found['guard'] = guarding
+    records = read(place / 'log.jsonl')
+    if run.classes and _measured_twice(records, run.evals):
+        found['page'] = str(place / 'report.html')
+        page(place / 'report.html', run.name, _sections(found, records, config))
+    return found
+
+
+def table(found: dict) -> Table:
+    """The scores that `train` found, as a table.
+
+    >>> row = {'split': 'test', 'metric': 'rmse', 'mean': .5, 'low': None, 'high': None}
+    >>> table({'phase': 'train', 'seeds': [0], 'rows': [row]}).rows
+    [['test', 'rmse', '0.5000', '']]
+    """
+    seeds = len(found['seeds'])
+    over = f'{seeds} seeds' if seeds > 1 else 'episodes or examples'
+    rows = [[row['split'], row['metric'], f'{row["mean"]:.4f}',
+             '' if row['low'] is None else f'{row["low"]:.4f} to {row["high"]:.4f}']
+            for row in found['rows']]
+    return Table(['split', 'metric', 'mean', f'95 % interval over {over}'], rows, found['phase'])
+
+
+def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
+    """Trains from scratch what a phase describes, and says what transfer gained.
+
+    Args:
+        settings: config of the phase.
+        transferred: {split: {name: values by seed}} of the phase as it was trained; the validation
+            split is compared, or the test split without one.
+        workdir: folder of the training from scratch.
+
+    Returns:
+        {'split', 'metric', 'gain', 'low', 'high', 'verdict', 'text'}; the last three numbers and
+        the verdict are None for a single seed.
+
+    Raises:
+        Refused: for a phase without transfer, and data without a split to compare.
+
+    >>> guard({'init': {'path': '', 'phase': ''}}, {}, Path('nowhere'))
+    Traceback (most recent call last):
+    tljax.core.Refused: --guard compares transfer with scratch, and the last phase starts from ...
+    """
+    if not settings['init']['path'] and not settings['init']['phase']:
+        raise Refused('--guard compares transfer with scratch, and the last phase starts from '
+                      'scratch: give it init.path or init.phase')
+    alone = merge(settings, {'init': {'path': '', 'phase': ''}, 'partition': {'name': 'full'},
+                             'statistics': 'follow'}) | {'groups': {}}
+    run = build.build(alone, 'scratch')
+    split = next((split for split in ('validation', 'test') if transferred.get(split)), None)
+    if split is None or not run.classes:
+        raise Refused('--guard compares transfer with scratch on a validation or test split with '
+                      'classes, and this data has none')
+    metric = next(iter(transferred[split]))
+    scratch = fit(run, workdir).scores[split][metric]
+    transfer = transferred[split][metric]
+    mean = float(np.mean(transfer) - np.mean(scratch))
+    text = f'{100 * mean:+.1f} points over scratch on the {split} split'
+    found = dict(split=split, metric=metric, gain=mean, low=None, high=None, verdict=None)
+    if len(scratch) < 2:
+        return found | {'text': f'transfer: {text}; one seed has no interval: give '
+                                '--config.seeds="(0,1,2)"'}
+    gain = transfer_gain(transfer, scratch)
+    verdict = verdicts([gain])[0]
+    text = (f'{READING[verdict]}: {text}, 95 % interval {100 * gain.low:+.1f} to '
+            f'{100 * gain.high:+.1f} over {len(scratch)} seeds')
+    return found | dict(low=gain.low, high=gain.high, verdict=verdict, text=text)
+
+
+def _measured_twice(records: list[dict], evals: dict) -> bool:
+    return sum(record['kind'] in evals for record in records) > len(evals)
+
+
+def _sections(found: dict, records: list[dict], config: dict) -> list[dict]:
+    seeds = len(found['seeds'])
+    text = f'Means and 95 % intervals over {seeds} seeds.' if seeds > 1 else ''
+    return [section('Accuracy over training', text=text, svg=svg(training_curves(records))),
+            section('At the end', table(found)),
+            section('How it was run', code=json.dumps(config, indent=1))]
