@@ -25,7 +25,7 @@ ALLOWED = {   # room -> rooms that its files may import, beside the vocabulary a
     'studies': 'configuration files data engine shallow when report zoo features program build',
     'configs': 'configuration',
     'experiments': 'configuration files engine report studies',
-    'benchmarks': 'configuration configs data engine experiments features files methods nn program build report shallow when zoo'}
+    'benchmarks': 'configuration configs data engine experiments features files methods nn build report shallow when zoo'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments', 'benchmarks') for path in sorted((ROOT / folder).rglob('*.py'))]
 
 
