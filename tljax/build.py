@@ -11,7 +11,7 @@ from tljax.engine.checkpoint import digest
 from tljax.engine.train import Fitted, Run, fit
 from tljax.features import Donors
 from tljax.parts import Parts, load, parts
-from tljax.paths import first, flatten
+from tljax.paths import first, flatten, overview
 
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
 WANTS = {'domains': "unlabelled inputs of a target beside labelled ones: give data=dict(name='domains', source=..., target=...)",
@@ -71,7 +71,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     _refuse_batches(said, config['method'], train, sample)
     built = said.program(train)
     donors = said.donors and _checked(said, built, rules, train, len(seeds))
-    trees = donors.trees if donors else [None]
+    trees, taken = (donors.trees, [(pattern, donors.place) for pattern, _ in rules]) if donors else ([None], [])
     labels = said.labels(built.net, donors, train) if said.labels else []
     run = Run(
         name=name, init=lambda seed: built.init(seed, sample, trees[seeds.index(seed) % len(trees)], rules), tx=built.tx,
@@ -80,6 +80,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         seeds=tuple(seeds), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
+        transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
         donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors.trees)})
     return _on_features(run, said, splits) if said.cached and can_cache(built.labels, donors, rules, splits) else run

@@ -5,6 +5,8 @@ matches the whole path wins. Coverage is enforced: a parameter that no rule matc
 since both are how a frozen layer ends up trained.
 """
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 
@@ -113,6 +115,68 @@ def graft(params, donor, rules=(('backbone/.*', None),), strict=True):
         _refuse_idle(rules, params)
     grafted = map_paths(lambda path, leaf: gifts[wanted[path]] if path in wanted else leaf, params)
     return grafted, tuple(path for path in fresh if path not in wanted)
+
+
+class Group(NamedTuple):
+    """Parameters that have one origin and one fate.
+
+    Attributes:
+        name: player, 'head', and for a part of a network its groups, 'backbone: conv1 to block2'.
+        numbers: how many numbers they hold.
+        donor: where they come from, or 'fresh'.
+        rate: learning rate at its peak; None if they are frozen.
+
+    >>> Group('head', 30, 'fresh', .001).rate
+    0.001
+    """
+    name: str
+    numbers: int
+    donor: str
+    rate: float | None
+
+
+def overview(shapes, labels, rates: dict[str, float], taken: Sequence[tuple[str, str]], groups: dict[str, str]) -> list[Group]:
+    """What is transferred: every group of parameters, where it comes from, and how fast it moves.
+
+    Args:
+        shapes: tree of parameters (arrays or shapes).
+        labels: tree of labels like the parameters (`label`).
+        rates: {label: learning rate}.
+        taken: pairs (regex over whole paths, donor); what none matches is fresh.
+        groups: {name: regex over the backbone's own paths}, shallow to deep.
+
+    Returns:
+        Groups in the order of the parameters' players, the backbone's from shallow to deep.
+
+    >>> import numpy as np
+    >>> shapes = {'backbone': {'a': np.zeros(4), 'b': np.zeros(2)}, 'head': np.zeros(3)}
+    >>> labels = {'backbone': {'a': 'frozen', 'b': 'backbone'}, 'head': 'head'}
+    >>> for each in overview(shapes, labels, {'backbone': .1, 'head': .5}, [('backbone/.*', 'runs/a')], {'one': 'a', 'two': 'b'}):
+    ...     print(*each)
+    backbone: one 4 runs/a None
+    backbone: two 2 runs/a 0.1
+    head 3 fresh 0.5
+    """
+    depth = {name: i for i, name in enumerate(groups)}
+    inner = [(f'backbone/(?:{pattern})', name) for name, pattern in groups.items()]
+    members = {}
+
+    def giver(path):
+        return next((donor for pattern, donor in taken if re.fullmatch(pattern, path)), 'fresh')
+
+    for path, leaf in flatten(shapes).items():
+        player, group = path.partition('/')[0], first(inner, path)
+        members.setdefault(player, []).append((depth.get(group, 0), group, flatten(labels)[path], giver(path), leaf.size))
+    found = []
+    for player, leaves in members.items():
+        kinds = {}
+        for _, group, label, donor, size in sorted(leaves, key=lambda leaf: leaf[0]):
+            kinds.setdefault((label, donor), []).append((group, size))
+        for (label, donor), parts in kinds.items():
+            names = list(dict.fromkeys(group for group, _ in parts if group))
+            span = f': {names[0]}' + (f' to {names[-1]}' if len(names) > 1 else '') if len(kinds) > 1 and names else ''
+            found.append(Group(player + span, sum(size for _, size in parts), donor, rates.get(label)))
+    return found
 
 
 def _refuse_bad(rules):

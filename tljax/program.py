@@ -29,6 +29,7 @@ class Program(NamedTuple):
         init: (seed, batch, donor, rules) -> params, state before the first step: fresh, grafted from the donor where there is one, and
             remembered by a penalty.
         net: the network.
+        shapes: tree of the parameters' shapes.
         labels: tree of labels like the parameters: the group that each belongs to, or 'frozen'.
         rates: {group: learning rate at its peak}.
         tx: the optimiser.
@@ -42,6 +43,7 @@ class Program(NamedTuple):
     method: Method
     init: Callable
     net: Net
+    shapes: Tree
     labels: Tree
     rates: dict[str, float]
     tx: optax.GradientTransformation
@@ -107,7 +109,8 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
     network = net(stored=stored(parted, statistics), **place)
     minimised = method(net=network, classes=len(train.classes))
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
-    labels = label(jax.eval_shape(minimised.init, jax.random.key(0), sample)[0], parted.rules)
+    shapes = jax.eval_shape(minimised.init, jax.random.key(0), sample)[0]
+    labels = label(shapes, parted.rules)
     if width:   # the same method on features of that width: what the backbone was is no longer there
         network, labels = identity(width), {**labels, 'backbone': {}}
         minimised = method(net=network, classes=len(train.classes))
@@ -122,8 +125,8 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
         begun = combinators.with_penalty(begun, penalty) if penalty else begun
         return begun.init(jax.random.key(seed), batch)
 
-    return Program(minimised, init, network, labels, rates, tx, prepare, compile_pmap(step) if axis else compile_jit(step, make_mesh()),
-                   compile_predict(whole.predict, make_mesh()))
+    compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
+    return Program(minimised, init, network, shapes, labels, rates, tx, prepare, compiled, compile_predict(whole.predict, make_mesh()))
 
 
 def _prepare(augmentations: list[Callable], train: Dataset) -> Callable | None:

@@ -1,7 +1,9 @@
 """The log of a run: one JSON line per record, TensorBoard event files, and progress with the time left."""
+import functools
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,31 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tensorboardX import SummaryWriter
 
 from tljax.files.console import console, say
+from tljax.paths import Group
+
+COLUMNS = ('parameters', 'numbers', 'from', 'moves')   # of what is transferred
+
+
+def transferred_rows(groups: Sequence[Group]) -> list[list[str]]:
+    """What is transferred as the rows of a table, whose columns are COLUMNS.
+
+    >>> transferred_rows([Group('backbone', 1000, 'runs/a', None), Group('head', 30, 'fresh', .001)])
+    [['backbone', '1,000', 'runs/a', 'frozen'], ['head', '30', 'fresh', 'rate 0.001']]
+    """
+    return [[each.name, f'{each.numbers:,}', each.donor, 'frozen' if each.rate is None else f'rate {each.rate:.3g}'] for each in groups]
+
+
+@functools.cache
+def tell_transferred(groups: tuple[Group, ...]) -> None:
+    """Tells the person at the terminal what is transferred; the same groups once, however many runs have them.
+
+    >>> tell_transferred((Group('head', 30, 'fresh', .001),))
+    """
+    rows = [COLUMNS, *transferred_rows(groups)] if groups else []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        say('  '.join(cell.rjust(width) if i == 1 else cell.ljust(width)
+                      for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip())
 
 
 class Log:

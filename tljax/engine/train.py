@@ -1,7 +1,7 @@
 """The only training loop: restore, step, log, evaluate, save."""
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +15,9 @@ from tljax.core import Dataset, Refused, Stream, Task
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
 from tljax.engine.devices import Compiled, each_by_itself, first_state, shard
 from tljax.engine.evaluate import score
-from tljax.engine.log import Log
+from tljax.engine.log import Log, tell_transferred
 from tljax.files.console import say
+from tljax.paths import Group
 
 
 class Run(NamedTuple):
@@ -42,7 +43,7 @@ class Run(NamedTuple):
         whole: (params, state) -> params, state in the full layout, where a head alone was trained on cached features.
         donors: number of source networks that it starts from.
         input: shape of one example.
-        transferred: rows of the table that is printed before the first step.
+        transferred: groups of parameters, where they come from and how fast they move; told before the first step.
 
     >>> Run._fields[:3]
     ('name', 'init', 'tx')
@@ -66,7 +67,7 @@ class Run(NamedTuple):
     whole: Callable = lambda params, state: (params, state)
     donors: int = 0
     input: tuple[int, ...] = ()
-    transferred: tuple = ()
+    transferred: Sequence[Group] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -136,6 +137,8 @@ def fit(run, workdir):
     claim(workdir, run.record)
     with Checkpoints(workdir) as checkpoints, _asked_to_stop() as asked:
         begun, state = checkpoints.restore(state) or (0, state)
+        if not begun and jax.process_index() == 0:
+            tell_transferred(tuple(run.transferred))
         with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0) as log:
             parts, pending, stopping = run.step.split(state), [], False
             for first, last, batch in _prefetched(run, begun):

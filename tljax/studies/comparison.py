@@ -4,6 +4,7 @@ Phases before the last are trained once; the last is repeated for every strategy
 labels per class of the config's `study`, over all seeds. Gains are paired by seed (`tljax.when.gain`).
 """
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from tljax.configuration import merge, phases
 from tljax.core import Refused
 from tljax.engine.train import fit
 from tljax.files.text import write
+from tljax.paths import Group
 from tljax.report.figures import svg, two_domains
 from tljax.report.page import page
 from tljax.studies.choices import chosen
@@ -35,11 +37,13 @@ class Measured(NamedTuple):
         values: {(strategy, labels per class): score on the test split by seed}.
         judgements: the same for what is told without the target's labels; {} without a target.
         one_source: whether one network was transferred, rather than one for each seed.
+        transferred: {strategy: groups of parameters, where they come from and how fast they move}.
     """
     metric: str
     values: dict[Cell, np.ndarray]
     judgements: dict[Cell, Judgement]
     one_source: bool
+    transferred: dict[str, Sequence[Group]] = {}  # noqa: RUF012
 
 
 def compare(config: dict, workdir: Path) -> dict | None:
@@ -50,7 +54,8 @@ def compare(config: dict, workdir: Path) -> dict | None:
         workdir: folder of the study.
 
     Returns:
-        What results.json holds: 'rows' (of `summarise`), 'chosen' (of `chosen_by_budget`), 'goal',
+        What results.json holds: 'rows' (of `summarise`), 'chosen' (of `chosen_by_budget`),
+        'transferred' ({strategy: groups of parameters}), 'goal',
         'labels_for_goal', 'labels_for_goal_by_curve', 'seeds', 'intervals_cover' and 'config'.
         None on all processes but the first.
 
@@ -71,7 +76,10 @@ def compare(config: dict, workdir: Path) -> dict | None:
     measured = _measure(earlier, last, study, workdir)
     if jax.process_index():
         return None
-    results = summarise(measured, config) | {'chosen': chosen_by_budget(measured)}
+    transferred = {strategy: [group._asdict() for group in groups]
+                   for strategy, groups in measured.transferred.items()}
+    results = summarise(measured, config) | {
+        'chosen': chosen_by_budget(measured), 'transferred': transferred}
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     domains = {f'{name}, {budget_text(k)}': judgement.features
                for (name, k), judgement in measured.judgements.items()}
@@ -96,7 +104,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         raise Refused('the source has no validation split, which a study of adaptation judges by: '
                       'name another as data.source')
     build.fit_phases(earlier, workdir)
-    values, judgements, donors, metric = {}, {}, set(), ''
+    values, judgements, transferred, donors, metric = {}, {}, {}, set(), ''
     cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
     for i, (strategy, k) in enumerate(cells):
         changes = study['strategies'][strategy]
@@ -107,12 +115,13 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
             raise Refused('a study compares scores on a test split: give data with classes and a '
                           'test split')
         donors.add(run.donors)
+        transferred[strategy] = run.transferred
         fitted = fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}')
         metric = next(iter(fitted.scores['test']))
         values[strategy, k] = np.array(fitted.scores['test'][metric])
         if 'target' in splits:
             judgements[strategy, k] = judge(settings, fitted, splits)
-    return Measured(metric, values, judgements, 1 in donors)
+    return Measured(metric, values, judgements, 1 in donors, transferred)
 
 
 def summarise(measured: Measured, config: dict) -> dict:

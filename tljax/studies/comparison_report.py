@@ -5,7 +5,7 @@ import numpy as np
 
 from tljax.report.figures import gains, learning_curves, svg
 from tljax.studies import choices
-from tljax.studies.tables import Table, budget, section
+from tljax.studies.tables import Table, budget, section, transferred
 
 
 def tables(results: dict) -> list[Table]:
@@ -65,6 +65,8 @@ def sections(results: dict, domains: str | None = None) -> list[dict]:
             text=f'Fewest labels per class whose mean {metric} reaches {_goal(results)}; beside '
             'it, where a power law with a floor, fitted to what was measured, reaches it, with its '
             '95 % interval over seeds.'))
+    if results.get('transferred'):
+        found.append(section('What was transferred', transferred(results['transferred'])))
     return [*found, section('How it was run', code=json.dumps(results['config'], indent=1),
                             text='The config, from which the same command makes the same page.')]
 

@@ -1,6 +1,9 @@
 """Tables: what a study prints, and what stands in its page."""
 from typing import NamedTuple
 
+from tljax.engine.log import COLUMNS, transferred_rows
+from tljax.paths import Group
+
 
 class Table(NamedTuple):
     """A table, as `report.table` takes it.
@@ -13,6 +16,22 @@ class Table(NamedTuple):
     columns: list[str]
     rows: list[list]
     title: str = ''
+
+
+def transferred(strategies: dict[str, list[dict]]) -> Table:
+    """What each strategy transfers: groups of parameters, where they come from, and how fast they move.
+
+    Args:
+        strategies: {strategy: `paths.Group`s as dicts}; a single strategy is not named.
+
+    >>> group = {'name': 'head', 'numbers': 30, 'donor': 'fresh', 'rate': .001}
+    >>> transferred({'finetune': [group]}).rows
+    [['head', '30', 'fresh', 'rate 0.001']]
+    """
+    named = len(strategies) > 1
+    rows = [([strategy] if named else []) + row for strategy, groups in strategies.items()
+            for row in transferred_rows([Group(**group) for group in groups])]
+    return Table((['strategy'] if named else []) + list(COLUMNS), rows, 'What is transferred')
 
 
 def section(heading: str, table: Table | None = None, **parts: str) -> dict:

@@ -13,7 +13,7 @@ from tljax.engine.log import read
 from tljax.engine.train import fit
 from tljax.report.figures import svg, training_curves
 from tljax.report.page import page
-from tljax.studies.tables import Table, section
+from tljax.studies.tables import Table, section, transferred
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
 READING = {'positive': 'transfer helps', 'negative': 'transfer hurts',
@@ -29,7 +29,7 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
         guarded: whether the last phase is also trained from scratch.
 
     Returns:
-        {'phase', 'seeds', 'folder', 'page', 'scores': {split: {name: values by seed}}, 'rows':
+        {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by seed}}, 'rows':
         [{'split', 'metric', 'mean', 'low', 'high'}], and 'guard', as `guard` gives it}; 'page' is
         None where nothing was measured twice. None on all processes but the first.
 
@@ -49,6 +49,7 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
     rows = scores.rows(fitted.scores, sizes, mean_interval)
     found = dict(phase=run.name, seeds=list(run.seeds), folder=str(place), page=None,
+                 transferred=[group._asdict() for group in run.transferred],
                  scores=fitted.scores, rows=rows)
     if guarding:
         found['guard'] = guarding
@@ -129,4 +130,5 @@ def _sections(found: dict, records: list[dict], config: dict) -> list[dict]:
     text = f'Means and 95 % intervals over {seeds} seeds.' if seeds > 1 else ''
     return [section('Accuracy over training', text=text, svg=svg(training_curves(records))),
             section('At the end', table(found)),
+            section('What was transferred', transferred({found['phase']: found['transferred']})),
             section('How it was run', code=json.dumps(config, indent=1))]
