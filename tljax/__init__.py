@@ -1,2 +1,33 @@
-"""tljax: transfer learning in JAX. What to transfer (partition and graft), when (compare), how (methods)."""
+"""tljax: transfer learning in JAX. What to transfer (partition and graft), when (tljax.when), how (tljax.methods, tljax.shallow).
+
+    model = tljax.train(data='digits', net='conv4', workdir='runs/digits')
+    model.predict(pictures)
+
+Everything here is imported when it is first asked for.
+"""
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tljax import data, methods, shallow, when, zoo
+    from tljax.core import Dataset, Method, Net, Refused, Stream, Task, Tick, TrainState
+    from tljax.engine.train import Fitted, Run, fit
+    from tljax.trained import Trained, load, train
+
 __version__ = '0.1.0'
+__all__ = ['Dataset', 'Fitted', 'Method', 'Net', 'Refused', 'Run', 'Stream', 'Task', 'Tick', 'TrainState', 'Trained', 'data', 'fit', 'load',
+           'methods', 'shallow', 'train', 'when', 'zoo']
+HOMES = {'Fitted': 'tljax.engine.train', 'Run': 'tljax.engine.train', 'fit': 'tljax.engine.train',   # name -> module that defines it
+         'Trained': 'tljax.trained', 'load': 'tljax.trained', 'train': 'tljax.trained'}
+
+
+def __getattr__(name: str):
+    if name not in __all__:
+        raise AttributeError(f'tljax has no {name!r}')
+    if name.islower() and name not in HOMES:
+        return importlib.import_module(f'tljax.{name}')
+    return getattr(importlib.import_module(HOMES.get(name, 'tljax.core')), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

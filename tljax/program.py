@@ -138,6 +138,15 @@ def _prepare(augmentations: list[Callable], train: Dataset) -> Callable | None:
     return augmented(augmentations) if augmentations else None
 
 
+def form(net: dict, method: dict) -> dict[str, str]:
+    """The keyword `form` of a network's function, unless the config says it: the place where a method's convolutions run.
+
+    >>> form({'name': 'conv4', 'form': 'dots'}, {'name': 'finetune'})
+    {}
+    """
+    return {} if 'form' in innermost(net) else {'form': convolution.place(stated(method, 'LOOPED', False))}
+
+
 def predictor(record: dict) -> Compiled:
     """The compiled `predict` of a finished run, or of a network with its weights, by its record.
 
@@ -145,6 +154,5 @@ def predictor(record: dict) -> Compiled:
     1
     """
     spec, method = record['config']['net'], record['config']['method']
-    place = {} if 'form' in innermost(spec) else {'form': convolution.place(stated(method, 'LOOPED', False))}
-    net = named(ZOO, spec, 'net', **place)
+    net = named(ZOO, spec, 'net', **form(spec, method))
     return compile_predict(named(METHODS, method, 'method', net=net, classes=len(record['classes'])).predict, make_mesh())

@@ -139,6 +139,16 @@ def load_final(workdir):
     return found.tree['params'], found.tree['state'], found.record
 
 
+def last(workdir: Path) -> Path:
+    """The folder of the last phase of a run, or the folder itself.
+
+    >>> str(last(Path('runs/nothing')))
+    'runs/nothing'
+    """
+    finished = sorted(path.parent for path in workdir.glob('[0-9][0-9]-*/final'))
+    return workdir if (workdir / 'final').exists() or not finished else finished[-1]
+
+
 def _final_files():
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()))
 

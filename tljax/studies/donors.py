@@ -11,9 +11,8 @@ import numpy as np
 from tljax import build
 from tljax.configuration import ZOO, folder, innermost, merge, named
 from tljax.core import Refused, near
-from tljax.engine.checkpoint import digest, load_final
+from tljax.engine.checkpoint import digest, last, load_final
 from tljax.features import pretrained
-from tljax.studies.models import last
 from tljax.zoo.table import ROWS
 
 KINDS = {'features': {'features'}, 'run': {'run'}, 'weights': {'net', 'weights', 'size'}}

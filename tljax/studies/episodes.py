@@ -8,10 +8,9 @@ from tljax import build
 from tljax.core import Dataset, Refused, Task
 from tljax.data.sets.omniglot import one_shot_runs
 from tljax.data.wrappers.episodes import classes_apart, of_episodes
-from tljax.engine.checkpoint import load_final
+from tljax.engine.checkpoint import last, load_final
 from tljax.engine.evaluate import score
 from tljax.program import predictor
-from tljax.studies.models import last
 from tljax.studies.tables import Table
 from tljax.when.gain import mean_interval
 

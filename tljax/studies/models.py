@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tljax.core import Refused
-from tljax.engine.checkpoint import load_final
+from tljax.engine.checkpoint import last, load_final
 from tljax.features import pretrained
 from tljax.zoo.weights.published import NAME, class_index, published_classes
 
@@ -63,13 +63,3 @@ def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
     if choice.classes or beside and beside.exists():
         return class_index(choice.classes or beside)
     return None
-
-
-def last(workdir: Path) -> Path:
-    """The folder of the last phase of a run, or the folder itself.
-
-    >>> str(last(Path('runs/nothing')))
-    'runs/nothing'
-    """
-    finished = sorted(path.parent for path in workdir.glob('[0-9][0-9]-*/final'))
-    return workdir if (workdir / 'final').exists() or not finished else finished[-1]

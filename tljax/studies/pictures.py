@@ -1,18 +1,22 @@
 """Pictures in, labels out: what a model says of picture files, and how often it is right."""
+import csv
+import io
 import re
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 
 from tljax.core import Refused
 from tljax.data.pictures import find, pictures
 from tljax.engine.evaluate import predictions
 from tljax.engine.scores import proportion
+from tljax.files.cache import save_npz
+from tljax.files.text import write
 from tljax.program import predictor
 from tljax.studies.tables import Table
+from tljax.trained import Trained
 
-__all__ = ['accuracy_table', 'answer_table', 'evaluate', 'find', 'predict']
+__all__ = ['accuracy_table', 'answer_table', 'evaluate', 'feature_table', 'find', 'predict', 'write_features']
 
 
 def predict(model: tuple[dict, dict, dict], files: list[Path], top: int = 5, batch: int = 32
@@ -35,14 +39,11 @@ def predict(model: tuple[dict, dict, dict], files: list[Path], top: int = 5, bat
     Traceback (most recent call last):
     tljax.core.Refused: this model has no classes to tell: take weights with the top, or a run ...
     """
-    params, state, record = _with_classes(model)
-    dataset = pictures(files, record['input'], record['config']['data'].get('resize'))
-    output = predictions(predictor(record), params, state, dataset, batch,
-                         said='looking at pictures')['output']
+    trained = Trained(*_with_classes(model))
     answers = []
-    for path, probability in zip(files, softmax(output, -1).mean(0), strict=True):
+    for path, probability in zip(files, trained.predict(files, batch), strict=True):
         order = np.argsort(-probability, kind='stable')[:top]
-        answers.append({'path': str(path), 'top': [[record['classes'][i], float(probability[i])]
+        answers.append({'path': str(path), 'top': [[trained.classes[i], float(probability[i])]
                                                    for i in order]})
     return answers
 
@@ -111,6 +112,40 @@ def accuracy_table(found: dict) -> Table:
         rows.append([name, f'{found[key]:.4f}', f'{low:.4f} to {high:.4f}'])
     return Table(['accuracy of', 'mean', '95 % interval over pictures'], rows,
                  f'{found["pictures"]} pictures')
+
+
+def write_features(model: tuple[dict, dict, dict], files: list[Path], out: str, batch: int = 32) -> dict:
+    """Writes the features that a model's network makes of pictures, whole or not at all.
+
+    Args:
+        model: parameters, state and record, as `models.model` gives them.
+        files: the pictures.
+        out: path that ends in .npz (arrays `path` and `features`) or .csv (a row for each picture, its path in front).
+        batch: pictures at a time.
+
+    Returns:
+        {'file', 'pictures', 'dim'}.
+    """
+    features = Trained(*model).features(files, batch)
+    names = [str(path) for path in files]
+    if out.endswith('.npz'):
+        save_npz(Path(out).absolute(), path=np.array(names), features=features)
+    else:
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator='\n')
+        rows.writerow(['path', *(f'feature{i}' for i in range(features.shape[1]))])
+        rows.writerows([name, *map(repr, row.tolist())] for name, row in zip(names, features, strict=True))
+        write(out, text.getvalue())
+    return {'file': out, 'pictures': len(files), 'dim': features.shape[1]}
+
+
+def feature_table(found: dict) -> Table:
+    """Where `write_features` has written, as a table.
+
+    >>> feature_table({'file': 'a.npz', 'pictures': 4, 'dim': 256}).rows
+    [['a.npz', 4, 256]]
+    """
+    return Table(['file', 'pictures', 'features of each'], [list(found.values())])
 
 
 def _with_classes(model: tuple[dict, dict, dict]) -> tuple[dict, dict, dict]:

@@ -1,0 +1,31 @@
+"""The features that a network makes of pictures, in a file with the pictures' names.
+
+    python -m experiments.features --workdir=runs/mine --out=features.npz photos/
+    python -m experiments.features --model=mobilenet --weights=imagenet --out=features.csv photos/
+
+An .npz holds `path` (n,) and `features` (n, dim), float32; a .csv has a row for each picture, its path in front. Such a file is a source of
+`experiments.rank`, too. `--batch` is how many pictures are read at a time; `--json` prints where the features are, and how many.
+"""
+from absl import flags
+
+from experiments import command
+from tljax.core import Refused
+
+OUT = flags.DEFINE_string('out', None, 'File to write: .npz or .csv.')
+BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
+
+
+def main(choice, paths: list[str]) -> None:
+    """Extracts the features of every picture that the paths name, in their order."""
+    from tljax.studies import pictures
+    from tljax.studies.models import model
+    if not paths:
+        raise Refused('name pictures, or folders of pictures')
+    if not (OUT.value or '').endswith(('.npz', '.csv')):
+        raise Refused(f'--out={OUT.value}: name a file that ends in .npz or .csv')
+    found = pictures.write_features(model(choice), pictures.find(paths), OUT.value, BATCH.value)
+    command.tell(found, [pictures.feature_table(found)])
+
+
+if __name__ == '__main__':
+    command.run_on_model(main)

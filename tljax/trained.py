@@ -1,0 +1,145 @@
+"""A trained model from Python: what it predicts, and its features, for arrays or picture files."""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from scipy.special import softmax
+
+from tljax.build import build
+from tljax.configuration import ZOO, named, settings
+from tljax.core import Dataset, Refused, Tree, near
+from tljax.data.conversion import scale
+from tljax.data.formats.arrays import arrays
+from tljax.data.pictures import find, pictures
+from tljax.engine.checkpoint import last, load_final
+from tljax.engine.evaluate import predictions
+from tljax.engine.train import fit
+from tljax.features import extractor
+from tljax.program import form, predictor
+
+Inputs = np.ndarray | str | Path | Sequence[str | Path]   # an array (n, ...), or files and folders of pictures
+
+
+class Trained(NamedTuple):
+    """A finished run, or a network with its weights.
+
+    Attributes:
+        params: parameters, with a leading axis of seeds.
+        state: state of the method, with a leading axis of seeds.
+        record: config, names of the classes, shape of an input, seeds and scores.
+    """
+    params: Tree
+    state: Tree
+    record: dict
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty for regression."""
+        return tuple(self.record['classes'])
+
+    @property
+    def scores(self) -> dict[str, dict[str, list[float]]]:
+        """{split: {score: value of each seed}}; the first score is the one that decides."""
+        return self.record['scores']
+
+    def predict(self, inputs: Inputs, batch: int = 32) -> np.ndarray:
+        """What the model says of inputs, averaged over seeds.
+
+        Args:
+            inputs: array (n, ...) of the shape that the run was trained on, pictures as uint8 or in [0, 1]; or paths of pictures, and of
+                folders whose pictures are taken in the order of their names.
+            batch: inputs at a time.
+
+        Returns:
+            Probabilities (n, classes), or numbers (n, d) for regression.
+
+        Raises:
+            Refused: inputs of another shape, a path without pictures, a model without outputs or of episodes.
+
+        >>> import tempfile
+        >>> blobs = np.array([[0., 1.], [1., 0.]] * 8, np.float32)
+        >>> splits = {'train': arrays(blobs, np.array([0, 1] * 8), ('up', 'right'))}
+        >>> model = train(data=splits, net={'name': 'identity', 'dim': 2}, workdir=tempfile.mkdtemp(), steps=50, batch=8, optim={'lr': .1})
+        >>> model.predict(np.array([[0., 1.]])).round().tolist()
+        [[1.0, 0.0]]
+        """
+        if 'head' not in self.params and self.classes:
+            raise Refused('this model has no outputs: take weights with the top, or a run that was trained on labels')
+        output = predictions(predictor(self.record), self.params, self.state, self._dataset(inputs), batch)['output']
+        return softmax(output, -1).mean(0) if self.classes else output.mean(0)
+
+    def features(self, inputs: Inputs, batch: int = 32, seed: int = 0) -> np.ndarray:
+        """The features (n, dim) that the network makes of inputs.
+
+        Args:
+            inputs: as `predict` takes them.
+            batch: inputs at a time.
+            seed: place of the seed whose network is taken.
+
+        Raises:
+            Refused: as `predict`.
+        """
+        spec, method = self.record['config']['net'], self.record['config']['method']
+        one = [jax.tree.map(lambda leaf: leaf[seed:seed + 1], {'backbone': tree['backbone']}) for tree in (self.params, self.state)]
+        return predictions(extractor(named(ZOO, spec, 'net', **form(spec, method))), *one, self._dataset(inputs), batch)['features'][0]
+
+    def _dataset(self, inputs: Inputs) -> Dataset:
+        shape = tuple(self.record['input'])
+        if not shape:
+            raise Refused('this run was trained on episodes: python -m experiments.few_shot measures it')
+        if isinstance(inputs, np.ndarray):
+            if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
+                raise Refused(f'inputs of shape {inputs.shape[1:]}: this model takes {shape}')
+            inputs = scale(inputs.reshape(-1, *shape))
+            return arrays(inputs, np.zeros(len(inputs), np.int32))
+        files = find([inputs] if isinstance(inputs, str | Path) else inputs)
+        return pictures(files, shape, self.record['config']['data'].get('resize'))
+
+
+def load(workdir: str | Path) -> Trained:
+    """A finished run, or the last finished phase of one.
+
+    Args:
+        workdir: folder of the run.
+
+    Raises:
+        Refused: the folder holds no finished run.
+
+    >>> load('nowhere')
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    """
+    return Trained(*load_final(last(Path(workdir))))
+
+
+def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', workdir: str | Path = 'runs/python', **changes) -> Trained:
+    """Trains a model, or goes on where a killed call was cut off, or loads what is finished.
+
+    Args:
+        data: name of a data set, {'name': name, keyword: value} with keywords of its function in `tljax.data`, or splits {'train': Dataset,
+            'validation': Dataset, 'test': Dataset}.
+        net: name of a network, or {'name': name, keyword: value}, as `tljax.zoo` has them.
+        method: the same of a method, as `tljax.methods` has them.
+        workdir: folder of the run.
+        changes: other settings of `tljax.configuration.DEFAULTS`, such as steps=500, optim={'lr': 1e-2}, seeds=[0, 1, 2] or
+            init={'path': 'imagenet'}.
+
+    Raises:
+        Refused: for names, keywords and settings that do not fit, with the nearest one.
+
+    >>> train(data='digits', net='conv4', stepz=3)
+    Traceback (most recent call last):
+    tljax.core.Refused: stepz is unknown to tljax.train: did you mean steps?
+    """
+    taken = [key for key in settings() if key not in ('data', 'net', 'method')]
+    if unknown := [key for key in changes if key not in taken]:
+        raise Refused(f'{unknown[0]} is unknown to tljax.train: {near(unknown[0], ["data", "net", "method", "workdir", *taken])}')
+    splits = None
+    if isinstance(data, dict) and isinstance(data.get('train'), Dataset):
+        data, splits = {'name': 'arrays', 'fingerprints': {name: split.fingerprint for name, split in data.items()}}, data
+    config = settings(**changes, **{key: {'name': value} if isinstance(value, str) else value
+                                    for key, value in (('data', data), ('net', net), ('method', method))})
+    fit(build(config, splits=splits), workdir)
+    return load(workdir)
