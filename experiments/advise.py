@@ -14,9 +14,9 @@ from pathlib import Path
 from absl import flags
 
 from experiments import command
+from tljax import studies
 from tljax.core import Refused
 from tljax.files.console import say
-from tljax.studies import recommendation
 
 POOL = flags.DEFINE_string('pool', None, 'results.json of a verified ranking.')
 JUDGE = flags.DEFINE_bool('judge', False, 'Judge the advice on the pool instead of giving any.')
@@ -27,12 +27,12 @@ def main(config: dict, workdir: Path) -> None:
     if JUDGE.value and not POOL.value:
         raise Refused('--judge needs --pool=results.json of a verified ranking: python -m '
                       'experiments.rank --verify')
-    pool = recommendation.read_pool(POOL.value) if POOL.value else []
+    pool = studies.recommendation.read_pool(POOL.value) if POOL.value else []
     if JUDGE.value:
-        found = recommendation.judge_pool(pool, config['study']['baseline'])
-        command.tell(found, [recommendation.judgement_table(found)])
+        found = studies.recommendation.judge_pool(pool, config['study']['baseline'])
+        command.tell(found, [studies.recommendation.judgement_table(found)])
         return
-    found = recommendation.advise(config, workdir, pool)
+    found = studies.recommendation.advise(config, workdir, pool)
     command.tell(found['advice'], found['tables'])
     say(f'{workdir}/advice.html, {workdir}/advice.json')
 

@@ -6,18 +6,15 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import jax
 from absl import app, flags, logging
 
 from experiments import config_file
 from experiments.flag_types import take_keywords
+from tljax import studies
 from tljax.configuration import plain
-from tljax.core import Refused
-from tljax.engine.train import Stopped
+from tljax.core import Refused, Stopped
 from tljax.files.console import say
-from tljax.report.page import table
-from tljax.studies.models import ModelChoice
-from tljax.studies.tables import Table
+from tljax.studies.model_choice import ModelChoice
 
 SHARED = {   # flags of several commands: name -> (how it is defined, default, help)
     'workdir': (flags.DEFINE_string, None, 'The folder of a run, which is written or read; a '
@@ -109,7 +106,7 @@ def run_plain(main: Callable[[], None], *shared: str) -> None:
     _start(lambda _: main(), lambda argv: _without_strays(flags.FLAGS(argv)))
 
 
-def tell(document: object, tables: Iterable[Table]) -> None:
+def tell(document: object, tables: Iterable['studies.tables.Table']) -> None:
     """Prints tables, or with --json the same as one JSON document, to standard output.
 
     Args:
@@ -119,6 +116,7 @@ def tell(document: object, tables: Iterable[Table]) -> None:
     if flags.FLAGS.json:
         sys.stdout.write(json.dumps(_finite(document), indent=1) + '\n')
         return
+    from tljax.report.page import table  # here, and jax below, so that --help is quick
     for each in tables:
         table(*each)
 
@@ -201,6 +199,8 @@ def _in_words(error: object) -> str:
 
 def _join_cluster() -> None:
     told = flags.FLAGS['distributed'].value if 'distributed' in flags.FLAGS else ''
+    if told:
+        import jax
     if told == 'auto':
         jax.distributed.initialize()
     elif told:

@@ -10,19 +10,19 @@ import time
 from pathlib import Path
 
 from experiments import command
+from tljax import studies
 from tljax.files.console import console, say
-from tljax.studies.comparison import compare
-from tljax.studies.comparison_report import reading, tables
 
 
 def main(config: dict, workdir: Path) -> None:
     """Runs the study and reports it."""
     begun = time.monotonic()
-    results = compare(config, workdir)
+    results = studies.comparison.compare(config, workdir)
     if results is None:   # another process tells
         return
-    command.tell(results, tables(results))
-    console.print(reading(results), soft_wrap=True)
+    report = studies.comparison_report
+    command.tell(results, report.tables(results))
+    console.print(report.reading(results), soft_wrap=True)
     minutes = (time.monotonic() - begun) / 60
     say(f'{minutes:.1f} minutes; {workdir}/report.html, {workdir}/results.json')
 

@@ -6,11 +6,10 @@ The run is an orbax checkpoint in the folder `--workdir`. `--classes` names the 
 weights; by default it is the file imagenet_class_index.json beside them.
 """
 from experiments import command
+from tljax import studies
 from tljax.core import Refused
 from tljax.files.console import say
-from tljax.studies.conversion import convert
-from tljax.studies.models import ModelChoice
-from tljax.studies.tables import Table
+from tljax.studies.model_choice import ModelChoice
 
 
 def main(choice: ModelChoice, rest: list[str]) -> None:
@@ -20,11 +19,12 @@ def main(choice: ModelChoice, rest: list[str]) -> None:
     if choice.net is None or not choice.workdir:
         raise Refused('name the network, its file and where to write: --model=NETWORK '
                       '--weights=FILE --workdir=FOLDER')
-    found = convert(choice)
+    found = studies.conversion.convert(choice)
     say(f'{found["numbers"]:,} numbers in {found["arrays"]} arrays, read back and equal to the '
         f'file; --config.init.path={choice.workdir} starts from it')
     row = [found['folder'], found['model'], found['classes'], found['numbers']]
-    command.tell(found, [Table(['folder', 'model', 'classes', 'numbers'], [row])])
+    table = studies.tables.Table
+    command.tell(found, [table(['folder', 'model', 'classes', 'numbers'], [row])])
 
 
 if __name__ == '__main__':

@@ -12,9 +12,9 @@ at a time. Where a run has several seeds, each is evaluated and the mean is told
 from absl import flags
 
 from experiments import command
+from tljax import studies
 from tljax.core import Refused
-from tljax.studies import pictures
-from tljax.studies.models import ModelChoice, index, model
+from tljax.studies.model_choice import ModelChoice
 
 SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures that the network is shown; 0: the one '
                             'it is for.', lower_bound=0)
@@ -25,8 +25,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     """Prints top-1 and top-5 accuracy on the pictures below the paths."""
     if not paths:
         raise Refused('name folders of pictures')
-    files = pictures.find(paths)
-    found = pictures.evaluate(model(choice), files, index(choice), SIZE.value, BATCH.value)
+    pictures, models = studies.pictures, studies.models
+    found = pictures.evaluate(models.model(choice), pictures.find(paths), models.index(choice),
+                              SIZE.value, BATCH.value)
     if not flags.FLAGS.json:
         print(f'top-1 {found["top1"]:.3f}\ntop-5 {found["top5"]:.3f}')
     command.tell(found, [pictures.accuracy_table(found)])

@@ -9,21 +9,22 @@ An .npz holds `path` (n,) and `features` (n, dim), float32; a .csv has a row for
 from absl import flags
 
 from experiments import command
+from tljax import studies
 from tljax.core import Refused
+from tljax.studies.model_choice import ModelChoice
 
 OUT = flags.DEFINE_string('out', None, 'File to write: .npz or .csv.')
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
 
 
-def main(choice, paths: list[str]) -> None:
+def main(choice: ModelChoice, paths: list[str]) -> None:
     """Extracts the features of every picture that the paths name, in their order."""
-    from tljax.studies import pictures
-    from tljax.studies.models import model
     if not paths:
         raise Refused('name pictures, or folders of pictures')
     if not (OUT.value or '').endswith(('.npz', '.csv')):
         raise Refused(f'--out={OUT.value}: name a file that ends in .npz or .csv')
-    found = pictures.write_features(model(choice), pictures.find(paths), OUT.value, BATCH.value)
+    pictures = studies.pictures
+    found = pictures.write_features(studies.models.model(choice), pictures.find(paths), OUT.value, BATCH.value)
     command.tell(found, [pictures.feature_table(found)])
 
 

@@ -15,8 +15,8 @@ from absl import flags
 
 from experiments import command
 from experiments.flag_types import define_list
+from tljax import studies
 from tljax.core import Refused
-from tljax.studies import episodes
 
 WAYS = define_list('ways', [5, 20], 'Classes of an episode.', int)
 SHOTS = define_list('shots', [1, 5], 'Labelled examples of each class.', int)
@@ -35,6 +35,7 @@ def main() -> None:
     """Prints the table."""
     if not flags.FLAGS.workdir:
         raise Refused('--workdir is missing: name a finished few-shot run')
+    episodes = studies.episodes
     plan = episodes.Plan(tuple(WAYS.value), tuple(SHOTS.value), QUERIES.value, COUNT.value,
                          SPLIT.value)
     found = episodes.measure(Path(flags.FLAGS.workdir), plan, RUNS.value, INNER.value, BATCH.value)

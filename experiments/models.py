@@ -10,12 +10,12 @@ widths and picture sizes by its keyword alpha and by weights such as imagenet:16
 from absl import flags
 
 from experiments import command
-from tljax.studies import networks
+from tljax import studies
 
 
 def main() -> None:
     """Prints the table."""
-    command.tell(networks.facts() if flags.FLAGS.json else None, [networks.table()])
+    command.tell(studies.networks.facts() if flags.FLAGS.json else None, [studies.networks.table()])
 
 
 if __name__ == '__main__':

@@ -10,9 +10,9 @@ list with the path of each picture and its [label, probability] pairs.
 from absl import flags
 
 from experiments import command
+from tljax import studies
 from tljax.core import Refused
-from tljax.studies import pictures
-from tljax.studies.models import ModelChoice, model
+from tljax.studies.model_choice import ModelChoice
 
 TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
@@ -22,8 +22,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     """Predicts every picture that the paths name, in their order."""
     if not paths:
         raise Refused('name pictures, or folders of pictures')
-    files = pictures.find(paths)
-    answers = pictures.predict(model(choice), files, TOP.value, BATCH.value)
+    pictures = studies.pictures
+    answers = pictures.predict(studies.models.model(choice), pictures.find(paths), TOP.value,
+                               BATCH.value)
     command.tell(answers, map(pictures.answer_table, answers))
 
 

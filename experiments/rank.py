@@ -13,17 +13,16 @@ from pathlib import Path
 from absl import flags
 
 from experiments import command
+from tljax import studies
 from tljax.files.console import say
-from tljax.studies.ranking import rank
-from tljax.studies.ranking_report import tables
 
 VERIFY = flags.DEFINE_bool('verify', False, 'Train every source on every target and compare.')
 
 
 def main(config: dict, workdir: Path) -> None:
     """Ranks the sources and reports."""
-    results = rank(config, workdir, VERIFY.value)
-    command.tell(results, tables(results))
+    results = studies.ranking.rank(config, workdir, VERIFY.value)
+    command.tell(results, studies.ranking_report.tables(results))
     say(f'{workdir}/report.html, {workdir}/results.json')
 
 

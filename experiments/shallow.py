@@ -12,15 +12,14 @@ chosen, and, marked as such, the oracle. The folder `--workdir` holds results.js
 from pathlib import Path
 
 from experiments import command
+from tljax import studies
 from tljax.files.console import say
-from tljax.studies.shallow import adapt
-from tljax.studies.shallow_report import tables
 
 
 def main(config: dict, workdir: Path) -> None:
     """Runs every method on every task and reports."""
-    results = adapt(config, workdir)
-    command.tell(results, tables(results))
+    results = studies.shallow.adapt(config, workdir)
+    command.tell(results, studies.shallow_report.tables(results))
     say(f'{workdir}/report.html, {workdir}/results.json')
 
 

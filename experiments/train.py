@@ -11,8 +11,8 @@ from pathlib import Path
 from absl import flags
 
 from experiments import command
+from tljax import studies
 from tljax.files.console import console, say
-from tljax.studies import training
 
 GUARD = flags.DEFINE_bool('guard', False, 'Train the last phase from scratch, too, and say whether '
                           'transfer helped.')
@@ -20,12 +20,12 @@ GUARD = flags.DEFINE_bool('guard', False, 'Train the last phase from scratch, to
 
 def main(config: dict, workdir: Path) -> None:
     """Fits every phase and prints the scores of the last."""
-    found = training.train(config, workdir, guarded=GUARD.value)
+    found = studies.training.train(config, workdir, guarded=GUARD.value)
     if found is None:   # another process tells
         return
     if 'guard' in found:
         say(found['guard']['text'])
-    command.tell(found, [training.table(found)])
+    command.tell(found, [studies.training.table(found)])
     console.print(f'parameters in {found["folder"]}/final', soft_wrap=True)
     if found['page']:
         console.print(f'curves in {found["page"]}', soft_wrap=True)

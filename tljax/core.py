@@ -4,12 +4,16 @@ A transfer method is a scalar whose gradient is right for every parameter. `Meth
 computed with, `Dataset` and `Stream` the examples, `TrainState` what training changes. All are NamedTuples of pure functions made
 by a factory: what varies is passed in, nothing is kept inside.
 """
+from __future__ import annotations
+
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
+
+if TYPE_CHECKING:
+    import jax
 
 Tree = Any   # a pytree of arrays
 Batch = Any  # {'input': tree, 'label': (n,) or (n, d), optional 'weight': (n,)}, or a dict of such sets
@@ -20,6 +24,14 @@ class Refused(ValueError):
 
     >>> str(Refused('data.per_class=0: at least one label per class is needed'))
     'data.per_class=0: at least one label per class is needed'
+    """
+
+
+class Stopped(Exception):
+    """A run that was asked to stop: it has saved, and the same command goes on from there.
+
+    >>> str(Stopped('stopped at step 3 of 9'))
+    'stopped at step 3 of 9'
     """
 
 
@@ -108,7 +120,7 @@ class Task(NamedTuple):
     names: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, classes: Sequence[str]) -> 'Task':
+    def of(cls, classes: Sequence[str]) -> Task:
         """The task of labels that have these names: classes, or numbers where there are none."""
         return cls('classes', tuple(classes)) if len(classes) else cls('numbers')
 
@@ -174,6 +186,7 @@ class Stream(NamedTuple):
 class Tick(NamedTuple):
     """The moment of a step: `step`, int32 (), and `key`, which is `fold_in(key(seed), step)`.
 
+    >>> import jax
     >>> Tick(step=7, key=jax.random.fold_in(jax.random.key(0), 7)).step
     7
     """

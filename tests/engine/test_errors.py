@@ -13,10 +13,10 @@ import pytest
 from tiny import tiny
 
 from tljax import build, paths
-from tljax.core import Refused
+from tljax.core import Refused, Stopped
 from tljax.engine.checkpoint import Checkpoints, claim, load_final
 from tljax.engine.log import read
-from tljax.engine.train import Stopped, fit
+from tljax.engine.train import fit
 
 ROOT = Path(__file__).parents[1]
 

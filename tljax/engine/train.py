@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import optax
 
-from tljax.core import Dataset, Refused, Stream, Task
+from tljax.core import Dataset, Refused, Stopped, Stream, Task
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
 from tljax.engine.devices import Compiled, each_by_itself, first_state, shard
 from tljax.engine.evaluate import score
@@ -84,14 +84,6 @@ class Fitted(NamedTuple):
     params: dict
     state: dict
     scores: dict
-
-
-class Stopped(Exception):
-    """A run that was asked to stop: it has saved, and the same command goes on from there.
-
-    >>> str(Stopped('stopped at step 3 of 9'))
-    'stopped at step 3 of 9'
-    """
 
 
 def fit(run, workdir):

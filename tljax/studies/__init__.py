@@ -1,1 +1,12 @@
-"""Studies: the science that the commands print. Each is a function of a config and a folder."""
+"""Studies: the science that the commands print. Each is a function of a config and a folder.
+
+A module is imported when it is first asked for, so that the `--help` of a command is quick.
+"""
+import importlib
+from types import ModuleType
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name.startswith('_'):
+        raise AttributeError(f'tljax.studies has no {name!r}')
+    return importlib.import_module(f'tljax.studies.{name}')

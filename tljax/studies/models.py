@@ -1,26 +1,11 @@
 """The model that a command works on: a network with a weights file, or a finished run."""
 from pathlib import Path
-from typing import NamedTuple
 
 from tljax.core import Refused
 from tljax.engine.checkpoint import last, load_final
 from tljax.features import pretrained
+from tljax.studies.model_choice import ModelChoice
 from tljax.zoo.weights.published import NAME, class_index, published_classes
-
-
-class ModelChoice(NamedTuple):
-    """Which model is meant: a network with its weights, or a run.
-
-    Attributes:
-        net: config of a zoo network, or None for a run.
-        weights: its Keras file, 'imagenet', or 'imagenet:160' for that picture size.
-        classes: path of ImageNet's class index; None: the file beside the weights.
-        workdir: folder of a finished run.
-    """
-    net: dict | None = None
-    weights: str | None = None
-    classes: str | None = None
-    workdir: Path | None = None
 
 
 def model(choice: ModelChoice) -> tuple[dict, dict, dict]:
