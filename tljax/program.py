@@ -117,16 +117,19 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
     tx, rates = joined(labels, parted, steps, optim, groups)
     prepare = _prepare(augment, train)
     whole = combinators.with_penalty(minimised, penalty) if penalty else minimised
-    step = many(over_seeds(make_step(whole, tx, labels, prepare or (lambda batch: batch), axis)))
+    step = many(over_seeds(make_step(whole, tx, labels, prepare, axis)))
     minimised = minimised._replace(init=jax.jit(minimised.init))
+    compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
+    return Program(minimised, _init(minimised, penalty), network, shapes, labels, rates, tx, prepare, compiled,
+                   compile_predict(whole.predict, make_mesh()))
 
+
+def _init(method: Method, penalty: combinators.Penalty | None) -> Callable:
     def init(seed: int, batch: Tree, donor: tuple[Tree, Tree] | None = None, rules: Sequence = ()) -> tuple[Tree, Tree]:
-        begun = combinators.with_graft(minimised, *donor, rules) if donor else minimised
+        begun = combinators.with_graft(method, *donor, rules) if donor else method
         begun = combinators.with_penalty(begun, penalty) if penalty else begun
         return begun.init(jax.random.key(seed), batch)
-
-    compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
-    return Program(minimised, init, network, shapes, labels, rates, tx, prepare, compiled, compile_predict(whole.predict, make_mesh()))
+    return init
 
 
 def _prepare(augmentations: list[Callable], train: Dataset) -> Callable | None:

@@ -11,7 +11,7 @@ from jax import lax
 from tljax.core import Tick, TrainState
 
 
-def make_step(method, tx, labels, prepare=lambda batch: batch, axis=None):
+def make_step(method, tx, labels, prepare=None, axis=None):
     """The engine: gradient of a method's loss, update of what is not frozen.
 
     Args:
@@ -38,7 +38,7 @@ def make_step(method, tx, labels, prepare=lambda batch: batch, axis=None):
     def step(state, batch, seed):
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         tick = Tick(state.step, jax.random.fold_in(key, lax.axis_index(axis)) if axis else key)   # a shard has noise of its own
-        batch = prepare(batch)
+        batch = prepare(batch) if prepare else batch
 
         def loss(params):
             params = jax.tree.map(lambda label, p: lax.stop_gradient(p) if label == 'frozen' else p, labels, params)

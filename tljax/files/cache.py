@@ -15,7 +15,7 @@ def cache_dir():
     return Path(os.environ.get('TLJAX_CACHE', '~/.cache/tljax')).expanduser().absolute()
 
 
-def save_npz(path, **columns):
+def save_npz(path, /, **columns):
     """Writes an .npz whole or not at all, whoever else writes it at the same time.
 
     >>> save_npz(Path(tempfile.mkdtemp()) / 'a.npz', x=np.zeros(2))

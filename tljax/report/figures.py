@@ -3,8 +3,7 @@
 Those of studies are drawn from `rows`, one dict per strategy and number of labels: 'strategy', 'labels_per_class' (None: all),
 'mean', 'ci95' (half width, None for one seed), 'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four
 None for the baseline). Accuracies and gains are fractions there and percent in the figures. Colours are those of Okabe and Ito
-(2008, https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; markers differ too, so that colour is never
-alone.
+(2008, https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; markers differ, too.
 """
 import io
 import re
