@@ -168,7 +168,7 @@ def test_missing_files_are_named(tmp_path):
 
 def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
     def say(*command):
-        done = subprocess.run([sys.executable, '-m', *command], cwd=Path(__file__).parents[1], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, '-m', *command], cwd=Path(__file__).parents[2], capture_output=True, text=True)
         return done.returncode, done.stdout, done.stderr.strip().splitlines()[-1:]
 
     assert say('experiments.train', '--config=configs/protonet.py:smoke', f'--workdir={tmp_path}')[0] == 0

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from tljax import build
 from tljax.when.selection import information_maximisation
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def adapt(workdir, *flags):

@@ -17,7 +17,7 @@ from tljax.build import build
 from tljax.engine.checkpoint import load_final
 from tljax.engine.train import fit
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DATA = os.environ.get('TLJAX_DATA')
 REAL = pytest.mark.skipif(not DATA, reason='TLJAX_DATA names no folder of real data')
 QUARTER = ('--model=mobilenet', '--model.alpha=0.25')

@@ -22,7 +22,7 @@ from tljax.engine.log import read
 from tljax.when.transferability import SCORES
 from tljax.zoo.table import ROWS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(command, *arguments, **keywords):
