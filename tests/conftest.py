@@ -1,10 +1,12 @@
-"""What all tests share: caches inside the checkout, so that compilations and rendered data are made once."""
+"""What all tests share: caches inside the checkout, so that compilations and rendered data are made once, by whichever process is first."""
 import os
 from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / '.pytest_cache'
 os.environ.setdefault('TLJAX_CACHE', str(CACHE / 'tljax'))
-os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(CACHE / 'xla'))
-os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1')
 os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')   # most of a test's time is compilation
 os.environ.setdefault('KERAS_BACKEND', 'jax')
+
+from tljax.engine.devices import compilation_cache  # noqa: E402
+
+os.environ.update(compilation_cache(os.environ.get('JAX_COMPILATION_CACHE_DIR', CACHE / 'xla')))   # and for processes that tests start

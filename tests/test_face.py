@@ -43,11 +43,11 @@ def model(tmp_path_factory):
     label = np.arange(80) % 2
     input = .2 * rng.random((80, 8, 8, 3)).astype('f')
     input[np.arange(80), :, :, 2 * label] += .7
-    splits = {name: tljax.data.arrays(input[rows], label[rows], ('red', 'blue')) for name, rows in
+    splits = {name: tljax.data.streams(input[rows], label[rows], ('red', 'blue')) for name, rows in
               {'train': np.arange(60), 'validation': np.arange(60, 70), 'test': np.arange(70, 80)}.items()}
     workdir = tmp_path_factory.mktemp('face') / 'run'
     net = {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}
-    return workdir, tljax.train(data=splits, net=net, workdir=workdir, steps=60, batch=16, seeds=[0, 1], optim={'lr': 1e-2}), splits['test']
+    return workdir, tljax.engine.train(data=splits, net=net, workdir=workdir, steps=60, batch=16, seeds=[0, 1], optim={'lr': 1e-2}), splits['test']
 
 
 def test_a_model_predicts_arrays_and_files_alike(model, tmp_path):
@@ -97,11 +97,11 @@ def test_features_are_written_with_the_names_of_the_files(model, tmp_path):
 
 
 @pytest.mark.parametrize('keywords, said', [
-    (dict(stepz=3), 'stepz is unknown to tljax.train: did you mean steps?'),
+    (dict(stepz=3), 'stepz is unknown to tljax.engine.train: did you mean steps?'),
     (dict(optim={'lrr': 1}), 'optim.lrr is unknown'),
     (dict(method='fintune'), "method.name='fintune' is unknown: did you mean finetune?"),
     (dict(net='conv5'), "net.name='conv5' is unknown: did you mean conv4?")])
 def test_an_unknown_keyword_gets_the_nearest_one(keywords, said, tmp_path):
     with pytest.raises(tljax.Refused) as refused:
-        tljax.train(**{'data': 'digits', 'net': 'conv4', 'workdir': tmp_path / 'run', **keywords})
+        tljax.engine.train(**{'data': 'digits', 'net': 'conv4', 'workdir': tmp_path / 'run', **keywords})
     assert said in str(refused.value) and not (tmp_path / 'run').exists()

@@ -5,12 +5,13 @@ import jax
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from trees import LABEL, sizes
 
 from tljax.core import Refused
 from tljax.data.formats.arrays import arrays
 from tljax.data.sets.digits import digits
 from tljax.data.sets.glyphs import characters, glyphs, render
-from tljax.data.splits import cut, per_class
+from tljax.data.splits import complete, cut, per_class
 from tljax.data.streams import draw, keyed, sampled
 
 
@@ -121,3 +122,10 @@ def test_examples_made_on_the_device_depend_on_their_key_alone():
 def test_arrays_that_do_not_fit_are_refused(input, label, classes, said):
     with pytest.raises(Refused, match=said):
         arrays(input, label, classes)
+
+
+def test_complete_leaves_given_splits_alone():
+    whole = arrays(np.arange(20), LABEL, ('a', 'b'))
+    given = {'train': whole, 'validation': whole, 'test': whole}
+    splits = complete(given, .1, .2, 0, 'toy')
+    assert sizes(splits) == {'train': 20, 'validation': 20, 'test': 20} and splits['test'] is whole

@@ -18,7 +18,7 @@ from tljax.engine.checkpoint import Checkpoints, claim, load_final
 from tljax.engine.log import read
 from tljax.engine.train import fit
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def config(**changes):

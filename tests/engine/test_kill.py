@@ -12,7 +12,7 @@ from tljax.engine.checkpoint import load_final
 from tljax.engine.log import read
 from tljax.paths import flatten
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FLAGS = ['--config=configs/digits.py:smoke', '--config.phases.pretrain.steps=240', '--config.steps=240', '--config.save_every=6',
          '--config.phases.pretrain.save_every=6', '--config.log_every=2']
 

@@ -119,7 +119,7 @@ def test_all_reduce_carries_trained_gradients_alone(tmp_path):
     code = tmp_path / 'hlo.py'
     code.write_text(f'''
 import json, sys
-sys.path[:0] = {[str(WORKER.parent), str(WORKER.parents[1])]!r}
+sys.path[:0] = {[str(folder) for folder in WORKER.parents[:3]]!r}
 import jax
 jax.config.update('jax_num_cpu_devices', 8)
 import numpy as np

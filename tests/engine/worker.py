@@ -1,4 +1,4 @@
-"""One process of a run that a test starts: `python tests/worker.py CONFIG.json OUT.npz DEVICES [COORDINATOR PROCESSES PROCESS]`."""
+"""One process of a run that a test starts: `python tests/engine/worker.py CONFIG.json OUT.npz DEVICES [COORDINATOR PROCESSES PROCESS]`."""
 import json
 import sys
 from pathlib import Path

@@ -6,9 +6,9 @@ import pytest
 from commands import call, error
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
-from tljax.selection import information_maximisation
 
 from tljax import build
+from tljax.when.selection import information_maximisation
 
 
 def shallow(workdir, *flags):

@@ -181,7 +181,7 @@ def test_cached_features_give_the_same_fit_where_the_method_allows_them(method, 
 
 def test_a_method_that_states_it_is_never_cached(donor):
     name = next(name for name in METHODS if not says(name, 'CACHED', True) and says(name, 'BATCHES') == 'domains')
-    assert build.build(config(name, cache=True, **FROZEN), donor_dir=donor).source.batch(0, 0)['input'].ndim == 4
+    assert build.build(config(name, cache=True, **FROZEN), donor_dir=donor).stream.batch(0, 0)['input'].ndim == 4
 
 
 def fit_with_log(run, workdir):

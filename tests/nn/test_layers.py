@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from tljax.nn import layers
+from tljax.nn import convolution
 from tljax.nn.convolution import convolve
 from tljax.nn.layers import BatchNorm, max_pool
 
@@ -18,7 +18,7 @@ from tljax.nn.layers import BatchNorm, max_pool
 @pytest.mark.parametrize('cache', [1, 1 << 30], ids=['one at a time', 'at once'])
 def test_derivatives_of_a_convolution_are_xla_s(form, cache, shape, kernel, strides, padding, monkeypatch):
     """In float64: the output, both gradients, and the gradients of a gradient's norm, as MAML takes them."""
-    monkeypatch.setattr(layers, 'CACHE', cache)
+    monkeypatch.setattr(convolution, 'CACHE', cache)
     with jax.enable_x64(True):
         rng = np.random.default_rng(0)
         x, w = jnp.asarray(rng.normal(size=shape)), jnp.asarray(rng.normal(size=kernel))

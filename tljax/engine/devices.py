@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -37,6 +38,31 @@ def give_back_after_compiling():
             trim(0)
     if trim is not None:
         jax.monitoring.register_event_duration_secs_listener(compiled)
+
+
+def compilation_cache(folder: str | Path, shortest: float = 0.) -> dict[str, str]:
+    """From now on, this process keeps compiled programs in a folder and takes from there what any process has compiled before.
+
+    Many processes may share the folder at once. JAX keys a program by its text, the version of jaxlib, the flags of XLA, the number of
+    devices and what the machine's processor can do: a program of another machine is never taken. What a killed process has left half
+    written is compiled anew at each start, with a warning.
+
+    Args:
+        folder: where programs are kept; made if it is missing.
+        shortest: seconds of compilation below which a program is not kept. By default all are, as to read one takes a tenth of the
+            time, and a run has hundreds of small ones.
+
+    Returns:
+        The same as environment variables, for processes that this one starts.
+
+    >>> compilation_cache('/tmp/programs')['JAX_COMPILATION_CACHE_DIR']   # doctest: +SKIP
+    '/tmp/programs'
+    """
+    options = {'jax_compilation_cache_dir': str(Path(folder).absolute()), 'jax_persistent_cache_min_compile_time_secs': shortest,
+               'jax_persistent_cache_min_entry_size_bytes': -1}   # -1: however small
+    for name, value in options.items():
+        jax.config.update(name, value)
+    return {name.upper(): str(value) for name, value in options.items()}
 
 
 class Compiled(NamedTuple):

@@ -1,0 +1,108 @@
+"""Folders and ZIPs of pictures that are refused, or are damaged."""
+import re
+
+import numpy as np
+import pytest
+from trees import everything, save, tree, zipped
+
+from tljax.core import Refused
+from tljax.data.formats.folder import folder
+
+
+def missing(root):
+    return root / 'nowhere'
+
+
+def flat(root):
+    save(root / '0.png')
+    return root
+
+
+def empty_class(root):
+    (tree(root) / 'eel.png').mkdir()
+    return root
+
+
+def folder_in_class(root):
+    tree(root)
+    (root / 'dog' / 'inside').mkdir()
+    return root
+
+
+def class_without_training(root):
+    tree(root / 'train')
+    tree(root / 'test', ('cat', 'cow'))
+    return root
+
+
+def two_validations(root):
+    for name in ('train', 'val', 'valid'):
+        tree(root / name)
+    return root
+
+
+def no_class_in_test(root):
+    tree(root / 'train')
+    save(root / 'test' / '0.png')
+    return root
+
+
+def one_picture(root):
+    return tree(root, count=1)
+
+
+def broken_link(root):
+    (tree(root) / 'cat' / 'x.png').symlink_to(root / 'gone.png')
+    return root
+
+
+def no_zip(root):
+    (root / 'a.zip').write_bytes(b'PK\3\4 and no more')
+    return root / 'a.zip'
+
+
+@pytest.mark.parametrize('make, message', [
+    (missing, 'nowhere does not exist: give data.path'), (flat, 'has no class folders: put'),
+    (empty_class, 'eel.png holds no pictures: add'), (folder_in_class, 'dog/inside/ lies deeper'),
+    (class_without_training, 'train has no folder cow, which other splits have: add'),
+    (two_validations, r'more than one validation folder \(train, val, valid\): keep one'),
+    (no_class_in_test, 'test has no class folders'), (one_picture, 'the validation split is empty .*: give more'),
+    (broken_link, 'x.png cannot be read .*: mend'), (no_zip, 'a.zip is no ZIP or a damaged one .*: copy')])
+def test_folders_that_are_refused(tmp_path, make, message):
+    with pytest.raises(Refused, match=message) as refusal:
+        folder(make(tmp_path), size=6)
+    assert '\n' not in str(refusal.value)
+
+
+@pytest.mark.parametrize('keywords, message', [
+    ({'size': 0}, 'data.size=0'), ({'size': 6, 'channels': 2}, 'data.channels=2'),
+    ({'size': 6, 'validation': 0}, 'data.validation=0'), ({'size': 6, 'validation': .5, 'test': .5}, 'sum is below 1')])
+def test_requests_that_are_refused(tmp_path, keywords, message):
+    with pytest.raises(Refused, match=message):
+        folder(tree(tmp_path), **keywords)
+
+
+@pytest.mark.parametrize('damage', ['cut', 'text', 'gone'])
+def test_a_picture_that_cannot_be_decoded_is_named(tmp_path, damage):
+    train = folder(tree(tmp_path), size=6)['train']
+    for path in tmp_path.rglob('*.png'):
+        if damage == 'gone':
+            path.unlink()
+        else:
+            path.write_bytes({'cut': path.read_bytes()[:60], 'text': b'a picture'}[damage])
+    with pytest.raises(Refused, match=re.escape(str(tmp_path / 'cat')) + r'/\d+\.png cannot be'):
+        train.take(np.array([0]))
+
+
+def test_a_damaged_zip_member_is_named(tmp_path):
+    path = zipped(tree(tmp_path / 'set'), tmp_path / 'set.zip')
+    whole = path.read_bytes()
+    start = whole.index(b'IHDR', whole.index(b'dog/03.png'))
+    path.write_bytes(whole[:start] + b'J' + whole[start + 1:])
+    splits = folder(path, size=6)
+    with pytest.raises(Refused, match=r'set\.zip/dog/03\.png cannot be read .*CRC'):
+        for split in splits.values():
+            everything(split)
+    path.write_bytes(whole[:-30])
+    with pytest.raises(Refused, match='no ZIP or a damaged one'):
+        folder(path, size=6)

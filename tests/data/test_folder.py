@@ -1,0 +1,150 @@
+"""Folders and ZIPs of pictures as data sets."""
+import os
+import shutil
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from trees import LABEL, everything, pixels, save, sizes, tree, zipped
+
+from tljax.core import Refused
+from tljax.data.formats.arrays import arrays
+from tljax.data.formats.folder import folder
+from tljax.data.splits import cut
+
+
+@pytest.mark.parametrize('form', ['tree', 'zip'])
+def test_folder_gives_each_picture_once_with_its_label(tmp_path, form):
+    root = tree(tmp_path / 'set')
+    splits = folder(root if form == 'tree' else zipped(root, tmp_path / 'set.zip'), size=6)
+    assert sizes(splits) == {'train': 14, 'validation': 2, 'test': 4}
+    found = {}
+    for split in splits.values():
+        assert split.classes == ('cat', 'dog')
+        batch = everything(split)
+        assert batch['input'].dtype == np.float32
+        np.testing.assert_array_equal(batch['label'], split.label)
+        found |= {image.tobytes(): label for image, label in zip(batch['input'], batch['label'], strict=True)}
+    assert found == {(pixels(100 * c + number) / np.float32(255)).tobytes(): c for c in (0, 1) for number in range(10)}
+
+
+def test_folder_cut_is_that_of_cut(tmp_path):
+    splits = folder(tree(tmp_path), size=6, validation=.2, test=.3, seed=5)
+    whole = arrays(np.stack([pixels(100 * c + number) for c in (0, 1) for number in range(10)]), LABEL, ('cat', 'dog'))
+    for name, split in cut(whole, {'validation': .2, 'test': .3}, seed=5).items():
+        np.testing.assert_array_equal(np.round(everything(splits[name])['input'] * 255), everything(split)['input'])
+
+
+def test_take_is_in_the_order_asked_for(tmp_path):
+    train = folder(tree(tmp_path), size=6)['train']
+    whole = everything(train)
+    index = np.array([[3, 0], [3, 13]])
+    batch = train.take(index)
+    np.testing.assert_array_equal(batch['input'], whole['input'][index])
+    np.testing.assert_array_equal(batch['label'], whole['label'][index])
+    assert train.take(np.array([], int))['input'].shape == (0, 6, 6, 3)
+
+
+@pytest.mark.parametrize('alias', ['validation', 'val', 'valid'])
+def test_split_folders_are_kept(tmp_path, alias):
+    for split in ('train', alias, 'test'):
+        tree(tmp_path / split, count={'train': 3, alias: 2, 'test': 1}[split])
+    shutil.rmtree(tmp_path / alias / 'cat')
+    splits = folder(tmp_path, size=6)
+    assert sizes(splits) == {'train': 6, 'validation': 2, 'test': 2}
+    assert splits['validation'].classes == ('cat', 'dog') and splits['validation'].label.tolist() == [1, 1]
+    np.testing.assert_array_equal(splits['validation'].take(np.array([1]))['input'][0], pixels(101) / np.float32(255))
+
+
+def test_missing_splits_are_cut_from_train(tmp_path):
+    tree(tmp_path / 'train')
+    assert sizes(folder(tmp_path, size=6)) == {'train': 14, 'validation': 2, 'test': 4}
+    tree(tmp_path / 'test', count=3)
+    assert sizes(folder(tmp_path, size=6)) == {'train': 18, 'validation': 2, 'test': 6}
+    tree(tmp_path / 'val', count=4)
+    assert sizes(folder(tmp_path, size=6)) == {'train': 20, 'validation': 8, 'test': 6}
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    assert folder(tree(tmp_path, ('plane', 'train')), size=6)['train'].classes == ('plane', 'train')
+
+
+@pytest.mark.parametrize('form', ['tree', 'zip'])
+def test_hidden_and_other_files_are_passed_over(tmp_path, form):
+    root = tree(tmp_path / 'set')
+    for name in ('cat/.01.png', 'cat/a.txt', 'cat/a.pdf', 'cat/a', '.cache/a.png', '__MACOSX/cat/._00.png', 'overview.png'):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b'no picture')
+    save(root / 'cat' / '10.PNG')
+    splits = folder(root if form == 'tree' else zipped(root, tmp_path / 'set.zip'), size=6)
+    assert splits['train'].classes == ('cat', 'dog') and sum(sizes(splits).values()) == 21
+    for split in splits.values():
+        everything(split)
+
+
+def test_domain_picks_a_subfolder(tmp_path):
+    tree(tmp_path / 'set' / 'photo')
+    tree(tmp_path / 'set' / 'sketch', ('cat', 'cow', 'dog'))
+    for path in (tmp_path / 'set', zipped(tmp_path / 'set', tmp_path / 'set.zip')):
+        assert folder(path, 6, domain='sketch')['train'].classes == ('cat', 'cow', 'dog')
+        assert folder(path, 6, domain='photo/')['train'].classes == ('cat', 'dog')
+        with pytest.raises(Refused, match="data.domain='paint' .* choose from photo, sketch"):
+            folder(path, 6, domain='paint')
+        with pytest.raises(Refused, match='lies deeper than <class>/<file>: .* photo, sketch by data.domain'):
+            folder(path, 6)
+
+
+def test_a_link_that_leads_back_up_ends(tmp_path):
+    tree(tmp_path / 'set')
+    (tmp_path / 'set' / 'eel').symlink_to(tmp_path / 'set')
+    with pytest.raises(Refused, match='lies deeper'):
+        folder(tmp_path / 'set', size=6)
+    (tmp_path / 'set' / 'eel').unlink()
+    (tmp_path / 'set' / 'eel').symlink_to(tmp_path / 'set' / 'cat')
+    assert folder(tmp_path / 'set', size=6)['train'].classes == ('cat', 'dog', 'eel')
+
+
+def test_a_zip_is_read_by_many_threads_at_once(tmp_path):
+    train = folder(zipped(tree(tmp_path / 'set', count=40), tmp_path / 'set.zip'), size=6)['train']
+    whole = everything(train)['input']
+    orders = [np.random.default_rng(seed).permutation(train.size) for seed in range(16)]
+    with ThreadPoolExecutor(8) as threads:
+        for order, batch in zip(orders, threads.map(train.take, orders), strict=True):
+            np.testing.assert_array_equal(batch['input'], whole[order])
+
+
+def test_fingerprints_follow_what_is_held(tmp_path):
+    root = tree(tmp_path / 'set')
+
+    def prints(size=6, channels=3, path=root):
+        return {split.fingerprint for split in folder(path, size, channels).values()}
+
+    first = prints()
+    assert len(first) == 3 and prints() == first
+    assert first.isdisjoint(prints(size=7)) and first.isdisjoint(prints(channels=1))
+    packed = prints(path=zipped(root, tmp_path / 'a.zip'))
+    os.utime(root / 'cat' / '00.png', (10 ** 9, 10 ** 9))
+    assert not first <= prints()
+    assert packed == prints(path=zipped(root, tmp_path / 'b.zip'))   # a ZIP goes by content
+    save(root / 'cat' / '00.png', seed=9)
+    assert packed.isdisjoint(prints(path=zipped(root, tmp_path / 'c.zip')))
+
+
+@pytest.mark.skipif('TLJAX_DATA' not in os.environ, reason='TLJAX_DATA is not set: real data sets are not at hand')
+def test_pacs():
+    path = Path(os.environ['TLJAX_DATA'], 'pacs', 'pacs_112.zip')
+    for domain, count in {'art_painting': 2048, 'cartoon': 2344, 'photo': 1670, 'sketch': 3929}.items():
+        assert sum(sizes(folder(path, 112, domain=domain)).values()) == count
+    splits = folder(path, 112, domain='sketch')
+    assert splits['train'].classes == ('dog', 'elephant', 'giraffe', 'guitar', 'horse', 'house', 'person')
+    np.testing.assert_allclose(np.bincount(splits['test'].label), [.2 * n for n in (772, 740, 753, 608, 816, 80, 160)], atol=.5)
+    houses = {(image * 255).round().astype(np.uint8).tobytes() for split in splits.values()
+              for image in split.take(np.flatnonzero(split.label == 5))['input']}
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.namelist() if member.startswith('sketch/house/')]
+        assert houses == {Image.open(archive.open(member)).convert('RGB').tobytes() for member in members}
+    with pytest.raises(Refused, match='choose from art_painting, cartoon, photo, sketch'):
+        folder(path, 112, domain='drawing')

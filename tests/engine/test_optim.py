@@ -1,0 +1,50 @@
+"""Optimisers of groups: rates, decay, clipping and turns."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from tljax import paths
+from tljax.engine import optim
+
+
+def test_a_group_may_have_several_turns_and_its_schedule_counts_them():
+    tx = optim.group('sgd', steps=6, lr=1., schedule='linear', period=3, phase=(0, 2))
+    state, moved = tx.init(jnp.zeros(1)), []
+    for _ in range(6):
+        update, state = tx.update(jnp.ones(1), state)
+        moved.append(float(update[0]))
+    np.testing.assert_allclose(moved, [-1., 0, -.75, -.5, 0, -.25])
+
+
+def test_layer_wise_rates_multiply_the_step():
+    groups = {'block1': 'a/.*', 'block2': 'b/.*'}
+    partition = optim.decay(groups, rate=.5)
+    params = {'backbone': {'a': {'w': np.ones((2, 2))}, 'b': {'w': np.ones((2, 2))}}, 'head': {'w': np.ones((2, 2))}}
+    labels = paths.label(params, partition.rules)
+    tx = optim.optimizer(labels, lambda name: optim.group('sgd', steps=10, lr=.1, scale=partition.scales.get(name, 1.)))
+    update = tx.update(jax.tree.map(np.ones_like, params), tx.init(params), params)[0]
+    np.testing.assert_allclose([update['backbone']['a']['w'][0, 0], update['backbone']['b']['w'][0, 0], update['head']['w'][0, 0]],
+                               [-.025, -.05, -.1], rtol=1e-6)
+
+
+def test_decoupled_decay_with_adam_is_adamw():
+    params, grads = {'w': np.full((2, 2), 3.)}, {'w': np.full((2, 2), .5)}
+    ours, theirs = optim.group('adam', steps=5, lr=.1, weight_decay=.01), optax.adamw(.1, weight_decay=.01)
+    mine, other = params, params
+    a, b = ours.init(params), theirs.init(params)
+    for _ in range(3):
+        u, a = ours.update(grads, a, mine)
+        v, b = theirs.update(grads, b, other)
+        mine, other = optax.apply_updates(mine, u), optax.apply_updates(other, v)
+    np.testing.assert_allclose(mine['w'], other['w'], rtol=1e-6)
+
+
+def test_clipping_stays_inside_its_group():
+    params = {'backbone': np.zeros(4), 'head': np.zeros(4)}
+    labels = {'backbone': 'backbone', 'head': 'head'}
+    tx = optim.optimizer(labels, lambda name: optim.group('sgd', steps=1, lr=1., clip=1.))
+    update = tx.update({'backbone': np.full(4, 100.), 'head': np.full(4, .1)}, tx.init(params), params)[0]
+    np.testing.assert_allclose(update['head'], -.1, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(update['backbone']), 1., rtol=1e-6)

@@ -1,0 +1,58 @@
+"""Votes of nearest neighbours against scikit-learn's."""
+import numpy as np
+import pytest
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+
+from tljax.when import probes
+from tljax.when.probes import knn_accuracy, knn_score
+
+
+def network_like(n=300, d=20, c=4, distance=1., seed=0):
+    """Features as after a ReLU: nonnegative, correlated, of unlike lengths, with classes that overlap."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, c, n)
+    hidden = rng.normal(size=(c, 8))[y] * distance + rng.normal(size=(n, 8))
+    x = np.maximum(hidden @ rng.normal(size=(8, d)) + rng.normal(size=(n, d)), 0)
+    return x * np.linspace(.2, 3, d), y
+
+
+@pytest.mark.parametrize('metric', ['cosine', 'euclidean'])
+@pytest.mark.parametrize('k', [1, 2, 3, 10, 300])
+@pytest.mark.parametrize('kind', [np.float64, np.float32])
+def test_votes_are_those_of_scikit_learn(metric, k, kind, monkeypatch):
+    x, y = network_like(500, distance=.5)
+    x, y = x.astype(kind), np.array([7, -2, 30, 4])[y]
+    model = KNeighborsClassifier(k, metric=metric, algorithm='brute').fit(x[:300], y[:300])
+    expected = model.predict(x[300:])
+    for block in (1000, 64, 1):   # 200 rows at once, with some left over, one by one
+        monkeypatch.setattr(probes, 'BLOCK', block)
+        assert knn_accuracy(x[:300], y[:300], x[300:], expected, k, metric) == 1.
+    assert knn_accuracy(x[:300], y[:300], x[300:], y[300:], k, metric) == pytest.approx((expected == y[300:]).mean())
+
+
+@pytest.mark.parametrize('metric', ['cosine', 'euclidean'])
+@pytest.mark.parametrize('k', [1, 4, 59])
+def test_leaving_one_out_is_that_of_scikit_learn(metric, k, monkeypatch):
+    x, y = network_like(60, distance=.5)
+    model = KNeighborsClassifier(k, metric=metric, algorithm='brute')
+    expected = (cross_val_predict(model, x, y, cv=LeaveOneOut()) == y).mean()
+    for block in (1000, 7):
+        monkeypatch.setattr(probes, 'BLOCK', block)
+        assert knn_score(x, y, k, metric) == pytest.approx(expected)
+
+
+def test_votes_by_hand():
+    x, y = [[0.], [1.], [3.]], [5, 3, 9]
+    near = [[.1], [2.9], [1.9]]
+    assert knn_accuracy(x, y, near, [5, 9, 3], metric='euclidean') == 1.
+    assert knn_accuracy(x, y, near, [3, 3, 3], k=2, metric='euclidean') == 1.   # 5 or 9 and 3, which is smaller
+    assert knn_accuracy(x, y, near, [3, 3, 3], k=3, metric='euclidean') == 1.
+    assert knn_accuracy([[0., 0.], [1., 0.]], [0, 1], [[.5, .1], [-1., 0.]], [1, 0]) == 1.   # a row of zeros is at cosine 0 to all
+
+
+def test_copies_and_neighbours_far_from_the_origin_are_told_apart():
+    x, y = network_like(100, distance=.5)
+    assert knn_score(np.r_[x, x], np.r_[y, y], metric='euclidean') == knn_score(np.r_[x, x], np.r_[y, y]) == 1.
+    far = (x + 1e4).astype(np.float32)
+    assert knn_score(far, y, metric='euclidean') == pytest.approx(knn_score(far.astype(float), y, metric='euclidean'), abs=.02)

@@ -1,0 +1,59 @@
+"""Keras's networks with random weights, and how ours are compared to them."""
+import h5py
+import keras
+import numpy as np
+from keras.src.legacy.saving import legacy_h5_format
+
+from tljax.zoo.table import ROWS
+
+
+def case(each):
+    return '-'.join(str(part) for part in (each[0], each[1], *each[2].values()))
+
+
+def randomise(model, seed=0):
+    """Kernels that keep the size of what flows, and statistics as no fresh network has them."""
+    rng = np.random.default_rng(seed)
+
+    def draw(variable):
+        shape, name = variable.shape, variable.path.split('/')[-1]
+        if name in ('gamma', 'moving_variance'):
+            return rng.uniform(.5, 1.5, shape)
+        if len(shape) == 1:
+            return rng.normal(size=shape) * .1
+        return rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[:2] if 'depthwise' in variable.path or '_dw_' in variable.path
+                                                            else shape[:-1]))
+
+    model.set_weights([draw(variable).astype('f') for variable in model.weights])
+    return model
+
+
+def keras_model(name, size, options, **kw):
+    options = {key: value for key, value in options.items() if key not in ('fc', 'size')}
+    return randomise(getattr(keras.applications, ROWS[name].title)(weights=None, input_shape=(size, size, 3), **options, **kw))
+
+
+def write_legacy(path, model):
+    """The layout of the published files, with Keras 2's names."""
+    with h5py.File(path, 'w') as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    return path
+
+
+def pictures(size, count=2):
+    return np.random.default_rng(1).uniform(size=(count, size, size, 3)).astype('f')
+
+
+def scaled(name, x):
+    """What Keras's own preprocessing makes of pictures in [0, 1]."""
+    module = next((family for family in ('densenet', 'nasnet') if name.startswith(family)), name)
+    if name.startswith('resnet'):
+        module = 'resnet_v2' if name.endswith('v2') else 'resnet'
+    return getattr(keras.applications, module).preprocess_input(255. * x)
+
+
+def agree(ours, theirs, tolerance=1e-4):
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape
+    error = np.abs(ours - theirs).max() / np.abs(theirs).max()
+    assert error < tolerance, f'off by {error:.1e} of the largest'

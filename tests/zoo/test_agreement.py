@@ -1,0 +1,82 @@
+"""Logits, features and intermediates of networks against Keras, on the same random weights and BatchNorm statistics."""
+import re
+
+import jax
+import keras
+import numpy as np
+import pytest
+from keras_models import agree, case, keras_model, pictures, scaled, write_legacy
+
+from tljax.configuration import named
+from tljax.features import pretrained
+from tljax.nn.convolution import place
+from tljax.nn.preprocessing import preprocess
+from tljax.program import predictor
+from tljax.zoo.table import ROWS
+from tljax.zoo.weights.keras import load
+
+FAST = [('mobilenet', 97, {'alpha': .25}), ('mobilenet_v2', 65, {'alpha': .35}), ('resnet50', 65, {}), ('densenet121', 47, {}),
+        ('vgg16', 33, {'fc': False}), ('xception', 75, {}), ('inception_v3', 75, {}), ('nasnet_mobile', 33, {})]
+
+ALPHAS = [('mobilenet', size, {'alpha': alpha}) for alpha in ROWS['mobilenet'].widths for size in (128, 224)] + [
+    ('mobilenet_v2', 224, {'alpha': alpha}) for alpha in ROWS['mobilenet_v2'].widths]
+
+FULL = [(name, row.size, {}) for name, row in ROWS.items()]
+
+ODD = [(name, 117, {'fc': False} if row.module == 'vgg' else {}) for name, row in ROWS.items()]
+
+
+def compare(each, tmp_path):
+    """Logits of a file with top, features of one without, and that groups are in the order in which Keras's layers follow each other."""
+    name, size, options = each
+    x = pictures(size)
+    if 'fc' not in options:
+        spec = {'name': name, **options, **({'size': size} if ROWS[name].module == 'vgg' else {})}
+        whole = keras_model(name, size, options, classifier_activation=None)
+        params, state, record = pretrained(spec, write_legacy(tmp_path / 'top.h5', whole))
+        agree(predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0], whole(scaled(name, x)))
+        (tmp_path / 'top.h5').unlink()
+    body = keras_model(name, size, options, include_top=False, pooling='avg')
+    options = {'fc': False} if ROWS[name].module == 'vgg' else options
+    net = named('tljax.zoo', {'name': name, **options}, 'net', form=place())
+    params, state = load(write_legacy(tmp_path / 'body.h5', body), net, ROWS[name].size)
+    assert 'head' not in params
+    (tmp_path / 'body.h5').unlink()
+    taps = jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]
+    assert set(taps) >= {*net.groups, 'features'}
+    agree(taps['features'], body(scaled(name, x)))
+    order = [group for layer in body.layers if layer.weights
+             for group, (_, pattern) in enumerate(net.groups.items()) if re.fullmatch(pattern, f'{layer.name}/kernel')]
+    if ROWS[name].module not in AUTOMATIC:
+        assert order == sorted(order) and set(order) == set(range(len(net.groups)))
+
+
+AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')   # layers that Keras numbers by the session: read through the file
+
+LONG = ('densenet121', 'inception_v3', 'mobilenet_v2', 'nasnet_mobile', 'xception')   # up to a minute each to compile: with the giants
+
+
+@pytest.mark.parametrize('each', [pytest.param(each, marks=[pytest.mark.slow] * (each[0] in LONG), id=case(each)) for each in FAST])
+def test_logits_and_features_are_keras_s(each, tmp_path):
+    compare(each, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('each', ALPHAS + FULL + ODD, ids=case)
+def test_logits_and_features_are_keras_s_at_full_size(each, tmp_path):
+    compare(each, tmp_path)
+
+
+@pytest.mark.parametrize('name', ['xception', 'vgg16', 'resnet50', 'resnet50v2', 'densenet121', 'nasnet_mobile'])
+def test_preprocessing_is_keras_s(name):
+    x = pictures(4)
+    np.testing.assert_allclose(preprocess(x, ROWS[name].mode), scaled(name, x), rtol=1e-4, atol=1e-4)
+
+
+def test_intermediates_are_keras_s_layers(tmp_path):
+    for name, layer, group in (('resnet50', 'conv3_block4_out', 'conv3_block4'), ('mobilenet', 'conv_pw_5_relu', 'block5')):
+        body = keras_model(name, 64, {}, include_top=False)
+        net = named('tljax.zoo', {'name': name}, 'net', form=place())
+        params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)
+        part = keras.Model(body.input, body.get_layer(layer).output)
+        agree(net.features(params['backbone'], state['backbone'], pictures(64))[0][group], part(scaled(name, pictures(64))))
