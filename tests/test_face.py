@@ -47,7 +47,8 @@ def model(tmp_path_factory):
               {'train': np.arange(60), 'validation': np.arange(60, 70), 'test': np.arange(70, 80)}.items()}
     workdir = tmp_path_factory.mktemp('face') / 'run'
     net = {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}
-    return workdir, tljax.engine.train(data=splits, net=net, workdir=workdir, steps=60, batch=16, seeds=[0, 1], optim={'lr': 1e-2}), splits['test']
+    settings = dict(steps=60, batch=16, seeds=[0, 1], optim={'lr': 1e-2})
+    return workdir, tljax.train(data=splits, net=net, workdir=workdir, **settings), splits['test']
 
 
 def test_a_model_predicts_arrays_and_files_alike(model, tmp_path):
