@@ -98,11 +98,11 @@ def test_features_are_written_with_the_names_of_the_files(model, tmp_path):
 
 
 @pytest.mark.parametrize('keywords, said', [
-    (dict(stepz=3), 'stepz is unknown to tljax.engine.train: did you mean steps?'),
+    (dict(stepz=3), 'stepz is unknown to tljax.train: did you mean steps?'),
     (dict(optim={'lrr': 1}), 'optim.lrr is unknown'),
     (dict(method='fintune'), "method.name='fintune' is unknown: did you mean finetune?"),
     (dict(net='conv5'), "net.name='conv5' is unknown: did you mean conv4?")])
 def test_an_unknown_keyword_gets_the_nearest_one(keywords, said, tmp_path):
     with pytest.raises(tljax.Refused) as refused:
-        tljax.engine.train(**{'data': 'digits', 'net': 'conv4', 'workdir': tmp_path / 'run', **keywords})
+        tljax.train(**{'data': 'digits', 'net': 'conv4', 'workdir': tmp_path / 'run', **keywords})
     assert said in str(refused.value) and not (tmp_path / 'run').exists()

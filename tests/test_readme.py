@@ -33,7 +33,7 @@ def test_a_method_in_five_lines_is_ddc():
 
 def test_training_and_a_score_from_python(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    exec(next(block for block in BLOCKS if 'tljax.engine.train' in block), {})
+    exec(next(block for block in BLOCKS if 'tljax.train' in block), {})
     said = capsys.readouterr().out
     assert "{'accuracy': [0.9" in said and '(5, 64)' in said
 
