@@ -43,7 +43,7 @@ def model(tmp_path_factory):
     label = np.arange(80) % 2
     input = .2 * rng.random((80, 8, 8, 3)).astype('f')
     input[np.arange(80), :, :, 2 * label] += .7
-    splits = {name: tljax.data.streams(input[rows], label[rows], ('red', 'blue')) for name, rows in
+    splits = {name: tljax.data.arrays(input[rows], label[rows], ('red', 'blue')) for name, rows in
               {'train': np.arange(60), 'validation': np.arange(60, 70), 'test': np.arange(70, 80)}.items()}
     workdir = tmp_path_factory.mktemp('face') / 'run'
     net = {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}

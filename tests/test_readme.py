@@ -25,7 +25,7 @@ def test_a_method_in_five_lines_is_ddc():
     import tljax
     from tljax.core import Tick
     batch = {'input': np.eye(3, dtype='f'), 'label': np.arange(3), 'target': {'input': 2 * np.eye(3, dtype='f')}}
-    mine, theirs = (function(tljax.zoo.families.identity(3), 3) for function in (space['ddc'], tljax.methods.adaptation.ddc))
+    mine, theirs = (function(tljax.zoo.identity(3), 3) for function in (space['ddc'], tljax.methods.ddc))
     params, state = theirs.init(jax.random.key(0), batch)
     tick = Tick(0, jax.random.key(0))
     np.testing.assert_allclose(*(method.loss(params, state, batch, tick)[0] for method in (mine, theirs)), rtol=1e-6)
