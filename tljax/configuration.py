@@ -145,7 +145,7 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
         package: as `named` takes it.
         spec: as `named` takes it.
         what: as `named` takes it.
-        later: names of the arguments that are given later.
+        later: names of the arguments that are given later; the function takes those of them that it needs.
 
     Raises:
         Refused: as `named`.
@@ -171,14 +171,14 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
             inside[key] = maker(place, value, said, *later)
         else:
             keywords[key] = named(place, value, said)
-    own = () if inside else later
+    own = () if inside else [key for key in later if key in parameters]   # a function takes what it needs
     missing = [key for key, each in parameters.items() if each.default is each.empty and key not in {*own, *keywords, *inside}]
     if missing:
         raise Refused(f'{what}: {name} needs {missing[0]}: give {what}.{missing[0]}')
 
     def make(**given):
         made = {key: inner(**given) for key, inner in inside.items()}
-        return function(**(made or given), **keywords)
+        return function(**(made or {key: given[key] for key in own if key in given}), **keywords)
     return make
 
 

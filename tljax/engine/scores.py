@@ -21,11 +21,10 @@ class Score(NamedTuple):
     """One way to score a task.
 
     Attributes:
-        keep: {'output': (seeds, n, ...), 'label': (seeds, n, ...)} of a batch -> (seeds, n, ...): a number for each example, or for each
-            query of an episode.
-        total: (seeds, n) means of examples or episodes -> (seeds,).
+        keep: {'output': (seeds, n, ...), 'label': (seeds, n, ...)} of a batch -> what is kept of each example, a tree of (seeds, n, ...).
+        total: what was kept of all examples -> (seeds,).
         more_is_better: whether a larger number is the better one.
-        share: whether it is a share of examples that are right, which has a binomial interval.
+        share: whether it is a share of examples that are right, so that what is kept is whether they are; it has a binomial interval.
     """
     keep: Callable
     total: Callable
@@ -33,10 +32,17 @@ class Score(NamedTuple):
     share: bool = False
 
 
+def _each(kept):
+    """The mean of each example or episode, (seeds, n)."""
+    return kept.mean(tuple(range(2, kept.ndim)))
+
+
 SCORES = {   # kind of a task -> its scores by name
-    'classes': {'accuracy': Score(lambda told: told['output'].argmax(-1) == told['label'], lambda each: each.mean(1), True, share=True)},
-    'numbers': {'rmse': Score(lambda told: jnp.square(told['output'] - told['label'].reshape(told['output'].shape)),
-                              lambda each: np.sqrt(each.mean(1)), False)}}
+    'classes': {
+        'accuracy': Score(lambda told: told['output'].argmax(-1) == told['label'], lambda right: _each(right).mean(1), True, share=True)},
+    'numbers': {
+        'rmse': Score(lambda told: jnp.square(told['output'] - told['label'].reshape(told['output'].shape)),
+                      lambda square: np.sqrt(_each(square).mean(1)), False)}}
 
 
 def first(task: Task) -> str:
@@ -59,7 +65,7 @@ def row(name: str) -> Score:
 
 @functools.lru_cache(maxsize=16)
 def keeps(task: Task) -> Callable:
-    """What is kept of a batch: {'output', 'label'} -> {score: a number for each example}, compiled.
+    """What is kept of a batch: {'output', 'label'} -> {score: what is kept of each example}, compiled.
 
     >>> told = {'output': jnp.array([[[0., 1.], [0., 1.]]]), 'label': jnp.array([[1, 0]])}
     >>> keeps(Task.of(('cat', 'dog')))(told)['accuracy'].tolist()
@@ -73,7 +79,7 @@ def totals(task: Task, kept: dict[str, np.ndarray], episodes: bool = False) -> d
 
     Args:
         task: what the set asks.
-        kept: {score: (seeds, n, ...)} of all its examples, as `keeps` makes them.
+        kept: {score: tree of (seeds, n, ...)} of all its examples, as `keeps` makes them.
         episodes: whether an example is an episode; half a 95 % interval over episodes (normal) then stands beside a share.
 
     Returns:
@@ -84,9 +90,9 @@ def totals(task: Task, kept: dict[str, np.ndarray], episodes: bool = False) -> d
     """
     found = {}
     for name, score in SCORES[task.kind].items():
-        each = kept[name].mean(tuple(range(2, kept[name].ndim)))
-        found[name] = score.total(each)
+        found[name] = score.total(kept[name])
         if episodes and score.share:
+            each = _each(kept[name])
             found[name + INTERVAL] = 1.96 * each.std(1, ddof=1) / np.sqrt(each.shape[1])
     return found
 
