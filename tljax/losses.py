@@ -1,4 +1,8 @@
-"""Losses that methods share. Each is a mean over the batch of weighted values, so that shards of a batch add up."""
+"""What methods share: losses, a linear head, and the accuracy of a batch.
+
+A loss is a mean over the batch of weighted values, so that shards of a batch add up.
+"""
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -31,3 +35,21 @@ def squared_error(output, label):
     [4.0]
     """
     return jnp.sum((output - label.reshape(output.shape)) ** 2, -1)
+
+
+def accuracy(logits: jax.Array, label: jax.Array) -> jax.Array:
+    """The share of examples whose largest logit is that of their class: (..., c) and (...) integers -> ().
+
+    >>> float(accuracy(jnp.array([[0., 1.], [0., 1.]]), jnp.array([1, 0])))
+    0.5
+    """
+    return jnp.mean(logits.argmax(-1) == label)
+
+
+def linear(head: dict[str, jax.Array], features: jax.Array) -> jax.Array:
+    """A linear head's answer to features (n, dim): (n, width).
+
+    >>> linear({'kernel': jnp.eye(2), 'bias': jnp.ones(2)}, jnp.array([[1., 2.]])).tolist()
+    [[2.0, 3.0]]
+    """
+    return features @ head['kernel'] + head['bias']

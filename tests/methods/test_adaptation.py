@@ -5,6 +5,7 @@ import pytest
 from tiny import tiny
 from two_sets import DOMAINS
 
+import tljax
 from configs import adapt
 from tljax import build, configuration
 from tljax.core import Refused
@@ -53,10 +54,15 @@ def test_shot_sees_no_source_and_keeps_its_head(tmp_path):
 @pytest.mark.parametrize('changes, said', [
     ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'dann'}}, 'takes unlabelled inputs of a target beside labelled ones'),
     ({**DOMAINS, 'method': {'name': 'dan'}, 'batch': 1}, '1 row of a domain on a device has no discrepancy'),
-    ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'dann'}}, 'domain adaptation needs classes'),
-    ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'mcd'}}, 'mcd needs classes'),
+    ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'dann'}}, 'this data gives episodes'),
     ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'shot'}}, 'takes pseudo-labels: set pseudo.name=centroids')])
 def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
     from tljax.engine.train import fit
     with pytest.raises(Refused, match=said):
         fit(build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)), tmp_path)
+
+
+@pytest.mark.parametrize('name, said', [('dann', 'domain adaptation needs classes'), ('mcd', 'mcd needs classes')])
+def test_regression_is_refused(name, said):
+    with pytest.raises(Refused, match=said):
+        getattr(tljax.methods, name)(tljax.zoo.identity(2), 0)

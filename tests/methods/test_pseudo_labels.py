@@ -47,8 +47,8 @@ def test_fixmatch_learns_from_strongly_augmented_pictures_what_it_is_sure_of():
     rng = np.random.default_rng(0)
     x, u = rng.normal(size=(2, 8, 2, 3, 1)).astype(np.float32)
     label = rng.integers(3, size=8)
-    keywords = {'weak': [{'name': 'crop', 'padding': 0}], 'strong': [{'name': 'flip', 'probability': 1.}], 'threshold': .7, 'weight': 2.}
-    method = tljax.methods.semi_supervised_learning.fixmatch(flat, 3, **keywords)
+    keywords = {'weak': [augment.crop(padding=0)], 'strong': [augment.flip(probability=1.)], 'threshold': .7, 'weight': 2.}
+    method = tljax.methods.fixmatch(flat, 3, **keywords)
     head = {'kernel': rng.normal(size=(6, 3)).astype(np.float32), 'bias': np.arange(3.)}
     batch = {'input': x, 'label': label, 'target': {'input': u}}
 

@@ -1,12 +1,12 @@
 """Adversarial discriminative domain adaptation: Tzeng, Hoffman, Saenko and Darrell 2017, https://arxiv.org/abs/1702.05464, equation 9."""
 import jax
-import jax.numpy as jnp
 import optax
 
 from tljax.core import Method
+from tljax.losses import accuracy, linear
 from tljax.methods.adaptation.critic import Critic, domain_error
 from tljax.methods.adaptation.two_domains import of_target
-from tljax.methods.fine_tuning.finetune import finetune, linear
+from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'domains'
 FROZEN = '(head|source)/.*'   # the first stage's
@@ -24,6 +24,7 @@ def adda(net, classes, width=500):
         A Method over params {'backbone', 'critic', 'head', 'source'} on batches of two domains (`two_domains`); predict classifies
         by the target's encoder. The source's labels are not looked at but for the accuracy that is shown.
 
+    >>> import jax.numpy as jnp
     >>> from tljax.zoo.families.identity import identity
     >>> sorted(adda(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
     ['backbone', 'critic', 'head', 'source']
@@ -40,7 +41,7 @@ def adda(net, classes, width=500):
         taps, moved = net.features(params['backbone'], state['backbone'], of_target(batch), tick.key)
         learning = domain_error(critic.tell(params, still(source)), critic.tell(params, still(taps['features'])))
         fooling = optax.sigmoid_binary_cross_entropy(critic.tell(still(params), taps['features']), 1.).mean()
-        right = linear(params['head'], source).argmax(-1) == batch['label']
-        return learning + fooling, ({**state, 'backbone': moved}, {'loss': fooling, 'accuracy': jnp.mean(right), 'critic': learning})
+        told = accuracy(linear(params['head'], source), batch['label'])
+        return learning + fooling, ({**state, 'backbone': moved}, {'loss': fooling, 'accuracy': told, 'critic': learning})
 
     return Method(init, loss, alone.predict)

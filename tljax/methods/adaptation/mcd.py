@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method
-from tljax.losses import cross_entropy, weighted
+from tljax.losses import accuracy, cross_entropy, linear, weighted
 from tljax.methods.adaptation.critic import hidden, reverse
 from tljax.methods.adaptation.two_domains import both, refuse_regression
-from tljax.methods.fine_tuning.finetune import linear
 
 BATCHES = 'domains'
 
@@ -64,8 +63,8 @@ def mcd(net, classes, widths=(), repeats=4, weight=1.):
         second = [answer(params['second'], domain['features']) for domain in (source, target)]
         error = sum(weighted(cross_entropy(logits, batch['label']), batch) for logits in (source['logits'], second[0]))
         gap = jnp.mean(jnp.abs(jax.nn.softmax(target['logits']) - jax.nn.softmax(second[1])))
-        accuracy = jnp.mean((source['logits'] + second[0]).argmax(-1) == batch['label'])
-        return of_error * error + of_gap * gap, ({**state, 'backbone': moved}, {'loss': error / 2, 'accuracy': accuracy, 'gap': gap})
+        told = accuracy(source['logits'] + second[0], batch['label'])
+        return of_error * error + of_gap * gap, ({**state, 'backbone': moved}, {'loss': error / 2, 'accuracy': told, 'gap': gap})
 
     def predict(params, state, batch):
         features = net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']

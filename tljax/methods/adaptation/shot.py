@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method
-from tljax.losses import cross_entropy, weighted
-from tljax.methods.fine_tuning.finetune import finetune, linear
+from tljax.losses import accuracy, cross_entropy, linear, weighted
+from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'labelled'
 PSEUDO = True   # its labels are never the data's own
@@ -44,7 +44,7 @@ def shot(net, classes, weight=.3):
         probability = jax.nn.softmax(logits)
         information = entropy(probability).mean() - entropy(probability.mean(0))
         error = weighted(cross_entropy(logits, batch['label']), batch)
-        accuracy = jnp.mean(logits.argmax(-1) == batch['label'])
-        return information + weight * error, ({**state, 'backbone': moved}, {'loss': information, 'accuracy': accuracy, 'pseudo': error})
+        metrics = {'loss': information, 'accuracy': accuracy(logits, batch['label']), 'pseudo': error}
+        return information + weight * error, ({**state, 'backbone': moved}, metrics)
 
     return Method(alone.init, loss, alone.predict)

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method, Refused
-from tljax.losses import cross_entropy, weighted
-from tljax.methods.fine_tuning.finetune import finetune, linear
+from tljax.losses import accuracy, cross_entropy, linear, weighted
+from tljax.methods.fine_tuning.finetune import finetune
 
 
 def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=0):
@@ -44,8 +44,8 @@ def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=
         source, target, moved = both(net, params, state, batch, tick.key)
         error = weighted(cross_entropy(source['logits'], batch['label']), batch)
         gap = align(params, source, target, weight * risen(tick.step, ramp))
-        accuracy = jnp.mean(source['logits'].argmax(-1) == batch['label'])
-        return error + gap, ({**state, 'backbone': moved}, {'loss': error, 'accuracy': accuracy, 'gap': gap})
+        metrics = {'loss': error, 'accuracy': accuracy(source['logits'], batch['label']), 'gap': gap}
+        return error + gap, ({**state, 'backbone': moved}, metrics)
 
     return Method(init, loss, alone.predict)
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method
-from tljax.losses import cross_entropy, weighted
+from tljax.losses import accuracy, cross_entropy, weighted
 
 
 def metric(net, compare, head=None, tap='features', error=cross_entropy):
@@ -52,7 +52,7 @@ def metric(net, compare, head=None, tap='features', error=cross_entropy):
     def loss(params, state, batch, tick):
         out, label, state = logits(params, state, batch, tick.key)
         value = error(out, label).mean()
-        return value, (state, {'loss': value, 'accuracy': jnp.mean(out.argmax(-1) == label)})
+        return value, (state, {'loss': value, 'accuracy': accuracy(out, label)})
 
     def predict(params, state, batch):
         out, label, _ = logits(params, state, batch)
@@ -91,7 +91,7 @@ def on_base_classes(net, classes, head, classify, compare, momentum=.99):
         out = classify(params['head'], taps['features'])
         value = weighted(cross_entropy(out, batch['label']), batch)
         mean = momentum * state['mean'] + (1 - momentum) * jax.lax.stop_gradient(taps['features']).mean(0)
-        return value, ({'backbone': moved, 'mean': mean}, {'loss': value, 'accuracy': jnp.mean(out.argmax(-1) == batch['label'])})
+        return value, ({'backbone': moved, 'mean': mean}, {'loss': value, 'accuracy': accuracy(out, batch['label'])})
 
     def predict(params, state, batch):
         if 'support' in batch:

@@ -7,7 +7,7 @@ from (graft) and in which of them move (partition). Source: Yosinski et al., How
 import jax.numpy as jnp
 
 from tljax.core import Method
-from tljax.losses import cross_entropy, squared_error, weighted
+from tljax.losses import accuracy, cross_entropy, linear, squared_error, weighted
 
 BATCHES = 'labelled'
 
@@ -48,19 +48,10 @@ def finetune(net, classes, smoothing=0.):
         value = weighted(values, batch)
         metrics = {'loss': value}
         if classes:
-            metrics['accuracy'] = jnp.mean(jnp.argmax(out, -1) == batch['label'])
+            metrics['accuracy'] = accuracy(out, batch['label'])
         return value, (state, metrics)
 
     def predict(params, state, batch):
         return {'output': output(params, state, batch)[0], 'label': batch['label']}
 
     return Method(init, loss, predict)
-
-
-def linear(head, features):
-    """A linear head's answer to features (n, dim): (n, width).
-
-    >>> linear({'kernel': jnp.eye(2), 'bias': jnp.ones(2)}, jnp.array([[1., 2.]])).tolist()
-    [[2.0, 3.0]]
-    """
-    return features @ head['kernel'] + head['bias']

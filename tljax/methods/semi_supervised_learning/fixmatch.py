@@ -3,7 +3,7 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method
-from tljax.losses import cross_entropy, weighted
+from tljax.losses import accuracy, cross_entropy, weighted
 from tljax.methods.adaptation.two_domains import of_target, together
 from tljax.methods.fine_tuning.finetune import finetune
 from tljax.nn.augment import affine, chain, colour, crop
@@ -40,8 +40,7 @@ def fixmatch(net, classes, threshold=.95, weight=1., weak=WEAK, strong=STRONG):
         told = jax.lax.stop_gradient(guess['logits'])
         sure = jax.nn.softmax(told).max(-1) >= threshold
         unsure = jnp.mean(sure * cross_entropy(hard['logits'], told.argmax(-1)))
-        accuracy = jnp.mean(labelled['logits'].argmax(-1) == batch['label'])
-        return error + weight * unsure, ({**state, 'backbone': moved},
-                                         {'loss': error, 'accuracy': accuracy, 'unlabelled': unsure, 'sure': jnp.mean(sure)})
+        metrics = {'loss': error, 'accuracy': accuracy(labelled['logits'], batch['label']), 'unlabelled': unsure, 'sure': jnp.mean(sure)}
+        return error + weight * unsure, ({**state, 'backbone': moved}, metrics)
 
     return Method(alone.init, loss, alone.predict)
