@@ -9,6 +9,7 @@ import tljax.methods
 from tljax import build
 from tljax.core import Refused
 from tljax.methods.pseudo_labels import centroids
+from tljax.nn import augment
 from tljax.zoo.families.identity import identity
 
 
