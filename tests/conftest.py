@@ -4,7 +4,8 @@ from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / '.pytest_cache'
 os.environ.setdefault('TLJAX_CACHE', str(CACHE / 'tljax'))
-os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')   # most of a test's time is compilation
+# Most of a test's time is compilation: without optimisations, and by XLA's older way to fuse loops, it takes a third.
+os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false')
 os.environ.setdefault('KERAS_BACKEND', 'jax')
 
 from tljax.engine.devices import compilation_cache  # noqa: E402

@@ -31,7 +31,7 @@ def start(tmp_path, name, settings, devices, *cluster):
     path = tmp_path / f'{name}.json'
     path.write_text(json.dumps(settings))
     environment = {**os.environ, 'PYTHONPATH': str(WORKER.parents[1])}
-    environment['XLA_FLAGS'] = '--xla_backend_optimization_level=0'   # and no number of devices
+    environment['XLA_FLAGS'] = ' '.join(flag for flag in os.environ['XLA_FLAGS'].split() if 'device_count' not in flag)
     return subprocess.Popen([sys.executable, WORKER, path, tmp_path / f'{name}.npz', str(devices), *map(str, cluster)],
                             env=environment, stderr=subprocess.PIPE, text=True)
 
