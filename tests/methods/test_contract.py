@@ -2,6 +2,7 @@
 
 What a method's file states (BATCHES, PSEUDO, FROZEN, CACHED) chooses its data and what is asked of it; no method is named here.
 """
+import functools
 import inspect
 import re
 import sys
@@ -11,12 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 from tiny import tiny
 
 import tljax.methods
 from tljax import build, paths
 from tljax.configuration import stated
 from tljax.core import Tick, TrainState
+from tljax.engine.devices import make_mesh
 from tljax.engine.step import make_step
 from tljax.engine.train import fit
 
@@ -36,8 +39,16 @@ def says(method, what, default=''):
 def config(method, **changes):
     made = {'pseudo': {'name': 'given'}} if says(method, 'PSEUDO') else {}
     keywords = inspect.signature(getattr(tljax.methods, method)).parameters
-    plain = {key: [] for key in ('weak', 'strong') if key in keywords}   # pictures of 8x8 are too small to be augmented
-    return tiny({'method': {'name': method, **plain}, 'steps': 8}, BATCHES[says(method, 'BATCHES')], made, changes)
+    small = {'weak': [], 'strong': [], 'width': 16}   # pictures of 8x8 are too small to be augmented
+    small = {key: value for key, value in small.items() if key in keywords}
+    plain = {'method': {'name': method, **small}, 'steps': 8, 'optim': {'schedule': 'constant'}}
+    return tiny(plain, BATCHES[says(method, 'BATCHES')], made, changes)
+
+
+@functools.cache
+def plain_run(method):
+    """The run of a method's config as it is, built once for all tests of a process: they share what it compiles."""
+    return build.build(config(method))
 
 
 def maker(method):
@@ -66,10 +77,9 @@ def first_state(run, method):
     return TrainState(jnp.zeros((), jnp.int32), params, state, run.tx.init(params))
 
 
-def pieces(settings):
-    """The run of a config and the parts that it was compiled from."""
-    program = build.parts(settings).program(build.load(settings['data'])['train'])
-    return build.build(settings), program
+def parts(settings):
+    """The parts that the run of a config is compiled from."""
+    return build.parts(settings).program(build.load(settings['data'])['train'])
 
 
 def raw(run, i):
@@ -77,23 +87,30 @@ def raw(run, i):
     return run.stream.take(run.stream.index(0, i))
 
 
+def stepped(run, state, i):
+    """The state after step `i` of the run's own compiled step."""
+    state = jax.device_put(jax.tree.map(lambda leaf: np.asarray(leaf)[None], state), NamedSharding(make_mesh(), PartitionSpec()))
+    batch = jax.tree.map(lambda leaf: np.asarray(leaf)[None, None], raw(run, i))   # an axis of steps, and one of seeds
+    state, _ = run.step.run(state, run.step.place(batch), np.zeros(1, np.uint32))
+    return jax.tree.map(lambda leaf: leaf[0], jax.device_get(state))
+
+
 def test_init_has_shapes_without_computing(method):
-    run, program = pieces(config(method))
+    run, program = plain_run(method), parts(config(method))
     shapes = jax.eval_shape(program.method.init, jax.random.key(0), run.stream.batch(0, 0))
     assert set(shapes[0]) and all(leaf.shape is not None for leaf in jax.tree.leaves(shapes))
 
 
 def test_loss_is_a_finite_scalar_and_its_gradient_reaches_every_leaf(method):
-    run, program = pieces(config(method))
+    run, program = plain_run(method), parts(config(method))
     state, reached = first_state(run, method), set()
-    step = jax.jit(make_step(program.method, program.tx, program.labels, program.prepare))
     gradient = jax.jit(jax.value_and_grad(lambda p, s, b, t: program.method.loss(p, s, b, t)[0]))
     for i in range(2):
         batch = run.stream.batch(0, i)
         value, grads = gradient(state.params, state.state, batch, Tick(state.step, jax.random.key(i)))
         assert value.shape == () and np.isfinite(value)
         reached |= {path for path, leaf in paths.flatten(grads).items() if np.abs(leaf).max() > 0}
-        state, _ = step(state, raw(run, i), 0)
+        state = stepped(run, state, i)
     missed = set(paths.flatten(state.params)) - reached
     assert not {path for path in missed if not re.fullmatch(says(method, 'FROZEN'), path)}, missed
 
@@ -102,14 +119,15 @@ def test_loss_is_a_finite_scalar_and_its_gradient_reaches_every_leaf(method):
 def test_one_batch_is_learnt(method, tmp_path):
     if re.fullmatch(says(method, 'FROZEN', 'none'), 'head/kernel'):
         pytest.skip('its head is learnt in the phase before')
-    run = build.build(config(method, steps=120))
+    run = plain_run(method)._replace(steps=120)
     always = run.stream._replace(index=lambda seed, step: run.stream.index(seed, 0))
     accuracy = [record['accuracy'][0] for record in records(fit_with_log(run._replace(stream=always), tmp_path), 'training')]
     assert accuracy[-1] > (.6 if says(method, 'BATCHES') == 'episodes' else .9)   # queries are measured, which are not trained on
 
 
 def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
-    run, program = pieces(config(method, partition={'name': 'freeze', 'until': 'block1'}))
+    settings = config(method, partition={'name': 'freeze', 'until': 'block1'})
+    run, program = build.build(settings), parts(settings)
     before = first_state(run, method)
     step = jax.jit(make_step(program.method, program.tx, program.labels, program.prepare))
     after = before
@@ -127,7 +145,7 @@ def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
 
 @whole_fits
 def test_compiled_once(method, tmp_path):
-    run = build.build(config(method))
+    run = plain_run(method)
     count = run.step.run._cache_size()
     fit(run, tmp_path)
     assert run.step.run._cache_size() <= count + 1
@@ -135,9 +153,8 @@ def test_compiled_once(method, tmp_path):
 
 @whole_fits
 def test_a_cut_off_run_ends_bit_equal(method, tmp_path):
-    settings = config(method, save_every=3)
-    whole = fit(build.build(settings), tmp_path / 'whole').params
-    run = build.build(settings)
+    run = plain_run(method)._replace(save_every=3)
+    whole = fit(run, tmp_path / 'whole').params
     calls = []
 
     def take(index):
