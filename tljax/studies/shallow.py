@@ -16,8 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from tljax.configuration import named, near
-from tljax.core import Refused
-from tljax.engine.scores import proportion
+from tljax.core import Refused, Task
+from tljax.engine.scores import first, proportion
 from tljax.files.console import progress
 from tljax.files.text import write
 from tljax.report.figures import svg, two_domains
@@ -32,6 +32,7 @@ from tljax.when.selection import SCORES
 CLASSIFIERS = {'nearest': lambda: KNeighborsClassifier(1),
                'logistic': lambda: LogisticRegression(max_iter=1000),
                'svm': lambda: LinearSVC(dual='auto')}
+METRIC = first(Task('classes'))   # a classifier is scored
 KEYS = {'classifier', 'map', 'weights', 'by_task'}   # of a method
 Task = tuple[str, str]   # source, target
 
@@ -99,7 +100,7 @@ def summarise(right: dict, scores: dict, methods: dict, tasks: list[Task]) -> di
         for task in tasks:
             answers = right[name, task]
             mean, low, high = proportion(answers.sum(), len(answers))
-            rows[name, task] = dict(method=name, source=task[0], target=task[1], metric='accuracy',
+            rows[name, task] = dict(method=name, source=task[0], target=task[1], metric=METRIC,
                                     mean=float(mean), low=low, high=high)
             if name != alone:
                 gain = transfer_gain(answers.astype(float), right[alone, task].astype(float))

@@ -1,0 +1,87 @@
+"""What a config names: nested configs, arguments that come later, and what is refused."""
+import pytest
+
+from tljax.configuration import DATA, DEFAULTS, Recent, each_named, frozen, maker, named, settings
+from tljax.core import Refused
+from tljax.data import digits
+from tljax.zoo import mlp
+
+
+def test_a_nested_config_is_resolved_from_the_inside_out():
+    spec = {'name': 'episodes', 'of': {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 6, 'channels': 1},
+            'ways': 3, 'queries': 2, 'by_class': {'test': .4}}
+    splits = named(DATA, spec, 'data')
+    assert splits['test'].take([0])['query']['input'].shape == (1, 3, 2, 6, 6, 1)
+
+
+def test_of_is_the_first_argument_and_may_be_called_by_its_name():
+    whole = {'name': 'mobilenet', 'alpha': .25}
+    by_of, by_name = (named('tljax.zoo', {'name': 'truncated', key: whole, 'tap': 'block1', 'size': 32}, 'net') for key in ('of', 'net'))
+    assert by_of.fingerprint == by_name.fingerprint and by_of.whole.dim == 256
+
+
+def test_what_comes_later_goes_to_the_innermost_function():
+    make = maker('tljax.zoo', {'name': 'by_domain', 'of': {'name': 'mlp', 'widths': [3], 'norm': 'batch'}}, 'net', 'stored')
+    kept = []
+    net = make(stored=lambda layer: kept.append(layer))
+    import jax
+    import jax.numpy as jnp
+    params, state = net.init(jax.random.key(0), jnp.ones((2, 4)))
+    net.features(params, state, jnp.ones((2, 4)), jax.random.key(0))
+    assert set(kept) == {'norm1'}, 'the perceptron was given the predicate'
+
+
+def test_a_function_of_fixed_features_takes_a_network_of_another_package():
+    with pytest.raises(Refused, match='no published ImageNet weights'):
+        named(DATA, {'name': 'extracted', 'of': {'name': 'digits'}, 'net': {'name': 'conv4'}}, 'data')
+
+
+@pytest.mark.parametrize('spec, said', [
+    ({'name': 'episode', 'of': {'name': 'digits'}}, "data.name='episode' is unknown: did you mean episodes?"),
+    ({'name': 'episodes', 'of': {'name': 'digit'}}, "data.of.name='digit' is unknown: did you mean digits?"),
+    ({'name': 'episodes', 'of': {'name': 'digits', 'sise': 8}}, 'data.of.sise is unknown to digits: did you mean size?'),
+    ({'name': 'episodes', 'off': {'name': 'digits'}}, 'data.off is unknown to episodes'),
+    ({'name': 'domains', 'source': {'name': 'digits'}}, 'data: domains needs target: give data.target'),
+    ({'name': 'episodes'}, 'data: episodes needs splits: give data.splits')])
+def test_what_does_not_fit_is_refused_by_its_place(spec, said):
+    with pytest.raises(Refused) as refused:
+        named(DATA, spec, 'data')
+    assert said in str(refused.value)
+
+
+def test_lists_of_augmentations_are_resolved_too():
+    method = named('tljax.methods', {'name': 'fixmatch', 'weak': ['flip'], 'strong': [{'name': 'crop', 'padding': 1}]}, 'method',
+                   net=mlp(), classes=3)
+    assert callable(method.loss) and len(each_named('tljax.nn.augment', ['flip', 'crop'], 'augment')) == 2
+    with pytest.raises(Refused, match="method.weak.name='flap' is unknown: did you mean flip?"):
+        named('tljax.methods', {'name': 'fixmatch', 'weak': ['flap']}, 'method', net=mlp(), classes=3)
+
+
+def test_equal_configs_share_an_object_and_the_oldest_is_forgotten():
+    recent, made = Recent(most=2), []
+
+    def get(config):
+        return recent.get(config, lambda: made.append(config) or object())
+
+    first = get({'a': [1, 2], 'b': {'c': None}})
+    assert get({'b': {'c': None}, 'a': (1, 2)}) is first and len(made) == 1
+    get({'a': 1})
+    assert get({'a': [1, 2], 'b': {'c': None}}) is first
+    get({'a': 2})
+    assert get({'a': [1, 2], 'b': {'c': None}}) is first, 'what was asked for last is kept longest'
+    get({'a': 1})
+    assert len(made) == 4
+    assert frozen({'x': [1]}) != frozen({'x': [2]})
+
+
+def test_the_defaults_stand_once():
+    from configs import base
+    from tljax.configuration import phases, plain
+    assert phases(plain(base.get_config())) == [('train', settings())]
+    assert settings(optim={'lr': 5.})['optim'] == {**DEFAULTS['optim'], 'lr': 5.} and DEFAULTS['optim']['lr'] == 1e-3
+
+
+def test_wrappers_are_functions_of_data_sets():
+    from tljax.data import domains, semi_supervised
+    splits = digits(size=8)
+    assert domains(splits, splits)['train'].target is splits['train'] and semi_supervised(splits)['test'] is splits['test']
