@@ -26,8 +26,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     if not paths:
         raise Refused('name folders of pictures')
     pictures, models = studies.pictures, studies.models
-    found = pictures.evaluate(models.model(choice), pictures.find(paths), models.index(choice),
-                              SIZE.value, BATCH.value)
+    files = pictures.find(paths)
+    found = pictures.evaluate(models.model(choice), files, models.index(choice), SIZE.value,
+                              BATCH.value)
     if not flags.FLAGS.json:
         print(f'top-1 {found["top1"]:.3f}\ntop-5 {found["top5"]:.3f}')
     command.tell(found, [pictures.accuracy_table(found)])

@@ -24,7 +24,8 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     if not (OUT.value or '').endswith(('.npz', '.csv')):
         raise Refused(f'--out={OUT.value}: name a file that ends in .npz or .csv')
     pictures = studies.pictures
-    found = pictures.write_features(studies.models.model(choice), pictures.find(paths), OUT.value, BATCH.value)
+    files = pictures.find(paths)
+    found = pictures.write_features(studies.models.model(choice), files, OUT.value, BATCH.value)
     command.tell(found, [pictures.feature_table(found)])
 
 

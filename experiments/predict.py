@@ -23,8 +23,8 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     if not paths:
         raise Refused('name pictures, or folders of pictures')
     pictures = studies.pictures
-    answers = pictures.predict(studies.models.model(choice), pictures.find(paths), TOP.value,
-                               BATCH.value)
+    files = pictures.find(paths)
+    answers = pictures.predict(studies.models.model(choice), files, TOP.value, BATCH.value)
     command.tell(answers, map(pictures.answer_table, answers))
 
 

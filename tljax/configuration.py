@@ -18,7 +18,7 @@ from tljax.core import Refused, near
 from tljax.doors import contents
 
 METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'   # what a network makes of a data set is one, too
-AUGMENT, PENALTIES = 'tljax.nn.augment', 'tljax.methods.penalties'
+AUGMENT, PENALTIES = 'tljax.nn.augment', METHODS   # penalties are a chapter of the methods' door
 ELSEWHERE = {'net': ZOO, 'method': METHODS, 'penalty': PENALTIES, 'weak': AUGMENT, 'strong': AUGMENT}   # keyword -> package of its configs
 
 

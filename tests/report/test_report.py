@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from tljax.core import Refused
-from tljax.report.page import figures
-from tljax.report.page import page as report
+from tljax.report import figures
+from tljax.report import page as report
 
 BUDGETS = [1, 2, 5, 10, 20, None]
 STRATEGIES = ['scratch', 'frozen', 'finetune', 'decay', 'l2_sp']
