@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import call
 from PIL import Image
 
 import tljax
@@ -86,9 +87,8 @@ def test_features_are_written_with_the_names_of_the_files(model, tmp_path):
         Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / 'pictures' / f'{name}.png')
     expected = trained.features(tmp_path / 'pictures')
     for out in ('f.npz', 'f.csv'):
-        done = subprocess.run([sys.executable, '-m', 'experiments.features', f'--workdir={workdir}', f'--out={tmp_path / out}', '--json',
-                               str(tmp_path / 'pictures')], cwd=ROOT, capture_output=True, text=True)
-        assert json.loads(done.stdout) == {'file': str(tmp_path / out), 'pictures': 2, 'dim': expected.shape[1]}, done.stderr
+        done = call('features', f'--workdir={workdir}', f'--out={tmp_path / out}', '--json', tmp_path / 'pictures')
+        assert json.loads(done.out) == {'file': str(tmp_path / out), 'pictures': 2, 'dim': expected.shape[1]}, done.err
     with np.load(tmp_path / 'f.npz') as stored:
         assert [Path(path).name for path in stored['path']] == ['a.png', 'b.png']
         np.testing.assert_array_equal(stored['features'], expected)

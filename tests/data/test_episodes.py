@@ -1,7 +1,5 @@
 """Episodes: nothing twice, everything as often, the same for a key wherever it is computed; Omniglot's splits and runs."""
 import os
-import subprocess
-import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from commands import call, error
 from PIL import Image
 from scipy.stats import chisquare
 
@@ -168,17 +167,11 @@ def test_missing_files_are_named(tmp_path):
 
 
 def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
-    def say(*command):
-        done = subprocess.run([sys.executable, '-m', *command], cwd=Path(__file__).parents[2], capture_output=True, text=True)
-        return done.returncode, done.stdout, done.stderr.strip().splitlines()[-1:]
-
-    assert say('experiments.train', '--config=configs/protonet.py:smoke', f'--workdir={tmp_path}')[0] == 0
-    code, out, _ = say('experiments.few_shot', f'--workdir={tmp_path}', '--ways=2,3', '--shots=1', '--queries=1', '--count=20')
+    assert call('train', '--config=configs/protonet.py:smoke', f'--workdir={tmp_path}').code == 0
+    code, out, _ = call('few_shot', f'--workdir={tmp_path}', '--ways=2,3', '--shots=1', '--queries=1', '--count=20')
     assert code == 0 and [line.split()[0] for line in out.splitlines() if 'way' in line] == ['2-way', '3-way']
     assert all(0 <= float(line.split()[2]) <= 100 for line in out.splitlines() if '-way' in line)
-    code, _, said = say('experiments.few_shot', f'--workdir={tmp_path}', '--split=validation')
-    assert code == 2 and '--split=validation: this run kept no classes for it, only for train, test' in said[0]
-    code, _, said = say('experiments.few_shot', f'--workdir={tmp_path}', '--inner_steps=1')
-    assert code == 2 and '--inner_steps=1: protonet takes no gradient steps in a test' in said[0]
-    code, _, said = say('experiments.few_shot', f'--workdir={tmp_path}', '--ways=50')
-    assert code == 2 and 'data.ways=50 is more than' in said[0]
+    for flag, expected in (('--split=validation', '--split=validation: this run kept no classes for it, only for train, test'),
+                           ('--inner_steps=1', '--inner_steps=1: protonet takes no gradient steps in a test'),
+                           ('--ways=50', 'data.ways=50 is more than')):
+        assert expected in error(call('few_shot', f'--workdir={tmp_path}', flag))
