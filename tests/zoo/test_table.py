@@ -1,4 +1,5 @@
 """The table of networks: parameters, groups and precision of each."""
+import functools
 import json
 import re
 import subprocess
@@ -14,10 +15,16 @@ from tljax.engine import optim
 from tljax.zoo.table import ROWS
 
 
+@functools.cache
+def made(name):
+    """A network, and the shapes of its parameters and state."""
+    net, size = named('tljax.zoo', {'name': name}, 'net'), ROWS[name].size
+    return net, *jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), 'float32'))
+
+
 @pytest.mark.parametrize('name', ROWS)
 def test_partitions_made_from_groups_label_every_parameter_in_the_order_of_depth(name):
-    net, size = named('tljax.zoo', {'name': name}, 'net'), ROWS[name].size
-    shapes, _ = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), 'float32'))
+    net, shapes, _ = made(name)
     params, groups = {'backbone': shapes, 'head': {'kernel': 0, 'bias': 0}}, list(net.groups)
     layerwise = optim.decay(net.groups, rate=.5)
     labels = paths.flatten(paths.label(params, layerwise.rules))
@@ -31,8 +38,7 @@ def test_partitions_made_from_groups_label_every_parameter_in_the_order_of_depth
 
 @pytest.mark.parametrize('name', ROWS)
 def test_the_table_s_numbers_are_the_network_s_and_groups_cover_every_parameter_once(name):
-    net, size = named('tljax.zoo', {'name': name}, 'net'), ROWS[name].size
-    params, state = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), 'float32'))
+    net, params, state = made(name)
     count = sum(leaf.size for leaf in jax.tree.leaves((params, state))) + 1000 * (net.dim + 1)
     assert count == ROWS[name].parameters
     for path in paths.flatten(params):

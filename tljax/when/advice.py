@@ -73,12 +73,14 @@ def held_out(pool, strategy, baseline):
     """
     x, gain = np.stack([facts(row) for row in pool]), np.array([gain_of(row, strategy, baseline) for row in pool])
     predicted = np.empty(len(pool))
-    for i, row in enumerate(pool):
-        apart = [j for j, other in enumerate(pool) if other['source'] != row['source'] and other['target'] != row['target']]
+    pairs = [(row['source'], row['target']) for row in pool]
+    for source, target in dict.fromkeys(pairs):   # rows of one pair are predicted from the same others
+        apart = [j for j, pair in enumerate(pairs) if pair[0] != source and pair[1] != target]
         if len(apart) < 10:
-            raise Refused(f'{len(apart)} rows of the pool share neither source nor target with {row["source"]} on {row["target"]}: measure '
-                          'three targets and five sources or more')
-        predicted[i] = _model().fit(x[apart], gain[apart]).predict(x[i:i + 1])[0]
+            raise Refused(f'{len(apart)} rows of the pool share neither source nor target with {source} on {target}: measure three targets '
+                          'and five sources or more')
+        rows = [i for i, pair in enumerate(pairs) if pair == (source, target)]
+        predicted[rows] = _model().fit(x[apart], gain[apart]).predict(x[rows])
     return predicted
 
 
