@@ -23,7 +23,7 @@ from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import restrict
-from tljax.engine.devices import first_state
+from tljax.engine.devices import each_by_itself, first_state
 from tljax.engine.evaluate import predictions, score
 from tljax.engine.step import make_step
 from tljax.features import extractor
@@ -119,8 +119,8 @@ def seeds():
     calls, net = {}, {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
     for count, how in ((1, 'one call'), (5, 'each by itself'), (5, 'one call, a loop')):
         for form in ('plain', 'dots'):
-            run, built = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
-            step = built.step if how == 'one call, a loop' else run.step
+            run, _ = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
+            step = run.step if how == 'one call, a loop' else each_by_itself(run.step, count)
             length = 10 if how == 'each by itself' else 1
             one = run.stream.take(run.stream.index(0, 0))
             batch = step.place(jax.tree.map(lambda leaf, n=count, k=length: np.stack([np.stack([leaf] * n)] * k), one))
