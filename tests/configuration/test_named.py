@@ -1,8 +1,10 @@
 """What a config names: nested configs, arguments that come later, and what is refused."""
+import jax
+import numpy as np
 import pytest
 
 from tljax.configuration import DATA, DEFAULTS, Recent, each_named, frozen, maker, named, settings
-from tljax.core import Refused
+from tljax.core import Refused, Tick
 from tljax.data import digits
 from tljax.zoo import mlp
 
@@ -24,10 +26,8 @@ def test_what_comes_later_goes_to_the_innermost_function():
     make = maker('tljax.zoo', {'name': 'by_domain', 'of': {'name': 'mlp', 'widths': [3], 'norm': 'batch'}}, 'net', 'stored')
     kept = []
     net = make(stored=lambda layer: kept.append(layer))
-    import jax
-    import jax.numpy as jnp
-    params, state = net.init(jax.random.key(0), jnp.ones((2, 4)))
-    net.features(params, state, jnp.ones((2, 4)), jax.random.key(0))
+    params, state = net.init(jax.random.key(0), np.ones((2, 4)))
+    net.features(params, state, np.ones((2, 4)), jax.random.key(0))
     assert set(kept) == {'norm1'}, 'the perceptron was given the predicate'
 
 
@@ -85,3 +85,26 @@ def test_wrappers_are_functions_of_data_sets():
     from tljax.data import domains, semi_supervised
     splits = digits(size=8)
     assert domains(splits, splits)['train'].target is splits['train'] and semi_supervised(splits)['test'] is splits['test']
+
+
+def test_a_method_over_a_method_gives_net_and_classes_to_the_inner_one(monkeypatch):
+    """What a combinator in a file of its own gets: the method that the inner config describes."""
+    import tljax.methods
+
+    def with_scale(method, factor=1.):
+        """A method whose loss is multiplied."""
+        def loss(*arguments):
+            value, rest = method.loss(*arguments)
+            return factor * value, rest
+        return method._replace(loss=loss)
+
+    monkeypatch.setattr(tljax.methods, 'with_scale', with_scale, raising=False)
+    monkeypatch.setattr(tljax.methods, '__dir__', lambda: ['finetune', 'with_scale'])
+    spec = {'name': 'with_scale', 'method': {'name': 'finetune', 'smoothing': .1}, 'factor': 3.}
+    plain, scaled = (named('tljax.methods', each, 'method', net=mlp(widths=(4,)), classes=2) for each in (spec['method'], spec))
+    batch = {'input': np.eye(2, dtype='f'), 'label': np.arange(2)}
+    params, state = plain.init(jax.random.key(0), batch)
+    tick = Tick(0, jax.random.key(0))
+    assert scaled.loss(params, state, batch, tick)[0] == pytest.approx(3 * plain.loss(params, state, batch, tick)[0])
+    with pytest.raises(Refused, match='method.method.smothing is unknown to finetune: did you mean smoothing?'):
+        named('tljax.methods', {**spec, 'method': {'name': 'finetune', 'smothing': .1}}, 'method', net=mlp(), classes=2)

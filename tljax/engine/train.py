@@ -206,7 +206,7 @@ def _report(log, step, pending, run, checkpoints):
                       f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip')
     means = {name: value.mean(0) for name, value in metrics.items()}
     log.record(step, 'training', means)
-    log.show(step, {name: value for name, value in means.items() if name != 'gradient_norm'})
+    log.show(step, {'loss': means['loss'], **{name: value for name, value in means.items() if name not in ('loss', 'gradient_norm')}})
 
 
 def _evaluate(run, state, step, log):
