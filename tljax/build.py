@@ -64,26 +64,26 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     >>> build(settings(data={'name': 'digits'}, net={'name': 'conv4', 'width': 4})).classes[:3]
     ('0', '1', '2')
     """
-    said = parts(config, donor_dir)
+    pieces = parts(config, donor_dir)
     splits, seeds, rules = splits or load(config['data']), config['seeds'], config['init']['rules']
     train = splits['train']
     sample = train.take(np.arange(1))
-    _refuse_batches(said, config['method'], train, sample)
-    built = said.program(train)
-    donors = said.donors and _checked(said, built, rules, train, len(seeds))
+    _refuse_batches(pieces, config['method'], train, sample)
+    built = pieces.program(train)
+    donors = pieces.donors and _checked(pieces, built, rules, train, len(seeds))
     trees, taken = (donors.trees, [(pattern, donors.place) for pattern, _ in rules]) if donors else ([None], [])
-    labels = said.labels(built.net, donors, train) if said.labels else []
+    labels = pieces.labels(built.net, donors, train) if pieces.labels else []
     run = Run(
         name=name, init=lambda seed: built.init(seed, sample, trees[seeds.index(seed) % len(trees)], rules), tx=built.tx,
         step=built.step, predict=built.predict, evals=judged(splits), task=train.task,
-        stream=said.stream(train, labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels}, prepare=built.prepare),
+        stream=pieces.stream(train, labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels}, prepare=built.prepare),
         seeds=tuple(seeds), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
         donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors.trees)})
-    return _on_features(run, said, splits) if said.cached and can_cache(built.labels, donors, rules, splits) else run
+    return _on_features(run, pieces, splits) if pieces.cached and can_cache(built.labels, donors, rules, splits) else run
 
 
 def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str, Dataset]) -> bool:
@@ -104,21 +104,21 @@ def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str
     return one and set(backbone.values()) == {'frozen'} and not any(split.example for split in splits.values())
 
 
-def _refuse_batches(said, method, train, sample):
+def _refuse_batches(pieces, method, train, sample):
     """Refuses data that give other batches than the method takes."""
     gives = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
-    if said.batches != gives and (said.batches, gives) != ('labelled', 'domains'):
-        raise Refused(f'method.name={method["name"]!r} takes {WANTS[said.batches]} (this data gives {gives})')
-    if said.labels and train.target:
+    if pieces.batches != gives and (pieces.batches, gives) != ('labelled', 'domains'):
+        raise Refused(f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data gives {gives})')
+    if pieces.labels and train.target:
         raise Refused('pseudo-labels are made for one set: leave data=domains alone')
 
 
-def _checked(said, built, rules, train, seeds):
+def _checked(pieces, built, rules, train, seeds):
     """The donors of a run, after a check that their classes and seeds fit."""
     taken = [(pattern, 'taken') for pattern, _ in rules]
     takes_head = any(path.startswith('head/') and first(taken, path) for path in flatten(built.labels))
-    donors = said.donors(built.net, top=takes_head)
-    if (takes_head or said.labels) and donors.classes != train.classes:
+    donors = pieces.donors(built.net, top=takes_head)
+    if (takes_head or pieces.labels) and donors.classes != train.classes:
         raise Refused(f'the head of {donors.place} knows the classes {short(donors.classes)}, this data has {short(train.classes)}: '
                       'graft the backbone alone (init.rules)')
     if len(donors.trees) not in (1, seeds):
@@ -126,11 +126,11 @@ def _checked(said, built, rules, train, seeds):
     return donors
 
 
-def _on_features(run: Run, said: Parts, splits: dict[str, Dataset]) -> Run:
+def _on_features(run: Run, pieces: Parts, splits: dict[str, Dataset]) -> Run:
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
-    train, net = splits['train'], said.program(splits['train']).net
+    train, net = splits['train'], pieces.program(splits['train']).net
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
-    found, reduced = said.features(net, params, state, splits), said.program(train, net.dim)
+    found, reduced = pieces.features(net, params, state, splits), pieces.program(train, net.dim)
 
     def init(seed):
         params, state = run.init(seed)
@@ -141,4 +141,4 @@ def _on_features(run: Run, said: Parts, splits: dict[str, Dataset]) -> Run:
         return {**fitted, 'backbone': backbone}, {**moved, 'backbone': statistics}
 
     return run._replace(init=init, tx=reduced.tx, step=reduced.step, predict=reduced.predict, evals=judged(found), whole=whole,
-                        stream=said.stream(found['train']))
+                        stream=pieces.stream(found['train']))
