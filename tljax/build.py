@@ -76,7 +76,8 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     run = Run(
         name=name, init=lambda seed: built.init(seed, sample, trees[seeds.index(seed) % len(trees)], rules), tx=built.tx,
         step=built.step, predict=built.predict, evals=judged(splits), task=train.task,
-        stream=pieces.stream(train, labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels}, prepare=built.prepare),
+        stream=pieces.stream(train, prepare=built.prepare,
+                             labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels}),
         seeds=tuple(seeds), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
