@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tljax.configuration import AUGMENT, DATA, METHODS, PENALTIES, ZOO, Recent, each_named, innermost, maker, named, stated
 from tljax.core import Dataset, Refused
+from tljax.data.conversion import asked
 from tljax.data.streams import stream_of
 from tljax.features import donors_at, featured_splits, pseudo_labels
 from tljax.program import program
@@ -72,10 +73,17 @@ def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
 def load(data: dict) -> dict[str, Dataset]:
     """The splits of a data set by its config: {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
-    >>> load({'name': 'digits'})['test'].size
-    539
+    Args:
+        data: {'name': ..., keyword: value}, and 'task', 'classes' or 'numbers', where the loader's own task is not meant.
+
+    >>> load({'name': 'digits'})['test'].size, load({'name': 'digits', 'task': 'numbers'})['test'].task.kind
+    (539, 'numbers')
     """
-    return LOADED.get(data, lambda: named(DATA, data, 'data'))
+    def make():
+        spec = {key: value for key, value in data.items() if key != 'task'}
+        splits = named(DATA, spec, 'data')
+        return asked(splits, data['task']) if 'task' in data else splits
+    return LOADED.get(data, make)
 
 
 def _of_program(config):

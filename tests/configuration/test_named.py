@@ -6,6 +6,7 @@ import pytest
 from tljax.configuration import DATA, DEFAULTS, Recent, each_named, frozen, maker, named, settings
 from tljax.core import Refused, Tick
 from tljax.data import digits
+from tljax.parts import load
 from tljax.zoo import mlp
 
 
@@ -108,3 +109,21 @@ def test_a_method_over_a_method_gives_net_and_classes_to_the_inner_one(monkeypat
     assert scaled.loss(params, state, batch, tick)[0] == pytest.approx(3 * plain.loss(params, state, batch, tick)[0])
     with pytest.raises(Refused, match='method.method.smothing is unknown to finetune: did you mean smoothing?'):
         named('tljax.methods', {**spec, 'method': {'name': 'finetune', 'smothing': .1}}, 'method', net=mlp(), classes=2)
+
+
+def test_a_task_is_said_by_the_loader_and_may_be_overridden(tmp_path):
+    from tiny import tiny
+
+    from tljax.build import build
+    from tljax.engine.train import fit
+    numbers = tiny({'data': {'name': 'digits', 'size': 8, 'task': 'numbers'}})
+    run = build(numbers)
+    assert run.classes == () and run.stream.batch(0, 0)['label'].dtype == np.float32
+    assert list(fit(run, tmp_path).scores['test']) == ['rmse']
+    np.savez(tmp_path / 'floats.npz', input=np.zeros((40, 3), 'f'), label=np.repeat([0., 2.], 20))
+    file = {'name': 'npz', 'path': str(tmp_path / 'floats.npz')}
+    assert load(file)['train'].task.kind == 'numbers'
+    classes = load({**file, 'task': 'classes'})
+    assert classes['test'].classes == ('0.0', '2.0') and set(classes['test'].label.tolist()) == {0, 1}
+    with pytest.raises(Refused, match="data.task='boxes' is not classes or numbers"):
+        load({**file, 'task': 'boxes'})

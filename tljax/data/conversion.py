@@ -1,7 +1,7 @@
 """Arrays of files as networks take them: which numbers are pictures, and which labels are classes."""
 import numpy as np
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused, Task
 
 
 def scale(input):
@@ -62,3 +62,34 @@ def number(labels, classes, where):
             raise Refused(f'{where}: the {split} labels run from {label.min()} to {label.max()} but there are {len(classes)} '
                           'classes: number them from 0, and give every class a name or a training example')
     return {split: label.astype(np.int32) for split, label in labels.items()}, classes
+
+
+def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
+    """The splits of a set that is asked for another task than its loader says.
+
+    Args:
+        splits: of a labelled set.
+        kind: 'classes' takes the distinct labels of the training set as classes, in their order; 'numbers' takes labels as numbers.
+
+    Raises:
+        Refused: another kind, labels with several columns as classes, or a label that the training set does not have.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> found = asked({'train': arrays(np.zeros(3), np.array([5., 7., 5.]))}, 'classes')['train']
+    >>> found.task, found.label.tolist(), found.take(np.array([1]))['label'].tolist()
+    (Task(kind='classes', names=('5.0', '7.0')), [0, 1, 0], [1])
+    """
+    if kind not in ('classes', 'numbers'):
+        raise Refused(f'data.task={kind!r} is not classes or numbers')
+    if kind == 'numbers':
+        return {name: _labelled(split, np.asarray(split.label, np.float32), Task('numbers')) for name, split in splits.items()}
+    values = np.unique(splits['train'].label)
+    for name, split in splits.items():
+        if split.label.ndim > 1 or not np.isin(split.label, values).all():
+            raise Refused(f'data.task=classes: the {name} labels are no single classes of the training set: leave data.task out')
+    names = splits['train'].classes or tuple(map(str, values.tolist()))
+    return {name: _labelled(split, np.searchsorted(values, split.label).astype(np.int32), Task.of(names)) for name, split in splits.items()}
+
+
+def _labelled(split, label, task):
+    return split._replace(take=lambda index: {**split.take(index), 'label': label[index]}, label=label, task=task)
