@@ -4,8 +4,7 @@ from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / '.pytest_cache'
 os.environ.setdefault('TLJAX_CACHE', str(CACHE / 'tljax'))
-# Most of a test's time is compilation: without optimisations, and by XLA's older way to fuse loops, it takes a third.
-os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false')
+os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')   # most of a test's time is compilation
 os.environ.setdefault('KERAS_BACKEND', 'jax')
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')   # the matrices are small, and the processes as many as the cores
 

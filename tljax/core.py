@@ -66,6 +66,7 @@ class Method(NamedTuple):
 
     A batch's `weight` averages 1 over the whole batch, and a loss is `mean(weight * values)`: shards of a batch then add up.
 
+    >>> import jax
     >>> import jax.numpy as jnp
     >>> mean = Method(init=lambda key, batch: ({'head': jnp.zeros(())}, {}),
     ...               loss=lambda p, s, batch, tick: (jnp.mean((batch['input'] - p['head']) ** 2), (s, {})),

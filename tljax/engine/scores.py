@@ -111,7 +111,7 @@ def proportion(correct: int, count: int) -> tuple[float, float, float]:
     [0.9, 0.826, 0.945]
     """
     interval = binomtest(int(correct), int(count)).proportion_ci(.95, method='wilson')
-    return correct / count, interval.low, interval.high
+    return correct / count, float(interval.low), float(interval.high)
 
 
 def rows(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], interval: Callable) -> list[dict]:

@@ -106,7 +106,7 @@ def fit(run, workdir):
     >>> from tljax.data.formats.arrays import arrays
     >>> from tljax.data.streams import draw
     >>> from tljax.methods.fine_tuning.finetune import finetune
-    >>> from tljax.engine.devices import compile_jit, compile_predict
+    >>> from tljax.engine.devices import compile_jit, compile_predict, make_mesh
     >>> from tljax.engine.step import make_step, many, over_seeds
     >>> from tljax.zoo.families.identity import identity
     >>> data, method, mesh = arrays(np.eye(2, dtype='f'), np.array([0, 1]), ('a', 'b')), finetune(identity(2), 2), make_mesh()
