@@ -12,6 +12,15 @@ def labelled(n=90, d=6, c=3, separation=1., seed=0):
     return f * np.arange(1, d + 1) ** -.5 + .3, y
 
 
+def network_like(n=300, d=20, c=4, distance=1., seed=0):
+    """Features as after a ReLU: nonnegative, correlated, of unlike lengths, with classes that overlap."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, c, n)
+    hidden = rng.normal(size=(c, 8))[y] * distance + rng.normal(size=(n, 8))
+    x = np.maximum(hidden @ rng.normal(size=(8, d)) + rng.normal(size=(n, d)), 0)
+    return x * np.linspace(.2, 3, d), y
+
+
 def predictions(n=60, k=4, c=3, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, c, n)

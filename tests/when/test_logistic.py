@@ -1,6 +1,7 @@
 """Logistic regression against scikit-learn's, and where it has no minimum."""
 import numpy as np
 import pytest
+from labelled_features import network_like
 from scipy.optimize import brentq
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -8,15 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from tljax.when.logistic import linear_probe
 
 TIGHT = 1e-16
-
-
-def network_like(n=300, d=20, c=4, distance=1., seed=0):
-    """Features as after a ReLU: nonnegative, correlated, of unlike lengths, with classes that overlap."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, c, n)
-    hidden = rng.normal(size=(c, 8))[y] * distance + rng.normal(size=(n, 8))
-    x = np.maximum(hidden @ rng.normal(size=(8, d)) + rng.normal(size=(n, d)), 0)
-    return x * np.linspace(.2, 3, d), y
 
 
 def objective(x, y, weights, intercept, penalty):

@@ -1,20 +1,12 @@
 """Votes of nearest neighbours against scikit-learn's."""
 import numpy as np
 import pytest
+from labelled_features import network_like
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from tljax.when import probes
 from tljax.when.probes import knn_accuracy, knn_score
-
-
-def network_like(n=300, d=20, c=4, distance=1., seed=0):
-    """Features as after a ReLU: nonnegative, correlated, of unlike lengths, with classes that overlap."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, c, n)
-    hidden = rng.normal(size=(c, 8))[y] * distance + rng.normal(size=(n, 8))
-    x = np.maximum(hidden @ rng.normal(size=(8, d)) + rng.normal(size=(n, d)), 0)
-    return x * np.linspace(.2, 3, d), y
 
 
 @pytest.mark.parametrize('metric', ['cosine', 'euclidean'])

@@ -1,6 +1,7 @@
 """Probes against scikit-learn's, their penalties and folds, and what they refuse."""
 import numpy as np
 import pytest
+from labelled_features import network_like
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -9,15 +10,6 @@ from sklearn.preprocessing import StandardScaler
 from tljax.core import Refused
 from tljax.when.logistic import linear_probe
 from tljax.when.probes import choose_penalty, knn_accuracy, knn_score, probe_accuracy, probe_score
-
-
-def network_like(n=300, d=20, c=4, distance=1., seed=0):
-    """Features as after a ReLU: nonnegative, correlated, of unlike lengths, with classes that overlap."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, c, n)
-    hidden = rng.normal(size=(c, 8))[y] * distance + rng.normal(size=(n, 8))
-    x = np.maximum(hidden @ rng.normal(size=(8, d)) + rng.normal(size=(n, d)), 0)
-    return x * np.linspace(.2, 3, d), y
 
 
 def test_a_probe_s_accuracy_is_that_of_scikit_learn_on_standardised_features():
