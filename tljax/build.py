@@ -5,7 +5,7 @@ import jax
 import numpy as np
 
 from tljax.configuration import folder
-from tljax.core import Dataset, Refused, Tree, short
+from tljax.core import Dataset, Net, Refused, Tree, short
 from tljax.data.splits import judged
 from tljax.engine.checkpoint import digest
 from tljax.engine.train import Fitted, Run, fit
@@ -84,7 +84,8 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
         donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors.trees)})
-    return _on_features(run, pieces, splits) if pieces.cached and can_cache(built.labels, donors, rules, splits) else run
+    cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
+    return _on_features(run, pieces, built.net, splits) if cached else run
 
 
 def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str, Dataset]) -> bool:
@@ -100,8 +101,7 @@ def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str
     False
     """
     backbone = {path: label for path, label in flatten(labels).items() if path.startswith('backbone/')}
-    taken = [(pattern, 'taken') for pattern, _ in rules]
-    one = donors is not None and len(donors.trees) == 1 and all(first(taken, path) for path in backbone)
+    one = donors is not None and len(donors.trees) == 1 and all(_grafted(rules, path) for path in backbone)
     return one and set(backbone.values()) == {'frozen'} and not any(split.example for split in splits.values())
 
 
@@ -116,8 +116,7 @@ def _refuse_batches(pieces, method, train, sample):
 
 def _checked(pieces, built, rules, train, seeds):
     """The donors of a run, after a check that their classes and seeds fit."""
-    taken = [(pattern, 'taken') for pattern, _ in rules]
-    takes_head = any(path.startswith('head/') and first(taken, path) for path in flatten(built.labels))
+    takes_head = any(path.startswith('head/') and _grafted(rules, path) for path in flatten(built.labels))
     donors = pieces.donors(built.net, top=takes_head)
     if (takes_head or pieces.labels) and donors.classes != train.classes:
         raise Refused(f'the head of {donors.place} knows the classes {short(donors.classes)}, this data has {short(train.classes)}: '
@@ -127,11 +126,15 @@ def _checked(pieces, built, rules, train, seeds):
     return donors
 
 
-def _on_features(run: Run, pieces: Parts, splits: dict[str, Dataset]) -> Run:
+def _grafted(rules, path):
+    """Whether a rule of the graft asks for the parameter."""
+    return bool(first([(pattern, 'grafted') for pattern, _ in rules], path))
+
+
+def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset]) -> Run:
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
-    train, net = splits['train'], pieces.program(splits['train']).net
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
-    found, reduced = pieces.features(net, params, state, splits), pieces.program(train, net.dim)
+    found, reduced = pieces.features(net, params, state, splits), pieces.program(splits['train'], net.dim)
 
     def init(seed):
         params, state = run.init(seed)

@@ -82,6 +82,25 @@ class BatchNorm(nn.Module):
         return ((x - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias).astype(self.dtype)
 
 
+def refuse_smaller(x: jax.Array, smallest: int, name: str) -> None:
+    """Refuses pictures that a network's convolutions and poolings leave nothing of.
+
+    Args:
+        x: pictures (n, height, width, channels).
+        smallest: side of the smallest pictures that it takes, pixels.
+        name: of the network.
+
+    Raises:
+        Refused: for smaller ones.
+
+    >>> refuse_smaller(jnp.ones((1, 20, 20, 3)), 32, 'a NASNet')
+    Traceback (most recent call last):
+    tljax.core.Refused: inputs (20, 20, 3) are too small for a NASNet: take 32x32 pixels or more
+    """
+    if min(x.shape[1:3]) < smallest:
+        raise Refused(f'inputs {x.shape[1:]} are too small for {name}: take {smallest}x{smallest} pixels or more')
+
+
 def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | None = None) -> Net:
     """A `Net` from a flax module whose call `(input, train)` returns a dict of intermediates with 'features' (n, dim) among them.
 

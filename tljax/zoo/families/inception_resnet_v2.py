@@ -9,8 +9,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 
-from tljax.core import Refused
-from tljax.nn.layers import BatchNorm, Conv, net
+from tljax.nn.layers import BatchNorm, Conv, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 from tljax.zoo.families.inception_v3 import POOLS, SMALLEST, STEM, mixed, numbered
 
@@ -51,8 +50,7 @@ class _InceptionResNetV2(nn.Module):
 
     @nn.compact
     def __call__(self, x, train):
-        if min(x.shape[1:3]) < SMALLEST:
-            raise Refused(f'inputs {x.shape[1:]} are too small for inception_resnet_v2: take {SMALLEST}x{SMALLEST} pixels or more')
+        refuse_smaller(x, SMALLEST, 'inception_resnet_v2')
         number = itertools.count(1)
 
         def unit(x, channels, kernel, strides, padding, conv, norm):

@@ -11,8 +11,7 @@ import re
 import flax.linen as nn
 import jax.numpy as jnp
 
-from tljax.core import Refused
-from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net
+from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 
 POOLS = {'mean': functools.partial(mean_pool, size=(3, 3), strides=(1, 1), padding='SAME'),
@@ -89,8 +88,7 @@ class _InceptionV3(nn.Module):
 
     @nn.compact
     def __call__(self, x, train):
-        if min(x.shape[1:3]) < SMALLEST:
-            raise Refused(f'inputs {x.shape[1:]} are too small for inception_v3: take {SMALLEST}x{SMALLEST} pixels or more')
+        refuse_smaller(x, SMALLEST, 'inception_v3')
         number = itertools.count(1)
 
         def conv(x, channels, kernel, strides, padding):

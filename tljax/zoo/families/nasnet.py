@@ -8,8 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
 
-from tljax.core import Refused
-from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, mean_pool, net
+from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 
 SMALLEST = 32   # side of the pictures whose map every reduction still halves, pixels
@@ -66,8 +65,7 @@ class _NASNet(nn.Module):
 
     @nn.compact
     def __call__(self, x, train):
-        if min(x.shape[1:3]) < SMALLEST:
-            raise Refused(f'inputs {x.shape[1:]} are too small for a NASNet: take {SMALLEST}x{SMALLEST} pixels or more')
+        refuse_smaller(x, SMALLEST, 'a NASNet')
         given = {'form': self.form, 'dtype': self.dtype}
 
         def norm(x, name):

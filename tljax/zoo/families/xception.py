@@ -5,8 +5,7 @@ Its convolutions are separable ones, but for the first two and those of the shor
 import flax.linen as nn
 import jax.numpy as jnp
 
-from tljax.core import Refused
-from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, net
+from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 
 SMALLEST = 7   # side of the pictures that the two unpadded convolutions leave one position of, pixels; Keras asks for 71
@@ -21,8 +20,7 @@ class _Xception(nn.Module):
 
     @nn.compact
     def __call__(self, x, train):
-        if min(x.shape[1:3]) < SMALLEST:
-            raise Refused(f'inputs {x.shape[1:]} are too small for xception: take {SMALLEST}x{SMALLEST} pixels or more')
+        refuse_smaller(x, SMALLEST, 'xception')
 
         def norm(x, name):
             return BatchNorm(momentum=.99, epsilon=1e-3, stored=self.stored, dtype=self.dtype, name=name)(x, train)
