@@ -13,8 +13,8 @@ from tljax.engine.log import read
 from tljax.paths import flatten
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ['--config=configs/digits.py:smoke', '--config.phases.pretrain.steps=240', '--config.steps=240', '--config.save_every=6',
-         '--config.phases.pretrain.save_every=6', '--config.log_every=2']
+FLAGS = ['--config=configs/digits.py:smoke', '--config.phases.pretrain.steps=120', '--config.steps=120', '--config.save_every=6',
+         '--config.phases.pretrain.save_every=6', '--config.log_every=2', '--config.net.width=(4,4,4)']
 
 
 def start(workdir):
@@ -49,7 +49,7 @@ def test_killed_ten_times(tmp_path):
             wait(process, (cut / '00-pretrain' / 'final').exists)
         else:
             seen = progress(cut)
-            more = int(rng.integers(3, 60 if number < 4 else 25))
+            more = int(rng.integers(3, 25 if number < 4 else 13))
             wait(process, lambda seen=seen, more=more: progress(cut) >= seen + more)
             time.sleep(rng.uniform(0, .1))
         killed += process.poll() is None

@@ -1,11 +1,14 @@
-"""One process of a run that a test starts: `python tests/engine/worker.py CONFIG.json OUT.npz DEVICES [COORDINATOR PROCESSES PROCESS]`."""
+"""One process of runs that a test starts: `python tests/engine/worker.py RUNS.json DEVICES [COORDINATOR PROCESSES PROCESS]`.
+
+RUNS.json holds a config for every path that the parameters and scores of its run are written to.
+"""
 import json
 import sys
 from pathlib import Path
 
 import jax
 
-config, out, devices, *cluster = sys.argv[1:]
+configs, devices, *cluster = sys.argv[1:]
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_num_cpu_devices', int(devices))
 if cluster:
@@ -17,7 +20,7 @@ from tljax import build  # noqa: E402
 from tljax.engine.train import fit  # noqa: E402
 from tljax.paths import flatten  # noqa: E402
 
-run = build.build(json.loads(Path(config).read_text()))
-fitted = fit(run, Path(out).with_suffix(''))
-if jax.process_index() == 0:
-    np.savez(out, **flatten(fitted.params), **{f'{split}_accuracy': found['accuracy'] for split, found in fitted.scores.items()})
+for out, config in json.loads(Path(configs).read_text()).items():
+    fitted = fit(build.build(config), Path(out).with_suffix(''))
+    if jax.process_index() == 0:
+        np.savez(out, **flatten(fitted.params), **{f'{split}_accuracy': found['accuracy'] for split, found in fitted.scores.items()})

@@ -1,7 +1,6 @@
 """The entrance of commands: an error is one line, --help is complete, --json is JSON alone."""
 import ast
 import importlib.util
-import json
 import re
 import sys
 
@@ -160,7 +159,5 @@ def test_every_config_states_commands_that_take_it():
             assert f'experiments.{commands[0]} ' in module.__doc__, path
 
 
-def test_the_models_command_prints_one_document():
-    done = call('models', '--json')
-    assert done.code == 0 and len(json.loads(done.out)) == 18
-    assert 'ImageNet networks' in call('models').out
+def test_the_models_command_prints_a_table():
+    assert 'ImageNet networks' in call('models').out   # its document: tests/zoo/test_table.py

@@ -1,4 +1,6 @@
 """What is known of the networks that have ImageNet weights."""
+from collections.abc import Iterable
+
 import jax
 
 from tljax.configuration import ZOO, named
@@ -6,13 +8,16 @@ from tljax.studies.tables import Table
 from tljax.zoo.table import ROWS
 
 
-def facts() -> list[dict]:
-    """Everything about every network, one dict each: names, sizes, accuracies, files.
+def facts(names: Iterable[str] = ROWS) -> list[dict]:
+    """Everything about networks, one dict each: names, sizes, accuracies, files.
 
-    >>> facts()[0]['name'], facts()[0]['top1']
-    ('xception', 0.79)
+    Args:
+        names: of the networks; all that have ImageNet weights by default.
+
+    >>> facts(['xception'])[0]['top1']
+    0.79
     """
-    return [_facts(name) for name in ROWS]
+    return [_facts(name) for name in names]
 
 
 def table() -> Table:
