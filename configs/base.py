@@ -185,13 +185,20 @@ def episodic(arg: ConfigDict, method: dict, **plan: object) -> ConfigDict:
     return config
 
 
+def smallest() -> dict:
+    """The network of smallest configs, for pictures of 8 pixels."""
+    return dict(name='conv4', width=4, blocks=2, size=8)
+
+
 def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
     """Makes a few-shot config as small as it may be."""
     plan = dict(ways=3, shots=1, queries=2)
-    of = dict(name='glyphs', size=16, classes=12, per_class=4)
+    of = dict(name='glyphs', size=8, classes=12, per_class=4)
     config.data = dict(name='episodes', of=of, by_class=dict(test=.3), count=6, test=plan,
                        pictures=pictures, **plan)
-    config.net = dict(name='conv4', width=4, size=16)
+    config.net = smallest()
+    for turns in {'steps', 'test_steps'} & set(config.method):
+        config.method[turns] = min(config.method[turns], 2)
     config.seeds = (0, 1)
     config.steps = 2
     config.batch = 2

@@ -55,7 +55,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 def _smoke(config: ConfigDict) -> None:
     config.data = dict(name='glyphs', size=16, classes=4, per_class=10)
-    config.net = dict(name='conv4', width=8, size=16)
+    config.net = dict(base.smallest(), size=16)
     config.init.path = ''
     config.batch = 8
     config.phases.head.steps = 2

@@ -36,7 +36,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         strategies.fixmatch = dict(method=dict(name='fixmatch', weak=weak))
         if arg.smoke:
             config.data.of.size = 8
-            config.net = dict(name='conv4', width=4, blocks=2, size=8)
+            config.net = base.smallest()
             config.seeds = (0, 1)
             config.steps = 2
             config.batch = 4

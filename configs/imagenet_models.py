@@ -60,12 +60,12 @@ def _sizes(config: ConfigDict) -> None:
 
 
 def _smoke(config: ConfigDict) -> None:   # no weights: three small networks
-    digits = dict(name='glyphs', part='digits', size=16, per_class=10)
+    digits = dict(name='glyphs', part='digits', size=8, per_class=10)
     config.seeds = (0, 1)
     config.steps = 1
     config.study.budgets = (2,)
     config.study.most = 60
-    config.net = dict(name='conv4', width=4, size=16)
+    config.net = base.smallest()
     config.study.targets = dict(digits=dict(name='digits', size=8))
     config.study.sources = {f'steps{steps}': dict(data=digits, steps=steps, top1=steps / 10)
                             for steps in (0, 1, 2)}

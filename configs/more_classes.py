@@ -40,9 +40,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _smoke(config: ConfigDict) -> None:
-    of = dict(name='glyphs', size=16, classes=12, per_class=8)
+    of = dict(name='glyphs', size=8, classes=12, per_class=8)
     config.data = dict(name='more_classes', of=of, first=4, further=(3, 5), count=4)
-    config.net = dict(name='conv4', width=4, size=16)
+    config.net = base.smallest()
     config.seeds = (0, 1)
     config.steps = 4
     config.batch = 4

@@ -32,8 +32,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.study.budgets = (1, 5, 20)
         config.study.strategies.update(base.strategies())
         if arg.smoke:
-            config.data = dict(name='glyphs', size=16, classes=4, per_class=10)
-            config.net = dict(name='conv4', width=8, size=16)
+            config.data = dict(name='glyphs', size=8, classes=4, per_class=10)
+            config.net = base.smallest()
             config.init.path = ''
             config.seeds = (0, 1)
             config.steps = 2

@@ -75,10 +75,10 @@ def _pool(study: ConfigDict) -> None:
 
 
 def _smoke(config: ConfigDict) -> None:
-    printed = dict(name='glyphs', part='digits', size=16, per_class=10)
+    printed = dict(name='glyphs', part='digits', size=8, per_class=10)
     config.seeds = (0, 1)
     config.steps = 2
-    config.net = dict(name='conv4', width=4, size=16)
+    config.net = base.smallest()
     config.study.budgets = (2,)
     config.study.most = 60
     config.study.sources = dict(printed=dict(data=printed, steps=2),

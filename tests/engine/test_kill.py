@@ -14,7 +14,7 @@ from tljax.paths import flatten
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ['--config=configs/digits.py:smoke', '--config.phases.pretrain.steps=120', '--config.steps=120', '--config.save_every=6',
-         '--config.phases.pretrain.save_every=6', '--config.log_every=2', '--config.net.width=(4,4,4)']
+         '--config.phases.pretrain.save_every=6', '--config.log_every=2']
 
 
 def start(workdir):

@@ -133,7 +133,7 @@ def test_all_networks_with_published_weights_are_ranked_by_what_is_published_of_
 
 
 def test_a_source_that_learnt_the_target_s_task_is_nearest(tmp_path):
-    known = donor('printed', dict(data=dict(name='glyphs', part='digits', size=16, per_class=10), steps=0),
+    known = donor('printed', dict(data=dict(name='glyphs', part='digits', size=8, per_class=10), steps=0),
                    phases(configs_rank.get_config('smoke'))[-1][1], tmp_path)
     sources = dict(printed=known, digits=known._replace(data=dict(name='digits', size=16)), file=tmp_path / 'features.npz')
     study, again = dict(probe='printed', most=None), dict(name='resampled', of=dict(name='digits', size=16), size=16, channels=1)

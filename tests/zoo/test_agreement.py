@@ -53,7 +53,8 @@ def compare(each, tmp_path):
 
 AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')   # layers that Keras numbers by the session: read through the file
 
-LONG = ('densenet121', 'inception_v3', 'mobilenet_v2', 'nasnet_mobile', 'xception')   # up to a minute each to compile: with the giants
+# Up to a minute each to compile: with the giants. Of resnet50, the test of intermediates compares the features as well.
+LONG = ('densenet121', 'inception_v3', 'mobilenet_v2', 'nasnet_mobile', 'resnet50', 'xception')
 
 
 @pytest.mark.parametrize('each', [pytest.param(each, marks=[pytest.mark.slow] * (each[0] in LONG), id=case(each)) for each in FAST])
@@ -78,5 +79,8 @@ def test_intermediates_are_keras_s_layers(tmp_path):
         body = keras_model(name, 64, {}, include_top=False)
         net = named('tljax.zoo', {'name': name}, 'net', form=place())
         params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)
-        part = keras.Model(body.input, body.get_layer(layer).output)
-        agree(net.features(params['backbone'], state['backbone'], pictures(64))[0][group], part(scaled(name, pictures(64))))
+        part = keras.Model(body.input, [body.get_layer(layer).output, body.output])
+        taps = jax.jit(net.features)(params['backbone'], state['backbone'], pictures(64))[0]
+        between, last = part(scaled(name, pictures(64)))
+        agree(taps[group], between)
+        agree(taps['features'], np.mean(last, (1, 2)))

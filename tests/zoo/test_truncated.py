@@ -18,27 +18,27 @@ def test_a_truncated_network_is_the_lower_part_of_the_whole(of, tap, shape):
     whole = named('tljax.zoo', of, 'net')
     part = truncated(whole, tap, shape[0], shape[2])
     input = jax.random.uniform(jax.random.key(1), (3, *shape))
-    params, state = whole.init(jax.random.key(0), input)
-    mine, statistics = part.init(jax.random.key(0), input)
+    params, state = jax.jit(whole.init)(jax.random.key(0), input)
+    mine, statistics = jax.jit(part.init)(jax.random.key(0), input)
     jax.tree.map(np.testing.assert_array_equal, flatten(mine), {path: flatten(params)[path] for path in flatten(mine)})
     for key in (None, jax.random.key(2)):
-        taps, moved = whole.features(params, state, input, key)
-        found, mine_moved = part.features(mine, statistics, input, key)
+        taps, moved = jax.jit(whole.features)(params, state, input, key)
+        found, mine_moved = jax.jit(part.features)(mine, statistics, input, key)
         mean = taps[tap].mean((1, 2)) if taps[tap].ndim == 4 else taps[tap]
         np.testing.assert_allclose(found['features'], mean, rtol=1e-5, atol=1e-6)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), flatten(mine_moved),
                      {path: flatten(moved)[path] for path in flatten(mine_moved)})
     assert part.dim == taps[tap].shape[-1] and list(part.groups)[-1] == tap
-    gradient = jax.grad(lambda params: jnp.sum(part.features(params, statistics, input)[0]['features'] ** 2))(mine)
+    gradient = jax.jit(jax.grad(lambda params: jnp.sum(part.features(params, statistics, input)[0]['features'] ** 2)))(mine)
     assert all(float(jnp.abs(leaf).max()) > 0 for leaf in jax.tree.leaves(gradient))
 
 
 def test_a_truncated_network_costs_what_its_lower_part_does():
     def flops(net):
-        input = jnp.zeros((1, 64, 64, 3))
-        params, state = net.init(jax.random.key(0), input)
-        forward = jax.jit(lambda params, input: net.features(params, state, input)[0]['features'])
-        return forward.lower(params, input).compile().cost_analysis()['flops']
+        input = jax.ShapeDtypeStruct((1, 64, 64, 3), 'float32')
+        params, state = jax.eval_shape(net.init, jax.random.key(0), input)
+        forward = jax.jit(lambda *arguments: net.features(*arguments)[0]['features'])
+        return forward.lower(params, state, input).compile().cost_analysis()['flops']
 
     whole = mobilenet(alpha=.25)
     assert flops(truncated(whole, 'block3', 64)) < .6 * flops(whole)
