@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from commands import call, error
 from keras.src.legacy.saving import legacy_h5_format
+from keras_models import predicted
 from PIL import Image
 from tiny import tiny
 
@@ -35,7 +36,7 @@ def model(tmp_path_factory):
     pixels = rng.integers(0, 256, (2, 256, 256, 3), np.uint8)
     for i, each in enumerate(pixels):
         Image.fromarray(each).save(root / 'pictures' / f'n0000000{i}_{i}.png')
-    return root, network(pixels[:, 16:240, 16:240] / np.float32(127.5) - 1)
+    return root, predicted(network, pixels[:, 16:240, 16:240] / np.float32(127.5) - 1)
 
 
 def test_predict_tells_keras_s_probabilities(model):

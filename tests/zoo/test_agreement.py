@@ -5,7 +5,7 @@ import jax
 import keras
 import numpy as np
 import pytest
-from keras_models import agree, case, keras_model, pictures, scaled, write_legacy
+from keras_models import agree, case, keras_model, pictures, predicted, scaled, write_legacy
 
 from tljax.configuration import named
 from tljax.features import pretrained
@@ -34,7 +34,7 @@ def compare(each, tmp_path):
         spec = {'name': name, **options, **({'size': size} if ROWS[name].module == 'vgg' else {})}
         whole = keras_model(name, size, options, classifier_activation=None)
         params, state, record = pretrained(spec, write_legacy(tmp_path / 'top.h5', whole))
-        agree(predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0], whole(scaled(name, x)))
+        agree(predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0], predicted(whole, scaled(name, x)))
         (tmp_path / 'top.h5').unlink()
     body = keras_model(name, size, options, include_top=False, pooling='avg')
     options = {'fc': False} if ROWS[name].module == 'vgg' else options
@@ -44,7 +44,7 @@ def compare(each, tmp_path):
     (tmp_path / 'body.h5').unlink()
     taps = jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]
     assert set(taps) >= {*net.groups, 'features'}
-    agree(taps['features'], body(scaled(name, x)))
+    agree(taps['features'], predicted(body, scaled(name, x)))
     order = [group for layer in body.layers if layer.weights
              for group, (_, pattern) in enumerate(net.groups.items()) if re.fullmatch(pattern, f'{layer.name}/kernel')]
     if ROWS[name].module not in AUTOMATIC:
@@ -81,6 +81,6 @@ def test_intermediates_are_keras_s_layers(tmp_path):
         params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)
         part = keras.Model(body.input, [body.get_layer(layer).output, body.output])
         taps = jax.jit(net.features)(params['backbone'], state['backbone'], pictures(64))[0]
-        between, last = part(scaled(name, pictures(64)))
+        between, last = predicted(part, scaled(name, pictures(64)))
         agree(taps[group], between)
         agree(taps['features'], np.mean(last, (1, 2)))

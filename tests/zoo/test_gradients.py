@@ -13,7 +13,6 @@ from tljax.nn.convolution import place
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.keras import load
 
-
 MOBILENET, VGG = ('mobilenet', 64, {'alpha': .25, 'dropout': 0.}), ('vgg16', 32, {'size': 32})
 
 

@@ -7,7 +7,7 @@ import jax
 import keras
 import numpy as np
 import pytest
-from keras_models import agree, keras_model, randomise, scaled, write_legacy
+from keras_models import agree, keras_model, predicted, randomise, scaled, write_legacy
 
 from tljax.configuration import named
 from tljax.core import Refused
@@ -26,7 +26,7 @@ def test_a_set_of_features_is_what_keras_makes_of_the_pictures(tmp_path):
     assert {name: split.size for name, split in splits.items()} == {'train': 20, 'validation': 20, 'test': 20}
     for name, split in splits.items():
         batch = split.take(np.arange(20))
-        agree(batch['input'], body(scaled('mobilenet', pictured[name].take(np.arange(20))['input'])))
+        agree(batch['input'], predicted(body, scaled('mobilenet', pictured[name].take(np.arange(20))['input'])))
         np.testing.assert_array_equal(batch['label'], pictured[name].label)
 
 

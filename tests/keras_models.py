@@ -1,5 +1,6 @@
 """Keras's networks with random weights, and how ours are compared to them."""
 import h5py
+import jax
 import keras
 import numpy as np
 from keras.src.legacy.saving import legacy_h5_format
@@ -31,6 +32,12 @@ def randomise(model, seed=0):
 def keras_model(name, size, options, **kw):
     options = {key: value for key, value in options.items() if key not in ('fc', 'size')}
     return randomise(getattr(keras.applications, ROWS[name].title)(weights=None, input_shape=(size, size, 3), **options, **kw))
+
+
+def predicted(model, x):
+    """What a model makes of inputs at rest, in one program: Keras by itself compiles one for every layer."""
+    variables = [[variable.value for variable in each] for each in (model.trainable_variables, model.non_trainable_variables)]
+    return jax.jit(lambda variables, x: model.stateless_call(*variables, x)[0])(variables, x)
 
 
 def write_legacy(path, model):
