@@ -4,9 +4,12 @@ Factories make them, so that a config names each as `dict(name='crop', padding=4
 step, and draw everything from the example's own key: neither the order of a batch nor how it is sharded changes what an example
 becomes. What an augmentation does once its numbers are drawn is a function of its own (`warp`, `window`, `adjust`).
 """
+from collections.abc import Callable, Sequence
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
+from jax.typing import ArrayLike
 
 from tljax.core import Refused
 
@@ -14,7 +17,7 @@ NAMES = ('flip', 'crop', 'affine', 'colour', 'resized_crop')   # what a config m
 GREY = (.299, .587, .114)   # luma of red, green and blue, ITU-R BT.601
 
 
-def chain(functions):
+def chain(functions: Sequence[Callable]) -> Callable:
     """(key, input) -> input: augmentations one after another, the i-th with i folded into the key.
 
     >>> chain([flip(probability=1.)] * 2)(jax.random.key(0), jnp.arange(3.).reshape(1, 3, 1)).ravel().tolist()
@@ -27,7 +30,7 @@ def chain(functions):
     return one
 
 
-def augmented(functions):
+def augmented(functions: Sequence[Callable]) -> Callable:
     """What a `core.Stream` prepares its batches with: the `chain` of `functions`, each example by its own key.
 
     Returns:
@@ -52,7 +55,7 @@ def augmented(functions):
     return prepare
 
 
-def flip(probability=.5):
+def flip(probability: float = .5) -> Callable:
     """Left and right change places, with the given probability.
 
     Raises:
@@ -65,12 +68,13 @@ def flip(probability=.5):
     return lambda key, input: jnp.where(jax.random.uniform(key) < probability, input[:, ::-1], input)
 
 
-def crop(padding=4, border='reflect'):
+def crop(padding: int = 4, border: str = 'reflect') -> Callable:
     """A window of the picture's own size at a random place in the padded picture: a shift by up to `padding` pixels each way
     (He et al. 2016, section 4.2, https://arxiv.org/abs/1512.03385, with border='zero').
 
     Args:
-        padding: pixels added on every side. border: 'reflect' mirrors the picture into them, 'zero' leaves them black.
+        padding: pixels added on every side.
+        border: 'reflect' mirrors the picture into them, 'zero' leaves them black.
 
     Raises:
         Refused: for a padding that is not a whole number of pixels, or an unknown border.
@@ -91,12 +95,15 @@ def crop(padding=4, border='reflect'):
     return function
 
 
-def affine(degrees=15., shear=.1, scale=.1, translate=.1):
+def affine(degrees: float = 15., shear: float = .1, scale: float = .1,
+           translate: float = .1) -> Callable:
     """A random affine map about the picture's centre, sampled bilinearly, black outside the picture.
 
     Args:
-        degrees: turns by up to this much either way. shear: shifts a row by up to this many pixels per pixel of height.
-        scale: stretches each axis by a factor within exp(±scale). translate: shifts by up to this share of each side.
+        degrees: turns by up to this much either way.
+        shear: shifts a row by up to this many pixels per pixel of height.
+        scale: stretches each axis by a factor within exp(±scale).
+        translate: shifts by up to this share of each side.
 
     Raises:
         Refused: for a negative strength.
@@ -119,11 +126,13 @@ def affine(degrees=15., shear=.1, scale=.1, translate=.1):
     return function
 
 
-def warp(input, matrix, offset):
+def warp(input: jax.Array, matrix: jax.Array, offset: jax.Array) -> jax.Array:
     """The picture whose pixel at (row, column) is `input` at `matrix @ (row, column) + offset`, bilinear, 0 outside.
 
     Args:
-        input: (h, w, c). matrix: (2, 2). offset: (2,), pixels.
+        input: picture, (h, w, c).
+        matrix: linear part of the map, (2, 2).
+        offset: shift, (2,), pixels.
 
     >>> warp(jnp.arange(3.).reshape(1, 3, 1), jnp.eye(2), jnp.array([0., .5])).ravel().tolist()
     [0.5, 1.5, 1.0]
@@ -134,11 +143,13 @@ def warp(input, matrix, offset):
     return jax.vmap(lambda channel: map_coordinates(channel, place, order=1), in_axes=-1, out_axes=-1)(input)
 
 
-def colour(brightness=.4, contrast=.4, saturation=.4):
+def colour(brightness: float = .4, contrast: float = .4, saturation: float = .4) -> Callable:
     """Random brightness, contrast and saturation, each by a factor within 1 ± its strength (`adjust`).
 
     Args:
-        brightness, contrast, saturation: in [0, 1]; 0 leaves that one alone.
+        brightness: strength, in [0, 1]; 0 leaves brightness alone.
+        contrast: strength, in [0, 1]; 0 leaves contrast alone.
+        saturation: strength, in [0, 1]; 0 leaves saturation alone.
 
     Raises:
         Refused: for a strength outside [0, 1].
@@ -155,13 +166,17 @@ def colour(brightness=.4, contrast=.4, saturation=.4):
     return function
 
 
-def adjust(input, brightness=1., contrast=1., saturation=1.):
+def adjust(input: jax.Array, brightness: ArrayLike = 1., contrast: ArrayLike = 1.,
+           saturation: ArrayLike = 1.) -> jax.Array:
     """Brightness, then contrast, then saturation, by factors; 1 changes nothing, 0 gives black, the mean grey, the grey picture.
 
     Each step moves pixels from or towards what its factor 0 gives and clips them to [0, 1]. Grey is the luma of ITU-R BT.601.
 
     Args:
-        input: (h, w, 3), or (h, w, 1), which saturation leaves as it is.
+        input: picture, (h, w, 3), or (h, w, 1), which saturation leaves as it is.
+        brightness: factor on the distance to black.
+        contrast: factor on the distance to the mean grey.
+        saturation: factor on the distance to the grey picture.
 
     Raises:
         Refused: for another number of channels.
@@ -178,13 +193,15 @@ def adjust(input, brightness=1., contrast=1., saturation=1.):
     return jnp.clip(grey + saturation * (input - grey), 0, 1)
 
 
-def resized_crop(scale=(.3, 1.), ratio=(.75, 1.333)):
+def resized_crop(scale: Sequence[float] = (.3, 1.),
+                 ratio: Sequence[float] = (.75, 1.333)) -> Callable:
     """A random window of the picture, enlarged to the picture's size (Szegedy et al. 2015, section 6,
     https://arxiv.org/abs/1409.4842).
 
     Args:
-        scale: the window's least and largest share of the picture's area. ratio: its least and largest width over height, drawn
-            on a logarithmic scale. A side that would be longer than the picture's is cut to it.
+        scale: the window's least and largest share of the picture's area.
+        ratio: the window's least and largest width over height, drawn on a logarithmic scale. A
+            side that would be longer than the picture's is cut to it.
 
     Raises:
         Refused: where a range is reversed, a share is outside (0, 1], or a ratio is not positive.
@@ -207,11 +224,13 @@ def resized_crop(scale=(.3, 1.), ratio=(.75, 1.333)):
     return function
 
 
-def window(input, corner, size):
+def window(input: jax.Array, corner: jax.Array, size: jax.Array) -> jax.Array:
     """The window of `input` at `corner` of `size`, enlarged bilinearly to the picture's own shape.
 
     Args:
-        input: (h, w, c). corner: (2,) top and left, size: (2,) height and width, pixels, fractions allowed; inside the picture.
+        input: picture, (h, w, c).
+        corner: top and left of the window, (2,), pixels, fractions allowed; inside the picture.
+        size: height and width of the window, (2,), pixels, fractions allowed; inside the picture.
 
     >>> window(jnp.arange(4.).reshape(1, 4, 1), jnp.array([0., 1.]), jnp.array([1., 2.])).ravel().tolist()
     [0.75, 1.25, 1.75, 2.25]

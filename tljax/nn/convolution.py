@@ -18,7 +18,7 @@ FORMS = ('plain', 'split', 'dots', 'shifts')
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
-def place(looped=False):
+def place(looped: bool = False) -> str:
     """Where a network built now will run, one of PLACES: the `form` that network factories take.
 
     >>> place() in PLACES
@@ -27,7 +27,8 @@ def place(looped=False):
     return 'plain' if jax.default_backend() != 'cpu' else 'looped' if looped else 'alone'
 
 
-def pick(form, x, kernel, strides, groups):
+def pick(form: str, x: jax.Array | jax.ShapeDtypeStruct, kernel: jax.Array | jax.ShapeDtypeStruct,
+         strides: tuple[int, int], groups: int) -> str:
     """The form for a convolution of these shapes in one of PLACES; a form that was asked for by name stays.
 
     >>> pick('alone', jax.ShapeDtypeStruct((8, 56, 56, 64), 'float32'), jax.ShapeDtypeStruct((3, 3, 64, 64), 'float32'), (1, 1), 1)
@@ -46,13 +47,19 @@ def pick(form, x, kernel, strides, groups):
     return 'dots' if kernel.shape[:2] == (1, 1) or small or form == 'looped' else 'split'
 
 
-def convolve(x, kernel, strides=(1, 1), padding='SAME', groups=1, form='plain'):
+def convolve(x: jax.Array, kernel: jax.Array, strides: tuple[int, int] = (1, 1),
+             padding: str | tuple = 'SAME', groups: int = 1, form: str = 'plain') -> jax.Array:
     """A convolution of (n, h, w, c) with a kernel (kh, kw, c / groups, d), in one of the forms that all give (n, h', w', d).
 
     Args:
+        x: maps, (n, h, w, c).
+        kernel: (kh, kw, c / groups, d).
+        strides: steps down and to the right, pixels.
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)).
-        form: 'plain' (XLA's), 'split' (XLA's, but for the kernel's gradient, which is a sum over examples of matrix products), 'dots'
-            (patches times a matrix; groups=1) or 'shifts' (depthwise: groups = c = d, one product per tap); or one of PLACES.
+        groups: number of parts that the channels are cut into; each part is convolved by itself.
+        form: 'plain' (XLA's), 'split' (XLA's, but for the kernel's gradient, which is a sum over
+            examples of matrix products), 'dots' (patches times a matrix; groups=1) or 'shifts'
+            (depthwise: groups = c = d, one product per tap); or one of PLACES.
 
     >>> x, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 5))
     >>> bool(jnp.allclose(convolve(x, kernel, form='dots'), convolve(x, kernel)))

@@ -1,11 +1,13 @@
 """Layers that networks are made of: convolution, BatchNorm, pooling, and the way from a flax module to a `Net`."""
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from tljax.core import Net, Refused
 from tljax.nn.convolution import convolve
@@ -24,10 +26,10 @@ class Conv(nn.Module):
     groups: int = 1
     use_bias: bool = False
     form: str = 'plain'
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
         kernel = self.param('kernel', nn.initializers.variance_scaling(2., 'fan_out', 'truncated_normal'), shape)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
@@ -42,10 +44,13 @@ class BatchNorm(nn.Module):
     flax's names and arithmetic, that knows what is frozen and can be told to pool.
 
     Args:
-        momentum: of the stored statistics. epsilon: added to the variance. use_scale: whether there is one. dtype: of the output;
-            statistics are float32 or wider.
-        stored: a predicate on the layer's path: where it says so the layer runs on stored statistics, whatever the network as a whole
-            does. A frozen layer whose statistics moved would not be frozen; `optim.stored` makes the predicate from the partition.
+        momentum: of the stored statistics.
+        epsilon: added to the variance.
+        use_scale: whether there is a scale.
+        stored: predicate on the layer's path. Where it says so the layer runs on stored statistics,
+            whatever the network as a whole does. A frozen layer whose statistics moved would not be
+            frozen; `optim.stored` makes the predicate from the partition.
+        dtype: of the output; statistics are float32 or wider.
 
     >>> layer = BatchNorm(stored=lambda path: True, name='bn', parent=None)
     >>> variables = layer.init(jax.random.key(0), jnp.ones((2, 3)), train=True)
@@ -55,11 +60,11 @@ class BatchNorm(nn.Module):
     momentum: float = .99
     epsilon: float = 1e-5
     use_scale: bool = True
-    stored: object = None
-    dtype: jnp.dtype = jnp.float32
+    stored: Callable | None = None
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x, train, pool=None):
+    def __call__(self, x: jax.Array, train: bool, pool: Callable | None = None) -> jax.Array:
         """x (..., c), normalised; with `pool`, such as `max_pool`, the maxima of that over windows, for a quarter of the work: what a
         rising line makes of a maximum is the maximum of what it makes, and a falling one turns the signs."""
         shape = x.shape[-1:]
@@ -157,10 +162,10 @@ class SeparableConv(nn.Module):
     strides: tuple = (1, 1)
     padding: str | tuple = 'SAME'
     form: str = 'plain'
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         start, channels = nn.initializers.variance_scaling(2., 'fan_in', 'truncated_normal'), x.shape[-1]
         depthwise = self.param('depthwise_kernel', start, (*self.kernel_size, 1, channels))
         pointwise = self.param('pointwise_kernel', start, (1, 1, channels, self.features))
@@ -168,10 +173,14 @@ class SeparableConv(nn.Module):
         return convolve(x, pointwise.astype(self.dtype), form=self.form)
 
 
-def max_pool(x, size=(2, 2), strides=(2, 2), padding='VALID'):
+def max_pool(x: jax.Array, size: tuple[int, int] = (2, 2), strides: tuple[int, int] = (2, 2),
+             padding: str | tuple = 'VALID') -> jax.Array:
     """Maximum over windows, (n, h, w, c) -> (n, h', w', c), as maxima of strided slices: exact under every transform.
 
     Args:
+        x: maps, (n, h, w, c).
+        size: height and width of a window.
+        strides: steps from window to window, down and to the right.
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)); what is padded never wins.
 
     >>> max_pool(jnp.arange(4.).reshape(1, 2, 2, 1)).tolist()
@@ -188,7 +197,8 @@ def max_pool(x, size=(2, 2), strides=(2, 2), padding='VALID'):
     return x
 
 
-def mean_pool(x, size=(2, 2), strides=(2, 2), padding='VALID'):
+def mean_pool(x: jax.Array, size: tuple[int, int] = (2, 2), strides: tuple[int, int] = (2, 2),
+              padding: str | tuple = 'VALID') -> jax.Array:
     """Mean over windows, (n, h, w, c) -> (n, h', w', c); what is padded does not count.
 
     >>> mean_pool(jnp.arange(4.).reshape(1, 2, 2, 1)).tolist()

@@ -1,4 +1,5 @@
 """What the published ImageNet weights expect of a picture; the networks of the zoo do it themselves, to pictures in [0, 1]."""
+import jax
 import jax.numpy as jnp
 
 from tljax.core import Refused
@@ -7,12 +8,13 @@ MEAN, DEVIATION = (.485, .456, .406), (.229, .224, .225)   # of ImageNet's red, 
 CAFFE = (103.939, 116.779, 123.68)                         # of its blue, green and red in 0 to 255, as VGG's authors took them
 
 
-def preprocess(input, mode):
+def preprocess(input: jax.Array, mode: str) -> jax.Array:
     """Pictures (..., 3), RGB in [0, 1], as weights of this mode want them.
 
     Args:
-        mode: 'tf' scales to [-1, 1]; 'torch' takes ImageNet's mean off and divides by its deviation; 'caffe' turns RGB in [0, 255]
-            into BGR less ImageNet's mean.
+        input: pictures (..., 3), RGB in [0, 1].
+        mode: 'tf' scales to [-1, 1]; 'torch' takes ImageNet's mean off and divides by its
+            deviation; 'caffe' turns RGB in [0, 255] into BGR less ImageNet's mean.
 
     >>> preprocess(jnp.array([0., .5, 1.]), 'tf').tolist(), preprocess(jnp.array([0., 0., 1.]), 'caffe').round().tolist()
     ([-1.0, 0.0, 1.0], [151.0, -117.0, -124.0])
