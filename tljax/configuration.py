@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -48,7 +49,7 @@ DEFAULTS = dict(
     eval_batch=256)
 
 
-def settings(**changes) -> dict:
+def settings(**changes: Any) -> dict:
     """The config of one fit, as a plain dict: the defaults with changes laid over them.
 
     Raises:
@@ -60,7 +61,7 @@ def settings(**changes) -> dict:
     return merge(DEFAULTS, plain(changes))
 
 
-def plain(config):
+def plain(config: ConfigDict | dict) -> dict:
     """A config as a plain dict of dicts, numbers, strings and lists, as it stands in a JSON file.
 
     >>> plain(ConfigDict({'seeds': (0, 1)}))
@@ -69,7 +70,7 @@ def plain(config):
     return json.loads(json.dumps(config.to_dict() if isinstance(config, ConfigDict) else config))
 
 
-def merge(config, changes, where='config'):
+def merge(config: dict, changes: dict, where: str = 'config') -> dict:
     """`config` with `changes` laid over it, key by key; a dict that names another thing (its 'name' differs) takes its place.
 
     Raises:
@@ -91,7 +92,7 @@ def merge(config, changes, where='config'):
     return merged
 
 
-def phases(config):
+def phases(config: ConfigDict | dict) -> list[tuple[str, dict]]:
     """The fits that a config stands for, in their order: [(name, config without phases)].
 
     >>> [(name, each['steps']) for name, each in phases({'steps': 1, 'phases': {'first': {'steps': 5}, 'second': {}}, 'study': {}})]
@@ -102,7 +103,7 @@ def phases(config):
     return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [('train', single)]
 
 
-def folder(workdir, names, name):
+def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
     """Where a phase lives: numbered, in the order of the phases.
 
     >>> str(folder('runs/a', ['pretrain', 'transfer'], 'transfer'))
@@ -113,7 +114,7 @@ def folder(workdir, names, name):
     return Path(workdir, f'{names.index(name):02d}-{name}')
 
 
-def named(package: str | tuple[str, ...], spec: dict, what: str, **given):
+def named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -> Any:
     """Calls the function that a config names, with the rest of the config as keywords.
 
     A keyword whose value names a function itself is resolved first, from the inside out: `dict(name='truncated', of=dict(name='resnet50'),
@@ -200,7 +201,7 @@ def _function(package, name, what):
     return getattr(names[name], name)
 
 
-def stated(spec: dict, what: str, default):
+def stated(spec: dict, what: str, default: Any) -> Any:
     """What the file of a method says of itself (`tljax.methods`), or the file of the method that it is made over.
 
     Args:
@@ -270,10 +271,10 @@ class Recent:
     True
     """
 
-    def __init__(self, most: int):
+    def __init__(self, most: int) -> None:
         self.most, self.kept = most, {}
 
-    def get(self, config, make: Callable):
+    def get(self, config: Any, make: Callable) -> Any:
         """The object of this config: the one that is kept, or else what `make()` gives."""
         key = frozen(config)
         if key not in self.kept:
@@ -284,7 +285,7 @@ class Recent:
         return found
 
 
-def frozen(config):
+def frozen(config: Any) -> Any:
     """A config as nested tuples, which can be a key. Lists and tuples are alike, as they are in a JSON file.
 
     >>> frozen({'b': [1, 2], 'a': None})

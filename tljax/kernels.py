@@ -1,14 +1,16 @@
 """What compares the rows of two arrays: distances, kernels, and how far two samples lie apart in them."""
 import functools
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from tljax.core import Refused
 
 
-def squared_distances(a, b):
+def squared_distances(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
 
     >>> squared_distances(jnp.array([[0., 0.]]), jnp.array([[3., 4.]])).tolist()
@@ -18,7 +20,7 @@ def squared_distances(a, b):
     return (a ** 2).sum(-1)[:, None] - 2 * product + (b ** 2).sum(-1)
 
 
-def cosines(a, b):
+def cosines(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Cosines of the angles between the rows of a (m, d) and those of b (n, d): (m, n).
 
     >>> cosines(jnp.array([[2., 0.]]), jnp.array([[1., 0.], [0., 5.]])).tolist()
@@ -27,7 +29,7 @@ def cosines(a, b):
     return unit(a) @ unit(b).T
 
 
-def unit(x):
+def unit(x: ArrayLike) -> jax.Array:
     """Rows of x divided by their lengths.
 
     >>> unit(jnp.array([[3., 4.]])).round(3).tolist()
@@ -36,7 +38,7 @@ def unit(x):
     return x * jax.lax.rsqrt(jnp.maximum((x ** 2).sum(-1, keepdims=True), 1e-12))
 
 
-def linear(a, b):
+def linear(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Inner products of the rows of a (m, d) and b (n, d): (m, n).
 
     >>> linear(jnp.array([[1., 2.]]), jnp.array([[3., 4.]])).tolist()
@@ -45,7 +47,7 @@ def linear(a, b):
     return a @ b.T
 
 
-def gaussian(a, b, width=1.):
+def gaussian(a: ArrayLike, b: ArrayLike, width: ArrayLike = 1.) -> jax.Array:
     """exp(-|x - y|^2 / (2 width^2)) of the rows of a (m, d) and b (n, d): (m, n).
 
     >>> [round(value, 4) for value in gaussian(jnp.array([[0.]]), jnp.array([[0.], [1.]]))[0].tolist()]
@@ -54,7 +56,7 @@ def gaussian(a, b, width=1.):
     return jnp.exp(-jnp.maximum(squared_distances(a, b), 0) / (2 * width ** 2))
 
 
-def median_width(*samples):
+def median_width(*samples: ArrayLike) -> jax.Array:
     """The median distance between distinct rows of the samples together, a usual width of a Gaussian kernel: a scalar.
 
     Source: Gretton et al., A kernel two-sample test, 2012, section 8 (https://jmlr.org/papers/v13/gretton12a.html).
@@ -66,7 +68,7 @@ def median_width(*samples):
     return jnp.sqrt(jnp.median(jnp.maximum(squared_distances(x, x), 0)[jnp.triu_indices(len(x), 1)]))
 
 
-def in_float64(function):
+def in_float64(function: Callable) -> Callable:
     """The same function of arrays, computed in float64 whatever JAX's default is: NumPy in, NumPy out.
 
     Symmetric eigenproblems and small kernel systems lose half their digits in float32.
@@ -85,7 +87,8 @@ def in_float64(function):
     return wrapped
 
 
-def mixture(xs, xt, scales=(.25, .5, 1., 2., 4.)):
+def mixture(xs: ArrayLike, xt: ArrayLike,
+            scales: Sequence[float] = (.25, .5, 1., 2., 4.)) -> jax.Array:
     """The mean of Gaussian kernels exp(-|x - y|^2 / (scale * m)) of the rows of xs (n, d) and xt (m, d) together: (n + m, n + m).
 
     m is the mean squared distance of all pairs, which is taken as a constant.
@@ -99,7 +102,7 @@ def mixture(xs, xt, scales=(.25, .5, 1., 2., 4.)):
     return sum(jnp.exp(-distances / (scale * mean)) for scale in scales) / len(scales)
 
 
-def mmd(kernel):
+def mmd(kernel: ArrayLike) -> jax.Array:
     """Maximum mean discrepancy, squared, without bias, of two samples of n rows each, from the kernel of all of them (2n, 2n): a scalar.
 
     Source: Gretton et al. 2012, equation 3. It can be negative.

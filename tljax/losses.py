@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from tljax.core import Batch
 
-def weighted(values, batch):
+
+def weighted(values: jax.Array, batch: Batch) -> jax.Array:
     """Mean of `values` (n,) times the batch's `weight` where it has one; weights average 1 over the whole batch.
 
     >>> float(weighted(jnp.array([1., 3.]), {'weight': jnp.array([2., 0.])}))
@@ -16,7 +18,7 @@ def weighted(values, batch):
     return jnp.mean(values * batch['weight'] if 'weight' in batch else values)
 
 
-def cross_entropy(logits, label, smoothing=0.):
+def cross_entropy(logits: jax.Array, label: jax.Array, smoothing: float = 0.) -> jax.Array:
     """Softmax cross-entropy per example, (n, c) and (n,) integers -> (n,); smoothing mixes in the uniform distribution
     (Szegedy et al. 2016, section 7).
 
@@ -28,7 +30,7 @@ def cross_entropy(logits, label, smoothing=0.):
     return (1 - smoothing) * values + smoothing * uniform
 
 
-def squared_error(output, label):
+def squared_error(output: jax.Array, label: jax.Array) -> jax.Array:
     """Squared error per example, summed over outputs, (n, d) and (n, d) or (n,) -> (n,).
 
     >>> squared_error(jnp.array([[1.]]), jnp.array([3.])).tolist()

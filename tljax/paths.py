@@ -5,15 +5,15 @@ matches the whole path wins. Coverage is enforced: a parameter that no rule matc
 since both are how a frozen layer ends up trained.
 """
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 
-from tljax.core import Refused, short
+from tljax.core import Refused, Tree, short
 
 
-def flatten(tree):
+def flatten(tree: Tree) -> dict[str, Any]:
     """Leaves of `tree` by path, in the tree's own order.
 
     >>> flatten({'head': {'bias': 1, 'kernel': 2}})
@@ -23,7 +23,7 @@ def flatten(tree):
             for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def map_paths(function, tree):
+def map_paths(function: Callable, tree: Tree) -> Tree:
     """`tree` with every leaf replaced by `function(path, leaf)`.
 
     >>> map_paths(lambda path, leaf: path.upper(), {'head': {'bias': 1}})
@@ -33,7 +33,7 @@ def map_paths(function, tree):
         lambda path, leaf: function(jax.tree_util.keystr(path, simple=True, separator='/'), leaf), tree)
 
 
-def first(rules, path):
+def first(rules: Sequence[tuple[str, str]], path: str) -> str:
     """The value of the first rule that matches the whole path, its group references filled in; '' where none does.
 
     >>> first([('head/.*', 'fast'), (r'(\\w+)/.*', r'\\1')], 'backbone/conv1/kernel')
@@ -42,7 +42,7 @@ def first(rules, path):
     return next((match.expand(value) for pattern, value in rules if (match := re.fullmatch(pattern, path))), '')
 
 
-def label(params, rules):
+def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
     """Labels every parameter by the first rule whose regex matches its whole path.
 
     Args:
@@ -68,7 +68,7 @@ def label(params, rules):
     return labels
 
 
-def select(tree, pattern):
+def select(tree: Tree, pattern: str) -> dict[str, Any]:
     """The leaves whose whole path matches `pattern`, by path.
 
     >>> select({'backbone': {'w': 1, 'b': 2}, 'head': {'w': 3}}, '.*/w')
@@ -77,7 +77,9 @@ def select(tree, pattern):
     return {path: leaf for path, leaf in flatten(tree).items() if re.fullmatch(pattern, path)}
 
 
-def graft(params, donor, rules=(('backbone/.*', None),), strict=True):
+def graft(params: Tree, donor: Tree,
+          rules: Sequence[tuple[str, str | None]] = (('backbone/.*', None),),
+          strict: bool = True) -> tuple[Tree, tuple[str, ...]]:
     """Copies leaves of a donor into freshly initialised parameters: parameter transfer.
 
     Args:
@@ -135,7 +137,8 @@ class Group(NamedTuple):
     rate: float | None
 
 
-def overview(shapes, labels, rates: dict[str, float], taken: Sequence[tuple[str, str]], groups: dict[str, str]) -> list[Group]:
+def overview(shapes: Tree, labels: Tree, rates: dict[str, float], taken: Sequence[tuple[str, str]],
+             groups: dict[str, str]) -> list[Group]:
     """What is transferred: every group of parameters, where it comes from, and how fast it moves.
 
     Args:
