@@ -7,13 +7,14 @@ import hashlib
 import itertools
 import json
 from pathlib import Path
+from typing import Self
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from tljax.core import Refused
+from tljax.core import Refused, Tree
 from tljax.files.console import say
 from tljax.files.text import write
 
@@ -28,24 +29,24 @@ class Checkpoints:
     (3, {'w': array([1., 1.])})
     """
 
-    def __init__(self, workdir, keep=2):
+    def __init__(self, workdir: str | Path, keep: int = 2) -> None:
         self.manager = ocp.CheckpointManager(
             Path(workdir, 'checkpoints').absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=keep),
             item_handlers={'state': ocp.StandardCheckpointHandler(), 'digest': ocp.JsonCheckpointHandler()})
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.manager.close()
 
-    def save(self, step, state):
+    def save(self, step: int, state: Tree) -> None:
         """Saves without waiting for the disk; a state is copied before this returns."""
         if step not in self.manager.all_steps():
             self.manager.save(step, force=True, args=ocp.args.Composite(
                 state=ocp.args.StandardSave(state), digest=ocp.args.JsonSave({'sha256': digest(state)})))
 
-    def restore(self, like):
+    def restore(self, like: Tree) -> tuple[int, Tree] | None:
         """(step, state) of the newest checkpoint that can be read, or None where there is none.
 
         A damaged one is reported and set aside under `damaged-<step>`.
@@ -84,17 +85,17 @@ class Checkpoints:
             multihost_utils.sync_global_devices('damaged')
         self.manager.reload()
 
-    def preempted(self, step):
+    def preempted(self, step: int) -> bool:
         """Whether the scheduler of a multi-process run has asked it to stop, on all processes at the same step."""
         return jax.process_count() > 1 and self.manager.reached_preemption(step)
 
-    def last(self):
+    def last(self) -> int | None:
         """The newest step, waiting for a save that is under way; None where there is none."""
         self.manager.wait_until_finished()
         return self.manager.latest_step()
 
 
-def digest(tree):
+def digest(tree: Tree) -> str:
     """A hash of every leaf's bytes: a flipped bit on the disk reads as another number, and tells itself by this.
 
     >>> digest({'w': np.zeros(2)}) == digest({'w': np.zeros(2)}) != digest({'w': np.ones(2)})
@@ -106,7 +107,7 @@ def digest(tree):
     return total.hexdigest()
 
 
-def save_final(workdir, params, state, record):
+def save_final(workdir: str | Path, params: Tree, state: Tree, record: dict) -> None:
     """Writes the product of a run: parameters, method state, and a JSON record (config, classes) of where they come from.
 
     >>> import tempfile
@@ -119,7 +120,7 @@ def save_final(workdir, params, state, record):
             tree=ocp.args.PyTreeSave({'params': params, 'state': state}), record=ocp.args.JsonSave(record)))
 
 
-def load_final(workdir):
+def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
     """(params, state, record) of a finished run, as NumPy arrays.
 
     Raises:
@@ -153,7 +154,7 @@ def _final_files():
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()))
 
 
-def claim(workdir, record, look=False):
+def claim(workdir: str | Path, record: dict, look: bool = False) -> None:
     """Makes a workdir this run's own: writes `config.json`, or compares it where it is; `look` compares only.
 
     Raises:

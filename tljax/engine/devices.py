@@ -18,12 +18,12 @@ import numpy as np
 import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from tljax.core import Refused, TrainState
+from tljax.core import Refused, TrainState, Tree
 from tljax.engine.step import over_seeds
 
 
 @functools.cache
-def give_back_after_compiling():
+def give_back_after_compiling() -> None:
     """From now on, memory that a long compilation has freed goes back to the system before the program runs.
 
     XLA takes gigabytes to compile a large network for a CPU, and glibc would keep them beside what a step needs. Elsewhere than on glibc
@@ -80,7 +80,7 @@ class Compiled(NamedTuple):
     join: Callable = lambda parts, axis: parts
 
 
-def each_by_itself(compiled, count):
+def each_by_itself(compiled: Compiled, count: int) -> Compiled:
     """The same for several seeds on a CPU: a call for each seed and step, as many seeds at a time as there are cores.
 
     One call for all seeds takes longer than that (`benchmarks.engine`): small steps leave cores idle, and a loop in a program keeps
@@ -124,7 +124,7 @@ def _threads():
     return ThreadPoolExecutor(os.cpu_count() if jax.device_count() == 1 else 1)
 
 
-def make_mesh():
+def make_mesh() -> Mesh:
     """All devices of all processes along one axis, 'data'.
 
     >>> make_mesh().axis_names
@@ -150,7 +150,7 @@ def first_state(init: Callable, tx: optax.GradientTransformation, seeds: Sequenc
     return jax.device_put(TrainState(np.zeros(len(seeds), np.int32), params, state, opt_state), everywhere)
 
 
-def compile_jit(step, mesh):
+def compile_jit(step: Callable, mesh: Mesh) -> Compiled:
     """Compiles over a mesh: state on every device, the examples of a batch (its third axis) spread over them.
 
     A loss that couples the examples of a batch (MMD, BatchNorm) sees the whole of it.
@@ -164,7 +164,7 @@ def compile_jit(step, mesh):
     return Compiled(run, lambda batch: _spread(batch, rows))
 
 
-def compile_pmap(step):
+def compile_pmap(step: Callable) -> Compiled:
     """Compiles one program per device; `step` was made with `axis='data'`.
 
     A loss that couples the examples of a batch sees the part on its own device.
@@ -191,7 +191,7 @@ def compile_pmap(step):
     return Compiled(lambda *arguments: jax.tree.map(joined, mapped(*arguments)), place)
 
 
-def compile_predict(predict, mesh):
+def compile_predict(predict: Callable, mesh: Mesh) -> Compiled:
     """Compiles `predict(params, state, batch)` over the seeds of params and state, for a batch (examples, ...) that all seeds share.
 
     The outputs, (seeds, examples, ...), are whole on every process.
@@ -213,7 +213,7 @@ def _spread(batch, rows):
     return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(rows, leaf), batch)
 
 
-def shard(index):
+def shard(index: Tree) -> Tree:
     """This process's part of a step's index tree: an equal share of axis 0, in the order of the processes.
 
     >>> shard(np.arange(4)).tolist()

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -52,7 +53,8 @@ class Log:
     [{'step': 10, 'kind': 'train', 'loss': [0.5]}]
     """
 
-    def __init__(self, workdir, name, steps, start=0, writes=True, shown=True):
+    def __init__(self, workdir: str | Path, name: str, steps: int, start: int = 0,
+                 writes: bool = True, shown: bool = True) -> None:
         self.path, self.name, self.steps, self.start = Path(workdir, 'log.jsonl'), name, steps, start
         self.begun, self.spoke, self.shown = time.monotonic(), 0., shown and writes
         self.file = self.events = self.bar = None
@@ -63,7 +65,7 @@ class Log:
             self.file = self.path.open('a', buffering=1)
             self.events = SummaryWriter(str(Path(workdir, 'events')), purge_step=start or None)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         if self.shown and console.is_terminal:
             self.bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                                 TextColumn('{task.fields[numbers]}'), console=console, transient=True)
@@ -71,12 +73,12 @@ class Log:
             self.bar.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for part, close in ((self.bar, 'stop'), (self.events, 'close'), (self.file, 'close')):
             if part is not None:
                 getattr(part, close)()
 
-    def record(self, step, kind, numbers):
+    def record(self, step: int, kind: str, numbers: dict[str, np.ndarray]) -> None:
         """Writes the numbers of a step: a dict of arrays with one entry per seed."""
         if self.file is None:
             return
@@ -85,7 +87,7 @@ class Log:
         for name, value in lists.items():
             self.events.add_scalar(f'{kind}/{name}', float(np.mean(value)), step)
 
-    def show(self, step, numbers):
+    def show(self, step: int, numbers: dict[str, np.ndarray]) -> None:
         """Tells how far the run is and what its numbers are, means over seeds: a bar, or at most one line every ten seconds."""
         if not self.shown:
             return
@@ -112,7 +114,7 @@ def _length(path, step):
     return length
 
 
-def read(path):
+def read(path: str | Path) -> list[dict]:
     """The records of a log, without a last line that a killed run left unfinished.
 
     >>> read('nowhere.jsonl')

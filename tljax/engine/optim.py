@@ -5,7 +5,8 @@ its own. `optax.multi_transform` runs each group's transform, so that clipping, 
 frozen parameter has neither gradient nor memory.
 """
 import inspect
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,11 +26,11 @@ class Partition(NamedTuple):
     >>> Partition([REST]).scales
     {}
     """
-    rules: list
-    scales: dict = {}
+    rules: list[tuple[str, str]]
+    scales: dict[str, float] = {}
 
 
-def full(groups):
+def full(groups: dict[str, str]) -> Partition:
     """Everything moves at the full rate: fine-tuning, or training from scratch.
 
     >>> full({'stage1': 'conv1/.*'}).rules == [REST]
@@ -38,7 +39,7 @@ def full(groups):
     return Partition([REST])
 
 
-def freeze(groups, until='backbone'):
+def freeze(groups: dict[str, str], until: str = 'backbone') -> Partition:
     """The backbone stays as it is up to and including the group `until`; 'backbone' means all of it (feature extraction).
 
     Args:
@@ -53,7 +54,7 @@ def freeze(groups, until='backbone'):
     return Partition([(f'backbone/(?:{groups[name]})', 'frozen') for name in _up_to(groups, until)] + [REST])
 
 
-def decay(groups, rate=0.5, until=None):
+def decay(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -> Partition:
     """Layer-wise rates: each group below the head learns `rate` times as fast as the one above it (ULMFiT, Howard and Ruder 2018,
     section 3.2, where the factor is 1/2.6); groups up to `until` are frozen.
 
@@ -68,7 +69,7 @@ def decay(groups, rate=0.5, until=None):
     return Partition([*rules, REST], scales)
 
 
-def rules(groups, rules):
+def rules(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
     """A partition written out: pairs (regex, label), completed by one group for each other top-level name.
 
     BitFit (Ben Zaken et al. 2021), which trains biases alone:
@@ -86,7 +87,7 @@ def _up_to(groups, until):
     return names[:names.index(until) + 1]
 
 
-def stored(partition, statistics='follow'):
+def stored(partition: Partition, statistics: str = 'follow') -> Callable:
     """Which BatchNorm layers run on stored statistics while training, as a predicate over the backbone's own layer paths.
 
     Args:
@@ -105,7 +106,8 @@ def stored(partition, statistics='follow'):
     return lambda layer: all(paths.first(covered, f'backbone/{layer}/{leaf}') == 'frozen' for leaf in ('scale', 'bias'))
 
 
-def every(transform, period, phase=0):
+def every(transform: optax.GradientTransformation, period: int,
+          phase: int | Sequence[int] = 0) -> optax.GradientTransformation:
     """Runs `transform` on steps `phase, phase + period, ...` and rests in between: no update, and its memory stays untouched.
 
     Players that take turns (MCD, GANs) are groups with periods; `phase` may be several, (0, 2). A schedule inside counts the group's own
@@ -142,7 +144,7 @@ def _turns(phase):
     return (phase,) if isinstance(phase, int) else tuple(phase)
 
 
-def learning_rate(schedule, peak, steps, warmup=0):
+def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> optax.Schedule:
     """The learning rate by step: 'constant', 'linear' or 'cosine' to zero at `steps`, after `warmup` steps of linear rise.
 
     >>> [round(float(learning_rate('linear', 1., 10, warmup=2)(step)), 2) for step in (0, 1, 2, 6, 10)]
@@ -158,16 +160,23 @@ def learning_rate(schedule, peak, steps, warmup=0):
     return optax.join_schedules([optax.linear_schedule(0., peak, warmup), shape], [warmup]) if warmup else shape
 
 
-def group(optimizer, steps, lr, scale=1., schedule='constant', warmup=0, weight_decay=0., clip=0., period=1, phase=0,
-          **options):
+def group(optimizer: str, steps: int, lr: float, scale: float = 1., schedule: str = 'constant',
+          warmup: int = 0, weight_decay: float = 0., clip: float = 0., period: int = 1,
+          phase: int | Sequence[int] = 0, **options: Any) -> optax.GradientTransformation:
     """One group's transform: clip, the optax optimiser, decoupled weight decay on matrices and kernels, rate, turns.
 
     Args:
-        optimizer: one of optax's: 'sgd', 'adam', 'lamb', ...; `options` are its own keywords.
+        optimizer: one of optax's: 'sgd', 'adam', 'lamb', ...
         steps: of the run; the schedule ends there.
-        lr, scale: the peak rate and this group's factor on it.
-        clip: the largest global norm of this group's gradient; 0 leaves it alone.
+        lr: the peak rate.
+        scale: this group's factor on the rate.
+        schedule: as `learning_rate` takes it.
+        warmup: as `learning_rate` takes it.
         weight_decay: per unit of learning rate, on leaves of two or more axes.
+        clip: the largest global norm of this group's gradient; 0 leaves it alone.
+        period: as `every` takes it.
+        phase: as `every` takes it.
+        options: the optimiser's own keywords.
 
     >>> import numpy as np
     >>> tx = group('sgd', steps=1, lr=.1, weight_decay=1.)
@@ -190,7 +199,7 @@ def group(optimizer, steps, lr, scale=1., schedule='constant', warmup=0, weight_
     return every(transform, period, phase) if period > 1 else transform
 
 
-def optimizer(labels, make):
+def optimizer(labels: Tree, make: Callable) -> optax.GradientTransformation:
     """Joins the groups: `make(label)` gives each its transform, 'frozen' parameters get none.
 
     >>> import numpy as np

@@ -3,21 +3,28 @@
 The step knows no method's name. Outside of it every leaf of the state has a leading axis of seeds, and a batch has the axes
 (steps, seeds, examples, ...); `compile_jit` and `compile_pmap` take the part of a batch that this process holds.
 """
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
-from tljax.core import Tick, TrainState
+from tljax.core import Method, Tick, TrainState, Tree
 
 
-def make_step(method, tx, labels, prepare=None, axis=None):
+def make_step(method: Method, tx: optax.GradientTransformation, labels: Tree,
+              prepare: Callable | None = None, axis: str | None = None) -> Callable:
     """The engine: gradient of a method's loss, update of what is not frozen.
 
     Args:
-        method: a Method. tx: its optimiser over the whole tree of parameters (`optim.optimizer`).
-        labels: a tree like the parameters; leaves labelled 'frozen' are constants of the loss and stay bit-equal.
-        prepare: `Stream.prepare`. axis: the name of a mapped axis over which gradients, statistics and metrics are averaged (pmap).
+        method: what is minimised.
+        tx: optimiser of the method over the whole tree of parameters (`optim.optimizer`).
+        labels: a tree like the parameters; leaves labelled 'frozen' are constants of the loss and
+            stay bit-equal.
+        prepare: `Stream.prepare`.
+        axis: the name of a mapped axis over which gradients, statistics and metrics are averaged
+            (pmap).
 
     Returns:
         `step(state, batch, seed) -> state, metrics` for one seed and one batch.
@@ -56,7 +63,7 @@ def make_step(method, tx, labels, prepare=None, axis=None):
     return step
 
 
-def over_seeds(function):
+def over_seeds(function: Callable) -> Callable:
     """Maps a function over the leading axis of its arguments, the seeds: in one piece on an accelerator, in a loop on a CPU.
 
     A single seed runs as it is.
@@ -74,7 +81,7 @@ def over_seeds(function):
     return mapped
 
 
-def many(step):
+def many(step: Callable) -> Callable:
     """Runs one step per entry of the batch's leading axis, in one compiled loop; metrics keep that axis.
 
     >>> many(lambda state, batch, seed: (state + batch, state))(jnp.zeros(()), jnp.array([1., 2.]), 0)[0].tolist()

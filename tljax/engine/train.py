@@ -86,13 +86,14 @@ class Fitted(NamedTuple):
     scores: dict
 
 
-def fit(run, workdir):
+def fit(run: Run, workdir: str | Path) -> Fitted:
     """Trains, or goes on training, or does nothing where the run has finished.
 
     A run that was killed and is started again with the same config ends bit-equal to one that was not. SIGTERM saves, then stops.
 
     Args:
-        run: a Run. workdir: its own folder; made where it is missing.
+        run: all that the fit needs.
+        workdir: the run's own folder; made where it is missing.
 
     Returns:
         Fitted.
