@@ -7,6 +7,7 @@ None for the baseline). Accuracies and gains are fractions there and percent in 
 """
 import io
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import matplotlib
@@ -24,7 +25,7 @@ MARKERS = 'sD^vPX*'                # as many as have no common factor with the c
 INK, PAPER = '#1B1C1D', '#FDFDFC'  # text, axes and the baseline; the inside of hollow markers: in a page, the page's own colours
 
 
-def learning_curves(rows):
+def learning_curves(rows: Sequence[dict]) -> Figure:
     """A score (the rows' 'metric') against labels per class: a line with a 95 % band per strategy, named at its end.
 
     The axis is logarithmic; 'all' stands at its end out of scale, behind a dashed line, with its interval as a bar.
@@ -61,7 +62,7 @@ def learning_curves(rows):
     return figure
 
 
-def gains(rows):
+def gains(rows: Sequence[dict]) -> Figure:
     """Paired gain over the baseline with its 95 % interval, per number of labels and strategy; hollow where none was detected.
 
     Returns:
@@ -100,7 +101,7 @@ def gains(rows):
     return figure
 
 
-def training_curves(records):
+def training_curves(records: Sequence[dict]) -> Figure:
     """The score of every evaluated split over the steps of a run, the mean with a 95 % band over seeds.
 
     Args:
@@ -130,11 +131,13 @@ def training_curves(records):
     return figure
 
 
-def two_domains(pairs, label, points=300):
+def two_domains(pairs: dict[str, tuple[np.ndarray, np.ndarray]], label: np.ndarray,
+                points: int = 300) -> Figure:
     """Source and target side by side in the plane of their two principal components: how far apart, before and after.
 
     Args:
-        pairs: {title: (zs (ns, d), zt (nt, d))}. label: (ns,) integers, of the source, which colour it; the target is drawn in ink.
+        pairs: {title: (zs (ns, d), zt (nt, d))}.
+        label: (ns,) integers, of the source, which colour it; the target is drawn in ink.
         points: of each domain that are drawn, at random.
 
     Returns:
@@ -160,7 +163,7 @@ def two_domains(pairs, label, points=300):
     return figure
 
 
-def rankings(values):
+def rankings(values: dict[str, dict[str, float]]) -> Figure:
     """Each source's rank by every score, and by what was measured where that is among them: a line for each, the best on top.
 
     Args:
@@ -191,11 +194,13 @@ def rankings(values):
     return figure
 
 
-def matrix(values, rows, columns):
+def matrix(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """Numbers from 0 to 1, such as accuracies of every source on every target, as percent on shades; the best of a column is framed.
 
     Args:
-        values: (rows, columns), NaN where nothing was measured. rows, columns: their names.
+        values: (rows, columns), NaN where nothing was measured.
+        rows: names of the rows.
+        columns: names of the columns.
 
     Returns:
         A matplotlib Figure.
@@ -222,7 +227,7 @@ def matrix(values, rows, columns):
     return figure
 
 
-def svg(figure):
+def svg(figure: Figure) -> str:
     """The figure as an <svg> element to stand in a page: the same bytes for the same figure, which is cleared.
 
     Text stays text, in the page's own font, and ink and paper are the page's own colours, light or dark.

@@ -1,5 +1,6 @@
 """What a person reads: tables in the terminal, and one page of HTML that needs nothing but itself."""
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ VERDICTS = {'positive': 'positive', 'none detected': 'none', 'negative': 'negati
 PARTS = {'heading', 'text', 'svg', 'table', 'code'}
 
 
-def table(columns, rows, title=''):
+def table(columns: Sequence[str], rows: Sequence[Sequence], title: str = '') -> None:
     """Prints a table, drawn on a terminal and as plain aligned text elsewhere; nothing is ever cut off.
 
     Args:
-        columns: names. rows: sequences of as many cells; columns of numbers are aligned to the right.
+        columns: names of the columns.
+        rows: sequences of as many cells; columns of numbers are aligned to the right.
+        title: what stands above the table; '' for nothing.
 
     >>> table(['strategy', 'accuracy'], [['scratch', .5], ['finetune', .875]], title='Digits')
     <BLANKLINE>
@@ -41,13 +44,16 @@ def table(columns, rows, title=''):
     print(f'\n{title}\n' * bool(title) + '\n'.join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def page(path, title, sections):
+def page(path: str | Path, title: str, sections: Sequence[dict]) -> None:
     """Writes one HTML page that needs no other file and no network, whole or not at all.
 
     Args:
-        path: the file. title: its heading. sections: dicts with 'heading' and, as there are, 'text' (blank lines part
-            paragraphs), 'svg' (an element made by `figures.svg`, taken as it is), 'table' (columns, rows) and 'code' (shown as it stands,
-            folded). All but 'svg' is escaped. A cell that is a verdict, or a number and a verdict, is coloured by it.
+        path: the file.
+        title: heading of the page.
+        sections: dicts with 'heading' and, as there are, 'text' (blank lines part paragraphs),
+            'svg' (an element made by `figures.svg`, taken as it is), 'table' (columns, rows) and
+            'code' (shown as it stands, folded). All but 'svg' is escaped. A cell that is a verdict,
+            or a number and a verdict, is coloured by it.
 
     Raises:
         Refused: for a section with another key.
