@@ -12,12 +12,23 @@ STEM = '{name}_weights_tf_dim_ordering_tf_kernels{top}.h5'
 class Row(NamedTuple):
     """What is known of a network with published ImageNet weights.
 
-    `title`: its name as published, and Keras's; `module`: of this package; `size`: side of the pictures it was trained on, pixels;
-    `mode`: what it does to them (`preprocessing.preprocess`); `parameters`: all numbers, batch statistics and the 1,000 outputs counted;
-    `megabytes` of its file; `top1`, `top5`: published accuracy on ImageNet's validation pictures; `depth`: layers on the longest way
-    through, as published; `file`: of its weights, below SOURCE, {top} standing for what tells them from those without top, `notop`;
-    `md5`: of the file with top and of the one without, where published; `top`: Keras's layers above the features; `widths`: {alpha: as the
-    file's name writes it}; `sizes`: of pictures that weights are published for, where there are several.
+    Attributes:
+        title: the network's name as published, and Keras's.
+        module: module of this package.
+        size: side of the pictures that it was trained on, pixels.
+        mode: what it does to the pictures (`preprocessing.preprocess`).
+        parameters: all numbers, batch statistics and the 1,000 outputs counted.
+        megabytes: size of the file.
+        top1: published accuracy on ImageNet's validation pictures.
+        top5: the same, where the class may be any of the five most probable ones.
+        depth: layers on the longest way through, as published.
+        file: file of its weights, below SOURCE, {top} standing for what tells them from those
+            without top.
+        md5: of the file with top and of the one without, where published.
+        top: Keras's layers above the features.
+        notop: what {top} stands for in the name of the file without top.
+        widths: {alpha: as the file's name writes it}.
+        sizes: of pictures that weights are published for, where there are several.
 
     >>> ROWS['mobilenet'].size, ROWS['mobilenet'].resize
     (224, 256)
@@ -34,18 +45,18 @@ class Row(NamedTuple):
     top5: float
     depth: int
     file: str
-    md5: tuple = ()
-    top: tuple = ('predictions',)
+    md5: tuple[str, ...] = ()
+    top: tuple[str, ...] = ('predictions',)
     notop: str = '_notop'
-    widths: dict = {}  # noqa: RUF012
-    sizes: tuple = ()
+    widths: dict[float, str] = {}  # noqa: RUF012
+    sizes: tuple[int, ...] = ()
 
-    def url(self, name, top=True, alpha=1., size=0):
+    def url(self, name: str, top: bool = True, alpha: float = 1., size: int = 0) -> str:
         """The address of its weights, with top or without."""
         return SOURCE + self.file.format(name=name, top='' if top else self.notop, alpha=self.widths.get(alpha), rows=size or self.size)
 
     @property
-    def resize(self):
+    def resize(self) -> int:
         """What the short side of a picture is scaled to before the centre is cropped: 8/7 of `size`."""
         return round(self.size * 8 / 7)
 

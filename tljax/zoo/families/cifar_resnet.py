@@ -1,8 +1,11 @@
 """Residual networks for small pictures: He et al. 2016, section 4.2 (https://arxiv.org/abs/1512.03385)."""
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from tljax.core import Refused
+from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, net
 
 
@@ -33,13 +36,15 @@ class _ResNet(nn.Module):
         return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def cifar_resnet(depth=20, width=16, form='plain', stored=None, dtype=jnp.float32):
+def cifar_resnet(depth: int = 20, width: int = 16, form: str = 'plain',
+                 stored: Callable | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """Three stages of (depth - 2) / 6 residual blocks at full, half and quarter size, then the mean over positions: 64 features.
 
     Shortcuts that change shape are 1x1 convolutions (option B of the paper).
 
     Args:
-        depth: 8, 14, 20, 32, 44, 56, 110, ...: 6 n + 2. width: channels of the first stage.
+        depth: 8, 14, 20, 32, 44, 56, 110, ...: 6 n + 2.
+        width: channels of the first stage.
 
     >>> cifar_resnet().dim
     64

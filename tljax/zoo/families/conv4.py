@@ -1,8 +1,11 @@
 """The four-block convolutional network of few-shot learning: Vinyals et al. 2016, section 4.1 (https://arxiv.org/abs/1606.04080)."""
+from collections.abc import Callable, Sequence
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from tljax.core import Refused
+from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 
 
@@ -26,13 +29,18 @@ class _Conv4(nn.Module):
         return {**taps, 'features': x.reshape(len(x), -1).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def conv4(width=64, size=16, blocks=4, norm='batch', form='plain', stored=None, dtype=jnp.float32):
+def conv4(width: int | Sequence[int] = 64, size: int = 16, blocks: int = 4, norm: str = 'batch',
+          form: str = 'plain', stored: Callable | None = None,
+          dtype: DTypeLike = jnp.float32) -> Net:
     """Blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling; the features are the last block's map, flattened.
 
     Args:
-        width: channels of every block, or a tuple of one per block. size: of the input, pixels. blocks: their number.
-        norm: 'batch' as published, or 'layer' (each example by itself: Wu and He 2018, with one group), which a handful of labels suits
-            better than statistics of a batch that repeats them.
+        width: channels of every block, or a tuple of one per block.
+        size: of the input, pixels.
+        blocks: number of blocks.
+        norm: 'batch' as published, or 'layer' (each example by itself: Wu and He 2018, with one
+            group), which a handful of labels suits better than statistics of a batch that repeats
+            them.
 
     >>> conv4(width=32, size=28).dim
     32

@@ -2,9 +2,13 @@
 
 Every layer of a dense block adds 32 channels to all that came before it; a transition between blocks halves channels and size.
 """
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
+from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net
 from tljax.nn.preprocessing import preprocess
 
@@ -47,7 +51,8 @@ def _densenet(name, layers, dim, form, stored, dtype):
                {'name': name})
 
 
-def densenet121(form='plain', stored=None, dtype=jnp.float32):
+def densenet121(form: str = 'plain', stored: Callable | None = None,
+                dtype: DTypeLike = jnp.float32) -> Net:
     """58 layers in four dense blocks, up to the mean over positions: 1024 features of pictures in [0, 1], (n, h, w, 3) of any size from
     32 on.
 
@@ -59,7 +64,8 @@ def densenet121(form='plain', stored=None, dtype=jnp.float32):
     return _densenet('densenet121', (6, 12, 24, 16), 1024, form, stored, dtype)
 
 
-def densenet169(form='plain', stored=None, dtype=jnp.float32):
+def densenet169(form: str = 'plain', stored: Callable | None = None,
+                dtype: DTypeLike = jnp.float32) -> Net:
     """As `densenet121`, with 82 layers.
 
     >>> densenet169().dim
@@ -68,7 +74,8 @@ def densenet169(form='plain', stored=None, dtype=jnp.float32):
     return _densenet('densenet169', (6, 12, 32, 32), 1664, form, stored, dtype)
 
 
-def densenet201(form='plain', stored=None, dtype=jnp.float32):
+def densenet201(form: str = 'plain', stored: Callable | None = None,
+                dtype: DTypeLike = jnp.float32) -> Net:
     """As `densenet121`, with 98 layers.
 
     >>> densenet201().dim

@@ -1,8 +1,13 @@
 """The network that does nothing: its features are its input. Heads on cached features, and methods on feature files, use it."""
+from collections.abc import Callable
+
+from jax.typing import DTypeLike
+
 from tljax.core import Net
 
 
-def identity(dim, form='plain', stored=None, dtype=None):
+def identity(dim: int, form: str = 'plain', stored: Callable | None = None,
+             dtype: DTypeLike | None = None) -> Net:
     """Features = input, (n, dim); no parameters.
 
     >>> identity(3).features({}, {}, 'x')

@@ -4,11 +4,14 @@ Blocks are written as in `inception_v3`; their widths are those of TF-slim, wher
 """
 import itertools
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
+from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 from tljax.zoo.families.inception_v3 import POOLS, SMALLEST, STEM, mixed, numbered
@@ -22,7 +25,7 @@ class Block(NamedTuple):
     """
     name: str
     group: str
-    branches: tuple
+    branches: tuple[str, ...]
     scale: float = 0.
 
 
@@ -85,7 +88,8 @@ def _groups():
     return {**groups, 'conv_7b': 'conv_7b(_bn)?/.*'}
 
 
-def inception_resnet_v2(form='plain', stored=None, dtype=jnp.float32):
+def inception_resnet_v2(form: str = 'plain', stored: Callable | None = None,
+                        dtype: DTypeLike = jnp.float32) -> Net:
     """The network up to the mean over positions: 1536 features of pictures in [0, 1], (n, h, w, 3) of 75 by 75 pixels or more.
 
     >>> list(inception_resnet_v2().groups)[:4]

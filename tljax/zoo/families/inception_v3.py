@@ -7,10 +7,14 @@ convolutions side by side; 'mean' and 'max' pool over 3 by 3. Keras numbers the 
 import functools
 import itertools
 import re
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
+from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 
@@ -39,11 +43,14 @@ BLOCKS = {
 }
 
 
-def mixed(x, branches, conv):
+def mixed(x: jax.Array, branches: Sequence[str], conv: Callable) -> jax.Array:
     """The branches of a block on one input, joined along the channels.
 
     Args:
-        conv: (x, channels, kernel, strides, padding) -> x, called in the order in which the convolutions are written.
+        x: maps, (n, h, w, c).
+        branches: lines of steps.
+        conv: (x, channels, kernel, strides, padding) -> x, called in the order in which the
+            convolutions are written.
 
     >>> def conv(x, channels, kernel, strides, padding):
     ...     print(channels, kernel, strides, padding)
@@ -69,7 +76,7 @@ def mixed(x, branches, conv):
     return jnp.concatenate([along(x, branch) for branch in branches], -1)
 
 
-def numbered(blocks):
+def numbered(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
     """Regular expressions for the layers of {block: branches}, which Keras numbers through: {block: regex}.
 
     >>> numbered({'stem': ('32:3x3 max',), 'mixed': ('8', '4 8:1x3|8:3x1', 'max')})
@@ -103,7 +110,8 @@ class _InceptionV3(nn.Module):
         return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def inception_v3(form='plain', stored=None, dtype=jnp.float32):
+def inception_v3(form: str = 'plain', stored: Callable | None = None,
+                 dtype: DTypeLike = jnp.float32) -> Net:
     """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3) of 75 by 75 pixels or more.
 
     >>> inception_v3().dim

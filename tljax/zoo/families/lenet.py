@@ -1,9 +1,12 @@
 """The small networks of digit adaptation: convolutions of 5x5 with 2x2 max pooling, then dense layers (LeCun et al. 1998; as Ganin et al.
 2016, figure 4, and Tzeng et al. 2017, section 5.1, use them)."""
+from collections.abc import Callable, Sequence
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from tljax.core import Refused
+from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 
 
@@ -37,12 +40,17 @@ class _LeNet(nn.Module):
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def lenet(widths=(20, 50), dense=(500,), size=28, norm='none', dropout=0., form='plain', stored=None, dtype=jnp.float32):
+def lenet(widths: Sequence[int] = (20, 50), dense: Sequence[int] = (500,), size: int = 28,
+          norm: str = 'none', dropout: float = 0., form: str = 'plain',
+          stored: Callable | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """Features (n, dense[-1]), or those of the convolutions where there is no dense layer, of pictures (n, size, size, channels).
 
     Args:
-        widths: channels of each convolution. dense: units of each layer after them. size: pixels. norm: 'none' as published, or 'batch':
-            BatchNorm ahead of every ReLU. dropout: ahead of every dense layer.
+        widths: channels of each convolution.
+        dense: units of each layer after the convolutions.
+        size: side of the pictures, pixels.
+        norm: 'none' as published, or 'batch': BatchNorm ahead of every ReLU.
+        dropout: ahead of every dense layer.
 
     >>> lenet().dim, list(lenet().groups)
     (500, ['block1', 'block2', 'dense1'])

@@ -1,8 +1,11 @@
 """A multilayer perceptron: dense layers and a nonlinearity, on the last axis of its input."""
+from collections.abc import Callable, Sequence
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from tljax.core import Refused
+from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, net
 
 
@@ -24,12 +27,15 @@ class _MLP(nn.Module):
         return {**taps, 'features': x.astype(jnp.promote_types(x.dtype, 'float32'))}
 
 
-def mlp(widths=(40, 40), activation='relu', norm='none', form='plain', stored=None, dtype=jnp.float32):
+def mlp(widths: Sequence[int] = (40, 40), activation: str = 'relu', norm: str = 'none',
+        form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """Features (n, widths[-1]) of inputs (n, ...), which are flattened; the default is the network of MAML's sine regression.
 
     Args:
-        widths: units of each layer. activation: 'relu', 'sigmoid' or 'tanh'. norm: 'none', or 'batch': BatchNorm ahead of every
-            activation. form: taken as by every network, for nothing.
+        widths: units of each layer.
+        activation: 'relu', 'sigmoid' or 'tanh'.
+        norm: 'none', or 'batch': BatchNorm ahead of every activation.
+        form: taken as by every network, for nothing.
 
     >>> mlp((5, 3)).dim, list(mlp((5, 3)).groups)
     (3, ['layer1', 'layer2'])

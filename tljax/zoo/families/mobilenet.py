@@ -2,10 +2,13 @@
 
 Every convolution but the first is a depthwise one, which looks at each channel by itself, and a 1x1 one, which mixes them.
 """
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from tljax.core import Refused
+from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
 
@@ -38,7 +41,8 @@ class _MobileNet(nn.Module):
         return {**taps, 'features': features}
 
 
-def mobilenet(alpha=1., dropout=1e-3, momentum=.99, form='plain', stored=None, dtype=jnp.float32):
+def mobilenet(alpha: float = 1., dropout: float = 1e-3, momentum: float = .99, form: str = 'plain',
+              stored: Callable | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """The network up to the mean over positions: 1024 alpha features of pictures in [0, 1], (n, h, w, 3) of any size.
 
     Args:

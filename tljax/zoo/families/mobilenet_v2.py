@@ -2,10 +2,13 @@
 
 An inverted residual block widens its input six times, looks at each channel by itself and narrows it again, with no ReLU at the end.
 """
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from tljax.core import Refused
+from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
 
@@ -51,7 +54,8 @@ def _last(alpha):
     return _divisible(1280 * max(alpha, 1))
 
 
-def mobilenet_v2(alpha=1., form='plain', stored=None, dtype=jnp.float32):
+def mobilenet_v2(alpha: float = 1., form: str = 'plain', stored: Callable | None = None,
+                 dtype: DTypeLike = jnp.float32) -> Net:
     """The network up to the mean over positions: 1280 features, 1280 alpha for alpha > 1, of pictures in [0, 1], (n, h, w, 3) of any size.
 
     Args:

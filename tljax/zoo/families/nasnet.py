@@ -3,11 +3,14 @@
 A cell sees x, which the cell before it gave, and p, which the one before that gave. Reduction cells halve the map.
 """
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
+from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 
@@ -104,7 +107,8 @@ def _nasnet(name, stem, width, repeats, skip, form, stored, dtype):
     return net(_NASNet(stem, width, repeats, skip, form, stored, dtype), 24 * width, groups, {'name': name})
 
 
-def nasnet_mobile(form='plain', stored=None, dtype=jnp.float32):
+def nasnet_mobile(form: str = 'plain', stored: Callable | None = None,
+                  dtype: DTypeLike = jnp.float32) -> Net:
     """NASNet-A (4 @ 1056) up to the mean over positions: 1056 features of pictures in [0, 1], (n, h, w, 3) of 32 by 32 pixels or more.
 
     >>> nasnet_mobile().dim
@@ -113,7 +117,8 @@ def nasnet_mobile(form='plain', stored=None, dtype=jnp.float32):
     return _nasnet('nasnet_mobile', 32, 44, 4, False, form, stored, dtype)
 
 
-def nasnet_large(form='plain', stored=None, dtype=jnp.float32):
+def nasnet_large(form: str = 'plain', stored: Callable | None = None,
+                 dtype: DTypeLike = jnp.float32) -> Net:
     """NASNet-A (6 @ 4032) up to the mean over positions: 4032 features of pictures in [0, 1], (n, h, w, 3) of 32 by 32 pixels or more.
 
     >>> nasnet_large().dim

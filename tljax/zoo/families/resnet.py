@@ -4,9 +4,13 @@ He et al. 2016, figure 4e (https://arxiv.org/abs/1603.05027), whose blocks begin
 The strides stand where the weights were trained with them: in the first 1x1 convolution of a stage's first block; in v2 in the 3x3
 convolution of a stage's last block.
 """
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
+from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
 
@@ -71,7 +75,8 @@ def _resnet(depth, v2, form, stored, dtype):
                {'name': f'resnet{depth}v2' if v2 else f'resnet{depth}'})
 
 
-def resnet50(form='plain', stored=None, dtype=jnp.float32):
+def resnet50(form: str = 'plain', stored: Callable | None = None,
+             dtype: DTypeLike = jnp.float32) -> Net:
     """A convolution and 16 residual blocks of three, up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3) of
     any size.
 
@@ -81,7 +86,8 @@ def resnet50(form='plain', stored=None, dtype=jnp.float32):
     return _resnet(50, False, form, stored, dtype)
 
 
-def resnet101(form='plain', stored=None, dtype=jnp.float32):
+def resnet101(form: str = 'plain', stored: Callable | None = None,
+              dtype: DTypeLike = jnp.float32) -> Net:
     """As `resnet50`, with 33 blocks.
 
     >>> len(resnet101().groups)
@@ -90,7 +96,8 @@ def resnet101(form='plain', stored=None, dtype=jnp.float32):
     return _resnet(101, False, form, stored, dtype)
 
 
-def resnet152(form='plain', stored=None, dtype=jnp.float32):
+def resnet152(form: str = 'plain', stored: Callable | None = None,
+              dtype: DTypeLike = jnp.float32) -> Net:
     """As `resnet50`, with 50 blocks.
 
     >>> len(resnet152().groups)
@@ -99,7 +106,8 @@ def resnet152(form='plain', stored=None, dtype=jnp.float32):
     return _resnet(152, False, form, stored, dtype)
 
 
-def resnet50v2(form='plain', stored=None, dtype=jnp.float32):
+def resnet50v2(form: str = 'plain', stored: Callable | None = None,
+               dtype: DTypeLike = jnp.float32) -> Net:
     """As `resnet50`, with blocks of 2016 and a BatchNorm after the last one, the group 'post'.
 
     >>> list(resnet50v2().groups)[-2:]
@@ -108,7 +116,8 @@ def resnet50v2(form='plain', stored=None, dtype=jnp.float32):
     return _resnet(50, True, form, stored, dtype)
 
 
-def resnet101v2(form='plain', stored=None, dtype=jnp.float32):
+def resnet101v2(form: str = 'plain', stored: Callable | None = None,
+                dtype: DTypeLike = jnp.float32) -> Net:
     """As `resnet50v2`, with 33 blocks.
 
     >>> len(resnet101v2().groups)
@@ -117,7 +126,8 @@ def resnet101v2(form='plain', stored=None, dtype=jnp.float32):
     return _resnet(101, True, form, stored, dtype)
 
 
-def resnet152v2(form='plain', stored=None, dtype=jnp.float32):
+def resnet152v2(form: str = 'plain', stored: Callable | None = None,
+                dtype: DTypeLike = jnp.float32) -> Net:
     """As `resnet50v2`, with 50 blocks.
 
     >>> len(resnet152v2().groups)

@@ -2,10 +2,13 @@
 
 Five blocks of 3x3 convolutions, each block half the size of the one before, then dense layers, which hold most of the parameters.
 """
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from tljax.core import Refused
+from tljax.core import Net, Refused
 from tljax.nn.layers import Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
 
@@ -45,7 +48,8 @@ def _vgg(name, counts, fc, size, form, dtype):
     return net(_VGG(counts, fc, size, form, dtype), DENSE if fc else WIDTHS[-1], groups, {'name': name, 'fc': fc})
 
 
-def vgg16(fc=True, size=224, form='plain', stored=None, dtype=jnp.float32):
+def vgg16(fc: bool = True, size: int = 224, form: str = 'plain', stored: Callable | None = None,
+          dtype: DTypeLike = jnp.float32) -> Net:
     """Thirteen convolutions in five blocks, then fc1 and fc2: 4096 features of pictures in [0, 1], (n, size, size, 3).
 
     Args:
@@ -63,7 +67,8 @@ def vgg16(fc=True, size=224, form='plain', stored=None, dtype=jnp.float32):
     return _vgg('vgg16', (2, 2, 3, 3, 3), fc, size, form, dtype)
 
 
-def vgg19(fc=True, size=224, form='plain', stored=None, dtype=jnp.float32):
+def vgg19(fc: bool = True, size: int = 224, form: str = 'plain', stored: Callable | None = None,
+          dtype: DTypeLike = jnp.float32) -> Net:
     """As `vgg16`, with sixteen convolutions.
 
     >>> list(vgg19(fc=False).groups)

@@ -2,9 +2,13 @@
 
 Its convolutions are separable ones, but for the first two and those of the shortcuts.
 """
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
+from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 
@@ -46,7 +50,8 @@ class _Xception(nn.Module):
         return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def xception(form='plain', stored=None, dtype=jnp.float32):
+def xception(form: str = 'plain', stored: Callable | None = None,
+             dtype: DTypeLike = jnp.float32) -> Net:
     """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3) of 7 by 7 pixels or more.
 
     >>> xception().dim

@@ -5,6 +5,7 @@ Keras 3's `.weights.h5` (groups named after classes, the layer's name beside its
 layer by their order, which all three share: kernel, bias; or gamma, beta, moving mean, moving variance.
 """
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -12,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.core import Refused, short
+from tljax.core import Net, Refused, short
 
 ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')   # of a layer's arrays, as Keras stores them
 
 
-def read(path):
+def read(path: str | Path) -> dict[str, list[np.ndarray]]:
     """The arrays of every layer that has any: {layer: [array, ...]}.
 
     Raises:
@@ -89,13 +90,18 @@ def _text(name):
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def load(path, net, size, top=(), published=None):
+def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
+         published: dict[str, str] | None = None) -> tuple[dict, dict]:
     """Parameters and statistics of a network from a Keras file.
 
     Args:
-        path: of the file. net: a Net of the zoo. size: of the inputs that its shapes are made with, pixels.
-        top: names of the layers above the features that a file may have; a single layer of another name above them is taken for a new
-            head. published: {name: ours} of layers whose names in the published files are older than Keras's code.
+        path: of the file.
+        net: a network of the zoo.
+        size: of the inputs that its shapes are made with, pixels.
+        top: names of the layers above the features that a file may have; a single layer of another
+            name above them is taken for a new head.
+        published: {name: ours} of layers whose names in the published files are older than Keras's
+            code.
 
     Returns:
         (params, state): {'backbone': ..., 'head': {'kernel': (dim, n), 'bias': (n,)}} and {'backbone': ...}, NumPy, float32; no 'head'

@@ -1,6 +1,7 @@
 """Published ImageNet weights and class names: addresses, checksums, and their place in the cache."""
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from tljax.core import Refused
@@ -12,13 +13,17 @@ CLASSES = ('https://storage.googleapis.com/download.tensorflow.org/data/imagenet
 NAME = re.compile(r'imagenet(?::(\d+))?')   # what stands for the published weights, and the size of their pictures where there are several
 
 
-def published(net, size=0, top=True, check=None, source=None):
+def published(net: dict, size: int = 0, top: bool = True, check: Callable | None = None,
+              source: str | None = None) -> Path:
     """The path of a network's ImageNet weights in the cache (`$TLJAX_CACHE/weights`), fetched if they are not there.
 
     Args:
-        net: config of the network, one of ROWS: its name and keywords. size: of the pictures that they were trained on, where there are
-            several; 0: the row's. top: with the 1,000 outputs; a file with top that is there serves for one without. check: as in
-            `fetch.fetch`. source: address to take instead of the published one, up to the file's name.
+        net: config of the network, one of ROWS: its name and keywords.
+        size: of the pictures that the weights were trained on, where there are several; 0: the
+            row's.
+        top: with the 1,000 outputs; a file with top that is there serves for one without.
+        check: as in `fetch.fetch`.
+        source: address to take instead of the published one, up to the file's name.
 
     Raises:
         Refused: for a width or a size without published weights, and as `fetch.fetch`.
@@ -40,7 +45,7 @@ def published(net, size=0, top=True, check=None, source=None):
     return fetch(url if source is None else f'{source}/{url.rsplit("/", 1)[1]}', folder, known, check)
 
 
-def published_classes():
+def published_classes() -> Path:
     """The path of ImageNet's class index in the cache, fetched if it is not there.
 
     >>> import os, tempfile
@@ -56,7 +61,7 @@ def published_classes():
     return path if path.exists() else fetch(CLASSES[0], path.parent, CLASSES[1])
 
 
-def class_index(path):
+def class_index(path: str | Path) -> list[tuple[str, str]]:
     """The classes of ImageNet in the order of the weights' outputs, from the JSON file that Keras publishes: [(WordNet id, name)].
 
     Raises:
