@@ -1,12 +1,13 @@
 """Methods made of methods: what is added to a loss, or changed about its parameters, whatever the method is."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tljax.core import Method
+from tljax.core import Method, Tree
 from tljax.paths import graft
 
 
-def with_graft(method, params, state, rules=(('backbone/.*', None),)):
+def with_graft(method: Method, params: Tree, state: Tree,
+               rules: Sequence[tuple[str, str | None]] = (('backbone/.*', None),)) -> Method:
     """Starts from a donor's parameters and statistics wherever a rule says so: parameter transfer (`paths.graft`).
 
     >>> import jax.numpy as jnp
@@ -37,7 +38,7 @@ class Penalty(NamedTuple):
     value: Callable
 
 
-def with_penalty(method, penalty):
+def with_penalty(method: Method, penalty: Penalty) -> Method:
     """Adds a penalty to a method's loss.
 
     >>> from tljax.methods.penalties.l2_sp import l2_sp

@@ -6,11 +6,13 @@ from tljax.kernels import cosines
 NAMES = ('centroids',)   # what a config may name, beside 'given': the data's own labels, for an oracle
 
 
-def centroids(features, logits, rounds=2):
+def centroids(features: np.ndarray, logits: np.ndarray, rounds: int = 2) -> np.ndarray:
     """The class of the nearest centroid of features, by cosine: SHOT's pseudo-labels (Liang, Hu and Feng 2020, equations 4 to 6).
 
     Args:
-        features: (n, d). logits: (n, c): the first centroids are means weighted by their softmax, the later ones means of classes.
+        features: (n, d).
+        logits: (n, c): the first centroids are means weighted by their softmax, the later ones
+            means of classes.
         rounds: how often examples are assigned.
 
     Returns:

@@ -1,16 +1,17 @@
 """Adaptive batch normalisation: Li et al. 2016, https://arxiv.org/abs/1603.04779, algorithm 1."""
-from tljax.core import Method
+from tljax.core import Method, Net
 from tljax.methods.adaptation.two_domains import of_target
 from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'domains'
 
 
-def adabn(net, classes):
+def adabn(net: Net, classes: int) -> Method:
     """CE(source), normalised by the source batch's statistics; what BatchNorm stores, and prediction uses, are the target's.
 
     Args:
-        net: the backbone, with BatchNorm: without it this is `finetune`. classes: their number.
+        net: the backbone, with BatchNorm: without it this is `finetune`.
+        classes: number of classes.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Its accuracy on the source's validation

@@ -2,7 +2,7 @@
 import jax
 import optax
 
-from tljax.core import Method
+from tljax.core import Method, Net
 from tljax.losses import accuracy, linear
 from tljax.methods.adaptation.critic import Critic, domain_error
 from tljax.methods.adaptation.two_domains import of_target
@@ -13,12 +13,14 @@ FROZEN = '(head|source)/.*'   # the first stage's
 CACHED = False   # the source has a second encoder
 
 
-def adda(net, classes, width=500):
+def adda(net: Net, classes: int, width: int = 500) -> Method:
     """An encoder of the target learns to be taken for the source's: its second stage, after one that learns the source (`finetune`).
 
     Args:
-        net: both encoders, M_s ('source', frozen) and M_t ('backbone'). classes: their number. width: of the critic's two hidden layers.
-            Graft the first stage onto both encoders and the head, and freeze 'source' and 'head', as configs/adapt.py does.
+        net: both encoders, M_s ('source', frozen) and M_t ('backbone'). Graft the first stage onto
+            both encoders and the head, and freeze 'source' and 'head', as configs/adapt.py does.
+        classes: number of classes.
+        width: of the critic's two hidden layers.
 
     Returns:
         A Method over params {'backbone', 'critic', 'head', 'source'} on batches of two domains (`two_domains`); predict classifies

@@ -2,6 +2,7 @@
 import jax
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.methods.adaptation.critic import Critic, domain_error, reverse
 from tljax.methods.adaptation.two_domains import adapting
 
@@ -9,13 +10,19 @@ BATCHES = 'domains'
 LARGEST = 4096   # the paper's: of f and g, the whole product is taken up to this width, and a random map to 1,024 beyond it
 
 
-def cdan(net, classes, width=1024, weight=1., ramp=0, entropy=True, random=1024):
+def cdan(net: Net, classes: int, width: int = 1024, weight: float = 1., ramp: int = 0,
+         entropy: bool = True, random: int = 1024) -> Method:
     """DANN whose critic sees features times predictions: it is asked whether the domains agree class by class.
 
     Args:
-        net: the backbone. classes: their number. width: of the critic's two hidden layers. weight, ramp: as `dann`.
-        entropy: CDAN+E: an example counts 1 + exp(-entropy of its prediction), the sure ones most. random: the width of the random map
-            that stands for the product where that has more than 4,096 numbers; its matrices are drawn once, from a fixed key.
+        net: the backbone.
+        classes: number of classes.
+        width: of the critic's two hidden layers.
+        weight: as `dann`.
+        ramp: as `dann`.
+        entropy: CDAN+E: an example counts 1 + exp(-entropy of its prediction), the sure ones most.
+        random: the width of the random map that stands for the product where that has more than
+            4,096 numbers; its matrices are drawn once, from a fixed key.
 
     Returns:
         A Method over params {'backbone', 'head', 'critic'} on batches of two domains (`two_domains`).

@@ -1,17 +1,22 @@
 """Central moment discrepancy: Zellinger et al. 2017, https://arxiv.org/abs/1702.08811, equation 10."""
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.methods.adaptation.two_domains import adapting
 
 BATCHES = 'domains'
 
 
-def cmd(net, classes, weight=1., ramp=0, moments=5):
+def cmd(net: Net, classes: int, weight: float = 1., ramp: int = 0, moments: int = 5) -> Method:
     """CE(source) + weight * sum over k of |c_k(source) - c_k(target)| / (b - a)^k: means (k = 1) and central moments of every feature.
 
     Args:
-        net: the backbone. classes: their number. weight, ramp: of the second term, and steps over which it rises. moments: how many.
-            Features are taken through tanh, which bounds them in [-1, 1]: b - a = 2.
+        net: the backbone. Its features are taken through tanh, which bounds them in [-1, 1]: b - a
+            = 2.
+        classes: number of classes.
+        weight: of the second term.
+        ramp: steps over which the second term rises.
+        moments: number of moments.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Under pmap each device compares its own

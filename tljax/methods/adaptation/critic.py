@@ -1,12 +1,17 @@
 """What adversarial methods share: gradient reversal, a critic that tells domains apart, and the error of the critic."""
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
+
+from tljax.core import Tree
 
 
 @jax.custom_vjp
-def reverse(x, strength):
+def reverse(x: Tree, strength: ArrayLike) -> Tree:
     """x on the way forward, -strength times the gradient on the way back: Ganin and Lempitsky 2015, equations 9 and 10.
 
     >>> float(jax.grad(lambda x: reverse(x, 2.) ** 2)(3.))
@@ -22,7 +27,7 @@ def _reverse_back(strength, gradient):
 reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _reverse_back)
 
 
-def hidden(x, widths):
+def hidden(x: jax.Array, widths: Sequence[int]) -> jax.Array:
     """Dense layers with ReLU on rows x, of the module that calls this while it is compact: (n, widths[-1]).
 
     >>> Critic((4, 2)).start(jax.random.key(0), 3)['critic']['dense2']['kernel'].shape
@@ -40,22 +45,23 @@ class Critic(nn.Module):
     >>> Critic((4,)).start(jax.random.key(0), 3)['critic']['dense1']['kernel'].shape
     (3, 4)
     """
-    widths: tuple
+    widths: tuple[int, ...]
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         return nn.Dense(1, name='out')(hidden(x, self.widths))[:, 0]
 
-    def start(self, key, *shape):
+    def start(self, key: jax.Array, *shape: int) -> dict[str, Tree]:
         """{'critic': its parameters} for inputs (n, *shape)."""
         return {'critic': self.init(key, jnp.zeros((1, *shape)))['params']}
 
-    def tell(self, params, x):
+    def tell(self, params: Tree, x: jax.Array) -> jax.Array:
         """Logits of rows x by `params['critic']`."""
         return self.apply({'params': params['critic']}, x)
 
 
-def domain_error(source, target, source_weight=1., target_weight=1.):
+def domain_error(source: jax.Array, target: jax.Array, source_weight: ArrayLike = 1.,
+                 target_weight: ArrayLike = 1.) -> jax.Array:
     """Mean error of a critic's logits, (n,) for the source, which is 1, and (n,) for the target, which is 0; weights average 1.
 
     The papers add the two domains' means; here, as in their code, both together are averaged, which is half of it.

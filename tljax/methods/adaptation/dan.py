@@ -1,4 +1,7 @@
 """Deep adaptation networks: Long, Cao, Wang and Jordan 2015, https://arxiv.org/abs/1502.02791, equations 1 to 5."""
+from collections.abc import Sequence
+
+from tljax.core import Method, Net
 from tljax.kernels import mixture, mmd
 from tljax.methods.adaptation.two_domains import adapting
 
@@ -6,13 +9,19 @@ BATCHES = 'domains'
 CACHED = False   # it may compare other layers than the features
 
 
-def dan(net, classes, weight=1., ramp=0, layers=('features', 'logits'), scales=(.25, .5, 1., 2., 4.)):
+def dan(net: Net, classes: int, weight: float = 1., ramp: int = 0,
+        layers: Sequence[str] = ('features', 'logits'),
+        scales: Sequence[float] = (.25, .5, 1., 2., 4.)) -> Method:
     """CE(source) + weight * sum over layers of MMD^2 of the two domains, in the mean of Gaussian kernels of several widths.
 
     Args:
-        net: the backbone. classes: their number. weight: lambda, ramp: steps over which it rises. layers: which intermediates are matched:
-            groups of the network, 'features', 'logits'. scales: of the kernels, in mean squared distances of the batch; equal weights
-            stand for the paper's learnt ones.
+        net: the backbone.
+        classes: number of classes.
+        weight: lambda.
+        ramp: steps over which lambda rises.
+        layers: which intermediates are matched: groups of the network, 'features', 'logits'.
+        scales: of the kernels, in mean squared distances of the batch; equal weights stand for the
+            paper's learnt ones.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Under pmap each device compares its own

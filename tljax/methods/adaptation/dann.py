@@ -1,4 +1,5 @@
 """Domain-adversarial training: Ganin et al. 2016, https://arxiv.org/abs/1505.07818, section 4.2, equations 10 to 16."""
+from tljax.core import Method, Net
 from tljax.methods.adaptation.critic import Critic, domain_error, reverse
 from tljax.methods.adaptation.two_domains import adapting
 
@@ -6,13 +7,18 @@ BATCHES = 'domains'
 CACHED = False   # its critic may look at another layer than the features
 
 
-def dann(net, classes, width=100, weight=1., ramp=0, layer='features'):
+def dann(net: Net, classes: int, width: int = 100, weight: float = 1., ramp: int = 0,
+         layer: str = 'features') -> Method:
     """min over f, h, max over critic: CE(h(f(xs)), ys) - strength * error of the critic on f(xs) against f(xt), by gradient reversal.
 
     Args:
-        net: f. classes: their number. width: of the critic's hidden layer; 0: it has none. weight: of the reversed gradient. ramp: steps
-            over which it rises (`adaptation.risen`), the paper's whole training; the critic learns at full rate from the start. layer:
-            which intermediate is f: the rest of the network is part of h.
+        net: f.
+        classes: number of classes.
+        width: of the critic's hidden layer; 0: it has none.
+        weight: of the reversed gradient.
+        ramp: steps over which the weight rises (`adaptation.risen`), the paper's whole training;
+            the critic learns at full rate from the start.
+        layer: which intermediate is f: the rest of the network is part of h.
 
     Returns:
         A Method over params {'backbone', 'head', 'critic'} on batches of two domains (`two_domains`).

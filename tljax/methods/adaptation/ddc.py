@@ -1,16 +1,20 @@
 """Deep domain confusion: Tzeng et al. 2014, https://arxiv.org/abs/1412.3474, equations 1 and 2."""
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.methods.adaptation.two_domains import adapting
 
 BATCHES = 'domains'
 
 
-def ddc(net, classes, weight=.25, ramp=0):
+def ddc(net: Net, classes: int, weight: float = .25, ramp: int = 0) -> Method:
     """CE(source) + weight * |mean of f(xs) - mean of f(xt)|^2, the discrepancy of means (MMD with a linear kernel).
 
     Args:
-        net: f. classes: their number. weight: lambda; 0.25 in the paper. ramp: steps over which it rises.
+        net: f.
+        classes: number of classes.
+        weight: lambda; 0.25 in the paper.
+        ramp: steps over which lambda rises.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Under pmap each device compares its own

@@ -1,17 +1,22 @@
 """Deep CORAL: Sun and Saenko 2016, https://arxiv.org/abs/1607.01719, equations 1 to 3."""
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.methods.adaptation.two_domains import adapting
 
 BATCHES = 'domains'
 
 
-def deep_coral(net, classes, weight=1., ramp=0, layer='logits'):
+def deep_coral(net: Net, classes: int, weight: float = 1., ramp: int = 0,
+               layer: str = 'logits') -> Method:
     """CE(source) + weight * |cov(source) - cov(target)|_F^2 / (4 d^2), of the last layer's d outputs.
 
     Args:
-        net: the backbone. classes: their number. weight, ramp: of the second term, and steps over which it rises. layer: 'logits' as in
-            the paper, or 'features'.
+        net: the backbone.
+        classes: number of classes.
+        weight: of the second term.
+        ramp: steps over which the second term rises.
+        layer: 'logits' as in the paper, or 'features'.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Under pmap each device compares its own

@@ -3,18 +3,23 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from tljax.core import Method, Net
 from tljax.methods.adaptation.critic import Critic, domain_error
 from tljax.methods.adaptation.two_domains import adapting
 
 BATCHES = 'domains'
 
 
-def domain_confusion(net, classes, width=100, weight=.01, ramp=0):
+def domain_confusion(net: Net, classes: int, width: int = 100, weight: float = .01,
+                     ramp: int = 0) -> Method:
     """The critic minimises its error of domains, the features its cross-entropy with the uniform distribution over them.
 
     Args:
-        net: the backbone. classes: their number. width: of the critic's hidden layer. weight: the paper's lambda, of the confusion;
-            ramp: steps over which it rises.
+        net: the backbone.
+        classes: number of classes.
+        width: of the critic's hidden layer.
+        weight: the paper's lambda, of the confusion.
+        ramp: steps over which lambda rises.
 
     Returns:
         A Method over params {'backbone', 'head', 'critic'} on batches of two domains (`two_domains`).

@@ -1,7 +1,10 @@
 """Joint adaptation networks: Long, Zhu, Wang and Jordan 2017, https://arxiv.org/abs/1605.06636, equations 6 to 9."""
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.kernels import gaussian, mixture, mmd
 from tljax.methods.adaptation.two_domains import adapting
 
@@ -9,13 +12,18 @@ BATCHES = 'domains'
 WIDTH = .84 ** .5   # of the predictions' kernel, exp(-d^2 / 1.68), as in the authors' code
 
 
-def jan(net, classes, weight=1., ramp=0, scales=(.25, .5, 1., 2., 4.)):
+def jan(net: Net, classes: int, weight: float = 1., ramp: int = 0,
+        scales: Sequence[float] = (.25, .5, 1., 2., 4.)) -> Method:
     """CE(source) + weight * JMMD^2: the discrepancy of the joint distribution of features and predictions, whose kernel is the product
     of the two layers' kernels.
 
     Args:
-        net: the backbone. classes: their number. weight, ramp: as `dan`. scales: of the features' Gaussian kernels; predictions, which
-            are softmax probabilities, have one of fixed width.
+        net: the backbone.
+        classes: number of classes.
+        weight: as `dan`.
+        ramp: as `dan`.
+        scales: of the features' Gaussian kernels; predictions, which are softmax probabilities,
+            have one of fixed width.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Under pmap each device compares its own

@@ -1,9 +1,11 @@
 """Maximum classifier discrepancy: Saito, Watanabe, Ushiku and Harada 2018, https://arxiv.org/abs/1712.02560, section 3.3, steps A to C."""
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Method
+from tljax.core import Method, Net
 from tljax.losses import accuracy, cross_entropy, linear, weighted
 from tljax.methods.adaptation.critic import hidden, reverse
 from tljax.methods.adaptation.two_domains import both, refuse_regression
@@ -20,7 +22,8 @@ class _Hidden(nn.Module):
         return hidden(x, self.widths)
 
 
-def mcd(net, classes, widths=(), repeats=4, weight=1.):
+def mcd(net: Net, classes: int, widths: Sequence[int] = (), repeats: int = 4,
+        weight: float = 1.) -> Method:
     """Two heads learn the source (A) and to disagree on the target (B), the features to make them agree there (C).
 
     A step of training is one of the paper's steps, on a batch of its own: A, B, then `repeats` times C. A player that rests has no
@@ -28,8 +31,11 @@ def mcd(net, classes, widths=(), repeats=4, weight=1.):
     rests, too, as configs/adapt.py does for 4 repeats.
 
     Args:
-        net: the generator. classes: their number. widths: of each head's hidden layers, where the generator is but the convolutions.
-            repeats: the paper's n. weight: of the discrepancy.
+        net: the generator.
+        classes: number of classes.
+        widths: of each head's hidden layers, where the generator is but the convolutions.
+        repeats: the paper's n.
+        weight: of the discrepancy.
 
     Returns:
         A Method over params {'backbone', 'head', 'second'} on batches of two domains (`two_domains`); predict adds the heads.

@@ -2,18 +2,23 @@
 import jax
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.losses import cross_entropy
 from tljax.methods.adaptation.two_domains import adapting
 
 BATCHES = 'domains'
 
 
-def self_training(net, classes, weight=1., ramp=0, threshold=.9):
+def self_training(net: Net, classes: int, weight: float = 1., ramp: int = 0,
+                  threshold: float = .9) -> Method:
     """CE(source) + strength * CE of the target's predictions with their own largest class, where that has `threshold` or more.
 
     Args:
-        net: the backbone. classes: their number. weight, ramp: the paper's alpha and the steps over which it rises. threshold: on the
-            probability; 0 takes every example, as the paper does.
+        net: the backbone.
+        classes: number of classes.
+        weight: the paper's alpha.
+        ramp: steps over which alpha rises.
+        threshold: on the probability; 0 takes every example, as the paper does.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`).

@@ -5,7 +5,7 @@ The source's data may stay where it is: what travels is its network. First stage
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Method
+from tljax.core import Method, Net
 from tljax.losses import accuracy, cross_entropy, linear, weighted
 from tljax.methods.fine_tuning.finetune import finetune
 
@@ -14,13 +14,15 @@ PSEUDO = True   # its labels are never the data's own
 FROZEN = 'head/.*'   # the source's hypothesis
 
 
-def shot(net, classes, weight=.3):
+def shot(net: Net, classes: int, weight: float = .3) -> Method:
     """Entropy of each prediction - entropy of their mean + weight * CE(pseudo-label), on the target alone.
 
     Args:
-        net: the encoder. classes: their number. weight: the paper's beta. The labels of the batch are pseudo-labels, which
-            `pseudo=dict(name='centroids')` in a config makes once a phase, by the run that it starts from (the paper: every epoch; give
-            several phases); the head is frozen by the config.
+        net: the encoder. The head on it is frozen by the config.
+        classes: number of classes.
+        weight: the paper's beta. The labels of the batch are pseudo-labels, which
+            `pseudo=dict(name='centroids')` in a config makes once a phase, by the run that it
+            starts from (the paper: every epoch; give several phases).
 
     Returns:
         A Method over params {'backbone', 'head'} on labelled sets.

@@ -2,23 +2,31 @@
 
 A batch is a labelled set of the source with `target`, as many inputs of the target without labels: {'input', 'label', 'target': {'input'}}.
 """
+from collections.abc import Callable, Sequence
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from tljax.core import Method, Refused
+from tljax.core import Batch, Method, Net, Refused, Tree
 from tljax.losses import accuracy, cross_entropy, linear, weighted
 from tljax.methods.fine_tuning.finetune import finetune
 
 
-def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=0):
+def adapting(net: Net, classes: int, align: Callable, players: Callable = lambda key, taps: {},
+             weight: float = 1., ramp: int = 0) -> Method:
     """A method that minimises CE(source labels) + align(params, source, target, strength).
 
     Args:
-        net: the backbone. classes: their number.
-        align: (params, source, target, strength) -> scalar; source and target are {'logits', 'features', every other intermediate of the
-            network}, of as many rows. strength: `weight`, brought up from 0 over `ramp` steps (`risen`); 0 steps: at once.
-        players: (key, taps) -> {name: parameters} of what `align` has of its own, such as a critic; taps: shapes of the network's
-            intermediates.
+        net: the backbone.
+        classes: number of classes.
+        align: (params, source, target, strength) -> scalar; source and target are {'logits',
+            'features', every other intermediate of the network}, of as many rows; strength is the
+            present weight.
+        players: (key, taps) -> {name: parameters} of what `align` has of its own, such as a critic;
+            taps are shapes of the network's intermediates.
+        weight: strength that is reached in the end.
+        ramp: steps over which the strength is brought up from 0 (`risen`); 0: at once.
 
     Returns:
         A Method over params {'backbone', 'head', players}. Both domains go through the network in one batch, whose statistics
@@ -50,7 +58,7 @@ def adapting(net, classes, align, players=lambda key, taps: {}, weight=1., ramp=
     return Method(init, loss, alone.predict)
 
 
-def refuse_regression(who, classes):
+def refuse_regression(who: str, classes: int) -> None:
     """For what tells classes apart.
 
     >>> refuse_regression('domain adaptation', 0)
@@ -61,7 +69,8 @@ def refuse_regression(who, classes):
         raise Refused(f'{who} needs classes: this data has numbers to regress on')
 
 
-def both(net, params, state, batch, key=None, answer=linear):
+def both(net: Net, params: Tree, state: Tree, batch: Batch, key: jax.Array | None = None,
+         answer: Callable = linear) -> tuple[dict, dict, Tree]:
     """Both domains through one network: (source, target, moved state), dicts of intermediates with 'logits', which are
     answer(params['head'], features).
 
@@ -75,7 +84,8 @@ def both(net, params, state, batch, key=None, answer=linear):
     return source, target, moved
 
 
-def together(net, params, state, inputs, key=None, answer=linear):
+def together(net: Net, params: Tree, state: Tree, inputs: Sequence[jax.Array],
+             key: jax.Array | None = None, answer: Callable = linear) -> tuple[list[dict], Tree]:
     """Several arrays of as many inputs through one network, in one batch: ([dict of intermediates with 'logits', ...], moved state).
 
     Logits are answer(params['head'], features). The arrays' rows alternate in that batch, so that a batch that is spread over devices stays
@@ -93,7 +103,7 @@ def together(net, params, state, inputs, key=None, answer=linear):
     return [{name: tap[start::len(inputs)] for name, tap in taps.items()} for start in range(len(inputs))], moved
 
 
-def of_target(batch):
+def of_target(batch: Batch) -> jax.Array:
     """The target's inputs of a batch.
 
     >>> of_target({'input': jnp.zeros(1)})
@@ -105,7 +115,7 @@ def of_target(batch):
     return batch['target']['input']
 
 
-def risen(step, ramp, steepness=10.):
+def risen(step: ArrayLike, ramp: int, steepness: float = 10.) -> jax.Array | float:
     """2 / (1 + exp(-steepness p)) - 1 with p = step / ramp, at most 1: Ganin et al. 2016, section 5.2.2.
 
     >>> [round(float(risen(step, 100)), 3) for step in (0, 10, 100, 200)], risen(0, 0)

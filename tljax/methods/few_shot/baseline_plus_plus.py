@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from tljax.core import Method, Net
 from tljax.kernels import cosines
 from tljax.losses import cross_entropy
 from tljax.methods.few_shot.episodes import on_base_classes
@@ -15,13 +16,18 @@ from tljax.methods.few_shot.episodes import on_base_classes
 BATCHES = 'labelled'
 
 
-def baseline_plus_plus(net, classes, scale=10., steps=100, rate=.01, decay=1e-3):
+def baseline_plus_plus(net: Net, classes: int, scale: float = 10., steps: int = 100,
+                       rate: float = .01, decay: float = 1e-3) -> Method:
     """logits = scale * cos(f(x), w_k), on base classes and, with a w of its own, in every episode.
 
     Args:
-        net: the embedding f. classes: the number of base classes. scale: of the cosines.
-        steps, rate, decay: of the episode's classifier: full batches of the support, SGD with momentum 0.9 and this weight decay (the
-            authors take batches of four).
+        net: the embedding f.
+        classes: number of base classes.
+        scale: of the cosines.
+        steps: of the episode's classifier: full batches of the support (the authors take batches of
+            four).
+        rate: of the episode's classifier: SGD with momentum 0.9.
+        decay: weight decay of the episode's classifier.
 
     Returns:
         A Method over params {'backbone', 'head': {'kernel': (classes, dim)}}, trained on labelled sets, measured on those or on episodes

@@ -3,22 +3,29 @@
 A batch of episodes is {'support': set, 'query': set} with the axes (tasks, ways, shots or queries, ...): inputs (t, n, k, ...) and
 (t, n, q, ...), labels of the same leading axes, from 0 to n - 1.
 """
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Method
+from tljax.core import Method, Net
 from tljax.losses import accuracy, cross_entropy, weighted
 
 
-def metric(net, compare, head=None, tap='features', error=cross_entropy):
+def metric(net: Net, compare: Callable, head: Callable | None = None, tap: str = 'features',
+           error: Callable = cross_entropy) -> Method:
     """A method that minimises the mean `error` of the queries, whose logits are `compare(head, support, query)`.
 
     All pictures of a batch go through the network at once, so that BatchNorm sees support and query together.
 
     Args:
-        net: the backbone. compare: (head parameters, support (n, k, ...), query (m, ...)) -> logits (m, n), for one episode.
-        head: (key, embedding of one example) -> parameters of the comparison; None where there are none. tap: which intermediate of
-            the network is the embedding. error: (logits (..., n), labels (...)) -> values (...).
+        net: the backbone.
+        compare: (head parameters, support (n, k, ...), query (m, ...)) -> logits (m, n), for one
+            episode.
+        head: (key, embedding of one example) -> parameters of the comparison; None where there are
+            none.
+        tap: which intermediate of the network is the embedding.
+        error: (logits (..., n), labels (...)) -> values (...).
 
     Returns:
         A Method over params {'backbone'} or {'backbone', 'head'}; predict's output is (t, n q, n) logits, its label (t, n q).
@@ -61,13 +68,18 @@ def metric(net, compare, head=None, tap='features', error=cross_entropy):
     return Method(init, loss, predict)
 
 
-def on_base_classes(net, classes, head, classify, compare, momentum=.99):
+def on_base_classes(net: Net, classes: int, head: Callable, classify: Callable, compare: Callable,
+                    momentum: float = .99) -> Method:
     """A classifier of base classes, trained on labelled sets, whose features then tell new classes apart in episodes.
 
     Args:
-        net: the backbone. classes: the number of base classes. head: key -> parameters of the classifier. classify: (head, features
-            (m, dim)) -> logits (m, classes). compare: (mean, support (n, k, dim), query (m, dim)) -> logits (m, n), for one episode;
-            `mean` (dim,) is the running mean of the base classes' features. momentum: of that mean.
+        net: the backbone.
+        classes: number of base classes.
+        head: key -> parameters of the classifier.
+        classify: (head, features (m, dim)) -> logits (m, classes).
+        compare: (mean, support (n, k, dim), query (m, dim)) -> logits (m, n), for one episode;
+            `mean` (dim,) is the running mean of the base classes' features.
+        momentum: of the running mean.
 
     Returns:
         A Method over params {'backbone', 'head'} on labelled sets. predict takes both: of a labelled set the output is (n, classes)

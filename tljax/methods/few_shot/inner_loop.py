@@ -3,17 +3,20 @@
 Batches of episodes are those of `episodes`; within a task, ways and shots are flattened to the plain labelled set that any
 `Method`'s loss takes.
 """
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
-from tljax.core import Tick
+from tljax.core import Net, Tick, Tree
 from tljax.paths import first, map_paths
 
 KEPT = 5   # inner steps whose intermediates are kept: recomputing costs a tenth of a step's time (Conv4-64, five steps)
 
 
-def on_batch_statistics(net):
+def on_batch_statistics(net: Net) -> Net:
     """The network with BatchNorm on the statistics of whatever it is given, also at inference, and none stored.
 
     It is what MAML's authors do: a query set is then normalised together (transduction).
@@ -27,7 +30,7 @@ def on_batch_statistics(net):
     return net._replace(features=features)
 
 
-def flat(examples):
+def flat(examples: Tree) -> Tree:
     """A task's set (ways, shots, ...) as one of examples: (ways * shots, ...).
 
     >>> flat({'input': jnp.zeros((5, 2, 3))})['input'].shape
@@ -36,14 +39,19 @@ def flat(examples):
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), examples)
 
 
-def descend(loss, params, rates, steps, order=2, moves='.*'):
+def descend(loss: Callable, params: Tree, rates: Tree, steps: int, order: int = 2,
+            moves: str = '.*') -> Tree:
     """Gradient descent as a function that can be differentiated: phi <- phi - rate * gradient of loss(phi, step), `steps` times.
 
     Beyond KEPT steps, each is recomputed when gradients pass through it, so that memory does not grow with what a step keeps.
 
     Args:
-        loss: (params, step) -> scalar. rates: a number, or a tree of them like params. order: 2 differentiates through the gradient, 1
-            takes it as a constant. moves: regex of the paths that move.
+        loss: (params, step) -> scalar.
+        params: tree of parameters to start from.
+        rates: a number, or a tree of numbers like params.
+        steps: number of steps.
+        order: 2 differentiates through the gradient, 1 takes it as a constant.
+        moves: regex of the paths that move.
 
     >>> float(descend(lambda p, i: p['a'] ** 2, {'a': jnp.array(1.)}, .25, steps=2)['a'])
     0.25
@@ -62,13 +70,17 @@ def descend(loss, params, rates, steps, order=2, moves='.*'):
     return lax.scan(step if steps <= KEPT else jax.checkpoint(step), params, jnp.arange(steps))[0]
 
 
-def mean_over_tasks(function, params, tasks, chunk=1):
+def mean_over_tasks(function: Callable, params: Tree, tasks: Tree,
+                    chunk: int = 1) -> tuple[jax.Array, Tree]:
     """The mean over tasks of function(params, task) -> (value, metrics), `chunk` tasks at a time.
 
     Its gradient with respect to params is summed up task by task on the way forward: the memory is that of one chunk.
 
     Args:
+        function: (params, task) -> (value, metrics).
+        params: tree of parameters.
         tasks: a tree with a leading axis of tasks, which `chunk` divides.
+        chunk: tasks at a time.
 
     >>> value, _ = mean_over_tasks(lambda p, t: (p * t, {}), 2., jnp.array([1., 3.]))
     >>> float(value), float(jax.grad(lambda p: mean_over_tasks(lambda p, t: (p * t, {}), p, jnp.array([1., 3.]))[0])(5.))
@@ -100,7 +112,7 @@ def mean_over_tasks(function, params, tasks, chunk=1):
     return mean(params, parts)
 
 
-def step_key(tick, i):
+def step_key(tick: Tick, i: ArrayLike) -> Tick:
     """The Tick of an inner step: its own key.
 
     >>> step_key(Tick(3, jax.random.key(0)), 1).step

@@ -5,11 +5,13 @@
 ANIL (Raghu et al. 2020, https://arxiv.org/abs/1909.09157) is `moves='head/.*'`; Meta-SGD (Li et al. 2017, https://arxiv.org/abs/1707.09835)
 is `learn_rates=True`: every parameter's rate is learnt with it.
 """
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from tljax.core import Method, Tick
+from tljax.core import Method, Net, Tick
 from tljax.methods.few_shot.inner_loop import descend, flat, mean_over_tasks, on_batch_statistics, step_key
 from tljax.methods.fine_tuning.finetune import finetune
 
@@ -18,15 +20,23 @@ CACHED = False   # an episode is no labelled set
 LOOPED = True   # the network runs inside a loop over tasks
 
 
-def maml(net, classes, steps=1, rate=.4, order=2, moves='.*', learn_rates=False, test_steps=0, chunk=1, method=finetune):
+def maml(net: Net, classes: int, steps: int = 1, rate: float = .4, order: int = 2,
+         moves: str = '.*', learn_rates: bool = False, test_steps: int = 0, chunk: int = 1,
+         method: Callable = finetune) -> Method:
     """The loss of the query after `steps` of gradient descent on the support, as `method` measures both.
 
     BatchNorm normalises support and query each by their own statistics, in training and in prediction; none are stored.
 
     Args:
-        net: the backbone. classes: the ways of an episode; 0 for regression. steps, rate: of the inner descent. order: 2 differentiates
-            through the inner gradients, 1 does not. moves: regex of the parameters that move in it. learn_rates: rates are parameters,
-            'rates', that start at `rate`. test_steps: steps of prediction; 0: as in training. chunk: tasks at a time, by vmap.
+        net: the backbone.
+        classes: the ways of an episode; 0 for regression.
+        steps: of the inner descent.
+        rate: of the inner descent.
+        order: 2 differentiates through the inner gradients, 1 does not.
+        moves: regex of the parameters that move in the inner descent.
+        learn_rates: rates are parameters, 'rates', that start at `rate`.
+        test_steps: steps of prediction; 0: as in training.
+        chunk: tasks at a time, by vmap.
         method: whose loss and predict are used: a factory like `finetune`.
 
     Returns:

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.kernels import cosines
 from tljax.methods.few_shot.episodes import metric
 
@@ -13,13 +14,17 @@ BATCHES = 'episodes'
 CACHED = False   # an episode is no labelled set
 
 
-def matching(net, classes, context=False, steps=5, scale=1.):
+def matching(net: Net, classes: int, context: bool = False, steps: int = 5,
+             scale: float = 1.) -> Method:
     """p(class | query) = sum over the class's support of softmax(scale * cos(f(query), g(support))).
 
     Args:
-        net: what embeds both, f' and g'. classes: taken as by every method, for nothing: an episode's shape tells its ways.
-        context: full-context embeddings: g reads the support with an LSTM in both directions, f reads it `steps` times by attention.
-        steps: of that reading. scale: what cosines are multiplied by; 1 in the paper.
+        net: what embeds both, f' and g'.
+        classes: taken as by every method, for nothing: an episode's shape tells its ways.
+        context: full-context embeddings: g reads the support with an LSTM in both directions, f
+            reads it `steps` times by attention.
+        steps: of f's reading.
+        scale: what cosines are multiplied by; 1 in the paper.
 
     Returns:
         A Method over params {'backbone'}, and 'head' with context, on batches of episodes (`episodes`).

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from tljax.core import Method, Net
 from tljax.methods.few_shot.episodes import metric
 
 BATCHES = 'episodes'
 CACHED = False   # an episode is no labelled set
 
 
-def metaoptnet(net, classes, penalty=.1, steps=60):
+def metaoptnet(net: Net, classes: int, penalty: float = .1, steps: int = 60) -> Method:
     """logits = scale * f(query) W, W minimising |W|^2 / 2 + penalty * sum over the support of max over classes of the margin's violation.
 
     The dual, max over a of sum_i a_i,y(i) - |X' a|^2 / 2 with rows a_i that sum to 0 and stay below penalty * one-hot(y(i)), is a
@@ -22,7 +23,10 @@ def metaoptnet(net, classes, penalty=.1, steps=60):
     the momentum is i / (i + 3)), and differentiated through its steps.
 
     Args:
-        net: the embedding f. classes: taken as by every method, for nothing. penalty: C of the paper. steps: of the solver.
+        net: the embedding f.
+        classes: taken as by every method, for nothing.
+        penalty: C of the paper.
+        steps: of the solver.
 
     Returns:
         A Method over params {'backbone', 'head': {'scale'}} on batches of episodes (`episodes`).
@@ -42,7 +46,7 @@ def metaoptnet(net, classes, penalty=.1, steps=60):
     return metric(net, compare, lambda key, embedding: {'scale': jnp.ones(())})
 
 
-def dual(kernel, y, penalty, steps):
+def dual(kernel: jax.Array, y: jax.Array, penalty: float, steps: int) -> jax.Array:
     """The dual variables a (n, c) of Crammer and Singer's machine for a kernel matrix (n, n) and one-hot labels y (n, c).
 
     >>> dual(jnp.eye(2), jnp.eye(2), penalty=10., steps=50).round(3).tolist()

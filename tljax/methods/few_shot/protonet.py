@@ -2,7 +2,7 @@
 
 A class is the mean of its embedded examples, and a query belongs to the nearest: equations 1 and 2.
 """
-from tljax.core import Refused
+from tljax.core import Method, Net, Refused
 from tljax.kernels import cosines, squared_distances
 from tljax.methods.few_shot.episodes import metric
 
@@ -10,12 +10,14 @@ BATCHES = 'episodes'
 CACHED = False   # an episode is no labelled set
 
 
-def protonet(net, classes, distance='euclidean', scale=1.):
+def protonet(net: Net, classes: int, distance: str = 'euclidean', scale: float = 1.) -> Method:
     """p(class | query) = softmax over classes of -scale * d(f(query), mean of f(support of the class)).
 
     Args:
-        net: the embedding f. classes: taken as by every method, for nothing: an episode's shape tells its ways.
-        distance: 'euclidean', squared, or 'cosine'. scale: what distances are multiplied by.
+        net: the embedding f.
+        classes: taken as by every method, for nothing: an episode's shape tells its ways.
+        distance: 'euclidean', squared, or 'cosine'.
+        scale: what distances are multiplied by.
 
     Returns:
         A Method over params {'backbone'} on batches of episodes (`episodes`).

@@ -6,19 +6,24 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.methods.few_shot.episodes import metric
 
 BATCHES = 'episodes'
 CACHED = False   # an episode is no labelled set
 
 
-def relation(net, classes, width=8, channels=64, tap='features'):
+def relation(net: Net, classes: int, width: int = 8, channels: int = 64,
+             tap: str = 'features') -> Method:
     """score(class, query) = sigmoid(g([sum of f(support of the class), f(query)])); the loss is its squared error to 1 or 0.
 
     Args:
-        net: the embedding f. classes: taken as by every method, for nothing: an episode's shape tells its ways.
-        width: of g's hidden layer. channels: of its convolutions, where the embedding is a map.
-        tap: which of the network's intermediates is compared: a vector, or a map, as in the paper (conv4's 'block4').
+        net: the embedding f.
+        classes: taken as by every method, for nothing: an episode's shape tells its ways.
+        width: of g's hidden layer.
+        channels: of g's convolutions, where the embedding is a map.
+        tap: which of the network's intermediates is compared: a vector, or a map, as in the paper
+            (conv4's 'block4').
 
     Returns:
         A Method over params {'backbone', 'head'} on batches of episodes (`episodes`). Where the paper has BatchNorm in g, each

@@ -4,12 +4,14 @@
 
 The direction is no gradient of a loss; it is written as one, sum(stop_gradient(theta - phi) * theta), so that any optimiser takes it.
 """
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
-from tljax.core import Method, Tick
+from tljax.core import Method, Net, Tick
 from tljax.methods.few_shot.inner_loop import flat, mean_over_tasks, on_batch_statistics, step_key
 from tljax.methods.fine_tuning.finetune import finetune
 
@@ -18,13 +20,22 @@ CACHED = False   # an episode is no labelled set
 LOOPED = True   # the network runs inside a loop over tasks
 
 
-def reptile(net, classes, steps=5, rate=1e-3, batch=10, test_steps=50, test_batch=5, chunk=1, method=finetune):
+def reptile(net: Net, classes: int, steps: int = 5, rate: float = 1e-3, batch: int = 10,
+            test_steps: int = 50, test_batch: int = 5, chunk: int = 1,
+            method: Callable = finetune) -> Method:
     """The gradient is theta - phi, phi being what `steps` of Adam (no momentum) on batches of the support make of theta.
 
     Args:
-        net: the backbone. classes: the ways of an episode; 0 for regression. steps, rate, batch: of the inner training; test_steps,
-            test_batch: of the one before prediction. A batch runs through the support in an order of its own, again and again.
-        chunk: tasks at a time, by vmap. method: whose loss is used: a factory like `finetune`.
+        net: the backbone.
+        classes: the ways of an episode; 0 for regression.
+        steps: of the inner training.
+        rate: of the inner training.
+        batch: of the inner training. A batch runs through the support in an order of its own, again
+            and again.
+        test_steps: of the training before prediction.
+        test_batch: of the training before prediction.
+        chunk: tasks at a time, by vmap.
+        method: whose loss is used: a factory like `finetune`.
 
     Returns:
         A Method over the inner method's params on batches of episodes (`episodes`), whose queries training does not look at but

@@ -5,17 +5,20 @@ their common offset of all logits, which the softmax takes out).
 """
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.methods.few_shot.episodes import metric
 
 BATCHES = 'episodes'
 CACHED = False   # an episode is no labelled set
 
 
-def ridge(net, classes, penalty=50.):
+def ridge(net: Net, classes: int, penalty: float = 50.) -> Method:
     """logits = a * f(query) W with W = X' (X X' + penalty I)^-1 Y, X the embedded support, Y its one-hot labels.
 
     Args:
-        net: the embedding f. classes: taken as by every method, for nothing. penalty: where the learnt penalty starts.
+        net: the embedding f.
+        classes: taken as by every method, for nothing.
+        penalty: where the learnt penalty starts.
 
     Returns:
         A Method over params {'backbone', 'head': {'penalty' (its log), 'scale'}} on batches of episodes (`episodes`).

@@ -5,19 +5,21 @@ Two pictures go through the same network, and a weighted L1 distance of what com
 import jax
 import jax.numpy as jnp
 
+from tljax.core import Method, Net
 from tljax.methods.few_shot.episodes import metric
 
 BATCHES = 'episodes'
 CACHED = False   # an episode is no labelled set
 
 
-def siamese(net, classes):
+def siamese(net: Net, classes: int) -> Method:
     """p(same) = sigmoid(b - sum_j a_j |h_j - h'_j|), trained by the binary cross-entropy of every query with every class.
 
     With several shots the logits of a class's examples are averaged.
 
     Args:
-        net: what makes h; the paper's units are in [0, 1], so h is squashed by a sigmoid. classes: taken as by every method, for nothing.
+        net: what makes h; the paper's units are in [0, 1], so h is squashed by a sigmoid.
+        classes: taken as by every method, for nothing.
 
     Returns:
         A Method over params {'backbone', 'head': {'kernel': (dim,), 'bias': ()}} on batches of episodes (`episodes`).

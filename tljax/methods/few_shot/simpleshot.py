@@ -4,7 +4,7 @@ A network is trained as a classifier of the base classes; a query belongs to the
 """
 import jax.numpy as jnp
 
-from tljax.core import Refused
+from tljax.core import Method, Net, Refused
 from tljax.kernels import squared_distances, unit
 from tljax.methods.few_shot.episodes import on_base_classes
 
@@ -12,12 +12,15 @@ BATCHES = 'labelled'
 TRANSFORMS = {'UN': lambda x, mean: x, 'L2N': lambda x, mean: unit(x), 'CL2N': lambda x, mean: unit(x - mean)}
 
 
-def simpleshot(net, classes, transform='CL2N'):
+def simpleshot(net: Net, classes: int, transform: str = 'CL2N') -> Method:
     """Trains by softmax cross-entropy on base classes; logits of an episode are -|t(f(query)) - mean of t(f(support of the class))|^2.
 
     Args:
-        net: the embedding f. classes: the number of base classes. transform: t, as the paper names them: 'UN' none, 'L2N' to unit length,
-            'CL2N' the same after the mean of the base classes' features is taken off. That mean is the running mean of training.
+        net: the embedding f.
+        classes: number of base classes.
+        transform: t, as the paper names them: 'UN' none, 'L2N' to unit length, 'CL2N' the same
+            after the mean of the base classes' features is taken off. That mean is the running mean
+            of training.
 
     Returns:
         A Method over params {'backbone', 'head'}, trained on labelled sets, measured on those or on episodes (`episodes`).

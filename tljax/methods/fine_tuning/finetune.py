@@ -6,19 +6,20 @@ from (graft) and in which of them move (partition). Source: Yosinski et al., How
 """
 import jax.numpy as jnp
 
-from tljax.core import Method
+from tljax.core import Method, Net
 from tljax.losses import accuracy, cross_entropy, linear, squared_error, weighted
 
 BATCHES = 'labelled'
 
 
-def finetune(net, classes, smoothing=0.):
+def finetune(net: Net, classes: int, smoothing: float = 0.) -> Method:
     """Minimises the mean over examples of CE(label, head(net(input))), or of the squared error where there are no classes.
 
     The head starts at zero, so that its first, uninformed gradients do not disturb what the backbone has learnt.
 
     Args:
-        net: the backbone. classes: their number; 0 means regression on the label's own width.
+        net: the backbone.
+        classes: number of classes; 0 means regression on the label's own width.
         smoothing: of the labels, in [0, 1).
 
     Returns:

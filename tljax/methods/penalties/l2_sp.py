@@ -6,7 +6,7 @@ from tljax.methods.combinators import Penalty
 from tljax.paths import flatten, select
 
 
-def l2_sp(alpha=.1, beta=.01, pattern='backbone/.*'):
+def l2_sp(alpha: float = .1, beta: float = .01, pattern: str = 'backbone/.*') -> Penalty:
     """The starting point as reference: alpha/2 |w - w0|^2 on what was transferred, beta/2 |w|^2 on the rest.
 
     Xuhong, Grandvalet and Davoine, Explicit inductive bias for transfer learning with convolutional networks, 2018, equation 6

@@ -1,8 +1,10 @@
 """FixMatch: Sohn et al. 2020, https://arxiv.org/abs/2001.07685, equations 3 and 4."""
+from collections.abc import Callable, Sequence
+
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Method
+from tljax.core import Method, Net
 from tljax.losses import accuracy, cross_entropy, weighted
 from tljax.methods.adaptation.two_domains import of_target, together
 from tljax.methods.fine_tuning.finetune import finetune
@@ -13,12 +15,18 @@ CACHED = False   # it augments the inputs itself
 WEAK, STRONG = (crop(),), (affine(degrees=30., shear=.3, scale=.3, translate=.125), colour())
 
 
-def fixmatch(net, classes, threshold=.95, weight=1., weak=WEAK, strong=STRONG):
+def fixmatch(net: Net, classes: int, threshold: float = .95, weight: float = 1.,
+             weak: Sequence[Callable] = WEAK, strong: Sequence[Callable] = STRONG) -> Method:
     """CE(weak(x), y) + weight * mean of CE(strong(u), the class of weak(u)) over the unlabelled u where that class is sure.
 
     Args:
-        net: the backbone. classes: their number. threshold: tau, of the probability of the class. weight: lambda_u. weak, strong:
-            functions of `tljax.nn.augment`; the default's strong ones are ours, the paper's are RandAugment and Cutout.
+        net: the backbone.
+        classes: number of classes.
+        threshold: tau, of the probability of the class.
+        weight: lambda_u.
+        weak: functions of `tljax.nn.augment`.
+        strong: functions of `tljax.nn.augment`; the default's are ours, the paper's are RandAugment
+            and Cutout.
 
     Returns:
         A Method over params {'backbone', 'head'} on batches whose `target` is unlabelled (`tljax.data.semi_supervised`, or another domain),
