@@ -1,4 +1,6 @@
 """Splits that have no class in common, as few-shot learning needs them, and classes of turned pictures."""
+from collections.abc import Sequence
+
 import numpy as np
 
 from tljax.core import Dataset, Refused, Task
@@ -7,7 +9,7 @@ from tljax.data.purposes import Purpose
 from tljax.data.splits import restrict
 
 
-def turned(dataset):
+def turned(dataset: Dataset) -> Dataset:
     """A set of square pictures with three more classes for each, turned by 90, 180 and 270 degrees.
 
     >>> toy = turned(arrays(np.arange(4.).reshape(1, 2, 2, 1), np.array([0]), ['a']))
@@ -21,7 +23,7 @@ def turned(dataset):
                   np.concatenate([dataset.label + k * len(dataset.classes) for k in range(4)]), names)
 
 
-def refuse_unturnable(pictures):
+def refuse_unturnable(pictures: np.ndarray) -> None:
     """Raises an error unless pictures (n, h, w, ...) are square.
 
     >>> refuse_unturnable(np.zeros((2, 4, 4, 1)))
@@ -30,7 +32,7 @@ def refuse_unturnable(pictures):
         raise Refused(f'data.rotations: inputs {pictures.shape[1:]} are no square pictures that could be turned: set it to False')
 
 
-def joined(splits):
+def joined(splits: dict[str, Dataset]) -> Dataset:
     """The splits of a set as one set again, with the classes of all of them.
 
     >>> parts = {'train': arrays(np.zeros(2), np.array([0, 1]), 'ab'), 'test': arrays(np.ones(1), np.array([0]), 'b')}
@@ -43,7 +45,7 @@ def joined(splits):
                   np.concatenate([np.array([number[name] for name in part.classes])[part.label] for part in parts]), tuple(number))
 
 
-def cut_by_class(dataset, shares, seed=0):
+def cut_by_class(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, Dataset]:
     """Splits that have no class in common: {'validation': .2, 'test': .2} are shares of the classes, drawn by the seed; the rest trains.
 
     >>> toy = arrays(np.zeros(10), np.arange(10), 'abcdefghij')
@@ -59,7 +61,7 @@ def cut_by_class(dataset, shares, seed=0):
     return {name: of_classes(dataset, members) for name, members in {'train': order[begun:], **parts}.items()}
 
 
-def of_classes(dataset, members):
+def of_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dataset:
     """The examples of some of the classes, numbered from 0 in the set's own order.
 
     >>> of_classes(arrays(np.zeros(3), np.array([2, 0, 2]), 'abc'), [2]).classes

@@ -1,10 +1,13 @@
 """Arrays of files as networks take them: which numbers are pictures, and which labels are classes."""
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
 from tljax.core import Dataset, Refused, Task
 
 
-def scale(input):
+def scale(input: np.ndarray) -> np.ndarray:
     """Numbers as networks take them.
 
     Args:
@@ -25,12 +28,14 @@ def scale(input):
     return input.astype(np.float32, copy=False) if input.dtype.kind == 'f' else input
 
 
-def number(labels, classes, where):
+def number(labels: dict[str, np.ndarray], classes: Sequence[str],
+           where: str | Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Labels as classes or as numbers to regress on.
 
     Args:
         labels: {split: (n,) integers, or (n,) or (n, d) floats}, 'train' among them.
-        classes: names in the order of the labels, or () where labels have none. where: the name of the set, for errors.
+        classes: names in the order of the labels, or () where labels have none.
+        where: the name of the set, for errors.
 
     Returns:
         (labels, classes): int32 labels and names, which are the numbers where none were given; or float32 labels and ().

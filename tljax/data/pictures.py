@@ -2,6 +2,7 @@
 import hashlib
 import io
 import os
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,14 +17,18 @@ WORKERS = min(8, os.cpu_count() or 1)
 MEMORY = 2 ** 31   # bytes of decoded pictures that a data set may keep
 
 
-def picture(data, where, channels, size=None, resize=None):
+def picture(data: bytes, where: str | Path, channels: int, size: int | None = None,
+            resize: int | None = None) -> np.ndarray:
     """One encoded picture, upright, as (height, width, channels) uint8, or (size, size, channels).
 
     Args:
-        data: bytes of a file that Pillow reads. where: its name, for errors.
+        data: bytes of a file that Pillow reads.
+        where: name of the file, for errors.
         channels: 1, 3 or 4; transparent pictures are laid over white unless it is 4.
-        size: None for the picture as it is; otherwise its short side is scaled to `size` bilinearly and its centre kept.
-        resize: where given, the short side is scaled to this, and the centre of `size` pixels cut out.
+        size: None for the picture as it is; otherwise its short side is scaled to `size` bilinearly
+            and its centre kept.
+        resize: where given, the short side is scaled to this, and the centre of `size` pixels cut
+            out.
 
     Raises:
         Refused: for what cannot be decoded, or has more than 8 bits a channel.
@@ -54,13 +59,18 @@ def picture(data, where, channels, size=None, resize=None):
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
-def decoded(decode, shape, label, classes, held):
+def decoded(decode: Callable, shape: tuple[int, ...], label: np.ndarray, classes: Sequence[str],
+            held: str) -> Dataset:
     """A Dataset whose examples are decoded on several threads when they are first asked for, float32 in [0, 1].
 
     What was decoded is kept as long as all of it would fit MEMORY: an epoch after the first then costs no decoding.
 
     Args:
-        decode: row -> uint8 of `shape`. label: (n,). classes: names. held: a text that tells what the set holds, for its fingerprint.
+        decode: row -> uint8 of `shape`.
+        shape: shape of an example.
+        label: (n,).
+        classes: names of the classes.
+        held: a text that tells what the set holds, for its fingerprint.
 
     >>> decoded(lambda row: np.full((1, 1, 1), 255, np.uint8), (1, 1, 1), np.zeros(3, int), ('a',), 'white').take(np.array([2]))['input']
     array([[[[1.]]]], dtype=float32)
@@ -87,7 +97,7 @@ def decoded(decode, shape, label, classes, held):
     return Dataset(take, label, Task.of(classes), hashlib.sha256(held.encode()).hexdigest())
 
 
-def find(paths):
+def find(paths: Iterable[str | Path]) -> list[Path]:
     """The picture files that paths name: a file as it is, a folder with all pictures below it, in the order of their names.
 
     Raises:
@@ -111,12 +121,16 @@ def find(paths):
     return files
 
 
-def pictures(files, shape, resize=None, label=None, classes=()):
+def pictures(files: Sequence[Path], shape: tuple[int, ...], resize: int | None = None,
+             label: np.ndarray | None = None, classes: Sequence[str] = ()) -> Dataset:
     """A Dataset of picture files, float32 in [0, 1], decoded as `data.folder` does.
 
     Args:
-        files: paths. shape: (size, size, channels) of an example. resize: as `data.folder` takes it.
-        label: (n,) integers, or None: zeros. classes: their names.
+        files: paths of the files.
+        shape: (size, size, channels) of an example.
+        resize: as `data.folder` takes it.
+        label: (n,) integers, or None: zeros.
+        classes: names of the classes.
 
     Raises:
         Refused: for a shape that no picture has; by `take`, for a picture that cannot be decoded (names it).

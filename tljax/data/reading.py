@@ -2,6 +2,7 @@
 import hashlib
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,11 +18,13 @@ UNREADABLE = (OSError, EOFError, KeyError, ValueError, StopIteration, NotImpleme
 PATCH, EDGE = 28, 2   # side of MNIST's pictures; what MNIST-M's 32 pixels have around them
 
 
-def pixels(pictures, label, classes):
+def pixels(pictures: np.ndarray, label: np.ndarray, classes: Sequence[str]) -> Dataset:
     """A Dataset of pictures that are kept as bytes and given as float32 in [0, 1].
 
     Args:
-        pictures: uint8 (n, h, w, c). label: (n,) integers. classes: their names.
+        pictures: uint8 (n, h, w, c).
+        label: (n,) integers.
+        classes: names of the classes.
 
     >>> pixels(np.full((1, 1, 1, 1), 255, np.uint8), [0], ('white',)).take(np.array([0]))['input'].ravel()
     array([1.], dtype=float32)
@@ -32,7 +35,7 @@ def pixels(pictures, label, classes):
                    hashlib.sha256(whole.fingerprint.encode() + b'pixels').hexdigest())
 
 
-def sized(pictures, size, channels):
+def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
     if channels not in (1, 3) or size < 1:
         raise Refused(f'data.size={size}, data.channels={channels}: give one pixel or more, and 1 or 3 channels')
     if size != pictures.shape[1]:
@@ -41,7 +44,7 @@ def sized(pictures, size, channels):
 
 
 @contextmanager
-def reading(path, remedy):
+def reading(path: str | Path, remedy: str) -> Iterator[Path]:
     """The path of a file that is there; whatever goes wrong in reading it is told in one line."""
     path = Path(path).expanduser()
     if not path.is_file():

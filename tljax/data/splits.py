@@ -1,5 +1,6 @@
 """Splits of a data set: parts by index, cuts by class, k labels per class, and the splits that a file lacks."""
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from tljax.data.purposes import Purpose
 TRAINED_ON = 10_000   # examples of a training set that tell its score to half a point
 
 
-def restrict(dataset, index):
+def restrict(dataset: Dataset, index: np.ndarray) -> Dataset:
     """The examples of `dataset` at `index`, as a dataset.
 
     >>> restrict(arrays(np.arange(3.), np.arange(3)), np.array([2, 0])).label
@@ -21,12 +22,14 @@ def restrict(dataset, index):
     return Dataset(lambda rows: dataset.take(index[rows]), dataset.label[index], dataset.task, digest)
 
 
-def cut(dataset, shares, seed=0):
+def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, Dataset]:
     """Cuts a dataset into named splits, class by class, by a seeded permutation.
 
     Args:
-        shares: {'validation': .1, 'test': .2}: shares of each class; what is left is 'train'. A class keeps at least one training
-            example.
+        dataset: the set to cut.
+        shares: {'validation': .1, 'test': .2}: shares of each class; what is left is 'train'. A
+            class keeps at least one training example.
+        seed: of the permutation.
 
     >>> splits = cut(arrays(np.arange(10.), np.zeros(10, int), ('a',)), {'validation': .1, 'test': .2})
     >>> {name: split.size for name, split in splits.items()}
@@ -43,11 +46,13 @@ def cut(dataset, shares, seed=0):
     return {name: restrict(dataset, np.sort(np.concatenate(rows))) for name, rows in parts.items()}
 
 
-def per_class(label, k, seed):
+def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     """Which examples a subset of k labels per class holds: nested (a smaller k is a part of a larger one) and seeded.
 
     Args:
-        label: (n,) integers. k: labels per class, None for all.
+        label: (n,) integers.
+        k: labels per class, None for all.
+        seed: draws the subset.
 
     Returns:
         Sorted integers, (number of classes * k,).
@@ -69,12 +74,16 @@ def per_class(label, k, seed):
     return np.sort(np.concatenate([np.random.default_rng([Purpose.SUBSET, seed, c]).permutation(rows)[:k] for c, rows in groups.items()]))
 
 
-def complete(splits, validation, test, seed, where):
+def complete(splits: dict[str, Dataset], validation: float, test: float, seed: int,
+             where: str | Path) -> dict[str, Dataset]:
     """Cuts the splits that a set lacks from its train split.
 
     Args:
-        splits: {'train': Dataset} and what else of 'validation' and 'test' the set brings, which is kept.
-        validation, test: shares of train's classes, used where that split is missing. seed: of the cut.
+        splits: {'train': Dataset} and what else of 'validation' and 'test' the set brings, which is
+            kept.
+        validation: share of train's classes, used where that split is missing.
+        test: share of train's classes, used where that split is missing.
+        seed: of the cut.
         where: the name of the set, for errors.
 
     Returns:

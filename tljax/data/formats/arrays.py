@@ -1,16 +1,18 @@
 """A data set of arrays in memory."""
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from tljax.core import Dataset, Refused, Task
 
 
-def arrays(input, label, classes=()):
+def arrays(input: np.ndarray, label: np.ndarray, classes: Sequence[str] = ()) -> Dataset:
     """A dataset of arrays in memory.
 
     Args:
-        input: (n, ...) array. label: (n,) integers below `len(classes)`, or (n,) or (n, d) numbers for regression.
+        input: (n, ...) array.
+        label: (n,) integers below `len(classes)`, or (n,) or (n, d) numbers for regression.
         classes: names, in the order of the labels.
 
     Raises:

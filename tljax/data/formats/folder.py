@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 from tljax.data.pictures import READABLE, decoded, picture
 from tljax.data.splits import complete
 
 SPLITS = {'train': 'train', 'validation': 'validation', 'val': 'validation', 'valid': 'validation', 'test': 'test'}
 
 
-def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain='', resize=None):
+def folder(path: str | Path, size: int, channels: int = 3, validation: float = .1, test: float = .2,
+           seed: int = 0, domain: str = '', resize: int | None = None) -> dict[str, Dataset]:
     """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, or of a ZIP of one.
 
     They are float32 in [0, 1], (n, size, size, channels), each turned upright as its EXIF orientation says, scaled bilinearly so
@@ -22,11 +23,15 @@ def folder(path, size, channels=3, validation=.1, test=.2, seed=0, domain='', re
 
     Args:
         path: the folder or ZIP; `~` is expanded.
-        size: side in pixels. channels: 3 for RGB, 1 for grey.
-        validation, test: shares of each class that are cut from train where there is no such split.
+        size: side in pixels.
+        channels: 3 for RGB, 1 for grey.
+        validation: share of each class that is cut from train where there is no such split.
+        test: share of each class that is cut from train where there is no such split.
         seed: of that cut.
-        domain: the subfolder that holds the class folders, for sets of several domains, `<domain>/<class>/<file>`.
-        resize: what the short side is scaled to before the centre is cropped; None means `size`, 8/7 of it is ImageNet's custom.
+        domain: the subfolder that holds the class folders, for sets of several domains,
+            `<domain>/<class>/<file>`.
+        resize: what the short side is scaled to before the centre is cropped; None means `size`,
+            8/7 of it is ImageNet's custom.
 
     Splits: where the top level is train and any of validation (or val, valid) and test, these are the splits, and only train must
     have every class. A missing validation or test split is cut from train by the seeded permutation of `cut`, class by class.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 from tljax.data.conversion import number, scale
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import complete
@@ -14,7 +14,8 @@ PREFIXES = {'train': ('', 'train_'), 'validation': ('validation_',), 'test': ('t
 KEYS = {'classes', *(prefix + key for prefixes in PREFIXES.values() for prefix in prefixes for key in ('input', 'label'))}
 
 
-def npz(path, validation=.1, test=.2, seed=0):
+def npz(path: str | Path, validation: float = .1, test: float = .2,
+        seed: int = 0) -> dict[str, Dataset]:
     """A labelled set in one .npz: `input` and `label`, or `train_input`, `train_label`, `validation_input`, ..., `test_label`.
 
     Pictures in uint8, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an axis for channels.
@@ -23,7 +24,8 @@ def npz(path, validation=.1, test=.2, seed=0):
 
     Args:
         path: the file; `~` is expanded.
-        validation, test: shares of each class that are cut from train where the file has no such split.
+        validation: share of each class that is cut from train where the file has no such split.
+        test: share of each class that is cut from train where the file has no such split.
         seed: of that cut.
 
     Splits: those in the file are kept. A missing validation or test split is cut from train by the seeded permutation of `cut`,

@@ -6,6 +6,7 @@ CRC-32C of these bytes, 4 bytes; the data; its masked CRC-32C (https://www.tenso
 import hashlib
 import os
 import struct
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,7 +28,9 @@ AGAIN = 'copy or prepare the data set again'
 CHUNK = 1024   # records that are held at once while labels are read
 
 
-def tfds(dataset, data_dir, input='image', label='label', validation=.1, test=.2, seed=0, size=None):
+def tfds(dataset: str, data_dir: str | Path, input: str = 'image', label: str = 'label',
+         validation: float = .1, test: float = .2, seed: int = 0,
+         size: int | None = None) -> dict[str, Dataset]:
     """A data set of the TensorFlow Datasets catalogue, or of one's own builder, prepared as array_record or tfrecord.
 
     Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels that the set declares; floats
@@ -35,11 +38,16 @@ def tfds(dataset, data_dir, input='image', label='label', validation=.1, test=.2
     numbered from 0; floats are regression. Labels are read once, at the start; inputs when they are asked for.
 
     Args:
-        dataset: its name, as the catalogue writes it: 'mnist', 'mnist:3.0.1', 'domainnet/real'.
+        dataset: name of the set, as the catalogue writes it: 'mnist', 'mnist:3.0.1',
+            'domainnet/real'.
         data_dir: where it was prepared; `~` is expanded.
-        input, label: the features to read.
-        validation, test: shares of each class that are cut from train where the set has no such split. seed: of that cut.
-        size: None for pictures as they are; otherwise the short side is scaled to `size` bilinearly and the centre kept.
+        input: the feature to read as the input.
+        label: the feature to read as the label.
+        validation: share of each class that is cut from train where the set has no such split.
+        test: share of each class that is cut from train where the set has no such split.
+        seed: of that cut.
+        size: None for pictures as they are; otherwise the short side is scaled to `size` bilinearly
+            and the centre kept.
 
     Splits: train, validation and test of the set are kept, others left out; a split whose labels are all -1 is unlabelled and
     counts as missing. A missing validation or test split is cut from train by the seeded permutation of `cut`, class by class.
@@ -77,7 +85,7 @@ def tfds(dataset, data_dir, input='image', label='label', validation=.1, test=.2
     return complete(splits, validation, test, seed, dataset)
 
 
-def tfrecords(paths):
+def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable]:
     """Random access to the records of TFRecord files, both checksums verified.
 
     Args:
@@ -113,7 +121,7 @@ def tfrecords(paths):
     return len(places), lambda rows: [record(row) for row in rows]
 
 
-def masked_crc(data):
+def masked_crc(data: bytes) -> int:
     """The CRC-32C of bytes, rotated right by 15 bits plus a constant, as TFRecord files store it.
 
     >>> hex(masked_crc(bytes(32)))   # its CRC-32C is 0x8a9136aa (RFC 3720, B.4)

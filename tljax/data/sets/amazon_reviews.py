@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_svmlight_file
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 from tljax.data.formats.arrays import arrays
 from tljax.data.reading import reading
 from tljax.data.splits import complete
@@ -12,13 +12,17 @@ from tljax.data.splits import complete
 REVIEWS = ('books', 'dvd', 'electronics', 'kitchen')
 
 
-def amazon_reviews(path, domain, counts=False, validation=.1, seed=0):
+def amazon_reviews(path: str | Path, domain: str, counts: bool = False, validation: float = .1,
+                   seed: int = 0) -> dict[str, Dataset]:
     """Reviews of products, good (1) or bad (0), as 5,000 words and pairs of words (Blitzer et al. 2007, in the form of Ganin et al. 2016,
     https://arxiv.org/abs/1505.07818, section 5.1): (n, 5000) float32; 2,000 to train on, 3,586 to 5,945 for the test.
 
     Args:
-        path: the folder of `books_train.svmlight.gz` and the others. domain: 'books', 'dvd', 'electronics' or 'kitchen'.
-        counts: how often a word occurs; otherwise whether it does. validation, seed: as `mnist`.
+        path: the folder of `books_train.svmlight.gz` and the others.
+        domain: 'books', 'dvd', 'electronics' or 'kitchen'.
+        counts: how often a word occurs; otherwise whether it does.
+        validation: as `mnist`.
+        seed: as `mnist`.
 
     >>> amazon_reviews('nowhere', 'books')
     Traceback (most recent call last):

@@ -4,11 +4,12 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from tljax.core import Dataset
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import cut
 
 
-def digits(size=16):
+def digits(size: int = 16) -> dict[str, Dataset]:
     """Handwritten digits, enlarged bilinearly to `size` x `size`, white on black, float32 in [0, 1], (n, size, size, 1).
 
     Splits: of each class, by the seeded permutation of `cut`, 20 % validation and 30 % test; 899 / 359 / 539 examples. Writers are

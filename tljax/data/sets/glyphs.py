@@ -13,7 +13,7 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 from PIL import __version__ as pillow_version
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import cut
 from tljax.files.cache import cache_dir, save_npz
@@ -25,7 +25,8 @@ FONTS = tuple(f'DejaVu{family}{style}' for family in ('Sans', 'SansMono') for st
 POINTS, CANVAS = 40, 96   # a character is drawn this large, on a canvas with room for any turn of it
 
 
-def glyphs(part='letters', size=16, resolution=None, classes=600, per_class=40, seed=0):
+def glyphs(part: str = 'letters', size: int = 16, resolution: int | None = None, classes: int = 600,
+           per_class: int = 40, seed: int = 0) -> dict[str, Dataset]:
     """Rendered characters, white on black, float32 in [0, 1], (n, size, size, 1); drawn once and cached under `cache_dir()`.
 
     Each picture takes one of the fonts that have the character, a stroke up to two pixels wider, and an affine map (turn within
@@ -33,10 +34,14 @@ def glyphs(part='letters', size=16, resolution=None, classes=600, per_class=40, 
     number and `seed` alone.
 
     Args:
-        part: 'letters' (no character with a numeric value), 'digits' (0 to 9, ten classes) or 'decimals' (every Unicode decimal
-            digit that the fonts have, a class per character).
-        resolution: pixels a side to draw at before enlarging bilinearly to `size`; none: `size` (the handwritten digits have 8).
-        classes: the first so many letters, those in most fonts first. per_class: pictures of each.
+        part: 'letters' (no character with a numeric value), 'digits' (0 to 9, ten classes) or
+            'decimals' (every Unicode decimal digit that the fonts have, a class per character).
+        size: side of a picture, pixels.
+        resolution: pixels a side to draw at before enlarging bilinearly to `size`; none: `size`
+            (the handwritten digits have 8).
+        classes: the first so many letters, those in most fonts first.
+        per_class: pictures of each class.
+        seed: draws the pictures.
 
     Splits: of each class, by the seeded permutation of `cut`, 10 % validation and 10 % test.
 
@@ -64,7 +69,7 @@ def glyphs(part='letters', size=16, resolution=None, classes=600, per_class=40, 
     return cut(arrays(pictures, label, names), {'validation': .1, 'test': .1})
 
 
-def characters(part='letters'):
+def characters(part: str = 'letters') -> list[str]:
     """The characters of a part, those that most fonts have first.
 
     >>> characters('digits')
@@ -92,7 +97,8 @@ def characters(part='letters'):
     return kept
 
 
-def render(character, size=16, rng=None, resolution=None):
+def render(character: str, size: int = 16, rng: np.random.Generator | None = None,
+           resolution: int | None = None) -> np.ndarray:
     """One picture of a character, (size, size) uint8: in its first font as it stands, or varied by `rng` (see `glyphs`).
 
     >>> render('L').shape

@@ -4,16 +4,21 @@ from pathlib import Path
 
 import numpy as np
 
+from tljax.core import Dataset
 from tljax.data.reading import DIGITS, pixels, reading, sized
 from tljax.data.splits import complete
 
 
-def mnist(path, size=28, channels=1, validation=.05, seed=0):
+def mnist(path: str | Path, size: int = 28, channels: int = 1, validation: float = .05,
+          seed: int = 0) -> dict[str, Dataset]:
     """Handwritten digits (LeCun et al. 1998): 60,000 to train on, 10,000 for the test; float32 in [0, 1], (n, size, size, channels).
 
     Args:
-        path: the folder of `train-images-idx3-ubyte.gz` and the other three. size: pixels, scaled bilinearly. channels: 1, or 3 alike.
+        path: the folder of `train-images-idx3-ubyte.gz` and the other three.
+        size: pixels, scaled bilinearly.
+        channels: 1, or 3 alike.
         validation: the share of train's classes that is cut off by `seed`.
+        seed: of that cut.
 
     Raises:
         Refused: for a file that is missing or damaged, as all readers here.
@@ -27,7 +32,7 @@ def mnist(path, size=28, channels=1, validation=.05, seed=0):
                     validation, 0, seed, path)
 
 
-def read_idx(folder, name):
+def read_idx(folder: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """(pictures (n, 28, 28) uint8, labels (n,)) of two idx files: http://yann.lecun.com/exdb/mnist, 'file formats'."""
     found = []
     for kind, start in (('images-idx3', 16), ('labels-idx1', 8)):

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 from tljax.data.purposes import Purpose
 from tljax.data.reading import DIGITS, EDGE, PATCH, pixels, reading
 from tljax.data.sets.mnist import read_idx
 from tljax.data.splits import complete
 
 
-def mnist_m(path, mnist, photographs, validation=.05, seed=0):
+def mnist_m(path: str | Path, mnist: str | Path, photographs: str | Path, validation: float = .05,
+            seed: int = 0) -> dict[str, Dataset]:
     """MNIST's digits on photographs (Ganin and Lempitsky 2015, https://arxiv.org/abs/1409.7495, section 4), (n, 28, 28, 3) in [0, 1].
 
     The test pictures are those of the file, without their edge of two pixels. Those to train on are made by the published recipe: the
@@ -21,8 +22,11 @@ def mnist_m(path, mnist, photographs, validation=.05, seed=0):
     as full, which the paper does not say but its pictures show: 151 pixels of one are inverted on average, and 150.5 have ink.
 
     Args:
-        path: a ZIP of pictures of 32 pixels, with a text file of lines "name label". mnist: folder of MNIST's four files, whose 60,000
-            are blended. photographs: a folder of them, BSDS500 in the paper. validation: as `mnist`. seed: of windows and cut.
+        path: a ZIP of pictures of 32 pixels, with a text file of lines "name label".
+        mnist: folder of MNIST's four files, whose 60,000 are blended.
+        photographs: a folder of photographs, BSDS500 in the paper.
+        validation: as `mnist`.
+        seed: of windows and cut.
 
     >>> mnist_m('nowhere.zip', 'mnist', 'BSDS500')
     Traceback (most recent call last):

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 from tljax.data.formats.arrays import arrays
 from tljax.data.reading import reading
 
@@ -12,7 +12,7 @@ OFFICE = ('backpack', 'bike', 'calculator', 'headphones', 'keyboard', 'laptop', 
 OFFICE_DOMAINS = {'amazon': 'amazon', 'caltech': 'Caltech10', 'dslr': 'dslr', 'webcam': 'webcam'}
 
 
-def office_caltech(path, domain):
+def office_caltech(path: str | Path, domain: str) -> dict[str, Dataset]:
     """Ten classes of objects as 800 visual words (Gong et al. 2012), one of four domains, as float32 that sum to 1 for each picture and
     are then standardised over the domain: (n, 800).
 

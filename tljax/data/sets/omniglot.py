@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 
 PAPERS, ALPHABETS = 1200, 5   # characters that the papers train on; background alphabets kept for validation
 
 
-def omniglot(path, split='random', validation=100, seed=0):
+def omniglot(path: str | Path, split: str = 'random', validation: int = 100,
+             seed: int = 0) -> dict[str, Dataset]:
     """Pictures of 28x28 with ink 1 on paper 0, uint8, (n, 28, 28, 1); the splits have no character in common.
 
     Args:
@@ -67,7 +68,7 @@ def _characters(images, character, members, names):
     return arrays(images[rows], np.searchsorted(members, character[rows]), [names[i] for i in members])
 
 
-def one_shot_runs(path, size=28):
+def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The 20 published one-shot runs of 20 ways each, from `all_runs.zip`.
 
     Returns:

@@ -10,11 +10,14 @@ from tljax.core import Dataset, Task
 AMPLITUDE, PHASE, RANGE = (.1, 5.), (0., np.pi), (-5., 5.)
 
 
-def sine(shots=10, queries=10, count=600, seed=0):
+def sine(shots: int = 10, queries: int = 10, count: int = 600, seed: int = 0) -> dict[str, Dataset]:
     """Episodes of regression: one wave each, amplitude in [0.1, 5], phase in [0, pi], at inputs in [-5, 5].
 
     Args:
-        shots, queries: points of support and query. count: of validation and of test episodes. seed: of those.
+        shots: points of support.
+        queries: points of query.
+        count: of validation and of test episodes.
+        seed: of the validation and the test episodes.
 
     Returns:
         {'train', 'validation', 'test'}: Datasets of episodes with inputs and labels (1, shots or queries, 1), float32.

@@ -1,12 +1,16 @@
 """USPS, in the HDF5 file of Kaggle."""
+from pathlib import Path
+
 import h5py
 import numpy as np
 
+from tljax.core import Dataset
 from tljax.data.reading import DIGITS, pixels, reading, sized
 from tljax.data.splits import complete
 
 
-def usps(path, size=16, channels=1, validation=.05, seed=0):
+def usps(path: str | Path, size: int = 16, channels: int = 1, validation: float = .05,
+         seed: int = 0) -> dict[str, Dataset]:
     """Digits of envelopes (Hull 1994): 7,291 to train on, 2,007 for the test; float32 in [0, 1], (n, size, size, channels).
 
     Args:

@@ -3,6 +3,7 @@
 Source: Vinyals et al. 2016, section 4.1 (https://arxiv.org/abs/1606.04080).
 """
 import hashlib
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +65,8 @@ def classes_apart(splits: dict[str, Dataset], by_class: dict[str, float] | None 
     return cut_by_class(joined(splits), by_class, seed) if by_class else splits
 
 
-def of_episodes(dataset, ways, shots, queries, rotations=False, count=600, seed=(0, 0)):
+def of_episodes(dataset: Dataset, ways: int, shots: int, queries: int, rotations: bool = False,
+                count: int = 600, seed: Sequence[int] = (0, 0)) -> Dataset:
     """A Dataset of `count` episodes: example i is a pure function of seed and i, and `example(key)` makes more of them on the device.
 
     >>> from tljax.data.formats.arrays import arrays
@@ -81,7 +83,8 @@ def of_episodes(dataset, ways, shots, queries, rotations=False, count=600, seed=
     return Dataset(lambda index: jax.device_get(make(jnp.asarray(index))), np.zeros(count, np.int32), Task.of(classes), digest, example)
 
 
-def sampler(dataset, ways, shots, queries, rotations=False):
+def sampler(dataset: Dataset, ways: int, shots: int, queries: int,
+            rotations: bool = False) -> Callable:
     """key -> one episode, without a class or a picture twice; jit, vmap and scan take it.
 
     Pictures are held once, as bytes where they are whole numbers; an episode gathers its own and no others.
