@@ -9,6 +9,7 @@ unit rows after, TCA's mean accuracy falls from 46.2 to 43.3; with the paper's s
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
+from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import laplacian
 from sklearn.neighbors import KNeighborsClassifier, kneighbors_graph
 
@@ -16,12 +17,17 @@ from tljax.core import Refused
 from tljax.kernels import gaussian, in_float64, median_width, unit
 
 
-def tca(xs, xt, dim=30, penalty=1., kernel='linear', width=None):
+def tca(xs: ArrayLike, xt: ArrayLike, dim: int = 30, penalty: float = 1., kernel: str = 'linear',
+        width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Transfer component analysis: the directions of much variance along which the two domains' means agree.
 
     Args:
-        xs, xt: (ns, d), (nt, d). dim: the number of components. penalty: on their squared length. kernel: 'linear', whose memory is
-            (ns + nt) x d, or 'gaussian', whose memory is (ns + nt)^2. width: the Gaussian's, None for the median distance.
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        dim: number of components.
+        penalty: on the squared length of the components.
+        kernel: 'linear', whose memory is (ns + nt) x d, or 'gaussian', whose memory is (ns + nt)^2.
+        width: of the Gaussian, None for the median distance.
 
     Returns:
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
@@ -40,13 +46,24 @@ def tca(xs, xt, dim=30, penalty=1., kernel='linear', width=None):
     return _split(_components(phi, phi - phi.mean(0), _gaps(len(xs), len(xt)), penalty, dim), len(xs))
 
 
-def semi_supervised_tca(xs, xt, ys, dim=30, penalty=1., dependence=.5, neighbours=10, locality=1., kernel='linear', width=None):
+def semi_supervised_tca(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30,
+                        penalty: float = 1., dependence: float = .5, neighbours: int = 10,
+                        locality: float = 1., kernel: str = 'linear',
+                        width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Semi-supervised TCA: its components also depend on the source labels, and keep neighbours of either domain together.
 
     Args:
-        xs, xt, dim, penalty, kernel, width: as in `tca`. ys: (ns,). dependence: the paper's gamma, from 0 (variance alone) to 1 (the
-            labels alone). neighbours: of each row in the graph, whose edges weigh exp(-|x - y|^2 / (2 s^2)), s the median of all edges'
-            lengths. locality: the paper's lambda, the weight of that graph.
+        xs: as in `tca`.
+        xt: as in `tca`.
+        ys: (ns,).
+        dim: as in `tca`.
+        penalty: as in `tca`.
+        dependence: the paper's gamma, from 0 (variance alone) to 1 (the labels alone).
+        neighbours: of each row in the graph, whose edges weigh exp(-|x - y|^2 / (2 s^2)), s the
+            median of all edges' lengths.
+        locality: the paper's lambda, the weight of that graph.
+        kernel: as in `tca`.
+        width: as in `tca`.
 
     Returns:
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
@@ -80,13 +97,22 @@ def semi_supervised_tca(xs, xt, ys, dim=30, penalty=1., dependence=.5, neighbour
     return _split(_components(phi, top, _gaps(len(xs), len(xt)), penalty, dim, apart), len(xs))
 
 
-def jda(xs, xt, ys, dim=30, penalty=1., rounds=10, kernel='linear', width=None):
+def jda(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30, penalty: float = 1.,
+        rounds: int = 10, kernel: str = 'linear',
+        width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Joint distribution adaptation: as `tca`, with the means of each class agreeing too, the target's classes being guessed.
 
     Each round's guess is the nearest mapped source row's label; the first round, which has none, is `tca`.
 
     Args:
-        xs, xt, dim, penalty, kernel, width: as in `tca`. ys: (ns,). rounds: how often to map and guess.
+        xs: as in `tca`.
+        xt: as in `tca`.
+        ys: (ns,).
+        dim: as in `tca`.
+        penalty: as in `tca`.
+        rounds: how often to map and guess.
+        kernel: as in `tca`.
+        width: as in `tca`.
 
     Returns:
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
@@ -105,11 +131,21 @@ def jda(xs, xt, ys, dim=30, penalty=1., rounds=10, kernel='linear', width=None):
     return bda(xs, xt, ys, dim, penalty, rounds, .5, kernel, width)
 
 
-def bda(xs, xt, ys, dim=30, penalty=1., rounds=10, balance=.5, kernel='linear', width=None):
+def bda(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30, penalty: float = 1.,
+        rounds: int = 10, balance: float = .5, kernel: str = 'linear',
+        width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Balanced distribution adaptation: `jda` with a balance between the domains' means and those of their classes.
 
     Args:
-        xs, xt, ys, dim, penalty, rounds, kernel, width: as in `jda`. balance: the paper's mu; 0 is `tca`, .5 `jda`, 1 classes alone.
+        xs: as in `jda`.
+        xt: as in `jda`.
+        ys: as in `jda`.
+        dim: as in `jda`.
+        penalty: as in `jda`.
+        rounds: as in `jda`.
+        balance: the paper's mu; 0 is `tca`, .5 `jda`, 1 classes alone.
+        kernel: as in `jda`.
+        width: as in `jda`.
 
     Returns:
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
@@ -195,11 +231,15 @@ def _split(z, ns):
     return z[:ns], z[ns:]
 
 
-def checked(xs, xt, ys=None, **positive):
+def checked(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None,
+            **positive: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Two samples in float64 and the labels, or one line about what is wrong with them. All maps share it.
 
     Args:
-        xs, xt: (ns, d), (nt, d). ys: (ns,) or None. positive: settings that must be positive numbers, or None.
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        ys: (ns,) or None.
+        positive: settings that must be positive numbers, or None.
 
     Returns:
         (xs, xt, ys).
@@ -232,7 +272,7 @@ def checked(xs, xt, ys=None, **positive):
     return xs, xt, ys
 
 
-def check_dim(dim, most):
+def check_dim(dim: int, most: int) -> None:
     """Refuses a number of directions that these samples do not have.
 
     >>> check_dim(30, 20)

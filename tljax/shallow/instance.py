@@ -9,11 +9,13 @@ A Gaussian kernel's width is in the units of the features: standardise them. Whe
 among at most `MEDIAN_ROWS` seeded rows of each sample, since that median takes memory quadratic in its rows.
 """
 import itertools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
+from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.model_selection import KFold
@@ -31,14 +33,19 @@ LARGEST_LOGIT = 50.   # odds beyond exp(50) say no more than exp(50) does
 
 
 @in_float64
-def kmm(xs, xt, width=None, bound=1000., slack=None):
+def kmm(xs: ArrayLike, xt: ArrayLike, width: float | None = None, bound: float = 1000.,
+        slack: float | None = None) -> np.ndarray:
     """Kernel mean matching: the weights that bring the source's kernel mean nearest to the target's.
 
     The one function here that takes quadratic memory: kernels of ns x ns and ns x nt.
 
     Args:
-        xs, xt: (ns, d), (nt, d). width: the kernel's, None for the median distance. bound: no weight exceeds it before all are scaled to
-            average 1. slack: how far from 1 their average may lie before that, None for the paper's (sqrt(ns) - 1) / sqrt(ns).
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        width: of the kernel, None for the median distance.
+        bound: no weight exceeds it before all are scaled to average 1.
+        slack: how far from 1 the weights' average may lie before that, None for the paper's
+            (sqrt(ns) - 1) / sqrt(ns).
 
     Returns (ns,) weights, or raises `Refused` as the module says, and for a slack outside [0, 1) and a bound below 1 - slack.
 
@@ -58,12 +65,17 @@ def kmm(xs, xt, width=None, bound=1000., slack=None):
     return _scaled(least_discrepancy(gaussian(xs, xs, width), gaussian(xs, xt, width).mean(1), bound, slack))
 
 
-def kliep(xs, xt, width=None, centres=100, seed=0):
+def kliep(xs: ArrayLike, xt: ArrayLike, width: float | None = None, centres: int = 100,
+          seed: int = 0) -> np.ndarray:
     """The Kullback-Leibler importance estimation procedure: a mixture of kernels, as likely as possible on the target.
 
     Args:
-        xs, xt: (ns, d), (nt, d). width: the kernels', None for the one of `WIDTHS` with the largest likelihood by cross-validation over
-            the target. centres: on how many target points kernels stand, at most. seed: draws the centres and the folds.
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        width: of the kernels, None for the one of `WIDTHS` with the largest likelihood by
+            cross-validation over the target.
+        centres: on how many target points kernels stand, at most.
+        seed: draws the centres and the folds.
 
     Returns (ns,) weights, or raises `Refused` as the module says.
 
@@ -113,7 +125,8 @@ def _components(xs, xt, middle, width):
     return jnp.exp(log_source - log_mean), log_target - log_mean
 
 
-def ulsif(xs, xt, width=None, penalty=None, centres=100, seed=0):
+def ulsif(xs: ArrayLike, xt: ArrayLike, width: float | None = None, penalty: float | None = None,
+          centres: int = 100, seed: int = 0) -> np.ndarray:
     """Unconstrained least-squares importance fitting: `rulsif` with alpha 0, whose arguments and refusals it shares.
 
     Source: Kanamori, Hido and Sugiyama, A least-squares approach to direct importance estimation, 2009, section 3
@@ -125,13 +138,18 @@ def ulsif(xs, xt, width=None, penalty=None, centres=100, seed=0):
     return rulsif(xs, xt, 0., width, penalty, centres, seed)
 
 
-def rulsif(xs, xt, alpha=.1, width=None, penalty=None, centres=100, seed=0):
+def rulsif(xs: ArrayLike, xt: ArrayLike, alpha: float = .1, width: float | None = None,
+           penalty: float | None = None, centres: int = 100, seed: int = 0) -> np.ndarray:
     """Relative importance by least squares: p_t / (alpha p_t + (1 - alpha) p_s), which nowhere exceeds 1 / alpha.
 
     Args:
-        xs, xt: (ns, d), (nt, d). alpha: the target's part of the denominator. width, penalty: the kernels' and the ridge's; None for
-            those of `WIDTHS` and `PENALTIES` with the least `leave_one_out` score. centres: on how many target points kernels stand,
-            at most. seed: draws the centres and who is left out with whom.
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        alpha: the target's part of the denominator.
+        width: of the kernels; None for that of `WIDTHS` with the least `leave_one_out` score.
+        penalty: of the ridge; None for that of `PENALTIES` with the least `leave_one_out` score.
+        centres: on how many target points kernels stand, at most.
+        seed: draws the centres and who is left out with whom.
 
     Returns (ns,) weights, or raises `Refused` as the module says, and for an alpha outside [0, 1).
 
@@ -170,11 +188,13 @@ def _least_squares(xs, xt, middle, alpha, width, penalty):
     return source @ jnp.maximum(jnp.linalg.solve(system + penalty * jnp.eye(len(middle)), target.mean(0)), 0)
 
 
-def discriminator(xs, xt, penalty=1.):
+def discriminator(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.) -> np.ndarray:
     """Odds p(t | x) / p(s | x) ns / nt by a logistic regression that tells the domains apart.
 
     Args:
-        xs, xt: (ns, d), (nt, d). penalty: half of it times the squared coefficients is added to the summed log loss.
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        penalty: half of it times the squared coefficients is added to the summed log loss.
 
     Returns (ns,) weights, or raises `Refused` as the module says.
 
@@ -188,11 +208,14 @@ def discriminator(xs, xt, penalty=1.):
     return _scaled(np.exp(logit - logit.max()))   # without the largest none overflows
 
 
-def density_ratio(xs, xt, x, penalty=1.):
+def density_ratio(xs: ArrayLike, xt: ArrayLike, x: ArrayLike, penalty: float = 1.) -> np.ndarray:
     """p_t(x) / p_s(x) at other rows, unscaled, by the classifier of `discriminator`: what deep embedded validation weighs by.
 
     Args:
-        xs, xt, penalty: as `discriminator`. x: (n, d), such as source examples that were not trained on.
+        xs: as `discriminator`.
+        xt: as `discriminator`.
+        x: (n, d), such as source examples that were not trained on.
+        penalty: as `discriminator`.
 
     Returns (n,) ratios, or raises `Refused` as the module says.
 
@@ -211,11 +234,12 @@ def _logit(xs, xt, x, penalty):
     return classifier.decision_function(np.asarray(x, float))
 
 
-def nearest_neighbours(xs, xt):
+def nearest_neighbours(xs: ArrayLike, xt: ArrayLike) -> np.ndarray:
     """One more than how many target points have this source point as their nearest, scaled to average 1.
 
     Args:
-        xs, xt: (ns, d), (nt, d).
+        xs: source, (ns, d).
+        xt: target, (nt, d).
 
     Returns (ns,) weights, or raises `Refused` as the module says.
 
@@ -229,12 +253,18 @@ def nearest_neighbours(xs, xt):
     return _scaled(1. + np.bincount(pairwise_distances_argmin(xt, xs), minlength=len(xs)))
 
 
-def importance_weighted_cross_validation(make, xs, ys, weight, folds=5, seed=0):
+def importance_weighted_cross_validation(make: Callable, xs: ArrayLike, ys: ArrayLike,
+                                         weight: ArrayLike, folds: int = 5,
+                                         seed: int = 0) -> tuple[float, float]:
     """The target's classification error, estimated on source labels: held-out errors weighted by `weight`.
 
     Args:
-        make: gives a new estimator with scikit-learn's `fit(x, y, sample_weight)` and `predict(x)`. xs: (ns, d). ys: (ns,) classes.
-        weight: (ns,) of a function above. folds, seed: how many parts, and the shuffle before the cut.
+        make: gives a new estimator with scikit-learn's `fit(x, y, sample_weight)` and `predict(x)`.
+        xs: source, (ns, d).
+        ys: (ns,) classes.
+        weight: (ns,) of a function above.
+        folds: number of parts.
+        seed: of the shuffle before the cut.
 
     Returns:
         (risk, standard error): the mean over folds of mean(weight * error), and its standard error over the folds.

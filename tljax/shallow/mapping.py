@@ -9,6 +9,7 @@ flow kernel and CORAL leave a difference of the domains' means where it is.
 """
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.feature_selection import mutual_info_classif
 
 from tljax.core import Refused
@@ -19,11 +20,14 @@ NAMES = {function.__name__: function.__name__ for function in (tca, semi_supervi
     'subspace_alignment', 'gfk', 'coral', 'structural_correspondence', 'optimal_transport')}
 
 
-def subspace_alignment(xs, xt, dim=30):
+def subspace_alignment(xs: ArrayLike, xt: ArrayLike,
+                       dim: int = 30) -> tuple[np.ndarray, np.ndarray]:
     """Subspace alignment: the source's principal directions are turned onto the target's.
 
     Args:
-        xs, xt: (ns, d), (nt, d). dim: how many principal directions of each.
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        dim: how many principal directions of each.
 
     Returns:
         (zs, zt): (ns, dim), (nt, dim); each domain is centred by itself.
@@ -54,11 +58,13 @@ def _right_vectors(x):
     return jnp.linalg.svd(x, full_matrices=False)[2]
 
 
-def gfk(xs, xt, dim=20):
+def gfk(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> tuple[np.ndarray, np.ndarray]:
     """The geodesic flow kernel as a map: inner products of mapped rows are x G y', with G from `geodesic_flow_kernel`.
 
     Args:
-        xs, xt: (ns, d), (nt, d). dim: of the subspaces. The paper's rule chose 10 or 20 on Office-Caltech10 SURF.
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        dim: of the subspaces. The paper's rule chose 10 or 20 on Office-Caltech10 SURF.
 
     Returns:
         (zs, zt): (ns, 2 dim), (nt, 2 dim).
@@ -79,11 +85,13 @@ def gfk(xs, xt, dim=20):
     return xs @ root, xt @ root
 
 
-def geodesic_flow_kernel(xs, xt, dim=20):
+def geodesic_flow_kernel(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> np.ndarray:
     """The integral of Phi(t) Phi(t)' over t from 0 to 1, where Phi goes from the source's subspace to the target's the shortest way.
 
     Args:
-        xs, xt, dim: as in `gfk`.
+        xs: as in `gfk`.
+        xt: as in `gfk`.
+        dim: as in `gfk`.
 
     Returns:
         G, (d, d), symmetric, of rank 2 dim at most.
@@ -120,11 +128,13 @@ def _flow(source, target):
 
 
 @in_float64
-def coral(xs, xt, penalty=1.):
+def coral(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.) -> tuple[np.ndarray, np.ndarray]:
     """Correlation alignment: the source is whitened and takes on the target's covariance.
 
     Args:
-        xs, xt: (ns, d), (nt, d). penalty: times the identity, added to both covariances (d, d).
+        xs: source, (ns, d).
+        xt: target, (nt, d).
+        penalty: times the identity, added to both covariances (d, d).
 
     Returns:
         (zs, zt): xs Cs^(-1/2) Ct^(1/2), (ns, d), and xt itself.
@@ -146,17 +156,24 @@ def coral(xs, xt, penalty=1.):
     return xs @ power(xs, -.5) @ power(xt, .5), xt
 
 
-def structural_correspondence(xs, xt, ys=None, pivots=100, dim=25, penalty=1.):
+def structural_correspondence(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None,
+                              pivots: int = 100, dim: int = 25,
+                              penalty: float = 1.) -> tuple[np.ndarray, np.ndarray]:
     """Structural correspondence learning: features correspond where they predict the same pivots, features that occur in both domains.
 
     Ridge regressions from all other features tell whether a row has a pivot; theta holds the leading left singular vectors of their
     weights. (The paper fits a modified Huber loss; squared error needs one factorisation for all pivots together.)
 
     Args:
-        xs, xt: (ns, d), (nt, d), counts or frequencies, 0 where a feature is absent; their units are those of the penalty. ys: (ns,),
-            or None for no labels. pivots: how many features serve as pivots: those that the most rows of the domain that has them less
-            often have, or with ys those of the largest mutual information with it that both domains have. dim: rows of theta.
-            penalty: on the squared weights.
+        xs: source, (ns, d), counts or frequencies, 0 where a feature is absent; their units are
+            those of the penalty.
+        xt: target, (nt, d), likewise.
+        ys: (ns,), or None for no labels.
+        pivots: how many features serve as pivots: those that the most rows of the domain that has
+            them less often have, or with ys those of the largest mutual information with it that
+            both domains have.
+        dim: rows of theta.
+        penalty: on the squared weights.
 
     Returns:
         (zs, zt): [x, x theta'], (ns, d + dim), (nt, d + dim).
@@ -197,13 +214,19 @@ def _predictors(x, has, penalty):
     return jnp.linalg.svd(weights, full_matrices=False)[0]
 
 
-def optimal_transport(xs, xt, ys=None, penalty=.01, class_penalty=0.):
+def optimal_transport(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None,
+                      penalty: float = .01,
+                      class_penalty: float = 0.) -> tuple[np.ndarray, np.ndarray]:
     """Optimal transport: each source row goes to the mean of the target rows that it is transported to, weighted by their shares.
 
     Args:
-        xs, xt: (ns, d), (nt, d); memory for their squared distances, ns x nt. ys: (ns,), which only a class_penalty uses. penalty: the
-            plan's negative entropy, in units of the largest squared distance: where distances lie close together, as in many dimensions,
-            1 would send every row to nearly the same mean. class_penalty: above 0, source classes rather do not share a target row.
+        xs: source, (ns, d); memory for the squared distances, ns x nt.
+        xt: target, (nt, d).
+        ys: (ns,), which only a class_penalty uses.
+        penalty: the plan's negative entropy, in units of the largest squared distance: where
+            distances lie close together, as in many dimensions, 1 would send every row to nearly
+            the same mean.
+        class_penalty: above 0, source classes rather do not share a target row.
 
     Returns:
         (zs, zt): (ns, d), and xt itself.

@@ -1,17 +1,23 @@
 """What the weights of `tljax.shallow.instance` are the solutions of: three small problems, solved in compiled loops in float64."""
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 
 @jax.jit
-def least_discrepancy(kernel, embedding, bound, slack, tolerance=3e-5):
+def least_discrepancy(kernel: ArrayLike, embedding: ArrayLike, bound: ArrayLike, slack: ArrayLike,
+                      tolerance: ArrayLike = 3e-5) -> jax.Array:
     """Minimises w'Kw / (2 ns) - w'embedding over 0 <= w <= bound, |mean(w) - 1| <= slack, by accelerated projected gradient steps.
 
     The momentum restarts where it points uphill. It stops where a step moves no weight by more than `tolerance`; on 1000 points that
     takes some 500 steps. For a kernel of at most 1 the optimality conditions then hold to 2 `tolerance` in the gradient.
 
     Args:
-        kernel: (ns, ns). embedding: (ns,) the target's kernel mean at the source points. bound, slack, tolerance: scalars.
+        kernel: (ns, ns).
+        embedding: (ns,) the target's kernel mean at the source points.
+        bound: scalar.
+        slack: scalar.
+        tolerance: scalar.
 
     Returns:
         (ns,) weights.
@@ -52,14 +58,17 @@ def least_discrepancy(kernel, embedding, bound, slack, tolerance=3e-5):
 
 
 @jax.jit
-def largest_likelihood(log_target, share, tolerance=1e-8):
+def largest_likelihood(log_target: ArrayLike, share: ArrayLike,
+                       tolerance: ArrayLike = 1e-8) -> jax.Array:
     """Maximises sum_j share_j log(sum_l b_l exp(log_target_jl)) over b >= 0, sum(b) = 1, by a primal-dual interior point method.
 
     The multiplier of sum(b) = 1 is 1, so that sum(b) is subtracted in place of the constraint and Newton's method meets b >= 0 only.
     It stops where max(gradient) - 1, which bounds how much likelihood is missing, is at most `tolerance`: after some 20 steps.
 
     Args:
-        log_target: (nt, c). share: (nt,) nonnegative, of sum 1. tolerance: a scalar, in nats.
+        log_target: (nt, c).
+        share: (nt,) nonnegative, of sum 1.
+        tolerance: a scalar, in nats.
 
     Returns:
         (c,) the mixture's proportions b.
@@ -93,14 +102,18 @@ def largest_likelihood(log_target, share, tolerance=1e-8):
 
 
 @jax.jit
-def leave_one_out(source, target, alpha, penalty):
+def leave_one_out(source: ArrayLike, target: ArrayLike, alpha: ArrayLike,
+                  penalty: ArrayLike) -> jax.Array:
     """The least-squares score of `rulsif` on a source and a target row, averaged over fits without these two: smaller is better.
 
     Row i of the source goes with row i of the target, up to the shorter of both. A fit without them changes the system by a matrix of
     rank 2, so that one inverse serves all (Woodbury's identity). With alpha 0 it is the score of Kanamori et al. 2009.
 
     Args:
-        source, target: (ns, c), (nt, c) the kernels at the samples. alpha, penalty: scalars.
+        source: (ns, c) the kernels at the source's samples.
+        target: (nt, c) the kernels at the target's samples.
+        alpha: scalar.
+        penalty: scalar.
 
     Returns:
         A scalar.
