@@ -4,6 +4,7 @@ A pool is what `experiments.rank --verify` writes: rows with 'source', 'target',
 gain of a strategy over the baseline is predicted from facts that cost no training, by ridge regression, and every interval comes from
 predictions of rows whose source and whose target were both left out: it holds for sources and targets like the pool's, and no others.
 """
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ class Prediction(NamedTuple):
     high: float
 
 
-def facts(row):
+def facts(row: dict) -> np.ndarray:
     """What the regression looks at, (4,): log2 of the labels per class; how far the probe of the source's features is ahead of that of the
     same network untrained; how far that one is ahead of a probe of the inputs; the nearest neighbour's accuracy on the features.
 
@@ -50,7 +51,7 @@ def facts(row):
     return np.array([np.log2(row['labels_per_class']), probe - untrained, untrained - inputs, nearest])
 
 
-def gain_of(row, strategy, baseline):
+def gain_of(row: dict, strategy: str, baseline: str) -> float:
     """The measured mean gain of a strategy over the baseline.
 
     >>> gain_of({'measured': {'scratch': [.5, .75], 'finetune': [.75, 1.]}}, 'finetune', 'scratch')
@@ -59,7 +60,7 @@ def gain_of(row, strategy, baseline):
     return float(np.mean(row['measured'][strategy]) - np.mean(row['measured'][baseline]))
 
 
-def held_out(pool, strategy, baseline):
+def held_out(pool: Sequence[dict], strategy: str, baseline: str) -> np.ndarray:
     """The predicted gain of every row from the rows that share neither its source nor its target, (rows,).
 
     Raises:
@@ -84,7 +85,7 @@ def held_out(pool, strategy, baseline):
     return predicted
 
 
-def predict(pool, row, strategy, baseline):
+def predict(pool: Sequence[dict], row: dict, strategy: str, baseline: str) -> Prediction:
     """The gain of a strategy over the baseline for a row that is not measured: a `Prediction`.
 
     The interval is of the errors that predictions of held-out rows made, which assumes that the row is like those.
@@ -102,7 +103,7 @@ def predict(pool, row, strategy, baseline):
     return Prediction(mean, mean + float(low), mean + float(high))
 
 
-def advised(predictions, baseline):
+def advised(predictions: dict[str, Prediction], baseline: str) -> str:
     """The strategy with the largest expected gain, or the baseline where none is above 0.
 
     >>> advised({'frozen': Prediction(.1, 0, .2), 'finetune': Prediction(.2, 0, .3)}, 'scratch')
@@ -114,7 +115,7 @@ def advised(predictions, baseline):
     return best if predictions[best].mean > 0 else baseline
 
 
-def judge(pool, baseline):
+def judge(pool: Sequence[dict], baseline: str) -> dict:
     """How good the advice is on the pool itself, every row's source and target held out.
 
     Returns:
@@ -144,12 +145,13 @@ def judge(pool, baseline):
                 precision_at_recall_60=max((p for p, r in points if r is not None and p is not None and r >= .6), default=None))
 
 
-def setting(labels, classes, source_classes):
+def setting(labels: int, classes: Sequence[str], source_classes: Sequence[str]) -> str:
     """Which setting of Pan and Yang 2010, table 2 (https://doi.org/10.1109/TKDE.2009.191), a transfer is.
 
     Args:
-        labels: of the target, in all. classes: names of the target's classes, which may be known without a single label. source_classes:
-            of the source's; () where it had no labels.
+        labels: number of labels of the target, in all.
+        classes: names of the target's classes, which may be known without a single label.
+        source_classes: names of the source's classes; () where it had no labels.
 
     >>> setting(0, ('a', 'b'), ('a', 'b')), setting(20, ('a', 'b'), ('c',)), setting(0, ('a',), ())
     ('transductive: the same task, labels in the source alone', 'inductive: another task, labels in both', 'unsupervised: no labels')
@@ -165,12 +167,14 @@ def setting(labels, classes, source_classes):
             'unsupervised: another task, no labels in the target')
 
 
-def square(labels_per_class, ahead):
+def square(labels_per_class: float, ahead: float) -> tuple[str, str, str]:
     """The cell of the square of size and similarity, and what is customary there.
 
     Args:
-        labels_per_class: of the target. ahead: how far the probe of the source's features is above that of the inputs themselves, which
-            stands for similarity: a source whose features tell the target's classes apart worse than the inputs do is no relative.
+        labels_per_class: of the target.
+        ahead: how far the probe of the source's features is above that of the inputs themselves,
+            which stands for similarity: a source whose features tell the target's classes apart
+            worse than the inputs do is no relative.
 
     >>> square(5, .2), square(500, -.1)
     (('small', 'similar', 'frozen'), ('large', 'different', 'scratch'))

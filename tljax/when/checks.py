@@ -1,11 +1,12 @@
 """Labelled features, as scores of transferability demand them: arrays that pair, or a refusal in one line."""
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from tljax.core import Refused
 
 
-def paired(f, y):
+def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """f (n, d) and y, integers (n,) or floats (n,) or (n, c), as arrays.
 
     Raises:
@@ -28,7 +29,7 @@ def paired(f, y):
     return f, y
 
 
-def classified(f, y):
+def classified(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """f (n, d) in float64, classes numbered from 0 (n,), and their sizes (c,).
 
     Raises:
@@ -42,7 +43,7 @@ def classified(f, y):
     return f.astype(np.float64), *labels(f, y)
 
 
-def labels(rows, y):
+def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Classes numbered from 0 (n,) and their sizes (c,).
 
     Raises:
@@ -62,7 +63,7 @@ def labels(rows, y):
     return y, count
 
 
-def columns(y):
+def columns(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_array]:
     """The classes of integer labels, or None, and the targets (n, c): one-hot and sparse, or float labels.
 
     >>> classes, targets = columns(np.array([9, 7, 9]))
@@ -75,7 +76,7 @@ def columns(y):
     return classes, sparse.csr_array((np.ones(len(y)), index, np.arange(len(y) + 1)), shape=(len(y), len(classes)))
 
 
-def several(classes):
+def several(classes: np.ndarray | None) -> None:
     """Refuses classes that are fewer than two; None, of float labels, passes.
 
     >>> several(None)
@@ -84,7 +85,7 @@ def several(classes):
         raise Refused(f'labels of {len(classes)} class{"es" * (len(classes) != 1)}: give examples of two or more')
 
 
-def varying(f):
+def varying(f: np.ndarray) -> None:
     """Refuses features (n, d) that are the same in all rows.
 
     >>> varying(np.array([[1.], [2.]]))

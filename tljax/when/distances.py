@@ -4,9 +4,11 @@ Features are xs (n, d) of the source and xt (m, d) of the target. Standardise co
 does so itself. No distance knows the task: a large one need not hurt, and a small one promises no transfer. All is computed in float64.
 Domains of fewer than two rows, of other columns, or with values that are not finite are `Refused`.
 """
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.covariance import LedoitWolf, ShrunkCovariance
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import train_test_split
@@ -43,7 +45,8 @@ class LabelShift(NamedTuple):
     clipped: int
 
 
-def mmd_test(xs, xt, permutations=1000, seed=0, width=None):
+def mmd_test(xs: ArrayLike, xt: ArrayLike, permutations: int = 1000, seed: int = 0,
+             width: float | None = None) -> Discrepancy:
     """The maximum mean discrepancy under a Gaussian kernel, squared, without bias, and its permutation test.
 
     It finds any difference of distributions, given enough rows: a small p is no large distance, and `squared`, which chance makes
@@ -51,8 +54,12 @@ def mmd_test(xs, xt, permutations=1000, seed=0, width=None):
     for rows drawn independently; frames of one film are not.
 
     Args:
-        xs, xt: (n, d), (m, d). Memory is quadratic, six arrays of (n + m)^2, and (n + m) x permutations: draw rows of large domains.
-        permutations: of the rows among the domains. seed: draws them. width: the kernel's, None for the median distance of all rows.
+        xs: source, (n, d). Memory is quadratic, six arrays of (n + m)^2, and (n + m) x
+            permutations: draw rows of large domains.
+        xt: target, (m, d).
+        permutations: of the rows among the domains.
+        seed: draws the permutations.
+        width: of the kernel, None for the median distance of all rows.
 
     Returns:
         A `Discrepancy`; p = (1 + permutations that reach the observed one) / (1 + permutations), and so never 0.
@@ -94,14 +101,15 @@ def _discrepancies(kernel, source):
     return within / (n * (n - 1)) + others / (m * (m - 1)) - 2 * across / (n * m)
 
 
-def coral_distance(xs, xt):
+def coral_distance(xs: ArrayLike, xt: ArrayLike) -> float:
     """|cov(xs) - cov(xt)|_F^2 / (4 d^2): the alignment term of `tljax.methods.adaptation.deep_coral`.
 
     It sees variances and correlations, to the fourth power of the features' unit; domains of other means, or other shapes of the same
     covariance, are 0 apart. Samples of one distribution are not: covariances of few rows differ by chance.
 
     Args:
-        xs, xt: (n, d), (m, d).
+        xs: source, (n, d).
+        xt: target, (m, d).
 
     Returns a float, at least 0, or raises `Refused` as the module says.
 
@@ -114,7 +122,7 @@ def coral_distance(xs, xt):
     return float(((np.cov(xs, rowvar=False) - np.cov(xt, rowvar=False)) ** 2).sum() / (4 * xs.shape[1] ** 2))
 
 
-def frechet_distance(xs, xt):
+def frechet_distance(xs: ArrayLike, xt: ArrayLike) -> float:
     """|mu_s - mu_t|^2 + tr(C_s + C_t - 2 (C_s^1/2 C_t C_s^1/2)^1/2): squared, of the Gaussians of the same means and covariances.
 
     It sees means and covariances and nothing else. Few rows make it too large, the more so the more columns: compare it among samples
@@ -135,7 +143,7 @@ def frechet_distance(xs, xt):
     return float(((xs.mean(0) - xt.mean(0)) ** 2).sum() + max(0., traces))
 
 
-def gaussian_kl(xs, xt, shrinkage=None):
+def gaussian_kl(xs: ArrayLike, xt: ArrayLike, shrinkage: float | None = None) -> float:
     """KL(N(mu_t, C_t) || N(mu_s, C_s)): the nats lost where the target is described by the source's Gaussian.
 
     It sees means and covariances only, and is not symmetric: a target inside a wide source is near, a wide target is far. Samples of
@@ -143,8 +151,10 @@ def gaussian_kl(xs, xt, shrinkage=None):
     varies, the shrinkage makes much of the value. Columns that are one constant in both are left out.
 
     Args:
-        xs, xt: (n, d), (m, d). shrinkage: the part of the mean variance times the identity in both covariances, 0 to 1, None for each
-            domain's own by Ledoit and Wolf, finite for fewer rows than columns.
+        xs: source, (n, d).
+        xt: target, (m, d).
+        shrinkage: the part of the mean variance times the identity in both covariances, 0 to 1,
+            None for each domain's own by Ledoit and Wolf, finite for fewer rows than columns.
 
     Returns:
         A float, at least 0 but for rounding.
@@ -176,15 +186,20 @@ def gaussian_kl(xs, xt, shrinkage=None):
     return float((mismatch + np.linalg.slogdet(source)[1] - np.linalg.slogdet(target)[1]) / 2)
 
 
-def proxy_a_distance(xs, xt, penalties=(1e-4, 1e-3, 1e-2, 1e-1, 1.), seed=0):
+def proxy_a_distance(xs: ArrayLike, xt: ArrayLike,
+                     penalties: Sequence[float] = (1e-4, 1e-3, 1e-2, 1e-1, 1.),
+                     seed: int = 0) -> float:
     """2 (1 - 2 error) of the best linear classifier that tells the domains apart: 0 where none can, 2 where one always can.
 
     It tells whether features carry the domain, not whether that hurts: a constant has distance 0. Ben-David et al. 2006, section 4
     (https://papers.nips.cc/paper/2983-analysis-of-representations-for-domain-adaptation), as Ganin et al. 2016, section 5.1.5.
 
     Args:
-        xs: (n, d), xt: (m, d) features of source and target. penalties: C of the linear support vector machines, the best of which
-            counts. seed: of the two halves, for fitting and for the error, and of a larger domain's share as large as the smaller.
+        xs: features of the source, (n, d).
+        xt: features of the target, (m, d).
+        penalties: C of the linear support vector machines, the best of which counts.
+        seed: of the two halves, for fitting and for the error, and of a larger domain's share as
+            large as the smaller.
 
     Returns:
         A float, at least 0.
@@ -207,13 +222,15 @@ def proxy_a_distance(xs, xt, penalties=(1e-4, 1e-3, 1e-2, 1e-1, 1.), seed=0):
     return float(max(0., 2 * (1 - 2 * min(errors))))
 
 
-def domain_distances(xs, xt, seed=0):
+def domain_distances(xs: ArrayLike, xt: ArrayLike, seed: int = 0) -> dict[str, float]:
     """All distances of features above, for a report: each under its function's name, the discrepancy as mmd_squared and mmd_p.
 
     They are in different units: compare each with itself, among pairs of domains of the same sizes. Its function says what it can tell.
 
     Args:
-        xs, xt: (n, d), (m, d), ten rows or more; memory as `mmd_test`. seed: of `mmd_test` and `proxy_a_distance`.
+        xs: source, (n, d), ten rows or more; memory as `mmd_test`.
+        xt: target, (m, d), ten rows or more.
+        seed: of `mmd_test` and `proxy_a_distance`.
 
     Returns a dict of name to float, or raises `Refused` as each of the functions does.
 
@@ -228,7 +245,8 @@ def domain_distances(xs, xt, seed=0):
             'proxy_a_distance': proxy_a_distance(xs, xt, seed=seed)}
 
 
-def label_shift(source_predictions, source_labels, target_predictions, classes):
+def label_shift(source_predictions: ArrayLike, source_labels: ArrayLike,
+                target_predictions: ArrayLike, classes: int) -> LabelShift:
     """The target's class shares without its labels: w with C w = mu_t, by black box shift estimation.
 
     C_ij is the share of source examples predicted i and labelled j, mu_t that of the target's predicted i. It is right where p(x | y) is
@@ -237,7 +255,10 @@ def label_shift(source_predictions, source_labels, target_predictions, classes):
     surer than it is.
 
     Args:
-        source_predictions, source_labels: (n,) classes 0 to c - 1. target_predictions: (m,). classes: c.
+        source_predictions: (n,) classes 0 to c - 1.
+        source_labels: (n,) classes 0 to c - 1.
+        target_predictions: (m,) classes 0 to c - 1.
+        classes: number of classes, c.
 
     Returns:
         A `LabelShift`. Negative weights are clipped at 0 and counted, and the rest scaled so that the prior sums to 1.

@@ -2,9 +2,11 @@
 
 Features f are (n, d) of any real type, labels y (n,) integers whose values and order do not matter. All is computed in float64.
 """
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh_tridiagonal, lapack
 from scipy.optimize import elementwise
 
@@ -20,8 +22,14 @@ LOG_RATIOS = np.linspace(-60, 25, 400)   # ln(alpha / beta) over the features' p
 class Moments(NamedTuple):
     """What `logme_of` and `h_score_of` need to know of labelled features; `moments` makes it, also of sets too large for memory.
 
-    n: rows. gram: (d, d), f^T f. cross: (d, c), f^T t, and square: (c,), column sums of t^2, for the targets t: classes one-hot, or float
-    labels. classes: (c,), which integers the columns stand for; None for float labels.
+    The targets t are classes one-hot, or float labels.
+
+    Attributes:
+        n: number of rows.
+        gram: (d, d), f^T f.
+        cross: (d, c), f^T t.
+        square: (c,), column sums of t^2.
+        classes: (c,), which integers the columns stand for; None for float labels.
 
     >>> moments([(np.array([[1., 2.]]), np.array([7]))])._replace(gram=None)
     Moments(n=1, gram=None, cross=array([[1.],
@@ -34,7 +42,7 @@ class Moments(NamedTuple):
     classes: np.ndarray | None
 
 
-def moments(blocks):
+def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
     """The `Moments` of all rows together, in memory of d^2 and one block.
 
     Products are of float64: those of float32 move LogME in its second digit where features have a mean and a decaying spectrum.
@@ -61,7 +69,7 @@ def moments(blocks):
     return total
 
 
-def logme(f, y):
+def logme(f: ArrayLike, y: ArrayLike) -> float:
     """The largest log evidence of a Bayesian linear model per example, averaged over classes: LogME.
 
     Targets, one class against the rest, are t = f w + noise with w ~ N(0, 1 / alpha) and noise of variance 1 / beta, thus t ~ N(0, (I +
@@ -73,7 +81,9 @@ def logme(f, y):
     at it. Given alpha / beta the best beta is known in closed form, and that one ratio is looked for everywhere.
 
     Args:
-        f, y: as in the module; or float labels y, (n,) or (n, k), for regression, averaged over columns: none of them 0 throughout.
+        f: as in the module.
+        y: as in the module; or float labels, (n,) or (n, k), for regression, averaged over columns:
+            none of them 0 throughout.
 
     >>> f = np.array([[0., 1.], [0., 2.], [1., 0.], [2., 0.]])
     >>> logme(f, np.array([0, 0, 1, 1])) > logme(f, np.array([0, 1, 0, 1]))
@@ -90,7 +100,7 @@ def logme(f, y):
     return _log_evidence(len(f), values, values[:, None] * energy, (targets ** 2).sum(0))
 
 
-def logme_of(moments):
+def logme_of(moments: Moments) -> float:
     """`logme` of what `moments` has summed.
 
     >>> f, y = np.array([[0., 1.], [0., 2.], [1., 0.], [2., 0.]]), np.array([0, 0, 1, 1])
@@ -128,7 +138,7 @@ def _log_evidence(n, values, energy, square):
     return -float((least + np.log(2 * np.pi * np.e * square / n) / 2).mean())
 
 
-def h_score(f, y):
+def h_score(f: ArrayLike, y: ArrayLike) -> float:
     """tr(cov(f)^+ cov(E[f | y])), 0 to min(d, classes - 1): how much of the features' whitened variance lies between classes: the H-score.
 
     With d near n it reaches its maximum whatever the labels are; `regularised_h_score` is made for that.
@@ -142,7 +152,7 @@ def h_score(f, y):
     return h_score_of(moments([(f - f.mean(0), y)]))
 
 
-def h_score_of(moments):
+def h_score_of(moments: Moments) -> float:
     """`h_score` of what `moments` has summed of integer labels.
 
     Features whose mean is far above their spread lose digits here: subtract about that mean from all blocks.
@@ -180,7 +190,7 @@ def _sum(a, b):
     return Moments(a.n + b.n, a.gram + b.gram, cross, square, classes)
 
 
-def explained(covariance, between, smallest):
+def explained(covariance: np.ndarray, between: np.ndarray, smallest: float) -> float:
     """tr(covariance^+ between between^T) for covariance (d, d) and between (d, c), without eigenvalues up to the smallest.
 
     >>> explained(np.diag([2., 0.]), np.array([[2.], [1.]]), smallest=1e-9)

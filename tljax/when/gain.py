@@ -6,9 +6,11 @@ for the test examples that were seen: others could move all gains together. `hie
 """
 import itertools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -29,14 +31,15 @@ class Gain(NamedTuple):
     p: float
 
 
-def transfer_gain(transfer, baseline):
+def transfer_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
     """What transfer gains over the baseline, by the paired t test (Student 1908).
 
     The interval covers the seeds' draws, not the source network's: it holds for the one source trained, unless a source was drawn
     per seed. It assumes nearly normal differences and stands for one comparison: `verdicts` corrects for a table of them.
 
     Args:
-        transfer, baseline: (seeds,) accuracies, paired by seed.
+        transfer: (seeds,) accuracies, paired by seed.
+        baseline: (seeds,) accuracies, paired by seed.
 
     Returns:
         A `Gain` of transfer - baseline. Where all differences are equal the interval is the point, and p is 1 if they are 0,
@@ -62,7 +65,7 @@ def transfer_gain(transfer, baseline):
     return Gain(float(difference.mean()), float(interval.low), float(interval.high), float(test.pvalue))
 
 
-def hierarchical_gain(transfer, baseline):
+def hierarchical_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
     """What transfer gains over the baseline with sources, seeds and test examples other than those that were drawn.
 
     A difference is mu + source + seed + example + the interactions of these, all random and crossed: a seed means the same labels and
@@ -142,14 +145,15 @@ def _variance_of_mean(difference):
     return variance, variance ** 2 / (mean_square ** 2 / freedom).sum()
 
 
-def verdicts(gains, level=.05):
+def verdicts(gains: Sequence[Gain], level: float = .05) -> list[str]:
     """What a table of gains lets one say, with at most `level` chance of one false alarm or more in the whole table.
 
     Holm's step-down correction (Holm 1979, https://www.jstor.org/stable/4615733), which needs no independence of the cells. It is
     stricter than the cells' own intervals: one that just excludes 0 may still read 'none detected'.
 
     Args:
-        gains: a sequence of `Gain`: every cell that was looked at. level: the family-wise error rate.
+        gains: every cell that was looked at.
+        level: the family-wise error rate.
 
     Returns:
         A list of 'positive', 'none detected' or 'negative' (negative transfer), in the order of `gains`.
@@ -166,13 +170,14 @@ def verdicts(gains, level=.05):
             for gain, found in zip(gains, detected, strict=True)]
 
 
-def mean_interval(values, level=.95):
+def mean_interval(values: ArrayLike, level: float = .95) -> tuple[float, float | None]:
     """The mean over seeds and the half width of its interval by Student's t.
 
     As with `transfer_gain`, the interval is of the seeds' draws, given the one source network.
 
     Args:
-        values: (seeds,). level: the coverage.
+        values: (seeds,).
+        level: the coverage.
 
     Returns:
         (mean, half width); the half width of a single value is None.
@@ -194,12 +199,14 @@ def mean_interval(values, level=.95):
     return float(values.mean()), float(stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values))
 
 
-def labels_needed(budgets, means, goal):
+def labels_needed(budgets: Sequence[int | None], means: Sequence[float],
+                  goal: float) -> int | str | None:
     """How many labels per class a strategy needs: the smallest budget whose mean reaches the goal.
 
     Args:
-        budgets: labels per class, None for all of them, in any order. means: their mean accuracies. goal: an accuracy, such as
-            what training from scratch reaches with all labels.
+        budgets: labels per class, None for all of them, in any order.
+        means: mean accuracies with these budgets.
+        goal: an accuracy, such as what training from scratch reaches with all labels.
 
     Returns:
         The budget, 'all' for the budget None, or None where no budget reaches the goal.

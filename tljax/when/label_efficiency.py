@@ -8,6 +8,7 @@ says whether it lies there. `tljax.when.gain.labels_needed` reads off what was m
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tljax.core import Refused
 
@@ -43,7 +44,7 @@ class Estimate(NamedTuple):
     extrapolated: bool
 
 
-def fit_curve(budgets, accuracy, seed=0):
+def fit_curve(budgets: ArrayLike, accuracy: ArrayLike, seed: int = 0) -> Curve:
     """The curve nearest to the mean accuracies, by weighted least squares with a, c >= 0.
 
     Given b, the law is linear in a and c, so that only b is searched for (variable projection, Golub and Pereyra 1973,
@@ -57,8 +58,10 @@ def fit_curve(budgets, accuracy, seed=0):
     network and the test examples as they are, if the law holds.
 
     Args:
-        budgets: (budgets,) labels per class, four or more: through three, a curve of three parameters passes however wrong it is.
-        accuracy: (budgets, seeds), in [0, 1], two seeds or more. seed: draws the resamples.
+        budgets: (budgets,) labels per class, four or more: through three, a curve of three
+            parameters passes however wrong it is.
+        accuracy: (budgets, seeds), in [0, 1], two seeds or more.
+        seed: draws the resamples.
 
     Returns:
         A `Curve`.
@@ -89,11 +92,12 @@ def fit_curve(budgets, accuracy, seed=0):
     return Curve(a, b, c, resamples, (smallest, largest))
 
 
-def predicted(curve, k):
+def predicted(curve: Curve, k: float) -> Estimate:
     """The accuracy with k labels per class.
 
     Args:
-        curve: a `Curve`. k: labels per class, above 0.
+        curve: the curve.
+        k: labels per class, above 0.
 
     Returns:
         An `Estimate` of the mean over seeds, not of a single run; `extrapolated` where k is outside the measured budgets.
@@ -113,11 +117,12 @@ def predicted(curve, k):
     return Estimate(*_of_fit_and_resamples(at, curve), extrapolated=_outside(k, curve))
 
 
-def labels_for(curve, goal):
+def labels_for(curve: Curve, goal: float) -> Estimate:
     """The smallest number of labels per class with which the curve reaches a goal: (a / (1 - goal - c))^(1 / b).
 
     Args:
-        curve: a `Curve`. goal: an accuracy between 0 and 1.
+        curve: the curve.
+        goal: an accuracy between 0 and 1.
 
     Returns:
         An `Estimate` in labels per class, not rounded to whole ones. It is infinity where the goal is the ceiling 1 - c or above, and so

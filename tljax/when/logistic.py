@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from tljax.core import Refused
@@ -14,7 +15,9 @@ ROUNDS = 2   # of finding them: one leaves it five more steps to go
 LARGEST = 1e15   # a magnitude that features stay below, as sums of their squares would overflow float32
 
 
-def linear_probe(x, y, penalty=1., tolerance=1e-6, steps=1000, start=None):
+def linear_probe(x: ArrayLike, y: ArrayLike, penalty: float = 1., tolerance: float = 1e-6,
+                 steps: int = 1000,
+                 start: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The least summed log loss of softmax(x weights + intercept) plus penalty / 2 times the sum of squared weights.
 
     The sum, not the mean, over examples: the minimum is that of scikit-learn's LogisticRegression(C=1 / penalty), which for two classes
@@ -25,10 +28,15 @@ def linear_probe(x, y, penalty=1., tolerance=1e-6, steps=1000, start=None):
     section 1.2 (https://arxiv.org/abs/2110.02820). That changes the way and not the minimum.
 
     Args:
-        x: (n, d). y: (n,). penalty: above 0. tolerance: it stops where half the squared gradient, which is what the loss can still lose
-            where its curvature is 1, is at most this part of the loss, or where rounding lets it fall no further. With 20,000 rows of
-            2,048 columns and 100 classes 1e-6 left it 3e-7 to 2e-4 of itself to fall. steps: at most so many, with a warning where they
-            do not suffice. start: (weights, intercept) to start from, such as those of another penalty; None for zeros.
+        x: features, (n, d).
+        y: labels, (n,).
+        penalty: above 0.
+        tolerance: it stops where half the squared gradient, which is what the loss can still lose
+            where its curvature is 1, is at most this part of the loss, or where rounding lets it
+            fall no further. With 20,000 rows of 2,048 columns and 100 classes 1e-6 left it 3e-7 to
+            2e-4 of itself to fall.
+        steps: at most so many, with a warning where they do not suffice.
+        start: (weights, intercept) to start from, such as those of another penalty; None for zeros.
 
     Returns:
         weights (d, c) and intercept (c,) in NumPy; columns in the order of np.unique(y).

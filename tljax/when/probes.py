@@ -8,10 +8,12 @@ their squares overflow, labels that are no integers, and a single class.
 `probe_score` and `knn_score` take the arguments of `tljax.when.transferability`'s scores, (f, y), and can stand beside them.
 """
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler, normalize
 
@@ -23,13 +25,19 @@ FOLDS = 5   # one of these is held out to choose a penalty
 BLOCK = 1000   # rows whose distances to all others are in memory at once: 80 MB for 20,000 others
 
 
-def probe_accuracy(x, y, test_x, test_y, penalties=PENALTIES, seed=0):
+def probe_accuracy(x: ArrayLike, y: ArrayLike, test_x: ArrayLike, test_y: ArrayLike,
+                   penalties: Sequence[float] = PENALTIES, seed: int = 0) -> float:
     """The test accuracy of a linear probe of features that the training part standardises, with the penalty of `choose_penalty`.
 
     The test part chooses nothing. Its classes that training has not seen count as wrong.
 
     Args:
-        x: (n, d), y: (n,), test_x: (m, d), test_y: (m,). penalties, seed: as in `choose_penalty`; one penalty needs no choice.
+        x: features to train on, (n, d).
+        y: labels to train on, (n,).
+        test_x: features of the test, (m, d).
+        test_y: labels of the test, (m,).
+        penalties: as in `choose_penalty`; one penalty needs no choice.
+        seed: as in `choose_penalty`.
 
     Returns:
         A float from 0 to 1.
@@ -49,14 +57,18 @@ def probe_accuracy(x, y, test_x, test_y, penalties=PENALTIES, seed=0):
     return float((_predicted(probe, scaler.transform(test_x), y) == test_y).mean())
 
 
-def choose_penalty(x, y, penalties=PENALTIES, seed=0):
+def choose_penalty(x: ArrayLike, y: ArrayLike, penalties: Sequence[float] = PENALTIES,
+                   seed: int = 0) -> float:
     """The penalty of the linear probe that is right most often on a held-out part: the largest of equals.
 
     One of `FOLDS` stratified folds is held out, of fewer where a class has fewer examples: half of two. The rest standardises the
     features. At either end of `penalties` the choice says only that the grid is too narrow, and with few examples it is a noisy one.
 
     Args:
-        x: (n, d), y: (n,). penalties: some numbers above 0, in any order. seed: of the folds.
+        x: features, (n, d).
+        y: labels, (n,).
+        penalties: some numbers above 0, in any order.
+        seed: of the folds.
 
     Returns:
         One of `penalties`.
@@ -82,15 +94,20 @@ def choose_penalty(x, y, penalties=PENALTIES, seed=0):
     return max(accuracy, key=accuracy.get)
 
 
-def probe_score(f, y, penalty=1., folds=5, seed=0):
+def probe_score(f: ArrayLike, y: ArrayLike, penalty: float = 1., folds: int = 5,
+                seed: int = 0) -> float:
     """The share of examples that linear probes fitted to the other folds get right.
 
     Each training part standardises its own features. The penalty is one for all features: good features may lose to bad ones that it
     suits better, and `choose_penalty` tells.
 
     Args:
-        f: (n, d), y: (n,). penalty: as in `linear_probe`. folds: two or more, stratified; as many as the smallest class has examples
-            where that is fewer, so that every fit knows all classes. seed: of the folds.
+        f: features, (n, d).
+        y: labels, (n,).
+        penalty: as in `linear_probe`.
+        folds: two or more, stratified; as many as the smallest class has examples where that is
+            fewer, so that every fit knows all classes.
+        seed: of the folds.
 
     Returns:
         A float from 0 to 1.
@@ -110,14 +127,20 @@ def probe_score(f, y, penalty=1., folds=5, seed=0):
     return float(right.mean())
 
 
-def knn_accuracy(x, y, test_x, test_y, k=1, metric='cosine'):
+def knn_accuracy(x: ArrayLike, y: ArrayLike, test_x: ArrayLike, test_y: ArrayLike, k: int = 1,
+                 metric: str = 'cosine') -> float:
     """The share of test rows whose k nearest training rows vote for their class; the smallest label wins a tied vote.
 
     By brute force, `BLOCK` test rows at a time. Of training rows equally far away, the first are the nearest. Classes that training has
     not seen count as wrong. Distances take all directions of the features for equally telling, which a linear probe does not.
 
     Args:
-        x: (n, d), y: (n,), test_x: (m, d), test_y: (m,). k: from 1 to n. metric: 'cosine' or 'euclidean'.
+        x: features of the neighbours, (n, d).
+        y: labels of the neighbours, (n,).
+        test_x: features of the test, (m, d).
+        test_y: labels of the test, (m,).
+        k: from 1 to n.
+        metric: 'cosine' or 'euclidean'.
 
     Returns:
         A float from 0 to 1.
@@ -133,13 +156,16 @@ def knn_accuracy(x, y, test_x, test_y, k=1, metric='cosine'):
     return float((_votes(x, y, test_x, np.full(len(test_x), len(x)), k, len(x), metric) == test_y).mean())
 
 
-def knn_score(f, y, k=1, metric='cosine'):
+def knn_score(f: ArrayLike, y: ArrayLike, k: int = 1, metric: str = 'cosine') -> float:
     """The share of rows whose k nearest other rows vote for their class: leave-one-out accuracy, as `knn_accuracy`.
 
     Needs no training at all, and time of n^2. A class of a single example is always wrong.
 
     Args:
-        f: (n, d), y: (n,). k: from 1 to n - 1. metric: 'cosine' or 'euclidean'.
+        f: features, (n, d).
+        y: labels, (n,).
+        k: from 1 to n - 1.
+        metric: 'cosine' or 'euclidean'.
 
     Returns:
         A float from 0 to 1.

@@ -5,18 +5,19 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import cosine
 from scipy.stats import weightedtau
 from sklearn.linear_model import LogisticRegression
 
-from tljax.core import Refused
+from tljax.core import Net, Refused, Tree
 from tljax.paths import flatten
 from tljax.when.checks import classified
 
 SHARES = (.001, .999)   # of comparisons that a source wins, as Taskonomy clips them: a source that never wins is not infinitely worse
 
 
-def rank_agreement(predicted, measured):
+def rank_agreement(predicted: ArrayLike, measured: ArrayLike) -> float | np.ndarray:
     """Weighted Kendall tau of two orders of the same sources: 1 where they are the same, -1 where they are opposite.
 
     Exchanges near the top weigh most, by 1 / (rank + 1), averaged over the ranks by either (Vigna 2015,
@@ -25,7 +26,8 @@ def rank_agreement(predicted, measured):
     a mean. Of three or four sources tau is large by chance, either way.
 
     Args:
-        predicted, measured: (sources,) or (sources, targets), larger is better.
+        predicted: (sources,) or (sources, targets), larger is better.
+        measured: (sources,) or (sources, targets), larger is better.
 
     Returns:
         A float from -1 to 1, or (targets,) of them.
@@ -50,7 +52,7 @@ def rank_agreement(predicted, measured):
     return float(weightedtau(predicted, measured).statistic) if np.ptp(predicted) else 0.
 
 
-def transfer_affinity(scores):
+def transfer_affinity(scores: ArrayLike) -> np.ndarray:
     """How much each source is preferred for each target, from pairwise comparisons: (sources, targets), columns sum to 1.
 
     For a target, W_ij is the share of repetitions in which source i does better than source j (a tie counts half), clipped to
@@ -81,7 +83,8 @@ def transfer_affinity(scores):
     return np.stack(preferred, 1)
 
 
-def task2vec(net, params, state, x, y, penalty=1., block=16):
+def task2vec(net: Net, params: Tree, state: Tree, x: ArrayLike, y: ArrayLike, penalty: float = 1.,
+             block: int = 16) -> np.ndarray:
     """A vector for a task: the diagonal of the Fisher information of a probe network's kernels, averaged within each filter.
 
     A logistic regression of the probe's features is its head. The information of an example is the expectation, over the classes as the
@@ -90,9 +93,15 @@ def task2vec(net, params, state, x, y, penalty=1., block=16):
     and for those that the head cannot learn, too. This is the plain estimate, which few examples make noisy, not the paper's robust one.
 
     Args:
-        net, params, state: the probe, a `core.Net`, its parameters and statistics, which stay as they are. x: (n, ...). y: (n,) integers.
-        penalty: of the head, above 0: 1 / C of scikit-learn's LogisticRegression, in the units of the features. block: examples at a time;
-            their gradients take that many times the classes times the weights of memory.
+        net: the probe.
+        params: parameters of the probe, which stay as they are.
+        state: statistics of the probe, which stay as they are.
+        x: inputs, (n, ...).
+        y: (n,) integers.
+        penalty: of the head, above 0: 1 / C of scikit-learn's LogisticRegression, in the units of
+            the features.
+        block: examples at a time; their gradients take that many times the classes times the
+            weights of memory.
 
     Returns:
         (filters,) NumPy: one number for each last-axis column of each kernel, in the order of their paths.
@@ -138,14 +147,15 @@ def _in_blocks(function, x, block):
     return np.concatenate(parts)[:len(x)]   # the last part is filled up, for one shape and one compilation
 
 
-def task2vec_distance(a, b):
+def task2vec_distance(a: ArrayLike, b: ArrayLike) -> float:
     """1 - the cosine of a / (a + b) and b / (a + b): 0 for the same task, at most 1. Filters that neither task needs do not count.
 
     All filters count alike, however little information they have. Halves of one task are not 0 apart: compare with that distance. Of many
     classes it may see the inputs more than the labels: to an untrained probe, ten digits and the same labels shuffled were .03 apart.
 
     Args:
-        a, b: (filters,) of `task2vec`, by one probe network.
+        a: (filters,) of `task2vec`.
+        b: (filters,) of `task2vec`, by the same probe network.
 
     Returns:
         A float from 0 to 1.
@@ -169,7 +179,8 @@ def task2vec_distance(a, b):
     return float(cosine(a / (a + b), b / (a + b)))
 
 
-def task2vec_transfer(source, target, trivial, alpha=.15):
+def task2vec_transfer(source: ArrayLike, target: ArrayLike, trivial: ArrayLike,
+                      alpha: float = .15) -> float:
     """The asymmetric distance of a source from a target: d(source, target) - alpha d(source, trivial), smaller is better.
 
     A source far from the trivial task has learnt more, and is preferred. What is trivial decides how much, and is the caller's choice:
@@ -177,7 +188,10 @@ def task2vec_transfer(source, target, trivial, alpha=.15):
     takes one number for all filters of a layer, the prior of the robust estimate.
 
     Args:
-        source, target, trivial: (filters,), as `task2vec_distance` takes them. alpha: the paper's value for a ResNet-34 as the probe.
+        source: (filters,), as `task2vec_distance` takes them.
+        target: (filters,), as `task2vec_distance` takes them.
+        trivial: (filters,), as `task2vec_distance` takes them.
+        alpha: the paper's value for a ResNet-34 as the probe.
 
     Returns:
         A float, which may be negative.

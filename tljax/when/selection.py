@@ -5,7 +5,10 @@ on the same examples; beside those of other examples they mean nothing.
 
 Survey: Musgrave, Belongie and Lim, Unsupervised domain adaptation: a reality check, 2021 (https://arxiv.org/abs/2111.15672).
 """
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import entr, softmax, xlogy
 
 from tljax.core import Refused
@@ -16,7 +19,7 @@ AXES = {'probability': 2, 'logits': 2}
 NOT_NEGATIVE = ('probability', 'weight')
 
 
-def negative_entropy(probability):
+def negative_entropy(probability: ArrayLike) -> float:
     """Minus the mean entropy of the predictions, at most 0: how sure the model is.
 
     A model that is surely wrong fools it, and so does one that gives all examples to one class. Methods that minimise the entropy win by
@@ -41,7 +44,7 @@ def negative_entropy(probability):
     return float(xlogy(probability, probability).sum(1).mean())
 
 
-def information_maximisation(probability):
+def information_maximisation(probability: ArrayLike) -> float:
     """Entropy of the mean prediction minus the mean entropy, 0 to log(c): the mutual information of example and predicted class.
 
     It sees that all examples go to one class, which `negative_entropy` does not. It takes even classes for right: where the target's
@@ -59,14 +62,18 @@ def information_maximisation(probability):
     return float(entr(probability.mean(0)).sum() - entr(probability).sum(1).mean())
 
 
-def soft_neighbourhood_density(probability, temperature=.05):
+def soft_neighbourhood_density(probability: ArrayLike, temperature: float = .05) -> float:
     """The mean entropy of an example's softmax similarities to all others: how many neighbours it has among the predictions.
 
     It sees clusters that a model tears apart, not which class a cluster gets; a model that predicts the same everywhere reaches the
     maximum, log(n - 1).
 
-    Args, Returns, Raises: as `negative_entropy`, but two rows or more, in time of n^2 and memory of BLOCK x n. temperature: of the
-        similarities, above 0; the paper's.
+    Args:
+        probability: as `negative_entropy`, but two rows or more, in time of n^2 and memory of
+            BLOCK x n.
+        temperature: of the similarities, above 0; the default is the paper's.
+
+    Returns, Raises: as `negative_entropy`.
 
     Source: Saito et al., Tune it the right way: unsupervised validation of domain adaptation via soft neighborhood density, 2021
     (https://arxiv.org/abs/2108.10860). An example's similarity to itself is left out; the authors' code sets it to -1.
@@ -87,14 +94,15 @@ def soft_neighbourhood_density(probability, temperature=.05):
     return float(total / len(unit))
 
 
-def importance_weighted_risk(loss, weight):
+def importance_weighted_risk(loss: ArrayLike, weight: ArrayLike) -> float:
     """Minus the mean of weight * loss over source examples: minus the target's risk under covariate shift.
 
     Unbiased where p(y | x) is common to both domains, the weights are p_t(x) / p_s(x), and the source lies wherever the target does; it
     cannot tell where one of these fails. A few large weights make it a lottery.
 
     Args:
-        loss: (n,) of source examples that were not trained on. weight: (n,), density ratios as of `tljax.shallow.instance`.
+        loss: (n,) of source examples that were not trained on.
+        weight: (n,), density ratios as of `tljax.shallow.instance`.
 
     Returns:
         A float.
@@ -112,7 +120,7 @@ def importance_weighted_risk(loss, weight):
     return -float((weight * loss).mean())
 
 
-def deep_embedded_validation(loss, weight):
+def deep_embedded_validation(loss: ArrayLike, weight: ArrayLike) -> float:
     """The weighted risk with a control variate: -(mean(w l) + eta (mean(w) - 1)), eta = -Cov(w l, w) / Var(w).
 
     True weights average 1 over the source; what chance makes of their average tells what it makes of the risk. The rest of what the plain
@@ -134,11 +142,12 @@ def deep_embedded_validation(loss, weight):
     return -float(weighted.mean() + eta * (weight.mean() - 1))
 
 
-def source_accuracy(logits, label):
+def source_accuracy(logits: ArrayLike, label: ArrayLike) -> float:
     """The share of source examples that the model gets right: whether it learnt the task at all, and nothing about the target.
 
     Args:
-        logits: (n, c) of source examples that were not trained on. label: (n,) integers.
+        logits: (n, c) of source examples that were not trained on.
+        label: (n,) integers.
 
     Returns:
         A float.
@@ -157,11 +166,12 @@ def source_accuracy(logits, label):
 SCORES = {each.__name__: each for each in (negative_entropy, information_maximisation, soft_neighbourhood_density)}
 
 
-def choose(scores, names=None):
+def choose(scores: ArrayLike, names: Sequence[str] | None = None) -> str | int:
     """The best model by one score: the first of equals, and none whose score is not finite.
 
     Args:
-        scores: (models,) floats. names: of the models, in the same order.
+        scores: (models,) floats.
+        names: of the models, in the same order.
 
     Returns:
         Its name, or its index where no names are given.

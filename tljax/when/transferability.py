@@ -9,6 +9,7 @@ All is computed in float64 and returned as a float. `Refused` are: no rows, rows
 that are no integers, a single class, and features that are the same for all examples.
 """
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import xlogy
 from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
@@ -25,7 +26,7 @@ VARIANCE = 1e-4      # a class's variance is at least this part of the features'
 TOLERANCE = 1e-3     # how far from 1 a row of probabilities may sum
 
 
-def regularised_h_score(f, y):
+def regularised_h_score(f: ArrayLike, y: ArrayLike) -> float:
     """The H-score of standardised features with the covariance that Ledoit and Wolf shrink, 0 to classes - 1.
 
     Shrinkage keeps it meaningful where d is near n or above. Of features that hardly correlate little is left, as of very few rows.
@@ -44,7 +45,7 @@ def regularised_h_score(f, y):
     return float(1 - shrinkage) * explained(covariance, between, RANK * np.trace(covariance))
 
 
-def transrate(f, y, eps=1e-4):
+def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
     """How many nats an example's features cost in code up to a distortion, less what they cost once its class is known: TransRate.
 
     It rewards classes that lie in different directions from the centre, and cannot tell those on opposite sides: two balanced classes in
@@ -55,7 +56,9 @@ def transrate(f, y, eps=1e-4):
     the score would grow with their units. The paper's listing has all classes weigh the same.
 
     Args:
-        f, y: as in the module. eps: the squared distortion, above 0.
+        f: as in the module.
+        y: as in the module.
+        eps: the squared distortion, above 0.
 
     >>> f = np.array([[1., 0., 0.], [2., 0., 0.], [0., 1., 0.], [0., 2., 0.], [0., 0., 1.], [0., 0., 2.]])
     >>> round(transrate(f, np.array([0, 0, 1, 1, 2, 2])), 4), round(transrate(f, np.array([0, 1, 2, 0, 1, 2])), 4)
@@ -74,7 +77,7 @@ def _rate(z, eps):
     return np.linalg.slogdet(np.eye(len(product)) + product / (len(z) * eps))[1] / 2
 
 
-def gbc(f, y, components=64, covariance='spherical'):
+def gbc(f: ArrayLike, y: ArrayLike, components: int = 64, covariance: str = 'spherical') -> float:
     """Minus the overlap of classes, summed over ordered pairs, as of Gaussians: the Gaussian Bhattacharyya coefficient, at most 0.
 
     It sees nothing of a class but its mean and spread: two classes around one centre overlap whatever their shapes.
@@ -83,7 +86,10 @@ def gbc(f, y, components=64, covariance='spherical'):
     logarithm of a spherical covariance's determinant counts every dimension; in the authors' code it counts one.
 
     Args:
-        f, y: as in the module. components: of the PCA, at most. covariance: 'spherical', a variance for each class, or 'diagonal'.
+        f: as in the module.
+        y: as in the module.
+        components: of the PCA, at most.
+        covariance: 'spherical', a variance for each class, or 'diagonal'.
 
     >>> f = np.array([[0., 1.], [0., 2.], [9., 1.], [9., 2.]])
     >>> round(gbc(f, np.array([0, 0, 1, 1])), 4), round(gbc(f, np.array([0, 1, 0, 1])), 4)
@@ -106,7 +112,7 @@ def gbc(f, y, components=64, covariance='spherical'):
     return -float(overlap)
 
 
-def parc(f, y, components=32, rows=500, seed=0):
+def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed: int = 0) -> float:
     """Whether examples of one class are alike and others are not: a rank correlation from -1 to 1, PARC over 100.
 
     Spearman's correlation, over pairs of examples, of 1 - Pearson's correlation of their features with that of their one-hot labels. As
@@ -117,8 +123,11 @@ def parc(f, y, components=32, rows=500, seed=0):
     first; 500 examples are theirs, too.
 
     Args:
-        f, y: as in the module. components: of the PCA, at most. rows: how many examples, at most, since time and memory grow with their
-            square. seed: draws them.
+        f: as in the module.
+        y: as in the module.
+        components: of the PCA, at most.
+        rows: how many examples, at most, since time and memory grow with their square.
+        seed: draws the examples.
 
     Raises:
         Refused: as in the module, and where no two of the examples that were drawn are of one class, or all are, or where their features
@@ -138,7 +147,7 @@ def parc(f, y, components=32, rows=500, seed=0):
     return float(spearmanr(1 - np.corrcoef(f)[pair], differ).statistic)
 
 
-def leep(p, y):
+def leep(p: ArrayLike, y: ArrayLike) -> float:
     """The mean log likelihood of the labels by way of the source's classes, at most 0: LEEP.
 
     An example's source class is drawn from its prediction, then a label from those that go with that class over all examples. It looks
@@ -147,7 +156,8 @@ def leep(p, y):
     Source: Nguyen et al. 2020, equation 2 (https://arxiv.org/abs/2002.12462).
 
     Args:
-        p: (n, source classes), softmax outputs of the source. y: as in the module.
+        p: (n, source classes), softmax outputs of the source.
+        y: as in the module.
 
     Raises:
         Refused: as in the module, and for rows of p that are no probabilities.
@@ -162,7 +172,7 @@ def leep(p, y):
     return float(np.log((p * label_given_source[y]).sum(1)).mean())
 
 
-def n_leep(f, y, components=None, seed=0):
+def n_leep(f: ArrayLike, y: ArrayLike, components: int | None = None, seed: int = 0) -> float:
     """LEEP with a Gaussian mixture of the features in place of the source's classes, so that a source needs no head: N-LEEP.
 
     A mixture with few examples for each component follows single examples, and any labels then look likely.
@@ -171,7 +181,10 @@ def n_leep(f, y, components=None, seed=0):
     class, of full covariance, by scikit-learn.
 
     Args:
-        f, y: as in the module. components: of the mixture, None for five times the classes, but no more than examples. seed: of its start.
+        f: as in the module.
+        y: as in the module.
+        components: of the mixture, None for five times the classes, but no more than examples.
+        seed: of the mixture's start.
 
     >>> f = np.array([[0., 0.], [0., 1.], [9., 0.], [9., 1.]])
     >>> round(n_leep(f, np.array([0, 0, 1, 1]), components=2), 4), round(n_leep(f, np.array([0, 1, 0, 1]), components=2), 4)
@@ -186,7 +199,7 @@ def n_leep(f, y, components=None, seed=0):
     return leep(GaussianMixture(components, random_state=seed).fit(f).predict_proba(f), y)
 
 
-def nce(z, y):
+def nce(z: ArrayLike, y: ArrayLike) -> float:
     """Minus the entropy of the labels once the source's class is known, in nats, at most 0: negative conditional entropy.
 
     It is the log likelihood that `leep` would be if predictions were certain; how sure the source is does not count.
@@ -194,7 +207,8 @@ def nce(z, y):
     Source: Tran, Nguyen and Hassner 2019 (https://arxiv.org/abs/1908.08142).
 
     Args:
-        z: (n,), integers: the class that the source predicts. y: as in the module.
+        z: (n,), integers: the class that the source predicts.
+        y: as in the module.
 
     >>> nce([3, 3, 5], [0, 0, 1]), round(nce([3, 3, 3, 3], [0, 1, 0, 1]), 4)
     (0.0, -0.6931)
