@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from tljax.core import Batch
+from tljax.core import Batch, Tree
 
 
 def weighted(values: jax.Array, batch: Batch) -> jax.Array:
@@ -48,7 +48,7 @@ def accuracy(logits: jax.Array, label: jax.Array) -> jax.Array:
     return jnp.mean(logits.argmax(-1) == label)
 
 
-def linear(head: dict[str, jax.Array], features: jax.Array) -> jax.Array:
+def linear(head: dict[str, Tree], features: jax.Array) -> jax.Array:
     """A linear head's answer to features (n, dim): (n, width).
 
     >>> linear({'kernel': jnp.eye(2), 'bias': jnp.ones(2)}, jnp.array([[1., 2.]])).tolist()

@@ -78,7 +78,7 @@ def select(tree: Tree, pattern: str) -> dict[str, Any]:
 
 
 def graft(params: Tree, donor: Tree,
-          rules: Sequence[tuple[str, str | None]] = (('backbone/.*', None),),
+          rules: Sequence[Sequence[str | None]] = (('backbone/.*', None),),
           strict: bool = True) -> tuple[Tree, tuple[str, ...]]:
     """Copies leaves of a donor into freshly initialised parameters: parameter transfer.
 

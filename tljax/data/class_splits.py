@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tljax.core import Dataset, Refused, Task
 from tljax.data.formats.arrays import arrays
@@ -23,7 +24,7 @@ def turned(dataset: Dataset) -> Dataset:
                   np.concatenate([dataset.label + k * len(dataset.classes) for k in range(4)]), names)
 
 
-def refuse_unturnable(pictures: np.ndarray) -> None:
+def refuse_unturnable(pictures: ArrayLike) -> None:
     """Raises an error unless pictures (n, h, w, ...) are square.
 
     >>> refuse_unturnable(np.zeros((2, 4, 4, 1)))

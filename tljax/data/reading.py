@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 from scipy.io.matlab import MatReadError
 
@@ -18,7 +19,7 @@ UNREADABLE = (OSError, EOFError, KeyError, ValueError, StopIteration, NotImpleme
 PATCH, EDGE = 28, 2   # side of MNIST's pictures; what MNIST-M's 32 pixels have around them
 
 
-def pixels(pictures: np.ndarray, label: np.ndarray, classes: Sequence[str]) -> Dataset:
+def pixels(pictures: np.ndarray, label: ArrayLike, classes: Sequence[str]) -> Dataset:
     """A Dataset of pictures that are kept as bytes and given as float32 in [0, 1].
 
     Args:

@@ -7,7 +7,7 @@ from tljax.paths import graft
 
 
 def with_graft(method: Method, params: Tree, state: Tree,
-               rules: Sequence[tuple[str, str | None]] = (('backbone/.*', None),)) -> Method:
+               rules: Sequence[Sequence[str | None]] = (('backbone/.*', None),)) -> Method:
     """Starts from a donor's parameters and statistics wherever a rule says so: parameter transfer (`paths.graft`).
 
     >>> import jax.numpy as jnp

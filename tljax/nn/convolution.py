@@ -5,6 +5,7 @@ where it misses the fast path; sums of matrix products, and of shifted products 
 `pick` chooses, from the table that `python -m benchmarks.engine --only=forms` prints.
 """
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +49,8 @@ def pick(form: str, x: jax.Array | jax.ShapeDtypeStruct, kernel: jax.Array | jax
 
 
 def convolve(x: jax.Array, kernel: jax.Array, strides: tuple[int, int] = (1, 1),
-             padding: str | tuple = 'SAME', groups: int = 1, form: str = 'plain') -> jax.Array:
+             padding: str | Sequence[tuple[int, int]] = 'SAME', groups: int = 1,
+             form: str = 'plain') -> jax.Array:
     """A convolution of (n, h, w, c) with a kernel (kh, kw, c / groups, d), in one of the forms that all give (n, h', w', d).
 
     Args:

@@ -1,7 +1,7 @@
 """Layers that networks are made of: convolution, BatchNorm, pooling, and the way from a flax module to a `Net`."""
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -174,7 +174,7 @@ class SeparableConv(nn.Module):
 
 
 def max_pool(x: jax.Array, size: tuple[int, int] = (2, 2), strides: tuple[int, int] = (2, 2),
-             padding: str | tuple = 'VALID') -> jax.Array:
+             padding: str | Sequence[tuple[int, int]] = 'VALID') -> jax.Array:
     """Maximum over windows, (n, h, w, c) -> (n, h', w', c), as maxima of strided slices: exact under every transform.
 
     Args:
@@ -198,7 +198,7 @@ def max_pool(x: jax.Array, size: tuple[int, int] = (2, 2), strides: tuple[int, i
 
 
 def mean_pool(x: jax.Array, size: tuple[int, int] = (2, 2), strides: tuple[int, int] = (2, 2),
-              padding: str | tuple = 'VALID') -> jax.Array:
+              padding: str | Sequence[tuple[int, int]] = 'VALID') -> jax.Array:
     """Mean over windows, (n, h, w, c) -> (n, h', w', c); what is padded does not count.
 
     >>> mean_pool(jnp.arange(4.).reshape(1, 2, 2, 1)).tolist()

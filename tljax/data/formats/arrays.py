@@ -3,11 +3,12 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tljax.core import Dataset, Refused, Task
 
 
-def arrays(input: np.ndarray, label: np.ndarray, classes: Sequence[str] = ()) -> Dataset:
+def arrays(input: ArrayLike, label: ArrayLike, classes: Sequence[str] = ()) -> Dataset:
     """A dataset of arrays in memory.
 
     Args:
