@@ -181,12 +181,12 @@ class Donors(NamedTuple):
     place: str
 
 
-def donors_at(place: str, net: Net, top: bool = False) -> Donors:
+def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     """The donors at a place: a finished run, or weights of the network itself.
 
     Args:
         place: folder of a finished run, or as `read_weights` takes it.
-        net: network of the run that is grafted.
+        net: network of the run that is grafted; not looked at where the place is a run.
         top: whether the head is asked for.
 
     Raises:

@@ -52,7 +52,7 @@ class Program(NamedTuple):
     predict: Compiled
 
 
-def program(train: Dataset, width: int = 0, *, key: dict, **described) -> Program:
+def program(train: Dataset, width: int = 0, *, key: dict, **described: object) -> Program:
     """The program of a phase for a training set like `train`; one object for all configs that mean the same program.
 
     Args:

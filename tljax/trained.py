@@ -114,7 +114,8 @@ def load(workdir: str | Path) -> Trained:
     return Trained(*load_final(last(Path(workdir))))
 
 
-def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', workdir: str | Path = 'runs/python', **changes) -> Trained:
+def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', workdir: str | Path = 'runs/python',
+          **changes: object) -> Trained:
     """Trains a model, or goes on where a killed call was cut off, or loads what is finished.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 
-def cache_dir():
+def cache_dir() -> Path:
     """Where rendered and downloaded things are kept: `$TLJAX_CACHE`, or `~/.cache/tljax`.
 
     >>> cache_dir().is_absolute()
@@ -15,7 +15,7 @@ def cache_dir():
     return Path(os.environ.get('TLJAX_CACHE', '~/.cache/tljax')).expanduser().absolute()
 
 
-def save_npz(path, /, **columns):
+def save_npz(path: Path, /, **columns: np.ndarray) -> None:
     """Writes an .npz whole or not at all, whoever else writes it at the same time.
 
     >>> save_npz(Path(tempfile.mkdtemp()) / 'a.npz', x=np.zeros(2))

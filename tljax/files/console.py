@@ -1,11 +1,13 @@
 """What a person at the terminal is told: lines, and progress with the time left, on standard error."""
+from collections.abc import Iterable, Sequence
+
 from rich.console import Console
 from rich.progress import track
 
 console = Console(stderr=True, highlight=False)
 
 
-def progress(items, text):
+def progress(items: Sequence, text: str) -> Iterable:
     """Goes through a sequence with a bar and the time left on a terminal, and after one plain line elsewhere.
 
     >>> list(progress([1, 2], 'counting'))
@@ -17,7 +19,7 @@ def progress(items, text):
     return iter(items)
 
 
-def say(text):
+def say(text: str) -> None:
     """One line to the person at the terminal (standard error, so that results can be piped).
 
     >>> say('drawing 600 characters')

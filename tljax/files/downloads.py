@@ -1,4 +1,5 @@
 """Files from the network: fetched once, resumed where a download broke off, checked before they take their place in the cache."""
+from collections.abc import Callable
 from pathlib import Path
 
 import pooch
@@ -11,7 +12,8 @@ from tljax.files.console import console, say
 from tljax.files.text import write
 
 
-def fetch(url, folder, known=None, check=None):
+def fetch(url: str, folder: str | Path, known: str | None = None,
+          check: Callable[[Path], None] | None = None) -> Path:
     """The path of a file in `folder`, downloaded from `url` unless it is there.
 
     What a broken download left is kept beside as `.part`, and the next call goes on from it. A file whose checksum nobody published is
@@ -19,8 +21,11 @@ def fetch(url, folder, known=None, check=None):
     may ask for one file at the same time.
 
     Args:
-        url: of the file; its last part becomes the name. folder: where it is kept. known: its checksum as published, 'md5:...'.
-        check: a function of a path that raises Refused for a file that is not what it should be; called before anything is replaced.
+        url: of the file; its last part becomes the name.
+        folder: where the file is kept.
+        known: the checksum as published, 'md5:...'.
+        check: function of a path that raises Refused for a file that is not what it should be;
+            called before anything is replaced.
 
     Raises:
         Refused: where the file is neither there nor to be had, with its address and where to put it; for a wrong checksum; as `check`.

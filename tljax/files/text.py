@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 
 
-def write(path, text):
+def write(path: str | Path, text: str) -> None:
     """Writes a text file whole or not at all.
 
     >>> import tempfile

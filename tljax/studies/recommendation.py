@@ -5,6 +5,7 @@ comes from a pool of measured transfers (`tljax.when.advice`), which a verified 
 a pool there is the customary advice by size and similarity alone.
 """
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def read_pool(path: str | Path) -> list[dict]:
     return rows
 
 
-def advise(config: dict, workdir: Path, pool: list[dict] = ()) -> dict:
+def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
     """Advises on every pair of a config, and writes advice.json, advice.html and a config for each.
 
     Args:

@@ -6,6 +6,7 @@ classifier on the source as it is. The target's labels choose nothing.
 import inspect
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,7 @@ def source_only(classifier: str) -> str:
     return f'source only, {classifier}'
 
 
-def _tasks(asked: list[str], domains: list[str]) -> list[Task]:
+def _tasks(asked: Sequence[str], domains: Sequence[str]) -> list[Task]:
     if len(domains) < 2:
         raise Refused(f'domains has {len(domains)} of them: adaptation needs two or more')
     tasks = {f'{source}-{target}': (source, target)

@@ -22,11 +22,11 @@ def published(net: dict, size: int = 0, top: bool = True, check: Callable | None
         size: of the pictures that the weights were trained on, where there are several; 0: the
             row's.
         top: with the 1,000 outputs; a file with top that is there serves for one without.
-        check: as in `fetch.fetch`.
+        check: as in `files.downloads.fetch`.
         source: address to take instead of the published one, up to the file's name.
 
     Raises:
-        Refused: for a width or a size without published weights, and as `fetch.fetch`.
+        Refused: for a width or a size without published weights, and as `files.downloads.fetch`.
 
     >>> published({'name': 'mobilenet', 'alpha': .3})
     Traceback (most recent call last):
