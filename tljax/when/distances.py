@@ -10,14 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.covariance import LedoitWolf, ShrunkCovariance
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, euclidean_distances
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from tljax.core import Refused
-from tljax.kernels import gaussian, in_float64, median_width
 
 ROUNDING = 1e-10         # shares and means of kernels, which are at most 1, that differ by less are equal but for rounding
 SMALLEST_WIDTH = 1e-7    # in largest norms: squared distances are differences of squared norms, whose rounding hides shorter ones
@@ -54,7 +53,7 @@ def mmd_test(xs: ArrayLike, xt: ArrayLike, permutations: int = 1000, seed: int =
     for rows drawn independently; frames of one film are not.
 
     Args:
-        xs: source, (n, d). Memory is quadratic, six arrays of (n + m)^2, and (n + m) x
+        xs: source, (n, d). Memory is quadratic, three arrays of (n + m)^2, and (n + m) x
             permutations: draw rows of large domains.
         xt: target, (m, d).
         permutations: of the rows among the domains.
@@ -80,11 +79,12 @@ def mmd_test(xs: ArrayLike, xt: ArrayLike, permutations: int = 1000, seed: int =
         raise Refused(f'permutations={permutations} and width={width}: give one permutation or more, and a finite width above 0 or None')
     x = np.concatenate([xs, xt])
     x -= x.mean(0)   # a large common offset would cost digits of the distances
+    distances = euclidean_distances(x, squared=True)
     if width is None:
-        width = float(in_float64(median_width)(x))
+        width = np.median(distances[np.triu_indices(len(x), 1)]) ** .5
         if width <= SMALLEST_WIDTH * np.linalg.norm(x, axis=1).max():
             raise Refused('the median distance is 0, as most rows are equal: give mmd_test a width')
-    kernel = np.array(in_float64(gaussian)(x, x, width))
+    kernel = np.exp(-distances / (2 * width ** 2))
     np.fill_diagonal(kernel, 0)
     source = np.repeat([1., 0.], [len(xs), len(xt)])[None]
     squared, = _discrepancies(kernel, source)
