@@ -7,13 +7,11 @@ analysis family are in `tljax.shallow.components`. Memory is quadratic in rows f
 Standardise each domain's columns by themselves first, except for structural correspondence, whose features are counts: the geodesic
 flow kernel and CORAL leave a difference of the domains' means where it is.
 """
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.feature_selection import mutual_info_classif
 
 from tljax.core import Refused
-from tljax.kernels import in_float64
 from tljax.shallow.components import bda, check_dim, checked, jda, semi_supervised_tca, tca
 
 NAMES = {function.__name__: function.__name__ for function in (tca, semi_supervised_tca, jda, bda)} | {name: name for name in (
@@ -50,12 +48,7 @@ def subspace_alignment(xs: ArrayLike, xt: ArrayLike,
 def _directions(x, dim):
     """The leading principal directions of x (n, d) as columns (d, dim)."""
     check_dim(dim, min(len(x) - 1, x.shape[1]))
-    return _right_vectors(x - x.mean(0))[:dim].T
-
-
-@in_float64
-def _right_vectors(x):
-    return jnp.linalg.svd(x, full_matrices=False)[2]
+    return np.linalg.svd(x - x.mean(0), full_matrices=False)[2][:dim].T
 
 
 def gfk(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +103,6 @@ def geodesic_flow_kernel(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> np.ndar
     return root @ root.T
 
 
-@in_float64
 def _flow(source, target):
     """R (d, 2 dim) with G = R R', from orthonormal columns (d, dim) of each domain.
 
@@ -118,16 +110,15 @@ def _flow(source, target):
     m cos(u) + s sin(u) with s = (b - a) / |b - a| and u uniform from -v/2 to v/2, so the mixed terms cancel:
     G = sum of mm' (1 + sin(v)/v) / 2 + ss' (1 - sin(v)/v) / 2. No basis of the complement is needed.
     """
-    left, cosine, right = jnp.linalg.svd(source.T @ target)
+    left, cosine, right = np.linalg.svd(source.T @ target)
     a, b = source @ left, target @ right.T
-    angle = jnp.arccos(jnp.minimum(cosine, 1))
-    ratio = jnp.sinc(angle / jnp.pi)
-    middle = (a + b) / (2 * jnp.cos(angle / 2))
-    across = (b - a) / jnp.maximum(2 * jnp.sin(angle / 2), 1e-12)   # equal vectors have no across, and its weight is 0
-    return jnp.concatenate([middle * jnp.sqrt((1 + ratio) / 2), across * jnp.sqrt((1 - ratio) / 2)], axis=1)
+    angle = np.arccos(np.minimum(cosine, 1))
+    ratio = np.sinc(angle / np.pi)
+    middle = (a + b) / (2 * np.cos(angle / 2))
+    across = (b - a) / np.maximum(2 * np.sin(angle / 2), 1e-12)   # equal vectors have no across, and its weight is 0
+    return np.concatenate([middle * np.sqrt((1 + ratio) / 2), across * np.sqrt((1 - ratio) / 2)], axis=1)
 
 
-@in_float64
 def coral(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.) -> tuple[np.ndarray, np.ndarray]:
     """Correlation alignment: the source is whitened and takes on the target's covariance.
 
@@ -151,7 +142,7 @@ def coral(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.) -> tuple[np.ndarray
     xs, xt, _ = checked(xs, xt, penalty=penalty)
 
     def power(x, exponent):
-        values, vectors = jnp.linalg.eigh(jnp.cov(x.T).reshape(x.shape[1], -1) + penalty * jnp.eye(x.shape[1]))
+        values, vectors = np.linalg.eigh(np.cov(x.T).reshape(x.shape[1], -1) + penalty * np.eye(x.shape[1]))
         return vectors * values ** exponent @ vectors.T
     return xs @ power(xs, -.5) @ power(xt, .5), xt
 
@@ -206,12 +197,11 @@ def structural_correspondence(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None
     return np.concatenate([xs, xs @ theta.T], axis=1), np.concatenate([xt, xt @ theta.T], axis=1)
 
 
-@in_float64
 def _predictors(x, has, penalty):
     """The left singular vectors, by falling value, of the weights (d, pivots) of the ridge regressions of `has` on x."""
-    left, values, right = jnp.linalg.svd(x - x.mean(0), full_matrices=False)
+    left, values, right = np.linalg.svd(x - x.mean(0), full_matrices=False)
     weights = right.T * (values / (values ** 2 + penalty)) @ (left.T @ (has - has.mean(0)))
-    return jnp.linalg.svd(weights, full_matrices=False)[0]
+    return np.linalg.svd(weights, full_matrices=False)[0]
 
 
 def optimal_transport(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None,
