@@ -17,11 +17,11 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import pairwise_distances_argmin
+from sklearn.metrics import euclidean_distances, pairwise_distances_argmin
 from sklearn.model_selection import KFold
 
 from tljax.core import Refused
-from tljax.kernels import gaussian, in_float64, median_width, squared_distances
+from tljax.kernels import gaussian, in_float64, squared_distances
 from tljax.shallow.solvers import largest_likelihood, least_discrepancy, leave_one_out
 
 NAMES = {name: name for name in ('kmm', 'kliep', 'ulsif', 'rulsif', 'discriminator', 'nearest_neighbours')}
@@ -32,7 +32,6 @@ MEDIAN_ROWS = 1000
 LARGEST_LOGIT = 50.   # odds beyond exp(50) say no more than exp(50) does
 
 
-@in_float64
 def kmm(xs: ArrayLike, xt: ArrayLike, width: float | None = None, bound: float = 1000.,
         slack: float | None = None) -> np.ndarray:
     """Kernel mean matching: the weights that bring the source's kernel mean nearest to the target's.
@@ -62,7 +61,14 @@ def kmm(xs: ArrayLike, xt: ArrayLike, width: float | None = None, bound: float =
     if bound < 1 - slack:
         raise Refused(f'bound={bound} is below 1 - slack = {1 - slack}, so no weights exist: raise bound or slack')
     width = _median(xs, xt) if width is None else width
-    return _scaled(least_discrepancy(gaussian(xs, xs, width), gaussian(xs, xt, width).mean(1), bound, slack))
+    return _scaled(_matched(xs, xt, width, bound, slack))
+
+
+@in_float64
+@jax.jit
+def _matched(xs, xt, width, bound, slack):
+    """The weights (ns,) with which the source's kernel mean is the nearest."""
+    return least_discrepancy(gaussian(xs, xs, width), gaussian(xs, xt, width).mean(1), bound, slack)
 
 
 def kliep(xs: ArrayLike, xt: ArrayLike, width: float | None = None, centres: int = 100,
@@ -89,7 +95,7 @@ def kliep(xs: ArrayLike, xt: ArrayLike, width: float | None = None, centres: int
     xt = np.random.default_rng(seed).permutation(xt)
     middle = xt[:centres]
     if width is None:
-        width = max(_median(xs, xt) * np.array(WIDTHS), key=lambda each: _held_out_likelihood(xs, xt, middle, each))
+        width = max(_widths(xs, xt), key=lambda each: _held_out_likelihood(xs, xt, middle, each))
     return _scaled(_most_likely(xs, xt, middle, width))
 
 
@@ -166,7 +172,7 @@ def rulsif(xs: ArrayLike, xt: ArrayLike, alpha: float = .1, width: float | None 
     source, target = rng.permutation(xs), rng.permutation(xt)
     middle = target[:centres]
     if width is None or penalty is None:
-        widths = [width] if width is not None else _median(xs, xt) * np.array(WIDTHS)
+        widths = _widths(xs, xt) if width is None else [width]
         pairs = itertools.product(widths, PENALTIES if penalty is None else [penalty])
         width, penalty = min(pairs, key=lambda pair: _left_out_score(source, target, middle, alpha, *pair))
     return _scaled(_least_squares(xs, xt, middle, alpha, width, penalty))
@@ -316,10 +322,16 @@ def _checked(xs, xt, centres=2, **positive):
 def _median(xs, xt):
     """The median width of at most MEDIAN_ROWS rows of each sample, drawn with seed 0."""
     rng = np.random.default_rng(0)
-    median = float(in_float64(median_width)(*(rng.permutation(x)[:MEDIAN_ROWS] for x in (xs, xt))))
+    x = np.concatenate([rng.permutation(x)[:MEDIAN_ROWS] for x in (xs, xt)])
+    median = float(np.median(euclidean_distances(x, squared=True)[np.triu_indices(len(x), 1)]) ** .5)
     if not median:
         raise Refused('the median distance is 0, as most rows are equal: give width')
     return median
+
+
+def _widths(xs, xt):
+    """The widths that are compared, as floats: what is compiled for them then also serves a width that the caller gives."""
+    return (_median(xs, xt) * np.array(WIDTHS)).tolist()
 
 
 def _scaled(weights):
