@@ -13,7 +13,7 @@ from tljax.core import Refused
 def squared_distances(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
 
-    >>> squared_distances(jnp.array([[0., 0.]]), jnp.array([[3., 4.]])).tolist()
+    >>> squared_distances(np.array([[0., 0.]]), np.array([[3., 4.]])).tolist()
     [[25.0]]
     """
     product = jnp.matmul(a, b.T, precision='highest')   # accelerators would round what is subtracted here to a few digits
@@ -23,7 +23,7 @@ def squared_distances(a: ArrayLike, b: ArrayLike) -> jax.Array:
 def cosines(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Cosines of the angles between the rows of a (m, d) and those of b (n, d): (m, n).
 
-    >>> cosines(jnp.array([[2., 0.]]), jnp.array([[1., 0.], [0., 5.]])).tolist()
+    >>> cosines(np.array([[2., 0.]]), np.array([[1., 0.], [0., 5.]])).tolist()
     [[1.0, 0.0]]
     """
     return unit(a) @ unit(b).T
@@ -32,7 +32,7 @@ def cosines(a: ArrayLike, b: ArrayLike) -> jax.Array:
 def unit(x: ArrayLike) -> jax.Array:
     """Rows of x divided by their lengths.
 
-    >>> unit(jnp.array([[3., 4.]])).round(3).tolist()
+    >>> unit(np.array([[3., 4.]])).round(3).tolist()
     [[0.6000000238418579, 0.800000011920929]]
     """
     return x * jax.lax.rsqrt(jnp.maximum((x ** 2).sum(-1, keepdims=True), 1e-12))
@@ -41,7 +41,7 @@ def unit(x: ArrayLike) -> jax.Array:
 def linear(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Inner products of the rows of a (m, d) and b (n, d): (m, n).
 
-    >>> linear(jnp.array([[1., 2.]]), jnp.array([[3., 4.]])).tolist()
+    >>> linear(np.array([[1., 2.]]), np.array([[3., 4.]])).tolist()
     [[11.0]]
     """
     return a @ b.T
@@ -50,7 +50,7 @@ def linear(a: ArrayLike, b: ArrayLike) -> jax.Array:
 def gaussian(a: ArrayLike, b: ArrayLike, width: ArrayLike = 1.) -> jax.Array:
     """exp(-|x - y|^2 / (2 width^2)) of the rows of a (m, d) and b (n, d): (m, n).
 
-    >>> [round(value, 4) for value in gaussian(jnp.array([[0.]]), jnp.array([[0.], [1.]]))[0].tolist()]
+    >>> [round(value, 4) for value in gaussian(np.array([[0.]]), np.array([[0.], [1.]]))[0].tolist()]
     [1.0, 0.6065]
     """
     return jnp.exp(-jnp.maximum(squared_distances(a, b), 0) / (2 * width ** 2))
@@ -61,11 +61,11 @@ def median_width(*samples: ArrayLike) -> jax.Array:
 
     Source: Gretton et al., A kernel two-sample test, 2012, section 8 (https://jmlr.org/papers/v13/gretton12a.html).
 
-    >>> float(median_width(jnp.array([[0.], [1.]]), jnp.array([[3.]])))
+    >>> float(median_width(np.array([[0.], [1.]]), np.array([[3.]])))
     2.0
     """
     x = jnp.concatenate(samples)
-    return jnp.sqrt(jnp.median(jnp.maximum(squared_distances(x, x), 0)[jnp.triu_indices(len(x), 1)]))
+    return jnp.sqrt(jnp.median(jnp.maximum(squared_distances(x, x), 0)[np.triu_indices(len(x), 1)]))
 
 
 def in_float64(function: Callable) -> Callable:
@@ -93,7 +93,7 @@ def mixture(xs: ArrayLike, xt: ArrayLike,
 
     m is the mean squared distance of all pairs, which is taken as a constant.
 
-    >>> [round(value, 4) for value in mixture(jnp.array([[0.]]), jnp.array([[1.]]), (1.,))[0].tolist()]
+    >>> [round(value, 4) for value in mixture(np.array([[0.]]), np.array([[1.]]), (1.,))[0].tolist()]
     [1.0, 0.1353]
     """
     x = jnp.concatenate([xs, xt])
@@ -107,7 +107,7 @@ def mmd(kernel: ArrayLike) -> jax.Array:
 
     Source: Gretton et al. 2012, equation 3. It can be negative.
 
-    >>> float(mmd(jnp.eye(4)))
+    >>> float(mmd(np.eye(4)))
     0.0
     """
     n = len(kernel) // 2
