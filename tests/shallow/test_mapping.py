@@ -89,7 +89,7 @@ def test_experiments_call_every_map_by_name(name):
     xs, xt, ys, _ = samples()
     accepted = inspect.signature(getattr(mapping, name)).parameters
     given = {key: value for key, value in dict(xs=abs(xs), xt=abs(xt), ys=ys).items() if key in accepted}
-    small = {key: value for key, value in dict(dim=2, pivots=5).items() if key in accepted}
+    small = {key: value for key, value in dict(dim=4, pivots=5).items() if key in accepted}
     zs, zt = named('tljax.shallow.mapping', {'name': name, **small}, 'map', **given)
     assert zs.shape[0] == 40 and zt.shape == (30, zs.shape[1]) and zs.dtype == zt.dtype == np.float64
     narrow = named('tljax.shallow.mapping', {'name': name, **small}, 'map', **given | {'xs': abs(xs).astype(np.float32)})[0]
