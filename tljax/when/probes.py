@@ -45,8 +45,8 @@ def probe_accuracy(x: ArrayLike, y: ArrayLike, test_x: ArrayLike, test_y: ArrayL
     Raises:
         Refused: as in the module and `choose_penalty`.
 
-    >>> x, y = np.arange(20.)[:, None], np.arange(20) // 10
-    >>> probe_accuracy(x, y, test_x=[[-3.], [4.], [30.], [31.]], test_y=[0, 0, 1, 7])
+    >>> x, y = [[0.], [1.], [8.], [9.]], [0, 0, 1, 1]
+    >>> probe_accuracy(x, y, test_x=[[-3.], [4.], [7.], [9.]], test_y=[0, 0, 1, 7])
     0.75
     """
     x, y = _checked(x, y)
@@ -76,11 +76,11 @@ def choose_penalty(x: ArrayLike, y: ArrayLike, penalties: Sequence[float] = PENA
     Raises:
         Refused: as in the module, for no penalties, and for a class of a single example, which cannot be both fitted and held out.
 
-    >>> rng = np.random.default_rng(0)
-    >>> x, y = rng.normal(size=(100, 80)), np.arange(100) % 2
-    >>> x[:, 0] += 3 * y
+    >>> rng = np.random.default_rng(5)
+    >>> x, y = rng.normal(size=(300, 20)), np.arange(300) % 2
+    >>> x[:, 0] += y
     >>> choose_penalty(x, y)
-    10.0
+    100.0
     """
     x, y = _checked(x, y)
     if not len(penalties):
@@ -115,8 +115,8 @@ def probe_score(f: ArrayLike, y: ArrayLike, penalty: float = 1., folds: int = 5,
     Raises:
         Refused: as in the module, for fewer than two folds, and for a class of a single example.
 
-    >>> probe_score(np.arange(20.)[:, None], np.arange(20) // 10)   # one next to the border is wrong
-    0.95
+    >>> probe_score([[0.], [1.], [4.], [9.]], [0, 0, 1, 1])   # one next to the border is wrong
+    0.75
     """
     f, y = _checked(f, y)
     right = np.zeros(len(y), bool)
