@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from labelled_features import cases, every_case, labelled
 from scipy import optimize
-from scipy.stats import multivariate_normal
+from scipy.stats import Covariance, multivariate_normal
 
 from tljax.when import evidence
 from tljax.when.evidence import h_score, h_score_of, logme, logme_of, moments
@@ -36,10 +36,13 @@ def test_logme_is_the_textbook_iteration_with_an_explicit_inverse(case):
 
 def largest_density(f, t):
     """SciPy's density of t ~ N(0, I / beta + f f^T / alpha), maximised over both from many starts."""
+    gram, eye, zeros = f @ f.T, np.eye(len(t)), np.zeros(len(t))
+
     def loss(logs):
         alpha, beta = np.exp(logs)
         try:
-            return -multivariate_normal(np.zeros(len(t)), np.eye(len(t)) / beta + f @ f.T / alpha).logpdf(t) / len(t)
+            covariance = Covariance.from_cholesky(np.linalg.cholesky(eye / beta + gram / alpha))
+            return -multivariate_normal.logpdf(t, zeros, covariance) / len(t)
         except np.linalg.LinAlgError:   # singular to double precision
             return np.inf
     found = [optimize.minimize(loss, start, method='Nelder-Mead', bounds=[(-25, 25)] * 2, options={'xatol': 1e-8, 'fatol': 1e-13})

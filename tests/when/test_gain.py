@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.weightstats import DescrStatsW
@@ -124,7 +124,7 @@ def answers(rng, sources, seeds, examples, source, seed, example, accuracy=.8):
         effects = (source ** .5 * rng.normal(size=(sources, 1, 1)) + seed ** .5 * rng.normal(size=(seeds, 1))
                    + example ** .5 * rng.normal(size=examples))
         noise = (.4 - 2 * seed - source - example) ** .5 * rng.normal(size=(sources, seeds, examples))
-        return difficulty + luck + effects + noise < stats.norm.ppf(accuracy)
+        return difficulty + luck + effects + noise < special.ndtri(accuracy)
     return right(sources, source, accuracy), right(1, 0., .8)
 
 
