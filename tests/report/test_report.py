@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from tljax.core import Refused
-from tljax.report import figures
+from tljax.report import drawing, figures
 from tljax.report import page as report
 
 BUDGETS = [1, 2, 5, 10, 20, None]
@@ -160,8 +160,8 @@ def test_one_seed_has_neither_bands_nor_gains():
 def test_svg_is_deterministic_well_formed_and_needs_nothing(draw):
     rows = made(STRATEGIES + HOSTILE)
     figure = draw(rows)
-    text = figures.svg(figure)
-    assert text == figures.svg(draw(rows))
+    text = drawing.svg(figure)
+    assert text == drawing.svg(draw(rows))
     assert not figure.axes
     root = ElementTree.fromstring(text)
     assert root.tag == 'svg'
@@ -179,7 +179,7 @@ def test_svg_is_deterministic_well_formed_and_needs_nothing(draw):
 
 
 def test_what_two_figures_of_a_page_share_by_id_is_the_same():
-    roots = [ElementTree.fromstring(figures.svg(draw(made()))) for draw in (figures.learning_curves, figures.gains)]
+    roots = [ElementTree.fromstring(drawing.svg(draw(made()))) for draw in (figures.learning_curves, figures.gains)]
     defined = [{element.get('id'): ElementTree.tostring(element).strip() for element in root.iter() if element.get('id')}
                for root in roots]
     shared = set(defined[0]) & set(defined[1])
@@ -191,8 +191,8 @@ def test_the_page_holds_every_number_and_reaches_for_nothing(tmp_path):
     columns = ['strategy', 'labels per class', 'accuracy', 'interval', 'gain', 'verdict']
     cells = [[row['strategy'], row['labels_per_class'] or 'all', row['mean'], row['ci95'], row['gain_mean'],
               row['verdict']] for row in rows]
-    text = written(tmp_path, [{'heading': 'Curves', 'text': 'One.\n\nTwo.', 'svg': figures.svg(figures.learning_curves(rows))},
-                              {'heading': 'Gains', 'svg': figures.svg(figures.gains(rows))},
+    text = written(tmp_path, [{'heading': 'Curves', 'text': 'One.\n\nTwo.', 'svg': drawing.svg(figures.learning_curves(rows))},
+                              {'heading': 'Gains', 'svg': drawing.svg(figures.gains(rows))},
                               {'heading': 'Every cell', 'table': (columns, cells)},
                               {'heading': 'Config', 'code': '{\n "a": 1\n}'}])
     page = Reader(text)
@@ -211,7 +211,7 @@ def test_the_page_holds_every_number_and_reaches_for_nothing(tmp_path):
 
 def test_hostile_names_are_text(tmp_path):
     rows = [[name, 'positive', '+1.2 none detected'] for name in HOSTILE]
-    drawn = figures.svg(figures.gains(made(['scratch', *HOSTILE])))
+    drawn = drawing.svg(figures.gains(made(['scratch', *HOSTILE])))
     sections = [{'heading': HOSTILE[0], 'text': HOSTILE[1], 'code': HOSTILE[1], 'table': (HOSTILE[:3], rows)},
                 {'heading': HOSTILE[2], 'svg': drawn}]
     page = Reader(written(tmp_path, sections, title=HOSTILE[0]))

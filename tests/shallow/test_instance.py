@@ -10,6 +10,7 @@ from tljax.configuration import named
 from tljax.core import Refused
 from tljax.kernels import in_float64
 from tljax.shallow import instance, solvers
+from tljax.shallow.cross_validation import importance_weighted_cross_validation
 
 
 def gaussians(ns=600, nt=600, mean=.5, deviation=.5, seed=0):
@@ -172,7 +173,7 @@ def test_importance_weighted_cross_validation_by_hand():
     # s^2 = (2 * .875^2 + .625^2 + 1.125^2) / 3.
     xs, ys, weight = np.array([[-1.], [1.], [2.], [-3.]]), np.array([0, 0, 1, 1]), np.array([.5, 1.5, 0., 2.])
     Recorder.fits.clear()
-    risk, error = instance.importance_weighted_cross_validation(Recorder, xs, ys, weight, folds=4)
+    risk, error = importance_weighted_cross_validation(Recorder, xs, ys, weight, folds=4)
     assert (risk, error) == pytest.approx((.875, ((2 * .875 ** 2 + .625 ** 2 + 1.125 ** 2) / 3) ** .5 / 2))
     assert sorted(sum(w) for _, _, w in Recorder.fits) == [2, 2.5, 3.5, 4]   # each fit lacks its held-out weight
     rows = set(zip(xs[:, 0], ys, weight, strict=True))
@@ -198,7 +199,7 @@ def test_weighted_cross_validation_estimates_the_target_s_risk_under_covariate_s
         ys, yt = label(xs, rng), label(xt, rng)
         truth = (Unweighted().fit(xs, ys, None).predict(xt) != yt).mean()
         for errors, weight in ((weighted, ratio), (unweighted, np.ones(400))):
-            risk, _ = instance.importance_weighted_cross_validation(Unweighted, xs, ys, weight, seed=seed)
+            risk, _ = importance_weighted_cross_validation(Unweighted, xs, ys, weight, seed=seed)
             errors.append(risk - truth)
     assert abs(np.mean(weighted)) < .03 and np.mean(unweighted) < -.1
     assert np.abs(weighted).mean() < np.abs(unweighted).mean() / 2
@@ -229,6 +230,6 @@ def test_what_has_no_weights_is_refused_in_one_line(name, arguments, words):
     ({'weight': np.array([1., np.nan, 1.])}, 'value nan'), ({'folds': 1}, 'folds=1'), ({'folds': 4}, 'the 3 examples')])
 def test_a_risk_that_cannot_be_estimated_is_refused(changes, words):
     with pytest.raises(Refused) as refusal:
-        instance.importance_weighted_cross_validation(
+        importance_weighted_cross_validation(
             **{'make': DummyClassifier, 'xs': GOOD, 'ys': np.zeros(3), 'weight': np.ones(3), 'folds': 2} | changes)
     assert words in str(refusal.value) and '\n' not in str(refusal.value)

@@ -4,7 +4,7 @@ import pytest
 from gaussians import refused
 from sklearn.metrics import confusion_matrix
 
-from tljax.when.distances import label_shift
+from tljax.when.class_shares import label_shift
 
 
 def test_label_shift_by_hand():

@@ -5,12 +5,8 @@ Those of studies are drawn from `rows`, one dict per strategy and number of labe
 None for the baseline). Accuracies and gains are fractions there and percent in the figures. Colours are those of Okabe and Ito
 (2008, https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; markers differ, too.
 """
-import io
-import re
 from collections.abc import Sequence
-from xml.etree import ElementTree
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -225,30 +221,6 @@ def matrix(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> F
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure
-
-
-def svg(figure: Figure) -> str:
-    """The figure as an <svg> element to stand in a page: the same bytes for the same figure, which is cleared.
-
-    Text stays text, in the page's own font, and ink and paper are the page's own colours, light or dark.
-
-    >>> svg(Figure()).startswith('<svg ')
-    True
-    """
-    written = io.BytesIO()
-    with matplotlib.rc_context({'svg.hashsalt': 'tljax', 'svg.fonttype': 'none'}):
-        figure.savefig(written, format='svg', transparent=True, metadata=dict.fromkeys(('Creator', 'Date', 'Format', 'Type')))
-    figure.clear()
-    root = ElementTree.fromstring(written.getvalue())
-    for element in root.iter():   # no namespaces, which look like addresses, and no ids that every figure gives its groups
-        element.tag = element.tag.split('}')[-1]
-        kept = {name.split('}')[-1]: value for name, value in element.items() if (element.tag, name) != ('g', 'id')}
-        if 'style' in kept:
-            style = re.sub(r'font-family: [^;]*(; )?', '', kept['style'])
-            kept['style'] = style.replace(INK.lower(), 'currentColor').replace(PAPER.lower(), 'var(--paper, white)')
-        element.attrib.clear()
-        element.attrib.update(kept)
-    return ElementTree.tostring(root, encoding='unicode')
 
 
 def _budgets(rows):

@@ -51,7 +51,7 @@ def page(path: str | Path, title: str, sections: Sequence[dict]) -> None:
         path: the file.
         title: heading of the page.
         sections: dicts with 'heading' and, as there are, 'text' (blank lines part paragraphs),
-            'svg' (an element made by `figures.svg`, taken as it is), 'table' (columns, rows) and
+            'svg' (an element made by `drawing.svg`, taken as it is), 'table' (columns, rows) and
             'code' (shown as it stands, folded). All but 'svg' is escaped. A cell that is a verdict,
             or a number and a verdict, is coloured by it.
 

@@ -17,7 +17,8 @@ from tljax.core import Refused
 from tljax.engine.train import fit
 from tljax.files.text import write
 from tljax.paths import Group
-from tljax.report.figures import svg, two_domains
+from tljax.report.drawing import svg
+from tljax.report.figures import two_domains
 from tljax.report.page import page
 from tljax.studies.choices import chosen
 from tljax.studies.comparison_report import sections

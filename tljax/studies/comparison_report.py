@@ -3,7 +3,8 @@ import json
 
 import numpy as np
 
-from tljax.report.figures import gains, learning_curves, svg
+from tljax.report.drawing import svg
+from tljax.report.figures import gains, learning_curves
 from tljax.studies import choices
 from tljax.studies.tables import Table, budget, section, transferred
 

@@ -3,7 +3,8 @@ import json
 
 import numpy as np
 
-from tljax.report.figures import matrix, rankings, svg
+from tljax.report.drawing import svg
+from tljax.report.figures import matrix, rankings
 from tljax.studies.tables import Table, budget, section
 
 READING = ('Each score is of the labelled target examples that training would see, averaged over '

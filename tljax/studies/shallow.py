@@ -21,7 +21,8 @@ from tljax.core import Refused, Task
 from tljax.engine.scores import first, proportion
 from tljax.files.console import progress
 from tljax.files.text import write
-from tljax.report.figures import svg, two_domains
+from tljax.report.drawing import svg
+from tljax.report.figures import two_domains
 from tljax.report.page import page
 from tljax.shallow import mapping
 from tljax.studies.choices import chosen

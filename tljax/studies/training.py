@@ -11,7 +11,8 @@ from tljax.core import Refused
 from tljax.engine import scores
 from tljax.engine.log import read
 from tljax.engine.train import fit
-from tljax.report.figures import svg, training_curves
+from tljax.report.drawing import svg
+from tljax.report.figures import training_curves
 from tljax.report.page import page
 from tljax.studies.tables import Table, section, transferred
 from tljax.when.gain import mean_interval, transfer_gain, verdicts

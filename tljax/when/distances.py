@@ -1,4 +1,4 @@
-"""How far two domains lie apart, from features of both or from predictions, and what each distance can and cannot tell.
+"""How far two domains lie apart, from features of both, and what each distance can and cannot tell.
 
 Features are xs (n, d) of the source and xt (m, d) of the target. Standardise columns of different units first; only `proxy_a_distance`
 does so itself. No distance knows the task: a large one need not hurt, and a small one promises no transfer. All is computed in float64.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.covariance import LedoitWolf, ShrunkCovariance
-from sklearn.metrics import confusion_matrix, euclidean_distances
+from sklearn.metrics import euclidean_distances
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 
 from tljax.core import Refused
 
-ROUNDING = 1e-10         # shares and means of kernels, which are at most 1, that differ by less are equal but for rounding
+ROUNDING = 1e-10         # means of kernels, which are at most 1, that differ by less are equal but for rounding
 SMALLEST_WIDTH = 1e-7    # in largest norms: squared distances are differences of squared norms, whose rounding hides shorter ones
 ROWS = {'two': 2, 'ten': 10}
 
@@ -31,17 +31,6 @@ class Discrepancy(NamedTuple):
     """
     squared: float
     p: float
-
-
-class LabelShift(NamedTuple):
-    """A target's classes: weights p_t(y) / p_s(y) (c,), prior p_t(y) (c,), and how many weights were negative and clipped at 0.
-
-    >>> LabelShift(weights=np.array([.5, 1.5]), prior=np.array([.25, .75]), clipped=0).prior.tolist()
-    [0.25, 0.75]
-    """
-    weights: np.ndarray
-    prior: np.ndarray
-    clipped: int
 
 
 def mmd_test(xs: ArrayLike, xt: ArrayLike, permutations: int = 1000, seed: int = 0,
@@ -243,68 +232,6 @@ def domain_distances(xs: ArrayLike, xt: ArrayLike, seed: int = 0) -> dict[str, f
     return {'mmd_squared': test.squared, 'mmd_p': test.p, 'coral_distance': coral_distance(xs, xt),
             'frechet_distance': frechet_distance(xs, xt), 'gaussian_kl': gaussian_kl(xs, xt),
             'proxy_a_distance': proxy_a_distance(xs, xt, seed=seed)}
-
-
-def label_shift(source_predictions: ArrayLike, source_labels: ArrayLike,
-                target_predictions: ArrayLike, classes: int) -> LabelShift:
-    """The target's class shares without its labels: w with C w = mu_t, by black box shift estimation.
-
-    C_ij is the share of source examples predicted i and labelled j, mu_t that of the target's predicted i. It is right where p(x | y) is
-    common to both domains, only classes the source has occur, and C comes from examples the model was not trained on. It can see none
-    of the three: under any other shift it returns shares that look as good, and are wrong. A class of a handful of source examples looks
-    surer than it is.
-
-    Args:
-        source_predictions: (n,) classes 0 to c - 1.
-        source_labels: (n,) classes 0 to c - 1.
-        target_predictions: (m,) classes 0 to c - 1.
-        classes: number of classes, c.
-
-    Returns:
-        A `LabelShift`. Negative weights are clipped at 0 and counted, and the rest scaled so that the prior sums to 1.
-
-    Raises:
-        Refused: for no rows, rows that do not pair, what are no classes, a class the source lacks, and a C no farther from a singular
-            one, its columns scaled to sum to 1, than twice the largest standard error of a column: mere noise can be as far.
-
-    Source: Lipton, Wang and Smola, Detecting and correcting for label shift with black box predictors, 2018, algorithm 1
-    (https://arxiv.org/abs/1802.03916).
-
-    >>> shift = label_shift([0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1], classes=2)
-    >>> shift.weights.tolist(), shift.prior.tolist(), shift.clipped
-    ([0.5, 1.5], [0.25, 0.75], 0)
-    """
-    predicted, label, target = _as_classes(classes, source_predictions=source_predictions, source_labels=source_labels,
-                                           target_predictions=target_predictions)
-    if len(predicted) != len(label):
-        raise Refused(f'{len(predicted)} source_predictions and {len(label)} source_labels: give both of the same examples')
-    joint = confusion_matrix(predicted, label, labels=np.arange(classes)) / len(label)
-    prior = joint.sum(0)
-    if not prior.all():
-        raise Refused(f'no source example is of class {int(prior.argmin())} of {classes}: leave it out of the classes, or find some')
-    share = joint / prior
-    smallest = np.linalg.svd(share, compute_uv=False)[-1]
-    error = np.sqrt(((1 - (share ** 2).sum(0)) / (prior * len(label))).max())
-    if smallest <= 2 * error + ROUNDING:
-        raise Refused(f'the confusion is {smallest:.2g} from a singular one, and its columns are uncertain by {error:.2g}: give more '
-                      'source examples, a better predictor, or merge classes it confuses')
-    solution = np.linalg.solve(joint, np.bincount(target, minlength=classes) / len(target))
-    weights = np.maximum(solution, 0)
-    weights /= prior @ weights
-    return LabelShift(weights, prior * weights, int((solution < -ROUNDING).sum()))
-
-
-def _as_classes(classes, **columns):
-    """The columns as arrays of integers from 0 to classes - 1, or a refusal."""
-    if not isinstance(classes, (int, np.integer)) or classes < 2:
-        raise Refused(f'classes={classes}: give a whole number of two or more')
-    columns = {name: np.asarray(column) for name, column in columns.items()}
-    for name, column in columns.items():
-        if column.ndim != 1 or not column.size or not np.issubdtype(column.dtype, np.integer):
-            raise Refused(f'{name} is {column.dtype} of shape {column.shape}: give (n,) integers, the class of each example')
-        if wrong := column[(column < 0) | (column >= classes)].tolist():
-            raise Refused(f'{name} has a class {wrong[0]}: give classes from 0 to {classes - 1}')
-    return columns.values()
 
 
 def _checked(xs, xt, least='two'):
