@@ -9,7 +9,7 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from tljax import paths
-from tljax.core import Method, Net, Stream, Tick
+from tljax.core import Method, Net, Stream, Tick, TrainState
 from tljax.data.formats.arrays import arrays
 from tljax.data.streams import draw
 from tljax.engine import optim
@@ -133,14 +133,15 @@ def make_run(method, source, steps, rules=(optim.REST,), seeds=(0,), make=lambda
     labels = paths.label(jax.eval_shape(method.init, jax.random.key(0), batch)[0], rules)
     tx = optim.optimizer(labels, make)
     step = compile_jit(many(over_seeds(make_step(method, tx, labels))), make_mesh())
-    return Run('toy', lambda seed: method.init(jax.random.key(seed), batch), tx, step, compile_predict(method.predict, make_mesh()),
+    init = jax.jit(method.init)
+    return Run('toy', lambda seed: init(jax.random.key(seed), batch), tx, step, compile_predict(method.predict, make_mesh()),
                source, evals or {}, seeds, steps, **more)
 
 
 def test_protonet_learns_episodes(tmp_path):
     run = make_run(protonet(mlp()), source := episodes(blobs()), 60, make=lambda label: optax.adam(1e-2))
     params = jax.tree.map(lambda leaf: leaf[0], fit(run, tmp_path).params)
-    out = protonet(mlp()).predict(params, {}, source.batch(9, 999))
+    out = jax.jit(protonet(mlp()).predict)(params, {}, source.batch(9, 999))
     assert (np.argmax(out['output'], -1) == out['label']).mean() > .9
 
 
@@ -149,14 +150,14 @@ def test_maml_gradient_equals_finite_differences(inner):
     with jax.enable_x64(True):
         method = maml(finetune(mlp(), 3), .5, inner)
         batch = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64) if leaf.dtype == np.float32 else leaf, episodes(blobs()).batch(0, 0))
-        params, state = jax.tree.map(lambda leaf: leaf.astype(np.float64), method.init(jax.random.key(0), batch))
+        params, state = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), jax.jit(method.init)(jax.random.key(0), batch))
         tick = Tick(jnp.zeros((), int), jax.random.key(0))
-        value = jax.jit(lambda p: method.loss(p, state, batch, tick)[0])
-        flat, unravel = jax.flatten_util.ravel_pytree(params)
-        direction = jax.random.normal(jax.random.key(1), flat.shape)
-        slope = (value(unravel(flat + 1e-5 * direction)) - value(unravel(flat - 1e-5 * direction))) / 2e-5
-        gradient = jax.flatten_util.ravel_pytree(jax.grad(value)(params))[0]
-        assert float(gradient @ direction) == pytest.approx(float(slope), rel=1e-6)
+        value_and_grad = jax.jit(jax.value_and_grad(lambda p: method.loss(p, state, batch, tick)[0]))
+        rng = np.random.default_rng(1)
+        direction = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), params)
+        ahead, behind = (float(value_and_grad(jax.tree.map(lambda p, d, e=e: p + e * d, params, direction))[0]) for e in (1e-5, -1e-5))
+        along = jax.tree.map(lambda g, d: np.vdot(g, d), value_and_grad(params)[1], direction)
+        assert sum(jax.tree.leaves(along)) == pytest.approx((ahead - behind) / 2e-5, rel=1e-6)
 
 
 def test_mcd_players_take_turns_and_the_resting_one_is_untouched():
@@ -164,14 +165,13 @@ def test_mcd_players_take_turns_and_the_resting_one_is_untouched():
     turns = {'backbone': lambda: optax.sgd(.1), 'head1': lambda: optim.every(optax.adam(.1), 3, 1), 'head2': lambda: optax.sgd(.1)}
     run = make_run(mcd(mlp(), 3), two, 3, make=lambda label: turns[label]())
     params, state = run.init(0)
-    step = make_step(mcd(mlp(), 3), run.tx, paths.label(params, [optim.REST]))
-    from tljax.core import TrainState
-    before = TrainState(jnp.zeros((), jnp.int32), params, state, run.tx.init(params))
-    after, metrics = jax.jit(step)(before, two.batch(0, 0), 0)
+    step = jax.jit(make_step(mcd(mlp(), 3), run.tx, paths.label(params, [optim.REST])))
+    before = TrainState(jnp.zeros((), jnp.int32), params, state, jax.jit(run.tx.init)(params))
+    after, metrics = step(before, two.batch(0, 0), 0)
     assert metrics['discrepancy'] > 0
     assert (after.params['head1']['kernel'] == params['head1']['kernel']).all(), 'head1 rests on step 0'
     assert not (after.params['head2']['kernel'] == params['head2']['kernel']).all()
-    later, _ = jax.jit(step)(after, two.batch(0, 1), 0)
+    later, _ = step(after, two.batch(0, 1), 0)
     assert not (later.params['head1']['kernel'] == params['head1']['kernel']).all(), 'head1 plays on step 1'
 
 
@@ -195,9 +195,10 @@ def test_lora_starts_as_its_method_and_trains_its_own_leaves_alone(tmp_path):
     base, source = finetune(mlp(), 3), draw(blobs(), 30)
     method = with_lora(base, 'backbone/.*kernel')
     batch = source.batch(0, 0)
-    params, state = method.init(jax.random.key(0), batch)
+    params, state = jax.jit(method.init)(jax.random.key(0), batch)
     plain = {k: v for k, v in params.items() if k != 'lora'}
-    np.testing.assert_array_equal(method.predict(params, state, batch)['output'], base.predict(plain, state, batch)['output'])
+    ours, theirs = (jax.jit(predict)(held, state, batch)['output'] for predict, held in ((method.predict, params), (base.predict, plain)))
+    np.testing.assert_array_equal(ours, theirs)
     run = make_run(method, source, 20, rules=[('lora/.*', 'lora'), ('head/.*', 'head'), ('.*', 'frozen')])
     trained = jax.tree.map(lambda leaf: leaf[0], fit(run, tmp_path).params)
     assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), trained['backbone'], params['backbone']))
@@ -206,15 +207,15 @@ def test_lora_starts_as_its_method_and_trains_its_own_leaves_alone(tmp_path):
 
 def test_a_penalty_on_a_graft_measures_the_distance_from_the_donor():
     source = draw(blobs(), 30)
-    donor = finetune(mlp(), 3).init(jax.random.key(7), source.batch(0, 0))
+    donor = jax.jit(finetune(mlp(), 3).init)(jax.random.key(7), source.batch(0, 0))
     grafted = combinators.with_graft(finetune(mlp(), 3), *donor)
     method = combinators.with_penalty(grafted, l2_sp(alpha=2., beta=0.))
-    params, state = method.init(jax.random.key(0), source.batch(0, 0))
-    moved = jax.tree.map(lambda leaf: leaf + 1., params)
+    params, state = jax.jit(method.init)(jax.random.key(0), source.batch(0, 0))
+    moved = jax.tree.map(lambda leaf: np.asarray(leaf) + 1, params)
     tick = Tick(jnp.zeros((), int), jax.random.key(0))
-    value = method.loss(moved, state, source.batch(0, 0), tick)[0] - grafted.loss(
-        moved, {'backbone': {}}, source.batch(0, 0), tick)[0]
-    assert float(value) == pytest.approx(sum(leaf.size for leaf in jax.tree.leaves(params['backbone'])), rel=1e-5)
+    whole, alone = (float(jax.jit(each.loss)(moved, held, source.batch(0, 0), tick)[0])
+                    for each, held in ((method, state), (grafted, {'backbone': {}})))
+    assert whole - alone == pytest.approx(sum(leaf.size for leaf in jax.tree.leaves(params['backbone'])), rel=1e-5)
 
 
 def test_two_seeds_in_one_fit_equal_two_fits(tmp_path):
@@ -222,7 +223,7 @@ def test_two_seeds_in_one_fit_equal_two_fits(tmp_path):
     together = fit(make_run(finetune(mlp(), 3), source, 15, seeds=(3, 4)), tmp_path / 'both').params
     for i, seed in enumerate((3, 4)):
         alone = fit(make_run(finetune(mlp(), 3), source, 15, seeds=(seed,))._replace(
-            init=lambda seed: finetune(mlp(), 3).init(jax.random.key(seed), source.batch(3, 0))), tmp_path / str(seed)).params
+            init=lambda seed: jax.jit(finetune(mlp(), 3).init)(jax.random.key(seed), source.batch(3, 0))), tmp_path / str(seed)).params
         jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b[0], atol=1e-6), together, alone)
 
 

@@ -31,7 +31,7 @@ def numbered(counts=(4, 6, 5, 4, 9)):
 
 def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
     data = numbered()
-    drawn = jax.jit(jax.vmap(sampler(data, ways=3, shots=1, queries=2)))(jax.random.split(jax.random.key(0), 3000))
+    drawn = jax.device_get(jax.jit(jax.vmap(sampler(data, ways=3, shots=1, queries=2)))(jax.random.split(jax.random.key(0), 3000)))
     rows = np.concatenate([drawn[part]['input'][..., 0] for part in ('support', 'query')], -1).astype(int)
     classes = data.label[rows]
     assert (classes == classes[..., :1]).all(), 'a way is one class'
@@ -42,24 +42,25 @@ def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
         for place in (rows[..., 0], rows[..., 2]):   # support, and a query
             seen = np.bincount(place[data.label[place] == number], minlength=data.size)[data.label == number]
             assert chisquare(seen).pvalue > 1e-4
-    assert (np.asarray(drawn['query']['label']) == np.arange(3)[:, None]).all()
+    assert (drawn['query']['label'] == np.arange(3)[:, None]).all()
 
 
 def test_classes_are_turned_and_a_class_and_its_turn_may_meet():
     pictures = np.random.default_rng(0).integers(256, size=(6, 5, 5, 1)).astype('f')
     data = arrays(pictures, np.repeat(np.arange(2), 3), 'ab')
-    drawn = jax.vmap(sampler(data, ways=8, shots=1, queries=2, rotations=True))(jax.random.split(jax.random.key(1), 20))
+    drawn = jax.jit(jax.vmap(sampler(data, ways=8, shots=1, queries=2, rotations=True)))(jax.random.split(jax.random.key(1), 20))
+    drawn = jax.device_get(drawn)
     turned = {np.rot90(picture, k).tobytes(): (row // 3, k) for row, picture in enumerate(pictures) for k in range(4)}
     for episode in range(20):
-        found = [[turned[np.asarray(drawn[part]['input'][episode, way, i]).tobytes()] for part, count in (('support', 1), ('query', 2))
+        found = [[turned[drawn[part]['input'][episode, way, i].tobytes()] for part, count in (('support', 1), ('query', 2))
                   for i in range(count)] for way in range(8)]
         assert all(len(set(way)) == 1 for way in found) and len({way[0] for way in found}) == 8
 
 
 def test_an_episode_depends_on_its_key_alone():
-    example = sampler(numbered(), ways=2, shots=2, queries=1)
+    example = jax.jit(sampler(numbered(), ways=2, shots=2, queries=1))
     keys = jax.random.split(jax.random.key(5), 4)
-    together = jax.jit(jax.vmap(example))(keys)
+    together = jax.device_get(jax.jit(jax.vmap(example))(keys))
     for i, key in enumerate(keys):
         jax.tree.map(lambda a, b, i=i: np.testing.assert_array_equal(a, b[i]), example(key), together)
 

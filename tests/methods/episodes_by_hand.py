@@ -17,5 +17,5 @@ def vectors(ways=4, shots=3, queries=5, dim=6, tasks=2, seed=0):
 
 
 def output(method, batch):
-    params, state = method.init(jax.random.key(0), batch)
-    return np.asarray(method.predict(params, state, batch)['output']), params
+    params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    return jax.device_get((jax.jit(method.predict)(params, state, batch)['output'], params))

@@ -21,7 +21,7 @@ def critic_error(params, xs, xt, weights=(1., 1.)):
 
 def test_dann_descends_for_the_critic_and_ascends_for_the_features(batch):
     method, params, state = made('dann', batch=batch, weight=.7)
-    found = jax.grad(lambda p: method.loss(p, state, batch, TICK)[0])(params)
+    found = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))(params)
     net = mlp((4,))
 
     def features(backbone):
@@ -31,8 +31,9 @@ def test_dann_descends_for_the_critic_and_ascends_for_the_features(batch):
         out = features(params['backbone'])[0] @ params['head']['kernel'] + params['head']['bias']
         return optax.softmax_cross_entropy_with_integer_labels(out, batch['label']).mean()
 
-    learnt = jax.grad(error)(params)
-    adversary = jax.grad(lambda p: critic_error(p['critic'], *features(p['backbone'])))(params)
+    learnt = jax.jit(jax.grad(error))(params)
+    adversary = jax.jit(jax.grad(lambda p: critic_error(p['critic'], *features(p['backbone']))))(params)
+    learnt, adversary = jax.device_get((learnt, adversary))
     expected = {'backbone': jax.tree.map(lambda a, b: a - .7 * b, learnt['backbone'], adversary['backbone']), 'head': learnt['head'],
                 'critic': adversary['critic']}
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found, expected)
@@ -41,38 +42,44 @@ def test_dann_descends_for_the_critic_and_ascends_for_the_features(batch):
 def test_strength_rises_with_the_steps(batch):
     method, params, state = made('dann', batch=batch, ramp=100)
 
+    @jax.jit
     def gradient(step):
         return jax.grad(lambda p: method.loss(p, state, batch, Tick(step, TICK.key))[0])(params)['backbone']['dense1']['kernel']
 
-    parts = [gradient(step) - gradient(0) for step in (50, 100)]
+    parts = [np.asarray(gradient(step)) - gradient(0) for step in (50, 100)]
     np.testing.assert_allclose(parts[0] / parts[1], (2 / (1 + np.exp(-5)) - 1) / (2 / (1 + np.exp(-10)) - 1), rtol=1e-2)
 
 
 def test_domain_confusion_parts_the_critic_from_the_features(batch):
     method, params, state = made('domain_confusion', batch=batch, weight=1.)
     net = mlp((4,))
-    found = jax.grad(lambda p: method.loss(p, state, batch, TICK)[0])(params)
-    features = [net.features(params['backbone'], {}, x)[0]['features'] for x in (batch['input'], batch['target']['input'])]
-    expected = jax.grad(critic_error)(params['critic'], *features)
+    gradient = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))
+    found = jax.device_get(gradient(params))
+
+    def error(critic):
+        features = [net.features(params['backbone'], {}, x)[0]['features'] for x in (batch['input'], batch['target']['input'])]
+        return critic_error(critic, *features)
+
+    expected = jax.jit(jax.grad(error))(params['critic'])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found['critic'], expected)
-    still = jax.tree.map(jnp.zeros_like, params['critic'])   # a critic that cannot tell is already confused: nothing is asked of features
-    alone = jax.grad(lambda p: method.loss({**p, 'critic': still}, state, batch, TICK)[0])(params)['backbone']
+    still = jax.tree.map(np.zeros_like, params['critic'])   # a critic that cannot tell is already confused: nothing is asked of features
+    alone = jax.device_get(gradient({**params, 'critic': still}))['backbone']
     assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(found['backbone']), strict=True))
 
 
 def test_cdan_sees_features_times_predictions_and_weighs_the_sure(batch):
     method, params, state = made('cdan', identity(5), batch, width=6)
-    value = method.loss(params, state, batch, TICK)[1][1]['gap']
+    value = jax.jit(method.loss)(params, state, batch, TICK)[1][1]['gap']
     joint, weights = [], []
     for x, out in zip((batch['input'], batch['target']['input']), logits(batch, params['head']), strict=True):
         probability = softmax(out)
-        joint.append(np.einsum('nd,nc->ndc', np.asarray(x), probability).reshape(12, -1))
+        joint.append(np.einsum('nd,nc->ndc', x, probability).reshape(12, -1))
         sure = 1 + np.exp((probability * np.log(probability + 1e-6)).sum(1))
         weights.append(sure / sure.mean())
-    np.testing.assert_allclose(value, critic_error(params['critic'], *joint, weights), rtol=1e-4)
+    np.testing.assert_allclose(value, jax.jit(critic_error)(params['critic'], *joint, weights), rtol=1e-4)
 
 
 def test_cdans_random_map_stands_for_the_product():
-    wide = {'input': jnp.ones((1, 2000)), 'label': jnp.array([0]), 'target': {'input': jnp.ones((1, 2000))}}
+    wide = {'input': np.ones((1, 2000), 'f'), 'label': np.array([0]), 'target': {'input': np.ones((1, 2000), 'f')}}
     _, params, _ = made('cdan', identity(2000), wide, random=64, width=8)
     assert params['critic']['dense1']['kernel'].shape == (64, 8)

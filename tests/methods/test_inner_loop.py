@@ -32,7 +32,7 @@ def test_baseline_plus_plus_trains_a_cosine_classifier_on_the_support(float64):
     """Two steps of SGD with momentum, with differences for gradients."""
     batch = vectors(tasks=1)
     method = baseline_plus_plus(identity(6), 9, scale=3., steps=2, rate=.1, decay=.01)
-    found = np.asarray(method.predict(*method.init(jax.random.key(0), BASE), batch)['output'])
+    found = np.asarray(jax.jit(method.predict)(*jax.jit(method.init)(jax.random.key(0), BASE), batch)['output'])
     (support, query), = pairs(batch)
     x, y = normalize(support.reshape(-1, 6)), np.repeat(np.arange(4), 3)
 
@@ -63,16 +63,16 @@ def float64():
 def test_the_meta_gradient_equals_finite_differences(float64, steps, learn_rates, chunk):
     batch = jax.tree.map(lambda x: x.astype(float) if x.dtype == 'float32' else x, vectors(dim=5))
     method = maml(mlp((6,), dtype=jnp.float64), 4, steps=steps, rate=.3, learn_rates=learn_rates, chunk=chunk)
-    params, state = method.init(jax.random.key(0), batch)
-    params = jax.tree.map(lambda leaf: jnp.asarray(np.random.default_rng(leaf.size).normal(size=leaf.shape) * .4), params)
+    params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    params = jax.tree.map(lambda leaf: np.random.default_rng(leaf.size).normal(size=leaf.shape) * .4, params)
     if learn_rates:
         params['rates'] = jax.tree.map(lambda leaf: .2 + .01 * leaf, params['rates'])
-    value = jax.jit(lambda p: method.loss(p, state, batch, TICK)[0])
-    grads = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))(params)
-    direction = jax.tree.map(lambda leaf: jnp.asarray(np.random.default_rng(leaf.size + 1).normal(size=leaf.shape)), params)
+    value_and_grad = jax.jit(jax.value_and_grad(lambda p: method.loss(p, state, batch, TICK)[0]))
+    grads = jax.device_get(value_and_grad(params)[1])
+    direction = jax.tree.map(lambda leaf: np.random.default_rng(leaf.size + 1).normal(size=leaf.shape), params)
     for player in params:   # each player by itself: a mistake in one is not hidden by the others
-        along = {**jax.tree.map(jnp.zeros_like, params), player: direction[player]}
-        moved = [value(jax.tree.map(lambda p, d, e=e: p + e * d, params, along)) for e in (1e-6, -1e-6)]
+        along = {**jax.tree.map(np.zeros_like, params), player: direction[player]}
+        moved = [float(value_and_grad(jax.tree.map(lambda p, d, e=e: p + e * d, params, along))[0]) for e in (1e-6, -1e-6)]
         expected = (moved[0] - moved[1]) / 2e-6
         found = sum(jax.tree.leaves(jax.tree.map(lambda g, d: (g * d).sum(), grads, along)))
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
@@ -84,20 +84,20 @@ def quadratic(a):
         def loss(params, state, batch, tick):
             error = params['head'] - batch['input'][0]
             return .5 * error @ a @ error, (state, {})
-        return Method(lambda key, batch: ({'head': jnp.zeros(2)}, {'backbone': {}}), loss, None)
+        return Method(lambda key, batch: ({'head': np.zeros(2)}, {'backbone': {}}), loss, None)
     return factory
 
 
 def test_first_order_lacks_the_second_order_term_and_nothing_else():
-    a = jnp.array([[2., .5], [.5, 1.]])
-    batch = {part: {'input': jnp.array(centre)[None, None, None], 'label': jnp.zeros((1, 1, 1))}
+    a = np.array([[2., .5], [.5, 1.]])
+    batch = {part: {'input': np.array(centre)[None, None, None], 'label': np.zeros((1, 1, 1))}
              for part, centre in (('support', [1., 2.]), ('query', [-1., 3.]))}
-    theta = jnp.array([.3, -.7])
-    adapted = theta - .1 * a @ (theta - jnp.array([1., 2.]))
-    query = a @ (adapted - jnp.array([-1., 3.]))
-    for order, expected in ((1, query), (2, (jnp.eye(2) - .1 * a) @ query)):
+    theta = np.array([.3, -.7])
+    adapted = theta - .1 * a @ (theta - [1., 2.])
+    query = a @ (adapted - [-1., 3.])
+    for order, expected in ((1, query), (2, (np.eye(2) - .1 * a) @ query)):
         method = maml(identity(2), 0, rate=.1, order=order, method=quadratic(a))
-        found = jax.grad(lambda p, method=method: method.loss(p, {'backbone': {}}, batch, TICK)[0])({'head': theta})
+        found = jax.jit(jax.grad(lambda p, method=method: method.loss(p, {'backbone': {}}, batch, TICK)[0]))({'head': theta})
         np.testing.assert_allclose(found['head'], expected, rtol=1e-5)
 
 
@@ -105,40 +105,46 @@ def test_anil_adapts_the_head_alone_and_meta_sgd_by_its_rates():
     batch = vectors(tasks=1)
     for moves, rates, still in (('head/.*', None, 'backbone'), ('.*', 0., 'head')):
         method = maml(mlp((5,)), 4, moves=moves, learn_rates=rates is not None)
-        params, state = method.init(jax.random.key(0), batch)
+        params, state = jax.device_get(jax.jit(method.init)(jax.random.key(0), batch))
         if rates is not None:
-            params['rates'] = jax.tree.map(jnp.zeros_like, params['rates'])
+            params['rates'] = jax.tree.map(np.zeros_like, params['rates'])
         inner = finetune(mlp((5,)), 4)
         plain = {name: leaves for name, leaves in params.items() if name != 'rates'}
         task = jax.tree.map(lambda leaf: leaf[0].reshape(-1, *leaf.shape[3:]), batch)
-        moved = np.abs(method.predict(params, state, batch)['output'][0] - inner.predict(plain, state, task['query'])['output']).max()
+        predict = jax.jit(inner.predict)
+        adapted = np.asarray(jax.jit(method.predict)(params, state, batch)['output'][0])
+        moved = np.abs(adapted - predict(plain, state, task['query'])['output']).max()
         assert (moved > 1e-3) == (still == 'backbone')
         if still == 'backbone':   # one step of the head by hand, on fixed features
-            grads = jax.grad(lambda p: inner.loss(p, state, task['support'], TICK)[0])(plain)
+            grads = jax.device_get(jax.jit(jax.grad(lambda p: inner.loss(p, state, task['support'], TICK)[0]))(plain))
             by_hand = {**plain, 'head': jax.tree.map(lambda p, g: p - .4 * g, plain['head'], grads['head'])}
-            np.testing.assert_allclose(method.predict(params, state, batch)['output'][0],
-                                       inner.predict(by_hand, state, task['query'])['output'], rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(adapted, predict(by_hand, state, task['query'])['output'], rtol=1e-4, atol=1e-6)
 
 
 def test_reptile_s_gradient_is_theta_minus_phi(float64):
     batch = jax.tree.map(lambda x: x.astype(float) if x.dtype == 'float32' else x, vectors(shots=3, tasks=1))
     net = mlp((5,), dtype=jnp.float64)
     method = reptile(net, 4, steps=4, rate=.01, batch=12)   # every batch is the whole support, whatever its order
-    params, state = method.init(jax.random.key(0), batch)
-    params = jax.tree.map(lambda leaf: leaf.astype(float) + .1, params)
-    found = jax.grad(lambda p: method.loss(p, state, batch, TICK)[0])(params)
+    params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, float) + .1, params)
+    found = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))(params)
     inner, tx = finetune(net, 4), optax.adam(.01, b1=0.)
-    support = jax.tree.map(lambda leaf: jnp.asarray(leaf[0].reshape(-1, *leaf.shape[3:])), batch['support'])
-    phi, memory = params, tx.init(params)
-    for _ in range(4):
+    support = jax.tree.map(lambda leaf: leaf[0].reshape(-1, *leaf.shape[3:]), batch['support'])
+
+    @jax.jit
+    def step(phi, memory):
         updates, memory = tx.update(jax.grad(lambda p: inner.loss(p, state, support, TICK)[0])(phi), memory)
-        phi = optax.apply_updates(phi, updates)
-    jax.tree.map(lambda g, p, q: np.testing.assert_allclose(g, p - q, atol=1e-9), found, params, phi)
+        return optax.apply_updates(phi, updates), memory
+
+    phi, memory = params, jax.jit(tx.init)(params)
+    for _ in range(4):
+        phi, memory = step(phi, memory)
+    jax.tree.map(lambda g, p, q: np.testing.assert_allclose(g, p - np.asarray(q), atol=1e-9), found, params, phi)
 
 
 def test_neither_more_tasks_nor_more_inner_steps_need_more_memory():
     def memory(tasks, steps):
-        method, batch = maml(conv4(8, blocks=2, form='looped'), 5, steps=steps), pictures(tasks, 5, 4, 16)
+        method, batch = maml(conv4(32, size=8, blocks=1, form='looped'), 5, steps=steps), pictures(tasks, 5, 4, 8)
         params, state = jax.eval_shape(method.init, jax.random.key(0), batch)
         step = jax.jit(jax.grad(lambda p, s, b: method.loss(p, s, b, TICK)[0]))
         needs = step.lower(params, state, batch).compile().memory_analysis().temp_size_in_bytes
@@ -158,11 +164,12 @@ def pictures(tasks, ways, shots, size):
 
 def test_a_query_set_is_normalised_by_itself_and_no_statistics_are_stored():
     batch, method = pictures(1, 3, 2, 8), maml(conv4(4, size=8, blocks=2), 3)
-    params, state = method.init(jax.random.key(0), batch)
-    _, (moved, _) = method.loss(params, state, batch, TICK)
+    params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    _, (moved, _) = jax.jit(method.loss)(params, state, batch, TICK)
     jax.tree.map(np.testing.assert_array_equal, state, moved)
     scaled = {**batch, 'query': {**batch['query'], 'input': 50 * batch['query']['input']}}
-    one, other = (np.asarray(method.predict(params, state, each)['output']) for each in (batch, scaled))
+    predict = jax.jit(method.predict)
+    one, other = (np.asarray(predict(params, state, each)['output']) for each in (batch, scaled))
     np.testing.assert_allclose(one, other, rtol=.01, atol=1e-3)   # but for BatchNorm's epsilon
 
 
@@ -179,10 +186,10 @@ def test_sine_waves_are_what_they_say():
 
 
 def test_gradients_of_the_mean_are_the_mean_of_gradients():
-    tasks = jnp.array([1., 2., 4., 8.])
+    tasks = np.array([1., 2., 4., 8.])
     expected = [np.sin(.3 * tasks).mean(), 3.75, (tasks * np.cos(.3 * tasks)).mean()]
     for chunk in (1, 2):
         def mean(p, chunk=chunk):
             return meta.mean_over_tasks(lambda p, t: (jnp.sin(p * t), {'t': t}), p, tasks, chunk)
-        (value, metrics), slope = jax.value_and_grad(mean, has_aux=True)(.3)
+        (value, metrics), slope = jax.jit(jax.value_and_grad(mean, has_aux=True))(.3)
         np.testing.assert_allclose([value, metrics['t'], slope], expected, rtol=1e-5)

@@ -45,11 +45,11 @@ def test_matching_is_attention_over_the_support():
 
 def test_full_context_lets_the_support_see_itself():
     batch = vectors(tasks=1)
-    method = matching(identity(6), 4, context=True)
+    method = matching(identity(6), 4, context=True, steps=2)
     before, params = output(method, batch)
     batch['support']['input'] = batch['support']['input'].copy()
     batch['support']['input'][:, 0, 0] += 5
-    after = np.asarray(method.predict(params, {'backbone': {}}, batch)['output'])
+    after = np.asarray(jax.jit(method.predict)(params, {'backbone': {}}, batch)['output'])
     far = logsumexp(before[..., 1:], -1) - before[..., 1], logsumexp(after[..., 1:], -1) - after[..., 1]
     assert np.abs(far[0] - far[1]).max() > 1e-3, 'a changed example moves the share of the others'
 
@@ -73,9 +73,9 @@ def test_metaoptnet_s_machine_is_scikit_learn_s():
 
 def test_simpleshot_is_the_nearest_centroid_of_centred_unit_features():
     batch, method = vectors(), simpleshot(identity(6), 4)
-    params, state = method.init(jax.random.key(0), BASE)
+    params, state = jax.jit(method.init)(jax.random.key(0), BASE)
     mean = np.random.default_rng(1).normal(size=6)
-    found = np.asarray(method.predict(params, {**state, 'mean': mean}, batch)['output'])
+    found = np.asarray(jax.jit(method.predict)(params, {**state, 'mean': mean}, batch)['output'])
     for logits, (support, query) in zip(found, pairs(batch), strict=True):
         model = NearestCentroid().fit(normalize(support.reshape(-1, 6) - mean), np.repeat(np.arange(4), 3))
         assert (model.predict(normalize(query - mean)) == logits.argmax(-1)).all()
@@ -86,7 +86,7 @@ def test_simpleshot_is_the_nearest_centroid_of_centred_unit_features():
 def test_the_mean_of_base_features_follows_the_batches():
     x = np.random.default_rng(0).normal(3., 1., size=(64, 6)).astype('f')
     method = simpleshot(identity(6), 2)
-    params, state = method.init(jax.random.key(0), {'input': x, 'label': np.zeros(64, int)})
+    params, state = jax.jit(method.init)(jax.random.key(0), {'input': x, 'label': np.zeros(64, int)})
     for _ in range(2000):
         state = jax.jit(method.loss)(params, state, {'input': x, 'label': np.zeros(64, int)}, TICK)[1][0]
     np.testing.assert_allclose(state['mean'], x.mean(0), rtol=1e-4)
@@ -104,12 +104,12 @@ def test_siamese_and_relation_by_hand():
     both = np.concatenate(np.broadcast_arrays(support[None, :, 0], query[:, None]), -1)
     hidden = np.maximum(both @ dense['hidden']['kernel'] + dense['hidden']['bias'], 0)
     np.testing.assert_allclose(found[0], (hidden @ dense['score']['kernel'] + dense['score']['bias'])[..., 0], rtol=1e-4, atol=1e-5)
-    value = float(method.loss(params, {'backbone': {}}, batch, TICK)[0])
+    value = float(jax.jit(method.loss)(params, {'backbone': {}}, batch, TICK)[0])
     same = np.eye(4)[batch['query']['label'][0].ravel()]
     np.testing.assert_allclose(value, ((squash(found[0]) - same) ** 2).sum(-1).mean(), rtol=1e-5)
 
 
 def test_distances():
     a, b = np.random.default_rng(0).normal(size=(2, 5, 3))
-    np.testing.assert_allclose(squared_distances(a, b), ((a[:, None] - b[None]) ** 2).sum(-1), rtol=1e-4)
-    np.testing.assert_allclose(cosines(a, a).diagonal(), 1, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(squared_distances)(a, b), ((a[:, None] - b[None]) ** 2).sum(-1), rtol=1e-4)
+    np.testing.assert_allclose(np.diagonal(jax.jit(cosines)(a, a)), 1, rtol=1e-5)

@@ -16,21 +16,22 @@ TICK = Tick(jnp.int32(0), jax.random.key(0))
 def made(name, net=None, batch=None, **keywords):
     """A method with a head that is not zero, and its parameters."""
     method = getattr(tljax.methods, name)(net or mlp((4,)), 3, **keywords)
-    params, state = method.init(jax.random.key(1), batch)
-    params['head'] = {'kernel': jax.random.normal(jax.random.key(2), params['head']['kernel'].shape), 'bias': jnp.arange(3.)}
+    params, state = jax.jit(method.init)(jax.random.key(1), batch)
+    kernel = np.random.default_rng(2).normal(size=params['head']['kernel'].shape).astype('f')
+    params['head'] = {'kernel': kernel, 'bias': np.arange(3, dtype='f')}
     return method, params, state
 
 
 def gap(name, batch, **keywords):
     """What a method adds to the source's error, with the features being the inputs; and its head."""
     method, params, state = made(name, identity(5), batch, **keywords)
-    value, (_, metrics) = method.loss(params, state, batch, TICK)
+    value, (_, metrics) = jax.device_get(jax.jit(method.loss)(params, state, batch, TICK))
     np.testing.assert_allclose(value - metrics['gap'], metrics['loss'], rtol=1e-5)
     return float(metrics['gap']), params['head']
 
 
 def logits(batch, head):
-    return [np.asarray(x) @ np.asarray(head['kernel']) + np.asarray(head['bias']) for x in (batch['input'], batch['target']['input'])]
+    return [x @ head['kernel'] + head['bias'] for x in (batch['input'], batch['target']['input'])]
 
 
 def softmax(x):

@@ -30,10 +30,10 @@ def test_an_example_depends_on_its_key_alone(functions):
     assert sorted(whole) == ['input', 'label']
     order = np.array([3, 0, 5, 1, 2, 4])
     permuted = prepare({name: value[order] for name, value in batch.items()})
-    np.testing.assert_allclose(permuted['input'], whole['input'][order], atol=1e-6)
+    np.testing.assert_allclose(permuted['input'], np.asarray(whole['input'])[order], atol=1e-6)
     assert permuted['label'].tolist() == order.tolist()
     again = prepare({**batch, 'key': keys(6, seed=1)})
-    assert float(jnp.abs(again['input'] - whole['input']).max()) > .05
+    assert np.abs(np.asarray(again['input']) - whole['input']).max() > .05
 
 
 def test_an_example_alone_is_the_same_as_in_a_compiled_batch():
@@ -43,15 +43,15 @@ def test_an_example_alone_is_the_same_as_in_a_compiled_batch():
     key, alone = jax.random.wrap_key_data(batch['key'][1]), batch['input'][1]
     for i, function in enumerate(functions):
         alone = function(jax.random.fold_in(key, i), alone)
-    np.testing.assert_allclose(alone, compiled[1], atol=1e-5)
+    np.testing.assert_allclose(alone, np.asarray(compiled)[1], atol=1e-5)
 
 
 @pytest.mark.parametrize('channels', [1, 3])
 @pytest.mark.parametrize('function', CHAIN)
 def test_pictures_keep_shape_type_and_range(function, channels):
     input = pictures(1, 9, 14, channels)[0]
-    output = jax.jit(jax.vmap(function, (0, None)))(jax.random.split(jax.random.key(0), 20), input)
-    assert output.shape == (20, *input.shape) and output.dtype == jnp.float32
+    output = np.asarray(jax.jit(jax.vmap(function, (0, None)))(jax.random.split(jax.random.key(0), 20), input))
+    assert output.shape == (20, *input.shape) and output.dtype == np.float32
     assert output.min() >= 0 and output.max() <= 1 + 1e-6
 
 
@@ -65,7 +65,7 @@ def test_zero_strength_is_the_identity(function):
 def test_flip_is_numpys_and_as_frequent_as_asked():
     n = 2000
     input = np.broadcast_to(pictures(1)[0], (n, 12, 12, 3))
-    output = np.asarray(augment.augmented([augment.flip(.3)])({'input': input, 'key': keys(n)})['input'])
+    output = np.asarray(jax.jit(augment.augmented([augment.flip(.3)]))({'input': input, 'key': keys(n)})['input'])
     flipped, kept = (output == np.fliplr(input[0])).all((1, 2, 3)), (output == input[0]).all((1, 2, 3))
     assert (flipped ^ kept).all()
     assert abs(flipped.mean() - .3) < 4 * np.sqrt(.3 * .7 / n)   # four standard errors
@@ -78,7 +78,7 @@ def test_crop_takes_every_window_of_numpys_padding(border, mode):
     windows = {padded[i:i + 5, j:j + 6].tobytes() for i in range(5) for j in range(5)}
     function = augment.crop(padding, border)
     crops = jax.jit(jax.vmap(function, (0, None)))(jax.random.split(jax.random.key(0), 400), input)
-    assert {np.asarray(crop).tobytes() for crop in crops} == windows
+    assert {crop.tobytes() for crop in np.asarray(crops)} == windows
 
 
 @pytest.mark.parametrize('degrees, stretch, shift', [(0, 1, (2, -1)), (30, 1, (0, 0)), (-70, 1.4, (.3, 2.6)), (10, .5, (-3, 1))])

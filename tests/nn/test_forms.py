@@ -1,5 +1,6 @@
 """Every form of a convolution against flax's own."""
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
@@ -16,10 +17,19 @@ def test_every_form_of_convolution_is_flax_s_own(form, strides, padding, size, k
     groups, rng = (6 if form == 'shifts' else 1), np.random.default_rng(0)
     x, w = rng.normal(size=(2, size, size, 6)).astype('f'), rng.normal(size=(*kernel, 6 // groups, 6)).astype('f')
     reference = nn.Conv(6, kernel, strides, padding=padding, feature_group_count=groups, use_bias=False)
-    expected = lambda x, w: reference.apply({'params': {'kernel': w}}, x)  # noqa: E731
-    found = lambda x, w: convolve(x, w, strides, padding, groups, form)  # noqa: E731
-    np.testing.assert_allclose(found(x, w), expected(x, w), atol=1e-4)
-    for a, b in zip(*(jax.grad(lambda x, w, f=f: (f(x, w) ** 2).sum(), (0, 1))(x, w) for f in (found, expected)), strict=True):
+
+    def expected(x, w):
+        out = reference.apply({'params': {'kernel': w}}, x)
+        return jnp.sum(out ** 2), out
+
+    def found(x, w):
+        out = convolve(x, w, strides, padding, groups, form)
+        return jnp.sum(out ** 2), out
+
+    ((_, ours), slopes), ((_, theirs), expected_slopes) = jax.jit(lambda x, w: tuple(
+        jax.value_and_grad(f, (0, 1), has_aux=True)(x, w) for f in (found, expected)))(x, w)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    for a, b in zip(slopes, expected_slopes, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-3, rtol=1e-4)
-    ours = Conv(6, kernel, strides, padding, groups, form=form)
-    assert jax.eval_shape(ours.init, jax.random.key(0), x)['params']['kernel'].shape == w.shape
+    layer = Conv(6, kernel, strides, padding, groups, form=form)
+    assert jax.eval_shape(layer.init, jax.random.key(0), x)['params']['kernel'].shape == w.shape
