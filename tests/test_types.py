@@ -22,12 +22,11 @@ from tljax.methods.fine_tuning.finetune import finetune
 from tljax.methods.penalties.l2_sp import l2_sp
 
 
-def mlp(width=8, inputs=6):
-    """A toy network of two smooth layers."""
+def mlp(width=6):
+    """A toy network of two smooth layers, as wide as its inputs."""
     def init(key, input):
-        keys = jax.random.split(key)
-        return {name: {'kernel': .5 * jax.random.normal(k, (inputs if name == 'one' else width, width)), 'bias': jnp.zeros(width)}
-                for name, k in zip(('one', 'two'), keys, strict=True)}, {}
+        one, two = .5 * jax.random.normal(key, (2, width, width))
+        return {name: {'kernel': kernel, 'bias': jnp.zeros(width)} for name, kernel in (('one', one), ('two', two))}, {}
 
     def features(params, state, input, key=None):
         one = jnp.tanh(input @ params['one']['kernel'] + params['one']['bias'])
