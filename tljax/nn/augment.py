@@ -37,7 +37,7 @@ def augmented(functions: Sequence[Callable]) -> Callable:
         `prepare(batch) -> batch`: takes {'input': (n, h, w, c), 'key': (n, 2) uint32, ...}, where 'key' holds the raw data of one
         threefry key per example, and returns the batch with its inputs, and those of its 'target', augmented and without 'key'.
 
-    >>> prepare = augmented([flip(probability=1.)])
+    >>> prepare = jax.jit(augmented([flip(probability=1.)]))
     >>> batch = prepare({'input': jnp.arange(3.).reshape(1, 1, 3, 1), 'key': jnp.zeros((1, 2), jnp.uint32)})
     >>> sorted(batch), batch['input'].ravel().tolist()
     (['input'], [2.0, 1.0, 0.0])
@@ -79,7 +79,7 @@ def crop(padding: int = 4, border: str = 'reflect') -> Callable:
     Raises:
         Refused: for a padding that is not a whole number of pixels, or an unknown border.
 
-    >>> crop(padding=2)(jax.random.key(0), jnp.ones((8, 8, 1))).shape
+    >>> jax.jit(crop(padding=2))(jax.random.key(0), jnp.ones((8, 8, 1))).shape
     (8, 8, 1)
     """
     if not isinstance(padding, int) or padding < 0:
@@ -108,7 +108,7 @@ def affine(degrees: float = 15., shear: float = .1, scale: float = .1,
     Raises:
         Refused: for a negative strength.
 
-    >>> still = affine(degrees=0, shear=0, scale=0, translate=0)
+    >>> still = jax.jit(affine(degrees=0, shear=0, scale=0, translate=0))
     >>> still(jax.random.key(0), jnp.arange(4.).reshape(2, 2, 1)).ravel().tolist()
     [0.0, 1.0, 2.0, 3.0]
     """
@@ -134,7 +134,7 @@ def warp(input: jax.Array, matrix: jax.Array, offset: jax.Array) -> jax.Array:
         matrix: linear part of the map, (2, 2).
         offset: shift, (2,), pixels.
 
-    >>> warp(jnp.arange(3.).reshape(1, 3, 1), jnp.eye(2), jnp.array([0., .5])).ravel().tolist()
+    >>> jax.jit(warp)(jnp.arange(3.).reshape(1, 3, 1), jnp.eye(2), jnp.array([0., .5])).ravel().tolist()
     [0.5, 1.5, 1.0]
     """
     pixels = jnp.stack(jnp.meshgrid(*(jnp.arange(side, dtype=input.dtype) for side in input.shape[:2]), indexing='ij'))
@@ -154,7 +154,7 @@ def colour(brightness: float = .4, contrast: float = .4, saturation: float = .4)
     Raises:
         Refused: for a strength outside [0, 1].
 
-    >>> colour(brightness=0, contrast=0, saturation=0)(jax.random.key(0), jnp.full((1, 1, 3), .25)).ravel().tolist()
+    >>> jax.jit(colour(brightness=0, contrast=0, saturation=0))(jax.random.key(0), jnp.full((1, 1, 3), .25)).ravel().tolist()
     [0.25, 0.25, 0.25]
     """
     _within('colour', 0, 1, brightness=brightness, contrast=contrast, saturation=saturation)
@@ -181,7 +181,7 @@ def adjust(input: jax.Array, brightness: ArrayLike = 1., contrast: ArrayLike = 1
     Raises:
         Refused: for another number of channels.
 
-    >>> adjust(jnp.array([[[.25], [.75]]]), contrast=.5).ravel().tolist()
+    >>> jax.jit(adjust)(jnp.array([[[.25], [.75]]]), contrast=.5).ravel().tolist()
     [0.375, 0.625]
     """
     if input.shape[-1] not in (1, 3):
@@ -206,7 +206,7 @@ def resized_crop(scale: Sequence[float] = (.3, 1.),
     Raises:
         Refused: where a range is reversed, a share is outside (0, 1], or a ratio is not positive.
 
-    >>> resized_crop()(jax.random.key(0), jnp.ones((8, 8, 3))).shape
+    >>> jax.jit(resized_crop())(jax.random.key(0), jnp.ones((8, 8, 3))).shape
     (8, 8, 3)
     """
     for name, (low, high), most in (('scale', scale, 1), ('ratio', ratio, jnp.inf)):
@@ -232,7 +232,7 @@ def window(input: jax.Array, corner: jax.Array, size: jax.Array) -> jax.Array:
         corner: top and left of the window, (2,), pixels, fractions allowed; inside the picture.
         size: height and width of the window, (2,), pixels, fractions allowed; inside the picture.
 
-    >>> window(jnp.arange(4.).reshape(1, 4, 1), jnp.array([0., 1.]), jnp.array([1., 2.])).ravel().tolist()
+    >>> jax.jit(window)(jnp.arange(4.).reshape(1, 4, 1), jnp.array([0., 1.]), jnp.array([1., 2.])).ravel().tolist()
     [0.75, 1.25, 1.75, 2.25]
     """
     zoom = jnp.array(input.shape[:2], input.dtype) / size

@@ -94,7 +94,7 @@ def sampler(dataset: Dataset, ways: int, shots: int, queries: int,
 
     >>> from tljax.data.formats.arrays import arrays
     >>> toy = arrays(np.arange(6.)[:, None], np.repeat(np.arange(3), 2), 'abc')
-    >>> sampler(toy, ways=3, shots=1, queries=1)(jax.random.key(0))['support']['label'].ravel().tolist()
+    >>> jax.jit(sampler(toy, ways=3, shots=1, queries=1))(jax.random.key(0))['support']['label'].ravel().tolist()
     [0, 1, 2]
     """
     total, each = len(dataset.classes) * (4 if rotations else 1), shots + queries

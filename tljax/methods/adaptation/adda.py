@@ -28,7 +28,8 @@ def adda(net: Net, classes: int, width: int = 500) -> Method:
 
     >>> import jax.numpy as jnp
     >>> from tljax.zoo.families.identity import identity
-    >>> sorted(adda(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
+    >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
+    >>> sorted(jax.eval_shape(adda(identity(2), 3).init, jax.random.key(0), batch)[0])
     ['backbone', 'critic', 'head', 'source']
     """
     alone, critic, still = finetune(net, classes), Critic((width, width)), jax.lax.stop_gradient

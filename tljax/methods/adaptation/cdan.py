@@ -28,7 +28,8 @@ def cdan(net: Net, classes: int, width: int = 1024, weight: float = 1., ramp: in
         A Method over params {'backbone', 'head', 'critic'} on batches of two domains (`two_domains`).
 
     >>> from tljax.zoo.families.identity import identity
-    >>> params, _ = cdan(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})
+    >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
+    >>> params, _ = jax.eval_shape(cdan(identity(2), 3).init, jax.random.key(0), batch)
     >>> params['critic']['dense1']['kernel'].shape
     (6, 1024)
     """

@@ -30,7 +30,7 @@ reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _rev
 def hidden(x: jax.Array, widths: Sequence[int]) -> jax.Array:
     """Dense layers with ReLU on rows x, of the module that calls this while it is compact: (n, widths[-1]).
 
-    >>> Critic((4, 2)).start(jax.random.key(0), 3)['critic']['dense2']['kernel'].shape
+    >>> jax.eval_shape(lambda key: Critic((4, 2)).start(key, 3), jax.random.key(0))['critic']['dense2']['kernel'].shape
     (4, 2)
     """
     x = x.reshape(len(x), -1)
@@ -42,7 +42,7 @@ def hidden(x: jax.Array, widths: Sequence[int]) -> jax.Array:
 class Critic(nn.Module):
     """A perceptron that tells domains apart: (n, ...) -> (n,) logits of 'source'.
 
-    >>> Critic((4,)).start(jax.random.key(0), 3)['critic']['dense1']['kernel'].shape
+    >>> jax.eval_shape(lambda key: Critic((4,)).start(key, 3), jax.random.key(0))['critic']['dense1']['kernel'].shape
     (3, 4)
     """
     widths: tuple[int, ...]

@@ -37,8 +37,8 @@ def adapting(net: Net, classes: int, align: Callable, players: Callable = lambda
     >>> method = adapting(identity(1), 2, lambda params, source, target, strength: strength * jnp.mean(target['features']), weight=3.)
     >>> batch = {'input': jnp.zeros((1, 1)), 'label': jnp.array([0]), 'target': {'input': jnp.ones((1, 1))}}
     >>> params, state = method.init(jax.random.key(0), batch)
-    >>> float(method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0] - jnp.log(2))
-    3.0
+    >>> round(float(jax.jit(method.loss)(params, state, batch, Tick(0, jax.random.key(0)))[0]), 4)   # 3 + log 2
+    3.6931
     """
     refuse_regression('domain adaptation', classes)
     alone = finetune(net, classes)

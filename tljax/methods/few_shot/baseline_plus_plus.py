@@ -35,9 +35,9 @@ def baseline_plus_plus(net: Net, classes: int, scale: float = 10., steps: int = 
 
     >>> from tljax.zoo.families.identity import identity
     >>> method = baseline_plus_plus(identity(2), 3)
-    >>> params, state = method.init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})
     >>> one = {'input': jnp.array([[[[1., 0.]], [[0., 1.]]]]), 'label': jnp.array([[[0], [1]]])}
-    >>> method.predict(params, state, {'support': one, 'query': one})['output'].argmax(-1).tolist()
+    >>> jax.jit(method.predict)(params, state, {'support': one, 'query': one})['output'].argmax(-1).tolist()
     [[0, 1]]
     """
     tx = optax.chain(optax.add_decayed_weights(decay), optax.sgd(rate, momentum=.9))

@@ -32,7 +32,7 @@ def matching(net: Net, classes: int, context: bool = False, steps: int = 5,
     >>> from tljax.zoo.families.identity import identity
     >>> one = {'input': jnp.array([[[[1., 0.]], [[0., 1.]]]]), 'label': jnp.array([[[0], [1]]])}
     >>> method = matching(identity(2), 2)
-    >>> out = method.predict({'backbone': {}}, {'backbone': {}}, {'support': one, 'query': one})['output']
+    >>> out = jax.jit(method.predict)({'backbone': {}}, {'backbone': {}}, {'support': one, 'query': one})['output']
     >>> [[round(float(p), 3) for p in row] for row in jnp.exp(out)[0]]
     [[0.731, 0.269], [0.269, 0.731]]
     """

@@ -34,8 +34,8 @@ def metaoptnet(net: Net, classes: int, penalty: float = .1, steps: int = 60) -> 
     >>> from tljax.zoo.families.identity import identity
     >>> one = {'input': jnp.array([[[[1., 0.]], [[0., 1.]]]]), 'label': jnp.array([[[0], [1]]])}
     >>> method = metaoptnet(identity(2), 2, penalty=10.)
-    >>> params, state = method.init(jax.random.key(0), {'support': one, 'query': one})
-    >>> method.predict(params, state, {'support': one, 'query': one})['output'].round(3).tolist()
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), {'support': one, 'query': one})
+    >>> jax.jit(method.predict)(params, state, {'support': one, 'query': one})['output'].round(3).tolist()
     [[[0.5, -0.5], [-0.5, 0.5]]]
     """
     def compare(head, support, query):

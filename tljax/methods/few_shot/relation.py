@@ -32,8 +32,8 @@ def relation(net: Net, classes: int, width: int = 8, channels: int = 64,
     >>> from tljax.zoo.families.identity import identity
     >>> one = {'input': jnp.array([[[[1., 0.]], [[0., 1.]]]]), 'label': jnp.array([[[0], [1]]])}
     >>> method = relation(identity(2), 2)
-    >>> params, state = method.init(jax.random.key(0), {'support': one, 'query': one})
-    >>> method.predict(params, state, {'support': one, 'query': one})['output'].shape
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), {'support': one, 'query': one})
+    >>> jax.jit(method.predict)(params, state, {'support': one, 'query': one})['output'].shape
     (1, 2, 2)
     """
     def compare(head, support, query):

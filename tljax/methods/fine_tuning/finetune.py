@@ -27,10 +27,10 @@ def finetune(net: Net, classes: int, smoothing: float = 0.) -> Method:
 
     >>> import jax
     >>> from tljax.zoo.families.conv4 import conv4
-    >>> method = finetune(conv4(width=4), classes=3)
+    >>> method = finetune(conv4(width=4, blocks=1), classes=3)
     >>> batch = {'input': jnp.zeros((2, 16, 16, 1)), 'label': jnp.array([0, 2])}
-    >>> params, state = method.init(jax.random.key(0), batch)
-    >>> method.predict(params, state, batch)['output'].shape
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    >>> jax.jit(method.predict)(params, state, batch)['output'].shape
     (2, 3)
     """
     def init(key, batch):
