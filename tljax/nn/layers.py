@@ -16,7 +16,7 @@ from tljax.nn.convolution import convolve
 class Conv(nn.Module):
     """A convolution with flax's parameter names ('kernel', and 'bias' where wanted), computed in the given form.
 
-    >>> Conv(8).init(jax.random.key(0), jnp.ones((1, 4, 4, 3)))['params']['kernel'].shape
+    >>> jax.eval_shape(Conv(8).init, jax.random.key(0), jnp.ones((1, 4, 4, 3)))['params']['kernel'].shape
     (3, 3, 3, 8)
     """
     features: int
@@ -153,8 +153,8 @@ def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | N
 class SeparableConv(nn.Module):
     """A depthwise convolution and a 1x1 one that mixes its channels, with Keras's parameter names and no bias.
 
-    >>> params = SeparableConv(8).init(jax.random.key(0), jnp.ones((1, 4, 4, 3)))['params']
-    >>> jax.tree.map(jnp.shape, params)
+    >>> params = jax.eval_shape(SeparableConv(8).init, jax.random.key(0), jnp.ones((1, 4, 4, 3)))['params']
+    >>> jax.tree.map(lambda leaf: leaf.shape, params)
     {'depthwise_kernel': (3, 3, 1, 3), 'pointwise_kernel': (1, 1, 3, 8)}
     """
     features: int

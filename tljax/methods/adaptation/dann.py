@@ -25,7 +25,8 @@ def dann(net: Net, classes: int, width: int = 100, weight: float = 1., ramp: int
 
     >>> import jax, jax.numpy as jnp
     >>> from tljax.zoo.families.identity import identity
-    >>> sorted(dann(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
+    >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
+    >>> sorted(jax.eval_shape(dann(identity(2), 3).init, jax.random.key(0), batch)[0])
     ['backbone', 'critic', 'head']
     """
     critic = Critic((width,) if width else ())

@@ -30,9 +30,10 @@ def shot(net: Net, classes: int, weight: float = .3) -> Method:
     >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
     >>> batch = {'input': jnp.eye(2), 'label': jnp.arange(2)}
-    >>> params, state = shot(identity(2), 2).init(jax.random.key(0), batch)
+    >>> method = shot(identity(2), 2)
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
     >>> sure = {**params, 'head': {'kernel': 50 * jnp.eye(2), 'bias': jnp.zeros(2)}}
-    >>> round(float(shot(identity(2), 2).loss(sure, state, batch, Tick(0, jax.random.key(0)))[0]), 4)   # sure, and both classes: -log 2
+    >>> round(float(jax.jit(method.loss)(sure, state, batch, Tick(0, jax.random.key(0)))[0]), 4)   # sure, and both classes: -log 2
     -0.6931
     """
     alone = finetune(net, classes)
