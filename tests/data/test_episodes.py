@@ -68,8 +68,9 @@ def test_an_episode_depends_on_its_key_alone():
 def test_test_episodes_are_the_same_in_any_batch_and_however_many():
     few, many = (of_episodes(numbered(), 2, 1, 2, count=count, seed=(3, 1)) for count in (5, 50))
     whole = many.take(np.arange(50))
+    rows = np.array([31, 7, 49, 0, 8])
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[:5]), few.take(np.arange(5)), whole)
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[[31, 7]]), many.take(np.array([31, 7])), whole)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[rows]), many.take(rows), whole)
     other = of_episodes(numbered(), 2, 1, 2, count=5, seed=(4, 1)).take(np.arange(5))
     assert (other['query']['input'] != few.take(np.arange(5))['query']['input']).any()
 
@@ -169,7 +170,7 @@ def test_missing_files_are_named(tmp_path):
 
 def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
     assert call('train', '--config=configs/protonet.py:smoke', f'--workdir={tmp_path}').code == 0
-    code, out, _ = call('few_shot', f'--workdir={tmp_path}', '--ways=2,3', '--shots=1', '--queries=1', '--count=20')
+    code, out, _ = call('few_shot', f'--workdir={tmp_path}', '--ways=2,3', '--shots=1', '--queries=2', '--count=20')
     assert code == 0 and [line.split()[0] for line in out.splitlines() if 'way' in line] == ['2-way', '3-way']
     assert all(0 <= float(line.split()[2]) <= 100 for line in out.splitlines() if '-way' in line)
     for flag, expected in (('--split=validation', '--split=validation: this run kept no classes for it, only for train, test'),
