@@ -57,7 +57,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             config.seeds = (0, 1)
             config.steps = 2
             config.batch = 8
-            config.net.width = (4, 4)
+            config.net.width = (4,)
             if pair == DIGITS[0]:
                 config.data.source.per_class = 10
     return config

@@ -187,7 +187,7 @@ def episodic(arg: ConfigDict, method: dict, **plan: object) -> ConfigDict:
 
 def smallest() -> dict:
     """The network of smallest configs, for pictures of 8 pixels."""
-    return dict(name='conv4', width=4, blocks=2, size=8)
+    return dict(name='conv4', width=4, blocks=1, size=8)
 
 
 def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
@@ -199,6 +199,8 @@ def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
     config.net = smallest()
     for turns in {'steps', 'test_steps'} & set(config.method):
         config.method[turns] = min(config.method[turns], 2)
+    if 'tap' in config.method:
+        config.method.tap = 'block1'
     config.seeds = (0, 1)
     config.steps = 2
     config.batch = 2

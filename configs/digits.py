@@ -67,7 +67,7 @@ def _smoke(config: ConfigDict) -> None:
     pretrain = config.phases.pretrain
     pretrain.update(dict(data=dict(classes=20, per_class=5), seeds=(100,), optim=dict(warmup=0)))
     pretrain.steps = min(pretrain.steps, 4)
-    config.net.width = (4, 4)
+    config.net.width = (4,)
     config.seeds = (0, 1)
     config.steps = 4
     config.study.budgets = (1, None)

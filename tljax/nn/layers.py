@@ -131,9 +131,9 @@ def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | N
     (4, 2)
     """
     def init(key, input):
-        variables = module.init(key, input, train=False)
+        taps, variables = module.init_with_output(key, input, train=False)
         params, state = variables.get('params', {}), variables.get('batch_stats', {})
-        found = jax.eval_shape(lambda: features(params, state, input)[0]['features']).shape
+        found = taps['features'].shape
         if found != (len(input), dim):
             raise Refused(f'inputs {input.shape[1:]} give features {found[1:]}, not ({dim},): set net.size to the size of the inputs')
         return params, state
