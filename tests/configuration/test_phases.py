@@ -28,6 +28,6 @@ def test_gradual_unfreezing_is_phases_of_partitions(tmp_path):
 def test_the_phases_of_the_digits_study_build(source):
     for smoke in ('', ',smoke'):
         for name, settings in configuration.phases(digits.get_config(f'source={source}{smoke}')):
-            few = {'data': {'per_class': 2}} if settings['data']['name'] == 'glyphs' else {}   # 24,000 would be drawn
+            few = {'data': {'per_class': 2, 'classes': 9}} if settings['data']['name'] == 'glyphs' else {}   # 24,000 would be drawn
             built = build.build(configuration.merge(settings, {'init': {'phase': ''}}, few), name)
             assert (built.steps == 0) == (source == 'untrained' and name == 'pretrain')

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from commands import call
 
 from tljax.engine.checkpoint import load_final
 from tljax.engine.log import read
@@ -39,8 +40,8 @@ def wait(process, happened):
 
 
 def test_killed_ten_times(tmp_path):
-    errors = (whole := start(tmp_path / 'whole')).communicate(timeout=300)[1]
-    assert whole.returncode == 0, errors[-3000:]
+    whole = call('train', *FLAGS, f'--workdir={tmp_path}/whole')
+    assert whole.code == 0, whole.err[-3000:]
     rng = np.random.default_rng(0)
     cut, killed = tmp_path / 'cut', 0
     for number in range(10):
@@ -55,8 +56,8 @@ def test_killed_ten_times(tmp_path):
         killed += process.poll() is None
         kill(process)
     assert killed == 10, 'every one of the ten was still running'
-    errors = (last := start(cut)).communicate(timeout=300)[1]
-    assert last.returncode == 0, errors[-3000:]
+    last = call('train', *FLAGS, f'--workdir={cut}')
+    assert last.code == 0, last.err[-3000:]
     for phase in ('00-pretrain', '01-transfer'):
         (params, state, _), (expected, kept, _) = load_final(cut / phase), load_final(tmp_path / 'whole' / phase)
         for tree, other in ((params, expected), (state, kept)):

@@ -15,20 +15,21 @@ from tljax.zoo.table import ROWS
 
 
 class Made(NamedTuple):
-    """A network that computes in bfloat16, and the shapes of its parameters, its state and what it finds."""
+    """A network that computes in bfloat16, and the shapes of its parameters and state."""
     name: str
     net: Net
     params: dict
     state: dict
-    taps: dict
 
 
 @pytest.fixture(scope='module', params=ROWS)
 def made(request):
     net = named('tljax.zoo', {'name': request.param, 'dtype': 'bfloat16'}, 'net')
-    x = jax.ShapeDtypeStruct((1, ROWS[request.param].size, ROWS[request.param].size, 3), 'float32')
-    params, state = jax.eval_shape(net.init, jax.random.key(0), x)
-    return Made(request.param, net, params, state, jax.eval_shape(net.features, params, state, x)[0])
+    return Made(request.param, net, *jax.eval_shape(net.init, jax.random.key(0), pictures(request.param)))
+
+
+def pictures(name):
+    return jax.ShapeDtypeStruct((1, ROWS[name].size, ROWS[name].size, 3), 'float32')
 
 
 def test_partitions_made_from_groups_label_every_parameter_in_the_order_of_depth(made):
@@ -50,9 +51,15 @@ def test_the_table_s_numbers_are_the_network_s_and_groups_cover_every_parameter_
         assert sum(bool(re.fullmatch(pattern, path)) for pattern in made.net.groups.values()) == 1, path
 
 
+FIRST = {row.module: name for name, row in reversed(ROWS.items())}   # of each module: the others are as it is, and deeper
+
+
+@pytest.mark.parametrize('made', [pytest.param(name, marks=[pytest.mark.slow] * (FIRST[row.module] != name)) for name, row in ROWS.items()],
+                         indirect=True, scope='module')
 def test_bfloat16_computes_in_halves_and_keeps_float32(made):
     assert {leaf.dtype.name for leaf in jax.tree.leaves((made.params, made.state))} == {'float32'}
-    assert made.taps['features'].dtype == 'float32' and made.taps[list(made.net.groups)[0]].dtype == 'bfloat16'
+    taps, _ = jax.eval_shape(made.net.features, made.params, made.state, pictures(made.name))
+    assert taps['features'].dtype == 'float32' and taps[list(made.net.groups)[0]].dtype == 'bfloat16'
 
 
 PUBLISHED = {   # parameters, batch statistics counted, as published
