@@ -37,6 +37,22 @@ def pixels(pictures: np.ndarray, label: ArrayLike, classes: Sequence[str]) -> Da
 
 
 def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """Grey pictures scaled bilinearly to a size, with as many equal channels.
+
+    Args:
+        pictures: uint8 (n, side, side).
+        size: side in pixels.
+        channels: 1 or 3.
+
+    Returns:
+        uint8 (n, size, size, channels).
+
+    Raises:
+        Refused: no such size or number of channels.
+
+    >>> sized(np.zeros((2, 8, 8), np.uint8), 4, 3).shape
+    (2, 4, 4, 3)
+    """
     if channels not in (1, 3) or size < 1:
         raise Refused(f'data.size={size}, data.channels={channels}: give one pixel or more, and 1 or 3 channels')
     if size != pictures.shape[1]:
@@ -46,7 +62,20 @@ def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
 
 @contextmanager
 def reading(path: str | Path, remedy: str) -> Iterator[Path]:
-    """The path of a file that is there; whatever goes wrong in reading it is told in one line."""
+    """The path of a file that is there; whatever goes wrong in reading it is told in one line.
+
+    Args:
+        path: of the file; `~` is expanded.
+        remedy: what to do where it is missing or damaged.
+
+    Raises:
+        Refused: the file is missing, or what reads it fails.
+
+    >>> with reading('nowhere.gz', 'give data.path the folder of the files'):
+    ...     pass
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere.gz does not exist: give data.path the folder of the files
+    """
     path = Path(path).expanduser()
     if not path.is_file():
         raise Refused(f'{path} does not exist: {remedy}')

@@ -25,6 +25,11 @@ class Score(NamedTuple):
         total: what was kept of all examples -> (seeds,).
         more_is_better: whether a larger number is the better one.
         share: whether it is a share of examples that are right, so that what is kept is whether they are; it has a binomial interval.
+
+    >>> told = {'output': np.array([[[.9, .1], [.2, .8]]]), 'label': np.array([[0, 0]])}   # a seed, two examples
+    >>> score = SCORES['classes']['accuracy']
+    >>> score.total(score.keep(told)).tolist()
+    [0.5]
     """
     keep: Callable
     total: Callable

@@ -19,6 +19,10 @@ class Domain(NamedTuple):
         source: (x (n, d), label (n,)) of the splits that stand for it where it is the source.
         target: the same where it is the target.
         classes: their names.
+
+    >>> rows = np.zeros((2, 3)), np.array([0, 1])
+    >>> Domain(rows, rows, ('cup', 'mouse')).classes
+    ('cup', 'mouse')
     """
     source: tuple[np.ndarray, np.ndarray]
     target: tuple[np.ndarray, np.ndarray]

@@ -29,6 +29,9 @@ class Donor(NamedTuple):
         shape: of its inputs.
         place: run, file or name that its weights are grafted from.
         data: config of the data that it was trained on; None where that is not known.
+
+    >>> Donor({'name': 'identity', 'dim': 2}, {}, {}, ('a', 'b'), (2,), 'runs/a', None).classes
+    ('a', 'b')
     """
     net: dict
     params: dict

@@ -24,6 +24,9 @@ class Plan(NamedTuple):
         queries: examples of each class that are to be told.
         count: episodes.
         split: whose classes, 'validation' or 'test'.
+
+    >>> Plan(ways=(5,), shots=(1,)).queries
+    15
     """
     ways: tuple[int, ...] = (5, 20)
     shots: tuple[int, ...] = (1, 5)

@@ -24,6 +24,10 @@ class Judgement(NamedTuple):
         distances: proxy A-distance of the domains' features by seed, 0 to 2.
         features: of the source (n, d) and of the target (m, d), by the first seed.
         label: of the source's rows, (n,).
+
+    >>> rows = np.zeros((1, 2))
+    >>> Judgement({'entropy': [-.2]}, [.5], (rows, rows), np.array([0])).scores['entropy']
+    [-0.2]
     """
     scores: dict[str, list[float]]
     distances: list[float]

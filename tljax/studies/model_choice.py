@@ -11,6 +11,9 @@ class ModelChoice(NamedTuple):
         weights: its Keras file, 'imagenet', or 'imagenet:160' for that picture size.
         classes: path of ImageNet's class index; None: the file beside the weights.
         workdir: folder of a finished run.
+
+    >>> ModelChoice({'name': 'mobilenet'}, weights='imagenet:160').weights
+    'imagenet:160'
     """
     net: dict | None = None
     weights: str | None = None

@@ -125,6 +125,14 @@ def write_features(model: tuple[dict, dict, dict], files: list[Path], out: str, 
 
     Returns:
         {'file', 'pictures', 'dim'}.
+
+    Raises:
+        Refused: a picture that cannot be decoded.
+
+    >>> from tljax.studies.models import ModelChoice, model
+    >>> write_features(model(ModelChoice(workdir=Path('nowhere'))), [], 'features.csv')
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
     features = Trained(*model).features(files, batch)
     names = [str(path) for path in files]

@@ -12,6 +12,9 @@ class Table(NamedTuple):
         columns: names of the columns.
         rows: as many cells a row as there are columns.
         title: line above the table when it is printed.
+
+    >>> Table(['strategy', 'accuracy'], [['scratch', .5]]).title
+    ''
     """
     columns: list[str]
     rows: list[list]

@@ -33,7 +33,22 @@ def mnist(path: str | Path, size: int = 28, channels: int = 1, validation: float
 
 
 def read_idx(folder: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(pictures (n, 28, 28) uint8, labels (n,)) of two idx files: http://yann.lecun.com/exdb/mnist, 'file formats'."""
+    """Pictures and labels of two idx files: http://yann.lecun.com/exdb/mnist, 'file formats'.
+
+    Args:
+        folder: holds `NAME-images-idx3-ubyte.gz` and `NAME-labels-idx1-ubyte.gz`.
+        name: 'train' or 't10k'.
+
+    Returns:
+        (pictures (n, 28, 28) uint8, labels (n,) uint8).
+
+    Raises:
+        Refused: a file is missing or damaged.
+
+    >>> read_idx(Path('nowhere'), 'train')
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path ...
+    """
     found = []
     for kind, start in (('images-idx3', 16), ('labels-idx1', 8)):
         with reading(folder / f'{name}-{kind}-ubyte.gz', "give data.path the folder of MNIST's four .gz files") as path:
