@@ -7,7 +7,7 @@ import numpy as np
 from tljax.configuration import folder
 from tljax.core import Dataset, Net, Refused, Tree, short
 from tljax.data.splits import judged
-from tljax.engine.checkpoint import digest
+from tljax.engine.checkpoint import claim, digest, plan
 from tljax.engine.train import Fitted, Run, fit
 from tljax.features import Donors
 from tljax.parts import Parts, load, parts
@@ -34,8 +34,10 @@ def fit_phases(phases: list[tuple[str, dict]], workdir: str | Path) -> tuple[Run
     """
     names, run, fitted = [name for name, _ in phases], None, None
     for name, settings in phases:
-        run = build(settings, name, donor(settings, workdir, names))
-        fitted = fit(run, folder(workdir, names, name))
+        run, place = build(settings, name, donor(settings, workdir, names)), folder(workdir, names, name)
+        claim(place, run.record, look=True)
+        plan(workdir, [folder(workdir, names, each).name for each in names])
+        fitted = fit(run, place)
     return run, fitted
 
 

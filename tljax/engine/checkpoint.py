@@ -6,6 +6,7 @@ parameters and method state alone, of a finished run, in the full layout of the 
 import hashlib
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +16,11 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from tljax.core import Refused, Tree
+from tljax.engine.log import read
 from tljax.files.console import say
 from tljax.files.text import write
+
+PHASES = 'phases.json'   # names of the folders of a run's phases
 
 
 class Checkpoints:
@@ -132,7 +136,9 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
     """
     path = Path(workdir, 'final').absolute()
     if not path.exists():
-        raise Refused(f'{workdir} holds no finished run (no final/): train it to its last step first')
+        begun = _progress(Path(workdir))
+        raise Refused(f'{workdir}{begun}: give the training command again' if begun else
+                      f'{workdir} holds no finished run (no final/): train it to its last step first')
     with _final_files() as files:
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), files.metadata(path).item_metadata['tree'])
         found = files.restore(path, args=ocp.args.Composite(
@@ -140,14 +146,57 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
     return found.tree['params'], found.tree['state'], found.record
 
 
+def plan(workdir: str | Path, folders: Sequence[str]) -> None:
+    """Writes which phases a run has, so that none of them is taken for the whole.
+
+    Args:
+        workdir: folder of the run.
+        folders: names of the folders of its phases, in their order.
+
+    >>> import tempfile
+    >>> plan(workdir := tempfile.mkdtemp(), ['00-head', '01-all'])
+    >>> last(Path(workdir))
+    Traceback (most recent call last):
+    tljax.core.Refused: ... is not finished: 00-head has not begun: give the training command again
+    """
+    if jax.process_index() == 0:
+        write(Path(workdir, PHASES), json.dumps(list(folders)) + '\n')
+
+
 def last(workdir: Path) -> Path:
     """The folder of the last phase of a run, or the folder itself.
+
+    Args:
+        workdir: folder of a run, of one phase or several.
+
+    Raises:
+        Refused: a phase of the run is not finished, or the folder is that of a study.
 
     >>> str(last(Path('runs/nothing')))
     'runs/nothing'
     """
-    finished = sorted(path.parent for path in workdir.glob('[0-9][0-9]-*/final'))
-    return workdir if (workdir / 'final').exists() or not finished else finished[-1]
+    if (workdir / 'final').exists():
+        return workdir
+    if cells := sorted((workdir / 'cells').glob('*/final')):
+        raise Refused(f'{workdir} is a study of {len(cells)} fits: name one of them, such as {cells[0].parent}')
+    written = workdir / PHASES
+    folders = (json.loads(written.read_text()) if written.exists() else
+               sorted(path.name for path in workdir.glob('[0-9][0-9]-*') if (path / 'config.json').exists()))
+    finished = [name for name in folders if (workdir / name / 'final').exists()]
+    if finished == folders:
+        return workdir / folders[-1] if folders else workdir
+    pending = next(name for name in folders if name not in finished)
+    before = f', or name {workdir / finished[-1]} for the phase before' if finished else ''
+    raise Refused(f'{workdir} is not finished: {pending}{_progress(workdir / pending) or " has not begun"}: '
+                  f'give the training command again{before}')
+
+
+def _progress(folder):
+    """How far a fit is, from its own files; '' where none has begun."""
+    config, records = folder / 'config.json', read(folder / 'log.jsonl')
+    if not config.exists():
+        return ''
+    return f' is at step {max((record["step"] for record in records), default=0)} of {json.loads(config.read_text())["steps"]}'
 
 
 def _final_files():
