@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tljax.configuration import AUGMENT, DATA, METHODS, PENALTIES, ZOO, Recent, each_named, innermost, maker, named, stated
 from tljax.core import Dataset, Refused
 from tljax.data.conversion import asked
+from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import stream_of
 from tljax.features import donors_at, featured_splits, pseudo_labels
 from tljax.program import program
@@ -82,7 +83,9 @@ def load(data: dict) -> dict[str, Dataset]:
     def make():
         spec = {key: value for key, value in data.items() if key != 'task'}
         splits = named(DATA, spec, 'data')
-        return asked(splits, data['task']) if 'task' in data else splits
+        splits = asked(splits, data['task']) if 'task' in data else splits
+        refuse_nothing_to_learn(splits['train'])
+        return splits
     return LOADED.get(data, make)
 
 

@@ -13,6 +13,7 @@ from tljax.data.sets.digits import digits
 from tljax.data.sets.glyphs import characters, glyphs, render
 from tljax.data.splits import complete, cut, per_class
 from tljax.data.streams import draw, keyed, sampled
+from tljax.parts import load
 
 
 def test_no_character_with_a_numeric_value_is_among_the_letters():
@@ -129,3 +130,26 @@ def test_complete_leaves_given_splits_alone():
     given = {'train': whole, 'validation': whole, 'test': whole}
     splits = complete(given, .1, .2, 0, 'toy')
     assert sizes(splits) == {'train': 20, 'validation': 20, 'test': 20} and splits['test'] is whole
+
+
+@pytest.mark.parametrize('sizes, lacking', [((8, 8, 3, 4), set()), ((8, 8, 2, 1), {2, 3})])
+def test_every_class_of_three_or_more_stands_in_every_split(sizes, lacking):
+    label = np.repeat(np.arange(len(sizes)), sizes)
+    for seed in range(5):
+        splits = cut(arrays(np.arange(len(label)), label, 'abcd'), {'validation': .1, 'test': .2}, seed)
+        assert set(splits['train'].label) == {0, 1, 2, 3}
+        for name in ('validation', 'test'):
+            assert set(splits[name].label) == {0, 1, 2, 3} - lacking
+        rows = np.concatenate([split.take(np.arange(split.size))['input'] for split in splits.values()])
+        assert sorted(rows) == list(range(len(label)))
+
+
+@pytest.mark.parametrize('stored, said', [
+    ({'label': np.zeros(20, int)}, 'all 14 training examples are of the class 0: there is nothing to learn'),
+    ({'label': np.zeros(20, int), 'classes': ['ants', 'bees']}, 'of the class ants'),
+    ({'label': np.full(20, 3.)}, 'all 14 training labels are 3.0'),
+    ({'label': np.full((20, 2), 3.)}, r'all 14 training labels are \[3. 3.\]')])
+def test_a_task_with_nothing_to_learn_is_refused(stored, said, tmp_path):
+    np.savez(tmp_path / 'a.npz', input=np.zeros((20, 2), 'f'), **stored)
+    with pytest.raises(Refused, match=said):
+        load({'name': 'npz', 'path': str(tmp_path / 'a.npz')})

@@ -28,7 +28,8 @@ def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, 
     Args:
         dataset: the set to cut.
         shares: {'validation': .1, 'test': .2}: shares of each class; what is left is 'train'. A
-            class keeps at least one training example.
+            class with more examples than there are shares stands in every split; one with fewer
+            keeps at least one training example.
         seed: of the permutation.
 
     >>> splits = cut(arrays(np.arange(10.), np.zeros(10, int), ('a',)), {'validation': .1, 'test': .2})
@@ -38,8 +39,9 @@ def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, 
     parts = {name: [] for name in ('train', *shares)}
     for label in np.unique(dataset.label):
         members = np.random.default_rng([Purpose.CUT, seed, int(label)]).permutation(np.flatnonzero(dataset.label == label))
+        size, least = len(members), int(len(members) > len(shares))
         for name, share in shares.items():
-            count = min(round(share * (dataset.label == label).sum()), len(members) - 1)
+            count = min(max(round(share * size), least), len(members) - 1)
             parts[name].append(members[:count])
             members = members[count:]
         parts['train'].append(members)
@@ -108,6 +110,28 @@ def complete(splits: dict[str, Dataset], validation: float, test: float, seed: i
     if empty:
         raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} examples in train): give more or a larger share')
     return {name: whole[name] for name in ('train', 'validation', 'test')}
+
+
+def refuse_nothing_to_learn(train: Dataset) -> None:
+    """Refuses a training set whose labels are all the same; one that is drawn afresh is left alone.
+
+    Args:
+        train: the training set.
+
+    Raises:
+        Refused: all examples are of one class, or all numbers are equal.
+
+    >>> refuse_nothing_to_learn(arrays(np.zeros(3), np.zeros(3, int), ('ants',)))
+    Traceback (most recent call last):
+    tljax.core.Refused: all 3 training examples are of the class ants: there is nothing to learn; ...
+    """
+    if train.example or not train.size or (train.label != train.label[0]).any():
+        return
+    label = train.label[0]
+    if train.task.kind == 'classes':
+        raise Refused(f'all {train.size} training examples are of the class {train.classes[label]}: there is nothing to learn; '
+                      'give examples of two classes or more')
+    raise Refused(f'all {train.size} training labels are {label}: there is nothing to learn; give numbers that differ')
 
 
 def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:
