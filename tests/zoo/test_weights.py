@@ -12,6 +12,7 @@ from keras_models import agree, keras_model, predicted, randomise, scaled, write
 from tljax.configuration import named
 from tljax.core import Refused
 from tljax.features import extracted, pretrained
+from tljax.program import predictor
 from tljax.zoo import mobilenet
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.keras import load
@@ -92,3 +93,27 @@ def test_wrong_files_are_refused_by_name(tmp_path):
 def test_the_class_index_is_read_in_order(tmp_path):
     (tmp_path / 'index.json').write_text(json.dumps({'1': ['n2', 'b'], '0': ['n1', 'a']}))
     assert class_index(Path(tmp_path, 'index.json')) == [('n1', 'a'), ('n2', 'b')]
+
+
+@pytest.mark.parametrize('layout', ['whole', 'weights', 'legacy'])
+def test_one_output_is_two_classes_by_a_sigmoid(layout, tmp_path):
+    body = keras_model('mobilenet', 32, {'alpha': .25}, include_top=False, pooling='avg')
+    model = keras.Model(body.input, keras.layers.Dense(1, 'sigmoid', name='mine')(body.output))
+    model.layers[-1].set_weights([np.random.default_rng(0).normal(size=(256, 1)), np.array([.3])])
+    path = tmp_path / {'whole': 'm.h5', 'weights': 'm.weights.h5', 'legacy': 'm.h5'}[layout]
+    write_legacy(path, model) if layout == 'legacy' else model.save_weights(path) if layout == 'weights' else model.save(path)
+    params, state, record = pretrained({'name': 'mobilenet', 'alpha': .25}, path)
+    x = np.random.default_rng(1).uniform(size=(3, 32, 32, 3)).astype('f')
+    output = predictor(record).run(params, state, {'input': x, 'label': np.zeros(3)})['output'][0]
+    np.testing.assert_allclose(jax.nn.softmax(output)[:, 1], predicted(model, scaled('mobilenet', x))[:, 0], rtol=1e-4)
+    assert record['classes'] == ['0', '1']
+
+
+def test_sigmoids_of_several_labels_are_no_softmax(tmp_path, capsys):
+    body = keras_model('mobilenet', 32, {'alpha': .25}, include_top=False, pooling='avg')
+    for kind, head in (('sigmoid', False), ('softmax', True), ('linear', True)):
+        model = keras.Model(body.input, keras.layers.Dense(4, kind, name='mine')(body.output))
+        model.save(tmp_path / f'{kind}.h5')
+        params, _, record = pretrained({'name': 'mobilenet', 'alpha': .25}, tmp_path / f'{kind}.h5')
+        assert ('head' in params) == head and len(record['classes']) == 4 * head
+    assert 'its 4 outputs are sigmoids' in capsys.readouterr().err

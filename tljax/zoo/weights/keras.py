@@ -4,6 +4,7 @@ Three layouts are read: the legacy weights file (groups named after layers), the
 Keras 3's `.weights.h5` (groups named after classes, the layer's name beside its numbers). Layers are matched by name, the arrays of a
 layer by their order, which all three share: kernel, bias; or gamma, beta, moving mean, moving variance.
 """
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tljax.core import Net, Refused, short
+from tljax.files.console import say
 
 ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')   # of a layer's arrays, as Keras stores them
 
@@ -105,7 +107,8 @@ def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
 
     Returns:
         (params, state): {'backbone': ..., 'head': {'kernel': (dim, n), 'bias': (n,)}} and {'backbone': ...}, NumPy, float32; no 'head'
-        where the file has no layer for it.
+        where the file has no layer for it, or one whose outputs are sigmoids of several labels. A
+        head of one output becomes one of two classes.
 
     Raises:
         Refused: as `read`; for weights of another network, with what is missing, what is too much and which shapes differ; for numbers
@@ -141,7 +144,49 @@ def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
     kernel, *bias = spare[heads[-1]]
     kernel = kernel.reshape(net.dim, -1).astype(np.float32)
     bias = bias[0].astype(np.float32) if bias else np.zeros(kernel.shape[1], np.float32)
-    return {'backbone': params, 'head': {'kernel': kernel, 'bias': bias}}, {'backbone': state}
+    if kernel.shape[1] > 1 and activation(path, heads[-1]) == 'sigmoid':
+        say(f'{path}: its {kernel.shape[1]} outputs are sigmoids of several labels, which a softmax would misread: they are left')
+        return {'backbone': params}, {'backbone': state}
+    return {'backbone': params, 'head': _two_classes(kernel, bias, path)}, {'backbone': state}
+
+
+def _two_classes(kernel, bias, path):
+    """A head for a softmax. One output is the log-odds of the second of two classes: softmax([0, z]) is [1 - sigmoid(z), sigmoid(z)]."""
+    if kernel.shape[1] > 1:
+        return {'kernel': kernel, 'bias': bias}
+    say(f'{path} has one output: it is taken for the log-odds of the second of two classes, as a sigmoid does')
+    return {'kernel': np.concatenate([np.zeros_like(kernel), kernel], 1), 'bias': np.concatenate([np.zeros_like(bias), bias])}
+
+
+def activation(path: str | Path, layer: str) -> str:
+    """The activation of a layer, as a whole saved model tells it; '' where the file holds weights alone.
+
+    Args:
+        path: of a Keras file (.h5).
+        layer: name of the layer.
+
+    >>> import tempfile
+    >>> with h5py.File(path := Path(tempfile.mkdtemp(), 'toy.h5'), 'w') as file:
+    ...     layer = {'class_name': 'Dense', 'config': {'name': 'out', 'activation': 'sigmoid'}}
+    ...     file.attrs['model_config'] = json.dumps({'config': {'layers': [layer]}})
+    >>> activation(path, 'out')
+    'sigmoid'
+    """
+    with h5py.File(Path(path).expanduser(), 'r') as file:
+        try:
+            config = json.loads(_text(file.attrs['model_config']))
+        except (KeyError, ValueError):
+            return ''
+    pending = [config]
+    while pending:   # models stand within models
+        each = pending.pop()
+        if isinstance(each, list):
+            pending += each
+        elif isinstance(each, dict):
+            if each.get('name') == layer and isinstance(each.get('activation'), str):
+                return each['activation']
+            pending += each.values()
+    return ''
 
 
 def _fits_head(arrays, dim):
