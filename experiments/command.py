@@ -57,6 +57,7 @@ def run(main: Callable[[dict, Path], None], name: str) -> None:
             config = config_file.load(given)
             config_file.refuse_other_command(config, given, name)
             config_file.refuse_unknown(config, given, argv)
+            config_file.refuse_unread(config, argv, name)
             config_file.define(config, argv)
         rest = _without_strays(flags.FLAGS(argv))
         if given is None:

@@ -10,7 +10,7 @@ from types import ModuleType
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from tljax.configuration import near
+from tljax.configuration import near, plain
 from tljax.core import Refused
 
 
@@ -128,6 +128,61 @@ def refuse_unknown(config: ConfigDict, given: str, argv: list[str]) -> None:
                 raise Refused(f'{".".join(passed)} is no setting of {given.partition(":")[0]}: '
                               f'{near(key, place)}')
             place = place[key]
+
+
+def refuse_unread(config: ConfigDict, argv: list[str], name: str) -> None:
+    """Refuses a `--config.a.b` that no fit of a training or a comparison would read.
+
+    Args:
+        config: as `load` gives it.
+        argv: the command line.
+        name: of the command.
+
+    Raises:
+        Refused: every phase or strategy says its own value, or the setting is another command's.
+
+    >>> refuse_unread(load('configs/finetune.py'), ['--config.steps=3'], 'train')
+    Traceback (most recent call last):
+    tljax.core.Refused: --config.steps is read by no fit, as each has its own: set ...
+    """
+    if name not in ('train', 'compare'):
+        return
+    fits, settings = _layers(plain(config), name), plain(config)
+    for argument in argv:
+        found = re.match(r'--?(?:no)?config\.([\w.]+)', argument)
+        path = found[1].split('.') if found else ['phases']
+        if path[0] == 'study' and name == 'train':
+            raise Refused(f'--config.{found[1]} is read by experiments.compare alone')
+        if path == ['per_class'] and name == 'compare':
+            raise Refused('--config.per_class is read by no fit: set --config.study.budgets')
+        own = [next((place for place, changes in reversed(layers)
+                     if _says(changes, path, settings)), None) for layers in fits]
+        if path[0] not in ('phases', 'study') and fits and all(own):
+            raise Refused(f'--config.{found[1]} is read by no fit, as each has its own: set '
+                          + ', '.join(f'--config.{place}.{found[1]}' for place in own[:3]))
+
+
+def _layers(config: dict, name: str) -> list[list[tuple[str, dict]]]:
+    """What is laid over the settings for each fit: [(place in the config, changes)]."""
+    phases = [[(f'phases.{each}', changes)] for each, changes in config['phases'].items()]
+    if name == 'train':
+        return phases
+    last = phases[-1] if phases else []
+    return phases[:-1] + [[*last, (f'study.strategies.{each}', changes)]
+                          for each, changes in config['study']['strategies'].items()]
+
+
+def _says(changes: object, path: list[str], settings: object) -> bool:
+    """Whether changes say a setting: itself, or another function in place of the one it is of."""
+    for key in path:
+        if not isinstance(changes, dict):
+            return True
+        if 'name' in changes and isinstance(settings, dict) and changes['name'] != settings.get('name'):
+            return True
+        if key not in changes:
+            return False
+        changes, settings = changes[key], settings.get(key) if isinstance(settings, dict) else None
+    return True
 
 
 def define(config: ConfigDict, argv: list[str]) -> None:

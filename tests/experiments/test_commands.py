@@ -35,6 +35,16 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
      "--config.cache=maybe: 'maybe' is neither true nor false"),
     ('train', ['--config=configs/digits.py', '--config.net=5'],
      "--config.net=5: '5' is not a dict: set its keys one by one"),
+    ('train', ['--config=configs/finetune.py', '--config.steps=3'],
+     '--config.steps is read by no fit, as each has its own: set --config.phases.head.steps, '
+     '--config.phases.all.steps'),
+    ('compare', ['--config=configs/finetune.py', '--config.optim.lr=1'],
+     '--config.optim.lr is read by no fit, as each has its own: set --config.phases.head.optim.lr, '
+     '--config.phases.all.optim.lr'),
+    ('compare', ['--config=configs/digits.py', '--config.per_class=3'],
+     '--config.per_class is read by no fit: set --config.study.budgets'),
+    ('train', ['--config=configs/digits.py', '--config.study.budgets=(1,)'],
+     '--config.study.budgets is read by experiments.compare alone'),
     ('train', ['--config=configs/nothing.py'], 'configs/nothing.py does not exist: did you mean'),
     ('train', ['--config=nowhere/nothing.py'], 'nowhere/nothing.py does not exist: name a file'),
     ('train', [], '--config is missing: name a file of configs/'),
