@@ -11,7 +11,7 @@ from absl import app, flags
 from absl.testing import flagsaver
 
 from experiments import command as _command  # noqa: F401  (flags of modules that stay imported)
-from tljax.engine.log import tell_transferred
+from tljax.engine.log import tell_facts, tell_transferred
 
 ROOT = Path(__file__).parents[1]
 app.define_help_flags()   # once: they stay
@@ -34,6 +34,7 @@ def call(name: str, *arguments: object) -> Done:
     module = name if '.' in name else f'experiments.{name}'
     known, argv, out, err = set(flags.FLAGS), sys.argv, io.StringIO(), io.StringIO()
     sys.argv = [module, *map(str, arguments)]
+    tell_facts.cache_clear()
     tell_transferred.cache_clear()   # a process of its own would have told nothing
     code = 0
     try:

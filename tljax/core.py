@@ -137,6 +137,7 @@ class Dataset(NamedTuple):
         example: (key) -> one more example, made on the device, where examples are drawn rather than stored (episodes). Training then
             never sees the same example twice.
         target: the set of another domain whose unlabelled inputs stand beside this one's in a batch.
+        notes: what its loader has decided for the user, a line each.
 
     >>> from tljax.data import arrays
     >>> toy = arrays(np.arange(6.).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
@@ -149,6 +150,7 @@ class Dataset(NamedTuple):
     fingerprint: str
     example: Callable | None = None
     target: Any = None
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

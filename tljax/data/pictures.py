@@ -2,6 +2,7 @@
 import hashlib
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tljax.core import Dataset, Refused, Task
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
-READABLE = {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN}   # by Pillow
+ENDINGS = {'.apng', '.avif', '.bmp', '.dib', '.gif', '.j2k', '.jfif', '.jp2', '.jpe', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm',
+           '.ppm', '.tga', '.tif', '.tiff', '.webp'}   # of pictures: Pillow registers .h5 and .pdf, too
+READABLE = {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN} & ENDINGS   # by this Pillow
+READERS = {'.heic': 'pillow-heif', '.heif': 'pillow-heif', '.dcm': 'pydicom', '.nii': 'nibabel', '.cr2': 'rawpy', '.nef': 'rawpy',
+           '.dng': 'rawpy', '.arw': 'rawpy', '.svg': 'cairosvg'}   # of other endings: packages that make a PNG of them
 WORKERS = min(8, os.cpu_count() or 1)
 MEMORY = 2 ** 31   # bytes of decoded pictures that a data set may keep
 
@@ -95,6 +100,27 @@ def decoded(decode: Callable, shape: tuple[int, ...], label: np.ndarray, classes
         return {'input': inputs.reshape(*index.shape, *shape), 'label': label[index]}
 
     return Dataset(take, label, Task.of(classes), hashlib.sha256(held.encode()).hexdigest())
+
+
+def passed_over(names: Iterable[str | Path]) -> tuple[str, ...]:
+    """What is said of files that are no pictures that Pillow reads: number, endings, and what would read them.
+
+    Args:
+        names: of the files.
+
+    Returns:
+        No line or one.
+
+    >>> passed_over(['a.heic', 'b.HEIC', 'notes.txt'])
+    ('3 files passed over (.heic 2, .txt 1): pillow-heif makes PNG of .heic',)
+    """
+    endings = Counter(Path(name).suffix.lower() or 'no ending' for name in names)
+    if not endings:
+        return ()
+    told = ', '.join(f'{ending} {count}' for ending, count in endings.most_common(6))
+    help = ', '.join(f'{READERS[ending]} makes PNG of {ending}' for ending in endings if ending in READERS)
+    count = endings.total()
+    return (f'{count} file{"s" * (count > 1)} passed over ({told})' + (f': {help}' if help else ''),)
 
 
 def find(paths: Iterable[str | Path]) -> list[Path]:

@@ -39,6 +39,20 @@ def tell_transferred(groups: tuple[Group, ...]) -> None:
                       for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip())
 
 
+@functools.cache
+def tell_facts(facts: tuple[tuple[str, str], ...]) -> None:
+    """Tells what a run has understood of its data; the same facts once, however many runs have them.
+
+    Args:
+        facts: pairs of a word and a text.
+
+    >>> tell_facts((('task', '2 classes: ants, bees'),))
+    """
+    width = max((len(word) for word, _ in facts), default=0)
+    for word, text in facts:
+        say(f'{word.ljust(width)}  {text}')
+
+
 class Log:
     """The record of one fit: `log.jsonl` and TensorBoard events in `workdir`, progress on the terminal.
 

@@ -1,4 +1,5 @@
 """The only training loop: restore, step, log, evaluate, save."""
+import json
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -15,8 +16,9 @@ from tljax.core import Dataset, Refused, Stopped, Stream, Task
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
 from tljax.engine.devices import Compiled, each_by_itself, first_state, shard
 from tljax.engine.evaluate import score
-from tljax.engine.log import Log, tell_transferred
+from tljax.engine.log import Log, tell_facts, tell_transferred
 from tljax.files.console import say
+from tljax.files.text import write
 from tljax.paths import Group
 
 
@@ -44,6 +46,7 @@ class Run(NamedTuple):
         donors: number of source networks that it starts from.
         input: shape of one example.
         transferred: groups of parameters, where they come from and how fast they move; told before the first step.
+        facts: pairs of a word and a text: what the data turned out to be; told before that, and kept in `data.json`.
 
     >>> Run._fields[:3]
     ('name', 'init', 'tx')
@@ -68,6 +71,7 @@ class Run(NamedTuple):
     donors: int = 0
     input: tuple[int, ...] = ()
     transferred: Sequence[Group] = ()
+    facts: Sequence[tuple[str, str]] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -131,7 +135,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     with Checkpoints(workdir) as checkpoints, _asked_to_stop() as asked:
         begun, state = checkpoints.restore(state) or (0, state)
         if not begun and jax.process_index() == 0:
-            tell_transferred(tuple(run.transferred))
+            _tell(run, workdir)
         with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0) as log:
             parts, pending, stopping = run.step.split(state), [], False
             for first, last, batch in _prefetched(run, begun):
@@ -152,6 +156,13 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 if stopping:
                     raise Stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the same command goes on from there')
             return _finish(run, workdir, state, log, lambda: stopping or asked())
+
+
+def _tell(run, workdir):
+    """What the run has understood of its data, and what is transferred."""
+    tell_facts(tuple(run.facts))
+    write(Path(workdir, 'data.json'), json.dumps(list(run.facts), indent=1) + '\n')
+    tell_transferred(tuple(run.transferred))
 
 
 def _finish(run, workdir, state, log, stopping):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import Dataset, Refused
-from tljax.data.pictures import READABLE, decoded, picture
+from tljax.data.pictures import READABLE, decoded, passed_over, picture
 from tljax.data.splits import complete
 
 SPLITS = {'train': 'train', 'validation': 'validation', 'val': 'validation', 'valid': 'validation', 'test': 'test'}
@@ -63,13 +63,14 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
     if not path.exists():
         raise Refused(f'{path} does not exist: give data.path a folder of class folders, or a ZIP of one')
     stamps, read = _zip(path) if path.is_file() else _tree(path, domain)
-    layout = _layout(_within(stamps, domain, path), path / domain)
+    layout, others = _layout(_within(stamps, domain, path), path / domain)
     classes = tuple(sorted(set().union(*layout.values())))
     lacking = set(classes) - set(layout['train'])
     if lacking:
         raise Refused(f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other splits have: add training '
                       'pictures or remove the class')
     splits = {split: _dataset(groups, classes, size, resize, channels, path, stamps, read) for split, groups in layout.items()}
+    splits['train'] = splits['train']._replace(notes=passed_over(others))
     return complete(splits, validation, test, seed, path / domain)
 
 
@@ -143,30 +144,34 @@ def _within(stamps, domain, path):
 
 
 def _layout(inside, where):
-    """{split: {class: [members]}}, everything under 'train' where the top level is classes."""
+    """{split: {class: [members]}}, everything under 'train' where the top level is classes; and the members that are no pictures."""
     tops = _folders(inside)
     split_up = 'train' in tops and set(tops) <= set(SPLITS)
     splits = [SPLITS[top] for top in tops] if split_up else ['train']
     if len(set(splits)) < len(splits):
         raise Refused(f'{where} has more than one validation folder ({", ".join(tops)}): keep one')
-    layout = {split: {} for split in splits}
+    layout, others = {split: {} for split in splits}, []
     for member, parts in inside.items():
         split, parts = (SPLITS.get(parts[0]), parts[1:]) if split_up else ('train', parts)
         if len(parts) < 2:
+            others.append(member)
             continue
         if len(parts) > 2:
             raise Refused(f'{where}: {member} lies deeper than <class>/<file>: move it up, or pick one of the folders '
                           f'{", ".join(tops)} by data.domain')
-        is_picture = parts[1] and Path(member).suffix.lower() in READABLE
-        layout[split].setdefault(parts[0], []).extend([member] if is_picture else [])
+        is_picture = Path(member).suffix.lower() in READABLE
+        layout[split].setdefault(parts[0], []).extend([member] if parts[1] and is_picture else [])
+        others += [member] if parts[1] and not is_picture else []
     for split, groups in layout.items():
         place = where / next(top for top in tops if SPLITS[top] == split) if split_up else where
         if not groups:
             raise Refused(f'{place} has no class folders: put the pictures of each class into a folder of its name')
         empty = [name for name, members in groups.items() if not members]
         if empty:
-            raise Refused(f'the class folder {place / min(empty)} holds no pictures: add some or remove it')
-    return layout
+            told = passed_over(member for member in others if f'/{min(empty)}/' in f'/{member}')
+            raise Refused(f'the class folder {place / min(empty)} holds no pictures{"".join(f", {line}" for line in told)}: '
+                          'add some or remove it')
+    return layout, others
 
 
 def _folders(members):
