@@ -10,8 +10,10 @@ from types import ModuleType
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from tljax.configuration import near, plain
+from tljax.configuration import merge, near, phases, plain
 from tljax.core import Refused
+
+MARK = 'a setting that is looked for'
 
 
 def split(argv: list[str]) -> tuple[list[str], str | None]:
@@ -113,14 +115,13 @@ def refuse_unknown(config: ConfigDict, given: str, argv: list[str]) -> None:
     Traceback (most recent call last):
     tljax.core.Refused: config.optim.lrr is no setting of configs/digits.py: did you mean lr?
     """
-    for argument in argv:
-        found = re.match(r'--?(?:no)?config\.([\w.]+)', argument)
+    for path in _changed(argv):
         place, passed = config, ['config']
-        for key in found[1].split('.') if found else ():
+        for key in path:
             if isinstance(place, (bool, int, float, str)):
-                name, path = '.'.join(passed), given.partition(':')[0]
-                raise Refused(f'{name} is {place!r} in {path}, which has no {key}: write '
-                              f'--{name}=VALUE')
+                name = '.'.join(passed)
+                raise Refused(f'{name} is {place!r} in {given.partition(":")[0]}, which has no '
+                              f'{key}: write --{name}=VALUE')
             if not isinstance(place, ConfigDict):
                 break
             passed.append(key)
@@ -147,42 +148,53 @@ def refuse_unread(config: ConfigDict, argv: list[str], name: str) -> None:
     """
     if name not in ('train', 'compare'):
         return
-    fits, settings = _layers(plain(config), name), plain(config)
-    for argument in argv:
-        found = re.match(r'--?(?:no)?config\.([\w.]+)', argument)
-        path = found[1].split('.') if found else ['phases']
+    for path in _changed(argv):
+        setting = '.'.join(path)
         if path[0] == 'study' and name == 'train':
-            raise Refused(f'--config.{found[1]} is read by experiments.compare alone')
+            raise Refused(f'--config.{setting} is read by experiments.compare alone')
         if path == ['per_class'] and name == 'compare':
             raise Refused('--config.per_class is read by no fit: set --config.study.budgets')
-        own = [next((place for place, changes in reversed(layers)
-                     if _says(changes, path, settings)), None) for layers in fits]
-        if path[0] not in ('phases', 'study') and fits and all(own):
-            raise Refused(f'--config.{found[1]} is read by no fit, as each has its own: set '
-                          + ', '.join(f'--config.{place}.{found[1]}' for place in own[:3]))
+        if path[0] in ('phases', 'study'):
+            continue
+        fits = _fits(_marked(plain(config), path), name, path)
+        if fits and not any(_at(fit, path) == MARK for _, fit in fits):
+            places = dict.fromkeys(f'--config.{place}.{setting}' for place, _ in fits)
+            raise Refused(f'--config.{setting} is read by no fit, as each has its own: set '
+                          + ', '.join([*places][:3]))
 
 
-def _layers(config: dict, name: str) -> list[list[tuple[str, dict]]]:
-    """What is laid over the settings for each fit: [(place in the config, changes)]."""
-    phases = [[(f'phases.{each}', changes)] for each, changes in config['phases'].items()]
-    if name == 'train':
-        return phases
-    last = phases[-1] if phases else []
-    return phases[:-1] + [[*last, (f'study.strategies.{each}', changes)]
-                          for each, changes in config['study']['strategies'].items()]
+def _marked(config: dict, path: list[str]) -> dict:
+    """The config with MARK for a setting."""
+    *above, key = path
+    place = config
+    for each in above:
+        place = place.setdefault(each, {})
+    place[key] = MARK
+    return config
 
 
-def _says(changes: object, path: list[str], settings: object) -> bool:
-    """Whether changes say a setting: itself, or another function in place of the one it is of."""
+def _at(config: object, path: list[str]) -> object:
+    """What a config says of a setting; None where it has none."""
     for key in path:
-        if not isinstance(changes, dict):
-            return True
-        if 'name' in changes and isinstance(settings, dict) and changes['name'] != settings.get('name'):
-            return True
-        if key not in changes:
-            return False
-        changes, settings = changes[key], settings.get(key) if isinstance(settings, dict) else None
-    return True
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
+def _fits(config: dict, name: str, path: list[str]) -> list[tuple[str, dict]]:
+    """The fits of a training or a comparison, and the place in the config that sets the setting of each."""
+    fits = [(f'phases.{phase}', fit) for phase, fit in phases(config)]
+    if name == 'train':
+        return fits
+    *earlier, (place, last) = fits
+    own = _at(last, path) != MARK   # the phase sets it, whatever a strategy says
+    return earlier + [(place if own else f'study.strategies.{each}', merge(last, changes))
+                      for each, changes in config['study']['strategies'].items()]
+
+
+def _changed(argv: list[str]) -> list[list[str]]:
+    """The settings that a command line changes, as the keys on the way to each."""
+    found = (re.match(r'--?(?:no)?config\.([\w.]+)', argument) for argument in argv)
+    return [each[1].split('.') for each in found if each]
 
 
 def define(config: ConfigDict, argv: list[str]) -> None:

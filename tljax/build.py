@@ -85,7 +85,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
-        facts=(*summary(splits), ('statistics', config['statistics'])),
+        facts=lambda: (*summary(splits), ('statistics', config['statistics'])),
         donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)

@@ -46,7 +46,8 @@ class Run(NamedTuple):
         donors: number of source networks that it starts from.
         input: shape of one example.
         transferred: groups of parameters, where they come from and how fast they move; told before the first step.
-        facts: pairs of a word and a text: what the data turned out to be; told before that, and kept in `data.json`.
+        facts: () -> pairs of a word and a text: what the data turned out to be, which is looked for, told and kept in `data.json` once,
+            before the first step.
 
     >>> Run._fields[:3]
     ('name', 'init', 'tx')
@@ -71,7 +72,7 @@ class Run(NamedTuple):
     donors: int = 0
     input: tuple[int, ...] = ()
     transferred: Sequence[Group] = ()
-    facts: Sequence[tuple[str, str]] = ()
+    facts: Callable = tuple
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -160,8 +161,9 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
 
 def _tell(run, workdir):
     """What the run has understood of its data, and what is transferred."""
-    tell_facts(tuple(run.facts))
-    write(Path(workdir, 'data.json'), json.dumps(list(run.facts), indent=1) + '\n')
+    facts = tuple(run.facts())
+    tell_facts(facts)
+    write(Path(workdir, 'data.json'), json.dumps(facts, indent=1) + '\n')
     tell_transferred(tuple(run.transferred))
 
 

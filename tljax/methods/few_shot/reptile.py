@@ -56,16 +56,11 @@ def reptile(net: Net, classes: int, steps: int = 5, rate: float = 1e-3, batch: i
     def trained(params, state, support, tick, steps, size):
         support = flat(support)
         count = len(support['label'])
-        size = min(size, count)
-
-        def rows(i):   # a permutation for each pass over the support, as batches run on from one to the next
-            epoch, offset = jnp.divmod(i * size + jnp.arange(size), count)
-            orders = jnp.stack([jax.random.permutation(jax.random.fold_in(tick.key, epoch[0] + k), count) for k in range(2)])
-            return orders[epoch - epoch[0], offset]
 
         def step(carry, i):
             phi, memory = carry
-            taken = jax.tree.map(lambda leaf: leaf[rows(i)], support)
+            rows = _rows(tick.key, i, min(size, count), count)
+            taken = jax.tree.map(lambda leaf: leaf[rows], support)
             grads = jax.grad(lambda phi: inner.loss(phi, state, taken, step_key(tick, i))[0])(phi)
             updates, memory = tx.update(grads, memory, phi)
             return (optax.apply_updates(phi, updates), memory), None
@@ -90,3 +85,10 @@ def reptile(net: Net, classes: int, steps: int = 5, rate: float = 1e-3, batch: i
         return lax.map(of_task, episodes, batch_size=chunk)
 
     return Method(init, loss, predict)
+
+
+def _rows(key, i, size, count):
+    """Batch i of a support of `count` examples: a permutation for each pass over it, as batches run on from one to the next."""
+    epoch, offset = jnp.divmod(i * size + jnp.arange(size), count)
+    orders = jnp.stack([jax.random.permutation(jax.random.fold_in(key, epoch[0] + k), count) for k in range(2)])
+    return orders[epoch - epoch[0], offset]
