@@ -118,12 +118,10 @@ def refuse_unknown(config: ConfigDict, given: str, argv: list[str]) -> None:
     for path in _changed(argv):
         place, passed = config, ['config']
         for key in path:
-            if isinstance(place, (bool, int, float, str)):
+            if not isinstance(place, ConfigDict):
                 name = '.'.join(passed)
                 raise Refused(f'{name} is {place!r} in {given.partition(":")[0]}, which has no '
                               f'{key}: write --{name}=VALUE')
-            if not isinstance(place, ConfigDict):
-                break
             passed.append(key)
             if key not in place:
                 raise Refused(f'{".".join(passed)} is no setting of {given.partition(":")[0]}: '
