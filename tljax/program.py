@@ -98,20 +98,6 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
 
     Raises:
         Refused: for what does not fit the data or the network.
-
-    >>> from functools import partial
-    >>> from tljax.configuration import DEFAULTS
-    >>> from tljax.data import digits
-    >>> from tljax.engine.optim import freeze
-    >>> from tljax.methods import finetune
-    >>> from tljax.zoo import conv4
-    >>> made = make_program(
-    ...     digits(size=8)['train'], 0, net=partial(conv4, 4, 8, 1), method=finetune,
-    ...     partition=partial(freeze, until='backbone'), penalty=None, augment=[], looped=None,
-    ...     frozen='', statistics='follow', optim=DEFAULTS['optim'], groups={}, steps=10,
-    ...     parallel='jit')
-    >>> made.labels['backbone']['conv1'], made.rates
-    ({'kernel': 'frozen'}, {'head': 0.001})
     """
     axis = {'jit': None, 'pmap': 'data'}.get(parallel, '')
     if axis == '':
