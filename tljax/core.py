@@ -111,8 +111,9 @@ class Task(NamedTuple):
     """What a data set asks of a model. Its loader says it; `data.task` of a config overrides it.
 
     Attributes:
-        kind: 'classes' (one class of several for each example) or 'numbers' (regression).
-        names: names of the classes, in the order of the labels; empty for regression.
+        kind: 'classes' (one class of several for each example), 'labels' (any number of several labels for each) or 'numbers'
+            (regression).
+        names: names of the classes, in the order of the labels, or of the labels; empty for regression.
 
     >>> Task.of(('cat', 'dog')), Task.of(())
     (Task(kind='classes', names=('cat', 'dog')), Task(kind='numbers', names=()))
@@ -138,6 +139,8 @@ class Dataset(NamedTuple):
             never sees the same example twice.
         target: the set of another domain whose unlabelled inputs stand beside this one's in a batch.
         notes: what its loader has decided for the user, a line each.
+        names: names of the examples, such as paths of files, (size,) strings; empty where they have none.
+        range: (black, white, kind of the stored numbers, 'f' or 'i') that pictures were scaled by; empty where they were not.
 
     >>> from tljax.data import arrays
     >>> toy = arrays(np.arange(6.).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
@@ -151,6 +154,8 @@ class Dataset(NamedTuple):
     example: Callable | None = None
     target: Any = None
     notes: tuple[str, ...] = ()
+    names: Any = ()
+    range: tuple[float, float, str] | tuple[()] = ()
 
     @property
     def size(self) -> int:

@@ -19,7 +19,9 @@ def restrict(dataset: Dataset, index: np.ndarray) -> Dataset:
     """
     index = np.asarray(index)
     digest = hashlib.sha256(dataset.fingerprint.encode() + index.tobytes()).hexdigest()
-    return Dataset(lambda rows: dataset.take(index[rows]), dataset.label[index], dataset.task, digest, notes=dataset.notes)
+    names = np.asarray(dataset.names)[index] if len(dataset.names) else ()
+    return Dataset(lambda rows: dataset.take(index[rows]), dataset.label[index], dataset.task, digest,
+                   notes=dataset.notes, names=names, range=dataset.range)
 
 
 def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, Dataset]:
