@@ -86,7 +86,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
         facts=lambda: (*summary(splits), ('statistics', config['statistics'])),
-        donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (),
+        donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (), range=train.range,
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
     return _on_features(run, pieces, built.net, splits) if cached else run
@@ -114,6 +114,9 @@ def _refuse_batches(pieces, method, train, sample):
     gives = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     if pieces.batches != gives and (pieces.batches, gives) != ('labelled', 'domains'):
         raise Refused(f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data gives {gives})')
+    if train.task.kind == 'labels' and not pieces.several:
+        raise Refused(f'method.name={method["name"]!r} takes one class for each example, and this data has several labels: '
+                      'take finetune, or data.task')
     if pieces.labels and train.target:
         raise Refused('pseudo-labels are made for one set: leave data=domains alone')
 

@@ -31,6 +31,7 @@ DEFAULTS = dict(
     pseudo=dict(name=''),        # tljax.methods.pseudo_labels: labels by the run that `init` names, in place of the data's own
     per_class=None,              # labels per class, drawn by the seed; None: all
     shuffled=False,              # labels permuted over the examples: a control
+    class_weights='',            # of the loss: 'balanced' (every class counts alike), or a number for each class
     augment=[],                  # names of tljax.nn.augment's functions with their default strengths, or configs of them
     net=dict(name=''),           # tljax.zoo
     method=dict(name='finetune'),             # tljax.methods
@@ -199,6 +200,15 @@ def _function(package, name, what):
     if name not in names:
         raise Refused(f'{what}.name={name!r} is unknown: {near(name, names)}')
     return getattr(names[name], name)
+
+
+def takes(package: str | tuple[str, ...], name: str, keyword: str) -> bool:
+    """Whether the function of this name takes a keyword.
+
+    >>> takes(DATA, 'npz', 'task'), takes(DATA, 'digits', 'task')
+    (True, False)
+    """
+    return keyword in inspect.signature(_function(package, name, 'data')).parameters
 
 
 def stated(spec: dict, what: str, default: Any) -> Any:

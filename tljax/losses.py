@@ -30,6 +30,15 @@ def cross_entropy(logits: jax.Array, label: jax.Array, smoothing: float = 0.) ->
     return (1 - smoothing) * values + smoothing * uniform
 
 
+def sigmoid_cross_entropy(logits: jax.Array, label: jax.Array) -> jax.Array:
+    """Cross-entropy of several labels, each on or off: the mean over labels per example, (n, c) and (n, c) of 0 and 1 -> (n,).
+
+    >>> sigmoid_cross_entropy(jnp.zeros((1, 2)), jnp.array([[0., 1.]])).round(4).tolist()
+    [0.6930999755859375]
+    """
+    return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, label), -1)
+
+
 def squared_error(output: jax.Array, label: jax.Array) -> jax.Array:
     """Squared error per example, summed over outputs, (n, d) and (n, d) or (n,) -> (n,).
 

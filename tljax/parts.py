@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tljax.configuration import AUGMENT, DATA, METHODS, PENALTIES, ZOO, Recent, each_named, innermost, maker, named, stated
+from tljax.configuration import AUGMENT, DATA, METHODS, PENALTIES, ZOO, Recent, each_named, innermost, maker, named, stated, takes
 from tljax.core import Dataset, Refused
-from tljax.data.conversion import asked
 from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import stream_of
+from tljax.data.tasks import asked
 from tljax.features import donors_at, featured_splits, pseudo_labels
 from tljax.program import program
 
@@ -25,6 +25,7 @@ class Parts(NamedTuple):
         stream: (train, labels=, prepare=) -> Stream.
         features: (net, params, state, splits) -> splits of features.
         batches: which batches the method takes.
+        several: whether it takes several labels for an example.
         cached: whether a frozen backbone may be run once: neither method, augmentation, statistics nor labels forbid it.
 
     >>> Parts._fields[:2]
@@ -36,6 +37,7 @@ class Parts(NamedTuple):
     stream: Callable
     features: Callable
     batches: str
+    several: bool
     cached: bool
 
 
@@ -64,9 +66,11 @@ def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
         donors=functools.partial(donors_at, str(place)) if place else None,
         labels=functools.partial(pseudo_labels, maker('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits'),
                                  batch=config['eval_batch']) if makes else None,
-        stream=functools.partial(stream_of, batch=config['batch'], k=config['per_class'], shuffled=config['shuffled']),
+        stream=functools.partial(stream_of, batch=config['batch'], k=config['per_class'], shuffled=config['shuffled'],
+                                 class_weights=config['class_weights']),
         features=functools.partial(featured_splits, batch=config['eval_batch']),
         batches=stated(method, 'BATCHES', 'labelled'),
+        several=stated(method, 'SEVERAL', False),
         cached=bool(config['cache'] and stated(method, 'CACHED', True) and not config['augment'] and not pseudo['name']
                     and config['statistics'] != 'batch'))
 
@@ -75,15 +79,16 @@ def load(data: dict) -> dict[str, Dataset]:
     """The splits of a data set by its config: {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Args:
-        data: {'name': ..., keyword: value}, and 'task', 'classes' or 'numbers', where the loader's own task is not meant.
+        data: {'name': ..., keyword: value}, and 'task' ('classes', 'labels' or 'numbers') where the loader's own
+            task is not meant.
 
     >>> load({'name': 'digits'})['test'].size, load({'name': 'digits', 'task': 'numbers'})['test'].task.kind
     (539, 'numbers')
     """
     def make():
-        spec = {key: value for key, value in data.items() if key != 'task'}
-        splits = named(DATA, spec, 'data')
-        splits = asked(splits, data['task']) if 'task' in data else splits
+        later = 'task' in data and not takes(DATA, data['name'], 'task')
+        splits = named(DATA, {key: value for key, value in data.items() if key != 'task' or not later}, 'data')
+        splits = asked(splits, data['task']) if later else splits
         refuse_nothing_to_learn(splits['train'])
         return splits
     return LOADED.get(data, make)
@@ -95,7 +100,7 @@ def _of_program(config):
     form_is_open = 'form' not in innermost(net)
     return dict(
         net=maker(ZOO, net, 'net', *(('form', 'stored') if form_is_open else ('stored',))),
-        method=maker(METHODS, method, 'method', 'net', 'classes'),
+        method=maker(METHODS, method, 'method', 'net', 'classes', 'several'),
         partition=maker('tljax.engine.optim', config['partition'], 'partition', 'groups'),
         penalty=named(PENALTIES, penalty, 'penalty') if penalty['name'] else None,
         augment=each_named(AUGMENT, config['augment'], 'augment'),

@@ -71,7 +71,7 @@ def program(train: Dataset, width: int = 0, *, key: dict, **described: object) -
     shapes = {path: (leaf.shape, str(leaf.dtype)) for path, leaf in flatten(sample).items()}
     numbers = {name: described[name] for name in ('statistics', 'optim', 'groups', 'steps', 'parallel')}
     made = train.fingerprint if train.example else ''   # examples that are made on the device are made by the program
-    key = {**key, **numbers, 'classes': len(train.classes), 'width': width, 'sample': shapes, 'made': made}
+    key = {**key, **numbers, 'task': train.task.kind, 'classes': len(train.classes), 'width': width, 'sample': shapes, 'made': made}
     return PROGRAMS.get(key, lambda: make_program(train, width, **described))
 
 
@@ -84,7 +84,7 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
         train: the training set.
         width: as `program` takes it.
         net: (stored=, form=) -> Net.
-        method: (net=, classes=) -> Method.
+        method: (net=, classes=, several=) -> Method.
         partition: (groups=) -> Partition.
         penalty: what is added to the loss, or None.
         augment: functions (key, input) -> input.
@@ -107,13 +107,14 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
     if frozen:
         parted = parted._replace(rules=[(frozen, 'frozen'), *parted.rules])
     network = net(stored=stored(parted, statistics), **place)
-    minimised = method(net=network, classes=len(train.classes))
+    asked = dict(classes=len(train.classes), several=train.task.kind == 'labels')
+    minimised = method(net=network, **asked)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
     shapes = jax.eval_shape(minimised.init, jax.random.key(0), sample)[0]
     labels = label(shapes, parted.rules)
     if width:   # the same method on features of that width: what the backbone was is no longer there
         network, labels = identity(width), {**labels, 'backbone': {}}
-        minimised = method(net=network, classes=len(train.classes))
+        minimised = method(net=network, **asked)
     tx, rates = joined(labels, parted, steps, optim, groups)
     prepare = _prepare(augment, train)
     whole = combinators.with_penalty(minimised, penalty) if penalty else minimised

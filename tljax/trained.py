@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from tljax.build import build
 from tljax.configuration import ZOO, named, settings
 from tljax.core import Dataset, Refused, Tree, near
-from tljax.data.conversion import scale
+from tljax.data.conversion import range_of, scale
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import find, pictures
 from tljax.engine.checkpoint import last, load_final
@@ -43,6 +43,11 @@ class Trained(NamedTuple):
         return tuple(self.record['classes'])
 
     @property
+    def task(self) -> str:
+        """'classes', 'labels' or 'numbers', as `core.Task` has them."""
+        return self.record.get('task') or ('classes' if self.classes else 'numbers')
+
+    @property
     def scores(self) -> dict[str, dict[str, list[float]]]:
         """{split: {score: value of each seed}}; the first score is the one that decides."""
         return self.record['scores']
@@ -51,12 +56,13 @@ class Trained(NamedTuple):
         """What the model says of inputs, averaged over seeds.
 
         Args:
-            inputs: array (n, ...) of the shape that the run was trained on, pictures as uint8 or in [0, 1]; or paths of pictures, and of
-                folders whose pictures are taken in the order of their names.
+            inputs: array (n, ...) of the shape that the run was trained on, pictures in the range of its
+                training or in [0, 1]; or paths of pictures, and of folders whose pictures are taken in
+                the order of their names.
             batch: inputs at a time.
 
         Returns:
-            Probabilities (n, classes), or numbers (n, d) for regression.
+            Probabilities (n, classes), those of several labels each by itself, or numbers (n, d) for regression.
 
         Raises:
             Refused: inputs of another shape, a path without pictures, a model without outputs or of episodes.
@@ -71,6 +77,8 @@ class Trained(NamedTuple):
         if 'head' not in self.params and self.classes:
             raise Refused('this model has no outputs: take weights with the top, or a run that was trained on labels')
         output = predictions(predictor(self.record), self.params, self.state, self._dataset(inputs), batch)['output']
+        if self.task == 'labels':
+            return expit(output).mean(0)
         return softmax(output, -1).mean(0) if self.classes else output.mean(0)
 
     def features(self, inputs: Inputs, batch: int = 32, seed: int = 0) -> np.ndarray:
@@ -95,10 +103,18 @@ class Trained(NamedTuple):
         if isinstance(inputs, np.ndarray):
             if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
                 raise Refused(f'inputs of shape {inputs.shape[1:]}: this model takes {shape}')
-            inputs = scale(inputs.reshape(-1, *shape))
+            inputs = scale(inputs.reshape(-1, *shape), self._range(inputs))
             return arrays(inputs, np.zeros(len(inputs), np.int32))
         files = find([inputs] if isinstance(inputs, str | Path) else inputs)
         return pictures(files, shape, self.record['config']['data'].get('resize'))
+
+
+    def _range(self, inputs: np.ndarray) -> tuple:
+        """What an array is scaled by: the range of the training, where it stores the same kind of numbers."""
+        trained = tuple(self.record.get('range') or ())
+        if trained and trained[2] == ('f' if inputs.dtype.kind == 'f' else 'i') and trained != (0., 1., 'f'):
+            return trained
+        return range_of({'given': inputs})
 
 
 def load(workdir: str | Path) -> Trained:

@@ -124,6 +124,6 @@ def test_a_task_is_said_by_the_loader_and_may_be_overridden(tmp_path):
     file = {'name': 'npz', 'path': str(tmp_path / 'floats.npz')}
     assert load(file)['train'].task.kind == 'numbers'
     classes = load({**file, 'task': 'classes'})
-    assert classes['test'].classes == ('0.0', '2.0') and set(classes['test'].label.tolist()) == {0, 1}
+    assert classes['test'].classes == ('0', '2') and set(classes['test'].label.tolist()) == {0, 1}
     with pytest.raises(Refused, match="data.task='boxes' is not classes or numbers"):
         load({**file, 'task': 'boxes'})

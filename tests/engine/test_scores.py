@@ -1,21 +1,58 @@
 """Scores: by hand, for classes and numbers, examples and episodes."""
+import jax
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, balanced_accuracy_score
 
 from tljax.core import Task
 from tljax.engine import scores
 
-CLASSES, NUMBERS = Task.of(('cat', 'dog')), Task.of(())
+CLASSES, NUMBERS, SEVERAL = Task.of(('cat', 'dog')), Task.of(()), Task('labels', ('a', 'b', 'c'))
 
 
 def scored(task, output, label, **keywords):
-    kept = {name: np.asarray(each) for name, each in scores.keeps(task)({'output': np.asarray(output), 'label': np.asarray(label)}).items()}
+    kept = jax.device_get(scores.keeps(task)({'output': np.asarray(output), 'label': np.asarray(label)}))
     return scores.totals(task, kept, **keywords)
 
 
 def test_accuracy_is_the_share_of_examples_that_are_right():
     found = scored(CLASSES, [[[0., 1.], [2., 1.], [0., 3.]]], [[1, 0, 0]])
-    assert list(found) == ['accuracy'] and found['accuracy'].tolist() == [2 / 3]
+    assert next(iter(found)) == 'accuracy' and found['accuracy'].tolist() == [2 / 3]
+
+
+def test_the_mean_over_classes_does_not_hide_a_rare_one():
+    """124 ants told right and 5 bees told wrong: 96 % of examples, half of the classes; a class without examples does not count."""
+    label = np.repeat([0, 1], [124, 5])[None]
+    found = scored(CLASSES, np.stack([np.ones(129), np.zeros(129)], -1)[None], label)
+    assert found['accuracy'] == pytest.approx([124 / 129]) and found['mean_class_accuracy'].tolist() == [.5]
+    random = np.random.default_rng(0)
+    output, label = random.normal(size=(2, 60, 4)), np.tile(random.integers(0, 3, 60), (2, 1))   # the fourth has none
+    found = scored(Task.of(tuple('abcd')), output, label)['mean_class_accuracy']
+    answers = output.argmax(-1)
+    expected = [np.mean([(answers[seed] == label[seed])[label[seed] == c].mean() for c in range(3)]) for seed in (0, 1)]
+    assert found == pytest.approx(expected)
+    told = np.minimum(answers[0], 2)
+    three = scored(Task.of(tuple('abc')), np.eye(3)[told][None], label[:1])['mean_class_accuracy']
+    assert three == pytest.approx([balanced_accuracy_score(label[0], told)])
+
+
+def test_several_labels_are_scored_as_scikit_learn_does():
+    random = np.random.default_rng(1)
+    label = (random.random((2, 50, 3)) < .3).astype(np.float32)
+    output = (random.normal(size=(2, 50, 3)) + label).round(1).astype(np.float32)   # rounded: some are equal
+    found = scored(SEVERAL, output, label)
+    expected = [average_precision_score(label[seed], output[seed], average='macro') for seed in (0, 1)]
+    assert next(iter(found)) == 'mean_average_precision' and found['mean_average_precision'] == pytest.approx(expected, rel=1e-6)
+    assert found['label_accuracy'] == pytest.approx(((output > 0) == (label > 0)).mean((1, 2)))
+    label[..., 2] = 0   # a label that no example has is left out
+    expected = [average_precision_score(label[seed, :, :2], output[seed, :, :2], average='macro') for seed in (0, 1)]
+    assert scored(SEVERAL, output, label)['mean_average_precision'] == pytest.approx(expected, rel=1e-6)
+
+
+def test_precision_by_hand():
+    """Right, wrong, right: precision 1 at the first, 2/3 at the third; each half of the recall."""
+    found = scored(Task('labels', ('a',)), [[[3.], [2.], [1.]]], [[[1.], [0.], [1.]]])
+    assert found['mean_average_precision'] == pytest.approx([(1 + 2 / 3) / 2])
 
 
 def test_rmse_is_a_mean_over_examples_and_outputs_under_the_root():
@@ -32,7 +69,8 @@ def test_an_episode_counts_once_and_brings_an_interval():
     assert found['accuracy_ci95'] == pytest.approx([1.96 * np.std([1, .25], ddof=1) / np.sqrt(2)])
 
 
-@pytest.mark.parametrize('task, name, more', [(CLASSES, 'accuracy', True), (NUMBERS, 'rmse', False)])
+@pytest.mark.parametrize('task, name, more', [(CLASSES, 'accuracy', True), (NUMBERS, 'rmse', False),
+                                              (SEVERAL, 'mean_average_precision', True)])
 def test_the_first_score_decides_and_says_whether_more_is_better(task, name, more):
     assert scores.first(task) == name and scores.row(name).more_is_better == more
 

@@ -1,100 +1,125 @@
-"""Arrays of files as networks take them: which numbers are pictures, and which labels are classes."""
+"""Numbers of files as networks take them: pictures run from black at 0 to white at 1."""
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task
+from tljax.core import Refused
+
+Range = tuple[float, float, str]   # black, white, and 'i' or 'f': whether integers or floats are stored
+SAYS = 'say data.range=(black, white), or data.range=(0, 1) to take them as they are'
 
 
-def scale(input: np.ndarray) -> np.ndarray:
+def range_of(inputs: dict[str, np.ndarray], given: Sequence[float] | None = None,
+             where: str | Path = 'the input') -> Range | tuple[()]:
+    """The values of black and white in pictures, which all splits share.
+
+    Integers to 1 are masks, those to 255 have 8 bits, larger ones 16. Floats are in [0, 1]; whole
+    ones to 255 have been bytes. All else is ambiguous, and is asked for.
+
+    Args:
+        inputs: {split: numbers (n, ...)}; those with three or four axes are pictures.
+        given: (black, white), where the user says it.
+        where: name of the set, for errors.
+
+    Returns:
+        (black, white, kind), or () for inputs that are no pictures.
+
+    Raises:
+        Refused: no array of numbers, splits of different kinds, or a range that is ambiguous.
+
+    >>> range_of({'train': np.full((2, 4, 4), 51, np.uint8)})
+    (0.0, 255.0, 'i')
+    >>> range_of({'train': np.full((2, 4, 4, 3), 127.5)}, where='a.npz')
+    Traceback (most recent call last):
+    tljax.core.Refused: a.npz: pictures run from 127.5 to 127.5: say data.range=(black, white), ...
+    """
+    inputs = {split: np.asarray(input) for split, input in inputs.items()}
+    for split, input in inputs.items():
+        if input.dtype.kind not in 'biuf' or not input.ndim:
+            raise Refused(f'{where}: the {split} input is {input.dtype} of shape {input.shape}: give '
+                          'an array of numbers with the examples on axis 0')
+    if any(input.ndim not in (3, 4) for input in inputs.values()):
+        if given is not None:
+            raise Refused(f'{where}: data.range={tuple(given)} is of pictures, (n, height, width) or '
+                          '(n, height, width, channels), and these inputs are none')
+        return ()
+    kinds = {split: 'f' if input.dtype.kind == 'f' else 'i' for split, input in inputs.items()}
+    if len(set(kinds.values())) > 1:
+        told = ', '.join(f'{split} {input.dtype}' for split, input in inputs.items())
+        raise Refused(f'{where}: pictures are integers here and floats there ({told}): store all alike')
+    kind = next(iter(kinds.values()))
+    if given is not None:
+        return (*_given(given, where), kind)
+    parts = [input for input in inputs.values() if input.size]
+    if not parts or any(kind == 'f' and not np.isfinite(input).all() for input in parts):
+        return 0., 1., kind   # what is not finite is refused where the set is made
+    low, high = min(float(input.min()) for input in parts), max(float(input.max()) for input in parts)
+    whole = kind == 'i' or all((input == np.round(input)).all() for input in parts)
+    wide = kind == 'i' and max(input.itemsize for input in parts) > 1
+    if low >= 0 and high <= 1:
+        return 0., 1., kind
+    if low >= 0 and whole and high <= 255:
+        return 0., 255., kind
+    if low >= 0 and wide and high <= 65535:
+        return 0., 65535., kind
+    raise Refused(f'{where}: pictures run from {low:.4g} to {high:.4g}: {SAYS}')
+
+
+def _given(given, where):
+    try:
+        black, white = (float(value) for value in given)
+    except (TypeError, ValueError):
+        raise Refused(f'{where}: data.range={given!r} is no pair of numbers (black, white)') from None
+    if not black < white:
+        raise Refused(f'{where}: data.range={tuple(given)}: give black below white')
+    return black, white
+
+
+def range_note(found: Range | tuple[()], given: object = None) -> tuple[str, ...]:
+    """What is said of a range that was found rather than given; nothing where it is that of the stored numbers.
+
+    Args:
+        found: as `range_of` gives it.
+        given: what the user said.
+
+    >>> range_note((0., 255., 'f'))
+    ('floats from 0 to 255 are taken for bytes: divided by 255',)
+    """
+    if not found or given is not None or found[1:] in ((255., 'i'), (1., 'f')):
+        return ()
+    told = {(1., 'i'): 'integers from 0 to 1 are taken for masks: 1 is white',
+            (65535., 'i'): 'integers above 255 are taken for 16 bits: divided by 65535 (data.range says '
+                           'another range)',
+            (255., 'f'): 'floats from 0 to 255 are taken for bytes: divided by 255'}
+    return (told[found[1:]],)
+
+
+def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
     """Numbers as networks take them.
 
     Args:
-        input: numbers, (n, ...). uint8 with three or four axes is pictures: divided by 255, with a last axis for channels. Floats
-            become float32; other integers stay what they are.
-
-    Raises:
-        Refused: for what is no array of numbers.
-
-    >>> scale(np.full((2, 4, 4), 255, np.uint8)).shape, float(scale(np.full((2, 4, 4), 51, np.uint8)).max())
-    ((2, 4, 4, 1), 0.20000000298023224)
-    """
-    input = np.asarray(input)
-    if input.dtype.kind not in 'biuf' or not input.ndim:
-        raise Refused(f'the input is {input.dtype} of shape {input.shape}: give an array of numbers with the examples on axis 0')
-    if input.dtype == np.uint8 and input.ndim in (3, 4):
-        return (input if input.ndim == 4 else input[..., None]) / np.float32(255)
-    return input.astype(np.float32, copy=False) if input.dtype.kind == 'f' else input
-
-
-def number(labels: dict[str, np.ndarray], classes: Sequence[str],
-           where: str | Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Labels as classes or as numbers to regress on.
-
-    Args:
-        labels: {split: (n,) integers, or (n,) or (n, d) floats}, 'train' among them.
-        classes: names in the order of the labels, or () where labels have none.
-        where: the name of the set, for errors.
+        input: numbers, (n, ...); pictures have three or four axes.
+        range: (black, white, kind), or () for what is no picture.
 
     Returns:
-        (labels, classes): int32 labels and names, which are the numbers where none were given; or float32 labels and ().
+        Pictures as float32 (n, height, width, channels), black at 0 and white at 1. Otherwise floats
+        as float32, and integers as they are.
 
     Raises:
-        Refused: for labels that are neither, have no name, or, unnamed, are not 0, 1, 2 ... without gaps in train.
+        Refused: pictures beyond a range whose black is 0 and that is not (0, 1) of floats.
 
-    >>> number({'train': np.array([1, 0, 1])}, (), 'toy')
-    ({'train': array([1, 0, 1], dtype=int32)}, ('0', '1'))
+    >>> bytes = np.full((2, 4, 4), 51, np.uint8)
+    >>> scale(bytes, (0., 255., 'i')).shape, float(scale(bytes, (0., 255., 'i')).max())
+    ((2, 4, 4, 1), 0.20000000298023224)
     """
-    labels = {split: np.asarray(label) for split, label in labels.items()}
-    if not labels['train'].size:
-        raise Refused(f'{where} has no training examples: give some')
-    if all(label.dtype.kind == 'f' and label.ndim in (1, 2) for label in labels.values()) and not classes:
-        if any(not np.isfinite(label).all() for label in labels.values()):
-            raise Refused(f'{where}: some labels are not finite: clean them before they are trained on')
-        return {split: label.astype(np.float32) for split, label in labels.items()}, ()
-    for split, label in labels.items():
-        if label.dtype.kind not in 'biu' or label.ndim != 1:
-            raise Refused(f'{where}: the {split} labels are {label.dtype} of shape {label.shape}: give (n,) integers for classes '
-                          '(names: np.unique(names, return_inverse=True)), or floats and no classes for regression')
-    seen = np.unique(labels['train'])
-    if not classes and not np.array_equal(seen, np.arange(len(seen))):
-        raise Refused(f'{where}: the train labels run from {seen[0]} to {seen[-1]} with {len(seen)} distinct values: number them '
-                      'from 0 without gaps (np.unique(label, return_inverse=True)), or name all of them in classes')
-    classes = tuple(classes) or tuple(map(str, range(len(seen))))
-    for split, label in labels.items():
-        if len(label) and not 0 <= label.min() <= label.max() < len(classes):
-            raise Refused(f'{where}: the {split} labels run from {label.min()} to {label.max()} but there are {len(classes)} '
-                          'classes: number them from 0, and give every class a name or a training example')
-    return {split: label.astype(np.int32) for split, label in labels.items()}, classes
-
-
-def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
-    """The splits of a set that is asked for another task than its loader says.
-
-    Args:
-        splits: of a labelled set.
-        kind: 'classes' takes the distinct labels of the training set as classes, in their order; 'numbers' takes labels as numbers.
-
-    Raises:
-        Refused: another kind, labels with several columns as classes, or a label that the training set does not have.
-
-    >>> from tljax.data.formats.arrays import arrays
-    >>> found = asked({'train': arrays(np.zeros(3), np.array([5., 7., 5.]))}, 'classes')['train']
-    >>> found.task, found.label.tolist(), found.take(np.array([1]))['label'].tolist()
-    (Task(kind='classes', names=('5.0', '7.0')), [0, 1, 0], [1])
-    """
-    if kind not in ('classes', 'numbers'):
-        raise Refused(f'data.task={kind!r} is not classes or numbers')
-    if kind == 'numbers':
-        return {name: _labelled(split, np.asarray(split.label, np.float32), Task('numbers')) for name, split in splits.items()}
-    values = np.unique(splits['train'].label)
-    for name, split in splits.items():
-        if split.label.ndim > 1 or not np.isin(split.label, values).all():
-            raise Refused(f'data.task=classes: the {name} labels are no single classes of the training set: leave data.task out')
-    names = splits['train'].classes or tuple(map(str, values.tolist()))
-    return {name: _labelled(split, np.searchsorted(values, split.label).astype(np.int32), Task.of(names)) for name, split in splits.items()}
-
-
-def _labelled(split, label, task):
-    return split._replace(take=lambda index: {**split.take(index), 'label': label[index]}, label=label, task=task)
+    if not range:
+        return input.astype(np.float32, copy=False) if input.dtype.kind == 'f' else input
+    black, white, kind = range
+    input = input if input.ndim == 4 else input[..., None]
+    if (black, white, kind) == (0., 1., 'f'):
+        return input.astype(np.float32, copy=False)
+    if input.size and black == 0 and input.max() > white:
+        raise Refused(f'pictures run to {input.max():.4g}, and white is {white:.4g} here: {SAYS}')
+    scaled = (input - np.float32(black) if black else input) / np.float32(white - black)
+    return scaled.astype(np.float32, copy=False)

@@ -70,6 +70,8 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     """
     if k is None:
         return np.arange(len(label))
+    if label.ndim > 1:
+        raise Refused(f'per_class={k}: these examples have several labels or numbers each: leave it out')
     groups = {int(c): np.flatnonzero(label == c) for c in np.unique(label)}
     short = {c: len(rows) for c, rows in groups.items() if len(rows) < k}
     if k < 1 or short:
@@ -105,7 +107,7 @@ def complete(splits: dict[str, Dataset], validation: float, test: float, seed: i
         raise Refused(f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of train is to be cut '
                       'off: give shares above 0 whose sum is below 1')
     train = splits['train']
-    strata = train.label if train.classes else np.zeros(train.size, np.int32)
+    strata = train.label if train.task.kind == 'classes' else np.zeros(train.size, np.int32)
     parts = cut(arrays(np.arange(train.size), strata), shares, seed)
     whole = splits | {name: restrict(train, part.take(np.arange(part.size))['input']) for name, part in parts.items()}
     empty = [name for name, split in whole.items() if not split.size]
@@ -130,6 +132,8 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
     if train.example or not train.size or (train.label != train.label[0]).any():
         return
     label = train.label[0]
+    if train.task.kind == 'labels':
+        raise Refused(f'all {train.size} training examples have the same labels: there is nothing to learn; give examples that differ')
     if train.task.kind == 'classes':
         raise Refused(f'all {train.size} training examples are of the class {train.classes[label]}: there is nothing to learn; '
                       'give examples of two classes or more')

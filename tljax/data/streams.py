@@ -1,11 +1,11 @@
 """Streams of batches: what a step trains on, as a pure function of seed and step."""
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Refused, Stream
+from tljax.core import Dataset, Refused, Stream, short
 from tljax.data.purposes import Purpose
 from tljax.data.splits import per_class
 
@@ -89,6 +89,58 @@ def relabelled(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
     return Stream(index, lambda index: {**stream.take(index['rows']), 'label': index['label']})
 
 
+def weighted(stream: Stream, weights: np.ndarray) -> Stream:
+    """`stream` with the weight of each example's class beside it, which losses multiply by.
+
+    Args:
+        stream: of batches of one data set.
+        weights: (classes,) numbers.
+
+    >>> from tljax.data import arrays
+    >>> stream = weighted(draw(arrays(np.zeros(2), np.array([0, 1])), batch=2), np.array([.5, 2.]))
+    >>> sorted(stream.batch(seed=0, step=0)['weight'].tolist())
+    [0.5, 2.0]
+    """
+    def take(index):
+        batch = stream.take(index)
+        return {**batch, 'weight': weights[batch['label']].astype(np.float32)}
+
+    return Stream(stream.index, take, stream.prepare)
+
+
+def weights_of(train: Dataset, given: str | Sequence[float]) -> np.ndarray:
+    """The weight of each class in the loss; over the training set, weights of examples average 1.
+
+    Args:
+        train: a set of classes.
+        given: 'balanced', by which every class counts alike, or a number for each class, '1,4' or (1, 4).
+
+    Returns:
+        (classes,).
+
+    Raises:
+        Refused: a set without classes, another word, or numbers that are not one above 0 for each class.
+
+    >>> from tljax.data import arrays
+    >>> weights_of(arrays(np.zeros(4), np.array([0, 0, 0, 1]), ('ants', 'bees')), 'balanced').round(3).tolist()
+    [0.667, 2.0]
+    """
+    if train.task.kind != 'classes':
+        raise Refused(f'class_weights={given!r}: this data has no classes: leave it out')
+    counts = np.bincount(train.label, minlength=len(train.classes))
+    if given == 'balanced':
+        weights = 1 / np.maximum(counts, 1)
+    else:
+        try:
+            weights = np.array(given.strip('()[] ').split(',') if isinstance(given, str) else given, float)
+        except ValueError:
+            weights = np.zeros(0)
+        if weights.shape != counts.shape or not (weights > 0).all() or not np.isfinite(weights).all():
+            raise Refused(f'class_weights={given!r} is neither balanced nor {len(counts)} numbers above 0: one for each of '
+                          f'{short(train.classes, 6)}')
+    return weights * counts.sum() / (weights * counts).sum()
+
+
 def keyed(stream: Stream, prepare: Callable) -> Stream:
     """`stream` with a random key for each example of a batch, from seed and step alone, and `prepare` to use it on the device.
 
@@ -124,7 +176,8 @@ def sampled(example: Callable, batch: int) -> Stream:
 
 
 def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool = False,
-              labels: dict[int, np.ndarray] | None = None, prepare: Callable | None = None) -> Stream:
+              labels: dict[int, np.ndarray] | None = None, prepare: Callable | None = None,
+              class_weights: str | Sequence[float] = '') -> Stream:
     """The stream that a training set is trained with, whatever kind of set it is.
 
     Args:
@@ -134,21 +187,24 @@ def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool =
         shuffled: whether labels are permuted over the examples.
         labels: {seed: (size,) labels} that take the place of the set's own.
         prepare: augmentation by the keys of the examples, or None.
+        class_weights: as `weights_of` takes them.
 
     Raises:
-        Refused: `k` or `shuffled` is asked of a set that makes its examples.
+        Refused: `k`, `shuffled` or `class_weights` is asked of a set that makes its examples; as `weights_of`.
 
     >>> from tljax.data import digits, semi_supervised
     >>> sorted(stream_of(semi_supervised(digits(size=8))['train'], batch=4).batch(seed=0, step=0))
     ['input', 'label', 'target']
     """
     if train.example:
-        if k or shuffled:
-            raise Refused('per_class and shuffled have no meaning for this data, whose examples are drawn afresh')
+        if k or shuffled or class_weights:
+            raise Refused('per_class, shuffled and class_weights have no meaning for this data, whose examples are drawn afresh')
         return sampled(train.example, batch)
     stream = draw(train, batch, k, shuffled=shuffled)
     if labels:
         stream = relabelled(stream, labels)
+    if class_weights:
+        stream = weighted(stream, weights_of(train, class_weights))
     if train.target:
         stream = beside(stream, draw(train.target, batch, stream=1))
     return keyed(stream, prepare) if prepare else stream

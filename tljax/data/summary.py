@@ -34,6 +34,8 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
 
 
 def _task(task: Task, label: np.ndarray) -> str:
+    if task.kind == 'labels':
+        return f'{len(task.names)} labels, any number of them for an example: {short(task.names, SHOWN)}'
     if task.kind == 'classes':
         return f'{len(task.names)} classes: {short(task.names, SHOWN)}'
     width = label.shape[1] if label.ndim > 1 else 1
@@ -45,9 +47,10 @@ def _counts(name: str, split: Dataset) -> str:
         return 'drawn afresh'
     if 'support' in split.take(np.arange(min(1, split.size))):
         return f'{split.size} episodes'
-    if split.task.kind != 'classes':
+    if split.task.kind == 'numbers':
         return f'{split.size} examples'
-    counts = np.bincount(split.label, minlength=len(split.classes))
+    several = split.task.kind == 'labels'
+    counts = split.label.sum(0).astype(int) if several else np.bincount(split.label, minlength=len(split.classes))
     named = dict(zip(split.classes, counts.tolist(), strict=True))
     present = {name: count for name, count in named.items() if count}
     least, most = min(present.values(), default=0), max(present.values(), default=0)
@@ -64,5 +67,9 @@ def _inputs(train: Dataset) -> list[tuple[str, str]]:
     if not hasattr(input, 'dtype') or not input.size:
         return []
     shape = input.shape[1:] if 'input' in batch else input.shape[3:]
-    return [('inputs', f'{input.dtype} {tuple(shape)}, {input.min():.4g} to {input.max():.4g} in {count} '
-             + ('examples' if 'input' in batch else 'episodes'))]
+    low, high = input.min(), input.max()
+    found = [('inputs', f'{input.dtype} {tuple(shape)}, {low:.4g} to {high:.4g} in {count} '
+              + ('examples' if 'input' in batch else 'episodes'))]
+    if len(shape) == 3 and (low < 0 or high > 1):
+        found.append(('note', 'networks of the zoo take pictures in [0, 1], and these are not'))
+    return found

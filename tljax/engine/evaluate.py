@@ -55,7 +55,7 @@ def score(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch
     >>> from tljax.engine.devices import compile_predict, make_mesh
     >>> first = compile_predict(lambda p, s, batch: {'output': batch['input'] * p, 'label': batch['label']}, make_mesh())
     >>> score(first, np.array([1.]), {}, arrays(np.array([[0., 1.], [0., 1.]]), np.array([1, 0]), ('no', 'yes')))
-    {'accuracy': array([0.5])}
+    {'accuracy': array([0.5]), 'mean_class_accuracy': array([0.5])}
     """
     kept = predictions(compiled, params, state, dataset, batch, said, scores.keeps(dataset.task))
     return scores.totals(dataset.task, kept, episodes='support' in dataset.take(np.arange(1)))

@@ -25,6 +25,7 @@ class Score(NamedTuple):
         total: what was kept of all examples -> (seeds,).
         more_is_better: whether a larger number is the better one.
         share: whether it is a share of examples that are right, so that what is kept is whether they are; it has a binomial interval.
+        episodes: whether it means something for episodes, too.
 
     >>> told = {'output': np.array([[[.9, .1], [.2, .8]]]), 'label': np.array([[0, 0]])}   # a seed, two examples
     >>> score = SCORES['classes']['accuracy']
@@ -35,6 +36,7 @@ class Score(NamedTuple):
     total: Callable
     more_is_better: bool
     share: bool = False
+    episodes: bool = True
 
 
 def _each(kept):
@@ -42,9 +44,35 @@ def _each(kept):
     return kept.mean(tuple(range(2, kept.ndim)))
 
 
+def _class_means(kept):
+    """The accuracy of each class that has examples, and their mean: (seeds,)."""
+    right, label = kept['right'], kept['label']
+    return np.array([np.mean([one[of == c].mean() for c in np.unique(of)]) for one, of in zip(right, label, strict=True)])
+
+
+def _average_precision(output, label):
+    """The area under the steps of precision over recall, for one label: (n,) numbers and (n,) of 0 and 1. Equal numbers make one step."""
+    order = np.argsort(-output, kind='stable')
+    output, label = output[order], label[order]
+    ends = np.append(np.flatnonzero(np.diff(output)), len(output) - 1)
+    found = np.cumsum(label)[ends]
+    return float(np.sum(np.diff(found, prepend=0) / found[-1] * found / (ends + 1)))
+
+
+def _mean_average_precision(kept):
+    """Over the labels that some example has: (seeds,)."""
+    return np.array([np.mean([_average_precision(output[:, c], label[:, c]) for c in np.flatnonzero(label.any(0))] or [np.nan])
+                     for output, label in zip(kept['output'], kept['label'], strict=True)])
+
+
 SCORES = {   # kind of a task -> its scores by name
     'classes': {
-        'accuracy': Score(lambda told: told['output'].argmax(-1) == told['label'], lambda right: _each(right).mean(1), True, share=True)},
+        'accuracy': Score(lambda told: told['output'].argmax(-1) == told['label'], lambda right: _each(right).mean(1), True, share=True),
+        'mean_class_accuracy': Score(lambda told: {'right': told['output'].argmax(-1) == told['label'], 'label': told['label']},
+                                     _class_means, True, episodes=False)},
+    'labels': {
+        'mean_average_precision': Score(lambda told: told, _mean_average_precision, True),
+        'label_accuracy': Score(lambda told: (told['output'] > 0) == (told['label'] > 0), lambda right: _each(right).mean(1), True)},
     'numbers': {
         'rmse': Score(lambda told: jnp.square(told['output'] - told['label'].reshape(told['output'].shape)),
                       lambda square: np.sqrt(_each(square).mean(1)), False)}}
@@ -90,11 +118,14 @@ def totals(task: Task, kept: dict[str, np.ndarray], episodes: bool = False) -> d
     Returns:
         {name: (seeds,)}; the first name is the one that decides.
 
-    >>> totals(Task.of(('cat', 'dog')), {'accuracy': np.array([[True, False]])})
-    {'accuracy': array([0.5])}
+    >>> right, label = np.array([[True, True, False]]), np.array([[0, 0, 1]])
+    >>> totals(Task.of(('cat', 'dog')), {'accuracy': right, 'mean_class_accuracy': {'right': right, 'label': label}})
+    {'accuracy': array([0.66666667]), 'mean_class_accuracy': array([0.5])}
     """
     found = {}
     for name, score in SCORES[task.kind].items():
+        if episodes and not score.episodes:
+            continue
         found[name] = score.total(kept[name])
         if episodes and score.share:
             each = _each(kept[name])

@@ -45,6 +45,7 @@ class Run(NamedTuple):
         whole: (params, state) -> params, state in the full layout, where a head alone was trained on cached features.
         donors: number of source networks that it starts from.
         input: shape of one example.
+        range: what pictures were scaled by (`Dataset.range`).
         transferred: groups of parameters, where they come from and how fast they move; told before the first step.
         facts: () -> pairs of a word and a text: what the data turned out to be, which is looked for, told and kept in `data.json` once,
             before the first step.
@@ -71,6 +72,7 @@ class Run(NamedTuple):
     whole: Callable = lambda params, state: (params, state)
     donors: int = 0
     input: tuple[int, ...] = ()
+    range: tuple = ()
     transferred: Sequence[Group] = ()
     facts: Callable = tuple
 
@@ -170,7 +172,8 @@ def _tell(run, workdir):
 def _finish(run, workdir, state, log, stopping):
     scores = _evaluate(run, state, run.steps, log)
     params, state = run.whole(state.params, state.state)
-    save_final(workdir, params, state, {'config': run.record, 'classes': list(run.classes), 'input': list(run.input),
+    save_final(workdir, params, state, {'config': run.record, 'classes': list(run.classes), 'task': run.task.kind, 'input': list(run.input),
+                                        'range': list(run.range),
                                         'seeds': list(run.seeds), 'scores': scores})
     if stopping():
         raise Stopped(f'stopped at the last step, saved in {workdir}: the same command goes on with what comes next')

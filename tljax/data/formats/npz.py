@@ -1,32 +1,37 @@
 """Labelled sets in one .npz file."""
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tljax.core import Dataset, Refused
-from tljax.data.conversion import number, scale
+from tljax.data.conversion import range_note, range_of, scale
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import complete
+from tljax.data.tasks import understood
 
 PREFIXES = {'train': ('', 'train_'), 'validation': ('validation_',), 'test': ('test_',)}
 KEYS = {'classes', *(prefix + key for prefixes in PREFIXES.values() for prefix in prefixes for key in ('input', 'label'))}
 
 
-def npz(path: str | Path, validation: float = .1, test: float = .2,
-        seed: int = 0) -> dict[str, Dataset]:
+def npz(path: str | Path, validation: float = .1, test: float = .2, seed: int = 0, task: str = '',
+        range: Sequence[float] | None = None) -> dict[str, Dataset]:
     """A labelled set in one .npz: `input` and `label`, or `train_input`, `train_label`, `validation_input`, ..., `test_label`.
 
-    Pictures in uint8, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an axis for channels.
-    Floats become float32; other integers stay what they are. Integer labels are classes, named by `classes` in the file, or else
-    by their numbers; floating labels, (n,) or (n, d), are regression and have no classes.
+    Pictures, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an axis
+    for channels, by the range of their numbers (`conversion.range_of`). Other floats become float32,
+    other integers stay what they are. Labels are classes, named by `classes` in the file, several
+    labels of an example or numbers to regress on (`tasks.understood`).
 
     Args:
         path: the file; `~` is expanded.
         validation: share of each class that is cut from train where the file has no such split.
         test: share of each class that is cut from train where the file has no such split.
         seed: of that cut.
+        task: 'classes', 'labels' or 'numbers', where the labels alone do not say it.
+        range: (black, white) of the pictures, where their numbers alone do not say it.
 
     Splits: those in the file are kept. A missing validation or test split is cut from train by the seeded permutation of `cut`,
     class by class (for regression over all examples).
@@ -36,7 +41,8 @@ def npz(path: str | Path, validation: float = .1, test: float = .2,
 
     Raises:
         Refused: for a file that is missing, damaged or no .npz, for missing keys (lists those there), arrays of Python objects,
-            inputs that are no finite numbers, labels that are not numbered from 0 without gaps.
+            inputs that are no finite numbers, labels that are not numbered from 0 without gaps,
+            pictures whose range is ambiguous.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp(), 'toy.npz')
@@ -56,13 +62,18 @@ def npz(path: str | Path, validation: float = .1, test: float = .2,
         raise Refused(f'{path} lacks {", ".join(missing)}; it holds {", ".join(stored) or "nothing"}: name the arrays input and '
                       'label, or train_input, train_label, and so for validation and test')
     classes = tuple(np.ravel(stored['classes']).astype(str).tolist()) if 'classes' in stored else ()
-    label, classes = number({split: stored[prefix + 'label'] for split, prefix in present.items()}, classes, path)
+    held = {split: stored[prefix + 'label'] for split, prefix in present.items()}
+    labels, asked, notes = understood(held, classes, path, task)
+    inputs = {split: stored[prefix + 'input'] for split, prefix in present.items()}
+    found = range_of(inputs, range, path)
+    notes += range_note(found, range)
     splits = {}
-    for split, prefix in present.items():
+    for split, input in inputs.items():
         try:
-            splits[split] = arrays(scale(stored[prefix + 'input']), label[split], classes)
+            made = arrays(scale(input, found), labels[split], asked.names if asked.kind == 'classes' else ())
         except Refused as error:
             raise Refused(f'{path}, {split}: {error}') from error
+        splits[split] = made._replace(task=asked, notes=notes, range=found)
     return complete(splits, validation, test, seed, path)
 
 

@@ -19,23 +19,27 @@ from tensorflow_datasets.core.file_adapters import FileFormat
 from tensorflow_datasets.core.read_only_builder import builder_from_files
 from tensorflow_datasets.core.registered import DatasetNotFoundError
 
-from tljax.core import Dataset, Refused, Task
-from tljax.data.conversion import number, scale
+from tljax.core import Dataset, Refused
+from tljax.data.conversion import SAYS, range_note, range_of, scale
 from tljax.data.pictures import MODES, WORKERS, picture
 from tljax.data.splits import complete
+from tljax.data.tasks import understood
 
 AGAIN = 'copy or prepare the data set again'
 CHUNK = 1024   # records that are held at once while labels are read
+LOOKED_AT = 64   # records of a split whose inputs tell the range of all
 
 
 def tfds(dataset: str, data_dir: str | Path, input: str = 'image', label: str = 'label',
-         validation: float = .1, test: float = .2, seed: int = 0,
-         size: int | None = None) -> dict[str, Dataset]:
+         validation: float = .1, test: float = .2, seed: int = 0, size: int | None = None,
+         task: str = '', range: Sequence[float] | None = None) -> dict[str, Dataset]:
     """A data set of the TensorFlow Datasets catalogue, or of one's own builder, prepared as array_record or tfrecord.
 
-    Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels that the set declares; floats
-    become float32; other integers stay what they are. Labels that are a ClassLabel carry its names; other integers must be
-    numbered from 0; floats are regression. Labels are read once, at the start; inputs when they are asked for.
+    Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels that the
+    set declares; tensors of three or four axes with the examples count as pictures, whose range the
+    first records of each split tell (`conversion.range_of`). Other floats become float32, other
+    integers stay what they are. Labels that are a ClassLabel carry its names; what others ask,
+    `tasks.understood` tells. Labels are read once, at the start; inputs when they are asked for.
 
     Args:
         dataset: name of the set, as the catalogue writes it: 'mnist', 'mnist:3.0.1',
@@ -48,6 +52,8 @@ def tfds(dataset: str, data_dir: str | Path, input: str = 'image', label: str = 
         seed: of that cut.
         size: None for pictures as they are; otherwise the short side is scaled to `size` bilinearly
             and the centre kept.
+        task: 'classes', 'labels' or 'numbers', where the labels alone do not say it.
+        range: (black, white) of the pictures, where their numbers alone do not say it.
 
     Splits: train, validation and test of the set are kept, others left out; a split whose labels are all -1 is unlabelled and
     counts as missing. A missing validation or test split is cut from train by the seeded permutation of `cut`, class by class.
@@ -75,13 +81,17 @@ def tfds(dataset: str, data_dir: str | Path, input: str = 'image', label: str = 
     labels = {split: _labels(info.features, label, *held, dataset) for split, held in records.items()}
     labels = {split: held for split, held in labels.items() if split == 'train' or not (held == -1).all()}
     names = tuple(info.features[label].names) if isinstance(info.features[label], kinds.ClassLabel) else ()
-    labels, classes = number(labels, names, dataset)
+    labels, asked, notes = understood(labels, names, dataset, task)
     decoder = _decoder(info.features, input, size, dataset)
+    found = (0., 255., 'i') if isinstance(info.features[input], kinds.Image) else range_of(
+        {split: _first(records[split], decoder, f'{dataset}, {split}') for split in labels}, range, dataset)
+    notes += range_note(found, range)
     splits = {}
     for split, held in labels.items():
         files = [(path.name, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in info.splits[split].filepaths]
-        digest = hashlib.sha256(repr((info.full_name, split, input, label, size, files)).encode()).hexdigest()
-        splits[split] = Dataset(_take(records[split][1], held, decoder, f'{dataset}, {split}'), held, Task.of(classes), digest)
+        digest = hashlib.sha256(repr((info.full_name, split, input, label, size, range, files)).encode()).hexdigest()
+        take = _take(records[split][1], held, decoder, f'{dataset}, {split}', found, range is None)
+        splits[split] = Dataset(take, held, asked, digest, notes=notes, range=found)
     return complete(splits, validation, test, seed, dataset)
 
 
@@ -224,18 +234,33 @@ def _decoder(features, input, size, name):
     return lambda record, where: picture(only.deserialize_example_np(record, decoders=skip)[input], where, channels, size)
 
 
-def _take(read, label, decoder, where):
+def _first(records, decoder, where):
+    """The inputs of the first records of a split, which tell the range of all."""
+    count, read = records
+    rows = list(range(min(count, LOOKED_AT)))
+    return _stacked(read(rows), rows, decoder, where)
+
+
+def _stacked(records, rows, decoder, where, pool=map):
+    examples = list(pool(decoder, records, [f'{where}, record {row}' for row in rows]))
+    shapes = {example.shape for example in examples}
+    if len(shapes) > 1:
+        raise Refused(f'{where}: the inputs of one batch have the shapes {_names(map(str, shapes))}: give pictures a '
+                      'data.size, or prepare the set with one shape')
+    return np.stack(examples)
+
+
+def _take(read, label, decoder, where, found, checked):
     pool = ThreadPoolExecutor(WORKERS)
 
     def take(index):
         index = np.arange(len(label))[index]
         rows = index.ravel().tolist() or [0]   # an empty batch has its inputs' shape too
-        examples = list(pool.map(decoder, read(rows), [f'{where}, record {row}' for row in rows]))
-        shapes = {example.shape for example in examples}
-        if len(shapes) > 1:
-            raise Refused(f'{where}: the inputs of one batch have the shapes {_names(map(str, shapes))}: give pictures a '
-                          'data.size, or prepare the set with one shape')
-        input = scale(np.stack(examples))[:index.size]
+        stored = _stacked(read(rows), rows, decoder, where, pool.map)
+        if found and checked and not found[0] <= stored.min() <= stored.max() <= found[1]:
+            raise Refused(f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, those before from '
+                          f'{found[0]:g} to {found[1]:g}: {SAYS}')
+        input = scale(stored, found)[:index.size]
         return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
 
     return take

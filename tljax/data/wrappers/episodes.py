@@ -97,6 +97,8 @@ def sampler(dataset: Dataset, ways: int, shots: int, queries: int,
     >>> jax.jit(sampler(toy, ways=3, shots=1, queries=1))(jax.random.key(0))['support']['label'].ravel().tolist()
     [0, 1, 2]
     """
+    if dataset.task.kind != 'classes':
+        raise Refused("episodes are drawn from classes, and these examples have several labels or numbers: take a set of classes")
     total, each = len(dataset.classes) * (4 if rotations else 1), shots + queries
     for what, value, least in (('ways', ways, 2), ('shots', shots, 1), ('queries', queries, 1)):
         if value < least:

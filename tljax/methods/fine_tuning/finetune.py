@@ -7,20 +7,24 @@ from (graft) and in which of them move (partition). Source: Yosinski et al., How
 import jax.numpy as jnp
 
 from tljax.core import Method, Net
-from tljax.losses import accuracy, cross_entropy, linear, squared_error, weighted
+from tljax.losses import accuracy, cross_entropy, linear, sigmoid_cross_entropy, squared_error, weighted
 
 BATCHES = 'labelled'
+SEVERAL = True
 
 
-def finetune(net: Net, classes: int, smoothing: float = 0.) -> Method:
+def finetune(net: Net, classes: int, smoothing: float = 0., several: bool = False) -> Method:
     """Minimises the mean over examples of CE(label, head(net(input))), or of the squared error where there are no classes.
+
+    Several labels of an example have a sigmoid each, and the mean of their cross-entropies.
 
     The head starts at zero, so that its first, uninformed gradients do not disturb what the backbone has learnt.
 
     Args:
         net: the backbone.
         classes: number of classes; 0 means regression on the label's own width.
-        smoothing: of the labels, in [0, 1).
+        smoothing: of the labels of classes, in [0, 1).
+        several: whether labels are (n, classes) of 0 and 1.
 
     Returns:
         A Method over params {'backbone', 'head'}; predict's output is (n, classes) logits.
@@ -45,10 +49,13 @@ def finetune(net: Net, classes: int, smoothing: float = 0.) -> Method:
 
     def loss(params, state, batch, tick):
         out, state = output(params, state, batch, tick.key)
-        values = cross_entropy(out, batch['label'], smoothing) if classes else squared_error(out, batch['label'])
+        if several:
+            values = sigmoid_cross_entropy(out, batch['label'])
+        else:
+            values = cross_entropy(out, batch['label'], smoothing) if classes else squared_error(out, batch['label'])
         value = weighted(values, batch)
         metrics = {'loss': value}
-        if classes:
+        if classes and not several:
             metrics['accuracy'] = accuracy(out, batch['label'])
         return value, (state, metrics)
 

@@ -1,0 +1,98 @@
+"""What stored numbers of pictures mean: the values of black and white."""
+import numpy as np
+import pytest
+
+from tljax import trained
+from tljax.core import Refused
+from tljax.data.conversion import range_note, range_of, scale
+from tljax.data.formats.arrays import arrays
+from tljax.data.formats.npz import npz
+from tljax.data.summary import summary
+
+BYTES = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3))
+BYTES[0, 0, 0], BYTES[1, 0, 0] = 0, 255
+LABEL = np.arange(6) % 2
+SHARES = dict(validation=.2, test=.2)
+
+
+@pytest.mark.parametrize('stored, found, said', [
+    (BYTES.astype(np.uint8), (0, 255, 'i'), ''),
+    (BYTES.astype(np.int64), (0, 255, 'i'), ''),
+    (BYTES.astype(np.uint16), (0, 255, 'i'), ''),
+    (BYTES.astype(np.float32), (0, 255, 'f'), 'divided by 255'),
+    (BYTES.astype(np.float16), (0, 255, 'f'), 'divided by 255'),
+    (BYTES[..., 0].astype(np.float64), (0, 255, 'f'), 'divided by 255'),
+    (BYTES / 255, (0, 1, 'f'), ''),
+    ((BYTES > 99).astype(np.uint8), (0, 1, 'i'), 'masks'),
+    (BYTES > 99, (0, 1, 'i'), 'masks'),
+    ((BYTES > 99).astype(np.float32), (0, 1, 'f'), ''),
+    (BYTES.astype(np.uint16) * 257, (0, 65535, 'i'), '16 bits'),
+    (BYTES.astype(np.int32) * 257, (0, 65535, 'i'), '16 bits')])
+def test_the_range_of_pictures(stored, found, said):
+    assert range_of({'train': stored}) == found
+    assert said in ' '.join(range_note(range_of({'train': stored}))) and bool(said) == bool(range_note(found))
+    scaled = scale(stored, found)
+    assert scaled.dtype == np.float32 and scaled.ndim == 4 and 0 <= scaled.min() <= scaled.max() == 1
+    if stored.dtype.kind not in 'b' and stored.max() > 1:
+        np.testing.assert_allclose(scaled[..., 0], BYTES[..., 0] / 255, atol=1e-3)
+
+
+@pytest.mark.parametrize('stored, message', [
+    (BYTES / 1.7, 'pictures run from 0 to 150: say data.range'),
+    (BYTES / 127.5 - 1, 'pictures run from -1 to 1: say data.range'),
+    ((BYTES - 120.) / 60, 'pictures run from -2 to 2.25: say'),
+    (BYTES - 1000, 'pictures run from -1000 to -745: say'),
+    (BYTES * 1000, 'pictures run from 0 to 2.55e+05: say'),
+    (BYTES * 4., 'pictures run from 0 to 1020: say'),
+    (BYTES.astype(complex), 'the train input is complex128')])
+def test_ranges_that_are_asked_for(stored, message):
+    with pytest.raises(Refused, match=message.replace('+', r'\+')):
+        range_of({'train': stored})
+
+
+def test_a_range_that_is_given():
+    stored = BYTES / 127.5 - 1
+    found = range_of({'train': stored}, (-1, 1))
+    np.testing.assert_allclose(scale(stored, found), BYTES / 255, atol=1e-6)
+    assert range_note(found, (-1, 1)) == ()
+    np.testing.assert_allclose(scale(stored, range_of({'train': stored}, (0, 1))), stored, atol=1e-6)
+    for wrong in ((1, 0), (1,), 'byte', 3):
+        with pytest.raises(Refused, match='data.range='):
+            range_of({'train': stored}, wrong)
+    with pytest.raises(Refused, match='these inputs are none'):
+        range_of({'train': np.zeros((3, 2))}, (0, 1))
+
+
+def test_splits_share_a_range():
+    """A dark test split is not taken for a mask, and bytes do not stand beside fractions."""
+    dark = np.ones((2, 4, 5, 3), np.uint8)
+    assert range_of({'train': BYTES.astype(np.uint8), 'test': dark}) == (0, 255, 'i')
+    with pytest.raises(Refused, match='train uint8, test float64'):
+        range_of({'train': BYTES.astype(np.uint8), 'test': dark / 255})
+
+
+def test_npz_scales_floats_as_bytes_and_says_so(tmp_path):
+    for name, input in (('bytes', BYTES.astype(np.uint8)), ('floats', BYTES.astype(np.float32))):
+        np.savez(tmp_path / name, input=input, label=LABEL)
+    bytes, floats = (npz(tmp_path / f'{name}.npz', **SHARES)['train'] for name in ('bytes', 'floats'))
+    rows = np.arange(bytes.size)
+    np.testing.assert_array_equal(bytes.take(rows)['input'], floats.take(rows)['input'])
+    assert ('note', 'floats from 0 to 255 are taken for bytes: divided by 255') in summary({'train': floats})
+    asis = npz(tmp_path / 'floats.npz', **SHARES, range=(0, 1))['train']
+    assert asis.take(rows)['input'].max() > 1
+    assert ('note', 'networks of the zoo take pictures in [0, 1], and these are not') in summary({'train': asis})
+
+
+def test_a_model_takes_arrays_in_the_range_of_its_training(tmp_path):
+    stored = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1))
+    splits = {'train': arrays(scale(stored.astype(float), (0., 255., 'f')), LABEL, ('a', 'b'))._replace(range=(0., 255., 'f'))}
+    net = {'name': 'conv4', 'width': 4, 'blocks': 1, 'size': 8}
+    model = trained.train(splits, net, steps=3, batch=2, workdir=tmp_path, optim={'lr': .1})
+    expected = model.predict(stored.astype(float))
+    assert np.ptp(expected) > .01
+    for same in (stored.astype(np.uint8), stored.astype(np.int64)):
+        np.testing.assert_allclose(model.predict(same), expected, rtol=1e-6)
+    dark = stored // 200.   # 0 and 1 of the training's 255: nearly black, and no mask
+    np.testing.assert_allclose(model.predict(dark), model.predict(0 * dark), atol=1e-2)
+    with pytest.raises(Refused, match='pictures run to 510'):
+        model.predict(stored * 2.)
