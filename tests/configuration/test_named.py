@@ -125,5 +125,5 @@ def test_a_task_is_said_by_the_loader_and_may_be_overridden(tmp_path):
     assert load(file)['train'].task.kind == 'numbers'
     classes = load({**file, 'task': 'classes'})
     assert classes['test'].classes == ('0', '2') and set(classes['test'].label.tolist()) == {0, 1}
-    with pytest.raises(Refused, match="data.task='boxes' is not classes or numbers"):
+    with pytest.raises(Refused, match="data.task='boxes' is not classes, labels or numbers"):
         load({**file, 'task': 'boxes'})
