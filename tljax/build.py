@@ -6,6 +6,7 @@ import numpy as np
 
 from tljax.configuration import folder
 from tljax.core import Dataset, Net, Refused, Tree, short
+from tljax.data.conversion import refuse_channels_first
 from tljax.data.splits import judged
 from tljax.data.summary import summary
 from tljax.engine.checkpoint import claim, digest, plan
@@ -72,6 +73,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     train = splits['train']
     sample = train.take(np.arange(1))
     _refuse_batches(pieces, config['method'], train, sample)
+    refuse_channels_first(np.shape(sample['input'])[1:] if 'input' in sample else ())
     built = pieces.program(train)
     donors = pieces.donors and _checked(pieces, built, rules, train, len(seeds))
     trees, taken = (donors.trees, [(pattern, donors.place) for pattern, _ in rules]) if donors else ([None], [])

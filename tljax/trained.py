@@ -10,7 +10,7 @@ from scipy.special import expit, softmax
 from tljax.build import build
 from tljax.configuration import ZOO, named, settings
 from tljax.core import Dataset, Refused, Tree, near
-from tljax.data.conversion import range_of, scale
+from tljax.data.conversion import range_of, refuse_channels_first, scale
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import find, pictures
 from tljax.engine.checkpoint import last, load_final
@@ -101,6 +101,7 @@ class Trained(NamedTuple):
         if not shape:
             raise Refused('this run was trained on episodes: python -m experiments.few_shot measures it')
         if isinstance(inputs, np.ndarray):
+            refuse_channels_first(inputs.shape[1:])
             if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
                 raise Refused(f'inputs of shape {inputs.shape[1:]}: this model takes {shape}')
             inputs = scale(inputs.reshape(-1, *shape), self._range(inputs))

@@ -4,7 +4,7 @@ import pytest
 
 from tljax import trained
 from tljax.core import Refused
-from tljax.data.conversion import range_note, range_of, scale
+from tljax.data.conversion import range_note, range_of, refuse_channels_first, scale
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.npz import npz
 from tljax.data.summary import summary
@@ -96,3 +96,23 @@ def test_a_model_takes_arrays_in_the_range_of_its_training(tmp_path):
     np.testing.assert_allclose(model.predict(dark), model.predict(0 * dark), atol=1e-2)
     with pytest.raises(Refused, match='pictures run to 510'):
         model.predict(stored * 2.)
+
+
+@pytest.mark.parametrize('shape, refused', [
+    ((3, 32, 40), True), ((1, 28, 28), True), ((4, 8, 8), True), ((28, 28, 1), False), ((32, 32, 3), False), ((3, 3, 3), False),
+    ((3, 5, 3), False), ((4, 4, 16), False), ((13, 32, 32), False), ((28, 28), False), ((3,), False)])
+def test_channels_first(shape, refused):
+    if refused:
+        with pytest.raises(Refused, match='channels last is meant'):
+            refuse_channels_first(shape)
+    else:
+        refuse_channels_first(shape)
+
+
+def test_a_run_refuses_channels_first_whoever_reads_them(tmp_path):
+    pictures = np.zeros((6, 3, 8, 8), np.uint8)
+    np.savez(tmp_path / 'a.npz', input=pictures, label=LABEL)
+    net = {'name': 'conv4', 'width': 4, 'blocks': 1, 'size': 8}
+    for data in ({'name': 'npz', 'path': str(tmp_path / 'a.npz'), **SHARES}, {'train': arrays(pictures / 1., LABEL, ('a', 'b'))}):
+        with pytest.raises(Refused, match=r'inputs are \(3, 8, 8\): channels last is meant, \(8, 8, 3\)'):
+            trained.train(data, net, workdir=tmp_path / 'run')

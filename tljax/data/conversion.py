@@ -7,6 +7,7 @@ import numpy as np
 from tljax.core import Refused
 
 Range = tuple[float, float, str]   # black, white, and 'i' or 'f': whether integers or floats are stored
+CHANNELS = (1, 3, 4)               # of pictures: grey, RGB, RGB with alpha
 SAYS = 'say data.range=(black, white), or data.range=(0, 1) to take them as they are'
 
 
@@ -123,3 +124,22 @@ def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
         raise Refused(f'pictures run to {input.max():.4g}, and white is {white:.4g} here: {SAYS}')
     scaled = (input - np.float32(black) if black else input) / np.float32(white - black)
     return scaled.astype(np.float32, copy=False)
+
+
+def refuse_channels_first(shape: tuple[int, ...]) -> None:
+    """Refuses pictures whose channels stand before height and width.
+
+    Args:
+        shape: of one input.
+
+    Raises:
+        Refused: the first axis is 1, 3 or 4 long, and the last is not.
+
+    >>> refuse_channels_first((32, 32, 3))
+    >>> refuse_channels_first((3, 32, 32))
+    Traceback (most recent call last):
+    tljax.core.Refused: inputs are (3, 32, 32): channels last is meant, (32, 32, 3): np.moveaxis(input, 1, -1)
+    """
+    if len(shape) == 3 and shape[0] in CHANNELS and shape[-1] not in CHANNELS and shape[0] < min(shape[1:]):
+        raise Refused(f'inputs are {tuple(shape)}: channels last is meant, {(*shape[1:], shape[0])}: '
+                      'np.moveaxis(input, 1, -1)')

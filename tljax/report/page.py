@@ -13,7 +13,7 @@ from tljax.core import Refused
 from tljax.files.text import write
 
 VERDICTS = {'positive': 'positive', 'none detected': 'none', 'negative': 'negative'}   # as written -> CSS class
-PARTS = {'heading', 'text', 'svg', 'table', 'code'}
+PARTS = {'heading', 'text', 'svg', 'table', 'pictures', 'code'}
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence], title: str = '') -> None:
@@ -51,9 +51,10 @@ def page(path: str | Path, title: str, sections: Sequence[dict]) -> None:
         path: the file.
         title: heading of the page.
         sections: dicts with 'heading' and, as there are, 'text' (blank lines part paragraphs),
-            'svg' (an element made by `drawing.svg`, taken as it is), 'table' (columns, rows) and
-            'code' (shown as it stands, folded). All but 'svg' is escaped. A cell that is a verdict,
-            or a number and a verdict, is coloured by it.
+            'svg' (an element made by `drawing.svg`, taken as it is), 'table' (columns, rows), 'pictures'
+            (pairs of a data address, as `mistakes.png` makes it, and a text) and 'code' (shown as it
+            stands, folded). All but 'svg' is escaped. A cell that is a verdict, or a number and a
+            verdict, is coloured by it.
 
     Raises:
         Refused: for a section with another key.

@@ -37,13 +37,13 @@ def transferred(strategies: dict[str, list[dict]]) -> Table:
     return Table((['strategy'] if named else []) + list(COLUMNS), rows, 'What is transferred')
 
 
-def section(heading: str, table: Table | None = None, **parts: str) -> dict:
+def section(heading: str, table: Table | None = None, **parts: object) -> dict:
     """A section of a page.
 
     Args:
         heading: of the section.
         table: its columns and rows are shown; its title is not.
-        **parts: 'text', 'svg' or 'code', as `report.page` takes them.
+        **parts: 'text', 'svg', 'pictures' or 'code', as `report.page` takes them.
 
     >>> section('Scores', Table(['a'], [[1]]), text='One score.')
     {'heading': 'Scores', 'table': (['a'], [[1]]), 'text': 'One score.'}

@@ -1,0 +1,70 @@
+"""What a run gets wrong, by hand and beside scikit-learn."""
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+from sklearn.metrics import confusion_matrix
+
+from tljax.data.formats.arrays import arrays
+from tljax.report.mistakes import confusion, png
+from tljax.report.page import page
+from tljax.studies import mistakes
+
+NAMES = ('ants', 'bees', 'wasps')
+RANDOM = np.random.default_rng(0)
+LABEL, ANSWER = RANDOM.integers(0, 3, 40), RANDOM.integers(0, 3, 40)
+ROWS = [{'example': f'{i}.png', 'label': NAMES[label], 'answer': NAMES[answer], 'probability': f"{RANDOM.random():.4f}"}
+        for i, (label, answer) in enumerate(zip(LABEL, ANSWER, strict=True))]
+
+
+def test_counts_are_those_of_scikit_learn():
+    np.testing.assert_array_equal(mistakes.counts(ROWS, NAMES), confusion_matrix(LABEL, ANSWER))
+
+
+def test_the_worst_class_stands_first_with_what_it_is_taken_for():
+    table = mistakes.class_table(ROWS, NAMES)
+    expected = sorted(((c == LABEL).sum(), 100 * (ANSWER[c == LABEL] == c).mean(), NAMES[c]) for c in range(3))
+    assert {(row[1], row[2], row[0]) for row in table.rows} == {(n, f'{share:.1f}', name) for n, share, name in expected}
+    assert [float(row[2]) for row in table.rows] == sorted(float(row[2]) for row in table.rows)
+    taken = {name: sum(int(part.split()[-1]) for part in row[3].split(', ') if part) for name, row in
+             ((row[0], row) for row in table.rows)}
+    assert all(taken[NAMES[c]] == ((c == LABEL) & (c != ANSWER)).sum() for c in range(3))
+
+
+def test_a_class_that_is_never_found_is_told_as_nought():
+    """124 ants and 5 bees, all told ants: 96 % right, and no bee."""
+    rows = [{'label': name, 'answer': 'ants'} for name, n in (('ants', 124), ('bees', 5)) for _ in range(n)]
+    assert mistakes.class_table(rows, ('ants', 'bees')).rows == [['bees', 5, '0.0', 'ants 5'], ['ants', 124, '100.0', '']]
+
+
+def test_the_surest_mistakes_are_shown_with_their_pictures(tmp_path):
+    pictures = RANDOM.random((40, 6, 6, 1)).astype(np.float32)
+    found = mistakes.sections(ROWS, NAMES, 'test', arrays(pictures, LABEL, NAMES))
+    *_, shown = found
+    order = mistakes.worst(ROWS)
+    wrong = np.flatnonzero(LABEL != ANSWER)
+    assert set(order) <= set(wrong) and len(order) == mistakes.SHOWN
+    assert float(ROWS[order[0]]['probability']) == max(float(ROWS[i]['probability']) for i in wrong)
+    address, text = shown['pictures'][0]
+    assert f'{order[0]}.png' in text
+    image = Image.open(io.BytesIO(base64.b64decode(address.partition(',')[2])))
+    assert image.size == (156, 156)   # 26 times 6
+    np.testing.assert_allclose(np.asarray(image)[::26, ::26] / 255, pictures[order[0], ..., 0], atol=.003)
+    page(tmp_path / 'report.html', 'Mistakes', found)
+    written = (tmp_path / 'report.html').read_text()
+    assert written.count('<img src="data:image/png;base64,') == mistakes.SHOWN and address in written
+
+
+def test_inputs_that_are_no_pictures_and_many_classes_have_no_drawing():
+    features = arrays(np.zeros((40, 5)), LABEL, NAMES)
+    assert all('pictures' not in each for each in mistakes.sections(ROWS, NAMES, 'test', features))
+    many = tuple(map(str, range(mistakes.DRAWN + 1)))
+    assert [sorted(each) for each in mistakes.sections([{'label': '0', 'answer': '0', 'probability': '1'}], many, 'test')] == [
+        ['heading', 'table']]
+
+
+def test_a_matrix_of_counts_shows_each_count_once():
+    figure = confusion(mistakes.counts(ROWS, NAMES), NAMES)
+    assert sum(int(text.get_text()) for text in figure.axes[0].texts) == 40
+    assert png(np.ones((400, 300, 3))).startswith('data:image/png')
