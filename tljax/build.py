@@ -6,7 +6,7 @@ import numpy as np
 
 from tljax.configuration import folder
 from tljax.core import Dataset, Net, Refused, Tree, short
-from tljax.data.conversion import refuse_channels_first
+from tljax.data.conversion import refuse_channels_first, shown
 from tljax.data.splits import judged
 from tljax.data.summary import summary
 from tljax.engine.checkpoint import claim, digest, plan
@@ -88,7 +88,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
         facts=lambda: (*summary(splits), ('statistics', config['statistics'])),
-        donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (), range=train.range,
+        donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (), range=shown(train),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
     return _on_features(run, pieces, built.net, splits) if cached else run

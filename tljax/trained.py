@@ -111,9 +111,9 @@ class Trained(NamedTuple):
 
 
     def _range(self, inputs: np.ndarray) -> tuple:
-        """What an array is scaled by: the range of the training, where it stores the same kind of numbers."""
+        """What an array is scaled by: the range of the training, where that stored numbers of this kind."""
         trained = tuple(self.record.get('range') or ())
-        if trained and trained[2] == ('f' if inputs.dtype.kind == 'f' else 'i') and trained != (0., 1., 'f'):
+        if trained and trained != (0., 1., 'f') and trained[2] in ('as is', 'f' if inputs.dtype.kind == 'f' else 'i'):
             return trained
         return range_of({'given': inputs})
 

@@ -116,3 +116,14 @@ def test_a_run_refuses_channels_first_whoever_reads_them(tmp_path):
     for data in ({'name': 'npz', 'path': str(tmp_path / 'a.npz'), **SHARES}, {'train': arrays(pictures / 1., LABEL, ('a', 'b'))}):
         with pytest.raises(Refused, match=r'inputs are \(3, 8, 8\): channels last is meant, \(8, 8, 3\)'):
             trained.train(data, net, workdir=tmp_path / 'run')
+
+
+def test_a_run_on_pictures_as_they_are_predicts_them_as_they_are(tmp_path):
+    """Arrays that are handed over in Python are not scaled, in training and afterwards alike."""
+    stored = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1)).astype(np.uint8)
+    net = {'name': 'conv4', 'width': 4, 'blocks': 1, 'size': 8}
+    kept = dict(steps=3, batch=2, optim={'lr': .1})
+    raw = trained.train({'train': arrays(stored, LABEL, ('a', 'b'))}, net, workdir=tmp_path / 'raw', **kept)
+    floats = trained.train({'train': arrays(stored.astype('f'), LABEL, ('a', 'b'))}, net, workdir=tmp_path / 'floats', **kept)
+    assert raw.record['range'] == [0, 1, 'as is']
+    np.testing.assert_allclose(raw.predict(stored), floats.predict(stored.astype('f')), rtol=1e-5)

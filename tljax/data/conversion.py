@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 
-Range = tuple[float, float, str]   # black, white, and 'i' or 'f': whether integers or floats are stored
+Range = tuple[float, float, str]   # black, white, and 'i' or 'f' (integers or floats are stored) or 'as is'
 CHANNELS = (1, 3, 4)               # of pictures: grey, RGB, RGB with alpha
 SAYS = 'say data.range=(black, white), or data.range=(0, 1) to take them as they are'
 
@@ -51,7 +51,8 @@ def range_of(inputs: dict[str, np.ndarray], given: Sequence[float] | None = None
         raise Refused(f'{where}: pictures are integers here and floats there ({told}): store all alike')
     kind = next(iter(kinds.values()))
     if given is not None:
-        return (*_given(given, where), kind)
+        black, white = _given(given, where)
+        return black, white, 'as is' if (black, white) == (0, 1) else kind
     parts = [input for input in inputs.values() if input.size]
     if not parts or any(kind == 'f' and not np.isfinite(input).all() for input in parts):
         return 0., 1., kind   # what is not finite is refused where the set is made
@@ -108,7 +109,7 @@ def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
         as float32, and integers as they are.
 
     Raises:
-        Refused: pictures beyond a range whose black is 0 and that is not (0, 1) of floats.
+        Refused: pictures beyond white, where black is 0.
 
     >>> bytes = np.full((2, 4, 4), 51, np.uint8)
     >>> scale(bytes, (0., 255., 'i')).shape, float(scale(bytes, (0., 255., 'i')).max())
@@ -118,12 +119,31 @@ def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
         return input.astype(np.float32, copy=False) if input.dtype.kind == 'f' else input
     black, white, kind = range
     input = input if input.ndim == 4 else input[..., None]
-    if (black, white, kind) == (0., 1., 'f'):
+    if kind == 'as is' or (black, white, kind) == (0., 1., 'f'):
         return input.astype(np.float32, copy=False)
     if input.size and black == 0 and input.max() > white:
         raise Refused(f'pictures run to {input.max():.4g}, and white is {white:.4g} here: {SAYS}')
     scaled = (input - np.float32(black) if black else input) / np.float32(white - black)
     return scaled.astype(np.float32, copy=False)
+
+
+def shown(train: Dataset, count: int = 64) -> Range | tuple[()]:
+    """The range that a model's inputs are given in: what its loader has scaled by, or as they are.
+
+    Args:
+        train: the training set.
+        count: examples that are looked at.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> shown(arrays(np.full((1, 8, 8, 3), 255.), np.zeros(1, int), ('a',))), shown(arrays(np.eye(2), np.arange(2)))
+    ((0.0, 1.0, 'as is'), ())
+    """
+    if train.range or not train.size:
+        return train.range
+    input = train.take(np.arange(min(count, train.size))).get('input')
+    if np.ndim(input) != 4 or 0 <= np.min(input) <= np.max(input) <= 1:
+        return ()
+    return 0., 1., 'as is'
 
 
 def refuse_channels_first(shape: tuple[int, ...]) -> None:
