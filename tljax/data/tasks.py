@@ -68,22 +68,23 @@ def _kind(labels, names, task):
     if all(label.ndim == 2 for label in every):
         rows = [label.sum(1) for label in every]
         if binary and all((row == 1).all() for row in rows):
-            return 'classes', ('rows of labels with a single 1 are taken for classes (data.task says '
-                               'labels or numbers)',)
+            return 'classes', ('rows of labels with a single 1 are taken for classes; data.task=labels or '
+                               'data.task=numbers takes them otherwise',)
         if binary:
-            return 'labels', ('rows of 0 and 1 are taken for several labels of an example (data.task '
-                              'says numbers)',)
+            return 'labels', ('rows of 0 and 1 are taken for several labels of an example; '
+                              'data.task=numbers takes them for numbers',)
         shares = all((label >= 0).all() and np.allclose(row, 1) for label, row in zip(every, rows, strict=True))
         return 'numbers', ('rows of labels that sum to 1 are taken for numbers to regress on, not for '
                            'probabilities of classes',) if shares else ()
     if all(label.dtype.kind in 'biu' for label in every) or names:
         return 'classes', ()
     if binary:
-        return 'classes', ('labels of 0.0 and 1.0 are taken for classes (data.task says numbers)',)
+        return 'classes', ('labels of 0.0 and 1.0 are taken for classes; data.task=numbers takes them for '
+                           'numbers',)
     values = np.unique(labels['train'])
     if len(values) <= FEW and (values == np.round(values)).all():
         return 'numbers', (f'labels of {short(f"{value:g}" for value in values)} are taken for numbers to '
-                           'regress on (data.task says classes)',)
+                           'regress on; data.task=classes takes them for classes',)
     return 'numbers', ()
 
 
