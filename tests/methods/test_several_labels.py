@@ -68,6 +68,11 @@ def test_weights_of_classes_change_what_is_learnt(tmp_path):
     np.testing.assert_allclose([plain[0], balanced[0]], [[.8, .2], [.5, .5]], atol=.02)
 
 
+def test_weights_never_count_the_labels_that_pseudo_labels_replace():
+    with pytest.raises(Refused, match="would count the data's own labels"):
+        stream_of(RARE, batch=2, labels={0: RARE.label}, class_weights='balanced')
+
+
 @pytest.mark.parametrize('weights, data, message', [
     ('even', RARE, "class_weights='even' is neither balanced nor 2 numbers above 0: one for each of ants, bees"),
     ((1., 2., 3.), RARE, 'nor 2 numbers'), ((1., 0.), RARE, 'above 0'),
