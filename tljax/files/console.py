@@ -1,4 +1,5 @@
 """What a person at the terminal is told: lines, and progress with the time left, on standard error."""
+import time
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -7,8 +8,30 @@ from rich.progress import track
 console = Console(stderr=True, highlight=False)
 
 
+class TimeLeft:
+    """The time that is left, by the speed since this was made.
+
+    Args:
+        total: how many there are to do.
+        done: how many had been done when the clock started.
+
+    >>> TimeLeft(total=100, done=10).left(10), TimeLeft(100).left(100)
+    ('time left unknown', '0:00 left')
+    """
+
+    def __init__(self, total: int, done: int = 0) -> None:
+        self.total, self.before, self.begun = total, done, time.monotonic()
+
+    def left(self, done: int) -> str:
+        """The time left, now that so many are done."""
+        if done <= self.before < self.total:
+            return 'time left unknown'
+        seconds = (time.monotonic() - self.begun) / max(done - self.before, 1) * (self.total - done)
+        return f'{int(seconds // 60)}:{int(seconds % 60):02d} left'
+
+
 def progress(items: Sequence, text: str) -> Iterable:
-    """Goes through a sequence with a bar and the time left on a terminal, and after one plain line elsewhere.
+    """Goes through a sequence with a bar and the time left on a terminal; elsewhere after one plain line, and one more every ten seconds.
 
     >>> list(progress([1, 2], 'counting'))
     [1, 2]
@@ -16,7 +39,18 @@ def progress(items: Sequence, text: str) -> Iterable:
     if console.is_terminal:
         return track(items, text, console=console, transient=True)
     say(text)
-    return iter(items)
+    return _told(items, text)
+
+
+def _told(items, text):
+    spoke, clock = time.monotonic(), None
+    for done, item in enumerate(items):
+        if done == 1:   # what the first compiles takes no part in the speed
+            clock = TimeLeft(len(items), 1)
+        if done > 1 and time.monotonic() - spoke > 10:
+            spoke = time.monotonic()
+            say(f'{text}  {done}/{len(items)}  {clock.left(done)}')
+        yield item
 
 
 def say(text: str) -> None:
