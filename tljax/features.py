@@ -11,7 +11,7 @@ import numpy as np
 from tljax.configuration import ZOO, named
 from tljax.core import Dataset, Net, Refused, Tree, near
 from tljax.data.formats.arrays import arrays
-from tljax.engine.checkpoint import digest, load_final
+from tljax.engine.checkpoint import digest, last, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.cache import cache_dir, save_npz
@@ -199,7 +199,7 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     if Path(place).suffix in ('.h5', '.hdf5') or published.NAME.fullmatch(place):
         params, state = read_weights(net, place, top)
         return Donors([(params, state)], tuple(str(i) for i in range(len(params.get('head', {}).get('bias', ())))), place)
-    params, state, record = load_final(place)
+    params, state, record = load_final(last(Path(place)))
     trees = [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(len(record['seeds']))]
     return Donors(trees, tuple(record['classes']), place)
 

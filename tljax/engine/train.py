@@ -17,7 +17,6 @@ from tljax.engine.devices import Compiled, each_by_itself, first_state, shard
 from tljax.engine.evaluate import score
 from tljax.engine.log import Log, tell_facts, tell_transferred
 from tljax.engine.signals import asked_to_stop, stopped
-from tljax.files.console import say
 from tljax.files.text import write
 from tljax.paths import Group
 

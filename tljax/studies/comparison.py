@@ -103,16 +103,18 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         study: strategies and budgets.
         workdir: folder of the study.
     """
+    cells = {(strategy, k): merge(merge(last, changes, f'study.strategies.{strategy}'),
+                                  {'per_class': k})
+             for strategy, changes in study['strategies'].items() for k in study['budgets']}
+    for cell, settings in cells.items():
+        build.look(settings, _place(workdir, *cell))
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
         raise Refused('the source has no validation split, which a study of adaptation judges by: '
                       'name another as data.source')
     build.fit_phases(earlier, workdir)
     values, judgements, transferred, donors, metric = {}, {}, {}, set(), ''
-    cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
-    for i, (strategy, k) in enumerate(cells):
-        changes = study['strategies'][strategy]
-        settings = merge(merge(last, changes, f'study.strategies.{strategy}'), {'per_class': k})
+    for i, ((strategy, k), settings) in enumerate(cells.items()):
         donor = build.donor(settings, workdir, [name for name, _ in earlier])
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
         if not run.classes or 'test' not in run.evals:
@@ -120,12 +122,16 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
                           'test split')
         donors.add(run.donors)
         transferred[strategy] = run.transferred
-        fitted = fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}')
+        fitted = fit(run, _place(workdir, strategy, k))
         metric = next(iter(fitted.scores['test']))
         values[strategy, k] = np.array(fitted.scores['test'][metric])
         if 'target' in splits:
             judgements[strategy, k] = judge(settings, fitted, splits)
     return Measured(metric, values, judgements, 1 in donors, transferred)
+
+
+def _place(workdir: Path, strategy: str, k: int | None) -> Path:
+    return workdir / 'cells' / f'{strategy}-{k or "all"}'
 
 
 def summarise(measured: Measured, config: dict) -> dict:

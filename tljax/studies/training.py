@@ -101,6 +101,7 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
                       'scratch: give it init.path or init.phase')
     alone = merge(settings, {'init': {'path': '', 'phase': ''}, 'partition': {'name': 'full'},
                              'statistics': 'follow'}) | {'groups': {}}
+    build.look(alone, workdir)
     run = build.build(alone, 'scratch')
     split = next((split for split in ('validation', 'test') if transferred.get(split)), None)
     if split is None or not run.classes:
