@@ -122,6 +122,8 @@ def proportion(correct: int, count: int) -> tuple[float, float, float]:
 def rows(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], interval: Callable) -> list[dict]:
     """Scores with their 95 % intervals: over seeds, or over the episodes or examples of a single seed.
 
+    The interval of a share lies between 0 and 1, and there is none over two seeds, by which Student's t tells nothing of a share.
+
     Args:
         scores: {split: {name: (seeds,)}} as a fit gives them.
         sizes: {split: number of examples}.
@@ -136,14 +138,18 @@ def rows(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], inter
     """
     found = []
     for split, each in scores.items():
-        for name in each:
+        for name, values in each.items():
             if name.endswith(INTERVAL):
                 continue
-            mean, half = interval(each[name])
-            if half is None and name + INTERVAL in each:
-                half = each[name + INTERVAL][0]
+            (mean, half), share = interval(values), row(name).share
+            if len(values) == 1:
+                half = each.get(name + INTERVAL, [half])[0]
+            elif len(values) == 2 and share:
+                half = None
             low, high = (None, None) if half is None else (mean - half, mean + half)
-            if half is None and row(name).share:
+            if share and half is None and len(values) == 1:
                 low, high = proportion(round(mean * sizes[split]), sizes[split])[1:]
+            elif share and half is not None:
+                low, high = max(low, 0.), min(high, 1.)
             found.append(dict(split=split, metric=name, mean=mean, low=low, high=high))
     return found

@@ -24,7 +24,7 @@ from tljax.studies.choices import chosen
 from tljax.studies.comparison_report import sections
 from tljax.studies.label_free import Judgement, judge
 from tljax.studies.tables import budget_text
-from tljax.when.gain import labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.when.gain import labels_needed, share_interval, transfer_gain, verdicts
 from tljax.when.label_efficiency import fit_curve, labels_for
 
 Cell = tuple[str, int | None]   # a strategy, and labels per class
@@ -143,7 +143,7 @@ def summarise(measured: Measured, config: dict) -> dict:
 
     Returns:
         As `compare`, without 'chosen'. A row is {'strategy', 'labels_per_class', 'metric', 'mean',
-        'ci95' (half width), 'gain_mean', 'gain_low', 'gain_high', 'p', 'verdict' (these five are
+        'ci95' (half width; None over two seeds), 'gain_mean', 'gain_low', 'gain_high', 'p', 'verdict' (these five are
         None for the baseline), 'values' by seed}.
 
     >>> values = {('scratch', 5): np.array([.5, .6]), ('frozen', 5): np.array([.7, .8])}
@@ -160,7 +160,7 @@ def summarise(measured: Measured, config: dict) -> dict:
     found = dict(zip(compared, verdicts([paired[cell] for cell in compared]), strict=True))
     rows = []
     for cell, by_seed in values.items():
-        (mean, half), gain = mean_interval(by_seed), paired.get(cell)
+        (mean, half), gain = share_interval(by_seed), paired.get(cell)
         rows.append(dict(
             strategy=cell[0], labels_per_class=cell[1], metric=measured.metric, mean=mean,
             ci95=half, gain_mean=gain and gain.mean, gain_low=gain and gain.low,
@@ -216,7 +216,7 @@ def chosen_by_budget(measured: Measured) -> dict:
                   for score in first.scores}
         truth = np.array([measured.values[name, k] for name in names]).T
         for row in chosen(scores, names, truth):
-            mean, half = mean_interval(row['values'])
+            mean, half = share_interval(row['values'])
             rows.append(dict(score=row['score'], labels_per_class=k, picks=row['picks'], mean=mean,
                              ci95=half))
     distances = {f'{name}, {budget_text(k)}': judgement.distances

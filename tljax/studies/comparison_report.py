@@ -132,7 +132,8 @@ def _goal(results: dict) -> str:
 
 
 def _percent(row: dict) -> str:
-    return f'{100 * row["mean"]:.1f} ± {100 * row["ci95"]:.1f}'
+    half = '' if row['ci95'] is None else f' ± {100 * row["ci95"]:.1f}'
+    return f'{100 * row["mean"]:.1f}{half}'
 
 
 def _several_budgets(results: dict) -> bool:
