@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from tljax import build
-from tljax.configuration import merge, phases
+from tljax.configuration import folder, merge, phases
 from tljax.core import Refused
 from tljax.engine.train import fit
 from tljax.files.text import write
@@ -23,7 +23,7 @@ from tljax.report.page import page
 from tljax.studies.choices import chosen
 from tljax.studies.comparison_report import sections
 from tljax.studies.label_free import Judgement, judge
-from tljax.studies.tables import budget_text
+from tljax.studies.tables import budget_text, data
 from tljax.when.gain import labels_needed, share_interval, transfer_gain, verdicts
 from tljax.when.label_efficiency import fit_curve, labels_for
 
@@ -90,7 +90,9 @@ def compare(config: dict, workdir: Path) -> dict | None:
     figure = None
     if domains:
         figure = svg(two_domains(domains, next(iter(measured.judgements.values())).label))
-    page(workdir / 'report.html', 'Does transfer help?', sections(results, figure))
+    named = [folder(workdir, [each for each, _ in earlier], name) for name, _ in earlier]
+    told = data([*named, *(_place(workdir, *cell) for cell in measured.values)])
+    page(workdir / 'report.html', 'Does transfer help?', sections(results, figure, told))
     return results
 
 

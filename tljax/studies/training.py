@@ -14,7 +14,7 @@ from tljax.engine.train import fit
 from tljax.report.drawing import svg
 from tljax.report.figures import training_curves
 from tljax.report.page import page
-from tljax.studies.tables import Table, section, transferred
+from tljax.studies.tables import Table, data, section, transferred
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
 READING = {'positive': 'transfer helps', 'negative': 'transfer hurts',
@@ -31,8 +31,8 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
 
     Returns:
         {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by seed}}, 'rows':
-        [{'split', 'metric', 'mean', 'low', 'high'}], and 'guard', as `guard` gives it}; 'page' is
-        None where nothing was measured twice. None on all processes but the first.
+        [{'split', 'metric', 'mean', 'low', 'high'}], 'kept': as `Fitted` has it, and 'guard', as
+        `guard` gives it}; 'page' is None without classes. None on all processes but the first.
 
     Raises:
         Refused: for a config that does not fit.
@@ -46,18 +46,20 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     guarding = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
     if jax.process_index():
         return None
-    place = folder(workdir, [name for name, _ in fits], run.name)
+    folders = [folder(workdir, [name for name, _ in fits], name) for name, _ in fits]
+    place = folders[-1]
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
     rows = scores.rows(fitted.scores, sizes, mean_interval)
     found = dict(phase=run.name, seeds=list(run.seeds), folder=str(place), page=None,
                  transferred=[group._asdict() for group in run.transferred],
-                 scores=fitted.scores, rows=rows)
+                 scores=fitted.scores, rows=rows, kept=fitted.kept)
     if guarding:
         found['guard'] = guarding
-    records = read(place / 'log.jsonl')
-    if run.classes and _measured_twice(records, run.evals):
+    if run.classes:
         found['page'] = str(place / 'report.html')
-        page(place / 'report.html', run.name, _sections(found, records, config))
+        records = read(place / 'log.jsonl')
+        shown = records if _measured_twice(records, run.evals) else []
+        page(place / 'report.html', run.name, _sections(found, shown, config, data(folders)))
     return found
 
 
@@ -127,10 +129,12 @@ def _measured_twice(records: list[dict], evals: dict) -> bool:
     return sum(record['kind'] in evals for record in records) > len(evals)
 
 
-def _sections(found: dict, records: list[dict], config: dict) -> list[dict]:
+def _sections(found: dict, records: list[dict], config: dict, told: list[dict]) -> list[dict]:
     seeds = len(found['seeds'])
-    text = f'Means and 95 % intervals over {seeds} seeds.' if seeds > 1 else ''
-    return [section('Accuracy over training', text=text, svg=svg(training_curves(records))),
-            section('At the end', table(found)),
+    parts = [f'Means and 95 % intervals over {seeds} seeds.'] * (seeds > 2)
+    kept = [found['kept']['text'].capitalize() + '.'] if found['kept'] else []
+    curves = [section('Accuracy over training', text=' '.join(parts + kept),
+                      svg=svg(training_curves(records)))] if records else []
+    return [*curves, section('At the end', table(found), text=' '.join(kept)), *told,
             section('What was transferred', transferred({found['phase']: found['transferred']})),
             section('How it was run', code=json.dumps(config, indent=1))]
