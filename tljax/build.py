@@ -133,7 +133,7 @@ def _steps(config, train):
         raise Refused(f'epochs={epochs:g}: {counted} is counted in steps: set steps in place of epochs')
     if train.example:
         raise Refused(f'epochs={epochs:g} of data whose examples are drawn afresh: there is no end to pass, so set steps')
-    return math.ceil(round(epochs * _examples(config, train) / config['batch'], 9))
+    return max(math.ceil(round(epochs * _examples(config, train) / config['batch'], 9)), 1)
 
 
 def _ramp(spec, said):
