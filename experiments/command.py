@@ -2,7 +2,6 @@
 import json
 import math
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -190,12 +189,7 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
             say(str(stopped))
             sys.exit(stopped.status)
 
-    try:
-        app.run(main, flags_parser=checked)
-    except KeyboardInterrupt:   # Ctrl-C while nothing is trained, or the second one
-        signal.signal(signal.SIGINT, signal.SIG_DFL)   # once more, and the process is gone
-        say('stopped by Ctrl-C')
-        sys.exit(130)
+    app.run(main, flags_parser=checked)
 
 
 def _in_words(error: object) -> str:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import call
 from tiny import tiny
 
-from tljax import build, studies
+from tljax import build
 from tljax.core import Stopped
 from tljax.engine.log import read
 from tljax.engine.signals import asked_to_stop
@@ -71,20 +70,16 @@ def test_beside_the_main_thread_nothing_is_changed():
     assert found == [0, signal.default_int_handler]
 
 
-@pytest.mark.parametrize('command, flags, place', [
-    ('train', ['--config=configs/digits.py:smoke'], ('training', 'train')),
-    ('compare', ['--config=configs/digits.py:smoke'], ('comparison', 'compare')),
-    ('models', [], ('networks', 'table')), ('predict', ['--model=mobilenet', 'README.md'], ('pictures', 'find'))])
-def test_ctrl_c_where_nothing_is_trained_is_one_line(command, flags, place, monkeypatch, tmp_path):
-    def pressed(*_, **__):
-        os.kill(os.getpid(), signal.SIGINT)
-    monkeypatch.setattr(getattr(studies, place[0]), place[1], pressed)
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        done = call(command, *flags, *([f'--workdir={tmp_path}'] if command in ('train', 'compare') else []))
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert (done.code, done.out, done.err) == (130, '', 'stopped by Ctrl-C\n')
+def test_ctrl_c_where_nothing_is_trained_is_one_line(tmp_path):
+    """A config file that says when it is read, and takes its time."""
+    (tmp_path / 'slow.py').write_text(f'import pathlib, time\npathlib.Path({str(tmp_path / "read")!r}).touch()\ntime.sleep(100)\n')
+    running = subprocess.Popen([sys.executable, '-m', 'experiments.train', f'--config={tmp_path}/slow.py'], cwd=ROOT,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / 'read').exists() and time.monotonic() < deadline:
+        time.sleep(.02)
+    running.send_signal(signal.SIGINT)
+    assert (*running.communicate(timeout=60), running.returncode) == ('', 'stopped by Ctrl-C\n', 130)
 
 
 def test_ctrl_c_as_a_user_presses_it(tmp_path):

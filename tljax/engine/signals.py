@@ -16,8 +16,8 @@ NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
 def asked_to_stop() -> Iterator[Callable]:
     """A function that gives the signal that has come, SIGTERM or SIGINT (Ctrl-C), or 0.
 
-    A second Ctrl-C interrupts at once, as Python does. Where there are several processes, SIGTERM is left to JAX, which tells all of
-    them; there, and beside the main thread, nothing is changed.
+    A second Ctrl-C does what Ctrl-C did before: it interrupts at once. Where there are several processes, SIGTERM is left to JAX, which
+    tells all of them; there, and beside the main thread, nothing is changed.
 
     >>> with asked_to_stop() as asked:
     ...     print(asked())
@@ -25,9 +25,10 @@ def asked_to_stop() -> Iterator[Callable]:
     """
     came = []
 
-    def handle(number, _):
+    def handle(number, frame):
         if number == signal.SIGINT and came:
-            raise KeyboardInterrupt
+            once = before[number] if callable(before[number]) else signal.default_int_handler
+            once(number, frame)
         came.append(number)
         again = '; Ctrl-C again stops at once, unsaved' if number == signal.SIGINT else ''
         say(f'{NAMES[number]}: saving, then stopping{again}')
