@@ -31,7 +31,7 @@ class TimeLeft:
 
 
 def progress(items: Sequence, text: str) -> Iterable:
-    """Goes through a sequence with a bar and the time left on a terminal; elsewhere after one plain line, and one more every ten seconds.
+    """Goes through a sequence with a bar and the time left on a terminal, and after one plain line elsewhere, `watched`.
 
     >>> list(progress([1, 2], 'counting'))
     [1, 2]
@@ -39,15 +39,20 @@ def progress(items: Sequence, text: str) -> Iterable:
     if console.is_terminal:
         return track(items, text, console=console, transient=True)
     say(text)
-    return _told(items, text)
+    return watched(items, text)
 
 
-def _told(items, text):
-    spoke, clock = time.monotonic(), None
+def watched(items: Sequence, text: str) -> Iterable:
+    """Goes through a sequence, and tells every ten seconds how far it is and the time left, without the first item, which may compile.
+
+    >>> list(watched([1, 2], 'counting'))
+    [1, 2]
+    """
+    spoke, clock = time.monotonic(), TimeLeft(len(items))
     for done, item in enumerate(items):
-        if done == 1:   # what the first compiles takes no part in the speed
+        if done == 1:
             clock = TimeLeft(len(items), 1)
-        if done > 1 and time.monotonic() - spoke > 10:
+        if time.monotonic() - spoke > 10:
             spoke = time.monotonic()
             say(f'{text}  {done}/{len(items)}  {clock.left(done)}')
         yield item
