@@ -1,1 +1,21 @@
 """Commands: one file each, `python -m experiments.<name> --help`."""
+import os
+import signal
+import sys
+
+
+def stop_at_once(*_: object) -> None:
+    """Ctrl-C where nothing is trained, or the second one: a line, exit status 130.
+
+    No exception is raised, which libraries in C++ would not let through. Files are written beside and then renamed, so that none is
+    left half written.
+    """
+    sys.stdout.flush()
+    shown = '\x1b[?25h\n' if sys.stderr.isatty() else ''   # a bar hides the cursor
+    sys.stderr.write(f'{shown}stopped by Ctrl-C\n')
+    sys.stderr.flush()
+    os._exit(130)
+
+
+if sys.argv[0] == '-m':   # `python -m` imports the package of its command
+    signal.signal(signal.SIGINT, stop_at_once)

@@ -60,6 +60,8 @@ def run(main: Callable[[dict, Path], None], name: str) -> None:
             config_file.refuse_unread(config, argv, name)
             config_file.define(config, argv)
         rest = _without_strays(flags.FLAGS(argv))
+        if given is not None:
+            config_file.refuse_two_lengths(plain(flags.FLAGS.config), argv, name)
         if given is None:
             raise Refused('--config is missing: name a file of configs/, such as '
                           '--config=configs/digits.py')
@@ -185,7 +187,7 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
                  f'{INSTALLED_AS.get(package, package)}')
         except Stopped as stopped:
             say(str(stopped))
-            sys.exit(143)
+            sys.exit(stopped.status)
 
     app.run(main, flags_parser=checked)
 

@@ -161,6 +161,30 @@ def refuse_unread(config: ConfigDict, argv: list[str], name: str) -> None:
                           + ', '.join([*places][:3]))
 
 
+def refuse_two_lengths(config: dict, argv: list[str], name: str) -> None:
+    """Refuses a `steps` of the command line that no fit goes by, as epochs take its place.
+
+    Args:
+        config: with what the command line sets.
+        argv: the command line.
+        name: of the command.
+
+    Raises:
+        Refused: names the setting.
+
+    >>> config = plain(load('configs/digits.py')) | {'epochs': 2.}
+    >>> refuse_two_lengths(config, ['--config.epochs=2', '--config.steps=9'], 'train')
+    Traceback (most recent call last):
+    tljax.core.Refused: --config.steps is read by no fit, as epochs take its place: leave one of ...
+    """
+    for *place, key in _changed(argv) if name in ('train', 'compare') else ():
+        fits = [fit for setting, fit in _fits(config, name, ['steps'])
+                if not place or setting == '.'.join(place)]
+        if key == 'steps' and fits and all(fit['epochs'] for fit in fits):
+            raise Refused(f'--config.{".".join([*place, key])} is read by no fit, as epochs take '
+                          'its place: leave one of them, or set epochs of its phase to 0')
+
+
 def _marked(config: dict, path: list[str]) -> dict:
     """The config with MARK for a setting."""
     *above, key = path

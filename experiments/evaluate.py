@@ -30,7 +30,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     found = pictures.evaluate(models.model(choice), files, models.index(choice), SIZE.value,
                               BATCH.value)
     if not flags.FLAGS.json:
-        print(f'top-1 {found["top1"]:.3f}\ntop-5 {found["top5"]:.3f}')
+        print(*(f'top-{k} {found[f"top{k}"]:.3f}' for k in (1, 5) if f'top{k}' in found), sep='\n')
     command.tell(found, [pictures.accuracy_table(found)])
 
 

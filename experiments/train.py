@@ -25,10 +25,10 @@ def main(config: dict, workdir: Path) -> None:
         return
     if 'guard' in found:
         say(found['guard']['text'])
-    command.tell(found, [studies.training.table(found)])
+    command.tell(found, studies.training.tables(found))
     console.print(f'parameters in {found["folder"]}/final', soft_wrap=True)
     if found['page']:
-        console.print(f'curves in {found["page"]}', soft_wrap=True)
+        console.print(f'report in {found["page"]}', soft_wrap=True)
 
 
 if __name__ == '__main__':

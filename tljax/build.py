@@ -1,21 +1,25 @@
 """From a phase's config, a plain dict (`tljax.configuration`), to the run that it describes."""
+import math
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from tljax.configuration import folder
+from tljax.configuration import DEFAULTS, folder
 from tljax.core import Dataset, Net, Refused, Tree, short
 from tljax.data.conversion import refuse_channels_first, shown
-from tljax.data.splits import judged
+from tljax.data.splits import judged, per_class
 from tljax.data.summary import summary
+from tljax.engine import scores
 from tljax.engine.checkpoint import claim, digest, plan
+from tljax.engine.choice import SPLIT, Choice
 from tljax.engine.train import Fitted, Run, fit
 from tljax.features import Donors
 from tljax.parts import Parts, load, parts
 from tljax.paths import first, flatten, overview
 
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
+SILENT = ('epochs', 'keep', 'patience', 'class_weights')   # recorded only where they are set: the runs of before know nothing of them
 WANTS = {'domains': "unlabelled inputs of a target beside labelled ones: give data=dict(name='domains', source=..., target=...)",
          'episodes': "episodes: give data=dict(name='episodes', of=...)",
          'labelled': 'labelled examples: give a set of those'}
@@ -36,6 +40,8 @@ def fit_phases(phases: list[tuple[str, dict]], workdir: str | Path) -> tuple[Run
     """
     names, run, fitted = [name for name, _ in phases], None, None
     for name, settings in phases:
+        look(settings, folder(workdir, names, name))
+    for name, settings in phases:
         run, place = build(settings, name, donor(settings, workdir, names)), folder(workdir, names, name)
         claim(place, run.record, look=True)
         plan(workdir, [folder(workdir, names, each).name for each in names])
@@ -50,6 +56,21 @@ def donor(settings: dict, workdir: str | Path, names: list[str]) -> Path | None:
     '00-pretrain'
     """
     return folder(workdir, names, settings['init']['phase']) if settings['init']['phase'] else None
+
+
+def look(config: dict, workdir: str | Path) -> None:
+    """Refuses another config than that of the run in a folder, by what configs alone tell: before anything is loaded or compiled.
+
+    Args:
+        config: a plain dict, as `build` takes it.
+        workdir: folder of the run.
+
+    Raises:
+        Refused: as `claim`.
+
+    >>> look({'steps': 3, 'epochs': 0, 'keep': 'last', 'patience': 0}, 'nowhere')
+    """
+    claim(workdir, _record(config), look=True, open=('donor', 'steps') if config['epochs'] else ('donor',))
 
 
 def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None, splits: dict[str, Dataset] | None = None) -> Run:
@@ -74,7 +95,9 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     sample = train.take(np.arange(1))
     _refuse_batches(pieces, config['method'], train, sample)
     refuse_channels_first(np.shape(sample['input'])[1:] if 'input' in sample else ())
-    built = pieces.program(train)
+    steps = _steps(config, train)
+    _refuse_choice(config, splits, steps)
+    built = pieces.program(train, steps=steps)
     donors = pieces.donors and _checked(pieces, built, rules, train, len(seeds))
     trees, taken = (donors.trees, [(pattern, donors.place) for pattern, _ in rules]) if donors else ([None], [])
     labels = pieces.labels(built.net, donors, train) if pieces.labels else []
@@ -83,15 +106,64 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         step=built.step, predict=built.predict, evals=judged(splits), task=train.task,
         stream=pieces.stream(train, prepare=built.prepare,
                              labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels}),
-        seeds=tuple(seeds), steps=config['steps'], log_every=config['log_every'], save_every=config['save_every'],
+        seeds=tuple(seeds), steps=steps, epochs=config['epochs'], log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
-        facts=lambda: (*summary(splits), ('statistics', config['statistics'])),
+        facts=lambda: (*summary(splits), ('statistics', config['statistics']), *_length(config, train, steps)),
+        choice=Choice(config['keep'], config['patience'], scores.row(scores.first(train.task)).more_is_better),
         donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (), range=shown(train),
-        record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors.trees)})
+        record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
     return _on_features(run, pieces, built.net, splits) if cached else run
+
+
+def _record(config):
+    """What a run's folder says of its config. Where evaluations choose, how often there is one makes a difference."""
+    free = [key for key in FREE if key != 'eval_every' or config['keep'] == 'last' and not config['patience']]
+    return {key: value for key, value in config.items() if key not in free and not (key in SILENT and value == DEFAULTS[key])}
+
+
+def _steps(config, train):
+    """The steps of a run: as the config says, or as many as its epochs have with this training set."""
+    epochs = config['epochs']
+    if not epochs:
+        return config['steps']
+    counted = next((f'groups.{name}.period' for name, keywords in config['groups'].items() if keywords.get('period', 1) > 1),
+                   _ramp(config['method'], 'method'))
+    if counted:
+        raise Refused(f'epochs={epochs:g}: {counted} is counted in steps: set steps in place of epochs')
+    if train.example:
+        raise Refused(f'epochs={epochs:g} of data whose examples are drawn afresh: there is no end to pass, so set steps')
+    return max(math.ceil(round(epochs * _examples(config, train) / config['batch'], 9)), 1)
+
+
+def _ramp(spec, said):
+    """The name of a setting that counts a schedule of the method in steps, however deep it lies; None where there is none."""
+    inside = [_ramp(value, f'{said}.{key}') for key, value in spec.items() if isinstance(value, dict)]
+    return f'{said}.ramp' if spec.get('ramp') else next(filter(None, inside), None)
+
+
+def _examples(config, train):
+    return len(per_class(train.label, config['per_class'], config['seeds'][0]))
+
+
+def _length(config, train, steps):
+    """What epochs mean here, as a fact."""
+    passed = f'{steps}: {config["epochs"]:g} epochs of {_examples(config, train)} examples, {config["batch"]} at a time'
+    return [('steps', passed)] if config['epochs'] else []
+
+
+def _refuse_choice(config, splits, steps):
+    """Refuses a choice that there are no scores for."""
+    if config['keep'] == 'last' and not config['patience']:
+        return
+    said = f'patience={config["patience"]}' if config['patience'] else f'keep={config["keep"]!r}'
+    if not 0 < config['eval_every'] < max(steps, 1):
+        raise Refused(f'{said} goes by scores during training: set eval_every, between 1 and {steps - 1} for these {steps} steps '
+                      f'(it is {config["eval_every"]})')
+    if SPLIT not in splits or not splits[SPLIT].size:
+        raise Refused(f'{said} goes by the {SPLIT} split, and this data has none: give one, or leave keep and patience alone')
 
 
 def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str, Dataset]) -> bool:
@@ -143,7 +215,7 @@ def _grafted(rules, path):
 def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset]) -> Run:
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
-    found, reduced = pieces.features(net, params, state, splits), pieces.program(splits['train'], net.dim)
+    found, reduced = pieces.features(net, params, state, splits), pieces.program(splits['train'], net.dim, steps=run.steps)
 
     def init(seed):
         params, state = run.init(seed)

@@ -26,6 +26,7 @@ ELSEWHERE = {'net': ZOO, 'method': METHODS, 'penalty': PENALTIES, 'weak': AUGMEN
 DEFAULTS = dict(
     seeds=[0],                   # one run each, trained together; a seed draws initialisation, labels, batches and noise
     steps=1000,
+    epochs=0.,                   # passes over the training set, in place of steps; 0: steps hold
     batch=64,                    # examples per step and seed, over all devices
     data=dict(name=''),          # tljax.data; tljax.features: extracted
     pseudo=dict(name=''),        # tljax.methods.pseudo_labels: labels by the run that `init` names, in place of the data's own
@@ -47,7 +48,9 @@ DEFAULTS = dict(
     log_every=100,
     save_every=0,                # 0: at the end only
     eval_every=0,
-    eval_batch=256)
+    eval_batch=256,
+    keep='last',                 # or 'best': what finishes has the best validation score among evaluations, each seed its own
+    patience=0)                  # evaluations without a better validation score before a run stops; 0: it never does
 
 
 def settings(**changes: Any) -> dict:
@@ -268,39 +271,3 @@ def innermost(spec: dict) -> dict:
     while isinstance(spec.get('of'), dict):
         spec = spec['of']
     return spec
-
-
-class Recent:
-    """The objects that the last few configs described, so that equal configs share one object.
-
-    Args:
-        most: how many are kept.
-
-    >>> numbers = Recent(most=2)
-    >>> numbers.get({'a': [1]}, lambda: object()) is numbers.get({'a': [1]}, lambda: object())
-    True
-    """
-
-    def __init__(self, most: int) -> None:
-        self.most, self.kept = most, {}
-
-    def get(self, config: Any, make: Callable) -> Any:
-        """The object of this config: the one that is kept, or else what `make()` gives."""
-        key = frozen(config)
-        if key not in self.kept:
-            while len(self.kept) >= self.most:
-                del self.kept[next(iter(self.kept))]
-            self.kept[key] = make()
-        self.kept[key] = found = self.kept.pop(key)   # the latest is kept longest
-        return found
-
-
-def frozen(config: Any) -> Any:
-    """A config as nested tuples, which can be a key. Lists and tuples are alike, as they are in a JSON file.
-
-    >>> frozen({'b': [1, 2], 'a': None})
-    (('a', None), ('b', (1, 2)))
-    """
-    if isinstance(config, dict):
-        return tuple((key, frozen(value)) for key, value in sorted(config.items()))
-    return tuple(map(frozen, config)) if isinstance(config, list | tuple) else config

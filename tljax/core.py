@@ -30,9 +30,17 @@ class Refused(ValueError):
 class Stopped(Exception):
     """A run that was asked to stop: it has saved, and the same command goes on from there.
 
+    Args:
+        text: what is told.
+        status: exit status of a command that it ends: 143 after SIGTERM, 130 after Ctrl-C.
+
     >>> str(Stopped('stopped at step 3 of 9'))
     'stopped at step 3 of 9'
     """
+
+    def __init__(self, text: str, status: int = 143) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def near(name: str, names: Iterable) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from tljax.configuration import ZOO, named
 from tljax.core import Dataset, Net, Refused, Tree, near
 from tljax.data.formats.arrays import arrays
-from tljax.engine.checkpoint import digest, load_final
+from tljax.engine.checkpoint import digest, last, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.cache import cache_dir, save_npz
@@ -146,7 +146,8 @@ def featured(net: Net, extract: Compiled, params: Tree, state: Tree, dataset: Da
         save_npz(path, features=predictions(extract, params, state, dataset, batch,
                                             said=f'extracting features of {dataset.size} examples')['features'][0])
     with np.load(path, allow_pickle=False) as stored:
-        return arrays(stored['features'], dataset.label, dataset.classes)._replace(task=dataset.task)
+        found = arrays(stored['features'], dataset.label, dataset.classes)
+    return found._replace(task=dataset.task, names=dataset.names)
 
 
 def featured_splits(net: Net, params: Tree, state: Tree, splits: dict[str, Dataset], batch: int = 256) -> dict[str, Dataset]:
@@ -199,7 +200,7 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     if Path(place).suffix in ('.h5', '.hdf5') or published.NAME.fullmatch(place):
         params, state = read_weights(net, place, top)
         return Donors([(params, state)], tuple(str(i) for i in range(len(params.get('head', {}).get('bias', ())))), place)
-    params, state, record = load_final(place)
+    params, state, record = load_final(last(Path(place)))
     trees = [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(len(record['seeds']))]
     return Donors(trees, tuple(record['classes']), place)
 

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tljax.configuration import AUGMENT, DATA, METHODS, PENALTIES, ZOO, Recent, each_named, innermost, maker, named, stated, takes
+from tljax.configuration import AUGMENT, DATA, METHODS, PENALTIES, ZOO, each_named, innermost, maker, named, stated, takes
 from tljax.core import Dataset, Refused
 from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import stream_of
 from tljax.data.tasks import asked
 from tljax.features import donors_at, featured_splits, pseudo_labels
 from tljax.program import program
+from tljax.recent import Recent
 
 LOADED = Recent(most=8)
 
@@ -111,9 +112,15 @@ def _of_program(config):
 
 
 def _refuse_counts(config):
-    for key, least in (('batch', 1), ('steps', 0), ('log_every', 0), ('save_every', 0), ('eval_every', 0), ('eval_batch', 1)):
-        if config[key] < least:
-            raise Refused(f'config.{key}={config[key]}: give {least} or more')
+    counts = {'batch': 1, 'steps': 0, 'log_every': 0, 'save_every': 0, 'eval_every': 0, 'eval_batch': 1, 'patience': 0}
+    for key, least in counts.items():
+        if type(config[key]) is not int or config[key] < least:
+            raise Refused(f'config.{key}={config[key]}: give a whole number, {least} or more')
+    epochs = config['epochs']
+    if type(epochs) not in (int, float) or not 0 <= epochs < float('inf'):
+        raise Refused(f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 where steps are to hold')
+    if config['keep'] not in ('last', 'best'):
+        raise Refused(f'config.keep={config["keep"]!r} is not last or best')
     if any(not isinstance(seed, int) for seed in config['seeds']):
         raise Refused(f'config.seeds={config["seeds"]}: give whole numbers')
     if not config['seeds'] or len(set(config['seeds'])) < len(config['seeds']) or min(config['seeds']) < 0:

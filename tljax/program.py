@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import optax
 
-from tljax.configuration import METHODS, ZOO, Recent, innermost, named, stated
+from tljax.configuration import METHODS, ZOO, innermost, named, stated
 from tljax.core import Dataset, Method, Net, Refused, Tree
 from tljax.data.streams import sampled
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
@@ -16,6 +16,7 @@ from tljax.methods import combinators
 from tljax.nn import convolution
 from tljax.nn.augment import augmented
 from tljax.paths import flatten, label
+from tljax.recent import Recent
 from tljax.zoo import identity
 
 PROGRAMS = Recent(most=32)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from scipy.special import expit, softmax
 
-from tljax.build import build
+from tljax.build import build, look
 from tljax.configuration import ZOO, named, settings
 from tljax.core import Dataset, Refused, Tree, near
 from tljax.data.conversion import range_of, refuse_channels_first, scale
@@ -157,10 +157,13 @@ def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', wo
     taken = [key for key in settings() if key not in ('data', 'net', 'method')]
     if unknown := [key for key in changes if key not in taken]:
         raise Refused(f'{unknown[0]} is unknown to tljax.train: {near(unknown[0], ["data", "net", "method", "workdir", *taken])}')
+    if 'steps' in changes and changes.get('epochs'):
+        raise Refused(f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long to train: give one of them')
     splits = None
     if isinstance(data, dict) and isinstance(data.get('train'), Dataset):
         data, splits = {'name': 'arrays', 'fingerprints': {name: split.fingerprint for name, split in data.items()}}, data
     config = settings(**changes, **{key: {'name': value} if isinstance(value, str) else value
                                     for key, value in (('data', data), ('net', net), ('method', method))})
+    look(config, workdir)
     fit(build(config, splits=splits), workdir)
     return load(workdir)

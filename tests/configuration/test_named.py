@@ -3,10 +3,11 @@ import jax
 import numpy as np
 import pytest
 
-from tljax.configuration import DATA, DEFAULTS, Recent, each_named, frozen, maker, named, settings
+from tljax.configuration import DATA, DEFAULTS, each_named, maker, named, settings
 from tljax.core import Refused, Tick
 from tljax.data import digits
 from tljax.parts import load
+from tljax.recent import Recent, frozen
 from tljax.zoo import mlp
 
 

@@ -106,7 +106,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tm
 
 
 def test_a_workdir_of_another_config_is_refused_and_left_alone(tmp_path):
-    claim(tmp_path, config())
+    claim(tmp_path, build.build(config()).record)
     before = (tmp_path / 'config.json').read_bytes()
     with pytest.raises(Refused, match='steps: 6 there, 7 now'):
         fit(build.build(config(steps=7)), tmp_path)

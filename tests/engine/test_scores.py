@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score
 
 from tljax.core import Task
 from tljax.engine import scores
+from tljax.when.gain import mean_interval
 
 CLASSES, NUMBERS, SEVERAL = Task.of(('cat', 'dog')), Task.of(()), Task('labels', ('a', 'b', 'c'))
 
@@ -79,13 +80,24 @@ def test_intervals_cover_seeds_or_the_examples_of_one_seed():
     def interval(values):
         return np.mean(values), (.1 if len(values) > 1 else None)
 
-    over = {'test': {'accuracy': [.5, .7]}}
+    over = {'test': {'accuracy': [.5, .6, .7]}}
     assert scores.rows(over, {'test': 10}, interval)[0] == pytest.approx(dict(split='test', metric='accuracy', mean=.6, low=.5, high=.7))
     row = scores.rows({'test': {'accuracy': [.9]}}, {'test': 100}, interval)[0]
     assert (row['low'], row['high']) == pytest.approx(scores.proportion(90, 100)[1:])
     row = scores.rows({'test': {'accuracy': [.9], 'accuracy_ci95': [.02]}}, {'test': 100}, interval)[0]
     assert (row['low'], row['high']) == pytest.approx((.88, .92))
     assert scores.rows({'test': {'rmse': [.9]}}, {'test': 100}, interval)[0]['low'] is None
+
+
+@pytest.mark.parametrize('values, low, high', [
+    ([.5, 1.], None, None), ([.5, .5], None, None), ([.9, 1., 1.], .9667 - .1434, 1.), ([0., .1, 0.], 0., .0333 + .1434)])
+def test_the_interval_of_a_share_is_one_of_shares(values, low, high):
+    """Student's t over three: 4.303 times .0577 / sqrt(3). Two seeds would give -2.7 to 4.2 for .5 and 1."""
+    more = {'accuracy': values, 'accuracy_ci95': [.02] * len(values)}   # half an interval over episodes is one seed's alone
+    for each in ({'accuracy': values}, more):
+        row = scores.rows({'test': each}, {'test': 10}, mean_interval)[0]
+        assert (row['low'], row['high']) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4)) and row['mean'] == np.mean(values)
+    assert scores.rows({'test': {'rmse': [1., 2.]}}, {'test': 10}, mean_interval)[0]['high'] > 2, 'no share'
 
 
 def test_no_other_file_of_the_engine_and_the_studies_names_a_score():

@@ -65,7 +65,7 @@ def test_a_phase_that_has_not_begun_is_missed(tmp_path):
 def test_a_refused_run_leaves_the_plan_of_the_one_before(tmp_path):
     build.fit_phases([HEAD], tmp_path)
     with pytest.raises(Refused, match='another config'):
-        build.fit_phases([('head', tiny({'steps': 7})), WHOLE], tmp_path)
+        build.fit_phases([('head', tiny({'batch': 8})), WHOLE], tmp_path)
     assert last(tmp_path) == tmp_path / '00-head'
 
 

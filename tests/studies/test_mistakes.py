@@ -4,14 +4,16 @@ import io
 
 import numpy as np
 from PIL import Image
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import average_precision_score, confusion_matrix
 
+from tljax.core import Task
 from tljax.data.formats.arrays import arrays
 from tljax.report.mistakes import confusion, png
 from tljax.report.page import page
 from tljax.studies import mistakes
 
 NAMES = ('ants', 'bees', 'wasps')
+TASK = Task.of(NAMES)
 RANDOM = np.random.default_rng(0)
 LABEL, ANSWER = RANDOM.integers(0, 3, 40), RANDOM.integers(0, 3, 40)
 ROWS = [{'example': f'{i}.png', 'label': NAMES[label], 'answer': NAMES[answer], 'probability': f"{RANDOM.random():.4f}"}
@@ -40,7 +42,7 @@ def test_a_class_that_is_never_found_is_told_as_nought():
 
 def test_the_surest_mistakes_are_shown_with_their_pictures(tmp_path):
     pictures = RANDOM.random((40, 6, 6, 1)).astype(np.float32)
-    found = mistakes.sections(ROWS, NAMES, 'test', arrays(pictures, LABEL, NAMES))
+    found = mistakes.sections(ROWS, TASK, 'test', arrays(pictures, LABEL, NAMES))
     *_, shown = found
     order = mistakes.worst(ROWS)
     wrong = np.flatnonzero(LABEL != ANSWER)
@@ -56,11 +58,23 @@ def test_the_surest_mistakes_are_shown_with_their_pictures(tmp_path):
     assert written.count('<img src="data:image/png;base64,') == mistakes.SHOWN and address in written
 
 
+def test_labels_one_by_one_are_those_of_scikit_learn():
+    label, share = RANDOM.integers(0, 2, (30, 2)), RANDOM.random((30, 2)).round(4)
+    rows = [{f'{end}{name}': str(each[i, c]) for c, name in enumerate('ab') for end, each in (('', label), ('probability of ', share))}
+            for i in range(30)]
+    table = {row[0]: row[1:] for row in mistakes.label_table(rows, ('a', 'b')).rows}
+    for c, name in enumerate('ab'):
+        precision, right = average_precision_score(label[:, c], share[:, c]), ((share[:, c] > .5) == label[:, c]).mean()
+        assert table[name] == [label[:, c].sum(), f'{100 * precision:.1f}', f'{100 * right:.1f}']
+    only = mistakes.sections(rows, Task('labels', ('a', 'b')), 'test')
+    assert [each['heading'] for each in only] == ['Label by label, test split']
+
+
 def test_inputs_that_are_no_pictures_and_many_classes_have_no_drawing():
     features = arrays(np.zeros((40, 5)), LABEL, NAMES)
-    assert all('pictures' not in each for each in mistakes.sections(ROWS, NAMES, 'test', features))
+    assert all('pictures' not in each for each in mistakes.sections(ROWS, TASK, 'test', features))
     many = tuple(map(str, range(mistakes.DRAWN + 1)))
-    assert [sorted(each) for each in mistakes.sections([{'label': '0', 'answer': '0', 'probability': '1'}], many, 'test')] == [
+    assert [sorted(each) for each in mistakes.sections([{'label': '0', 'answer': '0', 'probability': '1'}], Task.of(many), 'test')] == [
         ['heading', 'table']]
 
 

@@ -1,6 +1,7 @@
 """Studies as functions: of a config and a folder, by the first score, with choices told once."""
 import ast
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,7 +50,9 @@ def test_a_comparison_is_a_function_of_a_config_and_a_folder(tmp_path, monkeypat
     table = comparison_report.tables(results)[0]
     assert 'balance %' in table.columns and 'balance on the test split' in table.title
     assert 'Balance by number of labels' not in (tmp_path / 'report.html').read_text()
-    assert 'Accuracy by number of labels' in (tmp_path / 'report.html').read_text()
+    written = (tmp_path / 'report.html').read_text()
+    assert 'Accuracy by number of labels' in written and written.count('<h2>The data</h2>') == 1
+    assert ' ± ' not in str(table.rows) and {row['ci95'] for row in results['rows']} == {None}
 
 
 @pytest.mark.parametrize('changes, said', [
@@ -112,9 +115,26 @@ def test_training_from_python_tells_what_it_found(tmp_path):
     assert found['guard']['split'] == 'validation'
     assert 'points over scratch' in found['guard']['text']
     assert {row['split'] for row in found['rows']} == {'train', 'validation', 'test'}
-    assert found['page'] is None and json.dumps(found)
+    assert found['kept'] is None and json.dumps(found)
+    written = Path(found['page']).read_text()
+    assert '<h2>The data</h2>' in written and '10 classes: 0, 1, 2, 3, 4, 5 and 4 more' in written
+    assert 'Accuracy over training' not in written, 'nothing was measured twice'
     with pytest.raises(Refused, match='was not trained on episodes but on digits'):
         episodes.measure(tmp_path, episodes.Plan())
+
+
+def test_a_page_has_the_data_of_each_phase_and_which_step_was_kept(tmp_path):
+    changes = {'eval_every': 1, 'keep': 'best', 'epochs': .03}   # 3 steps: 898 examples, 16 at a time
+    letters = {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10}
+    found = training.train(config(phases={'first': {'init': {'phase': ''}, 'data': letters},
+                                          'second': changes}), tmp_path)
+    written = Path(found['page']).read_text()
+    assert '<h2>The data of 00-first</h2>' in written and '<h2>The data of 01-second</h2>' in written
+    assert found['kept']['ended'] == 2 and len(found['kept']['best']) == 2
+    assert 'Accuracy over training' in written and 'Validation score best at step' in written
+    again = training.train(config(phases={'first': {'init': {'phase': ''}, 'data': letters},
+                                          'second': changes}), tmp_path)
+    assert again['kept'] == found['kept'] and again['scores'] == found['scores']
 
 
 def test_studies_know_no_flags_and_commands_are_short():

@@ -201,7 +201,7 @@ def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool =
             raise Refused('per_class, shuffled and class_weights have no meaning for this data, whose examples are drawn afresh')
         return sampled(train.example, batch)
     if labels and class_weights:
-        raise Refused(f"class_weights={class_weights!r} would count the data's own labels, and pseudo-labels take their place: leave it out")
+        raise Refused(f"class_weights={class_weights!r} would count the data's own labels, whose place pseudo-labels take: leave it out")
     stream = draw(train, batch, k, shuffled=shuffled)
     if labels:
         stream = relabelled(stream, labels)

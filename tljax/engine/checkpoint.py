@@ -203,11 +203,17 @@ def _final_files():
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler(tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()))
 
 
-def claim(workdir: str | Path, record: dict, look: bool = False) -> None:
-    """Makes a workdir this run's own: writes `config.json`, or compares it where it is; `look` compares only.
+def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[str] = ()) -> None:
+    """Makes a workdir this run's own: writes `config.json`, or compares it where it is.
+
+    Args:
+        workdir: folder of the run.
+        record: what its config says.
+        look: whether to compare only.
+        open: keys of the record that are not known yet and are not compared.
 
     Raises:
-        Refused: lists what differs where the workdir belongs to another config.
+        Refused: lists what differs where the workdir belongs to another config; for a finished run of another length, how to go on.
 
     >>> import tempfile
     >>> claim(workdir := tempfile.mkdtemp(), {'steps': 1})
@@ -219,10 +225,13 @@ def claim(workdir: str | Path, record: dict, look: bool = False) -> None:
     new = _leaves(json.loads(json.dumps(record)))
     if path.exists():
         old = _leaves(json.loads(path.read_text()))
-        changed = [f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
-                   for name in sorted({*old, *new}) if old.get(name, path) != new.get(name, path)]
-        if changed:
-            raise Refused(f'{workdir} belongs to another config ({"; ".join(changed[:8])}); '
+        differs = [name for name in sorted({*old, *new}) if name.split('.')[0] not in open and old.get(name, path) != new.get(name, path)]
+        changed = '; '.join(f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now' for name in differs[:8])
+        if differs and set(differs) <= {'steps', 'epochs'} and Path(workdir, 'final').exists():
+            raise Refused(f'{workdir} is finished ({changed}): to train on from it, take another --workdir and '
+                          f'--config.init.path={workdir}')
+        if differs:
+            raise Refused(f'{workdir} belongs to another config ({changed}); '
                           'take another --workdir or the config it was made with')
     elif jax.process_index() == 0 and not look:
         write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')

@@ -7,7 +7,7 @@ import numpy as np
 from tljax.core import Dataset, Tree
 from tljax.engine import scores
 from tljax.engine.devices import Compiled, shard
-from tljax.files.console import progress
+from tljax.files.console import progress, watched
 
 
 def predictions(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256, said: str = '',
@@ -20,7 +20,7 @@ def predictions(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset,
         state: with a leading axis of seeds.
         dataset: set of examples.
         batch: examples at a time; the last batch is filled up with copies of the first example, which are dropped again.
-        said: what progress is called on the terminal; '' shows none.
+        said: what progress is called on the terminal; '' tells of it only where it takes more than ten seconds.
         keep: (output and labels of a batch) -> what is kept of them.
 
     Returns:
@@ -35,7 +35,7 @@ def predictions(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset,
     batch = max(min(batch, dataset.size) // jax.device_count(), 1) * jax.device_count()
     parts, ahead = [], None
     starts = range(0, dataset.size, batch)
-    for start in progress(starts, said) if said else starts:
+    for start in progress(starts, said) if said else watched(starts, f'predicting {dataset.size} examples'):
         rows = np.arange(start, start + batch)
         local = dataset.take(shard(np.where(rows < dataset.size, rows, 0)))
         out = keep(compiled.run(params, state, compiled.place(local)))   # the device computes it while the next batch is read
@@ -58,4 +58,30 @@ def score(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch
     {'accuracy': array([0.5]), 'mean_class_accuracy': array([0.5])}
     """
     kept = predictions(compiled, params, state, dataset, batch, said, scores.keeps(dataset.task))
-    return scores.totals(dataset.task, kept, episodes='support' in dataset.take(np.arange(1)))
+    return scores.totals(dataset.task, kept, episodes=of_episodes(dataset))
+
+
+def score_and_tell(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256
+                   ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """As `score`, and what the model says of every example, as `predictions` gives it.
+
+    >>> from tljax.data import arrays
+    >>> from tljax.engine.devices import compile_predict, make_mesh
+    >>> first = compile_predict(lambda p, s, batch: {'output': batch['input'] * p, 'label': batch['label']}, make_mesh())
+    >>> toy = arrays(np.array([[0., 1.], [0., 1.]]), np.array([1, 0]), ('no', 'yes'))
+    >>> score_and_tell(first, np.array([1.]), {}, toy)[1]['output'].shape
+    (1, 2, 2)
+    """
+    keep = scores.keeps(dataset.task)
+    kept = predictions(compiled, params, state, dataset, batch, keep=lambda told: {'kept': keep(told), 'told': told})
+    return scores.totals(dataset.task, kept['kept']), kept['told']
+
+
+def of_episodes(dataset: Dataset) -> bool:
+    """Whether an example of the set is an episode.
+
+    >>> from tljax.data import digits
+    >>> of_episodes(digits(size=8)['test'])
+    False
+    """
+    return 'support' in dataset.take(np.arange(1))

@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
-from tljax.files.console import console, say
+from tljax.files.console import TimeLeft, console, say
 from tljax.paths import Group
 
 COLUMNS = ('parameters', 'numbers', 'from', 'moves')   # of what is transferred
@@ -58,7 +58,7 @@ class Log:
 
     On a restart at step `start`, records of later steps are dropped, so that the file tells one story. Every record has `step`,
     `kind` ('training', or the name of an evaluated split) and numbers, each a list with one entry per seed. `writes=False` on all
-    processes but the first.
+    processes but the first. Progress counts `epochs`, too, where the steps are so many passes over the training set.
 
     >>> import tempfile
     >>> with Log(tempfile.mkdtemp(), 'toy', steps=10, shown=False) as log:
@@ -68,9 +68,9 @@ class Log:
     """
 
     def __init__(self, workdir: str | Path, name: str, steps: int, start: int = 0,
-                 writes: bool = True, shown: bool = True) -> None:
-        self.path, self.name, self.steps, self.start = Path(workdir, 'log.jsonl'), name, steps, start
-        self.begun, self.spoke, self.shown = time.monotonic(), 0., shown and writes
+                 writes: bool = True, shown: bool = True, epochs: float = 0.) -> None:
+        self.path, self.name, self.steps, self.start, self.epochs = Path(workdir, 'log.jsonl'), name, steps, start, epochs
+        self.clock, self.spoke, self.shown = None, 0., shown and writes
         self.file = self.events = self.bar = None
         if writes:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,17 +101,28 @@ class Log:
         for name, value in lists.items():
             self.events.add_scalar(f'{kind}/{name}', float(np.mean(value)), step)
 
+    def started(self, step: int) -> None:
+        """Starts the clock that tells the time left, once the first call has compiled the step and done its steps up to `step`."""
+        self.clock = self.clock or TimeLeft(self.steps, step)
+
     def show(self, step: int, numbers: dict[str, np.ndarray]) -> None:
         """Tells how far the run is and what its numbers are, means over seeds: a bar, or at most one line every ten seconds."""
         if not self.shown:
             return
         text = '  '.join(f'{name} {np.mean(value):.4g}' for name, value in numbers.items())
+        if self.epochs:
+            text = f'epoch {self.epochs * step / self.steps:.3g}/{self.epochs:g}  {text}'
         if self.bar is not None:
             self.bar.update(self.task, completed=step, numbers=text)
         elif time.monotonic() - self.spoke > 10 or step == self.steps:
             self.spoke = time.monotonic()
-            left = (self.spoke - self.begun) / max(step - self.start, 1) * (self.steps - step)
-            say(f'{self.name}  step {step}/{self.steps}  {int(left // 60)}:{int(left % 60):02d} left  {text}')
+            self.started(self.start)
+            say(f'{self.name}  step {step}/{self.steps}  {self.clock.left(step)}  {text}')
+
+    def tell(self, text: str) -> None:
+        """One line to the person at the terminal."""
+        if self.shown:
+            say(f'{self.name}  {text}')
 
 
 def _length(path, step):

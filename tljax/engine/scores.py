@@ -50,8 +50,16 @@ def _class_means(kept):
     return np.array([np.mean([one[of == c].mean() for c in np.unique(of)]) for one, of in zip(right, label, strict=True)])
 
 
-def _average_precision(output, label):
-    """The area under the steps of precision over recall, for one label: (n,) numbers and (n,) of 0 and 1. Equal numbers make one step."""
+def average_precision(output: np.ndarray, label: np.ndarray) -> float:
+    """The area under the steps of precision over recall, for one label; equal outputs make one step.
+
+    Args:
+        output: (n,) numbers, larger where the label is thought to be on.
+        label: (n,) of 0 and 1, some of them 1.
+
+    >>> average_precision(np.array([3., 2., 1.]), np.array([1, 0, 1])) == (1 + 2 / 3) / 2
+    True
+    """
     order = np.argsort(-output, kind='stable')
     output, label = output[order], label[order]
     ends = np.append(np.flatnonzero(np.diff(output)), len(output) - 1)
@@ -61,7 +69,7 @@ def _average_precision(output, label):
 
 def _mean_average_precision(kept):
     """Over the labels that some example has: (seeds,)."""
-    return np.array([np.mean([_average_precision(output[:, c], label[:, c]) for c in np.flatnonzero(label.any(0))] or [np.nan])
+    return np.array([np.mean([average_precision(output[:, c], label[:, c]) for c in np.flatnonzero(label.any(0))] or [np.nan])
                      for output, label in zip(kept['output'], kept['label'], strict=True)])
 
 
@@ -153,6 +161,8 @@ def proportion(correct: int, count: int) -> tuple[float, float, float]:
 def rows(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], interval: Callable) -> list[dict]:
     """Scores with their 95 % intervals: over seeds, or over the episodes or examples of a single seed.
 
+    The interval of a share lies between 0 and 1, and there is none over two seeds, by which Student's t tells nothing of a share.
+
     Args:
         scores: {split: {name: (seeds,)}} as a fit gives them.
         sizes: {split: number of examples}.
@@ -167,14 +177,18 @@ def rows(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], inter
     """
     found = []
     for split, each in scores.items():
-        for name in each:
+        for name, values in each.items():
             if name.endswith(INTERVAL):
                 continue
-            mean, half = interval(each[name])
-            if half is None and name + INTERVAL in each:
-                half = each[name + INTERVAL][0]
+            (mean, half), share = interval(values), row(name).share
+            if len(values) == 1:
+                half = each.get(name + INTERVAL, [half])[0]
+            elif len(values) == 2 and share:
+                half = None
             low, high = (None, None) if half is None else (mean - half, mean + half)
-            if half is None and row(name).share:
+            if share and half is None and len(values) == 1:
                 low, high = proportion(round(mean * sizes[split]), sizes[split])[1:]
+            elif share and half is not None:
+                low, high = max(low, 0.), min(high, 1.)
             found.append(dict(split=split, metric=name, mean=mean, low=low, high=high))
     return found

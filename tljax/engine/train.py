@@ -1,10 +1,7 @@
 """The only training loop: restore, step, log, evaluate, save."""
 import json
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,14 +9,19 @@ import jax
 import numpy as np
 import optax
 
-from tljax.core import Dataset, Refused, Stopped, Stream, Task
+from tljax.core import Dataset, Refused, Stream, Task
+from tljax.engine import scores
+from tljax.engine.answers import ANSWERS, answers, write_answers
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
+from tljax.engine.choice import SPLIT, Choice, begin, look, out, outcome
 from tljax.engine.devices import Compiled, each_by_itself, first_state, shard
-from tljax.engine.evaluate import score
+from tljax.engine.evaluate import of_episodes, score, score_and_tell
 from tljax.engine.log import Log, tell_facts, tell_transferred
-from tljax.files.console import say
+from tljax.engine.signals import asked_to_stop, stopped
 from tljax.files.text import write
 from tljax.paths import Group
+
+JUDGED, TOLD = ('validation', 'test'), 2e7   # splits whose answers are written; the most numbers that they may have
 
 
 class Run(NamedTuple):
@@ -49,6 +51,8 @@ class Run(NamedTuple):
         transferred: groups of parameters, where they come from and how fast they move; told before the first step.
         facts: () -> pairs of a word and a text: what the data turned out to be, which is looked for, told and kept in `data.json` once,
             before the first step.
+        choice: which step's parameters it ends with, and when it may end early.
+        epochs: passes over the training set that the steps are; 0 where they are not counted.
 
     >>> Run._fields[:3]
     ('name', 'init', 'tx')
@@ -75,6 +79,8 @@ class Run(NamedTuple):
     range: tuple = ()
     transferred: Sequence[Group] = ()
     facts: Callable = tuple
+    choice: Choice = Choice()
+    epochs: float = 0.
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,7 +89,14 @@ class Run(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """The product of a fit: parameters and method state with a leading axis of seeds, and {split: {metric: (seeds,)}}.
+    """The product of a fit.
+
+    Attributes:
+        params: parameters, with a leading axis of seeds.
+        state: state of the method, with a leading axis of seeds.
+        scores: {split: {metric: (seeds,)}} of these.
+        kept: where scores chose them: {'split', 'metric', 'score', 'best' and 'step' by seed, 'ended', 'text'}: the best score, its step,
+            the step of the parameters, and the step that the fit ended at. None where they are those of the last step.
 
     >>> Fitted({}, {}, {'test': {'accuracy': [.9]}}).scores['test']
     {'accuracy': [0.9]}
@@ -91,12 +104,14 @@ class Fitted(NamedTuple):
     params: dict
     state: dict
     scores: dict
+    kept: dict | None = None
 
 
 def fit(run: Run, workdir: str | Path) -> Fitted:
     """Trains, or goes on training, or does nothing where the run has finished.
 
-    A run that was killed and is started again with the same config ends bit-equal to one that was not. SIGTERM saves, then stops.
+    A run that was killed and is started again with the same config ends bit-equal to one that was not. SIGTERM and Ctrl-C save, then
+    stop.
 
     Args:
         run: all that the fit needs.
@@ -107,7 +122,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
 
     Raises:
         Refused: the workdir belongs to another config; the loss or its gradient is no longer finite (step and last good checkpoint).
-        Stopped: after SIGTERM, or a scheduler's notice of preemption.
+        Stopped: after SIGTERM, Ctrl-C, or a scheduler's notice of preemption.
 
     >>> import tempfile
     >>> import optax
@@ -129,36 +144,55 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     claim(workdir, run.record, look=True)
     if Path(workdir, 'final').exists():
         params, state, record = load_final(workdir)
-        return Fitted(params, state, record['scores'])
+        return Fitted(params, state, record['scores'], record.get('kept'))
     state, seeds = first_state(run.init, run.tx, run.seeds), np.asarray(run.seeds, np.uint32)
     run = run._replace(step=each_by_itself(run.step, len(run.seeds)))
     for seed in run.seeds:   # what does not fit is refused before anything is written
         shard(run.stream.index(seed, 0))
     claim(workdir, run.record)
-    with Checkpoints(workdir) as checkpoints, _asked_to_stop() as asked:
-        begun, state = checkpoints.restore(state) or (0, state)
+    kept = begin((state.params, state.state), len(seeds)) if run.choice.chooses else None
+    with Checkpoints(workdir) as checkpoints, asked_to_stop() as asked:
+        begun, found = checkpoints.restore(_saved(state, kept)) or (0, _saved(state, kept))
+        state, kept = (found, None) if kept is None else found
         if not begun and jax.process_index() == 0:
             _tell(run, workdir)
-        with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0) as log:
-            parts, pending, stopping = run.step.split(state), [], False
+        with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0, epochs=run.epochs) as log:
+            parts, pending, last, stopping = run.step.split(state), [], begun, 0
             for first, last, batch in _prefetched(run, begun):
                 parts, metrics = run.step.run(parts, batch, seeds)
+                log.started(last)
                 pending.append((first, metrics))
                 stopping = asked() or checkpoints.preempted(last)
                 saving, evaluating, reporting = (_due(last, every, run.steps) for every in (run.save_every, run.eval_every, run.log_every))
                 if not (stopping or saving or evaluating or reporting):
                     continue
-                _report(log, last, pending, run, checkpoints)
+                _report(log, last, pending, run, checkpoints, kept)
                 pending, state = [], run.step.join(parts, 0)
                 if last == run.steps:
                     break
+                if evaluating:   # before it is saved: a checkpoint holds what its own step's scores have chosen
+                    kept = _look(run, kept, last, state, _evaluate(run, state, last, log))
+                    if kept is not None and out(run.choice, kept).all():
+                        break
                 if saving or stopping:
-                    checkpoints.save(last, state)
-                if evaluating:
-                    _evaluate(run, state, last, log)
+                    checkpoints.save(last, _saved(state, kept))
                 if stopping:
-                    raise Stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the same command goes on from there')
-            return _finish(run, workdir, state, log, lambda: stopping or asked())
+                    raise stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the same command goes on from there',
+                                  asked())
+            return _finish(run, workdir, last, state, kept, log, lambda: stopping or asked())
+
+
+def _saved(state, kept):
+    """What a checkpoint holds."""
+    return state if kept is None else (state, kept)
+
+
+def _look(run, kept, step, state, found):
+    """What is kept after an evaluation."""
+    if kept is None:
+        return None
+    values = np.asarray(found[SPLIT][scores.first(run.task)])
+    return look(run.choice, kept, step, values, (state.params, state.state))
 
 
 def _tell(run, workdir):
@@ -169,15 +203,26 @@ def _tell(run, workdir):
     tell_transferred(tuple(run.transferred))
 
 
-def _finish(run, workdir, state, log, stopping):
-    scores = _evaluate(run, state, run.steps, log)
-    params, state = run.whole(state.params, state.state)
-    save_final(workdir, params, state, {'config': run.record, 'classes': list(run.classes), 'task': run.task.kind, 'input': list(run.input),
-                                        'range': list(run.range),
-                                        'seeds': list(run.seeds), 'scores': scores})
+def _finish(run, workdir, step, state, kept, log, stopping):
+    rows, last = {}, step == run.steps
+    found = _evaluate(run, state, step, log, rows if kept is None else None) if last else None
+    if kept is not None:
+        kept = _look(run, kept, step, state, found) if found else kept
+        params, moved = kept.trees
+        state, told = state._replace(params=params, state=moved), outcome(run.choice, kept, step, run.steps)
+        found = _evaluate(run, state, step, rows=rows)
+        log.tell(told)
+        kept = {'split': SPLIT, 'metric': scores.first(run.task), 'ended': step, 'text': told,
+                **{name: getattr(kept, name).tolist() for name in ('score', 'best', 'step')}}
+    params, moved = run.whole(state.params, state.state)
+    if rows and jax.process_index() == 0:
+        write_answers(Path(workdir, ANSWERS), rows)
+    save_final(workdir, params, moved, {'config': run.record, 'classes': list(run.classes), 'task': run.task.kind,
+                                        'input': list(run.input), 'range': list(run.range),
+                                        'seeds': list(run.seeds), 'scores': found, **({'kept': kept} if kept else {})})
     if stopping():
-        raise Stopped(f'stopped at the last step, saved in {workdir}: the same command goes on with what comes next')
-    return Fitted(*jax.device_get((params, state)), scores)
+        raise stopped(f'stopped at the last step, saved in {workdir}: the same command goes on with what comes next', stopping())
+    return Fitted(*jax.device_get((params, moved)), found, kept)
 
 
 def _due(step, period, steps):
@@ -211,10 +256,12 @@ def _prefetched(run, begun):
             yield *span, batch
 
 
-def _report(log, step, pending, run, checkpoints):
+def _report(log, step, pending, run, checkpoints, kept):
     """Records the mean of each metric since the last report, after checking that every step was finite."""
     metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(run.step.join(jax.device_get(each), 1) for _, each in pending))
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
+    if kept is not None:   # what a seed does that has run out of patience counts no more
+        bad &= ~out(run.choice, kept)
     if bad.any():
         row, seed = np.argwhere(bad)[0]
         good = checkpoints.last()
@@ -226,24 +273,16 @@ def _report(log, step, pending, run, checkpoints):
     log.show(step, {'loss': means['loss'], **{name: value for name, value in means.items() if name not in ('loss', 'gradient_norm')}})
 
 
-def _evaluate(run, state, step, log):
-    scores = {}
+def _evaluate(run, state, step, log=None, rows=None):
+    """The scores of every split. Where `rows` is a dict, the answers to every example of JUDGED splits are put there."""
+    found = {}
     for split, dataset in run.evals.items():
-        found = score(run.predict, state.params, state.state, dataset, run.eval_batch)
-        log.record(step, split, found)
-        scores[split] = {name: value.tolist() for name, value in found.items()}
-    return scores
-
-
-@contextmanager
-def _asked_to_stop():
-    """A function that tells whether SIGTERM has come; left to JAX, which tells all processes, where there are several."""
-    asked = threading.Event()
-    if jax.process_count() > 1 or threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: (asked.set(), say('SIGTERM: saving, then stopping')))
-    try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        if rows is not None and split in JUDGED and dataset.size * max(len(run.classes), 1) <= TOLD and not of_episodes(dataset):
+            each, told = score_and_tell(run.predict, state.params, state.state, dataset, run.eval_batch)
+            rows[split] = answers(run.task, dataset, told)
+        else:
+            each = score(run.predict, state.params, state.state, dataset, run.eval_batch)
+        if log:
+            log.record(step, split, each)
+        found[split] = {name: value.tolist() for name, value in each.items()}
+    return found

@@ -1,4 +1,5 @@
 """What a person at the terminal is told: lines, and progress with the time left, on standard error."""
+import time
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -7,8 +8,30 @@ from rich.progress import track
 console = Console(stderr=True, highlight=False)
 
 
+class TimeLeft:
+    """The time that is left, by the speed since this was made.
+
+    Args:
+        total: how many there are to do.
+        done: how many had been done when the clock started.
+
+    >>> TimeLeft(total=100, done=10).left(10), TimeLeft(100).left(100)
+    ('time left unknown', '0:00 left')
+    """
+
+    def __init__(self, total: int, done: int = 0) -> None:
+        self.total, self.before, self.begun = total, done, time.monotonic()
+
+    def left(self, done: int) -> str:
+        """The time left, now that so many are done."""
+        if done <= self.before < self.total:
+            return 'time left unknown'
+        seconds = (time.monotonic() - self.begun) / max(done - self.before, 1) * (self.total - done)
+        return f'{int(seconds // 60)}:{int(seconds % 60):02d} left'
+
+
 def progress(items: Sequence, text: str) -> Iterable:
-    """Goes through a sequence with a bar and the time left on a terminal, and after one plain line elsewhere.
+    """Goes through a sequence with a bar and the time left on a terminal, and after one plain line elsewhere, `watched`.
 
     >>> list(progress([1, 2], 'counting'))
     [1, 2]
@@ -16,7 +39,23 @@ def progress(items: Sequence, text: str) -> Iterable:
     if console.is_terminal:
         return track(items, text, console=console, transient=True)
     say(text)
-    return iter(items)
+    return watched(items, text)
+
+
+def watched(items: Sequence, text: str) -> Iterable:
+    """Goes through a sequence, and tells every ten seconds how far it is and the time left, without the first item, which may compile.
+
+    >>> list(watched([1, 2], 'counting'))
+    [1, 2]
+    """
+    spoke, clock = time.monotonic(), TimeLeft(len(items))
+    for done, item in enumerate(items):
+        if done == 1:
+            clock = TimeLeft(len(items), 1)
+        if time.monotonic() - spoke > 10:
+            spoke = time.monotonic()
+            say(f'{text}  {done}/{len(items)}  {clock.left(done)}')
+        yield item
 
 
 def say(text: str) -> None:

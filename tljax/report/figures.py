@@ -1,7 +1,7 @@
 """Figures of what was measured, which stand in a page as SVG.
 
 Those of studies are drawn from `rows`, one dict per strategy and number of labels: 'strategy', 'labels_per_class' (None: all),
-'mean', 'ci95' (half width, None for one seed), 'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four
+'mean', 'ci95' (half width, None for one or two seeds), 'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four
 None for the baseline). Accuracies and gains are fractions there and percent in the figures. Colours are those of Okabe and Ito
 (2008, https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; markers differ, too.
 """
@@ -14,7 +14,7 @@ from matplotlib.ticker import NullLocator
 from sklearn.decomposition import PCA
 
 from tljax.core import Refused
-from tljax.when.gain import mean_interval
+from tljax.when.gain import share_interval
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 MARKERS = 'sD^vPX*'                # as many as have no common factor with the colours: 42 strategies look different
@@ -50,9 +50,10 @@ def learning_curves(rows: Sequence[dict]) -> Figure:
         axes.plot(x, mean, color=colour, linewidth=1.2, linestyle=(0, (3, 2)))
         axes.plot(x[solid], mean[solid], color=colour, linewidth=1.8)
         axes.plot(x, mean, color=colour, marker=marker, markersize=5.5, linestyle='none')
-        axes.fill_between(x[solid], (mean - half)[solid], (mean + half)[solid], color=colour, alpha=.13, linewidth=0)
+        low, high = _ends(mean, half)
+        axes.fill_between(x[solid], low[solid], high[solid], color=colour, alpha=.13, linewidth=0)
         alone = ~solid if solid.sum() > 1 else slice(None)   # a band needs two points
-        axes.vlines(x[alone], (mean - half)[alone], (mean + half)[alone], color=colour, linewidth=1.8)
+        axes.vlines(x[alone], low[alone], high[alone], color=colour, linewidth=1.8)
         ends[strategy] = x[-1], mean[-1]
     _name_ends(axes, ends, _styles(rows))
     return figure
@@ -119,12 +120,17 @@ def training_curves(records: Sequence[dict]) -> Figure:
     for kind, (colour, marker) in styles.items():
         mine = [record for record in measured if record['kind'] == kind]
         x = np.array([record['step'] for record in mine])
-        mean, half = np.array([[mean, half or 0.] for mean, half in (mean_interval(record[metric]) for record in mine)]).T
+        mean, half = np.array([[mean, half or 0.] for mean, half in (share_interval(record[metric]) for record in mine)]).T
         axes.plot(x, mean, color=colour, linewidth=1.8, marker=marker, markersize=4)
-        axes.fill_between(x, mean - half, mean + half, color=colour, alpha=.13, linewidth=0)
+        axes.fill_between(x, *_ends(mean, half), color=colour, alpha=.13, linewidth=0)
         ends[kind] = x[-1], mean[-1]
     _name_ends(axes, ends, styles)
     return figure
+
+
+def _ends(mean, half):
+    """The ends of intervals of shares, which lie between 0 and 1."""
+    return np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
 
 
 def two_domains(pairs: dict[str, tuple[np.ndarray, np.ndarray]], label: np.ndarray,

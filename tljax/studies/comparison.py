@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from tljax import build
-from tljax.configuration import merge, phases
+from tljax.configuration import folder, merge, phases
 from tljax.core import Refused
 from tljax.engine.train import fit
 from tljax.files.text import write
@@ -23,8 +23,8 @@ from tljax.report.page import page
 from tljax.studies.choices import chosen
 from tljax.studies.comparison_report import sections
 from tljax.studies.label_free import Judgement, judge
-from tljax.studies.tables import budget_text
-from tljax.when.gain import labels_needed, mean_interval, transfer_gain, verdicts
+from tljax.studies.tables import budget_text, data
+from tljax.when.gain import labels_needed, share_interval, transfer_gain, verdicts
 from tljax.when.label_efficiency import fit_curve, labels_for
 
 Cell = tuple[str, int | None]   # a strategy, and labels per class
@@ -90,7 +90,9 @@ def compare(config: dict, workdir: Path) -> dict | None:
     figure = None
     if domains:
         figure = svg(two_domains(domains, next(iter(measured.judgements.values())).label))
-    page(workdir / 'report.html', 'Does transfer help?', sections(results, figure))
+    named = [folder(workdir, [each for each, _ in earlier], name) for name, _ in earlier]
+    told = data([*named, *(_place(workdir, *cell) for cell in measured.values)])
+    page(workdir / 'report.html', 'Does transfer help?', sections(results, figure, told))
     return results
 
 
@@ -103,16 +105,18 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         study: strategies and budgets.
         workdir: folder of the study.
     """
+    cells = {(strategy, k): merge(merge(last, changes, f'study.strategies.{strategy}'),
+                                  {'per_class': k})
+             for strategy, changes in study['strategies'].items() for k in study['budgets']}
+    for cell, settings in cells.items():
+        build.look(settings, _place(workdir, *cell))
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
         raise Refused('the source has no validation split, which a study of adaptation judges by: '
                       'name another as data.source')
     build.fit_phases(earlier, workdir)
     values, judgements, transferred, donors, metric = {}, {}, {}, set(), ''
-    cells = [(strategy, k) for strategy in study['strategies'] for k in study['budgets']]
-    for i, (strategy, k) in enumerate(cells):
-        changes = study['strategies'][strategy]
-        settings = merge(merge(last, changes, f'study.strategies.{strategy}'), {'per_class': k})
+    for i, ((strategy, k), settings) in enumerate(cells.items()):
         donor = build.donor(settings, workdir, [name for name, _ in earlier])
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
         if not run.classes or 'test' not in run.evals:
@@ -120,12 +124,16 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
                           'test split')
         donors.add(run.donors)
         transferred[strategy] = run.transferred
-        fitted = fit(run, workdir / 'cells' / f'{strategy}-{k or "all"}')
+        fitted = fit(run, _place(workdir, strategy, k))
         metric = next(iter(fitted.scores['test']))
         values[strategy, k] = np.array(fitted.scores['test'][metric])
         if 'target' in splits:
             judgements[strategy, k] = judge(settings, fitted, splits)
     return Measured(metric, values, judgements, 1 in donors, transferred)
+
+
+def _place(workdir: Path, strategy: str, k: int | None) -> Path:
+    return workdir / 'cells' / f'{strategy}-{k or "all"}'
 
 
 def summarise(measured: Measured, config: dict) -> dict:
@@ -137,7 +145,7 @@ def summarise(measured: Measured, config: dict) -> dict:
 
     Returns:
         As `compare`, without 'chosen'. A row is {'strategy', 'labels_per_class', 'metric', 'mean',
-        'ci95' (half width), 'gain_mean', 'gain_low', 'gain_high', 'p', 'verdict' (these five are
+        'ci95' (half width; None over two seeds), 'gain_mean', 'gain_low', 'gain_high', 'p', 'verdict' (these five are
         None for the baseline), 'values' by seed}.
 
     >>> values = {('scratch', 5): np.array([.5, .6]), ('frozen', 5): np.array([.7, .8])}
@@ -154,7 +162,7 @@ def summarise(measured: Measured, config: dict) -> dict:
     found = dict(zip(compared, verdicts([paired[cell] for cell in compared]), strict=True))
     rows = []
     for cell, by_seed in values.items():
-        (mean, half), gain = mean_interval(by_seed), paired.get(cell)
+        (mean, half), gain = share_interval(by_seed), paired.get(cell)
         rows.append(dict(
             strategy=cell[0], labels_per_class=cell[1], metric=measured.metric, mean=mean,
             ci95=half, gain_mean=gain and gain.mean, gain_low=gain and gain.low,
@@ -210,7 +218,7 @@ def chosen_by_budget(measured: Measured) -> dict:
                   for score in first.scores}
         truth = np.array([measured.values[name, k] for name in names]).T
         for row in chosen(scores, names, truth):
-            mean, half = mean_interval(row['values'])
+            mean, half = share_interval(row['values'])
             rows.append(dict(score=row['score'], labels_per_class=k, picks=row['picks'], mean=mean,
                              ci95=half))
     distances = {f'{name}, {budget_text(k)}': judgement.distances

@@ -1,5 +1,6 @@
 """The tables and the page of a transfer study."""
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,12 +30,13 @@ def tables(results: dict) -> list[Table]:
     return printed
 
 
-def sections(results: dict, domains: str | None = None) -> list[dict]:
+def sections(results: dict, domains: str | None = None, data: Sequence[dict] = ()) -> list[dict]:
     """The sections of the page.
 
     Args:
         results: as `comparison.compare` returns them.
         domains: drawing of source and target, an SVG element.
+        data: sections of what the fits have understood of their data.
 
     >>> row = dict(strategy='a', labels_per_class=5, metric='accuracy', mean=.5, ci95=.1,
     ...            verdict='positive', gain_mean=.1, gain_low=.05, gain_high=.15)
@@ -68,7 +70,7 @@ def sections(results: dict, domains: str | None = None) -> list[dict]:
             '95 % interval over seeds.'))
     if results.get('transferred'):
         found.append(section('What was transferred', transferred(results['transferred'])))
-    return [*found, section('How it was run', code=json.dumps(results['config'], indent=1),
+    return [*found, *data, section('How it was run', code=json.dumps(results['config'], indent=1),
                             text='The config, from which the same command makes the same page.')]
 
 
@@ -132,7 +134,8 @@ def _goal(results: dict) -> str:
 
 
 def _percent(row: dict) -> str:
-    return f'{100 * row["mean"]:.1f} ± {100 * row["ci95"]:.1f}'
+    half = '' if row['ci95'] is None else f' ± {100 * row["ci95"]:.1f}'
+    return f'{100 * row["mean"]:.1f}{half}'
 
 
 def _several_budgets(results: dict) -> bool:

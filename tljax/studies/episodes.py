@@ -12,7 +12,7 @@ from tljax.engine.checkpoint import last, load_final
 from tljax.engine.evaluate import score
 from tljax.program import predictor
 from tljax.studies.tables import Table
-from tljax.when.gain import mean_interval
+from tljax.when.gain import share_interval
 
 
 class Plan(NamedTuple):
@@ -48,7 +48,7 @@ def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int
 
     Returns:
         {'method', 'workdir', 'classes', 'over', 'rows': [{'episodes', 'metric', 'mean', 'ci95'}]},
-        where the half width 'ci95' of a 95 % interval is over what 'over' says.
+        where the half width 'ci95' of a 95 % interval is over what 'over' says; None over two seeds.
 
     Raises:
         Refused: for a run that is not finished or not few-shot, and episodes that cannot be drawn.
@@ -72,9 +72,10 @@ def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int
         _refuse_other_ways(params, dataset, ways)
         found = score(predictor(record), params, state, dataset, batch, said=f'{ways} ways')
         metric = next(iter(found))
-        mean, half = mean_interval(found[metric])
-        rows.append(dict(episodes=name, metric=metric, mean=float(mean),
-                         ci95=float(found[f'{metric}_ci95'][0] if half is None else half)))
+        mean, half = share_interval(found[metric])
+        if len(found[metric]) == 1:
+            half = float(found[f'{metric}_ci95'][0])
+        rows.append(dict(episodes=name, metric=metric, mean=mean, ci95=half))
     seeds = len(record['seeds'])
     return dict(method=method['name'], workdir=str(workdir), rows=rows,
                 classes='the official runs' if runs else f'{plan.split} classes',
@@ -89,7 +90,8 @@ def table(found: dict) -> Table:
     [['5-way 1-shot', '50.00', '1.00']]
     """
     metric = found['rows'][0]['metric']
-    rows = [[row['episodes'], f'{100 * row["mean"]:.2f}', f'{100 * row["ci95"]:.2f}']
+    rows = [[row['episodes'], f'{100 * row["mean"]:.2f}',
+             '' if row['ci95'] is None else f'{100 * row["ci95"]:.2f}']
             for row in found['rows']]
     return Table(['episodes', f'{metric} %', f'± (95 %, over {found["over"]})'], rows,
                  f'{found["method"]} on {found["classes"]}, {found["workdir"]}')

@@ -3,7 +3,8 @@ from collections import Counter
 
 import numpy as np
 
-from tljax.core import Dataset
+from tljax.core import Dataset, Task
+from tljax.engine.scores import average_precision
 from tljax.report.drawing import svg
 from tljax.report.mistakes import confusion, png
 from tljax.studies.tables import Table, section
@@ -36,6 +37,28 @@ def class_table(rows: list[dict], names: tuple[str, ...]) -> Table:
                  [row for _, row in sorted(table, key=lambda each: each[0])], 'Class by class')
 
 
+def label_table(rows: list[dict], names: tuple[str, ...]) -> Table:
+    """How well each of several labels is told, the worst in front.
+
+    Args:
+        rows: as `engine.answers.answers` gives them for several labels.
+        names: of the labels.
+
+    >>> row = {'sky': '1', 'probability of sky': '0.9'}
+    >>> label_table([row], ('sky',)).rows
+    [['sky', 1, '100.0', '100.0']]
+    """
+    table = []
+    for name in names:
+        label = np.array([int(row[name]) for row in rows])
+        share = np.array([float(row[f'probability of {name}']) for row in rows])
+        precision = 100 * average_precision(share, label) if label.any() else np.nan
+        right = 100 * np.mean((share > .5) == label)
+        table.append((precision, [name, int(label.sum()), f'{precision:.1f}' if label.any() else '', f'{right:.1f}']))
+    return Table(['label', 'examples', 'average precision %', 'accuracy %'],
+                 [row for _, row in sorted(table, key=lambda each: each[0])], 'Label by label')
+
+
 def counts(rows: list[dict], names: tuple[str, ...]) -> np.ndarray:
     """How many examples of each class were taken for which, (classes, classes), a row for every true class.
 
@@ -60,19 +83,35 @@ def worst(rows: list[dict], most: int = SHOWN) -> list[int]:
     return sorted(wrong, key=lambda i: -float(rows[i]['probability']))[:most]
 
 
-def sections(rows: list[dict], names: tuple[str, ...], split: str, dataset: Dataset | None = None) -> list[dict]:
+def by_class(rows: list[dict], task: Task) -> Table:
+    """The table of every class, or of every label.
+
+    Args:
+        rows: as `engine.answers.answers` gives them.
+        task: what the set asks; no numbers.
+
+    >>> by_class([{'label': 'a', 'answer': 'a'}], Task.of(('a', 'b'))).title
+    'Class by class'
+    """
+    return (label_table if task.kind == 'labels' else class_table)(rows, task.names)
+
+
+def sections(rows: list[dict], task: Task, split: str, dataset: Dataset | None = None) -> list[dict]:
     """The sections of a page that show what a run got wrong.
 
     Args:
         rows: as `engine.answers.answers` gives them.
-        names: of the classes.
+        task: what the set asks; no numbers.
         split: that the rows are of.
         dataset: that split, whose pictures are shown; None for none.
 
-    >>> [each['heading'] for each in sections([{'label': 'a', 'answer': 'a', 'probability': '1.0'}], ('a', 'b'), 'test')]
+    >>> [each['heading'] for each in sections([{'label': 'a', 'answer': 'a', 'probability': '1.0'}], Task.of(('a', 'b')), 'test')]
     ['Class by class, test split', 'Which classes are confused, test split']
     """
-    found = [section(f'Class by class, {split} split', class_table(rows, names))]
+    table, names = by_class(rows, task), task.names
+    found = [section(f'{table.title}, {split} split', table)]
+    if task.kind == 'labels':
+        return found
     if len(names) <= DRAWN:
         found.append(section(f'Which classes are confused, {split} split', svg=svg(confusion(counts(rows, names), names))))
     mistakes = worst(rows)

@@ -71,7 +71,8 @@ def evaluate(model: tuple[dict, dict, dict], files: list[Path],
 
     Returns:
         {'top1', 'top5', 'top1_interval', 'top5_interval', 'pictures': their number}; the means are
-        over pictures and seeds, the intervals cover 95 % over pictures.
+        over pictures and seeds, the intervals cover 95 % over pictures. Those of five guesses are
+        absent where there are five classes or fewer.
 
     Raises:
         Refused: for a model without classes, and a picture that names none of them.
@@ -92,7 +93,7 @@ def evaluate(model: tuple[dict, dict, dict], files: list[Path],
     output = predictions(predictor(record), params, state, dataset, batch,
                          said='looking at pictures')['output']
     best, found = np.argsort(-output, axis=-1, kind='stable'), {}
-    for top in (1, 5):
+    for top in [1, 5] if len(record['classes']) > 5 else [1]:   # five of five guesses are right
         right = (best[..., :top] == np.array(label)[:, None]).any(-1).mean(0)
         found[f'top{top}'] = float(right.mean())
         found[f'top{top}_interval'] = list(proportion(round(right.sum()), len(files))[1:])
@@ -108,6 +109,8 @@ def accuracy_table(found: dict) -> Table:
     """
     rows = []
     for name, key in (('1 guess', 'top1'), ('5 guesses', 'top5')):
+        if key not in found:
+            continue
         low, high = found[f'{key}_interval']
         rows.append([name, f'{found[key]:.4f}', f'{low:.4f} to {high:.4f}'])
     return Table(['accuracy of', 'mean', '95 % interval over pictures'], rows,

@@ -1,4 +1,7 @@
 """Tables: what a study prints, and what stands in its page."""
+import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from tljax.engine.log import COLUMNS, transferred_rows
@@ -50,6 +53,26 @@ def section(heading: str, table: Table | None = None, **parts: object) -> dict:
     """
     shown = {} if table is None else {'table': (table.columns, table.rows)}
     return {'heading': heading, **shown, **parts}
+
+
+def data(folders: Iterable[Path]) -> list[dict]:
+    """Sections of what fits have understood of their data, each data set once.
+
+    Args:
+        folders: of the fits, which hold `data.json`; one that holds none is passed over.
+
+    >>> data([Path('nowhere')])
+    []
+    """
+    found = {}
+    for folder in folders:
+        path = folder / 'data.json'
+        facts = json.loads(path.read_text()) if path.exists() else []
+        rows = [fact for fact in facts if fact[0] not in ('statistics', 'steps')]   # those are of the fit
+        if rows and rows not in found.values():
+            found[folder.name] = rows
+    return [section('The data' if len(found) == 1 else f'The data of {name}', Table(['', 'found'], rows))
+            for name, rows in found.items()]
 
 
 def budget(k: int | None) -> str:

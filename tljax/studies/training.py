@@ -7,16 +7,19 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import folder, merge, phases
-from tljax.core import Refused
+from tljax.core import Refused, Task
 from tljax.engine import scores
+from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
 from tljax.engine.train import fit
 from tljax.report.drawing import svg
 from tljax.report.figures import training_curves
 from tljax.report.page import page
-from tljax.studies.tables import Table, section, transferred
+from tljax.studies import mistakes
+from tljax.studies.tables import Table, data, section, transferred
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
+LISTED = 20   # classes that a terminal has room for
 READING = {'positive': 'transfer helps', 'negative': 'transfer hurts',
            'none detected': 'neither gain nor harm detected'}
 
@@ -31,8 +34,9 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
 
     Returns:
         {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by seed}}, 'rows':
-        [{'split', 'metric', 'mean', 'low', 'high'}], and 'guard', as `guard` gives it}; 'page' is
-        None where nothing was measured twice. None on all processes but the first.
+        [{'split', 'metric', 'mean', 'low', 'high'}], 'kept': as `Fitted` has it, 'by_class': the
+        table of every class, and 'guard', as
+        `guard` gives it}; 'page' is None without classes. None on all processes but the first.
 
     Raises:
         Refused: for a config that does not fit.
@@ -46,19 +50,46 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     guarding = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
     if jax.process_index():
         return None
-    place = folder(workdir, [name for name, _ in fits], run.name)
+    folders = [folder(workdir, [name for name, _ in fits], name) for name, _ in fits]
+    place = folders[-1]
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
     rows = scores.rows(fitted.scores, sizes, mean_interval)
     found = dict(phase=run.name, seeds=list(run.seeds), folder=str(place), page=None,
                  transferred=[group._asdict() for group in run.transferred],
-                 scores=fitted.scores, rows=rows)
+                 scores=fitted.scores, rows=rows, kept=fitted.kept)
     if guarding:
         found['guard'] = guarding
-    records = read(place / 'log.jsonl')
-    if run.classes and _measured_twice(records, run.evals):
+    if run.classes:
         found['page'] = str(place / 'report.html')
-        page(place / 'report.html', run.name, _sections(found, records, config))
+        records = read(place / 'log.jsonl')
+        shown = records if _measured_twice(records, run.evals) else []
+        judged = _judged(read_answers(place / ANSWERS), fits[-1][1], run.task)
+        found['by_class'] = judged[0]._asdict() if judged else None
+        page(place / 'report.html', run.name,
+             _sections(found, shown, config, data(folders), judged[1] if judged else []))
     return found
+
+
+def _judged(answers: dict[str, list[dict]], settings: dict, task: Task) -> tuple[Table, list[dict]] | None:
+    """The table of every class and the sections of the page, of the test split or else of validation; None where there are no answers."""
+    split = next((split for split in ('test', 'validation') if split in answers), None)
+    if split is None:
+        return None
+    rows = answers[split]
+    table = mistakes.by_class(rows, task)._replace(title=f'Class by class, {split} split')
+    return table, mistakes.sections(rows, task, split, build.load(settings['data'])[split])
+
+
+def tables(found: dict) -> list[Table]:
+    """What `train` found, as tables: the scores, and class by class where a terminal has room for that.
+
+    >>> row = {'split': 'test', 'metric': 'rmse', 'mean': .5, 'low': None, 'high': None}
+    >>> [each.title for each in tables({'phase': 'train', 'seeds': [0], 'rows': [row]})]
+    ['train']
+    """
+    by_class = found.get('by_class')
+    listed = bool(by_class) and len(by_class['rows']) <= LISTED
+    return [table(found), *([Table(**by_class)] if listed else [])]
 
 
 def table(found: dict) -> Table:
@@ -101,6 +132,7 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
                       'scratch: give it init.path or init.phase')
     alone = merge(settings, {'init': {'path': '', 'phase': ''}, 'partition': {'name': 'full'},
                              'statistics': 'follow'}) | {'groups': {}}
+    build.look(alone, workdir)
     run = build.build(alone, 'scratch')
     split = next((split for split in ('validation', 'test') if transferred.get(split)), None)
     if split is None or not run.classes:
@@ -126,10 +158,12 @@ def _measured_twice(records: list[dict], evals: dict) -> bool:
     return sum(record['kind'] in evals for record in records) > len(evals)
 
 
-def _sections(found: dict, records: list[dict], config: dict) -> list[dict]:
+def _sections(found: dict, records: list[dict], config: dict, told: list[dict], judged: list[dict]) -> list[dict]:
     seeds = len(found['seeds'])
-    text = f'Means and 95 % intervals over {seeds} seeds.' if seeds > 1 else ''
-    return [section('Accuracy over training', text=text, svg=svg(training_curves(records))),
-            section('At the end', table(found)),
+    parts = [f'Means and 95 % intervals over {seeds} seeds.'] * (seeds > 2)
+    kept = [found['kept']['text'].capitalize() + '.'] if found['kept'] else []
+    curves = [section('Accuracy over training', text=' '.join(parts + kept),
+                      svg=svg(training_curves(records)))] if records else []
+    return [*curves, section('At the end', table(found), text=' '.join(kept)), *judged, *told,
             section('What was transferred', transferred({found['phase']: found['transferred']})),
             section('How it was run', code=json.dumps(config, indent=1))]

@@ -158,6 +158,9 @@ def verdicts(gains: Sequence[Gain], level: float = .05) -> list[str]:
     Returns:
         A list of 'positive', 'none detected' or 'negative' (negative transfer), in the order of `gains`.
 
+    Raises:
+        Refused: for a mean or a p value that is no number; the correction would call it detected.
+
     >>> verdicts([Gain(.1, .05, .15, .001), Gain(-.1, -.19, -.01, .04), Gain(-.2, -.3, -.1, .002)])
     ['positive', 'negative', 'negative']
     >>> verdicts([Gain(-.1, -.19, -.01, .04), Gain(.01, -.1, .12, .8)])
@@ -165,6 +168,11 @@ def verdicts(gains: Sequence[Gain], level: float = .05) -> list[str]:
     """
     if not gains:
         return []
+    unknown = [i for i, gain in enumerate(gains) if not (math.isfinite(gain.mean) and 0 <= gain.p <= 1)]
+    if unknown:
+        gain = gains[unknown[0]]
+        raise Refused(f'gain {unknown[0] + 1} of {len(gains)} has the mean {gain.mean} and the p value {gain.p}, so nothing can be said of '
+                      'the table: look for what made it, or leave it out')
     detected = multipletests([gain.p for gain in gains], alpha=level, method='holm')[0]
     return [('positive' if gain.mean > 0 else 'negative') if found else 'none detected'
             for gain, found in zip(gains, detected, strict=True)]
@@ -197,6 +205,25 @@ def mean_interval(values: ArrayLike, level: float = .95) -> tuple[float, float |
     if len(values) == 1:
         return float(values[0]), None
     return float(values.mean()), float(stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values))
+
+
+def share_interval(values: ArrayLike) -> tuple[float, float | None]:
+    """The same for shares of examples: over two seeds there is no interval, as Student's t tells nothing of a share by them.
+
+    Args:
+        values: (seeds,) between 0 and 1.
+
+    Returns:
+        (mean, half width of the 95 % interval); the half width of one or two values is None.
+
+    Raises:
+        Refused: as `mean_interval`.
+
+    >>> share_interval([.5, .75]), round(mean_interval([.5, .75])[1], 2)
+    ((0.625, None), 1.59)
+    """
+    mean, half = mean_interval(values)
+    return mean, half if len(values) > 2 else None
 
 
 def labels_needed(budgets: Sequence[int | None], means: Sequence[float],
