@@ -72,3 +72,11 @@ def test_a_command_tells_it_first_and_keeps_it(pictures, tmp_path):
         kept = dict(json.loads((tmp_path / 'run' / phase / 'data.json').read_text()))
         assert kept['train'].endswith('of each class') or ': ' in kept['train']
         assert kept['statistics'] == 'stored'
+
+
+def test_unbalanced_classes_are_told_with_the_remedy():
+    label = np.repeat([0, 1], [124, 5])
+    told = dict(summary({'train': arrays(np.zeros((129, 2)), label, ('ants', 'bees'))}))
+    assert told['train'] == '129 examples: ants 124, bees 5'
+    assert told['note'].startswith('classes have 5 to 124 training examples') and "class_weights='balanced'" in told['note']
+    assert 'note' not in dict(summary({'train': arrays(np.zeros((9, 2)), np.repeat([0, 1], [7, 2]), ('ants', 'bees'))}))

@@ -5,6 +5,7 @@ from tljax.core import Dataset, Task, short
 
 LOOKED_AT = 64   # examples whose inputs tell their range
 SHOWN = 6        # classes whose examples are counted one by one
+UNBALANCED = 5   # times as many examples in the largest class as in the smallest: that is told
 
 
 def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
@@ -30,7 +31,7 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
     found = [('task', _task(train.task, train.label))]
     found += [(name, _counts(name, split)) for name, split in splits.items()]
     notes = dict.fromkeys(note for split in (*splits.values(), train.target) if split for note in split.notes)
-    return found + _inputs(train) + [('note', note) for note in notes]
+    return found + _inputs(train) + [('note', note) for note in [*_balance(train), *notes]]
 
 
 def _task(task: Task, label: np.ndarray) -> str:
@@ -40,6 +41,15 @@ def _task(task: Task, label: np.ndarray) -> str:
         return f'{len(task.names)} classes: {short(task.names, SHOWN)}'
     width = label.shape[1] if label.ndim > 1 else 1
     return f'regression of {width} numbers' if width > 1 else 'regression of one number'
+
+
+def _balance(train: Dataset) -> list[str]:
+    if train.example or train.task.kind != 'classes':
+        return []
+    counts = np.bincount(train.label)
+    least, most = counts[counts > 0].min(), counts.max()
+    return [f'classes have {least} to {most} training examples: accuracy tells little of the smaller ones; '
+            "class_weights='balanced' lets all count alike in the loss"] if most >= UNBALANCED * least else []
 
 
 def _counts(name: str, split: Dataset) -> str:
