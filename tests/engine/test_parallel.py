@@ -33,7 +33,7 @@ def start(folder, runs, devices, *cluster):
     """A process that makes the runs: configs by name."""
     path = folder / f'{devices} devices, process {cluster[2] if cluster else 0}.json'
     path.write_text(json.dumps({str(folder / f'{name}.npz'): settings for name, settings in runs.items()}))
-    environment = {**os.environ, 'PYTHONPATH': str(WORKER.parents[1])}
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, WORKER.parents[1:3]))}
     environment['XLA_FLAGS'] = ' '.join(flag for flag in os.environ['XLA_FLAGS'].split() if 'device_count' not in flag)
     return subprocess.Popen([sys.executable, WORKER, path, str(devices), *map(str, cluster)],
                             env=environment, stderr=subprocess.PIPE, text=True)
@@ -62,7 +62,7 @@ def free_port():
 DOMAINS = {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
            'target': {'name': 'digits', 'size': 8}}
 SMALL = {'blocks': 1}
-RUNS = {'two seeds': config(seeds=[0, 1], net=SMALL), 'two domains': config(data=DOMAINS, method={'name': 'dann'}, net=SMALL)}
+RUNS = {'two seeds': config(seeds=[0, 1], net=SMALL, keep='best', patience=1, eval_every=2), 'two domains': config(data=DOMAINS, method={'name': 'dann'}, net=SMALL)}
 NORMALISED = {'batch statistics': config(net={**SMALL, 'norm': 'batch'})}
 
 
