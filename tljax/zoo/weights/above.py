@@ -4,12 +4,12 @@ A whole saved model tells the way from its output down to the features, and the 
 that fits on the features is then taken for the head, and of several none. BatchNorm on the way is folded into the dense layers, which
 changes nothing but the rounding.
 """
+import re
 from typing import NamedTuple
 
 import numpy as np
 
 from tljax.core import Net, short
-from tljax.paths import first
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.wrappers.with_layers import ACTIVATIONS
 
@@ -67,8 +67,6 @@ def above(spare: dict[str, list[np.ndarray]], told: Graph | None, wanted: set[st
         return _stack(spare, _way(spare, told, wanted, net), told, net.dim)
     except _Unlike as reason:
         return Above(why=str(reason))
-    except (TypeError, ValueError, ArithmeticError):
-        return Above(why=f'the keywords of {short(spare, 4)} are of an unknown form')
 
 
 def _alone(spare, dim, top):
@@ -104,7 +102,7 @@ def _refuse_between(spare, told, wanted, net, pooling):
     name, inside = pooling, [layer for layer in spare if layer in under] or [layer for layer in wanted if layer not in under][:1]
     while not inside and len(told.layers[name].below) == 1:
         name, = told.layers[name].below
-        if name in wanted or first([(pattern, True) for pattern in net.groups.values()], f'{name}/kernel') or name not in told.layers:
+        if name in wanted or name not in told.layers or any(re.fullmatch(own, f'{name}/kernel') for own in net.groups.values()):
             break
         if told.layers[name].kind not in BETWEEN:
             inside = [name]
@@ -152,8 +150,8 @@ def _activation(name: str, layer: Layer) -> str:
     if layer.kind == 'Softmax':
         return 'softmax' if layer.config.get('axis', -1) in (-1, [-1]) else '?'
     if layer.kind == 'ReLU':
-        rest = [layer.config.get(key) for key in ('negative_slope', 'threshold')]
-        return {None: 'relu', 6: 'relu6'}.get(layer.config.get('max_value'), '?') if not any(rest) else '?'
+        most, *rest = (layer.config.get(key) for key in ('max_value', 'negative_slope', 'threshold'))
+        return '?' if any(rest) or most not in (None, 6) else 'relu' if most is None else 'relu6'
     said = layer.config.get('activation') or 'linear'
     return said if isinstance(said, str) else '?'
 
@@ -179,12 +177,12 @@ def _single(kernel, bias):
 
 def _normalisation(name, layer, spare, dim):
     """(gain, offset) of a BatchNorm at rest."""
-    arrays = [each.astype(np.float64) for each in spare.get(name, ())]
+    arrays, epsilon = [each.astype(np.float64) for each in spare.get(name, ())], layer.config.get('epsilon', 1e-3)
     given = [layer.config.get('scale', True), layer.config.get('center', True), True, True]
-    if [each.shape for each in arrays] != [(dim,)] * sum(map(bool, given)):
+    if [each.shape for each in arrays] != [(dim,)] * sum(map(bool, given)) or not isinstance(epsilon, int | float) or not 0 <= epsilon < 1:
         raise _Unlike(f'{name} does not fit on {dim} features')
     ahead = iter(arrays)
     gamma, beta, mean, var = (next(ahead) if here else default for here, default in zip(given, (1., 0., 0., 1.), strict=True))
     with np.errstate(all='ignore'):   # what is not finite is found as such
-        gain = gamma / np.sqrt(var + layer.config.get('epsilon', 1e-3))
+        gain = gamma / np.sqrt(var + epsilon)
     return gain, beta - mean * gain
