@@ -87,6 +87,8 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     if name := published.NAME.fullmatch(str(path)):
         path = published.published(net.published, int(name[1] or 0), top, check=read)
     found = read(path)
+    if found.prepared:
+        say(f'{path}: {short(found.prepared)} may scale pictures otherwise than {net.published["name"]} does, which is what holds here')
     if not top:
         found = found._replace(params={'backbone': found.params['backbone']})
     elif found.above.head and found.above.head['bias'].size == 1:

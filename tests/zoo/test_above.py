@@ -27,7 +27,7 @@ def body():
 
 
 def on_the_mean(*layers, body):
-    x = L.GlobalAveragePooling2D()(body.output)
+    x = mean(body)
     for layer in layers:
         x = layer(x)
     return randomise(keras.Model(body.input, x))
@@ -44,16 +44,16 @@ def agrees(network, path, spec, size=32):
 
 HEADS = {
     'two dense layers': lambda: (L.Dense(16, 'relu'), L.Dropout(.3), L.Dense(3, 'softmax')),
-    'batch normalisation between': lambda: (L.BatchNormalization(), L.Dropout(.2), L.Dense(16), L.BatchNormalization(), L.Activation('relu'),
-                                            L.BatchNormalization(scale=False, epsilon=.1), L.Dense(3), L.Softmax()),
+    'batch normalisation between': lambda: (
+        L.BatchNormalization(), L.Dropout(.2), L.Dense(16), L.BatchNormalization(), L.Activation('relu'),
+        L.BatchNormalization(scale=False, epsilon=.1), L.Dense(3), L.Softmax()),
     'other activations': lambda: (L.Dense(9, 'tanh'), L.Dense(8), L.ReLU(6.), L.Dense(7, 'gelu', use_bias=False), L.Dense(5, 'softmax'),
                                   L.Dense(4, 'selu'), L.Dense(3, 'elu'), L.Dense(3, 'softmax')),
     'a convolution in place': lambda: (L.Reshape((1, 1, 256)), L.Conv2D(5, 1, activation='relu'), L.Flatten(), L.Dense(2, 'softmax')),
     'one model in another': lambda: (keras.Sequential([L.Dense(8, 'relu'), keras.Sequential([L.Dense(2, 'softmax')])]),)}
 
 
-@pytest.mark.parametrize('head', HEADS)
-@pytest.mark.parametrize('ending', ['h5', 'keras'])
+@pytest.mark.parametrize('head, ending', [('two dense layers', 'h5'), *((head, 'keras') for head in HEADS)])
 def test_a_saved_model_answers_as_in_keras(head, ending, body, tmp_path):
     network = on_the_mean(*HEADS[head](), body=body)
     network.save(tmp_path / f'm.{ending}')
@@ -82,13 +82,17 @@ def test_teachable_machine_s_file_answers_with_its_labels(tmp_path, capsys):
         model(ModelChoice(spec, str(tmp_path / 'keras_model.h5'), str(tmp_path / 'labels.txt')))
 
 
+def mean(body):
+    return L.GlobalAveragePooling2D()(body.output)
+
+
 def two_heads(body):
-    return [L.Dense(n)(L.GlobalAveragePooling2D()(body.output)) for n in (2, 3)]
+    return [L.Dense(n)(mean(body)) for n in (2, 3)]
 
 
 def beside(body):
     other = keras.Input((5,))
-    joined = L.Concatenate()([L.GlobalAveragePooling2D()(body.output), L.Dense(16)(L.Dense(16)(other))])
+    joined = L.Concatenate()([mean(body), L.Dense(16)(L.Dense(16)(other))])
     return keras.Model([body.input, other], L.Dense(2)(joined))
 
 
@@ -96,14 +100,15 @@ NO_HEADS = {
     'flattened': (lambda body: L.Dense(2)(L.Flatten()(body.output)), 'no linear head stands on the mean'),
     'two heads': (two_heads, 'the model has 2 outputs'),
     'the largest in place of the mean': (lambda body: L.Dense(2)(L.GlobalMaxPooling2D()(body.output)), 'no linear head'),
-    'pooled before the mean': (lambda body: L.Dense(2)(L.GlobalAveragePooling2D()(L.MaxPooling2D(1)(body.output))), 'max_pooling2d.* between'),
+    'pooled before the mean': (lambda body: L.Dense(2)(L.GlobalAveragePooling2D()(L.MaxPooling2D(1)(body.output))),
+                               'max_pooling2d.* between'),
     'a convolution between': (lambda body: L.Dense(2)(L.GlobalAveragePooling2D()(L.Conv2D(256, 1, name='extra')(body.output))),
                               'extra between the network and the mean'),
     'a second input': (beside, 'no linear head'),
-    'an activation unheard of': (lambda body: L.Dense(2)(L.Dense(4, 'hard_sigmoid')(L.GlobalAveragePooling2D()(body.output))),
+    'an activation unheard of': (lambda body: L.Dense(2)(L.Dense(4, 'hard_sigmoid')(mean(body))),
                                  'unknown activation of dense.* \\(hard_sigmoid\\)'),
-    'numbers for answers': (lambda body: L.Dense(2, 'relu')(L.GlobalAveragePooling2D()(body.output)), 'no probabilities'),
-    'sigmoids on dense layers': (lambda body: L.Dense(4, 'sigmoid')(L.Dense(5)(L.GlobalAveragePooling2D()(body.output))), '4 outputs are sig')}
+    'numbers for answers': (lambda body: L.Dense(2, 'relu')(mean(body)), 'no probabilities'),
+    'sigmoids on dense layers': (lambda body: L.Dense(4, 'sigmoid')(L.Dense(5)(mean(body))), '4 outputs are sig')}
 
 
 @pytest.mark.parametrize('case', NO_HEADS)
@@ -172,3 +177,12 @@ def test_a_run_goes_on_with_the_dense_layers_and_a_ranking_does_without(body, tm
     np.testing.assert_array_equal(donor.trees[0][0]['head']['kernel'], network.layers[-1].get_weights()[0])
     known = donors.donor('mine', {'net': SPEC, 'weights': str(tmp_path / 'm.keras')}, {}, tmp_path)
     assert known.classes == () and 'head' not in known.params, 'scores that ask a head need one on the features'
+
+
+@pytest.mark.parametrize('scale, said', [(1 / 127.5, False), (1 / 255, True)])
+def test_a_file_that_scales_pictures_otherwise_is_told(scale, said, body, tmp_path, capsys):
+    x = keras.Input((32, 32, 3))
+    y = keras.Sequential([L.RandomFlip(), L.Rescaling(scale, offset=-1, name='mine')])(x)
+    keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(body(y)))).save(tmp_path / 'm.h5')
+    pretrained(SPEC, tmp_path / 'm.h5')
+    assert ('mine may scale pictures otherwise than mobilenet does' in capsys.readouterr().err) == said

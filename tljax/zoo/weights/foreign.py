@@ -21,7 +21,7 @@ KINDS = {   # kind -> (what it is, what to do)
     'tfjs': ('a TensorFlow.js model', 'convert it to .h5 with tensorflowjs_converter'),
     'safetensors': ('a safetensors file', 'copy its arrays into a Keras model and save that as .h5'),
     'numpy': ('a file of NumPy arrays, which tell no layers', 'copy them into a Keras model and save that as .h5'),
-    'shards': ('the index of Keras weights in several files', 'load them into their model and save it as one file (model.save)'),
+    'shards': ('a part or the index of Keras weights in several files', 'load them into their model and save it as one file (model.save)'),
     'pointer': ('a Git LFS pointer, not the file itself', 'fetch that (git lfs pull)'),
     'zip': ('a ZIP without model.weights.h5', 'name the weights file in it'),
     'run': ('a folder of a run', 'name it by --workdir, or by init.path'),
@@ -33,6 +33,7 @@ ENDINGS = {
     'torch': r'\.(pt|pth|ckpt|bin|torchscript)', 'pickle': r'\.(pkl|pickle|joblib)', 'onnx': r'\.onnx', 'graph': r'\.pb(txt)?',
     'tflite': r'\.tflite|\.lite', 'tfjs': r'model\.json', 'safetensors': r'\.safetensors', 'numpy': r'\.np[yz]',
     'checkpoint': r'\.index|\.data-\d+-of-\d+', 'shards': r'\.weights\.json'}
+SHARD = r'_\d{5}\.weights\.h5$'
 READ = ('.h5', '.hdf5', '.keras')   # endings of what the readers take; any file is taken by its content
 
 
@@ -53,7 +54,7 @@ def kind_of(path: str | Path) -> str:
         with path.open('rb') as file:
             begin = file.read(64)
     if begin.startswith(HDF5):
-        return ''
+        return 'shards' if re.search(SHARD, path.name) and any(path.parent.glob('*.weights.json')) else ''
     if begin.startswith(b'PK') and zipfile.is_zipfile(path):
         return _kind_of_zip(path)
     by_ending = next((kind for kind, ending in ENDINGS.items() if re.search(f'({ending})$', path.name, re.IGNORECASE)), '')

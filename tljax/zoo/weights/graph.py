@@ -2,6 +2,8 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+MOST = 100   # layers that one joins; without a limit a short text tells a graph of billions of ways
+
 
 class Layer(NamedTuple):
     """A layer of a saved model.
@@ -43,6 +45,14 @@ class Graph(NamedTuple):
                 found.add(name)
                 pending += self.layers[name].below if name in self.layers else ()
         return found
+
+    def before(self, names: Iterable[str]) -> dict[str, Layer]:
+        """The layers that these stand on, and that stand on none of them."""
+        below, above = self.under(names), set(names)
+        for name, layer in self.layers.items():   # each comes after those that it stands on
+            if not above.isdisjoint(layer.below):
+                above.add(name)
+        return {name: layer for name, layer in self.layers.items() if name in below and name not in above}
 
 
 def graph(config: dict) -> Graph | None:
@@ -91,6 +101,8 @@ def _place(layer, below, found, shapes):
         return below
     if config['name'] in found:
         raise ValueError(f'two layers are named {config["name"]}')
+    if len(below) > MOST:
+        raise ValueError(f'{config["name"]} joins {len(below)} layers')
     found[config['name']] = Layer(kind, config, below)
     return (config['name'],)
 

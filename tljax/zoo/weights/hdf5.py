@@ -106,7 +106,7 @@ def _member(archive, name, most):
 def _json(text):
     """A config as plain data; {} of what is none."""
     try:
-        config = json.loads(text or '{}')
+        config = json.loads(text) if text and len(text) <= TEXT else {}
     except (ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}
@@ -118,8 +118,8 @@ def _file(file, size, config):
         root = file['/']   # a group, as those below it are
         root = _held(root, 'model_weights') if root.id.links.exists(b'model_weights') else root
         if config or not _names(root, 'layer_names', size):
-            return Stored(*_by_class(root, take, config), config)
-        return Stored(*_by_name(root, take, size), _json(file.attrs.get('model_config')))
+            return Stored(*_by_class(root, take, size, config), config)
+        return Stored(*_by_name(root, take, size), _json(_attribute(file, 'model_config', size)))
 
 
 class _Room:
@@ -156,12 +156,19 @@ def _held(group, path):
 
 def _names(group, name, size):
     """The names in an attribute, which Keras splits into NAME0, NAME1, ... where they take more than 64 kB."""
-    parts = [name] if name in group.attrs else list(itertools.takewhile(
-        lambda part: part in group.attrs, (f'{name}{i}' for i in itertools.count())))
-    sizes = [np.prod(held.shape, dtype=object) * held.get_type().get_size() for held in map(group.attrs.get_id, parts)]
-    if sum(sizes) > PACKED * size:
+    parts = [name] if name in group.attrs else itertools.takewhile(
+        lambda part: part in group.attrs, (f'{name}{i}' for i in itertools.count()))
+    return [_text(each) for part in parts for each in _attribute(group, part, size)]
+
+
+def _attribute(group, name, size):
+    """The value of an attribute, None where there is none."""
+    if name not in group.attrs:
+        return None
+    held = group.attrs.get_id(name)
+    if np.prod(held.shape or (), dtype=object) * held.get_type().get_size() > PACKED * size:
         raise Refused(f'is cut off or damaged ({name} is larger than the file): copy or download it again')
-    return [_text(each) for part in parts for each in group.attrs[part]]
+    return group.attrs[name]
 
 
 def _by_name(root, take, size):
@@ -186,16 +193,16 @@ def _add(layers, places, found, place, prefix):
         places[name] = place
 
 
-def _by_class(root, take, config):
+def _by_class(root, take, size, config):
     layers, known = {}, dict(_by_path(config))
 
     def visit(path, group):
         if isinstance(group, h5py.Group) and path.endswith('vars') and len(group) and not re.search('optimizer|seed_generator', path):
-            name = _text(group.attrs['name']) if 'name' in group.attrs else known.get(path)
+            name = _attribute(group, 'name', size) or known.get(path)
             if name is None:
                 raise Refused('does not tell the names of its layers, as early versions of Keras 3 did not: load and save it again '
                               'with Keras 3.7 or newer')
-            _add(layers, {}, {name: [take(group, str(i)) for i in range(len(group))]}, 0, path)
+            _add(layers, {}, {_text(name): [take(group, str(i)) for i in range(len(group))]}, 0, path)
 
     root.visititems(visit)
     return layers, {}

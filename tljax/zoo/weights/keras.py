@@ -17,11 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from tljax.core import Net, Refused, short
+from tljax.zoo.table import ROWS
 from tljax.zoo.weights.above import Above, above
-from tljax.zoo.weights.graph import Graph, graph
+from tljax.zoo.weights.graph import Graph, Layer, graph
 from tljax.zoo.weights.hdf5 import Stored, read
 
 ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')   # of a layer's arrays, as Keras stores them
+QUIET = ('ZeroPadding2D', 'Resizing', 'CenterCrop', 'Dropout', 'GaussianNoise')   # leave the numbers of pictures as they are, at rest
 AUTOMATIC = re.compile(r'(conv2d|batch_normalization|separable_conv2d|depthwise_conv2d)(?:_(\d+))?')   # names that Keras gives by itself
 
 
@@ -35,8 +37,10 @@ class Loaded(NamedTuple):
         above: what lies above the network.
         spare: names of the file's layers above the network.
         shape: of the inputs, as a whole saved model tells it; () where it does not.
+        prepared: names of the layers below the network that may change pictures otherwise than the
+            network's own preprocessing.
 
-    >>> Loaded({'backbone': {}}, {'backbone': {}}, Above(), ('dense',), ()).spare
+    >>> Loaded({'backbone': {}}, {'backbone': {}}, Above(), ('dense',), (), ()).spare
     ('dense',)
     """
     params: dict
@@ -44,6 +48,7 @@ class Loaded(NamedTuple):
     above: Above
     spare: tuple[str, ...]
     shape: tuple[int | None, ...]
+    prepared: tuple[str, ...]
 
 
 def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
@@ -76,6 +81,8 @@ def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
     told = graph(stored.config)
     stored, told = _in_our_names(stored, told, wanted, published or {})
     layers = stored.layers
+    if quantised := [f'{layer} {layers[layer][0].dtype}' for layer in wanted if layer in layers and layers[layer][0].dtype.kind != 'f']:
+        raise Refused(f'{path} holds quantised layers ({short(quantised, 8)}): name the file from before that')
     found, differ = {}, []
     for layer, leaves in wanted.items():
         if layer in layers:
@@ -94,7 +101,8 @@ def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
     known = above({layer: layers[layer] for layer in spare}, told, set(wanted), net, top)
     head = {'head': _two_classes(**known.head)} if known.head else {}
     _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
-    return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare), told.shape if told else ())
+    return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare), told.shape if told else (),
+                  tuple(name for name, layer in told.before(wanted).items() if _prepares(layer, net)) if told else ())
 
 
 def _in_our_names(stored: Stored, told: Graph | None, wanted: dict, published: dict) -> tuple[Stored, Graph | None]:
@@ -129,6 +137,13 @@ def _of_another_network(layer: str, stored: Stored, within: set[str] | None, wan
     return place < last or place == last and arrays[0].ndim == 4
 
 
+def _prepares(layer: Layer, net: Net) -> bool:
+    """Whether a layer below a network changes pictures at rest, otherwise than the network itself does."""
+    if layer.kind == 'Rescaling' and net.published and ROWS[net.published['name']].mode == 'tf':
+        return [layer.config.get(key) for key in ('scale', 'offset')] not in ([1 / 127.5, -1], [1 / 127.5, -1.])
+    return layer.kind not in QUIET and not layer.kind.startswith('Random')
+
+
 def _numberless(name):
     return re.sub(r'\d+', '#', name)
 
@@ -144,8 +159,6 @@ def _match(layer, leaves, arrays):
     """({name: array}, [what does not fit]) of a layer; axes of length one may stand elsewhere (Keras has a depthwise kernel's last)."""
     names = sorted(leaves, key=ORDER.index)
     ours, theirs = [tuple(leaves[name].shape) for name in names], [array.shape for array in arrays]
-    if any(array.dtype.kind != 'f' for array in arrays):
-        return {}, [f'{layer}, which is quantised ({short(array.dtype for array in arrays)})']
     squeezed = [[tuple(n for n in shape if n > 1) for shape in shapes] for shapes in (ours, theirs)]
     if squeezed[0] != squeezed[1]:
         return {}, [f'{layer} {_shapes(theirs)} for {_shapes(ours)}']
