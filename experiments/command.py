@@ -27,10 +27,11 @@ SHARED = {   # flags of several commands: name -> (how it is defined, default, h
     'model': (flags.DEFINE_string, None, 'A network of tljax.zoo; its keywords follow as '
               '--model.alpha=0.25.'),
     'weights': (flags.DEFINE_string, None, 'Weights for --model: a Keras file (HDF5, legacy, full '
-                'model or .weights.h5), or imagenet for the published ones, imagenet:160 for '
-                'those of that picture size.'),
-    'classes': (flags.DEFINE_string, None, "ImageNet's class index; by default "
-                'imagenet_class_index.json beside the weights.')}
+                'model or .weights.h5, or .keras), or imagenet for the published ones, '
+                'imagenet:160 for those of that picture size.'),
+    'classes': (flags.DEFINE_string, None, 'Names of the classes, one a line or "0 name" a line, '
+                "or ImageNet's class index; by default imagenet_class_index.json or labels.txt "
+                'beside the weights.')}
 INSTALLED_AS = {'ot': 'POT', 'sklearn': 'scikit-learn', 'PIL': 'pillow'}   # module -> package
 LIMIT = 250   # characters of an error
 PARSERS = {   # what Python, absl and ml_collections say of a value -> what the user is told

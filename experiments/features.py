@@ -25,7 +25,8 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         raise Refused(f'--out={OUT.value}: name a file that ends in .npz or .csv')
     pictures = studies.pictures
     files = pictures.find(paths)
-    found = pictures.write_features(studies.models.model(choice), files, OUT.value, BATCH.value)
+    model = studies.models.model(choice, top=False)
+    found = pictures.write_features(model, files, OUT.value, BATCH.value)
     command.tell(found, [pictures.feature_table(found)])
 
 

@@ -64,3 +64,24 @@ def agree(ours, theirs, tolerance=1e-4):
     assert ours.shape == theirs.shape
     error = np.abs(ours - theirs).max() / np.abs(theirs).max()
     assert error < tolerance, f'off by {error:.1e} of the largest'
+
+
+def keras2(config):
+    """A config of Keras 3 as Keras 2 wrote it."""
+    if isinstance(config, list):
+        return [keras2(each) for each in config]
+    if not isinstance(config, dict):
+        return config
+    config = {'batch_input_shape' if key == 'batch_shape' else key: keras2(value) for key, value in config.items()
+              if key not in ('module', 'registered_name', 'build_config')}
+    if 'inbound_nodes' in config:
+        config['inbound_nodes'] = [[[*history, {}] for history in _histories(node)] for node in config['inbound_nodes']]
+    if config.get('output_layers') and isinstance(config['output_layers'][0], str):
+        config['output_layers'] = [config['output_layers']]
+    return config
+
+
+def _histories(node):
+    if isinstance(node, dict):
+        return [node['keras_history']] if 'keras_history' in node else [each for value in node.values() for each in _histories(value)]
+    return [each for value in node for each in _histories(value)] if isinstance(node, list) else []

@@ -9,14 +9,15 @@ import jax
 import numpy as np
 
 from tljax.configuration import ZOO, named
-from tljax.core import Dataset, Net, Refused, Tree, near
+from tljax.core import Dataset, Net, Refused, Tree, near, short
 from tljax.data.formats.arrays import arrays
 from tljax.engine.checkpoint import digest, last, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.cache import cache_dir, save_npz
+from tljax.files.console import say
 from tljax.zoo.table import ROWS
-from tljax.zoo.weights import keras, published
+from tljax.zoo.weights import foreign, keras, published
 
 NAMES = ('extracted',)   # data sets of this module
 
@@ -52,19 +53,30 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     Args:
         net: a network of the zoo.
         path: a Keras weights file, or 'imagenet' for the published one, 'imagenet:160' for the one of that picture size.
-        top: whether the published file is to have outputs.
+        top: whether a head is asked for. Without, what lies above the network is left, and said.
 
     Returns:
-        (params, state) of a method that has the network as its backbone; 'head' stands in `params` if the file has outputs.
+        (params, state) of a method that has the network as its backbone; 'head' stands in `params` if
+        it is asked for and the file has one.
 
     Raises:
-        Refused: no weights are published for the network, or the weights do not fit.
+        Refused: no weights are published for the network, or the weights do not fit; what lies above
+            the network is no linear head on its features, and one is asked for.
 
     >>> from tljax.zoo import mobilenet
     >>> read_weights(mobilenet(), 'weights.h5')
     Traceback (most recent call last):
     tljax.core.Refused: weights.h5 does not exist: name a Keras weights file (.h5)
     """
+    found, over = _loaded(net, path, top), 'above1' in net.groups   # over dense layers of its own
+    if top and (found.above.why or found.above.dense and not over):
+        why = found.above.why or f'it stands on {short(found.above.names[:-1])}'
+        raise Refused(f'{path} has no linear head on the features of the network ({why}): graft the backbone alone (init.rules)')
+    return _with_dense(found) if over else found.params, found.state
+
+
+def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
+    """As `read_weights`, with what lies between the features and the head."""
     if not net.published:
         raise Refused('this network has no published ImageNet weights: take one of python -m experiments.models')
     row = ROWS[net.published['name']]
@@ -74,7 +86,22 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
 
     if name := published.NAME.fullmatch(str(path)):
         path = published.published(net.published, int(name[1] or 0), top, check=read)
-    return read(path)
+    found = read(path)
+    if found.prepared:
+        say(f'{path}: {short(found.prepared)} may scale pictures otherwise than {net.published["name"]} does, which is what holds here')
+    if not top:
+        found = found._replace(params={'backbone': found.params['backbone']})
+    elif found.above.head and found.above.head['bias'].size == 1:
+        say(f'{path} has one output: it is taken for the log-odds of the second of two classes, as a sigmoid does')
+    if left := [layer for layer in found.spare if layer not in (*row.top, *(found.above.names if top or 'above1' in net.groups else ()))]:
+        say(f'{path}: what lies above the network is left: {short(left)}' + (f' ({found.above.why})' if top and found.above.why else ''))
+    return found
+
+
+def _with_dense(found: keras.Loaded) -> Tree:
+    """The parameters, those of the dense layers between features and head among them (`zoo.with_layers`)."""
+    dense = {f'above{i}': layer for i, layer in enumerate(found.above.dense, 1)}
+    return {**found.params, 'backbone': {**found.params['backbone'], **dense}}
 
 
 def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top: bool = True) -> tuple[Tree, Tree, dict]:
@@ -87,7 +114,9 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
         top: as `read_weights` takes it.
 
     Returns:
-        (params, state, record) as `checkpoint.load_final` gives, with one seed.
+        (params, state, record) as `checkpoint.load_final` gives, with one seed. Where dense layers lie
+        between the features and the head, the record's network has them (`zoo.with_layers`). Where
+        layers lie above that are no head, there is none, and `record['left']` says why.
 
     Raises:
         Refused: as `read_weights`; another number of classes; a network without published weights, with the nearest one.
@@ -99,14 +128,30 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
     if spec['name'] not in ROWS:
         raise Refused(f'net.name={spec["name"]!r} has no published ImageNet weights: {near(spec["name"], ROWS)}')
     row = ROWS[spec['name']]
-    params, state = jax.tree.map(lambda leaf: leaf[None], read_weights(named(ZOO, spec, 'net'), path, top))
+    found = _loaded(named(ZOO, spec, 'net'), path, top)
+    params, state = jax.tree.map(lambda leaf: leaf[None], (_with_dense(found) if top else found.params, found.state))
+    if top and found.above.dense:
+        widths = [layer['bias'].size for layer in found.above.dense]
+        spec = {'name': 'with_layers', 'of': spec, 'layers': list(map(list, zip(widths, found.above.activations, strict=True)))}
     count = params['head']['bias'].shape[1] if 'head' in params else 0
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
     if count and len(classes) != count:
         raise Refused(f'{path} tells {count} classes apart, and {len(classes)} are named: take the class index that belongs to it')
-    data = {'name': 'folder', 'size': row.size, 'resize': row.resize}
+    size = _size(found, row.size, path)
+    data = {'name': 'folder', 'size': size, 'resize': round(size * row.resize / row.size)}
     return params, state, {'config': {'net': spec, 'method': {'name': 'finetune'}, 'data': data, 'weights': str(path)}, 'classes': classes,
-                           'input': [row.size, row.size, 3], 'seeds': [0], 'scores': {}}
+                           'input': [size, size, 3], 'seeds': [0], 'scores': {},
+                           'left': found.above.why and f'{path} has no head that answers ({found.above.why}): train one on its backbone '
+                                                       '(init.path), or take another file'}
+
+
+def _size(found: keras.Loaded, size: int, path: str) -> int:
+    """The side of the pictures that a whole saved model is made for, or else `size`."""
+    sides = set(found.shape[:2])
+    if len(sides) != 1 or not all(isinstance(side, int) and side > 0 for side in sides) or sides == {size}:
+        return size
+    say(f'{path} is made for pictures of {min(sides)} pixels, in place of {size}')
+    return min(sides)
 
 
 def extractor(net: Net) -> Compiled:
@@ -166,6 +211,23 @@ def featured_splits(net: Net, params: Tree, state: Tree, splits: dict[str, Datas
     return found
 
 
+def run_at(place: str | Path) -> tuple[Tree, Tree, dict]:
+    """(params, state, record) of a finished run, or of the last phase of one.
+
+    Args:
+        place: folder of the run.
+
+    Raises:
+        Refused: the folder holds no finished run, or the model of another program.
+
+    >>> run_at('nowhere')
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    """
+    foreign.refuse_folder(place)
+    return load_final(last(Path(place)))
+
+
 class Donors(NamedTuple):
     """What a run is grafted from.
 
@@ -183,7 +245,7 @@ class Donors(NamedTuple):
 
 
 def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
-    """The donors at a place: a finished run, or weights of the network itself.
+    """The donors at a place: a finished run or the last phase of one, or weights of the network itself.
 
     Args:
         place: folder of a finished run, or as `read_weights` takes it.
@@ -197,10 +259,10 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     Traceback (most recent call last):
     tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
-    if Path(place).suffix in ('.h5', '.hdf5') or published.NAME.fullmatch(place):
+    if published.NAME.fullmatch(place) or foreign.named_as_weights(place):
         params, state = read_weights(net, place, top)
         return Donors([(params, state)], tuple(str(i) for i in range(len(params.get('head', {}).get('bias', ())))), place)
-    params, state, record = load_final(last(Path(place)))
+    params, state, record = run_at(place)
     trees = [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(len(record['seeds']))]
     return Donors(trees, tuple(record['classes']), place)
 

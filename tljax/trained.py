@@ -13,10 +13,9 @@ from tljax.core import Dataset, Refused, Tree, near
 from tljax.data.conversion import range_of, refuse_channels_first, scale
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import find, pictures
-from tljax.engine.checkpoint import last, load_final
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
-from tljax.features import extractor
+from tljax.features import extractor, run_at
 from tljax.program import form, predictor
 
 Inputs = np.ndarray | str | Path | Sequence[str | Path]   # an array (n, ...), or files and folders of pictures
@@ -74,8 +73,9 @@ class Trained(NamedTuple):
         >>> model.predict(np.array([[0., 1.]])).round().tolist()
         [[1.0, 0.0]]
         """
-        if 'head' not in self.params and self.classes:
-            raise Refused('this model has no outputs: take weights with the top, or a run that was trained on labels')
+        if 'head' not in self.params and (self.classes or 'weights' in self.record['config']):
+            raise Refused(self.record.get('left') or 'this model has no outputs: take weights with the top, or a run that was trained '
+                          'on labels')
         output = predictions(predictor(self.record), self.params, self.state, self._dataset(inputs), batch)['output']
         if self.task == 'labels':
             return expit(output).mean(0)
@@ -131,7 +131,7 @@ def load(workdir: str | Path) -> Trained:
     Traceback (most recent call last):
     tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
-    return Trained(*load_final(last(Path(workdir))))
+    return Trained(*run_at(workdir))
 
 
 def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', workdir: str | Path = 'runs/python',

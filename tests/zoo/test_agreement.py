@@ -39,7 +39,7 @@ def compare(each, tmp_path):
     body = keras_model(name, size, options, include_top=False, pooling='avg')
     options = {'fc': False} if ROWS[name].module == 'vgg' else options
     net = named('tljax.zoo', {'name': name, **options}, 'net', form=place())
-    params, state = load(write_legacy(tmp_path / 'body.h5', body), net, ROWS[name].size)
+    params, state = load(write_legacy(tmp_path / 'body.h5', body), net, ROWS[name].size)[:2]
     assert 'head' not in params
     (tmp_path / 'body.h5').unlink()
     taps = jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]
@@ -78,7 +78,7 @@ def test_intermediates_are_keras_s_layers(tmp_path):
     for name, layer, group in (('resnet50', 'conv3_block4_out', 'conv3_block4'), ('mobilenet', 'conv_pw_5_relu', 'block5')):
         body = keras_model(name, 64, {}, include_top=False)
         net = named('tljax.zoo', {'name': name}, 'net', form=place())
-        params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)
+        params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)[:2]
         part = keras.Model(body.input, [body.get_layer(layer).output, body.output])
         taps = jax.jit(net.features)(params['backbone'], state['backbone'], pictures(64))[0]
         between, last = predicted(part, scaled(name, pictures(64)))

@@ -46,7 +46,7 @@ def compare_gradients(each, training, tmp_path, dtype='float32'):
     model = keras_model(name, size, options, classifier_activation=None, classes=10)
     net = named('tljax.zoo', {'name': name, **options, 'dtype': dtype}, 'net', form=place())
     params, state = jax.tree.map(lambda leaf: leaf.astype(dtype),
-                                 load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top))
+                                 load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top)[:2])
 
     def theirs(trained):
         out, moved = model.stateless_call(trained, [v.value for v in model.non_trainable_variables], scaled(name, x), training=training)
@@ -65,7 +65,7 @@ def compare_gradients(each, training, tmp_path, dtype='float32'):
         variable.assign(number)
     for variable, number in zip(model.non_trainable_variables, moved, strict=True):
         variable.assign(number)
-    expected, statistics = load(write_legacy(tmp_path / 'gradient.h5', model), net, size, ROWS[name].top)
+    expected, statistics = load(write_legacy(tmp_path / 'gradient.h5', model), net, size, ROWS[name].top)[:2]
     largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
     for path, leaf in paths.flatten(expected).items():
         error = np.abs(leaf - paths.flatten(mine)[path]).max() / max(np.abs(leaf).max(), 1e-3 * largest)

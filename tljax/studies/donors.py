@@ -90,7 +90,10 @@ def _features_file(name: str, spec: dict) -> Path:
 
 
 def _published(spec: dict) -> Donor:
-    params, state, record = pretrained(innermost(spec['net']), spec['weights'])
+    net = innermost(spec['net'])
+    params, state, record = pretrained(net, spec['weights'])
+    if record['config']['net'] != net:   # dense layers lie below the head: it is none on the features
+        params, state, record = pretrained(net, spec['weights'], top=False)
     size = spec.get('size', record['input'][0])
     classes = tuple(record['classes']) if 'head' in params else ()
     return Donor(spec['net'], params, state, classes, (size, size, 3), spec['weights'], None)

@@ -1,18 +1,19 @@
 """The model that a command works on: a network with a weights file, or a finished run."""
 from pathlib import Path
 
-from tljax.core import Refused
-from tljax.engine.checkpoint import last, load_final
-from tljax.features import pretrained
+from tljax.core import Refused, short
+from tljax.features import pretrained, run_at
+from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
 from tljax.zoo.weights.published import NAME, class_index, published_classes
 
 
-def model(choice: ModelChoice) -> tuple[dict, dict, dict]:
+def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
     """The parameters, the state and the record of a model, as `checkpoint.load_final` gives them.
 
     Args:
         choice: which model.
+        top: whether its answers are asked for, rather than its features alone.
 
     Raises:
         Refused: where nothing is named, or what is named does not exist or does not fit.
@@ -25,18 +26,34 @@ def model(choice: ModelChoice) -> tuple[dict, dict, dict]:
         if choice.weights or not choice.workdir:
             raise Refused('name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a '
                           'finished run')
-        return load_final(last(choice.workdir))
+        return run_at(choice.workdir)
     if not choice.weights:
         raise Refused(f'--weights is missing: name a Keras weights file for {choice.net["name"]}, '
                       'or --weights=imagenet')
-    classes = index(choice)
+    classes = index(choice) if top else None
     names = [name for _, name in classes] if classes else None
-    return pretrained(choice.net, choice.weights, names)
+    params, state, record = pretrained(choice.net, choice.weights, names, top)
+    if top and not classes:
+        record = {**record, 'classes': _beside(choice.weights, record['classes'])}
+    return params, state, record
+
+
+def _beside(weights: str, numbers: list[str]) -> list[str]:
+    """The names in a labels.txt beside the weights, in place of numbers, where there are as many."""
+    path = Path(weights).expanduser().with_name('labels.txt')
+    if not numbers or not path.is_file():
+        return numbers
+    names = [name for _, name in class_index(path)]
+    if len(names) != len(numbers):
+        say(f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} apart: it is left')
+        return numbers
+    say(f'the names of the classes are those of {path}: {short(names)}')
+    return names
 
 
 def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
-    """ImageNet's classes, [(WordNet id, name)]: as `choice.classes` gives them, the file beside
-    the weights, or the published one; None where there is none.
+    """The classes as `choice.classes` gives them, ImageNet's by the file beside the weights, or by
+    the published one, [(WordNet id, name)]; None where there is none.
 
     >>> index(ModelChoice()) is None
     True

@@ -162,8 +162,8 @@ def feature_table(found: dict) -> Table:
 def _with_classes(model: tuple[dict, dict, dict]) -> tuple[dict, dict, dict]:
     params, _, record = model
     if 'head' not in params or not record['classes']:
-        raise Refused('this model has no classes to tell: take weights with the top, or a run that '
-                      'was trained on labels')
+        raise Refused(record.get('left') or 'this model has no classes to tell: take weights with the '
+                      'top, or a run that was trained on labels')
     if len(record['classes']) < 2:
         raise Refused(f'this model knows the class {record["classes"][0]} alone, and would tell it of '
                       'every picture: take one of two classes or more')

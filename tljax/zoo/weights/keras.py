@@ -1,199 +1,158 @@
-"""Keras weights in HDF5 -> parameters of the zoo's networks.
+"""Keras weights -> parameters of the zoo's networks.
 
-Three layouts are read: the legacy weights file (groups named after layers), the full saved model (the same under `model_weights`), and
-Keras 3's `.weights.h5` (groups named after classes, the layer's name beside its numbers). Layers are matched by name, the arrays of a
-layer by their order, which all three share: kernel, bias; or gamma, beta, moving mean, moving variance.
+Layers are matched by name, the arrays of a layer by their order, which all layouts (`hdf5`) share: kernel, bias; or gamma, beta, moving
+mean, moving variance. A network may be a part of what a file holds: what lies above it is left, or taken as its head (`above`).
+
+What a network does not ask for lies above it only if nothing of it can stand on that. A whole saved model tells by its graph. Weights
+alone tell by the order of their layers; where they tell none, by kind: convolutions may be anywhere. A convolution whose name continues
+the network's own (conv_dw_14 after conv_dw_13) is of a deeper network of the family, wherever it stands.
 """
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tljax.core import Net, Refused, short
-from tljax.files.console import say
+from tljax.zoo.table import ROWS
+from tljax.zoo.weights.above import Above, above
+from tljax.zoo.weights.graph import Graph, Layer, graph
+from tljax.zoo.weights.hdf5 import Stored, read
 
 ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')   # of a layer's arrays, as Keras stores them
+QUIET = ('ZeroPadding2D', 'Resizing', 'CenterCrop', 'Dropout', 'GaussianNoise')   # leave the numbers of pictures as they are, at rest
+AUTOMATIC = re.compile(r'(conv2d|batch_normalization|separable_conv2d|depthwise_conv2d)(?:_(\d+))?')   # names that Keras gives by itself
 
 
-def read(path: str | Path) -> dict[str, list[np.ndarray]]:
-    """The arrays of every layer that has any: {layer: [array, ...]}.
+class Loaded(NamedTuple):
+    """What a network takes from a file.
 
-    Raises:
-        Refused: for a missing file, one that is no HDF5 or a damaged one, and one that holds no layers.
+    Attributes:
+        params: {'backbone': ...}, NumPy, float32, and 'head', {'kernel': (dim, n), 'bias': (n,)}, where
+            the file has one that is a linear layer on the features, or on `above.dense`.
+        state: {'backbone': ...}.
+        above: what lies above the network.
+        spare: names of the file's layers above the network.
+        shape: of the inputs, as a whole saved model tells it; () where it does not.
+        prepared: names of the layers below the network that may change pictures otherwise than the
+            network's own preprocessing.
 
-    >>> import tempfile
-    >>> with h5py.File(path := Path(tempfile.mkdtemp(), 'toy.h5'), 'w') as file:
-    ...     file.attrs['layer_names'] = [b'dense']
-    ...     file.create_group('dense').attrs['weight_names'] = [b'dense/kernel:0']
-    ...     file['dense/dense/kernel:0'] = np.ones((2, 3), 'f')
-    >>> {layer: [array.shape for array in arrays] for layer, arrays in read(path).items()}
-    {'dense': [(2, 3)]}
+    >>> Loaded({'backbone': {}}, {'backbone': {}}, Above(), ('dense',), (), ()).spare
+    ('dense',)
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise Refused(f'{path} does not exist: name a Keras weights file (.h5)')
-    try:
-        with h5py.File(path, 'r') as file:
-            root = file.get('model_weights', file)
-            layers = _by_name(root) if 'layer_names' in root.attrs else _by_class(root)
-    except Refused as refused:
-        raise Refused(f'{path} {refused}') from None
-    except Exception as error:   # HDF5's library reports damage as many kinds of error, in long texts
-        reason = 'no HDF5 file' if not h5py.is_hdf5(path) else f'cut off or damaged ({str(error).splitlines()[0][:100]})'
-        raise Refused(f'{path} is {reason}: copy or download it again') from error
-    layers = _renumbered(layers)
-    if not layers:
-        raise Refused(f'{path} holds no layers with weights: name a file that Keras\'s save_weights or save wrote')
-    return layers
-
-
-def _by_name(root):
-    layers = {}
-    for layer in map(_text, root.attrs['layer_names']):
-        names = [_text(name) for name in root[layer].attrs['weight_names']]
-        inner = [name.split('/')[-2] if '/' in name else layer for name in names]
-        if len(set(inner)) == 1:
-            inner = [layer] * len(names)
-        for name, place in zip(names, inner, strict=True):   # a model within the model is one layer, whose weights tell those inside
-            layers.setdefault(place, []).append(np.asarray(root[layer][name]))
-    return layers
-
-
-def _by_class(root):
-    layers = {}
-
-    def visit(name, group):
-        if isinstance(group, h5py.Group) and name.endswith('vars') and len(group) and not re.search('optimizer|seed_generator', name):
-            if 'name' not in group.attrs:
-                raise Refused('does not tell the names of its layers, as early versions of Keras 3 did not: load and save it again '
-                              'with Keras 3.7 or newer')
-            layers[_text(group.attrs['name'])] = [np.asarray(group[str(i)]) for i in range(len(group))]
-
-    root.visititems(visit)
-    return layers
-
-
-def _renumbered(layers):
-    """Layers that Keras named itself (conv2d, conv2d_7) count from one in the file's own order, however many came before in its session."""
-    automatic = {}
-    for name in layers:
-        if match := re.fullmatch(r'(conv2d|batch_normalization|separable_conv2d|depthwise_conv2d)(?:_(\d+))?', name):
-            automatic.setdefault(match[1], []).append((int(match[2] or 0), name))
-    new = {name: f'{kind}_{rank}' for kind, names in automatic.items() for rank, (_, name) in enumerate(sorted(names), 1)}
-    return {new.get(name, name): arrays for name, arrays in layers.items()}
-
-
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else str(name)
+    params: dict
+    state: dict
+    above: Above
+    spare: tuple[str, ...]
+    shape: tuple[int | None, ...]
+    prepared: tuple[str, ...]
 
 
 def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
-         published: dict[str, str] | None = None) -> tuple[dict, dict]:
+         published: dict[str, str] | None = None) -> Loaded:
     """Parameters and statistics of a network from a Keras file.
 
     Args:
         path: of the file.
         net: a network of the zoo.
         size: of the inputs that its shapes are made with, pixels.
-        top: names of the layers above the features that a file may have; a single layer of another
-            name above them is taken for a new head.
+        top: names of Keras's own layers above the features.
         published: {name: ours} of layers whose names in the published files are older than Keras's
             code.
 
     Returns:
-        (params, state): {'backbone': ..., 'head': {'kernel': (dim, n), 'bias': (n,)}} and {'backbone': ...}, NumPy, float32; no 'head'
-        where the file has no layer for it, or one whose outputs are sigmoids of several labels. A
-        head of one output becomes one of two classes.
+        What the network takes, and what lies above it.
 
     Raises:
-        Refused: as `read`; for weights of another network, with what is missing, what is too much and which shapes differ; for numbers
-            that are not finite.
+        Refused: as `hdf5.read`; for weights of another network, with what is missing, what is too
+            much and which shapes differ; for numbers that are not finite, and quantised ones.
 
     >>> from tljax.zoo.families.mobilenet import mobilenet
     >>> load('nowhere.h5', mobilenet(alpha=.25), size=224)
     Traceback (most recent call last):
     tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5)
     """
-    layers = {(published or {}).get(layer, layer): arrays for layer, arrays in read(path).items()}
+    stored = read(path)
     shapes = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
     wanted = {layer: {**shapes[0].get(layer, {}), **shapes[1].get(layer, {})} for layer in {**shapes[0], **shapes[1]}}
-    missing = [layer for layer in wanted if layer not in layers]
-    spare = {layer: arrays for layer, arrays in layers.items() if layer not in wanted}
-    heads = [layer for layer in [*spare][-1:] if _fits_head(spare[layer], net.dim)]   # what lies below another layer is no head
-    extra = [] if len(spare) == 1 and heads else [layer for layer in spare if layer not in top]
+    told = graph(stored.config)
+    stored, told = _in_our_names(stored, told, wanted, published or {})
+    layers = stored.layers
+    if quantised := [f'{layer} {layers[layer][0].dtype}' for layer in wanted if layer in layers and layers[layer][0].dtype.kind != 'f']:
+        raise Refused(f'{path} holds quantised layers ({short(quantised, 8)}): name the file from before that')
     found, differ = {}, []
     for layer, leaves in wanted.items():
         if layer in layers:
             found[layer], unlike = _match(layer, leaves, layers[layer])
             differ += unlike
-    told = {'it lacks': missing, 'it has, unasked for,': extra, 'shapes differ at': differ}
-    wrong = [f'{what} {short(names, 8)}' for what, names in told.items() if names]
+    missing = [layer for layer in wanted if layer not in layers]
+    spare = [layer for layer in layers if layer not in wanted]
+    within = told.under(wanted) if told and all(layer in told.layers for layer in wanted) else None
+    others = [layer for layer in spare if layer not in top and (missing or _of_another_network(layer, stored, within, wanted))]
+    reasons = {'it lacks': missing, 'it has, unasked for,': others, 'shapes differ at': differ}
+    wrong = [f'{what} {short(names, 8)}' for what, names in reasons.items() if names]
     if wrong:
         raise Refused(f'{path} holds the weights of another network or width ({"; ".join(wrong)}): name the one it was made for')
-    bad = [f'{layer}/{name}' for layer, leaves in found.items() for name, array in leaves.items() if not np.isfinite(array).all()]
-    if bad:
-        raise Refused(f'{path} holds numbers that are not finite, at {short(bad, 8)}: copy or download it again')
+    _refuse_not_finite(path, found)
     params, state = ({layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()} for tree in shapes)
-    if not heads:
-        return {'backbone': params}, {'backbone': state}
-    kernel, *bias = spare[heads[-1]]
-    kernel = kernel.reshape(net.dim, -1).astype(np.float32)
-    bias = bias[0].astype(np.float32) if bias else np.zeros(kernel.shape[1], np.float32)
-    if kernel.shape[1] > 1 and activation(path, heads[-1]) == 'sigmoid':
-        say(f'{path}: its {kernel.shape[1]} outputs are sigmoids of several labels, which a softmax would misread: they are left')
-        return {'backbone': params}, {'backbone': state}
-    return {'backbone': params, 'head': _two_classes(kernel, bias, path)}, {'backbone': state}
+    known = above({layer: layers[layer] for layer in spare}, told, set(wanted), net, top)
+    head = {'head': _two_classes(**known.head)} if known.head else {}
+    _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
+    return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare), told.shape if told else (),
+                  tuple(name for name, layer in told.before(wanted).items() if _prepares(layer, net)) if told else ())
 
 
-def _two_classes(kernel, bias, path):
+def _in_our_names(stored: Stored, told: Graph | None, wanted: dict, published: dict) -> tuple[Stored, Graph | None]:
+    """The same with the zoo's names of layers."""
+    new = published if not any(map(AUTOMATIC.fullmatch, wanted)) else {**_renumbered(stored.layers), **published}
+    layers, place = ({new.get(name, name): each for name, each in of.items()} for of in (stored.layers, stored.place))
+    if told:
+        told = Graph({new.get(name, name): layer._replace(below=tuple(new.get(each, each) for each in layer.below))
+                      for name, layer in told.layers.items()}, tuple(new.get(each, each) for each in told.outputs), told.shape)
+    return stored._replace(layers=layers, place=place), told
+
+
+def _renumbered(layers):
+    """Layers that Keras named itself (conv2d, conv2d_7) count from one in the file's own order, however many came before in its session."""
+    automatic = {}
+    for name in layers:
+        if match := AUTOMATIC.fullmatch(name):
+            automatic.setdefault(match[1], []).append((int(match[2] or 0), name))
+    return {name: f'{kind}_{rank}' for kind, names in automatic.items() for rank, (_, name) in enumerate(sorted(names), 1)}
+
+
+def _of_another_network(layer: str, stored: Stored, within: set[str] | None, wanted: dict) -> bool:
+    """Whether a layer that a network does not ask for may be below its last layer, or is of a deeper network of its family; `within`
+    are the layers that the network's own stand on, None where no graph tells them."""
+    arrays, name = stored.layers[layer], layer.rsplit('/', 1)[-1]
+    dense = arrays[0].ndim == 2
+    if name in wanted or not dense and not AUTOMATIC.fullmatch(name) and _numberless(name) in map(_numberless, wanted):
+        return True
+    if within is not None:
+        return layer in within
+    place, last = stored.place.get(layer, 0), max((stored.place.get(each, 0) for each in wanted), default=0)
+    return place < last or place == last and arrays[0].ndim == 4
+
+
+def _prepares(layer: Layer, net: Net) -> bool:
+    """Whether a layer below a network changes pictures at rest, otherwise than the network itself does."""
+    if layer.kind == 'Rescaling' and net.published and ROWS[net.published['name']].mode == 'tf':
+        return [layer.config.get(key) for key in ('scale', 'offset')] not in ([1 / 127.5, -1], [1 / 127.5, -1.])
+    return layer.kind not in QUIET and not layer.kind.startswith('Random')
+
+
+def _numberless(name):
+    return re.sub(r'\d+', '#', name)
+
+
+def _two_classes(kernel, bias):
     """A head for a softmax. One output is the log-odds of the second of two classes: softmax([0, z]) is [1 - sigmoid(z), sigmoid(z)]."""
     if kernel.shape[1] > 1:
         return {'kernel': kernel, 'bias': bias}
-    say(f'{path} has one output: it is taken for the log-odds of the second of two classes, as a sigmoid does')
     return {'kernel': np.concatenate([np.zeros_like(kernel), kernel], 1), 'bias': np.concatenate([np.zeros_like(bias), bias])}
-
-
-def activation(path: str | Path, layer: str) -> str:
-    """The activation of a layer, as a whole saved model tells it; '' where the file holds weights alone.
-
-    Args:
-        path: of a Keras file (.h5).
-        layer: name of the layer.
-
-    >>> import tempfile
-    >>> with h5py.File(path := Path(tempfile.mkdtemp(), 'toy.h5'), 'w') as file:
-    ...     layer = {'class_name': 'Dense', 'config': {'name': 'out', 'activation': 'sigmoid'}}
-    ...     file.attrs['model_config'] = json.dumps({'config': {'layers': [layer]}})
-    >>> activation(path, 'out')
-    'sigmoid'
-    """
-    with h5py.File(Path(path).expanduser(), 'r') as file:
-        try:
-            config = json.loads(_text(file.attrs['model_config']))
-        except (KeyError, ValueError):
-            return ''
-    pending = [config]
-    while pending:   # models stand within models
-        each = pending.pop()
-        if isinstance(each, list):
-            pending += each
-        elif isinstance(each, dict):
-            if each.get('name') == layer and isinstance(each.get('activation'), str):
-                return each['activation']
-            pending += each.values()
-    return ''
-
-
-def _fits_head(arrays, dim):
-    """Whether these are the arrays of a dense layer, or of a 1x1 convolution in its place, on `dim` features."""
-    kernel = arrays[0]
-    return kernel.ndim in (2, 4) and kernel.size == dim * kernel.shape[-1] and [each.shape for each in arrays[1:]] in (
-        [], [kernel.shape[-1:]])
 
 
 def _match(layer, leaves, arrays):
@@ -204,6 +163,12 @@ def _match(layer, leaves, arrays):
     if squeezed[0] != squeezed[1]:
         return {}, [f'{layer} {_shapes(theirs)} for {_shapes(ours)}']
     return {name: np.asarray(array, np.float32).reshape(shape) for name, array, shape in zip(names, arrays, ours, strict=True)}, []
+
+
+def _refuse_not_finite(path, found):
+    bad = [f'{layer}/{name}' for layer, leaves in found.items() for name, array in leaves.items() if not np.isfinite(array).all()]
+    if bad:
+        raise Refused(f'{path} holds numbers that are not finite, at {short(bad, 8)}: copy or download it again')
 
 
 def _shapes(shapes):
