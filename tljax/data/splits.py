@@ -105,7 +105,7 @@ def complete(splits: dict[str, Dataset], validation: float, test: float, seed: i
         raise Refused(f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of train is to be cut '
                       'off: give shares above 0 whose sum is below 1')
     train = splits['train']
-    strata = train.label if train.classes else np.zeros(train.size, np.int32)
+    strata = train.label if train.task.kind == 'classes' else np.zeros(train.size, np.int32)
     parts = cut(arrays(np.arange(train.size), strata), shares, seed)
     whole = splits | {name: restrict(train, part.take(np.arange(part.size))['input']) for name, part in parts.items()}
     empty = [name for name, split in whole.items() if not split.size]

@@ -1,0 +1,155 @@
+"""How often a model is right on pictures whose classes are known: in all, class by class, and which it takes for which."""
+import re
+from pathlib import Path
+
+import numpy as np
+
+from tljax.core import Refused, short
+from tljax.data.archives import File
+from tljax.data.layout import alike
+from tljax.engine.evaluate import predictions
+from tljax.engine.scores import proportion
+from tljax.files.console import say
+from tljax.program import predictor
+from tljax.studies.pictures import Model, read_once, with_outputs
+from tljax.studies.tables import Table
+from tljax.trained import Trained
+
+TOPS = (1, 5)
+SHOWN = 30   # classes that a table shows
+
+
+def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | None = None, size: int = 0, batch: int = 32,
+             pixels: int | None = None) -> dict:
+    """Accuracy on pictures whose paths name their classes. A picture that cannot be read is told and left out.
+
+    Args:
+        model: parameters, state and record, as `models.model` gives them.
+        files: the pictures.
+        index: ImageNet's classes, [(WordNet id, name)], if files are named by WordNet ids.
+        size: side of the pictures that the network is shown; 0: the one it is for.
+        batch: pictures at a time.
+        pixels: the most that a picture may have; None: the run's own limit.
+
+    Returns:
+        As `counted` gives, and 'unread': [{'path', 'error'}].
+
+    Raises:
+        Refused: for a model without classes, pictures that name none of them, and where no picture can be read.
+
+    >>> evaluate(({'head': 0}, {}, {'classes': []}), [])
+    Traceback (most recent call last):
+    tljax.core.Refused: this model tells numbers and no classes: take a run that was trained on classes
+    """
+    params, state, record = with_outputs(model)
+    if not record['classes'] or record.get('task') == 'labels':
+        raise Refused(f'this model tells {"labels" if record["classes"] else "numbers"} and no classes: take a run that was trained on '
+                      'classes')
+    label, trained = _labels(files, record['classes'], index), Trained(*model)
+
+    def ask(dataset):
+        told = predictions(predictor(record), params, state, dataset, batch, said='looking at pictures')['output']
+        return np.moveaxis(told, 0, 1)
+
+    output, failed = read_once(trained, files, pixels, ask, size)
+    rows = [row for row in range(len(files)) if row not in failed]
+    if not rows:
+        raise Refused(f'none of the {len(files)} pictures can be read: there is nothing to evaluate')
+    unread = [{'path': str(files[row].path), 'error': failed[row]} for row in sorted(failed)]
+    return {**counted(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']), 'unread': unread}
+
+
+def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
+    """How often outputs are right.
+
+    Args:
+        output: (seeds, n, classes).
+        label: (n,) integers.
+        classes: names of the classes.
+
+    Returns:
+        {'top1', 'top1_interval', 'mean_of_classes', 'pictures': their number, 'classes': [{'class', 'pictures', 'accuracy'}],
+        'confusion': {'classes': names of those that are there or were told, 'counts': a row for each of them: how many of its
+        pictures were told to be each}}, and 'top5' and 'top5_interval' where there are more than five classes. All are means over
+        seeds; intervals cover 95 % over pictures.
+
+    >>> found = counted(np.array([[[2., 1.], [2., 1.], [0., 1.]]]), np.array([0, 1, 1]), ['ants', 'bees'])
+    >>> found['mean_of_classes'], found['confusion']['counts']
+    (0.75, [[1.0, 0.0], [1.0, 1.0]])
+    """
+    order, found = np.argsort(-output, axis=-1, kind='stable'), {}
+    for top in TOPS:
+        if top == 1 or top < len(classes):
+            right = (order[..., :top] == label[:, None]).any(-1).mean(0)
+            found[f'top{top}'] = float(right.mean())
+            found[f'top{top}_interval'] = list(proportion(round(right.sum()), len(label))[1:])
+    told = order[..., 0]
+    each = [{'class': classes[c], 'pictures': int((label == c).sum()), 'accuracy': float((told[:, label == c] == c).mean())}
+            for c in np.unique(label)]
+    present = np.union1d(label, told)
+    counts = np.zeros((len(present), len(present)))
+    np.add.at(counts, (np.searchsorted(present, np.broadcast_to(label, told.shape)), np.searchsorted(present, told)), 1 / len(told))
+    return {**found, 'mean_of_classes': float(np.mean([row['accuracy'] for row in each])), 'pictures': len(label), 'classes': each,
+            'confusion': {'classes': [classes[c] for c in present], 'counts': counts.tolist()}}
+
+
+def accuracy_tables(found: dict) -> list[Table]:
+    """What `evaluate` found, as tables.
+
+    >>> found = counted(np.array([[[2., 1.], [0., 1.]]]), np.array([0, 1]), ['ants', 'bees'])
+    >>> [table.rows[0] for table in accuracy_tables(found)]
+    [['1 guess', '1.0000', '0.3424 to 1.0000'], ['ants', 1, '1.0000']]
+    """
+    rows = []
+    for top in TOPS:
+        if f'top{top}' in found:
+            low, high = found[f'top{top}_interval']
+            rows.append([f'{top} guess{"es" * (top > 1)}', f'{found[f"top{top}"]:.4f}', f'{low:.4f} to {high:.4f}'])
+    rows.append(['1 guess, mean of classes', f'{found["mean_of_classes"]:.4f}', ''])
+    each = found['classes']
+    title = f'{len(each)} classes'
+    if len(each) > SHOWN:
+        each, title = sorted(each, key=lambda row: row['accuracy'])[:SHOWN], f'the {SHOWN} least accurate of {title}'
+    return [Table(['accuracy of', 'mean', '95 % interval over pictures'], rows, f'{found["pictures"]} pictures'),
+            Table(['class', 'pictures', 'accuracy'], [[row['class'], row['pictures'], f'{row["accuracy"]:.4f}'] for row in each], title)]
+
+
+def _labels(files, classes, index):
+    """(n,) the class of each picture, by the name of its folder, or by a WordNet id."""
+    numbers = {name: i for i, name in enumerate(classes)}
+    wordnet = {wordnet_id: i for i, (wordnet_id, _) in enumerate(index or ())}
+    near = {}
+    for name, i in numbers.items():
+        near[alike(name)] = None if alike(name) in near else i   # only where it is one class
+    label, nearly, unknown = [], {}, {}
+    for path in (file.path for file in files):
+        folder = path.parent.name
+        found = _by_wordnet(path, wordnet)
+        found = numbers.get(folder) if found is None else found
+        if found is None and (found := near.get(alike(folder))) is not None:
+            nearly[folder] = classes[found]
+        if found is None:
+            unknown.setdefault(folder, path)
+        label.append(found)
+    if unknown:
+        raise Refused(_unknown(unknown, classes, index))
+    for folder, name in nearly.items():
+        say(f'pictures in {folder}/ are taken for the class {name}')
+    return np.array(label, np.int32)
+
+
+def _by_wordnet(path: Path, wordnet: dict[str, int]) -> int | None:
+    for name in (path.name, path.parent.name):
+        found = re.match(r'n\d{8}', name)
+        if found and found.group() in wordnet:
+            return wordnet[found.group()]
+    return None
+
+
+def _unknown(folders, classes, index):
+    path = next(iter(folders.values()))
+    more = f', and those in {len(folders) - 1} other folders,' if len(folders) > 1 else ''
+    if index or len(classes) == 1000:
+        return (f"{path}{more} names no class of the model: put it into a folder of its class, or begin its name with a WordNet id and "
+                "name ImageNet's class index by --classes")
+    return f'{path}{more} names no class of the model, which knows {short(classes, 6)}: put it into a folder of its class'
