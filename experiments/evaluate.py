@@ -6,10 +6,11 @@
 
 A picture's class is the name of its folder, or, for an ImageNet network, the WordNet id that its
 name or its folder's begins with (`n01440764_tench.jpg`); `--classes` names the class index of other
-weights. A path may be a ZIP or a tar archive, too. `--size` shows the network smaller pictures than it
-is for, `--batch` is how many are read at a time. Where a run has several seeds, each is evaluated and
-the mean is told. `--json` holds the confusion matrix, too. A picture that cannot be read is told and
-left out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may have.
+weights. A path may be a ZIP or a tar archive, too; a single one may be a CSV of pictures and classes.
+`--size` shows the network smaller pictures than it is for, `--batch` is how many are read at a time.
+Where a run has several seeds, each is evaluated and the mean is told. `--json` holds the confusion
+matrix, too. A picture that cannot be read is told and left out, and the exit status is 1; `--pixels`
+raises the limit of pixels that a picture may have.
 """
 import sys
 
@@ -31,9 +32,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     if not paths:
         raise Refused('name folders of pictures')
     scores, models = studies.picture_scores, studies.models
-    files = studies.pictures.find(paths)
+    files, names = scores.named(paths)
     found = scores.evaluate(models.model(choice), files, models.index(choice), SIZE.value,
-                            BATCH.value, PIXELS.value)
+                            BATCH.value, PIXELS.value, names)
     if not flags.FLAGS.json:
         for top in (1, 5):
             if f'top{top}' in found:

@@ -74,14 +74,14 @@ def tree(root: Path, below: str = '') -> dict[str, File | None]:
         if real in above:   # a link that leads back up
             return
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
-            name = '/'.join((*parts, entry.name))
+            name = '/'.join((*parts, printable(entry.name)))
             if hidden(name):
                 continue
             if not entry.is_dir():
-                found[name] = on_disk(Path(root, name))
+                found[name] = on_disk(Path(entry.path))
                 continue
             found[f'{name}/'] = None
-            walk(entry.path, (*parts, entry.name), (*above, real))
+            walk(entry.path, (*parts, printable(entry.name)), (*above, real))
 
     try:
         walk(Path(root, below), tuple(filter(None, below.split('/'))), ())
@@ -146,6 +146,15 @@ def on_disk(path: Path) -> File:
     except OSError:
         return File(path, '', 0, start)
     return File(path, f'{held.st_size} {held.st_mtime_ns}', held.st_size, start)
+
+
+def printable(path: str | Path) -> str:
+    """A path as text that can be printed and written, whatever the bytes of its name.
+
+    >>> printable('a.png'), printable(os.fsdecode(b'\\xff.png'))
+    ('a.png', '\\\\xff.png')
+    """
+    return os.fsencode(path).decode(errors='backslashreplace')
 
 
 def hidden(name: str) -> bool:

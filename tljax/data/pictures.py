@@ -13,10 +13,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tljax.core import Dataset, Refused, Task, short
-from tljax.data.archives import LARGEST, File
+from tljax.data.archives import LARGEST, File, printable
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
-FORMATS = sorted({*Image.registered_extensions().values()} & {*Image.OPEN} - {'EPS'})   # Ghostscript runs those, which are programs
+NO_PICTURES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}   # Pillow opens them, too; EPS is a program, which Ghostscript would run
+FORMATS = sorted({*Image.registered_extensions().values()} & {*Image.OPEN} - NO_PICTURES)
 PIXELS = 178_956_970   # that a picture may have: where Pillow itself stops
 HEAD = 2 ** 16         # bytes that hold most pictures' headers
 WORKERS = min(8, os.cpu_count() or 1)
@@ -83,10 +84,10 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
     tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): replace or remove it
     """
     try:
-        with _limit(pixels):
+        with _limit(2 * pixels):   # Pillow would warn of what is refused below
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         count, size = image.width * image.height, f'{image.width} x {image.height}'
-    except Image.DecompressionBombError as error:   # of more than twice as many
+    except Image.DecompressionBombError as error:   # of far more
         size = count = int(re.sub(r'\D*(\d+).*', r'\1', str(error)))
     except Exception as error:  # each of Pillow's readers raises what it likes
         raise _undecodable(where, error) from error
@@ -201,7 +202,7 @@ def pictures(files: Sequence[File], shape: tuple[int, ...], resize: int | None =
     """
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
         raise Refused(f'the model takes inputs of shape {tuple(shape)}, which are no square pictures: give it a data set by a config')
-    names = [str(file.path) for file in files] if names is None else names
+    names = [printable(file.path) for file in files] if names is None else names
     label = np.zeros(len(files), np.int32) if label is None else np.asarray(label)
 
     def decode(row):

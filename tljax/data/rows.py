@@ -111,7 +111,7 @@ def _place(header, asked, known, what, path):
     found = next((name for name in known if name in lower), None)
     if found is None:
         raise Refused(f'{path} has the columns {short(header, 8)}: name the one of the {"pictures" if what == "file" else "labels"} '
-                      f'by data.{what}=COLUMN, or call it {known[0]}')
+                      f'by data.{what}=COLUMN, or call it {what}')
     return lower.index(found)
 
 
@@ -141,7 +141,7 @@ def _once(rows, place, rest, path):
             raise Refused(f'{path}: {row[place]} stands in two rows, as {was} and as {now}: keep one; several labels of a picture are '
                           f'joined by {JOINED[0]}')
         said += before is not row
-    return list(seen.values()), [f'{said} rows that say the same of a picture again, counted once'] if said else []
+    return list(seen.values()), [f'{said} row{"s" * (said > 1)} left out: the same again'] if said else []
 
 
 def _values(cells, names, files, path):

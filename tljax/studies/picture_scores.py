@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import Refused, short
-from tljax.data.archives import File
+from tljax.data import rows
+from tljax.data.archives import File, printable
+from tljax.data.finding import find
+from tljax.data.formats.listed import is_table, located
 from tljax.data.layout import alike
 from tljax.engine.evaluate import predictions
 from tljax.engine.scores import proportion
@@ -20,8 +23,8 @@ SHOWN = 30   # classes that a table shows
 
 
 def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | None = None, size: int = 0, batch: int = 32,
-             pixels: int | None = None) -> dict:
-    """Accuracy on pictures whose paths name their classes. A picture that cannot be read is told and left out.
+             pixels: int | None = None, names: list[str] | None = None) -> dict:
+    """Accuracy on pictures whose classes are known. A picture that cannot be read is told and left out.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
@@ -30,6 +33,7 @@ def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | Non
         size: side of the pictures that the network is shown; 0: the one it is for.
         batch: pictures at a time.
         pixels: the most that a picture may have; None: the run's own limit.
+        names: the class of each picture; None: the name of its folder.
 
     Returns:
         As `counted` gives, and 'unread': [{'path', 'error'}].
@@ -45,7 +49,8 @@ def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | Non
     if not record['classes'] or record.get('task') == 'labels':
         raise Refused(f'this model tells {"labels" if record["classes"] else "numbers"} and no classes: take a run that was trained on '
                       'classes')
-    label, trained = _labels(files, record['classes'], index), Trained(*model)
+    names = [file.path.parent.name for file in files] if names is None else names
+    label, trained = _labels(files, names, record['classes'], index), Trained(*model)
 
     def ask(dataset):
         told = predictions(predictor(record), params, state, dataset, batch, said='looking at pictures')['output']
@@ -55,8 +60,27 @@ def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | Non
     rows = [row for row in range(len(files)) if row not in failed]
     if not rows:
         raise Refused(f'none of the {len(files)} pictures can be read: there is nothing to evaluate')
-    unread = [{'path': str(files[row].path), 'error': failed[row]} for row in sorted(failed)]
+    unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
     return {**counted(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']), 'unread': unread}
+
+
+def named(paths: list[str]) -> tuple[list[File], list[str] | None]:
+    """The pictures that paths name, and the class of each where the only path is a CSV of labels, as `data.listed` reads it.
+
+    Raises:
+        Refused: as `data.listed` and `finding.find`; for a table whose labels are no classes.
+
+    >>> named(['nowhere'])
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere does not exist: name a picture or a folder of pictures
+    """
+    path = Path(paths[0]).expanduser()
+    if len(paths) > 1 or not is_table(path) or not path.exists():
+        return find(paths), None
+    found = rows.read(path)
+    if found.task.kind != 'classes':
+        raise Refused(f'{path} gives {found.task.kind}, not a class for each picture: name a table of classes')
+    return located(path, found.files)[0], [found.task.names[i] for i in found.label]
 
 
 def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
@@ -107,23 +131,22 @@ def accuracy_tables(found: dict) -> list[Table]:
             rows.append([f'{top} guess{"es" * (top > 1)}', f'{found[f"top{top}"]:.4f}', f'{low:.4f} to {high:.4f}'])
     rows.append(['1 guess, mean of classes', f'{found["mean_of_classes"]:.4f}', ''])
     each = found['classes']
-    title = f'{len(each)} classes'
+    title = f'{len(each)} class{"es" * (len(each) > 1)}'
     if len(each) > SHOWN:
         each, title = sorted(each, key=lambda row: row['accuracy'])[:SHOWN], f'the {SHOWN} least accurate of {title}'
     return [Table(['accuracy of', 'mean', '95 % interval over pictures'], rows, f'{found["pictures"]} pictures'),
             Table(['class', 'pictures', 'accuracy'], [[row['class'], row['pictures'], f'{row["accuracy"]:.4f}'] for row in each], title)]
 
 
-def _labels(files, classes, index):
-    """(n,) the class of each picture, by the name of its folder, or by a WordNet id."""
+def _labels(files, folders, classes, index):
+    """(n,) the class of each picture, by the name of its folder (or what stands for it), or by a WordNet id."""
     numbers = {name: i for i, name in enumerate(classes)}
     wordnet = {wordnet_id: i for i, (wordnet_id, _) in enumerate(index or ())}
     near = {}
     for name, i in numbers.items():
         near[alike(name)] = None if alike(name) in near else i   # only where it is one class
     label, nearly, unknown = [], {}, {}
-    for path in (file.path for file in files):
-        folder = path.parent.name
+    for path, folder in zip((file.path for file in files), folders, strict=True):
         found = _by_wordnet(path, wordnet)
         found = numbers.get(folder) if found is None else found
         if found is None and (found := near.get(alike(folder))) is not None:
@@ -134,7 +157,7 @@ def _labels(files, classes, index):
     if unknown:
         raise Refused(_unknown(unknown, classes, index))
     for folder, name in nearly.items():
-        say(f'pictures in {folder}/ are taken for the class {name}')
+        say(f'pictures of {folder} are taken for the class {name}')
     return np.array(label, np.int32)
 
 
@@ -147,9 +170,10 @@ def _by_wordnet(path: Path, wordnet: dict[str, int]) -> int | None:
 
 
 def _unknown(folders, classes, index):
-    path = next(iter(folders.values()))
-    more = f', and those in {len(folders) - 1} other folders,' if len(folders) > 1 else ''
-    if index or len(classes) == 1000:
-        return (f"{path}{more} names no class of the model: put it into a folder of its class, or begin its name with a WordNet id and "
+    path = f'{next(iter(folders.values()))} names'
+    if len(folders) > 1:
+        path = f'pictures of {short(folders, 4)} name'
+    if index:
+        return (f"{path} no class of the model: put it into a folder of its class, or begin its name with a WordNet id and "
                 "name ImageNet's class index by --classes")
-    return f'{path}{more} names no class of the model, which knows {short(classes, 6)}: put it into a folder of its class'
+    return f'{path} no class of the model, which knows {short(classes, 6)}: put each into a folder of its class'

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import Refused
-from tljax.data.archives import File
+from tljax.data.archives import File, printable
 from tljax.data.finding import find
 from tljax.data.pictures import pictures
 from tljax.files.cache import save_npz
@@ -47,7 +47,7 @@ def predict(model: Model, files: list[File], top: int = 5, batch: int = 32, pixe
     found, failed = read_once(trained, files, pixels, lambda data: trained.predict(data, batch))
     answers = []
     for row, file in enumerate(files):
-        answer = {'path': str(file.path)}
+        answer = {'path': printable(file.path)}
         if row in failed:
             answer['error'] = failed[row]
         elif trained.classes:
@@ -176,7 +176,7 @@ def write_features(model: Model, files: list[File], out: str, batch: int = 32, p
     rows = [row for row in range(len(files)) if row not in failed]
     if not rows:
         raise Refused(f'none of the {len(files)} pictures can be read: nothing is written')
-    features, names = features[rows], [str(files[row].path) for row in rows]
+    features, names = features[rows], [printable(files[row].path) for row in rows]
     if out.endswith('.npz'):
         save_npz(Path(out).absolute(), path=np.array(names), features=features)
     else:

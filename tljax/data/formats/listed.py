@@ -21,7 +21,8 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
            label: str = '') -> dict[str, Dataset]:
     """Pictures that a CSV (or TSV) lists: a row each, with the picture's name and its labels.
 
-    Names are paths from the CSV's folder, or else from the one folder below it that holds them, with the picture's ending or without.
+    Names are paths from the CSV's folder, or else from the one folder below it that holds them (from train/ for train.csv, if several
+    do), with the picture's ending or without.
     Labels that are names or whole numbers are classes; numbers with fractions are regression. Several names in one cell, joined by
     | or ;, or several columns of 0 and 1 are any number of labels for each picture (classes, where each row has a single 1).
 
@@ -57,8 +58,8 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
     >>> lines = [f'{number}.png,{("dark", "light")[number // 5]}' for number in range(10)]
     >>> _ = (root / 'labels.csv').write_text('\\n'.join(['file,label', *lines]))
     >>> splits = listed(root / 'labels.csv', size=8)
-    >>> splits['train'].classes, splits['train'].names[0]
-    (('dark', 'light'), '2.png')
+    >>> splits['train'].classes, splits['train'].names.tolist()[:2]
+    (('dark', 'light'), ['1.png', '2.png'])
     """
     path = Path(path).expanduser()
     found = rows.read(path, file, label)
@@ -108,6 +109,7 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
     places = [path.parent, *_folders(path.parent)]
     hits = {place: sum(_picture(place, name) is not None for name in names[:LOOKED_AT]) for place in places}
     best = [place for place in places if hits[place] == max(hits.values())] if not hits[path.parent] else [path.parent]
+    best = [place for place in best if place.name == path.stem] or best   # train/ beside train.csv
     if len(best) > 1 and hits[best[0]]:
         folders = short((place.name for place in best), 4)
         raise Refused(f"{path}: the pictures are in several folders ({folders}): write their paths from the table's folder")
