@@ -17,8 +17,11 @@ from tiny import tiny
 from trees import tarred, zipped
 
 from tljax.build import build
+from tljax.data.finding import find
 from tljax.engine.checkpoint import load_final
 from tljax.engine.train import fit
+from tljax.studies.picture_scores import counted
+from tljax.studies.pictures import predict
 from tljax.trained import load
 
 DATA = os.environ.get('TLJAX_DATA')
@@ -172,7 +175,7 @@ def test_a_regression_tells_numbers(run, tmp_path):
     lines = [f'data/{name}/{i}.png,{level + i + .5}' for name, level in (('dark', 30), ('light', 220)) for i in range(10)]
     (run / 'levels.csv').write_text('\n'.join(['file,level', *lines]))
     settings = tiny({'data': {'name': 'folder', 'path': str(run / 'levels.csv'), 'size': 8, 'channels': 1}, 'steps': 1,
-                     'net': {'name': 'mlp', 'width': 4}})
+                     'net': {'name': 'mlp', 'widths': [4]}})
     fit(build(settings), tmp_path / 'run' / '00-train')
     path = run / 'data' / 'dark' / '0.png'
     done = call('predict', f'--workdir={tmp_path}/run', '--json', f'--csv={tmp_path}/a.csv', path)
@@ -181,6 +184,24 @@ def test_a_regression_tells_numbers(run, tmp_path):
     assert (tmp_path / 'a.csv').read_text() == f'path,number\n{path},{answer["numbers"][0]}\n'
     assert 'number' in call('predict', f'--workdir={tmp_path}/run', path).out
     assert 'tells numbers and no classes' in error(call('evaluate', f'--workdir={tmp_path}/run', path))
+
+
+def test_a_model_of_several_labels_tells_all_of_them(run):
+    params, state, record = load_final(run / 'run' / '00-train')
+    answers = predict((params, state, {**record, 'task': 'labels'}), find([run / 'data' / 'dark' / '0.png']), top=1)
+    assert sorted(label for label, _ in answers[0]['top']) == ['dark', 'light']
+    assert len(predict((params, state, record), find([run / 'data' / 'dark' / '0.png']), top=1)[0]['top']) == 1
+
+
+def test_scores_worked_by_hand():
+    told = np.eye(6)[[[0, 0, 1, 5], [0, 1, 1, 4]]]   # two seeds, four pictures of the classes a, a, b and f
+    found = counted(told, np.array([0, 0, 1, 5]), list('abcdef'))
+    assert found['top1'] == 6 / 8 and found['mean_of_classes'] == pytest.approx((3 / 4 + 1 + 1 / 2) / 3)
+    assert [(row['class'], row['pictures'], row['accuracy']) for row in found['classes']] == [('a', 2, .75), ('b', 1, 1.), ('f', 1, .5)]
+    assert found['confusion'] == {'classes': ['a', 'b', 'e', 'f'],
+                                  'counts': [[1.5, .5, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, .5, .5]]}
+    assert found['top5'] == 7 / 8   # where e is told, f is the last of equals: a, b, c and d come before
+    assert 'top5' not in counted(told[..., :5], np.array([0, 0, 1, 4]), list('abcde'))
 
 
 def test_the_limit_of_pixels_is_a_flag(run, tmp_path):
