@@ -1,4 +1,4 @@
-"""How often is a model right on pictures whose classes are known? Accuracy in all and of each class.
+"""How often is a model right on pictures whose classes are known? Accuracy in all and by class.
 
     python -m experiments.evaluate --model=mobilenet --weights=imagenet photographs/
     python -m experiments.evaluate --workdir=runs/mine --json pictures/
@@ -6,11 +6,11 @@
 
 A picture's class is the name of its folder, or, for an ImageNet network, the WordNet id that its
 name or its folder's begins with (`n01440764_tench.jpg`); `--classes` names the class index of other
-weights. A path may be a ZIP or a tar archive, too; a single one may be a CSV of pictures and classes.
-`--size` shows the network smaller pictures than it is for, `--batch` is how many are read at a time.
-Where a run has several seeds, each is evaluated and the mean is told. `--json` holds the confusion
-matrix, too. A picture that cannot be read is told and left out, and the exit status is 1; `--pixels`
-raises the limit of pixels that a picture may have.
+weights. A path may be a ZIP or a tar archive, too; a single one may be a CSV of pictures and
+classes. `--size` shows the network smaller pictures than it is for, `--batch` is how many are read
+at a time. Where a run has several seeds, each is evaluated and the mean is told. `--json` holds the
+confusion matrix, too. A picture that cannot be read is told and left out, and the exit status is 1;
+`--pixels` raises the limit of pixels that a picture may have.
 """
 import sys
 
@@ -24,7 +24,8 @@ from tljax.studies.model_choice import ModelChoice
 SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures that the network is shown; 0: the one '
                             'it is for.', lower_bound=0)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
-PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.', lower_bound=1)
+PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.',
+                              lower_bound=1)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:

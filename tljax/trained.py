@@ -20,7 +20,8 @@ from tljax.engine.train import fit
 from tljax.features import extractor
 from tljax.program import form, predictor
 
-Inputs = np.ndarray | Dataset | str | Path | Sequence[str | Path]   # an array (n, ...), a set, or files and folders of pictures
+# an array (n, ...), a set, or files and folders of pictures
+Inputs = np.ndarray | Dataset | str | Path | Sequence[str | Path]
 
 
 class Trained(NamedTuple):
@@ -52,8 +53,9 @@ class Trained(NamedTuple):
         """What the model says of inputs, averaged over seeds.
 
         Args:
-            inputs: array (n, ...) of the shape that the run was trained on, pictures as uint8 or in [0, 1]; a data set; or paths of
-                pictures, and of folders, ZIP and tar archives whose pictures are taken in the order of their names.
+            inputs: array (n, ...) of the shape that the run was trained on, pictures as uint8 or in
+                [0, 1]; a data set; or paths of pictures, and of folders, ZIP and tar archives whose
+                pictures are taken in the order of their names.
             batch: inputs at a time.
 
         Returns:

@@ -15,7 +15,8 @@ from tljax.data.formats.folder import folder
 
 def test_members_that_lead_out_of_a_tar_are_left_out_and_counted(tmp_path):
     tarred(tree(tmp_path / 'set'), tmp_path / 'a.tar')
-    kinds = {'../x.png': tarfile.REGTYPE, '/etc/x.png': tarfile.REGTYPE, 'cat/link.png': tarfile.SYMTYPE, 'cat/hard.png': tarfile.LNKTYPE,
+    kinds = {'../x.png': tarfile.REGTYPE, '/etc/x.png': tarfile.REGTYPE,
+             'cat/link.png': tarfile.SYMTYPE, 'cat/hard.png': tarfile.LNKTYPE,
              'cat/device.png': tarfile.CHRTYPE, 'cat/pipe.png': tarfile.FIFOTYPE}
     with tarfile.open(tmp_path / 'a.tar', 'a') as archive:
         for name, kind in kinds.items():
@@ -23,9 +24,11 @@ def test_members_that_lead_out_of_a_tar_are_left_out_and_counted(tmp_path):
             member.type, member.linkname = kind, '/etc/passwd'
             archive.addfile(member)
     train = folder(tmp_path / 'a.tar', size=6)['train']
-    assert '6 members of the archive left out: links, devices or paths that lead out of it' in train.notes
+    assert '6 members of the archive left out: links, devices or paths that lead out of it' in (
+        train.notes)
     assert len(find([tmp_path / 'a.tar'])) == 20
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.tar', 'set']   # nothing was unpacked
+    # nothing was unpacked
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.tar', 'set']
 
 
 def test_a_zip_of_windows_and_one_that_leads_out(tmp_path):
@@ -35,16 +38,20 @@ def test_a_zip_of_windows_and_one_that_leads_out(tmp_path):
         archive.writestr('../out.png', b'')
         archive.writestr('C:/out.png', b'')
     splits = folder(tmp_path / 'a.zip', size=6)
-    assert splits['train'].classes == ('cat', 'dog') and sizes(splits) == {'train': 14, 'validation': 2, 'test': 4}
-    assert any(note.startswith('2 members of the archive left out') for note in splits['train'].notes)
+    assert splits['train'].classes == ('cat', 'dog')
+    assert sizes(splits) == {'train': 14, 'validation': 2, 'test': 4}
+    assert any(note.startswith('2 members of the archive left out')
+               for note in splits['train'].notes)
 
 
 @pytest.mark.parametrize('damage, message', [
     (lambda data: data[:len(data) // 2], 'a.tar is no tar archive or a damaged one'),
     (lambda data: data[:data.index(b'dog/05.png') - 2], 'a.tar is no tar archive or a damaged one'),
-    (lambda data: data.replace(b'dog/05.png', b'dog/55.png'), 'a.tar is no tar archive or a damaged one .*bad checksum'),
+    (lambda data: data.replace(b'dog/05.png', b'dog/55.png'),
+     'a.tar is no tar archive or a damaged one .*bad checksum'),
     (lambda data: data[:600], 'a.tar is no folder, ZIP, tar'),
-    (lambda data: gzip.compress(data)[:-2000], 'a.tar is no tar archive or a damaged one .Compressed file ended'),
+    (lambda data: gzip.compress(data)[:-2000], 'a.tar is no tar archive or a damaged one '
+     '.Compressed file ended'),
     (lambda data: gzip.compress(b'words' * 200), 'a.tar is no tar archive or a damaged one'),
     (lambda data: b'BZh9' + data, 'a.tar is no tar archive or a damaged one'),
     (lambda data: b'PK' + data, 'a.tar is no ZIP or a damaged one')])
@@ -58,7 +65,7 @@ def test_damaged_archives_are_refused(tmp_path, damage, message):
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     path = tarred(tree(tmp_path / 'set'), tmp_path / 'a.tgz', 'w:gz')
     monkeypatch.setattr(archives, 'UNPACKED', 30_000)
-    with pytest.raises(Refused, match=r'a.tgz unpacks to more than 30,000 bytes: unpack it \(tar -xf\) and give the folder'):
+    with pytest.raises(Refused, match='a.tgz unpacks to more than 30,000 bytes: unpack it .tar -xf'):
         folder(path, size=6)
     monkeypatch.setattr(archives, 'LARGEST', 100)
     for place in (tmp_path / 'set', tarred(tmp_path / 'set', tmp_path / 'b.tar')):
@@ -83,7 +90,8 @@ def test_members_of_a_tar_are_what_was_packed(tmp_path, mode):
             np.testing.assert_array_equal(image, pixels(seed) / np.float32(255))
 
 
-@pytest.mark.parametrize('make', [zipped, tarred, lambda root, path: tarred(root, path, 'w:gz')], ids=['zip', 'tar', 'gz'])
+@pytest.mark.parametrize('make', [zipped, tarred, lambda root, path: tarred(root, path, 'w:gz')],
+                         ids=['zip', 'tar', 'gz'])
 def test_damage_anywhere_is_told_in_a_line(tmp_path, make):
     path, rng, told = tmp_path / 'a', np.random.default_rng(0), 0
     data = make(tree(tmp_path / 'set', count=3), path).read_bytes()

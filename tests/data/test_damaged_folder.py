@@ -115,13 +115,19 @@ def no_zip(root):
     (empty_class, 'eel.png holds no pictures: add'), (folder_in_class, 'dog/inside/ lies deeper'),
     (class_without_training, 'train has no folder cow, which other splits have: add'),
     (two_validations, r'more than one validation folder \(val, valid\): keep one'),
-    (only_flat_splits, 'train has no class folders: .* read the labels of a table by data.path=.*train.csv'),
-    (no_train, 'has the folders test, val, but none that is called train'), (a_split_of_another_name, 'eval stands beside train/'),
+    (only_flat_splits, 'train has no class folders: .* read the labels of a table by '
+     'data.path=.*train.csv'),
+    (no_train, 'has the folders test, val, but none that is called train'),
+    (a_split_of_another_name, 'eval stands beside train/'),
     (other_names, 'call folders of splits train, validation and test; if they are domains'),
-    (classes_by_case, "'Cat' and 'cat' differ in case"), (accents, 'differ in case, blanks or accents'),
-    (a_table_and_a_folder, 'images alone: .*data.path=.*labels.csv'), (a_picture, 'is a single picture: give data.path'),
-    (weights, 'w.h5 is no folder, ZIP, tar archive or CSV'), (one_picture, 'the validation split is empty .*: give more'),
-    (broken_link, 'x.png cannot be read .No such file'), (no_zip, 'a.zip is no ZIP or a damaged one .*: copy')])
+    (classes_by_case, "'Cat' and 'cat' differ in case"),
+    (accents, 'differ in case, blanks or accents'),
+    (a_table_and_a_folder, 'images alone: .*data.path=.*labels.csv'),
+    (a_picture, 'is a single picture: give data.path'),
+    (weights, 'w.h5 is no folder, ZIP, tar archive or CSV'),
+    (one_picture, 'the validation split is empty .*: give more'),
+    (broken_link, 'x.png cannot be read .No such file'),
+    (no_zip, 'a.zip is no ZIP or a damaged one .*: copy')])
 def test_folders_that_are_refused(tmp_path, make, message):
     with pytest.raises(Refused, match=message) as refusal:
         folder(make(tmp_path), size=6)
@@ -168,5 +174,5 @@ def test_pictures_that_cannot_be_read_are_listed_at_once(tmp_path):
     (tmp_path / 'dog' / '00.png').write_bytes(b'')
     os.mkfifo(tmp_path / 'dog' / 'pipe.png')   # reading it would wait for ever
     (tmp_path / 'dog' / 'link.png').symlink_to(tmp_path / 'gone.png')
-    with pytest.raises(Refused, match=r'13 of 42 pictures of .* cannot be read: cat/00.png, .* and 5 more: replace or remove them'):
+    with pytest.raises(Refused, match='13 of 42 pictures .* be read: cat/00.png, .* and 5 more: '):
         folder(tmp_path, size=6)

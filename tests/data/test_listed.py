@@ -10,7 +10,7 @@ from tljax.data.formats.listed import listed
 
 @pytest.fixture
 def table(tmp_path):
-    """Twelve pictures in img/, picture i of seed i; `table(text)` writes a table beside and reads it."""
+    """Twelve pictures in img/, picture i of seed i; `table(text)` writes and reads a table."""
     for i in range(12):
         save(tmp_path / 'img' / f'{i}.png', i)
 
@@ -41,47 +41,59 @@ def animal(i):
 
 
 @pytest.mark.parametrize('text, keywords', [
-    (rows('file,label', animal), {}), (rows('filename,species', animal, 'img/{}.png'), {}), (rows('image_id,breed', animal, '{}'), {}),
-    (rows('file;label', animal, separator=';'), {'coding': 'utf-8-sig'}), (rows('path\tclass', animal, separator='\t'), {'name': 'a.tsv'}),
+    (rows('file,label', animal), {}), (rows('filename,species', animal, 'img/{}.png'), {}),
+    (rows('image_id,breed', animal, '{}'), {}),
+    (rows('file;label', animal, separator=';'), {'coding': 'utf-8-sig'}),
+    (rows('path\tclass', animal, separator='\t'), {'name': 'a.tsv'}),
     (rows('file\tlabel', animal, separator='\t').replace('\n', '\r\n'), {'coding': 'utf-16'}),
-    (rows('file,label', animal, 'img\\{}.png'), {}), (rows('what,of', animal), {'file': 'what', 'label': 'of'}),
-    (rows('Image,Label', lambda i: f' {animal(i)} '), {}), (rows('file,label', animal) + '\n\n0.png,dog\n', {}),
+    (rows('file,label', animal, 'img\\{}.png'), {}),
+    (rows('what,of', animal), {'file': 'what', 'label': 'of'}),
+    (rows('Image,Label', lambda i: f' {animal(i)} '), {}),
+    (rows('file,label', animal) + '\n\n0.png,dog\n', {}),
     (rows('file,dog,cat', lambda i: ('1,0', '0,1')[i % 2]), {})],
-    ids=['plain', 'paths', 'no ending', 'excel', 'tsv', 'utf-16', 'windows', 'named', 'blanks', 'twice', 'one-hot'])
+    ids=['plain', 'paths', 'no ending', 'excel', 'tsv', 'utf-16', 'windows', 'named', 'blanks',
+         'twice', 'one-hot'])
 def test_pictures_are_read_by_a_table(table, text, keywords):
     splits = table(text, **keywords)
     classes = splits['train'].classes
-    assert sizes(splits) == {'train': 8, 'validation': 2, 'test': 2} and set(classes) == {'cat', 'dog'}
+    assert sizes(splits) == {'train': 8, 'validation': 2,
+                             'test': 2} and set(classes) == {'cat', 'dog'}
     assert labels(splits) == {i: classes.index(animal(i)) for i in range(12)}
 
 
 def test_a_column_says_the_splits(table):
-    splits = table(rows('file,label,Split', lambda i: f'{animal(i)},{"train" if i < 6 else "val" if i < 8 else "TEST"}'))
+    split = ['train'] * 6 + ['val'] * 2 + ['TEST'] * 4
+    splits = table(rows('file,label,Split', lambda i: f'{animal(i)},{split[i]}'))
     assert sizes(splits) == {'train': 6, 'validation': 2, 'test': 4}
     assert splits['test'].names.tolist() == [f'img/{i}.png' for i in (8, 9, 10, 11)]
 
 
 @pytest.mark.parametrize('text', [rows('file,tags', lambda i: ('a|c', 'b', '')[i % 3]),
                                   rows('file,tags', lambda i: ('"c; a"', 'b', '')[i % 3]),
-                                  rows('file,a,b,c', lambda i: ('1,0,1', '0,1,0', '0,0,0')[i % 3])], ids=['bar', 'semicolon', 'columns'])
+                                  rows('file,a,b,c', lambda i: ('1,0,1', '0,1,0', '0,0,0')[i % 3])],
+                         ids=['bar', 'semicolon', 'columns'])
 def test_several_labels_of_a_picture(table, text):
     splits = table(text)
-    assert splits['train'].task == Task('labels', ('a', 'b', 'c')) and splits['test'].label.dtype == np.float32
+    assert splits['train'].task == Task('labels',
+                                        ('a', 'b',
+                                         'c')) and splits['test'].label.dtype == np.float32
     assert labels(splits) == {i: [[1, 0, 1], [0, 1, 0], [0, 0, 0]][i % 3] for i in range(12)}
 
 
 def test_numbers_with_fractions_are_regression_and_whole_ones_are_classes(table):
     splits = table(rows('file,age', lambda i: str(i / 2)))
-    assert splits['train'].task == Task('numbers') and labels(splits) == {i: i / 2 for i in range(12)}
+    assert splits['train'].task == Task('numbers')
+    assert labels(splits) == {i: i / 2 for i in range(12)}
     assert 'age is numbers with fractions: regression' in splits['train'].notes
     splits = table(rows('file,age', lambda i: ('10', '9')[i % 2]))
-    assert splits['train'].classes == ('9', '10') and 'age is whole numbers: 2 classes' in splits['train'].notes
+    assert splits['train'].classes == ('9', '10')
+    assert 'age is whole numbers: 2 classes' in splits['train'].notes
 
 
 def test_of_several_folders_the_one_of_the_table_s_name_is_read(table, tmp_path):
     for i in range(12):
         save(tmp_path / 'other' / f'{i}.png', 50)
-    with pytest.raises(Refused, match=r"in several folders \(img, other\): write their paths from the table's folder"):
+    with pytest.raises(Refused, match=r'in several folders \(img, other\): write their paths'):
         table(rows('file,label', animal))
     assert len(labels(table(rows('file,label', animal), name='img.csv'))) == 12
 
@@ -90,21 +102,31 @@ MISSING = rows('file,label', animal) + ''.join(f'\nx{i}.png,cat' for i in range(
 
 
 @pytest.mark.parametrize('text, message', [
-    (rows('file,label', animal) + '\n0.png,cat', '0.png stands in two rows, as dog and as cat: keep one'),
-    (rows('file,label,split', lambda i: f'{animal(i)},train') + '\nimg/../0.png,dog,test', '0.png stands in two rows, as dog, train and'),
-    (MISSING, 'labels.csv: 20 of 32 pictures are missing below .*img: x0.png, .* and 12 more: mend'),
-    (rows('what,label', animal), 'has the columns what, label: name the one of the pictures by data.file=COLUMN'),
-    (rows('file,x,y', lambda i: 'a,b'), 'has the columns file, x, y: name the one of the labels by data.label=COLUMN'),
-    (rows('file,label', lambda i: ('Cat', 'cat')[i % 2]), "the classes 'Cat' and 'cat' differ in case"),
+    (rows('file,label', animal) + '\n0.png,cat', '0.png stands in two rows, as dog and as cat: '
+     'keep one'),
+    (rows('file,label,split', lambda i: f'{animal(i)},train') + '\nimg/../0.png,dog,test',
+     '0.png stands in two rows, as dog, train and'),
+    (MISSING, 'labels.csv: 20 of 32 pictures are missing below .*: x0.png, .* and 12 more: mend'),
+    (rows('what,label', animal), 'has the columns what, label: name the one of the pictures by '
+     'data.file=COLUMN'),
+    (rows('file,x,y', lambda i: 'a,b'), 'has the columns file, x, y: name the one of the labels by '
+     'data.label=COLUMN'),
+    (rows('file,label', lambda i: ('Cat', 'cat')[i % 2]),
+     "the classes 'Cat' and 'cat' differ in case"),
     (rows('file,label', lambda i: animal(i) * (i > 2)), '3 rows have no label, 0.png is the first'),
     (rows('file,label', lambda i: ('1', 'nan')[i % 2]), 'the label of 1.png is not finite'),
-    (rows('file,label,split', lambda i: 'cat,extra'), "the column split holds 'extra': write train, validation or test"),
-    (rows('file,label,split', lambda i: animal(i) + ',test'), 'no row of the column split says train'),
-    (rows('file,label,split', lambda i: animal(i) + (',train', ',test')[i % 2]), 'no training picture is of cat'),
+    (rows('file,label,split', lambda i: 'cat,extra'), "the column split holds 'extra': write "
+     "train, validation or test"),
+    (rows('file,label,split', lambda i: animal(i) + ',test'),
+     'no row of the column split says train'),
+    (rows('file,label,split', lambda i: animal(i) + (',train', ',test')[i % 2]),
+     'no training picture is of cat'),
     (rows('file,label', animal) + '\n7.png', 'row 14: 1 cells where the first row names 2 columns'),
     (rows('file,label', animal) + '\n"7.png,cat', 'is no table of text .unexpected end'),
-    (rows('file,file', animal), 'names a column twice'), ('', 'is no table of two columns'), ('file\n0.png', 'is no table of two columns'),
-    ('file,label\n\0.png,cat\n1.png,dog', '1 of 2 pictures are missing'), ('x' * 200_000 + ',b\n1,2', 'is no table of text .field larger')])
+    (rows('file,file', animal), 'names a column twice'), ('', 'is no table of two columns'),
+    ('file\n0.png', 'is no table of two columns'),
+    ('file,label\n\0.png,cat\n1.png,dog', '1 of 2 pictures are missing'),
+    ('x' * 200_000 + ',b\n1,2', 'is no table of text .field larger')])
 def test_tables_that_are_refused(table, text, message):
     with pytest.raises(Refused, match=message):
         table(text)

@@ -1,4 +1,4 @@
-"""The files of a folder, a ZIP or a tar archive, read one by one: nothing is ever unpacked to disk."""
+"""The files of a folder, a ZIP or a tar archive, read one by one and never unpacked to disk."""
 import bz2
 import functools
 import gzip
@@ -15,8 +15,10 @@ from typing import BinaryIO, NamedTuple
 from tljax.core import Refused
 
 LARGEST = 2 ** 30    # bytes of one file that are read
-UNPACKED = 2 ** 30   # bytes of a compressed tar archive, which is kept in memory once it is unpacked
-PACKED = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ': lzma.open}   # first bytes -> what unpacks them
+# bytes of a compressed tar archive, which is kept in memory once it is unpacked
+UNPACKED = 2 ** 30
+# first bytes -> what unpacks them
+PACKED = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ': lzma.open}
 
 
 class File(NamedTuple):
@@ -43,20 +45,26 @@ class File(NamedTuple):
             Refused: names a file that is too large, damaged or gone.
         """
         if self.size > LARGEST:
-            raise Refused(f'{self.path} has {self.size:,} bytes, more than the {LARGEST:,} of a picture that is read: remove it')
+            raise Refused(f'{self.path} has {self.size:,} bytes, more than the {LARGEST:,} of a '
+                          'picture that is read: remove it')
         try:
             return self.start(most)
-        except Exception as error:  # a bad checksum, a cut stream, a password, a link to nothing are all different errors
+        # a bad checksum, a cut stream, a password, a link to nothing are all different errors
+        except Exception as error:
             reason = getattr(error, 'strerror', None) or str(error) or type(error).__name__
-            raise Refused(f'{self.path} cannot be read ({reason}): copy it again or remove it') from error
+            raise Refused(f'{self.path} cannot be read ({reason}): copy it again or remove '
+                          'it') from error
 
 
 def tree(root: Path, below: str = '') -> dict[str, File | None]:
-    """{name below `root`: File} of all that is no folder, {name with a slash at its end: None} of folders; hidden ones are left out.
+    """The files and folders below a folder, but for hidden ones.
 
     Args:
         root: the folder.
         below: the part of it that is walked, 'photos/2024'.
+
+    Returns:
+        {name below `root`: File}, and {name with a slash at its end: None} of folders.
 
     Raises:
         Refused: for a folder that cannot be read.
@@ -86,20 +94,23 @@ def tree(root: Path, below: str = '') -> dict[str, File | None]:
     try:
         walk(Path(root, below), tuple(filter(None, below.split('/'))), ())
     except OSError as error:
-        raise Refused(f'{error.filename} cannot be read ({error.strerror}): mend or remove it') from error
+        raise Refused(f'{error.filename} cannot be read ({error.strerror}): mend or remove '
+                      'it') from error
     return found
 
 
 def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None:
-    """The files of a ZIP or tar archive, told by its content, whatever it is called; None for a file that is neither.
+    """The files of a ZIP or tar archive, whatever it is called; None for a file that is neither.
 
-    A tar archive may be compressed by gzip, bzip2 or xz: it is then unpacked into memory, up to UNPACKED bytes.
+    A tar archive may be compressed by gzip, bzip2 or xz: it is then unpacked into memory, up to
+    UNPACKED bytes.
 
     Args:
         path: the archive.
 
     Returns:
-        As `tree`, and what is said of members that are left out: links, devices, paths that lead out of the archive.
+        As `tree`, and what is said of members that are left out: links, devices, paths that lead
+        out of the archive.
 
     Raises:
         Refused: for an archive that is damaged or larger.
@@ -110,6 +121,8 @@ def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None
     >>> archive(path)[0]['cat/1.png'].read(), archive(path)[1]
     (b'hello', ())
     """
+    if not path.is_file():   # a pipe would hang
+        return None
     try:
         with open(path, 'rb') as file:
             head = file.read(512)
@@ -123,7 +136,8 @@ def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None
         raise
     except Exception as error:  # of zipfile, tarfile, gzip, bz2, lzma, zlib
         kind = 'ZIP' if head.startswith(b'PK') else 'tar archive'
-        raise Refused(f'{path} is no {kind} or a damaged one ({str(error) or type(error).__name__}): copy it again, or unpack it and '
+        raise Refused(f'{path} is no {kind} or a damaged one '
+                      f'({str(error) or type(error).__name__}): copy it again, or unpack it and '
                       'give the folder') from error
 
 
@@ -180,7 +194,8 @@ def _zip(path):
         elif name.endswith('/'):
             found |= {name: None} if not hidden(name) else {}
         elif not hidden(name):
-            found[name] = File(path / name, f'{info.file_size} {info.CRC}', info.file_size, functools.partial(start, info))
+            found[name] = File(path / name, f'{info.file_size} {info.CRC}', info.file_size,
+                               functools.partial(start, info))
     return found, _left_out(led_out)
 
 
@@ -209,7 +224,7 @@ def _tar(path, data=None):
 
 
 def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """The members of a tar archive. tarfile takes a damaged header for the end: what ends an archive are blocks of zeros."""
+    """The members of a tar archive, which blocks of zeros end: tarfile takes damage for those."""
     with tarfile.open(fileobj=file, mode='r:') as opened:
         yield from opened
         file.seek(opened.offset)
@@ -222,7 +237,8 @@ def _in_memory(path, unpack):
     with unpack(path) as file:
         data = file.read(UNPACKED + 1)
     if len(data) > UNPACKED:
-        raise Refused(f'{path} unpacks to more than {UNPACKED:,} bytes: unpack it (tar -xf) and give the folder')
+        raise Refused(f'{path} unpacks to more than {UNPACKED:,} bytes: unpack it (tar -xf) and '
+                      'give the folder')
     return data
 
 
@@ -235,4 +251,5 @@ def _inside(name):
 
 
 def _left_out(count):
-    return (f'{count} member{"s" * (count > 1)} of the archive left out: links, devices or paths that lead out of it',) if count else ()
+    return (f'{count} member{"s" * (count > 1)} of the archive left out: links, devices or paths '
+            'that lead out of it',) if count else ()

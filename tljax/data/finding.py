@@ -9,11 +9,15 @@ from tljax.core import Refused, short
 from tljax.data.archives import File, archive, on_disk, tree
 from tljax.files.console import say
 
-ENDINGS = {'.apng', '.avif', '.bmp', '.dib', '.gif', '.j2k', '.jfif', '.jp2', '.jpe', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm',
-           '.ppm', '.tga', '.tif', '.tiff', '.webp'}   # of pictures: Pillow registers .h5 and .pdf, too
-READABLE = {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN} & ENDINGS   # by this Pillow
-READERS = {'.heic': 'pillow-heif', '.heif': 'pillow-heif', '.dcm': 'pydicom', '.nii': 'nibabel', '.cr2': 'rawpy', '.nef': 'rawpy',
-           '.dng': 'rawpy', '.arw': 'rawpy', '.svg': 'cairosvg'}   # of other endings: packages that make a PNG of them
+# of pictures: Pillow registers .h5 and .pdf, too
+ENDINGS = {'.apng', '.avif', '.bmp', '.dib', '.gif', '.j2k', '.jfif', '.jp2', '.jpe', '.jpeg',
+           '.jpg', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tga', '.tif', '.tiff', '.webp'}
+# of those, what this Pillow reads
+READABLE = {ending for ending, name in Image.registered_extensions().items()
+            if name in Image.OPEN} & ENDINGS
+# of other endings: packages that make a PNG of them
+READERS = {'.heic': 'pillow-heif', '.heif': 'pillow-heif', '.dcm': 'pydicom', '.nii': 'nibabel',
+           '.cr2': 'rawpy', '.nef': 'rawpy', '.dng': 'rawpy', '.arw': 'rawpy', '.svg': 'cairosvg'}
 
 
 def is_picture(name: str | Path) -> bool:
@@ -26,7 +30,7 @@ def is_picture(name: str | Path) -> bool:
 
 
 def passed_over(names: Iterable[str | Path]) -> tuple[str, ...]:
-    """What is said of files that are no pictures that Pillow reads: number, endings, and what would read them.
+    """What is said of files that are no pictures: number, endings, and what would read them.
 
     Args:
         names: of the files.
@@ -41,17 +45,19 @@ def passed_over(names: Iterable[str | Path]) -> tuple[str, ...]:
     if not endings:
         return ()
     told = ', '.join(f'{ending} {count}' for ending, count in endings.most_common(6))
-    help = ', '.join(f'{READERS[ending]} makes PNG of {ending}' for ending in endings if ending in READERS)
+    help = ', '.join(f'{READERS[ending]} makes PNG of {ending}' for ending in endings
+                     if ending in READERS)
     count = endings.total()
-    return (f'{count} file{"s" * (count > 1)} passed over ({told})' + (f': {help}' if help else ''),)
+    told = f'{count} file{"s" * (count > 1)} passed over ({told})'
+    return (f'{told}: {help}' if help else told,)
 
 
 def find(paths: Iterable[str | Path]) -> list[File]:
     """The picture files that paths name, and on standard error how many others were passed over.
 
     Args:
-        paths: of files, each taken as it is; of folders and of ZIP and tar archives, with all pictures below them in the order of
-            their names.
+        paths: of files, each taken as it is; of folders and of ZIP and tar archives, with all
+            pictures below them in the order of their names.
 
     Raises:
         Refused: for a path that does not exist, and a folder or archive without pictures.
@@ -74,7 +80,8 @@ def find(paths: Iterable[str | Path]) -> list[File]:
         pictures = [below[name] for name in sorted(below) if is_picture(name)]
         if not pictures:
             told = ''.join(f'; {line}' for line in passed_over(below))
-            raise Refused(f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name another folder')
+            raise Refused(f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name '
+                          'another folder')
         found += pictures
         notes += said
         others += [name for name in below if not is_picture(name)]

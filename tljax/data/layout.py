@@ -7,8 +7,9 @@ from typing import NamedTuple
 from tljax.core import Refused, short
 from tljax.data.finding import is_picture, passed_over
 
-SPLITS = {'train': 'train', 'training': 'train', 'validation': 'validation', 'val': 'validation', 'valid': 'validation',
-          'test': 'test', 'testing': 'test'}   # what users of torchvision, Keras and Kaggle call them, in any case
+# what users of torchvision, Keras and Kaggle call them, in any case
+SPLITS = {'train': 'train', 'training': 'train', 'validation': 'validation', 'val': 'validation',
+          'valid': 'validation', 'test': 'test', 'testing': 'test'}
 UNLABELLED = ('unlabelled', 'unlabeled')
 TABLES = ('.csv', '.tsv')
 DEEPEST = 16   # wrapping folders that are stepped into
@@ -18,7 +19,8 @@ class Layout(NamedTuple):
     """What a folder holds.
 
     Attributes:
-        splits: {split: {class: names of its pictures}}; all is 'train' where there are no folders of splits.
+        splits: {split: {class: names of its pictures}}; all is 'train' where there are no folders
+            of splits.
         notes: what was decided, a line each.
 
     >>> layout(['cat/1.png', 'dog/1.png'], Path('pets')).splits
@@ -39,8 +41,11 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
     Raises:
         Refused: as `data.folder` says.
 
-    >>> layout(['pets/Train/cat/1.png', 'pets/Train/dog/1.png', 'pets/test/1.png'], Path('a.zip')).notes
-    ('read from pets/, the only folder', 'test/ holds 1 file and no class folders: left aside; test is cut from train')
+    >>> names = ['pets/Train/cat/1.png', 'pets/Train/dog/1.png', 'pets/test/1.png']
+    >>> for note in layout(names, Path('a.zip')).notes:
+    ...     print(note)
+    read from pets/, the only folder
+    test/ holds 1 file and no class folders: left aside; test is cut from train
     """
     start, notes = _start(names, where, domain)
     place, names = where / start, _below(names, start)
@@ -54,22 +59,26 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
         groups = _classes(inside, place / folder, is_domain=not folder)
         loose = [name for name in inside if '/' not in name]
         if groups:
-            splits[split] = {name: [start + folder + member for member in members] for name, members in groups.items()}
+            splits[split] = {name: [start + folder + member for member in members]
+                             for name, members in groups.items()}
             held = {member for members in groups.values() for member in members}
             others += [name for name in inside if name not in held and not name.endswith('/')]
         elif split == 'train':
-            raise Refused(f'{place / folder} has no class folders: put the pictures of each class into a folder of its name'
+            raise Refused(f'{place / folder} has no class folders: put the pictures of each class '
+                          'into a folder of its name'
                           + _table(names, place))
         else:
-            told = f'{len(loose)} file{"s" * (len(loose) != 1)} and no class folders' if loose else 'nothing'
+            plural = 's' * (len(loose) > 1)
+            told = f'{len(loose)} file{plural} and no class folders' if loose else 'nothing'
             notes.append(f'{folder} holds {told}: left aside; {split} is cut from train')
     if len(splits['train']) < 2 and _table(names, place):
-        raise Refused(f'{place} holds the class folder {min(splits["train"])} alone: add another class' + _table(names, place))
+        raise Refused(f'{place} holds the class folder {min(splits["train"])} alone: add another '
+                      'class' + _table(names, place))
     return Layout(splits, (*notes, *passed_over(others)))
 
 
 def alike(name: str) -> str:
-    """What names have in common that a person takes for one: they differ in case, blanks or the writing of accents alone.
+    """What names have in common that differ in case, blanks or the writing of accents alone.
 
     >>> alike(' Ants') == alike('ants')
     True
@@ -82,13 +91,14 @@ def refuse_alike(names: Iterable[str], where: str | Path) -> None:
 
     >>> refuse_alike(['Ants', 'ants'], 'insects')
     Traceback (most recent call last):
-    tljax.core.Refused: insects: the classes 'Ants' and 'ants' differ in case, blanks or accents alone: give them one name
+    tljax.core.Refused: insects: the classes 'Ants' and 'ants' differ in case, blanks or ...
     """
     seen = {}
     for name in sorted(names):
         other = seen.setdefault(alike(name), name)
         if other != name:
-            raise Refused(f'{where}: the classes {other!r} and {name!r} differ in case, blanks or accents alone: give them one name')
+            raise Refused(f'{where}: the classes {other!r} and {name!r} differ in case, blanks or '
+                          'accents alone: give them one name')
 
 
 def _below(names, folder):
@@ -104,7 +114,8 @@ def _start(names, where, domain):
     outer = '' if domain and _below(names, f'{domain}/') else _wrapper(names)
     start = f'{outer}{domain}/' if domain else outer
     if domain and not _below(names, start):
-        raise Refused(f'data.domain={domain!r} is no folder of {where}, or is empty: choose from {", ".join(_tops(_below(names, outer)))}')
+        raise Refused(f'data.domain={domain!r} is no folder of {where}, or is empty: choose from '
+                      f'{", ".join(_tops(_below(names, outer)))}')
     inner = _wrapper(_below(names, start)) if domain else ''
     wrapper = outer + inner
     return start + inner, [f'read from {wrapper}, the only folder'] if wrapper else []
@@ -116,7 +127,8 @@ def _wrapper(names):
     for _ in range(DEEPEST):
         below = _below(names, start)
         tops = _tops(below)
-        if len(tops) != 1 or tops[0].lower() in SPLITS or any(is_picture(name) for name in below if '/' not in name):
+        beside = any(is_picture(name) for name in below if '/' not in name)
+        if len(tops) != 1 or tops[0].lower() in SPLITS or beside:
             break
         if not _tops(_below(below, f'{tops[0]}/')):   # a class
             break
@@ -128,16 +140,19 @@ def _split_folders(names, place):
     """{split: its folder, 'Train/'}, or {'train': ''} where the folders are classes."""
     tops = _tops(names)
     known = [top for top in tops if top.lower() in SPLITS]
-    if not known or (set(tops) - set(known) and not any(_tops(_below(names, f'{top}/')) for top in known)):
+    deeper = any(_tops(_below(names, f'{top}/')) for top in known)
+    if not known or known != tops and not deeper:
         return {'train': ''}   # a class may be called train
     folders = {}
     for top in known:
         split = SPLITS[top.lower()]
         if split in folders:
-            raise Refused(f'{place} has more than one {split} folder ({folders[split][:-1]}, {top}): keep one')
+            raise Refused(f'{place} has more than one {split} folder ({folders[split][:-1]}, '
+                          f'{top}): keep one')
         folders[split] = f'{top}/'
     if 'train' not in folders:
-        raise Refused(f'{place} has the folders {short(tops, 6)}, but none that is called train: add the training pictures in one')
+        raise Refused(f'{place} has the folders {short(tops, 6)}, but none that is called train: '
+                      'add the training pictures in one')
     return folders
 
 
@@ -149,7 +164,8 @@ def _beside(names, folders, place):
         if top.lower() in UNLABELLED:
             notes.append(f'{top}/ holds {len(files)} files without labels: left aside')
         elif any(map(is_picture, files)):
-            raise Refused(f'{place / top} stands beside {folders["train"]} and is no split: call it validation or test, or move it away')
+            raise Refused(f'{place / top} stands beside {folders["train"]} and is no split: call '
+                          'it validation or test, or move it away')
         else:
             others += files
     return others, notes
@@ -162,14 +178,17 @@ def _classes(names, place, is_domain):
         top, _, rest = name.partition('/')
         if '/' in rest:
             raise Refused(f'{place}: {name} lies deeper than <class>/<file>: ' + (
-                'call folders of splits train, validation and test; if they are domains instead, pick one of '
+                'call folders of splits train, validation and test; if they are domains instead, '
+                'pick one of '
                 f'{", ".join(groups)} by data.domain' if is_domain else 'move it up'))
         if rest and is_picture(rest):
             groups[top].append(name)
     empty = [top for top, members in groups.items() if not members]
     if empty:
-        told = passed_over(name for name in names if name.startswith(f'{empty[0]}/') and not name.endswith('/'))
-        raise Refused(f'the class folder {place / empty[0]} holds no pictures{"".join(f", {line}" for line in told)}: '
+        told = passed_over(name for name in names if name.startswith(f'{empty[0]}/')
+                           and not name.endswith('/'))
+        raise Refused(f'the class folder {place / empty[0]} holds no '
+                      f'pictures{"".join(f", {line}" for line in told)}: '
                       'add some or remove it')
     return groups
 
@@ -177,4 +196,6 @@ def _classes(names, place, is_domain):
 def _table(names, place):
     """The hint that labels may stand in a table beside the pictures."""
     tables = [name for name in names if name.lower().endswith(TABLES) and '/' not in name]
-    return f', or read the labels of a table by data.path={place / tables[0]}' if tables and place.is_dir() else ''
+    if not tables or not place.is_dir():
+        return ''
+    return f', or read the labels of a table by data.path={place / tables[0]}'

@@ -1,4 +1,4 @@
-"""Picture files, decoded: each upright, in 8 bits, scaled and cropped; and as a data set that decodes them when they are asked for."""
+"""Picture files, decoded: upright, in 8 bits, scaled and cropped; and as data sets of them."""
 import hashlib
 import io
 import os
@@ -16,7 +16,8 @@ from tljax.core import Dataset, Refused, Task, short
 from tljax.data.archives import LARGEST, File, printable
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
-NO_PICTURES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}   # Pillow opens them, too; EPS is a program, which Ghostscript would run
+# Pillow opens them, too; EPS is a program, which Ghostscript would run
+NO_PICTURES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
 FORMATS = sorted({*Image.registered_extensions().values()} & {*Image.OPEN} - NO_PICTURES)
 PIXELS = 178_956_970   # that a picture may have: where Pillow itself stops
 HEAD = 2 ** 16         # bytes that hold most pictures' headers
@@ -50,7 +51,8 @@ def picture(data: bytes, where: str | Path, channels: int, size: int | None = No
     file = header(data, where, pixels)
     try:
         if file.width * file.height > (Image.MAX_IMAGE_PIXELS or pixels):
-            with _limit(pixels):   # some formats look at it a second time; one large picture at a time is enough, too
+            # some formats look at it a second time; one large picture at a time is enough, too
+            with _limit(pixels):
                 file.load()
         image = ImageOps.exif_transpose(file)
         if image.mode[0] == 'I':
@@ -60,7 +62,8 @@ def picture(data: bytes, where: str | Path, channels: int, size: int | None = No
             image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
         image = image.convert(MODES[channels])
         if resize is not None:
-            image = image.resize((size, size), Image.Resampling.BILINEAR, _shown(image.size, size, resize))
+            image = image.resize((size, size), Image.Resampling.BILINEAR,
+                                 _shown(image.size, size, resize))
         elif size is not None:
             image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # each of Pillow's readers raises what it likes
@@ -81,7 +84,7 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
 
     >>> header(b'no picture', 'a.png')
     Traceback (most recent call last):
-    tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): replace or remove it
+    tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
     try:
         with _limit(2 * pixels):   # Pillow would warn of what is refused below
@@ -92,16 +95,20 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
     except Exception as error:  # each of Pillow's readers raises what it likes
         raise _undecodable(where, error) from error
     if count > pixels:
-        raise Refused(f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or raise the limit by data.pixels={count} '
+        raise Refused(f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or '
+                      f'raise the limit by data.pixels={count} '
                       f'or --pixels={count}')
     if image.mode == 'F' or image.mode[0] == 'I' and _range(image) is None:
-        raise Refused(f'{where} holds numbers (mode {image.mode}) whose range no file states: save it with 8 or 16 bits a channel')
+        raise Refused(f'{where} holds numbers (mode {image.mode}) whose range no file states: save '
+                      'it with 8 or 16 bits a channel')
     return image
 
 
 def refuse_unreadable(files: Sequence[File], names: Sequence[str], where: str | Path,
                       pixels: int = PIXELS) -> None:
-    """Refuses pictures whose headers cannot be read, all at once; damage behind a header is found when the picture is asked for.
+    """Refuses pictures whose headers cannot be read, all at once.
+
+    Damage behind a header is found when the picture is asked for.
 
     Args:
         files: the pictures.
@@ -114,7 +121,7 @@ def refuse_unreadable(files: Sequence[File], names: Sequence[str], where: str | 
 
     >>> refuse_unreadable([File(Path('a.png'), '', 2, lambda most: b'no')], ['a.png'], 'photos')
     Traceback (most recent call last):
-    tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): replace or remove it
+    tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
     def fault(file):
         found = None
@@ -127,11 +134,13 @@ def refuse_unreadable(files: Sequence[File], names: Sequence[str], where: str | 
         return found
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        faults = {name: found for name, found in zip(names, pool.map(fault, files), strict=True) if found}
+        faults = {name: found for name, found in zip(names, pool.map(fault, files), strict=True)
+                  if found}
     if len(faults) == 1:
         raise next(iter(faults.values()))
     if faults:
-        raise Refused(f'{len(faults)} of {len(files)} pictures of {where} cannot be read: {short(faults, 8)}: replace or remove them')
+        raise Refused(f'{len(faults)} of {len(files)} pictures of {where} cannot be read: '
+                      f'{short(faults, 8)}: replace or remove them')
 
 
 def decoded(decode: Callable, shape: tuple[int, ...], label: np.ndarray, task: Task, held: str,
@@ -149,13 +158,14 @@ def decoded(decode: Callable, shape: tuple[int, ...], label: np.ndarray, task: T
         names: of the examples.
         keep: whether what was decoded may be kept at all.
 
-    >>> white = decoded(lambda row: np.full((1, 1, 1), 255, np.uint8), (1, 1, 1), np.zeros(3, int), Task.of(('a',)), 'white')
-    >>> white.take(np.array([2]))['input']
+    >>> label, white = np.zeros(3, int), np.full((1, 1, 1), 255, np.uint8)
+    >>> decoded(lambda row: white, (1, 1, 1), label, Task.of('a'), 'white').take([2])['input']
     array([[[[1.]]]], dtype=float32)
     """
     keep = keep and len(label) * int(np.prod(shape)) <= MEMORY
     pool = ThreadPoolExecutor(WORKERS)
-    store, ready = np.zeros((len(label) if keep else 0, *shape), np.uint8), np.zeros(len(label), bool)   # zeros take no room until written
+    store = np.zeros((len(label) if keep else 0, *shape), np.uint8)   # takes no room until written
+    ready = np.zeros(len(label), bool)
 
     def one(row):
         if not keep:
@@ -173,11 +183,13 @@ def decoded(decode: Callable, shape: tuple[int, ...], label: np.ndarray, task: T
         inputs /= 255
         return {'input': inputs.reshape(*index.shape, *shape), 'label': label[index]}
 
-    return Dataset(take, label, task, hashlib.sha256(held.encode(errors='surrogatepass')).hexdigest(), names=np.array(names, str))
+    digest = hashlib.sha256(held.encode(errors='surrogatepass')).hexdigest()
+    return Dataset(take, label, task, digest, names=np.array(names, str))
 
 
-def pictures(files: Sequence[File], shape: tuple[int, ...], resize: int | None = None, label: np.ndarray | None = None,
-             task: Task = Task('classes'), names: Sequence[str] | None = None, pixels: int | None = None,
+def pictures(files: Sequence[File], shape: tuple[int, ...], resize: int | None = None,
+             label: np.ndarray | None = None, task: Task = Task('classes'),
+             names: Sequence[str] | None = None, pixels: int | None = None,
              failed: dict[int, str] | None = None) -> Dataset:
     """A Dataset of picture files, float32 in [0, 1], decoded as `data.folder` does.
 
@@ -189,10 +201,12 @@ def pictures(files: Sequence[File], shape: tuple[int, ...], resize: int | None =
         task: what is asked of a model.
         names: of the pictures; None: their paths.
         pixels: the most that a picture may have; None: PIXELS.
-        failed: where given, the set is read once: a picture that cannot be decoded is black, and {row: why} is put there.
+        failed: where given, the set is read once: a picture that cannot be decoded is black, and
+            {row: why} is put there.
 
     Raises:
-        Refused: for a shape that no picture has; by `take`, for a picture that cannot be decoded (names it), unless `failed` is given.
+        Refused: for a shape that no picture has; by `take`, for a picture that cannot be decoded
+            (names it), unless `failed` is given.
 
     >>> import tempfile
     >>> from tljax.data.finding import find
@@ -207,20 +221,22 @@ def pictures(files: Sequence[File], shape: tuple[int, ...], resize: int | None =
 
     def decode(row):
         try:
-            return picture(files[row].read(), files[row].path, shape[2], shape[0], resize, pixels or PIXELS)
+            return picture(files[row].read(), files[row].path, shape[2], shape[0], resize,
+                           pixels or PIXELS)
         except Refused as refused:
             if failed is None:
                 raise
             failed[row] = str(refused)
             return np.zeros(shape, np.uint8)
 
-    held = repr((tuple(shape), resize, task, label.tolist(), [(name, file.stamp) for name, file in zip(names, files, strict=True)]))
+    held = repr((tuple(shape), resize, task, label.tolist(),
+                 [(name, file.stamp) for name, file in zip(names, files, strict=True)]))
     return decoded(decode, tuple(shape), label, task, held, names, keep=failed is None)
 
 
 @contextmanager
 def _limit(pixels: int) -> Iterator[None]:
-    """Pillow's limit of pixels, which is one for the whole process, is `pixels` for as long as a header is read."""
+    """Pillow's limit of pixels, one for the whole process, is `pixels` while this lasts."""
     with _LIMIT:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, pixels
         try:
@@ -230,13 +246,17 @@ def _limit(pixels: int) -> Iterator[None]:
 
 
 def _undecodable(where, error):
-    reason = 'of no format that Pillow knows' if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())[:80]
-    return Refused(f'{where} cannot be decoded as a picture ({reason or type(error).__name__}): replace or remove it')
+    reason = ' '.join(str(error).split())[:80]
+    if isinstance(error, UnidentifiedImageError):
+        reason = 'of no format that Pillow knows'
+    return Refused(f'{where} cannot be decoded as a picture ({reason or type(error).__name__}): '
+                   'replace or remove it')
 
 
 def _range(image):
-    """The numbers of black and white in a grey picture of more than 8 bits; None where its file does not state them."""
-    if image.mode == 'I' and image.format not in ('PNG', 'PPM'):   # Pillow scales any depth of those to 16 bits
+    """The numbers of black and white in grey of more than 8 bits; None where none are stated."""
+    # Pillow scales any depth of those to 16 bits
+    if image.mode == 'I' and image.format not in ('PNG', 'PPM'):
         return None
     tags = getattr(image, 'tag_v2', {})   # of a TIFF
     white = 2 ** min(tags.get(258, (16,))) - 1
@@ -244,9 +264,10 @@ def _range(image):
 
 
 def _eight_bits(image, black, white):
-    """A grey picture scaled to 8 bits by the range of its depth: Pillow itself would clip it at 255."""
+    """A grey picture scaled to 8 bits by the range of its depth; Pillow would clip it at 255."""
     values, top = np.asarray(image).astype(np.int32), max(black, white)
-    grey = Image.fromarray(((abs(values.clip(0, top) - black) * 255 + top // 2) // top).astype(np.uint8))
+    light = abs(values.clip(0, top) - black)
+    grey = Image.fromarray(((light * 255 + top // 2) // top).astype(np.uint8))
     if 'transparency' not in image.info:
         return grey
     alpha = np.where(values == image.info['transparency'], 0, 255).astype(np.uint8)
@@ -254,8 +275,9 @@ def _eight_bits(image, black, white):
 
 
 def _shown(sides, size, resize):
-    """The box of a picture, in its own pixels, that shows once its short side is scaled to `resize` and the centre of `size` cut out."""
+    """The box of a picture that shows once its short side is `resize` and it is cropped."""
     scale = resize / min(sides)
     scaled = [max(round(side * scale), resize) for side in sides]
     starts = [(side - size) // 2 for side in scaled]
-    return tuple((start + length) * side / full for length in (0, size) for start, side, full in zip(starts, sides, scaled, strict=True))
+    return tuple((start + length) * side / full for length in (0, size)
+                 for start, side, full in zip(starts, sides, scaled, strict=True))

@@ -1,4 +1,4 @@
-"""Pictures in, labels or features out: what a model says of picture files, in tables and files of its own."""
+"""Pictures in, labels or features out: what a model says of picture files."""
 import csv
 import io
 from collections.abc import Callable, Sequence
@@ -16,13 +16,15 @@ from tljax.files.text import write
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
-__all__ = ['answer_table', 'feature_table', 'find', 'predict', 'read_once', 'write_answers', 'write_features']
+__all__ = ['answer_table', 'feature_table', 'find', 'predict', 'read_once', 'write_answers',
+           'write_features']
 
 Model = tuple[dict, dict, dict]   # parameters, state and record, as `models.model` gives them
 
 
-def predict(model: Model, files: list[File], top: int = 5, batch: int = 32, pixels: int | None = None) -> list[dict]:
-    """What a model says of every picture, averaged over seeds. A picture that cannot be read is told, and the others are answered.
+def predict(model: Model, files: list[File], top: int = 5, batch: int = 32,
+            pixels: int | None = None) -> list[dict]:
+    """What a model says of every picture, averaged over seeds; one that cannot be read is told.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
@@ -32,15 +34,15 @@ def predict(model: Model, files: list[File], top: int = 5, batch: int = 32, pixe
         pixels: the most that a picture may have; None: the run's own limit.
 
     Returns:
-        A dict for each picture: {'path', 'top': [[label, probability], ...]}, {'path', 'numbers': [...]} of a regression, or
-        {'path', 'error'}.
+        A dict for each picture: {'path', 'top': [[label, probability], ...]}, or of a regression
+        {'path', 'numbers': [...]}, or {'path', 'error'}.
 
     Raises:
         Refused: for a model without outputs.
 
     >>> predict(({}, {}, {'classes': []}), [])
     Traceback (most recent call last):
-    tljax.core.Refused: this model has no outputs to tell: take weights with the top, or a run that was trained
+    tljax.core.Refused: this model has no outputs to tell: take weights with the top, or a run ...
     """
     trained = Trained(*with_outputs(model))
     several = trained.record.get('task') == 'labels'
@@ -61,7 +63,7 @@ def predict(model: Model, files: list[File], top: int = 5, batch: int = 32, pixe
 
 def read_once(trained: Trained, files: list[File], pixels: int | None, ask: Callable, size: int = 0
               ) -> tuple[np.ndarray | None, dict[int, str]]:
-    """What a model makes of pictures, and which of them cannot be read; those are told, a line each.
+    """What a model makes of pictures, and which cannot be read: those are told, a line each.
 
     Args:
         trained: the model.
@@ -74,8 +76,9 @@ def read_once(trained: Trained, files: list[File], pixels: int | None, ask: Call
         The array, whose rows of unreadable pictures mean nothing, and {row: why}.
 
     >>> trained = Trained({}, {}, {'input': [4, 4, 3], 'config': {'data': {}}})
-    >>> read_once(trained, [File(Path('a.png'), '', 1, lambda most: b'x')], None, lambda data: data.take(np.arange(1))['label'])[1]
-    {0: 'a.png cannot be decoded as a picture (of no format that Pillow knows): replace or remove it'}
+    >>> file = File(Path('a.png'), '', 1, lambda most: b'x')
+    >>> read_once(trained, [file], None, lambda data: data.take(np.arange(1))['label'])[1]
+    {0: 'a.png cannot be decoded as a picture (of no format that Pillow knows): ...'}
     """
     if not files:
         return None, {}
@@ -94,14 +97,15 @@ def with_outputs(model: Model) -> Model:
 
     >>> with_outputs(({'head': 0}, {}, {'classes': ['ants']}))
     Traceback (most recent call last):
-    tljax.core.Refused: this model knows the class ants alone, and would tell it of every picture: take one of two classes or more
+    tljax.core.Refused: this model knows the class ants alone, and would tell it of every ...
     """
     params, _, record = model
     if 'head' not in params:
-        raise Refused('this model has no outputs to tell: take weights with the top, or a run that was trained')
+        raise Refused('this model has no outputs to tell: take weights with the top, or a run that '
+                      'was trained')
     if len(record['classes']) == 1 and record.get('task') != 'labels':
-        raise Refused(f'this model knows the class {record["classes"][0]} alone, and would tell it of every picture: take one of two '
-                      'classes or more')
+        raise Refused(f'this model knows the class {record["classes"][0]} alone, and would tell it '
+                      'of every picture: take one of two classes or more')
     return model
 
 
@@ -112,27 +116,31 @@ def answer_table(answer: dict) -> Table:
     [['tench', '0.750']]
     """
     if 'numbers' in answer:
-        return Table(['number'], [[f'{number:.6g}'] for number in answer['numbers']], answer['path'])
+        return Table(['number'], [[f'{number:.6g}'] for number in answer['numbers']],
+                     answer['path'])
     rows = [[label, f'{probability:.3f}'] for label, probability in answer['top']]
     return Table(['label', 'probability'], rows, answer['path'])
 
 
 def write_answers(answers: Sequence[dict], out: str) -> None:
-    """Writes what `predict` says of pictures as a CSV, a row for each that was read, whole or not at all.
+    """Writes what `predict` says as a CSV, a row for each picture that was read.
 
     Args:
         answers: of `predict`.
-        out: path of the file. Its columns are path, label, probability, label2, probability2 ..., or path, number, number2 ...
+        out: path of the file. Its columns are path, label, probability, label2, probability2 ...,
+            or path, number, number2 ...
 
     >>> import tempfile
-    >>> write_answers([{'path': 'a.png', 'top': [['tench', .75]]}, {'path': 'b.png', 'error': '...'}], path := tempfile.mktemp())
+    >>> answers = [{'path': 'a.png', 'top': [['tench', .75]]}, {'path': 'b.png', 'error': '...'}]
+    >>> write_answers(answers, path := tempfile.mktemp())
     >>> Path(path).read_text()
     'path,label,probability\\na.png,tench,0.75\\n'
     """
     rows = [[answer['path'], *np.array(answer.get('numbers') or answer['top'], object).ravel()]
             for answer in answers if 'error' not in answer]
     width = max(map(len, rows), default=1) - 1
-    kinds = ('number',) if any('numbers' in answer for answer in answers) else ('label', 'probability')
+    regression = any('numbers' in answer for answer in answers)
+    kinds = ('number',) if regression else ('label', 'probability')
     names = [kind + (str(i + 1) if i else '') for i in range(width // len(kinds)) for kind in kinds]
     write_rows(out, [['path', *names], *rows])
 
@@ -150,8 +158,9 @@ def write_rows(out: str, rows: Sequence[Sequence]) -> None:
     write(out, text.getvalue())
 
 
-def write_features(model: Model, files: list[File], out: str, batch: int = 32, pixels: int | None = None) -> dict:
-    """Writes the features that a model's network makes of pictures, whole or not at all; pictures that cannot be read are told.
+def write_features(model: Model, files: list[File], out: str, batch: int = 32,
+                   pixels: int | None = None) -> dict:
+    """Writes the features that a network makes of pictures that can be read, whole or not at all.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
@@ -181,7 +190,8 @@ def write_features(model: Model, files: list[File], out: str, batch: int = 32, p
         save_npz(Path(out).absolute(), path=np.array(names), features=features)
     else:
         header = ['path', *(f'feature{i}' for i in range(features.shape[1]))]
-        write_rows(out, [header, *([name, *row.tolist()] for name, row in zip(names, features, strict=True))])
+        rows = ([name, *row.tolist()] for name, row in zip(names, features, strict=True))
+        write_rows(out, [header, *rows])
     return {'file': out, 'pictures': len(names), 'dim': features.shape[1], 'unread': len(failed)}
 
 
@@ -191,4 +201,5 @@ def feature_table(found: dict) -> Table:
     >>> feature_table({'file': 'a.npz', 'pictures': 4, 'dim': 256, 'unread': 0}).rows
     [['a.npz', 4, 256]]
     """
-    return Table(['file', 'pictures', 'features of each'], [[found[key] for key in ('file', 'pictures', 'dim')]])
+    return Table(['file', 'pictures', 'features of each'],
+                 [[found[key] for key in ('file', 'pictures', 'dim')]])

@@ -1,4 +1,4 @@
-"""Pictures in folders, one per class, or in a ZIP or tar archive of such folders; decoded when they are asked for."""
+"""Pictures in folders, one per class, or in an archive of such folders; decoded when asked for."""
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ from tljax.data.splits import complete
 def folder(path: str | Path, size: int, channels: int = 3, validation: float = .1, test: float = .2,
            seed: int = 0, domain: str = '', resize: int | None = None, pixels: int = PIXELS,
            file: str = '', label: str = '') -> dict[str, Dataset]:
-    """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, or of a ZIP or tar archive of one; or those that a CSV lists.
+    """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, of an archive of it, or a CSV.
 
-    They are float32 in [0, 1], (n, size, size, channels), each turned upright as its EXIF orientation says, scaled bilinearly so
-    that its short side is `size`, and cropped at its centre. Hidden files, files that Pillow has no reader for, and files beside
-    the class folders are passed over. A folder that holds nothing but one folder of folders is stepped into.
+    They are float32 in [0, 1], (n, size, size, channels), each turned upright as its EXIF
+    orientation says, scaled bilinearly so that its short side is `size`, and cropped at its centre.
+    Hidden files, files that Pillow has no reader for, and files beside the class folders are passed
+    over. A folder that holds nothing but one folder of folders is stepped into.
 
     Args:
         path: the folder, the archive, or the CSV, which `data.listed` reads; `~` is expanded.
@@ -36,17 +37,19 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
         file: of a CSV: the column of the pictures' names.
         label: of a CSV: the column of their labels.
 
-    Splits: folders called train (or training) and validation (val, valid) and test (testing), in any case, are the splits, and only
-    train must have every class. A missing validation or test split, or one without class folders (which is left aside), is cut from
-    train by the seeded permutation of `cut`, class by class. Classes are sorted by name and shared by all splits.
+    Splits: folders called train (or training) and validation (val, valid) and test (testing), in
+        any case, are the splits, and only train must have every class. A missing validation or test
+        split, or one without class folders (which is left aside), is cut from train by the seeded
+        permutation of `cut`, class by class. Classes are sorted by name and shared by all splits.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for a missing path, a damaged archive, an unknown domain (lists those there), no class folders, an empty one, folders
-            inside a class folder, a class without training pictures, classes that differ in case alone; for all pictures whose
-            headers cannot be read, at once; by `take`, for a picture that cannot be decoded (names it).
+        Refused: for a missing path, a damaged archive, an unknown domain (lists those there), no
+            class folders, an empty one, folders inside a class folder, a class without training
+            pictures, classes that differ in case alone; for all pictures whose headers cannot be
+            read, at once; by `take`, for a picture that cannot be decoded (names it).
 
     >>> import tempfile
     >>> from PIL import Image
@@ -66,16 +69,20 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
     if resize is not None and resize < size:
         raise Refused(f'data.resize={resize} is less than data.size={size}: the crop would be larger than the picture')
     if pixels < 1:
-        raise Refused(f'data.pixels={pixels}: give the most pixels that a picture may have, such as {PIXELS}')
+        raise Refused(f'data.pixels={pixels}: give the most pixels that a picture may have, such '
+                      f'as {PIXELS}')
     path, domain = Path(path).expanduser(), domain.strip('/')
     if not path.exists():
-        raise Refused(f'{path} does not exist: give data.path a folder of class folders, a ZIP or tar archive of one, or a CSV of labels')
+        raise Refused(f'{path} does not exist: give data.path a folder of class folders, a ZIP or '
+                      'tar archive of one, or a CSV of labels')
     if is_table(path):
         if domain:
-            raise Refused(f'data.domain={domain!r} picks a folder, and {path} is a table: leave it out')
+            raise Refused(f'data.domain={domain!r} picks a folder, and {path} is a table: leave it '
+                          'out')
         return listed(path, size, channels, validation, test, seed, resize, pixels, file, label)
     if file or label:
-        raise Refused(f'data.file and data.label name columns of a CSV, and {path} is none: leave them out')
+        raise Refused(f'data.file and data.label name columns of a CSV, and {path} is none: leave '
+                      'them out')
     members, said = _members(path, domain)
     found = layout(list(members), path, domain)
     classes = tuple(sorted(set().union(*found.splits.values())))
@@ -89,9 +96,11 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
     splits = {}
     for split, groups in found.splits.items():
         names = [name for each in classes for name in sorted(groups.get(each, ()))]
-        numbers = np.repeat(np.arange(len(classes), dtype=np.int32), [len(groups.get(each, ())) for each in classes])
+        numbers = np.repeat(np.arange(len(classes), dtype=np.int32),
+                            [len(groups.get(each, ())) for each in classes])
         files = [members[name] for name in names]
-        splits[split] = pictures(files, (size, size, channels), resize, numbers, Task.of(classes), names, pixels)
+        splits[split] = pictures(files, (size, size, channels), resize, numbers, Task.of(classes),
+                                 names, pixels)
     splits['train'] = splits['train']._replace(notes=(*said, *found.notes))
     return complete(splits, validation, test, seed, path / domain)
 
@@ -102,6 +111,7 @@ def _members(path, domain):
         return tree(path, domain if (path / domain).is_dir() else ''), ()
     found = archive(path)
     if found is None:
-        what = 'is a single picture' if is_picture(path) else 'is no folder, ZIP, tar archive or CSV'
-        raise Refused(f'{path} {what}: give data.path a folder of class folders, a ZIP or tar archive of one, or a CSV of labels')
+        what = 'a single picture' if is_picture(path) else 'no folder, ZIP, tar archive or CSV'
+        raise Refused(f'{path} is {what}: give data.path a folder of class folders, a ZIP or tar '
+                      'archive of one, or a CSV of labels')
     return found

@@ -7,7 +7,7 @@ import numpy as np
 
 from tljax.core import Dataset, Refused, short
 from tljax.data import rows
-from tljax.data.archives import File, on_disk
+from tljax.data.archives import File, on_disk, printable
 from tljax.data.finding import READABLE, is_picture
 from tljax.data.pictures import PIXELS, pictures, refuse_unreadable
 from tljax.data.splits import complete
@@ -21,10 +21,11 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
            label: str = '') -> dict[str, Dataset]:
     """Pictures that a CSV (or TSV) lists: a row each, with the picture's name and its labels.
 
-    Names are paths from the CSV's folder, or else from the one folder below it that holds them (from train/ for train.csv, if several
-    do), with the picture's ending or without.
-    Labels that are names or whole numbers are classes; numbers with fractions are regression. Several names in one cell, joined by
-    | or ;, or several columns of 0 and 1 are any number of labels for each picture (classes, where each row has a single 1).
+    Names are paths from the CSV's folder, or else from the one folder below it that holds them
+    (from train/ for train.csv, if several do), with the picture's ending or without. Labels that
+    are names or whole numbers are classes; numbers with fractions are regression. Several names in
+    one cell, joined by | or ;, or several columns of 0 and 1 are any number of labels for each
+    picture (classes, where each row has a single 1).
 
     Args:
         path: the CSV, whose first line names the columns; `~` is expanded.
@@ -40,15 +41,16 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
         label: the column of their labels; '' for one that is called label, class, category, target,
             species or tags, or the only other one.
 
-    Splits: a column `split` says train, validation or test. A missing validation or test split is cut from train by the seeded
-    permutation of `cut`, class by class.
+    Splits: a column `split` says train, validation or test. A missing validation or test split is
+        cut from train by the seeded permutation of `cut`, class by class.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for what is no such table (lists its columns), a picture in two rows that differ, a class without training pictures;
-            for all pictures that are missing, or whose headers cannot be read, at once.
+        Refused: for what is no such table (lists its columns), a picture in two rows that differ, a
+            class without training pictures; for all pictures that are missing, or whose headers
+            cannot be read, at once.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -67,15 +69,19 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
     refuse_unreadable(files, names, path.parent, pixels)
     split = np.array(found.split or ['train'] * len(files))
     if 'train' not in split:
-        raise Refused(f'{path}: no row of the column split says train: say it of the training pictures')
+        raise Refused(f'{path}: no row of the column split says train: say it of the training '
+                      'pictures')
     splits = {}
     for name in dict.fromkeys(split.tolist()):
         members = np.flatnonzero(split == name).tolist()
-        splits[name] = pictures([files[i] for i in members], (size, size, channels), resize, found.label[members], found.task,
-                                [names[i] for i in members], pixels)
-    if found.task.kind == 'classes' and (lacking := set(range(len(found.task.names))) - set(splits['train'].label.tolist())):
-        names = short((found.task.names[i] for i in sorted(lacking)), 6)
-        raise Refused(f'{path}: no training picture is of {names}: add some or remove the class')
+        splits[name] = pictures([files[i] for i in members], (size, size, channels), resize,
+                                found.label[members], found.task, [names[i] for i in members],
+                                pixels)
+    known = set(splits['train'].label.tolist()) if found.task.kind == 'classes' else set()
+    lacking = [each for i, each in enumerate(found.task.names) if known and i not in known]
+    if lacking:
+        raise Refused(f'{path}: no training picture is of {short(lacking, 6)}: add some or remove '
+                      'the class')
     splits['train'] = splits['train']._replace(notes=(*notes, *found.notes))
     return complete(splits, validation, test, seed, path)
 
@@ -104,28 +110,33 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
 
     >>> located(Path('nowhere/labels.csv'), ['a.png'])
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere/labels.csv: 1 of 1 pictures are missing below nowhere: a.png: mend the names, or add the pictures
+    tljax.core.Refused: nowhere/labels.csv: 1 of 1 pictures are missing below nowhere: a.png: ...
     """
     places = [path.parent, *_folders(path.parent)]
-    hits = {place: sum(_picture(place, name) is not None for name in names[:LOOKED_AT]) for place in places}
-    best = [place for place in places if hits[place] == max(hits.values())] if not hits[path.parent] else [path.parent]
+    hits = {place: sum(_picture(place, name) is not None for name in names[:LOOKED_AT])
+            for place in places}
+    best = [place for place in places if hits[place] == max(hits.values())]
     best = [place for place in best if place.name == path.stem] or best   # train/ beside train.csv
+    best = [path.parent] if hits[path.parent] else best
     if len(best) > 1 and hits[best[0]]:
         folders = short((place.name for place in best), 4)
-        raise Refused(f"{path}: the pictures are in several folders ({folders}): write their paths from the table's folder")
+        raise Refused(f"{path}: the pictures are in several folders ({folders}): write their paths "
+                      "from the table's folder")
     found = {name: _picture(best[0], name) for name in names}
     missing = [name for name, place in found.items() if place is None]
     if missing:
-        raise Refused(f'{path}: {len(missing)} of {len(names)} pictures are missing below {best[0]}: {short(missing, 8)}: mend the names, '
-                      'or add the pictures')
-    said = () if best[0] == path.parent else (f'pictures are read from {best[0].relative_to(path.parent)}/',)
-    return [on_disk(place) for place in found.values()], [os.path.relpath(place, path.parent) for place in found.values()], said
+        raise Refused(f'{path}: {len(missing)} of {len(names)} pictures are missing below '
+                      f'{best[0]}: {short(missing, 8)}: mend the names, or add the pictures')
+    said = f'pictures are read from {best[0].relative_to(path.parent)}/'
+    below = [printable(os.path.relpath(place, path.parent)) for place in found.values()]
+    return [on_disk(place) for place in found.values()], below, (said,) * (best[0] != path.parent)
 
 
 def _folders(root, depth=1):
     """Folders below `root`, a few levels deep."""
     try:
-        below = sorted(entry.path for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith('.'))
+        below = sorted(entry.path for entry in os.scandir(root) if entry.is_dir()
+                       and not entry.name.startswith('.'))
     except OSError:
         return
     for place in map(Path, below):
@@ -138,6 +149,7 @@ def _picture(folder, name):
     """The picture of a name that may lack its ending, or None."""
     endings = [''] if is_picture(name) else ['', *sorted(READABLE)]
     try:
-        return next((place for ending in endings if (place := Path(folder, name + ending)).is_file()), None)
+        return next((place for ending in endings
+                     if (place := Path(folder, name + ending)).is_file()), None)
     except (OSError, ValueError):   # no such name can be
         return None
