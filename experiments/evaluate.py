@@ -1,4 +1,4 @@
-"""How often is a model right on pictures whose classes are known? Top-1 and top-5 accuracy.
+"""How often is a model right on pictures whose classes are known? Accuracy in all and by class.
 
     python -m experiments.evaluate --model=mobilenet --weights=imagenet photographs/
     python -m experiments.evaluate --workdir=runs/mine --json pictures/
@@ -6,9 +6,14 @@
 
 A picture's class is the name of its folder, or, for an ImageNet network, the WordNet id that its
 name or its folder's begins with (`n01440764_tench.jpg`); `--classes` names the class index of other
-weights. `--size` shows the network smaller pictures than it is for, `--batch` is how many are read
-at a time. Where a run has several seeds, each is evaluated and the mean is told.
+weights. A path may be a ZIP or a tar archive, too; a single one may be a CSV of pictures and
+classes. `--size` shows the network smaller pictures than it is for, `--batch` is how many are read
+at a time. Where a run has several seeds, each is evaluated and the mean is told. `--json` holds the
+confusion matrix, too. A picture that cannot be read is told and left out, and the exit status is 1;
+`--pixels` raises the limit of pixels that a picture may have.
 """
+import sys
+
 from absl import flags
 
 from experiments import command
@@ -19,19 +24,25 @@ from tljax.studies.model_choice import ModelChoice
 SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures that the network is shown; 0: the one '
                             'it is for.', lower_bound=0)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
+PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.',
+                              lower_bound=1)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
-    """Prints top-1 and top-5 accuracy on the pictures below the paths."""
+    """Prints the accuracy on the pictures below the paths."""
     if not paths:
         raise Refused('name folders of pictures')
-    pictures, models = studies.pictures, studies.models
-    files = pictures.find(paths)
-    found = pictures.evaluate(models.model(choice), files, models.index(choice), SIZE.value,
-                              BATCH.value)
+    scores, models = studies.picture_scores, studies.models
+    files, names = scores.named(paths)
+    found = scores.evaluate(models.model(choice), files, models.index(choice), SIZE.value,
+                            BATCH.value, PIXELS.value, names)
     if not flags.FLAGS.json:
-        print(*(f'top-{k} {found[f"top{k}"]:.3f}' for k in (1, 5) if f'top{k}' in found), sep='\n')
-    command.tell(found, [pictures.accuracy_table(found)])
+        for top in (1, 5):
+            if f'top{top}' in found:
+                print(f'top-{top} {found[f"top{top}"]:.3f}')
+    command.tell(found, scores.accuracy_tables(found))
+    if found['unread']:
+        sys.exit(1)
 
 
 if __name__ == '__main__':

@@ -3,9 +3,14 @@
     python -m experiments.features --workdir=runs/mine --out=features.npz photos/
     python -m experiments.features --model=mobilenet --weights=imagenet --out=features.csv photos/
 
-An .npz holds `path` (n,) and `features` (n, dim), float32; a .csv has a row for each picture, its path in front. Such a file is a source of
-`experiments.rank`, too. `--batch` is how many pictures are read at a time; `--json` prints where the features are, and how many.
+An .npz holds `path` (n,) and `features` (n, dim), float32; a .csv has a row for each picture, its
+path in front. Such a file is a source of `experiments.rank`, too. `--batch` is how many pictures
+are read at a time; `--json` prints where the features are, and how many. A path may be a ZIP or a
+tar archive of pictures. A picture that cannot be read is told and left out, and the exit status is
+1; `--pixels` raises the limit of pixels that a picture may have.
 """
+import sys
+
 from absl import flags
 
 from experiments import command
@@ -15,6 +20,8 @@ from tljax.studies.model_choice import ModelChoice
 
 OUT = flags.DEFINE_string('out', None, 'File to write: .npz or .csv.')
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
+PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.',
+                              lower_bound=1)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -26,8 +33,10 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice, top=False)
-    found = pictures.write_features(model, files, OUT.value, BATCH.value)
+    found = pictures.write_features(model, files, OUT.value, BATCH.value, PIXELS.value)
     command.tell(found, [pictures.feature_table(found)])
+    if found['unread']:
+        sys.exit(1)
 
 
 if __name__ == '__main__':

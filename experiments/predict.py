@@ -1,12 +1,18 @@
 """What is on these pictures? Labels and probabilities by an ImageNet network or a run of your own.
 
     python -m experiments.predict --model=mobilenet --weights=imagenet photos/ cat.jpg
-    python -m experiments.predict --workdir=runs/mine --top=3 --json photos/
+    python -m experiments.predict --workdir=runs/mine --top=3 --json photos.zip
+    python -m experiments.predict --workdir=runs/mine --csv=answers.csv photos/
 
-`--weights` may be a Keras file, `--classes` its class index, and `--batch` is how many pictures are
-read at a time. Where a run has several seeds, their probabilities are averaged. `--json` prints a
-list with the path of each picture and its [label, probability] pairs.
+A path is a picture, or a folder, a ZIP or a tar archive of pictures. `--weights` may be a Keras
+file, `--classes` its class index, and `--batch` is how many pictures are read at a time. Where a
+run has several seeds, their probabilities are averaged; a regression tells numbers. `--json` prints
+a list with the path of each picture and its [label, probability] pairs, `--csv` writes a file with
+a row for each. A picture that cannot be read is told, the others are answered, and the exit status
+is 1; `--pixels` raises the limit of pixels that a picture may have.
 """
+import sys
+
 from absl import flags
 
 from experiments import command
@@ -16,6 +22,9 @@ from tljax.studies.model_choice import ModelChoice
 
 TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
+CSV = flags.DEFINE_string('csv', None, 'File to write the answers to, as well.')
+PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.',
+                              lower_bound=1)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -24,8 +33,14 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         raise Refused('name pictures, or folders of pictures')
     pictures = studies.pictures
     files = pictures.find(paths)
-    answers = pictures.predict(studies.models.model(choice), files, TOP.value, BATCH.value)
-    command.tell(answers, map(pictures.answer_table, answers))
+    answers = pictures.predict(studies.models.model(choice), files, TOP.value, BATCH.value,
+                               PIXELS.value)
+    if CSV.value:
+        pictures.write_answers(answers, CSV.value)
+    good = [answer for answer in answers if 'error' not in answer]
+    command.tell(answers, map(pictures.answer_table, good))
+    if len(good) < len(answers):
+        sys.exit(1)
 
 
 if __name__ == '__main__':

@@ -88,7 +88,8 @@ def test_features_are_written_with_the_names_of_the_files(model, tmp_path):
     expected = trained.features(tmp_path / 'pictures')
     for out in ('f.npz', 'f.csv'):
         done = call('features', f'--workdir={workdir}', f'--out={tmp_path / out}', '--json', tmp_path / 'pictures')
-        assert json.loads(done.out) == {'file': str(tmp_path / out), 'pictures': 2, 'dim': expected.shape[1]}, done.err
+        assert json.loads(done.out) == {'file': str(tmp_path / out), 'pictures': 2, 'dim': expected.shape[1],
+                                             'unread': 0}, done.err
     with np.load(tmp_path / 'f.npz') as stored:
         assert [Path(path).name for path in stored['path']] == ['a.png', 'b.png']
         np.testing.assert_array_equal(stored['features'], expected)

@@ -11,14 +11,16 @@ from tljax.build import build, look
 from tljax.configuration import ZOO, named, settings
 from tljax.core import Dataset, Refused, Tree, near
 from tljax.data.conversion import range_of, refuse_channels_first, scale
+from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
-from tljax.data.pictures import find, pictures
+from tljax.data.pictures import pictures
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
 from tljax.features import extractor, run_at
 from tljax.program import form, predictor
 
-Inputs = np.ndarray | str | Path | Sequence[str | Path]   # an array (n, ...), or files and folders of pictures
+# an array (n, ...), a set, or files and folders of pictures
+Inputs = np.ndarray | Dataset | str | Path | Sequence[str | Path]
 
 
 class Trained(NamedTuple):
@@ -56,8 +58,8 @@ class Trained(NamedTuple):
 
         Args:
             inputs: array (n, ...) of the shape that the run was trained on, pictures in the range of its
-                training or in [0, 1]; or paths of pictures, and of folders whose pictures are taken in
-                the order of their names.
+                training or in [0, 1]; a data set; or paths of pictures, and of folders, ZIP and tar
+                archives whose pictures are taken in the order of their names.
             batch: inputs at a time.
 
         Returns:
@@ -100,6 +102,8 @@ class Trained(NamedTuple):
         shape = tuple(self.record['input'])
         if not shape:
             raise Refused('this run was trained on episodes: python -m experiments.few_shot measures it')
+        if isinstance(inputs, Dataset):
+            return inputs
         if isinstance(inputs, np.ndarray):
             refuse_channels_first(inputs.shape[1:])
             if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
@@ -107,7 +111,8 @@ class Trained(NamedTuple):
             inputs = scale(inputs.reshape(-1, *shape), self._range(inputs))
             return arrays(inputs, np.zeros(len(inputs), np.int32))
         files = find([inputs] if isinstance(inputs, str | Path) else inputs)
-        return pictures(files, shape, self.record['config']['data'].get('resize'))
+        spec = self.record['config']['data']
+        return pictures(files, shape, spec.get('resize'), pixels=spec.get('pixels'))
 
 
     def _range(self, inputs: np.ndarray) -> tuple:

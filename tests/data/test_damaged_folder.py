@@ -1,5 +1,7 @@
 """Folders and ZIPs of pictures that are refused, or are damaged."""
+import os
 import re
+import unicodedata
 
 import numpy as np
 import pytest
@@ -41,10 +43,57 @@ def two_validations(root):
     return root
 
 
-def no_class_in_test(root):
-    tree(root / 'train')
-    save(root / 'test' / '0.png')
+def only_flat_splits(root):
+    for split in ('train', 'test'):
+        save(root / split / '0.png')
+    (root / 'train.csv').write_text('id,label')
     return root
+
+
+def no_train(root):
+    tree(root / 'val')
+    tree(root / 'test')
+    return root
+
+
+def a_split_of_another_name(root):
+    tree(root / 'train')
+    tree(root / 'eval')
+    return root
+
+
+def other_names(root):
+    tree(root / 'pets_train')
+    tree(root / 'pets_test')
+    return root
+
+
+def classes_by_case(root):
+    tree(root / 'train', ('Cat', 'dog'))
+    tree(root / 'test')
+    return root
+
+
+def accents(root):
+    tree(root / 'train', ('chat', unicodedata.normalize('NFC', 'é')))
+    tree(root / 'test', ('chat', unicodedata.normalize('NFD', 'é')))
+    return root
+
+
+def a_table_and_a_folder(root):
+    save(root / 'images' / '0.png')
+    (root / 'labels.csv').write_text('file,label')
+    return root
+
+
+def a_picture(root):
+    save(root / '0.png')
+    return root / '0.png'
+
+
+def weights(root):
+    (root / 'w.h5').write_bytes(b'\x89HDF\r\n\x1a\n' + bytes(600))
+    return root / 'w.h5'
 
 
 def one_picture(root):
@@ -65,9 +114,20 @@ def no_zip(root):
     (missing, 'nowhere does not exist: give data.path'), (flat, 'has no class folders: put'),
     (empty_class, 'eel.png holds no pictures: add'), (folder_in_class, 'dog/inside/ lies deeper'),
     (class_without_training, 'train has no folder cow, which other splits have: add'),
-    (two_validations, r'more than one validation folder \(train, val, valid\): keep one'),
-    (no_class_in_test, 'test has no class folders'), (one_picture, 'the validation split is empty .*: give more'),
-    (broken_link, 'x.png cannot be read .*: mend'), (no_zip, 'a.zip is no ZIP or a damaged one .*: copy')])
+    (two_validations, r'more than one validation folder \(val, valid\): keep one'),
+    (only_flat_splits, 'train has no class folders: .* read the labels of a table by '
+     'data.path=.*train.csv'),
+    (no_train, 'has the folders test, val, but none that is called train'),
+    (a_split_of_another_name, 'eval stands beside train/'),
+    (other_names, 'call folders of splits train, validation and test; if they are domains'),
+    (classes_by_case, "'Cat' and 'cat' differ in case"),
+    (accents, 'differ in case, blanks or accents'),
+    (a_table_and_a_folder, 'images alone: .*data.path=.*labels.csv'),
+    (a_picture, 'is a single picture: give data.path'),
+    (weights, 'w.h5 is no folder, ZIP, tar archive or CSV'),
+    (one_picture, 'the validation split is empty .*: give more'),
+    (broken_link, 'x.png cannot be read .No such file'),
+    (no_zip, 'a.zip is no ZIP or a damaged one .*: copy')])
 def test_folders_that_are_refused(tmp_path, make, message):
     with pytest.raises(Refused, match=message) as refusal:
         folder(make(tmp_path), size=6)
@@ -99,10 +159,20 @@ def test_a_damaged_zip_member_is_named(tmp_path):
     whole = path.read_bytes()
     start = whole.index(b'IHDR', whole.index(b'dog/03.png'))
     path.write_bytes(whole[:start] + b'J' + whole[start + 1:])
-    splits = folder(path, size=6)
     with pytest.raises(Refused, match=r'set\.zip/dog/03\.png cannot be read .*CRC'):
-        for split in splits.values():
+        for split in folder(path, size=6).values():
             everything(split)
     path.write_bytes(whole[:-30])
     with pytest.raises(Refused, match='no ZIP or a damaged one'):
         folder(path, size=6)
+
+
+def test_pictures_that_cannot_be_read_are_listed_at_once(tmp_path):
+    tree(tmp_path, count=20)
+    for number in range(10):
+        (tmp_path / 'cat' / f'{number:02}.png').write_bytes(b'a picture')
+    (tmp_path / 'dog' / '00.png').write_bytes(b'')
+    os.mkfifo(tmp_path / 'dog' / 'pipe.png')   # reading it would wait for ever
+    (tmp_path / 'dog' / 'link.png').symlink_to(tmp_path / 'gone.png')
+    with pytest.raises(Refused, match='13 of 42 pictures .* be read: cat/00.png, .* and 5 more: '):
+        folder(tmp_path, size=6)

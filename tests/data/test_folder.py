@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trees import LABEL, everything, pixels, save, sizes, tree, zipped
+from trees import LABEL, everything, pixels, save, sizes, tarred, tree, zipped
 
 from tljax.core import Refused
 from tljax.data.formats.arrays import arrays
@@ -100,7 +100,7 @@ def test_domain_picks_a_subfolder(tmp_path):
 def test_a_link_that_leads_back_up_ends(tmp_path):
     tree(tmp_path / 'set')
     (tmp_path / 'set' / 'eel').symlink_to(tmp_path / 'set')
-    with pytest.raises(Refused, match='lies deeper'):
+    with pytest.raises(Refused, match='class folder .*eel holds no pictures'):
         folder(tmp_path / 'set', size=6)
     (tmp_path / 'set' / 'eel').unlink()
     (tmp_path / 'set' / 'eel').symlink_to(tmp_path / 'set' / 'cat')
@@ -131,6 +131,79 @@ def test_fingerprints_follow_what_is_held(tmp_path):
     assert packed == prints(path=zipped(root, tmp_path / 'b.zip'))   # a ZIP goes by content
     save(root / 'cat' / '00.png', seed=9)
     assert packed.isdisjoint(prints(path=zipped(root, tmp_path / 'c.zip')))
+
+
+@pytest.mark.parametrize('train, validation, test',
+                         [('Train', 'Val', 'TEST'), ('Training', 'Validation', 'Testing'),
+                                                     ('train', 'valid', 'Test')])
+def test_split_folders_are_called_as_people_call_them(tmp_path, train, validation, test):
+    for count, split in ((3, train), (2, validation), (1, test)):
+        tree(tmp_path / split, count=count)
+    splits = folder(tmp_path, size=6)
+    assert sizes(splits) == {'train': 6, 'validation': 4, 'test': 2}
+    assert splits['test'].names.tolist() == [f'{test}/cat/00.png', f'{test}/dog/00.png']
+
+
+def form(kind, root, place):
+    return {'tree': lambda: root, 'zip': lambda: zipped(root, place / 'set.zip'),
+            'tar': lambda: tarred(root, place / 'set.tar'),
+            'gz': lambda: tarred(root, place / 'set.tgz', 'w:gz'),
+            'bz2': lambda: tarred(root, place / 'set', 'w:bz2'),
+            'xz': lambda: tarred(root, place / 'set.txt', 'w:xz')}[kind]()
+
+
+@pytest.mark.parametrize('kind', ['tree', 'zip', 'tar', 'gz', 'bz2', 'xz'])
+def test_a_wrapping_folder_is_stepped_into(tmp_path, kind):
+    for split in ('train', 'val', 'test'):
+        tree(tmp_path / 'in' / 'pets' / 'v2' / split, count=3)
+    (tmp_path / 'in' / 'readme.txt').write_text('pets')
+    splits = folder(form(kind, tmp_path / 'in', tmp_path), size=6)
+    assert sizes(splits) == {'train': 6, 'validation': 6,
+                             'test': 6} and splits['train'].classes == ('cat', 'dog')
+    assert 'read from pets/v2/, the only folder' in splits['train'].notes
+    assert splits['validation'].names[0] == 'pets/v2/val/cat/00.png'
+    np.testing.assert_array_equal(splits['test'].take(np.array([4]))['input'][0],
+                                  pixels(101) / np.float32(255))
+
+
+@pytest.mark.parametrize('kind', ['tree', 'zip', 'tar'])
+def test_a_domain_is_found_below_a_wrapping_folder(tmp_path, kind):
+    tree(tmp_path / 'in' / 'pets' / 'photo', ('cat', 'cow'))
+    tree(tmp_path / 'in' / 'pets' / 'sketch')
+    path = form(kind, tmp_path / 'in', tmp_path)
+    assert folder(path, 6, domain='photo')['train'].classes == ('cat', 'cow')
+    with pytest.raises(Refused, match="domain='oil' .* choose from photo, sketch"):
+        folder(path, 6, domain='oil')
+
+
+def test_an_unlabelled_test_folder_is_left_aside(tmp_path):
+    tree(tmp_path / 'train')
+    save(tmp_path / 'test' / '1.png')
+    save(tmp_path / 'unlabelled' / '2.png')
+    splits = folder(tmp_path, size=6)
+    assert sizes(splits) == {'train': 14, 'validation': 2,
+                             'test': 4} and splits['test'].names[0].startswith('train/')
+    left = 'test/ holds 1 file and no class folders: left aside; test is cut from train'
+    assert left in splits['train'].notes
+    assert 'unlabelled/ holds 1 files without labels: left aside' in splits['train'].notes
+    shutil.rmtree(tmp_path / 'test')
+    (tmp_path / 'test').mkdir()
+    left = 'test/ holds nothing: left aside; test is cut from train'
+    assert left in folder(tmp_path, size=6)['train'].notes
+
+
+def test_names_follow_the_examples(tmp_path):
+    splits = folder(tree(tmp_path), size=6)
+    held = np.concatenate([split.names for split in splits.values()])
+    assert sorted(held) == sorted(path.relative_to(tmp_path).as_posix()
+                                  for path in tmp_path.rglob('*.png'))
+    for split in splits.values():
+        assert [name.split('/')[0] for name in split.names] == [split.classes[i]
+                                                                for i in split.label]
+        for row, name in enumerate(split.names):
+            seed = 100 * ('dog' in name) + int(Path(name).stem)
+            np.testing.assert_array_equal(split.take(np.array([row]))['input'][0],
+                                          pixels(seed) / np.float32(255))
 
 
 @pytest.mark.skipif('TLJAX_DATA' not in os.environ, reason='TLJAX_DATA is not set: real data sets are not at hand')

@@ -1,5 +1,7 @@
 """Pictures as they are decoded, scaled, cropped, turned upright and made grey."""
 import io
+import struct
+import zlib
 
 import jax
 import numpy as np
@@ -46,8 +48,120 @@ def test_transparency_shows_white(mode):
     assert (picture(file.getvalue(), 'it', channels=3) == 255).all()
 
 
-def test_sixteen_bits_are_refused_not_clipped():
+def encoded(image, kind='PNG', **keywords):
     file = io.BytesIO()
-    Image.fromarray(np.full((4, 4), 6000, np.uint16)).save(file, 'PNG')
-    with pytest.raises(Refused, match='scan.png cannot be decoded .*I;16 has more than 8 bits'):
-        picture(file.getvalue(), 'scan.png', channels=1)
+    image.save(file, kind, **keywords)
+    return file.getvalue()
+
+
+def scaled_then_cropped(data, size, resize):
+    """What the whole picture gives when it is scaled first."""
+    image = Image.open(io.BytesIO(data))
+    scale = resize / min(image.size)
+    image = image.resize([max(round(side * scale), resize) for side in image.size],
+                         Image.Resampling.BILINEAR)
+    left, top = ((side - size) // 2 for side in image.size)
+    return np.asarray(image.crop((left, top, left + size, top + size)))
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'L'])
+@pytest.mark.parametrize('height, width', [(60, 60), (61, 83), (90, 31), (20, 200), (5, 9),
+                                           (33, 32), (128, 7)])
+def test_a_crop_before_scaling_shows_what_it_shows_afterwards(mode, height, width):
+    image = Image.fromarray(pixels(height, height, width, channels=len(mode)).squeeze())
+    for size, resize in ((32, 32), (28, 32), (16, 64), (1, 5)):
+        found = picture(encoded(image), 'it', len(mode), size, resize)
+        expected = scaled_then_cropped(encoded(image), size, resize).reshape(found.shape)
+        np.testing.assert_allclose(found.astype(int), expected, atol=1)
+
+
+def test_a_crop_of_whole_pixels_is_the_same_to_the_bit():
+    image = Image.fromarray(pixels(0, height=64, width=96))
+    np.testing.assert_array_equal(picture(encoded(image), 'it', 3, 16, 32),
+                                  scaled_then_cropped(encoded(image), 16, 32))
+
+
+@pytest.mark.parametrize('sides', [(4000, 1), (1, 4000), (3000, 2)])
+def test_nothing_larger_than_the_output_is_made(sides, monkeypatch):
+    made, resize = [], Image.Image.resize
+
+    def watched(image, size, *arguments, **keywords):
+        made.append(tuple(size))
+        return resize(image, size, *arguments, **keywords)
+
+    monkeypatch.setattr(Image.Image, 'resize', watched)
+    strip = encoded(Image.new('RGB', sides, 'red'))
+    for keywords in ({'size': 224, 'resize': 256}, {'size': 224}):
+        assert (picture(strip, 'strip.png', 3, **keywords) == [255, 0, 0]).all()
+    assert made == [(224, 224)] * 2
+
+
+GREY = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+
+
+@pytest.mark.parametrize('values, kind', [(GREY, 'PNG'), (GREY, 'TIFF'),
+                                          (GREY.astype('>u2'), 'TIFF'),
+                                          (GREY.astype(np.int32), 'PPM'),
+                                          (GREY, 'JPEG2000')],
+                         ids=['png', 'tiff', 'big-endian', 'pgm', 'jp2'])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_sixteen_bits_are_scaled_by_their_range(values, kind, channels):
+    found = picture(encoded(Image.fromarray(values), kind), 'scan', channels)
+    np.testing.assert_array_equal(found, np.repeat(np.round(GREY / 257)[..., None], channels, -1))
+
+
+def test_sixteen_bits_may_be_white_at_zero_and_have_a_colour_that_is_transparent():
+    tiff = bytearray(encoded(Image.fromarray(GREY), 'TIFF'))
+    tag = tiff.index(struct.pack('<HHI', 262, 3, 1))   # PhotometricInterpretation
+    tiff[tag + 8:tag + 10] = struct.pack('<H', 0)
+    np.testing.assert_array_equal(picture(bytes(tiff), 'scan', 1)[..., 0],
+                                  255 - np.round(GREY / 257))
+    found = picture(encoded(Image.fromarray(GREY), transparency=int(GREY[1, 1])), 'scan',
+                    1)[..., 0].copy()
+    assert found[1, 1] == 255
+    found[1, 1] = round(GREY[1, 1] / 257)
+    np.testing.assert_array_equal(found, np.round(GREY / 257))
+
+
+@pytest.mark.parametrize('kind', [np.float32, np.int32])
+def test_numbers_of_no_stated_range_are_refused(kind):
+    data = encoded(Image.fromarray(GREY.astype(kind)), 'TIFF')
+    with pytest.raises(Refused, match=r'scan.tif holds numbers \(mode [FI]\) whose range no'):
+        picture(data, 'scan.tif', channels=1)
+
+
+def bomb(width, height):
+    """A PNG of a few bytes that claims to be large."""
+    def chunk(name, data):
+        crc = zlib.crc32(name + data)
+        return struct.pack('>I', len(data)) + name + data + struct.pack('>I', crc)
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0,
+                                                             0)) + chunk(b'IDAT', b'')
+
+
+@pytest.mark.parametrize('width, height, told',
+                         [(15_000, 12_000, '15000 x 12000'), (40_000, 40_000, '1600000000')])
+def test_the_limit_of_pixels_is_told_with_the_picture_s_own(width, height, told):
+    before = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(Refused, match=f'{told} pixels, and at most 178,956,970 are read: .* '
+                       f'data.pixels={width * height} or '
+                                      f'--pixels={width * height}'):
+        picture(bomb(width, height), 'scan.png', 3, 8)
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'TIFF', 'WEBP', 'GIF', 'JPEG'])
+def test_the_limit_is_raised_to_a_number(kind, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)   # as if Pillow's own limit were so small
+    data = encoded(Image.new('RGB', (50, 40)), kind)
+    assert picture(data, 'scan', 3, 8, pixels=2000).shape == (8, 8, 3)
+    with pytest.raises(Refused, match='has 50 x 40 pixels, and at most 1,999'):
+        picture(data, 'scan', 3, 8, pixels=1999)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_a_program_is_no_picture():
+    data = encoded(Image.new('RGB', (4, 4)), 'EPS')
+    # Pillow would run Ghostscript on it
+    with pytest.raises(Refused, match='of no format that Pillow knows'):
+        picture(data, 'a.png', 3)

@@ -6,9 +6,9 @@ import pytest
 from commands import call
 from PIL import Image
 
+from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.folder import folder
-from tljax.data.pictures import find
 from tljax.data.splits import restrict
 from tljax.data.summary import summary
 from tljax.parts import load

@@ -88,4 +88,7 @@ def test_the_task_of_a_file_is_what_the_config_says(tmp_path):
 def test_another_task_is_asked_of_any_set():
     toy = arrays(np.zeros(3), np.array([0, 1, 0]), ('ant', 'bee'))
     assert asked({'train': toy}, 'classes')['train'].classes == ('ant', 'bee')
-    assert asked({'train': toy}, 'numbers')['train'].take(np.array([1]))['label'].tolist() == [1.]
+    with pytest.raises(Refused, match='the classes ant, bee are no numbers'):
+        asked({'train': toy}, 'numbers')
+    years = arrays(np.zeros(3), np.array([0, 1, 0]), ('1999', '2004'))   # what a class stands for, not its place
+    assert asked({'train': years}, 'numbers')['train'].take(np.array([1, 2]))['label'].tolist() == [2004., 1999.]

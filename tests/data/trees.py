@@ -1,4 +1,5 @@
-"""Small folders and ZIPs of pictures, as tests write them."""
+"""Small folders, ZIPs and tars of pictures, as tests write them."""
+import tarfile
 import zipfile
 
 import numpy as np
@@ -28,6 +29,12 @@ def zipped(root, path):
     with zipfile.ZipFile(path, 'w') as archive:
         for member in sorted(root.rglob('*')):
             archive.write(member, member.relative_to(root))
+    return path
+
+
+def tarred(root, path, mode='w'):
+    with tarfile.open(path, mode) as archive:
+        archive.add(root, '.')
     return path
 
 

@@ -1,6 +1,8 @@
 """Pictures in, labels out: the commands that work on a model, and the real weights on real photographs."""
+import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import h5py
@@ -12,10 +14,15 @@ from keras.src.legacy.saving import legacy_h5_format
 from keras_models import predicted
 from PIL import Image
 from tiny import tiny
+from trees import tarred, zipped
 
 from tljax.build import build
+from tljax.data.finding import find
 from tljax.engine.checkpoint import load_final
 from tljax.engine.train import fit
+from tljax.studies.picture_scores import counted
+from tljax.studies.pictures import predict
+from tljax.trained import load
 
 DATA = os.environ.get('TLJAX_DATA')
 REAL = pytest.mark.skipif(not DATA, reason='TLJAX_DATA names no folder of real data')
@@ -66,8 +73,9 @@ def test_a_converted_file_is_a_finished_run(model, tmp_path):
     np.testing.assert_allclose(dict(json.loads(done.out)[0]['top'])['a'], np.asarray(expected)[0, 0], rtol=1e-4)
     done = call('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', root / 'pictures')
     top1 = np.mean(np.asarray(expected).argmax(-1) == [0, 1])
-    assert done.out.splitlines()[0] == f'top-1 {top1:.3f}' and f'{top1:.4f}' in done.out, done.out + done.err
-    assert 'top-5' not in done.out and '5 guesses' not in done.out, 'five guesses among three classes are always right'
+    # five guesses of three classes tell nothing
+    assert done.out.splitlines()[:2] == [f'top-1 {top1:.3f}', ''], done.out + done.err
+    assert f'{top1:.4f}' in done.out and '5 guesses' not in done.out, done.out + done.err
     done = call('evaluate', f'--workdir={tmp_path}/run', f'--classes={root}/imagenet_class_index.json', '--json', root / 'pictures')
     found = json.loads(done.out)
     assert found['top1'] == pytest.approx(top1) and 'top5' not in found and found['pictures'] == 2
@@ -75,18 +83,168 @@ def test_a_converted_file_is_a_finished_run(model, tmp_path):
     assert done.code == 2 and 'a map of 1x1 is smaller than the 3x3 kernel on it: take larger inputs' in done.err
 
 
-def test_a_trained_run_predicts_pictures(tmp_path):
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    """A run that tells dark pictures from light ones, beside its pictures."""
+    root = tmp_path_factory.mktemp('run')
     for name, level in (('dark', 30), ('light', 220)):
-        (tmp_path / 'data' / name).mkdir(parents=True)
+        (root / 'data' / name).mkdir(parents=True)
         for i in range(10):
-            Image.new('L', (12, 10), level + i).save(tmp_path / 'data' / name / f'{i}.png')
-    settings = tiny({'data': {'name': 'folder', 'path': str(tmp_path / 'data'), 'size': 8, 'channels': 1}, 'seeds': [0, 1], 'steps': 60,
+            Image.new('L', (12, 10), level + i).save(root / 'data' / name / f'{i}.png')
+    settings = tiny({'data': {'name': 'folder', 'path': str(root / 'data'), 'size': 8,
+                              'channels': 1}, 'seeds': [0, 1], 'steps': 60,
                      'optim': {'lr': 1e-2}, 'statistics': 'batch', 'net': {'norm': 'layer'}})
-    fit(build(settings), tmp_path / 'run' / '00-train')
-    done = call('predict', f'--workdir={tmp_path}/run', '--json', tmp_path / 'data' / 'dark' / '3.png')
+    fit(build(settings), root / 'run' / '00-train')
+    return root
+
+
+def test_a_trained_run_predicts_pictures(run):
+    done = call('predict', f'--workdir={run}/run', '--json', run / 'data' / 'dark' / '3.png')
     assert done.code == 0, done.err
     top = json.loads(done.out)[0]['top']
     assert {label for label, _ in top} == {'dark', 'light'} and abs(sum(share for _, share in top) - 1) < 1e-5
+
+
+@pytest.fixture
+def mixed(run, tmp_path):
+    """Six pictures: two cannot be read, the name of one is not in UTF-8; and a file beside."""
+    shutil.copytree(run / 'data', tmp_path / 'mixed', ignore=lambda _,
+                    names: [name for name in names if name[0] in '3456789'])
+    (tmp_path / 'mixed' / 'dark' / '0.png').write_bytes(b'')
+    (tmp_path / 'mixed' / 'light' / '1.png').write_bytes((tmp_path / 'mixed' / 'light'
+                                                          / '1.png').read_bytes()[:50])
+    (tmp_path / 'mixed' / 'light' / 'a.heic').write_bytes(b'x')
+    os.rename(tmp_path / 'mixed' / 'light' / '2.png',
+              os.fsencode(tmp_path / 'mixed' / 'light') + b'/\xff.png')
+    return tmp_path / 'mixed'
+
+
+def test_predict_answers_for_the_good_ones(run, mixed, tmp_path):
+    done = call('predict', f'--workdir={run}/run', '--json', '--top=1', f'--csv={tmp_path}/a.csv',
+                mixed)
+    assert done.code == 1 and 'Traceback' not in done.err
+    answers = {answer['path'].split('mixed/')[1]: answer for answer in json.loads(done.out)}
+    assert sorted(answers) == ['dark/0.png', 'dark/1.png', 'dark/2.png', 'light/0.png',
+                               'light/1.png', 'light/\\xff.png']
+    assert {name for name, answer in answers.items()
+            if 'error' in answer} == {'dark/0.png', 'light/1.png'}
+    lines = [line for line in done.err.splitlines() if 'cannot be' in line]
+    assert len(lines) == 2
+    assert 'dark/0.png cannot be decoded' in lines[0]
+    assert 'light/1.png cannot be decoded' in lines[1]
+    assert done.err.count('1 file passed over (.heic 1): pillow-heif makes PNG of .heic') == 1
+    rows = list(csv.reader((tmp_path / 'a.csv').open()))
+    assert rows[0] == ['path', 'label', 'probability'] and len(rows) == 5
+    for path, label, probability in rows[1:]:
+        assert [label, float(probability)] == answers[path.split('mixed/')[1]]['top'][0]
+    done = call('predict', f'--workdir={run}/run', '--top=1', mixed)
+    assert done.code == 1 and done.out.count('probability') == 4
+    done = call('predict', f'--workdir={run}/run', mixed / 'dark' / '0.png')
+    assert done.code == 1 and not done.out and 'Traceback' not in done.err
+
+
+def test_evaluate_and_features_leave_out_what_cannot_be_read(run, mixed, tmp_path):
+    done = call('evaluate', f'--workdir={run}/run', '--json', mixed)
+    found = json.loads(done.out)
+    assert done.code == 1 and found['pictures'] == 4 and len(found['unread']) == 2, done
+    assert [(row['class'], row['pictures'])
+            for row in found['classes']] == [('dark', 2), ('light', 2)]
+    done = call('features', f'--workdir={run}/run', f'--out={tmp_path}/a.npz', mixed)
+    held = np.load(tmp_path / 'a.npz')
+    assert done.code == 1 and len(held['features']) == 4
+    assert sorted(path.split('mixed/')[1]
+                  for path in held['path']) == ['dark/1.png', 'dark/2.png', 'light/0.png',
+                                                'light/\\xff.png']
+    for name, flags in (('evaluate', []), ('features', [f'--out={tmp_path}/b.npz'])):
+        done = call(name, f'--workdir={run}/run', *flags, mixed / 'dark' / '0.png')
+        assert done.code == 2
+        assert 'error: none of the 1 pictures can be read' in done.err
+        assert not (tmp_path / 'b.npz').exists()
+
+
+@pytest.mark.parametrize('ending, make', [('zip', zipped),
+                                          ('tar.gz', lambda root,
+                                           path: tarred(root, path, 'w:gz'))])
+def test_archives_are_read_as_folders_are(run, tmp_path, ending, make):
+    packed, whole = make(run / 'data', tmp_path / f'a.{ending}'), run / 'data'
+    one, two = (json.loads(call('predict', f'--workdir={run}/run', '--json', path).out)
+                for path in (packed, whole))
+    assert len(one) == 20 and [answer['top'] for answer in one] == [answer['top'] for answer in two]
+    assert one[0]['path'] == f'{packed}/dark/0.png'
+    found = json.loads(call('evaluate', f'--workdir={run}/run', '--json', packed).out)
+    assert found['pictures'] == 20
+    assert sum(map(sum, found['confusion']['counts'])) == pytest.approx(20)
+
+
+def test_evaluate_reads_classes_by_a_table_and_whatever_their_case(run, tmp_path):
+    (run / 'swapped.csv').write_text('file,class\n'
+                                     + ''.join(f'data/dark/{i}.png,light\n' for i in range(10)))
+    right, swapped = (json.loads(call('evaluate', f'--workdir={run}/run', '--json',
+                                      path).out)['top1']
+                      for path in (run / 'data' / 'dark', run / 'swapped.csv'))
+    assert right + swapped == pytest.approx(1)
+    shutil.copytree(run / 'data', tmp_path / 'data')
+    (tmp_path / 'data' / 'dark').rename(tmp_path / 'data' / 'Dark')
+    done = call('evaluate', f'--workdir={run}/run', tmp_path / 'data')
+    assert done.code == 0 and 'pictures of Dark are taken for the class dark' in done.err
+    (tmp_path / 'data' / 'Dark').rename(tmp_path / 'data' / 'dusk')
+    line = error(call('evaluate', f'--workdir={run}/run', tmp_path / 'data'))
+    assert 'names no class of the model, which knows dark, light' in line and 'WordNet' not in line
+
+
+def test_a_regression_tells_numbers(run, tmp_path):
+    lines = [f'data/{name}/{i}.png,{level + i + .5}' for name,
+             level in (('dark', 30), ('light', 220)) for i in range(10)]
+    (run / 'levels.csv').write_text('\n'.join(['file,level', *lines]))
+    settings = tiny({'data': {'name': 'folder', 'path': str(run / 'levels.csv'), 'size': 8,
+                              'channels': 1}, 'steps': 1,
+                     'net': {'name': 'mlp', 'widths': [4]}})
+    fit(build(settings), tmp_path / 'run' / '00-train')
+    path = run / 'data' / 'dark' / '0.png'
+    done = call('predict', f'--workdir={tmp_path}/run', '--json', f'--csv={tmp_path}/a.csv', path)
+    (answer,) = json.loads(done.out)
+    assert done.code == 0
+    assert answer['numbers'] == load(tmp_path / 'run').predict(path).ravel().tolist()
+    assert (tmp_path / 'a.csv').read_text() == f'path,number\n{path},{answer["numbers"][0]}\n'
+    assert 'number' in call('predict', f'--workdir={tmp_path}/run', path).out
+    assert 'tells numbers and no classes' in error(call('evaluate', f'--workdir={tmp_path}/run',
+                                                        path))
+
+
+def test_a_model_of_several_labels_tells_all_of_them(run):
+    params, state, record = load_final(run / 'run' / '00-train')
+    answers = predict((params, state, {**record, 'task': 'labels'}),
+                      find([run / 'data' / 'dark' / '0.png']), top=1)
+    assert sorted(label for label, _ in answers[0]['top']) == ['dark', 'light']
+    assert len(predict((params, state, record), find([run / 'data' / 'dark' / '0.png']),
+                       top=1)[0]['top']) == 1
+
+
+def test_scores_worked_by_hand():
+    # two seeds, four pictures of the classes a, a, b and f
+    told = np.eye(6)[[[0, 0, 1, 5], [0, 1, 1, 4]]]
+    found = counted(told, np.array([0, 0, 1, 5]), list('abcdef'))
+    assert found['top1'] == 6 / 8
+    assert found['mean_of_classes'] == pytest.approx((3 / 4 + 1 + 1 / 2) / 3)
+    assert [(row['class'], row['pictures'], row['accuracy'])
+            for row in found['classes']] == [('a', 2, .75), ('b', 1, 1.), ('f', 1, .5)]
+    assert found['confusion'] == {'classes': ['a', 'b', 'e', 'f'],
+                                  'counts': [[1.5, .5, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0],
+                                             [0, 0, .5, .5]]}
+    # where e is told, f is the last of equals: a, b, c and d come before
+    assert found['top5'] == 7 / 8
+    assert 'top5' not in counted(told[..., :5], np.array([0, 0, 1, 4]), list('abcde'))
+
+
+def test_the_limit_of_pixels_is_a_flag(run, tmp_path):
+    path = run / 'data' / 'dark' / '0.png'
+    for name, flags in (('predict', []), ('evaluate', []),
+                        ('features', [f'--out={tmp_path}/a.npz'])):
+        done = call(name, f'--workdir={run}/run', '--pixels=119', *flags, path)
+        assert done.code in (1, 2)
+        assert 'has 12 x 10 pixels, and at most 119 are read' in done.err
+        assert '--pixels=120' in done.err
+    assert call('predict', f'--workdir={run}/run', '--pixels=120', path).code == 0
 
 
 def test_what_does_not_fit_is_told_in_one_line_and_leaves_nothing(model, tmp_path):
@@ -98,7 +256,8 @@ def test_what_does_not_fit_is_told_in_one_line_and_leaves_nothing(model, tmp_pat
     weights = f'--weights={root}/weights.h5'
     for name, flags, said in [
             ('predict', [*QUARTER, weights, tmp_path / 'empty'], 'holds no pictures'),
-            ('predict', [*QUARTER, weights, root / 'pictures', tmp_path / 'bad'], 'cut.jpg cannot be decoded'),
+            ('features', [*QUARTER, weights, f'--out={tmp_path}/out', tmp_path / 'bad'],
+             'file that ends in .npz or .csv'),
             ('predict', [*QUARTER, weights, f'--classes={tmp_path}/few.json', root / 'pictures'], '3 classes apart, and 1 are named'),
             ('predict', ['--model=mobilenet', weights, root / 'pictures'], 'shapes differ at conv1'),
             ('predict', ['--model=mobilnet', weights, root / 'pictures'], 'did you mean mobilenet'),

@@ -33,7 +33,7 @@ def pixels(pictures: np.ndarray, label: ArrayLike, classes: Sequence[str]) -> Da
     label = np.asarray(label, np.int32)
     whole = arrays(pictures, label, classes)
     return Dataset(lambda index: {'input': pictures[index] / np.float32(255), 'label': label[index]}, label, whole.task,
-                   hashlib.sha256(whole.fingerprint.encode() + b'pixels').hexdigest())
+                   hashlib.sha256(whole.fingerprint.encode() + b'pixels').hexdigest(), range=(0., 255., 'i'))
 
 
 def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:

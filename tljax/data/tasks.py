@@ -172,11 +172,20 @@ def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
     >>> found.task, found.label.tolist(), found.take(np.array([1]))['label'].tolist()
     (Task(kind='classes', names=('5', '7')), [0, 1, 0], [1])
     """
-    train = splits['train']
-    held = {name: split.label for name, split in splits.items()}
-    names = () if kind == 'numbers' else train.task.names
+    held, names = {name: split.label for name, split in splits.items()}, splits['train'].task.names
+    if kind == 'numbers' and splits['train'].task.kind == 'classes':
+        values, names = _as_numbers(names), ()
+        held = {name: values[label] for name, label in held.items()}
     labels, task, notes = understood(held, names, f'data.task={kind}', kind)
     return {name: _labelled(split, labels[name], task, notes) for name, split in splits.items()}
+
+
+def _as_numbers(names):
+    """What classes stand for whose names are numbers."""
+    try:
+        return np.array(names, np.float32)
+    except ValueError:
+        raise Refused(f'data.task=numbers: the classes {short(names, 4)} are no numbers: leave data.task out') from None
 
 
 def _labelled(split, label, task, notes):

@@ -1,51 +1,112 @@
-"""Pictures in, labels out: what a model says of picture files, and how often it is right."""
+"""Pictures in, labels or features out: what a model says of picture files."""
 import csv
 import io
-import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tljax.core import Refused
-from tljax.data.pictures import find, pictures
-from tljax.engine.evaluate import predictions
-from tljax.engine.scores import proportion
+from tljax.data.archives import File, printable
+from tljax.data.finding import find
+from tljax.data.pictures import pictures
 from tljax.files.cache import save_npz
+from tljax.files.console import say
 from tljax.files.text import write
-from tljax.program import predictor
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
-__all__ = ['accuracy_table', 'answer_table', 'evaluate', 'feature_table', 'find', 'predict', 'write_features']
+__all__ = ['answer_table', 'feature_table', 'find', 'predict', 'read_once', 'write_answers',
+           'write_features']
+
+Model = tuple[dict, dict, dict]   # parameters, state and record, as `models.model` gives them
 
 
-def predict(model: tuple[dict, dict, dict], files: list[Path], top: int = 5, batch: int = 32
-            ) -> list[dict]:
-    """The most probable labels of every picture; probabilities are averaged over seeds.
+def predict(model: Model, files: list[File], top: int = 5, batch: int = 32,
+            pixels: int | None = None) -> list[dict]:
+    """What a model says of every picture, averaged over seeds; one that cannot be read is told.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
         files: the pictures.
-        top: how many labels of each.
+        top: how many classes of each; of a model of several labels all are told.
         batch: pictures at a time.
+        pixels: the most that a picture may have; None: the run's own limit.
 
     Returns:
-        A dict for each picture: {'path', 'top': [[label, probability], ...]}.
+        A dict for each picture: {'path', 'top': [[label, probability], ...]}, or of a regression
+        {'path', 'numbers': [...]}, or {'path', 'error'}.
 
     Raises:
-        Refused: for a model without classes, and a file that is no picture.
+        Refused: for a model without outputs.
 
     >>> predict(({}, {}, {'classes': []}), [])
     Traceback (most recent call last):
-    tljax.core.Refused: this model has no classes to tell: take weights with the top, or a run ...
+    tljax.core.Refused: this model has no outputs to tell: take weights with the top, or a run ...
     """
-    trained = Trained(*_with_classes(model))
+    trained = Trained(*with_outputs(model))
+    several = trained.task == 'labels'
+    found, failed = read_once(trained, files, pixels, lambda data: trained.predict(data, batch))
     answers = []
-    for path, probability in zip(files, trained.predict(files, batch), strict=True):
-        order = np.argsort(-probability, kind='stable')[:top]
-        answers.append({'path': str(path), 'top': [[trained.classes[i], float(probability[i])]
-                                                   for i in order]})
+    for row, file in enumerate(files):
+        answer = {'path': printable(file.path)}
+        if row in failed:
+            answer['error'] = failed[row]
+        elif trained.classes:
+            order = np.argsort(-found[row], kind='stable')[:None if several else top]
+            answer['top'] = [[trained.classes[i], float(found[row][i])] for i in order]
+        else:
+            answer['numbers'] = [float(number) for number in np.ravel(found[row])]
+        answers.append(answer)
     return answers
+
+
+def read_once(trained: Trained, files: list[File], pixels: int | None, ask: Callable, size: int = 0
+              ) -> tuple[np.ndarray | None, dict[int, str]]:
+    """What a model makes of pictures, and which cannot be read: those are told, a line each.
+
+    Args:
+        trained: the model.
+        files: the pictures.
+        pixels: the most that a picture may have; None: the run's own limit.
+        ask: (Dataset of the pictures) -> array with a row for each.
+        size: side of the pictures that the network is shown; 0: the one it is for.
+
+    Returns:
+        The array, whose rows of unreadable pictures mean nothing, and {row: why}.
+
+    >>> trained = Trained({}, {}, {'input': [4, 4, 3], 'config': {'data': {}}})
+    >>> file = File(Path('a.png'), '', 1, lambda most: b'x')
+    >>> read_once(trained, [file], None, lambda data: data.take(np.arange(1))['label'])[1]
+    {0: 'a.png cannot be decoded as a picture (of no format that Pillow knows): ...'}
+    """
+    if not files:
+        return None, {}
+    shape, spec, failed = tuple(trained.record['input']), trained.record['config']['data'], {}
+    resize = spec.get('resize')
+    if size:
+        resize, shape = resize and round(resize * size / shape[0]), (size, size, *shape[2:])
+    found = ask(pictures(files, shape, resize, pixels=pixels or spec.get('pixels'), failed=failed))
+    for row in sorted(failed):
+        say(failed[row])
+    return found, failed
+
+
+def with_outputs(model: Model) -> Model:
+    """The model, unless it has nothing to tell of a picture.
+
+    >>> with_outputs(({'head': 0}, {}, {'classes': ['ants']}))
+    Traceback (most recent call last):
+    tljax.core.Refused: this model knows the class ants alone, and would tell it of every ...
+    """
+    params, _, record = model
+    if 'head' not in params:
+        raise Refused(record.get('left') or 'this model has no outputs to tell: take weights with the '
+                      'top, or a run that was trained')
+    if len(record['classes']) == 1 and record.get('task') != 'labels':
+        raise Refused(f'this model knows the class {record["classes"][0]} alone, and would tell it '
+                      'of every picture: take one of two classes or more')
+    return model
 
 
 def answer_table(answer: dict) -> Table:
@@ -54,128 +115,91 @@ def answer_table(answer: dict) -> Table:
     >>> answer_table({'path': 'a.png', 'top': [['tench', .75]]}).rows
     [['tench', '0.750']]
     """
+    if 'numbers' in answer:
+        return Table(['number'], [[f'{number:.6g}'] for number in answer['numbers']],
+                     answer['path'])
     rows = [[label, f'{probability:.3f}'] for label, probability in answer['top']]
     return Table(['label', 'probability'], rows, answer['path'])
 
 
-def evaluate(model: tuple[dict, dict, dict], files: list[Path],
-             index: list[tuple[str, str]] | None = None, size: int = 0, batch: int = 32) -> dict:
-    """Top-1 and top-5 accuracy on pictures whose paths name their classes.
+def write_answers(answers: Sequence[dict], out: str) -> None:
+    """Writes what `predict` says as a CSV, a row for each picture that was read.
 
     Args:
-        model: parameters, state and record, as `models.model` gives them.
-        files: the pictures.
-        index: ImageNet's classes, [(WordNet id, name)], if files are named by WordNet ids.
-        size: side of the pictures that the network is shown; 0: the one it is for.
-        batch: pictures at a time.
+        answers: of `predict`.
+        out: path of the file. Its columns are path, label, probability, label2, probability2 ...,
+            or path, number, number2 ...
 
-    Returns:
-        {'top1', 'top5', 'top1_interval', 'top5_interval', 'pictures': their number}; the means are
-        over pictures and seeds, the intervals cover 95 % over pictures. Those of five guesses are
-        absent where there are five classes or fewer.
-
-    Raises:
-        Refused: for a model without classes, and a picture that names none of them.
-
-    >>> evaluate(({}, {}, {'classes': []}), [])
-    Traceback (most recent call last):
-    tljax.core.Refused: this model has no classes to tell: take weights with the top, or a run ...
+    >>> import tempfile
+    >>> answers = [{'path': 'a.png', 'top': [['tench', .75]]}, {'path': 'b.png', 'error': '...'}]
+    >>> write_answers(answers, path := tempfile.mktemp())
+    >>> Path(path).read_text()
+    'path,label,probability\\na.png,tench,0.75\\n'
     """
-    params, state, record = _with_classes(model)
-    numbers = {name: i for i, name in enumerate(record['classes'])}
-    wordnet = {wordnet_id: i for i, (wordnet_id, _) in enumerate(index or ())}
-    label = [_class(path, numbers, wordnet) for path in files]
-    shape, resize = record['input'], record['config']['data'].get('resize')
-    if size:
-        resize = resize and round(resize * size / shape[0])
-        shape = (size, size, *shape[2:])
-    dataset = pictures(files, shape, resize, label, record['classes'])
-    output = predictions(predictor(record), params, state, dataset, batch,
-                         said='looking at pictures')['output']
-    best, found = np.argsort(-output, axis=-1, kind='stable'), {}
-    for top in [1, 5] if len(record['classes']) > 5 else [1]:   # five of five guesses are right
-        right = (best[..., :top] == np.array(label)[:, None]).any(-1).mean(0)
-        found[f'top{top}'] = float(right.mean())
-        found[f'top{top}_interval'] = list(proportion(round(right.sum()), len(files))[1:])
-    return found | {'pictures': len(files)}
+    rows = [[answer['path'], *np.array(answer.get('numbers') or answer['top'], object).ravel()]
+            for answer in answers if 'error' not in answer]
+    width = max(map(len, rows), default=1) - 1
+    regression = any('numbers' in answer for answer in answers)
+    kinds = ('number',) if regression else ('label', 'probability')
+    names = [kind + (str(i + 1) if i else '') for i in range(width // len(kinds)) for kind in kinds]
+    write_rows(out, [['path', *names], *rows])
 
 
-def accuracy_table(found: dict) -> Table:
-    """What `evaluate` found, as a table.
+def write_rows(out: str, rows: Sequence[Sequence]) -> None:
+    """Writes rows as a CSV, whole or not at all.
 
-    >>> found = {'top1': .5, 'top5': 1., 'top1_interval': [.1, .9], 'top5_interval': [.5, 1.]}
-    >>> accuracy_table(found | {'pictures': 4}).rows[0]
-    ['1 guess', '0.5000', '0.1000 to 0.9000']
+    >>> import tempfile
+    >>> write_rows(path := tempfile.mktemp(), [['a', 'b'], [1, .5]])
+    >>> Path(path).read_text()
+    'a,b\\n1,0.5\\n'
     """
-    rows = []
-    for name, key in (('1 guess', 'top1'), ('5 guesses', 'top5')):
-        if key not in found:
-            continue
-        low, high = found[f'{key}_interval']
-        rows.append([name, f'{found[key]:.4f}', f'{low:.4f} to {high:.4f}'])
-    return Table(['accuracy of', 'mean', '95 % interval over pictures'], rows,
-                 f'{found["pictures"]} pictures')
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    write(out, text.getvalue())
 
 
-def write_features(model: tuple[dict, dict, dict], files: list[Path], out: str, batch: int = 32) -> dict:
-    """Writes the features that a model's network makes of pictures, whole or not at all.
+def write_features(model: Model, files: list[File], out: str, batch: int = 32,
+                   pixels: int | None = None) -> dict:
+    """Writes the features that a network makes of pictures that can be read, whole or not at all.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
         files: the pictures.
         out: path that ends in .npz (arrays `path` and `features`) or .csv (a row for each picture, its path in front).
         batch: pictures at a time.
+        pixels: the most that a picture may have; None: the run's own limit.
 
     Returns:
-        {'file', 'pictures', 'dim'}.
+        {'file', 'pictures', 'dim', 'unread': their number}.
 
     Raises:
-        Refused: a picture that cannot be decoded.
+        Refused: no picture can be read.
 
     >>> from tljax.studies.models import ModelChoice, model
     >>> write_features(model(ModelChoice(workdir=Path('nowhere'))), [], 'features.csv')
     Traceback (most recent call last):
     tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
-    features = Trained(*model).features(files, batch)
-    names = [str(path) for path in files]
+    trained = Trained(*model)
+    features, failed = read_once(trained, files, pixels, lambda data: trained.features(data, batch))
+    rows = [row for row in range(len(files)) if row not in failed]
+    if not rows:
+        raise Refused(f'none of the {len(files)} pictures can be read: nothing is written')
+    features, names = features[rows], [printable(files[row].path) for row in rows]
     if out.endswith('.npz'):
         save_npz(Path(out).absolute(), path=np.array(names), features=features)
     else:
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator='\n')
-        rows.writerow(['path', *(f'feature{i}' for i in range(features.shape[1]))])
-        rows.writerows([name, *map(repr, row.tolist())] for name, row in zip(names, features, strict=True))
-        write(out, text.getvalue())
-    return {'file': out, 'pictures': len(files), 'dim': features.shape[1]}
+        header = ['path', *(f'feature{i}' for i in range(features.shape[1]))]
+        rows = ([name, *row.tolist()] for name, row in zip(names, features, strict=True))
+        write_rows(out, [header, *rows])
+    return {'file': out, 'pictures': len(names), 'dim': features.shape[1], 'unread': len(failed)}
 
 
 def feature_table(found: dict) -> Table:
     """Where `write_features` has written, as a table.
 
-    >>> feature_table({'file': 'a.npz', 'pictures': 4, 'dim': 256}).rows
+    >>> feature_table({'file': 'a.npz', 'pictures': 4, 'dim': 256, 'unread': 0}).rows
     [['a.npz', 4, 256]]
     """
-    return Table(['file', 'pictures', 'features of each'], [list(found.values())])
-
-
-def _with_classes(model: tuple[dict, dict, dict]) -> tuple[dict, dict, dict]:
-    params, _, record = model
-    if 'head' not in params or not record['classes']:
-        raise Refused(record.get('left') or 'this model has no classes to tell: take weights with the '
-                      'top, or a run that was trained on labels')
-    if len(record['classes']) < 2:
-        raise Refused(f'this model knows the class {record["classes"][0]} alone, and would tell it of '
-                      'every picture: take one of two classes or more')
-    return model
-
-
-def _class(path: Path, numbers: dict[str, int], wordnet: dict[str, int]) -> int:
-    for name in (path.name, path.parent.name):
-        found = re.match(r'n\d{8}', name)
-        if found and found.group() in wordnet:
-            return wordnet[found.group()]
-    if path.parent.name in numbers:
-        return numbers[path.parent.name]
-    raise Refused(f'{path} names no class of the model: put it into a folder of its class, or '
-                  "begin its name with a WordNet id and name ImageNet's class index by --classes")
+    return Table(['file', 'pictures', 'features of each'],
+                 [[found[key] for key in ('file', 'pictures', 'dim')]])

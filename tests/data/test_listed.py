@@ -1,0 +1,146 @@
+"""Pictures that a CSV lists with their labels."""
+import numpy as np
+import pytest
+from trees import everything, pixels, save, sizes
+
+from tljax.core import Refused, Task
+from tljax.data.formats.folder import folder
+from tljax.data.formats.listed import listed
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Twelve pictures in img/, picture i of seed i; `table(text)` writes and reads a table."""
+    for i in range(12):
+        save(tmp_path / 'img' / f'{i}.png', i)
+
+    def read(text, coding='utf-8', name='labels.csv', **keywords):
+        (tmp_path / name).write_bytes(text.encode(coding))
+        return folder(tmp_path / name, size=6, **keywords)
+    return read
+
+
+def rows(header, cell, name='{}.png', separator=','):
+    return '\n'.join([header, *(name.format(i) + separator + cell(i) for i in range(12))])
+
+
+def labels(splits):
+    """{seed of a picture: its label}, after a check that each picture stands under its own name."""
+    found = {}
+    for split in splits.values():
+        batch = everything(split)
+        for name, image, label in zip(split.names, batch['input'], batch['label'], strict=True):
+            seed = int(name.removeprefix('img/').removesuffix('.png'))
+            np.testing.assert_array_equal(image, pixels(seed) / np.float32(255))
+            found[seed] = label.tolist()
+    return found
+
+
+def animal(i):
+    return ('dog', 'cat')[i % 2]
+
+
+@pytest.mark.parametrize('text, keywords', [
+    (rows('file,label', animal), {}), (rows('filename,species', animal, 'img/{}.png'), {}),
+    (rows('image_id,breed', animal, '{}'), {}),
+    (rows('file;label', animal, separator=';'), {'coding': 'utf-8-sig'}),
+    (rows('path\tclass', animal, separator='\t'), {'name': 'a.tsv'}),
+    (rows('file\tlabel', animal, separator='\t').replace('\n', '\r\n'), {'coding': 'utf-16'}),
+    (rows('file,label', animal, 'img\\{}.png'), {}),
+    (rows('what,of', animal), {'file': 'what', 'label': 'of'}),
+    (rows('Image,Label', lambda i: f' {animal(i)} '), {}),
+    (rows('file,label', animal) + '\n\n0.png,dog\n', {}),
+    (rows('file,dog,cat', lambda i: ('1,0', '0,1')[i % 2]), {})],
+    ids=['plain', 'paths', 'no ending', 'excel', 'tsv', 'utf-16', 'windows', 'named', 'blanks',
+         'twice', 'one-hot'])
+def test_pictures_are_read_by_a_table(table, text, keywords):
+    splits = table(text, **keywords)
+    classes = splits['train'].classes
+    assert sizes(splits) == {'train': 8, 'validation': 2,
+                             'test': 2} and set(classes) == {'cat', 'dog'}
+    assert labels(splits) == {i: classes.index(animal(i)) for i in range(12)}
+
+
+def test_a_column_says_the_splits(table):
+    split = ['train'] * 6 + ['val'] * 2 + ['TEST'] * 4
+    splits = table(rows('file,label,Split', lambda i: f'{animal(i)},{split[i]}'))
+    assert sizes(splits) == {'train': 6, 'validation': 2, 'test': 4}
+    assert splits['test'].names.tolist() == [f'img/{i}.png' for i in (8, 9, 10, 11)]
+
+
+@pytest.mark.parametrize('text', [rows('file,tags', lambda i: ('a|c', 'b', '')[i % 3]),
+                                  rows('file,tags', lambda i: ('"c; a"', 'b', '')[i % 3]),
+                                  rows('file,a,b,c', lambda i: ('1,0,1', '0,1,0', '0,0,0')[i % 3])],
+                         ids=['bar', 'semicolon', 'columns'])
+def test_several_labels_of_a_picture(table, text):
+    splits = table(text)
+    assert splits['train'].task == Task('labels',
+                                        ('a', 'b',
+                                         'c')) and splits['test'].label.dtype == np.float32
+    assert labels(splits) == {i: [[1, 0, 1], [0, 1, 0], [0, 0, 0]][i % 3] for i in range(12)}
+
+
+def test_numbers_with_fractions_are_regression_and_whole_ones_are_classes(table):
+    splits = table(rows('file,age', lambda i: str(i / 2)))
+    assert splits['train'].task == Task('numbers')
+    assert labels(splits) == {i: i / 2 for i in range(12)}
+    assert 'age is numbers with fractions: regression' in splits['train'].notes
+    splits = table(rows('file,age', lambda i: ('10', '9')[i % 2]))
+    assert splits['train'].classes == ('9', '10')
+    assert 'age is whole numbers: 2 classes' in splits['train'].notes
+
+
+def test_of_several_folders_the_one_of_the_table_s_name_is_read(table, tmp_path):
+    for i in range(12):
+        save(tmp_path / 'other' / f'{i}.png', 50)
+    with pytest.raises(Refused, match=r'in several folders \(img, other\): write their paths'):
+        table(rows('file,label', animal))
+    assert len(labels(table(rows('file,label', animal), name='img.csv'))) == 12
+
+
+MISSING = rows('file,label', animal) + ''.join(f'\nx{i}.png,cat' for i in range(20))
+
+
+@pytest.mark.parametrize('text, message', [
+    (rows('file,label', animal) + '\n0.png,cat', '0.png stands in two rows, as dog and as cat: '
+     'keep one'),
+    (rows('file,label,split', lambda i: f'{animal(i)},train') + '\nimg/../0.png,dog,test',
+     '0.png stands in two rows, as dog, train and'),
+    (MISSING, 'labels.csv: 20 of 32 pictures are missing below .*: x0.png, .* and 12 more: mend'),
+    (rows('what,label', animal), 'has the columns what, label: name the one of the pictures by '
+     'data.file=COLUMN'),
+    (rows('file,x,y', lambda i: 'a,b'), 'has the columns file, x, y: name the one of the labels by '
+     'data.label=COLUMN'),
+    (rows('file,label', lambda i: ('Cat', 'cat')[i % 2]),
+     "the classes 'Cat' and 'cat' differ in case"),
+    (rows('file,label', lambda i: animal(i) * (i > 2)), '3 rows have no label, 0.png is the first'),
+    (rows('file,label', lambda i: ('1', 'nan')[i % 2]), 'the label of 1.png is not finite'),
+    (rows('file,label,split', lambda i: 'cat,extra'), "the column split holds 'extra': write "
+     "train, validation or test"),
+    (rows('file,label,split', lambda i: animal(i) + ',test'),
+     'no row of the column split says train'),
+    (rows('file,label,split', lambda i: animal(i) + (',train', ',test')[i % 2]),
+     'no training picture is of cat'),
+    (rows('file,label', animal) + '\n7.png', 'row 14: 1 cells where the first row names 2 columns'),
+    (rows('file,label', animal) + '\n"7.png,cat', 'is no table of text .unexpected end'),
+    (rows('file,file', animal), 'names a column twice'), ('', 'is no table of two columns'),
+    ('file\n0.png', 'is no table of two columns'),
+    ('file,label\n\0.png,cat\n1.png,dog', '1 of 2 pictures are missing'),
+    ('x' * 200_000 + ',b\n1,2', 'is no table of text .field larger')])
+def test_tables_that_are_refused(table, text, message):
+    with pytest.raises(Refused, match=message):
+        table(text)
+
+
+def test_what_is_not_read_is_refused(table, tmp_path):
+    with pytest.raises(Refused, match='is not in UTF-8 .byte 17.: save it as "CSV UTF-8"'):
+        table(rows('file,label', lambda i: 'ä'), coding='latin-1')
+    with pytest.raises(Refused, match="no column 'fil': data.file: did you mean file"):
+        table(rows('file,label', animal), file='fil')
+    with pytest.raises(Refused, match="data.domain='img' picks a folder"):
+        table(rows('file,label', animal), domain='img')
+    with pytest.raises(Refused, match='name columns of a CSV'):
+        folder(tmp_path, 6, label='breed')
+    (tmp_path / 'img' / '3.png').write_bytes(b'no picture')
+    with pytest.raises(Refused, match='3.png cannot be decoded'):
+        listed(tmp_path / 'labels.csv', 6)

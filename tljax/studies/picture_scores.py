@@ -1,0 +1,195 @@
+"""How often a model is right on pictures whose classes are known, in all and class by class."""
+import re
+from pathlib import Path
+
+import numpy as np
+
+from tljax.core import Refused, short
+from tljax.data import rows
+from tljax.data.archives import File, printable
+from tljax.data.finding import find
+from tljax.data.formats.listed import is_table, located
+from tljax.data.layout import alike
+from tljax.engine.evaluate import predictions
+from tljax.engine.scores import proportion
+from tljax.files.console import say
+from tljax.program import predictor
+from tljax.studies.pictures import Model, read_once, with_outputs
+from tljax.studies.tables import Table
+from tljax.trained import Trained
+
+TOPS = (1, 5)
+SHOWN = 30   # classes that a table shows
+
+
+def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | None = None,
+             size: int = 0, batch: int = 32, pixels: int | None = None,
+             names: list[str] | None = None) -> dict:
+    """Accuracy on pictures whose classes are known; one that cannot be read is told and left out.
+
+    Args:
+        model: parameters, state and record, as `models.model` gives them.
+        files: the pictures.
+        index: ImageNet's classes, [(WordNet id, name)], if files are named by WordNet ids.
+        size: side of the pictures that the network is shown; 0: the one it is for.
+        batch: pictures at a time.
+        pixels: the most that a picture may have; None: the run's own limit.
+        names: the class of each picture; None: the name of its folder.
+
+    Returns:
+        As `counted` gives, and 'unread': [{'path', 'error'}].
+
+    Raises:
+        Refused: for a model without classes, pictures that name none of them, and where no picture
+            can be read.
+
+    >>> evaluate(({'head': 0}, {}, {'classes': []}), [])
+    Traceback (most recent call last):
+    tljax.core.Refused: this model tells numbers and no classes: take a run that was trained on ...
+    """
+    params, state, record = with_outputs(model)
+    if not record['classes'] or record.get('task') == 'labels':
+        raise Refused(f'this model tells {"labels" if record["classes"] else "numbers"} and no '
+                      'classes: take a run that was trained on classes')
+    names = [file.path.parent.name for file in files] if names is None else names
+    label, trained = _labels(files, names, record['classes'], index), Trained(*model)
+
+    def ask(dataset):
+        told = predictions(predictor(record), params, state, dataset, batch,
+                           said='looking at pictures')['output']
+        return np.moveaxis(told, 0, 1)
+
+    output, failed = read_once(trained, files, pixels, ask, size)
+    rows = [row for row in range(len(files)) if row not in failed]
+    if not rows:
+        raise Refused(f'none of the {len(files)} pictures can be read: give others')
+    unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
+    return {**counted(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']),
+            'unread': unread}
+
+
+def named(paths: list[str]) -> tuple[list[File], list[str] | None]:
+    """The pictures that paths name, and the class of each where the only path is a CSV of labels.
+
+    Raises:
+        Refused: as `data.listed` and `finding.find`; for a table whose labels are no classes.
+
+    >>> named(['nowhere'])
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere does not exist: name a picture or a folder of pictures
+    """
+    path = Path(paths[0]).expanduser()
+    if len(paths) > 1 or not is_table(path) or not path.exists():
+        return find(paths), None
+    found = rows.read(path)
+    if found.task.kind != 'classes':
+        raise Refused(f'{path} gives {found.task.kind}, not a class for each picture: name a table '
+                      'of classes')
+    return located(path, found.files)[0], [found.task.names[i] for i in found.label]
+
+
+def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
+    """How often outputs are right.
+
+    Args:
+        output: (seeds, n, classes).
+        label: (n,) integers.
+        classes: names of the classes.
+
+    Returns:
+        {'top1', 'top1_interval', 'mean_of_classes', 'pictures': their number, 'classes': [{'class',
+        'pictures', 'accuracy'}], 'confusion': {'classes': names of those that are there or were
+        told, 'counts': a row for each of them: how many of its pictures were told to be each}}, and
+        'top5' and 'top5_interval' where there are more than five classes. All are means over seeds;
+        intervals cover 95 % over pictures.
+
+    >>> told = np.array([[[2., 1.], [2., 1.], [0., 1.]]])
+    >>> found = counted(told, np.array([0, 1, 1]), ['ants', 'bees'])
+    >>> found['mean_of_classes'], found['confusion']['counts']
+    (0.75, [[1.0, 0.0], [1.0, 1.0]])
+    """
+    order, found = np.argsort(-output, axis=-1, kind='stable'), {}
+    for top in TOPS:
+        if top == 1 or top < len(classes):
+            right = (order[..., :top] == label[:, None]).any(-1).mean(0)
+            found[f'top{top}'] = float(right.mean())
+            found[f'top{top}_interval'] = list(proportion(round(right.sum()), len(label))[1:])
+    told = order[..., 0]
+    each = [{'class': classes[c], 'pictures': int((label == c).sum()),
+             'accuracy': float((told[:, label == c] == c).mean())}
+            for c in np.unique(label)]
+    present = np.union1d(label, told)
+    counts = np.zeros((len(present), len(present)))
+    np.add.at(counts, (np.searchsorted(present, np.broadcast_to(label, told.shape)),
+                       np.searchsorted(present, told)), 1 / len(told))
+    return {**found, 'mean_of_classes': float(np.mean([row['accuracy'] for row in each])),
+            'pictures': len(label), 'classes': each,
+            'confusion': {'classes': [classes[c] for c in present], 'counts': counts.tolist()}}
+
+
+def accuracy_tables(found: dict) -> list[Table]:
+    """What `evaluate` found, as tables.
+
+    >>> found = counted(np.array([[[2., 1.], [0., 1.]]]), np.array([0, 1]), ['ants', 'bees'])
+    >>> [table.rows[0] for table in accuracy_tables(found)]
+    [['1 guess', '1.0000', '0.3424 to 1.0000'], ['ants', 1, '1.0000']]
+    """
+    rows = []
+    for top in TOPS:
+        if f'top{top}' in found:
+            low, high = found[f'top{top}_interval']
+            rows.append([f'{top} guess{"es" * (top > 1)}', f'{found[f"top{top}"]:.4f}',
+                         f'{low:.4f} to {high:.4f}'])
+    rows.append(['1 guess, mean of classes', f'{found["mean_of_classes"]:.4f}', ''])
+    each = found['classes']
+    title = f'{len(each)} class{"es" * (len(each) > 1)}'
+    if len(each) > SHOWN:
+        each = sorted(each, key=lambda row: row['accuracy'])[:SHOWN]
+        title = f'the {SHOWN} least accurate of {title}'
+    return [Table(['accuracy of', 'mean', '95 % interval over pictures'], rows,
+                  f'{found["pictures"]} pictures'),
+            Table(['class', 'pictures', 'accuracy'],
+                  [[row['class'], row['pictures'], f'{row["accuracy"]:.4f}'] for row in each],
+                  title)]
+
+
+def _labels(files, folders, classes, index):
+    """(n,) the class of each picture, by what `folders` says, or by a WordNet id."""
+    numbers = {name: i for i, name in enumerate(classes)}
+    wordnet = {wordnet_id: i for i, (wordnet_id, _) in enumerate(index or ())}
+    near = {}
+    for name, i in numbers.items():
+        near[alike(name)] = None if alike(name) in near else i   # only where it is one class
+    label, nearly, unknown = [], {}, {}
+    for path, folder in zip((file.path for file in files), folders, strict=True):
+        found = _by_wordnet(path, wordnet)
+        found = numbers.get(folder) if found is None else found
+        if found is None and (found := near.get(alike(folder))) is not None:
+            nearly[folder] = classes[found]
+        if found is None:
+            unknown.setdefault(folder, path)
+        label.append(found)
+    if unknown:
+        raise Refused(_unknown(unknown, classes, index))
+    for folder, name in nearly.items():
+        say(f'pictures of {folder} are taken for the class {name}')
+    return np.array(label, np.int32)
+
+
+def _by_wordnet(path: Path, wordnet: dict[str, int]) -> int | None:
+    for name in (path.name, path.parent.name):
+        found = re.match(r'n\d{8}', name)
+        if found and found.group() in wordnet:
+            return wordnet[found.group()]
+    return None
+
+
+def _unknown(folders, classes, index):
+    path = f'{next(iter(folders.values()))} names'
+    if len(folders) > 1:
+        path = f'pictures of {short(folders, 4)} name'
+    if index:
+        return (f"{path} no class of the model: put it into a folder of its class, or begin its "
+                "name with a WordNet id and name ImageNet's class index by --classes")
+    return (f'{path} no class of the model, which knows {short(classes, 6)}: put each into a '
+            'folder of its class')
