@@ -65,7 +65,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 def _pair(arg: ConfigDict) -> str:
     """The task, 'source-target'."""
-    from tljax.configuration import near
+    from tljax.core import near
     asked = base.pair(arg)
     if asked and arg.data not in ('', asked):
         raise ValueError(f'config arguments data={arg.data} and source={arg.source},'
@@ -79,7 +79,8 @@ def _pair(arg: ConfigDict) -> str:
 
 def _names(arg: ConfigDict) -> list[str]:
     """The strategies: one that `train` names, or those of a study, the source alone in front."""
-    from tljax.configuration import method_names, near
+    from tljax.core import near
+    from tljax.keywords import method_names
     if arg.train:
         names = [arg.train]
     elif arg.method != 'all':
@@ -110,7 +111,7 @@ def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
 
 def _strategy(config: ConfigDict, pair: str, name: str, target: dict) -> dict:
     """What a method changes in the last phase."""
-    from tljax.configuration import method_takes
+    from tljax.keywords import method_takes
     steps = config.get_ref('steps')
     if name == 'source_only':
         return dict(steps=0, init=SOURCE) | _one_domain(config)

@@ -3,7 +3,8 @@ import pytest
 from commands import call, error
 
 from configs import adapt, office_caltech, pacs_shallow, reviews
-from tljax.configuration import method_names, method_takes, phases, plain
+from tljax.configuration import phases, plain
+from tljax.keywords import method_names, method_takes
 
 
 def test_a_pair_of_domains_is_spelt_alike():
