@@ -53,7 +53,7 @@ def test_a_comparison_is_a_function_of_a_config_and_a_folder(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize('changes, said', [
-    ({'seeds': [0]}, 'a study needs two seeds or more'),
+    ({'phases': {'first': {}, 'second': {'seeds': [0]}}}, 'a study needs two seeds or more'),
     ({'study': {'baseline': 'none', 'budgets': [1], 'strategies': {'a': {}}}}, 'its baseline'),
     ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'maml'}, 'init': {
         'path': '', 'phase': '', 'rules': []}, 'phases': {}, 'study': {
@@ -63,6 +63,19 @@ def test_a_comparison_is_a_function_of_a_config_and_a_folder(tmp_path, monkeypat
 def test_what_is_no_study_is_refused(changes, said, tmp_path):
     with pytest.raises(Refused, match=said):
         comparison.compare(config(**changes), tmp_path)
+
+
+def test_one_seed_becomes_three(tmp_path, capsys, monkeypatch):
+    def measure(earlier, last, study, workdir):
+        assert [fit['seeds'] for _, fit in earlier] == [[9]] and last['seeds'] == [4, 5, 6]
+        cells = [(name, k) for name in study['strategies'] for k in study['budgets']]
+        return Measured('accuracy', {cell: np.arange(3) / 10 for cell in cells}, {}, True)
+
+    monkeypatch.setattr(comparison, '_measure', measure)
+    results = comparison.compare(config(seeds=[4]), tmp_path)
+    assert results['seeds'] == results['config']['seeds'] == [4, 5, 6]
+    said = capsys.readouterr().err
+    assert 'the study takes the seeds 4, 5, 6, 12 trainings in all' in said
 
 
 def test_gains_are_paired_by_seed():

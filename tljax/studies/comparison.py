@@ -15,6 +15,7 @@ from tljax import build
 from tljax.configuration import merge, phases
 from tljax.core import Refused
 from tljax.engine.train import fit
+from tljax.files.console import say
 from tljax.files.text import write
 from tljax.paths import Group
 from tljax.report.drawing import svg
@@ -54,7 +55,7 @@ def compare(config: dict, workdir: Path) -> dict | None:
     """Runs a study, or goes on where it was cut off, and writes results.json and report.html.
 
     Args:
-        config: plain dict, as `configs/base.py` describes it.
+        config: plain dict, as `configs/base.py` describes it; of one seed it makes three.
         workdir: folder of the study.
 
     Returns:
@@ -67,10 +68,11 @@ def compare(config: dict, workdir: Path) -> dict | None:
         Refused: for a config without a study, and data that has no test split with classes.
 
     >>> study = dict(strategies={}, budgets=[], baseline='scratch')
-    >>> compare({'seeds': [0], 'phases': {}, 'study': study}, Path('runs'))
+    >>> compare({'seeds': [0, 1], 'phases': {}, 'study': study}, Path('runs'))
     Traceback (most recent call last):
     tljax.core.Refused: a study needs two seeds or more, budgets, and its baseline among its ...
     """
+    config = _of_several_seeds(config)
     *earlier, (_, last) = phases(config)
     study = config['study']
     strategies, budgets = study['strategies'], study['budgets']
@@ -92,6 +94,18 @@ def compare(config: dict, workdir: Path) -> dict | None:
         figure = svg(two_domains(domains, next(iter(measured.judgements.values())).label))
     page(workdir / 'report.html', 'Does transfer help?', sections(results, figure))
     return results
+
+
+def _of_several_seeds(config: dict) -> dict:
+    """A config of one seed with three: gains of a single seed have no interval."""
+    if len(config['seeds']) != 1:
+        return config
+    first, study = config['seeds'][0], config['study']
+    seeds, fits = [first, first + 1, first + 2], len(study['strategies']) * len(study['budgets'])
+    say(f'one seed has no interval: the study takes the seeds {", ".join(map(str, seeds))}, '
+        f'{3 * fits} trainings in all after those of earlier phases; name others by '
+        f'--config.seeds="({first},{first + 1})"')
+    return config | {'seeds': seeds}
 
 
 def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
