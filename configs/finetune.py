@@ -4,8 +4,8 @@
     python -m experiments.predict --workdir=runs/mine new_pictures/
 
 PICTURES holds one folder per class (or train/, validation/ and test/ of those). The ImageNet weights of `--config.net` are fetched once;
---config.init.path=FILE.h5 takes a Keras file, or the folder of a finished run, instead. Any keyword of `tljax.data.folder` or of the network
-is a setting: --config.data.channels=1, --config.net.name=resnet50.
+--config.init.path=FILE.h5 takes a Keras file, or the folder of a finished run, instead. Any keyword of `tljax.data.folder`, or of the
+network, is a setting: --config.data.channels=1, --config.net.name=resnet50.
 
     python -m experiments.compare --config=configs/finetune.py --config.data.path=PICTURES
 

@@ -258,5 +258,5 @@ def workdir(given: str) -> Path:
     'runs/digits-source-untrained-smoke'
     """
     path, _, argument = given.partition(':')
-    parts = [part for part in argument.replace('=', '-').split(',') if part]
-    return Path('runs', '-'.join([Path(path).stem, *parts]))
+    parts = [re.sub(r'[^\w.+]+', '-', part).strip('-') for part in argument.split(',')]
+    return Path('runs', '-'.join([Path(path).stem, *filter(None, parts)]))

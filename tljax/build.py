@@ -114,6 +114,9 @@ def _refuse_batches(pieces, method, train, sample):
     gives = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     if pieces.batches != gives and (pieces.batches, gives) != ('labelled', 'domains'):
         raise Refused(f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data gives {gives})')
+    if train.task.kind == 'unlabelled' and not pieces.labels:
+        raise Refused(f'method.name={method["name"]!r} learns from labels, and these examples have none: give a set with labels, or '
+                      "pseudo=dict(name='centroids')")
     if pieces.labels and train.target:
         raise Refused('pseudo-labels are made for one set: leave data=domains alone')
 

@@ -16,7 +16,7 @@ from tljax.data.pictures import find, pictures
 from tljax.engine.checkpoint import last, load_final
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
-from tljax.features import extractor
+from tljax.features import extractor, featured, read_weights
 from tljax.program import form, predictor
 
 Inputs = np.ndarray | str | Path | Sequence[str | Path]   # an array (n, ...), or files and folders of pictures
@@ -98,7 +98,27 @@ class Trained(NamedTuple):
             inputs = scale(inputs.reshape(-1, *shape))
             return arrays(inputs, np.zeros(len(inputs), np.int32))
         files = find([inputs] if isinstance(inputs, str | Path) else inputs)
-        return pictures(files, shape, self.record['config']['data'].get('resize'))
+        data = self.record['config']['data']
+        shown = sized(data)
+        if data['name'] != 'extracted':
+            return pictures(files, shape, shown.get('resize'))
+        if 'size' not in shown:
+            raise Refused('the data of this run say no size of pictures: give an array of features')
+        net = named(ZOO, data['net'], 'data.net')
+        weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
+        return featured(net, extractor(net), *jax.tree.map(lambda leaf: leaf[None], weights),
+                        pictures(files, (shown['size'], shown['size'], 3), shown.get('resize')))
+
+
+def sized(data: dict) -> dict:
+    """The config of a set, or of the set inside it, that says the size of its pictures.
+
+    >>> sized({'name': 'domains', 'source': {'name': 'digits'}, 'target': {'name': 'usps', 'size': 16}})
+    {'name': 'usps', 'size': 16}
+    """
+    while 'size' not in data and isinstance(data.get('of') or data.get('target'), dict):
+        data = data.get('of') or data['target']
+    return data
 
 
 def load(workdir: str | Path) -> Trained:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from commands import ROOT
+from PIL import Image
 from scipy.stats import ttest_rel
 from tiny import SMALL
 
@@ -14,6 +15,7 @@ from tljax.core import Refused
 from tljax.studies import comparison, comparison_report, episodes, shallow, shallow_report, training
 from tljax.studies.choices import chosen
 from tljax.studies.comparison import Measured, summarise
+from tljax.trained import load
 
 FROZEN = {'partition': {'name': 'freeze', 'until': 'backbone'}}
 
@@ -128,6 +130,48 @@ def test_training_from_python_tells_what_it_found(tmp_path):
     assert found['page'] is None and json.dumps(found)
     with pytest.raises(Refused, match='was not trained on episodes but on digits'):
         episodes.measure(tmp_path, episodes.Plan())
+
+
+@pytest.fixture
+def unlabelled(tmp_path):
+    """The config of a study whose target has no labels."""
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        place = tmp_path / ('source/dark', 'source/light', 'target')[i % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        level = 180 * (i % 2 if i % 3 == 2 else i % 3)
+        Image.fromarray(rng.integers(level, level + 60, (8, 8), np.uint8)).save(place / f'{i}.png')
+    shape = {'size': 8, 'channels': 1}
+    data = {'name': 'domains', 'source': {'name': 'folder', 'path': f'{tmp_path}/source', **shape},
+            'target': {'name': 'unlabelled', 'path': f'{tmp_path}/target', **shape}}
+    study = {'baseline': 'source_only', 'budgets': [None], 'strategies': {
+        'source_only': {}, 'dann': {'method': {'name': 'dann', 'width': 4}}}}
+    return config(data=data, study=study, phases={}, init={'path': '', 'phase': '', 'rules': []},
+                  net={'name': 'conv4', 'width': 4, 'blocks': 1, 'size': 8})
+
+
+def test_a_target_without_labels_is_compared_without_them(unlabelled, tmp_path):
+    results = comparison.compare(unlabelled, tmp_path / 'study')
+    assert not results['labelled'] and [row['verdict'] for row in results['rows']] == [None, None]
+    table, choice, _ = comparison_report.tables(results)
+    assert table.columns[:3] == ['strategy', 'source accuracy %', 'negative entropy']
+    assert [row[0] for row in table.rows] == ['source_only, all labels', 'dann, all labels']
+    assert 'oracle' not in str(choice.rows) and choice.columns == [
+        'chosen by', 'labels per class', 'its choices']
+    page = (tmp_path / 'study' / 'report.html').read_text()
+    assert 'so nothing here is its accuracy' in page and 'Gain over' not in page
+
+
+def test_a_training_tells_label_free_scores_of_a_target_without_labels(unlabelled, tmp_path):
+    found = training.train(unlabelled | {'method': {'name': 'dann', 'width': 4}}, tmp_path / 'run')
+    rows = [(row['split'], row['metric']) for row in found['rows']]
+    assert rows == [('train', 'accuracy'), ('validation', 'accuracy'),
+                    *(('target', name) for name in (
+                        'negative_entropy', 'information_maximisation',
+                        'soft_neighbourhood_density'))]
+    assert all(np.isfinite(row['mean']) for row in found['rows']) and json.dumps(found)
+    answers = load(tmp_path / 'run').predict(tmp_path / 'target')
+    assert answers.shape == (10, 2) and np.allclose(answers.sum(1), 1)
 
 
 def test_studies_know_no_flags_and_commands_are_short():

@@ -36,6 +36,8 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
 def _task(task: Task, label: np.ndarray) -> str:
     if task.kind == 'classes':
         return f'{len(task.names)} classes: {short(task.names, SHOWN)}'
+    if task.kind == 'unlabelled':
+        return f'{len(task.names)} classes without labels: {short(task.names, SHOWN)}'
     width = label.shape[1] if label.ndim > 1 else 1
     return f'regression of {width} numbers' if width > 1 else 'regression of one number'
 
@@ -45,6 +47,8 @@ def _counts(name: str, split: Dataset) -> str:
         return 'drawn afresh'
     if 'support' in split.take(np.arange(min(1, split.size))):
         return f'{split.size} episodes'
+    if split.task.kind == 'unlabelled':
+        return f'{split.size} examples without labels'
     if split.task.kind != 'classes':
         return f'{split.size} examples'
     counts = np.bincount(split.label, minlength=len(split.classes))

@@ -10,12 +10,14 @@ from tljax.configuration import folder, merge, phases
 from tljax.core import Refused
 from tljax.engine import scores
 from tljax.engine.log import read
-from tljax.engine.train import fit
+from tljax.engine.train import Fitted, fit
 from tljax.report.drawing import svg
 from tljax.report.figures import training_curves
 from tljax.report.page import page
+from tljax.studies.label_free import judge
 from tljax.studies.tables import Table, section, transferred
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
+from tljax.when.selection import SCORES
 
 READING = {'positive': 'transfer helps', 'negative': 'transfer hurts',
            'none detected': 'neither gain nor harm detected'}
@@ -48,7 +50,7 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
         return None
     place = folder(workdir, [name for name, _ in fits], run.name)
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
-    rows = scores.rows(fitted.scores, sizes, mean_interval)
+    rows = scores.rows(fitted.scores, sizes, mean_interval) + _label_free(fits, fitted)
     found = dict(phase=run.name, seeds=list(run.seeds), folder=str(place), page=None,
                  transferred=[group._asdict() for group in run.transferred],
                  scores=fitted.scores, rows=rows)
@@ -58,6 +60,21 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     if run.classes and _measured_twice(records, run.evals):
         found['page'] = str(place / 'report.html')
         page(place / 'report.html', run.name, _sections(found, records, config))
+    return found
+
+
+def _label_free(fits: list[tuple[str, dict]], fitted: Fitted) -> list[dict]:
+    """What is told of a target without labels, as rows; [] where there is no such target."""
+    splits = build.load(fits[0][1]['data'])   # a later phase may have the target alone
+    if 'validation' not in splits or 'target' not in splits or \
+            splits['target'].task.kind != 'unlabelled':
+        return []
+    judged = judge(fits[-1][1], fitted, splits).scores
+    found = []
+    for name in SCORES:
+        mean, half = mean_interval(judged[name])
+        low, high = (None, None) if half is None else (mean - half, mean + half)
+        found.append(dict(split='target', metric=name, mean=float(mean), low=low, high=high))
     return found
 
 
