@@ -47,9 +47,10 @@ def sections(results: dict, domains: str | None = None) -> list[dict]:
     rows, baseline = results['rows'], results['config']['study']['baseline']
     several, metric = _several_budgets(results) and results['labelled'], rows[0]['metric']
     curves = {'svg': svg(learning_curves(rows))} if several else {}
-    found = [section('Without labels of the target', _without_labels(results),
-                     text=reading(results))]
-    if results['labelled']:
+    if not results['labelled']:
+        found = [section('Without labels of the target', _without_labels(results),
+                         text=reading(results))]
+    else:
         found = [
             section(f'{metric.capitalize()} by number of labels', text=reading(results), **curves),
             section(f'Gain over {baseline}', svg=svg(gains(rows)),

@@ -14,10 +14,9 @@ from tljax.engine.train import Fitted, fit
 from tljax.report.drawing import svg
 from tljax.report.figures import training_curves
 from tljax.report.page import page
-from tljax.studies.label_free import judge
+from tljax.studies.label_free import scores_of_target
 from tljax.studies.tables import Table, section, transferred
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
-from tljax.when.selection import SCORES
 
 READING = {'positive': 'transfer helps', 'negative': 'transfer hurts',
            'none detected': 'neither gain nor harm detected'}
@@ -66,13 +65,11 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
 def _label_free(fits: list[tuple[str, dict]], fitted: Fitted) -> list[dict]:
     """What is told of a target without labels, as rows; [] where there is no such target."""
     splits = build.load(fits[0][1]['data'])   # a later phase may have the target alone
-    if 'validation' not in splits or 'target' not in splits or \
-            splits['target'].task.kind != 'unlabelled':
+    if 'target' not in splits or splits['target'].task.kind != 'unlabelled':
         return []
-    judged = judge(fits[-1][1], fitted, splits).scores
     found = []
-    for name in SCORES:
-        mean, half = mean_interval(judged[name])
+    for name, values in scores_of_target(fits[-1][1], fitted, splits).items():
+        mean, half = mean_interval(values)
         low, high = (None, None) if half is None else (mean - half, mean + half)
         found.append(dict(split='target', metric=name, mean=float(mean), low=low, high=high))
     return found
