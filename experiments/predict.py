@@ -3,7 +3,10 @@
     python -m experiments.predict --model=mobilenet --weights=imagenet photos/ cat.jpg
     python -m experiments.predict --workdir=runs/mine --top=3 --json photos/
 
-`--weights` may be a Keras file, `--classes` its class index, and `--batch` is how many pictures are
+    python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
+
+A few-shot run tells new classes apart: the folder that `--support` names holds a folder for each,
+with a few pictures. `--weights` may be a Keras file, `--classes` its class index, and `--batch` is how many pictures are
 read at a time. Where a run has several seeds, their probabilities are averaged. `--json` prints a
 list with the path of each picture and its [label, probability] pairs.
 """
@@ -17,6 +20,9 @@ from tljax.studies.model_choice import ModelChoice
 TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
 
+SUPPORT = flags.DEFINE_string('support', None, 'A folder of labelled pictures, a folder for each '
+                              'new class, for a few-shot run.')
+
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
     """Predicts every picture that the paths name, in their order."""
@@ -24,7 +30,11 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         raise Refused('name pictures, or folders of pictures')
     pictures = studies.pictures
     files = pictures.find(paths)
-    answers = pictures.predict(studies.models.model(choice), files, TOP.value, BATCH.value)
+    model = studies.models.model(choice)
+    if SUPPORT.value:
+        answers = studies.episodes.predict(model, SUPPORT.value, files, TOP.value, BATCH.value)
+    else:
+        answers = pictures.predict(model, files, TOP.value, BATCH.value)
     command.tell(answers, map(pictures.answer_table, answers))
 
 

@@ -86,7 +86,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
         facts=lambda: (*summary(splits), ('statistics', config['statistics'])),
-        donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (),
+        donors=len(donors.trees) if donors else 0, input=_shape(sample),
         record={**{key: value for key, value in config.items() if key not in FREE}, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
     return _on_features(run, pieces, built.net, splits) if cached else run
@@ -107,6 +107,11 @@ def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str
     backbone = {path: label for path, label in flatten(labels).items() if path.startswith('backbone/')}
     one = donors is not None and len(donors.trees) == 1 and all(_grafted(rules, path) for path in backbone)
     return one and set(backbone.values()) == {'frozen'} and not any(split.example for split in splits.values())
+
+
+def _shape(sample):
+    """The shape of one input of a batch, whose sets may stand in episodes (tasks, ways, shots, ...)."""
+    return np.shape(sample['support']['input'])[3:] if 'support' in sample else np.shape(sample['input'])[1:]
 
 
 def _refuse_batches(pieces, method, train, sample):

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import softmax
 
 from tljax.build import build
-from tljax.configuration import ZOO, named, settings
+from tljax.configuration import ZOO, named, settings, stated
 from tljax.core import Dataset, Refused, Tree, near
 from tljax.data.conversion import scale
 from tljax.data.formats.arrays import arrays
@@ -68,6 +68,7 @@ class Trained(NamedTuple):
         >>> model.predict(np.array([[0., 1.]])).round().tolist()
         [[1.0, 0.0]]
         """
+        refuse_episodes(self.record)
         if 'head' not in self.params and self.classes:
             raise Refused('this model has no outputs: take weights with the top, or a run that was trained on labels')
         output = predictions(predictor(self.record), self.params, self.state, self._dataset(inputs), batch)['output']
@@ -91,7 +92,7 @@ class Trained(NamedTuple):
     def _dataset(self, inputs: Inputs) -> Dataset:
         shape = tuple(self.record['input'])
         if not shape:
-            raise Refused('this run was trained on episodes: python -m experiments.few_shot measures it')
+            raise Refused('this run does not say the shape of its inputs: train it again')
         if isinstance(inputs, np.ndarray):
             if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
                 raise Refused(f'inputs of shape {inputs.shape[1:]}: this model takes {shape}')
@@ -108,6 +109,18 @@ class Trained(NamedTuple):
         weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
         return featured(net, extractor(net), *jax.tree.map(lambda leaf: leaf[None], weights),
                         pictures(files, (shown['size'], shown['size'], 3), shown.get('resize')))
+
+
+def refuse_episodes(record: dict) -> None:
+    """Refuses a run that tells the classes of an episode apart, and has none of its own.
+
+    >>> refuse_episodes({'config': {'method': {'name': 'protonet'}}})
+    Traceback (most recent call last):
+    tljax.core.Refused: this run was trained on episodes: python -m experiments.predict ...
+    """
+    if stated(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
+        raise Refused('this run was trained on episodes: python -m experiments.predict --support=FOLDER tells new classes by a few '
+                      'pictures of each, experiments.few_shot measures it')
 
 
 def sized(data: dict) -> dict:

@@ -14,7 +14,7 @@ from tljax.files.cache import save_npz
 from tljax.files.text import write
 from tljax.program import predictor
 from tljax.studies.tables import Table
-from tljax.trained import Trained
+from tljax.trained import Trained, refuse_episodes
 
 __all__ = ['accuracy_table', 'answer_table', 'evaluate', 'feature_table', 'find', 'predict', 'write_features']
 
@@ -158,6 +158,8 @@ def feature_table(found: dict) -> Table:
 
 def _with_classes(model: tuple[dict, dict, dict]) -> tuple[dict, dict, dict]:
     params, _, record = model
+    if 'config' in record:
+        refuse_episodes(record)
     if 'head' not in params or not record['classes']:
         raise Refused('this model has no classes to tell: take weights with the top, or a run that '
                       'was trained on labels')
