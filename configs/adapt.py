@@ -14,11 +14,10 @@ label-free scores alone, and `python -m experiments.predict --workdir=RUN TARGET
 source; where it has others, --config.data.of.shared=True keeps those that are in both. Weights are fetched once, or
 --config.data.weights=FILE.h5 names them (with `finetune`: --config.init.path=FILE.h5, --config.data.shared=True).
 
-Every method of tljax/methods/adaptation, or those that `method` joins by +,
-stand beside a network trained on the source alone, with the same network, steps and batches.
-`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's players take six turns where
-others take a step, as its paper counts. PACS: one layer on fixed features of MobileNet (alpha 0.25, 112 pixels, ImageNet weights); your own
-pictures: the same at 224 pixels (`finetune`: 112). Data are looked for under `$TLJAX_DATA`.
+Every method of tljax/methods/adaptation, or those that `method` joins by +, stand beside a network trained on the source alone, with the
+same network, steps and batches. `source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's
+players take six turns where others take a step, as its paper counts. PACS: one layer on fixed features of MobileNet (alpha 0.25, 112
+pixels, ImageNet weights); your own pictures: the same at 224 pixels (`finetune`: 112). Data are looked for under `$TLJAX_DATA`.
 
 Hyper-parameters: weights are the papers' or peers' defaults. What BUDGETS says, the dropout, the layer that the critic sees and `by_domain`
 were chosen for mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a seed that no study has: with their
@@ -45,8 +44,8 @@ SOURCE = dict(path='', phase='source', rules=(('.*', None),))   # from the netwo
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, data=('', *DIGITS, *PACS), source='', target='', method='all', train='',
-                         finetune=False, unlabelled=False, smoke=False)
+    arg = base.parse_arg(arg, data=('', *DIGITS, *PACS), source='', target='', method='all',
+                         train='', finetune=False, unlabelled=False, smoke=False)
     pair = _pair(arg)
     names = _names(arg)
     config = base.get_config()
@@ -140,7 +139,8 @@ def _strategy(config: ConfigDict, pair: str, name: str) -> dict:
         strategy.update(optim=dict(lr=2e-4), init={**SOURCE, 'rules': rules})
     if name == 'shot':
         alone = dict(alone=True)   # the target
-        strategy.update(data=dict(of=alone) if 'of' in config.data else alone, pseudo=dict(name='centroids'), init=SOURCE)
+        strategy.update(data=dict(of=alone) if 'of' in config.data else alone,
+                        pseudo=dict(name='centroids'), init=SOURCE)
     if name == 'mcd':
         strategy.update(steps=6 * steps, groups=dict(   # turns of six steps
             backbone=dict(period=6, phase=(0, 2, 3, 4, 5)),

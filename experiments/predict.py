@@ -6,9 +6,9 @@
     python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
 
 A few-shot run tells new classes apart: the folder that `--support` names holds a folder for each,
-with a few pictures. `--weights` may be a Keras file, `--classes` its class index, and `--batch` is how many pictures are
-read at a time. Where a run has several seeds, their probabilities are averaged. `--json` prints a
-list with the path of each picture and its [label, probability] pairs.
+with a few pictures. `--weights` may be a Keras file, `--classes` its class index, and `--batch` is
+how many pictures are read at a time. Where a run has several seeds, their probabilities are
+averaged. `--json` prints a list with the path of each picture and its [label, probability] pairs.
 """
 from absl import flags
 

@@ -110,8 +110,10 @@ def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str
 
 
 def _shape(sample):
-    """The shape of one input of a batch, whose sets may stand in episodes (tasks, ways, shots, ...)."""
-    return np.shape(sample['support']['input'])[3:] if 'support' in sample else np.shape(sample['input'])[1:]
+    """The shape of one input of a batch, or of episodes, whose axes are (tasks, ways, shots, ...)."""
+    if 'support' in sample:
+        return np.shape(sample['support']['input'])[3:]
+    return np.shape(sample['input'])[1:]
 
 
 def _refuse_batches(pieces, method, train, sample):
@@ -120,8 +122,8 @@ def _refuse_batches(pieces, method, train, sample):
     if pieces.batches != gives and (pieces.batches, gives) != ('labelled', 'domains'):
         raise Refused(f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data gives {gives})')
     if train.task.kind == 'unlabelled' and not pieces.labels:
-        raise Refused(f'method.name={method["name"]!r} learns from labels, and these examples have none: give a set with labels, or '
-                      "pseudo=dict(name='centroids')")
+        raise Refused(f'method.name={method["name"]!r} learns from labels, and these examples have '
+                      "none: give a set with labels, or pseudo=dict(name='centroids')")
     if pieces.labels and train.target:
         raise Refused('pseudo-labels are made for one set: leave data=domains alone')
 

@@ -68,7 +68,8 @@ def place(config: dict, path: Sequence[str]) -> Place:
         if key == 'optim' or 'groups' in rest[:depth]:
             found = Place(_of_optimiser(optimiser), here, optimiser)
         elif package and here.get('name'):
-            taken = keywords(package, here['name'], '.'.join([*path[:-len(rest)], *rest[:depth + 1]]))
+            what = '.'.join([*path[:-len(rest)], *rest[:depth + 1]])
+            taken = keywords(package, here['name'], what)
             found = Place({**taken, 'name': str, **OWN.get(key, {})}, here, here['name'])
         elif found.who and not _names_a_function(kind) or key == 'groups':
             found = Place(None, here)
@@ -234,7 +235,8 @@ def method_names(chapter: str = '') -> list[str]:
     (True, False)
     """
     found = contents(METHODS, (chapter,) if chapter else ())
-    return sorted(name for name in found if re.search('^BATCHES = ', _text(found[name]), re.MULTILINE))
+    return sorted(name for name in found
+                  if re.search('^BATCHES = ', _text(found[name]), re.MULTILINE))
 
 
 def method_takes(name: str, keyword: str) -> bool:
@@ -249,4 +251,5 @@ def method_takes(name: str, keyword: str) -> bool:
 
 
 def _text(module):
-    return Path(__file__).parents[1].joinpath(*module.split('.')).with_suffix('.py').read_text(encoding='utf-8')
+    path = Path(__file__).parents[1].joinpath(*module.split('.')).with_suffix('.py')
+    return path.read_text(encoding='utf-8')

@@ -119,14 +119,15 @@ def refuse_episodes(record: dict) -> None:
     tljax.core.Refused: this run was trained on episodes: python -m experiments.predict ...
     """
     if stated(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
-        raise Refused('this run was trained on episodes: python -m experiments.predict --support=FOLDER tells new classes by a few '
-                      'pictures of each, experiments.few_shot measures it')
+        raise Refused('this run was trained on episodes: python -m experiments.predict '
+                      '--support=FOLDER tells new classes by a few pictures of each, '
+                      'experiments.few_shot measures it')
 
 
 def sized(data: dict) -> dict:
     """The config of a set, or of the set inside it, that says the size of its pictures.
 
-    >>> sized({'name': 'domains', 'source': {'name': 'digits'}, 'target': {'name': 'usps', 'size': 16}})
+    >>> sized({'name': 'domains', 'source': {}, 'target': {'name': 'usps', 'size': 16}})
     {'name': 'usps', 'size': 16}
     """
     while 'size' not in data and isinstance(data.get('of') or data.get('target'), dict):

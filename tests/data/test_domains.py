@@ -104,7 +104,8 @@ def test_classes_are_matched_by_name():
 def test_a_target_with_some_of_the_classes_is_told_and_trained_as_it_is():
     found = paired(splits_of(ALL, 'abc'), splits_of(ALL, 'ca'))
     assert found['train'].notes == ('the target has no examples of b',)
-    assert found['target'].classes == tuple('abc') and by_name(found['target']) == {'a': {0}, 'c': {2}}
+    assert found['target'].classes == tuple('abc')
+    assert by_name(found['target']) == {'a': {0}, 'c': {2}}
     assert by_name(found['train']) == {'a': {0}, 'b': {1}, 'c': {2}}
     assert ('note', 'the target has no examples of b') in summary(found)
 

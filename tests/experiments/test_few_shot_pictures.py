@@ -60,8 +60,15 @@ def test_new_pictures_are_told_by_a_few_labelled_ones(method, root):
     assert ('normalises the pictures that are asked together' in done.err) == (method == 'maml')
 
 
+def test_a_classifier_of_base_classes_is_measured_on_any_number_of_new_ones(tmp_path):
+    workdir = run(tmp_path / 'run', dict(name='simpleshot'), pictures=True)
+    done = call('few_shot', f'--workdir={workdir}', '--ways=2', '--shots=1', '--queries=1',
+                '--count=4')
+    assert done.code == 0 and '2-way 1-shot' in done.out, done.err
+
+
 def test_answers_are_those_of_prototypes_worked_by_hand(root):
-    """The features of the network, a mean a class, squared distances, a softmax, a mean over seeds."""
+    """Features, a mean a class, squared distances, a softmax, a mean over seeds."""
     from scipy.special import softmax
 
     from tljax.data.pictures import find
@@ -84,7 +91,8 @@ def test_of_an_uneven_support_as_many_are_taken_and_it_is_said(root):
     workdir = run(root / 'run', dict(name='protonet'))
     Image.new('L', (12, 10), 20).save(root / 'labelled' / 'dark' / 'zzz.png')
     done = call('predict', f'--workdir={workdir}', f'--support={root}/labelled', root / 'new')
-    assert 'support: 2 of each class, as many as the smallest has; there are more of dark 3' in done.err
+    assert 'support: 2 of each class, as many as the smallest has; there are more of dark 3' in (
+        done.err)
 
 
 def test_dark_ink_is_turned_into_the_ink_of_the_training_set(tmp_path):
@@ -113,8 +121,8 @@ def test_what_does_not_fit_is_refused(root, tmp_path):
     (root / 'labelled' / 'light').rename(root / 'aside')
     for arguments, said in (
             ([new], 'this run was trained on episodes: python -m experiments.predict --support='),
-            ([f'--support={root}/labelled', new], 'this model tells 3 classes apart, not 2: ask for '
-             '3 folders in --support='),
+            ([f'--support={root}/labelled', new],
+             'this model tells 3 classes apart, not 2: ask for 3 folders in --support='),
             ([f'--support={empty}', new], 'holds 1 folders: give it one for each of two classes'),
             ([f'--support={root}/nowhere', new], 'holds 0 folders'),
             ([f'--support={new}', new], 'holds 0 folders')):

@@ -1,4 +1,4 @@
-"""Settings of the command line: any key of the defaults, any keyword of a function that a config names."""
+"""Settings of the command line: keys of the defaults, keywords of the functions of a config."""
 import pytest
 from commands import call, error
 

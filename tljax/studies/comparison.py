@@ -186,8 +186,8 @@ def summarise(measured: Measured, config: dict) -> dict:
         means = [row['mean'] for row in rows if row['strategy'] == strategy]
         needed[strategy] = labels_needed(budgets, means, goal)
         by_curve[strategy] = _by_curve([k for k in budgets if k], values, strategy, goal)
-    return dict(rows=rows, labelled=measured.labelled, goal=goal, labels_for_goal=needed, labels_for_goal_by_curve=by_curve,
-                seeds=config['seeds'], config=config, intervals_cover=(
+    return dict(rows=rows, labelled=measured.labelled, goal=goal, labels_for_goal=needed,
+                labels_for_goal_by_curve=by_curve, seeds=config['seeds'], config=config, intervals_cover=(
                     'seeds of the target run only: they hold for the one source network trained'
                     if measured.one_source else
                     'seeds of the target run and of the source, one source network per seed'))

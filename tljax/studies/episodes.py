@@ -113,12 +113,13 @@ def predict(model: tuple[dict, dict, dict], support: str, files: list[Path], top
     tljax.core.Refused: --support: this run was not trained on episodes but on folder: take a ...
     """
     params, state, record = model
-    data, method = record['config']['data'], record['config']['method']
+    data = record['config']['data']
     if data['name'] != 'episodes' or not record['classes']:
         raise Refused(f'--support: this run was not trained on episodes but on {data["name"]}: '
                       'take a few-shot run that tells classes apart')
     if not record['input']:
         raise Refused('--support: this run does not say the shape of its pictures: train it again')
+    method = record['config']['method']
     classes, labelled = _support(Path(support).expanduser())
     _refuse_other_ways(method, params, len(classes), '', f' folders in --support={support}')
     dataset = _asked(data, tuple(record['input']), classes, labelled, files, batch)
