@@ -5,13 +5,19 @@
     python -m experiments.compare --config=configs/adapt.py:source=photo,target=sketch   (PACS: any two of its domains)
     python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan
     python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,finetune   (the whole network, pictures of 64 pixels)
+    python -m experiments.compare --config=configs/adapt.py:source=PHOTOS,target=DRAWINGS  (two folders of your own)
     python -m experiments.train --config=configs/adapt.py:train=cdan,data=usps-mnist     (one method, without a study)
 
-`data=A-B` is short for `source=A,target=B`. Every method of tljax/methods/adaptation, or those that `method` joins by +,
-stand beside a network trained on the source alone, with the same network, steps and batches.
-`source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's players take six turns where
-others take a step, as its paper counts. PACS: one layer on fixed features of MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Data are
-looked for under `$TLJAX_DATA`.
+`data=A-B` is short for `source=A,target=B`. A folder of your own has one folder per class, or is a ZIP of them; classes are matched by
+name. A target without folders inside has no labels, and `unlabelled` says so of a target whose folders mean nothing: it is judged by
+label-free scores alone, and `python -m experiments.predict --workdir=RUN TARGET` tells its classes. A target may lack classes of the
+source; where it has others, --config.data.of.shared=True keeps those that are in both. Weights are fetched once, or
+--config.data.weights=FILE.h5 names them (with `finetune`: --config.init.path=FILE.h5, --config.data.shared=True).
+
+Every method of tljax/methods/adaptation, or those that `method` joins by +, stand beside a network trained on the source alone, with the
+same network, steps and batches. `source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's
+players take six turns where others take a step, as its paper counts. PACS: one layer on fixed features of MobileNet (alpha 0.25, 112
+pixels, ImageNet weights); your own pictures: the same at 224 pixels (`finetune`: 112). Data are looked for under `$TLJAX_DATA`.
 
 Hyper-parameters: weights are the papers' or peers' defaults. What BUDGETS says, the dropout, the layer that the critic sees and `by_domain`
 were chosen for mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a seed that no study has: with their
@@ -19,6 +25,7 @@ labels, as is usual in this field; DANN's rate on mnist-mnist_m by its accuracy 
 tried, and on which pairs the test was seen while that was done. Expected: there.
 """
 import itertools
+from pathlib import Path
 
 from ml_collections import ConfigDict
 
@@ -27,6 +34,8 @@ from configs import base
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(base.PACS, 2))
 DOMAINS = tuple(dict.fromkeys(name for pair in (*DIGITS, *PACS) for name in pair.split('-')))
+OWN = 'own'   # two folders
+PICTURES = (*PACS, OWN)
 BUDGETS = {   # steps, rate
     'mnist-usps': (6000, 4e-3),
     'usps-mnist': (3000, 1e-3),
@@ -35,16 +44,16 @@ SOURCE = dict(path='', phase='source', rules=(('.*', None),))   # from the netwo
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, data=('', *DIGITS, *PACS), source=('', *DOMAINS),
-                         target=('', *DOMAINS), method='all', train='', finetune=False, smoke=False)
+    arg = base.parse_arg(arg, data=('', *DIGITS, *PACS), source='', target='', method='all',
+                         train='', finetune=False, unlabelled=False, smoke=False)
     pair = _pair(arg)
     names = _names(arg)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
-        alone = _data(config, pair, arg.finetune)
+        _data(config, pair, arg)
         _budget(config, pair, arg.finetune)
-        strategies = {name: _strategy(config, pair, name, alone) for name in names}
+        strategies = {name: _strategy(config, pair, name) for name in names}
         if not arg.train or 'init' in strategies[arg.train]:
             config.phases.source = _one_domain(config)
         config.phases.adapt = strategies[arg.train] if arg.train else {}
@@ -57,16 +66,22 @@ def get_config(arg: str | None = None) -> ConfigDict:
             config.seeds = (0, 1)
             config.steps = 2
             config.batch = 8
-            config.net.width = (4,)
+            config.net.update({key: (4,) for key in ('width', 'widths') if key in config.net})
             if pair == DIGITS[0]:
                 config.data.source.per_class = 10
     return config
 
 
 def _pair(arg: ConfigDict) -> str:
-    """The task, 'source-target'."""
-    from tljax.configuration import near
+    """The task, 'source-target', or OWN."""
+    from tljax.core import near
     asked = base.pair(arg)
+    for name, given in (('source', arg.source), ('target', arg.target)):
+        if given and given not in DOMAINS and not Path(given).expanduser().exists():
+            raise ValueError(f'config argument {name}={given} is no domain of this config '
+                             f'({near(given, DOMAINS)}) and no folder that is there')
+    if asked and not arg.data and not {arg.source, arg.target} & {*DOMAINS}:
+        return OWN
     if asked and arg.data not in ('', asked):
         raise ValueError(f'config arguments data={arg.data} and source={arg.source},'
                          f'target={arg.target} differ: give one of them')
@@ -79,7 +94,8 @@ def _pair(arg: ConfigDict) -> str:
 
 def _names(arg: ConfigDict) -> list[str]:
     """The strategies: one that `train` names, or those of a study, the source alone in front."""
-    from tljax.configuration import method_names, near
+    from tljax.core import near
+    from tljax.keywords import method_names
     if arg.train:
         names = [arg.train]
     elif arg.method != 'all':
@@ -100,17 +116,17 @@ def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
     config.batch = 32
     config.log_every = 300
     config.steps, config.optim.lr = BUDGETS.get(pair, (1000, 1e-3))
-    if pair in PACS:
+    if pair in PICTURES:
         config.batch = 64
         if finetune:
             config.seeds = tuple(range(3))
-            config.init.path = base.mobilenet_weights()
+            config.init.path = 'imagenet' if pair == OWN else base.mobilenet_weights()
             config.groups.backbone = dict(scale=.1)
 
 
-def _strategy(config: ConfigDict, pair: str, name: str, target: dict) -> dict:
+def _strategy(config: ConfigDict, pair: str, name: str) -> dict:
     """What a method changes in the last phase."""
-    from tljax.configuration import method_takes
+    from tljax.keywords import method_takes
     steps = config.get_ref('steps')
     if name == 'source_only':
         return dict(steps=0, init=SOURCE) | _one_domain(config)
@@ -122,7 +138,9 @@ def _strategy(config: ConfigDict, pair: str, name: str, target: dict) -> dict:
         rules = (('source/(.*)', r'backbone/\1'), ('(backbone|head)/.*', None))
         strategy.update(optim=dict(lr=2e-4), init={**SOURCE, 'rules': rules})
     if name == 'shot':
-        strategy.update(data=target, pseudo=dict(name='centroids'), init=SOURCE)
+        alone = dict(alone=True)   # the target
+        strategy.update(data=dict(of=alone) if 'of' in config.data else alone,
+                        pseudo=dict(name='centroids'), init=SOURCE)
     if name == 'mcd':
         strategy.update(steps=6 * steps, groups=dict(   # turns of six steps
             backbone=dict(period=6, phase=(0, 2, 3, 4, 5)),
@@ -145,24 +163,32 @@ def _one_domain(config: ConfigDict) -> dict:
     return dict(net=dict(domains=1)) if config.net.name == 'by_domain' else {}
 
 
-def _data(config: ConfigDict, pair: str, finetune: bool) -> dict:
-    """Sets the data and the network; returns the config of the target alone."""
-    if pair == 'glyphs-digits':
-        sets, config.net = _glyphs()
+def _data(config: ConfigDict, pair: str, arg: ConfigDict) -> None:
+    """Sets the data and the network."""
+    if pair == OWN:
+        sets = (_folder(arg.source, arg), _folder(arg.target, arg, arg.unlabelled))
     elif pair in PACS:
-        size = 64 if finetune else 112
-        sets = {name: base.pacs(name, size) for name in pair.split('-')}
-        config.net = (base.mobilenet(momentum=.9) if finetune else
-                      dict(name='mlp', widths=(256,), norm='batch'))
+        sets = [base.pacs(name, 64 if arg.finetune else 112) for name in pair.split('-')]
     else:
-        sets, config.net = _digits(pair)
-    source, target = (sets[name] for name in pair.split('-'))
-    config.data = dict(name='domains', source=source, target=target)
-    if pair not in PACS or finetune:
-        return target
-    features = dict(net=base.mobilenet(), weights=base.mobilenet_weights())
-    config.data = dict(name='extracted', of=config.data, **features)
-    return dict(name='extracted', of=target, **features)
+        found, config.net = _glyphs() if pair == 'glyphs-digits' else _digits(pair)
+        sets = [found[name] for name in pair.split('-')]
+    config.data = dict(name='domains', source=sets[0], target=sets[1])
+    if pair not in PICTURES:
+        return
+    if arg.finetune:
+        config.net = base.mobilenet(momentum=.9)
+        return
+    weights = 'imagenet' if pair == OWN else base.mobilenet_weights()
+    config.data = dict(name='extracted', of=config.data, net=base.mobilenet(), weights=weights)
+    config.net = dict(name='mlp', widths=(256,), norm='batch')
+
+
+def _folder(path: str, arg: ConfigDict, unlabelled: bool = False) -> dict:
+    """A folder of one's own; one without folders inside has no labels."""
+    inside = [] if Path(path).is_file() else list(Path(path).expanduser().iterdir())
+    flat = inside and not any(each.is_dir() for each in inside)
+    shape = dict(size=112, resize=128) if arg.finetune else dict(size=224, resize=256)
+    return dict(name='unlabelled' if unlabelled or flat else 'folder', path=path, **shape)
 
 
 def _glyphs() -> tuple[dict, dict]:

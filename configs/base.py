@@ -146,21 +146,33 @@ def strategies() -> dict:
 
 
 def characters(of: str) -> dict:
-    """Omniglot's pictures, or rendered letters, which need no download."""
+    """Omniglot's pictures, rendered letters, which need no download, or a folder of one's own."""
+    if of not in EPISODES:
+        return dict(name='folder', path=of, size=84)
     if of == 'omniglot':
         return dict(name='omniglot', path=data('omniglot/omniglot_28x28.npz'), split='random')
     return dict(name='glyphs', size=28, classes=600, per_class=20)
 
 
 def episodes(of: str, **plan: object) -> dict:
-    """Episodes of Omniglot in the papers' split, or of rendered letters, in four rotations."""
-    by_class = None if of == 'omniglot' else dict(validation=.1, test=.3)
-    return dict(name='episodes', rotations=True, of=characters(of), by_class=by_class, **plan)
+    """Episodes of Omniglot in the papers' split, of rendered letters, both in four rotations, or of
+    the classes of a folder, three in ten of them for the test."""
+    by_class = dict(omniglot=None, glyphs=dict(validation=.1, test=.3)).get(of, dict(test=.3))
+    return dict(name='episodes', rotations=of in EPISODES, of=characters(of), by_class=by_class,
+                **plan)
 
 
 def episodic_arg(arg: str | None) -> ConfigDict:
-    """The argument of a few-shot config: its data, and the ways and shots of its test."""
-    return parse_arg(arg, data=EPISODES, ways=5, shots=1, smoke=False)
+    """The argument of a few-shot config: its data, and the ways and shots of its test.
+
+    Raises:
+        ValueError: the data are neither of EPISODES nor a folder that is there.
+    """
+    found = parse_arg(arg, data=EPISODES[0], ways=5, shots=1, smoke=False)
+    if found.data not in EPISODES and not Path(found.data).expanduser().exists():
+        raise ValueError(f'config argument data={found.data} is not one of {", ".join(EPISODES)}, '
+                         'and no folder that is there')
+    return found
 
 
 def episodic(arg: ConfigDict, method: dict, **plan: object) -> ConfigDict:
@@ -172,12 +184,15 @@ def episodic(arg: ConfigDict, method: dict, **plan: object) -> ConfigDict:
         **plan: of the episodes, or `pictures=True`; `test` is what differs in the test, by default
             the argument's ways and shots with 15 queries.
     """
-    plan.setdefault('test', dict(ways=arg.ways, shots=arg.shots, queries=15))
+    own = arg.data not in EPISODES
+    plan.setdefault('test', dict(ways=arg.ways, shots=arg.shots, queries=5 if own else 15))
+    if own and 'ways' in plan:
+        plan.update(ways=arg.ways, queries=5)   # there may be few classes, and pictures of each
     config = get_config()
     with config.unlocked():
         config.commands = ('train',)
         config.method = method
-        config.net = dict(name='conv4', width=64, size=28)
+        config.net = dict(name='conv4', width=64, size=84 if own else 28)
         config.data = episodes(arg.data, **{key: value for key, value in plan.items()
                                             if value is not None})
         config.save_every = 500

@@ -37,8 +37,7 @@ LIMIT = 250   # characters of an error
 PARSERS = {   # what Python, absl and ml_collections say of a value -> what the user is told
     r"invalid literal for int\(\) with base 10: ('.*?')": r'\1 is not a whole number',
     r"could not convert string to float: ('.*?')": r'\1 is not a number',
-    r"\('Non-boolean argument to boolean flag', ('.*?')\)": r'\1 is neither true nor false',
-    r"Failed to parse ('.*?') as a ConfigDict: .*": r'\1 is not a dict: set its keys one by one'}
+    r"\('Non-boolean argument to boolean flag', ('.*?')\)": r'\1 is neither true nor false'}
 
 
 def run(main: Callable[[dict, Path], None], name: str) -> None:
@@ -48,29 +47,24 @@ def run(main: Callable[[dict, Path], None], name: str) -> None:
         main: function of the config (a plain dict) and the workdir.
         name: of the command; a config that does not state it is refused.
     """
-    place = []
+    chosen = []
 
     def parse(argv: list[str]) -> list[str]:
-        argv, given = config_file.split(argv)
-        if given is None or _wants_help(argv):
-            _define('config')
-        else:
-            config = config_file.load(given)
-            config_file.refuse_other_command(config, given, name)
-            config_file.refuse_unknown(config, given, argv)
-            config_file.refuse_unread(config, argv, name)
-            config_file.define(config, argv)
+        argv, given, settings = config_file.split(argv)
         rest = _without_strays(flags.FLAGS(argv))
-        if given is not None:
-            config_file.refuse_two_lengths(plain(flags.FLAGS.config), argv, name)
         if given is None:
             raise Refused('--config is missing: name a file of configs/, such as '
                           '--config=configs/digits.py')
-        place[:] = [Path(flags.FLAGS.workdir or config_file.workdir(given))]
+        config = config_file.load(given)
+        config_file.refuse_other_command(config, given, name)
+        config_file.lay(config, given, settings)
+        config_file.refuse_unread(config, settings, name)
+        config_file.refuse_two_lengths(plain(config), settings, name)
+        chosen[:] = plain(config), Path(flags.FLAGS.workdir or config_file.workdir(given))
         return rest
 
-    _define('workdir', 'distributed', 'json')
-    _start(lambda _: main(plain(flags.FLAGS.config), place[0]), parse)
+    _define('config', 'workdir', 'distributed', 'json')
+    _start(lambda _: main(*chosen), parse)
 
 
 def run_on_model(main: Callable[[ModelChoice, list[str]], None]) -> None:
@@ -140,11 +134,6 @@ def _define(*names: str) -> None:
         make, default, text = SHARED[name]
         make(name, default, text)
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
-
-
-def _wants_help(argv: list[str]) -> bool:
-    return any(argument.lstrip('-').partition('=')[0] in ('help', 'helpshort', 'helpfull', '?')
-               for argument in argv[1:] if argument.startswith('-'))
 
 
 def _without_strays(rest: list[str]) -> list[str]:

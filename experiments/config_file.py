@@ -3,35 +3,51 @@ import importlib.util
 import re
 import sys
 import traceback
+from collections import deque
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
-from tljax.configuration import merge, near, phases, plain
-from tljax.core import Refused
+from tljax import keywords
+from tljax.configuration import merge, phases, plain
+from tljax.core import Refused, near, short
+from tljax.files.console import say
 
 MARK = 'a setting that is looked for'
+Settings = list[tuple[list[str], str | None]]   # keys on the way to a setting, and its text
 
 
-def split(argv: list[str]) -> tuple[list[str], str | None]:
-    """The arguments without `--config=FILE`, those of a --flagfile among them, and the FILE.
+def split(argv: list[str]) -> tuple[list[str], str | None, Settings]:
+    """Takes a command line apart, and the flags of a --flagfile on it.
 
-    >>> split(['train', '--config=configs/digits.py:smoke', '--config.steps=3'])
-    (['train', '--config.steps=3'], 'configs/digits.py:smoke')
+    Args:
+        argv: the command line.
+
+    Returns:
+        (the arguments that are not about the config, FILE of `--config=FILE`, the settings).
+
+    >>> split(['train', '--config=configs/digits.py:smoke', '--config.optim.lr=3', '--json'])
+    (['train', '--json'], 'configs/digits.py:smoke', [(['optim', 'lr'], '3')])
     """
-    rest, given = [], None
-    ahead = iter(flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False))
-    for argument in ahead:
-        if argument in ('-config', '--config'):
-            given = next(ahead, None)
-        elif argument.startswith(('-config=', '--config=')):
-            given = argument.partition('=')[2]
-        else:
+    rest, given, settings = [], None, []
+    ahead = deque(flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False))
+    while ahead:
+        argument = ahead.popleft()
+        found = re.fullmatch(r'--?(no)?config(?:\.([\w.]+))?(?:=(.*))?', argument, re.DOTALL)
+        if not found or found[1] and not found[2]:
             rest.append(argument)
-    return rest, given or None
+            continue
+        text = 'False' if found[1] else found[3]
+        if text is None and ahead and not re.match('--?[a-zA-Z]', ahead[0]):
+            text = ahead.popleft()
+        if found[2]:
+            settings.append((found[2].split('.'), text))
+        else:
+            given = text
+    return rest, given or None, settings
 
 
 def load(given: str) -> ConfigDict:
@@ -100,53 +116,99 @@ def refuse_other_command(config: ConfigDict, given: str, name: str) -> None:
         raise Refused(f'{path} is a config of experiments.{commands[0]}')
 
 
-def refuse_unknown(config: ConfigDict, given: str, argv: list[str]) -> None:
-    """Refuses a `--config.a.b` that is no setting.
+def lay(config: ConfigDict, given: str, settings: Settings) -> None:
+    """Lays the settings of a command line over a config, names of functions first.
+
+    A keyword that another function took, and the one that is named now does not, is left out.
 
     Args:
         config: as `load` gives it.
         given: what `--config` says.
-        argv: the command line.
+        settings: as `split` gives them.
 
     Raises:
-        Refused: for the first such setting, with the nearest one.
+        Refused: for what is no setting, with the nearest one, and for a value of another type.
 
-    >>> refuse_unknown(load('configs/digits.py'), 'configs/digits.py', ['--config.optim.lrr=1'])
+    >>> lay(load('configs/digits.py'), 'configs/digits.py', [(['optim', 'lrr'], '1')])
     Traceback (most recent call last):
-    tljax.core.Refused: config.optim.lrr is no setting of configs/digits.py: did you mean lr?
+    tljax.core.Refused: config.optim.lrr is no setting of configs/digits.py: did you mean lr? ...
     """
-    for path in _changed(argv):
-        place, passed = config, ['config']
-        for key in path:
-            if not isinstance(place, ConfigDict):
-                name = '.'.join(passed)
-                raise Refused(f'{name} is {place!r} in {given.partition(":")[0]}, which has no '
-                              f'{key}: write --{name}=VALUE')
-            passed.append(key)
-            if key not in place:
-                raise Refused(f'{".".join(passed)} is no setting of {given.partition(":")[0]}: '
-                              f'{near(key, place)}')
+    file = given.partition(':')[0]
+    for path, text in sorted(settings, key=lambda each: (each[0][-1] != 'name', len(each[0]))):
+        kind, name = _kind(config, file, path), '.'.join(path)
+        try:
+            found = keywords.value(text, kind)
+        except Refused as refused:
+            raise Refused(f'--config.{name}{"" if text is None else f"={text}"}: {refused}'
+                          ) from None
+        _put(config, path, found)
+        if path[-1] == 'name':
+            _leave_out(config, path[:-1])
+
+
+def _kind(config: ConfigDict, file: str, path: list[str]) -> object:
+    """The type of a setting."""
+    whole, kind = plain(config), dict
+    for depth, key in enumerate(path):
+        place, passed = keywords.place(whole, path[:depth]), '.'.join(['config', *path[:depth]])
+        if place.takes is not None and key not in place.takes:
+            remedy = near(key, place.takes)
+            if place.who and remedy.endswith('?'):
+                remedy += f' ({place.who} takes {short(place.takes)})'
+            raise Refused(f'{passed}.{key} is no setting of {file}: {remedy}')
+        kind = object if place.takes is None else place.takes[key]
+        below = path[depth + 1:depth + 2]
+        if below and not keywords.holds_keys(kind):
+            held = place.holds.get(key)
+            held = tuple(held) if isinstance(held, list) else held
+            raise Refused(f'{passed}.{key} is {held!r} in {file}, which has no {below[0]}: write '
+                          f'--{passed}.{key}=VALUE')
+    return kind
+
+
+def _put(config: ConfigDict, path: list[str], found: object) -> None:
+    """Sets a setting, which may be new; what follows another one follows it no longer."""
+    with config.ignore_type(), config.unlocked():
+        place = config
+        for key in path[:-1]:
+            if not isinstance(place.get(key), ConfigDict):
+                place[key] = ConfigDict()
             place = place[key]
+        if len(path) > 1 and path[-1] in place:
+            del place[path[-1]]
+        place[path[-1]] = tuple(found) if isinstance(found, list) else found
 
 
-def refuse_unread(config: ConfigDict, argv: list[str], name: str) -> None:
-    """Refuses a `--config.a.b` that no fit of a training or a comparison would read.
+def _leave_out(config: ConfigDict, path: list[str]) -> None:
+    """Leaves out the keywords that the function named now does not take."""
+    place, taken = config, keywords.place(plain(config), path)
+    for key in path:
+        place = place[key]
+    for key in [key for key in place if key not in (taken.takes or place)]:
+        name = '.'.join(['config', *path, key])
+        say(f'{name}={place[key]!r} is left out: {place.name} does not take it')
+        with config.unlocked():
+            del place[key]
+
+
+def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
+    """Refuses a setting that no fit of a training or a comparison would read.
 
     Args:
         config: as `load` gives it.
-        argv: the command line.
+        settings: as `split` gives them.
         name: of the command.
 
     Raises:
         Refused: every phase or strategy says its own value, or the setting is another command's.
 
-    >>> refuse_unread(load('configs/finetune.py'), ['--config.steps=3'], 'train')
+    >>> refuse_unread(load('configs/finetune.py'), [(['steps'], '3')], 'train')
     Traceback (most recent call last):
     tljax.core.Refused: --config.steps is read by no fit, as each has its own: set ...
     """
     if name not in ('train', 'compare'):
         return
-    for path in _changed(argv):
+    for path, _ in settings:
         setting = '.'.join(path)
         if path[0] == 'study' and name == 'train':
             raise Refused(f'--config.{setting} is read by experiments.compare alone')
@@ -161,23 +223,23 @@ def refuse_unread(config: ConfigDict, argv: list[str], name: str) -> None:
                           + ', '.join([*places][:3]))
 
 
-def refuse_two_lengths(config: dict, argv: list[str], name: str) -> None:
+def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
     """Refuses a `steps` of the command line that no fit goes by, as epochs take its place.
 
     Args:
         config: with what the command line sets.
-        argv: the command line.
+        settings: as `split` gives them.
         name: of the command.
 
     Raises:
         Refused: names the setting.
 
     >>> config = plain(load('configs/digits.py')) | {'epochs': 2.}
-    >>> refuse_two_lengths(config, ['--config.epochs=2', '--config.steps=9'], 'train')
+    >>> refuse_two_lengths(config, [(['epochs'], '2'), (['steps'], '9')], 'train')
     Traceback (most recent call last):
     tljax.core.Refused: --config.steps is read by no fit, as epochs take its place: leave one of ...
     """
-    for *place, key in _changed(argv) if name in ('train', 'compare') else ():
+    for (*place, key), _ in settings if name in ('train', 'compare') else ():
         fits = [fit for setting, fit in _fits(config, name, ['steps'])
                 if not place or setting == '.'.join(place)]
         if key == 'steps' and fits and all(fit['epochs'] for fit in fits):
@@ -213,17 +275,6 @@ def _fits(config: dict, name: str, path: list[str]) -> list[tuple[str, dict]]:
                       for each, changes in config['study']['strategies'].items()]
 
 
-def _changed(argv: list[str]) -> list[list[str]]:
-    """The settings that a command line changes, as the keys on the way to each."""
-    found = (re.match(r'--?(?:no)?config\.([\w.]+)', argument) for argument in argv)
-    return [each[1].split('.') for each in found if each]
-
-
-def define(config: ConfigDict, argv: list[str]) -> None:
-    """Defines the flag `config`, and `config.a.b` for each of those on the command line."""
-    config_flags.DEFINE_config_dict('config', config, 'The config.', sys_argv=argv)
-
-
 def workdir(given: str) -> Path:
     """Where the run of a config goes by default: `runs/` and its name with its argument.
 
@@ -231,5 +282,5 @@ def workdir(given: str) -> Path:
     'runs/digits-source-untrained-smoke'
     """
     path, _, argument = given.partition(':')
-    parts = [part for part in argument.replace('=', '-').split(',') if part]
-    return Path('runs', '-'.join([Path(path).stem, *parts]))
+    parts = [re.sub(r'[^\w.+]+', '-', part).strip('-') for part in argument.split(',')]
+    return Path('runs', '-'.join([Path(path).stem, *filter(None, parts)]))

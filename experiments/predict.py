@@ -3,13 +3,15 @@
     python -m experiments.predict --model=mobilenet --weights=imagenet photos/ cat.jpg
     python -m experiments.predict --workdir=runs/mine --top=3 --json photos.zip
     python -m experiments.predict --workdir=runs/mine --csv=answers.csv photos/
+    python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
 
 A path is a picture, or a folder, a ZIP or a tar archive of pictures. `--weights` may be a Keras
 file, `--classes` its class index, and `--batch` is how many pictures are read at a time. Where a
-run has several seeds, their probabilities are averaged; a regression tells numbers. `--json` prints
-a list with the path of each picture and its [label, probability] pairs, `--csv` writes a file with
-a row for each. A picture that cannot be read is told, the others are answered, and the exit status
-is 1; `--pixels` raises the limit of pixels that a picture may have.
+run has several seeds, their probabilities are averaged; a regression tells numbers. A few-shot run
+tells new classes apart: the folder that `--support` names holds a folder for each, with a few
+pictures. `--json` prints a list with the path of each picture and its [label, probability] pairs,
+`--csv` writes a file with a row for each. A picture that cannot be read is told, the others are
+answered, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may have.
 """
 import sys
 
@@ -25,6 +27,8 @@ BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
 CSV = flags.DEFINE_string('csv', None, 'File to write the answers to, as well.')
 PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.',
                               lower_bound=1)
+SUPPORT = flags.DEFINE_string('support', None, 'A folder of labelled pictures, a folder for each '
+                              'new class, for a few-shot run.')
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -33,8 +37,12 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         raise Refused('name pictures, or folders of pictures')
     pictures = studies.pictures
     files = pictures.find(paths)
-    answers = pictures.predict(studies.models.model(choice), files, TOP.value, BATCH.value,
-                               PIXELS.value)
+    model = studies.models.model(choice)
+    if SUPPORT.value:
+        answers = studies.episodes.predict(model, SUPPORT.value, files, TOP.value, BATCH.value,
+                                           PIXELS.value)
+    else:
+        answers = pictures.predict(model, files, TOP.value, BATCH.value, PIXELS.value)
     if CSV.value:
         pictures.write_answers(answers, CSV.value)
     good = [answer for answer in answers if 'error' not in answer]

@@ -19,14 +19,15 @@ ALLOWED = {   # room -> rooms that its files may import, beside the vocabulary a
     'report': 'when files',
     'configuration': '',
     'recent': '',
+    'keywords': 'configuration',
     'features': 'configuration files zoo data engine',
     'parts': 'configuration recent features program data',
     'program': 'configuration recent nn zoo data methods engine',
     'build': 'configuration features parts data engine',
     'trained': 'configuration data engine features program build',
     'studies': 'configuration files data engine shallow when report zoo features program build trained',
-    'configs': 'configuration',
-    'experiments': 'configuration files report studies',
+    'configs': 'configuration keywords',
+    'experiments': 'configuration keywords files report studies',
     'benchmarks': 'configuration configs data engine experiments features files methods nn build report shallow when zoo'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments', 'benchmarks') for path in sorted((ROOT / folder).rglob('*.py'))]
 

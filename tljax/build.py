@@ -112,7 +112,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
         facts=lambda: (*summary(splits), ('statistics', config['statistics']), *_length(config, train, steps)),
         choice=Choice(config['keep'], config['patience'], scores.row(scores.first(train.task)).more_is_better),
-        donors=len(donors.trees) if donors else 0, input=np.shape(sample['input'])[1:] if 'input' in sample else (), range=shown(train),
+        donors=len(donors.trees) if donors else 0, input=_shape(sample), range=shown(train),
         record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
     return _on_features(run, pieces, built.net, splits) if cached else run
@@ -183,6 +183,13 @@ def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str
     return one and set(backbone.values()) == {'frozen'} and not any(split.example for split in splits.values())
 
 
+def _shape(sample):
+    """The shape of one input of a batch, or of episodes, whose axes are (tasks, ways, shots, ...)."""
+    if 'support' in sample:
+        return np.shape(sample['support']['input'])[3:]
+    return np.shape(sample['input'])[1:]
+
+
 def _refuse_batches(pieces, method, train, sample):
     """Refuses data that give other batches than the method takes."""
     gives = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
@@ -191,6 +198,9 @@ def _refuse_batches(pieces, method, train, sample):
     if train.task.kind == 'labels' and not pieces.several:
         raise Refused(f'method.name={method["name"]!r} takes one class for each example, and this data has several labels: '
                       'take finetune, or data.task')
+    if train.task.kind == 'unlabelled' and not pieces.labels:
+        raise Refused(f'method.name={method["name"]!r} learns from labels, and these examples have '
+                      "none: give a set with labels, or pseudo=dict(name='centroids')")
     if pieces.labels and train.target:
         raise Refused('pseudo-labels are made for one set: leave data=domains alone')
 

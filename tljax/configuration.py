@@ -3,11 +3,9 @@
 Configs are written with ml_collections; here they become dicts of numbers, strings and lists, as they stand in a JSON file, and `build`
 makes objects of those. Nothing else reads one.
 """
-import ast
 import importlib
 import inspect
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +14,6 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from tljax.core import Refused, near
-from tljax.doors import contents
 
 METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'   # what a network makes of a data set is one, too
 AUGMENT, PENALTIES = 'tljax.nn.augment', METHODS   # penalties are a chapter of the methods' door
@@ -159,8 +156,8 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
     >>> make(norm='batch').dim
     3
     """
-    name, function = spec['name'], _function(package, spec['name'], what)
-    parameters = inspect.signature(function).parameters
+    name, made_by = spec['name'], function(package, spec['name'], what)
+    parameters = inspect.signature(made_by).parameters
     accepted = [key for key in parameters if key not in later]
     keywords, inside = {}, {}
     for key, value in spec.items():
@@ -183,7 +180,7 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
 
     def make(**given):
         made = {key: inner(**given) for key, inner in inside.items()}
-        return function(**(made or {key: given[key] for key in own if key in given}), **keywords)
+        return made_by(**(made or {key: given[key] for key in own if key in given}), **keywords)
     return make
 
 
@@ -196,8 +193,20 @@ def each_named(package: str, specs: Sequence[str | dict], what: str) -> list:
     return [named(package, {'name': spec} if isinstance(spec, str) else spec, what) for spec in specs]
 
 
-def _function(package, name, what):
-    """The function of this name in a package, or in the first of several packages that has it."""
+def function(package: str | tuple[str, ...], name: str, what: str) -> Callable:
+    """The function of this name in a package, or in the first of several packages that has it.
+
+    Args:
+        package: as `named` takes it.
+        name: of the function.
+        what: key of the config, for errors.
+
+    Raises:
+        Refused: for an unknown name, with the nearest one.
+
+    >>> function('tljax.methods', 'dann', 'method').__name__
+    'dann'
+    """
     homes = [importlib.import_module(each) for each in ([package] if isinstance(package, str) else package)]
     names = {each: home for home in reversed(homes) for each in getattr(home, 'NAMES', None) or dir(home)}
     if name not in names:
@@ -211,7 +220,7 @@ def takes(package: str | tuple[str, ...], name: str, keyword: str) -> bool:
     >>> takes(DATA, 'npz', 'task'), takes(DATA, 'digits', 'task')
     (True, False)
     """
-    return keyword in inspect.signature(_function(package, name, 'data')).parameters
+    return keyword in inspect.signature(function(package, name, 'data')).parameters
 
 
 def stated(spec: dict, what: str, default: Any) -> Any:
@@ -225,41 +234,11 @@ def stated(spec: dict, what: str, default: Any) -> Any:
     >>> stated({'name': 'dann'}, 'BATCHES', 'labelled'), stated({'name': 'dann'}, 'LOOPED', False)
     ('domains', False)
     """
-    module = sys.modules[_function(METHODS, spec['name'], 'method').__module__]
+    module = sys.modules[function(METHODS, spec['name'], 'method').__module__]
     inner = spec.get('of', spec.get('method'))
     if hasattr(module, what) or not isinstance(inner, dict):
         return getattr(module, what, default)
     return stated(inner, what, default)
-
-
-def method_names(chapter: str = '') -> list[str]:
-    """The names of all methods, or of those of one chapter, in alphabetical order.
-
-    Files are read, not imported, so that a config may ask.
-
-    Args:
-        chapter: a folder of `tljax/methods`; '' stands for all of them.
-
-    >>> 'dann' in method_names(), 'dann' in method_names('few_shot')
-    (True, False)
-    """
-    found = contents(METHODS, (chapter,) if chapter else ())
-    return sorted(name for name in found if re.search('^BATCHES = ', _text(found[name]), re.MULTILINE))
-
-
-def method_takes(name: str, keyword: str) -> bool:
-    """Whether the factory of a method takes a keyword; its file is read, not imported.
-
-    >>> method_takes('dann', 'ramp'), method_takes('shot', 'ramp')
-    (True, False)
-    """
-    body = ast.parse(_text(contents(METHODS)[name])).body
-    factory = next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == name)
-    return keyword in (argument.arg for argument in factory.args.args)
-
-
-def _text(module):
-    return Path(__file__).parents[1].joinpath(*module.split('.')).with_suffix('.py').read_text(encoding='utf-8')
 
 
 def innermost(spec: dict) -> dict:

@@ -119,8 +119,8 @@ class Task(NamedTuple):
     """What a data set asks of a model. Its loader says it; `data.task` of a config overrides it.
 
     Attributes:
-        kind: 'classes' (one class of several for each example), 'labels' (any number of several labels for each) or 'numbers'
-            (regression).
+        kind: 'classes' (one class of several for each example), 'labels' (any number of several labels for each), 'numbers'
+            (regression) or 'unlabelled' (no labels are known; they are -1).
         names: names of the classes, in the order of the labels, or of the labels; empty for regression.
 
     >>> Task.of(('cat', 'dog')), Task.of(())

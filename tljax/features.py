@@ -191,8 +191,8 @@ def featured(net: Net, extract: Compiled, params: Tree, state: Tree, dataset: Da
         save_npz(path, features=predictions(extract, params, state, dataset, batch,
                                             said=f'extracting features of {dataset.size} examples')['features'][0])
     with np.load(path, allow_pickle=False) as stored:
-        found = arrays(stored['features'], dataset.label, dataset.classes)
-    return found._replace(task=dataset.task, names=dataset.names)
+        return arrays(stored['features'], dataset.label)._replace(
+            task=dataset.task, notes=dataset.notes, names=dataset.names)
 
 
 def featured_splits(net: Net, params: Tree, state: Tree, splits: dict[str, Dataset], batch: int = 256) -> dict[str, Dataset]:

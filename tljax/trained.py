@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from tljax.build import build, look
-from tljax.configuration import ZOO, named, settings
+from tljax.configuration import ZOO, named, settings, stated
 from tljax.core import Dataset, Refused, Tree, near
 from tljax.data.conversion import range_of, refuse_channels_first, scale
 from tljax.data.finding import find
@@ -16,7 +16,7 @@ from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import pictures
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
-from tljax.features import extractor, run_at
+from tljax.features import extractor, featured, read_weights, run_at
 from tljax.program import form, predictor
 
 # an array (n, ...), a set, or files and folders of pictures
@@ -75,6 +75,7 @@ class Trained(NamedTuple):
         >>> model.predict(np.array([[0., 1.]])).round().tolist()
         [[1.0, 0.0]]
         """
+        refuse_episodes(self.record)
         if 'head' not in self.params and (self.classes or 'weights' in self.record['config']):
             raise Refused(self.record.get('left') or 'this model has no outputs: take weights with the top, or a run that was trained '
                           'on labels')
@@ -101,7 +102,7 @@ class Trained(NamedTuple):
     def _dataset(self, inputs: Inputs) -> Dataset:
         shape = tuple(self.record['input'])
         if not shape:
-            raise Refused('this run was trained on episodes: python -m experiments.few_shot measures it')
+            raise Refused('this run does not say the shape of its inputs: train it again')
         if isinstance(inputs, Dataset):
             return inputs
         if isinstance(inputs, np.ndarray):
@@ -111,9 +112,16 @@ class Trained(NamedTuple):
             inputs = scale(inputs.reshape(-1, *shape), self._range(inputs))
             return arrays(inputs, np.zeros(len(inputs), np.int32))
         files = find([inputs] if isinstance(inputs, str | Path) else inputs)
-        spec = self.record['config']['data']
-        return pictures(files, shape, spec.get('resize'), pixels=spec.get('pixels'))
-
+        data = self.record['config']['data']
+        shown = sized(data)
+        if data['name'] != 'extracted':
+            return pictures(files, shape, shown.get('resize'), pixels=shown.get('pixels'))
+        if 'size' not in shown:
+            raise Refused('the data of this run say no size of pictures: give an array of features')
+        net = named(ZOO, data['net'], 'data.net')
+        weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
+        return featured(net, extractor(net), *jax.tree.map(lambda leaf: leaf[None], weights),
+                        pictures(files, (shown['size'], shown['size'], 3), shown.get('resize')))
 
     def _range(self, inputs: np.ndarray) -> tuple:
         """What an array is scaled by: the range of the training, where that stored numbers of this kind."""
@@ -121,6 +129,30 @@ class Trained(NamedTuple):
         if trained and trained != (0., 1., 'f') and trained[2] in ('as is', 'f' if inputs.dtype.kind == 'f' else 'i'):
             return trained
         return range_of({'given': inputs})
+
+
+def refuse_episodes(record: dict) -> None:
+    """Refuses a run that tells the classes of an episode apart, and has none of its own.
+
+    >>> refuse_episodes({'config': {'method': {'name': 'protonet'}}})
+    Traceback (most recent call last):
+    tljax.core.Refused: this run was trained on episodes: python -m experiments.predict ...
+    """
+    if stated(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
+        raise Refused('this run was trained on episodes: python -m experiments.predict '
+                      '--support=FOLDER tells new classes by a few pictures of each, '
+                      'experiments.few_shot measures it')
+
+
+def sized(data: dict) -> dict:
+    """The config of a set, or of the set inside it, that says the size of its pictures.
+
+    >>> sized({'name': 'domains', 'source': {}, 'target': {'name': 'usps', 'size': 16}})
+    {'name': 'usps', 'size': 16}
+    """
+    while 'size' not in data and isinstance(data.get('of') or data.get('target'), dict):
+        data = data.get('of') or data['target']
+    return data
 
 
 def load(workdir: str | Path) -> Trained:

@@ -1,10 +1,19 @@
 """Two domains as one data set."""
+import jax
 import numpy as np
+import pytest
 from tiny import tiny
 from tiny_sets import read_mnist, refused, rows, same, sizes
+from trees import save, tree
 
 from tljax.build import build, load
+from tljax.core import Task
+from tljax.data import arrays, unlabelled
+from tljax.data import domains as paired
 from tljax.data.sets.usps import usps
+from tljax.data.splits import judged
+from tljax.data.summary import summary
+from tljax.engine.train import fit
 
 
 def digits(root, name, **keywords):
@@ -45,10 +54,132 @@ def test_domains_that_do_not_pair(root):
     refused(lambda: domains(digits(root, 'mnist'), digits(root, 'usps', size=16)),
             'inputs of the source are (8, 8, 1) and of the target (16, 16, 1): give both the same size and channels')
     refused(lambda: domains(digits(root, 'mnist'), {'name': 'office_caltech', 'path': str(root), 'domain': 'dslr'}),
-            'the source tells 0, 1, 2', 'and the target backpack, bike', 'needs the same classes in the same order')
+            'inputs of the source are (8, 8, 1) and of the target (800,)')
     refused(lambda: domains(digits(root, 'mnist'), digits(root, 'usps', sise=8)), 'data.target.sise is unknown to usps')
     refused(lambda: domains({'name': 'mnits'}, digits(root, 'usps')), "data.source.name='mnits' is unknown: did you mean mnist?")
 
 
 def test_episodes_are_no_domain():
     refused(lambda: domains({'name': 'sine'}, {'name': 'sine'}), 'data.source')
+
+
+def splits_of(names, classes, start=0):
+    """Splits of one number an example: start + 10 times the place of its class in the alphabet."""
+    label = np.repeat(np.arange(len(classes)), 4)
+    place = np.array(['abcdef'.index(name) for name in classes])[label]
+    input = (start + 10 * place + np.tile(np.arange(4), len(classes)))[:, None].astype('f')
+    return {name: arrays(input, label, classes) for name in names}
+
+
+ALL = ('train', 'validation', 'test')
+
+
+def by_name(split):
+    """{class: places in the alphabet of its examples}."""
+    batch = split.take(np.arange(split.size))
+    assert batch['label'].tolist() == split.label.tolist()
+    return {split.classes[i]: set((batch['input'][split.label == i] // 10).ravel().tolist())
+            for i in np.unique(split.label)}
+
+
+def relabelled(splits, change):
+    """The splits with other labels."""
+    return {name: split._replace(
+        label=change(split.label),
+        take=lambda index, split=split: {**split.take(index), 'label': change(split.label)[index]})
+        for name, split in splits.items()}
+
+
+def equal(one, other):
+    return all((a == b).all() for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True))
+
+
+def test_classes_are_matched_by_name():
+    found = paired(splits_of(ALL, 'abc'), splits_of(ALL, 'cab'))
+    for split in (found['train'], found['test'], found['target'], found['train'].target):
+        assert split.classes == tuple('abc') and by_name(split) == {'a': {0}, 'b': {1}, 'c': {2}}
+    assert found['train'].notes == ()
+
+
+def test_a_target_with_some_of_the_classes_is_told_and_trained_as_it_is():
+    found = paired(splits_of(ALL, 'abc'), splits_of(ALL, 'ca'))
+    assert found['train'].notes == ('the target has no examples of b',)
+    assert found['target'].classes == tuple('abc')
+    assert by_name(found['target']) == {'a': {0}, 'c': {2}}
+    assert by_name(found['train']) == {'a': {0}, 'b': {1}, 'c': {2}}
+    assert ('note', 'the target has no examples of b') in summary(found)
+
+
+def test_a_target_with_further_classes_is_refused_or_cut_down():
+    source = splits_of(ALL, 'abc')
+    refused(lambda: paired(source, splits_of(ALL, 'cde')),
+            'the target has classes that the source lacks: d, e', 'shared=True of the domains')
+    found = paired(source, splits_of(ALL, 'cbd'), shared=True)
+    assert found['train'].notes == ('a of the source is left aside',
+                                    'd of the target is left aside')
+    for name in ('train', 'validation', 'test', 'target'):
+        assert found[name].classes == ('b', 'c') and by_name(found[name]) == {'b': {1}, 'c': {2}}
+    for shared in (False, True):
+        refused(lambda shared=shared: paired(source, splits_of(ALL, 'def'), shared=shared),
+                'no class is in both', 'name=unlabelled')
+    lower, upper = ({name: split._replace(task=Task.of(classes)) for name, split in
+                     splits_of(ALL, 'ab').items()} for classes in (('ant', 'bee'), ('ant', 'Bee')))
+    refused(lambda: paired(lower, upper), 'Bee (did you mean bee?)')
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A source of two classes, and pictures without labels in folders that mean nothing."""
+    tree(tmp_path / 'source')
+    for i in range(6):
+        save(tmp_path / 'target' / ('' if i % 2 else f'batch{i}') / f'{i}.png', 900 + i)
+    return tmp_path
+
+
+def test_a_target_without_labels(folders):
+    target = {'name': 'unlabelled', 'path': str(folders / 'target'), 'size': 6}
+    splits = domains({'name': 'folder', 'path': str(folders / 'source'), 'size': 6}, target)
+    assert sizes(splits) == {'train': 14, 'validation': 2, 'target': 6}
+    assert list(judged(splits)) == ['train', 'validation']
+    assert splits['target'].task == Task('unlabelled', ('cat', 'dog'))
+    assert {name.rpartition('/')[2] for name in splits['target'].names} == {
+        f'{i}.png' for i in range(6)} and set(splits['target'].label) == {-1}
+    told = dict(summary(splits))
+    assert told['target'] == '6 examples without labels'
+    assert told['note'] == 'the target has no labels: it is judged without them'
+    refused(lambda: paired(splits, {'train': splits['target']}, shared=True), 'data.shared=True')
+
+
+def test_what_is_no_folder_without_labels(folders, tmp_path):
+    refused(lambda: unlabelled(folders / 'nowhere', 6), 'nowhere is no folder')
+    (tmp_path / 'empty').mkdir()
+    refused(lambda: unlabelled(tmp_path / 'empty', 6), 'holds no pictures')
+    refused(lambda: unlabelled(folders / 'target', 6, channels=2), 'data.channels=2')
+    data = {'name': 'unlabelled', 'path': str(folders / 'target'), 'size': 8, 'channels': 1}
+    refused(lambda: build(tiny({'data': data})),
+            "method.name='finetune' learns from labels, and these examples have none")
+
+
+@pytest.mark.parametrize('method', ['dann', 'adabn'])
+def test_labels_of_the_target_change_nothing_in_training(method, tmp_path):
+    source, target = (splits_of(ALL, 'abc', start) for start in (0, 1))
+    settings = tiny({'net': {'name': 'mlp', 'widths': [3], 'norm': 'batch'},
+                     'method': {'name': method}, 'steps': 2})
+    one, other = (fit(build(settings, splits=paired(source, each)), tmp_path / str(i)).params
+                  for i, each in enumerate((target, relabelled(target, lambda x: (x + 1) % 3))))
+    assert equal(one, other)
+
+
+def test_a_method_that_takes_the_network_of_the_source_sees_no_label_of_the_target(tmp_path):
+    settings = {'net': {'name': 'mlp', 'widths': [3]}, 'steps': 2}
+    source, target = (splits_of(ALL, 'abc', start) for start in (0, 1))
+    fit(build(tiny(settings), splits=source), tmp_path / 'source')
+    donor = {'path': str(tmp_path / 'source'), 'rules': [['.*', None]]}
+    shot = {'method': {'name': 'shot'}, 'pseudo': {'name': 'centroids'}, 'init': donor}
+    bare = {'train': target['train']._replace(task=Task('unlabelled'), label=np.full(12, -1))}
+    params = []
+    for i, each in enumerate((target, relabelled(target, lambda x: 0 * x), bare)):
+        found = paired(source, each, alone=True)
+        assert found['train'].target is None and found['train'].classes == tuple('abc')
+        params.append(fit(build(tiny(settings, shot), splits=found), tmp_path / str(i)).params)
+    assert equal(params[0], params[1]) and equal(params[0], params[2])

@@ -177,3 +177,19 @@ def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
                            ('--inner_steps=1', '--inner_steps=1: protonet takes no gradient steps in a test'),
                            ('--ways=50', 'data.ways=50 is more than')):
         assert expected in error(call('few_shot', f'--workdir={tmp_path}', flag))
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'by_class': {'test': .1}}, 'the test split: data.ways=2 is more than the 1 classes there are: '
+     'take fewer ways (data.test.ways, .shots, .queries), or change its share of the classes '
+     '(data.by_class.test)'),
+    ({'by_class': {'validation': .1, 'test': .3}}, 'the validation split: data.ways=2 is more'),
+    ({'by_class': {'test': .9}}, 'the train split: data.ways=2 is more'),
+    ({'by_class': {'test': .3}, 'test': {'queries': 9}}, 'the test split: class'),
+    ({'by_class': {'test': .3}, 'queries': 9}, 'the train split: class'),
+])
+def test_what_a_split_has_not_enough_of_is_told_of_it(changes, said):
+    toy = arrays(np.arange(40.)[:, None], np.repeat(np.arange(10), 4), 'abcdefghij')
+    with pytest.raises(Refused) as refused:
+        episodes({'train': toy}, **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
+    assert said in str(refused.value)

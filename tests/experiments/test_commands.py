@@ -7,8 +7,6 @@ import sys
 import pytest
 from commands import ROOT, call, call_apart, error
 
-from tljax.configuration import plain
-
 COMMANDS = ('train', 'compare', 'rank', 'advise', 'shallow', 'few_shot', 'predict', 'evaluate',
             'convert', 'features', 'models')
 BENCHMARKS = ('benchmarks.engine', 'benchmarks.keras_networks', 'benchmarks.torch_episodes',
@@ -114,25 +112,6 @@ def test_a_config_file_of_ones_own_that_fails_is_located(text, said, tmp_path):
     (tmp_path / 'mine.py').write_text(text)
     line = error(call('train', f'--config={tmp_path}/mine.py'))
     assert said in line and 'mine.py' in line, line
-
-
-def test_overrides_keep_the_types_of_the_config(tmp_path):
-    from absl import flags
-
-    from experiments import config_file
-    argv, given = config_file.split([
-        'train', '--config.seeds=(4,5)', '--config', 'configs/digits.py:source=untrained',
-        '--config.optim.lr=1', '--config.per_class', '3', '--noconfig.cache',
-        '--config.study.budgets=(1,None)', '--config.net.name=mlp'])
-    values = flags.FlagValues()
-    config = config_file.load(given)
-    from ml_collections import config_flags
-    config_flags.DEFINE_config_dict('config', config, flag_values=values, sys_argv=argv)
-    values(argv)
-    found = plain(values.config)
-    assert found['seeds'] == [4, 5] and found['optim']['lr'] == 1. and found['per_class'] == 3
-    assert isinstance(values.config.optim.lr, float) and found['cache'] is False
-    assert found['study']['budgets'] == [1, None] and found['net']['name'] == 'mlp'
 
 
 @pytest.mark.parametrize('module, package', [

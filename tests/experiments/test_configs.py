@@ -1,9 +1,13 @@
 """Configs: their arguments, the settings that they share, and what they leave to the methods."""
+from pathlib import Path
+
 import pytest
 from commands import call, error
 
 from configs import adapt, office_caltech, pacs_shallow, reviews
-from tljax.configuration import method_names, method_takes, phases, plain
+from experiments.config_file import workdir
+from tljax.configuration import phases, plain
+from tljax.keywords import method_names, method_takes
 
 
 def test_a_pair_of_domains_is_spelt_alike():
@@ -23,6 +27,9 @@ def test_a_pair_of_domains_is_spelt_alike():
     (adapt, 'source=photo,target=photo', 'source and target are both photo'),
     (adapt, 'source=photo,target=usps', 'source=photo,target=usps are no pair of this config'),
     (adapt, 'source=photo,target=sketch,data=mnist-usps', 'differ: give one of them'),
+    (adapt, 'source=phto,target=nowhere', 'config argument source=phto is no domain of this config '
+     '(did you mean photo?) and no folder that is there'),
+    (adapt, 'source=photo,target=tests', 'source=photo,target=tests are no pair of this config'),
     (adapt, 'data=moon', 'config argument data=moon is not one of glyphs-digits, mnist-usps'),
     (adapt, 'method=dan+cdam', 'config argument method=cdam is unknown: did you mean cdan?'),
     (adapt, 'train=dannn', 'config argument train=dannn is unknown: did you mean dann?'),
@@ -35,6 +42,24 @@ def test_an_argument_that_does_not_fit_is_refused(module, arg, said):
     line = error(call('shallow' if module is pacs_shallow else 'compare',
                       f'--config=configs/{module.__name__.split(".")[1]}.py:{arg}'))
     assert said[:60] in line
+
+
+def test_two_folders_of_ones_own_are_domains(tmp_path):
+    for name in ('a/ants', 'b/ants', 'flat'):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / 'flat' / '0.png').write_bytes(b'')
+    source = f'source={tmp_path}/a'
+    for arg, name in ((f'{source},target={tmp_path}/b', 'folder'),
+                      (f'{source},target={tmp_path}/flat', 'unlabelled'),
+                      (f'{source},target={tmp_path}/b,unlabelled', 'unlabelled')):
+        config = plain(adapt.get_config(f'{arg},method=shot'))
+        of = config['data']['of']
+        assert config['data']['weights'] == 'imagenet' and of['source']['name'] == 'folder'
+        assert (of['target']['name'], of['target']['size']) == (name, 224)
+        assert config['study']['strategies']['shot']['data'] == {'of': {'alone': True}}
+    config = plain(adapt.get_config(f'{source},target={tmp_path}/b,train=dann,finetune'))
+    assert config['init']['path'] == 'imagenet' and config['data']['target']['size'] == 112
+    assert workdir(f'configs/adapt.py:source={tmp_path}/a,target=../b').parent == Path('runs')
 
 
 def test_a_method_needs_no_entry_in_the_config():

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import ROOT
+from PIL import Image
 from scipy.stats import ttest_rel
 from tiny import SMALL
 
@@ -15,6 +16,7 @@ from tljax.core import Refused
 from tljax.studies import comparison, comparison_report, episodes, shallow, shallow_report, training
 from tljax.studies.choices import chosen
 from tljax.studies.comparison import Measured, summarise
+from tljax.trained import load
 
 FROZEN = {'partition': {'name': 'freeze', 'until': 'backbone'}}
 
@@ -56,7 +58,7 @@ def test_a_comparison_is_a_function_of_a_config_and_a_folder(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize('changes, said', [
-    ({'seeds': [0]}, 'a study needs two seeds or more'),
+    ({'phases': {'first': {}, 'second': {'seeds': [0]}}}, 'a study needs two seeds or more'),
     ({'study': {'baseline': 'none', 'budgets': [1], 'strategies': {'a': {}}}}, 'its baseline'),
     ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'maml'}, 'init': {
         'path': '', 'phase': '', 'rules': []}, 'phases': {}, 'study': {
@@ -66,6 +68,19 @@ def test_a_comparison_is_a_function_of_a_config_and_a_folder(tmp_path, monkeypat
 def test_what_is_no_study_is_refused(changes, said, tmp_path):
     with pytest.raises(Refused, match=said):
         comparison.compare(config(**changes), tmp_path)
+
+
+def test_one_seed_becomes_three(tmp_path, capsys, monkeypatch):
+    def measure(earlier, last, study, workdir):
+        assert [fit['seeds'] for _, fit in earlier] == [[9]] and last['seeds'] == [4, 5, 6]
+        cells = [(name, k) for name in study['strategies'] for k in study['budgets']]
+        return Measured('accuracy', {cell: np.arange(3) / 10 for cell in cells}, {}, True)
+
+    monkeypatch.setattr(comparison, '_measure', measure)
+    results = comparison.compare(config(seeds=[4]), tmp_path)
+    assert results['seeds'] == results['config']['seeds'] == [4, 5, 6]
+    said = capsys.readouterr().err
+    assert 'the study takes the seeds 4, 5, 6, 12 trainings in all' in said
 
 
 def test_gains_are_paired_by_seed():
@@ -135,6 +150,48 @@ def test_a_page_has_the_data_of_each_phase_and_which_step_was_kept(tmp_path):
     again = training.train(config(phases={'first': {'init': {'phase': ''}, 'data': letters},
                                           'second': changes}), tmp_path)
     assert again['kept'] == found['kept'] and again['scores'] == found['scores']
+
+
+@pytest.fixture
+def unlabelled(tmp_path):
+    """The config of a study whose target has no labels."""
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        place = tmp_path / ('source/dark', 'source/light', 'target')[i % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        level = 180 * (i % 2 if i % 3 == 2 else i % 3)
+        Image.fromarray(rng.integers(level, level + 60, (8, 8), np.uint8)).save(place / f'{i}.png')
+    shape = {'size': 8, 'channels': 1}
+    data = {'name': 'domains', 'source': {'name': 'folder', 'path': f'{tmp_path}/source', **shape},
+            'target': {'name': 'unlabelled', 'path': f'{tmp_path}/target', **shape}}
+    study = {'baseline': 'source_only', 'budgets': [None], 'strategies': {
+        'source_only': {}, 'dann': {'method': {'name': 'dann', 'width': 4}}}}
+    return config(data=data, study=study, phases={}, init={'path': '', 'phase': '', 'rules': []},
+                  net={'name': 'conv4', 'width': 4, 'blocks': 1, 'size': 8})
+
+
+def test_a_target_without_labels_is_compared_without_them(unlabelled, tmp_path):
+    results = comparison.compare(unlabelled, tmp_path / 'study')
+    assert not results['labelled'] and [row['verdict'] for row in results['rows']] == [None, None]
+    table, choice, _ = comparison_report.tables(results)
+    assert table.columns[:3] == ['strategy', 'source accuracy %', 'negative entropy']
+    assert [row[0] for row in table.rows] == ['source_only, all labels', 'dann, all labels']
+    assert 'oracle' not in str(choice.rows) and choice.columns == [
+        'chosen by', 'labels per class', 'its choices']
+    page = (tmp_path / 'study' / 'report.html').read_text()
+    assert 'so nothing here is its accuracy' in page and 'Gain over' not in page
+
+
+def test_a_training_tells_label_free_scores_of_a_target_without_labels(unlabelled, tmp_path):
+    found = training.train(unlabelled | {'method': {'name': 'dann', 'width': 4}}, tmp_path / 'run')
+    rows = [(row['split'], row['metric']) for row in found['rows']]
+    assert rows == [('train', 'accuracy'), ('validation', 'accuracy'),
+                    *(('target', name) for name in (
+                        'negative_entropy', 'information_maximisation',
+                        'soft_neighbourhood_density'))]
+    assert all(np.isfinite(row['mean']) for row in found['rows']) and json.dumps(found)
+    answers = load(tmp_path / 'run').predict(tmp_path / 'target')
+    assert answers.shape == (10, 2) and np.allclose(answers.sum(1), 1)
 
 
 def test_studies_know_no_flags_and_commands_are_short():

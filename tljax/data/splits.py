@@ -129,7 +129,9 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
     Traceback (most recent call last):
     tljax.core.Refused: all 3 training examples are of the class ants: there is nothing to learn; ...
     """
-    if train.example or not train.size or (train.label != train.label[0]).any():
+    if train.example or not train.size or train.task.kind == 'unlabelled':
+        return
+    if (train.label != train.label[0]).any():
         return
     label = train.label[0]
     if train.task.kind == 'labels':
@@ -141,7 +143,8 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
 
 
 def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:
-    """What scores are measured on: all of a validation or test split, and TRAINED_ON examples of larger sets that were trained on.
+    """What scores are measured on: all of a validation or test split, and TRAINED_ON examples of larger sets that were trained on;
+    nothing without labels.
 
     >>> whole = arrays(np.zeros(20_000), np.zeros(20_000, int), ('a',))
     >>> {name: split.size for name, split in judged({'train': whole, 'test': whole}).items()}
@@ -151,4 +154,6 @@ def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:
         if name not in ('train', 'target') or split.size <= TRAINED_ON:
             return split
         return restrict(split, np.sort(np.random.default_rng(0).permutation(split.size)[:TRAINED_ON]))
-    return {name: some(name, split) for name, split in splits.items() if split.size and not (name == 'train' and split.example)}
+    return {name: some(name, split) for name, split in splits.items()
+            if split.size and split.task.kind != 'unlabelled'
+            and not (name == 'train' and split.example)}

@@ -39,6 +39,8 @@ def _task(task: Task, label: np.ndarray) -> str:
         return f'{len(task.names)} labels, any number of them for an example: {short(task.names, SHOWN)}'
     if task.kind == 'classes':
         return f'{len(task.names)} classes: {short(task.names, SHOWN)}'
+    if task.kind == 'unlabelled':
+        return f'{len(task.names)} classes without labels: {short(task.names, SHOWN)}'
     width = label.shape[1] if label.ndim > 1 else 1
     return f'regression of {width} numbers' if width > 1 else 'regression of one number'
 
@@ -57,6 +59,8 @@ def _counts(name: str, split: Dataset) -> str:
         return 'drawn afresh'
     if 'support' in split.take(np.arange(min(1, split.size))):
         return f'{split.size} episodes'
+    if split.task.kind == 'unlabelled':
+        return f'{split.size} examples without labels'
     if split.task.kind == 'numbers':
         return f'{split.size} examples'
     several = split.task.kind == 'labels'

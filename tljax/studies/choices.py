@@ -5,19 +5,20 @@ from tljax.studies.tables import Table
 from tljax.when.selection import choose
 
 
-def chosen(scores: dict[str, np.ndarray], names: list[str], truth: np.ndarray,
+def chosen(scores: dict[str, np.ndarray], names: list[str], truth: np.ndarray | None,
            all_names: list[str] | None = None) -> list[dict]:
     """What each score chooses among candidates, case by case; a case is a seed, or a task.
 
     Args:
         scores: {score: (cases, candidates)}; larger is better, and what is not finite is not taken.
         names: of the candidates, in their order.
-        truth: (cases, all candidates), what each candidate reaches on the labelled test.
+        truth: (cases, all candidates), what each candidate reaches on the labelled test; None where
+            the test has no labels, and there is no oracle.
         all_names: names of the columns of `truth`, the oracle's candidates; None: as `names`.
 
     Returns:
         A dict for each score, the oracle last: {'score', 'picks': a name for each case, 'values':
-        what the picks reach}.
+        what the picks reach, None without labels}.
 
     >>> rows = chosen({'sure': np.array([[1., 2.]])}, ['a', 'b'], np.array([[.9, .7]]))
     >>> [(row['score'], row['picks'], row['values']) for row in rows]
@@ -25,11 +26,11 @@ def chosen(scores: dict[str, np.ndarray], names: list[str], truth: np.ndarray,
     """
     all_names = all_names or names
     rows = []
-    for score, values, among in [*((score, values, names) for score, values in scores.items()),
-                                 ('oracle', truth, all_names)]:
+    candidates = [(score, values, names) for score, values in scores.items()]
+    for score, values, among in candidates + [('oracle', truth, all_names)] * (truth is not None):
         picks = [choose(list(each), among) for each in values]
-        reached = [float(row[all_names.index(pick)])
-                   for row, pick in zip(truth, picks, strict=True)]
+        reached = None if truth is None else [
+            float(row[all_names.index(pick)]) for row, pick in zip(truth, picks, strict=True)]
         rows.append(dict(score=score, picks=picks, values=reached))
     return rows
 

@@ -15,6 +15,7 @@ from tljax import build
 from tljax.configuration import folder, merge, phases
 from tljax.core import Refused
 from tljax.engine.train import fit
+from tljax.files.console import say
 from tljax.files.text import write
 from tljax.paths import Group
 from tljax.report.drawing import svg
@@ -38,6 +39,8 @@ class Measured(NamedTuple):
         values: {(strategy, labels per class): score on the test split by seed}.
         judgements: the same for what is told without the target's labels; {} without a target.
         one_source: whether one network was transferred, rather than one for each seed.
+        labelled: whether the values are of a test split, rather than of the source's validation
+            split where the target has no labels.
         transferred: {strategy: groups of parameters, where they come from and how fast they move}.
 
     >>> Measured('accuracy', {('scratch', 5): np.array([.6, .8])}, {}, one_source=False).values['scratch', 5].mean()
@@ -47,6 +50,7 @@ class Measured(NamedTuple):
     values: dict[Cell, np.ndarray]
     judgements: dict[Cell, Judgement]
     one_source: bool
+    labelled: bool = True
     transferred: dict[str, Sequence[Group]] = {}  # noqa: RUF012
 
 
@@ -54,11 +58,12 @@ def compare(config: dict, workdir: Path) -> dict | None:
     """Runs a study, or goes on where it was cut off, and writes results.json and report.html.
 
     Args:
-        config: plain dict, as `configs/base.py` describes it.
+        config: plain dict, as `configs/base.py` describes it; of one seed it makes three.
         workdir: folder of the study.
 
     Returns:
-        What results.json holds: 'rows' (of `summarise`), 'chosen' (of `chosen_by_budget`),
+        What results.json holds: 'rows' (of `summarise`), 'labelled' (whether they are of a test
+        split), 'chosen' (of `chosen_by_budget`),
         'transferred' ({strategy: groups of parameters}), 'goal',
         'labels_for_goal', 'labels_for_goal_by_curve', 'seeds', 'intervals_cover' and 'config'.
         None on all processes but the first.
@@ -67,10 +72,11 @@ def compare(config: dict, workdir: Path) -> dict | None:
         Refused: for a config without a study, and data that has no test split with classes.
 
     >>> study = dict(strategies={}, budgets=[], baseline='scratch')
-    >>> compare({'seeds': [0], 'phases': {}, 'study': study}, Path('runs'))
+    >>> compare({'seeds': [0, 1], 'phases': {}, 'study': study}, Path('runs'))
     Traceback (most recent call last):
     tljax.core.Refused: a study needs two seeds or more, budgets, and its baseline among its ...
     """
+    config = _of_several_seeds(config)
     *earlier, (_, last) = phases(config)
     study = config['study']
     strategies, budgets = study['strategies'], study['budgets']
@@ -96,6 +102,18 @@ def compare(config: dict, workdir: Path) -> dict | None:
     return results
 
 
+def _of_several_seeds(config: dict) -> dict:
+    """A config of one seed with three: gains of a single seed have no interval."""
+    if len(config['seeds']) != 1:
+        return config
+    first, study = config['seeds'][0], config['study']
+    seeds, fits = [first, first + 1, first + 2], len(study['strategies']) * len(study['budgets'])
+    say(f'one seed has no interval: the study takes the seeds {", ".join(map(str, seeds))}, '
+        f'{3 * fits} trainings in all after those of earlier phases; name others by '
+        f'--config.seeds="({first},{first + 1})"')
+    return config | {'seeds': seeds}
+
+
 def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
     """Trains every cell of a study.
 
@@ -115,21 +133,23 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         raise Refused('the source has no validation split, which a study of adaptation judges by: '
                       'name another as data.source')
     build.fit_phases(earlier, workdir)
-    values, judgements, transferred, donors, metric = {}, {}, {}, set(), ''
+    values, judgements, transferred, donors, metric, labelled = {}, {}, {}, set(), '', True
     for i, ((strategy, k), settings) in enumerate(cells.items()):
         donor = build.donor(settings, workdir, [name for name, _ in earlier])
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
-        if not run.classes or 'test' not in run.evals:
+        labelled = 'test' in run.evals
+        if not run.classes or not (labelled or 'target' in splits):
             raise Refused('a study compares scores on a test split: give data with classes and a '
                           'test split')
         donors.add(run.donors)
         transferred[strategy] = run.transferred
         fitted = fit(run, _place(workdir, strategy, k))
-        metric = next(iter(fitted.scores['test']))
-        values[strategy, k] = np.array(fitted.scores['test'][metric])
+        split = 'test' if labelled else 'validation'
+        metric = next(iter(fitted.scores[split]))
+        values[strategy, k] = np.array(fitted.scores[split][metric])
         if 'target' in splits:
             judgements[strategy, k] = judge(settings, fitted, splits)
-    return Measured(metric, values, judgements, 1 in donors, transferred)
+    return Measured(metric, values, judgements, 1 in donors, labelled, transferred)
 
 
 def _place(workdir: Path, strategy: str, k: int | None) -> Path:
@@ -157,7 +177,7 @@ def summarise(measured: Measured, config: dict) -> dict:
     """
     values, study = measured.values, config['study']
     baseline, budgets = study['baseline'], study['budgets']
-    compared = [cell for cell in values if cell[0] != baseline]
+    compared = [cell for cell in values if cell[0] != baseline and measured.labelled]
     paired = {cell: transfer_gain(values[cell], values[baseline, cell[1]]) for cell in compared}
     found = dict(zip(compared, verdicts([paired[cell] for cell in compared]), strict=True))
     rows = []
@@ -174,8 +194,8 @@ def summarise(measured: Measured, config: dict) -> dict:
         means = [row['mean'] for row in rows if row['strategy'] == strategy]
         needed[strategy] = labels_needed(budgets, means, goal)
         by_curve[strategy] = _by_curve([k for k in budgets if k], values, strategy, goal)
-    return dict(rows=rows, goal=goal, labels_for_goal=needed, labels_for_goal_by_curve=by_curve,
-                seeds=config['seeds'], config=config, intervals_cover=(
+    return dict(rows=rows, labelled=measured.labelled, goal=goal, labels_for_goal=needed,
+                labels_for_goal_by_curve=by_curve, seeds=config['seeds'], config=config, intervals_cover=(
                     'seeds of the target run only: they hold for the one source network trained'
                     if measured.one_source else
                     'seeds of the target run and of the source, one source network per seed'))
@@ -204,11 +224,12 @@ def chosen_by_budget(measured: Measured) -> dict:
         measured: values of all cells, and what is told without labels.
 
     Returns:
-        {'rows': [{'score', 'labels_per_class', 'picks', 'mean', 'ci95'}], 'proxy_a_distance':
-        {cell: values by seed}}; the oracle, which sees the test's labels, is the last score.
+        {'rows': [{'score', 'labels_per_class', 'picks', 'mean', 'ci95'}], 'scores': {cell: {score:
+        values by seed}}, 'proxy_a_distance': {cell: values by seed}}; the oracle, which sees the
+        test's labels, is the last score. Without labels there is none, and no 'mean' and 'ci95'.
 
     >>> chosen_by_budget(Measured('accuracy', {}, {}, True))
-    {'rows': [], 'proxy_a_distance': {}}
+    {'rows': [], 'scores': {}, 'proxy_a_distance': {}}
     """
     rows, judgements = [], measured.judgements
     for k in dict.fromkeys(k for _, k in judgements):
@@ -217,10 +238,10 @@ def chosen_by_budget(measured: Measured) -> dict:
         scores = {score: np.array([judgements[name, k].scores[score] for name in names]).T
                   for score in first.scores}
         truth = np.array([measured.values[name, k] for name in names]).T
-        for row in chosen(scores, names, truth):
-            mean, half = share_interval(row['values'])
+        for row in chosen(scores, names, truth if measured.labelled else None):
+            mean, half = share_interval(row['values']) if measured.labelled else (None, None)
             rows.append(dict(score=row['score'], labels_per_class=k, picks=row['picks'], mean=mean,
                              ci95=half))
-    distances = {f'{name}, {budget_text(k)}': judgement.distances
-                 for (name, k), judgement in judgements.items()}
-    return dict(rows=rows, proxy_a_distance=distances)
+    cells = {f'{name}, {budget_text(k)}': each for (name, k), each in judgements.items()}
+    return dict(rows=rows, scores={name: each.scores for name, each in cells.items()},
+                proxy_a_distance={name: each.distances for name, each in cells.items()})

@@ -19,13 +19,14 @@ def tables(results: dict) -> list[Table]:
     >>> row = dict(strategy='scratch', labels_per_class=5, metric='accuracy', mean=.5, ci95=.1,
     ...            verdict=None)
     >>> study = dict(study=dict(baseline='scratch'))
-    >>> tables(dict(rows=[row], config=study, seeds=[0, 1], chosen=dict(rows=[])))[0].rows
+    >>> results = dict(rows=[row], config=study, seeds=[0, 1], chosen=dict(rows=[]), labelled=True)
+    >>> tables(results)[0].rows
     [['scratch', '5', '50.0 ± 10.0', '', '', '']]
     """
-    printed = [_cells(results)]
+    printed = [_cells(results) if results['labelled'] else _without_labels(results)]
     if results['chosen']['rows']:
         printed += [_choice_table(results), _distance_table(results)]
-    if _several_budgets(results):
+    if _several_budgets(results) and results['labelled']:
         printed.append(_label_table(results))
     return printed
 
@@ -41,23 +42,28 @@ def sections(results: dict, domains: str | None = None, data: Sequence[dict] = (
     >>> row = dict(strategy='a', labels_per_class=5, metric='accuracy', mean=.5, ci95=.1,
     ...            verdict='positive', gain_mean=.1, gain_low=.05, gain_high=.15)
     >>> results = dict(rows=[row], config=dict(study=dict(baseline='b')), seeds=[0, 1],
-    ...                chosen=dict(rows=[]), intervals_cover='seeds')
+    ...                chosen=dict(rows=[]), intervals_cover='seeds', labelled=True)
     >>> [part['heading'] for part in sections(results)]
     ['Accuracy by number of labels', 'Gain over b', 'Every cell', 'How it was run']
     """
     rows, baseline = results['rows'], results['config']['study']['baseline']
-    several, metric = _several_budgets(results), rows[0]['metric']
+    several, metric = _several_budgets(results) and results['labelled'], rows[0]['metric']
     curves = {'svg': svg(learning_curves(rows))} if several else {}
-    found = [
-        section(f'{metric.capitalize()} by number of labels', text=reading(results), **curves),
-        section(f'Gain over {baseline}', svg=svg(gains(rows)),
-                text='Filled: a gain or a loss was detected. Hollow: none was.'),
-        section('Every cell', _cells(results),
-                text=f'{metric.capitalize()} on the test split, which chose nothing.')]
+    if not results['labelled']:
+        found = [section('Without labels of the target', _without_labels(results),
+                         text=reading(results))]
+    else:
+        found = [
+            section(f'{metric.capitalize()} by number of labels', text=reading(results), **curves),
+            section(f'Gain over {baseline}', svg=svg(gains(rows)),
+                    text='Filled: a gain or a loss was detected. Hollow: none was.'),
+            section('Every cell', _cells(results),
+                    text=f'{metric.capitalize()} on the test split, which chose nothing.')]
     if results['chosen']['rows']:
         found += [
             section('Chosen without target labels', _choice_table(results),
-                    text='Per seed, among the strategies; the oracle looks at the test.'),
+                    text='Per seed, among the strategies'
+                    + ('; the oracle looks at the test.' if results['labelled'] else '.')),
             section('Distance of the domains', _distance_table(results),
                     text='Proxy A-distance of the features: 0 to 2.'),
             section('Source and target', svg=domains, text='Features by the first seed: the source '
@@ -77,9 +83,13 @@ def sections(results: dict, domains: str | None = None, data: Sequence[dict] = (
 def reading(results: dict) -> str:
     """How the first of the tables is to be read.
 
-    >>> reading({'seeds': [0, 1], 'intervals_cover': 'seeds'})[:24]
+    >>> reading({'seeds': [0, 1], 'intervals_cover': 'seeds', 'labelled': True})[:24]
     'Gains are paired by seed'
     """
+    if not results['labelled']:
+        return ('The target has no labels, so nothing here is its accuracy. Larger is better for '
+                'each score, and none can vouch for a model. A strategy tells classes by python -m '
+                'experiments.predict --workdir=STUDY/cells/STRATEGY-all FOLDER.')
     return (f'Gains are paired by seed. An interval is a 95 % paired t interval over '
             f'{len(results["seeds"])} seeds; a verdict is corrected over the table (Holm, 5 %). '
             f'Intervals cover {results["intervals_cover"]}.')
@@ -101,12 +111,25 @@ def _cells(results: dict) -> Table:
     return Table(columns, body, f'{len(results["seeds"])} seeds; {metric} on the test split')
 
 
+def _without_labels(results: dict) -> Table:
+    """Every cell by what is told of it without labels of the target, means over seeds."""
+    scores = results['chosen']['scores']
+    names = [name for name in next(iter(scores.values()), {}) if name != 'source_accuracy']
+    body = [[cell, f'{100 * np.mean(each["source_accuracy"]):.1f}',
+             *(f'{np.mean(each[name]):.3f}' for name in names)] for cell, each in scores.items()]
+    return Table(['strategy', 'source accuracy %', *(name.replace('_', ' ') for name in names)],
+                 body, f'{len(results["seeds"])} seeds; the target without labels, and the '
+                 "source's validation split")
+
+
 def _choice_table(results: dict) -> Table:
     """What each label-free score would have chosen."""
     rows, metric = results['chosen']['rows'], results['rows'][0]['metric']
+    reached = [[_percent(row)] if results['labelled'] else [] for row in rows]
     return choices.table(
-        rows, ['labels per class', f'{metric} %'],
-        [[budget(row['labels_per_class']), _percent(row)] for row in rows], 'test',
+        rows, ['labels per class', *[f'{metric} %'] * results['labelled']],
+        [[budget(row['labels_per_class']), *each] for row, each in zip(rows, reached, strict=True)],
+        'test',
         "Which strategy to take, chosen per seed without the target's labels")
 
 

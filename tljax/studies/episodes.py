@@ -3,16 +3,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from tljax import build
-from tljax.core import Dataset, Refused, Task
+from tljax.configuration import innermost, stated
+from tljax.core import Dataset, Refused, Task, short
+from tljax.data.archives import File, printable
+from tljax.data.finding import find
+from tljax.data.pictures import pictures
 from tljax.data.sets.omniglot import one_shot_runs
 from tljax.data.wrappers.episodes import classes_apart, of_episodes
 from tljax.engine.checkpoint import last, load_final
-from tljax.engine.evaluate import score
+from tljax.engine.evaluate import predictions, score
+from tljax.files.console import say
 from tljax.program import predictor
 from tljax.studies.tables import Table
+from tljax.trained import sized
 from tljax.when.gain import share_interval
+
+INK = ('digits', 'glyphs', 'mnist', 'omniglot', 'usps')   # sets whose strokes are 1 and paper 0
 
 
 class Plan(NamedTuple):
@@ -69,7 +78,7 @@ def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int
         method['test_steps'] = inner_steps
     rows = []
     for name, dataset, ways in _sets(data, plan, runs):
-        _refuse_other_ways(params, dataset, ways)
+        _refuse_other_ways(method, params, ways, '--ways=')
         found = score(predictor(record), params, state, dataset, batch, said=f'{ways} ways')
         metric = next(iter(found))
         mean, half = share_interval(found[metric])
@@ -80,6 +89,100 @@ def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int
     return dict(method=method['name'], workdir=str(workdir), rows=rows,
                 classes='the official runs' if runs else f'{plan.split} classes',
                 over=f'{seeds} seeds' if seeds > 1 else 'episodes')
+
+
+def predict(model: tuple[dict, dict, dict], support: str, files: list[File], top: int = 5,
+            batch: int = 32, pixels: int | None = None) -> list[dict]:
+    """The most probable of the classes that a folder of labelled pictures shows.
+
+    Args:
+        model: parameters, state and record of a few-shot run, as `models.model` gives them.
+        support: the folder; it holds one folder for each class, with a few pictures. Of each class
+            as many are taken as the smallest has.
+        files: the pictures.
+        top: how many classes of each.
+        batch: pictures at a time, which together are the query of an episode.
+        pixels: the most that a picture may have; None: the run's own limit.
+
+    Returns:
+        As `pictures.predict`. Probabilities are the softmax of what the method says; scores of a
+        relation network are none, and their order alone counts.
+
+    Raises:
+        Refused: for a run that is not few-shot, another number of classes than its head has, and
+            folders without pictures.
+
+    >>> predict(({}, {}, {'config': {'data': {'name': 'folder'}}}), 'labelled', [])
+    Traceback (most recent call last):
+    tljax.core.Refused: --support: this run was not trained on episodes but on folder: take a ...
+    """
+    params, state, record = model
+    data = record['config']['data']
+    if data['name'] != 'episodes' or not record['classes']:
+        raise Refused(f'--support: this run was not trained on episodes but on {data["name"]}: '
+                      'take a few-shot run that tells classes apart')
+    if not record['input']:
+        raise Refused('--support: this run does not say the shape of its pictures: train it again')
+    method = record['config']['method']
+    classes, labelled = _support(Path(support).expanduser())
+    _refuse_other_ways(method, params, len(classes), '', f' folders in --support={support}')
+    failed = {}
+    asked = pictures(files, tuple(record['input']), sized(data).get('resize'),
+                     pixels=pixels or sized(data).get('pixels'), failed=failed)
+    dataset = _asked(data, tuple(record['input']), classes, labelled, asked, batch)
+    if stated(method, 'LOOPED', False):   # `inner_loop.on_batch_statistics`
+        say(f'{method["name"]} normalises the pictures that are asked together, {batch} at a time')
+    output = predictions(predictor(record), params, state, dataset, 1)['output']
+    output = output.reshape(len(output), -1, len(classes))[:, :len(files)]
+    answers = []
+    for row, probability in enumerate(softmax(output, -1).mean(0)):
+        order = np.argsort(-probability, kind='stable')[:top]
+        told = ({'error': failed[row]} if row in failed else
+                {'top': [[classes[i], float(probability[i])] for i in order]})
+        answers.append({'path': printable(files[row].path), **told})
+    for row in sorted(failed):
+        say(failed[row])
+    return answers
+
+
+def _support(root: Path) -> tuple[list[str], list[list[File]]]:
+    """The classes that a folder shows, and as many pictures of each."""
+    inside = sorted(root.iterdir()) if root.is_dir() else []
+    inside = [each for each in inside if each.is_dir() and each.name[0] not in '._']
+    if len(inside) < 2:
+        raise Refused(f'--support={root} holds {len(inside)} folders: give it one for each of two '
+                      'classes or more, with a few pictures in each')
+    found = {each.name: find([each]) for each in inside}
+    shots = min(map(len, found.values()))
+    more = [f'{name} {len(files)}' for name, files in found.items() if len(files) > shots]
+    if more:
+        say(f'support: {shots} of each class, as many as the smallest has; there are more of '
+            f'{short(more)}')
+    return list(found), [files[:shots] for files in found.values()]
+
+
+def _asked(data: dict, shape: tuple[int, ...], classes: list[str], labelled: list[list[File]],
+           asked: Dataset, batch: int) -> Dataset:
+    """Episodes of one support, whose queries are the pictures asked for, so many at a time."""
+    resize = sized(data).get('resize')
+    shown = pictures([file for each in labelled for file in each], shape, resize)
+    shown = shown.take(np.arange(shown.size))['input']
+    inverted = innermost(data)['name'] in INK and np.median(shown) > .5
+    if inverted:
+        say(f'the pictures are dark on light, those of {innermost(data)["name"]} light on dark: '
+            'they are inverted')
+    ways = len(classes)
+    rows = np.resize(np.arange(asked.size), (-(-asked.size // batch), min(batch, asked.size)))
+    shown = (1 - shown if inverted else shown).reshape(1, ways, -1, *shape)
+    label = np.broadcast_to(np.arange(ways)[:, None], shown.shape[1:3])
+
+    def take(index: np.ndarray) -> dict:
+        input = np.stack([asked.take(rows[i])['input'] for i in index])[:, None]
+        return {'support': {'input': np.repeat(shown, len(index), 0),
+                            'label': np.repeat(label[None], len(index), 0)},
+                'query': {'input': 1 - input if inverted else input,
+                          'label': np.zeros(input.shape[:3], np.int32)}}
+    return Dataset(take, np.zeros(len(rows), np.int32), Task.of(classes), asked.fingerprint)
 
 
 def table(found: dict) -> Table:
@@ -111,14 +214,14 @@ def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, 
         (data.get('seed', 0), 2)), ways) for ways in plan.ways for shots in plan.shots]
 
 
-def _refuse_other_ways(params: dict, dataset: Dataset, ways: int) -> None:
+def _refuse_other_ways(method: dict, params: dict, ways: int, before: str, after: str = '') -> None:
     """Refuses episodes of more or fewer classes than a model's head has outputs."""
     bias = params.get('head', {}).get('bias')
-    if 'support' not in dataset.take(np.arange(1)) or bias is None or bias.ndim != 2:
-        return
+    if stated(method, 'BATCHES', 'labelled') != 'episodes' or bias is None or bias.ndim != 2:
+        return   # a head of base classes is not asked in episodes
     if bias.shape[1] != ways:
         raise Refused(f'this model tells {bias.shape[1]} classes apart, not {ways}: ask for '
-                      f'--ways={bias.shape[1]}')
+                      f'{before}{bias.shape[1]}{after}')
 
 
 def _official(path: str) -> Dataset:

@@ -35,6 +35,35 @@ class Judgement(NamedTuple):
     label: np.ndarray
 
 
+def scores_of_target(settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
+                     ) -> dict[str, list[float]]:
+    """The scores that need nothing but predictions for the target, {score: values by seed}.
+
+    Args:
+        settings: as `judge` takes it.
+        fitted: as `judge` takes it.
+        splits: 'train', which names the classes, and 'target'.
+        rows: as `judge` takes it.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> toy = arrays(np.eye(2, dtype='f'), np.arange(2), ('a', 'b'))
+    >>> head = {'kernel': 50 * np.eye(2, dtype='f')[None], 'bias': np.zeros((1, 2), 'f')}
+    >>> fitted = Fitted({'backbone': {}, 'head': head}, {'backbone': {}}, {})
+    >>> settings = {'net': {'name': 'identity', 'dim': 2}, 'method': {'name': 'finetune'}}
+    >>> found = scores_of_target(settings, fitted, {'train': toy, 'target': toy})
+    >>> round(found['information_maximisation'][0], 4)
+    0.6931
+    """
+    predict = predictor({'config': settings, 'classes': splits['train'].classes})
+    said = predictions(predict, fitted.params, fitted.state, _some(splits['target'], rows))
+    return {name: [score(probability) for probability in softmax(said['output'], -1)]
+            for name, score in SCORES.items()}
+
+
+def _some(split: Dataset, rows: int) -> Dataset:
+    return restrict(split, np.random.default_rng(0).permutation(split.size)[:rows])
+
+
 def judge(settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
           ) -> Judgement:
     """Judges a fitted model without labels of the target.
@@ -55,20 +84,17 @@ def judge(settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int 
     >>> judge(settings, fitted, splits).features[0].shape
     (40, 2)
     """
-    sets = {name: restrict(split, np.random.default_rng(0).permutation(split.size)[:rows])
-            for name, split in splits.items()}
+    sets = {name: _some(split, rows) for name, split in splits.items()}
     predict = predictor({'config': settings, 'classes': splits['train'].classes})
     extract = extractor(named(ZOO, settings['net'], 'net'))
     target_side = fitted.params, fitted.state
     source_side = [{**tree, 'backbone': tree.get('source', tree['backbone'])}
                    for tree in target_side]   # ADDA's source has an encoder of its own
     source = predictions(predict, *source_side, sets['validation'])
-    target = predictions(predict, *target_side, sets['target'])
     xs, xv, xt = (predictions(extract, *side, sets[name])['features']
                   for side, name in ((source_side, 'train'), (source_side, 'validation'),
                                      (target_side, 'target')))
-    scores = {name: [score(probability) for probability in softmax(target['output'], -1)]
-              for name, score in SCORES.items()}
+    scores = scores_of_target(settings, fitted, splits, rows)
     scores['source_accuracy'] = [source_accuracy(output, label) for output, label in zip(
         source['output'], source['label'], strict=True)]
     wrong = source['output'].argmax(-1) != source['label']

@@ -14,7 +14,7 @@ from tljax.files.cache import save_npz
 from tljax.files.console import say
 from tljax.files.text import write
 from tljax.studies.tables import Table
-from tljax.trained import Trained
+from tljax.trained import Trained, refuse_episodes
 
 __all__ = ['answer_table', 'feature_table', 'find', 'predict', 'read_once', 'write_answers',
            'write_features']
@@ -100,6 +100,8 @@ def with_outputs(model: Model) -> Model:
     tljax.core.Refused: this model knows the class ants alone, and would tell it of every ...
     """
     params, _, record = model
+    if 'config' in record:
+        refuse_episodes(record)
     if 'head' not in params:
         raise Refused(record.get('left') or 'this model has no outputs to tell: take weights with the '
                       'top, or a run that was trained')

@@ -11,11 +11,12 @@ from tljax.core import Refused, Task
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
-from tljax.engine.train import fit
+from tljax.engine.train import Fitted, fit
 from tljax.report.drawing import svg
 from tljax.report.figures import training_curves
 from tljax.report.page import page
 from tljax.studies import mistakes
+from tljax.studies.label_free import scores_of_target
 from tljax.studies.tables import Table, data, section, transferred
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
@@ -53,7 +54,7 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     folders = [folder(workdir, [name for name, _ in fits], name) for name, _ in fits]
     place = folders[-1]
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
-    rows = scores.rows(fitted.scores, sizes, mean_interval)
+    rows = scores.rows(fitted.scores, sizes, mean_interval) + _label_free(fits, fitted)
     found = dict(phase=run.name, seeds=list(run.seeds), folder=str(place), page=None,
                  transferred=[group._asdict() for group in run.transferred],
                  scores=fitted.scores, rows=rows, kept=fitted.kept)
@@ -90,6 +91,19 @@ def tables(found: dict) -> list[Table]:
     by_class = found.get('by_class')
     listed = bool(by_class) and len(by_class['rows']) <= LISTED
     return [table(found), *([Table(**by_class)] if listed else [])]
+
+
+def _label_free(fits: list[tuple[str, dict]], fitted: Fitted) -> list[dict]:
+    """What is told of a target without labels, as rows; [] where there is no such target."""
+    splits = build.load(fits[0][1]['data'])   # a later phase may have the target alone
+    if 'target' not in splits or splits['target'].task.kind != 'unlabelled':
+        return []
+    found = []
+    for name, values in scores_of_target(fits[-1][1], fitted, splits).items():
+        mean, half = mean_interval(values)
+        low, high = (None, None) if half is None else (mean - half, mean + half)
+        found.append(dict(split='target', metric=name, mean=float(mean), low=low, high=high))
+    return found
 
 
 def table(found: dict) -> Table:

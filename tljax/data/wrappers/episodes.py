@@ -50,9 +50,19 @@ def episodes(splits: dict[str, Dataset], ways: int = 5, shots: int = 1, queries:
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
     if unknown := set(test or ()) - set(plan):
         raise Refused(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
-    found = {name: of_episodes(split, **{**plan, **(test or {} if name != 'train' else {})}, count=count, seed=[seed, SPLITS[name]])
+    found = {name: _of_split(name, split, plan | (test or {} if name != 'train' else {}), count, seed)
              for name, split in splits.items() if split.size and not (pictures and name == 'train')}
     return {'train': turned(splits['train']) if rotations else splits['train'], **found} if pictures else found
+
+
+def _of_split(name: str, split: Dataset, plan: dict, count: int, seed: int) -> Dataset:
+    """The episodes of a split, which errors name."""
+    try:
+        return of_episodes(split, **plan, count=count, seed=[seed, SPLITS[name]])
+    except Refused as refused:
+        own, share = ('data', '') if name == 'train' else ('data.test', f'.{name}')
+        raise Refused(f'the {name} split: {refused} ({own}.ways, .shots, .queries), or change its '
+                      f'share of the classes (data.by_class{share})') from None
 
 
 def classes_apart(splits: dict[str, Dataset], by_class: dict[str, float] | None = None, seed: int = 0) -> dict[str, Dataset]:

@@ -1,0 +1,136 @@
+"""Settings of the command line: keys of the defaults, keywords of the functions of a config."""
+import pytest
+from commands import call, error
+
+from experiments import config_file
+from tljax.configuration import plain
+from tljax.core import Refused
+from tljax.keywords import fits, value
+
+FINETUNE, DIGITS = 'configs/finetune.py', 'configs/digits.py'
+
+
+def laid(given, *arguments):
+    """The config of a file, as a plain dict, with the settings of a command line laid over it."""
+    _, _, settings = config_file.split(['train', *arguments])
+    config = config_file.load(given)
+    config_file.lay(config, given, settings)
+    command = 'compare' if 'compare' in config.commands else config.commands[0]
+    config_file.refuse_unread(config, settings, command)
+    return plain(config)
+
+
+def at(config, setting):
+    for key in setting.split('.'):
+        config = config[key]
+    return config
+
+
+@pytest.mark.parametrize('given, setting, text, expected', [
+    (FINETUNE, 'data.channels', '1', 1),
+    (FINETUNE, 'data.validation', '2e-1', .2),
+    (FINETUNE, 'data.resize', 'None', None),   # a number in the config
+    (FINETUNE, 'data.path', '12', '12'),       # a folder of that name
+    (FINETUNE, 'data.task', 'classes', 'classes'),
+    (FINETUNE, 'net.dropout', '1', 1.),
+    (FINETUNE, 'phases.all.batch', '8', 8),
+    (FINETUNE, 'phases.all.per_class', '5', 5),
+    (FINETUNE, 'phases.head.data.size', '64', 64),
+    (FINETUNE, 'phases.all.augment', "('flip',)", ['flip']),
+    (FINETUNE, 'phases.all.augment', "({'name': 'crop', 'padding': 2},)",
+     [{'name': 'crop', 'padding': 2}]),
+    (FINETUNE, 'study.strategies.recipe.optim.lr', '1e-3', .001),
+    (FINETUNE, 'groups.backbone.scale', '.1', .1),
+    (DIGITS, 'net.width', '8', 8),             # a list in the config
+    (DIGITS, 'optim.b1', '.5', .5),
+    (DIGITS, 'seeds', '3', [3]),
+    (DIGITS, 'seeds', '(4, 5)', [4, 5]),
+    (DIGITS, 'study.budgets', '(1, None)', [1, None]),
+    (DIGITS, 'init.path', '', ''),
+    ('configs/matching.py', 'data.test.ways', '3', 3),
+    ('configs/matching.py', 'data.of.resolution', '8', 8),
+    ('configs/maml.py', 'method.method.name', 'finetune', 'finetune'),
+    ('configs/adapt.py:data=photo-sketch', 'data.of.source.resize', '128', 128),
+    ('configs/adapt.py:data=photo-sketch', 'data.net.dropout', '0.', 0.),
+    ('configs/rank.py', 'study.sources.letters.data.part', 'digits', 'digits'),
+    ('configs/rank.py', 'study.targets.digits.size', '8', 8),
+    ('configs/office_caltech.py', 'methods.tca.map.kernel', 'rbf', 'rbf'),
+])
+def test_what_a_config_does_not_say_can_be_set(given, setting, text, expected):
+    found = at(laid(given, f'--config.{setting}={text}'), setting)
+    assert found == expected and type(found) is type(expected)
+
+
+@pytest.mark.parametrize('given, setting, said', [
+    (FINETUNE, 'data.chanels=1', 'config.data.chanels is no setting of configs/finetune.py: did '
+     'you mean channels? (folder takes path, size, channels'),
+    (FINETUNE, 'data.size=big', "--config.data.size=big: 'big' is not a whole number"),
+    (FINETUNE, 'data.channels=1.5', "'1.5' is not a whole number"),
+    (FINETUNE, 'data.resize=much', "'much' is not a whole number or None"),
+    (FINETUNE, 'net.alpha=True', "'True' is not a number"),
+    (FINETUNE, 'data.path.x=8', "config.data.path is 'pictures' in configs/finetune.py, which has"),
+    (FINETUNE, 'phases.all.batch.x=8', 'config.phases.all.batch is 32 in configs/finetune.py'),
+    (FINETUNE, 'phases.al.batch=8', 'config.phases.al is no setting of configs/finetune.py: did '
+     'you mean all?'),
+    (FINETUNE, 'phases.all.bach=8', 'did you mean batch?'),
+    (FINETUNE, 'study.strategies.recip.optim.lr=1', 'did you mean recipe?'),
+    (FINETUNE, 'groups.backbone.scal=1', 'did you mean scale? (adam takes'),
+    (FINETUNE, 'net.name=resnet5', "net.name='resnet5' is unknown: did you mean resnet50?"),
+    (DIGITS, 'net.width=(1,a)', "'(1,a)' is not a whole number or a list"),
+    (DIGITS, 'optim.momentum=.9', 'config.optim.momentum is no setting'),   # of SGD, not of Adam
+    ('configs/matching.py', 'data.of.sise=8', 'did you mean size? (glyphs takes'),
+])
+def test_what_is_no_setting_or_no_value_of_it_is_refused_in_words(given, setting, said):
+    with pytest.raises(Refused) as refused:
+        laid(given, f'--config.{setting}')
+    assert said in str(refused.value)
+
+
+def test_another_name_brings_its_own_keywords(capsys):
+    found = laid(FINETUNE, '--config.net.width=(4,8)', '--config.net.name=conv4',
+                 '--config.net.size=224', '--config.optim.name=sgd', '--config.optim.momentum=.9')
+    assert found['net'] == {'name': 'conv4', 'width': [4, 8], 'size': 224}
+    assert found['optim']['momentum'] == .9
+    said = capsys.readouterr().err
+    assert said == 'config.net.alpha=0.25 is left out: conv4 does not take it\n'
+    with pytest.raises(Refused, match='config.net.alpha is no setting'):
+        laid(FINETUNE, '--config.net.name=resnet50', '--config.net.alpha=.5')
+    found = laid(FINETUNE, '--config.data.name=resampled', '--config.data.of.size=8',
+                 '--config.data.size=12', '--config.data.of.name=digits')
+    assert found['data'] == {'name': 'resampled', 'size': 12, 'of': {'name': 'digits', 'size': 8}}
+
+
+def test_what_follows_another_setting_stops_following_when_it_is_set():
+    given = 'configs/adapt.py:train=dann'
+    assert at(laid(given, '--config.steps=7'), 'phases.adapt.method.ramp') == 7
+    found = laid(given, '--config.phases.adapt.method.ramp=5')
+    assert at(found, 'phases.adapt.method.ramp') == 5 and found['steps'] == 1000
+
+
+def test_a_command_line_is_taken_apart():
+    rest, given, settings = config_file.split([
+        'train', '--config', 'configs/digits.py:smoke', '--config.per_class', '3', '--json',
+        '--noconfig.cache', '--config.shuffled', '--workdir=a', '-config.steps=-1'])
+    assert rest == ['train', '--json', '--workdir=a'] and given == 'configs/digits.py:smoke'
+    assert settings == [(['per_class'], '3'), (['cache'], 'False'), (['shuffled'], None),
+                        (['steps'], '-1')]
+    found = laid(DIGITS, '--noconfig.cache', '--config.shuffled')
+    assert found['cache'] is False and found['shuffled'] is True
+    with pytest.raises(Refused, match='--config.steps: a value is missing'):
+        laid(DIGITS, '--config.steps')
+
+
+def test_types_are_those_of_annotations():
+    assert value('3', float) == 3. and isinstance(value('3', float), float)
+    assert value('None', int | None) is None and value('None', str) == 'None'
+    assert not fits(True, int) and not fits(True, float) and fits({'a': 1}, dict | None)
+    with pytest.raises(Refused, match='is neither true nor false'):
+        value('maybe', bool)
+
+
+def test_a_keyword_of_the_command_line_reaches_its_function(tmp_path):
+    done = call('train', '--config=configs/pacs.py:smoke', '--config.data.part=digits',
+                '--config.steps=0', '--config.seeds=0', f'--workdir={tmp_path}/a')
+    assert done.code == 0 and 'classes: 0, 1, 2, 3' in done.err, done.err
+    line = error(call('train', '--config=configs/pacs.py:smoke', '--config.net.norm=bach'))
+    assert "norm='bach'" in line
