@@ -62,7 +62,8 @@ def free_port():
 DOMAINS = {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
            'target': {'name': 'digits', 'size': 8}}
 SMALL = {'blocks': 1}
-RUNS = {'two seeds': config(seeds=[0, 1], net=SMALL, keep='best', patience=1, eval_every=2), 'two domains': config(data=DOMAINS, method={'name': 'dann'}, net=SMALL)}
+RUNS = {'two seeds': config(seeds=[0, 1], net=SMALL, keep='best', patience=1, eval_every=2),
+        'two domains': config(data=DOMAINS, method={'name': 'dann'}, net=SMALL)}
 NORMALISED = {'batch statistics': config(net={**SMALL, 'norm': 'batch'})}
 
 

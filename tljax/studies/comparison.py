@@ -108,8 +108,10 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
     cells = {(strategy, k): merge(merge(last, changes, f'study.strategies.{strategy}'),
                                   {'per_class': k})
              for strategy, changes in study['strategies'].items() for k in study['budgets']}
-    for cell, settings in cells.items():
-        build.look(settings, _place(workdir, *cell))
+    names = [name for name, _ in earlier]
+    places = {folder(workdir, names, name): settings for name, settings in earlier}
+    for place, settings in (places | {_place(workdir, *cell): cells[cell] for cell in cells}).items():
+        build.look(settings, place)
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
         raise Refused('the source has no validation split, which a study of adaptation judges by: '
@@ -117,7 +119,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
     build.fit_phases(earlier, workdir)
     values, judgements, transferred, donors, metric = {}, {}, {}, set(), ''
     for i, ((strategy, k), settings) in enumerate(cells.items()):
-        donor = build.donor(settings, workdir, [name for name, _ in earlier])
+        donor = build.donor(settings, workdir, names)
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
         if not run.classes or 'test' not in run.evals:
             raise Refused('a study compares scores on a test split: give data with classes and a '
