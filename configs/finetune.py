@@ -5,8 +5,11 @@
 
 PICTURES holds one folder per class (or train/, validation/ and test/ of those). The ImageNet weights of `--config.net` are fetched once;
 --config.init.path=FILE.h5 takes a Keras file, or the folder of a finished run, instead. `python -m experiments.compare` with the same
-flags tells whether the weights help at all, against training from scratch. --config.epochs=10 counts passes over the pictures in place of
-steps; --config.keep=best --config.eval_every=50 keeps what does best on the validation pictures, and --config.patience=5 stops early.
+flags tells whether the weights help at all, against training from scratch.
+
+--config.epochs=10 counts passes over the pictures in place of steps; --config.keep=best
+--config.eval_every=50 keeps what does best on the validation pictures, and --config.patience=5
+stops early.
 
 First the new head is trained on frozen features, which are extracted once: it costs seconds, and random gradients never reach the
 backbone. Then everything moves on augmented pictures, deeper layers faster than shallow ones, BatchNorm on its ImageNet statistics, so

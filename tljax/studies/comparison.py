@@ -110,7 +110,8 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
              for strategy, changes in study['strategies'].items() for k in study['budgets']}
     names = [name for name, _ in earlier]
     places = {folder(workdir, names, name): settings for name, settings in earlier}
-    for place, settings in (places | {_place(workdir, *cell): cells[cell] for cell in cells}).items():
+    places |= {_place(workdir, *cell): settings for cell, settings in cells.items()}
+    for place, settings in places.items():
         build.look(settings, place)
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
@@ -147,8 +148,8 @@ def summarise(measured: Measured, config: dict) -> dict:
 
     Returns:
         As `compare`, without 'chosen'. A row is {'strategy', 'labels_per_class', 'metric', 'mean',
-        'ci95' (half width; None over two seeds), 'gain_mean', 'gain_low', 'gain_high', 'p', 'verdict' (these five are
-        None for the baseline), 'values' by seed}.
+        'ci95' (half width; None over two seeds), 'gain_mean', 'gain_low', 'gain_high', 'p',
+        'verdict' (these five are None for the baseline), 'values' by seed}.
 
     >>> values = {('scratch', 5): np.array([.5, .6]), ('frozen', 5): np.array([.7, .8])}
     >>> study = dict(baseline='scratch', budgets=[5], strategies=dict(scratch={}, frozen={}))
