@@ -12,6 +12,10 @@ network, is a setting: --config.data.channels=1, --config.net.name=resnet50.
 with the same flags tells whether the weights help at all, against training from scratch: by three seeds, so that gains have intervals, in
 about six times the time of a training (--config.seeds="(0,1)" takes two).
 
+--config.epochs=10 counts passes over the pictures in place of steps; --config.keep=best
+--config.eval_every=50 keeps what does best on the validation pictures, and --config.patience=5
+stops early.
+
 First the new head is trained on frozen features, which are extracted once: it costs seconds, and random gradients never reach the
 backbone. Then everything moves on augmented pictures, deeper layers faster than shallow ones, BatchNorm on its ImageNet statistics, so
 that small batches and small sets do no harm. Sources: the order of the two phases, Kumar et al. 2022 (https://arxiv.org/abs/2202.10054);

@@ -7,8 +7,8 @@ import sys
 def stop_at_once(*_: object) -> None:
     """Ctrl-C where nothing is trained, or the second one: a line, exit status 130.
 
-    No exception is raised, which libraries in C++ would not let through. Files are written beside and then renamed, so that none is
-    left half written.
+    No exception is raised, which libraries in C++ would not let through. Files are written beside
+    and then renamed, so that none is left half written.
     """
     sys.stdout.flush()
     shown = '\x1b[?25h\n' if sys.stderr.isatty() else ''   # a bar hides the cursor

@@ -19,7 +19,7 @@ from tljax.parts import Parts, load, parts
 from tljax.paths import first, flatten, overview
 
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
-SILENT = ('epochs', 'keep', 'patience', 'class_weights')   # recorded only where they are set: the runs of before know nothing of them
+SILENT = ('epochs', 'keep', 'patience', 'class_weights')   # recorded where they are set: older runs know none
 WANTS = {'domains': "unlabelled inputs of a target beside labelled ones: give data=dict(name='domains', source=..., target=...)",
          'episodes': "episodes: give data=dict(name='episodes', of=...)",
          'labelled': 'labelled examples: give a set of those'}
@@ -59,7 +59,9 @@ def donor(settings: dict, workdir: str | Path, names: list[str]) -> Path | None:
 
 
 def look(config: dict, workdir: str | Path) -> None:
-    """Refuses another config than that of the run in a folder, by what configs alone tell: before anything is loaded or compiled.
+    """Refuses another config than that of the run in a folder, before anything is loaded.
+
+    It goes by what configs alone tell; `fit` looks once more.
 
     Args:
         config: a plain dict, as `build` takes it.
@@ -70,7 +72,8 @@ def look(config: dict, workdir: str | Path) -> None:
 
     >>> look({'steps': 3, 'epochs': 0, 'keep': 'last', 'patience': 0}, 'nowhere')
     """
-    claim(workdir, _record(config), look=True, open=('donor', 'steps') if config['epochs'] else ('donor',))
+    unknown = ('donor', 'steps') if config['epochs'] else ('donor',)
+    claim(workdir, _record(config), look=True, open=unknown)
 
 
 def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None, splits: dict[str, Dataset] | None = None) -> Run:
@@ -106,12 +109,15 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         step=built.step, predict=built.predict, evals=judged(splits), task=train.task,
         stream=pieces.stream(train, prepare=built.prepare,
                              labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels}),
-        seeds=tuple(seeds), steps=steps, epochs=config['epochs'], log_every=config['log_every'], save_every=config['save_every'],
+        seeds=tuple(seeds), steps=steps, epochs=config['epochs'],
+        log_every=config['log_every'], save_every=config['save_every'],
         eval_every=config['eval_every'], eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
-        facts=lambda: (*summary(splits), ('statistics', config['statistics']), *_length(config, train, steps)),
-        choice=Choice(config['keep'], config['patience'], scores.row(scores.first(train.task)).more_is_better),
+        facts=lambda: (*summary(splits), ('statistics', config['statistics']),
+                       *_length(config, train, steps)),
+        choice=Choice(config['keep'], config['patience'],
+                      scores.row(scores.first(train.task)).more_is_better),
         donors=len(donors.trees) if donors else 0, input=_shape(sample), range=shown(train),
         record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
@@ -119,28 +125,33 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
 
 
 def _record(config):
-    """What a run's folder says of its config. Where evaluations choose, how often there is one makes a difference."""
-    free = [key for key in FREE if key != 'eval_every' or config['keep'] == 'last' and not config['patience']]
-    return {key: value for key, value in config.items() if key not in free and not (key in SILENT and value == DEFAULTS[key])}
+    """What a run's folder says of its config."""
+    left_out = {key for key in SILENT if config[key] == DEFAULTS[key]} | {*FREE}
+    if config['keep'] != 'last' or config['patience']:   # how often it looks changes how it ends
+        left_out -= {'eval_every'}
+    return {key: value for key, value in config.items() if key not in left_out}
 
 
 def _steps(config, train):
-    """The steps of a run: as the config says, or as many as its epochs have with this training set."""
+    """The steps of a run: those of the config, or as many as its epochs have."""
     epochs = config['epochs']
     if not epochs:
         return config['steps']
-    counted = next((f'groups.{name}.period' for name, keywords in config['groups'].items() if keywords.get('period', 1) > 1),
-                   _ramp(config['method'], 'method'))
-    if counted:
-        raise Refused(f'epochs={epochs:g}: {counted} is counted in steps: set steps in place of epochs')
+    periods = [f'groups.{name}.period' for name, keywords in config['groups'].items()
+               if keywords.get('period', 1) > 1]
+    if counted := _ramp(config['method'], 'method') or next(iter(periods), None):
+        raise Refused(f'epochs={epochs:g}: {counted} is counted in steps: set steps in place of '
+                      'epochs')
     if train.example:
-        raise Refused(f'epochs={epochs:g} of data whose examples are drawn afresh: there is no end to pass, so set steps')
+        raise Refused(f'epochs={epochs:g} of data whose examples are drawn afresh: there is no '
+                      'end to pass, so set steps')
     return max(math.ceil(round(epochs * _examples(config, train) / config['batch'], 9)), 1)
 
 
 def _ramp(spec, said):
-    """The name of a setting that counts a schedule of the method in steps, however deep it lies; None where there is none."""
-    inside = [_ramp(value, f'{said}.{key}') for key, value in spec.items() if isinstance(value, dict)]
+    """The name of a schedule of the method that counts steps, however deep it lies, or None."""
+    inside = [_ramp(value, f'{said}.{key}') for key, value in spec.items()
+              if isinstance(value, dict)]
     return f'{said}.ramp' if spec.get('ramp') else next(filter(None, inside), None)
 
 
@@ -150,8 +161,10 @@ def _examples(config, train):
 
 def _length(config, train, steps):
     """What epochs mean here, as a fact."""
-    passed = f'{steps}: {config["epochs"]:g} epochs of {_examples(config, train)} examples, {config["batch"]} at a time'
-    return [('steps', passed)] if config['epochs'] else []
+    if not config['epochs']:
+        return []
+    return [('steps', f'{steps}: {config["epochs"]:g} epochs of {_examples(config, train)} '
+             f'examples, {config["batch"]} at a time')]
 
 
 def _refuse_choice(config, splits, steps):
@@ -160,10 +173,11 @@ def _refuse_choice(config, splits, steps):
         return
     said = f'patience={config["patience"]}' if config['patience'] else f'keep={config["keep"]!r}'
     if not 0 < config['eval_every'] < max(steps, 1):
-        raise Refused(f'{said} goes by scores during training: set eval_every, between 1 and {steps - 1} for these {steps} steps '
-                      f'(it is {config["eval_every"]})')
+        raise Refused(f'{said} goes by scores during training: set eval_every, between 1 and '
+                      f'{steps - 1} for these {steps} steps (it is {config["eval_every"]})')
     if SPLIT not in splits or not splits[SPLIT].size:
-        raise Refused(f'{said} goes by the {SPLIT} split, and this data has none: give one, or leave keep and patience alone')
+        raise Refused(f'{said} goes by the {SPLIT} split, and this data has none: give one, or '
+                      'leave keep and patience alone')
 
 
 def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str, Dataset]) -> bool:
@@ -225,7 +239,8 @@ def _grafted(rules, path):
 def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset]) -> Run:
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
-    found, reduced = pieces.features(net, params, state, splits), pieces.program(splits['train'], net.dim, steps=run.steps)
+    found = pieces.features(net, params, state, splits)
+    reduced = pieces.program(splits['train'], net.dim, steps=run.steps)
 
     def init(seed):
         params, state = run.init(seed)

@@ -46,8 +46,8 @@ DEFAULTS = dict(
     save_every=0,                # 0: at the end only
     eval_every=0,
     eval_batch=256,
-    keep='last',                 # or 'best': what finishes has the best validation score among evaluations, each seed its own
-    patience=0)                  # evaluations without a better validation score before a run stops; 0: it never does
+    keep='last',                 # or 'best': what finishes has the best validation score
+    patience=0)                  # evaluations without a better one before a run stops; 0: never
 
 
 def settings(**changes: Any) -> dict:

@@ -112,13 +112,15 @@ def _of_program(config):
 
 
 def _refuse_counts(config):
-    counts = {'batch': 1, 'steps': 0, 'log_every': 0, 'save_every': 0, 'eval_every': 0, 'eval_batch': 1, 'patience': 0}
+    counts = {'batch': 1, 'steps': 0, 'log_every': 0, 'save_every': 0, 'eval_every': 0,
+              'eval_batch': 1, 'patience': 0}
     for key, least in counts.items():
         if type(config[key]) is not int or config[key] < least:
             raise Refused(f'config.{key}={config[key]}: give a whole number, {least} or more')
     epochs = config['epochs']
     if type(epochs) not in (int, float) or not 0 <= epochs < float('inf'):
-        raise Refused(f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 where steps are to hold')
+        raise Refused(f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 '
+                      'where steps are to hold')
     if config['keep'] not in ('last', 'best'):
         raise Refused(f'config.keep={config["keep"]!r} is not last or best')
     if any(not isinstance(seed, int) for seed in config['seeds']):

@@ -195,7 +195,8 @@ def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', wo
     if unknown := [key for key in changes if key not in taken]:
         raise Refused(f'{unknown[0]} is unknown to tljax.train: {near(unknown[0], ["data", "net", "method", "workdir", *taken])}')
     if 'steps' in changes and changes.get('epochs'):
-        raise Refused(f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long to train: give one of them')
+        raise Refused(f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long '
+                      'to train: give one of them')
     splits = None
     if isinstance(data, dict) and isinstance(data.get('train'), Dataset):
         data, splits = {'name': 'arrays', 'fingerprints': {name: split.fingerprint for name, split in data.items()}}, data

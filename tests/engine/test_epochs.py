@@ -1,4 +1,4 @@
-"""Epochs in place of steps, by hand; and what a run's folder says to another length, before anything is loaded."""
+"""Epochs in place of steps, and what a run's folder says to another length."""
 import json
 
 import numpy as np
@@ -17,11 +17,16 @@ from tljax.features import donors_at
 
 
 @pytest.mark.parametrize('changes, steps', [
-    ({'epochs': 1}, 57), ({'epochs': 1.}, 57), ({'epochs': .5}, 29), ({'epochs': 2, 'steps': 7}, 113), ({'epochs': 0, 'steps': 7}, 7),
-    ({'epochs': 1, 'batch': 899}, 1), ({'epochs': 1e-12}, 1), ({'epochs': 3, 'per_class': 2, 'batch': 20}, 3),
-    ({'epochs': 1.1, 'per_class': 1, 'batch': 11}, 1), ({'epochs': 3, 'per_class': 2, 'batch': 8, 'seeds': [4, 5]}, 8)])
+    ({'epochs': 1}, 57), ({'epochs': 1.}, 57), ({'epochs': .5}, 29), ({'epochs': 1e-12}, 1),
+    ({'epochs': 2, 'steps': 7}, 113), ({'epochs': 0, 'steps': 7}, 7),
+    ({'epochs': 1, 'batch': 899}, 1), ({'epochs': 3, 'per_class': 2, 'batch': 20}, 3),
+    ({'epochs': 1.1, 'per_class': 1, 'batch': 11}, 1),
+    ({'epochs': 3, 'per_class': 2, 'batch': 8, 'seeds': [4, 5]}, 8)])
 def test_steps_of_epochs(changes, steps):
-    """ceil(epochs * examples / batch) of 899 examples, or of so many of ten classes; 1.1 * 10 / 11 is one step, whatever floats say."""
+    """ceil(epochs * examples / batch) of 899 examples, or of so many of each of ten classes.
+
+    1.1 * 10 / 11 is one step, whatever floats say.
+    """
     run = build.build(tiny(changes))
     assert run.steps == run.record['steps'] == steps
     assert ('epochs' in run.record) == bool(changes['epochs'])
@@ -34,20 +39,24 @@ def test_an_epoch_is_a_pass_over_the_training_set():
 
 
 def test_epochs_end_the_schedule_and_are_the_same_program_and_run_as_their_steps(tmp_path):
-    epochs, steps = tiny({'epochs': .1, 'optim': {'warmup': 2}}), tiny({'steps': 6, 'optim': {'warmup': 2}})
+    warm = {'optim': {'warmup': 2}}
+    epochs, steps = tiny(warm, {'epochs': .1}), tiny(warm, {'steps': 6})
     ours, theirs = build.build(epochs), build.build(steps)
     assert ours.steps == 6 and ours.step is theirs.step, 'one program'
     found, expected = fit(ours, tmp_path / 'epochs'), fit(theirs, tmp_path / 'steps')
     np.testing.assert_array_equal(found.params['head']['kernel'], expected.params['head']['kernel'])
-    assert load_final(tmp_path / 'epochs')[2]['config'] == {**load_final(tmp_path / 'steps')[2]['config'], 'epochs': .1}
-    assert ['steps', '6: 0.1 epochs of 899 examples, 16 at a time'] in json.loads((tmp_path / 'epochs/data.json').read_text())
-    with pytest.raises(Refused, match='warmup=9 does not lie between 0 and the 6 steps of the run: set optim.warmup'):
+    ours, theirs = (load_final(tmp_path / each)[2]['config'] for each in ('epochs', 'steps'))
+    assert ours == {**theirs, 'epochs': .1}
+    facts = json.loads((tmp_path / 'epochs' / 'data.json').read_text())
+    assert ['steps', '6: 0.1 epochs of 899 examples, 16 at a time'] in facts
+    with pytest.raises(Refused, match='warmup=9 does not lie .* 6 steps of the run: set optim.war'):
         build.build(tiny({'epochs': .1, 'optim': {'warmup': 9}}))
 
 
 def test_features_are_trained_for_as_many_epochs(tmp_path):
     fit(build.build(tiny({'steps': 2})), tmp_path / 'donor')
-    head = tiny({'cache': True, 'epochs': .05, 'partition': {'name': 'freeze'}, 'init': {'path': str(tmp_path / 'donor')}})
+    head = tiny({'cache': True, 'epochs': .05, 'partition': {'name': 'freeze'},
+                 'init': {'path': str(tmp_path / 'donor')}})
     run = build.build(head)
     assert run.steps == 3 and 'backbone' in run.whole({}, {})[0], 'on cached features'
     fit(run, tmp_path / 'head')
@@ -60,36 +69,41 @@ def test_epochs_hold_for_every_phase_that_does_not_say_its_own():
     assert [build.build(each).steps for _, each in configuration.phases(whole)] == [113, 169, 9]
 
 
-DOMAINS = {'data': {'name': 'domains', 'source': {'name': 'digits', 'size': 8}, 'target': {'name': 'digits', 'size': 8}}}
+DIGITS = {'name': 'digits', 'size': 8}
+DANN = {'data': {'name': 'domains', 'source': DIGITS, 'target': DIGITS},
+        'method': {'name': 'dann', 'ramp': 50}}
+SINE = {'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'maml'}}
 
 
 @pytest.mark.parametrize('changes, said', [
-    ({'epochs': -1}, 'config.epochs=-1: give a number above 0'), ({'epochs': float('nan')}, 'config.epochs=nan: give a number'),
-    ({'epochs': float('inf')}, 'config.epochs=inf: give a number'), ({'epochs': '3'}, 'config.epochs=3: give a number'),
-    ({'epochs': True}, 'config.epochs=True: give a number'), ({'epochs': None}, 'config.epochs=None: give a number'),
+    *(({'epochs': each}, f'config.epochs={each}: give a number above 0')
+      for each in (-1, float('nan'), float('inf'), '3', True, None)),
     ({'epochs': 2, 'per_class': 10_000}, 'per_class=10000: class'),
-    ({'epochs': 2, 'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'maml'}}, 'drawn afresh: .* so set steps'),
-    ({'epochs': 2, 'method': {'name': 'dann', 'ramp': 50}, **DOMAINS}, 'epochs=2: method.ramp is counted in steps: set steps in place'),
-    ({'epochs': 2, 'groups': {'head': {'period': 2}}}, 'epochs=2: groups.head.period is counted in steps: set steps')])
+    ({'epochs': 2, **SINE}, 'epochs=2 of data whose examples are drawn afresh: .* so set steps'),
+    ({'epochs': 2, **DANN}, 'epochs=2: method.ramp is counted in steps: set steps in place'),
+    ({'epochs': 2, 'groups': {'head': {'period': 2}}}, 'groups.head.period is counted in steps')])
 def test_epochs_that_mean_nothing_are_refused(changes, said):
     with pytest.raises(Refused, match=said):
         build.build(tiny(changes))
 
 
 def test_a_ramp_is_found_however_deep_it_lies():
-    assert build._ramp({'name': 'outer', 'method': {'name': 'dann', 'ramp': 5}}, 'method') == 'method.method.ramp'
-    assert build._ramp({'name': 'outer', 'method': {'name': 'dann', 'ramp': 0}, 'x': 1}, 'method') is None
+    def around(ramp):
+        return {'name': 'outer', 'method': {'name': 'dann', 'ramp': ramp}, 'x': 1}
+    assert build._ramp(around(5), 'method') == 'method.method.ramp'
+    assert build._ramp(around(0), 'method') is None
 
 
 def test_two_lengths_are_refused(tmp_path):
     with pytest.raises(Refused, match='steps=3 and epochs=2 both say how long to train'):
         tljax.train('digits', 'conv4', workdir=tmp_path, steps=3, epochs=2)
-    for flags, setting in ((['--config.epochs=2', '--config.phases.head.steps=3'], 'phases.head.steps'),
-                           (['--config.epochs=2', '--config.phases.all.steps=3'], 'phases.all.steps')):
-        said = error(call('train', '--config=configs/finetune.py:smoke', *flags, f'--workdir={tmp_path}/a'))
-        assert f'--config.{setting} is read by no fit, as epochs take its place' in said
-    assert 'is read by no fit' in error(call('train', '--config=configs/fixmatch.py:smoke', '--config.epochs=1', '--config.steps=3'))
-    assert 'is not a number' in error(call('train', '--config=configs/finetune.py:smoke', '--config.epochs=ten'))
+    def said(config, *flags):
+        return error(call('train', f'--config=configs/{config}.py:smoke', *flags))
+    for setting in ('phases.head.steps', 'phases.all.steps'):
+        assert f'--config.{setting} is read by no fit, as epochs take its place' in said(
+            'finetune', '--config.epochs=2', f'--config.{setting}=3')
+    assert 'is read by no fit' in said('fixmatch', '--config.epochs=1', '--config.steps=3')
+    assert "'ten' is not a number" in said('finetune', '--config.epochs=ten')
 
 
 def test_progress_counts_epochs(tmp_path, capsys):
@@ -116,11 +130,12 @@ def unloaded(monkeypatch):
 
 
 @pytest.mark.parametrize('changes, said', [
-    ({'steps': 9}, '01-all is finished .steps: 6 there, 9 now.: to train on from it, take another --workdir and --config.init.path=.*-all'),
+    ({'steps': 9}, '01-all is finished .steps: 6 there, 9 now.: to train on from it, take another '
+                   '--workdir and --config.init.path=.*01-all$'),
     ({'epochs': 2}, '01-all is finished .epochs: absent there, 2 now.: to train on'),
     ({'optim': {'lr': .5}}, '01-all belongs to another config .optim.lr: 0.01 there, 0.5 now'),
     ({'steps': 9, 'seeds': [1]}, '01-all belongs to another config .*seeds.*steps: 6 there, 9 now'),
-    ({'keep': 'best', 'eval_every': 2}, '01-all belongs to another config .eval_every: absent there, 2 now; keep: absent there, best now')])
+    ({'keep': 'best', 'eval_every': 2}, 'eval_every: absent there, 2 now; keep: absent there')])
 def test_another_config_is_refused_before_anything_is_loaded(changes, said, finished, monkeypatch):
     (head, (name, whole)), place = finished
     unloaded(monkeypatch)
@@ -131,7 +146,7 @@ def test_another_config_is_refused_before_anything_is_loaded(changes, said, fini
 
 def test_a_run_made_by_epochs_goes_on_with_its_epochs_alone(tmp_path, monkeypatch):
     build.fit_phases([('a', tiny({'epochs': .05}))], tmp_path)
-    build.fit_phases([('a', tiny({'epochs': .05, 'log_every': 1}))], tmp_path)   # the same: nothing to do
+    build.fit_phases([('a', tiny({'epochs': .05, 'log_every': 1}))], tmp_path)   # nothing to do
     unloaded(monkeypatch)
     for changes in ({'epochs': .1}, {'steps': 3}, {}):
         with pytest.raises(Refused, match='00-a is finished .epochs: 0.05 there'):
@@ -151,7 +166,8 @@ def test_a_finished_run_of_phases_is_a_donor(finished, tmp_path):
     _, place = finished
     assert donors_at(str(place), None).classes == donors_at(str(place / '01-all'), None).classes
     run = build.build(tiny({'steps': 9, 'init': {'path': str(place), 'rules': [['.*', None]]}}))
-    np.testing.assert_array_equal(run.init(0)[0]['head']['kernel'], load_final(place / '01-all')[0]['head']['kernel'][0])
+    stored = load_final(place / '01-all')[0]['head']['kernel'][0]
+    np.testing.assert_array_equal(run.init(0)[0]['head']['kernel'], stored)
     (place / '01-all' / 'final').rename(tmp_path / 'taken away')
-    with pytest.raises(Refused, match='run is not finished: 01-all is at step 6 of 6: give the training command again'):
+    with pytest.raises(Refused, match='run is not finished: 01-all is at step 6 of 6: give the tr'):
         donors_at(str(place), None)

@@ -139,12 +139,13 @@ def test_training_from_python_tells_what_it_found(tmp_path):
 
 
 def test_a_page_has_the_data_of_each_phase_and_which_step_was_kept(tmp_path):
-    changes = {'eval_every': 1, 'keep': 'best', 'epochs': .03}   # 3 steps: 898 examples, 16 at a time
+    changes = {'eval_every': 1, 'keep': 'best', 'epochs': .03}   # 2 steps: 899 examples by 16
     letters = {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10}
     found = training.train(config(phases={'first': {'init': {'phase': ''}, 'data': letters},
                                           'second': changes}), tmp_path)
     written = Path(found['page']).read_text()
-    assert '<h2>The data of 00-first</h2>' in written and '<h2>The data of 01-second</h2>' in written
+    assert '<h2>The data of 00-first</h2>' in written
+    assert '<h2>The data of 01-second</h2>' in written
     assert found['kept']['ended'] == 2 and len(found['kept']['best']) == 2
     assert 'Accuracy over training' in written and 'Validation score best at step' in written
     again = training.train(config(phases={'first': {'init': {'phase': ''}, 'data': letters},

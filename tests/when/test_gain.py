@@ -11,7 +11,15 @@ from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.weightstats import DescrStatsW
 
 from tljax.core import Refused
-from tljax.when.gain import Gain, hierarchical_gain, labels_needed, mean_interval, share_interval, transfer_gain, verdicts
+from tljax.when.gain import (
+    Gain,
+    hierarchical_gain,
+    labels_needed,
+    mean_interval,
+    share_interval,
+    transfer_gain,
+    verdicts,
+)
 
 
 @pytest.fixture
@@ -206,7 +214,8 @@ def test_verdicts_by_hand():
     assert verdicts([]) == []
 
 
-@pytest.mark.parametrize('mean, p', [(.1, np.nan), (np.nan, .01), (np.inf, .01), (.1, -.1), (.1, 1.5)])
+@pytest.mark.parametrize('mean, p', [
+    (.1, np.nan), (np.nan, .01), (np.inf, .01), (.1, -.1), (.1, 1.5)])
 @pytest.mark.parametrize('others', [[], [Gain(.1, .05, .15, .001), Gain(-.1, -.2, 0., .04)]])
 def test_a_gain_that_is_no_number_is_never_detected(mean, p, others):
     """Holm's correction of statsmodels calls NaN significant, and what stands beside it with it."""
@@ -214,9 +223,12 @@ def test_a_gain_that_is_no_number_is_never_detected(mean, p, others):
         verdicts([*others, Gain(mean, mean, mean, p)])
 
 
-@pytest.mark.parametrize('values, half', [([.4], None), ([0., 1.], None), ([.1, .2, .3], 4.302653 * .1 / 3 ** .5)])
+@pytest.mark.parametrize('values, half', [
+    ([.4], None), ([0., 1.], None), ([.1, .2, .3], 4.302653 * .1 / 3 ** .5)])
 def test_shares_of_two_seeds_have_no_interval(values, half):
-    assert share_interval(values) == (pytest.approx(np.mean(values)), half and pytest.approx(half, rel=1e-6))
+    mean, found = share_interval(values)
+    assert mean == pytest.approx(np.mean(values))
+    assert found == (half and pytest.approx(half, rel=1e-6))
 
 
 def test_verdicts_are_holms_loop(quick_gc):

@@ -213,7 +213,8 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
         open: keys of the record that are not known yet and are not compared.
 
     Raises:
-        Refused: lists what differs where the workdir belongs to another config; for a finished run of another length, how to go on.
+        Refused: lists what differs where the workdir belongs to another config; for a finished run
+            of another length, how to go on.
 
     >>> import tempfile
     >>> claim(workdir := tempfile.mkdtemp(), {'steps': 1})
@@ -225,11 +226,13 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
     new = _leaves(json.loads(json.dumps(record)))
     if path.exists():
         old = _leaves(json.loads(path.read_text()))
-        differs = [name for name in sorted({*old, *new}) if name.split('.')[0] not in open and old.get(name, path) != new.get(name, path)]
-        changed = '; '.join(f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now' for name in differs[:8])
+        differs = [name for name in sorted({*old, *new}) if name.split('.')[0] not in open
+                   and old.get(name, path) != new.get(name, path)]
+        changed = '; '.join(f'{name}: {old.get(name, "absent")} there, '
+                            f'{new.get(name, "absent")} now' for name in differs[:8])
         if differs and set(differs) <= {'steps', 'epochs'} and Path(workdir, 'final').exists():
-            raise Refused(f'{workdir} is finished ({changed}): to train on from it, take another --workdir and '
-                          f'--config.init.path={workdir}')
+            raise Refused(f'{workdir} is finished ({changed}): to train on from it, take another '
+                          f'--workdir and --config.init.path={workdir}')
         if differs:
             raise Refused(f'{workdir} belongs to another config ({changed}); '
                           'take another --workdir or the config it was made with')

@@ -1,7 +1,8 @@
-"""Which parameters a fit ends with, and when it may end before its last step: a choice by validation scores, never by the test's.
+"""Which parameters a fit ends with, and when it may end early: by validation scores alone.
 
-Seeds are trained together and judged apart: each is left with what a run of this seed alone would have ended with. A seed that has run
-out of patience goes on beside the others, and nothing that it does then counts.
+Seeds are trained together and judged apart: each is left with what a run of this seed alone would
+have ended with. A seed that has run out of patience goes on beside the others, and nothing that it
+does then counts.
 """
 from typing import NamedTuple
 
@@ -18,8 +19,9 @@ class Choice(NamedTuple):
     """How a fit ends.
 
     Attributes:
-        keep: what finishes: 'last', the parameters of the last step, or 'best', those with the best validation score.
-        patience: evaluations without a better score after which a seed has run out; 0: it never does.
+        keep: what finishes: 'last', the parameters of the last step, or 'best', those with the best
+            validation score.
+        patience: evaluations without a better score after which a seed has run out; 0: never.
         more_is_better: whether a larger score is the better one.
 
     >>> Choice(), Choice(patience=3).chooses
@@ -36,10 +38,10 @@ class Choice(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What each seed would end with if the fit ended now; checkpoints hold it. Every leaf has a leading axis of seeds.
+    """What each seed would end with if the fit ended now, which checkpoints hold.
 
     Attributes:
-        trees: params and state of the method.
+        trees: params and state of the method, with a leading axis of seeds.
         step: the step that they are of, (seeds,) integers.
         best: the step of the best score, (seeds,) integers; 0 before the first evaluation.
         score: the best score, (seeds,); not a number before the first evaluation.
@@ -56,14 +58,14 @@ class Kept(NamedTuple):
 
 
 def begin(trees: Tree, seeds: int) -> Kept:
-    """Before the first evaluation; `trees` are copied, as a step may give the memory of its arguments away.
+    """Before the first evaluation. `trees` are copied, as a step gives its arguments' memory away.
 
     Args:
         trees: params and state of the method, with a leading axis of seeds.
         seeds: how many there are.
     """
-    none = np.zeros(seeds, np.int64)
-    return Kept(_taken(np.ones(seeds, bool), trees, trees), none, none, np.full(seeds, np.nan), none)
+    none, copied = np.zeros(seeds, np.int64), _taken(np.ones(seeds, bool), trees, trees)
+    return Kept(copied, step=none, best=none, score=np.full(seeds, np.nan), since=none)
 
 
 def out(choice: Choice, kept: Kept) -> np.ndarray:
@@ -77,7 +79,9 @@ def out(choice: Choice, kept: Kept) -> np.ndarray:
 
 
 def look(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree) -> Kept:
-    """What is kept after an evaluation. A score that is no number is worse than all others; an equal one is not better.
+    """What is kept after an evaluation.
+
+    A score that is no number is worse than all others; an equal one is not better.
 
     Args:
         choice: how the fit ends.
@@ -98,8 +102,12 @@ def look(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree)
     running = ~out(choice, kept)
     better = running & ((kept.best == 0) | (rank(scores) > rank(kept.score)))
     taken = better if choice.keep == 'best' else running
-    return Kept(trees=_taken(taken, trees, kept.trees), step=np.where(taken, step, kept.step), best=np.where(better, step, kept.best),
-                score=np.where(better, scores, kept.score), since=np.where(better, 0, kept.since + running))
+    return Kept(
+        trees=_taken(taken, trees, kept.trees),
+        step=np.where(taken, step, kept.step),
+        best=np.where(better, step, kept.best),
+        score=np.where(better, scores, kept.score),
+        since=np.where(better, 0, kept.since + running))
 
 
 def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
@@ -110,16 +118,21 @@ def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
     'stopped at step 300 of 1000: no better validation score for 3 evaluations; best at step 150'
     """
     def at(numbers):
-        several = len(set(numbers.tolist())) > 1
-        return f'steps {", ".join(map(str, numbers))}, seed by seed' if several else f'step {numbers[0]}'
+        if len(set(numbers.tolist())) == 1:
+            return f'step {numbers[0]}'
+        return f'steps {", ".join(map(str, numbers))}, seed by seed'
 
-    waited = '1 evaluation' if choice.patience == 1 else f'{choice.patience} evaluations'
-    ended = f'stopped at step {step} of {steps}: no better {SPLIT} score for {waited}; ' if step < steps else f'{SPLIT} score '
-    left = f'; kept as of {at(kept.step)}' if choice.keep == 'last' and (kept.step != step).any() else ''
-    return f'{ended}best at {at(kept.best)}{left}'
+    text = f'{SPLIT} score '
+    if step < steps:
+        waited = '1 evaluation' if choice.patience == 1 else f'{choice.patience} evaluations'
+        text = f'stopped at step {step} of {steps}: no better {SPLIT} score for {waited}; '
+    earlier = choice.keep == 'last' and (kept.step != step).any()
+    return f'{text}best at {at(kept.best)}' + (f'; kept as of {at(kept.step)}' if earlier else '')
 
 
 @jax.jit
 def _taken(which, new, old):
-    """The seeds of `new` where `which` is true, those of `old` elsewhere, in memory of their own."""
-    return jax.tree.map(lambda a, b: jnp.where(which.reshape(-1, *(1,) * (a.ndim - 1)), a, b), new, old)
+    """The seeds of `new` where `which` is true, those of `old` elsewhere, in memory of its own."""
+    def taken(one, other):
+        return jnp.where(which.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+    return jax.tree.map(taken, new, old)

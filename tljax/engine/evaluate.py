@@ -20,7 +20,8 @@ def predictions(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset,
         state: with a leading axis of seeds.
         dataset: set of examples.
         batch: examples at a time; the last batch is filled up with copies of the first example, which are dropped again.
-        said: what progress is called on the terminal; '' tells of it only where it takes more than ten seconds.
+        said: what progress is called on the terminal; '' tells of it only where it takes more than
+            ten seconds.
         keep: (output and labels of a batch) -> what is kept of them.
 
     Returns:
@@ -35,7 +36,8 @@ def predictions(compiled: Compiled, params: Tree, state: Tree, dataset: Dataset,
     batch = max(min(batch, dataset.size) // jax.device_count(), 1) * jax.device_count()
     parts, ahead = [], None
     starts = range(0, dataset.size, batch)
-    for start in progress(starts, said) if said else watched(starts, f'predicting {dataset.size} examples'):
+    quietly = watched(starts, f'predicting {dataset.size} examples')
+    for start in progress(starts, said) if said else quietly:
         rows = np.arange(start, start + batch)
         local = dataset.take(shard(np.where(rows < dataset.size, rows, 0)))
         out = keep(compiled.run(params, state, compiled.place(local)))   # the device computes it while the next batch is read

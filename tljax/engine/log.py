@@ -58,7 +58,8 @@ class Log:
 
     On a restart at step `start`, records of later steps are dropped, so that the file tells one story. Every record has `step`,
     `kind` ('training', or the name of an evaluated split) and numbers, each a list with one entry per seed. `writes=False` on all
-    processes but the first. Progress counts `epochs`, too, where the steps are so many passes over the training set.
+    processes but the first. Progress counts `epochs`, too, where the steps are so many passes over
+    the training set.
 
     >>> import tempfile
     >>> with Log(tempfile.mkdtemp(), 'toy', steps=10, shown=False) as log:
@@ -69,7 +70,8 @@ class Log:
 
     def __init__(self, workdir: str | Path, name: str, steps: int, start: int = 0,
                  writes: bool = True, shown: bool = True, epochs: float = 0.) -> None:
-        self.path, self.name, self.steps, self.start, self.epochs = Path(workdir, 'log.jsonl'), name, steps, start, epochs
+        self.path, self.name, self.steps, self.start = Path(workdir, 'log.jsonl'), name, steps, start
+        self.epochs = epochs
         self.clock, self.spoke, self.shown = None, 0., shown and writes
         self.file = self.events = self.bar = None
         if writes:
@@ -102,7 +104,7 @@ class Log:
             self.events.add_scalar(f'{kind}/{name}', float(np.mean(value)), step)
 
     def started(self, step: int) -> None:
-        """Starts the clock that tells the time left, once the first call has compiled the step and done its steps up to `step`."""
+        """Starts the clock of the time left: the first call has compiled and gone to `step`."""
         self.clock = self.clock or TimeLeft(self.steps, step)
 
     def show(self, step: int, numbers: dict[str, np.ndarray]) -> None:

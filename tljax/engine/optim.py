@@ -155,7 +155,8 @@ def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> op
     if schedule not in shapes:
         raise Refused(f'schedule={schedule!r} is not one of {", ".join(shapes)}')
     if not 0 <= warmup <= steps:
-        raise Refused(f'warmup={warmup} does not lie between 0 and the {steps} steps of the run: set optim.warmup')
+        raise Refused(f'warmup={warmup} does not lie between 0 and the {steps} steps of the run: '
+                      'set optim.warmup')
     shape = shapes[schedule](max(steps - warmup, 1))
     return optax.join_schedules([optax.linear_schedule(0., peak, warmup), shape], [warmup]) if warmup else shape
 

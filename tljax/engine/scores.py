@@ -161,7 +161,8 @@ def proportion(correct: int, count: int) -> tuple[float, float, float]:
 def rows(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], interval: Callable) -> list[dict]:
     """Scores with their 95 % intervals: over seeds, or over the episodes or examples of a single seed.
 
-    The interval of a share lies between 0 and 1, and there is none over two seeds, by which Student's t tells nothing of a share.
+    The interval of a share lies between 0 and 1, and there is none over two seeds, by which
+    Student's t tells nothing of a share.
 
     Args:
         scores: {split: {name: (seeds,)}} as a fit gives them.

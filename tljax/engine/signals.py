@@ -16,8 +16,9 @@ NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
 def asked_to_stop() -> Iterator[Callable]:
     """A function that gives the signal that has come, SIGTERM or SIGINT (Ctrl-C), or 0.
 
-    A second Ctrl-C does what Ctrl-C did before: it interrupts at once. Where there are several processes, SIGTERM is left to JAX, which
-    tells all of them; there, and beside the main thread, nothing is changed.
+    A second Ctrl-C does what Ctrl-C did before: it interrupts at once. Where there are several
+    processes, SIGTERM is left to JAX, which tells all of them; there, and beside the main thread,
+    nothing is changed.
 
     >>> with asked_to_stop() as asked:
     ...     print(asked())
@@ -45,7 +46,7 @@ def asked_to_stop() -> Iterator[Callable]:
 
 
 def stopped(text: str, number: int) -> Stopped:
-    """The exception that ends a run after a signal, with the exit status of a program that it ends; 0 stands for SIGTERM.
+    """The exception that ends a run after a signal, with its exit status; 0 stands for SIGTERM.
 
     >>> stopped('stopped at step 3 of 9', signal.SIGINT).status
     130

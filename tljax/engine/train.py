@@ -95,8 +95,9 @@ class Fitted(NamedTuple):
         params: parameters, with a leading axis of seeds.
         state: state of the method, with a leading axis of seeds.
         scores: {split: {metric: (seeds,)}} of these.
-        kept: where scores chose them: {'split', 'metric', 'score', 'best' and 'step' by seed, 'ended', 'text'}: the best score, its step,
-            the step of the parameters, and the step that the fit ended at. None where they are those of the last step.
+        kept: where scores chose them: {'split', 'metric', 'score', 'best' and 'step' by seed,
+            'ended', 'text'}: the best score, its step, the step of the parameters, and the step
+            that the fit ended at. None where they are those of the last step.
 
     >>> Fitted({}, {}, {'test': {'accuracy': [.9]}}).scores['test']
     {'accuracy': [0.9]}
@@ -110,8 +111,8 @@ class Fitted(NamedTuple):
 def fit(run: Run, workdir: str | Path) -> Fitted:
     """Trains, or goes on training, or does nothing where the run has finished.
 
-    A run that was killed and is started again with the same config ends bit-equal to one that was not. SIGTERM and Ctrl-C save, then
-    stop.
+    A run that was killed and is started again with the same config ends bit-equal to one that was
+    not. SIGTERM and Ctrl-C save, then stop.
 
     Args:
         run: all that the fit needs.
@@ -151,12 +152,13 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         shard(run.stream.index(seed, 0))
     claim(workdir, run.record)
     kept = begin((state.params, state.state), len(seeds)) if run.choice.chooses else None
+    first_process = jax.process_index() == 0
     with Checkpoints(workdir) as checkpoints, asked_to_stop() as asked:
         begun, found = checkpoints.restore(_saved(state, kept)) or (0, _saved(state, kept))
         state, kept = (found, None) if kept is None else found
-        if not begun and jax.process_index() == 0:
+        if not begun and first_process:
             _tell(run, workdir)
-        with Log(workdir, run.name, run.steps, begun, writes=jax.process_index() == 0, epochs=run.epochs) as log:
+        with Log(workdir, run.name, run.steps, begun, first_process, epochs=run.epochs) as log:
             parts, pending, last, stopping = run.step.split(state), [], begun, 0
             for first, last, batch in _prefetched(run, begun):
                 parts, metrics = run.step.run(parts, batch, seeds)
@@ -170,15 +172,15 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 pending, state = [], run.step.join(parts, 0)
                 if last == run.steps:
                     break
-                if evaluating:   # before it is saved: a checkpoint holds what its own step's scores have chosen
+                if evaluating:   # first: a checkpoint holds what its own step's scores have chosen
                     kept = _look(run, kept, last, state, _evaluate(run, state, last, log))
                     if kept is not None and out(run.choice, kept).all():
                         break
                 if saving or stopping:
                     checkpoints.save(last, _saved(state, kept))
                 if stopping:
-                    raise stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the same command goes on from there',
-                                  asked())
+                    raise stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the '
+                                  'same command goes on from there', asked())
             return _finish(run, workdir, last, state, kept, log, lambda: stopping or asked())
 
 
@@ -209,19 +211,21 @@ def _finish(run, workdir, step, state, kept, log, stopping):
     if kept is not None:
         kept = _look(run, kept, step, state, found) if found else kept
         params, moved = kept.trees
-        state, told = state._replace(params=params, state=moved), outcome(run.choice, kept, step, run.steps)
-        found = _evaluate(run, state, step, rows=rows)
+        state = state._replace(params=params, state=moved)
+        found, told = _evaluate(run, state, step, rows=rows), outcome(run.choice, kept, step, run.steps)
         log.tell(told)
         kept = {'split': SPLIT, 'metric': scores.first(run.task), 'ended': step, 'text': told,
                 **{name: getattr(kept, name).tolist() for name in ('score', 'best', 'step')}}
     params, moved = run.whole(state.params, state.state)
     if rows and jax.process_index() == 0:
         write_answers(Path(workdir, ANSWERS), rows)
-    save_final(workdir, params, moved, {'config': run.record, 'classes': list(run.classes), 'task': run.task.kind,
-                                        'input': list(run.input), 'range': list(run.range),
-                                        'seeds': list(run.seeds), 'scores': found, **({'kept': kept} if kept else {})})
+    record = {'config': run.record, 'classes': list(run.classes), 'task': run.task.kind,
+              'input': list(run.input), 'range': list(run.range), 'seeds': list(run.seeds),
+              'scores': found}
+    save_final(workdir, params, moved, record | ({'kept': kept} if kept else {}))
     if stopping():
-        raise stopped(f'stopped at the last step, saved in {workdir}: the same command goes on with what comes next', stopping())
+        raise stopped(f'stopped at the last step, saved in {workdir}: the same command goes on '
+                      'with what comes next', stopping())
     return Fitted(*jax.device_get((params, moved)), found, kept)
 
 

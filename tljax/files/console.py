@@ -31,7 +31,7 @@ class TimeLeft:
 
 
 def progress(items: Sequence, text: str) -> Iterable:
-    """Goes through a sequence with a bar and the time left on a terminal, and after one plain line elsewhere, `watched`.
+    """Goes through a sequence with a bar and the time left; elsewhere than on a terminal `watched`.
 
     >>> list(progress([1, 2], 'counting'))
     [1, 2]
@@ -43,7 +43,9 @@ def progress(items: Sequence, text: str) -> Iterable:
 
 
 def watched(items: Sequence, text: str) -> Iterable:
-    """Goes through a sequence, and tells every ten seconds how far it is and the time left, without the first item, which may compile.
+    """Goes through a sequence, and tells every ten seconds how far it is, and the time left.
+
+    The first item, which may compile, is no measure of that.
 
     >>> list(watched([1, 2], 'counting'))
     [1, 2]

@@ -120,7 +120,8 @@ def training_curves(records: Sequence[dict]) -> Figure:
     for kind, (colour, marker) in styles.items():
         mine = [record for record in measured if record['kind'] == kind]
         x = np.array([record['step'] for record in mine])
-        mean, half = np.array([[mean, half or 0.] for mean, half in (share_interval(record[metric]) for record in mine)]).T
+        intervals = [share_interval(record[metric]) for record in mine]
+        mean, half = np.array([[mean, half or 0.] for mean, half in intervals]).T
         axes.plot(x, mean, color=colour, linewidth=1.8, marker=marker, markersize=4)
         axes.fill_between(x, *_ends(mean, half), color=colour, alpha=.13, linewidth=0)
         ends[kind] = x[-1], mean[-1]

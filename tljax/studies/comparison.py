@@ -126,8 +126,11 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
     cells = {(strategy, k): merge(merge(last, changes, f'study.strategies.{strategy}'),
                                   {'per_class': k})
              for strategy, changes in study['strategies'].items() for k in study['budgets']}
-    for cell, settings in cells.items():
-        build.look(settings, _place(workdir, *cell))
+    names = [name for name, _ in earlier]
+    places = {folder(workdir, names, name): settings for name, settings in earlier}
+    places |= {_place(workdir, *cell): settings for cell, settings in cells.items()}
+    for place, settings in places.items():
+        build.look(settings, place)
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
         raise Refused('the source has no validation split, which a study of adaptation judges by: '
@@ -135,7 +138,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
     build.fit_phases(earlier, workdir)
     values, judgements, transferred, donors, metric, labelled = {}, {}, {}, set(), '', True
     for i, ((strategy, k), settings) in enumerate(cells.items()):
-        donor = build.donor(settings, workdir, [name for name, _ in earlier])
+        donor = build.donor(settings, workdir, names)
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
         labelled = 'test' in run.evals
         if not run.classes or not (labelled or 'target' in splits):
@@ -165,8 +168,8 @@ def summarise(measured: Measured, config: dict) -> dict:
 
     Returns:
         As `compare`, without 'chosen'. A row is {'strategy', 'labels_per_class', 'metric', 'mean',
-        'ci95' (half width; None over two seeds), 'gain_mean', 'gain_low', 'gain_high', 'p', 'verdict' (these five are
-        None for the baseline), 'values' by seed}.
+        'ci95' (half width; None over two seeds), 'gain_mean', 'gain_low', 'gain_high', 'p',
+        'verdict' (these five are None for the baseline), 'values' by seed}.
 
     >>> values = {('scratch', 5): np.array([.5, .6]), ('frozen', 5): np.array([.7, .8])}
     >>> study = dict(baseline='scratch', budgets=[5], strategies=dict(scratch={}, frozen={}))

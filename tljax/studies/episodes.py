@@ -57,7 +57,8 @@ def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int
 
     Returns:
         {'method', 'workdir', 'classes', 'over', 'rows': [{'episodes', 'metric', 'mean', 'ci95'}]},
-        where the half width 'ci95' of a 95 % interval is over what 'over' says; None over two seeds.
+        where the half width 'ci95' of a 95 % interval is over what 'over' says, and None over two
+        seeds.
 
     Raises:
         Refused: for a run that is not finished or not few-shot, and episodes that cannot be drawn.

@@ -151,6 +151,7 @@ def _measure(known: Donor | Path, target: dict, row: dict, settings: dict, study
         if not cell['init']['path']:   # from scratch: one run for all donors of a network
             text = json.dumps([cell['net'], cell['data']])
             start = hashlib.sha256(text.encode()).hexdigest()[:8]
+        build.look(cell, place / f'{strategy}-{start}')
         run = build.build(cell, f'{row["target"]}, {row["source"]}, {strategy}')
         test = fit(run, place / f'{strategy}-{start}').scores['test']
         metric = next(iter(test))

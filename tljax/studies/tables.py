@@ -68,10 +68,11 @@ def data(folders: Iterable[Path]) -> list[dict]:
     for folder in folders:
         path = folder / 'data.json'
         facts = json.loads(path.read_text()) if path.exists() else []
-        rows = [fact for fact in facts if fact[0] not in ('statistics', 'steps')]   # those are of the fit
+        rows = [fact for fact in facts if fact[0] not in ('statistics', 'steps')]   # of the fit
         if rows and rows not in found.values():
             found[folder.name] = rows
-    return [section('The data' if len(found) == 1 else f'The data of {name}', Table(['', 'found'], rows))
+    several = len(found) > 1
+    return [section('The data' + f' of {name}' * several, Table(['', 'found'], rows))
             for name, rows in found.items()]
 
 

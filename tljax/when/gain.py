@@ -168,11 +168,11 @@ def verdicts(gains: Sequence[Gain], level: float = .05) -> list[str]:
     """
     if not gains:
         return []
-    unknown = [i for i, gain in enumerate(gains) if not (math.isfinite(gain.mean) and 0 <= gain.p <= 1)]
-    if unknown:
-        gain = gains[unknown[0]]
-        raise Refused(f'gain {unknown[0] + 1} of {len(gains)} has the mean {gain.mean} and the p value {gain.p}, so nothing can be said of '
-                      'the table: look for what made it, or leave it out')
+    for i, gain in enumerate(gains, 1):
+        if not (math.isfinite(gain.mean) and 0 <= gain.p <= 1):
+            raise Refused(f'gain {i} of {len(gains)} has the mean {gain.mean} and the p value '
+                          f'{gain.p}, so nothing can be said of the table: look for what made it, '
+                          'or leave it out')
     detected = multipletests([gain.p for gain in gains], alpha=level, method='holm')[0]
     return [('positive' if gain.mean > 0 else 'negative') if found else 'none detected'
             for gain, found in zip(gains, detected, strict=True)]
@@ -208,7 +208,9 @@ def mean_interval(values: ArrayLike, level: float = .95) -> tuple[float, float |
 
 
 def share_interval(values: ArrayLike) -> tuple[float, float | None]:
-    """The same for shares of examples: over two seeds there is no interval, as Student's t tells nothing of a share by them.
+    """The same for shares of examples, which have no interval over two seeds.
+
+    Student's t over two values, 12.7 standard errors, tells nothing of a number between 0 and 1.
 
     Args:
         values: (seeds,) between 0 and 1.
