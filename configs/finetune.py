@@ -5,7 +5,7 @@
 
 PICTURES holds one folder per class (or train/, validation/ and test/ of those). The ImageNet weights of `--config.net` are fetched once;
 --config.init.path=FILE.h5 takes a Keras file, or the folder of a finished run, instead. Any keyword of `tljax.data.folder`, or of the
-network, is a setting: --config.data.channels=1, --config.net.name=resnet50.
+network, is a setting: --config.data.validation=.2, --config.net.name=resnet50.
 
     python -m experiments.compare --config=configs/finetune.py --config.data.path=PICTURES
 
