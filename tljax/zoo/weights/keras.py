@@ -80,6 +80,18 @@ def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
     wanted = {layer: {**shapes[0].get(layer, {}), **shapes[1].get(layer, {})} for layer in {**shapes[0], **shapes[1]}}
     told = graph(stored.config)
     stored, told = _in_our_names(stored, told, wanted, published or {})
+    spare = [layer for layer in stored.layers if layer not in wanted]
+    found = _found(path, stored, told, wanted, [layer for layer in spare if layer not in top])
+    params, state = ({layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()} for tree in shapes)
+    known = above({layer: stored.layers[layer] for layer in spare}, told, set(wanted), net, top)
+    head = {'head': _two_classes(**known.head)} if known.head else {}
+    _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
+    prepared = [name for name, layer in told.before(wanted).items() if _prepares(layer, net)] if told else ()
+    return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare), told.shape if told else (), tuple(prepared))
+
+
+def _found(path, stored, told, wanted, spare):
+    """{layer: {name: array}} of the layers that a network asks for, after a check that the file is one of it."""
     layers = stored.layers
     if quantised := [f'{layer} {layers[layer][0].dtype}' for layer in wanted if layer in layers and layers[layer][0].dtype.kind != 'f']:
         raise Refused(f'{path} holds quantised layers ({short(quantised, 8)}): name the file from before that')
@@ -89,20 +101,14 @@ def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
             found[layer], unlike = _match(layer, leaves, layers[layer])
             differ += unlike
     missing = [layer for layer in wanted if layer not in layers]
-    spare = [layer for layer in layers if layer not in wanted]
     within = told.under(wanted) if told and all(layer in told.layers for layer in wanted) else None
-    others = [layer for layer in spare if layer not in top and (missing or _of_another_network(layer, stored, within, wanted))]
+    others = [layer for layer in spare if missing or _of_another_network(layer, stored, within, wanted)]
     reasons = {'it lacks': missing, 'it has, unasked for,': others, 'shapes differ at': differ}
     wrong = [f'{what} {short(names, 8)}' for what, names in reasons.items() if names]
     if wrong:
         raise Refused(f'{path} holds the weights of another network or width ({"; ".join(wrong)}): name the one it was made for')
     _refuse_not_finite(path, found)
-    params, state = ({layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()} for tree in shapes)
-    known = above({layer: layers[layer] for layer in spare}, told, set(wanted), net, top)
-    head = {'head': _two_classes(**known.head)} if known.head else {}
-    _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
-    return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare), told.shape if told else (),
-                  tuple(name for name, layer in told.before(wanted).items() if _prepares(layer, net)) if told else ())
+    return found
 
 
 def _in_our_names(stored: Stored, told: Graph | None, wanted: dict, published: dict) -> tuple[Stored, Graph | None]:
