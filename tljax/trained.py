@@ -68,8 +68,8 @@ class Trained(NamedTuple):
         [[1.0, 0.0]]
         """
         if 'head' not in self.params and (self.classes or 'weights' in self.record['config']):
-            raise Refused(self.record.get('left') or 'this model has no outputs: take weights with the top, or a run that was trained '
-                          'on labels')
+            raise Refused(self.record.get('left') or 'this model has no outputs: take weights with '
+                          'the top, or a run that was trained on labels')
         output = predictions(predictor(self.record), self.params, self.state, self._dataset(inputs), batch)['output']
         return softmax(output, -1).mean(0) if self.classes else output.mean(0)
 
