@@ -13,8 +13,8 @@ from tljax.core import Refused
 HDF5 = b'\x89HDF\r\n\x1a\n'
 KINDS = {   # kind -> what it is, and what to do
     'torch': 'a PyTorch file, a pickle, which stays unread: convert it where PyTorch is installed',
-    'pickle': 'a pickle, which stays unread, since loading one runs what it holds: convert it where '
-              'it was made',
+    'pickle': 'a pickle, which stays unread, since loading one runs what it holds: convert it '
+              'where it was made',
     'saved model': 'a TensorFlow SavedModel: load it in TensorFlow and save its Keras model as .h5',
     'checkpoint': 'a TensorFlow checkpoint: load it into its Keras model and call its save_weights',
     'graph': 'a TensorFlow graph: load its Keras model in TensorFlow and save that as .h5',
