@@ -7,8 +7,8 @@ holds: what lies above it is left, or taken as its head (`above`).
 What a network does not ask for lies above it only if nothing of it can stand on that. A whole saved
 model tells so by its graph, weights alone by the order of their layers. Where they have none, an
 array of more than two axes (a convolution) may be anywhere, and any other layer lies above. What
-continues the network's own names, as conv_dw_14 does after conv_dw_13, is of a deeper network of the
-family, wherever it stands, unless it is dense.
+continues the network's own names, as conv_dw_14 does after conv_dw_13, is of a deeper network of
+the family, wherever it stands, unless it is dense.
 """
 import re
 from collections.abc import Sequence
