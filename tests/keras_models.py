@@ -72,10 +72,11 @@ def keras2(config):
         return [keras2(each) for each in config]
     if not isinstance(config, dict):
         return config
-    config = {'batch_input_shape' if key == 'batch_shape' else key: keras2(value) for key, value in config.items()
-              if key not in ('module', 'registered_name', 'build_config')}
+    config = {'batch_input_shape' if key == 'batch_shape' else key: keras2(value)
+              for key, value in config.items() if key not in ('module', 'registered_name')}
     if 'inbound_nodes' in config:
-        config['inbound_nodes'] = [[[*history, {}] for history in _histories(node)] for node in config['inbound_nodes']]
+        config['inbound_nodes'] = [[[*history, {}] for history in _histories(node)]
+                                   for node in config['inbound_nodes']]
     if config.get('output_layers') and isinstance(config['output_layers'][0], str):
         config['output_layers'] = [config['output_layers']]
     return config
@@ -83,5 +84,5 @@ def keras2(config):
 
 def _histories(node):
     if isinstance(node, dict):
-        return [node['keras_history']] if 'keras_history' in node else [each for value in node.values() for each in _histories(value)]
+        return [node['keras_history']] if 'keras_history' in node else _histories([*node.values()])
     return [each for value in node for each in _histories(value)] if isinstance(node, list) else []

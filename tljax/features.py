@@ -56,12 +56,12 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
         top: whether a head is asked for. Without, what lies above the network is left, and said.
 
     Returns:
-        (params, state) of a method that has the network as its backbone; 'head' stands in `params` if
-        it is asked for and the file has one.
+        (params, state) of a method that has the network as its backbone; 'head' stands in `params`
+        if it is asked for and the file has one.
 
     Raises:
-        Refused: no weights are published for the network, or the weights do not fit; what lies above
-            the network is no linear head on its features, and one is asked for.
+        Refused: no weights are published for the network, or the weights do not fit; what lies
+            above the network is no linear head on its features, and one is asked for.
 
     >>> from tljax.zoo import mobilenet
     >>> read_weights(mobilenet(), 'weights.h5')
@@ -71,7 +71,8 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     found, over = _loaded(net, path, top), 'above1' in net.groups   # over dense layers of its own
     if top and (found.above.why or found.above.dense and not over):
         why = found.above.why or f'it stands on {short(found.above.names[:-1])}'
-        raise Refused(f'{path} has no linear head on the features of the network ({why}): graft the backbone alone (init.rules)')
+        raise Refused(f'{path} has no linear head on the features of the network ({why}): '
+                      'graft the backbone alone (init.rules)')
     return _with_dense(found) if over else found.params, found.state
 
 
@@ -88,18 +89,22 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
         path = published.published(net.published, int(name[1] or 0), top, check=read)
     found = read(path)
     if found.prepared:
-        say(f'{path}: {short(found.prepared)} may scale pictures otherwise than {net.published["name"]} does, which is what holds here')
+        say(f'{path}: {short(found.prepared)} may scale pictures otherwise than '
+            f'{net.published["name"]} does, which is what holds here')
     if not top:
         found = found._replace(params={'backbone': found.params['backbone']})
     elif found.above.head and found.above.head['bias'].size == 1:
-        say(f'{path} has one output: it is taken for the log-odds of the second of two classes, as a sigmoid does')
-    if left := [layer for layer in found.spare if layer not in (*row.top, *(found.above.names if top or 'above1' in net.groups else ()))]:
-        say(f'{path}: what lies above the network is left: {short(left)}' + (f' ({found.above.why})' if top and found.above.why else ''))
+        say(f'{path} has one output: it is taken for the log-odds of the second of two classes, '
+            'as a sigmoid does')
+    taken = found.above.names if top or 'above1' in net.groups else ()
+    if left := [layer for layer in found.spare if layer not in (*row.top, *taken)]:
+        why = f' ({found.above.why})' if top and found.above.why else ''
+        say(f'{path}: what lies above the network is left: {short(left)}{why}')
     return found
 
 
 def _with_dense(found: keras.Loaded) -> Tree:
-    """The parameters, those of the dense layers between features and head among them (`zoo.with_layers`)."""
+    """The parameters, with those of the dense layers below the head (`zoo.with_layers`)."""
     dense = {f'above{i}': layer for i, layer in enumerate(found.above.dense, 1)}
     return {**found.params, 'backbone': {**found.params['backbone'], **dense}}
 
@@ -114,9 +119,9 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
         top: as `read_weights` takes it.
 
     Returns:
-        (params, state, record) as `checkpoint.load_final` gives, with one seed. Where dense layers lie
-        between the features and the head, the record's network has them (`zoo.with_layers`). Where
-        layers lie above that are no head, there is none, and `record['left']` says why.
+        (params, state, record) as `checkpoint.load_final` gives, with one seed. Where dense layers
+        lie between the features and the head, the record's network has them (`zoo.with_layers`).
+        Where layers lie above that are no head, there is none, and `record['left']` says why.
 
     Raises:
         Refused: as `read_weights`; another number of classes; a network without published weights, with the nearest one.
@@ -129,10 +134,12 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
         raise Refused(f'net.name={spec["name"]!r} has no published ImageNet weights: {near(spec["name"], ROWS)}')
     row = ROWS[spec['name']]
     found = _loaded(named(ZOO, spec, 'net'), path, top)
-    params, state = jax.tree.map(lambda leaf: leaf[None], (_with_dense(found) if top else found.params, found.state))
+    taken = _with_dense(found) if top else found.params
+    params, state = jax.tree.map(lambda leaf: leaf[None], (taken, found.state))
     if top and found.above.dense:
         widths = [layer['bias'].size for layer in found.above.dense]
-        spec = {'name': 'with_layers', 'of': spec, 'layers': list(map(list, zip(widths, found.above.activations, strict=True)))}
+        layers = [list(layer) for layer in zip(widths, found.above.activations, strict=True)]
+        spec = {'name': 'with_layers', 'of': spec, 'layers': layers}
     count = params['head']['bias'].shape[1] if 'head' in params else 0
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
     if count and len(classes) != count:
@@ -141,17 +148,18 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
     data = {'name': 'folder', 'size': size, 'resize': round(size * row.resize / row.size)}
     return params, state, {'config': {'net': spec, 'method': {'name': 'finetune'}, 'data': data, 'weights': str(path)}, 'classes': classes,
                            'input': [size, size, 3], 'seeds': [0], 'scores': {},
-                           'left': found.above.why and f'{path} has no head that answers ({found.above.why}): train one on its backbone '
-                                                       '(init.path), or take another file'}
+                           'left': found.above.why and f'{path} has no head that answers '
+                           f'({found.above.why}): train one on its backbone (init.path)'}
 
 
 def _size(found: keras.Loaded, size: int, path: str) -> int:
     """The side of the pictures that a whole saved model is made for, or else `size`."""
     sides = set(found.shape[:2])
-    if len(sides) != 1 or not all(isinstance(side, int) and side > 0 for side in sides) or sides == {size}:
+    side = min(sides) if len(sides) == 1 else None
+    if not isinstance(side, int) or side < 1 or side == size:
         return size
-    say(f'{path} is made for pictures of {min(sides)} pixels, in place of {size}')
-    return min(sides)
+    say(f'{path} is made for pictures of {side} pixels, in place of {size}')
+    return side
 
 
 def extractor(net: Net) -> Compiled:
@@ -245,7 +253,7 @@ class Donors(NamedTuple):
 
 
 def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
-    """The donors at a place: a finished run or the last phase of one, or weights of the network itself.
+    """The donors at a place: a finished run or the last phase of one, or weights of the network.
 
     Args:
         place: folder of a finished run, or as `read_weights` takes it.

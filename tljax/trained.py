@@ -77,8 +77,8 @@ class Trained(NamedTuple):
         """
         refuse_episodes(self.record)
         if 'head' not in self.params and (self.classes or 'weights' in self.record['config']):
-            raise Refused(self.record.get('left') or 'this model has no outputs: take weights with the top, or a run that was trained '
-                          'on labels')
+            raise Refused(self.record.get('left') or 'this model has no outputs: take weights with '
+                          'the top, or a run that was trained on labels')
         output = predictions(predictor(self.record), self.params, self.state, self._dataset(inputs), batch)['output']
         if self.task == 'labels':
             return expit(output).mean(0)

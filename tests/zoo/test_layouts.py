@@ -1,4 +1,4 @@
-"""Layouts and kinds of numbers in files of Keras weights, and files that claim to be what they are not."""
+"""Layouts and kinds of numbers in files of Keras weights, and files that claim too much."""
 import io
 import json
 import zipfile
@@ -22,7 +22,7 @@ from tljax.zoo.weights.keras import load
 
 @pytest.fixture(scope='module')
 def network():
-    body = keras_model('mobilenet', 32, {'alpha': .25}, include_top=False, pooling='avg')
+    body = keras_model('mobilenet', 32, {'alpha': 0.25}, include_top=False, pooling='avg')
     inner = keras.Sequential([keras.layers.Dense(4, 'relu'), keras.layers.Dense(2, 'softmax')])
     return randomise(keras.Sequential([body, inner]))
 
@@ -40,23 +40,27 @@ def changed(path, change):
     with h5py.File(held, 'r+') as file:
         change(file)
     with zipfile.ZipFile(path, 'w') as archive:
-        for name, content in {**members, 'model.weights.h5': held.getvalue(), '../../model.weights.h5': b'nothing'}.items():
+        for name, content in {
+            **members,
+            'model.weights.h5': held.getvalue(),
+            '../../model.weights.h5': b'nothing',
+        }.items():
             archive.writestr(name, content)
 
 
 def test_an_archive_is_read_by_the_names_in_it_or_by_the_order_of_its_config(network, tmp_path):
     network.save(tmp_path / 'm.h5')
     network.save(tmp_path / 'm.keras')
-    expected = load(tmp_path / 'm.h5', mobilenet(alpha=.25), 224)
+    expected = load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224)
     assert 'head' in expected.params and len(expected.above.dense) == 1
-    same(expected, load(tmp_path / 'm.keras', mobilenet(alpha=.25), 224))
+    same(expected, load(tmp_path / 'm.keras', mobilenet(alpha=0.25), 224))
 
     def without_names(file):
         file.visititems(lambda _, group: group.attrs.pop('name', None) and None)
 
-    changed(tmp_path / 'm.keras', without_names)   # as Keras 3.0 to 3.6 wrote them
+    changed(tmp_path / 'm.keras', without_names)  # as Keras 3.0 to 3.6 wrote them
     (tmp_path / 'm.keras').rename(tmp_path / 'm.zip')
-    same(expected, load(tmp_path / 'm.zip', mobilenet(alpha=.25), 224))
+    same(expected, load(tmp_path / 'm.zip', mobilenet(alpha=0.25), 224))
     network.save_weights(tmp_path / 'm.weights.h5')
     with h5py.File(tmp_path / 'm.weights.h5', 'r+') as file:
         without_names(file)
@@ -66,17 +70,20 @@ def test_an_archive_is_read_by_the_names_in_it_or_by_the_order_of_its_config(net
 
 def test_names_that_keras_splits_are_joined(network, tmp_path):
     network.save(tmp_path / 'm.h5')
-    expected = load(tmp_path / 'm.h5', mobilenet(alpha=.25), 224)
+    expected = load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224)
     with h5py.File(tmp_path / 'm.h5', 'r+') as file:
         root = file['model_weights']
-        for group, name in ((root, 'layer_names'), *((root[layer], 'weight_names') for layer in list(root.attrs['layer_names']))):
+        for group, name in (
+            (root, 'layer_names'),
+            *((root[layer], 'weight_names') for layer in list(root.attrs['layer_names'])),
+        ):
             names = group.attrs.pop(name)
             for i, part in enumerate(np.array_split(names, 3)):
                 group.attrs[f'{name}{i}'] = part
-    same(expected, load(tmp_path / 'm.h5', mobilenet(alpha=.25), 224))
+    same(expected, load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224))
 
 
-def dense(path, kernel, bias=(0., 0.), **kw):
+def dense(path, kernel, bias=(0.0, 0.0), **kw):
     """A file of one dense layer."""
     with h5py.File(path, 'w') as file:
         file.attrs['layer_names'] = [b'dense']
@@ -88,7 +95,7 @@ def dense(path, kernel, bias=(0., 0.), **kw):
 
 
 def test_numbers_of_every_width_become_float32(tmp_path):
-    kernel = np.array([[1.5, -2.], [.25, 3.]])
+    kernel = np.array([[1.5, -2.0], [0.25, 3.0]])
     brain = kernel.astype(jnp.bfloat16)
     for each in (kernel.astype('<f2'), kernel.astype('>f4'), kernel, brain.view('V2')):
         found = read(dense(tmp_path / 'm.h5', each)).layers['dense'][0]
@@ -97,11 +104,15 @@ def test_numbers_of_every_width_become_float32(tmp_path):
     for each in (np.zeros((2, 2), 'V3'), np.zeros((2, 2), 'S4'), np.zeros((2, 2), 'c8')):
         with pytest.raises(Refused, match="'dense/kernel' as .* no kind of numbers"):
             read(dense(tmp_path / 'm.h5', each))
-    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, dtype='bfloat16', name='mine')])
+    network = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2, dtype='bfloat16', name='mine')]
+    )
     for name in ('b.h5', 'b.keras'):
         network.save(tmp_path / name)
         found = read(tmp_path / name).layers['mine'][0]
-        np.testing.assert_array_equal(found, np.asarray(network.get_layer('mine').get_weights()[0], np.float32))
+        np.testing.assert_array_equal(
+            found, np.asarray(network.get_layer('mine').get_weights()[0], np.float32)
+        )
 
 
 def test_quantised_layers_are_refused_by_name(network, tmp_path):
@@ -112,7 +123,7 @@ def test_quantised_layers_are_refused_by_name(network, tmp_path):
         del group['kernel']
         group['kernel'] = np.round(kernel * 100).astype(np.int8)
     with pytest.raises(Refused, match='holds quantised layers \\(conv1 int8\\)'):
-        load(tmp_path / 'm.h5', mobilenet(alpha=.25), 224)
+        load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224)
 
 
 def test_what_a_file_is_too_small_to_hold_is_refused_before_it_is_made(tmp_path):
@@ -120,12 +131,14 @@ def test_what_a_file_is_too_small_to_hold_is_refused_before_it_is_made(tmp_path)
     for kw in (dict(chunks=(1024, 1024)), dict(chunks=(1024, 1024), compression='gzip')):
         with h5py.File(dense(path, np.zeros((2, 2))), 'r+') as file:
             del file['dense/dense/kernel']
-            file.create_dataset('dense/dense/kernel', (2 ** 30, 2 ** 20), 'f4', **kw)   # a thousand terabytes, none of them written
+            file.create_dataset(
+                'dense/dense/kernel', (2**30, 2**20), 'f4', **kw
+            )  # a thousand terabytes, none of them written
         with pytest.raises(Refused, match='more than 20 times its size'):
             read(path)
     with pytest.raises(Refused, match='more than 20 times its size'):
         read(dense(path, np.zeros((4096, 4096), 'f4'), compression='gzip'))
-    with h5py.File(dense(path, np.zeros((64, 64))), 'r+') as file:   # the same array again and again
+    with h5py.File(dense(path, np.zeros((64, 64))), 'r+') as file:  # the same array again and again
         file['dense'].attrs['weight_names'] = [b'dense/kernel'] * 4000
     with pytest.raises(Refused, match='times its size'):
         read(path)
@@ -134,7 +147,7 @@ def test_what_a_file_is_too_small_to_hold_is_refused_before_it_is_made(tmp_path)
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     path = tmp_path / 'm.keras'
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr('model.weights.h5', bytes(10 ** 7))
+        archive.writestr('model.weights.h5', bytes(10**7))
     with pytest.raises(Refused, match='unpacks to more than .* bytes of model.weights.h5'):
         read(path)
     dense(tmp_path / 'w.h5', np.ones((2, 2)))
@@ -152,10 +165,16 @@ def test_what_lies_in_another_file_is_never_opened(tmp_path):
     (tmp_path / 'raw').write_bytes(bytes(16))
     layout = h5py.VirtualLayout((2, 2), 'f4')
     layout[:] = h5py.VirtualSource(str(tmp_path / 'other.h5'), 'kernel', (2, 2))
-    makes = [lambda group: group.__setitem__('kernel', h5py.ExternalLink(str(tmp_path / 'other.h5'), 'kernel')),
-             lambda group: group.__setitem__('kernel', h5py.SoftLink('/dense/dense/bias')),
-             lambda group: group.create_dataset('kernel', (2, 2), 'f4', external=[(str(tmp_path / 'raw'), 0, 16)]),
-             lambda group: group.create_virtual_dataset('kernel', layout)]
+    makes = [
+        lambda group: group.__setitem__(
+            'kernel', h5py.ExternalLink(str(tmp_path / 'other.h5'), 'kernel')
+        ),
+        lambda group: group.__setitem__('kernel', h5py.SoftLink('/dense/dense/bias')),
+        lambda group: group.create_dataset(
+            'kernel', (2, 2), 'f4', external=[(str(tmp_path / 'raw'), 0, 16)]
+        ),
+        lambda group: group.create_virtual_dataset('kernel', layout),
+    ]
     for make in makes:
         with h5py.File(dense(path, np.zeros((2, 2))), 'r+') as file:
             del file['dense/dense/kernel']
@@ -174,12 +193,20 @@ def test_a_config_of_any_form_is_data_alone(network, tmp_path):
         good = json.loads(file.attrs['model_config'])
     layers = good['config']['layers']
     deep = '[' * 5000 + ']' * 5000
-    for config in ('', 'no json', '[]', '3', deep, json.dumps({'config': None}), json.dumps({'config': {'layers': layers + layers}}),
-                   json.dumps({'config': {'layers': [{'class_name': 'Dense', 'config': {'name': ['x']}}]}}),
-                   json.dumps({'config': {'layers': layers, 'output_layers': [['nowhere', 0, 0]]}})):
+    for config in (
+        '',
+        'no json',
+        '[]',
+        '3',
+        deep,
+        json.dumps({'config': None}),
+        json.dumps({'config': {'layers': layers + layers}}),
+        json.dumps({'config': {'layers': [{'class_name': 'Dense', 'config': {'name': ['x']}}]}}),
+        json.dumps({'config': {'layers': layers, 'output_layers': [['nowhere', 0, 0]]}}),
+    ):
         with h5py.File(tmp_path / 'm.h5', 'r+') as file:
             file.attrs['model_config'] = config
-        found = load(tmp_path / 'm.h5', mobilenet(alpha=.25), 224)
+        found = load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224)
         assert 'head' not in found.params and 'not told by weights alone' in found.above.why
 
 
@@ -190,14 +217,14 @@ def test_a_damaged_file_is_refused_or_read(ending, network, tmp_path):
     (network.save_weights if ending == 'weights.h5' else network.save)(path)
     good = path.read_bytes()
     for _ in range(300):
-        bad = bytearray(good[:rng.integers(len(good))] if rng.random() < .3 else good)
+        bad = bytearray(good[: rng.integers(len(good))] if rng.random() < 0.3 else good)
         for place in rng.integers(max(len(bad), 1), size=rng.integers(1, 50)) if bad else ():
             bad[place] = rng.integers(256)
-        if rng.random() < .5 and len(bad) > 5000:   # where the structure is
+        if rng.random() < 0.5 and len(bad) > 5000:  # where the structure is
             bad[rng.integers(5000)] ^= 255
         path.write_bytes(bad)
         try:
-            load(path, mobilenet(alpha=.25), 224)
+            load(path, mobilenet(alpha=0.25), 224)
         except Refused as refused:
             assert '\n' not in str(refused)
     assert zlib.crc32(good) != zlib.crc32(bytes(bad))
@@ -205,14 +232,35 @@ def test_a_damaged_file_is_refused_or_read(ending, network, tmp_path):
 
 def test_a_short_config_that_tells_billions_of_ways_is_left_soon():
     def dense(name, *below):
-        return {'class_name': 'Dense', 'config': {'name': name}, 'name': name, 'inbound_nodes': [[[each, 0, 0, {}] for each in below]]}
+        return {
+            'class_name': 'Dense',
+            'config': {'name': name},
+            'name': name,
+            'inbound_nodes': [[[each, 0, 0, {}] for each in below]],
+        }
 
     wide = [dense(f'w{i}') for i in range(20_000)]
-    inner = {'class_name': 'Functional', 'name': 'inner', 'inbound_nodes': [],
-             'config': {'name': 'inner', 'layers': wide, 'output_layers': [[each['name'], 0, 0] for each in wide]}}
+    inner = {
+        'class_name': 'Functional',
+        'name': 'inner',
+        'inbound_nodes': [],
+        'config': {
+            'name': 'inner',
+            'layers': wide,
+            'output_layers': [[each['name'], 0, 0] for each in wide],
+        },
+    }
     joins = [dense(f'j{i}', 'inner') for i in range(20_000)]
-    config = {'class_name': 'Functional', 'config': {'name': 'm', 'layers': [inner, *joins], 'output_layers': [['j0', 0, 0]]}}
+    config = {
+        'class_name': 'Functional',
+        'config': {'name': 'm', 'layers': [inner, *joins], 'output_layers': [['j0', 0, 0]]},
+    }
     assert graph(config) is None
     chain = [dense(f'c{i}', *([f'c{i - 1}'] if i else [])) for i in range(50_000)]
-    long = graph({'class_name': 'Functional', 'config': {'name': 'm', 'layers': chain, 'output_layers': [['c49999', 0, 0]]}})
+    long = graph(
+        {
+            'class_name': 'Functional',
+            'config': {'name': 'm', 'layers': chain, 'output_layers': [['c49999', 0, 0]]},
+        }
+    )
     assert list(long.before(['c2', 'c49999'])) == ['c0', 'c1']

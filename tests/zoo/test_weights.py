@@ -38,7 +38,8 @@ def test_three_layouts_hold_the_same_weights(tmp_path):
     net = named('tljax.zoo', {'name': 'mobilenet', 'alpha': .25}, 'net')
     first = load(write_legacy(tmp_path / 'legacy.h5', model), net, 224, ('conv_preds',))[:2]
     for other in ('whole.h5', 'new.weights.h5'):
-        jax.tree.map(np.testing.assert_array_equal, first, load(tmp_path / other, net, 224, ('conv_preds',))[:2])
+        again = load(tmp_path / other, net, 224, ('conv_preds',))[:2]
+        jax.tree.map(np.testing.assert_array_equal, first, again)
     np.testing.assert_array_equal(first[0]['head']['kernel'], model.get_layer('conv_preds').get_weights()[0][0, 0])
 
 

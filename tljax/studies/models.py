@@ -39,13 +39,14 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
 
 
 def _beside(weights: str, numbers: list[str]) -> list[str]:
-    """The names in a labels.txt beside the weights, in place of numbers, where there are as many."""
+    """The names in a labels.txt beside the weights, where there are as many, or the numbers."""
     path = Path(weights).expanduser().with_name('labels.txt')
     if not numbers or not path.is_file():
         return numbers
     names = [name for _, name in class_index(path)]
     if len(names) != len(numbers):
-        say(f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} apart: it is left')
+        say(f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} apart: '
+            'it is left')
         return numbers
     say(f'the names of the classes are those of {path}: {short(names)}')
     return names

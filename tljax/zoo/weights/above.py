@@ -1,8 +1,10 @@
-"""What lies above a network in a file: a head, as one linear layer on the features or on dense layers between, or why there is none.
+"""What lies above a network in a file: a head, which is one linear layer on the features or on
+dense layers between, or why there is none.
 
-A whole saved model tells the way from its output down to the features, and the activations on it. Weights alone do not: a single layer
-that fits on the features is then taken for the head, and of several none. BatchNorm on the way is folded into the dense layers, which
-changes nothing but the rounding.
+A whole saved model tells the way from its output down to the features, and the activations on it.
+Weights alone do not: a single layer that fits on the features is then taken for the head, and of
+several none. BatchNorm on the way is folded into the dense layers, which changes nothing but the
+rounding.
 """
 import re
 from typing import NamedTuple
@@ -13,9 +15,12 @@ from tljax.core import Net, short
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.wrappers.with_layers import ACTIVATIONS
 
-SILENT = ('Dropout', 'AlphaDropout', 'GaussianDropout', 'GaussianNoise', 'ActivityRegularization', 'Flatten', 'Reshape')   # of a vector
-NONLINEAR = ('Activation', 'ReLU', 'Softmax', 'BatchNormalization')
-BETWEEN = ('Activation', 'ReLU', 'Dropout', 'SpatialDropout2D', 'Concatenate', 'Add')   # the last layer of a network and the mean
+# Layers that leave a vector as it is, those that change each of its numbers, and those that may
+# stand between the last layer of a network and the mean of its features.
+SILENT = ('Dropout', 'AlphaDropout', 'GaussianDropout', 'GaussianNoise', 'ActivityRegularization',
+          'Flatten', 'Reshape')
+ELEMENTWISE = ('Activation', 'ReLU', 'Softmax', 'BatchNormalization')
+BETWEEN = ('Activation', 'ReLU', 'Dropout', 'SpatialDropout2D', 'Concatenate', 'Add')
 
 
 class Above(NamedTuple):
@@ -42,7 +47,13 @@ class _Unlike(Exception):
     """What stands above is no head; says why."""
 
 
-def above(spare: dict[str, list[np.ndarray]], told: Graph | None, wanted: set[str], net: Net, top: tuple[str, ...] = ()) -> Above:
+def above(
+    spare: dict[str, list[np.ndarray]],
+    told: Graph | None,
+    wanted: set[str],
+    net: Net,
+    top: tuple[str, ...] = (),
+) -> Above:
     """What lies above a network.
 
     Args:
@@ -73,7 +84,10 @@ def _alone(spare, dim, top):
     """The head in weights alone: what lies below another layer is none."""
     *_, name = spare
     if len(spare) > 1 and not set(spare) <= set(top):
-        raise _Unlike(f'the activations of {short(spare, 4)} are not told by weights alone: take the whole saved model (model.save)')
+        raise _Unlike(
+            f'the activations of {short(spare, 4)} are not told by weights alone: take the whole '
+            'saved model (model.save)'
+        )
     return Above(_dense(name, spare, dim), names=(name,))
 
 
@@ -87,22 +101,36 @@ def _way(spare, told, wanted, net):
         if layer.kind == 'GlobalAveragePooling2D':
             _refuse_between(spare, told, wanted, net, name)
             return way[::-1]
-        if name in wanted and layer.kind == 'Dense':   # VGG's own, a vector already
+        if name in wanted and layer.kind == 'Dense':  # VGG's own, a vector already
             return way[::-1]
-        if name in wanted or len(layer.below) != 1 or layer.kind not in (*SILENT, *NONLINEAR, 'Dense', 'Conv2D'):
+        if (
+            name in wanted
+            or len(layer.below) != 1
+            or layer.kind not in (*SILENT, *ELEMENTWISE, 'Dense', 'Conv2D')
+        ):
             break
         way.append(name)
-        name, = layer.below
-    raise _Unlike(f'{short(spare, 4)}: no linear head stands on the mean of the features over positions')
+        (name,) = layer.below
+    raise _Unlike(
+        f'{short(spare, 4)}: no linear head stands on the mean of the features over positions'
+    )
 
 
 def _refuse_between(spare, told, wanted, net, pooling):
     """Refuses what changes the features before their mean is taken."""
     under = told.under([pooling])
-    name, inside = pooling, [layer for layer in spare if layer in under] or [layer for layer in wanted if layer not in under][:1]
+    name, inside = (
+        pooling,
+        [layer for layer in spare if layer in under]
+        or [layer for layer in wanted if layer not in under][:1],
+    )
     while not inside and len(told.layers[name].below) == 1:
-        name, = told.layers[name].below
-        if name in wanted or name not in told.layers or any(re.fullmatch(own, f'{name}/kernel') for own in net.groups.values()):
+        (name,) = told.layers[name].below
+        if (
+            name in wanted
+            or name not in told.layers
+            or any(re.fullmatch(own, f'{name}/kernel') for own in net.groups.values())
+        ):
             break
         if told.layers[name].kind not in BETWEEN:
             inside = [name]
@@ -112,7 +140,7 @@ def _refuse_between(spare, told, wanted, net, pooling):
 
 def _stack(spare, way, told, dim):
     """The dense layers on the way, with what scales and shifts between them folded in."""
-    steps, scale, shift = [], np.ones(dim), np.zeros(dim)   # step: [name, kernel, bias, activation]
+    steps, scale, shift = [], np.ones(dim), np.zeros(dim)  # step: [name, kernel, bias, activation]
     for name in way:
         layer = told.layers[name]
         activation = _activation(name, layer)
@@ -138,11 +166,18 @@ def _stack(spare, way, told, dim):
     if activation not in ('linear', 'softmax', 'sigmoid'):
         raise _Unlike(f'its outputs are those of {activation}, no probabilities')
     if activation == 'sigmoid' and kernel.shape[1] > 1:
-        raise _Unlike(f'its {kernel.shape[1]} outputs are sigmoids of several labels, which a softmax would misread')
+        raise _Unlike(
+            f'its {kernel.shape[1]} outputs are sigmoids of several labels, which a softmax would '
+            'misread'
+        )
     if unknown := [f'{each[0]} ({each[3]})' for each in below if each[3] not in ACTIVATIONS]:
         raise _Unlike(f'unknown activation of {short(unknown, 4)}')
-    return Above(_single(kernel, bias), tuple(_single(*each[1:3]) for each in below), tuple(each[3] for each in below),
-                 tuple(each[0] for each in steps))
+    return Above(
+        _single(kernel, bias),
+        tuple(_single(*each[1:3]) for each in below),
+        tuple(each[3] for each in below),
+        tuple(each[0] for each in steps),
+    )
 
 
 def _activation(name: str, layer: Layer) -> str:
@@ -150,22 +185,29 @@ def _activation(name: str, layer: Layer) -> str:
     if layer.kind == 'Softmax':
         return 'softmax' if layer.config.get('axis', -1) in (-1, [-1]) else '?'
     if layer.kind == 'ReLU':
-        most, *rest = (layer.config.get(key) for key in ('max_value', 'negative_slope', 'threshold'))
+        most, *rest = (
+            layer.config.get(key) for key in ('max_value', 'negative_slope', 'threshold')
+        )
         return '?' if any(rest) or most not in (None, 6) else 'relu' if most is None else 'relu6'
     said = layer.config.get('activation') or 'linear'
     return said if isinstance(said, str) else '?'
 
 
 def _dense(name, spare, dim):
-    """The kernel and bias of a dense layer, or of a 1x1 convolution in its place, on `dim` features."""
+    """Kernel and bias of a dense layer, or a 1x1 convolution in its place, on `dim` features."""
     arrays = spare.get(name) or [np.zeros(())]
     kernel = arrays[0]
-    fits = (kernel.ndim in (2, 4) and kernel.size == dim * kernel.shape[-1] and kernel.shape[-2] == dim
-            and [each.shape for each in arrays[1:]] in ([], [kernel.shape[-1:]]))
+    fits = (
+        kernel.ndim in (2, 4)
+        and kernel.size == dim * kernel.shape[-1]
+        and kernel.shape[-2] == dim
+        and [each.shape for each in arrays[1:]] in ([], [kernel.shape[-1:]])
+    )
     if any(each.dtype.kind != 'f' for each in arrays):
         raise _Unlike(f'{name} is quantised ({short(each.dtype for each in arrays)})')
     if not fits:
-        raise _Unlike(f'{name} {short(("x".join(map(str, each.shape)) for each in arrays), 4)} does not fit on {dim} features')
+        shapes = short(('x'.join(map(str, each.shape)) for each in arrays), 4)
+        raise _Unlike(f'{name} {shapes} does not fit on {dim} features')
     kernel = kernel.reshape(dim, -1)
     return _single(kernel, arrays[1] if arrays[1:] else np.zeros(kernel.shape[1]))
 
@@ -177,12 +219,22 @@ def _single(kernel, bias):
 
 def _normalisation(name, layer, spare, dim):
     """(gain, offset) of a BatchNorm at rest."""
-    arrays, epsilon = [each.astype(np.float64) for each in spare.get(name, ())], layer.config.get('epsilon', 1e-3)
+    arrays, epsilon = (
+        [each.astype(np.float64) for each in spare.get(name, ())],
+        layer.config.get('epsilon', 1e-3),
+    )
     given = [layer.config.get('scale', True), layer.config.get('center', True), True, True]
-    if [each.shape for each in arrays] != [(dim,)] * sum(map(bool, given)) or not isinstance(epsilon, int | float) or not 0 <= epsilon < 1:
+    if (
+        [each.shape for each in arrays] != [(dim,)] * sum(map(bool, given))
+        or not isinstance(epsilon, int | float)
+        or not 0 <= epsilon < 1
+    ):
         raise _Unlike(f'{name} does not fit on {dim} features')
     ahead = iter(arrays)
-    gamma, beta, mean, var = (next(ahead) if here else default for here, default in zip(given, (1., 0., 0., 1.), strict=True))
-    with np.errstate(all='ignore'):   # what is not finite is found as such
+    gamma, beta, mean, var = (
+        next(ahead) if here else default
+        for here, default in zip(given, (1.0, 0.0, 0.0, 1.0), strict=True)
+    )
+    with np.errstate(all='ignore'):  # what is not finite is found as such
         gain = gamma / np.sqrt(var + epsilon)
     return gain, beta - mean * gain

@@ -1,4 +1,5 @@
-"""Files of weights that are not read, named for what they are, with the way to convert them (docs/weights.md).
+"""Files of weights that are not read, named for what they are, with the way to convert them
+(docs/weights.md).
 
 Pickles stay unread, since loading one runs what it holds. The first bytes tell a format where they
 can, the name's ending where they cannot.
@@ -10,35 +11,50 @@ from pathlib import Path
 from tljax.core import Refused
 
 HDF5 = b'\x89HDF\r\n\x1a\n'
-KINDS = {   # kind -> (what it is, what to do)
-    'torch': ('a PyTorch file, a pickle, which stays unread', 'convert it where PyTorch is installed'),
-    'pickle': ('a pickle, which stays unread, since loading one runs what it holds', 'convert it where it was made'),
-    'saved model': ('a TensorFlow SavedModel', 'load it in TensorFlow and save its Keras model as .h5'),
-    'checkpoint': ('a TensorFlow checkpoint', "load it into its Keras model and give that's save_weights"),
-    'graph': ('a TensorFlow graph', 'load its Keras model in TensorFlow and save that as .h5'),
-    'onnx': ('an ONNX model', 'take the weights of the model that it was exported from'),
-    'tflite': ('a TensorFlow Lite model', 'take the Keras model that it was converted from, before it was quantised'),
-    'tfjs': ('a TensorFlow.js model', 'convert it to .h5 with tensorflowjs_converter'),
-    'safetensors': ('a safetensors file', 'copy its arrays into a Keras model and save that as .h5'),
-    'numpy': ('a file of NumPy arrays, which tell no layers', 'copy them into a Keras model and save that as .h5'),
-    'shards': ('a part or the index of Keras weights in several files', 'load them into their model and save it as one file (model.save)'),
-    'pointer': ('a Git LFS pointer, not the file itself', 'fetch that (git lfs pull)'),
-    'zip': ('a ZIP without model.weights.h5', 'name the weights file in it'),
-    'run': ('a folder of a run', 'name it by --workdir, or by init.path'),
-    'folder': ('a folder', 'name a Keras weights file (.h5, .keras)')}
-MAGIC = {   # kind -> its first bytes
-    'pickle': rb'\x80[\x02-\x05]', 'numpy': rb'\x93NUMPY', 'tflite': rb'.{4}TFL3', 'safetensors': rb'.{8}\{',
-    'pointer': rb'version https://git-lfs'}
+KINDS = {   # kind -> what it is, and what to do
+    'torch': 'a PyTorch file, a pickle, which stays unread: convert it where PyTorch is installed',
+    'pickle': 'a pickle, which stays unread, since loading one runs what it holds: convert it '
+              'where it was made',
+    'saved model': 'a TensorFlow SavedModel: load it in TensorFlow and save its Keras model as .h5',
+    'checkpoint': 'a TensorFlow checkpoint: load it into its Keras model and call its save_weights',
+    'graph': 'a TensorFlow graph: load its Keras model in TensorFlow and save that as .h5',
+    'onnx': 'an ONNX model: take the weights of the model that it was exported from',
+    'tflite': 'a TensorFlow Lite model: take the Keras model that it was converted from',
+    'tfjs': 'a TensorFlow.js model: convert it to .h5 with tensorflowjs_converter',
+    'safetensors': 'a safetensors file: copy its arrays into a Keras model and save that as .h5',
+    'numpy': 'a file of NumPy arrays, which tell no layers: copy them into a Keras model and save '
+             'that as .h5',
+    'shards': 'a part or the index of Keras weights in several files: load them into their model '
+              'and save it as one file (model.save)',
+    'pointer': 'a Git LFS pointer, not the file itself: fetch that (git lfs pull)',
+    'zip': 'a ZIP without model.weights.h5: name the weights file in it',
+    'run': 'a folder of a run: name it by --workdir, or by init.path',
+    'folder': 'a folder: name a Keras weights file (.h5, .keras)'}
+MAGIC = {  # kind -> its first bytes
+    'pickle': rb'\x80[\x02-\x05]',
+    'numpy': rb'\x93NUMPY',
+    'tflite': rb'.{4}TFL3',
+    'safetensors': rb'.{8}\{',
+    'pointer': rb'version https://git-lfs',
+}
 ENDINGS = {
-    'torch': r'\.(pt|pth|ckpt|bin|torchscript)', 'pickle': r'\.(pkl|pickle|joblib)', 'onnx': r'\.onnx', 'graph': r'\.pb(txt)?',
-    'tflite': r'\.tflite|\.lite', 'tfjs': r'model\.json', 'safetensors': r'\.safetensors', 'numpy': r'\.np[yz]',
-    'checkpoint': r'\.index|\.data-\d+-of-\d+', 'shards': r'\.weights\.json'}
+    'torch': r'\.(pt|pth|ckpt|bin|torchscript)',
+    'pickle': r'\.(pkl|pickle|joblib)',
+    'onnx': r'\.onnx',
+    'graph': r'\.pb(txt)?',
+    'tflite': r'\.tflite|\.lite',
+    'tfjs': r'model\.json',
+    'safetensors': r'\.safetensors',
+    'numpy': r'\.np[yz]',
+    'checkpoint': r'\.index|\.data-\d+-of-\d+',
+    'shards': r'\.weights\.json',
+}
 SHARD = r'_\d{5}\.weights\.h5$'
-READ = ('.h5', '.hdf5', '.keras')   # endings of what the readers take; any file is taken by its content
+READ = ('.h5', '.hdf5', '.keras')   # endings of what is read; a file is taken by its content
 
 
 def kind_of(path: str | Path) -> str:
-    """What a file or a folder that is no Keras file is, one of KINDS; '' for a Keras file and for what cannot be told.
+    """What a file or a folder is, one of KINDS; '' for a Keras file and for what cannot be told.
 
     Args:
         path: of the file or folder, which need not exist: the ending then tells.
@@ -54,12 +70,25 @@ def kind_of(path: str | Path) -> str:
         with path.open('rb') as file:
             begin = file.read(64)
     if begin.startswith(HDF5):
-        return 'shards' if re.search(SHARD, path.name) and any(path.parent.glob('*.weights.json')) else ''
+        return (
+            'shards'
+            if re.search(SHARD, path.name) and any(path.parent.glob('*.weights.json'))
+            else ''
+        )
     if begin.startswith(b'PK') and zipfile.is_zipfile(path):
         return _kind_of_zip(path)
-    by_ending = next((kind for kind, ending in ENDINGS.items() if re.search(f'({ending})$', path.name, re.IGNORECASE)), '')
-    by_content = next((kind for kind, magic in MAGIC.items() if re.match(magic, begin, re.DOTALL)), '')
-    if by_content == 'pickle' and by_ending == 'torch':   # as PyTorch wrote until version 1.6
+    by_ending = next(
+        (
+            kind
+            for kind, ending in ENDINGS.items()
+            if re.search(f'({ending})$', path.name, re.IGNORECASE)
+        ),
+        '',
+    )
+    by_content = next(
+        (kind for kind, magic in MAGIC.items() if re.match(magic, begin, re.DOTALL)), ''
+    )
+    if by_content == 'pickle' and by_ending == 'torch':  # as PyTorch wrote until version 1.6
         return 'torch'
     return by_content or by_ending
 
@@ -79,7 +108,7 @@ def _kind_of_zip(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return ''   # the reader says how it is damaged
+        return ''  # the reader says how it is damaged
     if 'model.weights.h5' in names:
         return ''
     if 'model.weights.json' in names:
@@ -92,10 +121,10 @@ def _kind_of_zip(path):
 
 
 def named_as_weights(place: str | Path) -> bool:
-    """Whether a place is a file of weights, or by its ending would be one, rather than the folder of a run.
+    """Whether a place is a file of weights, or by its ending would be one, rather than a run.
 
-    >>> named_as_weights('weights.keras'), named_as_weights('model.pth'), named_as_weights('runs/mine')
-    (True, True, False)
+    >>> [named_as_weights(place) for place in ('weights.keras', 'model.pth', 'runs/mine')]
+    [True, True, False]
     """
     path = Path(place).expanduser()
     return path.is_file() or not path.is_dir() and bool(path.suffix in READ or kind_of(path))
@@ -117,12 +146,11 @@ def refuse(path: str | Path) -> None:
     """
     path = Path(path).expanduser()
     if path.exists() and (kind := kind_of(path)):
-        what, remedy = KINDS[kind]
-        raise Refused(f'{path} is {what}: {remedy} (docs/weights.md)')
+        raise Refused(f'{path} is {KINDS[kind]} (docs/weights.md)')
 
 
 def refuse_folder(path: str | Path) -> None:
-    """Refuses a folder that another program's model lies in, where one of a run is meant; says nothing of any other.
+    """Refuses a folder that holds another program's model, where that of a run is meant.
 
     >>> refuse_folder('runs/mine')
     """

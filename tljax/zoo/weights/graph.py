@@ -1,8 +1,8 @@
-"""The graph of a saved model, from its config as plain data: which layer stands on which. Nothing is built from it."""
+"""The graph of a saved model, from its config as plain data: which layer stands on which."""
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-MOST = 100   # layers that one joins; without a limit a short text tells a graph of billions of ways
+MOST = 100  # layers that one joins; without a limit a short text tells a graph of billions of ways
 
 
 class Layer(NamedTuple):
@@ -49,10 +49,14 @@ class Graph(NamedTuple):
     def before(self, names: Iterable[str]) -> dict[str, Layer]:
         """The layers that these stand on, and that stand on none of them."""
         below, above = self.under(names), set(names)
-        for name, layer in self.layers.items():   # each comes after those that it stands on
+        for name, layer in self.layers.items():  # each comes after those that it stands on
             if not above.isdisjoint(layer.below):
                 above.add(name)
-        return {name: layer for name, layer in self.layers.items() if name in below and name not in above}
+        return {
+            name: layer
+            for name, layer in self.layers.items()
+            if name in below and name not in above
+        }
 
 
 def graph(config: dict) -> Graph | None:
@@ -65,34 +69,51 @@ def graph(config: dict) -> Graph | None:
         The graph; None where the config tells none, or two layers of one name.
 
     >>> dense = {'class_name': 'Dense', 'config': {'name': 'out', 'activation': 'softmax'}}
-    >>> entry = {'class_name': 'InputLayer', 'config': {'name': 'in', 'batch_shape': [None, 8, 8, 3]}}
-    >>> graph({'class_name': 'Sequential', 'config': {'layers': [entry, dense]}})[1:]
+    >>> shape = {'name': 'in', 'batch_shape': [None, 8, 8, 3]}
+    >>> layers = [{'class_name': 'InputLayer', 'config': shape}, dense]
+    >>> graph({'class_name': 'Sequential', 'config': {'layers': layers}})[1:]
     (('out',), (8, 8, 3))
     """
     found, shapes = {}, []
     try:
         outputs = _walk(config, (), found, shapes)
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):   # subclassed models tell no graph
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ):  # subclassed models tell no graph
         return None
     return Graph(found, outputs, shapes[0] if shapes else ()) if found else None
 
 
 def _walk(model, inputs, found, shapes):
-    """Adds the layers of a model that stands on `inputs`, and gives the names that its outputs come from."""
+    """Adds the layers of a model that stands on `inputs`, and gives the names of its outputs."""
     config, ends = model['config'], {}
-    if isinstance(config, list) or 'output_layers' not in config:   # a Sequential: each stands on the one before
+    if (
+        isinstance(config, list) or 'output_layers' not in config
+    ):  # a Sequential: each stands on the one before
         for layer in config if isinstance(config, list) else config['layers']:
             inputs = _place(layer, inputs, found, shapes)
         return inputs
     for layer in config['layers']:
         below = [end for parent in _parents(layer.get('inbound_nodes', ())) for end in ends[parent]]
-        ends[layer.get('name') or layer['config']['name']] = _place(layer, tuple(dict.fromkeys(below)) or inputs, found, shapes)
-    return tuple(dict.fromkeys(end for name in _parents(config['output_layers']) for end in ends[name]))
+        ends[layer.get('name') or layer['config']['name']] = _place(
+            layer, tuple(dict.fromkeys(below)) or inputs, found, shapes
+        )
+    return tuple(
+        dict.fromkeys(end for name in _parents(config['output_layers']) for end in ends[name])
+    )
 
 
 def _place(layer, below, found, shapes):
     kind, config = layer['class_name'], layer['config']
-    shape = config.get('batch_shape') or config.get('batch_input_shape') if isinstance(config, dict) else None
+    shape = (
+        config.get('batch_shape') or config.get('batch_input_shape')
+        if isinstance(config, dict)
+        else None
+    )
     if shape:
         shapes.append(tuple(shape[1:]))
     if isinstance(config, list) or isinstance(config.get('layers'), list):
@@ -108,12 +129,17 @@ def _place(layer, below, found, shapes):
 
 
 def _parents(nodes: object) -> Iterator[str]:
-    """The names in inbound nodes, each in a list [name, node, tensor, ...], however Keras's version nests them."""
+    """The names in inbound nodes, [name, node, tensor, ...] each, however they are nested."""
     if isinstance(nodes, dict):
         nodes = list(nodes.values())
     if not isinstance(nodes, list | tuple):
         return
-    if len(nodes) > 2 and isinstance(nodes[0], str) and isinstance(nodes[1], int) and isinstance(nodes[2], int):
+    if (
+        len(nodes) > 2
+        and isinstance(nodes[0], str)
+        and isinstance(nodes[1], int)
+        and isinstance(nodes[2], int)
+    ):
         yield nodes[0]
     else:
         for node in nodes:

@@ -1,11 +1,14 @@
 """Keras weights -> parameters of the zoo's networks.
 
-Layers are matched by name, the arrays of a layer by their order, which all layouts (`hdf5`) share: kernel, bias; or gamma, beta, moving
-mean, moving variance. A network may be a part of what a file holds: what lies above it is left, or taken as its head (`above`).
+Layers are matched by name, the arrays of a layer by their order, which all layouts (`hdf5`) share:
+kernel, bias; or gamma, beta, moving mean, moving variance. A network may be a part of what a file
+holds: what lies above it is left, or taken as its head (`above`).
 
-What a network does not ask for lies above it only if nothing of it can stand on that. A whole saved model tells by its graph. Weights
-alone tell by the order of their layers; where they tell none, by kind: convolutions may be anywhere. A convolution whose name continues
-the network's own (conv_dw_14 after conv_dw_13) is of a deeper network of the family, wherever it stands.
+What a network does not ask for lies above it only if nothing of it can stand on that. A whole saved
+model tells so by its graph, weights alone by the order of their layers. Where they have none, an
+array of more than two axes (a convolution) may be anywhere, and any other layer lies above. What
+continues the network's own names, as conv_dw_14 does after conv_dw_13, is of a deeper network of
+the family, wherever it stands, unless it is dense.
 """
 import re
 from collections.abc import Sequence
@@ -22,17 +25,19 @@ from tljax.zoo.weights.above import Above, above
 from tljax.zoo.weights.graph import Graph, Layer, graph
 from tljax.zoo.weights.hdf5 import Stored, read
 
-ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')   # of a layer's arrays, as Keras stores them
-QUIET = ('ZeroPadding2D', 'Resizing', 'CenterCrop', 'Dropout', 'GaussianNoise')   # leave the numbers of pictures as they are, at rest
-AUTOMATIC = re.compile(r'(conv2d|batch_normalization|separable_conv2d|depthwise_conv2d)(?:_(\d+))?')   # names that Keras gives by itself
+# The order of a layer's arrays, as Keras stores them; layers that leave the numbers of pictures as
+# they are, at rest; names that Keras gives by itself.
+ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')
+QUIET = ('ZeroPadding2D', 'Resizing', 'CenterCrop', 'Dropout', 'GaussianNoise')
+AUTOMATIC = re.compile(r'((?:separable_|depthwise_)?conv2d|batch_normalization)(?:_(\d+))?')
 
 
 class Loaded(NamedTuple):
     """What a network takes from a file.
 
     Attributes:
-        params: {'backbone': ...}, NumPy, float32, and 'head', {'kernel': (dim, n), 'bias': (n,)}, where
-            the file has one that is a linear layer on the features, or on `above.dense`.
+        params: {'backbone': ...}, NumPy, float32, and 'head', {'kernel': (dim, n), 'bias': (n,)},
+            where the file has one that is a linear layer on the features, or on `above.dense`.
         state: {'backbone': ...}.
         above: what lies above the network.
         spare: names of the file's layers above the network.
@@ -51,8 +56,13 @@ class Loaded(NamedTuple):
     prepared: tuple[str, ...]
 
 
-def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
-         published: dict[str, str] | None = None) -> Loaded:
+def load(
+    path: str | Path,
+    net: Net,
+    size: int,
+    top: Sequence[str] = (),
+    published: dict[str, str] | None = None,
+) -> Loaded:
     """Parameters and statistics of a network from a Keras file.
 
     Args:
@@ -76,71 +86,113 @@ def load(path: str | Path, net: Net, size: int, top: Sequence[str] = (),
     tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5)
     """
     stored = read(path)
-    shapes = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
-    wanted = {layer: {**shapes[0].get(layer, {}), **shapes[1].get(layer, {})} for layer in {**shapes[0], **shapes[1]}}
+    shapes = jax.eval_shape(
+        net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    )
+    wanted = {
+        layer: {**shapes[0].get(layer, {}), **shapes[1].get(layer, {})}
+        for layer in {**shapes[0], **shapes[1]}
+    }
     told = graph(stored.config)
     stored, told = _in_our_names(stored, told, wanted, published or {})
+    spare = [layer for layer in stored.layers if layer not in wanted]
+    found = _found(path, stored, told, wanted, [layer for layer in spare if layer not in top])
+    params, state = (
+        {layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()}
+        for tree in shapes
+    )
+    known = above({layer: stored.layers[layer] for layer in spare}, told, set(wanted), net, top)
+    head = {'head': _two_classes(**known.head)} if known.head else {}
+    _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
+    first = told.before(wanted).items() if told else ()
+    prepared = tuple(name for name, layer in first if _prepares(layer, net))
+    return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare),
+                  told.shape if told else (), prepared)
+
+
+def _found(path, stored, told, wanted, spare):
+    """{layer: {name: array}} of what a network asks for, after a check that the file is of it."""
     layers = stored.layers
-    if quantised := [f'{layer} {layers[layer][0].dtype}' for layer in wanted if layer in layers and layers[layer][0].dtype.kind != 'f']:
-        raise Refused(f'{path} holds quantised layers ({short(quantised, 8)}): name the file from before that')
+    if quantised := [
+        f'{layer} {layers[layer][0].dtype}'
+        for layer in wanted
+        if layer in layers and layers[layer][0].dtype.kind != 'f'
+    ]:
+        raise Refused(
+            f'{path} holds quantised layers ({short(quantised, 8)}): name the file from before that'
+        )
     found, differ = {}, []
     for layer, leaves in wanted.items():
         if layer in layers:
             found[layer], unlike = _match(layer, leaves, layers[layer])
             differ += unlike
     missing = [layer for layer in wanted if layer not in layers]
-    spare = [layer for layer in layers if layer not in wanted]
     within = told.under(wanted) if told and all(layer in told.layers for layer in wanted) else None
-    others = [layer for layer in spare if layer not in top and (missing or _of_another_network(layer, stored, within, wanted))]
+    others = [
+        layer for layer in spare if missing or _of_another_network(layer, stored, within, wanted)
+    ]
     reasons = {'it lacks': missing, 'it has, unasked for,': others, 'shapes differ at': differ}
     wrong = [f'{what} {short(names, 8)}' for what, names in reasons.items() if names]
     if wrong:
-        raise Refused(f'{path} holds the weights of another network or width ({"; ".join(wrong)}): name the one it was made for')
+        raise Refused(
+            f'{path} holds the weights of another network or width ({"; ".join(wrong)}): '
+            'name the one it was made for'
+        )
     _refuse_not_finite(path, found)
-    params, state = ({layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()} for tree in shapes)
-    known = above({layer: layers[layer] for layer in spare}, told, set(wanted), net, top)
-    head = {'head': _two_classes(**known.head)} if known.head else {}
-    _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
-    return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare), told.shape if told else (),
-                  tuple(name for name, layer in told.before(wanted).items() if _prepares(layer, net)) if told else ())
+    return found
 
 
-def _in_our_names(stored: Stored, told: Graph | None, wanted: dict, published: dict) -> tuple[Stored, Graph | None]:
+def _in_our_names(
+    stored: Stored, told: Graph | None, wanted: dict, published: dict
+) -> tuple[Stored, Graph | None]:
     """The same with the zoo's names of layers."""
-    new = published if not any(map(AUTOMATIC.fullmatch, wanted)) else {**_renumbered(stored.layers), **published}
-    layers, place = ({new.get(name, name): each for name, each in of.items()} for of in (stored.layers, stored.place))
+    new = published
+    if any(map(AUTOMATIC.fullmatch, wanted)):
+        new = {**_renumbered(stored.layers), **published}
+
+    def ours(names):
+        return tuple(new.get(name, name) for name in names)
+
+    layers, place = (dict(zip(ours(each), each.values(), strict=True)) for each in stored[:2])
     if told:
-        told = Graph({new.get(name, name): layer._replace(below=tuple(new.get(each, each) for each in layer.below))
-                      for name, layer in told.layers.items()}, tuple(new.get(each, each) for each in told.outputs), told.shape)
+        nodes = [layer._replace(below=ours(layer.below)) for layer in told.layers.values()]
+        told = told._replace(layers=dict(zip(ours(told.layers), nodes, strict=True)),
+                             outputs=ours(told.outputs))
     return stored._replace(layers=layers, place=place), told
 
 
 def _renumbered(layers):
-    """Layers that Keras named itself (conv2d, conv2d_7) count from one in the file's own order, however many came before in its session."""
+    """Layers that Keras named itself (conv2d, conv2d_7) count from one in the file's own order,
+    however many came before in its session."""
     automatic = {}
     for name in layers:
         if match := AUTOMATIC.fullmatch(name):
             automatic.setdefault(match[1], []).append((int(match[2] or 0), name))
-    return {name: f'{kind}_{rank}' for kind, names in automatic.items() for rank, (_, name) in enumerate(sorted(names), 1)}
+    return {
+        name: f'{kind}_{rank}'
+        for kind, names in automatic.items()
+        for rank, (_, name) in enumerate(sorted(names), 1)
+    }
 
 
 def _of_another_network(layer: str, stored: Stored, within: set[str] | None, wanted: dict) -> bool:
-    """Whether a layer that a network does not ask for may be below its last layer, or is of a deeper network of its family; `within`
-    are the layers that the network's own stand on, None where no graph tells them."""
-    arrays, name = stored.layers[layer], layer.rsplit('/', 1)[-1]
-    dense = arrays[0].ndim == 2
-    if name in wanted or not dense and not AUTOMATIC.fullmatch(name) and _numberless(name) in map(_numberless, wanted):
+    """Whether a layer that a network does not ask for may lie below its last layer, or is of a
+    deeper network of its family; `within` are the layers that the network's own stand on,
+    None where no graph tells them."""
+    axes, name = stored.layers[layer][0].ndim, layer.rsplit('/', 1)[-1]
+    numbered = axes != 2 and not AUTOMATIC.fullmatch(name)
+    if name in wanted or numbered and _numberless(name) in map(_numberless, wanted):
         return True
     if within is not None:
         return layer in within
-    place, last = stored.place.get(layer, 0), max((stored.place.get(each, 0) for each in wanted), default=0)
-    return place < last or place == last and arrays[0].ndim == 4
+    last = max((stored.place.get(each, 0) for each in wanted), default=0)
+    return stored.place.get(layer, 0) < last or stored.place.get(layer, 0) == last and axes > 2
 
 
 def _prepares(layer: Layer, net: Net) -> bool:
-    """Whether a layer below a network changes pictures at rest, otherwise than the network itself does."""
+    """Whether a layer below a network changes pictures at rest, otherwise than the network does."""
     if layer.kind == 'Rescaling' and net.published and ROWS[net.published['name']].mode == 'tf':
-        return [layer.config.get(key) for key in ('scale', 'offset')] not in ([1 / 127.5, -1], [1 / 127.5, -1.])
+        return [layer.config.get(key) for key in ('scale', 'offset')] != [1 / 127.5, -1]
     return layer.kind not in QUIET and not layer.kind.startswith('Random')
 
 
@@ -149,26 +201,36 @@ def _numberless(name):
 
 
 def _two_classes(kernel, bias):
-    """A head for a softmax. One output is the log-odds of the second of two classes: softmax([0, z]) is [1 - sigmoid(z), sigmoid(z)]."""
+    """A head for a softmax. One output is the log-odds of the second of two classes:
+    softmax([0, z]) is [1 - sigmoid(z), sigmoid(z)]."""
     if kernel.shape[1] > 1:
         return {'kernel': kernel, 'bias': bias}
-    return {'kernel': np.concatenate([np.zeros_like(kernel), kernel], 1), 'bias': np.concatenate([np.zeros_like(bias), bias])}
+    return {
+        'kernel': np.concatenate([np.zeros_like(kernel), kernel], 1),
+        'bias': np.concatenate([np.zeros_like(bias), bias]),
+    }
 
 
 def _match(layer, leaves, arrays):
-    """({name: array}, [what does not fit]) of a layer; axes of length one may stand elsewhere (Keras has a depthwise kernel's last)."""
+    """({name: array}, [what does not fit]) of a layer; axes of length one may stand elsewhere
+    (Keras has a depthwise kernel's last)."""
     names = sorted(leaves, key=ORDER.index)
     ours, theirs = [tuple(leaves[name].shape) for name in names], [array.shape for array in arrays]
     squeezed = [[tuple(n for n in shape if n > 1) for shape in shapes] for shapes in (ours, theirs)]
     if squeezed[0] != squeezed[1]:
         return {}, [f'{layer} {_shapes(theirs)} for {_shapes(ours)}']
-    return {name: np.asarray(array, np.float32).reshape(shape) for name, array, shape in zip(names, arrays, ours, strict=True)}, []
+    return {
+        name: np.asarray(array, np.float32).reshape(shape)
+        for name, array, shape in zip(names, arrays, ours, strict=True)
+    }, []
 
 
 def _refuse_not_finite(path, found):
-    bad = [f'{layer}/{name}' for layer, leaves in found.items() for name, array in leaves.items() if not np.isfinite(array).all()]
-    if bad:
-        raise Refused(f'{path} holds numbers that are not finite, at {short(bad, 8)}: copy or download it again')
+    arrays = {f'{layer}/{name}': array for layer, leaves in found.items()
+              for name, array in leaves.items()}
+    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+        raise Refused(f'{path} holds numbers that are not finite, at {short(bad, 8)}: '
+                      'copy or download it again')
 
 
 def _shapes(shapes):

@@ -63,8 +63,9 @@ def published_classes() -> Path:
 
 
 def class_index(path: str | Path) -> list[tuple[str, str]]:
-    """The classes in the order of the weights' outputs, [(WordNet id, name)]: of the JSON file that Keras publishes for ImageNet, or of
-    a text with a name a line, or '0 name' as Teachable Machine writes it, whose names stand in both places.
+    """The classes in the order of the weights' outputs, [(WordNet id, name)]: of the JSON file that
+    Keras publishes for ImageNet, or of a text with a name a line, or '0 name' as Teachable Machine
+    writes it, whose names stand in both places.
 
     Args:
         path: of the file; one whose name does not end in .json and that does not begin with { is a
@@ -96,18 +97,21 @@ def class_index(path: str | Path) -> list[tuple[str, str]]:
 
 def _text(path: Path) -> str:
     if path.stat().st_size > LARGEST:
-        raise Refused(f'{path} takes more than {LARGEST:,} bytes: name a list of classes, one a line')
+        raise Refused(f'{path} takes more than {LARGEST:,} bytes: name a list of classes, one a '
+                      'line')
     try:
         text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:
         text = '\0'
     if '\0' in text:
-        raise Refused(f'{path} is no text in UTF-8: name a list of classes, one a line, or ImageNet\'s class index')
+        raise Refused(f'{path} is no text in UTF-8: name a list of classes, one a line, or '
+                      "ImageNet's class index")
     return text
 
 
 def _lines(path: Path, text: str) -> list[tuple[str, str]]:
-    """Names one a line; where the lines begin with the numbers from 0 on, each once, these are places and no part of the names."""
+    """Names one a line; where the lines begin with the numbers from 0 on, each once, these are
+    places and no part of the names."""
     names = [line.strip() for line in re.split(r'[\r\n]+', text) if line.strip()]
     numbered = [re.fullmatch(r'(\d{1,9})[\s:,]+(\S.*)', name) for name in names]
     if all(numbered) and sorted(int(each[1]) for each in numbered) == list(range(len(names))):

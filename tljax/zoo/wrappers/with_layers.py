@@ -1,4 +1,4 @@
-"""A network with dense layers on top of its features, as many saved models have below their last layer."""
+"""A network with dense layers on top of its features, as many saved models have them."""
 import functools
 import math
 from collections.abc import Sequence
@@ -9,10 +9,21 @@ import jax.numpy as jnp
 from tljax.core import Net, Refused, near
 from tljax.losses import linear
 
-ACTIVATIONS = {   # by Keras's names and with its constants
-    'linear': lambda x: x, 'relu': jax.nn.relu, 'relu6': jax.nn.relu6, 'elu': jax.nn.elu, 'selu': jax.nn.selu, 'tanh': jnp.tanh,
-    'sigmoid': jax.nn.sigmoid, 'softplus': jax.nn.softplus, 'softsign': jax.nn.soft_sign, 'softmax': jax.nn.softmax,
-    'silu': jax.nn.silu, 'swish': jax.nn.silu, 'gelu': functools.partial(jax.nn.gelu, approximate=False)}
+ACTIVATIONS = {  # by Keras's names and with its constants
+    'linear': lambda x: x,
+    'relu': jax.nn.relu,
+    'relu6': jax.nn.relu6,
+    'elu': jax.nn.elu,
+    'selu': jax.nn.selu,
+    'tanh': jnp.tanh,
+    'sigmoid': jax.nn.sigmoid,
+    'softplus': jax.nn.softplus,
+    'softsign': jax.nn.soft_sign,
+    'softmax': jax.nn.softmax,
+    'silu': jax.nn.silu,
+    'swish': jax.nn.silu,
+    'gelu': functools.partial(jax.nn.gelu, approximate=False),
+}
 
 
 def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
@@ -33,10 +44,19 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
     (10, ['above1', 'above2'])
     """
     for layer in layers or [None]:
-        if not isinstance(layer, list | tuple) or len(layer) != 2 or not isinstance(layer[0], int) or layer[0] < 1:
-            raise Refused(f'net.layers={layers!r}: give width and activation of each, as in [[100, \'relu\']]')
+        if (
+            not isinstance(layer, list | tuple)
+            or len(layer) != 2
+            or not isinstance(layer[0], int)
+            or layer[0] < 1
+        ):
+            raise Refused(
+                f"net.layers={layers!r}: give width and activation of each, as in [[100, 'relu']]"
+            )
         if layer[1] not in ACTIVATIONS:
-            raise Refused(f'net.layers: {layer[1]!r} is no activation: {near(layer[1], ACTIVATIONS)}')
+            raise Refused(
+                f'net.layers: {layer[1]!r} is no activation: {near(layer[1], ACTIVATIONS)}'
+            )
     widths = [net.dim, *(width for width, _ in layers)]
     names = [f'above{i}' for i in range(1, len(widths))]
 
@@ -50,11 +70,20 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
         return params, state
 
     def features(params, state, input, key=None):
-        taps, state = net.features({name: each for name, each in params.items() if name not in names}, state, input, key)
+        taps, state = net.features(
+            {name: each for name, each in params.items() if name not in names}, state, input, key
+        )
         x, made = taps['features'], {}
         for name, (_, activation) in zip(names, layers, strict=True):
             made[name] = x = ACTIVATIONS[activation](linear(params[name], x))
         return {**taps, **made, 'features': x}, state
 
-    return Net(init, features, widths[-1], {**net.groups, **{name: f'{name}/.*' for name in names}},
-               f'with_layers({net.fingerprint}, {[list(layer) for layer in layers]})', net.published, net.whole or net)
+    return Net(
+        init,
+        features,
+        widths[-1],
+        {**net.groups, **{name: f'{name}/.*' for name in names}},
+        f'with_layers({net.fingerprint}, {[list(layer) for layer in layers]})',
+        net.published,
+        net.whole or net,
+    )
