@@ -166,7 +166,8 @@ def _one_domain(config: ConfigDict) -> dict:
 def _data(config: ConfigDict, pair: str, arg: ConfigDict) -> None:
     """Sets the data and the network."""
     if pair == OWN:
-        sets = (_folder(arg.source, arg), _folder(arg.target, arg, arg.unlabelled))
+        bare = arg.unlabelled or _flat(arg.target)
+        sets = (_folder(arg.source, arg), _folder(arg.target, arg, bare))
     elif pair in PACS:
         sets = [base.pacs(name, 64 if arg.finetune else 112) for name in pair.split('-')]
     else:
@@ -184,11 +185,15 @@ def _data(config: ConfigDict, pair: str, arg: ConfigDict) -> None:
 
 
 def _folder(path: str, arg: ConfigDict, unlabelled: bool = False) -> dict:
-    """A folder of one's own; one without folders inside has no labels."""
-    inside = [] if Path(path).is_file() else list(Path(path).expanduser().iterdir())
-    flat = inside and not any(each.is_dir() for each in inside)
+    """A folder of one's own."""
     shape = dict(size=112, resize=128) if arg.finetune else dict(size=224, resize=256)
-    return dict(name='unlabelled' if unlabelled or flat else 'folder', path=path, **shape)
+    return dict(name='unlabelled' if unlabelled else 'folder', path=path, **shape)
+
+
+def _flat(path: str) -> bool:
+    """Whether a folder has no folders inside, so that nothing names a class."""
+    path = Path(path).expanduser()
+    return path.is_dir() and not any(each.is_dir() for each in path.iterdir())
 
 
 def _glyphs() -> tuple[dict, dict]:

@@ -148,6 +148,7 @@ def test_a_target_without_labels(folders):
     assert told['target'] == '6 examples without labels'
     assert told['note'] == 'the target has no labels: it is judged without them'
     refused(lambda: paired(splits, {'train': splits['target']}, shared=True), 'data.shared=True')
+    refused(lambda: paired({'train': splits['target']}, splits), 'the source has no labels')
 
 
 def test_what_is_no_folder_without_labels(folders, tmp_path):

@@ -51,5 +51,7 @@ def test_folders_that_do_not_pair_are_told(root):
     config = f'--config=configs/adapt.py:train=dann,source={root}/source,target={root}/other'
     line = error(call('train', config, *settings(root)))
     assert 'the source tells blue, red apart and the target green: no class is in both' in line
+    bare = f'--config=configs/adapt.py:train=dann,source={root}/target,target={root}/source'
+    assert 'has no class folders' in error(call('train', bare, *settings(root)))
     line = error(call('train', f'{config}x', *settings(root)))
     assert 'is no domain of this config' in line and 'no folder that is there' in line

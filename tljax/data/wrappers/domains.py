@@ -61,6 +61,8 @@ def _matched(source: dict[str, Dataset], target: dict[str, Dataset], shared: boo
              ) -> tuple[dict[str, Dataset], dict[str, Dataset], tuple[str, ...]]:
     """Both domains with one list of classes, and what is told of it."""
     names, theirs = source['train'].classes, target['train'].classes
+    if source['train'].task.kind == 'unlabelled':
+        raise Refused('the source has no labels: give data.source a folder for each class')
     if target['train'].task.kind == 'unlabelled':
         if shared:
             raise Refused('data.shared=True: the target has no labels that tell which classes it '
