@@ -63,7 +63,7 @@ def main(kind: str, first: int, count: int, folder: Path) -> None:
         except Refused as refused:
             said = f'refused: {refused}'
         except BaseException:
-            said = 'traceback: ' + traceback.format_exc()[-600:]
+            said = 'traceback: ' + traceback.format_exc()[-1500:]
         line = dict(number=number, seconds=time.perf_counter() - begun, above=peak() - idle, said=said,
                     wrote=sorted(folder.rglob('*')) != before)
         print(json.dumps(line), flush=True)
