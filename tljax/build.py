@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from tljax.configuration import DEFAULTS, folder
-from tljax.core import Dataset, Net, Refused, Tree, short
+from tljax.core import Dataset, Net, Refused, Task, Tree, short
 from tljax.data.conversion import refuse_channels_first, shown
 from tljax.data.splits import judged, per_class
 from tljax.data.summary import summary
@@ -70,7 +70,7 @@ def look(config: dict, workdir: str | Path) -> None:
     Raises:
         Refused: as `claim`.
 
-    >>> look({'steps': 3, 'epochs': 0, 'keep': 'last', 'patience': 0}, 'nowhere')
+    >>> look(DEFAULTS, 'nowhere')
     """
     unknown = ('donor', 'steps') if config['epochs'] else ('donor',)
     claim(workdir, _record(config), look=True, open=unknown)
@@ -96,6 +96,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     splits, seeds, rules = splits or load(config['data']), config['seeds'], config['init']['rules']
     train = splits['train']
     sample = train.take(np.arange(1))
+    answered = Task.of(train.classes) if train.task.kind == 'unlabelled' else train.task
     _refuse_batches(pieces, config['method'], train, sample)
     refuse_channels_first(np.shape(sample['input'])[1:] if 'input' in sample else ())
     steps = _steps(config, train)
@@ -106,7 +107,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     labels = pieces.labels(built.net, donors, train) if pieces.labels else []
     run = Run(
         name=name, init=lambda seed: built.init(seed, sample, trees[seeds.index(seed) % len(trees)], rules), tx=built.tx,
-        step=built.step, predict=built.predict, evals=judged(splits), task=train.task,
+        step=built.step, predict=built.predict, evals=judged(splits), task=answered,
         stream=pieces.stream(train, prepare=built.prepare,
                              labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels}),
         seeds=tuple(seeds), steps=steps, epochs=config['epochs'],
@@ -117,7 +118,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         facts=lambda: (*summary(splits), ('statistics', config['statistics']),
                        *_length(config, train, steps)),
         choice=Choice(config['keep'], config['patience'],
-                      scores.row(scores.first(train.task)).more_is_better),
+                      scores.row(scores.first(answered)).more_is_better),
         donors=len(donors.trees) if donors else 0, input=_shape(sample), range=shown(train),
         record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)

@@ -10,13 +10,14 @@ from scipy.special import expit, softmax
 from tljax.build import build, look
 from tljax.configuration import ZOO, named, settings, stated
 from tljax.core import Dataset, Refused, Tree, near
+from tljax.data.archives import File
 from tljax.data.conversion import range_of, refuse_channels_first, scale
 from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import pictures
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
-from tljax.features import extractor, featured, read_weights, run_at
+from tljax.features import extractor, read_weights, run_at
 from tljax.program import form, predictor
 
 # an array (n, ...), a set, or files and folders of pictures
@@ -111,17 +112,37 @@ class Trained(NamedTuple):
                 raise Refused(f'inputs of shape {inputs.shape[1:]}: this model takes {shape}')
             inputs = scale(inputs.reshape(-1, *shape), self._range(inputs))
             return arrays(inputs, np.zeros(len(inputs), np.int32))
-        files = find([inputs] if isinstance(inputs, str | Path) else inputs)
-        data = self.record['config']['data']
-        shown = sized(data)
-        if data['name'] != 'extracted':
-            return pictures(files, shape, shown.get('resize'), pixels=shown.get('pixels'))
-        if 'size' not in shown:
+        return self.pictures(find([inputs] if isinstance(inputs, str | Path) else inputs))
+
+    def pictures(self, files: Sequence[File], pixels: int | None = None,
+                 failed: dict[int, str] | None = None, size: int = 0) -> Dataset:
+        """Picture files as the model takes them: in the size of its training, or their features.
+
+        Args:
+            files: as `tljax.data.finding.find` gives them.
+            pixels: the most that a picture may have; None: the run's own limit.
+            failed: where {row: why} of pictures that cannot be read is put; None: they are refused.
+            size: side of the pictures that the network is shown; 0: that of the training.
+
+        Raises:
+            Refused: a model that takes no pictures; as `tljax.data.pictures.pictures`.
+        """
+        shape, data = tuple(self.record['input']), self.record['config']['data']
+        shown, features = sized(data), data['name'] == 'extracted'
+        if features and 'size' not in shown:
             raise Refused('the data of this run say no size of pictures: give an array of features')
+        if features:
+            shape = (shown['size'], shown['size'], 3)
+        resize = shown.get('resize')
+        if size:
+            resize, shape = resize and round(resize * size / shape[0]), (size, size, *shape[2:])
+        found = pictures(files, shape, resize, pixels=pixels or shown.get('pixels'), failed=failed)
+        if not features:
+            return found
         net = named(ZOO, data['net'], 'data.net')
         weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
-        return featured(net, extractor(net), *jax.tree.map(lambda leaf: leaf[None], weights),
-                        pictures(files, (shown['size'], shown['size'], 3), shown.get('resize')))
+        told = predictions(extractor(net), *jax.tree.map(lambda leaf: leaf[None], weights), found)
+        return arrays(told['features'][0], np.zeros(found.size, np.int32))
 
     def _range(self, inputs: np.ndarray) -> tuple:
         """What an array is scaled by: the range of the training, where that stored numbers of this kind."""

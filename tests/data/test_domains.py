@@ -152,7 +152,7 @@ def test_a_target_without_labels(folders):
 
 
 def test_what_is_no_folder_without_labels(folders, tmp_path):
-    refused(lambda: unlabelled(folders / 'nowhere', 6), 'nowhere is no folder')
+    refused(lambda: unlabelled(folders / 'nowhere', 6), 'nowhere does not exist')
     (tmp_path / 'empty').mkdir()
     refused(lambda: unlabelled(tmp_path / 'empty', 6), 'holds no pictures')
     refused(lambda: unlabelled(folders / 'target', 6, channels=2), 'data.channels=2')

@@ -110,7 +110,7 @@ def test_no_other_file_of_the_engine_and_the_studies_names_a_score():
     root = Path(__file__).parents[2]
     for room in ('tljax/engine', 'tljax/studies', 'tljax/report', 'experiments'):
         for path in (root / room).glob('*.py'):
-            if path.name == 'scores.py':
+            if path.name in ('scores.py', 'picture_scores.py'):   # a picture's class is all that the latter knows
                 continue
             code = re.sub(r'""".*?"""', '', path.read_text(), flags=re.DOTALL)
             assert not re.search(r"""['"](accuracy|rmse)['"]""", code), path

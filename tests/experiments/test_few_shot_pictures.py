@@ -71,16 +71,16 @@ def test_answers_are_those_of_prototypes_worked_by_hand(root):
     """Features, a mean a class, squared distances, a softmax, a mean over seeds."""
     from scipy.special import softmax
 
-    from tljax.data.pictures import find
+    from tljax.data.finding import find
     from tljax.trained import Trained
     model = load_final(run(root / 'run', dict(name='protonet')))
     files = find([root / 'new'])
     found = episodes.predict(model, str(root / 'labelled'), files, top=3, batch=5)
     expected = []
     for seed in (0, 1):
-        centres = np.stack([Trained(*model).features(find([root / 'labelled' / name]), seed=seed
+        centres = np.stack([Trained(*model).features(root / 'labelled' / name, seed=seed
                                                      ).mean(0) for name in sorted(LEVELS)])
-        features = Trained(*model).features(files, seed=seed)
+        features = Trained(*model).features(root / 'new', seed=seed)
         expected.append(softmax(-((features[:, None] - centres) ** 2).sum(-1), -1))
     for each, probability in zip(found, np.mean(expected, 0), strict=True):
         told = dict(each['top'])

@@ -43,7 +43,7 @@ def test_adda_starts_from_the_source_and_moves_the_targets_encoder_alone(tmp_pat
 
 def test_shot_sees_no_source_and_keeps_its_head(tmp_path):
     phases = study('shot')
-    assert phases[1][1]['data'] == {'name': 'digits'}
+    assert phases[1][1]['data']['alone'] and not build.load(phases[1][1]['data'])['train'].target
     run, fitted = build.fit_phases(phases, tmp_path)
     jax.tree.map(np.testing.assert_array_equal, fitted.params['head'], load_final(tmp_path / '00-source')[0]['head'])
     batches = [run.stream.batch(seed, 0) for seed in (0, 1)]

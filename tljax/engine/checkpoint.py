@@ -196,7 +196,9 @@ def _progress(folder):
     config, records = folder / 'config.json', read(folder / 'log.jsonl')
     if not config.exists():
         return ''
-    return f' is at step {max((record["step"] for record in records), default=0)} of {json.loads(config.read_text())["steps"]}'
+    saved = (int(path.name) for path in (folder / 'checkpoints').glob('*') if path.name.isdigit())
+    step = max((*(record['step'] for record in records), *saved), default=0)
+    return f' is at step {step} of {json.loads(config.read_text())["steps"]}'
 
 
 def _final_files():

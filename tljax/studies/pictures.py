@@ -9,7 +9,6 @@ import numpy as np
 from tljax.core import Refused
 from tljax.data.archives import File, printable
 from tljax.data.finding import find
-from tljax.data.pictures import pictures
 from tljax.files.cache import save_npz
 from tljax.files.console import say
 from tljax.files.text import write
@@ -75,18 +74,15 @@ def read_once(trained: Trained, files: list[File], pixels: int | None, ask: Call
     Returns:
         The array, whose rows of unreadable pictures mean nothing, and {row: why}.
 
-    >>> trained = Trained({}, {}, {'input': [4, 4, 3], 'config': {'data': {}}})
+    >>> trained = Trained({}, {}, {'input': [4, 4, 3], 'config': {'data': {'name': 'folder'}}})
     >>> file = File(Path('a.png'), '', 1, lambda most: b'x')
     >>> read_once(trained, [file], None, lambda data: data.take(np.arange(1))['label'])[1]
     {0: 'a.png cannot be decoded as a picture (of no format that Pillow knows): ...'}
     """
     if not files:
         return None, {}
-    shape, spec, failed = tuple(trained.record['input']), trained.record['config']['data'], {}
-    resize = spec.get('resize')
-    if size:
-        resize, shape = resize and round(resize * size / shape[0]), (size, size, *shape[2:])
-    found = ask(pictures(files, shape, resize, pixels=pixels or spec.get('pixels'), failed=failed))
+    failed = {}
+    found = ask(trained.pictures(files, pixels, failed, size))
     for row in sorted(failed):
         say(failed[row])
     return found, failed
