@@ -114,3 +114,13 @@ def test_no_other_file_of_the_engine_and_the_studies_names_a_score():
                 continue
             code = re.sub(r'""".*?"""', '', path.read_text(), flags=re.DOTALL)
             assert not re.search(r"""['"](accuracy|rmse)['"]""", code), path
+
+
+@pytest.mark.parametrize('name', ['accuracy', 'mean_class_accuracy', 'mean_average_precision', 'label_accuracy'])
+def test_no_interval_leaves_nought_and_one(name):
+    """Over two seeds Student's t tells nothing, over three its ends are cut; an error of a regression has no such bounds."""
+    from tljax.when.gain import mean_interval
+    assert scores.rows({'test': {name: [.5, 1.]}}, {'test': 4}, mean_interval)[0]['low'] is None
+    row = scores.rows({'test': {name: [.5, 1., 1.]}}, {'test': 4}, mean_interval)[0]
+    assert 0 <= row['low'] < row['mean'] < row['high'] == 1
+    assert scores.rows({'test': {'rmse': [.5, 1., 1.]}}, {'test': 4}, mean_interval)[0]['high'] > 1

@@ -25,6 +25,7 @@ class Score(NamedTuple):
         total: what was kept of all examples -> (seeds,).
         more_is_better: whether a larger number is the better one.
         share: whether it is a share of examples that are right, so that what is kept is whether they are; it has a binomial interval.
+        bounded: whether it lies between 0 and 1, as every share does.
         episodes: whether it means something for episodes, too.
 
     >>> told = {'output': np.array([[[.9, .1], [.2, .8]]]), 'label': np.array([[0, 0]])}   # a seed, two examples
@@ -36,6 +37,7 @@ class Score(NamedTuple):
     total: Callable
     more_is_better: bool
     share: bool = False
+    bounded: bool = False
     episodes: bool = True
 
 
@@ -77,10 +79,10 @@ SCORES = {   # kind of a task -> its scores by name
     'classes': {
         'accuracy': Score(lambda told: told['output'].argmax(-1) == told['label'], lambda right: _each(right).mean(1), True, share=True),
         'mean_class_accuracy': Score(lambda told: {'right': told['output'].argmax(-1) == told['label'], 'label': told['label']},
-                                     _class_means, True, episodes=False)},
+                                     _class_means, True, bounded=True, episodes=False)},
     'labels': {
-        'mean_average_precision': Score(lambda told: told, _mean_average_precision, True),
-        'label_accuracy': Score(lambda told: (told['output'] > 0) == (told['label'] > 0), lambda right: _each(right).mean(1), True)},
+        'mean_average_precision': Score(lambda told: told, _mean_average_precision, True, bounded=True),
+        'label_accuracy': Score(lambda told: (told['output'] > 0) == (told['label'] > 0), lambda right: _each(right).mean(1), True, bounded=True)},
     'numbers': {
         'rmse': Score(lambda told: jnp.square(told['output'] - told['label'].reshape(told['output'].shape)),
                       lambda square: np.sqrt(_each(square).mean(1)), False)}}
@@ -182,14 +184,15 @@ def rows(scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], inter
             if name.endswith(INTERVAL):
                 continue
             (mean, half), share = interval(values), row(name).share
+            bounded = share or row(name).bounded
             if len(values) == 1:
                 half = each.get(name + INTERVAL, [half])[0]
-            elif len(values) == 2 and share:
+            elif len(values) == 2 and bounded:
                 half = None
             low, high = (None, None) if half is None else (mean - half, mean + half)
             if share and half is None and len(values) == 1:
                 low, high = proportion(round(mean * sizes[split]), sizes[split])[1:]
-            elif share and half is not None:
+            elif bounded and half is not None:
                 low, high = max(low, 0.), min(high, 1.)
             found.append(dict(split=split, metric=name, mean=mean, low=low, high=high))
     return found
