@@ -4,7 +4,8 @@ model as plain data.
 Four layouts are read: the legacy weights file (groups named after layers), the full saved model
 (the same under `model_weights`), Keras 3's `.weights.h5` (groups named after classes, the layer's
 name beside its numbers) and the `.keras` archive, a ZIP that holds such a file and the config.
-Nothing is built from a config. Nothing is allocated that the file is too small to hold.
+Nothing is built from a config. Nothing is allocated that the file is too small to hold. HDF5 is read
+by pyfive, which is Python: on a damaged file HDF5's own library may end the process (h5py 3.16.0).
 """
 import io
 import itertools
@@ -15,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import jax.numpy as jnp
 import numpy as np
+import pyfive
 
 from tljax.core import Refused
 from tljax.zoo.weights import foreign
@@ -25,6 +26,9 @@ from tljax.zoo.weights import foreign
 LARGEST = 2**30  # bytes that the weights of a .keras archive may have once they are unpacked
 PACKED = 20  # times its own size that a file may hold; trained weights shrink by a tenth
 TEXT = 2**24  # bytes of a config
+SIGNATURE = b'\x89HDF\r\n\x1a\n'
+LAYOUTS = range(3)  # compact, contiguous, chunked; others keep numbers in other files
+CONTIGUOUS, NOWHERE = 1, 2**64 - 1
 MEMBERS = ('model.weights.h5', 'config.json')  # of a .keras archive, that are read
 BFLOAT16 = np.dtype(jnp.bfloat16)  # NumPy has no such type: HDF5 holds it as two bytes of no kind
 
@@ -60,6 +64,7 @@ def read(path: str | Path) -> Stored:
             more than its size allows, and one that holds no layers.
 
     >>> import tempfile
+    >>> import h5py
     >>> with h5py.File(path := Path(tempfile.mkdtemp(), 'toy.h5'), 'w') as file:
     ...     file.attrs['layer_names'] = [b'dense']
     ...     file.create_group('dense').attrs['weight_names'] = [b'dense/kernel:0']
@@ -76,10 +81,8 @@ def read(path: str | Path) -> Stored:
         stored = _archive(path) if zipped else _file(path, path.stat().st_size, {})
     except Refused as refused:
         raise Refused(f'{path} {refused}') from None
-    except (
-        Exception
-    ) as error:  # HDF5's library reports damage as many kinds of error, in long texts
-        known = zipped or h5py.is_hdf5(path)
+    except Exception as error:  # damage is as many kinds of error as there are places in a file
+        known = zipped or _is_hdf5(path)
         line = (str(error).splitlines() or [type(error).__name__])[0]
         reason = f'cut off or damaged ({line[:100]})' if known else 'no HDF5 file'
         raise Refused(f'{path} is {reason}: copy or download it again') from error
@@ -126,13 +129,12 @@ def _json(text):
 
 
 def _file(file, size, config):
-    with h5py.File(file, 'r') as file:
+    with pyfive.File(file) as file:
         take = _Room(PACKED * size)
-        root = file['/']  # a group, as those below it are
-        root = _held(root, 'model_weights') if root.id.links.exists(b'model_weights') else root
-        if config or not _names(root, 'layer_names', size):
-            return Stored(*_by_class(root, take, size, config), config)
-        return Stored(*_by_name(root, take, size), _json(_attribute(file, 'model_config', size)))
+        root = _held(file, 'model_weights') if 'model_weights' in file else file
+        if config or not _names(root, 'layer_names'):
+            return Stored(*_by_class(root, take, config), config)
+        return Stored(*_by_name(root, take), _json(file.attrs.get('model_config')))
 
 
 class _Room:
@@ -143,23 +145,23 @@ class _Room:
 
     def __call__(self, group, path):
         dataset = _held(group, path)
-        if dataset.external or dataset.is_virtual:
+        layout, kind = dataset.id.layout_class, np.dtype(dataset.dtype)
+        if layout not in LAYOUTS or layout == CONTIGUOUS and dataset.id.data_offset == NOWHERE:
             raise Refused(ELSEWHERE.format(path))
-        chunk = np.prod(dataset.chunks or (), dtype=object) * dataset.dtype.itemsize
-        self.room -= max(dataset.nbytes, chunk)
+        shapes = (dataset.shape, dataset.chunks or ())
+        self.room -= max(int(np.prod(shape, dtype=object)) for shape in shapes) * kind.itemsize
         if self.room < 0:
             raise Refused(
                 f'is cut off or damaged (its arrays would take more than {PACKED} times its size): '
                 'copy or download it again'
             )
-        kind = dataset.dtype
         if (
             kind.kind == 'V'
             and kind.names is None
             and kind.subdtype is None
             and kind.itemsize == BFLOAT16.itemsize
         ):
-            return np.asarray(dataset).view(BFLOAT16).astype(np.float32)
+            return dataset[()].view(BFLOAT16).astype(np.float32)
         if kind.kind not in 'fiu':
             raise Refused(
                 f'holds {path!r} as {kind}, which is no kind of numbers: load and save it again '
@@ -168,21 +170,23 @@ class _Room:
         with np.errstate(
             over='ignore'
         ):  # what float32 cannot hold becomes infinite, and is found as such
-            return (
-                np.asarray(dataset).astype(np.float32) if kind.kind == 'f' else np.asarray(dataset)
-            )
+            return dataset[()].astype(np.float32) if kind.kind == 'f' else np.array(dataset[()])
 
 
 def _held(group, path):
-    """What a group holds by a path. Links, which may lead anywhere on the machine, are refused."""
-    for part in path.strip('/').split('/'):
-        if group.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
-            raise Refused(ELSEWHERE.format(path))
-        group = group[part]
-    return group
+    """What a group holds by a path; links lead nowhere but into the same file."""
+    found = group[path.strip('/')]
+    if found is None:   # a link to nothing
+        raise Refused(ELSEWHERE.format(path))
+    return found
 
 
-def _names(group, name, size):
+def _is_hdf5(path):
+    with path.open('rb') as file:
+        return file.read(len(SIGNATURE)) == SIGNATURE
+
+
+def _names(group, name):
     """The names in an attribute, which Keras splits above 64 kB into NAME0, NAME1, ...."""
     parts = (
         [name]
@@ -191,26 +195,14 @@ def _names(group, name, size):
             lambda part: part in group.attrs, (f'{name}{i}' for i in itertools.count())
         )
     )
-    return [_text(each) for part in parts for each in _attribute(group, part, size)]
+    return [_text(each) for part in parts for each in np.ravel(group.attrs[part])]
 
 
-def _attribute(group, name, size):
-    """The value of an attribute, None where there is none."""
-    if name not in group.attrs:
-        return None
-    held = group.attrs.get_id(name)
-    if np.prod(held.shape or (), dtype=object) * held.get_type().get_size() > PACKED * size:
-        raise Refused(
-            f'is cut off or damaged ({name} is larger than the file): copy or download it again'
-        )
-    return group.attrs[name]
-
-
-def _by_name(root, take, size):
+def _by_name(root, take):
     layers, places = {}, {}
-    for place, layer in enumerate(_names(root, 'layer_names', size)):
+    for place, layer in enumerate(_names(root, 'layer_names')):
         group = _held(root, layer)
-        names, inside = _names(group, 'weight_names', size), {}
+        names, inside = _names(group, 'weight_names'), {}
         within = [name.split('/')[-2] if '/' in name else layer for name in names]
         if len(set(within)) == 1 and within[0] not in layers:
             within = [layer] * len(names)
@@ -230,17 +222,17 @@ def _add(layers, places, found, place, prefix):
         places[name] = place
 
 
-def _by_class(root, take, size, config):
+def _by_class(root, take, config):
     layers, known = {}, dict(_by_path(config))
 
     def visit(path, group):
         if (
-            isinstance(group, h5py.Group)
+            isinstance(group, pyfive.Group)
             and path.endswith('vars')
             and len(group)
             and not re.search('optimizer|seed_generator', path)
         ):
-            name = _attribute(group, 'name', size) or known.get(path)
+            name = group.attrs.get('name') or known.get(path)
             if name is None:
                 raise Refused(
                     'does not tell the names of its layers, as early versions of Keras 3 did not: '
