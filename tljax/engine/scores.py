@@ -82,7 +82,8 @@ SCORES = {   # kind of a task -> its scores by name
                                      _class_means, True, bounded=True, episodes=False)},
     'labels': {
         'mean_average_precision': Score(lambda told: told, _mean_average_precision, True, bounded=True),
-        'label_accuracy': Score(lambda told: (told['output'] > 0) == (told['label'] > 0), lambda right: _each(right).mean(1), True, bounded=True)},
+        'label_accuracy': Score(lambda told: (told['output'] > 0) == (told['label'] > 0), lambda right: _each(right).mean(1), True,
+                                bounded=True)},
     'numbers': {
         'rmse': Score(lambda told: jnp.square(told['output'] - told['label'].reshape(told['output'].shape)),
                       lambda square: np.sqrt(_each(square).mean(1)), False)}}
