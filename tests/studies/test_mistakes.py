@@ -82,3 +82,32 @@ def test_a_matrix_of_counts_shows_each_count_once():
     figure = confusion(mistakes.counts(ROWS, NAMES), NAMES)
     assert sum(int(text.get_text()) for text in figure.axes[0].texts) == 40
     assert png(np.ones((400, 300, 3))).startswith('data:image/png')
+
+
+def test_a_training_writes_what_it_says_of_every_example_and_shows_its_mistakes(tmp_path):
+    """Its file and its scores agree, seeds averaged; what the file tells is what the page and the terminal show."""
+    from tiny import SMALL
+
+    from configs import base
+    from tljax.configuration import merge, plain
+    from tljax.data import digits
+    from tljax.engine.answers import read_answers
+    from tljax.studies import training
+    from tljax.trained import load
+    config = merge(plain(base.get_config()), {**SMALL, 'steps': 20, 'seeds': [0]})
+    found = training.train(config, tmp_path)
+    answers, splits = read_answers(tmp_path / '00-train' / 'answers.csv'), digits(size=8)
+    assert {split: len(rows) for split, rows in answers.items()} == {'validation': 359, 'test': 539}
+    right = np.mean([row['answer'] == row['label'] for row in answers['test']])
+    assert 0 < right < 1 and right == found['scores']['test']['accuracy'][0]
+    by_class = np.mean([float(row[2]) for row in found['by_class']['rows']]) / 100
+    np.testing.assert_allclose(by_class, found['scores']['test']['mean_class_accuracy'][0], atol=1e-3)
+    inputs = splits['test'].take(np.arange(539))['input']
+    told = load(tmp_path).predict(inputs, batch=256)
+    np.testing.assert_allclose([float(row['probability']) for row in answers['test']], told.max(1), atol=1e-3)
+    page = (tmp_path / '00-train' / 'report.html').read_text()
+    worst = mistakes.worst(answers['test'])[0]
+    assert png(inputs[worst]) in page and 'Which classes are confused, test split' in page
+    before = (tmp_path / '00-train' / 'answers.csv').stat().st_mtime_ns
+    again = training.train(config, tmp_path)   # what is finished is told again, and not asked again
+    assert again['by_class'] == found['by_class'] and (tmp_path / '00-train' / 'answers.csv').stat().st_mtime_ns == before
