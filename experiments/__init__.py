@@ -17,5 +17,6 @@ def stop_at_once(*_: object) -> None:
     os._exit(130)
 
 
-if sys.argv[0] == '-m':   # `python -m` imports the package of its command
+# `python -m` imports the package of its command; behind a shell's & Ctrl-C is ignored, and stays so
+if sys.argv[0] == '-m' and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
     signal.signal(signal.SIGINT, stop_at_once)

@@ -1,4 +1,4 @@
-"""Killed at ten moments, a phase boundary among them, training ends bit-equal to a run that nothing happened to."""
+"""Killed at ten moments, or five of them, a phase boundary among them, training ends bit-equal to a run that nothing happened to."""
 import os
 import signal
 import subprocess
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from commands import call
 
 from tljax.engine.checkpoint import load_final
@@ -39,23 +40,24 @@ def wait(process, happened):
         time.sleep(.01)
 
 
-def test_killed_ten_times(tmp_path):
+@pytest.mark.parametrize('kills', [5, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_again_and_again(kills, tmp_path):
     whole = call('train', *FLAGS, f'--workdir={tmp_path}/whole')
     assert whole.code == 0, whole.err[-3000:]
     rng = np.random.default_rng(0)
     cut, killed = tmp_path / 'cut', 0
-    for number in range(10):
+    for number in range(kills):
         process = start(cut)
-        if number == 4:
+        if number == kills // 2 - 1:
             wait(process, (cut / '00-pretrain' / 'final').exists)
         else:
             seen = progress(cut)
-            more = int(rng.integers(3, 25 if number < 4 else 13))
+            more = int(rng.integers(3, 25 if number < kills // 2 - 1 else 13))
             wait(process, lambda seen=seen, more=more: progress(cut) >= seen + more)
             time.sleep(rng.uniform(0, .1))
         killed += process.poll() is None
         kill(process)
-    assert killed == 10, 'every one of the ten was still running'
+    assert killed == kills, 'every one of them was still running'
     last = call('train', *FLAGS, f'--workdir={cut}')
     assert last.code == 0, last.err[-3000:]
     for phase in ('00-pretrain', '01-transfer'):

@@ -20,6 +20,23 @@ from tljax.engine.train import fit
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard():
+    """As on a terminal; where a shell runs the tests behind &, Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with asked_to_stop() as asked:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not asked() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+
 def interrupted(run, at, number):
     """The run, to which a signal comes while the batch of a step is computed with."""
     def step(state, batch, seeds):

@@ -18,7 +18,7 @@ def asked_to_stop() -> Iterator[Callable]:
 
     A second Ctrl-C does what Ctrl-C did before: it interrupts at once. Where there are several
     processes, SIGTERM is left to JAX, which tells all of them; there, and beside the main thread,
-    nothing is changed.
+    nothing is changed. A signal that is ignored, as Ctrl-C is behind a shell's &, stays so.
 
     >>> with asked_to_stop() as asked:
     ...     print(asked())
@@ -37,7 +37,8 @@ def asked_to_stop() -> Iterator[Callable]:
     if jax.process_count() > 1 or threading.current_thread() is not threading.main_thread():
         yield lambda: 0
         return
-    before = {number: signal.signal(number, handle) for number in NAMES}
+    heard = [number for number in NAMES if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield lambda: came[0] if came else 0
     finally:
