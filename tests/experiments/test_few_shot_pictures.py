@@ -42,7 +42,8 @@ def root(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize('method', ['protonet', 'ridge', 'simpleshot', 'maml'])
+@pytest.mark.parametrize('method', ['protonet', 'maml', *(
+    pytest.param(name, marks=pytest.mark.slow) for name in ('ridge', 'simpleshot'))])
 def test_new_pictures_are_told_by_a_few_labelled_ones(method, root):
     keywords = {'transform': 'UN'} if method == 'simpleshot' else {}
     workdir = run(root / 'run', dict(name=method, **keywords), pictures=method == 'simpleshot')

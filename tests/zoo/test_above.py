@@ -80,7 +80,16 @@ HEADS = {
 
 
 @pytest.mark.parametrize(
-    'head, ending', [('two dense layers', 'h5'), *((head, 'keras') for head in HEADS)]
+    'head, ending',
+    [
+        ('two dense layers', 'h5'),
+        ('batch normalisation between', 'keras'),
+        *(
+            pytest.param(head, 'keras', marks=pytest.mark.slow)
+            for head in HEADS
+            if head != 'batch normalisation between'
+        ),
+    ],
 )
 def test_a_saved_model_answers_as_in_keras(head, ending, body, tmp_path):
     network = on_the_mean(*HEADS[head](), body=body)
