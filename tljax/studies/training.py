@@ -77,8 +77,8 @@ def _judged(answers: dict[str, list[dict]], settings: dict, task: Task) -> tuple
     if split is None:
         return None
     rows = answers[split]
-    table = mistakes.by_class(rows, task)._replace(title=f'Class by class, {split} split')
-    return table, mistakes.sections(rows, task, split, build.load(settings['data'])[split])
+    table = mistakes.by_class(rows, task)
+    return table._replace(title=f'{table.title}, {split} split'), mistakes.sections(rows, task, split, build.load(settings['data'])[split])
 
 
 def tables(found: dict) -> list[Table]:
