@@ -24,9 +24,9 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['3', '1', '4']
     """
-    side = 1.6 + .42 * len(names)
-    figure = Figure(figsize=(max(side, 3.2), max(side, 2.6)), layout='constrained')
+    figure = Figure(figsize=(9, 1.4 + .42 * len(names)), layout='constrained')   # as wide as all
     axes = figure.add_subplot()
+    axes.set_anchor('W')
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap='cividis', vmin=0, vmax=1)
     for (i, j), count in np.ndenumerate(counts):

@@ -72,7 +72,8 @@ def data(folders: Iterable[Path]) -> list[dict]:
         if rows and rows not in found.values():
             found[folder.name] = rows
     several = len(found) > 1
-    return [section('The data' + f' of {name}' * several, Table(['', 'found'], rows))
+    return [section('The data' if len(found) == 1 else f'The data of {name}',
+                    text='\n'.join(f'{word}: {text}' for word, text in rows))
             for name, rows in found.items()]
 
 
