@@ -241,7 +241,7 @@ def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
     """
     for (*place, key), _ in settings if name in ('train', 'compare') else ():
         fits = [fit for setting, fit in _fits(config, name, ['steps'])
-                if not place or setting == '.'.join(place)]
+                if not place or place[0] == 'study' or setting == '.'.join(place)]
         if key == 'steps' and fits and all(fit['epochs'] for fit in fits):
             raise Refused(f'--config.{".".join([*place, key])} is read by no fit, as epochs take '
                           'its place: leave one of them, or set epochs of its phase to 0')

@@ -33,8 +33,10 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     if not paths:
         raise Refused('name folders of pictures')
     scores, models = studies.picture_scores, studies.models
-    files, names = scores.named(paths)
-    found = scores.evaluate(models.model(choice), files, models.index(choice), SIZE.value,
+    model = models.model(choice)
+    data = model[2]['config']['data']
+    files, names = scores.named(paths, {key: data.get(key, '') for key in ('file', 'label')})
+    found = scores.evaluate(model, files, models.index(choice), SIZE.value,
                             BATCH.value, PIXELS.value, names)
     if not flags.FLAGS.json:
         for top in (1, 5):

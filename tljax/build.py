@@ -72,6 +72,7 @@ def look(config: dict, workdir: str | Path) -> None:
 
     >>> look(DEFAULTS, 'nowhere')
     """
+    _refuse_counted(config)
     unknown = ('donor', 'steps') if config['epochs'] else ('donor',)
     claim(workdir, _record(config), look=True, open=unknown)
 
@@ -101,7 +102,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     refuse_channels_first(np.shape(sample['input'])[1:] if 'input' in sample else ())
     steps = _steps(config, train)
     _refuse_choice(config, splits, steps)
-    built = pieces.program(train, steps=steps)
+    built = pieces.program(train, steps=steps, optim=_optim(config, steps))
     donors = pieces.donors and _checked(pieces, built, rules, train, len(seeds))
     trees, taken = (donors.trees, [(pattern, donors.place) for pattern, _ in rules]) if donors else ([None], [])
     labels = pieces.labels(built.net, donors, train) if pieces.labels else []
@@ -122,7 +123,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         donors=len(donors.trees) if donors else 0, input=_shape(sample), range=shown(train),
         record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
-    return _on_features(run, pieces, built.net, splits) if cached else run
+    return _on_features(run, pieces, built.net, splits, _optim(config, steps)) if cached else run
 
 
 def _record(config):
@@ -136,17 +137,32 @@ def _record(config):
 def _steps(config, train):
     """The steps of a run: those of the config, or as many as its epochs have."""
     epochs = config['epochs']
-    if not epochs:
+    if not epochs or not config['steps']:   # what is not trained at all is not trained by epochs
         return config['steps']
+    _refuse_counted(config)
+    if train.example:
+        raise Refused(f'epochs={epochs:g} of data whose examples are drawn afresh: there is no '
+                      'end to pass, so set steps')
+    return max(math.ceil(round(epochs * _examples(config, train) / config['batch'], 9)), 1)
+
+
+def _refuse_counted(config):
+    """Refuses epochs where something else is counted in steps."""
+    epochs, counted = config['epochs'], None
+    if not epochs or not config['steps']:
+        return
     periods = [f'groups.{name}.period' for name, keywords in config['groups'].items()
                if keywords.get('period', 1) > 1]
     if counted := _ramp(config['method'], 'method') or next(iter(periods), None):
         raise Refused(f'epochs={epochs:g}: {counted} is counted in steps: set steps in place of '
                       'epochs')
-    if train.example:
-        raise Refused(f'epochs={epochs:g} of data whose examples are drawn afresh: there is no '
-                      'end to pass, so set steps')
-    return max(math.ceil(round(epochs * _examples(config, train) / config['batch'], 9)), 1)
+
+
+def _optim(config, steps):
+    """The optimiser's config; a warm-up that epochs leave no room for takes a tenth of the steps."""
+    optim = config['optim']
+    longer = config['epochs'] and optim.get('warmup', 0) >= steps
+    return {**optim, 'warmup': steps // 10} if longer else optim
 
 
 def _ramp(spec, said):
@@ -162,15 +178,19 @@ def _examples(config, train):
 
 def _length(config, train, steps):
     """What epochs mean here, as a fact."""
-    if not config['epochs']:
+    if not config['epochs'] or not steps:
         return []
-    return [('steps', f'{steps}: {config["epochs"]:g} epochs of {_examples(config, train)} '
-             f'examples, {config["batch"]} at a time')]
+    told = (f'{steps}: {config["epochs"]:g} epochs of {_examples(config, train)} examples, '
+            f'{config["batch"]} at a time')
+    optim = _optim(config, steps)
+    if optim is not config['optim']:
+        told += f'; a warm-up of {optim["warmup"]} steps in place of {config["optim"]["warmup"]}'
+    return [('steps', told)]
 
 
 def _refuse_choice(config, splits, steps):
     """Refuses a choice that there are no scores for."""
-    if config['keep'] == 'last' and not config['patience']:
+    if config['keep'] == 'last' and not config['patience'] or not steps:
         return
     said = f'patience={config["patience"]}' if config['patience'] else f'keep={config["keep"]!r}'
     if not 0 < config['eval_every'] < max(steps, 1):
@@ -237,11 +257,11 @@ def _grafted(rules, path):
     return bool(first([(pattern, 'grafted') for pattern, _ in rules], path))
 
 
-def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset]) -> Run:
+def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset], optim: dict) -> Run:
     """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     found = pieces.features(net, params, state, splits)
-    reduced = pieces.program(splits['train'], net.dim, steps=run.steps)
+    reduced = pieces.program(splits['train'], net.dim, steps=run.steps, optim=optim)
 
     def init(seed):
         params, state = run.init(seed)

@@ -127,6 +127,8 @@ class Trained(NamedTuple):
         Raises:
             Refused: a model that takes no pictures; as `tljax.data.pictures.pictures`.
         """
+        if tuple(self.record.get('range') or ())[2:] == ('as is',):
+            raise Refused('this run was trained on arrays as they are, whose range pictures of files do not have: give arrays')
         shape, data = tuple(self.record['input']), self.record['config']['data']
         shown, features = sized(data), data['name'] == 'extracted'
         if features and 'size' not in shown:
@@ -147,7 +149,9 @@ class Trained(NamedTuple):
     def _range(self, inputs: np.ndarray) -> tuple:
         """What an array is scaled by: the range of the training, where that stored numbers of this kind."""
         trained = tuple(self.record.get('range') or ())
-        if trained and trained != (0., 1., 'f') and trained[2] in ('as is', 'f' if inputs.dtype.kind == 'f' else 'i'):
+        alike = trained and trained[2] in ('as is', 'f' if inputs.dtype.kind == 'f' else 'i')
+        bytes_of_words = alike and trained[1:] == (65535., 'i') and inputs.itemsize == 1
+        if alike and trained != (0., 1., 'f') and not bytes_of_words:
             return trained
         return range_of({'given': inputs})
 

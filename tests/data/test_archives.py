@@ -107,3 +107,24 @@ def test_damage_anywhere_is_told_in_a_line(tmp_path, make):
             told += 1
             assert '\n' not in str(refused)
     assert told
+
+
+def test_tars_of_one_time_and_size_are_told_apart(tmp_path):
+    """Members may have any time, and have no checksum: the archive's own stamp tells another one."""
+    import io
+    import os
+    import tarfile
+
+    from tljax.data import folder
+    found = []
+    for shade in (b'\0', b'\xff'):
+        with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+            for name in ('ants', 'bees'):
+                for i in range(4):
+                    content = b'P5 8 8 255\n' + shade * 64
+                    told = tarfile.TarInfo(f'{name}/{i}.pgm')
+                    told.size = len(content)
+                    archive.addfile(told, io.BytesIO(content))
+        os.utime(tmp_path / 'a.tar', ns=(0, 10 ** 9 * len(found)))
+        found.append(folder(tmp_path / 'a.tar', size=8)['train'].fingerprint)
+    assert found[0] != found[1]

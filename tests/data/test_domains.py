@@ -184,3 +184,9 @@ def test_a_method_that_takes_the_network_of_the_source_sees_no_label_of_the_targ
         assert found['train'].target is None and found['train'].classes == tuple('abc')
         params.append(fit(build(tiny(settings, shot), splits=found), tmp_path / str(i)).params)
     assert equal(params[0], params[1]) and equal(params[0], params[2])
+
+
+def test_domains_that_ask_for_other_tasks_are_refused():
+    classes = {'train': arrays(np.zeros((2, 1)), np.array([0, 1]), ('a', 'b'))}
+    numbers = {'train': arrays(np.zeros((2, 1)), np.array([.5, 1.5]))}
+    refused(lambda: paired(classes, numbers), 'the source asks for classes and the target for numbers')

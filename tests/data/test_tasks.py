@@ -92,3 +92,8 @@ def test_another_task_is_asked_of_any_set():
         asked({'train': toy}, 'numbers')
     years = arrays(np.zeros(3), np.array([0, 1, 0]), ('1999', '2004'))   # what a class stands for, not its place
     assert asked({'train': years}, 'numbers')['train'].take(np.array([1, 2]))['label'].tolist() == [2004., 1999.]
+
+
+def test_splits_whose_labels_are_of_several_kinds_are_refused():
+    with pytest.raises(Refused, match='labels are of several kinds .train int64, test float64.'):
+        understood({'train': np.array([0, 1]), 'test': np.array([.5, 1.])}, ('a', 'b'), 'toy')

@@ -22,8 +22,8 @@ def test_probabilities_are_averaged_over_seeds():
 def test_several_labels_and_numbers():
     task, label = Task('labels', ('sky', 'sea')), np.array([[1., 0.], [1., 1.]])
     rows = answers(task, TOY, {'output': np.array([[[0., -30.], [30., 0.]]]), 'label': label[None]})
-    assert rows[0] == {'example': '0', 'sky': 1, 'probability of sky': .5, 'sea': 0, 'probability of sea': 0.}
-    assert rows[1] == {'example': '1', 'sky': 1, 'probability of sky': 1., 'sea': 1, 'probability of sea': .5}
+    assert rows[0] == {'example': '0', 'label sky': 1, 'probability of sky': .5, 'label sea': 0, 'probability of sea': 0.}
+    assert rows[1] == {'example': '1', 'label sky': 1, 'probability of sky': 1., 'label sea': 1, 'probability of sea': .5}
     one = answers(Task('numbers'), TOY, {'output': np.array([[[1.], [2.]], [[3.], [2.]]]), 'label': np.array([[1.5, 2.5]] * 2)})
     assert one == [{'example': '0', 'label': 1.5, 'answer': 2.}, {'example': '1', 'label': 2.5, 'answer': 2.}]
     two = answers(Task('numbers'), TOY, {'output': np.zeros((1, 2, 2)), 'label': np.ones((1, 2, 2))})

@@ -49,8 +49,27 @@ def test_epochs_end_the_schedule_and_are_the_same_program_and_run_as_their_steps
     assert ours == {**theirs, 'epochs': .1}
     facts = json.loads((tmp_path / 'epochs' / 'data.json').read_text())
     assert ['steps', '6: 0.1 epochs of 899 examples, 16 at a time'] in facts
-    with pytest.raises(Refused, match='warmup=9 does not lie .* 6 steps of the run: set optim.war'):
-        build.build(tiny({'epochs': .1, 'optim': {'warmup': 9}}))
+
+
+def test_a_warm_up_that_epochs_leave_no_room_for_takes_a_tenth(tmp_path):
+    run = build.build(tiny({'epochs': .4, 'optim': {'warmup': 100}}))
+    assert run.steps == 23 and 'a warm-up of 2 steps in place of 100' in dict(run.facts())['steps']
+    same = build.build(tiny({'steps': 23, 'optim': {'warmup': 2}}))
+    assert run.step is same.step, 'one program'
+    with pytest.raises(Refused, match='warmup=9 does not lie'):   # where steps are said, it is asked
+        build.build(tiny({'steps': 6, 'optim': {'warmup': 9}}))
+
+
+def test_what_is_not_trained_is_not_trained_by_epochs(tmp_path):
+    run = build.build(tiny({'steps': 0, 'epochs': 3., 'keep': 'best', 'patience': 2}))
+    assert run.steps == 0 and 'steps' not in dict(run.facts())
+    assert fit(run, tmp_path).scores['test']
+
+
+def test_what_counts_in_steps_is_refused_before_anything_is_loaded(tmp_path):
+    ramped = tiny({'epochs': 2., 'method': {'name': 'dann', 'ramp': 9}, 'data': {'name': 'nothing'}})
+    with pytest.raises(Refused, match='method.ramp is counted in steps'):
+        build.look(ramped, tmp_path)
 
 
 def test_features_are_trained_for_as_many_epochs(tmp_path):

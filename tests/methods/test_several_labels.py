@@ -59,6 +59,13 @@ def test_balanced_weights_make_classes_count_alike():
     assert weights_of(RARE, '1, 4').tolist() == weights_of(RARE, (1, 4)).tolist() == pytest.approx((np.array([1, 4]) / 1.6).tolist())
 
 
+def test_weights_count_the_labels_that_are_drawn():
+    """Two labels of each class are balanced already; other numbers average 1 over them."""
+    batch = stream_of(RARE, batch=4, k=2, class_weights='balanced').batch(seed=0, step=0)
+    assert batch['weight'].tolist() == [1.] * 4
+    assert stream_of(RARE, batch=4, k=2, class_weights='1,3').batch(0, 0)['weight'].mean() == pytest.approx(1)
+
+
 def test_weights_of_classes_change_what_is_learnt(tmp_path):
     """With the same input everywhere the head learns the classes' shares: 8 to 2, or, balanced, as many of each."""
     same = {'train': arrays(np.ones((10, 1)), RARE.label, RARE.classes)}

@@ -60,7 +60,8 @@ def test_the_surest_mistakes_are_shown_with_their_pictures(tmp_path):
 
 def test_labels_one_by_one_are_those_of_scikit_learn():
     label, share = RANDOM.integers(0, 2, (30, 2)), RANDOM.random((30, 2)).round(4)
-    rows = [{f'{end}{name}': str(each[i, c]) for c, name in enumerate('ab') for end, each in (('', label), ('probability of ', share))}
+    rows = [{f'{end}{name}': str(each[i, c]) for c, name in enumerate('ab')
+              for end, each in (('label ', label), ('probability of ', share))}
             for i in range(30)]
     table = {row[0]: row[1:] for row in mistakes.label_table(rows, ('a', 'b')).rows}
     for c, name in enumerate('ab'):

@@ -201,7 +201,8 @@ def _zip(path):
 
 def _tar(path, data=None):
     """Members of a tar archive on disk, or of one that was unpacked into memory."""
-    found, left = {}, 0
+    found, left, held = {}, 0, path.stat()
+    whole = f'{held.st_size} {held.st_mtime_ns}'   # a member's time may be anything, and it has no checksum
 
     def start(offset, size, most):
         if data is not None:
@@ -219,7 +220,7 @@ def _tar(path, data=None):
                 found |= {name: None} if name != '/' and not hidden(name) else {}
             elif not hidden(name):
                 read = functools.partial(start, info.offset_data, info.size)
-                found[name] = File(path / name, f'{info.size} {info.mtime}', info.size, read)
+                found[name] = File(path / name, f'{info.size} {info.mtime} {whole}', info.size, read)
     return found, _left_out(left)
 
 

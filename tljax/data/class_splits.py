@@ -71,5 +71,5 @@ def of_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dataset
     members = np.sort(members)
     split = restrict(dataset, np.flatnonzero(np.isin(dataset.label, members)))
     number = np.searchsorted(members, split.label)
-    return Dataset(lambda index: {**split.take(index), 'label': number[index]}, number, Task.of([dataset.classes[i] for i in members]),
-                   split.fingerprint)
+    return split._replace(take=lambda index: {**split.take(index), 'label': number[index]}, label=number,
+                          task=Task.of([dataset.classes[i] for i in members]))

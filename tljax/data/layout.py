@@ -159,7 +159,7 @@ def _split_folders(names, place):
 def _beside(names, folders, place):
     """Files that stand in no split, and what is said of unlabelled ones."""
     others, notes = [name for name in names if '/' not in name], []
-    for top in set(_tops(names)) - {folder[:-1] for folder in folders.values()}:
+    for top in sorted(set(_tops(names)) - {folder[:-1] for folder in folders.values()}):
         files = [name for name in _below(names, f'{top}/') if not name.endswith('/')]
         if top.lower() in UNLABELLED:
             notes.append(f'{top}/ holds {len(files)} files without labels: left aside')

@@ -10,6 +10,7 @@ import numpy as np
 
 from tljax.core import Refused, Task, near, short
 from tljax.data.layout import SPLITS, refuse_alike
+from tljax.data.tasks import KINDS
 
 ENDINGS = ('.csv', '.tsv')
 LARGEST = 2 ** 28   # bytes of a table
@@ -44,7 +45,7 @@ class Rows(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read(path: Path, file: str = '', label: str = '') -> Rows:
+def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     """Reads a table: separated by commas, semicolons or tabs, in UTF-8 or UTF-16 with its mark.
 
     Args:
@@ -52,10 +53,11 @@ def read(path: Path, file: str = '', label: str = '') -> Rows:
         file: the column of the pictures' names; '': the first of FILE that there is.
         label: the column of their labels; '': the first of LABEL, or the only one that is left, or
             all that are left where each of their cells is 0 or 1.
+        task: 'classes', 'labels' or 'numbers', where the cells alone do not say it.
 
     Raises:
         Refused: for what is no table, no such column, rows of another length, empty names and
-            labels, and a picture in several rows of different labels or splits.
+            labels, cells that are not what the task says, and a picture in several rows of different labels or splits.
     """
     header, rows = _cells(path)
     place = _place(header, file, FILE, 'file', path)
@@ -63,10 +65,11 @@ def read(path: Path, file: str = '', label: str = '') -> Rows:
     chosen = _labels(header, rows, place, split, label, path)
     rows, notes = _once(rows, place, [*chosen, *([] if split is None else [split])], path)
     files, names = [row[place] for row in rows], [header[i] for i in chosen]
-    label, task, more = _values([[row[i] for i in chosen] for row in rows], names, files, path)
-    refuse_alike(task.names, path)
+    cells = [[row[i] for i in chosen] for row in rows]
+    label, found, more = _values(cells, names, files, path, task)
+    refuse_alike(found.names, path)
     told = f'pictures by the column {header[place]}, labels by {short(names, 4)}'
-    return Rows(files, label, task, _splits(rows, split, path), (told, *notes, *more))
+    return Rows(files, label, found, _splits(rows, split, path), (told, *notes, *more))
 
 
 def _cells(path):
@@ -153,13 +156,14 @@ def _once(rows, place, rest, path):
     return list(seen.values()), notes
 
 
-def _values(cells, names, files, path):
+def _values(cells, names, files, path, task):
     """(labels, task, notes) of the cells of the columns of labels."""
+    if task not in ('', *KINDS):
+        raise Refused(f'data.task={task!r} is not classes, labels or numbers')
     if len(names) > 1:
-        marks = [[_number(cell) for cell in row] for row in cells]
-        return _columns(np.array(marks, np.float32), names)
+        return _columns(np.array([[_number(cell) for cell in row] for row in cells], np.float32), names, path, task)
     texts = [row[0] for row in cells]
-    if any(mark in text for text in texts for mark in JOINED):
+    if task == 'labels' or not task and any(mark in text for text in texts for mark in JOINED):
         parts = [text.replace(JOINED[1], JOINED[0]).split(JOINED[0]) for text in texts]
         held = [{part.strip() for part in each} - {''} for each in parts]
         found = sorted(set().union(*held))
@@ -168,29 +172,42 @@ def _values(cells, names, files, path):
     if '' in texts:
         raise Refused(f'{path}: {texts.count("")} rows have no {names[0]}, '
                       f'{files[texts.index("")]} is the first: fill them in or remove them')
+    return _words_or_numbers(texts, names[0], files, path, task)
+
+
+def _words_or_numbers(texts, name, files, path, task):
+    """The same of one column whose cells are a class or a number each."""
     numbers = [_number(text) for text in texts]
-    if None in numbers:
+    if task == 'numbers' and None in numbers:
+        raise Refused(f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: leave data.task=numbers out')
+    fractions = None not in numbers and any(number != round(number) for number in filter(np.isfinite, numbers))
+    if None in numbers or task == 'classes' and fractions:
         found, label = np.unique(np.array(texts), return_inverse=True)
         return label.astype(np.int32), Task.of(tuple(found.tolist())), []
     numbers = np.array(numbers)
     if not np.isfinite(numbers).all():
-        raise Refused(f'{path}: the {names[0]} of {files[int(np.argmin(np.isfinite(numbers)))]} is '
+        raise Refused(f'{path}: the {name} of {files[int(np.argmin(np.isfinite(numbers)))]} is '
                       'not finite: mend or remove the row')
-    if (numbers != np.round(numbers)).any():
-        told = f'{names[0]} is numbers with fractions: regression'
-        return numbers.astype(np.float32), Task('numbers'), [told]
+    if task == 'numbers' or fractions:
+        told = [] if task else [f'{name} is numbers with fractions: regression; data.task=classes takes each for a class']
+        return numbers.astype(np.float32), Task('numbers'), told
     values, first, label = np.unique(numbers, return_index=True, return_inverse=True)
     found = tuple(texts[i] if texts[i].isdigit() else f'{value:.0f}'
                   for i, value in zip(first, values, strict=True))
-    told = f'{names[0]} is whole numbers: {len(found)} classes'
-    return label.astype(np.int32), Task.of(found), [told]
+    told = [] if task else [f'{name} is whole numbers: {len(found)} classes; data.task=numbers takes them for regression']
+    return label.astype(np.int32), Task.of(found), told
 
 
-def _columns(marks, names):
-    """Columns of 0 and 1: classes where each row has a single 1."""
-    if (marks.sum(1) == 1).all():
-        told = f'each row has a single 1: {len(names)} classes'
-        return marks.argmax(1).astype(np.int32), Task.of(tuple(names)), [told]
+def _columns(marks, names, path, task):
+    """Columns of numbers: 0 and 1 are classes where each row has a single 1, and several labels elsewhere."""
+    single = (marks.sum(1) == 1).all()
+    if task == 'classes' and not single:
+        raise Refused(f'{path}: some rows have not a single 1: say data.task=labels')
+    if task == 'numbers':
+        return marks, Task('numbers'), []
+    if single and task != 'labels':
+        told = [] if task else [f'each row has a single 1: {len(names)} classes; data.task=labels takes them for several labels']
+        return marks.argmax(1).astype(np.int32), Task.of(tuple(names)), told
     return marks, Task('labels', tuple(names)), []
 
 

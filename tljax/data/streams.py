@@ -108,12 +108,13 @@ def weighted(stream: Stream, weights: np.ndarray) -> Stream:
     return Stream(stream.index, take, stream.prepare)
 
 
-def weights_of(train: Dataset, given: str | Sequence[float]) -> np.ndarray:
-    """The weight of each class in the loss; over the training set, weights of examples average 1.
+def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = None) -> np.ndarray:
+    """The weight of each class in the loss; over the examples that are trained on, weights average 1.
 
     Args:
         train: a set of classes.
         given: 'balanced', by which every class counts alike, or a number for each class, '1,4' or (1, 4).
+        k: labels per class that are trained on; None for all.
 
     Returns:
         (classes,).
@@ -128,6 +129,7 @@ def weights_of(train: Dataset, given: str | Sequence[float]) -> np.ndarray:
     if train.task.kind != 'classes':
         raise Refused(f'class_weights={given!r}: this data has no classes: leave it out')
     counts = np.bincount(train.label, minlength=len(train.classes))
+    counts = np.minimum(counts, k) if k else counts
     if given == 'balanced':
         weights = 1 / np.maximum(counts, 1)
     else:
@@ -206,7 +208,7 @@ def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool =
     if labels:
         stream = relabelled(stream, labels)
     if class_weights:
-        stream = weighted(stream, weights_of(train, class_weights))
+        stream = weighted(stream, weights_of(train, class_weights, k))
     if train.target:
         stream = beside(stream, draw(train.target, batch, stream=1))
     return keyed(stream, prepare) if prepare else stream

@@ -92,6 +92,9 @@ def _classes(labels, names, where, notes, said):
     if any(label.ndim == 2 for label in labels.values()):
         return _one_hot(labels, names, where, notes)
     kind, train = labels['train'].dtype.kind, np.unique(labels['train'])
+    if kind in 'biu' and any(label.dtype.kind in 'fU' and len(label) for label in labels.values()):
+        told = ', '.join(f'{split} {label.dtype}' for split, label in labels.items())
+        raise Refused(f'{where}: labels are of several kinds ({told}): store all alike')
     if kind in 'Uf' or said and not names:
         values = train if not names else np.array(names) if kind == 'U' else np.arange(len(names))
         labels = {split: _places(label, values, split, where) for split, label in labels.items()}

@@ -22,7 +22,7 @@ def answers(task: Task, dataset: Dataset, told: dict[str, np.ndarray]) -> list[d
 
     Returns:
         For classes {'example', 'label', 'answer', 'probability', 'probability of label'}; for several
-        labels {'example', 'NAME', 'probability of NAME', ...}; for numbers {'example', 'label',
+        labels {'example', 'label NAME', 'probability of NAME', ...}; for numbers {'example', 'label',
         'answer'}, numbered where there are several. An example without a name has its place.
 
     >>> from tljax.data import arrays
@@ -48,7 +48,7 @@ def _classes(names, output, label):
 def _labels(names, output, label):
     share, found = expit(output).mean(0), {}
     for c, name in enumerate(names):
-        found |= {name: label[:, c].astype(int).tolist(), f'probability of {name}': _short(share[:, c])}
+        found |= {f'label {name}': label[:, c].astype(int).tolist(), f'probability of {name}': _short(share[:, c])}
     return found
 
 

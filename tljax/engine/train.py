@@ -1,5 +1,6 @@
 """The only training loop: restore, step, log, evaluate, save."""
 import json
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -164,7 +165,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 parts, metrics = run.step.run(parts, batch, seeds)
                 log.started(last)
                 pending.append((first, metrics))
-                stopping = asked() or checkpoints.preempted(last)
+                stopping = asked() or (signal.SIGTERM if checkpoints.preempted(last) else 0)
                 saving, evaluating, reporting = (_due(last, every, run.steps) for every in (run.save_every, run.eval_every, run.log_every))
                 if not (stopping or saving or evaluating or reporting):
                     continue
@@ -180,7 +181,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                     checkpoints.save(last, _saved(state, kept))
                 if stopping:
                     raise stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the '
-                                  'same command goes on from there', asked())
+                                  'same command goes on from there', stopping)
             return _finish(run, workdir, last, state, kept, log, lambda: stopping or asked())
 
 
@@ -281,7 +282,8 @@ def _evaluate(run, state, step, log=None, rows=None):
     """The scores of every split. Where `rows` is a dict, the answers to every example of JUDGED splits are put there."""
     found = {}
     for split, dataset in run.evals.items():
-        if rows is not None and split in JUDGED and dataset.size * max(len(run.classes), 1) <= TOLD and not of_episodes(dataset):
+        numbers = dataset.size * max(len(run.classes), 1) * len(run.seeds)
+        if rows is not None and split in JUDGED and numbers <= TOLD and not of_episodes(dataset):
             each, told = score_and_tell(run.predict, state.params, state.state, dataset, run.eval_batch)
             rows[split] = answers(run.task, dataset, told)
         else:

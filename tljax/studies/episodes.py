@@ -130,7 +130,7 @@ def predict(model: tuple[dict, dict, dict], support: str, files: list[File], top
     failed = {}
     asked = pictures(files, tuple(record['input']), sized(data).get('resize'),
                      pixels=pixels or sized(data).get('pixels'), failed=failed)
-    dataset = _asked(data, tuple(record['input']), classes, labelled, asked, batch)
+    dataset = _asked(data, tuple(record['input']), classes, labelled, asked, batch, pixels)
     if stated(method, 'LOOPED', False):   # `inner_loop.on_batch_statistics`
         say(f'{method["name"]} normalises the pictures that are asked together, {batch} at a time')
     output = predictions(predictor(record), params, state, dataset, 1)['output']
@@ -163,10 +163,10 @@ def _support(root: Path) -> tuple[list[str], list[list[File]]]:
 
 
 def _asked(data: dict, shape: tuple[int, ...], classes: list[str], labelled: list[list[File]],
-           asked: Dataset, batch: int) -> Dataset:
+           asked: Dataset, batch: int, pixels: int | None) -> Dataset:
     """Episodes of one support, whose queries are the pictures asked for, so many at a time."""
     resize = sized(data).get('resize')
-    shown = pictures([file for each in labelled for file in each], shape, resize)
+    shown = pictures([file for each in labelled for file in each], shape, resize, pixels=pixels)
     shown = shown.take(np.arange(shown.size))['input']
     inverted = innermost(data)['name'] in INK and np.median(shown) > .5
     if inverted:

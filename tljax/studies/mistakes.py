@@ -25,10 +25,11 @@ def class_table(rows: list[dict], names: tuple[str, ...]) -> Table:
     [['bees', 1, '0.0', 'ants 1'], ['ants', 1, '100.0', '']]
     """
     table = []
-    for name in names:
-        answers = Counter(row['answer'] for row in rows if row['label'] == name)
-        if not answers:
-            continue
+    by_label = {}
+    for row in rows:
+        by_label.setdefault(row['label'], Counter())[row['answer']] += 1
+    for name in filter(by_label.get, names):
+        answers = by_label[name]
         right = answers.pop(name, 0)
         share = right / (right + answers.total())
         table.append((share, [name, right + answers.total(), f'{100 * share:.1f}',
@@ -44,13 +45,13 @@ def label_table(rows: list[dict], names: tuple[str, ...]) -> Table:
         rows: as `engine.answers.answers` gives them for several labels.
         names: of the labels.
 
-    >>> row = {'sky': '1', 'probability of sky': '0.9'}
+    >>> row = {'label sky': '1', 'probability of sky': '0.9'}
     >>> label_table([row], ('sky',)).rows
     [['sky', 1, '100.0', '100.0']]
     """
     table = []
     for name in names:
-        label = np.array([int(row[name]) for row in rows])
+        label = np.array([int(row[f'label {name}']) for row in rows])
         share = np.array([float(row[f'probability of {name}']) for row in rows])
         precision = 100 * average_precision(share, label) if label.any() else np.nan
         right = 100 * np.mean((share > .5) == label)

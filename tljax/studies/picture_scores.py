@@ -68,8 +68,12 @@ def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | Non
             'unread': unread}
 
 
-def named(paths: list[str]) -> tuple[list[File], list[str] | None]:
+def named(paths: list[str], columns: dict[str, str] | None = None) -> tuple[list[File], list[str] | None]:
     """The pictures that paths name, and the class of each where the only path is a CSV of labels.
+
+    Args:
+        paths: of pictures, folders and archives, or of one CSV.
+        columns: {'file': name, 'label': name} of the columns of a CSV, as the run's own had.
 
     Raises:
         Refused: as `data.listed` and `finding.find`; for a table whose labels are no classes.
@@ -81,7 +85,7 @@ def named(paths: list[str]) -> tuple[list[File], list[str] | None]:
     path = Path(paths[0]).expanduser()
     if len(paths) > 1 or not is_table(path) or not path.exists():
         return find(paths), None
-    found = rows.read(path)
+    found = rows.read(path, **{key: name for key, name in (columns or {}).items() if name})
     if found.task.kind != 'classes':
         raise Refused(f'{path} gives {found.task.kind}, not a class for each picture: name a table '
                       'of classes')

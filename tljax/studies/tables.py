@@ -71,7 +71,6 @@ def data(folders: Iterable[Path]) -> list[dict]:
         rows = [fact for fact in facts if fact[0] not in ('statistics', 'steps')]   # of the fit
         if rows and rows not in found.values():
             found[folder.name] = rows
-    several = len(found) > 1
     return [section('The data' if len(found) == 1 else f'The data of {name}',
                     text='\n'.join(f'{word}: {text}' for word, text in rows))
             for name, rows in found.items()]

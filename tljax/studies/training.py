@@ -49,12 +49,13 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     fits = phases(config)
     run, fitted = build.fit_phases(fits, workdir)
     guarding = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
+    label_free = _label_free(fits[-1][1], fitted)   # by all processes together
     if jax.process_index():
         return None
     folders = [folder(workdir, [name for name, _ in fits], name) for name, _ in fits]
     place = folders[-1]
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
-    rows = scores.rows(fitted.scores, sizes, mean_interval) + _label_free(fits, fitted)
+    rows = scores.rows(fitted.scores, sizes, mean_interval) + label_free
     found = dict(phase=run.name, seeds=list(run.seeds), folder=str(place), page=None,
                  transferred=[group._asdict() for group in run.transferred],
                  scores=fitted.scores, rows=rows, kept=fitted.kept)
@@ -93,13 +94,13 @@ def tables(found: dict) -> list[Table]:
     return [table(found), *([Table(**by_class)] if listed else [])]
 
 
-def _label_free(fits: list[tuple[str, dict]], fitted: Fitted) -> list[dict]:
+def _label_free(settings: dict, fitted: Fitted) -> list[dict]:
     """What is told of a target without labels, as rows; [] where there is no such target."""
-    splits = build.load(fits[0][1]['data'])   # a later phase may have the target alone
+    splits = build.load(settings['data'])
     if 'target' not in splits or splits['target'].task.kind != 'unlabelled':
         return []
     found = []
-    for name, values in scores_of_target(fits[-1][1], fitted, splits).items():
+    for name, values in scores_of_target(settings, fitted, splits).items():
         mean, half = mean_interval(values)
         low, high = (None, None) if half is None else (mean - half, mean + half)
         found.append(dict(split='target', metric=name, mean=float(mean), low=low, high=high))

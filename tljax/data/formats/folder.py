@@ -10,11 +10,12 @@ from tljax.data.formats.listed import is_table, listed
 from tljax.data.layout import layout, refuse_alike
 from tljax.data.pictures import PIXELS, pictures, refuse_unreadable
 from tljax.data.splits import complete
+from tljax.data.tasks import asked
 
 
 def folder(path: str | Path, size: int, channels: int = 3, validation: float = .1, test: float = .2,
            seed: int = 0, domain: str = '', resize: int | None = None, pixels: int = PIXELS,
-           file: str = '', label: str = '') -> dict[str, Dataset]:
+           file: str = '', label: str = '', task: str = '') -> dict[str, Dataset]:
     """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, of an archive of it, or a CSV.
 
     They are float32 in [0, 1], (n, size, size, channels), each turned upright as its EXIF
@@ -36,6 +37,7 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
         pixels: the most that a picture may have: it guards against files that unpack to gigabytes.
         file: of a CSV: the column of the pictures' names.
         label: of a CSV: the column of their labels.
+        task: 'classes', 'labels' or 'numbers', where names of folders or cells of a CSV do not say it.
 
     Splits: folders called train (or training) and validation (val, valid) and test (testing), in
         any case, are the splits, and only train must have every class. A missing validation or test
@@ -79,7 +81,7 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
         if domain:
             raise Refused(f'data.domain={domain!r} picks a folder, and {path} is a table: leave it '
                           'out')
-        return listed(path, size, channels, validation, test, seed, resize, pixels, file, label)
+        return listed(path, size, channels, validation, test, seed, resize, pixels, file, label, task)
     if file or label:
         raise Refused(f'data.file and data.label name columns of a CSV, and {path} is none: leave '
                       'them out')
@@ -102,6 +104,7 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
         splits[split] = pictures(files, (size, size, channels), resize, numbers, Task.of(classes),
                                  names, pixels)
     splits['train'] = splits['train']._replace(notes=(*said, *found.notes))
+    splits = asked(splits, task) if task else splits
     return complete(splits, validation, test, seed, path / domain)
 
 

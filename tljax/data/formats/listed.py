@@ -18,7 +18,7 @@ DEEPEST = 2      # folders below the table that are looked into
 
 def listed(path: str | Path, size: int, channels: int = 3, validation: float = .1, test: float = .2,
            seed: int = 0, resize: int | None = None, pixels: int = PIXELS, file: str = '',
-           label: str = '') -> dict[str, Dataset]:
+           label: str = '', task: str = '') -> dict[str, Dataset]:
     """Pictures that a CSV (or TSV) lists: a row each, with the picture's name and its labels.
 
     Names are paths from the CSV's folder, or else from the one folder below it that holds them
@@ -40,6 +40,7 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
             image, image_id, id or alike.
         label: the column of their labels; '' for one that is called label, class, category, target,
             species or tags, or the only other one.
+        task: 'classes', 'labels' or 'numbers', where the cells alone do not say it.
 
     Splits: a column `split` says train, validation or test. A missing validation or test split is
         cut from train by the seeded permutation of `cut`, class by class.
@@ -64,7 +65,7 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
     (('dark', 'light'), ['1.png', '2.png'])
     """
     path = Path(path).expanduser()
-    found = rows.read(path, file, label)
+    found = rows.read(path, file, label, task)
     files, names, notes = located(path, found.files)
     refuse_unreadable(files, names, path.parent, pixels)
     split = np.array(found.split or ['train'] * len(files))

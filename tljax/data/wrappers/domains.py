@@ -63,6 +63,9 @@ def _matched(source: dict[str, Dataset], target: dict[str, Dataset], shared: boo
     names, theirs = source['train'].classes, target['train'].classes
     if source['train'].task.kind == 'unlabelled':
         raise Refused('the source has no labels: give data.source a folder for each class')
+    kinds = [part['train'].task.kind for part in (source, target)]
+    if kinds[1] not in (kinds[0], 'unlabelled'):
+        raise Refused(f'the source asks for {kinds[0]} and the target for {kinds[1]}: say data.task of one of them')
     if target['train'].task.kind == 'unlabelled':
         if shared:
             raise Refused('data.shared=True: the target has no labels that tell which classes it '

@@ -46,6 +46,7 @@ def episodes(splits: dict[str, Dataset], ways: int = 5, shots: int = 1, queries:
     >>> splits['test'].take(np.arange(4))['query']['input'].shape
     (4, 3, 2, 8, 8, 1)
     """
+    refuse_no_classes(splits['train'])
     splits = classes_apart(splits, by_class, seed)
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
     if unknown := set(test or ()) - set(plan):
@@ -63,6 +64,19 @@ def _of_split(name: str, split: Dataset, plan: dict, count: int, seed: int) -> D
         own, share = ('data', '') if name == 'train' else ('data.test', f'.{name}')
         raise Refused(f'the {name} split: {refused} ({own}.ways, .shots, .queries), or change its '
                       f'share of the classes (data.by_class{share})') from None
+
+
+def refuse_no_classes(dataset: Dataset) -> None:
+    """Refuses a set that episodes cannot be drawn from.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> refuse_no_classes(arrays(np.zeros(2), np.array([.5, 1.5])))
+    Traceback (most recent call last):
+    tljax.core.Refused: episodes are drawn from classes, and these examples have numbers: take a set of classes
+    """
+    if dataset.task.kind != 'classes':
+        told = {'labels': 'several labels each', 'unlabelled': 'no labels'}.get(dataset.task.kind, 'numbers')
+        raise Refused(f'episodes are drawn from classes, and these examples have {told}: take a set of classes')
 
 
 def classes_apart(splits: dict[str, Dataset], by_class: dict[str, float] | None = None, seed: int = 0) -> dict[str, Dataset]:
@@ -107,8 +121,7 @@ def sampler(dataset: Dataset, ways: int, shots: int, queries: int,
     >>> jax.jit(sampler(toy, ways=3, shots=1, queries=1))(jax.random.key(0))['support']['label'].ravel().tolist()
     [0, 1, 2]
     """
-    if dataset.task.kind != 'classes':
-        raise Refused("episodes are drawn from classes, and these examples have several labels or numbers: take a set of classes")
+    refuse_no_classes(dataset)
     total, each = len(dataset.classes) * (4 if rotations else 1), shots + queries
     for what, value, least in (('ways', ways, 2), ('shots', shots, 1), ('queries', queries, 1)):
         if value < least:

@@ -51,7 +51,7 @@ def _shaped(split, size, channels):
         return {**batch, 'input': np.broadcast_to(scaled, (*scaled.shape[:3], channels)).reshape(*flat.shape[:-3], size, size, channels)}
 
     held = hashlib.sha256(repr((split.fingerprint, size, channels)).encode()).hexdigest()
-    return Dataset(take, split.label, split.task, held, notes=split.notes)
+    return split._replace(take=take, fingerprint=held)
 
 
 def _scaled(pictures, size):
