@@ -44,7 +44,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     else:
         answers = pictures.predict(model, files, TOP.value, BATCH.value, PIXELS.value)
     if CSV.value:
-        pictures.write_answers(answers, CSV.value)
+        pictures.write_predictions(answers, CSV.value)
     good = [answer for answer in answers if 'error' not in answer]
     command.tell(answers, map(pictures.answer_table, good))
     if len(good) < len(answers):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tljax.configuration import DEFAULTS, folder
 from tljax.core import Dataset, Net, Refused, Task, Tree, short
-from tljax.data.conversion import refuse_channels_first, shown
+from tljax.data.ranges import refuse_channels_first, shown
 from tljax.data.splits import judged, per_class
 from tljax.data.summary import summary
 from tljax.engine import scores

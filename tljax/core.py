@@ -148,7 +148,7 @@ class Dataset(NamedTuple):
         target: the set of another domain whose unlabelled inputs stand beside this one's in a batch.
         notes: what its loader has decided for the user, a line each.
         names: names of the examples, such as paths of files, (size,) strings; empty where they have none.
-        range: what pictures were scaled by (`data.conversion.range_of`); empty where they were not.
+        range: what pictures were scaled by (`data.ranges.range_of`); empty where they were not.
 
     >>> from tljax.data import arrays
     >>> toy = arrays(np.arange(6.).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))

@@ -11,10 +11,10 @@ from tljax.build import build, look
 from tljax.configuration import ZOO, named, settings, stated
 from tljax.core import Dataset, Refused, Tree, near
 from tljax.data.archives import File
-from tljax.data.conversion import range_of, refuse_channels_first, scale
 from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import pictures
+from tljax.data.ranges import range_of, refuse_channels_first, scale
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
 from tljax.features import extractor, read_weights, run_at

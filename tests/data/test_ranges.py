@@ -4,9 +4,9 @@ import pytest
 
 from tljax import trained
 from tljax.core import Refused
-from tljax.data.conversion import range_note, range_of, refuse_channels_first, scale
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.npz import npz
+from tljax.data.ranges import range_note, range_of, refuse_channels_first, scale
 from tljax.data.summary import summary
 
 BYTES = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3))

@@ -133,7 +133,7 @@ def _one_hot(labels, names, where, notes):
     return {split: label.argmax(1).astype(np.int32) for split, label in labels.items()}, Task.of(names), notes
 
 
-def _several(labels, names, where, notes, said):
+def _several(labels, names, where, notes, _):
     width = labels['train'].shape[-1]
     for split, label in labels.items():
         if label.shape[1:] != (width,) or labels['train'].ndim != 2 or not np.isin(label, (0, 1)).all():
@@ -149,7 +149,7 @@ def _refuse_names(names, width, where):
         raise Refused(f'{where}: labels have {width} columns and classes {len(names)} names: give one for each')
 
 
-def _numbers(labels, names, where, notes, said):
+def _numbers(labels, _, where, notes, __):
     for split, label in labels.items():
         if label.dtype.kind == 'U':
             raise Refused(f'{where}: the {split} labels are words: leave data.task=numbers out')

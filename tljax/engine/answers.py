@@ -1,13 +1,12 @@
 """What a finished run says of every example that it is judged by, as a CSV file."""
 import csv
-import io
 from pathlib import Path
 
 import numpy as np
 from scipy.special import expit, softmax
 
 from tljax.core import Dataset, Task
-from tljax.files.text import write
+from tljax.files.text import write_csv
 
 ANSWERS = 'answers.csv'   # in the folder of a fit
 
@@ -78,12 +77,8 @@ def write_answers(path: str | Path, rows: dict[str, list[dict]]) -> None:
     >>> read_answers(path)
     {'test': [{'example': 'a.png', 'answer': 'ants'}]}
     """
-    text = io.StringIO()
-    first = next((row for each in rows.values() for row in each), {})
-    lines = csv.DictWriter(text, ['split', *first], lineterminator='\n')
-    lines.writeheader()
-    lines.writerows({'split': split, **row} for split, each in rows.items() for row in each)
-    write(path, text.getvalue())
+    names = ['split', *next((row for each in rows.values() for row in each), {})]
+    write_csv(path, [names, *([split, *row.values()] for split, each in rows.items() for row in each)])
 
 
 def read_answers(path: str | Path) -> dict[str, list[dict]]:

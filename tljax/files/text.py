@@ -1,5 +1,8 @@
-"""Text files that are written whole or not at all."""
+"""Text files and tables of cells that are written whole or not at all."""
+import csv
+import io
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -16,3 +19,20 @@ def write(path: str | Path, text: str) -> None:
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_bytes(content)
     os.replace(temporary, path)
+
+
+def write_csv(path: str | Path, rows: Iterable[Sequence]) -> None:
+    """Writes rows of cells as a CSV, whole or not at all.
+
+    Args:
+        path: of the file.
+        rows: the names of the columns, and then as many cells a row.
+
+    >>> import tempfile
+    >>> write_csv(path := Path(tempfile.mkdtemp(), 'a.csv'), [['name', 'share'], ['a,b', .5]])
+    >>> path.read_text()
+    'name,share\\n"a,b",0.5\\n'
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    write(path, text.getvalue())

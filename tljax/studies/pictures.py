@@ -1,6 +1,4 @@
 """Pictures in, labels or features out: what a model says of picture files."""
-import csv
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,11 +9,11 @@ from tljax.data.archives import File, printable
 from tljax.data.finding import find
 from tljax.files.cache import save_npz
 from tljax.files.console import say
-from tljax.files.text import write
+from tljax.files.text import write_csv
 from tljax.studies.tables import Table
 from tljax.trained import Trained, refuse_episodes
 
-__all__ = ['answer_table', 'feature_table', 'find', 'predict', 'read_once', 'write_answers',
+__all__ = ['answer_table', 'feature_table', 'find', 'predict', 'read_once', 'write_predictions',
            'write_features']
 
 Model = tuple[dict, dict, dict]   # parameters, state and record, as `models.model` gives them
@@ -120,7 +118,7 @@ def answer_table(answer: dict) -> Table:
     return Table(['label', 'probability'], rows, answer['path'])
 
 
-def write_answers(answers: Sequence[dict], out: str) -> None:
+def write_predictions(answers: Sequence[dict], out: str) -> None:
     """Writes what `predict` says as a CSV, a row for each picture that was read.
 
     Args:
@@ -130,7 +128,7 @@ def write_answers(answers: Sequence[dict], out: str) -> None:
 
     >>> import tempfile
     >>> answers = [{'path': 'a.png', 'top': [['tench', .75]]}, {'path': 'b.png', 'error': '...'}]
-    >>> write_answers(answers, path := tempfile.mktemp())
+    >>> write_predictions(answers, path := tempfile.mktemp())
     >>> Path(path).read_text()
     'path,label,probability\\na.png,tench,0.75\\n'
     """
@@ -140,20 +138,7 @@ def write_answers(answers: Sequence[dict], out: str) -> None:
     regression = any('numbers' in answer for answer in answers)
     kinds = ('number',) if regression else ('label', 'probability')
     names = [kind + (str(i + 1) if i else '') for i in range(width // len(kinds)) for kind in kinds]
-    write_rows(out, [['path', *names], *rows])
-
-
-def write_rows(out: str, rows: Sequence[Sequence]) -> None:
-    """Writes rows as a CSV, whole or not at all.
-
-    >>> import tempfile
-    >>> write_rows(path := tempfile.mktemp(), [['a', 'b'], [1, .5]])
-    >>> Path(path).read_text()
-    'a,b\\n1,0.5\\n'
-    """
-    text = io.StringIO()
-    csv.writer(text, lineterminator='\n').writerows(rows)
-    write(out, text.getvalue())
+    write_csv(out, [['path', *names], *rows])
 
 
 def write_features(model: Model, files: list[File], out: str, batch: int = 32,
@@ -189,7 +174,7 @@ def write_features(model: Model, files: list[File], out: str, batch: int = 32,
     else:
         header = ['path', *(f'feature{i}' for i in range(features.shape[1]))]
         rows = ([name, *row.tolist()] for name, row in zip(names, features, strict=True))
-        write_rows(out, [header, *rows])
+        write_csv(out, [header, *rows])
     return {'file': out, 'pictures': len(names), 'dim': features.shape[1], 'unread': len(failed)}
 
 

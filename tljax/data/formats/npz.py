@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import Dataset, Refused
-from tljax.data.conversion import range_note, range_of, scale
 from tljax.data.formats.arrays import arrays
+from tljax.data.ranges import range_note, range_of, scale
 from tljax.data.splits import complete
 from tljax.data.tasks import understood
 
@@ -21,7 +21,7 @@ def npz(path: str | Path, validation: float = .1, test: float = .2, seed: int = 
     """A labelled set in one .npz: `input` and `label`, or `train_input`, `train_label`, `validation_input`, ..., `test_label`.
 
     Pictures, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an axis
-    for channels, by the range of their numbers (`conversion.range_of`). Other floats become float32,
+    for channels, by the range of their numbers (`ranges.range_of`). Other floats become float32,
     other integers stay what they are. Labels are classes, named by `classes` in the file, several
     labels of an example or numbers to regress on (`tasks.understood`).
 

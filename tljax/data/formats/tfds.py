@@ -20,8 +20,8 @@ from tensorflow_datasets.core.read_only_builder import builder_from_files
 from tensorflow_datasets.core.registered import DatasetNotFoundError
 
 from tljax.core import Dataset, Refused
-from tljax.data.conversion import SAYS, range_note, range_of, scale
 from tljax.data.pictures import MODES, WORKERS, picture
+from tljax.data.ranges import SAYS, range_note, range_of, scale
 from tljax.data.splits import complete
 from tljax.data.tasks import understood
 
@@ -37,7 +37,7 @@ def tfds(dataset: str, data_dir: str | Path, input: str = 'image', label: str = 
 
     Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels that the
     set declares; tensors of three or four axes with the examples count as pictures, whose range the
-    first records of each split tell (`conversion.range_of`). Other floats become float32, other
+    first records of each split tell (`ranges.range_of`). Other floats become float32, other
     integers stay what they are. Labels that are a ClassLabel carry its names; what others ask,
     `tasks.understood` tells. Labels are read once, at the start; inputs when they are asked for.
 

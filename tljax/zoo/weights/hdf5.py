@@ -26,7 +26,6 @@ from tljax.zoo.weights import foreign
 LARGEST = 2**30  # bytes that the weights of a .keras archive may have once they are unpacked
 PACKED = 20  # times its own size that a file may hold; trained weights shrink by a tenth
 TEXT = 2**24  # bytes of a config
-SIGNATURE = b'\x89HDF\r\n\x1a\n'
 LAYOUTS = range(3)  # compact, contiguous, chunked; others keep numbers in other files
 CONTIGUOUS, NOWHERE = 1, 2**64 - 1
 MEMBERS = ('model.weights.h5', 'config.json')  # of a .keras archive, that are read
@@ -183,7 +182,7 @@ def _held(group, path):
 
 def _is_hdf5(path):
     with path.open('rb') as file:
-        return file.read(len(SIGNATURE)) == SIGNATURE
+        return file.read(len(foreign.HDF5)) == foreign.HDF5
 
 
 def _names(group, name):
