@@ -1,4 +1,5 @@
 """Flags that are lists, and the keywords of a network."""
+import ast
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -90,4 +91,8 @@ def _value(text: str) -> object:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        return {'True': True, 'False': False, 'None': None}.get(text, text)
+        pass
+    try:
+        return ast.literal_eval(text)   # .25, True, None
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text

@@ -35,6 +35,8 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     """Predicts every picture that the paths name, in their order."""
     if not paths:
         raise Refused('name pictures, or folders of pictures')
+    if choice.workdir and choice.classes:
+        raise Refused('--classes names the classes of --model, and a run has its own: leave it out')
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice)

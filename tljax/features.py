@@ -140,6 +140,9 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
         widths = [layer['bias'].size for layer in found.above.dense]
         layers = [list(layer) for layer in zip(widths, found.above.activations, strict=True)]
         spec = {'name': 'with_layers', 'of': spec, 'layers': layers}
+    if found.above.guessed and 'head' in params:
+        say(f'{path}: weights alone do not tell what {found.above.names[0]} stands on: it is taken for a '
+            'softmax on the mean of the features')
     count = params['head']['bias'].shape[1] if 'head' in params else 0
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
     if count and len(classes) != count:

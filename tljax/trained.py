@@ -14,7 +14,7 @@ from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import pictures
-from tljax.data.ranges import range_of, refuse_channels_first, scale
+from tljax.data.ranges import asked_range, refuse_channels_first, scale
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
 from tljax.features import extractor, read_weights, run_at
@@ -110,7 +110,7 @@ class Trained(NamedTuple):
             refuse_channels_first(inputs.shape[1:])
             if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
                 raise Refused(f'inputs of shape {inputs.shape[1:]}: this model takes {shape}')
-            inputs = scale(inputs.reshape(-1, *shape), self._range(inputs))
+            inputs = scale(inputs.reshape(-1, *shape), asked_range(inputs, tuple(self.record.get('range') or ())))
             return arrays(inputs, np.zeros(len(inputs), np.int32))
         return self.pictures(find([inputs] if isinstance(inputs, str | Path) else inputs))
 
@@ -145,15 +145,6 @@ class Trained(NamedTuple):
         weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
         told = predictions(extractor(net), *jax.tree.map(lambda leaf: leaf[None], weights), found)
         return arrays(told['features'][0], np.zeros(found.size, np.int32))
-
-    def _range(self, inputs: np.ndarray) -> tuple:
-        """What an array is scaled by: the range of the training, where that stored numbers of this kind."""
-        trained = tuple(self.record.get('range') or ())
-        alike = trained and trained[2] in ('as is', 'f' if inputs.dtype.kind == 'f' else 'i')
-        bytes_of_words = alike and trained[1:] == (65535., 'i') and inputs.itemsize == 1
-        if alike and trained != (0., 1., 'f') and not bytes_of_words:
-            return trained
-        return range_of({'given': inputs})
 
 
 def refuse_episodes(record: dict) -> None:

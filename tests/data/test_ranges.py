@@ -92,9 +92,12 @@ def test_a_model_takes_arrays_in_the_range_of_its_training(tmp_path):
     assert np.ptp(expected) > .01
     for same in (stored.astype(np.uint8), stored.astype(np.int64)):
         np.testing.assert_allclose(model.predict(same), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(stored / 255), expected, rtol=1e-5)   # scaled already
+    with pytest.raises(Refused, match='pictures run from -'):
+        model.predict(stored / 1. - 99)
     dark = stored // 200.   # 0 and 1 of the training's 255: nearly black, and no mask
     np.testing.assert_allclose(model.predict(dark), model.predict(0 * dark), atol=1e-2)
-    with pytest.raises(Refused, match='pictures run to 510'):
+    with pytest.raises(Refused, match='pictures run from 0 to 510'):
         model.predict(stored * 2.)
 
 
@@ -125,5 +128,11 @@ def test_a_run_on_pictures_as_they_are_predicts_them_as_they_are(tmp_path):
     kept = dict(steps=3, batch=2, optim={'lr': .1})
     raw = trained.train({'train': arrays(stored, LABEL, ('a', 'b'))}, net, workdir=tmp_path / 'raw', **kept)
     floats = trained.train({'train': arrays(stored.astype('f'), LABEL, ('a', 'b'))}, net, workdir=tmp_path / 'floats', **kept)
-    assert raw.record['range'] == [0, 1, 'as is']
+    assert raw.record['range'][2] == 'as is' and raw.record['range'][1] > 200
+    with pytest.raises(Refused, match='those of the training from'):
+        raw.predict(stored / 255)
+    with pytest.raises(Refused, match='those of the training from'):
+        raw.predict(stored * 1000.)
+    with pytest.raises(Refused, match='give arrays'):
+        raw.pictures([])
     np.testing.assert_allclose(raw.predict(stored), floats.predict(stored.astype('f')), rtol=1e-5)

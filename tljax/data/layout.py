@@ -9,7 +9,7 @@ from tljax.data.finding import is_picture, passed_over
 
 # what users of torchvision, Keras and Kaggle call them, in any case
 SPLITS = {'train': 'train', 'training': 'train', 'validation': 'validation', 'val': 'validation',
-          'valid': 'validation', 'test': 'test', 'testing': 'test'}
+          'valid': 'validation', 'dev': 'validation', 'test': 'test', 'testing': 'test'}
 UNLABELLED = ('unlabelled', 'unlabeled')
 TABLES = ('.csv', '.tsv')
 DEEPEST = 16   # wrapping folders that are stepped into

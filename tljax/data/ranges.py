@@ -63,7 +63,8 @@ def range_of(inputs: dict[str, np.ndarray], given: Sequence[float] | None = None
         return 0., 1., kind
     if low >= 0 and whole and high <= 255:
         return 0., 255., kind
-    if low >= 0 and wide and high <= 65535:
+    bytes_too = wide and any(input.itemsize == 1 for input in parts)
+    if low >= 0 and wide and high <= 65535 and not bytes_too:
         return 0., 65535., kind
     raise Refused(f'{where}: pictures run from {low:.4g} to {high:.4g}: {SAYS}')
 
@@ -109,7 +110,7 @@ def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
         as float32, and integers as they are.
 
     Raises:
-        Refused: pictures beyond white, where black is 0.
+        Refused: pictures beyond black or white.
 
     >>> bytes = np.full((2, 4, 4), 51, np.uint8)
     >>> scale(bytes, (0., 255., 'i')).shape, float(scale(bytes, (0., 255., 'i')).max())
@@ -121,8 +122,10 @@ def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
     input = input if input.ndim == 4 else input[..., None]
     if kind == 'as is' or (black, white, kind) == (0., 1., 'f'):
         return input.astype(np.float32, copy=False)
-    if input.size and black == 0 and input.max() > white:
-        raise Refused(f'pictures run to {input.max():.4g}, and white is {white:.4g} here: {SAYS}')
+    slack = (white - black) / 100
+    if input.size and not black - slack <= input.min() <= input.max() <= white + slack:
+        raise Refused(f'pictures run from {input.min():.4g} to {input.max():.4g}, and here black is '
+                      f'{black:g} and white {white:g}: {SAYS}')
     scaled = (input - np.float32(black) if black else input) / np.float32(white - black)
     return scaled.astype(np.float32, copy=False)
 
@@ -136,14 +139,47 @@ def shown(train: Dataset, count: int = 64) -> Range | tuple[()]:
 
     >>> from tljax.data.formats.arrays import arrays
     >>> shown(arrays(np.full((1, 8, 8, 3), 255.), np.zeros(1, int), ('a',))), shown(arrays(np.eye(2), np.arange(2)))
-    ((0.0, 1.0, 'as is'), ())
+    ((255.0, 255.0, 'as is'), ())
     """
-    if train.range or not train.size:
+    as_they_are = train.range[2:] == ('as is',)
+    if train.range and not as_they_are or not train.size:
         return train.range
     input = train.take(np.arange(min(count, train.size))).get('input')
-    if np.ndim(input) != 4 or 0 <= np.min(input) <= np.max(input) <= 1:
+    if not as_they_are and (np.ndim(input) != 4 or 0 <= np.min(input) <= np.max(input) <= 1):
         return ()
-    return 0., 1., 'as is'
+    return float(np.min(input)), float(np.max(input)), 'as is'
+
+
+def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple[()]:
+    """What the arrays that a model is asked about are scaled by.
+
+    They are taken as those of its training, where they are numbers of the same kind; fractions in
+    [0, 1] are pictures that are scaled already.
+
+    Args:
+        inputs: (n, ...) numbers.
+        trained: as `shown` gave it for the training set.
+
+    Raises:
+        Refused: arrays that cannot be in the range of a training on arrays as they were.
+
+    >>> asked_range(np.full((1, 8, 8, 3), 51.), (0., 255., 'f')), asked_range(np.full((1, 8, 8, 3), .2), (0., 255., 'f'))
+    ((0.0, 255.0, 'f'), (0.0, 1.0, 'f'))
+    """
+    if not trained or not inputs.size or trained == (0., 1., 'f'):
+        return range_of({'given': inputs})
+    low, high, kind = trained
+    inside = 0 <= inputs.min() <= inputs.max() <= 1
+    fractions = inside and inputs.dtype.kind == 'f' and (inputs != np.round(inputs)).any()
+    if kind == 'as is':
+        wide = high - low
+        if fractions and wide > 100 or not low - wide <= inputs.min() <= inputs.max() <= high + wide:
+            raise Refused(f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the training '
+                          f'from {low:.4g} to {high:.4g}: give them as the training had them')
+        return trained
+    same = kind == ('f' if inputs.dtype.kind == 'f' else 'i')
+    bytes_of_words = same and (high, kind) == (65535., 'i') and inputs.itemsize == 1
+    return trained if same and not bytes_of_words and not fractions else range_of({'given': inputs})
 
 
 def refuse_channels_first(shape: tuple[int, ...]) -> None:

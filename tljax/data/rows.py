@@ -61,7 +61,7 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     """
     header, rows = _cells(path)
     place = _place(header, file, FILE, 'file', path)
-    split = next((i for i, name in enumerate(header) if name.lower() == SPLIT and i != place), None)
+    split = _split_column(header, rows, place)
     chosen = _labels(header, rows, place, split, label, path)
     rows, notes = _once(rows, place, [*chosen, *([] if split is None else [split])], path)
     files, names = [row[place] for row in rows], [header[i] for i in chosen]
@@ -69,6 +69,11 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     label, found, more = _values(cells, names, files, path, task)
     refuse_alike(found.names, path)
     told = f'pictures by the column {header[place]}, labels by {short(names, 4)}'
+    unread = [name for i, name in enumerate(header) if i not in (place, split, *chosen)]
+    if split is not None:
+        told += f', splits by {header[split]}'
+    if unread:
+        told += f'; not read: {short(unread, 4)}'
     return Rows(files, label, found, _splits(rows, split, path), (told, *notes, *more))
 
 
@@ -124,6 +129,13 @@ def _place(header, asked, known, what, path):
     return lower.index(found)
 
 
+def _split_column(header, rows, place):
+    """The column called split, or the only one whose cells are names of splits alone."""
+    called = [i for i, name in enumerate(header) if name.lower() == SPLIT and i != place]
+    meant = [i for i in range(len(header)) if i != place and {row[i].lower() for row in rows} <= set(SPLITS)]
+    return next(iter(called or meant), None)
+
+
 def _labels(header, rows, place, split, asked, path):
     """Places of the columns of labels."""
     rest = [i for i in range(len(header)) if i not in (place, split)]
@@ -168,7 +180,9 @@ def _values(cells, names, files, path, task):
         held = [{part.strip() for part in each} - {''} for each in parts]
         found = sorted(set().union(*held))
         marks = np.array([[name in each for name in found] for each in held], np.float32)
-        return marks, Task('labels', tuple(found)), []
+        told = [] if task else [f'{names[0]} holds names joined by {JOINED[0]} or {JOINED[1]}: several '
+                                'labels; data.task=classes takes each cell for a class']
+        return marks, Task('labels', tuple(found)), told
     if '' in texts:
         raise Refused(f'{path}: {texts.count("")} rows have no {names[0]}, '
                       f'{files[texts.index("")]} is the first: fill them in or remove them')
@@ -179,7 +193,8 @@ def _words_or_numbers(texts, name, files, path, task):
     """The same of one column whose cells are a class or a number each."""
     numbers = [_number(text) for text in texts]
     if task == 'numbers' and None in numbers:
-        raise Refused(f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: leave data.task=numbers out')
+        raise Refused(f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: mend it '
+                      '(such as 0.5), or leave data.task=numbers out')
     fractions = None not in numbers and any(number != round(number) for number in filter(np.isfinite, numbers))
     if None in numbers or task == 'classes' and fractions:
         found, label = np.unique(np.array(texts), return_inverse=True)
@@ -192,6 +207,9 @@ def _words_or_numbers(texts, name, files, path, task):
         told = [] if task else [f'{name} is numbers with fractions: regression; data.task=classes takes each for a class']
         return numbers.astype(np.float32), Task('numbers'), told
     values, first, label = np.unique(numbers, return_index=True, return_inverse=True)
+    if len(values) < len(set(texts)):   # 1 and 01: names
+        found, label = np.unique(np.array(texts), return_inverse=True)
+        return label.astype(np.int32), Task.of(tuple(found.tolist())), []
     found = tuple(texts[i] if texts[i].isdigit() else f'{value:.0f}'
                   for i, value in zip(first, values, strict=True))
     told = [] if task else [f'{name} is whole numbers: {len(found)} classes; data.task=numbers takes them for regression']

@@ -41,6 +41,8 @@ def understood(labels: dict[str, np.ndarray], names: Sequence[str], where: str |
     labels = {split: _column(np.asarray(label)) for split, label in labels.items()}
     if not labels['train'].size:
         raise Refused(f'{where} has no training examples: give some')
+    if len(set(map(str.strip, names))) < len(names):
+        raise Refused(f'{where}: classes has a name twice ({short(names)}): give each class one of its own')
     for split, label in labels.items():
         if label.dtype.kind not in 'biufU' or label.ndim > 1 + (label.dtype.kind != 'U') or not label.ndim:
             raise Refused(f'{where}: the {split} labels are {label.dtype} of shape {label.shape}: give '
@@ -71,9 +73,14 @@ def _kind(labels, names, task):
             return 'classes', ('rows of labels with a single 1 are taken for classes; data.task=labels or '
                                'data.task=numbers takes them otherwise',)
         if binary:
-            return 'labels', ('rows of 0 and 1 are taken for several labels of an example; '
-                              'data.task=numbers takes them for numbers',)
+            odd, count = sum(int((row != 1).sum()) for row in rows), sum(map(len, rows))
+            return 'labels', (f'rows of 0 and 1 are taken for several labels of an example ({odd} of {count} '
+                              'have not a single 1); data.task=numbers takes them for numbers',)
         shares = all((label >= 0).all() and np.allclose(row, 1) for label, row in zip(every, rows, strict=True))
+        values = np.unique(labels['train'])
+        if not shares and len(values) <= FEW and (values == np.round(values)).all():
+            return 'numbers', (f'rows of {short(f"{value:g}" for value in values)} are taken for numbers to '
+                               'regress on; several labels are rows of 0 and 1',)
         return 'numbers', ('rows of labels that sum to 1 are taken for numbers to regress on, not for '
                            'probabilities of classes',) if shares else ()
     if all(label.dtype.kind in 'biu' for label in every) or names:

@@ -186,6 +186,8 @@ def summarise(measured: Measured, config: dict) -> dict:
     rows = []
     for cell, by_seed in values.items():
         (mean, half), gain = share_interval(by_seed), paired.get(cell)
+        if gain:   # scores of classes lie between 0 and 1
+            gain = gain._replace(low=max(gain.low, -1.), high=min(gain.high, 1.))
         rows.append(dict(
             strategy=cell[0], labels_per_class=cell[1], metric=measured.metric, mean=mean,
             ci95=half, gain_mean=gain and gain.mean, gain_low=gain and gain.low,

@@ -24,7 +24,7 @@ def convert(choice: ModelChoice) -> dict:
     Traceback (most recent call last):
     tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5)
     """
-    params, state, record = model(choice)
+    params, state, record = model(choice._replace(workdir=None))
     workdir = choice.workdir
     if not (workdir / 'final').exists():
         claim(workdir, record['config'], look=True)

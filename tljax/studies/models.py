@@ -22,6 +22,8 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
     Traceback (most recent call last):
     tljax.core.Refused: name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a ...
     """
+    if choice.net and choice.workdir:
+        raise Refused('--model names a network and --workdir a run: give one of them')
     if choice.net is None:
         if choice.weights or not choice.workdir:
             raise Refused('name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a '

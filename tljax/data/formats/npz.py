@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, Refused, short
 from tljax.data.formats.arrays import arrays
 from tljax.data.ranges import range_note, range_of, scale
 from tljax.data.splits import complete
 from tljax.data.tasks import understood
 
-PREFIXES = {'train': ('', 'train_'), 'validation': ('validation_',), 'test': ('test_',)}
+PREFIXES = {'train': ('', 'train_', 'training_'), 'validation': ('validation_', 'val_', 'valid_'), 'test': ('test_', 'testing_')}
 KEYS = {'classes', *(prefix + key for prefixes in PREFIXES.values() for prefix in prefixes for key in ('input', 'label'))}
 
 
@@ -67,6 +67,8 @@ def npz(path: str | Path, validation: float = .1, test: float = .2, seed: int = 
     inputs = {split: stored[prefix + 'input'] for split, prefix in present.items()}
     found = range_of(inputs, range, path)
     notes += range_note(found, range)
+    if others := [key for key in stored if key not in KEYS]:
+        notes += (f'arrays passed over: {short(others)}',)
     splits = {}
     for split, input in inputs.items():
         try:

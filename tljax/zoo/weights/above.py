@@ -32,6 +32,7 @@ class Above(NamedTuple):
         activations: of those.
         names: of the file's layers that `dense` and `head` are made of.
         why: why there is no head although layers lie above; '' otherwise.
+        guessed: whether the file does not tell what the head stands on, nor its activation.
 
     >>> Above(why='its outputs are several').head
     {}
@@ -41,6 +42,7 @@ class Above(NamedTuple):
     activations: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     why: str = ''
+    guessed: bool = False
 
 
 class _Unlike(Exception):
@@ -88,7 +90,7 @@ def _alone(spare, dim, top):
             f'the activations of {short(spare, 4)} are not told by weights alone: take the whole '
             'saved model (model.save)'
         )
-    return Above(_dense(name, spare, dim), names=(name,))
+    return Above(_dense(name, spare, dim), names=(name,), guessed=not set(spare) <= set(top))
 
 
 def _way(spare, told, wanted, net):
