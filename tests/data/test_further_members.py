@@ -62,3 +62,13 @@ def test_bytes_beside_words_are_refused():
     words = np.full((2, 4, 4, 3), 60000, np.uint16)
     with pytest.raises(Refused, match='say data.range'):
         range_of({'train': np.full((2, 4, 4, 3), 200, np.uint8), 'test': words})
+
+
+def test_pictures_of_training_that_are_scored_with_others_are_told(tmp_path, capsys):
+    from tljax.studies.picture_scores import named
+    for i in range(4):
+        save(tmp_path / ('Train', 'test')[i % 2] / 'ants' / f'{i}.png', i)
+    named([tmp_path])
+    assert 'pictures of test, train are scored together' in capsys.readouterr().err
+    named([tmp_path / 'test'])
+    assert 'scored together' not in capsys.readouterr().err

@@ -9,7 +9,7 @@ from tljax.data import rows
 from tljax.data.archives import File, printable
 from tljax.data.finding import find
 from tljax.data.formats.listed import is_table, located
-from tljax.data.layout import alike
+from tljax.data.layout import SPLITS, alike
 from tljax.engine.evaluate import predictions
 from tljax.engine.scores import proportion
 from tljax.files.console import say
@@ -84,12 +84,22 @@ def named(paths: list[str], columns: dict[str, str] | None = None) -> tuple[list
     """
     path = Path(paths[0]).expanduser()
     if len(paths) > 1 or not is_table(path) or not path.exists():
-        return find(paths), None
+        files = find(paths)
+        inside = {part.lower() for file in files for part in file.path.parts}
+        _tell_mixed({SPLITS[part] for part in inside & set(SPLITS)})
+        return files, None
     found = rows.read(path, **{key: name for key, name in (columns or {}).items() if name})
     if found.task.kind != 'classes':
         raise Refused(f'{path} gives {found.task.kind}, not a class for each picture: name a table '
                       'of classes')
+    _tell_mixed(set(found.split))
     return located(path, found.files)[0], [found.task.names[i] for i in found.label]
+
+
+def _tell_mixed(splits: set[str]) -> None:
+    """Tells that pictures of training are scored with others."""
+    if 'train' in splits and len(splits) > 1:
+        say(f'pictures of {short(sorted(splits))} are scored together, as they stand: name one folder alone')
 
 
 def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
