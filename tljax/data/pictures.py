@@ -104,6 +104,18 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
     return image
 
 
+def refuse_size(size: int, channels: int) -> None:
+    """Refuses a shape that no picture can be given.
+
+    >>> refuse_size(0, 3)
+    Traceback (most recent call last):
+    tljax.core.Refused: data.size=0, data.channels=3: give a side of at least 1 pixel, and 3 channels or 1 (grey)
+    """
+    if channels not in (1, 3) or size < 1:
+        raise Refused(f'data.size={size}, data.channels={channels}: give a side of at least 1 '
+                      'pixel, and 3 channels or 1 (grey)')
+
+
 def refuse_unreadable(files: Sequence[File], names: Sequence[str], where: str | Path,
                       pixels: int = PIXELS) -> None:
     """Refuses pictures whose headers cannot be read, all at once.

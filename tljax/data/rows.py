@@ -12,7 +12,6 @@ from tljax.core import Refused, Task, near, short
 from tljax.data.layout import SPLITS, refuse_alike
 from tljax.data.tasks import KINDS
 
-ENDINGS = ('.csv', '.tsv')
 LARGEST = 2 ** 28   # bytes of a table
 FILE = ('path', 'filepath', 'file_path', 'image_path', 'file', 'filename', 'file_name', 'image',
         'image_name', 'image_id', 'id')
@@ -58,6 +57,12 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     Raises:
         Refused: for what is no table, no such column, rows of another length, empty names and
             labels, cells that are not what the task says, and a picture in several rows of different labels or splits.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), 'ages.csv')
+    >>> _ = path.write_text('file,age\\na.jpg,20\\nb.jpg,30\\n')
+    >>> read(path).task.names, read(path, task='numbers').label.tolist()
+    (('20', '30'), [20.0, 30.0])
     """
     header, rows = _cells(path)
     place = _place(header, file, FILE, 'file', path)

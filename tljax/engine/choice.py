@@ -63,6 +63,9 @@ def begin(trees: Tree, seeds: int) -> Kept:
     Args:
         trees: params and state of the method, with a leading axis of seeds.
         seeds: how many there are.
+
+    >>> begin(jnp.ones((2, 1)), seeds=2).since.tolist()
+    [0, 0]
     """
     none, copied = np.zeros(seeds, np.int64), _taken(np.ones(seeds, bool), trees, trees)
     return Kept(copied, step=none, best=none, score=np.full(seeds, np.nan), since=none)

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from tljax import build
 from tljax.configuration import innermost, stated
 from tljax.core import Dataset, Refused, Task, short
-from tljax.data.archives import File, printable
+from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.pictures import pictures
 from tljax.data.sets.omniglot import one_shot_runs
@@ -17,8 +17,9 @@ from tljax.engine.checkpoint import last, load_final
 from tljax.engine.evaluate import predictions, score
 from tljax.files.console import say
 from tljax.program import predictor
+from tljax.studies.pictures import answers, read_once
 from tljax.studies.tables import Table
-from tljax.trained import sized
+from tljax.trained import Trained, sized
 from tljax.when.gain import share_interval
 
 INK = ('digits', 'glyphs', 'mnist', 'omniglot', 'usps')   # sets whose strokes are 1 and paper 0
@@ -127,23 +128,16 @@ def predict(model: tuple[dict, dict, dict], support: str, files: list[File], top
     method = record['config']['method']
     classes, labelled = _support(Path(support).expanduser())
     _refuse_other_ways(method, params, len(classes), '', f' folders in --support={support}')
-    failed = {}
-    asked = pictures(files, tuple(record['input']), sized(data).get('resize'),
-                     pixels=pixels or sized(data).get('pixels'), failed=failed)
-    dataset = _asked(data, tuple(record['input']), classes, labelled, asked, batch, pixels)
     if stated(method, 'LOOPED', False):   # `inner_loop.on_batch_statistics`
         say(f'{method["name"]} normalises the pictures that are asked together, {batch} at a time')
-    output = predictions(predictor(record), params, state, dataset, 1)['output']
-    output = output.reshape(len(output), -1, len(classes))[:, :len(files)]
-    answers = []
-    for row, probability in enumerate(softmax(output, -1).mean(0)):
-        order = np.argsort(-probability, kind='stable')[:top]
-        told = ({'error': failed[row]} if row in failed else
-                {'top': [[classes[i], float(probability[i])] for i in order]})
-        answers.append({'path': printable(files[row].path), **told})
-    for row in sorted(failed):
-        say(failed[row])
-    return answers
+
+    def ask(asked):
+        dataset = _asked(data, tuple(record['input']), classes, labelled, asked, batch, pixels)
+        output = predictions(predictor(record), params, state, dataset, 1)['output']
+        output = output.reshape(len(output), -1, len(classes))[:, :len(files)]
+        return softmax(output, -1).mean(0)
+
+    return answers(files, *read_once(Trained(*model), files, pixels, ask), classes, top)
 
 
 def _support(root: Path) -> tuple[list[str], list[list[File]]]:

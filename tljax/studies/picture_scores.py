@@ -48,11 +48,12 @@ def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | Non
     tljax.core.Refused: this model tells numbers and no classes: take a run that was trained on ...
     """
     params, state, record = with_outputs(model)
-    if not record['classes'] or record.get('task') == 'labels':
-        raise Refused(f'this model tells {"labels" if record["classes"] else "numbers"} and no '
-                      'classes: take a run that was trained on classes')
+    trained = Trained(*model)
+    if trained.task != 'classes':
+        raise Refused(f'this model tells {trained.task} and no classes: take a run that was trained '
+                      'on classes')
     names = [file.path.parent.name for file in files] if names is None else names
-    label, trained = _labels(files, names, record['classes'], index), Trained(*model)
+    label = _labels(files, names, record['classes'], index)
 
     def ask(dataset):
         told = predictions(predictor(record), params, state, dataset, batch,

@@ -13,7 +13,7 @@ from tljax.files.text import write_csv
 from tljax.studies.tables import Table
 from tljax.trained import Trained, refuse_episodes
 
-__all__ = ['answer_table', 'feature_table', 'find', 'predict', 'read_once', 'write_predictions',
+__all__ = ['answer_table', 'answers', 'feature_table', 'find', 'predict', 'read_once', 'write_predictions',
            'write_features']
 
 Model = tuple[dict, dict, dict]   # parameters, state and record, as `models.model` gives them
@@ -44,18 +44,36 @@ def predict(model: Model, files: list[File], top: int = 5, batch: int = 32,
     trained = Trained(*with_outputs(model))
     several = trained.task == 'labels'
     found, failed = read_once(trained, files, pixels, lambda data: trained.predict(data, batch))
-    answers = []
+    return answers(files, found, failed, trained.classes, None if several else top)
+
+
+def answers(files: Sequence[File], found: np.ndarray | None, failed: dict[int, str],
+            classes: Sequence[str], top: int | None = None) -> list[dict]:
+    """What is told of every picture, as `predict` gives it.
+
+    Args:
+        files: the pictures.
+        found: (n, classes) probabilities, or numbers (n, d) where there are no classes.
+        failed: {row: why} of pictures that cannot be read.
+        classes: names of the outputs; empty for a regression.
+        top: how many classes of each; None for all.
+
+    >>> file = File(Path('a.png'), '', 1, lambda most: b'x')
+    >>> answers([file], np.array([[.25, .75]]), {}, ('ants', 'bees'), top=1)
+    [{'path': 'a.png', 'top': [['bees', 0.75]]}]
+    """
+    told = []
     for row, file in enumerate(files):
         answer = {'path': printable(file.path)}
         if row in failed:
             answer['error'] = failed[row]
-        elif trained.classes:
-            order = np.argsort(-found[row], kind='stable')[:None if several else top]
-            answer['top'] = [[trained.classes[i], float(found[row][i])] for i in order]
+        elif classes:
+            order = np.argsort(-found[row], kind='stable')[:top]
+            answer['top'] = [[classes[i], float(found[row][i])] for i in order]
         else:
             answer['numbers'] = [float(number) for number in np.ravel(found[row])]
-        answers.append(answer)
-    return answers
+        told.append(answer)
+    return told
 
 
 def read_once(trained: Trained, files: list[File], pixels: int | None, ask: Callable, size: int = 0

@@ -8,7 +8,7 @@ from tljax.data.archives import archive, tree
 from tljax.data.finding import is_picture
 from tljax.data.formats.listed import is_table, listed
 from tljax.data.layout import layout, refuse_alike
-from tljax.data.pictures import PIXELS, pictures, refuse_unreadable
+from tljax.data.pictures import PIXELS, pictures, refuse_size, refuse_unreadable
 from tljax.data.splits import complete
 from tljax.data.tasks import asked
 
@@ -66,8 +66,7 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
     >>> splits['test'].names.tolist()[:2]
     ['day/4.png', 'day/7.png']
     """
-    if channels not in (1, 3) or size < 1:
-        raise Refused(f'data.size={size}, data.channels={channels}: give a side of at least 1 pixel, and 3 channels or 1 (grey)')
+    refuse_size(size, channels)
     if resize is not None and resize < size:
         raise Refused(f'data.resize={resize} is less than data.size={size}: the crop would be larger than the picture')
     if pixels < 1:

@@ -9,6 +9,7 @@ from tljax.core import Dataset, Refused, short
 from tljax.data import rows
 from tljax.data.archives import File, on_disk, printable
 from tljax.data.finding import READABLE, is_picture
+from tljax.data.layout import TABLES
 from tljax.data.pictures import PIXELS, pictures, refuse_unreadable
 from tljax.data.splits import complete
 
@@ -93,7 +94,7 @@ def is_table(path: Path) -> bool:
     >>> is_table(Path('labels.CSV'))
     True
     """
-    return path.suffix.lower() in rows.ENDINGS and not path.is_dir()
+    return path.suffix.lower() in TABLES and not path.is_dir()
 
 
 def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tuple[str, ...]]:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task
+from tljax.core import Dataset, Task
 from tljax.data.archives import printable
 from tljax.data.finding import find
-from tljax.data.pictures import pictures
+from tljax.data.pictures import pictures, refuse_size
 
 
 def unlabelled(path: str | Path, size: int, channels: int = 3, resize: int | None = None,
@@ -38,9 +38,7 @@ def unlabelled(path: str | Path, size: int, channels: int = 3, resize: int | Non
     (3, Task(kind='unlabelled', names=()), [-1, -1, -1])
     """
     path = Path(path).expanduser()
-    if channels not in (1, 3) or size < 1:
-        raise Refused(f'data.size={size}, data.channels={channels}: give a side of at least 1 '
-                      'pixel, and 3 channels or 1 (grey)')
+    refuse_size(size, channels)
     files = find([path])
     return {'train': pictures(files, (size, size, channels), resize, np.full(len(files), -1),
                               Task('unlabelled'), [printable(file.path) for file in files], pixels)}
