@@ -1,23 +1,21 @@
-"""Networks that bring what they know, and what they make of a data set: its features, a data set of their own."""
+"""What networks make of a data set: its features, a data set of their own; and what a run is grafted from."""
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from tljax.configuration import ZOO, named
-from tljax.core import Dataset, Net, Refused, Tree, near, short
+from tljax.core import Dataset, Net, Refused, Tree
 from tljax.data.formats.arrays import arrays
 from tljax.engine.checkpoint import digest, last, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.cache import cache_dir, save_npz
-from tljax.files.console import say
-from tljax.zoo.table import ROWS
-from tljax.zoo.weights import foreign, keras, published
+from tljax.weights import read_weights
+from tljax.zoo.weights import foreign, published
 
 NAMES = ('extracted',)   # data sets of this module
 
@@ -28,7 +26,7 @@ def extracted(splits: dict[str, Dataset], net: Net, weights: str = 'imagenet') -
     Args:
         splits: of a set of pictures, or of `domains` of them.
         net: the network.
-        weights: as `read_weights` takes them.
+        weights: as `weights.read_weights` takes them.
 
     Raises:
         Refused: as `read_weights`; the set has no pictures of three channels.
@@ -45,124 +43,6 @@ def extracted(splits: dict[str, Dataset], net: Net, weights: str = 'imagenet') -
         raise Refused(f'data.of has inputs of shape {shape}, and the network takes pictures of three channels: lay '
                       "dict(name='resampled', size=..., channels=3) around it")
     return featured_splits(net, *jax.tree.map(lambda leaf: leaf[None], (params, state)), splits)
-
-
-def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
-    """ImageNet weights of a network, or of the network that it is a part of.
-
-    Args:
-        net: a network of the zoo.
-        path: a Keras weights file, or 'imagenet' for the published one, 'imagenet:160' for the one of that picture size.
-        top: whether a head is asked for. Without, what lies above the network is left, and said.
-
-    Returns:
-        (params, state) of a method that has the network as its backbone; 'head' stands in `params`
-        if it is asked for and the file has one.
-
-    Raises:
-        Refused: no weights are published for the network, or the weights do not fit; what lies
-            above the network is no linear head on its features, and one is asked for.
-
-    >>> from tljax.zoo import mobilenet
-    >>> read_weights(mobilenet(), 'weights.h5')
-    Traceback (most recent call last):
-    tljax.core.Refused: weights.h5 does not exist: name a Keras weights file (.h5)
-    """
-    found, over = _loaded(net, path, top), 'above1' in net.groups   # over dense layers of its own
-    if top and (found.above.why or found.above.dense and not over):
-        why = found.above.why or f'it stands on {short(found.above.names[:-1])}'
-        raise Refused(f'{path} has no linear head on the features of the network ({why}): '
-                      'graft the backbone alone (init.rules)')
-    return _with_dense(found) if over else found.params, found.state
-
-
-def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
-    """As `read_weights`, with what lies between the features and the head."""
-    if not net.published:
-        raise Refused('this network has no published ImageNet weights: take one of python -m experiments.models')
-    row = ROWS[net.published['name']]
-
-    def read(path):
-        return keras.load(path, net.whole or net, row.size, row.top, net.published.get('older'))
-
-    if name := published.NAME.fullmatch(str(path)):
-        path = published.published(net.published, int(name[1] or 0), top, check=read)
-    found = read(path)
-    if found.prepared:
-        say(f'{path}: {short(found.prepared)} may scale pictures otherwise than '
-            f'{net.published["name"]} does, which is what holds here')
-    if not top:
-        found = found._replace(params={'backbone': found.params['backbone']})
-    elif found.above.head and found.above.head['bias'].size == 1:
-        say(f'{path} has one output: it is taken for the log-odds of the second of two classes, '
-            'as a sigmoid does')
-    taken = found.above.names if top or 'above1' in net.groups else ()
-    if left := [layer for layer in found.spare if layer not in (*row.top, *taken)]:
-        why = f' ({found.above.why})' if top and found.above.why else ''
-        say(f'{path}: what lies above the network is left: {short(left)}{why}')
-    return found
-
-
-def _with_dense(found: keras.Loaded) -> Tree:
-    """The parameters, with those of the dense layers below the head (`zoo.with_layers`)."""
-    dense = {f'above{i}': layer for i, layer in enumerate(found.above.dense, 1)}
-    return {**found.params, 'backbone': {**found.params['backbone'], **dense}}
-
-
-def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top: bool = True) -> tuple[Tree, Tree, dict]:
-    """A network of the zoo with ImageNet weights, as what a finished run saves.
-
-    Args:
-        spec: config of the network.
-        path: as `read_weights` takes it.
-        classes: names of the outputs; None numbers them.
-        top: as `read_weights` takes it.
-
-    Returns:
-        (params, state, record) as `checkpoint.load_final` gives, with one seed. Where dense layers
-        lie between the features and the head, the record's network has them (`zoo.with_layers`).
-        Where layers lie above that are no head, there is none, and `record['left']` says why.
-
-    Raises:
-        Refused: as `read_weights`; another number of classes; a network without published weights, with the nearest one.
-
-    >>> pretrained({'name': 'resnet50v1'}, 'weights.h5')
-    Traceback (most recent call last):
-    tljax.core.Refused: net.name='resnet50v1' has no published ImageNet weights: did you mean resnet50v2?
-    """
-    if spec['name'] not in ROWS:
-        raise Refused(f'net.name={spec["name"]!r} has no published ImageNet weights: {near(spec["name"], ROWS)}')
-    row = ROWS[spec['name']]
-    found = _loaded(named(ZOO, spec, 'net'), path, top)
-    taken = _with_dense(found) if top else found.params
-    params, state = jax.tree.map(lambda leaf: leaf[None], (taken, found.state))
-    if top and found.above.dense:
-        widths = [layer['bias'].size for layer in found.above.dense]
-        layers = [list(layer) for layer in zip(widths, found.above.activations, strict=True)]
-        spec = {'name': 'with_layers', 'of': spec, 'layers': layers}
-    if found.above.guessed and 'head' in params:
-        say(f'{path}: weights alone do not tell what {found.above.names[0]} stands on: it is taken for a '
-            'softmax on the mean of the features')
-    count = params['head']['bias'].shape[1] if 'head' in params else 0
-    classes = [str(i) for i in range(count)] if classes is None else list(classes)
-    if count and len(classes) != count:
-        raise Refused(f'{path} tells {count} classes apart, and {len(classes)} are named: take the class index that belongs to it')
-    size = _size(found, row.size, path)
-    data = {'name': 'folder', 'size': size, 'resize': round(size * row.resize / row.size)}
-    return params, state, {'config': {'net': spec, 'method': {'name': 'finetune'}, 'data': data, 'weights': str(path)}, 'classes': classes,
-                           'input': [size, size, 3], 'seeds': [0], 'scores': {},
-                           'left': found.above.why and f'{path} has no head that answers '
-                           f'({found.above.why}): train one on its backbone (init.path)'}
-
-
-def _size(found: keras.Loaded, size: int, path: str) -> int:
-    """The side of the pictures that a whole saved model is made for, or else `size`."""
-    sides = set(found.shape[:2])
-    side = min(sides) if len(sides) == 1 else None
-    if not isinstance(side, int) or side < 1 or side == size:
-        return size
-    say(f'{path} is made for pictures of {side} pixels, in place of {size}')
-    return side
 
 
 def extractor(net: Net) -> Compiled:
@@ -259,7 +139,7 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     """The donors at a place: a finished run or the last phase of one, or weights of the network.
 
     Args:
-        place: folder of a finished run, or as `read_weights` takes it.
+        place: folder of a finished run, or as `weights.read_weights` takes it.
         net: network of the run that is grafted; not looked at where the place is a run.
         top: whether the head is asked for.
 

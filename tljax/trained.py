@@ -17,8 +17,9 @@ from tljax.data.pictures import pictures
 from tljax.data.ranges import asked_range, refuse_channels_first, scale
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
-from tljax.features import extractor, read_weights, run_at
+from tljax.features import extractor, run_at
 from tljax.program import form, predictor
+from tljax.weights import read_weights
 
 # an array (n, ...), a set, or files and folders of pictures
 Inputs = np.ndarray | Dataset | str | Path | Sequence[str | Path]

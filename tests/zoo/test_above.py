@@ -11,11 +11,12 @@ from scipy.special import softmax
 
 from tljax.configuration import named
 from tljax.core import Refused
-from tljax.features import donors_at, pretrained
+from tljax.features import donors_at
 from tljax.program import predictor
 from tljax.studies import donors
 from tljax.studies.models import ModelChoice, model
 from tljax.studies.pictures import predict
+from tljax.weights import pretrained
 from tljax.zoo import mobilenet
 from tljax.zoo.weights.keras import load
 

@@ -8,10 +8,10 @@ import pytest
 from keras_models import agree, case, keras_model, pictures, predicted, scaled, write_legacy
 
 from tljax.configuration import named
-from tljax.features import pretrained
 from tljax.nn.convolution import place
 from tljax.nn.preprocessing import preprocess
 from tljax.program import predictor
+from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.keras import load
 

@@ -9,9 +9,10 @@ from tiny import tiny
 
 from tljax.build import fit_phases
 from tljax.core import Refused
-from tljax.features import donors_at, pretrained
+from tljax.features import donors_at
 from tljax.studies.models import ModelChoice, model
 from tljax.trained import load
+from tljax.weights import pretrained
 from tljax.zoo import mobilenet
 from tljax.zoo.weights.published import class_index
 

@@ -8,7 +8,7 @@ from keras_models import keras_model, write_legacy
 from serving import Handler, serving
 
 from tljax.core import Refused
-from tljax.features import pretrained
+from tljax.weights import pretrained
 from tljax.zoo.table import ROWS, SOURCE
 from tljax.zoo.weights import published
 

@@ -11,8 +11,9 @@ from keras_models import agree, keras_model, predicted, randomise, scaled, write
 
 from tljax.configuration import named
 from tljax.core import Refused
-from tljax.features import extracted, pretrained
+from tljax.features import extracted
 from tljax.program import predictor
+from tljax.weights import pretrained
 from tljax.zoo import mobilenet
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.keras import load

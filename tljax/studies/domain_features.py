@@ -7,7 +7,8 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 from tljax.configuration import DATA, ZOO, named
 from tljax.core import Dataset, Refused, near
-from tljax.features import extractor, featured, pretrained
+from tljax.features import extractor, featured
+from tljax.weights import pretrained
 
 SCALES = {'none': lambda x: x, 'standard': StandardScaler().fit_transform, 'unit': normalize}
 

@@ -12,7 +12,7 @@ from tljax import build
 from tljax.configuration import ZOO, folder, innermost, merge, named
 from tljax.core import Refused, near
 from tljax.engine.checkpoint import digest, last, load_final
-from tljax.features import pretrained
+from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 
 KINDS = {'features': {'features'}, 'run': {'run'}, 'weights': {'net', 'weights', 'size'}}
@@ -47,7 +47,7 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
 
     Args:
         name: of the donor in the config.
-        spec: {'run': folder of a finished run}; {'net', 'weights': as `features.pretrained` takes
+        spec: {'run': folder of a finished run}; {'net', 'weights': as `weights.pretrained` takes
             them, 'size'}; {'features': an .npz}; or what differs from `settings` in a run that is
             trained under `workdir`, or found finished there. Any of them may have 'top1'.
         settings: config of one fit.

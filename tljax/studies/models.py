@@ -2,9 +2,10 @@
 from pathlib import Path
 
 from tljax.core import Refused, short
-from tljax.features import pretrained, run_at
+from tljax.features import run_at
 from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
+from tljax.weights import pretrained
 from tljax.zoo.weights.published import NAME, class_index, published_classes
 
 
