@@ -60,9 +60,13 @@ def run(root, *command):
     return done.stdout + done.stderr
 
 
-def test_a_method_is_added_by_its_two_files_alone(copy, tmp_path):
+def test_a_method_is_added_by_its_two_files_alone(copy):
     tested = ('tests/methods/test_contract.py', 'tests/experiments/test_smallest_configs.py')   # which runs experiments.train
     said = run(copy, 'pytest', *tested, '-k', 'mcc', '-m', '', '-n', '0', '-q', '--no-header')
     assert re.search(r'\b1[0-2] passed', said), said[-500:]
+
+
+@pytest.mark.slow
+def test_an_added_method_stands_in_a_comparison(copy, tmp_path):
     said = run(copy, 'experiments.compare', '--config=configs/adapt.py:method=mcc,smoke', f'--workdir={tmp_path}/compare')
     assert 'mcc' in said and 'source_only' in said

@@ -74,13 +74,14 @@ def test_preprocessing_is_keras_s(name):
     np.testing.assert_allclose(preprocess(x, ROWS[name].mode), scaled(name, x), rtol=1e-4, atol=1e-4)
 
 
-def test_intermediates_are_keras_s_layers(tmp_path):
-    for name, layer, group in (('resnet50', 'conv3_block4_out', 'conv3_block4'), ('mobilenet', 'conv_pw_5_relu', 'block5')):
-        body = keras_model(name, 64, {}, include_top=False)
-        net = named('tljax.zoo', {'name': name}, 'net', form=place())
-        params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)[:2]
-        part = keras.Model(body.input, [body.get_layer(layer).output, body.output])
-        taps = jax.jit(net.features)(params['backbone'], state['backbone'], pictures(64))[0]
-        between, last = predicted(part, scaled(name, pictures(64)))
-        agree(taps[group], between)
-        agree(taps['features'], np.mean(last, (1, 2)))
+@pytest.mark.parametrize('name, layer, group', [
+    pytest.param('resnet50', 'conv3_block4_out', 'conv3_block4', marks=pytest.mark.slow), ('mobilenet', 'conv_pw_5_relu', 'block5')])
+def test_intermediates_are_keras_s_layers(name, layer, group, tmp_path):
+    body = keras_model(name, 64, {}, include_top=False)
+    net = named('tljax.zoo', {'name': name}, 'net', form=place())
+    params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)[:2]
+    part = keras.Model(body.input, [body.get_layer(layer).output, body.output])
+    taps = jax.jit(net.features)(params['backbone'], state['backbone'], pictures(64))[0]
+    between, last = predicted(part, scaled(name, pictures(64)))
+    agree(taps[group], between)
+    agree(taps['features'], np.mean(last, (1, 2)))
