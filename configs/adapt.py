@@ -30,6 +30,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from configs import base
+from tljax.data.archives import members
 
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(base.PACS, 2))
@@ -191,9 +192,10 @@ def _folder(path: str, arg: ConfigDict, unlabelled: bool = False) -> dict:
 
 
 def _flat(path: str) -> bool:
-    """Whether a folder has no folders inside, so that nothing names a class."""
+    """Whether a folder or an archive has no folders inside, so that nothing names a class."""
     path = Path(path).expanduser()
-    return path.is_dir() and not any(each.is_dir() for each in path.iterdir())
+    inside = members(path) if path.exists() else None
+    return inside is not None and not any('/' in name for name in inside[0])
 
 
 def _glyphs() -> tuple[dict, dict]:

@@ -24,10 +24,10 @@ ALLOWED = {   # room -> rooms that its files may import, beside the vocabulary a
     'features': 'weights files zoo data engine',
     'parts': 'configuration recent features program data',
     'program': 'configuration recent nn zoo data methods engine',
-    'build': 'configuration features parts data engine',
+    'build': 'configuration features parts program data engine',
     'trained': 'configuration data engine weights features program build',
     'studies': 'configuration files data engine shallow when report zoo weights features program build trained',
-    'configs': 'configuration keywords',
+    'configs': 'configuration keywords data',
     'experiments': 'configuration keywords files report studies',
     'benchmarks': 'configuration configs data engine experiments features files methods nn build report shallow when zoo'}
 FILES = [path for folder in ('tljax', 'configs', 'experiments', 'benchmarks') for path in sorted((ROOT / folder).rglob('*.py'))]

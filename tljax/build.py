@@ -17,6 +17,7 @@ from tljax.engine.train import Fitted, Run, fit
 from tljax.features import Donors
 from tljax.parts import Parts, load, parts
 from tljax.paths import first, flatten, overview
+from tljax.program import Program
 
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
 SILENT = ('epochs', 'keep', 'patience', 'class_weights')   # recorded where they are set: older runs know none
@@ -35,12 +36,17 @@ def fit_phases(phases: list[tuple[str, dict]], workdir: str | Path) -> tuple[Run
     Returns:
         (run, Fitted) of the last phase.
 
+    Raises:
+        Refused: as `build`, before the first phase is trained; what donors alone can tell, later.
+
     >>> fit_phases([], 'runs')
     (None, None)
     """
     names, run, fitted = [name for name, _ in phases], None, None
     for name, settings in phases:
         look(settings, folder(workdir, names, name))
+    for _, settings in phases:   # what does not fit is refused before the first is trained
+        _program(settings, parts(settings, donor(settings, workdir, names)), load(settings['data']))
     for name, settings in phases:
         run, place = build(settings, name, donor(settings, workdir, names)), folder(workdir, names, name)
         claim(place, run.record, look=True)
@@ -95,14 +101,9 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     """
     pieces = parts(config, donor_dir)
     splits, seeds, rules = splits or load(config['data']), config['seeds'], config['init']['rules']
+    built, sample, steps = _program(config, pieces, splits)
     train = splits['train']
-    sample = train.take(np.arange(1))
     answered = Task.of(train.classes) if train.task.kind == 'unlabelled' else train.task
-    _refuse_batches(pieces, config['method'], train, sample)
-    refuse_channels_first(np.shape(sample['input'])[1:] if 'input' in sample else ())
-    steps = _steps(config, train)
-    _refuse_choice(config, splits, steps)
-    built = pieces.program(train, steps=steps, optim=_optim(config, steps))
     donors = pieces.donors and _checked(pieces, built, rules, train, len(seeds))
     trees, taken = (donors.trees, [(pattern, donors.place) for pattern, _ in rules]) if donors else ([None], [])
     labels = pieces.labels(built.net, donors, train) if pieces.labels else []
@@ -124,6 +125,17 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
     return _on_features(run, pieces, built.net, splits, _optim(config, steps)) if cached else run
+
+
+def _program(config: dict, pieces: Parts, splits: dict[str, Dataset]) -> tuple[Program, Tree, int]:
+    """The program of a phase, an example of its training set, and the number of its steps."""
+    train = splits['train']
+    sample = train.take(np.arange(1))
+    _refuse_batches(pieces, config['method'], train, sample)
+    refuse_channels_first(np.shape(sample['input'])[1:] if 'input' in sample else ())
+    steps = _steps(config, train)
+    _refuse_choice(config, splits, steps)
+    return pieces.program(train, steps=steps, optim=_optim(config, steps)), sample, steps
 
 
 def _record(config):

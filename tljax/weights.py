@@ -29,7 +29,7 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     >>> from tljax.zoo import mobilenet
     >>> read_weights(mobilenet(), 'weights.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: weights.h5 does not exist: name a Keras weights file (.h5)
+    tljax.core.Refused: weights.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
     found, over = _loaded(net, path, top), 'above1' in net.groups   # over dense layers of its own
     if top and (found.above.why or found.above.dense and not over):

@@ -72,3 +72,9 @@ def test_pictures_of_training_that_are_scored_with_others_are_told(tmp_path, cap
     assert 'pictures of test, train are scored together' in capsys.readouterr().err
     named([tmp_path / 'test'])
     assert 'scored together' not in capsys.readouterr().err
+
+
+def test_words_that_are_stored_as_bytes_are_classes(tmp_path):
+    np.savez(tmp_path / 'a.npz', input=np.zeros((20, 4)), label=np.array([b'cat', b'dog'] * 10))
+    splits = npz(tmp_path / 'a.npz')
+    assert splits['train'].classes == ('cat', 'dog') and set(splits['train'].label) == {0, 1}

@@ -127,6 +127,9 @@ MISSING = rows('file,label', animal) + ''.join(f'\nx{i}.png,cat' for i in range(
     (MISSING, 'labels.csv: 20 of 32 pictures are missing below .*: x0.png, .* and 12 more: mend'),
     (rows('what,label', animal), 'has the columns what, label: name the one of the pictures by '
      'data.file=COLUMN'),
+    (rows('0.png,cat', animal), 'begins with a picture .0.png, cat.: write a line above that names'),
+    (rows('file,cat,dog', lambda i: ('1,0', '0,')[i % 2]), '1.png has nothing in the column dog, and '
+     'the others have 0 or 1: fill it in'),
     (rows('file,x,y', lambda i: 'a,b'), 'has the columns file, x, y: name the one of the labels by '
      'data.label=COLUMN'),
     (rows('file,label', lambda i: ('Cat', 'cat')[i % 2]),

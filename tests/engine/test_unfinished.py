@@ -55,9 +55,23 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
     assert last(tmp_path) == tmp_path / '01-all'
 
 
-def test_a_phase_that_has_not_begun_is_missed(tmp_path):
-    with pytest.raises(Refused, match='conv5'):
-        build.fit_phases([HEAD, ('all', merge(WHOLE[1], {'net': {'name': 'conv5'}}))], tmp_path)
+@pytest.mark.parametrize('changes, said', [({'net': {'name': 'conv5'}}, 'conv5'), ({'groups': {'hed': {'lr': .1}}}, 'did you mean head'),
+                                           ({'data': {'path': 'nowhere', 'name': 'npz'}}, 'nowhere'),
+                                           ({'eval_every': 0, 'keep': 'best'}, 'eval_every')])
+def test_a_phase_that_does_not_fit_is_refused_before_the_first_is_trained(changes, said, tmp_path):
+    with pytest.raises(Refused, match=said):
+        build.fit_phases([HEAD, ('all', merge(WHOLE[1], changes))], tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_phase_that_has_not_begun_is_missed(tmp_path, monkeypatch):
+    def only_the_first(run, workdir):
+        if run.name != 'head':
+            raise Killed
+        return fit(run, workdir)
+    monkeypatch.setattr(build, 'fit', only_the_first)
+    with pytest.raises(Killed):
+        build.fit_phases([HEAD, WHOLE], tmp_path)
     with pytest.raises(Refused, match='01-all has not begun'):
         last(tmp_path)
 

@@ -1,12 +1,15 @@
 """Two folders of one's own: an adaptation from the command line, and what it says of the target."""
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import call, error
 from PIL import Image
+
+from configs import adapt
 
 DATA = os.environ.get('TLJAX_DATA')
 WEIGHTS = Path(DATA or '', 'imagenet_weights', 'mobilenet_2_5_224_tf_no_top.h5')
@@ -42,6 +45,17 @@ def test_a_run_on_fixed_features_tells_the_classes_of_pictures(root):
     found = {Path(each['path']).stem: each['top'][0][0] for each in json.loads(done.out)}
     right = [name.startswith(told) for name, told in found.items()]
     assert len(right) == 20 and np.mean(right) >= .9
+
+
+@pytest.mark.parametrize('kind', ['folder', 'zip', 'tar'])
+def test_a_target_without_folders_has_no_labels(root, kind):
+    (root / 'target' / '.thumbnails').mkdir()
+    (root / 'target' / '.thumbnails' / 'a.png').write_bytes(b'')
+    flat = root / 'target' if kind == 'folder' else shutil.make_archive(root / 'flat', kind, root / 'target')
+    found = adapt.get_config(f'train=shot,source={root}/source,target={flat}').data.of
+    assert (found.source.name, found.target.name) == ('folder', 'unlabelled')
+    packed = shutil.make_archive(root / 'classes', 'zip', root / 'source')
+    assert adapt.get_config(f'train=shot,source={root}/source,target={packed}').data.of.target.name == 'folder'
 
 
 def test_folders_that_do_not_pair_are_told(root):

@@ -99,6 +99,28 @@ def tree(root: Path, below: str = '') -> dict[str, File | None]:
     return found
 
 
+def members(path: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str, ...]] | None:
+    """The files and folders of a folder or an archive; None for a file that is no archive.
+
+    Args:
+        path: the folder or archive.
+        below: as `tree` takes it; archives are read whole.
+
+    Returns:
+        As `archive`.
+
+    Raises:
+        Refused: as `tree` and `archive`.
+
+    >>> import tempfile
+    >>> (place := Path(tempfile.mkdtemp(), 'a.txt')).write_text('hello')
+    5
+    >>> members(place) is None, list(members(place.parent)[0])
+    (True, ['a.txt'])
+    """
+    return (tree(path, below), ()) if path.is_dir() else archive(path)
+
+
 def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None:
     """The files of a ZIP or tar archive, whatever it is called; None for a file that is neither.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from tljax.core import Refused, short
-from tljax.data.archives import File, archive, on_disk, tree
+from tljax.data.archives import File, members, on_disk
 from tljax.files.console import say
 
 # of pictures: Pillow registers .h5 and .pdf, too
@@ -71,19 +71,18 @@ def find(paths: Iterable[str | Path]) -> list[File]:
         path = path.expanduser()
         if not path.exists():
             raise Refused(f'{path} does not exist: name a picture or a folder of pictures')
-        packed = None if path.is_dir() or is_picture(path) else archive(path)
-        if not path.is_dir() and not packed:
+        inside = None if is_picture(path) and not path.is_dir() else members(path)
+        if inside is None:
             found.append(on_disk(path))
             continue
-        members, said = packed or (tree(path), ())
-        below = {name: member for name, member in members.items() if member}
+        below = {name: member for name, member in inside[0].items() if member}
         pictures = [below[name] for name in sorted(below) if is_picture(name)]
         if not pictures:
             told = ''.join(f'; {line}' for line in passed_over(below))
             raise Refused(f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name '
                           'another folder')
         found += pictures
-        notes += said
+        notes += inside[1]
         others += [name for name in below if not is_picture(name)]
     for line in (*notes, *passed_over(others)):
         say(line)

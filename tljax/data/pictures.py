@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tljax.core import Dataset, Refused, Task, short
 from tljax.data.archives import LARGEST, File, printable
+from tljax.files.console import watched
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 # Pillow opens them, too; EPS is a program, which Ghostscript would run
@@ -146,8 +147,9 @@ def refuse_unreadable(files: Sequence[File], names: Sequence[str], where: str | 
         return found
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        faults = {name: found for name, found in zip(names, pool.map(fault, files), strict=True)
-                  if found}
+        found = pool.map(fault, files)
+        faults = {name: why for name in watched(names, f'looking at {len(files)} pictures')
+                  if (why := next(found))}
     if len(faults) == 1:
         raise next(iter(faults.values()))
     if faults:

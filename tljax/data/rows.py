@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tljax.core import Refused, Task, near, short
+from tljax.data.finding import is_picture
 from tljax.data.layout import SPLITS, refuse_alike
 from tljax.data.tasks import KINDS
 
@@ -127,6 +128,9 @@ def _place(header, asked, known, what, path):
             raise Refused(f'{path} has no column {asked!r}: data.{what}: {near(asked, header)}')
         return lower.index(asked.lower())
     found = next((name for name in known if name in lower), None)
+    if found is None and any(map(is_picture, header)):
+        raise Refused(f'{path} begins with a picture ({short(header, 3)}): write a line above that '
+                      'names the columns, such as file,label')
     if found is None:
         raise Refused(f'{path} has the columns {short(header, 8)}: name the one of the '
                       f'{"pictures" if what == "file" else "labels"} '
@@ -151,7 +155,12 @@ def _labels(header, rows, place, split, asked, path):
             raise Refused(f'{path}: the column {header[found]} is not that of the labels, too: '
                           'name another by data.label')
         return [found]
-    if len(rest) == 1 or rest and all(_number(row[i]) in (0, 1) for row in rows for i in rest):
+    marks = {row[i] for row in rows for i in rest}
+    if len(rest) > 1 and '' in marks and {_number(mark) for mark in marks - {''}} <= {0, 1}:
+        column, row = next((header[i], row[place]) for row in rows for i in rest if not row[i])
+        raise Refused(f'{path}: {row} has nothing in the column {column}, and the others have 0 or '
+                      '1: fill it in')
+    if len(rest) == 1 or rest and {_number(mark) for mark in marks} <= {0, 1}:
         return rest
     return [_place(header, '', LABEL, 'label', path)]
 

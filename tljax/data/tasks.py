@@ -56,7 +56,13 @@ def understood(labels: dict[str, np.ndarray], names: Sequence[str], where: str |
 
 
 def _column(label):
+    label = _words(label) if label.dtype.kind == 'S' else label
     return label[:, 0] if label.ndim == 2 and label.shape[1] == 1 else label
+
+
+def _words(label):
+    """Words that are stored as bytes."""
+    return np.char.decode(label, 'utf-8', 'backslashreplace')
 
 
 def _kind(labels, names, task):

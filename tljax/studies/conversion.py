@@ -22,7 +22,7 @@ def convert(choice: ModelChoice) -> dict:
 
     >>> convert(ModelChoice({'name': 'mobilenet'}, 'nowhere.h5'))
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5)
+    tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
     params, state, record = model(choice._replace(workdir=None))
     workdir = choice.workdir

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import Dataset, Refused, Task
-from tljax.data.archives import archive, tree
+from tljax.data.archives import members
 from tljax.data.finding import is_picture
 from tljax.data.formats.listed import is_table, listed
 from tljax.data.layout import layout, refuse_alike
@@ -84,8 +84,8 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
     if file or label:
         raise Refused(f'data.file and data.label name columns of a CSV, and {path} is none: leave '
                       'them out')
-    members, said = _members(path, domain)
-    found = layout(list(members), path, domain)
+    inside, said = _members(path, domain)
+    found = layout(list(inside), path, domain)
     classes = tuple(sorted(set().union(*found.splits.values())))
     refuse_alike(classes, path / domain)
     lacking = set(classes) - set(found.splits['train'])
@@ -93,13 +93,13 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
         raise Refused(f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other splits have: add training '
                       'pictures or remove the class')
     names = [name for groups in found.splits.values() for held in groups.values() for name in held]
-    refuse_unreadable([members[name] for name in names], names, path, pixels)
+    refuse_unreadable([inside[name] for name in names], names, path, pixels)
     splits = {}
     for split, groups in found.splits.items():
         names = [name for each in classes for name in sorted(groups.get(each, ()))]
         numbers = np.repeat(np.arange(len(classes), dtype=np.int32),
                             [len(groups.get(each, ())) for each in classes])
-        files = [members[name] for name in names]
+        files = [inside[name] for name in names]
         splits[split] = pictures(files, (size, size, channels), resize, numbers, Task.of(classes),
                                  names, pixels)
     splits['train'] = splits['train']._replace(notes=(*said, *found.notes))
@@ -109,9 +109,7 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
 
 def _members(path, domain):
     """Files of the folder or archive, and what is said of those left out."""
-    if path.is_dir():
-        return tree(path, domain if (path / domain).is_dir() else ''), ()
-    found = archive(path)
+    found = members(path, domain if (path / domain).is_dir() else '')
     if found is None:
         what = 'a single picture' if is_picture(path) else 'no folder, ZIP, tar archive or CSV'
         raise Refused(f'{path} is {what}: give data.path a folder of class folders, a ZIP or tar '

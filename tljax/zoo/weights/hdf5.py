@@ -74,7 +74,7 @@ def read(path: str | Path) -> Stored:
     path = Path(path).expanduser()
     foreign.refuse(path)
     if not path.is_file():
-        raise Refused(f'{path} does not exist: name a Keras weights file (.h5)')
+        raise Refused(f'{path} does not exist: name a Keras weights file (.h5, .keras)')
     zipped = zipfile.is_zipfile(path)
     try:
         stored = _archive(path) if zipped else _file(path, path.stat().st_size, {})

@@ -83,7 +83,7 @@ def load(
     >>> from tljax.zoo.families.mobilenet import mobilenet
     >>> load('nowhere.h5', mobilenet(alpha=.25), size=224)
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5)
+    tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
     stored = read(path)
     shapes = jax.eval_shape(
