@@ -63,7 +63,7 @@ def test_a_model_predicts_arrays_and_files_alike(model, tmp_path):
         Image.fromarray(each).save(tmp_path / f'{i}.png')
     np.testing.assert_allclose(trained.predict(pixels), tljax.load(workdir).predict(tmp_path), atol=1e-6)
     assert tljax.load(workdir).scores == trained.scores and list(trained.scores['test']) == ['accuracy', 'mean_class_accuracy']
-    with pytest.raises(tljax.Refused, match=r'inputs of shape \(4, 4, 3\): this model takes \(8, 8, 3\)'):
+    with pytest.raises(tljax.Refused, match=r'inputs are \(1, 4, 4, 3\): this model takes \(n, 8, 8, 3\)'):
         trained.predict(np.zeros((1, 4, 4, 3)))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tljax.configuration import DEFAULTS, folder
 from tljax.core import Dataset, Net, Refused, Task, Tree, short
 from tljax.data.ranges import refuse_channels_first, shown
-from tljax.data.splits import judged, per_class
+from tljax.data.splits import judged, per_class, signature
 from tljax.data.summary import summary
 from tljax.engine import scores
 from tljax.engine.checkpoint import claim, digest, plan
@@ -79,7 +79,7 @@ def look(config: dict, workdir: str | Path) -> None:
     >>> look(DEFAULTS, 'nowhere')
     """
     _refuse_counted(config)
-    unknown = ('donor', 'steps') if config['epochs'] else ('donor',)
+    unknown = ('donor', 'examples', *(['steps'] if config['epochs'] else []))
     claim(workdir, _record(config), look=True, open=unknown)
 
 
@@ -122,7 +122,7 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
         choice=Choice(config['keep'], config['patience'],
                       scores.row(scores.first(answered)).more_is_better),
         donors=len(donors.trees) if donors else 0, input=_shape(sample), range=shown(train),
-        record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees)})
+        record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees), 'examples': signature(splits)})
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
     return _on_features(run, pieces, built.net, splits, _optim(config, steps)) if cached else run
 

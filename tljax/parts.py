@@ -1,5 +1,6 @@
 """What a phase's config says, as functions that wait for what it does not say. This is the only file that reads a run's config."""
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -92,7 +93,22 @@ def load(data: dict) -> dict[str, Dataset]:
         splits = asked(splits, data['task']) if later else splits
         refuse_nothing_to_learn(splits['train'])
         return splits
-    return LOADED.get(data, make)
+    return LOADED.get([data, _stamps(data)], make)
+
+
+def _stamps(data):
+    """What changes when the files that a set is read from do; files of a folder that are written over keep it."""
+    if isinstance(data, dict):
+        return [_stamps(value) for value in data.values()]
+    place = Path(data).expanduser() if isinstance(data, str) else None
+    try:
+        held = place and place.exists()
+    except (OSError, ValueError):   # no such name can be
+        held = False
+    if not held:
+        return ''
+    places = [place, *(folder for folder, _, _ in os.walk(place))] if place.is_dir() else [place]
+    return [(str(each), os.stat(each).st_mtime_ns, os.stat(each).st_size) for each in places]
 
 
 def _of_program(config):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 
 from tljax.build import build, look
@@ -15,6 +16,7 @@ from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import pictures
 from tljax.data.ranges import asked_range, refuse_channels_first, scale
+from tljax.data.splits import refuse_unfit
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
 from tljax.features import extractor, run_at
@@ -22,7 +24,7 @@ from tljax.program import form, predictor
 from tljax.weights import read_weights
 
 # an array (n, ...), a set, or files and folders of pictures
-Inputs = np.ndarray | Dataset | str | Path | Sequence[str | Path]
+Inputs = ArrayLike | Dataset | str | Path | Sequence[str | Path]
 
 
 class Trained(NamedTuple):
@@ -59,9 +61,9 @@ class Trained(NamedTuple):
         """What the model says of inputs, averaged over seeds.
 
         Args:
-            inputs: array (n, ...) of the shape that the run was trained on, pictures in the range of its
-                training or in [0, 1]; a data set; or paths of pictures, and of folders, ZIP and tar
-                archives whose pictures are taken in the order of their names.
+            inputs: array (n, ...) of the shape that the run was trained on, or what NumPy makes one of,
+                pictures in the range of its training or in [0, 1]; a data set; or paths of pictures, and
+                of folders, ZIP and tar archives whose pictures are taken in the order of their names.
             batch: inputs at a time.
 
         Returns:
@@ -107,13 +109,20 @@ class Trained(NamedTuple):
             raise Refused('this run does not say the shape of its inputs: train it again')
         if isinstance(inputs, Dataset):
             return inputs
-        if isinstance(inputs, np.ndarray):
-            refuse_channels_first(inputs.shape[1:])
-            if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
-                raise Refused(f'inputs of shape {inputs.shape[1:]}: this model takes {shape}')
-            inputs = scale(inputs.reshape(-1, *shape), asked_range(inputs, tuple(self.record.get('range') or ())))
-            return arrays(inputs, np.zeros(len(inputs), np.int32))
-        return self.pictures(find([inputs] if isinstance(inputs, str | Path) else inputs))
+        if isinstance(inputs, str | Path):
+            return self.pictures(find([inputs]))
+        if isinstance(inputs, Sequence) and all(isinstance(path, str | Path) for path in inputs):
+            return self.pictures(find(inputs))
+        inputs = np.asarray(inputs)   # of JAX, of a list, of Pillow's pictures
+        refuse_channels_first(inputs.shape[1:])
+        if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
+            one = inputs.shape == shape or (*inputs.shape, 1) == shape
+            raise Refused(f'inputs are {inputs.shape}: this model takes (n, {", ".join(map(str, shape))})'
+                          + (', and one is inputs[None]' if one else ''))
+        if not len(inputs):
+            raise Refused('there is no input to tell anything of: give one or more')
+        inputs = scale(inputs.reshape(-1, *shape), asked_range(inputs, tuple(self.record.get('range') or ())))
+        return arrays(inputs, np.zeros(len(inputs), np.int32))
 
     def pictures(self, files: Sequence[File], pixels: int | None = None,
                  failed: dict[int, str] | None = None, size: int = 0) -> Dataset:
@@ -215,7 +224,11 @@ def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', wo
         raise Refused(f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long '
                       'to train: give one of them')
     splits = None
-    if isinstance(data, dict) and isinstance(data.get('train'), Dataset):
+    if not isinstance(data, str | dict):
+        raise Refused(f'data is of type {type(data).__name__}: give the name of a set, a config or splits, '
+                      "such as {'train': tljax.data.arrays(input, label, classes)}")
+    if isinstance(data, dict) and 'name' not in data:
+        refuse_unfit(data)
         data, splits = {'name': 'arrays', 'fingerprints': {name: split.fingerprint for name, split in data.items()}}, data
     config = settings(**changes, **{key: {'name': value} if isinstance(value, str) else value
                                     for key, value in (('data', data), ('net', net), ('method', method))})

@@ -44,6 +44,9 @@ def test_the_range_of_pictures(stored, found, said):
     (BYTES - 1000, 'pictures run from -1000 to -745: say'),
     (BYTES * 1000, 'pictures run from 0 to 2.55e+05: say'),
     (BYTES * 4., 'pictures run from 0 to 1020: say'),
+    ((BYTES // 16).astype(np.uint8), r'from 0 to 15: say data.range=.*fill .0, 15. or .0, 15.'),   # scikit-learn's digits
+    ((BYTES // 16) * 1., 'from 0 to 15: say data.range'),
+    (BYTES.astype(np.uint16) * 16, r'from 0 to 4080: say data.range=.*; their numbers fill .0, 4095. or .0, 4080.'),
     (BYTES.astype(complex), 'the train input is complex128')])
 def test_ranges_that_are_asked_for(stored, message):
     with pytest.raises(Refused, match=message.replace('+', r'\+')):
@@ -67,6 +70,13 @@ def test_splits_share_a_range():
     """A dark test split is not taken for a mask, and bytes do not stand beside fractions."""
     dark = np.ones((2, 4, 5, 3), np.uint8)
     assert range_of({'train': BYTES.astype(np.uint8), 'test': dark}) == (0, 255, 'i')
+    mask, words = BYTES > 99, BYTES.astype(np.uint16)
+    with pytest.raises(Refused, match='pictures run to 255, but those of test to 1: store all splits in one range'):
+        range_of({'train': BYTES.astype(np.uint8), 'test': mask.astype(np.uint8)})
+    with pytest.raises(Refused, match='run to 255, but those of train to 1'):
+        range_of({'train': mask * 1., 'test': BYTES * 1.})
+    with pytest.raises(Refused, match='run to 65535, but those of test to 255'):
+        range_of({'train': words * 257, 'test': words})
     with pytest.raises(Refused, match='train uint8, test float64'):
         range_of({'train': BYTES.astype(np.uint8), 'test': dark / 255})
 
@@ -77,7 +87,7 @@ def test_npz_scales_floats_as_bytes_and_says_so(tmp_path):
     bytes, floats = (npz(tmp_path / f'{name}.npz', **SHARES)['train'] for name in ('bytes', 'floats'))
     rows = np.arange(bytes.size)
     np.testing.assert_array_equal(bytes.take(rows)['input'], floats.take(rows)['input'])
-    assert ('note', 'floats from 0 to 255 are taken for bytes: divided by 255') in summary({'train': floats})
+    assert ('note', 'whole numbers in floats are taken for bytes: divided by 255') in summary({'train': floats})
     asis = npz(tmp_path / 'floats.npz', **SHARES, range=(0, 1))['train']
     assert asis.take(rows)['input'].max() > 1
     assert ('note', 'networks of the zoo take pictures in [0, 1], and these are not') in summary({'train': asis})
@@ -95,8 +105,9 @@ def test_a_model_takes_arrays_in_the_range_of_its_training(tmp_path):
     np.testing.assert_allclose(model.predict(stored / 255), expected, rtol=1e-5)   # scaled already
     with pytest.raises(Refused, match='pictures run from -'):
         model.predict(stored / 1. - 99)
-    dark = stored // 200.   # 0 and 1 of the training's 255: nearly black, and no mask
-    np.testing.assert_allclose(model.predict(dark), model.predict(0 * dark), atol=1e-2)
+    mask = stored > 99
+    for same in (mask, mask.astype(np.uint8), mask.astype(float)):   # 0 and 1 are black and white in any numbers
+        np.testing.assert_allclose(model.predict(same), model.predict(255. * mask), rtol=1e-5)
     with pytest.raises(Refused, match='pictures run from 0 to 510'):
         model.predict(stored * 2.)
 

@@ -16,7 +16,8 @@ def range_of(inputs: dict[str, np.ndarray], given: Sequence[float] | None = None
     """The values of black and white in pictures, which all splits share.
 
     Integers to 1 are masks, those to 255 have 8 bits, larger ones 16. Floats are in [0, 1]; whole
-    ones to 255 have been bytes. All else is ambiguous, and is asked for.
+    ones to 255 have been bytes. All else is ambiguous, and is asked for: what stays below half of
+    white, too, which may have fewer bits (digits from 0 to 16, 12 bits in 16).
 
     Args:
         inputs: {split: numbers (n, ...)}; those with three or four axes are pictures.
@@ -27,9 +28,10 @@ def range_of(inputs: dict[str, np.ndarray], given: Sequence[float] | None = None
         (black, white, kind), or () for inputs that are no pictures.
 
     Raises:
-        Refused: no array of numbers, splits of different kinds, or a range that is ambiguous.
+        Refused: no array of numbers, splits of different kinds or ranges, or a range that is
+            ambiguous.
 
-    >>> range_of({'train': np.full((2, 4, 4), 51, np.uint8)})
+    >>> range_of({'train': np.full((2, 4, 4), 204, np.uint8)})
     (0.0, 255.0, 'i')
     >>> range_of({'train': np.full((2, 4, 4, 3), 127.5)}, where='a.npz')
     Traceback (most recent call last):
@@ -58,15 +60,32 @@ def range_of(inputs: dict[str, np.ndarray], given: Sequence[float] | None = None
         return 0., 1., kind   # what is not finite is refused where the set is made
     low, high = min(float(input.min()) for input in parts), max(float(input.max()) for input in parts)
     whole = kind == 'i' or all((input == np.round(input)).all() for input in parts)
-    wide = kind == 'i' and max(input.itemsize for input in parts) > 1
-    if low >= 0 and high <= 1:
-        return 0., 1., kind
-    if low >= 0 and whole and high <= 255:
-        return 0., 255., kind
-    bytes_too = wide and any(input.itemsize == 1 for input in parts)
-    if low >= 0 and wide and high <= 65535 and not bytes_too:
-        return 0., 65535., kind
-    raise Refused(f'{where}: pictures run from {low:.4g} to {high:.4g}: {SAYS}')
+    words = kind == 'i' and min(input.itemsize for input in parts) > 1
+    white = _white(high, words) if low >= 0 and (whole or high <= 1) else None
+    if white is None:
+        most = 2 ** int(high).bit_length() - 1 if low >= 0 and whole and 1 < high < 65536 else 0
+        raise Refused(f'{where}: pictures run from {low:.4g} to {high:.4g}: {SAYS}'
+                      + (f'; their numbers fill (0, {most}) or (0, {high:.0f})' if most else ''))
+    _refuse_other_range(inputs, white, where)
+    return 0., white, kind
+
+
+def _white(high, words):
+    """White of whole numbers from 0, or of fractions, or None where it is not clear; `words` may have 16 bits."""
+    if high <= 1:
+        return 1.
+    if 127 < high <= 255:
+        return 255.
+    return 65535. if words and 32767 < high <= 65535 else None
+
+
+def _refuse_other_range(inputs, white, where):
+    """Refuses splits of smaller numbers than the others: masks beside bytes, bytes beside words."""
+    limit = {255.: 1, 65535.: 255}.get(white, 0)
+    for split, input in inputs.items():
+        if limit and input.size and input.min() < input.max() <= limit:
+            raise Refused(f'{where}: pictures run to {white:.0f}, but those of {split} to {input.max():.4g}: store '
+                          'all splits in one range')
 
 
 def _given(given, where):
@@ -87,14 +106,14 @@ def range_note(found: Range | tuple[()], given: object = None) -> tuple[str, ...
         given: what the user said.
 
     >>> range_note((0., 255., 'f'))
-    ('floats from 0 to 255 are taken for bytes: divided by 255',)
+    ('whole numbers in floats are taken for bytes: divided by 255',)
     """
     if not found or given is not None or found[1:] in ((255., 'i'), (1., 'f')):
         return ()
     told = {(1., 'i'): 'integers from 0 to 1 are taken for masks: 1 is white',
             (65535., 'i'): 'integers above 255 are taken for 16 bits: divided by 65535 (data.range says '
                            'another range)',
-            (255., 'f'): 'floats from 0 to 255 are taken for bytes: divided by 255'}
+            (255., 'f'): 'whole numbers in floats are taken for bytes: divided by 255'}
     return (told[found[1:]],)
 
 
@@ -154,7 +173,7 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
     """What the arrays that a model is asked about are scaled by.
 
     They are taken as those of its training, where they are numbers of the same kind; fractions in
-    [0, 1] are pictures that are scaled already.
+    [0, 1] are pictures that are scaled already, and so are masks of 0 and 1.
 
     Args:
         inputs: (n, ...) numbers.
@@ -177,9 +196,38 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
             raise Refused(f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the training '
                           f'from {low:.4g} to {high:.4g}: give them as the training had them')
         return trained
+    if inside and inputs.max() == 1:
+        return 0., 1., 'f' if inputs.dtype.kind == 'f' else 'i'
     same = kind == ('f' if inputs.dtype.kind == 'f' else 'i')
     bytes_of_words = same and (high, kind) == (65535., 'i') and inputs.itemsize == 1
     return trained if same and not bytes_of_words and not fractions else range_of({'given': inputs})
+
+
+def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
+    """Refuses splits of arrays that were made in Python in different ranges.
+
+    Args:
+        splits: {name: Dataset}, 'train' among them.
+        count: examples of each that are looked at.
+
+    Raises:
+        Refused: pictures of one split lie in [0, 1], those of another run beyond 16.
+
+    >>> from tljax.data.formats.arrays import arrays
+    >>> made = {name: arrays(np.full((2, 4, 4, 1), white), np.zeros(2)) for name, white in (('train', 255.), ('test', 1.))}
+    >>> refuse_unlike(made)
+    Traceback (most recent call last):
+    tljax.core.Refused: pictures of train run to 255 and those of test to 1: give all in one range
+    """
+    found = {}
+    for name, split in splits.items():
+        input = split.take(np.arange(min(count, split.size))).get('input') if split.size else None
+        if np.ndim(input) == 4:
+            found[name] = float(np.max(input))
+    most, least = max(found, key=found.get, default=''), min(found, key=found.get, default='')
+    if found and found[most] > 16 and 0 < found[least] <= 1:
+        raise Refused(f'pictures of {most} run to {found[most]:.4g} and those of {least} to {found[least]:.4g}: give '
+                      'all in one range')
 
 
 def refuse_channels_first(shape: tuple[int, ...]) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, Refused, short
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
+from tljax.data.ranges import refuse_unlike
 
 TRAINED_ON = 10_000   # examples of a training set that tell its score to half a point
 
@@ -73,10 +74,10 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     if label.ndim > 1:
         raise Refused(f'per_class={k}: these examples have several labels or numbers each: leave it out')
     groups = {int(c): np.flatnonzero(label == c) for c in np.unique(label)}
-    short = {c: len(rows) for c, rows in groups.items() if len(rows) < k}
-    if k < 1 or short:
-        raise Refused(f'per_class={k}: ' + (f'class {min(short, key=short.get)} has {min(short.values())} examples; ask for at most '
-                                            'that many' if short else 'at least one label per class is needed, or none for all'))
+    few = {c: len(rows) for c, rows in groups.items() if len(rows) < k}
+    if k < 1 or few:
+        raise Refused(f'per_class={k}: ' + (f'class {min(few, key=few.get)} has {min(few.values())} examples; ask for at most '
+                                            'that many' if few else 'at least one label per class is needed, or none for all'))
     return np.sort(np.concatenate([np.random.default_rng([Purpose.SUBSET, seed, c]).permutation(rows)[:k] for c, rows in groups.items()]))
 
 
@@ -112,8 +113,28 @@ def complete(splits: dict[str, Dataset], validation: float, test: float, seed: i
     whole = splits | {name: restrict(train, part.take(np.arange(part.size))['input']) for name, part in parts.items()}
     empty = [name for name, split in whole.items() if not split.size]
     if empty:
-        raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} examples in train): give more or a larger share')
+        numbers = all(name.replace('.', '', 1).isdigit() for name in train.classes)
+        raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} examples in train, of '
+                      f'{len(train.classes) or 1} classes): give more or a larger share'
+                      + (', or take the classes for numbers by data.task=numbers' if numbers and train.classes else ''))
     return {name: whole[name] for name in ('train', 'validation', 'test')}
+
+
+def signature(splits: dict[str, Dataset]) -> str:
+    """A hash of what a set's examples are: their shape, names, labels and classes, the same wherever the files lie.
+
+    Args:
+        splits: {name: Dataset}.
+
+    >>> pets = arrays(np.eye(2), np.array([0, 1]), ('cat', 'dog'))
+    >>> signature({'train': pets}) == signature({'train': arrays(np.eye(2), np.array([1, 0]), ('cat', 'dog'))})
+    False
+    """
+    found = hashlib.sha256()
+    for name, split in [*splits.items(), *((f'{name}, target', split.target) for name, split in splits.items() if split.target)]:
+        found.update(repr((name, split.task, split.size, _shape_of_input(split), list(map(str, split.names)))).encode())
+        found.update(np.ascontiguousarray(split.label, np.float64).tobytes())
+    return found.hexdigest()[:16]
 
 
 def refuse_nothing_to_learn(train: Dataset) -> None:
@@ -140,6 +161,43 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
         raise Refused(f'all {train.size} training examples are of the class {train.classes[label]}: there is nothing to learn; '
                       'give examples of two classes or more')
     raise Refused(f'all {train.size} training labels are {label}: there is nothing to learn; give numbers that differ')
+
+
+def refuse_unfit(splits: dict[str, Dataset]) -> None:
+    """Refuses splits made in Python that are no splits of one set.
+
+    Args:
+        splits: {name: Dataset}.
+
+    Raises:
+        Refused: no 'train', something that is no Dataset, nothing to learn, and a split of other
+            classes, shapes or ranges than train.
+
+    >>> pets = arrays(np.eye(2), np.array([0, 1]), ('cat', 'dog'))
+    >>> refuse_unfit({'train': pets, 'test': arrays(np.eye(2), np.array([0, 1]), ('dog', 'cat'))})
+    Traceback (most recent call last):
+    tljax.core.Refused: the test split has the classes dog, cat, train has the classes cat, dog: ...
+    """
+    for name, split in splits.items():
+        if not isinstance(split, Dataset):
+            raise Refused(f'the {name} split is of type {type(split).__name__}: make a Dataset of it by '
+                          'tljax.data.arrays(input, label, classes)')
+    if 'train' not in splits:
+        raise Refused(f'these splits have no train: {short(splits)}')
+    train = splits['train']
+    refuse_nothing_to_learn(train)
+    for name, split in splits.items():
+        if split.task != train.task and split.task.kind != 'unlabelled':
+            told = [f'the classes {short(each.classes, 6)}' if each.classes else 'numbers' for each in (split, train)]
+            raise Refused(f'the {name} split has {told[0]}, train has {told[1]}: give all the same ones in one order')
+        shapes = [_shape_of_input(each) for each in (split, train)]
+        if split.size and shapes[0] != shapes[1]:
+            raise Refused(f'inputs of the {name} split are {shapes[0]}, those of train {shapes[1]}: give all one shape')
+    refuse_unlike(splits)
+
+
+def _shape_of_input(split):
+    return np.shape(split.take(np.arange(min(1, split.size))).get('input'))[1:]
 
 
 def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:

@@ -21,6 +21,9 @@ from tljax.files.console import say
 from tljax.files.text import write
 
 PHASES = 'phases.json'   # names of the folders of a run's phases
+# keys of a record that are hashes -> what it means that they differ
+HASHED = {'donor': 'the weights that it starts from have changed',
+          'examples': 'the data have changed: other examples, labels or classes'}
 
 
 class Checkpoints:
@@ -229,9 +232,9 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
     if path.exists():
         old = _leaves(json.loads(path.read_text()))
         differs = [name for name in sorted({*old, *new}) if name.split('.')[0] not in open
-                   and old.get(name, path) != new.get(name, path)]
-        changed = '; '.join(f'{name}: {old.get(name, "absent")} there, '
-                            f'{new.get(name, "absent")} now' for name in differs[:8])
+                   and old.get(name, path) != new.get(name, path)
+                   and (name != 'examples' or name in old)]   # older runs did not keep them
+        changed = '; '.join(dict.fromkeys(_changed(name, old, new) for name in differs[:8]))
         if differs and set(differs) <= {'steps', 'epochs'} and Path(workdir, 'final').exists():
             raise Refused(f'{workdir} is finished ({changed}): to train on from it, take another '
                           f'--workdir and --config.init.path={workdir}')
@@ -240,6 +243,12 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
                           'take another --workdir or the config it was made with')
     elif jax.process_index() == 0 and not look:
         write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')
+
+
+def _changed(name, old, new):
+    """What differs, in words."""
+    hashed = 'examples' if name.startswith('data.fingerprints.') else name
+    return HASHED.get(hashed) or f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
 
 
 def _leaves(tree, prefix=''):

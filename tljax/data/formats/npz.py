@@ -54,8 +54,9 @@ def npz(path: str | Path, validation: float = .1, test: float = .2, seed: int = 
     stored = _read(path)
     present = {split: prefix for split, prefixes in PREFIXES.items() for prefix in prefixes
                if prefix + 'input' in stored or prefix + 'label' in stored}
-    if 'input' in stored and 'train_input' in stored:
-        raise Refused(f'{path} holds both input and train_input: keep one of them')
+    for prefixes in PREFIXES.values():
+        if len(twice := [prefix + 'input' for prefix in prefixes if prefix + 'input' in stored]) > 1:
+            raise Refused(f'{path} holds both {twice[0]} and {twice[1]}: keep one of them')
     missing = [prefix + key for prefix in {'train': 'train_', **present}.values() for key in ('input', 'label')
                if prefix + key not in stored]
     if missing:
