@@ -49,10 +49,14 @@ def animal(i):
     (rows('file,label', animal, 'img\\{}.png'), {}),
     (rows('what,of', animal), {'file': 'what', 'label': 'of'}),
     (rows('Image,Label', lambda i: f' {animal(i)} '), {}),
+    (rows('file, label', lambda i: f' "{animal(i)}"'), {}),
+    (rows('id,img,label', lambda i: f'{i}.png,{animal(i)}', '7{}'), {}),
+    (rows('file,label', animal, '{}.PNG'), {}),
+    (rows('file,dog,cat', lambda i: ('True,False', 'False,True')[i % 2]), {}),
     (rows('file,label', animal) + '\n\n0.png,dog\n', {}),
     (rows('file,dog,cat', lambda i: ('1,0', '0,1')[i % 2]), {})],
-    ids=['plain', 'paths', 'no ending', 'excel', 'tsv', 'utf-16', 'windows', 'named', 'blanks',
-         'twice', 'one-hot'])
+    ids=['plain', 'paths', 'no ending', 'excel', 'tsv', 'utf-16', 'windows', 'named', 'blanks', 'quoted',
+         'numbered', 'case', 'true', 'twice', 'one-hot'])
 def test_pictures_are_read_by_a_table(table, text, keywords):
     splits = table(text, **keywords)
     classes = splits['train'].classes
@@ -70,14 +74,34 @@ def test_a_column_says_the_splits(table):
 
 @pytest.mark.parametrize('text', [rows('file,tags', lambda i: ('a|c', 'b', '')[i % 3]),
                                   rows('file,tags', lambda i: ('"c; a"', 'b', '')[i % 3]),
-                                  rows('file,a,b,c', lambda i: ('1,0,1', '0,1,0', '0,0,0')[i % 3])],
-                         ids=['bar', 'semicolon', 'columns'])
+                                  rows('file,a,b,c', lambda i: ('1,0,1', '0,1,0', '0,0,0')[i % 3]),
+                                  rows('file,a,b,c', lambda i: ('True,False,True', 'False,True,False', 'False,False,False')[i % 3])],
+                         ids=['bar', 'semicolon', 'columns', 'true'])
 def test_several_labels_of_a_picture(table, text):
     splits = table(text)
     assert splits['train'].task == Task('labels',
                                         ('a', 'b',
                                          'c')) and splits['test'].label.dtype == np.float32
     assert labels(splits) == {i: [[1, 0, 1], [0, 1, 0], [0, 0, 0]][i % 3] for i in range(12)}
+
+
+@pytest.mark.parametrize('cells', [('"a,c"', '"b"', '""'), ('"[\'a\', \'c\']"', '"[\'b\']"', '[]')])
+def test_cells_of_names_with_commas_are_asked_for(table, cells):
+    text = rows('file,tags', lambda i: cells[i % 3])
+    assert labels(table(text, task='labels')) == {i: [[1, 0, 1], [0, 1, 0], [0, 0, 0]][i % 3] for i in range(12)}
+    with pytest.raises(Refused, match='say data.task=labels where these are several labels, data.task=classes'):
+        table(text.replace('""', 'b'))
+
+
+def test_words_that_recur_in_cells_and_names_for_none_are_told(table):
+    text = rows('file,tags', lambda i: ('haze road', 'clear road', 'haze', 'clear')[i % 4])
+    splits = table(text)['train']
+    assert len(splits.classes) == 4 and any('cells of tags share words' in note for note in splits.notes)
+    splits = table(text, task='labels')
+    assert splits['train'].classes == ('clear', 'haze', 'road')
+    assert labels(splits) == {i: [[0, 1, 1], [1, 0, 1], [0, 1, 0], [1, 0, 0]][i % 4] for i in range(12)}
+    lacking = table(rows('file,label', lambda i: ('cat', 'dog', 'NA')[i % 3]))['train']
+    assert '4 rows have the label NA: a class of that name' in lacking.notes
 
 
 def test_numbers_with_fractions_are_regression_and_whole_ones_are_classes(table):
@@ -125,8 +149,11 @@ MISSING = rows('file,label', animal) + ''.join(f'\nx{i}.png,cat' for i in range(
     (rows('file,label,split', lambda i: f'{animal(i)},train') + '\nimg/../0.png,dog,test',
      '0.png stands in two rows, as dog, train and'),
     (MISSING, 'labels.csv: 20 of 32 pictures are missing below .*: x0.png, .* and 12 more: mend'),
-    (rows('what,label', animal), 'has the columns what, label: name the one of the pictures by '
+    (rows('what,label', animal, '{}'), 'has the columns what, label: name the one of the pictures by '
      'data.file=COLUMN'),
+    (rows('file;score', lambda i: f'{i},5', separator=';'), "score holds '0,5': write numbers as 1000.5"),
+    (rows('file,score', lambda i: f'{i}.5 %'), "score holds '0.5 %': write numbers"),
+    (rows('file,score', lambda i: f'"{i + 1},000.50"'), "score holds '1,000.50': write numbers"),
     (rows('0.png,cat', animal), 'begins with a picture .0.png, cat.: write a line above that names'),
     (rows('file,cat,dog', lambda i: ('1,0', '0,')[i % 2]), '1.png has nothing in the column dog, and '
      'the others have 0 or 1: fill it in'),

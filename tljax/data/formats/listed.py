@@ -37,8 +37,8 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
         seed: of that cut.
         resize: as `data.folder` takes it.
         pixels: the most that a picture may have.
-        file: the column of the pictures' names; '' for one that is called file, filename, path,
-            image, image_id, id or alike.
+        file: the column of the pictures' names; '' for the only one whose cells are such names, or
+            one that is called file, filename, path, image, image_id, id or alike.
         label: the column of their labels; '' for one that is called label, class, category, target,
             species or tags, or the only other one.
         task: 'classes', 'labels' or 'numbers', where the cells alone do not say it.
@@ -148,8 +148,11 @@ def _folders(root, depth=1):
 
 
 def _picture(folder, name):
-    """The picture of a name that may lack its ending, or None."""
-    endings = [''] if is_picture(name) else ['', *sorted(READABLE)]
+    """The picture of a name that may lack its ending, or have it in the other case; or None."""
+    stem, dot, ending = name.rpartition('.')
+    endings = ['', *sorted(READABLE)]
+    if is_picture(name):
+        name, endings = stem, [f'{dot}{each}' for each in (ending, ending.lower(), ending.upper())]
     try:
         return next((place for ending in endings
                      if (place := Path(folder, name + ending)).is_file()), None)
