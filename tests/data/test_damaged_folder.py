@@ -143,15 +143,21 @@ def test_requests_that_are_refused(tmp_path, keywords, message):
 
 
 @pytest.mark.parametrize('damage', ['cut', 'text', 'gone'])
-def test_a_picture_that_cannot_be_decoded_is_named(tmp_path, damage):
+@pytest.mark.parametrize('damaged', [1, 3])
+def test_pictures_that_cannot_be_decoded_are_named_at_once(tmp_path, damage, damaged):
     train = folder(tree(tmp_path), size=6)['train']
-    for path in tmp_path.rglob('*.png'):
+    paths = sorted(tmp_path / name for name in train.names[:damaged])   # whichever is asked for first
+    for path in paths:
         if damage == 'gone':
             path.unlink()
         else:
             path.write_bytes({'cut': path.read_bytes()[:60], 'text': b'a picture'}[damage])
-    with pytest.raises(Refused, match=re.escape(str(tmp_path / 'cat')) + r'/\d+\.png cannot be'):
-        train.take(np.array([0]))
+    message = (re.escape(str(paths[0])) + ' cannot be' if damaged == 1 else
+               f'3 of 20 pictures cannot be decoded: {", ".join(str(path.relative_to(tmp_path)) for path in paths)}: replace or')
+    for row in range(damaged):
+        with pytest.raises(Refused, match=message):
+            train.take(np.array([row]))
+    assert train.take(np.array([damaged]))['input'].shape == (1, 6, 6, 3)
 
 
 def test_a_damaged_zip_member_is_named(tmp_path):

@@ -1,13 +1,21 @@
 """Further members of kinds of silent faults: arrays and columns that are nearly called right, labels that are nearly of a kind."""
+import io
+import zipfile
+
 import numpy as np
 import pytest
+from PIL import Image
 from trees import save
 
 from tljax.core import Refused
+from tljax.data.decoding import picture
+from tljax.data.formats.arrays import arrays
 from tljax.data.formats.folder import folder
 from tljax.data.formats.npz import npz
 from tljax.data.ranges import range_of
+from tljax.data.summary import summary
 from tljax.data.tasks import understood
+from tljax.files import console
 
 
 def test_arrays_of_a_split_by_any_of_its_names_are_read_and_others_told(tmp_path):
@@ -78,3 +86,78 @@ def test_words_that_are_stored_as_bytes_are_classes(tmp_path):
     np.savez(tmp_path / 'a.npz', input=np.zeros((20, 4)), label=np.array([b'cat', b'dog'] * 10))
     splits = npz(tmp_path / 'a.npz')
     assert splits['train'].classes == ('cat', 'dog') and set(splits['train'].label) == {0, 1}
+
+
+def test_words_that_a_person_takes_for_one_and_empty_ones_are_refused(tmp_path):
+    for label, message in ((['cat', 'Cat'], "the classes 'Cat' and 'cat' differ"), (['cat', 'cat '], 'differ in case, blanks'),
+                           (['cat', ''], '10 labels are empty')):
+        np.savez(tmp_path / 'a.npz', input=np.zeros((20, 4)), label=np.array(label * 10))
+        with pytest.raises(Refused, match=message):
+            npz(tmp_path / 'a.npz')
+    np.savez(tmp_path / 'a.npz', input=np.zeros((20, 4)), label=np.array(['0.5', '1.0'] * 10))
+    assert any('words that are numbers' in note for note in npz(tmp_path / 'a.npz')['train'].notes)
+
+
+def test_a_split_that_is_stored_twice_is_refused(tmp_path):
+    parts = {f'{name}{key}': np.arange(6) % 2 if key == 'label' else np.zeros((6, 2))
+             for name in ('', 'val_', 'validation_') for key in ('input', 'label')}
+    np.savez(tmp_path / 'a.npz', **parts)
+    with pytest.raises(Refused, match='holds both validation_input and val_input: keep one'):
+        npz(tmp_path / 'a.npz')
+
+
+def test_hidden_and_loose_pictures_and_folders_that_may_be_no_classes_are_told(tmp_path):
+    for i in range(10):
+        for name in ('cat', 'dog', 'test', 'unlabeled'):
+            save(tmp_path / name / f'{i}.png', i)
+    save(tmp_path / '.net' / '0.png', 0)
+    save(tmp_path / 'cat' / '.h.png', 0)
+    save(tmp_path / 'cat' / '._0.png', 0)
+    save(tmp_path / 'loose.png', 0)
+    (tmp_path / '.DS_Store').write_bytes(b'')
+    notes = folder(tmp_path, size=6)['train'].notes
+    assert 'hidden files passed over: .net, cat/.h.png' in notes
+    assert '1 picture beside the class folders passed over: loose.png' in notes
+    assert [note.split('/')[0] for note in notes if 'is taken for a class' in note] == ['test', 'unlabeled']
+
+
+def test_members_of_an_archive_that_share_a_name_are_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as file:
+        for i in range(8):
+            for name in ('cat', 'dog'):
+                save(tmp_path / 'a.png', i)
+                file.write(tmp_path / 'a.png', f'{name}/{i}.png')
+        with pytest.warns(UserWarning, match='Duplicate name'):
+            file.write(tmp_path / 'a.png', 'cat/0.png')
+    assert '1 files of the archive have the name of another: the last is read' in folder(tmp_path / 'a.zip', size=6)['train'].notes
+
+
+def test_a_cut_that_is_asked_for_and_cuts_nothing_is_told(tmp_path):
+    for split in ('train', 'val', 'test'):
+        for i in range(4):
+            for name in ('cat', 'dog'):
+                save(tmp_path / split / name / f'{i}.png', i)
+    assert folder(tmp_path, size=6)['train'].notes == ()
+    assert 'data.validation, data.test and data.seed cut nothing' in folder(tmp_path, size=6, seed=7)['train'].notes[0]
+
+
+def test_dark_pictures_constant_labels_and_the_spread_of_numbers_are_told():
+    dark = summary({'train': arrays(np.full((4, 8, 8, 1), .05, np.float32), np.arange(4) % 2, ('a', 'b'))})
+    assert any('these pictures are dark, 0.05 of white' in text for _, text in dark)
+    marks = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0]], np.float32)
+    several = summary({'train': arrays(np.zeros((3, 2)), marks, ('a', 'b', 'c'))})
+    assert any('the label a, c is the same for all training examples' in text for _, text in several)
+    numbers = summary({'train': arrays(np.zeros((4, 2)), np.array([1., 3., 5., 7.]))})
+    assert ('train', '4 examples, mean ± standard deviation 4 ± 2.236') in numbers
+
+
+def test_sixteen_bits_that_fill_twelve_and_further_frames_are_told_once(capsys):
+    console.SAID.clear()
+    grey = np.linspace(0, 4095, 64).reshape(8, 8).astype(np.uint16)
+    for name, images in (('a.png', [Image.fromarray(grey)]), ('b.png', [Image.fromarray(grey)]),
+                         ('c.gif', [Image.new('L', (8, 8), white) for white in (0, 255)])):
+        images[0].save(file := io.BytesIO(), name[-3:].upper(), **(dict(save_all=True, append_images=images[1:]) if images[1:] else {}))
+        picture(file.getvalue(), name, 1)
+    said = ' '.join(capsys.readouterr().err.split())
+    assert said.count('its lightest number is 4095 where white is 65535') == 1 and 'a.png' in said
+    assert 'c.gif has several frames or pages: of such files the first is read' in said

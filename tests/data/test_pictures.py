@@ -10,8 +10,8 @@ from PIL import Image
 from trees import everything, pixels, save, tree
 
 from tljax.core import Refused
+from tljax.data.decoding import picture
 from tljax.data.formats.folder import folder
-from tljax.data.pictures import picture
 
 
 def test_pictures_are_scaled_bilinearly_and_cropped_at_the_centre():

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from tljax.core import Refused
+from tljax.core import Refused, short
 
 LARGEST = 2 ** 30    # bytes of one file that are read
 # bytes of a compressed tar archive, which is kept in memory once it is unpacked
 UNPACKED = 2 ** 30
+# what file managers and notebooks leave in folders
+LITTER = {'.DS_Store', '__MACOSX', '.ipynb_checkpoints', '.git', '.thumbnails', '.Trash'}
 # first bytes -> what unpacks them
 PACKED = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ': lzma.open}
 
@@ -56,7 +58,7 @@ class File(NamedTuple):
                           'it') from error
 
 
-def tree(root: Path, below: str = '') -> dict[str, File | None]:
+def tree(root: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str, ...]]:
     """The files and folders below a folder, but for hidden ones.
 
     Args:
@@ -64,7 +66,8 @@ def tree(root: Path, below: str = '') -> dict[str, File | None]:
         below: the part of it that is walked, 'photos/2024'.
 
     Returns:
-        {name below `root`: File}, and {name with a slash at its end: None} of folders.
+        {name below `root`: File}, and {name with a slash at its end: None} of folders; and what is
+        said of hidden files.
 
     Raises:
         Refused: for a folder that cannot be read.
@@ -72,10 +75,11 @@ def tree(root: Path, below: str = '') -> dict[str, File | None]:
     >>> import tempfile
     >>> (root := Path(tempfile.mkdtemp(), 'a')).mkdir()
     >>> _ = (root / 'b.txt').write_bytes(b'hello')
-    >>> {name: file and file.read() for name, file in tree(root.parent).items()}
-    {'a/': None, 'a/b.txt': b'hello'}
+    >>> _ = (root / '.c.txt').write_bytes(b'')
+    >>> {name: file and file.read() for name, file in tree(root.parent)[0].items()}, tree(root.parent)[1]
+    ({'a/': None, 'a/b.txt': b'hello'}, ('hidden files passed over: a/.c.txt',))
     """
-    found = {}
+    found, left = {}, []
 
     def walk(place, parts, above):
         real = os.path.realpath(place)
@@ -84,6 +88,7 @@ def tree(root: Path, below: str = '') -> dict[str, File | None]:
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
             name = '/'.join((*parts, printable(entry.name)))
             if hidden(name):
+                left.append(name)
                 continue
             if not entry.is_dir():
                 found[name] = on_disk(Path(entry.path))
@@ -96,7 +101,7 @@ def tree(root: Path, below: str = '') -> dict[str, File | None]:
     except OSError as error:
         raise Refused(f'{error.filename} cannot be read ({error.strerror}): mend or remove '
                       'it') from error
-    return found
+    return found, _hidden(left)
 
 
 def members(path: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str, ...]] | None:
@@ -118,7 +123,7 @@ def members(path: Path, below: str = '') -> tuple[dict[str, File | None], tuple[
     >>> members(place) is None, list(members(place.parent)[0])
     (True, ['a.txt'])
     """
-    return (tree(path, below), ()) if path.is_dir() else archive(path)
+    return tree(path, below) if path.is_dir() else archive(path)
 
 
 def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None:
@@ -203,7 +208,7 @@ def hidden(name: str) -> bool:
 
 
 def _zip(path):
-    opened, found, led_out = zipfile.ZipFile(path), {}, 0
+    opened, found, led_out, out, again = zipfile.ZipFile(path), {}, 0, [], 0
 
     def start(info, most):
         with opened.open(info) as file:
@@ -213,17 +218,20 @@ def _zip(path):
         name = _inside(info.filename.replace('\\', '/'))   # some Windows programs write those
         if name is None:
             led_out += 1
+        elif hidden(name):
+            out.append(name)
         elif name.endswith('/'):
-            found |= {name: None} if not hidden(name) else {}
-        elif not hidden(name):
+            found[name] = None
+        else:
+            again += name in found
             found[name] = File(path / name, f'{info.file_size} {info.CRC}', info.file_size,
                                functools.partial(start, info))
-    return found, _left_out(led_out)
+    return found, (*_left_out(led_out), *_hidden(out), *_again(again))
 
 
 def _tar(path, data=None):
     """Members of a tar archive on disk, or of one that was unpacked into memory."""
-    found, left, held = {}, 0, path.stat()
+    found, left, held, out, again = {}, 0, path.stat(), [], 0
     whole = f'{held.st_size} {held.st_mtime_ns}'   # a member's time may be anything, and it has no checksum
 
     def start(offset, size, most):
@@ -238,12 +246,15 @@ def _tar(path, data=None):
             name = _inside(info.name + '/' * info.isdir())
             if name is None or not (info.isdir() or info.isreg() and not info.issparse()):
                 left += 1
+            elif hidden(name):
+                out.append(name)
             elif info.isdir():
-                found |= {name: None} if name != '/' and not hidden(name) else {}
-            elif not hidden(name):
+                found |= {name: None} if name != '/' else {}
+            else:
+                again += name in found
                 read = functools.partial(start, info.offset_data, info.size)
                 found[name] = File(path / name, f'{info.size} {info.mtime} {whole}', info.size, read)
-    return found, _left_out(left)
+    return found, (*_left_out(left), *_hidden(out), *_again(again))
 
 
 def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
@@ -276,3 +287,14 @@ def _inside(name):
 def _left_out(count):
     return (f'{count} member{"s" * (count > 1)} of the archive left out: links, devices or paths '
             'that lead out of it',) if count else ()
+
+
+def _hidden(names):
+    """What is said of hidden files, but for those that file managers leave everywhere."""
+    names = [name for name in names
+             if not any(part.startswith('._') or part in LITTER for part in name.split('/'))]
+    return (f'hidden files passed over: {short(names, 3)}',) if names else ()
+
+
+def _again(count):
+    return (f'{count} files of the archive have the name of another: the last is read',) if count else ()

@@ -74,7 +74,13 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
     if len(splits['train']) < 2 and _table(names, place):
         raise Refused(f'{place} holds the class folder {min(splits["train"])} alone: add another '
                       'class' + _table(names, place))
-    return Layout(splits, (*notes, *passed_over(others)))
+    loose = [name for name in others if is_picture(name)]
+    if loose:
+        notes.append(f'{len(loose)} picture{"s" * (len(loose) > 1)} beside the class folders passed over: '
+                     f'{short(loose, 3)}')
+    notes += [f'{name}/ is taken for a class: move it away if it is none' for name in splits['train']
+              if name.lower() in (*SPLITS, *UNLABELLED) and folders['train'] == '']
+    return Layout(splits, (*notes, *passed_over(name for name in others if not is_picture(name))))
 
 
 def alike(name: str) -> str:

@@ -9,6 +9,7 @@ from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.ranges import refuse_unlike
 
+DEFAULT_CUT = (.1, .2, 0)   # validation, test and seed of the loaders that call `complete`
 TRAINED_ON = 10_000   # examples of a training set that tell its score to half a point
 
 
@@ -117,6 +118,9 @@ def complete(splits: dict[str, Dataset], validation: float, test: float, seed: i
         raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} examples in train, of '
                       f'{len(train.classes) or 1} classes): give more or a larger share'
                       + (', or take the classes for numbers by data.task=numbers' if numbers and train.classes else ''))
+    if not shares and (validation, test, seed) != DEFAULT_CUT:
+        told = 'data.validation, data.test and data.seed cut nothing: this set has its own splits'
+        whole['train'] = whole['train']._replace(notes=(*whole['train'].notes, told))
     return {name: whole[name] for name in ('train', 'validation', 'test')}
 
 

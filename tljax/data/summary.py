@@ -5,6 +5,7 @@ from tljax.core import Dataset, Task, short
 
 LOOKED_AT = 64   # examples whose inputs tell their range
 SHOWN = 6        # classes whose examples are counted one by one
+DARK = .25       # of white: no picture of a sound set stays below it
 UNBALANCED = 5   # times as many examples in the largest class as in the smallest: that is told
 
 
@@ -31,7 +32,7 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
     found = [('task', _task(train.task, train.label))]
     found += [(name, _counts(name, split)) for name, split in splits.items()]
     notes = dict.fromkeys(note for split in (*splits.values(), train.target) if split for note in split.notes)
-    return found + _inputs(train) + [('note', note) for note in [*_balance(train), *notes]]
+    return found + _inputs(train) + [('note', note) for note in [*_balance(train), *_constant(train), *notes]]
 
 
 def _task(task: Task, label: np.ndarray) -> str:
@@ -54,6 +55,15 @@ def _balance(train: Dataset) -> list[str]:
             "class_weights='balanced' lets all count alike in the loss"] if most >= UNBALANCED * least else []
 
 
+def _constant(train: Dataset) -> list[str]:
+    """Labels that hold for every example, or for none: their precision tells nothing."""
+    if train.task.kind != 'labels' or not train.size:
+        return []
+    same = [name for name, column in zip(train.task.names, train.label.T, strict=True) if (column == column[0]).all()]
+    return [f'the label {short(same, SHOWN)} is the same for all training examples: scores of it tell '
+            'nothing'] if same else []
+
+
 def _counts(name: str, split: Dataset) -> str:
     if split.example and name == 'train':
         return 'drawn afresh'
@@ -62,7 +72,7 @@ def _counts(name: str, split: Dataset) -> str:
     if split.task.kind == 'unlabelled':
         return f'{split.size} examples without labels'
     if split.task.kind == 'numbers':
-        return f'{split.size} examples'
+        return f'{split.size} examples' + _spread(split.label)
     several = split.task.kind == 'labels'
     counts = split.label.sum(0).astype(int) if several else np.bincount(split.label, minlength=len(split.classes))
     named = dict(zip(split.classes, counts.tolist(), strict=True))
@@ -72,6 +82,15 @@ def _counts(name: str, split: Dataset) -> str:
             f'{least} of each class' if least == most else f'{least} to {most} of each class')
     lacking = [name for name, count in named.items() if not count]
     return f'{split.size} examples: {each}' + (f'; none of {short(lacking, SHOWN)}' if lacking else '')
+
+
+def _spread(label: np.ndarray) -> str:
+    """Mean and standard deviation of numbers: the root mean squared error of telling their mean."""
+    if label.ndim > 1 and label.shape[1] > SHOWN or not len(label):
+        return ''
+    mean, deviation = label.mean(0, dtype=np.float64), label.std(0, dtype=np.float64)
+    told = [f'{m:.4g} ± {s:.4g}' for m, s in zip(np.ravel(mean), np.ravel(deviation), strict=True)]
+    return f', mean ± standard deviation {", ".join(told)}'
 
 
 def _inputs(train: Dataset) -> list[tuple[str, str]]:
@@ -84,6 +103,9 @@ def _inputs(train: Dataset) -> list[tuple[str, str]]:
     low, high = input.min(), input.max()
     found = [('inputs', f'{input.dtype} {tuple(shape)}, {low:.4g} to {high:.4g} in {count} '
               + ('examples' if 'input' in batch else 'episodes'))]
+    if len(shape) == 3 and 0 < high < DARK and low >= 0:
+        found.append(('note', f'these pictures are dark, {high:.2g} of white at most: their numbers may have fewer '
+                      'bits than their files or types (12 in 16, masks); scale them up before'))
     if len(shape) == 3 and (low < 0 or high > 1):
         found.append(('note', 'networks of the zoo take pictures in [0, 1], and these are not'))
     return found

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import Dataset, Refused, Task, short
+from tljax.data.layout import refuse_alike
 
 KINDS = ('classes', 'labels', 'numbers')   # of tasks
 FEW = 20                                   # distinct whole numbers that may be classes written as floats
@@ -51,6 +52,11 @@ def understood(labels: dict[str, np.ndarray], names: Sequence[str], where: str |
         if label.dtype.kind == 'f' and not np.isfinite(label).all():
             raise Refused(f'{where}: some labels are not finite: clean them before they are trained on')
     kind, notes = _kind(labels, names, task)
+    if kind == 'classes' and labels['train'].dtype.kind == 'U':
+        if '' in labels['train']:
+            raise Refused(f'{where}: {int((labels["train"] == "").sum())} labels are empty: fill them in or remove '
+                          'the examples')
+        refuse_alike(np.unique(labels['train']).tolist(), where)
     make = {'classes': _classes, 'labels': _several, 'numbers': _numbers}[kind]
     return make(labels, tuple(names), where, notes, bool(task))
 
@@ -71,7 +77,10 @@ def _kind(labels, names, task):
         return task, ()
     every = [label for label in labels.values() if label.size]
     if any(label.dtype.kind == 'U' for label in every):
-        return 'classes', ()
+        values = np.unique(labels['train']).tolist()
+        numerals = not names and all(value.replace('.', '', 1).isdigit() for value in values)
+        return 'classes', ('labels are words that are numbers: each is a class; store them as numbers for '
+                           'regression',) if numerals else ()
     binary = all(np.isin(label, (0, 1)).all() for label in every)
     if all(label.ndim == 2 for label in every):
         rows = [label.sum(1) for label in every]

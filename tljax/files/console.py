@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import track
 
 console = Console(stderr=True, highlight=False)
+SAID = set()   # kinds of lines that `say_once` has told
 
 
 class TimeLeft:
@@ -66,3 +67,17 @@ def say(text: str) -> None:
     >>> say('drawing 600 characters')
     """
     console.print(text, soft_wrap=True, markup=False)
+
+
+def say_once(kind: str, text: str) -> None:
+    """As `say`, but for the first text of a kind alone: thousands of files may have the same.
+
+    Args:
+        kind: what such lines have in common.
+        text: the line.
+
+    >>> say_once('frames', 'a.gif has several frames')
+    """
+    if kind not in SAID:
+        SAID.add(kind)
+        say(text)

@@ -5,10 +5,11 @@ import numpy as np
 
 from tljax.core import Dataset, Refused, Task
 from tljax.data.archives import members
+from tljax.data.decoding import PIXELS
 from tljax.data.finding import is_picture
 from tljax.data.formats.listed import is_table, listed
 from tljax.data.layout import layout, refuse_alike
-from tljax.data.pictures import PIXELS, pictures, refuse_size, refuse_unreadable
+from tljax.data.pictures import pictures, refuse_size, refuse_unreadable
 from tljax.data.splits import complete
 from tljax.data.tasks import asked
 

@@ -8,9 +8,10 @@ import numpy as np
 from tljax.core import Dataset, Refused, short
 from tljax.data import rows
 from tljax.data.archives import File, on_disk, printable
+from tljax.data.decoding import PIXELS
 from tljax.data.finding import READABLE, is_picture
 from tljax.data.layout import TABLES
-from tljax.data.pictures import PIXELS, pictures, refuse_unreadable
+from tljax.data.pictures import pictures, refuse_unreadable
 from tljax.data.splits import complete
 
 LOOKED_AT = 50   # rows that tell in which folder the pictures are

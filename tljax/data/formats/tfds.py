@@ -20,7 +20,8 @@ from tensorflow_datasets.core.read_only_builder import builder_from_files
 from tensorflow_datasets.core.registered import DatasetNotFoundError
 
 from tljax.core import Dataset, Refused
-from tljax.data.pictures import MODES, WORKERS, picture
+from tljax.data.decoding import MODES, picture
+from tljax.data.pictures import WORKERS
 from tljax.data.ranges import SAYS, range_note, range_of, scale
 from tljax.data.splits import complete
 from tljax.data.tasks import understood
