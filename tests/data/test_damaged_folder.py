@@ -124,7 +124,7 @@ def no_zip(root):
     (accents, 'differ in case, blanks or accents'),
     (a_table_and_a_folder, 'images alone: .*data.path=.*labels.csv'),
     (a_picture, 'is a single picture: give data.path'),
-    (weights, 'w.h5 is no folder, ZIP, tar archive or CSV'),
+    (weights, 'w.h5 is a file of weights: it is given by init.path'),
     (one_picture, 'the validation split is empty .*: give more'),
     (broken_link, 'x.png cannot be read .No such file'),
     (no_zip, 'a.zip is no ZIP or a damaged one .*: copy')])

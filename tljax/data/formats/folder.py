@@ -13,6 +13,15 @@ from tljax.data.pictures import pictures, refuse_size, refuse_unreadable
 from tljax.data.splits import complete
 from tljax.data.tasks import asked
 
+WEIGHTS = 'a file of weights: it is given by init.path, and data.path names the pictures'
+OTHERS = {   # by ending: several are ZIPs
+    '.npz': "a file of arrays: it is read by data.name='npz'",
+    **dict.fromkeys(('.xlsx', '.xls', '.ods', '.parquet', '.feather', '.jsonl', '.json'),
+                    'a table of another kind: save it as CSV'),
+    **dict.fromkeys(('.h5', '.hdf5', '.keras', '.pth', '.pt', '.safetensors', '.onnx', '.tflite',
+                     '.ckpt', '.pb'), WEIGHTS),
+    **dict.fromkeys(('.rar', '.7z'), 'an archive of another kind: unpack it and give the folder')}
+
 
 def folder(path: str | Path, size: int, channels: int = 3, validation: float = .1, test: float = .2,
            seed: int = 0, domain: str = '', resize: int | None = None, pixels: int = PIXELS,
@@ -110,6 +119,8 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
 
 def _members(path, domain):
     """Files of the folder or archive, and what is said of those left out."""
+    if path.is_file() and path.suffix.lower() in OTHERS:
+        raise Refused(f'{path} is {OTHERS[path.suffix.lower()]}')
     found = members(path, domain if (path / domain).is_dir() else '')
     if found is None:
         what = 'a single picture' if is_picture(path) else 'no folder, ZIP, tar archive or CSV'

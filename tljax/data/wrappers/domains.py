@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tljax.core import Dataset, Refused, Task, near, short
+from tljax.data.layout import alike
 from tljax.data.splits import restrict
 
 
@@ -12,7 +13,7 @@ def domains(source: dict[str, Dataset], target: dict[str, Dataset], shared: bool
             alone: bool = False) -> dict[str, Dataset]:
     """A source set whose batches carry unlabelled inputs of a target set beside them.
 
-    Classes are matched by name; their numbers are the source's. A target may lack classes of the
+    Classes are matched by name, whatever its case; their numbers are the source's. A target may lack classes of the
     source, or have no labels at all (`tljax.data.unlabelled`).
 
     Args:
@@ -72,8 +73,14 @@ def _matched(source: dict[str, Dataset], target: dict[str, Dataset], shared: boo
                           'shares')
         named = target['train']._replace(task=Task('unlabelled', names))
         return source, {'train': named}, ('the target has no labels: it is judged without them',)
+    known = {alike(name): name for name in names}
+    written = tuple(known.get(alike(name), name) for name in theirs)   # as the source writes them
+    notes = _lines('the classes of the target are called as those of the source: {}',
+                   [f'{old} is {new}' for old, new in zip(theirs, written, strict=True) if old != new])
+    target = {name: split._replace(task=split.task._replace(names=written)) for name, split in target.items()}
+    theirs = written
     if names == theirs:
-        return source, target, ()
+        return source, target, notes
     both = [name for name in names if name in theirs]
     lacking, further = ([name for name in some if name not in both] for some in (names, theirs))
     _refuse_further(names, theirs, lacking, [] if shared and both else further)
@@ -81,8 +88,8 @@ def _matched(source: dict[str, Dataset], target: dict[str, Dataset], shared: boo
     source, target = ({name: _renumbered(split, kept) for name, split in part.items()}
                       for part in (source, target))
     if not shared:
-        return source, target, _lines('the target has no examples of {}', lacking)
-    return source, target, (*_lines('{} of the source is left aside', lacking),
+        return source, target, (*notes, *_lines('the target has no examples of {}', lacking))
+    return source, target, (*notes, *_lines('{} of the source is left aside', lacking),
                             *_lines('{} of the target is left aside', further))
 
 
@@ -96,7 +103,7 @@ def _refuse_further(names: Sequence[str], theirs: Sequence[str], lacking: Sequen
     if len(further) == len(theirs) and further:
         raise Refused(f'the source tells {short(names, 3)} apart and the target '
                       f'{short(theirs, 3)}: no class is in both; a target whose folders mean nothing '
-                      'is read by name=unlabelled')
+                      "is read by name='unlabelled' (configs/adapt.py:...,unlabelled)")
     if further:
         remedy = near(further[0], lacking) if lacking else ''
         meant = f' ({remedy})' if remedy.endswith('?') else ''
