@@ -147,6 +147,8 @@ def test_dark_pictures_constant_labels_and_the_spread_of_numbers_are_told():
     marks = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 0]], np.float32)
     several = summary({'train': arrays(np.zeros((3, 2)), marks, ('a', 'b', 'c'))})
     assert any('the label a, c is the same for all training examples' in text for _, text in several)
+    whole = summary({'train': arrays(np.zeros((4, 2)), np.array([0, 1, 0, 1]))})
+    assert any('arrays(input, label, classes) takes them for classes' in text for _, text in whole)
     numbers = summary({'train': arrays(np.zeros((4, 2)), np.array([1., 3., 5., 7.]))})
     assert ('train', '4 examples, mean ± standard deviation 4 ± 2.236') in numbers
 

@@ -32,7 +32,7 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
     found = [('task', _task(train.task, train.label))]
     found += [(name, _counts(name, split)) for name, split in splits.items()]
     notes = dict.fromkeys(note for split in (*splits.values(), train.target) if split for note in split.notes)
-    return found + _inputs(train) + [('note', note) for note in [*_balance(train), *_constant(train), *notes]]
+    return found + _inputs(train) + [('note', note) for note in [*_balance(train), *_constant(train), *_unnamed(train), *notes]]
 
 
 def _task(task: Task, label: np.ndarray) -> str:
@@ -62,6 +62,13 @@ def _constant(train: Dataset) -> list[str]:
     same = [name for name, column in zip(train.task.names, train.label.T, strict=True) if (column == column[0]).all()]
     return [f'the label {short(same, SHOWN)} is the same for all training examples: scores of it tell '
             'nothing'] if same else []
+
+
+def _unnamed(train: Dataset) -> list[str]:
+    """Whole numbers that Python gave without names."""
+    whole = train.task.kind == 'numbers' and not train.example and train.label.dtype.kind in 'biu'
+    return ['labels are whole numbers without names: they are numbers to regress on; '
+            'arrays(input, label, classes) takes them for classes'] if whole else []
 
 
 def _counts(name: str, split: Dataset) -> str:
