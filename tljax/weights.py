@@ -51,6 +51,9 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     if name := published.NAME.fullmatch(str(path)):
         path = published.published(net.published, int(name[1] or 0), top, check=read)
     found = read(path)
+    if found.before:
+        say(f'{path}: {short(found.before)} before the network is left: its inputs were changed '
+            'there, and are not here')
     if found.prepared:
         say(f'{path}: {short(found.prepared)} may scale pictures otherwise than '
             f'{net.published["name"]} does, which is what holds here')
@@ -59,7 +62,10 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     elif found.above.head and found.above.head['bias'].size == 1:
         say(f'{path} has one output: it is taken for the log-odds of the second of two classes, '
             'as a sigmoid does')
-    taken = found.above.names if top or 'above1' in net.groups else ()
+    elif found.above.logits:
+        say(f'{path}: its outputs are linear, and no loss in the file tells what they are: they '
+            'are taken for the logits of a softmax')
+    taken = (*found.above.names, *found.above.folded) if top or 'above1' in net.groups else ()
     if left := [layer for layer in found.spare if layer not in (*row.top, *taken)]:
         why = f' ({found.above.why})' if top and found.above.why else ''
         say(f'{path}: what lies above the network is left: {short(left)}{why}')
