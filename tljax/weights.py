@@ -1,13 +1,15 @@
 """Networks of the zoo with the weights of a file: as parts of a method, and as what a finished run saves."""
+import difflib
 from collections.abc import Sequence
 
 import jax
 
+from tljax import zoo
 from tljax.configuration import ZOO, named
 from tljax.core import Net, Refused, Tree, near, short
 from tljax.files.console import say
 from tljax.zoo.table import ROWS
-from tljax.zoo.weights import keras, published
+from tljax.zoo.weights import foreign, keras, published
 
 
 def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
@@ -42,7 +44,8 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
 def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     """As `read_weights`, with what lies between the features and the head."""
     if not net.published:
-        raise Refused('this network has no published ImageNet weights: take one of python -m experiments.models')
+        foreign.refuse(path)
+        raise Refused(f'this network {_lack(path)}: take one of python -m experiments.models')
     row = ROWS[net.published['name']]
 
     def read(path):
@@ -93,14 +96,15 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
         Where layers lie above that are no head, there is none, and `record['left']` says why.
 
     Raises:
-        Refused: as `read_weights`; another number of classes; a network without published weights, with the nearest one.
+        Refused: as `read_weights`; another number of classes; a network without published
+            weights, and one that is not in the zoo, with the nearest ones.
 
     >>> pretrained({'name': 'resnet50v1'}, 'weights.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: net.name='resnet50v1' has no published ImageNet weights: did you mean resnet50v2?
+    tljax.core.Refused: net.name='resnet50v1' is no network of tljax.zoo: the nearest ones are ...
     """
     if spec['name'] not in ROWS:
-        raise Refused(f'net.name={spec["name"]!r} has no published ImageNet weights: {near(spec["name"], ROWS)}')
+        _refuse_network(spec['name'], path)
     row = ROWS[spec['name']]
     found = _loaded(named(ZOO, spec, 'net'), path, top)
     taken = _with_dense(found) if top else found.params
@@ -122,6 +126,21 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
                            'input': [size, size, 3], 'seeds': [0], 'scores': {},
                            'left': found.above.why and f'{path} has no head that answers '
                            f'({found.above.why}): train one on its backbone (init.path)'}
+
+
+def _refuse_network(name: str, path: str) -> None:
+    """Refuses a network that has no weights of files, by whether it is in the zoo."""
+    close = difflib.get_close_matches(str(name), ROWS, 3, .5)
+    remedy = f'the nearest ones are {short(close)}' if close else f'there are {short(ROWS)}'
+    if name not in dir(zoo):
+        raise Refused(f'net.name={name!r} is no network of tljax.zoo: {remedy}')
+    raise Refused(f'net.name={name!r} {_lack(path)}: {near(name, ROWS)}')
+
+
+def _lack(path):
+    """What a network of the zoo has not that is in none of Keras's rows."""
+    known = published.NAME.fullmatch(str(path))
+    return 'has no published ImageNet weights' if known else f'reads no Keras weights ({path})'
 
 
 def _size(found: keras.Loaded, size: int, path: str) -> int:
