@@ -1,5 +1,4 @@
 """Networks of the zoo with the weights of a file: as parts of a method, and as what a finished run saves."""
-import difflib
 from collections.abc import Sequence
 
 import jax
@@ -97,11 +96,11 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
 
     Raises:
         Refused: as `read_weights`; another number of classes; a network without published
-            weights, and one that is not in the zoo, with the nearest ones.
+            weights, and one that is not in the zoo, with the nearest one.
 
     >>> pretrained({'name': 'resnet50v1'}, 'weights.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: net.name='resnet50v1' is no network of tljax.zoo: the nearest ones are ...
+    tljax.core.Refused: net.name='resnet50v1' is no network of tljax.zoo: did you mean resnet50v2?
     """
     if spec['name'] not in ROWS:
         _refuse_network(spec['name'], path)
@@ -130,11 +129,10 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
 
 def _refuse_network(name: str, path: str) -> None:
     """Refuses a network that has no weights of files, by whether it is in the zoo."""
-    close = difflib.get_close_matches(str(name), ROWS, 3, .5)
-    remedy = f'the nearest ones are {short(close)}' if close else f'there are {short(ROWS)}'
+    remedy = near(str(name).lower(), ROWS)
     if name not in dir(zoo):
         raise Refused(f'net.name={name!r} is no network of tljax.zoo: {remedy}')
-    raise Refused(f'net.name={name!r} {_lack(path)}: {near(name, ROWS)}')
+    raise Refused(f'net.name={name!r} {_lack(path)}: {remedy}')
 
 
 def _lack(path):

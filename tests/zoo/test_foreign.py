@@ -161,7 +161,7 @@ def test_a_network_without_weights_of_files_is_told_from_one_that_is_none(tmp_pa
     for name, path, said in (
         ('efficientnetb0', tmp_path / 'm.h5', 'no network of tljax.zoo: there are xception'),
         ('efficientnetb0', 'imagenet', 'no network of tljax.zoo: there are xception'),
-        ('MobileNetV2', tmp_path / 'm.h5', 'no network of tljax.zoo: the nearest .* mobilenet_v2'),
+        ('MobileNetV2', tmp_path / 'm.h5', 'no network of tljax.zoo: did you mean mobilenet_v2'),
         ('conv4', tmp_path / 'm.h5', 'conv4. reads no Keras weights'),
         ('conv4', 'imagenet', 'conv4. has no published ImageNet weights'),
     ):

@@ -10,7 +10,7 @@ from keras_models import agrees, keras_model, randomise, write_legacy
 from tljax.core import Refused
 from tljax.studies.pictures import predict
 from tljax.weights import pretrained, read_weights
-from tljax.zoo import mobilenet
+from tljax.zoo import inception_v3, mobilenet
 from tljax.zoo.weights.graph import graph
 from tljax.zoo.weights.inputs import unlike
 
@@ -78,6 +78,23 @@ def test_layers_with_weights_before_the_network_are_left_and_said(
     )
     with pytest.raises(Refused, match='mine before the network changes its inputs'):
         predict(pretrained(SPEC, tmp_path / layout), [])
+
+
+@pytest.mark.slow
+def test_a_convolution_before_does_not_count_among_those_that_keras_names_itself(tmp_path, capsys):
+    keras.utils.clear_session()
+    x = keras.Input((96, 96, 1))
+    y = L.Conv2D(3, 1)(x)
+    base = keras_model('inception_v3', 96, {}, include_top=False)
+    on(base, x, y).save(tmp_path / 'm.keras')
+    params, _ = read_weights(inception_v3(), tmp_path / 'm.keras', top=False)
+    assert "conv2d (the file's) before the network is left" in capsys.readouterr().err
+    own = [layer for layer in base.layers if isinstance(layer, L.Conv2D)]
+    for number in (1, 94):
+        np.testing.assert_array_equal(
+            params['backbone'][f'conv2d_{number}']['kernel'],
+            sorted(own, key=lambda layer: int(layer.name[7:]))[number - 1].get_weights()[0],
+        )
 
 
 def test_what_joins_a_network_midway_is_not_before_it(body, tmp_path):

@@ -5,7 +5,7 @@ Numbers decide on layers without weights: a few pixels go through those that are
 as Keras's `preprocess_input` is, and are compared with the network's own.
 """
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -57,14 +57,23 @@ def before(stored: Stored, told: Graph | None, wanted: Collection[str], dim: int
         for layer in spare
         if stored.place.get(layer, 0) < place
         or stored.place.get(layer, 0) == place
-        and _enters([array.shape for array in stored.layers[layer]], dim)
+        and enters([array.shape for array in stored.layers[layer]], dim)
     ]
 
 
-def _enters(shapes, dim):
+def enters(shapes: Sequence[tuple[int, ...]], dim: int) -> bool:
     """Whether a layer that stands at no told place makes pictures of three channels: Normalization
-    (mean, variance and their count), or a convolution that does not fit on the features."""
+    (mean, variance and their count), or a convolution that does not fit on the features.
+
+    Args:
+        shapes: of the layer's arrays.
+        dim: width of the network's features.
+
+    >>> enters([(3, 3, 1, 3), (3,)], 256), enters([(1, 1, 256, 3), (3,)], 256)
+    (True, False)
+    """
     kernel = shapes[0]
+    shapes = list(shapes)
     normalises = len(shapes) == 3 and shapes[2] == () and kernel == shapes[1] in ((), (1,), (3,))
     convolves = len(kernel) == 4 and kernel[3] == 3 and kernel[2] != dim and shapes[1:] in (
         [], [(3,)]

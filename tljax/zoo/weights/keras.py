@@ -25,7 +25,7 @@ from tljax.zoo.table import ROWS
 from tljax.zoo.weights.above import Above, above
 from tljax.zoo.weights.graph import Graph, graph
 from tljax.zoo.weights.hdf5 import Stored, read
-from tljax.zoo.weights.inputs import before, unlike
+from tljax.zoo.weights.inputs import before, enters, unlike
 from tljax.zoo.weights.training import loss_of
 
 # The order of a layer's arrays, as Keras stores them; names that Keras gives by itself.
@@ -97,7 +97,7 @@ def load(
         for layer in {**shapes[0], **shapes[1]}
     }
     told = graph(stored.config)
-    stored, told = _in_our_names(stored, told, wanted, published or {})
+    stored, told = _in_our_names(stored, told, wanted, published or {}, net.dim)
     first = before(stored, told, wanted, net.dim)
     spare = [layer for layer in stored.layers if layer not in wanted and layer not in first]
     found = _found(path, stored, told, wanted, [layer for layer in spare if layer not in top])
@@ -149,12 +149,12 @@ def _found(path, stored, told, wanted, spare):
 
 
 def _in_our_names(
-    stored: Stored, told: Graph | None, wanted: dict, published: dict
+    stored: Stored, told: Graph | None, wanted: dict, published: dict, dim: int
 ) -> tuple[Stored, Graph | None]:
     """The same with the zoo's names of layers."""
     new = published
     if any(map(AUTOMATIC.fullmatch, wanted)):
-        new = {**_renumbered(stored.layers), **published}
+        new = {**_renumbered(stored.layers, dim), **published}
 
     def ours(names):
         return tuple(new.get(name, name) for name in names)
@@ -167,14 +167,16 @@ def _in_our_names(
     return stored._replace(layers=layers, place=place), told
 
 
-def _renumbered(layers):
+def _renumbered(layers, dim):
     """Layers that Keras named itself (conv2d, conv2d_7) count from one in the file's own order,
-    however many came before in its session."""
-    automatic = {}
-    for name in layers:
-        if match := AUTOMATIC.fullmatch(name):
+    however many came before in its session; one that stands before the network does not."""
+    automatic, first = {}, {}
+    for name, arrays in layers.items():
+        if enters([array.shape for array in arrays], dim) and AUTOMATIC.fullmatch(name):
+            first[name] = f"{name} (the file's)"   # no other layer bears that
+        elif match := AUTOMATIC.fullmatch(name):
             automatic.setdefault(match[1], []).append((int(match[2] or 0), name))
-    return {
+    return first | {
         name: f'{kind}_{rank}'
         for kind, names in automatic.items()
         for rank, (_, name) in enumerate(sorted(names), 1)
