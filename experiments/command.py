@@ -14,6 +14,7 @@ from tljax import studies
 from tljax.configuration import plain
 from tljax.core import Refused, Stopped
 from tljax.files.console import say
+from tljax.files.folders import refuse_file
 from tljax.studies.model_choice import ModelChoice
 
 SHARED = {   # flags of several commands: name -> (how it is defined, default, help)
@@ -60,7 +61,9 @@ def run(main: Callable[[dict, Path], None], name: str) -> None:
         config_file.lay(config, given, settings)
         config_file.refuse_unread(config, settings, name)
         config_file.refuse_two_lengths(plain(config), settings, name)
-        chosen[:] = plain(config), Path(flags.FLAGS.workdir or config_file.workdir(given))
+        workdir = Path(flags.FLAGS.workdir or config_file.workdir(given))
+        refuse_file(workdir)
+        chosen[:] = plain(config), workdir
         return rest
 
     _define('config', 'workdir', 'distributed', 'json')

@@ -4,7 +4,10 @@ import jax
 import keras
 import numpy as np
 from keras.src.legacy.saving import legacy_h5_format
+from scipy.special import softmax
 
+from tljax.program import predictor
+from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 
 
@@ -64,6 +67,17 @@ def agree(ours, theirs, tolerance=1e-4):
     assert ours.shape == theirs.shape
     error = np.abs(ours - theirs).max() / np.abs(theirs).max()
     assert error < tolerance, f'off by {error:.1e} of the largest'
+
+
+def agrees(network, path, spec, size=32, scaled=lambda x: 2 * x - 1):
+    """Whether a file answers as its model does; the record of what it is taken for."""
+    params, state, record = pretrained(spec, path)
+    x = np.random.default_rng(1).uniform(size=(3, size, size, 3)).astype('f')
+    output = predictor(record).run(params, state, {'input': x, 'label': np.zeros(3)})['output'][0]
+    np.testing.assert_allclose(
+        softmax(output, -1), predicted(network, scaled(x)), rtol=1e-4, atol=1e-6
+    )
+    return record
 
 
 def keras2(config):

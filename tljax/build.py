@@ -14,7 +14,7 @@ from tljax.engine import scores
 from tljax.engine.checkpoint import claim, digest, plan
 from tljax.engine.choice import SPLIT, Choice
 from tljax.engine.train import Fitted, Run, fit
-from tljax.features import Donors
+from tljax.features import Donors, refuse_channels
 from tljax.parts import Parts, load, parts
 from tljax.paths import first, flatten, overview
 from tljax.program import Program
@@ -261,6 +261,7 @@ def _checked(pieces, built, rules, train, seeds):
                       'graft the backbone alone (init.rules)')
     if len(donors.trees) not in (1, seeds):
         raise Refused(f'{donors.place} was trained with {len(donors.trees)} seeds, this run has {seeds}: a donor has one, or as many')
+    refuse_channels(donors, built.shapes, rules)
     return donors
 
 

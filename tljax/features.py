@@ -1,7 +1,8 @@
 """What networks make of a data set: its features, a data set of their own; and what a run is grafted from."""
 import hashlib
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from tljax.engine.checkpoint import digest, last, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.cache import cache_dir, save_npz
+from tljax.paths import flatten
 from tljax.weights import read_weights
 from tljax.zoo.weights import foreign, published
 
@@ -115,7 +117,7 @@ def run_at(place: str | Path) -> tuple[Tree, Tree, dict]:
     Traceback (most recent call last):
     tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
-    foreign.refuse_folder(place)
+    foreign.refuse_no_run(place)
     return load_final(last(Path(place)))
 
 
@@ -156,6 +158,38 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     params, state, record = run_at(place)
     trees = [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(len(record['seeds']))]
     return Donors(trees, tuple(record['classes']), place)
+
+
+def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence) -> None:
+    """Refuses a donor of pictures of other channels: one kernel alone differs, in what it takes.
+
+    Args:
+        donors: what is grafted.
+        shapes: of the receiving parameters, a tree of what has a `shape`.
+        rules: of the graft, as `paths.graft` takes them.
+
+    Raises:
+        Refused: with both numbers of channels.
+
+    >>> shapes, kernel = [{'backbone': {'conv1': np.ones((3, 3, n, 8))}} for n in (1, 3)]
+    >>> refuse_channels(Donors([(kernel, {})], (), 'w.h5'), shapes, [('backbone/.*', None)])
+    Traceback (most recent call last):
+    tljax.core.Refused: w.h5 takes pictures of 3 channels, and the data have 1: ...
+    """
+    same = [(pattern, path) for pattern, path in rules if path is None]
+    ours = {path: leaf.shape for path, leaf in flatten(shapes).items()
+            if path.startswith('backbone/') and any(re.fullmatch(rule, path) for rule, _ in same)}
+    theirs = {path: np.shape(leaf) for path, leaf in flatten(donors.trees[0][0]).items()}
+    differ = [(theirs[path], here) for path, here in ours.items()
+              if theirs.get(path, here) != here]
+    if len(differ) != 1 or {len(shape) for shape in differ[0]} != {4}:
+        return
+    there, here = differ[0]
+    if (*here[:2], here[3]) == (*there[:2], there[3]):
+        grey = ', as grey ones are read, too' if there[2] == 3 else ''
+        raise Refused(f'{donors.place} takes pictures of {there[2]} channels, and the data have '
+                      f"{here[2]}: give data.channels={there[2]}{grey}, or lay dict(name='resampled', "
+                      f'size=..., channels={there[2]}) around the data')
 
 
 def pseudo_labels(make: Callable, net: Net, donors: Donors, train: Dataset, batch: int = 256) -> list[np.ndarray]:

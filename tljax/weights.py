@@ -3,11 +3,12 @@ from collections.abc import Sequence
 
 import jax
 
+from tljax import zoo
 from tljax.configuration import ZOO, named
 from tljax.core import Net, Refused, Tree, near, short
 from tljax.files.console import say
 from tljax.zoo.table import ROWS
-from tljax.zoo.weights import keras, published
+from tljax.zoo.weights import foreign, keras, published
 
 
 def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
@@ -42,7 +43,8 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
 def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     """As `read_weights`, with what lies between the features and the head."""
     if not net.published:
-        raise Refused('this network has no published ImageNet weights: take one of python -m experiments.models')
+        foreign.refuse(path)
+        raise Refused(f'this network {_lack(path)}: take one of python -m experiments.models')
     row = ROWS[net.published['name']]
 
     def read(path):
@@ -51,6 +53,9 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     if name := published.NAME.fullmatch(str(path)):
         path = published.published(net.published, int(name[1] or 0), top, check=read)
     found = read(path)
+    if found.before:
+        say(f'{path}: {short(found.before)} before the network is left: its inputs were changed '
+            'there, and are not here')
     if found.prepared:
         say(f'{path}: {short(found.prepared)} may scale pictures otherwise than '
             f'{net.published["name"]} does, which is what holds here')
@@ -59,7 +64,10 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     elif found.above.head and found.above.head['bias'].size == 1:
         say(f'{path} has one output: it is taken for the log-odds of the second of two classes, '
             'as a sigmoid does')
-    taken = found.above.names if top or 'above1' in net.groups else ()
+    elif found.above.logits:
+        say(f'{path}: its outputs are linear, and no loss in the file tells what they are: they '
+            'are taken for the logits of a softmax')
+    taken = (*found.above.names, *found.above.folded) if top or 'above1' in net.groups else ()
     if left := [layer for layer in found.spare if layer not in (*row.top, *taken)]:
         why = f' ({found.above.why})' if top and found.above.why else ''
         say(f'{path}: what lies above the network is left: {short(left)}{why}')
@@ -87,14 +95,15 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
         Where layers lie above that are no head, there is none, and `record['left']` says why.
 
     Raises:
-        Refused: as `read_weights`; another number of classes; a network without published weights, with the nearest one.
+        Refused: as `read_weights`; another number of classes; a network without published
+            weights, and one that is not in the zoo, with the nearest one.
 
     >>> pretrained({'name': 'resnet50v1'}, 'weights.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: net.name='resnet50v1' has no published ImageNet weights: did you mean resnet50v2?
+    tljax.core.Refused: net.name='resnet50v1' is no network of tljax.zoo: did you mean resnet50v2?
     """
     if spec['name'] not in ROWS:
-        raise Refused(f'net.name={spec["name"]!r} has no published ImageNet weights: {near(spec["name"], ROWS)}')
+        _refuse_network(spec['name'], path)
     row = ROWS[spec['name']]
     found = _loaded(named(ZOO, spec, 'net'), path, top)
     taken = _with_dense(found) if top else found.params
@@ -116,6 +125,20 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
                            'input': [size, size, 3], 'seeds': [0], 'scores': {},
                            'left': found.above.why and f'{path} has no head that answers '
                            f'({found.above.why}): train one on its backbone (init.path)'}
+
+
+def _refuse_network(name: str, path: str) -> None:
+    """Refuses a network that has no weights of files, by whether it is in the zoo."""
+    remedy = near(str(name).lower(), ROWS)
+    if name not in dir(zoo):
+        raise Refused(f'net.name={name!r} is no network of tljax.zoo: {remedy}')
+    raise Refused(f'net.name={name!r} {_lack(path)}: {remedy}')
+
+
+def _lack(path):
+    """What a network of the zoo has not that is in none of Keras's rows."""
+    known = published.NAME.fullmatch(str(path))
+    return 'has no published ImageNet weights' if known else f'reads no Keras weights ({path})'
 
 
 def _size(found: keras.Loaded, size: int, path: str) -> int:

@@ -6,13 +6,11 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from keras_models import keras2, keras_model, predicted, randomise, write_legacy
-from scipy.special import softmax
+from keras_models import agrees, keras2, keras_model, randomise, write_legacy
 
 from tljax.configuration import named
 from tljax.core import Refused
 from tljax.features import donors_at
-from tljax.program import predictor
 from tljax.studies import donors
 from tljax.studies.models import ModelChoice, model
 from tljax.studies.pictures import predict
@@ -33,17 +31,6 @@ def on_the_mean(*layers, body):
     for layer in layers:
         x = layer(x)
     return randomise(keras.Model(body.input, x))
-
-
-def agrees(network, path, spec, size=32):
-    """Whether a file answers as its model does; the record of what it is taken for."""
-    params, state, record = pretrained(spec, path)
-    x = np.random.default_rng(1).uniform(size=(3, size, size, 3)).astype('f')
-    output = predictor(record).run(params, state, {'input': x, 'label': np.zeros(3)})['output'][0]
-    np.testing.assert_allclose(
-        softmax(output, -1), predicted(network, 2 * x - 1), rtol=1e-4, atol=1e-6
-    )
-    return record
 
 
 HEADS = {
@@ -68,6 +55,18 @@ HEADS = {
         L.Dense(3, 'elu'),
         L.Dense(3, 'softmax'),
     ),
+    'activations with numbers': lambda: (
+        L.Dense(9),
+        L.BatchNormalization(),
+        L.LeakyReLU(0.3),
+        L.Dense(8, activation=L.ELU(0.4)),
+        L.Dense(7, 'leaky_relu'),
+        L.Dropout(0.1),
+        L.Dense(6),
+        L.ReLU(negative_slope=0.05),
+        L.Dense(5, activation=L.LeakyReLU(0.01)),
+        L.Dense(3, 'softmax'),
+    ),
     'a convolution in place': lambda: (
         L.Reshape((1, 1, 256)),
         L.Conv2D(5, 1, activation='relu'),
@@ -85,10 +84,11 @@ HEADS = {
     [
         ('two dense layers', 'h5'),
         ('batch normalisation between', 'keras'),
+        ('activations with numbers', 'h5'),
         *(
             pytest.param(head, 'keras', marks=pytest.mark.slow)
             for head in HEADS
-            if head != 'batch normalisation between'
+            if head not in ('batch normalisation between', 'activations with numbers')
         ),
     ],
 )
@@ -162,7 +162,7 @@ NO_HEADS = {
     'two heads': (two_heads, 'the model has 2 outputs'),
     'the largest in place of the mean': (
         lambda body: L.Dense(2)(L.GlobalMaxPooling2D()(body.output)),
-        'no linear head',
+        'global_max_pooling2d.*, of kind GlobalMaxPooling2D, is not computed above a network',
     ),
     'pooled before the mean': (
         lambda body: L.Dense(2)(L.GlobalAveragePooling2D()(L.MaxPooling2D(1)(body.output))),
@@ -174,12 +174,24 @@ NO_HEADS = {
         ),
         'extra between the network and the mean',
     ),
-    'a second input': (beside, 'no linear head'),
+    'a second input': (beside, 'concatenate.*, of kind Concatenate, is not computed'),
     'an activation unheard of': (
         lambda body: L.Dense(2)(L.Dense(4, 'hard_sigmoid')(mean(body))),
         'unknown activation of dense.* \\(hard_sigmoid\\)',
     ),
     'numbers for answers': (lambda body: L.Dense(2, 'relu')(mean(body)), 'no probabilities'),
+    'an activation with weights': (
+        lambda body: L.Dense(2)(L.PReLU(name='mine')(L.Dense(5)(mean(body)))),
+        'mine, of kind PReLU, is not computed above a network',
+    ),
+    'a limit of its own': (
+        lambda body: L.Dense(2)(L.ReLU(3.0)(L.Dense(5)(mean(body)))),
+        'unknown activation of dense.* \\(ReLU\\)',
+    ),
+    'a softmax over one': (
+        lambda body: L.Dense(1, 'softmax')(mean(body)),
+        'a softmax over its one output is 1 whatever the picture',
+    ),
     'sigmoids on dense layers': (
         lambda body: L.Dense(4, 'sigmoid')(L.Dense(5)(mean(body))),
         '4 outputs are sig',

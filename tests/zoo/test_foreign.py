@@ -5,15 +5,20 @@ import zipfile
 
 import numpy as np
 import pytest
+from keras_models import keras_model
 from tiny import tiny
 
-from tljax.build import fit_phases
+from tljax.build import build, fit_phases
+from tljax.configuration import settings
 from tljax.core import Refused
+from tljax.engine.checkpoint import load_final
 from tljax.features import donors_at
+from tljax.studies.donors import donor
+from tljax.studies.episodes import Plan, measure
 from tljax.studies.models import ModelChoice, model
 from tljax.trained import load
-from tljax.weights import pretrained
-from tljax.zoo import mobilenet
+from tljax.weights import pretrained, read_weights
+from tljax.zoo import conv4, mobilenet
 from tljax.zoo.weights.published import class_index
 
 SPEC = {'name': 'mobilenet', 'alpha': 0.25}
@@ -65,6 +70,31 @@ CASES = {  # name of the file -> (what writes it, what it is called)
     'sharded.keras': (zipped('config.json', 'model.weights.json'), 'in several files'),
     'model.index': (holding(b'x'), 'checkpoint'),
     'lfs.h5': (holding(b'version https://git-lfs.github.com/spec/v1\n'), 'a Git LFS pointer'),
+    'llama.gguf': (holding(b'GGUF\3\0'), 'a GGUF file'),
+    'flax_model.msgpack': (holding(b'\x83'), 'a MessagePack file'),
+    'bvlc.caffemodel': (holding(b'\n'), 'a Caffe model'),
+    'model.engine': (holding(b'ftrt'), 'a TensorRT engine'),
+    'openvino.xml': (holding(b'<?xml version="1.0"?>\n<net name="m">'), 'an OpenVINO model'),
+    'openvino.bin': (
+        lambda path: [path.write_bytes(b'x'), path.with_suffix('.xml').write_bytes(b'<net>')],
+        'an OpenVINO model',
+    ),
+    'm.mlmodel': (holding(b'x'), 'a Core ML model'),
+    'm.pdparams': (holding(b'x'), 'a PaddlePaddle file'),
+    'm-0000.params': (holding(b'x'), 'an MXNet file'),
+    'yolo.weights': (holding(b'x'), 'a Darknet file'),
+    'imagenet-vgg.mat': (holding(b'MATLAB 5.0'), 'a MATLAB file'),
+    'hf': (folder('config.json', 'model.safetensors'), 'a model folder of Hugging Face'),
+    'orbax': (folder('_METADATA', 'd'), 'a checkpoint of Orbax'),
+    'steps': (
+        lambda path: [(path / '100').mkdir(parents=True), (path / '100' / '_METADATA').touch()],
+        'a checkpoint of Orbax',
+    ),
+    'elsewhere': (folder('config.json'), 'the config.json of another program'),
+    'begun': (
+        lambda path: [path.mkdir(), (path / 'config.json').write_text('{"steps": 5}')],
+        'a folder of a run',
+    ),
     'pictures.zip': (zipped('a.jpg'), 'a ZIP without model.weights.h5'),
     'saved.zip': (zipped('m/saved_model.pb'), 'SavedModel'),
     'saved': (folder('saved_model.pb', 'keras_metadata.pb'), 'a TensorFlow SavedModel'),
@@ -83,15 +113,78 @@ def test_another_format_is_named_with_the_way_to_convert_it(name, tmp_path):
         lambda: pretrained(SPEC, tmp_path / name),
         lambda: model(ModelChoice(SPEC, str(tmp_path / name))),
     ]
-    if name not in ('run', 'nothing'):
+    if name not in ('run', 'begun', 'nothing'):
         ways.append(lambda: donors_at(str(tmp_path / name), mobilenet(alpha=0.25)))
-    if name in ('saved', 'web', 'checkpoint'):
-        ways += [lambda: model(ModelChoice(workdir=tmp_path / name)), lambda: load(tmp_path / name)]
+    if name in ('saved', 'web', 'checkpoint', 'hf', 'orbax', 'steps', 'elsewhere'):
+        ways += [
+            lambda: model(ModelChoice(workdir=tmp_path / name)),
+            lambda: load(tmp_path / name),
+            lambda: measure(tmp_path / name, Plan()),
+            lambda: donor('mine', {'run': str(tmp_path / name)}, {}, tmp_path),
+        ]
     for way in ways:
         with pytest.raises(Refused, match=said) as refused:
             way()
         assert 'docs/weights.md' in str(refused.value)
         assert len(str(refused.value)) - len(str(tmp_path)) < 200, 'it fits on the line'
+
+
+@pytest.mark.parametrize('name', ['m.h5', 'm.pt', 'm.npz', 'm.tflite', 'm.safetensors', 'any'])
+def test_a_file_is_no_folder_of_a_run(name, tmp_path):
+    (tmp_path / name).write_bytes(b'x')
+    for way in (
+        lambda: model(ModelChoice(workdir=tmp_path / name)),
+        lambda: load(tmp_path / name),
+        lambda: measure(tmp_path / name, Plan()),
+    ):
+        with pytest.raises(Refused, match=f'{name} is a file, and .* --model and --weights'):
+            way()
+    for place in (tmp_path / name, tmp_path / name / 'mine'):
+        with pytest.raises(Refused, match='is a file, and a run is a folder: take another'):
+            fit_phases([('only', tiny())], place)
+
+
+def test_a_run_that_has_begun_tells_its_step(tmp_path):
+    (tmp_path / 'config.json').write_text('{"steps": 5}')
+    with pytest.raises(Refused, match='is at step 0 of 5: give the training command again'):
+        load(tmp_path)
+    for text in ('{}', '[]', '{', '3', '{"steps": 5}{'):
+        (tmp_path / 'config.json').write_text(text)
+        with pytest.raises(Refused, match='config.json of another program'):
+            load(tmp_path)
+        with pytest.raises(Refused, match='no config of a run'):
+            load_final(tmp_path)
+
+
+def test_a_network_without_weights_of_files_is_told_from_one_that_is_none(tmp_path):
+    (tmp_path / 'm.h5').write_bytes(b'x')
+    for name, path, said in (
+        ('efficientnetb0', tmp_path / 'm.h5', 'no network of tljax.zoo: there are xception'),
+        ('efficientnetb0', 'imagenet', 'no network of tljax.zoo: there are xception'),
+        ('MobileNetV2', tmp_path / 'm.h5', 'no network of tljax.zoo: did you mean mobilenet_v2'),
+        ('conv4', tmp_path / 'm.h5', 'conv4. reads no Keras weights'),
+        ('conv4', 'imagenet', 'conv4. has no published ImageNet weights'),
+    ):
+        with pytest.raises(Refused, match=said):
+            pretrained({'name': name}, path)
+    with pytest.raises(Refused, match='this network reads no Keras weights'):
+        read_weights(conv4(), tmp_path / 'm.h5')
+    (tmp_path / 'm.gguf').write_bytes(b'GGUF')
+    with pytest.raises(Refused, match='a GGUF file'):
+        read_weights(conv4(), tmp_path / 'm.gguf')
+
+
+def test_a_donor_of_other_channels_is_told_by_them(tmp_path):
+    body = keras_model('mobilenet', 32, {'alpha': 0.25}, include_top=False)
+    body.save(tmp_path / 'm.h5')
+    given = {'net': SPEC, 'init': {'path': str(tmp_path / 'm.h5')}, 'steps': 1}
+    data = {'name': 'resampled', 'of': {'name': 'digits'}, 'size': 32}
+    with pytest.raises(Refused, match='3 channels, and the data have 1: give data.channels=3'):
+        build(settings(data={**data, 'channels': 1}, **given))
+    params, _ = build(settings(data=data, **given)).init(0)
+    np.testing.assert_array_equal(
+        params['backbone']['conv1']['kernel'], body.get_layer('conv1').get_weights()[0]
+    )
 
 
 def test_a_file_that_is_not_there_is_no_run():

@@ -18,6 +18,7 @@ from jax.experimental import multihost_utils
 from tljax.core import Refused, Tree
 from tljax.engine.log import read
 from tljax.files.console import say
+from tljax.files.folders import refuse_file
 from tljax.files.text import write
 
 PHASES = 'phases.json'   # names of the folders of a run's phases
@@ -201,7 +202,11 @@ def _progress(folder):
         return ''
     saved = (int(path.name) for path in (folder / 'checkpoints').glob('*') if path.name.isdigit())
     step = max((*(record['step'] for record in records), *saved), default=0)
-    return f' is at step {step} of {json.loads(config.read_text())["steps"]}'
+    try:
+        steps = json.loads(config.read_text())['steps']
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise Refused(f'{config} is no config of a run: name the folder of a run') from None
+    return f' is at step {step} of {steps}'
 
 
 def _final_files():
@@ -228,9 +233,10 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
     tljax.core.Refused: ... belongs to another config (steps: 1 there, 2 now); take another --workdir or the config it was made with
     """
     path = Path(workdir, 'config.json')
+    refuse_file(workdir)
     new = _leaves(json.loads(json.dumps(record)))
     if path.exists():
-        old = _leaves(json.loads(path.read_text()))
+        old = _leaves(_written(path))
         differs = [name for name in sorted({*old, *new}) if name.split('.')[0] not in open
                    and old.get(name, path) != new.get(name, path)
                    and (name != 'examples' or name in old)]   # older runs did not keep them
@@ -243,6 +249,16 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
                           'take another --workdir or the config it was made with')
     elif jax.process_index() == 0 and not look:
         write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')
+
+
+def _written(path):
+    try:
+        found = json.loads(path.read_text())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Refused(f'{path} is no config of a run: take another --workdir')
+    return found
 
 
 def _changed(name, old, new):

@@ -14,6 +14,7 @@ from tljax.core import Refused, near
 from tljax.engine.checkpoint import digest, last, load_final
 from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
+from tljax.zoo.weights import foreign
 
 KINDS = {'features': {'features'}, 'run': {'run'}, 'weights': {'net', 'weights', 'size'}}
 
@@ -73,6 +74,7 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
     if kind == 'weights':
         return _published(spec)
     if kind == 'run':
+        foreign.refuse_no_run(spec['run'])
         return _finished(name, last(Path(spec['run'])))
     fresh = merge(settings, {'seeds': [100], 'init': {'path': '', 'phase': ''}, 'per_class': None})
     fits = [(name, merge(fresh, spec, f'study.sources.{name}'))]

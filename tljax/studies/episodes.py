@@ -13,8 +13,8 @@ from tljax.data.finding import find
 from tljax.data.pictures import pictures
 from tljax.data.sets.omniglot import one_shot_runs
 from tljax.data.wrappers.episodes import classes_apart, of_episodes
-from tljax.engine.checkpoint import last, load_final
 from tljax.engine.evaluate import predictions, score
+from tljax.features import run_at
 from tljax.files.console import say
 from tljax.program import predictor
 from tljax.studies.pictures import answers, read_once
@@ -68,7 +68,7 @@ def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int
     Traceback (most recent call last):
     tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
-    params, state, record = load_final(last(workdir))
+    params, state, record = run_at(workdir)
     data, method = record['config']['data'], record['config']['method']
     if data['name'] != 'episodes':
         raise Refused(f'{workdir} was not trained on episodes but on {data["name"]}: take a '

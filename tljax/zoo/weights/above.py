@@ -13,13 +13,14 @@ import numpy as np
 
 from tljax.core import Net, short
 from tljax.zoo.weights.graph import Graph, Layer
-from tljax.zoo.wrappers.with_layers import ACTIVATIONS
+from tljax.zoo.weights.training import tells_classes, tells_labels, tells_numbers
+from tljax.zoo.wrappers.with_layers import function
 
 # Layers that leave a vector as it is, those that change each of its numbers, and those that may
 # stand between the last layer of a network and the mean of its features.
 SILENT = ('Dropout', 'AlphaDropout', 'GaussianDropout', 'GaussianNoise', 'ActivityRegularization',
           'Flatten', 'Reshape')
-ELEMENTWISE = ('Activation', 'ReLU', 'Softmax', 'BatchNormalization')
+ELEMENTWISE = ('Activation', 'ReLU', 'LeakyReLU', 'ELU', 'Softmax', 'BatchNormalization')
 BETWEEN = ('Activation', 'ReLU', 'Dropout', 'SpatialDropout2D', 'Concatenate', 'Add')
 
 
@@ -31,8 +32,10 @@ class Above(NamedTuple):
         dense: the dense layers below the head, lowest first, likewise.
         activations: of those.
         names: of the file's layers that `dense` and `head` are made of.
+        folded: names of those whose numbers went into them.
         why: why there is no head although layers lie above; '' otherwise.
         guessed: whether the file does not tell what the head stands on, nor its activation.
+        logits: whether outputs are linear, and no loss tells that they are logits.
 
     >>> Above(why='its outputs are several').head
     {}
@@ -41,8 +44,10 @@ class Above(NamedTuple):
     dense: tuple[dict, ...] = ()
     activations: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    folded: tuple[str, ...] = ()
     why: str = ''
     guessed: bool = False
+    logits: bool = False
 
 
 class _Unlike(Exception):
@@ -55,6 +60,7 @@ def above(
     wanted: set[str],
     net: Net,
     top: tuple[str, ...] = (),
+    loss: str = '',
 ) -> Above:
     """What lies above a network.
 
@@ -64,6 +70,7 @@ def above(
         wanted: names of the network's own layers.
         net: the network.
         top: names of Keras's own layers above the features.
+        loss: that the saved model was compiled with; '' where that is not told.
 
     >>> from tljax.zoo import identity
     >>> kernel = np.ones((3, 2), np.float32)
@@ -77,7 +84,7 @@ def above(
     try:
         if told is None:
             return _alone(spare, net.dim, top)
-        return _stack(spare, _way(spare, told, wanted, net), told, net.dim)
+        return _stack(spare, _way(spare, told, wanted, net), told, net.dim, loss)
     except _Unlike as reason:
         return Above(why=str(reason))
 
@@ -105,12 +112,10 @@ def _way(spare, told, wanted, net):
             return way[::-1]
         if name in wanted and layer.kind == 'Dense':  # VGG's own, a vector already
             return way[::-1]
-        if (
-            name in wanted
-            or len(layer.below) != 1
-            or layer.kind not in (*SILENT, *ELEMENTWISE, 'Dense', 'Conv2D')
-        ):
+        if name in wanted:
             break
+        if len(layer.below) != 1 or layer.kind not in (*SILENT, *ELEMENTWISE, 'Dense', 'Conv2D'):
+            raise _Unlike(f'{name}, of kind {layer.kind}, is not computed above a network')
         way.append(name)
         (name,) = layer.below
     raise _Unlike(
@@ -140,7 +145,7 @@ def _refuse_between(spare, told, wanted, net, pooling):
         raise _Unlike(f'{short(inside, 4)} between the network and the mean of its features')
 
 
-def _stack(spare, way, told, dim):
+def _stack(spare, way, told, dim, loss):
     """The dense layers on the way, with what scales and shifts between them folded in."""
     steps, scale, shift = [], np.ones(dim), np.zeros(dim)  # step: [name, kernel, bias, activation]
     for name in way:
@@ -164,22 +169,32 @@ def _stack(spare, way, told, dim):
             steps[-1][3] = activation
     if not steps or (scale != 1).any() or (shift != 0).any():
         raise _Unlike(f'{short(way, 4)} ends with no dense layer')
-    *below, (name, kernel, bias, activation) = steps
-    if activation not in ('linear', 'softmax', 'sigmoid'):
-        raise _Unlike(f'its outputs are those of {activation}, no probabilities')
-    if activation == 'sigmoid' and kernel.shape[1] > 1:
-        raise _Unlike(
-            f'its {kernel.shape[1]} outputs are sigmoids of several labels, which a softmax would '
-            'misread'
-        )
-    if unknown := [f'{each[0]} ({each[3]})' for each in below if each[3] not in ACTIVATIONS]:
+    *below, (_, kernel, bias, activation) = steps
+    _refuse_no_classes(activation, kernel.shape[1], loss)
+    if unknown := [f'{each[0]} ({each[3]})' for each in below if function(each[3]) is None]:
         raise _Unlike(f'unknown activation of {short(unknown, 4)}')
     return Above(
         _single(kernel, bias),
         tuple(_single(*each[1:3]) for each in below),
         tuple(each[3] for each in below),
         tuple(each[0] for each in steps),
+        tuple(name for name in way if told.layers[name].kind == 'BatchNormalization'),
+        logits=activation == 'linear' and not tells_classes(loss),
     )
+
+
+def _refuse_no_classes(activation, width, loss):
+    """Refuses outputs that are no probabilities of classes, nor their logits."""
+    if activation not in ('linear', 'softmax', 'sigmoid'):
+        raise _Unlike(f'its outputs are those of {activation}, no probabilities')
+    if activation == 'softmax' and width == 1:
+        raise _Unlike('a softmax over its one output is 1 whatever the picture')
+    if activation == 'linear' and tells_numbers(loss):
+        raise _Unlike(f'it tells numbers, no classes: its loss is {loss}')
+    if width > 1 and (activation == 'sigmoid' or activation == 'linear' and tells_labels(loss)):
+        raise _Unlike(
+            f'its {width} outputs are sigmoids of several labels, which a softmax would misread'
+        )
 
 
 def _activation(name: str, layer: Layer) -> str:
@@ -187,11 +202,20 @@ def _activation(name: str, layer: Layer) -> str:
     if layer.kind == 'Softmax':
         return 'softmax' if layer.config.get('axis', -1) in (-1, [-1]) else '?'
     if layer.kind == 'ReLU':
-        most, *rest = (
+        most, slope, threshold = (
             layer.config.get(key) for key in ('max_value', 'negative_slope', 'threshold')
         )
-        return '?' if any(rest) or most not in (None, 6) else 'relu' if most is None else 'relu6'
+        if threshold or most not in (None, 6) or most and slope:
+            return layer.kind
+        return f'leaky_relu({slope})' if slope else 'relu' if most is None else 'relu6'
+    if layer.kind == 'LeakyReLU':   # Keras 2 had another keyword
+        return f'leaky_relu({layer.config.get("negative_slope", layer.config.get("alpha", 0.3))})'
+    if layer.kind == 'ELU':
+        return f'elu({layer.config.get("alpha", 1.0)})'
     said = layer.config.get('activation') or 'linear'
+    if isinstance(said, dict) and isinstance(said.get('config'), dict):   # a layer in its place
+        inner = Layer(str(said.get('class_name')), said['config'], ())
+        return _activation(name, inner) if inner.kind in ELEMENTWISE else inner.kind
     return said if isinstance(said, str) else '?'
 
 

@@ -4,6 +4,7 @@
 Pickles stay unread, since loading one runs what it holds. The first bytes tell a format where they
 can, the name's ending where they cannot.
 """
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -26,6 +27,24 @@ KINDS = {   # kind -> what it is, and what to do
              'that as .h5',
     'shards': 'a part or the index of Keras weights in several files: load them into their model '
               'and save it as one file (model.save)',
+    'hugging face': 'a model folder of Hugging Face: copy its arrays into a Keras model and save '
+                    'that as .h5',
+    'orbax': 'a checkpoint of Orbax: name the run that it is in, or copy its arrays into a Keras '
+             'model and save that as .h5',
+    'gguf': 'a GGUF file, of a language model: tljax reads networks for pictures in Keras files '
+            '(.h5, .keras)',
+    'msgpack': 'a MessagePack file, as Flax writes: copy its arrays (flax.serialization.'
+               'msgpack_restore) into a Keras model and save that as .h5',
+    'caffe': 'a Caffe model: copy its arrays into a Keras model and save that as .h5',
+    'tensorrt': 'a TensorRT engine, made for one GPU: take the model that it was built from',
+    'openvino': 'an OpenVINO model: take the model that it was converted from',
+    'coreml': 'a Core ML model: take the model that it was converted from',
+    'paddle': 'a PaddlePaddle file: copy its arrays into a Keras model and save that as .h5',
+    'mxnet': 'an MXNet file: copy its arrays into a Keras model and save that as .h5',
+    'darknet': 'a Darknet file: copy its arrays into a Keras model and save that as .h5',
+    'matlab': 'a MATLAB file: copy its arrays into a Keras model and save that as .h5',
+    'other run': 'a folder with the config.json of another program, and no run of tljax: name a '
+                 'Keras weights file (.h5, .keras) or a run',
     'pointer': 'a Git LFS pointer, not the file itself: fetch that (git lfs pull)',
     'zip': 'a ZIP without model.weights.h5: name the weights file in it',
     'run': 'a folder of a run: name it by --workdir, or by init.path',
@@ -36,9 +55,13 @@ MAGIC = {  # kind -> its first bytes
     'tflite': rb'.{4}TFL3',
     'safetensors': rb'.{8}\{',
     'pointer': rb'version https://git-lfs',
+    'gguf': rb'GGUF|GGML|ggjt|tjgg',
+    'tensorrt': rb'ftrt|ptrt',
+    'openvino': rb'\s*(<\?xml[^>]*>)?\s*<net\b',
+    'matlab': rb'MATLAB ',
 }
 ENDINGS = {
-    'torch': r'\.(pt|pth|ckpt|bin|torchscript)',
+    'torch': r'\.(pt|pth|ckpt|bin|torchscript|pte|t7)',
     'pickle': r'\.(pkl|pickle|joblib)',
     'onnx': r'\.onnx',
     'graph': r'\.pb(txt)?',
@@ -48,7 +71,19 @@ ENDINGS = {
     'numpy': r'\.np[yz]',
     'checkpoint': r'\.index|\.data-\d+-of-\d+',
     'shards': r'\.weights\.json',
+    'gguf': r'\.gg(uf|ml)',
+    'msgpack': r'\.(msgpack|flax)',
+    'caffe': r'\.(caffemodel|prototxt)',
+    'tensorrt': r'\.(engine|trt|plan)',
+    'coreml': r'\.(mlmodel|mlpackage|mlmodelc)',
+    'paddle': r'\.(pdparams|pdmodel|pdiparams|pdopt)',
+    'mxnet': r'\.params',
+    'darknet': r'\.weights',
+    'matlab': r'\.mat',
 }
+HUGGING_FACE = ('.safetensors', '.safetensors.index.json', '.msgpack', 'pytorch_model.bin',
+                'tf_model.h5', 'model.onnx', 'preprocessor_config.json')   # beside its config.json
+ORBAX = ('_METADATA', '_CHECKPOINT_METADATA', 'manifest.ocdbt')
 SHARD = r'_\d{5}\.weights\.h5$'
 READ = ('.h5', '.hdf5', '.keras')   # endings of what is read; a file is taken by its content
 
@@ -88,6 +123,8 @@ def kind_of(path: str | Path) -> str:
     by_content = next(
         (kind for kind, magic in MAGIC.items() if re.match(magic, begin, re.DOTALL)), ''
     )
+    if by_ending == 'torch' and path.suffix == '.bin' and path.with_suffix('.xml').is_file():
+        return 'openvino'   # its numbers lie beside its layers
     if by_content == 'pickle' and by_ending == 'torch':  # as PyTorch wrote until version 1.6
         return 'torch'
     return by_content or by_ending
@@ -100,7 +137,17 @@ def _kind_of_folder(path):
         return 'checkpoint'
     if (path / 'model.json').exists():
         return 'tfjs'
-    return 'run' if (path / 'final').exists() or (path / 'phases.json').exists() else 'folder'
+    if (path / 'final').exists() or (path / 'phases.json').exists():
+        return 'run'
+    if (path / 'config.json').is_file():
+        if any(any(path.glob(f'*{ending}')) for ending in HUGGING_FACE):
+            return 'hugging face'
+        return 'run' if is_record(path / 'config.json') else 'other run'
+    if path.suffix in ('.mlpackage', '.mlmodelc'):
+        return 'coreml'
+    if any((path / name).exists() or any(path.glob(f'*/{name}')) for name in ORBAX):
+        return 'orbax'
+    return 'folder'
 
 
 def _kind_of_zip(path):
@@ -118,6 +165,25 @@ def _kind_of_zip(path):
     if names and all(name.endswith('.npy') for name in names):
         return 'numpy'
     return 'saved model' if any(name.endswith('saved_model.pb') for name in names) else 'zip'
+
+
+def is_record(config: str | Path) -> bool:
+    """Whether a config.json is that of a run, which tells its steps.
+
+    Args:
+        config: path of the file.
+
+    >>> import tempfile
+    >>> Path(path := tempfile.mktemp()).write_text('{"steps": 5}')
+    12
+    >>> is_record(path)
+    True
+    """
+    try:
+        found = json.loads(Path(config).read_text(encoding='utf-8'))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and isinstance(found.get('steps'), int)
 
 
 def named_as_weights(place: str | Path) -> bool:
@@ -149,11 +215,20 @@ def refuse(path: str | Path) -> None:
         raise Refused(f'{path} is {KINDS[kind]} (docs/weights.md)')
 
 
-def refuse_folder(path: str | Path) -> None:
-    """Refuses a folder that holds another program's model, where that of a run is meant.
+def refuse_no_run(path: str | Path) -> None:
+    """Refuses a file, and a folder with another program's model, where that of a run is meant.
 
-    >>> refuse_folder('runs/mine')
+    Args:
+        path: of what is meant for the folder of a run.
+
+    Raises:
+        Refused: for a file, another format, and the folder of another program.
+
+    >>> refuse_no_run('runs/mine')
     """
     path = Path(path).expanduser()
+    if path.is_file():
+        raise Refused(f'{path} is a file, and a run is a folder: give weights by --model and '
+                      '--weights, or a run by its folder')
     if path.is_dir() and kind_of(path) not in ('run', 'folder'):
         refuse(path)

@@ -12,6 +12,8 @@ class Layer(NamedTuple):
         kind: name of its class, 'Dense'.
         config: its keywords.
         below: names of the layers that it stands on.
+        args: what it is called with: a tuple of names stands for a layer's output, () for the
+            model's input, and anything else for itself.
 
     >>> Layer('Dense', {'activation': 'relu'}, ('pool',)).below
     ('pool',)
@@ -19,6 +21,7 @@ class Layer(NamedTuple):
     kind: str
     config: dict
     below: tuple[str, ...]
+    args: tuple = ()
 
 
 class Graph(NamedTuple):
@@ -100,14 +103,15 @@ def _walk(model, inputs, found, shapes):
     for layer in config['layers']:
         below = [end for parent in _parents(layer.get('inbound_nodes', ())) for end in ends[parent]]
         ends[layer.get('name') or layer['config']['name']] = _place(
-            layer, tuple(dict.fromkeys(below)) or inputs, found, shapes
+            layer, tuple(dict.fromkeys(below)) or inputs, found, shapes,
+            _args(layer.get('inbound_nodes'), ends)
         )
     return tuple(
         dict.fromkeys(end for name in _parents(config['output_layers']) for end in ends[name])
     )
 
 
-def _place(layer, below, found, shapes):
+def _place(layer, below, found, shapes, args=()):
     kind, config = layer['class_name'], layer['config']
     shape = (
         config.get('batch_shape') or config.get('batch_input_shape')
@@ -124,8 +128,27 @@ def _place(layer, below, found, shapes):
         raise ValueError(f'two layers are named {config["name"]}')
     if len(below) > MOST:
         raise ValueError(f'{config["name"]} joins {len(below)} layers')
-    found[config['name']] = Layer(kind, config, below)
+    found[config['name']] = Layer(kind, config, below, args)
     return (config['name'],)
+
+
+def _args(nodes, ends):
+    """What a layer is called with, as `Layer.args`; () where it is called several times."""
+    try:
+        (node,) = nodes
+        if isinstance(node, dict):
+            return tuple(_resolved(each, ends) for each in node['args'])
+        node = [node] if isinstance(node[0], str) else node
+        return tuple(part for name, _, _, said in node for part in (
+            ends[name], *(value for value in said.values() if value is not None)))
+    except (LookupError, TypeError, ValueError, AttributeError):   # not as Keras writes it
+        return ()
+
+
+def _resolved(arg, ends):
+    if isinstance(arg, dict) and 'keras_history' in (config := arg.get('config') or ()):
+        return ends[config['keras_history'][0]]
+    return [_resolved(each, ends) for each in arg] if isinstance(arg, list) else arg
 
 
 def _parents(nodes: object) -> Iterator[str]:

@@ -43,13 +43,15 @@ class Stored(NamedTuple):
         place: {layer: place of it, or of the model within the model that it is part of, among the
             file's layers}; empty where the file does not tell their order.
         config: of the whole saved model, as its JSON says it; {} of weights alone.
+        training: what it was compiled with, likewise; {} where it was not.
 
-    >>> Stored({'dense': []}, {'dense': 0}, {}).config
+    >>> Stored({'dense': []}, {'dense': 0}).config
     {}
     """
     layers: dict[str, list[np.ndarray]]
     place: dict[str, int]
-    config: dict
+    config: dict = {}  # noqa: RUF012
+    training: dict = {}  # noqa: RUF012
 
 
 def read(path: str | Path) -> Stored:
@@ -132,8 +134,11 @@ def _file(file, size, config):
         take = _Room(PACKED * size)
         root = _held(file, 'model_weights') if 'model_weights' in file else file
         if config or not _names(root, 'layer_names'):
-            return Stored(*_by_class(root, take, config), config)
-        return Stored(*_by_name(root, take), _json(file.attrs.get('model_config')))
+            told = config.get('compile_config')
+            return Stored(*_by_class(root, take, config), config,
+                          told if isinstance(told, dict) else {})
+        config, told = (_json(file.attrs.get(name)) for name in ('model_config', 'training_config'))
+        return Stored(*_by_name(root, take, _models(config)), config, told)
 
 
 class _Room:
@@ -197,13 +202,25 @@ def _names(group, name):
     return [_text(each) for part in parts for each in np.ravel(group.attrs[part])]
 
 
-def _by_name(root, take):
+def _models(config):
+    """Names of the models directly within a model."""
+    inner = config.get('config')
+    layers = inner.get('layers') if isinstance(inner, dict) else inner
+    found = set()
+    for layer in layers if isinstance(layers, list) else ():
+        own = layer.get('config') if isinstance(layer, dict) else None
+        if isinstance(own, dict) and isinstance(own.get('layers'), list):
+            found.add(str(own.get('name')))
+    return found
+
+
+def _by_name(root, take, models):
     layers, places = {}, {}
     for place, layer in enumerate(_names(root, 'layer_names')):
         group = _held(root, layer)
         names, inside = _names(group, 'weight_names'), {}
         within = [name.split('/')[-2] if '/' in name else layer for name in names]
-        if len(set(within)) == 1 and within[0] not in layers:
+        if len(set(within)) == 1 and within[0] not in layers and layer not in models:
             within = [layer] * len(names)
         for name, inner in zip(
             names, within, strict=True

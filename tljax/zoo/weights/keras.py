@@ -6,9 +6,10 @@ holds: what lies above it is left, or taken as its head (`above`).
 
 What a network does not ask for lies above it only if nothing of it can stand on that. A whole saved
 model tells so by its graph, weights alone by the order of their layers. Where they have none, an
-array of more than two axes (a convolution) may be anywhere, and any other layer lies above. What
-continues the network's own names, as conv_dw_14 does after conv_dw_13, is of a deeper network of
-the family, wherever it stands, unless it is dense.
+array of more than two axes (a convolution) may be anywhere, and any other layer lies above. What the
+network stands on lies before it, and is left (`inputs`). What continues the network's own names, as
+conv_dw_14 does after conv_dw_13, is of a deeper network of the family, wherever it stands, unless
+it is dense.
 """
 import re
 from collections.abc import Sequence
@@ -22,13 +23,13 @@ import numpy as np
 from tljax.core import Net, Refused, short
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.above import Above, above
-from tljax.zoo.weights.graph import Graph, Layer, graph
+from tljax.zoo.weights.graph import Graph, graph
 from tljax.zoo.weights.hdf5 import Stored, read
+from tljax.zoo.weights.inputs import before, enters, unlike
+from tljax.zoo.weights.training import loss_of
 
-# The order of a layer's arrays, as Keras stores them; layers that leave the numbers of pictures as
-# they are, at rest; names that Keras gives by itself.
+# The order of a layer's arrays, as Keras stores them; names that Keras gives by itself.
 ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')
-QUIET = ('ZeroPadding2D', 'Resizing', 'CenterCrop', 'Dropout', 'GaussianNoise')
 AUTOMATIC = re.compile(r'((?:separable_|depthwise_)?conv2d|batch_normalization)(?:_(\d+))?')
 
 
@@ -42,10 +43,11 @@ class Loaded(NamedTuple):
         above: what lies above the network.
         spare: names of the file's layers above the network.
         shape: of the inputs, as a whole saved model tells it; () where it does not.
-        prepared: names of the layers below the network that may change pictures otherwise than the
-            network's own preprocessing.
+        prepared: names of the layers without weights before the network that may change pictures
+            otherwise than the network's own preprocessing.
+        before: names of the layers with weights before the network; there is no head on it then.
 
-    >>> Loaded({'backbone': {}}, {'backbone': {}}, Above(), ('dense',), (), ()).spare
+    >>> Loaded({'backbone': {}}, {'backbone': {}}, Above(), ('dense',), (), (), ()).spare
     ('dense',)
     """
     params: dict
@@ -54,6 +56,7 @@ class Loaded(NamedTuple):
     spare: tuple[str, ...]
     shape: tuple[int | None, ...]
     prepared: tuple[str, ...]
+    before: tuple[str, ...]
 
 
 def load(
@@ -94,20 +97,23 @@ def load(
         for layer in {**shapes[0], **shapes[1]}
     }
     told = graph(stored.config)
-    stored, told = _in_our_names(stored, told, wanted, published or {})
-    spare = [layer for layer in stored.layers if layer not in wanted]
+    stored, told = _in_our_names(stored, told, wanted, published or {}, net.dim)
+    first = before(stored, told, wanted, net.dim)
+    spare = [layer for layer in stored.layers if layer not in wanted and layer not in first]
     found = _found(path, stored, told, wanted, [layer for layer in spare if layer not in top])
     params, state = (
         {layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()}
         for tree in shapes
     )
-    known = above({layer: stored.layers[layer] for layer in spare}, told, set(wanted), net, top)
+    known = above({layer: stored.layers[layer] for layer in spare}, told, set(wanted), net, top,
+                  loss_of(stored.training))
+    if first and known.head:
+        known = Above(why=f'{short(first, 4)} before the network changes its inputs')
     head = {'head': _two_classes(**known.head)} if known.head else {}
     _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
-    first = told.before(wanted).items() if told else ()
-    prepared = tuple(name for name, layer in first if _prepares(layer, net))
+    mode = ROWS[net.published['name']].mode if net.published else 'tf'
     return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare),
-                  told.shape if told else (), prepared)
+                  told.shape if told else (), unlike(told, wanted, first, mode), tuple(first))
 
 
 def _found(path, stored, told, wanted, spare):
@@ -143,12 +149,12 @@ def _found(path, stored, told, wanted, spare):
 
 
 def _in_our_names(
-    stored: Stored, told: Graph | None, wanted: dict, published: dict
+    stored: Stored, told: Graph | None, wanted: dict, published: dict, dim: int
 ) -> tuple[Stored, Graph | None]:
     """The same with the zoo's names of layers."""
     new = published
     if any(map(AUTOMATIC.fullmatch, wanted)):
-        new = {**_renumbered(stored.layers), **published}
+        new = {**_renumbered(stored.layers, dim), **published}
 
     def ours(names):
         return tuple(new.get(name, name) for name in names)
@@ -161,14 +167,16 @@ def _in_our_names(
     return stored._replace(layers=layers, place=place), told
 
 
-def _renumbered(layers):
+def _renumbered(layers, dim):
     """Layers that Keras named itself (conv2d, conv2d_7) count from one in the file's own order,
-    however many came before in its session."""
-    automatic = {}
-    for name in layers:
-        if match := AUTOMATIC.fullmatch(name):
+    however many came before in its session; one that stands before the network does not."""
+    automatic, first = {}, {}
+    for name, arrays in layers.items():
+        if enters([array.shape for array in arrays], dim) and AUTOMATIC.fullmatch(name):
+            first[name] = f"{name} (the file's)"   # no other layer bears that
+        elif match := AUTOMATIC.fullmatch(name):
             automatic.setdefault(match[1], []).append((int(match[2] or 0), name))
-    return {
+    return first | {
         name: f'{kind}_{rank}'
         for kind, names in automatic.items()
         for rank, (_, name) in enumerate(sorted(names), 1)
@@ -187,13 +195,6 @@ def _of_another_network(layer: str, stored: Stored, within: set[str] | None, wan
         return layer in within
     last = max((stored.place.get(each, 0) for each in wanted), default=0)
     return stored.place.get(layer, 0) < last or stored.place.get(layer, 0) == last and axes > 2
-
-
-def _prepares(layer: Layer, net: Net) -> bool:
-    """Whether a layer below a network changes pictures at rest, otherwise than the network does."""
-    if layer.kind == 'Rescaling' and net.published and ROWS[net.published['name']].mode == 'tf':
-        return [layer.config.get(key) for key in ('scale', 'offset')] != [1 / 127.5, -1]
-    return layer.kind not in QUIET and not layer.kind.startswith('Random')
 
 
 def _numberless(name):

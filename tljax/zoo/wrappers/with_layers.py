@@ -1,7 +1,8 @@
 """A network with dense layers on top of its features, as many saved models have them."""
 import functools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,29 @@ ACTIVATIONS = {  # by Keras's names and with its constants
     'silu': jax.nn.silu,
     'swish': jax.nn.silu,
     'gelu': functools.partial(jax.nn.gelu, approximate=False),
+    'leaky_relu': functools.partial(jax.nn.leaky_relu, negative_slope=0.2),
 }
+SLOPED = {  # those that take a number, as in leaky_relu(0.3), and its keyword
+    'leaky_relu': 'negative_slope',
+    'elu': 'alpha',
+}
+
+
+def function(name: str) -> Callable | None:
+    """The activation of a name; None where there is none.
+
+    Args:
+        name: as Keras has it, or with the number that it takes.
+
+    >>> function('leaky_relu(0.5)')(jnp.array([-4., 4.])).tolist()
+    [-2.0, 4.0]
+    """
+    if match := re.fullmatch(r'(\w+)\((\d+(?:\.\d*)?(?:e-?\d+)?)\)', name):
+        keyword = SLOPED.get(match[1])
+        return keyword and functools.partial(
+            getattr(jax.nn, match[1]), **{keyword: float(match[2])}
+        )
+    return ACTIVATIONS.get(name)
 
 
 def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
@@ -33,7 +56,7 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
         net: the network below.
         layers: width and activation of each layer, lowest first, [[100, 'relu']]; activations are
             Keras's: linear, relu, relu6, elu, selu, tanh, sigmoid, softplus, softsign, softmax,
-            silu, swish, gelu.
+            silu, swish, gelu, leaky_relu; leaky_relu(0.3) and elu(0.5) have another number.
 
     Raises:
         Refused: for no layers, a width below 1, and another activation.
@@ -53,7 +76,7 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
             raise Refused(
                 f"net.layers={layers!r}: give width and activation of each, as in [[100, 'relu']]"
             )
-        if layer[1] not in ACTIVATIONS:
+        if not isinstance(layer[1], str) or function(layer[1]) is None:
             raise Refused(
                 f'net.layers: {layer[1]!r} is no activation: {near(layer[1], ACTIVATIONS)}'
             )
@@ -75,7 +98,7 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
         )
         x, made = taps['features'], {}
         for name, (_, activation) in zip(names, layers, strict=True):
-            made[name] = x = ACTIVATIONS[activation](linear(params[name], x))
+            made[name] = x = function(activation)(linear(params[name], x))
         return {**taps, **made, 'features': x}, state
 
     return Net(
