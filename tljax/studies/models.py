@@ -6,7 +6,8 @@ from tljax.features import run_at
 from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
 from tljax.weights import pretrained
-from tljax.zoo.weights.published import NAME, class_index, published_classes
+from tljax.zoo.weights.class_names import class_index
+from tljax.zoo.weights.published import NAME, published_classes
 
 
 def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
@@ -46,7 +47,11 @@ def _beside(weights: str, numbers: list[str]) -> list[str]:
     path = Path(weights).expanduser().with_name('labels.txt')
     if not numbers or not path.is_file():
         return numbers
-    names = [name for _, name in class_index(path)]
+    try:
+        names = [name for _, name in class_index(path)]
+    except Refused as refused:   # nobody has asked for it
+        say(f'{refused}; it is left')
+        return numbers
     if len(names) != len(numbers):
         say(f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} apart: '
             'it is left')
