@@ -1,10 +1,12 @@
 """The model that a command works on: a network with a weights file, or a finished run."""
+import re
 from pathlib import Path
 
 from tljax.core import Refused, short
 from tljax.features import run_at
 from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
+from tljax.trained import Trained
 from tljax.weights import pretrained
 from tljax.zoo.weights.class_names import class_index
 from tljax.zoo.weights.published import NAME, published_classes
@@ -74,3 +76,40 @@ def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
     if choice.classes or beside and beside.exists():
         return class_index(choice.classes or beside)
     return None
+
+
+def task(found: tuple[dict, dict, dict]) -> str:
+    """What a model tells: 'classes', 'labels' or 'numbers'.
+
+    Args:
+        found: parameters, state and record, as `model` gives them.
+
+    >>> task(({}, {}, {'classes': []}))
+    'numbers'
+    """
+    return Trained(*found).task
+
+
+def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | None:
+    """The classes by which pictures are told that are named by WordNet ids, as `index` gives them.
+
+    Args:
+        choice: of the model; a run has names of its own, so that only ids are taken for it.
+        classes: names of the model's outputs.
+
+    Raises:
+        Refused: for names of the classes of a run, and an index of other classes.
+
+    >>> wordnet(ModelChoice(workdir=Path('runs')), ['cat']) is None
+    True
+    """
+    found = index(choice)
+    if not choice.workdir or not found:
+        return found
+    if not all(re.match(r'n\d{8}', known) for known, _ in found):
+        raise Refused('--classes names the classes of --model, and a run has its own: leave it out')
+    names = [name for _, name in found]
+    if names != list(classes) and classes != [str(i) for i in range(len(found))]:
+        raise Refused(f'--classes={choice.classes} has {len(found)} classes ({short(names, 2)}), '
+                      f'and the run others ({short(classes, 2)}): leave it out')
+    return found
