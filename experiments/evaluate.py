@@ -33,31 +33,15 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     """Prints the accuracy on the pictures below the paths."""
     if not paths:
         raise Refused('name folders of pictures')
-    models = studies.models
-    model = models.model(choice)
-    index = models.wordnet(choice, model[2]['classes'])
-    if models.task(model) == 'classes':
-        found, tables = _of_classes(model, paths, index)
-    else:
-        scores = studies.label_scores
-        found = scores.evaluate(model, paths, SIZE.value, BATCH.value, PIXELS.value)
-        tables = scores.tables(found)
-    command.tell(found, tables)
-    if found['unread']:
-        sys.exit(1)
-
-
-def _of_classes(model: tuple, paths: list[str], index: list | None) -> tuple[dict, list]:
-    """What is found on pictures of classes, and its tables."""
-    scores, data = studies.picture_scores, model[2]['config']['data']
-    columns = {key: data.get(key, '') for key in ('file', 'label', 'task')}
-    files, names = scores.named(paths, columns)
-    found = scores.evaluate(model, files, index, SIZE.value, BATCH.value, PIXELS.value, names)
+    found, tables = studies.evaluation.evaluate(choice, paths, SIZE.value, BATCH.value,
+                                                PIXELS.value)
     if not flags.FLAGS.json:
         for top in (1, 5):
             if f'top{top}' in found:
                 print(f'top-{top} {found[f"top{top}"]:.3f}')
-    return found, scores.accuracy_tables(found)
+    command.tell(found, tables)
+    if found['unread']:
+        sys.exit(1)
 
 
 if __name__ == '__main__':

@@ -5,14 +5,13 @@
     python -m experiments.predict --workdir=runs/mine --csv=answers.csv photos/
     python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
 
-A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists some,
-whose labels are passed over. `--weights` may be a Keras
-file, `--classes` its class index, and `--batch` is how many pictures are read at a time. Where a
-run has several seeds, their probabilities are averaged; a regression tells numbers. A few-shot run
-tells new classes apart: the folder that `--support` names holds a folder for each, with a few
-pictures. `--json` prints a list with the path of each picture and its [label, probability] pairs,
-`--csv` writes a file with a row for each. A picture that cannot be read is told, the others are
-answered, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may have.
+A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists some.
+`--weights` may be a Keras file, `--classes` names its classes, and `--batch` is how many pictures
+are read at a time. Where a run has several seeds, their probabilities are averaged; a regression
+tells numbers. A few-shot run tells new classes apart: the folder that `--support` names holds a
+folder for each, with a few pictures. `--json` prints a list with the path of each picture and its
+[label, probability] pairs, `--csv` writes a file with a row for each. A picture that cannot be read
+is told, the others are answered, and the exit status is 1; `--pixels` raises the limit of pixels.
 """
 import sys
 

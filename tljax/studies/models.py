@@ -6,7 +6,6 @@ from tljax.core import Refused, short
 from tljax.features import run_at
 from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
-from tljax.trained import Trained
 from tljax.weights import pretrained
 from tljax.zoo.weights.class_names import class_index
 from tljax.zoo.weights.published import NAME, published_classes
@@ -76,18 +75,6 @@ def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
     if choice.classes or beside and beside.exists():
         return class_index(choice.classes or beside)
     return None
-
-
-def task(found: tuple[dict, dict, dict]) -> str:
-    """What a model tells: 'classes', 'labels' or 'numbers'.
-
-    Args:
-        found: parameters, state and record, as `model` gives them.
-
-    >>> task(({}, {}, {'classes': []}))
-    'numbers'
-    """
-    return Trained(*found).task
 
 
 def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | None:
