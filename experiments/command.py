@@ -61,6 +61,7 @@ def run(main: Callable[[dict, Path], None], name: str) -> None:
         config_file.refuse_unread(config, settings, name)
         config_file.refuse_two_lengths(plain(config), settings, name)
         chosen[:] = plain(config), Path(flags.FLAGS.workdir or config_file.workdir(given))
+        _refuse_file(chosen[1])
         return rest
 
     _define('config', 'workdir', 'distributed', 'json')
@@ -87,6 +88,7 @@ def run_on_model(main: Callable[[ModelChoice, list[str]], None]) -> None:
         values = flags.FLAGS
         net = {'name': values.model, **keywords} if values.model else None
         workdir = Path(values.workdir) if values.workdir else None
+        _refuse_file(workdir)
         main(ModelChoice(net, values.weights, values.classes, workdir), rest[1:])
 
     _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json')
@@ -134,6 +136,13 @@ def _define(*names: str) -> None:
         make, default, text = SHARED[name]
         make(name, default, text)
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+
+def _refuse_file(workdir: Path | None) -> None:
+    """Refuses a folder of a run that is a file, or lies below one."""
+    for place in (workdir, *workdir.parents) if workdir else ():
+        if place.exists() and not place.is_dir():
+            raise Refused(f'--workdir={workdir}: {place} is a file: name a folder')
 
 
 def _without_strays(rest: list[str]) -> list[str]:
