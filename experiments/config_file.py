@@ -137,8 +137,8 @@ def lay(config: ConfigDict, given: str, settings: Settings) -> None:
     for path, text in sorted(settings, key=lambda each: (each[0][-1] != 'name', len(each[0]))):
         kind, name = _kind(config, file, path), '.'.join(path)
         if text == 'None' and kind in (str, Path, str | Path):
-            raise Refused(f'--config.{name}=None: None is no name: write nothing behind = for none, '
-                          'or ./None')
+            raise Refused(f'--config.{name}=None: None is no name: write nothing behind = for '
+                          'none, or ./None')
         try:
             found = keywords.value(text, kind)
         except Refused as refused:
@@ -276,7 +276,8 @@ def _fits(config: dict, name: str, path: list[str]) -> list[tuple[str, dict]]:
         return fits
     *earlier, (place, last) = fits
     own = _at(last, path) != MARK   # the phase sets it, whatever a strategy says
-    return earlier + [(place if own else f'study.strategies.{each}', merge(last, changes, f'study.strategies.{each}'))
+    return earlier + [(place if own else f'study.strategies.{each}',
+                       merge(last, changes, f'study.strategies.{each}'))
                       for each, changes in config['study']['strategies'].items()]
 
 

@@ -8,10 +8,11 @@ A picture's class is the name of its folder, or, for an ImageNet network, the Wo
 name or its folder's begins with (`n01440764_tench.jpg`); `--classes` names the class index of other
 weights. A path may be a ZIP or a tar archive, too; a single one may be a CSV of pictures and
 classes. A run of numbers or of several labels takes such a CSV of its own: it tells the error, or
-the mean average precision and every label. `--size` shows the network smaller pictures than it is for, `--batch` is how many are read
-at a time. Where a run has several seeds, each is evaluated and the mean is told. `--json` holds the
-confusion matrix, too. A picture that cannot be read is told and left out, and the exit status is 1;
-`--pixels` raises the limit of pixels that a picture may have.
+the mean average precision and every label. `--size` shows the network smaller pictures than it is
+for, `--batch` is how many are read at a time. Where a run has several seeds, each is evaluated and
+the mean is told. `--json` holds the confusion matrix, too. A picture that cannot be read is told
+and left out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may
+have.
 """
 import sys
 

@@ -6,8 +6,8 @@
 An .npz holds `path` (n,) and `features` (n, dim), float32; a .csv has a row for each picture, its
 path in front. Such a file is a source of `experiments.rank`, too. `--batch` is how many pictures
 are read at a time; `--json` prints where the features are, and how many. A path may be a ZIP or a
-tar archive of pictures, or a CSV that lists some. A picture that cannot be read is told and left out, and the exit status is
-1; `--pixels` raises the limit of pixels that a picture may have.
+tar archive of pictures, or a CSV that lists some. A picture that cannot be read is told and left
+out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may have.
 """
 import sys
 

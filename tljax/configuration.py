@@ -192,7 +192,9 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
 
 
 def each_named(package: str, specs: Sequence[str | dict], what: str) -> list:
-    """What `named` gives for each of several configs; a name alone stands for a function's defaults, None and 'none' for no function.
+    """What `named` gives for each of several configs.
+
+    A name alone stands for a function's defaults, None and 'none' for no function.
 
     >>> len(each_named('tljax.nn.augment', ['flip', {'name': 'crop', 'padding': 1}], 'augment'))
     2

@@ -102,7 +102,7 @@ def load(data: dict) -> dict[str, Dataset]:
 
 
 def _refuse_below(data, said='data'):
-    """Refuses pictures without pixels and seeds below 0, however deep the set lies that says them."""
+    """Refuses pictures without pixels and seeds below 0, however deep the set lies that says so."""
     for key, value in data.items():
         if isinstance(value, dict):
             _refuse_below(value, f'{said}.{key}')
@@ -175,10 +175,11 @@ def _refuse_optimiser(optim, groups):
         if not isinstance(keywords, dict):
             raise Refused(f'groups.{label}={keywords!r} is no dict: set its keys, such as '
                           f'groups.{label}.scale=.1')
-    for said, keywords in (('optim', optim), *((f'groups.{label}', groups[label]) for label in groups)):
+    named_groups = ((f'groups.{label}', groups[label]) for label in groups)
+    for said, keywords in (('optim', optim), *named_groups):
         for key in ('lr', 'clip', 'weight_decay', 'scale'):
             given = keywords.get(key, 0.)
-            if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < float('inf'):
+            if type(given) not in (int, float) or not 0 <= given < float('inf'):
                 raise Refused(f'{said}.{key}={given!r}: give a number, 0 or more')
 
 

@@ -60,7 +60,7 @@ def test_scores_are_those_of_scikit_learn():
     assert found['scores']['label_accuracy'] == pytest.approx(np.mean((output > 0) == marks))
     assert [row['average_precision'] for row in found['labels']] == [*map(pytest.approx, precision),
                                                                      None]
-    assert found['labels'][1]['accuracy'] == pytest.approx(np.mean((output > 0)[..., 1]
+    assert found['labels'][1]['right'] == pytest.approx(np.mean((output > 0)[..., 1]
                                                                    == marks[:, 1]))
     numbers = rng.normal(size=(9, 3)).astype('f')
     expected = np.mean([np.sqrt(mean_squared_error(numbers, one)) for one in output])

@@ -179,3 +179,12 @@ def test_no_augmentation_has_several_names(text):
     assert each_named('tljax.nn.augment', dict(phases(found))['all']['augment'], 'augment') == []
     assert each_named('tljax.nn.augment', None, 'augment') == []
     assert len(each_named('tljax.nn.augment', 'flip', 'augment')) == 1
+
+
+def test_a_folder_of_a_run_is_no_file(tmp_path):
+    (tmp_path / 'file').write_text('')
+    for place in (tmp_path / 'file', tmp_path / 'file' / 'run'):
+        for name, flags in (('train', [f'--config={SMOKE}']), ('predict', ['a.png']),
+                            ('convert', ['--model=mobilenet', '--weights=a.h5'])):
+            line = error(call(name, *flags, f'--workdir={place}'))
+            assert f'{tmp_path}/file is a file: name a folder' in line

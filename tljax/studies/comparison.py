@@ -89,8 +89,8 @@ def compare(config: dict, workdir: Path) -> dict | None:
                       'strategies: see configs/digits.py')
     wrong = [k for k in budgets if k is not None and (type(k) is not int or k < 1)]
     if wrong or len(set(budgets)) < len(budgets):
-        raise Refused(f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or None for '
-                      'all, none twice')
+        raise Refused(f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or '
+                      'None for all, none twice')
     measured = _measure(earlier, last, study, workdir)
     if jax.process_index():
         return None
@@ -167,7 +167,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
 
 
 def _unbalanced(train: Dataset) -> bool:
-    """Whether a class has so many more training examples than another that accuracy tells little."""
+    """Whether a class has many more training examples than another, so that accuracy tells little."""
     if train.example or train.task.kind != 'classes':
         return False
     counts = np.bincount(train.label)

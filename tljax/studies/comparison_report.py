@@ -93,8 +93,8 @@ def reading(results: dict) -> str:
                 'experiments.predict --workdir=STUDY/cells/STRATEGY-all FOLDER.')
     unbalanced = ''
     if any(MEAN_CLASS in row for row in results.get('rows', ())):
-        unbalanced = (' The classes are unbalanced, so that accuracy, and the gain in it, tells little '
-                      'of the smaller ones: the mean of classes counts all alike.')
+        unbalanced = (' The classes are unbalanced, so that accuracy, and the gain in it, tells '
+                      'little of the smaller ones: the mean of classes counts all alike.')
     return (f'Gains are paired by seed. An interval is a 95 % paired t interval over '
             f'{len(results["seeds"])} seeds; a verdict is corrected over the table (Holm, 5 %). '
             f'Intervals cover {results["intervals_cover"]}.' + unbalanced)

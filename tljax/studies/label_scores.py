@@ -117,8 +117,9 @@ def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path =
         path: of the table, for errors.
 
     Returns:
-        {'scores': {name: mean}, 'pictures': their number}, and of several labels 'labels': [{'label',
-        'pictures' that have it, 'average_precision' (None where no picture has it), 'accuracy'}].
+        {'scores': {name: mean}, 'pictures': their number}, and of several labels 'labels':
+        [{'label', 'pictures' that have it, 'average_precision' (None where no picture has it),
+        'right': the share of answers}].
 
     Raises:
         Refused: for another number of columns than the model's.
@@ -128,8 +129,8 @@ def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path =
     """
     label = label.reshape(len(label), -1)
     if label.shape[1] != output.shape[2]:
-        raise Refused(f'{path} gives {label.shape[1]} numbers for each picture, and the model tells '
-                      f'{output.shape[2]}: give as many columns')
+        raise Refused(f'{path} gives {label.shape[1]} numbers for each picture, and the model '
+                      f'tells {output.shape[2]}: give as many columns')
     kept = keeps(task)({'output': output, 'label': np.broadcast_to(label, output.shape)})
     scores = totals(task, jax.device_get(kept))
     found = {'scores': {name: float(np.mean(values)) for name, values in scores.items()},
@@ -145,7 +146,7 @@ def _label(name: str, output: np.ndarray, label: np.ndarray) -> dict:
     precision = [average_precision(one, label) for one in output] if label.any() else []
     return {'label': name, 'pictures': int(label.sum()),
             'average_precision': float(np.mean(precision)) if precision else None,
-            'accuracy': float(np.mean((output > 0) == (label > 0)))}
+            'right': float(np.mean((output > 0) == (label > 0)))}
 
 
 def tables(found: dict) -> list[Table]:
@@ -158,11 +159,11 @@ def tables(found: dict) -> list[Table]:
                                                             row['average_precision'] or 0.))
     body = [[row['label'], row['pictures'],
              '' if row['average_precision'] is None else f'{row["average_precision"]:.4f}',
-             f'{row["accuracy"]:.4f}'] for row in each]
+             f'{row["right"]:.4f}'] for row in each]
     first = Table(['score', 'mean'], [[name.replace('_', ' '), f'{value:.4f}']
                                       for name, value in found['scores'].items()],
                   f'{found["pictures"]} pictures')
     if not each:
         return [first]
-    return [first, Table(['label', 'pictures', 'average precision', 'accuracy'], body,
+    return [first, Table(['label', 'pictures', 'average precision', 'answers right'], body,
                          f'{len(each)} labels')]
