@@ -167,7 +167,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
 
 
 def _unbalanced(train: Dataset) -> bool:
-    """Whether a class has many more training examples than another, so that accuracy tells little."""
+    """Whether a class has many more training examples than another: accuracy tells little."""
     if train.example or train.task.kind != 'classes':
         return False
     counts = np.bincount(train.label)

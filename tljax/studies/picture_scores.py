@@ -117,9 +117,9 @@ def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
     Returns:
         {'top1', 'top1_interval', 'mean_of_classes', 'pictures': their number, 'classes': [{'class',
         'pictures', 'accuracy'}], 'without_pictures': names of the others, 'confusion': {'classes':
-        names of those that are there or were told, 'counts': a row for each of
-        them: how many of its pictures were told to be each}}, and 'top5' and 'top5_interval' where there are more than five classes. All are means over seeds;
-        intervals cover 95 % over pictures.
+        names of those that are there or were told, 'counts': a row for each of them: how many of
+        its pictures were told to be each}}, and 'top5' and 'top5_interval' where there are more
+        than five classes. All are means over seeds; intervals cover 95 % over pictures.
 
     >>> told = np.array([[[2., 1.], [2., 1.], [0., 1.]]])
     >>> found = counted(told, np.array([0, 1, 1]), ['ants', 'bees'])
