@@ -31,8 +31,8 @@ SHARED = {   # flags of several commands: name -> (how it is defined, default, h
                 'model or .weights.h5, or .keras), or imagenet for the published ones, '
                 'imagenet:160 for those of that picture size.'),
     'classes': (flags.DEFINE_string, None, 'Names of the classes, one a line or "0 name" a line, '
-                "or ImageNet's class index; by default imagenet_class_index.json or labels.txt "
-                'beside the weights.')}
+                'or JSON: a list of them, {"0": name}, {name: 0} or ImageNet\'s class index; by '
+                'default imagenet_class_index.json or labels.txt beside the weights.')}
 INSTALLED_AS = {'ot': 'POT', 'sklearn': 'scikit-learn', 'PIL': 'pillow'}   # module -> package
 LIMIT = 250   # characters of an error
 PARSERS = {   # what Python, absl and ml_collections say of a value -> what the user is told

@@ -136,6 +136,9 @@ def lay(config: ConfigDict, given: str, settings: Settings) -> None:
     file = given.partition(':')[0]
     for path, text in sorted(settings, key=lambda each: (each[0][-1] != 'name', len(each[0]))):
         kind, name = _kind(config, file, path), '.'.join(path)
+        if text == 'None' and kind in (str, Path, str | Path):
+            raise Refused(f'--config.{name}=None: None is no name: write nothing behind = for '
+                          'none, or ./None')
         try:
             found = keywords.value(text, kind)
         except Refused as refused:
@@ -210,6 +213,8 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
         return
     for path, _ in settings:
         setting = '.'.join(path)
+        if path[0] == 'commands':
+            raise Refused(f'--config.{setting} says whose config it is: leave it out')
         if path[0] == 'study' and name == 'train':
             raise Refused(f'--config.{setting} is read by experiments.compare alone')
         if path == ['per_class'] and name == 'compare':
@@ -271,7 +276,8 @@ def _fits(config: dict, name: str, path: list[str]) -> list[tuple[str, dict]]:
         return fits
     *earlier, (place, last) = fits
     own = _at(last, path) != MARK   # the phase sets it, whatever a strategy says
-    return earlier + [(place if own else f'study.strategies.{each}', merge(last, changes))
+    return earlier + [(place if own else f'study.strategies.{each}',
+                       merge(last, changes, f'study.strategies.{each}'))
                       for each, changes in config['study']['strategies'].items()]
 
 

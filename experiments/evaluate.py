@@ -7,10 +7,12 @@
 A picture's class is the name of its folder, or, for an ImageNet network, the WordNet id that its
 name or its folder's begins with (`n01440764_tench.jpg`); `--classes` names the class index of other
 weights. A path may be a ZIP or a tar archive, too; a single one may be a CSV of pictures and
-classes. `--size` shows the network smaller pictures than it is for, `--batch` is how many are read
-at a time. Where a run has several seeds, each is evaluated and the mean is told. `--json` holds the
-confusion matrix, too. A picture that cannot be read is told and left out, and the exit status is 1;
-`--pixels` raises the limit of pixels that a picture may have.
+classes. A run of numbers or of several labels takes such a CSV of its own: it tells the error, or
+the mean average precision and every label. `--size` shows the network smaller pictures than it is
+for, `--batch` is how many are read at a time. Where a run has several seeds, each is evaluated and
+the mean is told. `--json` holds the confusion matrix, too. A picture that cannot be read is told
+and left out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may
+have.
 """
 import sys
 
@@ -32,17 +34,13 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     """Prints the accuracy on the pictures below the paths."""
     if not paths:
         raise Refused('name folders of pictures')
-    scores, models = studies.picture_scores, studies.models
-    model = models.model(choice)
-    data = model[2]['config']['data']
-    files, names = scores.named(paths, {key: data.get(key, '') for key in ('file', 'label')})
-    found = scores.evaluate(model, files, models.index(choice), SIZE.value,
-                            BATCH.value, PIXELS.value, names)
+    found, tables = studies.evaluation.evaluate(choice, paths, SIZE.value, BATCH.value,
+                                                PIXELS.value)
     if not flags.FLAGS.json:
         for top in (1, 5):
             if f'top{top}' in found:
                 print(f'top-{top} {found[f"top{top}"]:.3f}')
-    command.tell(found, scores.accuracy_tables(found))
+    command.tell(found, tables)
     if found['unread']:
         sys.exit(1)
 

@@ -6,8 +6,8 @@
 An .npz holds `path` (n,) and `features` (n, dim), float32; a .csv has a row for each picture, its
 path in front. Such a file is a source of `experiments.rank`, too. `--batch` is how many pictures
 are read at a time; `--json` prints where the features are, and how many. A path may be a ZIP or a
-tar archive of pictures. A picture that cannot be read is told and left out, and the exit status is
-1; `--pixels` raises the limit of pixels that a picture may have.
+tar archive of pictures, or a CSV that lists some. A picture that cannot be read is told and left
+out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may have.
 """
 import sys
 
@@ -16,6 +16,7 @@ from absl import flags
 from experiments import command
 from tljax import studies
 from tljax.core import Refused
+from tljax.files.text import refuse_unwritable
 from tljax.studies.model_choice import ModelChoice
 
 OUT = flags.DEFINE_string('out', None, 'File to write: .npz or .csv.')
@@ -30,6 +31,10 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         raise Refused('name pictures, or folders of pictures')
     if not (OUT.value or '').endswith(('.npz', '.csv')):
         raise Refused(f'--out={OUT.value}: name a file that ends in .npz or .csv')
+    refuse_unwritable(OUT.value, '--out')
+    if choice.classes:
+        raise Refused('--classes names the outputs of --model, and features have no names: leave '
+                      'it out')
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice, top=False)

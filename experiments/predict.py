@@ -5,13 +5,13 @@
     python -m experiments.predict --workdir=runs/mine --csv=answers.csv photos/
     python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
 
-A path is a picture, or a folder, a ZIP or a tar archive of pictures. `--weights` may be a Keras
-file, `--classes` its class index, and `--batch` is how many pictures are read at a time. Where a
-run has several seeds, their probabilities are averaged; a regression tells numbers. A few-shot run
-tells new classes apart: the folder that `--support` names holds a folder for each, with a few
-pictures. `--json` prints a list with the path of each picture and its [label, probability] pairs,
-`--csv` writes a file with a row for each. A picture that cannot be read is told, the others are
-answered, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may have.
+A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists some.
+`--weights` may be a Keras file, `--classes` names its classes, and `--batch` is how many pictures
+are read at a time. Where a run has several seeds, their probabilities are averaged; a regression
+tells numbers. A few-shot run tells new classes apart: the folder that `--support` names holds a
+folder for each, with a few pictures. `--json` prints a list with the path of each picture and its
+[label, probability] pairs, `--csv` writes a file with a row for each. A picture that cannot be read
+is told, the others are answered, and the exit status is 1; `--pixels` raises the limit of pixels.
 """
 import sys
 
@@ -20,6 +20,7 @@ from absl import flags
 from experiments import command
 from tljax import studies
 from tljax.core import Refused
+from tljax.files.text import refuse_unwritable
 from tljax.studies.model_choice import ModelChoice
 
 TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)
@@ -37,6 +38,8 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         raise Refused('name pictures, or folders of pictures')
     if choice.workdir and choice.classes:
         raise Refused('--classes names the classes of --model, and a run has its own: leave it out')
+    if CSV.value is not None:
+        refuse_unwritable(CSV.value, '--csv')
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice)
@@ -45,7 +48,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
                                            PIXELS.value)
     else:
         answers = pictures.predict(model, files, TOP.value, BATCH.value, PIXELS.value)
-    if CSV.value:
+    if CSV.value is not None:
         pictures.write_predictions(answers, CSV.value)
     good = [answer for answer in answers if 'error' not in answer]
     command.tell(answers, map(pictures.answer_table, good))

@@ -83,6 +83,8 @@ def merge(config: dict, changes: dict, where: str = 'config') -> dict:
     Traceback (most recent call last):
     tljax.core.Refused: config.stepz is unknown: did you mean steps?
     """
+    if not isinstance(changes, dict):
+        raise Refused(f'{where}={changes!r} is no dict: set its keys one by one')
     merged = dict(config)
     for key, value in changes.items():
         if key not in config and 'name' not in config and 'groups' not in where.split('.'):   # factories check their own
@@ -100,6 +102,9 @@ def phases(config: ConfigDict | dict) -> list[tuple[str, dict]]:
     [('first', 5), ('second', 1)]
     """
     config = plain(config)
+    for name, changes in config['phases'].items():
+        if not isinstance(changes, dict):
+            raise Refused(f'phases.{name}={changes!r} is no dict: set its keys one by one')
     single = {key: value for key, value in config.items() if key not in ('commands', 'phases', 'study')}
     return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [('train', single)]
 
@@ -156,6 +161,8 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
     >>> make(norm='batch').dim
     3
     """
+    if not isinstance(spec, dict) or not isinstance(spec.get('name'), str):
+        raise Refused(f'{what}={spec!r} names no function: give {what}.name')
     name, made_by = spec['name'], function(package, spec['name'], what)
     parameters = inspect.signature(made_by).parameters
     accepted = [key for key in parameters if key not in later]
@@ -185,11 +192,18 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
 
 
 def each_named(package: str, specs: Sequence[str | dict], what: str) -> list:
-    """What `named` gives for each of several configs; a name alone stands for a function's defaults.
+    """What `named` gives for each of several configs.
+
+    A name alone stands for a function's defaults, None and 'none' for no function.
 
     >>> len(each_named('tljax.nn.augment', ['flip', {'name': 'crop', 'padding': 1}], 'augment'))
     2
+    >>> each_named('tljax.nn.augment', [None], 'augment')
+    []
     """
+    specs = list(specs) if isinstance(specs, list | tuple) else [specs]
+    if specs in ([None], ['none']):
+        return []
     return [named(package, {'name': spec} if isinstance(spec, str) else spec, what) for spec in specs]
 
 

@@ -11,10 +11,13 @@ from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import stream_of
 from tljax.data.tasks import asked
 from tljax.features import donors_at, featured_splits, pseudo_labels
+from tljax.paths import refuse_rules
 from tljax.program import program
 from tljax.recent import Recent
 
 LOADED = Recent(most=8)
+MOST = {'batch': 2 ** 20, 'eval_batch': 2 ** 20}   # of a count; of others what an int32 holds
+INT32 = 2 ** 31 - 1
 
 
 class Parts(NamedTuple):
@@ -87,6 +90,8 @@ def load(data: dict) -> dict[str, Dataset]:
     >>> load({'name': 'digits'})['test'].size, load({'name': 'digits', 'task': 'numbers'})['test'].task.kind
     (539, 'numbers')
     """
+    _refuse_below(data)
+
     def make():
         later = 'task' in data and not takes(DATA, data['name'], 'task')
         splits = named(DATA, {key: value for key, value in data.items() if key != 'task' or not later}, 'data')
@@ -94,6 +99,17 @@ def load(data: dict) -> dict[str, Dataset]:
         refuse_nothing_to_learn(splits['train'])
         return splits
     return LOADED.get([data, _stamps(data)], make)
+
+
+def _refuse_below(data, said='data'):
+    """Refuses pictures without pixels and seeds below 0, however deep the set lies that says so."""
+    for key, value in data.items():
+        if isinstance(value, dict):
+            _refuse_below(value, f'{said}.{key}')
+        elif key in ('size', 'resize', 'pixels') and type(value) is int and value < 1:
+            raise Refused(f'{said}.{key}={value}: give a whole number, 1 or more')
+        elif key == 'seed' and type(value) is int and not 0 <= value <= INT32:
+            raise Refused(f'{said}.{key}={value}: give a whole number from 0 to {INT32}')
 
 
 def _stamps(data):
@@ -129,10 +145,12 @@ def _of_program(config):
 
 def _refuse_counts(config):
     counts = {'batch': 1, 'steps': 0, 'log_every': 0, 'save_every': 0, 'eval_every': 0,
-              'eval_batch': 1, 'patience': 0}
+              'eval_batch': 1, 'patience': 0, 'chunk': 0}
     for key, least in counts.items():
         if type(config[key]) is not int or config[key] < least:
             raise Refused(f'config.{key}={config[key]}: give a whole number, {least} or more')
+        if config[key] > MOST.get(key, INT32):
+            raise Refused(f'config.{key}={config[key]}: give at most {MOST.get(key, INT32)}')
     epochs = config['epochs']
     if type(epochs) not in (int, float) or not 0 <= epochs < float('inf'):
         raise Refused(f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 '
@@ -143,6 +161,26 @@ def _refuse_counts(config):
         raise Refused(f'config.seeds={config["seeds"]}: give whole numbers')
     if not config['seeds'] or len(set(config['seeds'])) < len(config['seeds']) or min(config['seeds']) < 0:
         raise Refused(f'config.seeds={config["seeds"]}: give one or more, none negative, none twice')
+    if max(config['seeds']) > INT32:
+        raise Refused(f'config.seeds={config["seeds"]}: give numbers of at most {INT32}')
+    refuse_rules(config['init']['rules'], 'init.rules')
+    _refuse_optimiser(config['optim'], config['groups'])
+
+
+def _refuse_optimiser(optim, groups):
+    """Refuses settings of optimisers that no training can go by."""
+    if not isinstance(optim, dict) or not {'name', 'lr'} <= set(optim):
+        raise Refused(f'optim={optim!r} says no name or no rate: give optim.name and optim.lr')
+    for label, keywords in groups.items():
+        if not isinstance(keywords, dict):
+            raise Refused(f'groups.{label}={keywords!r} is no dict: set its keys, such as '
+                          f'groups.{label}.scale=.1')
+    named_groups = ((f'groups.{label}', groups[label]) for label in groups)
+    for said, keywords in (('optim', optim), *named_groups):
+        for key in ('lr', 'clip', 'weight_decay', 'scale'):
+            given = keywords.get(key, 0.)
+            if type(given) not in (int, float) or not 0 <= given < float('inf'):
+                raise Refused(f'{said}.{key}={given!r}: give a number, 0 or more')
 
 
 def _refuse_pseudo(config, needed, place):

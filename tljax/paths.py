@@ -33,6 +33,31 @@ def map_paths(function: Callable, tree: Tree) -> Tree:
         lambda path, leaf: function(jax.tree_util.keystr(path, simple=True, separator='/'), leaf), tree)
 
 
+def refuse_rules(rules: Sequence, what: str) -> None:
+    """Refuses rules that are no pairs of a pattern and a text.
+
+    Args:
+        rules: pairs (regex, text or None).
+        what: key of the config, for errors.
+
+    Raises:
+        Refused: names the first such rule.
+
+    >>> refuse_rules([('head/(', None)], 'init.rules')
+    Traceback (most recent call last):
+    tljax.core.Refused: init.rules: 'head/(' is no pattern (missing ), unterminated subpattern ...
+    """
+    for rule in rules if isinstance(rules, list | tuple) else [rules]:
+        if not isinstance(rule, list | tuple) or len(rule) != 2 or not isinstance(rule[0], str) \
+                or not isinstance(rule[1], str | None):
+            raise Refused(f'{what}: {rule!r} is no pair of a pattern and a text or None: write '
+                          '"((\'backbone/.*\', None),)"')
+        try:
+            re.compile(rule[0])
+        except re.error as error:
+            raise Refused(f'{what}: {rule[0]!r} is no pattern ({error}): mend it') from None
+
+
 def first(rules: Sequence[tuple[str, str]], path: str) -> str:
     """The value of the first rule that matches the whole path, its group references filled in; '' where none does.
 

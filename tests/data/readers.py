@@ -132,7 +132,7 @@ def make_labels(folder: Path) -> bytes:
 
 
 def read_labels(path: Path) -> None:
-    from tljax.zoo.weights.published import class_index
+    from tljax.zoo.weights.class_names import class_index
     class_index(path)
 
 

@@ -192,6 +192,62 @@ def test_evaluate_reads_classes_by_a_table_and_whatever_their_case(run, tmp_path
     assert 'names no class of the model, which knows dark, light' in line and 'WordNet' not in line
 
 
+def test_what_has_no_picture_is_told(run):
+    done = call('evaluate', f'--workdir={run}/run', run / 'data' / 'dark')
+    assert '1 class; no pictures of light' in done.out and 'of classes that are here' in done.out
+    found = json.loads(call('evaluate', f'--workdir={run}/run', '--json', run / 'data' / 'dark').out)
+    assert found['without_pictures'] == ['light']
+    found = json.loads(call('evaluate', f'--workdir={run}/run', '--json', run / 'data').out)
+    assert found['without_pictures'] == []
+
+
+def test_names_of_classes_are_refused_for_a_run(run, tmp_path):
+    (tmp_path / 'labels.txt').write_text('light\ndark\n')
+    (tmp_path / 'index.json').write_text('{"0": ["n01440764", "tench"], "1": ["n2", "a"]}')
+    (tmp_path / 'other.json').write_text('{"0": ["n01440764", "tench"]}')
+    for name, flags in (('predict', []), ('evaluate', []), ('features', ['--out=a.csv'])):
+        line = error(call(name, f'--workdir={run}/run', f'--classes={tmp_path}/labels.txt', *flags,
+                          run / 'data'))
+        assert '--classes names the' in line and 'leave it out' in line
+    for index, said in (('index', 'a run has its own'), ('other', '1 classes (tench), and the run')):
+        assert said in error(call('evaluate', f'--workdir={run}/run',
+                                  f'--classes={tmp_path}/{index}.json', run / 'data'))
+
+
+def test_outputs_are_looked_at_before_anything_is_loaded(tmp_path):
+    (tmp_path / 'file').write_text('')
+    for out, said in ((tmp_path, 'is a folder: name a file'), (tmp_path / 'file' / 'a.csv',
+                                                               'file is no folder'),
+                      (f'{tmp_path}/none/', 'is a folder'), ('', 'names no file')):
+        assert said in error(call('predict', '--workdir=nowhere', f'--csv={out}', tmp_path))
+    (tmp_path / 'a.csv').mkdir()
+    for out in (tmp_path / 'a.csv', tmp_path / 'file' / 'a.npz'):
+        assert 'folder' in error(call('features', '--workdir=nowhere', f'--out={out}', tmp_path))
+
+
+def test_pictures_that_a_table_lists_are_predicted(run, tmp_path):
+    rows = [('data/light/3.png', 'x'), ('data/dark/0.png', 'y')]
+    (run / 'list.csv').write_text('file,mood,age\n' + ''.join(f'{a},{b},\n' for a, b in rows))
+    (run / 'only.tsv').write_text('picture\n' + ''.join(f'{name}\n' for name, _ in rows * 2))
+    (run / 'bare.csv').write_text(''.join(f'{name}\n' for name, _ in rows))
+    (run / 'pics.csv').write_text('mood;pic\n' + ''.join(f'{b};{a}\n' for a, b in rows))
+    paths = [run / name for name, _ in rows]
+    expected = json.loads(call('predict', f'--workdir={run}/run', '--json', *paths).out)
+    for name in ('list.csv', 'only.tsv', 'bare.csv', 'pics.csv'):
+        done = call('predict', f'--workdir={run}/run', '--json', run / name)
+        assert done.code == 0 and json.loads(done.out) == expected, done.err
+    done = call('features', f'--workdir={run}/run', f'--out={tmp_path}/a.npz', paths[1],
+                run / 'list.csv')
+    assert np.load(tmp_path / 'a.npz')['path'].tolist() == [str(p) for p in (paths[1], *paths)]
+    for text, said in (('a,b\n1,2\n', 'names no pictures (columns a, b)'), ('', 'no pictures'),
+                       ('file,a\nno.png,1\n', '1 of 1 pictures are missing'),
+                       ('file,a\n,1\n', 'a row names no picture')):
+        (run / 'bad.csv').write_text(text)
+        assert said in error(call('predict', f'--workdir={run}/run', run / 'bad.csv'))
+    line = error(call('evaluate', f'--workdir={run}/run', run / 'data', run / 'list.csv'))
+    assert 'is a table, and stands beside other paths' in line
+
+
 def test_a_regression_tells_numbers(run, tmp_path):
     lines = [f'data/{name}/{i}.png,{level + i + .5}' for name,
              level in (('dark', 30), ('light', 220)) for i in range(10)]
@@ -207,8 +263,8 @@ def test_a_regression_tells_numbers(run, tmp_path):
     assert answer['numbers'] == load(tmp_path / 'run').predict(path).ravel().tolist()
     assert (tmp_path / 'a.csv').read_text() == f'path,number\n{path},{answer["numbers"][0]}\n'
     assert 'number' in call('predict', f'--workdir={tmp_path}/run', path).out
-    assert 'tells numbers and no classes' in error(call('evaluate', f'--workdir={tmp_path}/run',
-                                                        path))
+    assert 'this model tells numbers: name a CSV of pictures and their numbers' in error(
+        call('evaluate', f'--workdir={tmp_path}/run', path))
 
 
 def test_a_model_of_several_labels_tells_all_of_them(run):

@@ -3,7 +3,7 @@ import pytest
 from commands import call, error
 
 from experiments import config_file
-from tljax.configuration import plain
+from tljax.configuration import each_named, phases, plain
 from tljax.core import Refused
 from tljax.keywords import fits, value
 
@@ -134,3 +134,60 @@ def test_a_keyword_of_the_command_line_reaches_its_function(tmp_path):
     assert done.code == 0 and 'classes: 0, 1, 2, 3' in done.err, done.err
     line = error(call('train', '--config=configs/pacs.py:smoke', '--config.net.norm=bach'))
     assert "norm='bach'" in line
+
+
+SMOKE = 'configs/digits.py:smoke'
+
+
+@pytest.mark.parametrize('setting, said', [
+    ('seeds=99999999999999999999', 'give numbers of at most 2147483647'),
+    ('batch=99999999999999999999999', 'give at most 1048576'), ('chunk=-1', 'config.chunk=-1: give a'),
+    ("optim={'name':'sgd'}", 'says no name or no rate: give optim.name and optim.lr'),
+    ('optim.lr=-1', 'optim.lr=-1.0: give a number, 0 or more'), ('optim.lr=1e400', 'optim.lr=inf'),
+    ('optim.clip=-1', 'optim.clip=-1.0'), ('optim.weight_decay=-1', 'optim.weight_decay=-1.0'),
+    ("groups={'backbone':3}", 'groups.backbone=3 is no dict'),
+    ('groups.backbone.scale=-2', 'groups.backbone.scale=-2.0: give a number'),
+    ('init.rules=abc', "'abc' is no pair of a pattern and a text"), ('init.rules=None', 'is no pair'),
+    ("init.rules=(('(',None),)", "'(' is no pattern (missing )"), ('init.rules=((1,2),)', 'no pair'),
+    ("augment=({'padding':2},)", "augment={'padding': 2} names no function: give augment.name"),
+    ('augment=(3,)', 'augment=3 names no function'), ("net={'width':4}", 'give net.name'),
+    ('net.width=(4,0)', 'each 1 or more'), ('net.width=()', 'channels of a block or more'),
+    ('data.size=0', 'data.size=0: give a whole number, 1 or more'), ('data.size=-4', 'data.size=-4'),
+    ("phases={'a':3}", 'phases.a=3 is no dict: set its keys one by one'),
+    ("study.strategies={'a':3}", 'study.strategies.a=3 is no dict'),
+    ('study.budgets=(1,1)', 'none twice'), ('commands=foo', 'leave it out'),
+    ('init.path=None', 'None is no name: write nothing behind ='),
+    ('penalty.name=None', 'None is no name'), ('net=None', 'is not a dict'),
+    ('partition=None', 'is not a dict'), ('groups=None', 'is not a dict'), ('steps=None', 'whole')])
+def test_what_no_run_can_go_by_is_refused_in_a_line(setting, said, tmp_path):
+    name = 'compare' if setting.startswith('study') else 'train'
+    done = call(name, f'--config={SMOKE}', f'--config.{setting}', f'--workdir={tmp_path}/run')
+    assert said in error(done) and not (tmp_path / 'run').exists()
+
+
+def test_a_seed_of_the_data_and_a_path_are_looked_at(tmp_path):
+    for setting, said in (('data.seed=-1', 'data.seed=-1: give a whole number from 0 to 2147483647'),
+                          ('data.path=None', 'None is no name'),
+                          ('data.pixels=0', 'data.pixels=0: give a whole number, 1 or more')):
+        assert said in error(call('train', f'--config={FINETUNE}', f'--config.{setting}',
+                                  f'--workdir={tmp_path}/run'))
+
+
+@pytest.mark.parametrize('text', ['None', 'none', '()', '(None,)'])
+def test_no_augmentation_has_several_names(text):
+    found = laid(f'{FINETUNE}:smoke', f'--config.phases.all.augment={text}')
+    assert each_named('tljax.nn.augment', dict(phases(found))['all']['augment'], 'augment') == []
+    assert each_named('tljax.nn.augment', None, 'augment') == []
+    assert len(each_named('tljax.nn.augment', 'flip', 'augment')) == 1
+
+
+def test_a_folder_of_a_run_is_no_file(tmp_path):
+    (tmp_path / 'file').write_text('')
+    (tmp_path / 'a.png').write_bytes(b'')
+    weights = ['--model=mobilenet', '--weights=imagenet']
+    for name, flags in (('train', [f'--config={SMOKE}']), ('predict', [tmp_path / 'a.png']),
+                        ('convert', weights)):
+        line = error(call(name, *flags, f'--workdir={tmp_path}/file'))
+        assert f'{tmp_path}/file is a file, and a run is a folder' in line
+    line = error(call('train', f'--config={SMOKE}', f'--workdir={tmp_path}/file/run'))
+    assert f'lies in {tmp_path}/file, which is a file, and a run is a folder' in line

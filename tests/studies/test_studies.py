@@ -206,3 +206,53 @@ def test_studies_know_no_flags_and_commands_are_short():
     for path in (ROOT / 'experiments').glob('*.py'):
         if 'command.run' in path.read_text():
             assert len(path.read_text().splitlines()) <= 60, path
+
+
+@pytest.fixture
+def unbalanced(tmp_path):
+    """Pictures of two classes: 30 and 5 for training, 8 and 2 for the test."""
+    for split, counts in (('train', (30, 5)), ('validation', (4, 1)), ('test', (8, 2))):
+        for name, level, count in zip(('dark', 'light'), (30, 220), counts, strict=True):
+            (tmp_path / 'data' / split / name).mkdir(parents=True)
+            for i in range(count):
+                Image.new('L', (8, 8), level + i).save(tmp_path / 'data' / split / name / f'{i}.png')
+    return {'name': 'folder', 'path': str(tmp_path / 'data'), 'size': 8, 'channels': 1}
+
+
+def test_a_comparison_of_unbalanced_classes_has_the_mean_over_classes(unbalanced, tmp_path):
+    study = {'baseline': 'short', 'budgets': [None],
+             'strategies': {'short': {}, 'long': {'steps': 3}}}
+    changes = {'data': unbalanced, 'seeds': [0, 1, 2], 'phases': {}, 'study': study,
+               'init': {'path': '', 'phase': '', 'rules': []}}
+    results = comparison.compare(config(**changes), tmp_path / 'run')
+    for row in results['rows']:
+        own = load(tmp_path / 'run' / 'cells' / f'{row["strategy"]}-all').scores['test']
+        found = row['mean_class_accuracy']
+        assert found['values'] == own['mean_class_accuracy'] and row['values'] == own['accuracy']
+        assert found['mean'] == pytest.approx(np.mean(found['values']))
+    table = comparison_report.tables(results)[0]
+    assert table.columns[2:4] == ['accuracy %', 'mean of classes %']
+    assert table.rows[0][3].startswith(f'{100 * results["rows"][0]["mean_class_accuracy"]["mean"]:.1f}')
+    assert 'The classes are unbalanced' in comparison_report.reading(results)
+    written = (tmp_path / 'run' / 'report.html').read_text()
+    assert 'mean of classes %' in written and 'the mean of classes counts all alike' in written
+    assert json.loads((tmp_path / 'run' / 'results.json').read_text()) == results
+
+
+def test_the_mean_over_classes_stands_in_its_own_column():
+    values = {('a', None): np.array([.96, .96, .96])}
+    classes = {('a', None): np.array([.5, .6, .7])}
+    study = dict(study=dict(baseline='a', budgets=[None], strategies=dict(a={})), seeds=[0, 1, 2])
+    row = summarise(Measured('accuracy', values, {}, True, mean_class=classes), study)['rows'][0]
+    half = 4.302652729911275 * .1 / np.sqrt(3)   # Student's t of two degrees of freedom
+    assert row['mean_class_accuracy'] == {'mean': pytest.approx(.6), 'ci95': pytest.approx(half),
+                                          'values': [.5, .6, .7]}
+    row = summarise(Measured('accuracy', values, {}, True), study)['rows'][0]
+    assert 'mean_class_accuracy' not in row
+
+
+@pytest.mark.parametrize('budgets', [['abc'], [1.5], [0], [-1], [1, 1], [True]])
+def test_budgets_that_are_none_are_refused(budgets, tmp_path):
+    study = config()['study'] | {'budgets': budgets}
+    with pytest.raises(Refused, match='give labels per class, each 1 or more or None for all'):
+        comparison.compare(config(study=study), tmp_path)

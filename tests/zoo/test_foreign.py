@@ -1,5 +1,4 @@
 """Files of other formats are named for what they are, with the way to convert them."""
-import json
 import pickle
 import zipfile
 
@@ -19,7 +18,6 @@ from tljax.studies.models import ModelChoice, model
 from tljax.trained import load
 from tljax.weights import pretrained, read_weights
 from tljax.zoo import conv4, mobilenet
-from tljax.zoo.weights.published import class_index
 
 SPEC = {'name': 'mobilenet', 'alpha': 0.25}
 
@@ -199,29 +197,3 @@ def test_a_run_of_phases_gives_its_last_one(tmp_path):
     np.testing.assert_array_equal(
         found.trees[0][0]['head']['bias'], fitted.params['head']['bias'][0]
     )
-
-
-def test_classes_are_named_one_a_line(tmp_path):
-    for text, names in (
-        ('cat\ndog\n', ['cat', 'dog']),
-        ('\ufeff0 Class 1\r\n1 Class 2', ['Class 1', 'Class 2']),
-        ('1 dog\n0 cat\n', ['cat', 'dog']),
-        ('1 cent\n2 cent\n5 cent\n', ['1 cent', '2 cent', '5 cent']),
-        ('été\n\n犬\n', ['été', '犬']),
-        ('0: a b\n1: c', ['a b', 'c']),
-        ('7\n8\n', ['7', '8']),
-    ):
-        (tmp_path / 'labels.txt').write_text(text, encoding='utf-8', newline='')
-        assert [name for _, name in class_index(tmp_path / 'labels.txt')] == names
-    (tmp_path / 'labels.txt').write_text(json.dumps({'0': ['n1', 'a']}))
-    assert class_index(tmp_path / 'labels.txt') == [('n1', 'a')]
-    for content, said in (
-        (b'\n \n', 'names no classes'),
-        (b'\xff\xfe\0', 'no text in UTF-8'),
-        (bytes(9), 'no text'),
-        (b'x' * (2**24 + 1), 'takes more than'),
-        (b'{"0": 3', 'no class index'),
-    ):
-        (tmp_path / 'labels.txt').write_bytes(content)
-        with pytest.raises(Refused, match=said):
-            class_index(tmp_path / 'labels.txt')

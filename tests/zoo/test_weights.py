@@ -1,6 +1,4 @@
 """Files of weights: their layouts, heads, names of classes, and those that are refused."""
-import json
-from pathlib import Path
 
 import h5py
 import jax
@@ -17,7 +15,6 @@ from tljax.weights import pretrained
 from tljax.zoo import mobilenet
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.keras import load
-from tljax.zoo.weights.published import class_index
 
 
 def test_a_set_of_features_is_what_keras_makes_of_the_pictures(tmp_path):
@@ -85,16 +82,6 @@ def test_wrong_files_are_refused_by_name(tmp_path):
         pretrained({'name': 'mobilenet', 'alpha': .5}, good)
     with pytest.raises(Refused, match='1000 classes apart, and 2 are named'):
         pretrained(spec, good, ['a', 'b'])
-    gap = '{"0": ["n0", "a"], "2": ["n2", "b"]}'
-    for text, said in (('no json', 'no class index'), (gap, 'no class index'), ('{}', 'names no classes')):
-        (tmp_path / 'index.json').write_text(text)
-        with pytest.raises(Refused, match=said):
-            class_index(tmp_path / 'index.json')
-
-
-def test_the_class_index_is_read_in_order(tmp_path):
-    (tmp_path / 'index.json').write_text(json.dumps({'1': ['n2', 'b'], '0': ['n1', 'a']}))
-    assert class_index(Path(tmp_path, 'index.json')) == [('n1', 'a'), ('n2', 'b')]
 
 
 @pytest.mark.parametrize('layout', ['whole', 'weights', 'legacy'])

@@ -77,6 +77,7 @@ def rules(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
     >>> rules({}, [('backbone/.*(?<!bias)', 'frozen')]).rules
     [('backbone/.*(?<!bias)', 'frozen'), ('(\\\\w+)/.*', '\\\\1')]
     """
+    paths.refuse_rules(rules, 'partition.rules')
     return Partition([tuple(rule) for rule in rules] + [REST])
 
 

@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 
 from tljax.core import Task
 
+MEAN_CLASS = 'mean_class_accuracy'   # beside the accuracy, where classes are unbalanced
 INTERVAL = '_ci95'   # ends the name of half a 95 % interval over episodes, beside the score that it belongs to
 
 
@@ -78,7 +79,7 @@ def _mean_average_precision(kept):
 SCORES = {   # kind of a task -> its scores by name
     'classes': {
         'accuracy': Score(lambda told: told['output'].argmax(-1) == told['label'], lambda right: _each(right).mean(1), True, share=True),
-        'mean_class_accuracy': Score(lambda told: {'right': told['output'].argmax(-1) == told['label'], 'label': told['label']},
+        MEAN_CLASS: Score(lambda told: {'right': told['output'].argmax(-1) == told['label'], 'label': told['label']},
                                      _class_means, True, bounded=True, episodes=False)},
     'labels': {
         'mean_average_precision': Score(lambda told: told, _mean_average_precision, True, bounded=True),

@@ -5,6 +5,36 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tljax.core import Refused
+
+
+def refuse_unwritable(path: str | Path, flag: str) -> None:
+    """Refuses a file that cannot be written, before there is anything to write.
+
+    Args:
+        path: of the file; folders on the way that are missing are made when it is written.
+        flag: what names it, for errors.
+
+    Raises:
+        Refused: for a folder, a path through a file, and where nothing may be written.
+
+    >>> refuse_unwritable('/', '--csv')
+    Traceback (most recent call last):
+    tljax.core.Refused: --csv=/ is a folder: name a file in it
+    """
+    file = Path(path)
+    if not str(path):
+        raise Refused(f'{flag}= names no file: name one, or leave it out')
+    if file.is_dir() or str(path).endswith(('/', os.sep)):
+        raise Refused(f'{flag}={path} is a folder: name a file in it')
+    above = next(each for each in file.absolute().parents if os.path.lexists(each))
+    if not above.is_dir():
+        raise Refused(f'{flag}={path}: {above} is no folder: name another')
+    if not os.access(above, os.W_OK) or file.exists() and not os.access(file, os.W_OK):
+        raise Refused(f'{flag}={path} may not be written: name another place, or change the rights')
+    if len(os.fsencode(file.name)) > 200:
+        raise Refused(f'{flag}={str(path)[:60]}...: the name is too long: name a shorter one')
+
 
 def write(path: str | Path, text: str) -> None:
     """Writes a text file whole or not at all.

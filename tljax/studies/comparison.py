@@ -13,7 +13,9 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import folder, merge, phases
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
+from tljax.data.summary import UNBALANCED
+from tljax.engine.scores import MEAN_CLASS
 from tljax.engine.train import fit
 from tljax.files.console import say
 from tljax.files.text import write
@@ -42,6 +44,7 @@ class Measured(NamedTuple):
         labelled: whether the values are of a test split, rather than of the source's validation
             split where the target has no labels.
         transferred: {strategy: groups of parameters, where they come from and how fast they move}.
+        mean_class: the same as `values` for the mean over classes; {} where these are balanced.
 
     >>> Measured('accuracy', {('scratch', 5): np.array([.6, .8])}, {}, one_source=False).values['scratch', 5].mean()
     np.float64(0.7)
@@ -52,6 +55,7 @@ class Measured(NamedTuple):
     one_source: bool
     labelled: bool = True
     transferred: dict[str, Sequence[Group]] = {}  # noqa: RUF012
+    mean_class: dict[Cell, np.ndarray] = {}  # noqa: RUF012
 
 
 def compare(config: dict, workdir: Path) -> dict | None:
@@ -83,6 +87,10 @@ def compare(config: dict, workdir: Path) -> dict | None:
     if len(last['seeds']) < 2 or study['baseline'] not in strategies or not budgets:
         raise Refused('a study needs two seeds or more, budgets, and its baseline among its '
                       'strategies: see configs/digits.py')
+    wrong = [k for k in budgets if k is not None and (type(k) is not int or k < 1)]
+    if wrong or len(set(budgets)) < len(budgets):
+        raise Refused(f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or '
+                      'None for all, none twice')
     measured = _measure(earlier, last, study, workdir)
     if jax.process_index():
         return None
@@ -137,6 +145,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
                       'name another as data.source')
     build.fit_phases(earlier, workdir)
     values, judgements, transferred, donors, metric, labelled = {}, {}, {}, set(), '', True
+    mean_class, unbalanced = {}, _unbalanced(splits['train'])
     for i, ((strategy, k), settings) in enumerate(cells.items()):
         donor = build.donor(settings, workdir, names)
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
@@ -150,9 +159,19 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         split = 'test' if labelled else 'validation'
         metric = next(iter(fitted.scores[split]))
         values[strategy, k] = np.array(fitted.scores[split][metric])
+        if unbalanced and labelled and MEAN_CLASS in fitted.scores[split]:
+            mean_class[strategy, k] = np.array(fitted.scores[split][MEAN_CLASS])
         if 'target' in splits:
             judgements[strategy, k] = judge(settings, fitted, splits)
-    return Measured(metric, values, judgements, 1 in donors, labelled, transferred)
+    return Measured(metric, values, judgements, 1 in donors, labelled, transferred, mean_class)
+
+
+def _unbalanced(train: Dataset) -> bool:
+    """Whether a class has many more training examples than another: accuracy tells little."""
+    if train.example or train.task.kind != 'classes':
+        return False
+    counts = np.bincount(train.label)
+    return bool(counts.max() >= UNBALANCED * counts[counts > 0].min())
 
 
 def _place(workdir: Path, strategy: str, k: int | None) -> Path:
@@ -168,7 +187,8 @@ def summarise(measured: Measured, config: dict) -> dict:
 
     Returns:
         As `compare`, without 'chosen'. A row is {'strategy', 'labels_per_class', 'metric', 'mean',
-        'ci95' (half width; None over two seeds), 'gain_mean', 'gain_low', 'gain_high', 'p',
+        'ci95' (half width; None over two seeds), 'mean_class_accuracy' ({'mean', 'ci95', 'values'},
+        where the classes are unbalanced), 'gain_mean', 'gain_low', 'gain_high', 'p',
         'verdict' (these five are None for the baseline), 'values' by seed}.
 
     >>> values = {('scratch', 5): np.array([.5, .6]), ('frozen', 5): np.array([.7, .8])}
@@ -193,6 +213,10 @@ def summarise(measured: Measured, config: dict) -> dict:
             ci95=half, gain_mean=gain and gain.mean, gain_low=gain and gain.low,
             gain_high=gain and gain.high, p=gain and gain.p, verdict=found.get(cell),
             values=by_seed.tolist()))
+        if cell in measured.mean_class:
+            mean, half = share_interval(measured.mean_class[cell])
+            rows[-1][MEAN_CLASS] = dict(mean=mean, ci95=half,
+                                        values=measured.mean_class[cell].tolist())
     goal = .9 * float(values[baseline, None if None in budgets else max(budgets)].mean())
     needed, by_curve = {}, {}
     for strategy in study['strategies']:

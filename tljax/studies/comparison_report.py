@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tljax.engine.scores import MEAN_CLASS
 from tljax.report.drawing import svg
 from tljax.report.figures import gains, learning_curves
 from tljax.studies import choices
@@ -90,23 +91,29 @@ def reading(results: dict) -> str:
         return ('The target has no labels, so nothing here is its accuracy. Larger is better for '
                 'each score, and none can vouch for a model. A strategy tells classes by python -m '
                 'experiments.predict --workdir=STUDY/cells/STRATEGY-all FOLDER.')
+    unbalanced = ''
+    if any(MEAN_CLASS in row for row in results.get('rows', ())):
+        unbalanced = (' The classes are unbalanced, so that accuracy, and the gain in it, tells '
+                      'little of the smaller ones: the mean of classes counts all alike.')
     return (f'Gains are paired by seed. An interval is a 95 % paired t interval over '
             f'{len(results["seeds"])} seeds; a verdict is corrected over the table (Holm, 5 %). '
-            f'Intervals cover {results["intervals_cover"]}.')
+            f'Intervals cover {results["intervals_cover"]}.' + unbalanced)
 
 
 def _cells(results: dict) -> Table:
     """Every strategy with every number of labels: its score, and its gain over the baseline."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
-    metric, body = rows[0]['metric'], []
+    metric, body, by_class = rows[0]['metric'], [], MEAN_CLASS in rows[0]
     for row in rows:
         gain = ['', '', '']
         if row['verdict'] is not None:
             gain = [f'{100 * row["gain_mean"]:+.1f}',
                     f'{100 * row["gain_low"]:+.1f} to {100 * row["gain_high"]:+.1f}',
                     row['verdict']]
-        body.append([row['strategy'], budget(row['labels_per_class']), _percent(row), *gain])
-    columns = ['strategy', 'labels per class', f'{metric} %', f'gain over {baseline}, points',
+        told = [_percent(row), *([_percent(row[MEAN_CLASS])] if by_class else [])]
+        body.append([row['strategy'], budget(row['labels_per_class']), *told, *gain])
+    columns = ['strategy', 'labels per class', f'{metric} %',
+               *['mean of classes %'] * by_class, f'gain over {baseline}, points',
                '95 % interval', 'verdict']
     return Table(columns, body, f'{len(results["seeds"])} seeds; {metric} on the test split')
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from tljax.core import Refused
 from tljax.engine.checkpoint import claim, load_final, save_final
+from tljax.files.folders import refuse_file
 from tljax.paths import flatten
 from tljax.studies.models import ModelChoice, model
 
@@ -24,8 +25,10 @@ def convert(choice: ModelChoice) -> dict:
     Traceback (most recent call last):
     tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
-    params, state, record = model(choice._replace(workdir=None))
     workdir = choice.workdir
+    if workdir:
+        refuse_file(workdir)
+    params, state, record = model(choice._replace(workdir=None))
     if not (workdir / 'final').exists():
         claim(workdir, record['config'], look=True)
         save_final(workdir, params, state, record)

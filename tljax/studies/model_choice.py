@@ -9,8 +9,8 @@ class ModelChoice(NamedTuple):
     Attributes:
         net: config of a zoo network, or None for a run.
         weights: its Keras file, 'imagenet', or 'imagenet:160' for that picture size.
-        classes: path of ImageNet's class index, or of names, one a line; None: the file beside the
-            weights.
+        classes: path of ImageNet's class index, or of names, as `class_names.class_index` reads
+            them; None: the file beside the weights.
         workdir: folder of a finished run.
 
     >>> ModelChoice({'name': 'mobilenet'}, weights='imagenet:160').weights

@@ -1,4 +1,5 @@
 """The model that a command works on: a network with a weights file, or a finished run."""
+import re
 from pathlib import Path
 
 from tljax.core import Refused, short
@@ -6,7 +7,8 @@ from tljax.features import run_at
 from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
 from tljax.weights import pretrained
-from tljax.zoo.weights.published import NAME, class_index, published_classes
+from tljax.zoo.weights.class_names import class_index
+from tljax.zoo.weights.published import NAME, published_classes
 
 
 def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
@@ -46,7 +48,11 @@ def _beside(weights: str, numbers: list[str]) -> list[str]:
     path = Path(weights).expanduser().with_name('labels.txt')
     if not numbers or not path.is_file():
         return numbers
-    names = [name for _, name in class_index(path)]
+    try:
+        names = [name for _, name in class_index(path)]
+    except Refused as refused:   # nobody has asked for it
+        say(f'{refused}; it is left')
+        return numbers
     if len(names) != len(numbers):
         say(f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} apart: '
             'it is left')
@@ -69,3 +75,28 @@ def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
     if choice.classes or beside and beside.exists():
         return class_index(choice.classes or beside)
     return None
+
+
+def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | None:
+    """The classes by which pictures are told that are named by WordNet ids, as `index` gives them.
+
+    Args:
+        choice: of the model; a run has names of its own, so that only ids are taken for it.
+        classes: names of the model's outputs.
+
+    Raises:
+        Refused: for names of the classes of a run, and an index of other classes.
+
+    >>> wordnet(ModelChoice(workdir=Path('runs')), ['cat']) is None
+    True
+    """
+    found = index(choice)
+    if not choice.workdir or not found:
+        return found
+    if not all(re.match(r'n\d{8}', known) for known, _ in found):
+        raise Refused('--classes names the classes of --model, and a run has its own: leave it out')
+    names = [name for _, name in found]
+    if names != list(classes) and classes != [str(i) for i in range(len(found))]:
+        raise Refused(f'--classes={choice.classes} has {len(found)} classes ({short(names, 2)}), '
+                      f'and the run others ({short(classes, 2)}): leave it out')
+    return found

@@ -74,7 +74,7 @@ def named(paths: list[str], columns: dict[str, str] | None = None) -> tuple[list
 
     Args:
         paths: of pictures, folders and archives, or of one CSV.
-        columns: {'file': name, 'label': name} of the columns of a CSV, as the run's own had.
+        columns: {'file': name, 'label': name, 'task': kind} of a CSV, as the run's own had.
 
     Raises:
         Refused: as `data.listed` and `finding.find`; for a table whose labels are no classes.
@@ -84,7 +84,10 @@ def named(paths: list[str], columns: dict[str, str] | None = None) -> tuple[list
     tljax.core.Refused: nowhere does not exist: name a picture or a folder of pictures
     """
     path = Path(paths[0]).expanduser()
-    if len(paths) > 1 or not is_table(path) or not path.exists():
+    tables = [each for each in map(Path, paths) if is_table(each) and each.expanduser().exists()]
+    if tables and len(paths) > 1:
+        raise Refused(f'{tables[0]} is a table, and stands beside other paths: name it alone')
+    if not is_table(path) or not path.exists():
         files = find(paths)
         inside = {part.lower() for file in files for part in file.path.parts}
         _tell_mixed({SPLITS[part] for part in inside & set(SPLITS)})
@@ -113,10 +116,10 @@ def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
 
     Returns:
         {'top1', 'top1_interval', 'mean_of_classes', 'pictures': their number, 'classes': [{'class',
-        'pictures', 'accuracy'}], 'confusion': {'classes': names of those that are there or were
-        told, 'counts': a row for each of them: how many of its pictures were told to be each}}, and
-        'top5' and 'top5_interval' where there are more than five classes. All are means over seeds;
-        intervals cover 95 % over pictures.
+        'pictures', 'accuracy'}], 'without_pictures': names of the others, 'confusion': {'classes':
+        names of those that are there or were told, 'counts': a row for each of them: how many of
+        its pictures were told to be each}}, and 'top5' and 'top5_interval' where there are more
+        than five classes. All are means over seeds; intervals cover 95 % over pictures.
 
     >>> told = np.array([[[2., 1.], [2., 1.], [0., 1.]]])
     >>> found = counted(told, np.array([0, 1, 1]), ['ants', 'bees'])
@@ -139,6 +142,7 @@ def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
                        np.searchsorted(present, told)), 1 / len(told))
     return {**found, 'mean_of_classes': float(np.mean([row['accuracy'] for row in each])),
             'pictures': len(label), 'classes': each,
+            'without_pictures': [name for c, name in enumerate(classes) if not (label == c).any()],
             'confusion': {'classes': [classes[c] for c in present], 'counts': counts.tolist()}}
 
 
@@ -155,12 +159,15 @@ def accuracy_tables(found: dict) -> list[Table]:
             low, high = found[f'top{top}_interval']
             rows.append([f'{top} guess{"es" * (top > 1)}', f'{found[f"top{top}"]:.4f}',
                          f'{low:.4f} to {high:.4f}'])
-    rows.append(['1 guess, mean of classes', f'{found["mean_of_classes"]:.4f}', ''])
+    there = ' that are here' * bool(found['without_pictures'])
+    rows.append([f'1 guess, mean of classes{there}', f'{found["mean_of_classes"]:.4f}', ''])
     each = found['classes']
     title = f'{len(each)} class{"es" * (len(each) > 1)}'
     if len(each) > SHOWN:
         each = sorted(each, key=lambda row: row['accuracy'])[:SHOWN]
         title = f'the {SHOWN} least accurate of {title}'
+    if found['without_pictures']:
+        title += f'; no pictures of {short(found["without_pictures"], 6)}'
     return [Table(['accuracy of', 'mean', '95 % interval over pictures'], rows,
                   f'{found["pictures"]} pictures'),
             Table(['class', 'pictures', 'accuracy'],

@@ -6,10 +6,10 @@ import numpy as np
 
 from tljax.core import Refused
 from tljax.data.archives import File, printable
-from tljax.data.finding import find
 from tljax.files.cache import save_npz
 from tljax.files.console import say
 from tljax.files.text import write_csv
+from tljax.studies.picture_lists import pictures as find
 from tljax.studies.tables import Table
 from tljax.trained import Trained, refuse_episodes
 

@@ -48,6 +48,8 @@ def conv4(width: int | Sequence[int] = 64, size: int = 16, blocks: int = 4, norm
     if norm not in ('batch', 'layer'):
         raise Refused(f'net.norm={norm!r} is not batch or layer')
     widths = (width,) * blocks if isinstance(width, int) else tuple(width)
+    if not widths or min(widths) < 1:
+        raise Refused(f'net.width={width}: give channels of a block or more, each 1 or more')
     if size < 2 ** len(widths):
         raise Refused(f'net.size={size} leaves nothing after {len(widths)} poolings: take fewer blocks or larger inputs')
     groups = {f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)}

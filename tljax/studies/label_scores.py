@@ -1,0 +1,169 @@
+"""How well a model tells numbers or several labels, on the pictures of a table."""
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from tljax.core import Refused, Task, short
+from tljax.data import rows
+from tljax.data.archives import File, printable
+from tljax.data.formats.listed import is_table, located
+from tljax.engine.evaluate import predictions
+from tljax.engine.scores import average_precision, keeps, totals
+from tljax.files.console import say
+from tljax.program import predictor
+from tljax.studies.picture_lists import table_rows
+from tljax.studies.pictures import Model, read_once, with_outputs
+from tljax.studies.tables import Table
+from tljax.trained import Trained
+
+ASKED = {'numbers': 'a CSV of pictures and their numbers',
+         'labels': 'a CSV of pictures and their labels'}
+
+
+def evaluate(model: Model, paths: Sequence[str], size: int = 0, batch: int = 32,
+             pixels: int | None = None) -> dict:
+    """The scores of a regression or of several labels, as its training tells them.
+
+    Args:
+        model: parameters, state and record, as `models.model` gives them.
+        paths: of one table.
+        size: side of the pictures that the network is shown; 0: the one it is for.
+        batch: pictures at a time.
+        pixels: the most that a picture may have; None: the run's own limit.
+
+    Returns:
+        As `scored` gives, and 'unread': [{'path', 'error'}].
+
+    Raises:
+        Refused: for what is no table, one of another task or of other labels, and where no picture
+            can be read.
+
+    >>> evaluate(({'head': 0}, {}, {'classes': []}), ['pictures'])
+    Traceback (most recent call last):
+    tljax.core.Refused: this model tells numbers: name a CSV of pictures and their numbers alone
+    """
+    params, state, record = with_outputs(model)
+    trained = Trained(*model)
+    path = Path(paths[0]).expanduser()
+    if len(paths) > 1 or not is_table(path):
+        raise Refused(f'this model tells {trained.task}: name {ASKED[trained.task]} alone')
+    if not path.is_file():
+        raise Refused(f'{path} does not exist: name {ASKED[trained.task]}')
+    files, label = _read(path, trained)
+
+    def ask(dataset):
+        told = predictions(predictor(record), params, state, dataset, batch,
+                           said='looking at pictures')['output']
+        return np.moveaxis(told, 0, 1)
+
+    output, failed = read_once(trained, files, pixels, ask, size)
+    good = [row for row in range(len(files)) if row not in failed]
+    if not good:
+        raise Refused(f'none of the {len(files)} pictures can be read: give others')
+    unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
+    task = Task(trained.task, trained.classes)
+    return {**scored(task, np.moveaxis(output[good], 1, 0), label[good], path), 'unread': unread}
+
+
+def _read(path: Path, trained: Trained) -> tuple[list[File], np.ndarray]:
+    """The pictures of a table and their labels, in the order of the model's."""
+    kind, data = trained.task, trained.record['config']['data']
+    columns = {key: data[key] for key in ('file', 'label') if data.get(key)}
+    try:
+        found = rows.read(path, **columns, task=kind)
+    except Refused:
+        other = rows.read(path, **columns).task.kind   # what is wrong with the table itself
+        if other == kind:
+            raise
+        raise Refused(f'{path} gives {other}, and this model tells {kind}: name {ASKED[kind]}'
+                      ) from None
+    label = found.label
+    if kind == 'labels':
+        label = _in_order(path, found, trained.classes)
+    if len(set(found.split)) > 1 and 'train' in found.split:
+        say(f'pictures of {short(sorted(set(found.split)))} are scored together, as they stand')
+    return located(path, found.files)[0], label
+
+
+def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
+    """The marks of a table in the order of the model's labels."""
+    unknown = [name for name in found.task.names if name not in names]
+    if unknown:
+        raise Refused(f'{path} has the labels {short(unknown, 4)}, and the model knows '
+                      f'{short(names, 6)}: rename or remove them')
+    lacking = [name for name in names if name not in found.task.names]
+    if lacking and set(found.task.names) <= set(table_rows(path)[0]):
+        raise Refused(f'{path} has no column {short(lacking, 6)}: the model tells '
+                      f'{short(names, 6)}, so give a column for each')
+    if lacking:
+        say(f'no picture has the label {short(lacking, 6)}')
+    place = {name: i for i, name in enumerate(found.task.names)}
+    label = np.zeros((len(found.files), len(names)), np.float32)
+    for i, name in enumerate(names):
+        if name in place:
+            label[:, i] = found.label[:, place[name]]
+    return label
+
+
+def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path = '') -> dict:
+    """The scores of outputs, means over seeds.
+
+    Args:
+        task: of numbers or of several labels.
+        output: (seeds, n, d).
+        label: (n,) or (n, d).
+        path: of the table, for errors.
+
+    Returns:
+        {'scores': {name: mean}, 'pictures': their number}, and of several labels 'labels':
+        [{'label', 'pictures' that have it, 'average_precision' (None where no picture has it),
+        'right': the share of answers}].
+
+    Raises:
+        Refused: for another number of columns than the model's.
+
+    >>> scored(Task('numbers'), np.array([[[1.], [5.]]]), np.array([1., 2.]))['scores']
+    {'rmse': 2.12132...}
+    """
+    label = label.reshape(len(label), -1)
+    if label.shape[1] != output.shape[2]:
+        raise Refused(f'{path} gives {label.shape[1]} numbers for each picture, and the model '
+                      f'tells {output.shape[2]}: give as many columns')
+    kept = keeps(task)({'output': output, 'label': np.broadcast_to(label, output.shape)})
+    scores = totals(task, jax.device_get(kept))
+    found = {'scores': {name: float(np.mean(values)) for name, values in scores.items()},
+             'pictures': len(label)}
+    if task.kind == 'labels':
+        found['labels'] = [_label(name, output[..., i], label[:, i])
+                           for i, name in enumerate(task.names)]
+    return found
+
+
+def _label(name: str, output: np.ndarray, label: np.ndarray) -> dict:
+    """How well one label is told: outputs (seeds, n), marks (n,)."""
+    precision = [average_precision(one, label) for one in output] if label.any() else []
+    return {'label': name, 'pictures': int(label.sum()),
+            'average_precision': float(np.mean(precision)) if precision else None,
+            'right': float(np.mean((output > 0) == (label > 0)))}
+
+
+def tables(found: dict) -> list[Table]:
+    """What `evaluate` found, as tables, the worst labels in front.
+
+    >>> tables({'scores': {'rmse': .5}, 'pictures': 3})[0].rows
+    [['rmse', '0.5000']]
+    """
+    each = sorted(found.get('labels', ()), key=lambda row: (row['average_precision'] is None,
+                                                            row['average_precision'] or 0.))
+    body = [[row['label'], row['pictures'],
+             '' if row['average_precision'] is None else f'{row["average_precision"]:.4f}',
+             f'{row["right"]:.4f}'] for row in each]
+    first = Table(['score', 'mean'], [[name.replace('_', ' '), f'{value:.4f}']
+                                      for name, value in found['scores'].items()],
+                  f'{found["pictures"]} pictures')
+    if not each:
+        return [first]
+    return [first, Table(['label', 'pictures', 'average precision', 'answers right'], body,
+                         f'{len(each)} labels')]

@@ -1,0 +1,91 @@
+"""Which pictures paths name: files, folders, archives, and tables that list them."""
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from tljax.core import Refused, short
+from tljax.data.archives import File
+from tljax.data.finding import find, is_picture
+from tljax.data.formats.listed import is_table, located
+from tljax.data.rows import FILE
+from tljax.files.console import say
+
+LARGEST = 2 ** 28   # bytes of a table
+
+
+def pictures(paths: Sequence[str | Path]) -> list[File]:
+    """The picture files that paths name, in their order.
+
+    Args:
+        paths: as `data.finding.find` takes them, and tables (CSV or TSV) that list pictures, whose
+            labels are passed over.
+
+    Raises:
+        Refused: as `find`; a table that names no pictures, and pictures that are missing.
+
+    >>> pictures(['nowhere'])
+    Traceback (most recent call last):
+    tljax.core.Refused: nowhere does not exist: name a picture or a folder of pictures
+    """
+    found, others = [], []
+    for path in (Path(path).expanduser() for path in paths):
+        if not (is_table(path) and path.exists()):
+            others.append(path)
+            continue
+        found += find(others) + _listed(path)
+        others = []
+    return found + find(others)
+
+
+def table_rows(path: Path) -> list[list[str]]:
+    """The cells of a table, the names of its columns in front.
+
+    Args:
+        path: of a CSV or TSV.
+
+    Raises:
+        Refused: for what is no text, or too large.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), 'a.csv')
+    >>> _ = path.write_text('file;age\\na.png;3\\n')
+    >>> table_rows(path)
+    [['file', 'age'], ['a.png', '3']]
+    """
+    if path.stat().st_size > LARGEST:
+        raise Refused(f'{path} has more than {LARGEST:,} bytes: split the table')
+    data = path.read_bytes()
+    coding = 'utf-16' if data[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
+    try:
+        text = data.decode(coding)
+        separator = max(',;\t', key=text.partition('\n')[0].count)
+        rows = [[cell.strip() for cell in row] for row in
+                csv.reader(io.StringIO(text, newline=''), delimiter=separator, strict=True)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Refused(f'{path} is no table of text ({error}): save it as "CSV UTF-8"') from error
+    return [row for row in rows if any(row)]
+
+
+def _listed(path: Path) -> list[File]:
+    """The pictures that a table lists, each once."""
+    header, *rows = table_rows(path) or [[]]
+    lower = [name.lower() for name in header]
+    if any(map(is_picture, header)):   # a bare list
+        rows = [header, *rows]
+        lower = []
+    place = next((lower.index(name) for name in FILE if name in lower), None)
+    if place is None:
+        width = min(map(len, rows), default=0)
+        alike = [i for i in range(width) if all(is_picture(row[i]) for row in rows)]
+        place = alike[0] if len(alike) == 1 else 0 if len(header) == 1 and lower else None
+    if place is None or not rows:
+        raise Refused(f'{path} names no pictures (columns {short(header, 6)}): call the column of '
+                      f'their names file, and write a row for each')
+    if any(len(row) <= place or not row[place] for row in rows):
+        raise Refused(f'{path}: a row names no picture: mend it')
+    names = dict.fromkeys(row[place].replace('\\', '/') for row in rows)
+    files, _, notes = located(path, list(names))
+    for note in notes:
+        say(note)
+    return files
