@@ -65,14 +65,13 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     >>> read(path).task.names, read(path, task='numbers').label.tolist()
     (('20', '30'), [20.0, 30.0])
     """
-    header, rows = _cells(path)
+    header, rows = _columns(path)
     place = _pictures_place(header, rows, file, path)
     split = _split_column(header, rows, place)
     chosen = _labels(header, rows, place, split, label, path)
     rows, notes = _once(rows, place, [*chosen, *([] if split is None else [split])], path)
     files, names = [row[place] for row in rows], [header[i] for i in chosen]
-    cells = [[row[i] for i in chosen] for row in rows]
-    label, found, more = meant(cells, names, files, path, task)
+    label, found, more = meant([[row[i] for i in chosen] for row in rows], names, files, path, task)
     refuse_alike(found.names, path)
     told = f'pictures by the column {header[place]}, labels by {short(names, 4)}'
     unread = [name for i, name in enumerate(header) if i not in (place, split, *chosen)]
@@ -83,18 +82,36 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     return Rows(files, label, found, _splits(rows, split, path), (told, *notes, *more))
 
 
-def _cells(path):
-    """The names of the columns and the rows, with as many cells each."""
+def cells(path: Path) -> list[tuple[int, list[str]]]:
+    """The rows of a table that are not empty, with their numbers from 1.
+
+    Args:
+        path: of the table, as `read` takes it.
+
+    Raises:
+        Refused: for what is no text, no table, or too large.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), 'a.csv')
+    >>> _ = path.write_text('file;age\\n\\na.png;3\\n')
+    >>> cells(path)
+    [(1, ['file', 'age']), (3, ['a.png', '3'])]
+    """
     text = _text(path)
     first = text.partition('\n')[0]
     separator = max(',;\t', key=first.count)
     try:
         told = csv.reader(io.StringIO(text, newline=''), delimiter=separator, strict=True,
                           skipinitialspace=True)
-        lines = [(number, [cell.strip() for cell in row]) for number, row in enumerate(told, 1)]
+        found = [(number, [cell.strip() for cell in row]) for number, row in enumerate(told, 1)]
     except csv.Error as error:
         raise Refused(f'{path} is no table of text ({error}): save it as CSV again') from error
-    lines = [(number, row) for number, row in lines if any(row)]
+    return [(number, row) for number, row in found if any(row)]
+
+
+def _columns(path):
+    """The names of the columns and the rows, with as many cells each."""
+    lines = cells(path)
     if len(lines) < 2 or len(lines[0][1]) < 2:
         raise Refused(f'{path} is no table of two columns and a row or more: write a line such as '
                       'file,label, and a line a picture below')
@@ -162,12 +179,12 @@ def _labels(header, rows, place, split, asked, path):
             raise Refused(f'{path}: the column {header[found]} is not that of the labels, too: '
                           'name another by data.label')
         return [found]
-    cells = {row[i] for row in rows for i in rest}
-    if len(rest) > 1 and '' in cells and {mark(cell) for cell in cells - {''}} <= {0, 1}:
+    distinct = {row[i] for row in rows for i in rest}
+    if len(rest) > 1 and '' in distinct and {mark(cell) for cell in distinct - {''}} <= {0, 1}:
         column, row = next((header[i], row[place]) for row in rows for i in rest if not row[i])
         raise Refused(f'{path}: {row} has nothing in the column {column}, and the others have 0 or '
                       '1: fill it in')
-    if len(rest) == 1 or rest and {mark(cell) for cell in cells} <= {0, 1}:
+    if len(rest) == 1 or rest and {mark(cell) for cell in distinct} <= {0, 1}:
         return rest
     return [_place(header, '', LABEL, 'label', path)]
 

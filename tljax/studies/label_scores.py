@@ -13,7 +13,6 @@ from tljax.engine.evaluate import predictions
 from tljax.engine.scores import average_precision, keeps, totals
 from tljax.files.console import say
 from tljax.program import predictor
-from tljax.studies.picture_lists import table_rows
 from tljax.studies.pictures import Model, read_once, with_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
@@ -94,7 +93,7 @@ def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
         raise Refused(f'{path} has the labels {short(unknown, 4)}, and the model knows '
                       f'{short(names, 6)}: rename or remove them')
     lacking = [name for name in names if name not in found.task.names]
-    if lacking and set(found.task.names) <= set(table_rows(path)[0]):
+    if lacking and set(found.task.names) <= set(rows.cells(path)[0][1]):
         raise Refused(f'{path} has no column {short(lacking, 6)}: the model tells '
                       f'{short(names, 6)}, so give a column for each')
     if lacking:

@@ -1,6 +1,4 @@
 """Which pictures paths name: files, folders, archives, and tables that list them."""
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,10 +6,8 @@ from tljax.core import Refused, short
 from tljax.data.archives import File
 from tljax.data.finding import find, is_picture
 from tljax.data.formats.listed import is_table, located
-from tljax.data.rows import FILE
+from tljax.data.rows import FILE, cells
 from tljax.files.console import say
-
-LARGEST = 2 ** 28   # bytes of a table
 
 
 def pictures(paths: Sequence[str | Path]) -> list[File]:
@@ -38,38 +34,9 @@ def pictures(paths: Sequence[str | Path]) -> list[File]:
     return found + find(others)
 
 
-def table_rows(path: Path) -> list[list[str]]:
-    """The cells of a table, the names of its columns in front.
-
-    Args:
-        path: of a CSV or TSV.
-
-    Raises:
-        Refused: for what is no text, or too large.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), 'a.csv')
-    >>> _ = path.write_text('file;age\\na.png;3\\n')
-    >>> table_rows(path)
-    [['file', 'age'], ['a.png', '3']]
-    """
-    if path.stat().st_size > LARGEST:
-        raise Refused(f'{path} has more than {LARGEST:,} bytes: split the table')
-    data = path.read_bytes()
-    coding = 'utf-16' if data[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
-    try:
-        text = data.decode(coding)
-        separator = max(',;\t', key=text.partition('\n')[0].count)
-        rows = [[cell.strip() for cell in row] for row in
-                csv.reader(io.StringIO(text, newline=''), delimiter=separator, strict=True)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Refused(f'{path} is no table of text ({error}): save it as "CSV UTF-8"') from error
-    return [row for row in rows if any(row)]
-
-
 def _listed(path: Path) -> list[File]:
     """The pictures that a table lists, each once."""
-    header, *rows = table_rows(path) or [[]]
+    header, *rows = [row for _, row in cells(path)] or [[]]
     lower = [name.lower() for name in header]
     if any(map(is_picture, header)):   # a bare list
         rows = [header, *rows]
