@@ -60,6 +60,7 @@ def run(root, *command):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_method_is_added_by_its_two_files_alone(copy):
     tested = ('tests/methods/test_contract.py', 'tests/experiments/test_smallest_configs.py')   # which runs experiments.train
     said = run(copy, 'pytest', *tested, '-k', 'mcc', '-m', '', '-n', '0', '-q', '--no-header')

@@ -10,7 +10,11 @@ CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('[a-z]*.py') if p
 COMMAND = {name: importlib.import_module(f'configs.{name}').get_config('smoke').commands[0] for name in CONFIGS}
 
 
-@pytest.mark.parametrize('name', [name for name in CONFIGS if COMMAND[name] != 'rank'])   # test_rank.py runs those
+LIKE = ('adapt', 'reptile', 'relation', 'metaoptnet', 'siamese', 'ridge', 'matching')   # others go the same way
+
+
+@pytest.mark.parametrize('name', [   # test_rank.py runs those of rank
+    pytest.param(name, marks=pytest.mark.slow) if name in LIKE else name for name in CONFIGS if COMMAND[name] != 'rank'])
 def test_every_config_runs_at_its_smallest(name, tmp_path):
     done = call(COMMAND[name], f'--config=configs/{name}.py:smoke', f'--workdir={tmp_path}')
     assert done.code == 0, done.err[-3000:]

@@ -18,7 +18,7 @@ MOBILENET, VGG = ('mobilenet', 64, {'alpha': .25, 'dropout': 0.}), ('vgg16', 32,
 
 @pytest.mark.parametrize('each, training', [   # VGG has no statistics, and 34 million weights
     pytest.param(MOBILENET, False, id='mobilenet-stored', marks=pytest.mark.slow),
-    pytest.param(MOBILENET, True, id='mobilenet-batch'),
+    pytest.param(MOBILENET, True, id='mobilenet-batch', marks=pytest.mark.slow),
     pytest.param(VGG, True, id='vgg16', marks=pytest.mark.slow)])
 def test_the_gradient_of_fine_tuning_is_keras_s(each, training, tmp_path):
     compare_gradients(each, training, tmp_path)

@@ -22,7 +22,12 @@ class Made(NamedTuple):
     state: dict
 
 
-@pytest.fixture(scope='module', params=ROWS)
+DEEP = ('resnet101', 'resnet152', 'resnet101v2', 'resnet152v2', 'densenet169', 'densenet201', 'nasnet_large',
+        'inception_resnet_v2')   # others of their families stand for them in the default tests
+
+
+@pytest.fixture(scope='module', params=[
+    pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in ROWS])
 def made(request):
     net = named('tljax.zoo', {'name': request.param, 'dtype': 'bfloat16'}, 'net')
     return Made(request.param, net, *jax.eval_shape(net.init, jax.random.key(0), pictures(request.param)))

@@ -46,13 +46,28 @@ def _task(task: Task, label: np.ndarray) -> str:
     return f'regression of {width} numbers' if width > 1 else 'regression of one number'
 
 
-def _balance(train: Dataset) -> list[str]:
+def unbalanced(train: Dataset) -> tuple[int, int] | None:
+    """The examples of the smallest and of the largest class, where these differ so much that
+    accuracy tells little; None otherwise.
+
+    Args:
+        train: the training set.
+
+    >>> from tljax.data import arrays
+    >>> unbalanced(arrays(np.zeros(7), np.array([0, 1, 1, 1, 1, 1, 1]), ('ants', 'bees')))
+    (1, 6)
+    """
     if train.example or train.task.kind != 'classes':
-        return []
+        return None
     counts = np.bincount(train.label)
-    least, most = counts[counts > 0].min(), counts.max()
-    return [f'classes have {least} to {most} training examples: accuracy tells little of the smaller ones; '
-            "class_weights='balanced' lets all count alike in the loss"] if most >= UNBALANCED * least else []
+    least, most = int(counts[counts > 0].min()), int(counts.max())
+    return (least, most) if most >= UNBALANCED * least else None
+
+
+def _balance(train: Dataset) -> list[str]:
+    found = unbalanced(train)
+    return [f'classes have {found[0]} to {found[1]} training examples: accuracy tells little of the smaller ones; '
+            "class_weights='balanced' lets all count alike in the loss"] if found else []
 
 
 def _constant(train: Dataset) -> list[str]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import folder, merge, phases
-from tljax.core import Dataset, Refused
-from tljax.data.summary import UNBALANCED
+from tljax.core import Refused
+from tljax.data.summary import unbalanced
 from tljax.engine.scores import MEAN_CLASS
 from tljax.engine.train import fit
 from tljax.files.console import say
@@ -145,7 +145,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
                       'name another as data.source')
     build.fit_phases(earlier, workdir)
     values, judgements, transferred, donors, metric, labelled = {}, {}, {}, set(), '', True
-    mean_class, unbalanced = {}, _unbalanced(splits['train'])
+    mean_class, accuracy_alone = {}, not unbalanced(splits['train'])
     for i, ((strategy, k), settings) in enumerate(cells.items()):
         donor = build.donor(settings, workdir, names)
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
@@ -159,19 +159,11 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         split = 'test' if labelled else 'validation'
         metric = next(iter(fitted.scores[split]))
         values[strategy, k] = np.array(fitted.scores[split][metric])
-        if unbalanced and labelled and MEAN_CLASS in fitted.scores[split]:
+        if not accuracy_alone and labelled and MEAN_CLASS in fitted.scores[split]:
             mean_class[strategy, k] = np.array(fitted.scores[split][MEAN_CLASS])
         if 'target' in splits:
             judgements[strategy, k] = judge(settings, fitted, splits)
     return Measured(metric, values, judgements, 1 in donors, labelled, transferred, mean_class)
-
-
-def _unbalanced(train: Dataset) -> bool:
-    """Whether a class has many more training examples than another: accuracy tells little."""
-    if train.example or train.task.kind != 'classes':
-        return False
-    counts = np.bincount(train.label)
-    return bool(counts.max() >= UNBALANCED * counts[counts > 0].min())
 
 
 def _place(workdir: Path, strategy: str, k: int | None) -> Path:

@@ -77,7 +77,9 @@ def _matched(source: dict[str, Dataset], target: dict[str, Dataset], shared: boo
     written = tuple(known.get(alike(name), name) for name in theirs)   # as the source writes them
     notes = _lines('the classes of the target are called as those of the source: {}',
                    [f'{old} is {new}' for old, new in zip(theirs, written, strict=True) if old != new])
-    target = {name: split._replace(task=split.task._replace(names=written)) for name, split in target.items()}
+    if notes:
+        target = {name: split._replace(task=split.task._replace(names=written))
+                  for name, split in target.items()}
     theirs = written
     if names == theirs:
         return source, target, notes
