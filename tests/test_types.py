@@ -120,8 +120,10 @@ def episodes(data, tasks=4, shots=2):
         return np.stack([[rng.permutation(each)[:2 * shots] for each in members] for _ in range(tasks)])
 
     def take(index):
-        part = lambda rows: jax.tree.map(  # noqa: E731
-            lambda leaf: leaf.reshape(len(index), 3 * shots, *leaf.shape[1:]), data.take(rows.reshape(-1)))
+        def part(rows):
+            rows = data.take(rows.reshape(-1))
+            return jax.tree.map(lambda leaf: leaf.reshape(len(index), 3 * shots, *leaf.shape[1:]), rows)
+
         return {'support': part(index[..., :shots]), 'query': part(index[..., shots:])}
 
     return Stream(index, take)
