@@ -1,1 +1,2 @@
-"""Measurements side by side: `python -m benchmarks.<name> --help`. They are no commands of tljax."""
+"""Measurements side by side: `python -m benchmarks.<name> --help`. They are no commands of
+tljax."""

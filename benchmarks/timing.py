@@ -1,4 +1,5 @@
 """How long calls take, side by side: in turn, so that a slow moment of the machine hits all."""
+
 import statistics
 import sys
 import time
@@ -23,6 +24,7 @@ class Timed(NamedTuple):
         processor: the same by the processor, which others on the machine hardly change.
         returned: {name: what the last call returned}.
     """
+
     seconds: dict[object, np.ndarray]
     processor: dict[object, np.ndarray]
     returned: dict[object, object]
@@ -48,8 +50,11 @@ def take_turns(calls: Calls, rounds: int, warm: int = 1) -> Timed:
             if i >= warm:
                 seconds[name].append(time.perf_counter() - begun[0])
                 processor[name].append(time.process_time() - begun[1])
-    return Timed({name: np.array(values) for name, values in seconds.items()},
-                 {name: np.array(values) for name, values in processor.items()}, returned)
+    return Timed(
+        {name: np.array(values) for name, values in seconds.items()},
+        {name: np.array(values) for name, values in processor.items()},
+        returned,
+    )
 
 
 def milliseconds(calls: Calls, rounds: int) -> dict[object, float]:
@@ -67,7 +72,7 @@ def milliseconds(calls: Calls, rounds: int) -> dict[object, float]:
         jax.block_until_ready(call())
         begun = time.perf_counter()
         jax.block_until_ready(call())
-        counts[name] = max(1, round(.1 / (time.perf_counter() - begun)))
+        counts[name] = max(1, round(0.1 / (time.perf_counter() - begun)))
     found = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -79,8 +84,13 @@ def milliseconds(calls: Calls, rounds: int) -> dict[object, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def compare(first: str, times: list[tuple[str, dict[object, np.ndarray]]], results: dict[str, list],
-            names: list[str], title: str = '') -> None:
+def compare(
+    first: str,
+    times: list[tuple[str, dict[object, np.ndarray]]],
+    results: dict[str, list],
+    names: list[str],
+    title: str = '',
+) -> None:
     """Prints a row for each side: its times, those over tljax's, and its results.
 
     Args:
@@ -95,8 +105,11 @@ def compare(first: str, times: list[tuple[str, dict[object, np.ndarray]]], resul
         columns += [f'{unit}, least', 'median', 'over tljax']
         for side, row in rows.items():
             least = values[side].min()
-            row += [f'{least:.2f}', f'{np.median(values[side]):.2f}',
-                    f'{least / values["tljax"].min():.2f}']
+            row += [
+                f'{least:.2f}',
+                f'{np.median(values[side]):.2f}',
+                f'{least / values["tljax"].min():.2f}',
+            ]
     table([*columns, *names], [[*row, *results[side]] for side, row in rows.items()], title)
 
 

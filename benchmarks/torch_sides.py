@@ -1,4 +1,5 @@
 """Few-shot learning by PyTorch: the sides that `benchmarks.torch_episodes` times beside tljax's."""
+
 import random
 
 import higher
@@ -12,13 +13,15 @@ DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 def protonet():
     """{by: a step}."""
-    held = torch.rand(600, 20, 1, 28, 28, device=DEVICE)   # as many as `configs/protonet.py` trains on
+    # as many as `configs/protonet.py` trains on
+    held = torch.rand(600, 20, 1, 28, 28, device=DEVICE)
     label = torch.arange(60, device=DEVICE).repeat_interleave(5)
     method = PrototypicalNetworks(_network()).to(DEVICE)
     optimiser = torch.optim.Adam(method.parameters(), 1e-3)
 
     def theirs():
-        classes = torch.tensor(random.sample(range(600), 60))[:, None]   # easyfsl's sampler draws so, one picture at a time
+        # easyfsl's sampler draws so, one picture at a time
+        classes = torch.tensor(random.sample(range(600), 60))[:, None]
         episode = held[classes, torch.tensor([random.sample(range(20), 10) for _ in range(60)])]
         method.process_support_set(episode[:, :5].flatten(0, 1), label)
         loss = F.cross_entropy(method(episode[:, 5:].flatten(0, 1)), label)
@@ -33,7 +36,10 @@ def protonet():
 def maml(steps):
     """{by: a step} with so many inner steps."""
     rng = np.random.default_rng(0)
-    support, query = (torch.tensor(rng.uniform(size=(32, 5 * k, 1, 28, 28)), dtype=torch.float32, device=DEVICE) for k in (1, 15))
+    support, query = (
+        torch.tensor(rng.uniform(size=(32, 5 * k, 1, 28, 28)), dtype=torch.float32, device=DEVICE)
+        for k in (1, 15)
+    )
     label = [torch.arange(5, device=DEVICE).repeat_interleave(k) for k in (1, 15)]
     network = torch.nn.Sequential(_network(), torch.nn.Linear(64, 5)).to(DEVICE)
     names, weights = zip(*network.named_parameters(), strict=True)
@@ -45,21 +51,28 @@ def maml(steps):
     def by_autograd(x, z):
         phi = weights
         for _ in range(steps):
-            slopes = torch.autograd.grad(F.cross_entropy(run(phi, x), label[0]), phi, create_graph=True)
-            phi = [p - .4 * slope for p, slope in zip(phi, slopes, strict=True)]
+            slopes = torch.autograd.grad(
+                F.cross_entropy(run(phi, x), label[0]), phi, create_graph=True
+            )
+            phi = [p - 0.4 * slope for p, slope in zip(phi, slopes, strict=True)]
         (F.cross_entropy(run(phi, z), label[1]) / 32).backward()
 
     def by_func(x, z):
         def outer(phi):
             for _ in range(steps):
                 slopes = torch.func.grad(lambda phi: F.cross_entropy(run(phi, x), label[0]))(phi)
-                phi = tuple(p - .4 * slope for p, slope in zip(phi, slopes, strict=True))
+                phi = tuple(p - 0.4 * slope for p, slope in zip(phi, slopes, strict=True))
             return F.cross_entropy(run(phi, z), label[1]) / 32
-        for weight, slope in zip(weights, torch.func.grad(outer)(tuple(w.detach() for w in weights)), strict=True):
+
+        for weight, slope in zip(
+            weights, torch.func.grad(outer)(tuple(w.detach() for w in weights)), strict=True
+        ):
             weight.grad = slope if weight.grad is None else weight.grad + slope
 
     def by_higher(x, z):
-        with higher.innerloop_ctx(network, torch.optim.SGD(weights, .4), copy_initial_weights=False) as (inner, descent):
+        with higher.innerloop_ctx(
+            network, torch.optim.SGD(weights, 0.4), copy_initial_weights=False
+        ) as (inner, descent):
             for _ in range(steps):
                 descent.step(F.cross_entropy(inner(x), label[0]))
             (F.cross_entropy(inner(z), label[1]) / 32).backward()
@@ -70,14 +83,24 @@ def maml(steps):
             for x, z in zip(support, query, strict=True):
                 one(x, z)
             optimiser.step()
-            return weights[0].detach().sum().item()   # waits for the update
+            return weights[0].detach().sum().item()  # waits for the update
+
         return step
 
-    return {'torch.autograd': theirs(by_autograd), 'torch.func': theirs(by_func), 'higher': theirs(by_higher)}
+    return {
+        'torch.autograd': theirs(by_autograd),
+        'torch.func': theirs(by_func),
+        'higher': theirs(by_higher),
+    }
 
 
 def _network():
     def block(inputs):
-        return [torch.nn.Conv2d(inputs, 64, 3, padding=1), torch.nn.BatchNorm2d(64, track_running_stats=False), torch.nn.ReLU(),
-                torch.nn.MaxPool2d(2)]
+        return [
+            torch.nn.Conv2d(inputs, 64, 3, padding=1),
+            torch.nn.BatchNorm2d(64, track_running_stats=False),
+            torch.nn.ReLU(),
+            torch.nn.MaxPool2d(2),
+        ]
+
     return torch.nn.Sequential(*block(1), *block(64), *block(64), *block(64), torch.nn.Flatten())

@@ -1,29 +1,39 @@
 """Deep domain adaptation: labels in the source, none in the target.
 
-    python -m experiments.compare --config=configs/adapt.py                              (printed to handwritten digits, no download)
-    python -m experiments.compare --config=configs/adapt.py:data=mnist-usps              (usps-mnist, mnist-mnist_m)
-    python -m experiments.compare --config=configs/adapt.py:source=photo,target=sketch   (PACS: any two of its domains)
-    python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan
-    python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,finetune   (the whole network, pictures of 64 pixels)
-    python -m experiments.compare --config=configs/adapt.py:source=PHOTOS,target=DRAWINGS  (two folders of your own)
-    python -m experiments.train --config=configs/adapt.py:train=cdan,data=usps-mnist     (one method, without a study)
+    python -m experiments.compare --config=configs/adapt.py                              (printed to
+    handwritten digits, no download) python -m experiments.compare
+    --config=configs/adapt.py:data=mnist-usps              (usps-mnist, mnist-mnist_m) python -m
+    experiments.compare --config=configs/adapt.py:source=photo,target=sketch   (PACS: any two of its
+    domains) python -m experiments.compare
+    --config=configs/adapt.py:data=photo-sketch,method=dann+cdan python -m experiments.compare
+    --config=configs/adapt.py:data=photo-sketch,finetune   (the whole network, pictures of 64
+    pixels) python -m experiments.compare --config=configs/adapt.py:source=PHOTOS,target=DRAWINGS
+    (two folders of your own) python -m experiments.train
+    --config=configs/adapt.py:train=cdan,data=usps-mnist     (one method, without a study)
 
-`data=A-B` is short for `source=A,target=B`. A folder of your own has one folder per class, or is a ZIP of them; classes are matched by
-name. A target without folders inside has no labels, and `unlabelled` says so of a target whose folders mean nothing: it is judged by
-label-free scores alone, and `python -m experiments.predict --workdir=RUN TARGET` tells its classes. A target may lack classes of the
-source; where it has others, --config.data.of.shared=True keeps those that are in both. Weights are fetched once, or
---config.data.weights=FILE.h5 names them (with `finetune`: --config.init.path=FILE.h5, --config.data.shared=True).
+`data=A-B` is short for `source=A,target=B`. A folder of your own has one folder per class, or is a
+ZIP of them; classes are matched by name. A target without folders inside has no labels, and
+`unlabelled` says so of a target whose folders mean nothing: it is judged by label-free scores
+alone, and `python -m experiments.predict --workdir=RUN TARGET` tells its classes. A target may lack
+classes of the source; where it has others, --config.data.of.shared=True keeps those that are in
+both. Weights are fetched once, or --config.data.weights=FILE.h5 names them (with `finetune`:
+--config.init.path=FILE.h5, --config.data.shared=True).
 
-Every method of tljax/methods/adaptation, or those that `method` joins by +, stand beside a network trained on the source alone, with the
-same network, steps and batches. `source_only` is that network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's
-players take six turns where others take a step, as its paper counts. PACS: one layer on fixed features of MobileNet (alpha 0.25, 112
-pixels, ImageNet weights); your own pictures: the same at 224 pixels (`finetune`: 112). Data are looked for under `$TLJAX_DATA`.
+Every method of tljax/methods/adaptation, or those that `method` joins by +, stand beside a network
+trained on the source alone, with the same network, steps and batches. `source_only` is that
+network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's players take
+six turns where others take a step, as its paper counts. PACS: one layer on fixed features of
+MobileNet (alpha 0.25, 112 pixels, ImageNet weights); your own pictures: the same at 224 pixels
+(`finetune`: 112). Data are looked for under `$TLJAX_DATA`.
 
-Hyper-parameters: weights are the papers' or peers' defaults. What BUDGETS says, the dropout, the layer that the critic sees and `by_domain`
-were chosen for mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a seed that no study has: with their
-labels, as is usual in this field; DANN's rate on mnist-mnist_m and ADDA's on the printed digits by the source's validation. RESULTS.md
-tells what was tried, and on which pairs the test was seen while that was done. Expected: there.
+Hyper-parameters: weights are the papers' or peers' defaults. What BUDGETS says, the dropout, the
+layer that the critic sees and `by_domain` were chosen for mnist-usps and mnist-mnist_m by accuracy
+on the target's training pictures, with a seed that no study has: with their labels, as is usual in
+this field; DANN's rate on mnist-mnist_m and ADDA's on the printed digits by the source's
+validation. RESULTS.md tells what was tried, and on which pairs the test was seen while that was
+done. Expected: there.
 """
+
 import itertools
 from pathlib import Path
 
@@ -35,18 +45,28 @@ from tljax.data.archives import members
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(base.PACS, 2))
 DOMAINS = tuple(dict.fromkeys(name for pair in (*DIGITS, *PACS) for name in pair.split('-')))
-OWN = 'own'   # two folders
+OWN = 'own'  # two folders
 PICTURES = (*PACS, OWN)
-BUDGETS = {   # steps, rate
+BUDGETS = {  # steps, rate
     'mnist-usps': (6000, 4e-3),
     'usps-mnist': (3000, 1e-3),
-    'mnist-mnist_m': (10_000, 4e-3)}
-SOURCE = dict(path='', phase='source', rules=(('.*', None),))   # from the network of the source
+    'mnist-mnist_m': (10_000, 4e-3),
+}
+SOURCE = dict(path='', phase='source', rules=(('.*', None),))  # from the network of the source
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, data=('', *DIGITS, *PACS), source='', target='', method='all',
-                         train='', finetune=False, unlabelled=False, smoke=False)
+    arg = base.parse_arg(
+        arg,
+        data=('', *DIGITS, *PACS),
+        source='',
+        target='',
+        method='all',
+        train='',
+        finetune=False,
+        unlabelled=False,
+        smoke=False,
+    )
     pair = _pair(arg)
     names = _names(arg)
     config = base.get_config()
@@ -76,20 +96,27 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def _pair(arg: ConfigDict) -> str:
     """The task, 'source-target', or OWN."""
     from tljax.core import near
+
     asked = base.pair(arg)
     for name, given in (('source', arg.source), ('target', arg.target)):
         if given and given not in DOMAINS and not Path(given).expanduser().exists():
-            raise ValueError(f'config argument {name}={given} is no domain of this config '
-                             f'({near(given, DOMAINS)}) and no folder that is there')
+            raise ValueError(
+                f'config argument {name}={given} is no domain of this config '
+                f'({near(given, DOMAINS)}) and no folder that is there'
+            )
     if asked and not arg.data and not {arg.source, arg.target} & {*DOMAINS}:
         return OWN
     if asked and arg.data not in ('', asked):
-        raise ValueError(f'config arguments data={arg.data} and source={arg.source},'
-                         f'target={arg.target} differ: give one of them')
+        raise ValueError(
+            f'config arguments data={arg.data} and source={arg.source},'
+            f'target={arg.target} differ: give one of them'
+        )
     pair = asked or arg.data or DIGITS[0]
     if pair not in (*DIGITS, *PACS):
-        raise ValueError(f'config arguments source={arg.source},target={arg.target} are no pair of '
-                         f'this config: {near(pair, (*DIGITS, *PACS))}')
+        raise ValueError(
+            f'config arguments source={arg.source},target={arg.target} are no pair of '
+            f'this config: {near(pair, (*DIGITS, *PACS))}'
+        )
     return pair
 
 
@@ -97,6 +124,7 @@ def _names(arg: ConfigDict) -> list[str]:
     """The strategies: one that `train` names, or those of a study, the source alone in front."""
     from tljax.core import near
     from tljax.keywords import method_names
+
     if arg.train:
         names = [arg.train]
     elif arg.method != 'all':
@@ -107,8 +135,10 @@ def _names(arg: ConfigDict) -> list[str]:
         names = method_names('adaptation')
     for name in names:
         if name not in method_names():
-            raise ValueError(f'config argument {"train" if arg.train else "method"}={name} is '
-                             f'unknown: {near(name, method_names())}')
+            raise ValueError(
+                f'config argument {"train" if arg.train else "method"}={name} is '
+                f'unknown: {near(name, method_names())}'
+            )
     return names if arg.train else ['source_only', *names]
 
 
@@ -122,12 +152,13 @@ def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
         if finetune:
             config.seeds = tuple(range(3))
             config.init.path = 'imagenet' if pair == OWN else base.mobilenet_weights()
-            config.groups.backbone = dict(scale=.1)
+            config.groups.backbone = dict(scale=0.1)
 
 
 def _strategy(config: ConfigDict, pair: str, name: str) -> dict:
     """What a method changes in the last phase."""
     from tljax.keywords import method_takes
+
     steps = config.get_ref('steps')
     if name == 'source_only':
         return dict(steps=0, init=SOURCE) | _one_domain(config)
@@ -137,25 +168,32 @@ def _strategy(config: ConfigDict, pair: str, name: str) -> dict:
         strategy['method']['width'] = 500
     if name == 'adda':
         rules = (('source/(.*)', r'backbone/\1'), ('(backbone|head)/.*', None))
-        rate = 2e-5 if pair == DIGITS[0] else 2e-4   # at 2e-4 it unlearnt the source there
+        rate = 2e-5 if pair == DIGITS[0] else 2e-4  # at 2e-4 it unlearnt the source there
         strategy.update(optim=dict(lr=rate), init={**SOURCE, 'rules': rules})
     if name == 'shot':
-        alone = dict(alone=True)   # the target
-        strategy.update(data=dict(of=alone) if 'of' in config.data else alone,
-                        pseudo=dict(name='centroids'), init=SOURCE)
+        alone = dict(alone=True)  # the target
+        strategy.update(
+            data=dict(of=alone) if 'of' in config.data else alone,
+            pseudo=dict(name='centroids'),
+            init=SOURCE,
+        )
     if name == 'mcd':
-        strategy.update(steps=6 * steps, groups=dict(   # turns of six steps
-            backbone=dict(period=6, phase=(0, 2, 3, 4, 5)),
-            head=dict(period=6, phase=(0, 1)),
-            second=dict(period=6, phase=(0, 1))))
-        if pair in BUDGETS:   # as in its paper, convolutions generate and heads have dense layers
+        strategy.update(
+            steps=6 * steps,
+            groups=dict(  # turns of six steps
+                backbone=dict(period=6, phase=(0, 2, 3, 4, 5)),
+                head=dict(period=6, phase=(0, 1)),
+                second=dict(period=6, phase=(0, 1)),
+            ),
+        )
+        if pair in BUDGETS:  # as in its paper, convolutions generate and heads have dense layers
             by_domain = config.net.name == 'by_domain'
             strategy['net'] = dict(of=dict(dense=())) if by_domain else dict(dense=())
             strategy['method']['widths'] = config.net.get('of', config.net).dense
-    if name == 'dann' and pair == 'mnist-mnist_m':   # the critic looks at the convolutions, as in
-        strategy['method']['layer'] = 'block2'       # the paper's figure 4; at 4e-3 a seed lost
-        strategy['optim'] = dict(lr=2e-3)            # the source
-    if name in ('adabn', 'adda', 'shot'):   # no batch of theirs has two domains
+    if name == 'dann' and pair == 'mnist-mnist_m':  # the critic looks at the convolutions, as in
+        strategy['method']['layer'] = 'block2'  # the paper's figure 4; at 4e-3 a seed lost
+        strategy['optim'] = dict(lr=2e-3)  # the source
+    if name in ('adabn', 'adda', 'shot'):  # no batch of theirs has two domains
         strategy.update(_one_domain(config))
     return strategy
 
@@ -179,7 +217,7 @@ def _data(config: ConfigDict, pair: str, arg: ConfigDict) -> None:
     if pair not in PICTURES:
         return
     if arg.finetune:
-        config.net = base.mobilenet(momentum=.9)
+        config.net = base.mobilenet(momentum=0.9)
         return
     weights = 'imagenet' if pair == OWN else base.mobilenet_weights()
     config.data = dict(name='extracted', of=config.data, net=base.mobilenet(), weights=weights)
@@ -210,9 +248,12 @@ def _digits(pair: str) -> tuple[dict, dict]:
     """MNIST, USPS and MNIST-M by name, and the network."""
     colour = pair.endswith('mnist_m')
     layers = dict(widths=(32, 48), dense=(100, 100)) if colour else dict(dense=(500,))
-    network = dict(name='lenet', norm='batch', dropout=.5, **layers)
-    sets = dict(mnist=base.mnist(channels=3 if colour else 1), usps=base.usps(size=28),
-                mnist_m=base.mnist_m())
+    network = dict(name='lenet', norm='batch', dropout=0.5, **layers)
+    sets = dict(
+        mnist=base.mnist(channels=3 if colour else 1),
+        usps=base.usps(size=28),
+        mnist_m=base.mnist_m(),
+    )
     if pair == 'usps-mnist':
         return sets, dict(network, form='plain')
     return sets, dict(name='by_domain', of=dict(network, form='plain'))

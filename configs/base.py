@@ -2,6 +2,7 @@
 
 Real data lies under the folder that `$TLJAX_DATA` names, or under `data`.
 """
+
 import os
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from ml_collections import ConfigDict, config_dict
 
 from tljax.configuration import DEFAULTS
 
-PACS = ('photo', 'art_painting', 'cartoon', 'sketch')   # domains of Li et al. 2017
-EPISODES = 'glyphs', 'omniglot'                         # what `episodic` draws from
+PACS = ('photo', 'art_painting', 'cartoon', 'sketch')  # domains of Li et al. 2017
+EPISODES = 'glyphs', 'omniglot'  # what `episodic` draws from
 
 
 def get_config() -> ConfigDict:
@@ -19,16 +20,22 @@ def get_config() -> ConfigDict:
     Whatever is chosen by name is `dict(name='x', **keywords)`; the keywords are the arguments of
     the function x.
     """
-    config = ConfigDict(dict(
-        commands=('train', 'compare'),   # experiments that take this config, the main one first
-        **_tuples(DEFAULTS),
-        phases=ConfigDict(sort_keys=False),       # fits in a row: name -> what differs
-        study=ConfigDict(dict(       # experiments.compare
-            baseline='scratch',
-            budgets=(),              # labels per class; None: all
-            strategies=ConfigDict(sort_keys=False)),   # name -> what differs from the last phase
-            sort_keys=False),
-    ), sort_keys=False)
+    config = ConfigDict(
+        dict(
+            commands=('train', 'compare'),  # experiments that take this config, the main one first
+            **_tuples(DEFAULTS),
+            phases=ConfigDict(sort_keys=False),  # fits in a row: name -> what differs
+            study=ConfigDict(
+                dict(  # experiments.compare
+                    baseline='scratch',
+                    budgets=(),  # labels per class; None: all
+                    strategies=ConfigDict(sort_keys=False),
+                ),  # name -> what differs from the last phase
+                sort_keys=False,
+            ),
+        ),
+        sort_keys=False,
+    )
     config.per_class = config_dict.placeholder(int)
     return config.lock()
 
@@ -42,18 +49,21 @@ def _tuples(tree: object) -> object:
 
 def shallow() -> ConfigDict:
     """A locked config of `experiments.shallow`."""
-    return ConfigDict(dict(
-        commands=('shallow',),
-        domains=ConfigDict(sort_keys=False),     # name -> tljax.data
-        splits=dict(                 # which splits stand for a domain
-            source=('train', 'validation', 'test'),
-            target=('train', 'validation', 'test')),
-        net=dict(name=''),           # tljax.zoo: whose features; none: the inputs themselves
-        init=dict(path='imagenet'),  # weights of that network, or a Keras file
-        scale='none',                # of a domain's features: none, standard (columns), unit (rows)
-        tasks=(),                    # 'source-target'; none: all ordered pairs
-        methods=ConfigDict(sort_keys=False),     # name -> classifier, and map or weights
-    ), sort_keys=False).lock()
+    return ConfigDict(
+        dict(
+            commands=('shallow',),
+            domains=ConfigDict(sort_keys=False),  # name -> tljax.data
+            splits=dict(  # which splits stand for a domain
+                source=('train', 'validation', 'test'), target=('train', 'validation', 'test')
+            ),
+            net=dict(name=''),  # tljax.zoo: whose features; none: the inputs themselves
+            init=dict(path='imagenet'),  # weights of that network, or a Keras file
+            scale='none',  # of a domain's features: none, standard (columns), unit (rows)
+            tasks=(),  # 'source-target'; none: all ordered pairs
+            methods=ConfigDict(sort_keys=False),  # name -> classifier, and map or weights
+        ),
+        sort_keys=False,
+    ).lock()
 
 
 def parse_arg(arg: str | None, **defaults: object) -> ConfigDict:
@@ -66,19 +76,22 @@ def parse_arg(arg: str | None, **defaults: object) -> ConfigDict:
     Raises:
         ValueError: for a name or a value that does not fit.
     """
-    values = {name: value[0] if isinstance(value, tuple) else value
-              for name, value in defaults.items()}
+    values = {
+        name: value[0] if isinstance(value, tuple) else value for name, value in defaults.items()
+    }
     for part in filter(None, (arg or '').split(',')):
         name, given, text = part.partition('=')
         if name not in defaults:
-            raise ValueError(f'config argument {name!r} is unknown: this config takes '
-                             f'{", ".join(defaults)}')
+            raise ValueError(
+                f'config argument {name!r} is unknown: this config takes {", ".join(defaults)}'
+            )
         allowed, kind = defaults[name], type(values[name])
         if kind is bool and (not given or text in ('true', 'false')):
             values[name] = text != 'false'
         elif isinstance(allowed, tuple) and text not in allowed:
-            raise ValueError(f'config argument {name}={text} is not one of '
-                             f'{", ".join(filter(None, allowed))}')
+            raise ValueError(
+                f'config argument {name}={text} is not one of {", ".join(filter(None, allowed))}'
+            )
         else:
             try:
                 values[name] = kind(text) if kind is not bool else {}[text]
@@ -123,13 +136,17 @@ def usps(**keywords: object) -> dict:
 
 def mnist_m() -> dict:
     """MNIST-M: MNIST's training digits on patches of photographs, and the published test set."""
-    return dict(name='mnist_m', path=data('mnist_m/mnist_m_test.zip'), mnist=data('mnist/raw'),
-                photographs=data('bsds_patches_source'))
+    return dict(
+        name='mnist_m',
+        path=data('mnist_m/mnist_m_test.zip'),
+        mnist=data('mnist/raw'),
+        photographs=data('bsds_patches_source'),
+    )
 
 
 def mobilenet(**keywords: object) -> dict:
     """MobileNet at alpha 0.25, whose weights `mobilenet_weights` names."""
-    return dict(name='mobilenet', alpha=.25, **keywords)
+    return dict(name='mobilenet', alpha=0.25, **keywords)
 
 
 def mobilenet_weights(top: bool = False) -> str:
@@ -142,7 +159,8 @@ def strategies() -> dict:
     return dict(
         scratch=dict(init=dict(path='')),
         frozen=dict(partition=dict(name='freeze', until='backbone')),
-        finetune=dict(statistics='stored', groups=dict(backbone=dict(scale=.1))))
+        finetune=dict(statistics='stored', groups=dict(backbone=dict(scale=0.1))),
+    )
 
 
 def characters(of: str) -> dict:
@@ -157,9 +175,10 @@ def characters(of: str) -> dict:
 def episodes(of: str, **plan: object) -> dict:
     """Episodes of Omniglot in the papers' split, of rendered letters, both in four rotations, or of
     the classes of a folder, three in ten of them for the test."""
-    by_class = dict(omniglot=None, glyphs=dict(validation=.1, test=.3)).get(of, dict(test=.3))
-    return dict(name='episodes', rotations=of in EPISODES, of=characters(of), by_class=by_class,
-                **plan)
+    by_class = dict(omniglot=None, glyphs=dict(validation=0.1, test=0.3)).get(of, dict(test=0.3))
+    return dict(
+        name='episodes', rotations=of in EPISODES, of=characters(of), by_class=by_class, **plan
+    )
 
 
 def episodic_arg(arg: str | None) -> ConfigDict:
@@ -170,8 +189,10 @@ def episodic_arg(arg: str | None) -> ConfigDict:
     """
     found = parse_arg(arg, data=EPISODES[0], ways=5, shots=1, smoke=False)
     if found.data not in EPISODES and not Path(found.data).expanduser().exists():
-        raise ValueError(f'config argument data={found.data} is not one of {", ".join(EPISODES)}, '
-                         'and no folder that is there')
+        raise ValueError(
+            f'config argument data={found.data} is not one of {", ".join(EPISODES)}, '
+            'and no folder that is there'
+        )
     return found
 
 
@@ -187,14 +208,15 @@ def episodic(arg: ConfigDict, method: dict, **plan: object) -> ConfigDict:
     own = arg.data not in EPISODES
     plan.setdefault('test', dict(ways=arg.ways, shots=arg.shots, queries=5 if own else 15))
     if own and 'ways' in plan:
-        plan.update(ways=arg.ways, queries=5)   # there may be few classes, and pictures of each
+        plan.update(ways=arg.ways, queries=5)  # there may be few classes, and pictures of each
     config = get_config()
     with config.unlocked():
         config.commands = ('train',)
         config.method = method
         config.net = dict(name='conv4', width=64, size=84 if own else 28)
-        config.data = episodes(arg.data, **{key: value for key, value in plan.items()
-                                            if value is not None})
+        config.data = episodes(
+            arg.data, **{key: value for key, value in plan.items() if value is not None}
+        )
         config.save_every = 500
         config.eval_batch = 4
     return config
@@ -209,8 +231,15 @@ def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
     """Makes a few-shot config as small as it may be."""
     plan = dict(ways=3, shots=1, queries=2)
     of = dict(name='glyphs', size=8, classes=12, per_class=4)
-    config.data = dict(name='episodes', of=of, by_class=dict(test=.3), count=6, test=plan,
-                       pictures=pictures, **plan)
+    config.data = dict(
+        name='episodes',
+        of=of,
+        by_class=dict(test=0.3),
+        count=6,
+        test=plan,
+        pictures=pictures,
+        **plan,
+    )
     config.net = smallest()
     for turns in {'steps', 'test_steps'} & set(config.method):
         config.method[turns] = min(config.method[turns], 2)
@@ -226,24 +255,38 @@ def shallow_methods(classifier: str = 'nearest', dim: int = 30) -> ConfigDict:
     """Every map with a classifier, and every weight function with logistic regression, as the
     papers set them."""
     maps = dict(
-        tca=dict(dim=dim), jda=dict(dim=dim), bda=dict(dim=dim, balance=.1),
-        subspace_alignment=dict(dim=dim), gfk=dict(dim=20), coral={}, optimal_transport={})
+        tca=dict(dim=dim),
+        jda=dict(dim=dim),
+        bda=dict(dim=dim, balance=0.1),
+        subspace_alignment=dict(dim=dim),
+        gfk=dict(dim=20),
+        coral={},
+        optimal_transport={},
+    )
     weights = ('kmm', 'kliep', 'ulsif', 'rulsif', 'discriminator', 'nearest_neighbours')
     return ConfigDict(
-        {**{name: dict(classifier=classifier, map=dict(name=name, **keywords))
-            for name, keywords in maps.items()},
-         **{name: dict(classifier='logistic', weights=dict(name=name)) for name in weights}},
-        sort_keys=False)
+        {
+            **{
+                name: dict(classifier=classifier, map=dict(name=name, **keywords))
+                for name, keywords in maps.items()
+            },
+            **{name: dict(classifier='logistic', weights=dict(name=name)) for name in weights},
+        },
+        sort_keys=False,
+    )
 
 
 def smoke_shallow(config: ConfigDict) -> None:
     """Makes a config of `experiments.shallow` as small as it may be."""
-    config.domains = dict(printed=dict(name='glyphs', part='digits', size=8, per_class=10),
-                          handwritten=dict(name='digits', size=8))
+    config.domains = dict(
+        printed=dict(name='glyphs', part='digits', size=8, per_class=10),
+        handwritten=dict(name='digits', size=8),
+    )
     config.splits = dict(source=('train',), target=('validation',))
     config.net = dict(name='')
     config.scale = 'standard'
     config.tasks = ()
     config.methods = dict(
         tca=dict(classifier='nearest', map=dict(name='tca', dim=5)),
-        discriminator=dict(classifier='logistic', weights=dict(name='discriminator')))
+        discriminator=dict(classifier='logistic', weights=dict(name='discriminator')),
+    )

@@ -1,19 +1,24 @@
-"""Does pre-training on printed characters help to read handwritten digits, from how few labels, and by which strategy?
+"""Does pre-training on printed characters help to read handwritten digits, from how few labels, and
+by which strategy?
 
     python -m experiments.compare --config=configs/digits.py
     python -m experiments.compare --config=configs/digits.py:source=untrained
     python -m experiments.compare --config=configs/digits.py:source=shuffled
 
-Expected (RESULTS.md): fine-tuning gains on scratch with every number of labels (+9.7 points at 1 per class, +6.3 at 5, +1.2 with all
-90), frozen features up to 10 per class; `untrained` gains nothing. 4 to 5 minutes on 2 cores.
+Expected (RESULTS.md): fine-tuning gains on scratch with every number of labels (+9.7 points at 1
+per class, +6.3 at 5, +1.2 with all 90), frozen features up to 10 per class; `untrained` gains
+nothing. 4 to 5 minutes on 2 cores.
 
-Phase one trains a Conv4 on the letters of many scripts, no digit among them; phase two is repeated for every strategy and number of
-labels. The controls draw one source network per seed: `untrained` has nothing to transfer, `shuffled` learnt labels at random.
+Phase one trains a Conv4 on the letters of many scripts, no digit among them; phase two is repeated
+for every strategy and number of labels. The controls draw one source network per seed: `untrained`
+has nothing to transfer, `shuffled` learnt labels at random.
 
-Hyper-parameters are ours, chosen on the validation split, never on test labels. Steps: the least of 150, 300, 450 whose doubling changes
-no mean validation accuracy of scratch or fine-tuning, at 1, 5, 20 or all labels, by half a point. Rates, L2-SP's weights and the network
-were tried by hand on the same split.
+Hyper-parameters are ours, chosen on the validation split, never on test labels. Steps: the least of
+150, 300, 450 whose doubling changes no mean validation accuracy of scratch or fine-tuning, at 1, 5,
+20 or all labels, by half a point. Rates, L2-SP's weights and the network were tried by hand on the
+same split.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base
@@ -37,16 +42,17 @@ def get_config(arg: str | None = None) -> ConfigDict:
             steps=2000,
             batch=128,
             save_every=500,
-            optim=dict(lr=4e-3, warmup=200, clip=1.),
-            init=dict(phase=''))
+            optim=dict(lr=4e-3, warmup=200, clip=1.0),
+            init=dict(phase=''),
+        )
         config.phases.transfer = dict()
         config.study.budgets = (1, 2, 5, 10, 20, None)
         strategies = config.study.strategies
         strategies.scratch = dict(init=dict(phase='', path=''))
         strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
         strategies.finetune = dict()
-        strategies.decay = dict(partition=dict(name='decay', rate=.5))
-        strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=.01, beta=.01))
+        strategies.decay = dict(partition=dict(name='decay', rate=0.5))
+        strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=0.01, beta=0.01))
         _control(config.phases.pretrain, arg.source)
         if arg.smoke:
             _smoke(config)
@@ -60,7 +66,7 @@ def _control(pretrain: ConfigDict, source: str) -> None:
         pretrain.update(dict(steps=0, optim=dict(warmup=0)))
     if source == 'shuffled':
         pretrain.shuffled = True
-        pretrain.optim.lr = 1e-3   # at four times that rate random labels leave no unit alive
+        pretrain.optim.lr = 1e-3  # at four times that rate random labels leave no unit alive
 
 
 def _smoke(config: ConfigDict) -> None:

@@ -1,29 +1,35 @@
 """Fine-tunes an ImageNet network on your own folder of pictures: the recipe to begin with.
 
-    python -m experiments.train --config=configs/finetune.py --config.data.path=PICTURES --workdir=runs/mine
-    python -m experiments.predict --workdir=runs/mine new_pictures/
+    python -m experiments.train --config=configs/finetune.py --config.data.path=PICTURES
+    --workdir=runs/mine python -m experiments.predict --workdir=runs/mine new_pictures/
 
-PICTURES holds one folder per class (or train/, validation/ and test/ of those). The ImageNet weights of `--config.net` are fetched once;
---config.init.path=FILE.h5 takes a Keras file, or the folder of a finished run, instead. Any keyword of `tljax.data.folder`, or of the
-network, is a setting: --config.data.validation=.2, --config.net.name=resnet50.
+PICTURES holds one folder per class (or train/, validation/ and test/ of those). The ImageNet
+weights of `--config.net` are fetched once; --config.init.path=FILE.h5 takes a Keras file, or the
+folder of a finished run, instead. Any keyword of `tljax.data.folder`, or of the network, is a
+setting: --config.data.validation=.2, --config.net.name=resnet50.
 
     python -m experiments.compare --config=configs/finetune.py --config.data.path=PICTURES
 
-with the same flags tells whether the weights help at all, against training from scratch: by three seeds, so that gains have intervals, in
-about six times the time of a training (--config.seeds="(0,1)" takes two).
+with the same flags tells whether the weights help at all, against training from scratch: by three
+seeds, so that gains have intervals, in about six times the time of a training
+(--config.seeds="(0,1)" takes two).
 
 --config.epochs=10 counts passes over the pictures in place of steps; --config.keep=best
 --config.eval_every=50 keeps what does best on the validation pictures, and --config.patience=5
 stops early.
 
-First the new head is trained on frozen features, which are extracted once: it costs seconds, and random gradients never reach the
-backbone. Then everything moves on augmented pictures, deeper layers faster than shallow ones, BatchNorm on its ImageNet statistics, so
-that small batches and small sets do no harm. Sources: the order of the two phases, Kumar et al. 2022 (https://arxiv.org/abs/2202.10054);
-layer-wise rates, Howard and Ruder 2018 (https://arxiv.org/abs/1801.06146); the crops, Szegedy et al. 2015 (https://arxiv.org/abs/1409.4842).
+First the new head is trained on frozen features, which are extracted once: it costs seconds, and
+random gradients never reach the backbone. Then everything moves on augmented pictures, deeper
+layers faster than shallow ones, BatchNorm on its ImageNet statistics, so that small batches and
+small sets do no harm. Sources: the order of the two phases, Kumar et al. 2022
+(https://arxiv.org/abs/2202.10054); layer-wise rates, Howard and Ruder 2018
+(https://arxiv.org/abs/1801.06146); the crops, Szegedy et al. 2015
+(https://arxiv.org/abs/1409.4842).
 
-Expected, on the paintings of PACS (112 pixels, 1,433 for training, MobileNet alpha 0.25; command in RESULTS.md): 78 % of the test pictures
-right (95 % interval 73 to 81), in two minutes on 2 cores.
+Expected, on the paintings of PACS (112 pixels, 1,433 for training, MobileNet alpha 0.25; command in
+RESULTS.md): 78 % of the test pictures right (95 % interval 73 to 81), in two minutes on 2 cores.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base
@@ -43,18 +49,21 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.phases.head = dict(
             steps=500,
             partition=dict(name='freeze', until='backbone'),
-            optim=dict(lr=1e-2, weight_decay=1e-4))
+            optim=dict(lr=1e-2, weight_decay=1e-4),
+        )
         config.phases.all = dict(
             steps=1000,
             init=dict(path='', phase='head', rules=(('.*', None),)),
-            partition=dict(name='decay', rate=.8),
-            optim=dict(lr=3e-4, warmup=100, weight_decay=1e-4, clip=1.),
-            augment=('resized_crop', 'flip', 'colour'))
+            partition=dict(name='decay', rate=0.8),
+            optim=dict(lr=3e-4, warmup=100, weight_decay=1e-4, clip=1.0),
+            augment=('resized_crop', 'flip', 'colour'),
+        )
         config.study.budgets = (None,)
         config.study.strategies.scratch = dict(
             init=dict(path='', phase='', rules=(('backbone/.*', None),)),
             partition=dict(name='full'),
-            statistics='follow')
+            statistics='follow',
+        )
         config.study.strategies.recipe = dict()
         config.seeds = (0,)
         if arg.smoke:

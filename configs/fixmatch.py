@@ -1,14 +1,18 @@
-"""Few labels and many pictures: do pseudo-labels or FixMatch (Sohn et al. 2020) replace labels, and how many?
+"""Few labels and many pictures: do pseudo-labels or FixMatch (Sohn et al. 2020) replace labels, and
+how many?
 
     python -m experiments.compare --config=configs/fixmatch.py
 
-scikit-learn's handwritten digits, of which 1 to 20 a class have their label; the inputs of all 899 training examples are seen. `supervised`
-looks at the labelled ones alone; all three augment them alike. On the same axis as configs/digits.py, where a source replaces labels.
+scikit-learn's handwritten digits, of which 1 to 20 a class have their label; the inputs of all 899
+training examples are seen. `supervised` looks at the labelled ones alone; all three augment them
+alike. On the same axis as configs/digits.py, where a source replaces labels.
 
-Hyper-parameters: threshold .95 and weight 1 are the paper's; as many unlabelled examples as labelled ones in a batch (the paper: seven
-times as many). Nothing was tuned. Expected (RESULTS.md), with 1, 2, 5 and 20 labels per class: FixMatch 80.6, 90.1, 96.9 and 98.8 %,
-pseudo-labels 66.4, 87.1, 96.1 and 97.7, supervised 66.1, 82.0, 92.2 and 97.1.
+Hyper-parameters: threshold .95 and weight 1 are the paper's; as many unlabelled examples as
+labelled ones in a batch (the paper: seven times as many). Nothing was tuned. Expected (RESULTS.md),
+with 1, 2, 5 and 20 labels per class: FixMatch 80.6, 90.1, 96.9 and 98.8 %, pseudo-labels 66.4,
+87.1, 96.1 and 97.7, supervised 66.1, 82.0, 92.2 and 97.1.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base
@@ -31,8 +35,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         strategies = config.study.strategies
         strategies.supervised = dict(augment=weak)
         strategies.pseudo_labels = dict(
-            augment=weak,
-            method=dict(name='self_training', threshold=.95, ramp=500))
+            augment=weak, method=dict(name='self_training', threshold=0.95, ramp=500)
+        )
         strategies.fixmatch = dict(method=dict(name='fixmatch', weak=weak))
         if arg.smoke:
             config.data.of.size = 8

@@ -1,24 +1,48 @@
-"""Do better ImageNet models transfer better? (Kornblith, Shlens and Le 2019, https://arxiv.org/abs/1805.08974)
+"""Do better ImageNet models transfer better? (Kornblith, Shlens and Le 2019,
+https://arxiv.org/abs/1805.08974)
 
-    python -m experiments.rank --config=configs/imagenet_models.py --verify          (18 networks, whose weights are fetched: for a cluster)
-    python -m experiments.rank --config=configs/imagenet_models.py:sizes --verify    (MobileNet at four picture sizes)
+    python -m experiments.rank --config=configs/imagenet_models.py --verify          (18 networks,
+    whose weights are fetched: for a cluster) python -m experiments.rank
+    --config=configs/imagenet_models.py:sizes --verify    (MobileNet at four picture sizes)
 
-Networks x data sets x fixed features, fine-tuned, and from scratch. The score to judge is `imagenet_top1`, beside those that look at the
-target: its weighted Kendall tau with the accuracy on the target tells how well the order on ImageNet foretells the order there. For the
-networks it is what Keras publishes; for `sizes`, where one set of weights sees smaller and smaller pictures, what 500 ImageNet photographs
-gave (`experiments.evaluate --size=96`). Targets are the four domains of PACS, looked for under `$TLJAX_DATA`.
+Networks x data sets x fixed features, fine-tuned, and from scratch. The score to judge is
+`imagenet_top1`, beside those that look at the target: its weighted Kendall tau with the accuracy on
+the target tells how well the order on ImageNet foretells the order there. For the networks it is
+what Keras publishes; for `sizes`, where one set of weights sees smaller and smaller pictures, what
+500 ImageNet photographs gave (`experiments.evaluate --size=96`). Targets are the four domains of
+PACS, looked for under `$TLJAX_DATA`.
 
-The rates are those of configs/rank.py; `sizes` takes 100 steps of 16, the 18 networks 5,000 of 64 on all labels. Expected (RESULTS.md):
-`sizes` is in ImageNet's order on all four targets, tau 1; published over 16 networks and 12 data sets: r = .99 fixed, .96 fine-tuned.
+The rates are those of configs/rank.py; `sizes` takes 100 steps of 16, the 18 networks 5,000 of 64
+on all labels. Expected (RESULTS.md): `sizes` is in ImageNet's order on all four targets, tau 1;
+published over 16 networks and 12 data sets: r = .99 fixed, .96 fine-tuned.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base
 
-NETWORKS = ('xception', 'vgg16', 'vgg19', 'resnet50', 'resnet101', 'resnet152', 'resnet50v2', 'resnet101v2', 'resnet152v2',
-            'inception_v3', 'inception_resnet_v2', 'mobilenet', 'mobilenet_v2', 'densenet121', 'densenet169', 'densenet201',
-            'nasnet_mobile', 'nasnet_large')
-SIZES = {48: .004, 64: .056, 96: .220, 128: .386}   # top-1 of MobileNet, alpha .25, on 500 photographs; at 224: .552
+NETWORKS = (
+    'xception',
+    'vgg16',
+    'vgg19',
+    'resnet50',
+    'resnet101',
+    'resnet152',
+    'resnet50v2',
+    'resnet101v2',
+    'resnet152v2',
+    'inception_v3',
+    'inception_resnet_v2',
+    'mobilenet',
+    'mobilenet_v2',
+    'densenet121',
+    'densenet169',
+    'densenet201',
+    'nasnet_mobile',
+    'nasnet_large',
+)
+# top-1 of MobileNet, alpha .25, on 500 photographs; at 224: .552
+SIZES = {48: 0.004, 64: 0.056, 96: 0.220, 128: 0.386}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -29,10 +53,18 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.seeds = tuple(range(3))
         config.steps = 5000
         config.batch = 64
-        config.net = dict(name='conv4')   # no source is trained here: every one brings its network
-        config.study.update(dict(
-            baseline='scratch', budgets=(None,), most=None, targets={}, sources={}, controls=(),
-            probe=''))
+        config.net = dict(name='conv4')  # no source is trained here: every one brings its network
+        config.study.update(
+            dict(
+                baseline='scratch',
+                budgets=(None,),
+                most=None,
+                targets={},
+                sources={},
+                controls=(),
+                probe='',
+            )
+        )
         config.study.strategies.update(base.strategies())
         config.study.strategies.scratch.optim = dict(warmup=200)
         config.study.strategies.frozen.optim = dict(lr=1e-2)
@@ -54,12 +86,17 @@ def _sizes(config: ConfigDict) -> None:
     config.study.most = 1500
     config.study.strategies.scratch.optim.warmup = 0
     config.study.sources = {
-        f'pixels{size}': dict(net=base.mobilenet(momentum=.9),
-                              weights=base.mobilenet_weights(top=True), size=size, top1=top1)
-        for size, top1 in SIZES.items()}
+        f'pixels{size}': dict(
+            net=base.mobilenet(momentum=0.9),
+            weights=base.mobilenet_weights(top=True),
+            size=size,
+            top1=top1,
+        )
+        for size, top1 in SIZES.items()
+    }
 
 
-def _smoke(config: ConfigDict) -> None:   # no weights: three small networks
+def _smoke(config: ConfigDict) -> None:  # no weights: three small networks
     digits = dict(name='glyphs', part='digits', size=8, per_class=10)
     config.seeds = (0, 1)
     config.steps = 1
@@ -67,5 +104,6 @@ def _smoke(config: ConfigDict) -> None:   # no weights: three small networks
     config.study.most = 60
     config.net = base.smallest()
     config.study.targets = dict(digits=dict(name='digits', size=8))
-    config.study.sources = {f'steps{steps}': dict(data=digits, steps=steps, top1=steps / 10)
-                            for steps in (0, 1, 2)}
+    config.study.sources = {
+        f'steps{steps}': dict(data=digits, steps=steps, top1=steps / 10) for steps in (0, 1, 2)
+    }

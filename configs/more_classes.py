@@ -1,14 +1,19 @@
 """The two questions of one-shot learning, asked of ten characters.
 
-    python -m experiments.train --config=configs/more_classes.py                    (rendered letters, nothing to download)
-    python -m experiments.train --config=configs/more_classes.py:data=omniglot      (handwritten ones)
+    python -m experiments.train --config=configs/more_classes.py                    (rendered
+    letters, nothing to download) python -m experiments.train
+    --config=configs/more_classes.py:data=omniglot      (handwritten ones)
 
-A network learns ten classes to 99 %. How good is it, with one example each, on 10, 20 and 50 further classes? And while it improves on the
-first ten, does it improve on the next? The curves over training in `report.html` answer both: 'test' is held-out pictures of the ten,
-'next 10' nearest centroids from one example each of ten others (SimpleShot). Adam at 1e-3, constant; five seeds.
+A network learns ten classes to 99 %. How good is it, with one example each, on 10, 20 and 50
+further classes? And while it improves on the first ten, does it improve on the next? The curves
+over training in `report.html` answer both: 'test' is held-out pictures of the ten, 'next 10'
+nearest centroids from one example each of ten others (SimpleShot). Adam at 1e-3, constant; five
+seeds.
 
-Expected (RESULTS.md): the ten at 98 %, and 10, 20 and 50 further letters at 53, 49 and 36 %, which stop rising when the ten reach 95 %.
+Expected (RESULTS.md): the ten at 98 %, and 10, 20 and 50 further letters at 53, 49 and 36 %, which
+stop rising when the ten reach 95 %.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base
@@ -27,7 +32,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             of=base.characters(arg.data),
             first=arg.first,
             further=(10, 20, 50),
-            count=40)
+            count=40,
+        )
         config.optim.schedule = 'constant'
         config.batch = 32
         config.steps = 400

@@ -3,19 +3,28 @@
     python -m experiments.shallow --config=configs/office_caltech.py
     python -m experiments.shallow --config=configs/office_caltech.py:source=amazon,target=webcam
 
-The protocol of the published tables: each picture's histogram sums to 1, each domain is standardised by itself, all of the source is
-labelled, 1-nearest-neighbour. Settings are the papers'; weights need a classifier that takes them, logistic regression. The folder of the
-four .mat files is looked for under `$TLJAX_DATA`.
+The protocol of the published tables: each picture's histogram sums to 1, each domain is
+standardised by itself, all of the source is labelled, 1-nearest-neighbour. Settings are the
+papers'; weights need a classifier that takes them, logistic regression. The folder of the four .mat
+files is looked for under `$TLJAX_DATA`.
 
-Expected (RESULTS.md), mean accuracy: source only 31.4, TCA 46.2, JDA 46.8 as published; GFK 42.9 (43.1).
+Expected (RESULTS.md), mean accuracy: source only 31.4, TCA 46.2, JDA 46.8 as published; GFK 42.9
+(43.1).
 """
+
 from ml_collections import ConfigDict
 
 from configs import base
 
 DOMAINS = ('caltech', 'amazon', 'webcam', 'dslr')
-TEN = ('webcam-dslr', 'dslr-webcam', 'webcam-amazon', 'amazon-webcam',
-       'caltech-dslr', 'dslr-caltech')   # Gong's GFK has 10 dimensions there
+TEN = (
+    'webcam-dslr',
+    'dslr-webcam',
+    'webcam-amazon',
+    'amazon-webcam',
+    'caltech-dslr',
+    'dslr-caltech',
+)  # Gong's GFK has 10 dimensions there
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -23,8 +32,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config = base.shallow()
     with config.unlocked():
         path = base.data('office_caltech10_surf')
-        config.domains = {name: dict(name='office_caltech', path=path, domain=name)
-                          for name in DOMAINS}
+        config.domains = {
+            name: dict(name='office_caltech', path=path, domain=name) for name in DOMAINS
+        }
         config.splits = dict(source=('train',), target=('test',))
         config.methods = base.shallow_methods()
         config.methods.gfk.by_task = {task: dict(dim=10) for task in TEN}

@@ -1,24 +1,26 @@
-"""Do ImageNet weights help to recognise drawings and paintings, from how few labels, and where do they hurt?
+"""Do ImageNet weights help to recognise drawings and paintings, from how few labels, and where do
+they hurt?
 
-    python -m experiments.compare --config=configs/pacs.py:domain=sketch
-    python -m experiments.compare --config=configs/pacs.py:domain=photo        (also art_painting, cartoon)
+    python -m experiments.compare --config=configs/pacs.py:domain=sketch python -m
+    experiments.compare --config=configs/pacs.py:domain=photo        (also art_painting, cartoon)
 
-The source is MobileNet (alpha 0.25) as trained on ImageNet, the target one domain of PACS (Li et al. 2017, https://arxiv.org/abs/1710.03077):
-seven classes, 112x112. Both files are looked for under `$TLJAX_DATA`; --config.init.path and --config.data.path name others.
+The source is MobileNet (alpha 0.25) as trained on ImageNet, the target one domain of PACS (Li et
+al. 2017, https://arxiv.org/abs/1710.03077): seven classes, 112x112. Both files are looked for under
+`$TLJAX_DATA`; --config.init.path and --config.data.path name others.
 
-Expected (RESULTS.md), fine-tuned against scratch at 5 labels per class: photo 79 against 22 %, art_painting 51 against 17, cartoon 61
-against 19, sketch 58 against 17; 3 minutes each on 2 cores.
+Expected (RESULTS.md), fine-tuned against scratch at 5 labels per class: photo 79 against 22 %,
+art_painting 51 against 17, cartoon 61 against 19, sketch 58 against 17; 3 minutes each on 2 cores.
 
 Hyper-parameters are ours, chosen on the validation split of sketch, never on test labels.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(
-        arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
+    arg = base.parse_arg(arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
@@ -26,7 +28,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.steps = 150
         config.batch = 16
         config.data = base.pacs(arg.domain)
-        config.net = base.mobilenet(momentum=.9)
+        config.net = base.mobilenet(momentum=0.9)
         config.optim.lr = 1e-3
         config.init.path = base.mobilenet_weights()
         config.study.budgets = (1, 5, 20)

@@ -1,13 +1,17 @@
-"""Domain adaptation from photographs to drawings and back: PACS, 12 tasks, on features of an ImageNet network.
+"""Domain adaptation from photographs to drawings and back: PACS, 12 tasks, on features of an
+ImageNet network.
 
     python -m experiments.shallow --config=configs/pacs_shallow.py
     python -m experiments.shallow --config=configs/pacs_shallow.py:source=photo,target=sketch
 
-Features of MobileNet (alpha 0.25, 112 pixels) with its ImageNet weights, extracted once, rows of unit length; all pictures of a domain are
-its source, and its target. The ZIP and the weights are looked for under `$TLJAX_DATA`.
+Features of MobileNet (alpha 0.25, 112 pixels) with its ImageNet weights, extracted once, rows of
+unit length; all pictures of a domain are its source, and its target. The ZIP and the weights are
+looked for under `$TLJAX_DATA`.
 
-Expected (RESULTS.md): source only 42.9 on average, subspace alignment 46.2; 44 of 156 gains are negative.
+Expected (RESULTS.md): source only 42.9 on average, subspace alignment 46.2; 44 of 156 gains are
+negative.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base

@@ -1,13 +1,18 @@
-"""Relation networks (Sung et al. 2018, https://arxiv.org/abs/1711.06025), on rendered letters or on Omniglot.
+"""Relation networks (Sung et al. 2018, https://arxiv.org/abs/1711.06025), on rendered letters or on
+Omniglot.
 
-    python -m experiments.train --config=configs/relation.py                                   (glyphs, nothing to download)
-    python -m experiments.train --config=configs/relation.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/relation.py
+    (glyphs, nothing to download) python -m experiments.train
+    --config=configs/relation.py:data=omniglot,ways=20,shots=5
 
-Trained on the ways and shots of the test with 10 queries, every class in four rotations, four episodes a step; the embedding is the map of
-the second block, as in the paper, where two blocks pool and two do not. Adam at 1e-3, by cosine to zero instead of halving.
+Trained on the ways and shots of the test with 10 queries, every class in four rotations, four
+episodes a step; the embedding is the map of the second block, as in the paper, where two blocks
+pool and two do not. Adam at 1e-3, by cosine to zero instead of halving.
 
-Expected: not yet run to its end; published, Omniglot: 99.6 / 99.8 / 97.6 / 99.1 % for 5-way 1- and 5-shot, 20-way 1- and 5-shot.
+Expected: not yet run to its end; published, Omniglot: 99.6 / 99.8 / 97.6 / 99.1 % for 5-way 1- and
+5-shot, 20-way 1- and 5-shot.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base

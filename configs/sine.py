@@ -1,12 +1,16 @@
-"""MAML on sine waves (Finn et al. 2017, section 5.1, https://arxiv.org/abs/1703.03400), against a network pre-trained on all of them.
+"""MAML on sine waves (Finn et al. 2017, section 5.1, https://arxiv.org/abs/1703.03400), against a
+network pre-trained on all of them.
 
-    python -m experiments.train --config=configs/sine.py                 (MAML: ten points, one step)
-    python -m experiments.train --config=configs/sine.py:pretrained      (the same network and step, trained on all waves at once)
+    python -m experiments.train --config=configs/sine.py                 (MAML: ten points, one
+    step) python -m experiments.train --config=configs/sine.py:pretrained      (the same network and
+    step, trained on all waves at once)
 
 Inner rate 0.01, Adam at 1e-3, 25 waves a step, two layers of 40 units: the authors'.
 
-Expected (RESULTS.md): after one step on ten points MAML's squared error is 0.356, the other's 2.388.
+Expected (RESULTS.md): after one step on ten points MAML's squared error is 0.356, the other's
+2.388.
 """
+
 from ml_collections import ConfigDict
 
 from configs import base
@@ -18,11 +22,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     with config.unlocked():
         config.commands = ('train',)
         config.method = dict(
-            name='maml',
-            steps=0 if arg.pretrained else 1,
-            rate=.01,
-            test_steps=1,
-            chunk=25)
+            name='maml', steps=0 if arg.pretrained else 1, rate=0.01, test_steps=1, chunk=25
+        )
         config.net = dict(name='mlp')
         config.data = dict(name='sine', shots=10, queries=10)
         config.optim.schedule = 'constant'

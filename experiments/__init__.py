@@ -1,4 +1,5 @@
 """Commands: one file each, `python -m experiments.<name> --help`."""
+
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ def stop_at_once(*_: object) -> None:
     and then renamed, so that none is left half written.
     """
     sys.stdout.flush()
-    shown = '\x1b[?25h\n' if sys.stderr.isatty() else ''   # a bar hides the cursor
+    shown = '\x1b[?25h\n' if sys.stderr.isatty() else ''  # a bar hides the cursor
     sys.stderr.write(f'{shown}stopped by Ctrl-C\n')
     sys.stderr.flush()
     os._exit(130)

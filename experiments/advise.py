@@ -9,6 +9,7 @@ labels per class of 0 in `study.budgets` stands for a target without labels. For
 config is written that the next command runs. `--judge` tells instead how good the advice would have
 been on the pool itself, each row's source and target held out.
 """
+
 from pathlib import Path
 
 from absl import flags
@@ -25,8 +26,10 @@ JUDGE = flags.DEFINE_bool('judge', False, 'Judge the advice on the pool instead 
 def main(config: dict, workdir: Path) -> None:
     """Advises on every pair of the config, or judges the advice."""
     if JUDGE.value and not POOL.value:
-        raise Refused('--judge needs --pool=results.json of a verified ranking: python -m '
-                      'experiments.rank --verify')
+        raise Refused(
+            '--judge needs --pool=results.json of a verified ranking: python -m '
+            'experiments.rank --verify'
+        )
     pool = studies.recommendation.read_pool(POOL.value) if POOL.value else []
     if JUDGE.value:
         found = studies.recommendation.judge_pool(pool, config['study']['baseline'])

@@ -1,4 +1,5 @@
 """What every command shares: flags, the start of a cluster, tables or JSON, errors in one line."""
+
 import json
 import math
 import re
@@ -17,28 +18,53 @@ from tljax.files.console import say
 from tljax.files.folders import refuse_file
 from tljax.studies.model_choice import ModelChoice
 
-SHARED = {   # flags of several commands: name -> (how it is defined, default, help)
-    'workdir': (flags.DEFINE_string, None, 'The folder of a run, which is written or read; a '
-                'command with a config takes runs/ and the name of the config by default.'),
-    'distributed': (flags.DEFINE_string, '', 'For several processes: "auto" on Slurm, GKE, TPU '
-                    'pods or Open MPI, or COORDINATOR:PORT,PROCESSES,PROCESS.'),
+SHARED = {  # flags of several commands: name -> (how it is defined, default, help)
+    'workdir': (
+        flags.DEFINE_string,
+        None,
+        'The folder of a run, which is written or read; a '
+        'command with a config takes runs/ and the name of the config by default.',
+    ),
+    'distributed': (
+        flags.DEFINE_string,
+        '',
+        'For several processes: "auto" on Slurm, GKE, TPU '
+        'pods or Open MPI, or COORDINATOR:PORT,PROCESSES,PROCESS.',
+    ),
     'json': (flags.DEFINE_bool, False, 'One JSON document on standard output, in place of tables.'),
-    'config': (flags.DEFINE_string, None, 'A file of configs/, with arguments after a colon: '
-               'configs/digits.py:smoke. --config.KEY=VALUE changes a setting.'),
-    'model': (flags.DEFINE_string, None, 'A network of tljax.zoo; its keywords follow as '
-              '--model.alpha=0.25.'),
-    'weights': (flags.DEFINE_string, None, 'Weights for --model: a Keras file (HDF5, legacy, full '
-                'model or .weights.h5, or .keras), or imagenet for the published ones, '
-                'imagenet:160 for those of that picture size.'),
-    'classes': (flags.DEFINE_string, None, 'Names of the classes, one a line or "0 name" a line, '
-                'or JSON: a list of them, {"0": name}, {name: 0} or ImageNet\'s class index; by '
-                'default imagenet_class_index.json or labels.txt beside the weights.')}
-INSTALLED_AS = {'ot': 'POT', 'sklearn': 'scikit-learn', 'PIL': 'pillow'}   # module -> package
-LIMIT = 250   # characters of an error
-PARSERS = {   # what Python, absl and ml_collections say of a value -> what the user is told
+    'config': (
+        flags.DEFINE_string,
+        None,
+        'A file of configs/, with arguments after a colon: '
+        'configs/digits.py:smoke. --config.KEY=VALUE changes a setting.',
+    ),
+    'model': (
+        flags.DEFINE_string,
+        None,
+        'A network of tljax.zoo; its keywords follow as --model.alpha=0.25.',
+    ),
+    'weights': (
+        flags.DEFINE_string,
+        None,
+        'Weights for --model: a Keras file (HDF5, legacy, full '
+        'model or .weights.h5, or .keras), or imagenet for the published ones, '
+        'imagenet:160 for those of that picture size.',
+    ),
+    'classes': (
+        flags.DEFINE_string,
+        None,
+        'Names of the classes, one a line or "0 name" a line, '
+        'or JSON: a list of them, {"0": name}, {name: 0} or ImageNet\'s class index; by '
+        'default imagenet_class_index.json or labels.txt beside the weights.',
+    ),
+}
+INSTALLED_AS = {'ot': 'POT', 'sklearn': 'scikit-learn', 'PIL': 'pillow'}  # module -> package
+LIMIT = 250  # characters of an error
+PARSERS = {  # what Python, absl and ml_collections say of a value -> what the user is told
     r"invalid literal for int\(\) with base 10: ('.*?')": r'\1 is not a whole number',
     r"could not convert string to float: ('.*?')": r'\1 is not a number',
-    r"\('Non-boolean argument to boolean flag', ('.*?')\)": r'\1 is neither true nor false'}
+    r"\('Non-boolean argument to boolean flag', ('.*?')\)": r'\1 is neither true nor false',
+}
 
 
 def run(main: Callable[[dict, Path], None], name: str) -> None:
@@ -54,8 +80,9 @@ def run(main: Callable[[dict, Path], None], name: str) -> None:
         argv, given, settings = config_file.split(argv)
         rest = _without_strays(flags.FLAGS(argv))
         if given is None:
-            raise Refused('--config is missing: name a file of configs/, such as '
-                          '--config=configs/digits.py')
+            raise Refused(
+                '--config is missing: name a file of configs/, such as --config=configs/digits.py'
+            )
         config = config_file.load(given)
         config_file.refuse_other_command(config, given, name)
         config_file.lay(config, given, settings)
@@ -118,6 +145,7 @@ def tell(document: object, tables: Iterable['studies.tables.Table']) -> None:
         sys.stdout.write(json.dumps(_finite(document), indent=1) + '\n')
         return
     from tljax.report.page import table  # here, and jax below, so that --help is quick
+
     for each in tables:
         table(*each)
 
@@ -125,8 +153,8 @@ def tell(document: object, tables: Iterable['studies.tables.Table']) -> None:
 def fail(error: object) -> None:
     """Says what is wrong in one line, at most LIMIT long, and leaves with exit status 2."""
     text = f'error: {" ".join(str(error).split())}'
-    if len(text) > LIMIT:   # the middle goes: the thing stands in front, the remedy behind
-        text = f'{text[:LIMIT - 105]} ... {text[-100:]}'
+    if len(text) > LIMIT:  # the middle goes: the thing stands in front, the remedy behind
+        text = f'{text[: LIMIT - 105]} ... {text[-100:]}'
     say(text)
     sys.exit(2)
 
@@ -157,18 +185,18 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
     def checked(argv: list[str]) -> list[str]:
         try:
             return parse(argv)
-        except Exception as error:   # absl and ml_collections raise many kinds for a wrong flag
+        except Exception as error:  # absl and ml_collections raise many kinds for a wrong flag
             fail(_in_words(error.args[0] if error.args else error))
 
     def main(rest: list[str]) -> None:
         if not flags.FLAGS['verbosity'].present:
-            logging.set_verbosity(logging.WARNING)   # orbax tells of each file it opens
+            logging.set_verbosity(logging.WARNING)  # orbax tells of each file it opens
         try:
             _join_cluster()
             body(rest)
         except Refused as refused:
             fail(refused)
-        except OSError as error:   # a file that a flag names
+        except OSError as error:  # a file that a flag names
             if not error.filename:
                 raise
             fail(f'{error.filename}: {error.strerror}')
@@ -176,8 +204,10 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
             package = (error.name or '').partition('.')[0]
             if package in ('tljax', 'experiments', 'benchmarks', 'configs', ''):
                 raise
-            fail(f'the package {package} is missing: python -m pip install '
-                 f'{INSTALLED_AS.get(package, package)}')
+            fail(
+                f'the package {package} is missing: python -m pip install '
+                f'{INSTALLED_AS.get(package, package)}'
+            )
         except Stopped as stopped:
             say(str(stopped))
             sys.exit(stopped.status)
@@ -204,6 +234,7 @@ def _join_cluster() -> None:
             address, count, number = told.rsplit(',', 2)
             count, number = int(count), int(number)
         except ValueError:
-            raise Refused(f'--distributed={told} is neither auto nor '
-                          'COORDINATOR:PORT,PROCESSES,PROCESS') from None
+            raise Refused(
+                f'--distributed={told} is neither auto nor COORDINATOR:PORT,PROCESSES,PROCESS'
+            ) from None
         jax.distributed.initialize(address, count, number)

@@ -6,6 +6,7 @@ Phases before the last are trained once; the last is repeated for every strategy
 labels per class of `config.study`, over all seeds. A restart goes on where it was cut off. The
 folder `--workdir` holds results.json and report.html.
 """
+
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def main(config: dict, workdir: Path) -> None:
     """Runs the study and reports it."""
     begun = time.monotonic()
     results = studies.comparison.compare(config, workdir)
-    if results is None:   # another process tells
+    if results is None:  # another process tells
         return
     report = studies.comparison_report
     command.tell(results, report.tables(results))

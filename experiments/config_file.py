@@ -1,4 +1,5 @@
 """The config that a command is given: its file, its arguments, and the settings laid over it."""
+
 import importlib.util
 import re
 import sys
@@ -17,7 +18,7 @@ from tljax.core import Refused, near, short
 from tljax.files.console import say
 
 MARK = 'a setting that is looked for'
-Settings = list[tuple[list[str], str | None]]   # keys on the way to a setting, and its text
+Settings = list[tuple[list[str], str | None]]  # keys on the way to a setting, and its text
 
 
 def split(argv: list[str]) -> tuple[list[str], str | None, Settings]:
@@ -68,8 +69,11 @@ def load(given: str) -> ConfigDict:
     path, *argument = given.split(':', 1)
     if not Path(path).is_file():
         names = sorted(file.name for file in Path(path).parent.glob('*.py') if file.stem[0] != '_')
-        raise Refused(f'{path} does not exist: {near(Path(path).name, names)}' if names else
-                      f'{path} does not exist: name a file of configs/')
+        raise Refused(
+            f'{path} does not exist: {near(Path(path).name, names)}'
+            if names
+            else f'{path} does not exist: name a file of configs/'
+        )
     try:
         module = _module(path)
         if not hasattr(module, 'get_config'):
@@ -77,7 +81,7 @@ def load(given: str) -> ConfigDict:
         config = module.get_config(*argument)
     except ValueError as error:
         raise Refused(error) from None
-    except Exception as error:   # whatever the file does wrong
+    except Exception as error:  # whatever the file does wrong
         frames = [each for each in traceback.extract_tb(sys.exc_info()[2]) if each.filename == path]
         line = getattr(error, 'lineno', None) or (frames[-1].lineno if frames else 0)
         raise Refused(f'{path}, line {line}: {type(error).__name__}: {error}') from None
@@ -110,8 +114,9 @@ def refuse_other_command(config: ConfigDict, given: str, name: str) -> None:
     """
     path, commands = given.partition(':')[0], config.get('commands', ())
     if not commands:
-        raise Refused(f'{path} states no `commands`: begin with base.get_config() of '
-                      'configs/base.py')
+        raise Refused(
+            f'{path} states no `commands`: begin with base.get_config() of configs/base.py'
+        )
     if name not in commands:
         raise Refused(f'{path} is a config of experiments.{commands[0]}')
 
@@ -137,13 +142,15 @@ def lay(config: ConfigDict, given: str, settings: Settings) -> None:
     for path, text in sorted(settings, key=lambda each: (each[0][-1] != 'name', len(each[0]))):
         kind, name = _kind(config, file, path), '.'.join(path)
         if text == 'None' and kind in (str, Path, str | Path):
-            raise Refused(f'--config.{name}=None: None is no name: write nothing behind = for '
-                          'none, or ./None')
+            raise Refused(
+                f'--config.{name}=None: None is no name: write nothing behind = for none, or ./None'
+            )
         try:
             found = keywords.value(text, kind)
         except Refused as refused:
-            raise Refused(f'--config.{name}{"" if text is None else f"={text}"}: {refused}'
-                          ) from None
+            raise Refused(
+                f'--config.{name}{"" if text is None else f"={text}"}: {refused}'
+            ) from None
         _put(config, path, found)
         if path[-1] == 'name':
             _leave_out(config, path[:-1])
@@ -160,12 +167,14 @@ def _kind(config: ConfigDict, file: str, path: list[str]) -> object:
                 remedy += f' ({place.who} takes {short(place.takes)})'
             raise Refused(f'{passed}.{key} is no setting of {file}: {remedy}')
         kind = object if place.takes is None else place.takes[key]
-        below = path[depth + 1:depth + 2]
+        below = path[depth + 1 : depth + 2]
         if below and not keywords.holds_keys(kind):
             held = place.holds.get(key)
             held = tuple(held) if isinstance(held, list) else held
-            raise Refused(f'{passed}.{key} is {held!r} in {file}, which has no {below[0]}: write '
-                          f'--{passed}.{key}=VALUE')
+            raise Refused(
+                f'{passed}.{key} is {held!r} in {file}, which has no {below[0]}: write '
+                f'--{passed}.{key}=VALUE'
+            )
     return kind
 
 
@@ -224,8 +233,10 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
         fits = _fits(_marked(plain(config), path), name, path)
         if fits and not any(_at(fit, path) == MARK for _, fit in fits):
             places = dict.fromkeys(f'--config.{place}.{setting}' for place, _ in fits)
-            raise Refused(f'--config.{setting} is read by no fit, as each has its own: set '
-                          + ', '.join([*places][:3]))
+            raise Refused(
+                f'--config.{setting} is read by no fit, as each has its own: set '
+                + ', '.join([*places][:3])
+            )
 
 
 def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
@@ -239,17 +250,22 @@ def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
     Raises:
         Refused: names the setting.
 
-    >>> config = plain(load('configs/digits.py')) | {'epochs': 2.}
+    >>> config = plain(load('configs/digits.py')) | {'epochs': 2.0}
     >>> refuse_two_lengths(config, [(['epochs'], '2'), (['steps'], '9')], 'train')
     Traceback (most recent call last):
     tljax.core.Refused: --config.steps is read by no fit, as epochs take its place: leave one of ...
     """
     for (*place, key), _ in settings if name in ('train', 'compare') else ():
-        fits = [fit for setting, fit in _fits(config, name, ['steps'])
-                if not place or place[0] == 'study' or setting == '.'.join(place)]
+        fits = [
+            fit
+            for setting, fit in _fits(config, name, ['steps'])
+            if not place or place[0] == 'study' or setting == '.'.join(place)
+        ]
         if key == 'steps' and fits and all(fit['epochs'] for fit in fits):
-            raise Refused(f'--config.{".".join([*place, key])} is read by no fit, as epochs take '
-                          'its place: leave one of them, or set epochs of its phase to 0')
+            raise Refused(
+                f'--config.{".".join([*place, key])} is read by no fit, as epochs take '
+                'its place: leave one of them, or set epochs of its phase to 0'
+            )
 
 
 def _marked(config: dict, path: list[str]) -> dict:
@@ -270,15 +286,20 @@ def _at(config: object, path: list[str]) -> object:
 
 
 def _fits(config: dict, name: str, path: list[str]) -> list[tuple[str, dict]]:
-    """The fits of a training or a comparison, and the place in the config that sets the setting of each."""
+    """The fits of a training or a comparison, and the place in the config that sets the setting of
+    each."""
     fits = [(f'phases.{phase}', fit) for phase, fit in phases(config)]
     if name == 'train':
         return fits
     *earlier, (place, last) = fits
-    own = _at(last, path) != MARK   # the phase sets it, whatever a strategy says
-    return earlier + [(place if own else f'study.strategies.{each}',
-                       merge(last, changes, f'study.strategies.{each}'))
-                      for each, changes in config['study']['strategies'].items()]
+    own = _at(last, path) != MARK  # the phase sets it, whatever a strategy says
+    return earlier + [
+        (
+            place if own else f'study.strategies.{each}',
+            merge(last, changes, f'study.strategies.{each}'),
+        )
+        for each, changes in config['study']['strategies'].items()
+    ]
 
 
 def workdir(given: str) -> Path:

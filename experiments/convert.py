@@ -5,6 +5,7 @@
 The run is an orbax checkpoint in the folder `--workdir`. `--classes` names the class index of the
 weights; by default it is the file imagenet_class_index.json beside them.
 """
+
 from experiments import command
 from tljax import studies
 from tljax.core import Refused
@@ -17,11 +18,15 @@ def main(choice: ModelChoice, rest: list[str]) -> None:
     if rest:
         raise Refused(f'{rest[0]!r} is not a flag: write --name=value')
     if choice.net is None or not choice.workdir:
-        raise Refused('name the network, its file and where to write: --model=NETWORK '
-                      '--weights=FILE --workdir=FOLDER')
+        raise Refused(
+            'name the network, its file and where to write: --model=NETWORK '
+            '--weights=FILE --workdir=FOLDER'
+        )
     found = studies.conversion.convert(choice)
-    say(f'{found["numbers"]:,} numbers in {found["arrays"]} arrays, read back and equal to the '
-        f'file; --config.init.path={choice.workdir} starts from it')
+    say(
+        f'{found["numbers"]:,} numbers in {found["arrays"]} arrays, read back and equal to the '
+        f'file; --config.init.path={choice.workdir} starts from it'
+    )
     row = [found['folder'], found['model'], found['classes'], found['numbers']]
     table = studies.tables.Table
     command.tell(found, [table(['folder', 'model', 'classes', 'numbers'], [row])])

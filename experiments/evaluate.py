@@ -14,6 +14,7 @@ the mean is told. `--json` holds the confusion matrix, too. A picture that canno
 and left out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may
 have.
 """
+
 import sys
 
 from absl import flags
@@ -23,19 +24,25 @@ from tljax import studies
 from tljax.core import Refused
 from tljax.studies.model_choice import ModelChoice
 
-SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures that the network is shown; 0: the one '
-                            'it is for.', lower_bound=0)
+SIZE = flags.DEFINE_integer(
+    'size',
+    0,
+    'Side of the pictures that the network is shown; 0: the one it is for.',
+    lower_bound=0,
+)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
-PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.',
-                              lower_bound=1)
+PIXELS = flags.DEFINE_integer(
+    'pixels', None, 'The most pixels that a picture may have.', lower_bound=1
+)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
     """Prints the accuracy on the pictures below the paths."""
     if not paths:
         raise Refused('name folders of pictures')
-    found, tables = studies.evaluation.evaluate(choice, paths, SIZE.value, BATCH.value,
-                                                PIXELS.value)
+    found, tables = studies.evaluation.evaluate(
+        choice, paths, SIZE.value, BATCH.value, PIXELS.value
+    )
     if not flags.FLAGS.json:
         for top in (1, 5):
             if f'top{top}' in found:

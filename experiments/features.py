@@ -9,6 +9,7 @@ are read at a time; `--json` prints where the features are, and how many. A path
 tar archive of pictures, or a CSV that lists some. A picture that cannot be read is told and left
 out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may have.
 """
+
 import sys
 
 from absl import flags
@@ -21,8 +22,9 @@ from tljax.studies.model_choice import ModelChoice
 
 OUT = flags.DEFINE_string('out', None, 'File to write: .npz or .csv.')
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
-PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.',
-                              lower_bound=1)
+PIXELS = flags.DEFINE_integer(
+    'pixels', None, 'The most pixels that a picture may have.', lower_bound=1
+)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -33,8 +35,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         raise Refused(f'--out={OUT.value}: name a file that ends in .npz or .csv')
     refuse_unwritable(OUT.value, '--out')
     if choice.classes:
-        raise Refused('--classes names the outputs of --model, and features have no names: leave '
-                      'it out')
+        raise Refused(
+            '--classes names the outputs of --model, and features have no names: leave it out'
+        )
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice, top=False)

@@ -9,6 +9,7 @@ by; they are seeded and the same for every method. `--queries` of each class are
 `--batch` episodes at a time. The 20 official one-shot runs are of evaluation alphabets: only a run
 trained with config.data.of.split=official has seen none of their characters.
 """
+
 from pathlib import Path
 
 from absl import flags
@@ -20,14 +21,20 @@ from tljax.core import Refused
 
 WAYS = define_list('ways', [5, 20], 'Classes of an episode.', int)
 SHOTS = define_list('shots', [1, 5], 'Labelled examples of each class.', int)
-QUERIES = flags.DEFINE_integer('queries', 15, 'Examples of each class that are to be told.',
-                               lower_bound=1)
+QUERIES = flags.DEFINE_integer(
+    'queries', 15, 'Examples of each class that are to be told.', lower_bound=1
+)
 COUNT = flags.DEFINE_integer('count', 600, 'Episodes.', lower_bound=2)
 SPLIT = flags.DEFINE_enum('split', 'test', ['validation', 'test'], 'Whose classes.')
-INNER = flags.DEFINE_integer('inner_steps', None, "Gradient steps on an episode's examples; the "
-                             "run's own by default.", lower_bound=1)
-RUNS = flags.DEFINE_string('runs', None, "Omniglot's all_runs.zip: the 20 official one-shot runs "
-                           'instead.')
+INNER = flags.DEFINE_integer(
+    'inner_steps',
+    None,
+    "Gradient steps on an episode's examples; the run's own by default.",
+    lower_bound=1,
+)
+RUNS = flags.DEFINE_string(
+    'runs', None, "Omniglot's all_runs.zip: the 20 official one-shot runs instead."
+)
 BATCH = flags.DEFINE_integer('batch', 4, 'Episodes at a time.', lower_bound=1)
 
 
@@ -36,8 +43,9 @@ def main() -> None:
     if not flags.FLAGS.workdir:
         raise Refused('--workdir is missing: name a finished few-shot run')
     episodes = studies.episodes
-    plan = episodes.Plan(tuple(WAYS.value), tuple(SHOTS.value), QUERIES.value, COUNT.value,
-                         SPLIT.value)
+    plan = episodes.Plan(
+        tuple(WAYS.value), tuple(SHOTS.value), QUERIES.value, COUNT.value, SPLIT.value
+    )
     found = episodes.measure(Path(flags.FLAGS.workdir), plan, RUNS.value, INNER.value, BATCH.value)
     command.tell(found, [episodes.table(found)])
 

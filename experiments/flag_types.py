@@ -1,4 +1,5 @@
 """Flags that are lists, and the keywords of a network."""
+
 import ast
 import json
 import sys
@@ -30,8 +31,9 @@ class ListOf(flags.ListParser):
         return [self.part(each) for each in super().parse(argument)]
 
 
-def define_list(name: str, default: list, text: str, part: Callable[[str], object]
-                ) -> flags.FlagHolder:
+def define_list(
+    name: str, default: list, text: str, part: Callable[[str], object]
+) -> flags.FlagHolder:
     """Defines a flag as `ListOf` parses it.
 
     Args:
@@ -56,6 +58,7 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
         if text not in names:
             raise ValueError(f'{text!r} is not one of {", ".join(names)}')
         return text
+
     return part
 
 
@@ -93,6 +96,6 @@ def _value(text: str) -> object:
     except json.JSONDecodeError:
         pass
     try:
-        return ast.literal_eval(text)   # .25, True, None
+        return ast.literal_eval(text)  # .25, True, None
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text

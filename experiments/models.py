@@ -7,6 +7,7 @@ Accuracies are those published with the weights (top-1 and top-5 on ImageNet's v
 `predict` and `evaluate` take a network by its name and its published weights; those with several
 widths and picture sizes by its keyword alpha and by weights such as imagenet:160.
 """
+
 from absl import flags
 
 from experiments import command

@@ -13,6 +13,7 @@ folder for each, with a few pictures. `--json` prints a list with the path of ea
 [label, probability] pairs, `--csv` writes a file with a row for each. A picture that cannot be read
 is told, the others are answered, and the exit status is 1; `--pixels` raises the limit of pixels.
 """
+
 import sys
 
 from absl import flags
@@ -26,10 +27,14 @@ from tljax.studies.model_choice import ModelChoice
 TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)
 BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
 CSV = flags.DEFINE_string('csv', None, 'File to write the answers to, as well.')
-PIXELS = flags.DEFINE_integer('pixels', None, 'The most pixels that a picture may have.',
-                              lower_bound=1)
-SUPPORT = flags.DEFINE_string('support', None, 'A folder of labelled pictures, a folder for each '
-                              'new class, for a few-shot run.')
+PIXELS = flags.DEFINE_integer(
+    'pixels', None, 'The most pixels that a picture may have.', lower_bound=1
+)
+SUPPORT = flags.DEFINE_string(
+    'support',
+    None,
+    'A folder of labelled pictures, a folder for each new class, for a few-shot run.',
+)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -44,8 +49,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     files = pictures.find(paths)
     model = studies.models.model(choice)
     if SUPPORT.value:
-        answers = studies.episodes.predict(model, SUPPORT.value, files, TOP.value, BATCH.value,
-                                           PIXELS.value)
+        answers = studies.episodes.predict(
+            model, SUPPORT.value, files, TOP.value, BATCH.value, PIXELS.value
+        )
     else:
         answers = pictures.predict(model, files, TOP.value, BATCH.value, PIXELS.value)
     if CSV.value is not None:

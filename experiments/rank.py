@@ -8,6 +8,7 @@ of the target's training examples are extracted once for each and kept. `--verif
 source on the target by every strategy of `study.strategies` and reports how well each score's
 ranking agrees with what was measured. A restart goes on where it was cut off.
 """
+
 from pathlib import Path
 
 from absl import flags

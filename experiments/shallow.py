@@ -9,6 +9,7 @@ Features are the inputs, or what a network with pretrained weights makes of them
 The target's labels choose nothing: beside the table stands what each label-free score would have
 chosen, and, marked as such, the oracle. The folder `--workdir` holds results.json and report.html.
 """
+
 from pathlib import Path
 
 from experiments import command

@@ -6,6 +6,7 @@ A restart skips finished phases and goes on with the one that was cut off. With 
 phase is also trained from scratch, everything moving, with the same data, seeds and steps, and the
 gain of transfer is told, or its harm.
 """
+
 from pathlib import Path
 
 from absl import flags
@@ -14,14 +15,15 @@ from experiments import command
 from tljax import studies
 from tljax.files.console import console, say
 
-GUARD = flags.DEFINE_bool('guard', False, 'Train the last phase from scratch, too, and say whether '
-                          'transfer helped.')
+GUARD = flags.DEFINE_bool(
+    'guard', False, 'Train the last phase from scratch, too, and say whether transfer helped.'
+)
 
 
 def main(config: dict, workdir: Path) -> None:
     """Fits every phase and prints the scores of the last."""
     found = studies.training.train(config, workdir, guarded=GUARD.value)
-    if found is None:   # another process tells
+    if found is None:  # another process tells
         return
     if 'guard' in found:
         say(found['guard']['text'])

@@ -1,4 +1,5 @@
 """Commands as a user runs them, in this process: modules whose flags are forgotten again."""
+
 import contextlib
 import io
 import runpy
@@ -14,11 +15,12 @@ from experiments import command as _command  # noqa: F401  (flags of modules tha
 from tljax.engine.log import tell_facts, tell_transferred
 
 ROOT = Path(__file__).parents[1]
-app.define_help_flags()   # once: they stay
+app.define_help_flags()  # once: they stay
 
 
 class Done(NamedTuple):
     """How a command ended: exit status, standard output, standard error."""
+
     code: int
     out: str
     err: str
@@ -35,11 +37,15 @@ def call(name: str, *arguments: object) -> Done:
     known, argv, out, err = set(flags.FLAGS), sys.argv, io.StringIO(), io.StringIO()
     sys.argv = [module, *map(str, arguments)]
     tell_facts.cache_clear()
-    tell_transferred.cache_clear()   # a process of its own would have told nothing
+    tell_transferred.cache_clear()  # a process of its own would have told nothing
     code = 0
     try:
-        with (flagsaver.flagsaver(), contextlib.redirect_stdout(out),
-              contextlib.redirect_stderr(err), contextlib.chdir(ROOT)):
+        with (
+            flagsaver.flagsaver(),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            contextlib.chdir(ROOT),
+        ):
             runpy.run_module(module, run_name='__main__', alter_sys=True)
     except SystemExit as leaving:
         code = leaving.code or 0
@@ -52,8 +58,14 @@ def call(name: str, *arguments: object) -> Done:
 
 def call_apart(name: str, *arguments: object, timeout: float = 300, **keywords: object) -> Done:
     """The same in a process of its own."""
-    done = subprocess.run([sys.executable, '-m', f'experiments.{name}', *map(str, arguments)],
-                          cwd=ROOT, capture_output=True, text=True, timeout=timeout, **keywords)
+    done = subprocess.run(
+        [sys.executable, '-m', f'experiments.{name}', *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        **keywords,
+    )
     return Done(done.returncode, done.stdout, done.stderr)
 
 

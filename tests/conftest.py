@@ -1,23 +1,29 @@
-"""What all tests share: caches inside the checkout, so that compilations and rendered data are made once, by whichever process is first."""
+"""What all tests share: caches inside the checkout, so that compilations and rendered data are made
+once, by whichever process is first."""
+
 import gc
 import os
 from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / '.pytest_cache'
 os.environ.setdefault('TLJAX_CACHE', str(CACHE / 'tljax'))
-# Most of a test's time is compilation. `--xla_cpu_use_fusion_emitters=false` is quicker still, and wrong: after five steps of two seeds,
+# Most of a test's time is compilation. `--xla_cpu_use_fusion_emitters=false` is quicker still, and
+# wrong: after five steps of two seeds,
 # parameters are up to 4e-3 away from those without it, on one device and on eight (jaxlib 0.10.2).
 os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')
 os.environ.setdefault('KERAS_BACKEND', 'jax')
-os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')   # the matrices are small, and the processes as many as the cores
+# the matrices are small, and the processes as many as the cores
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 from tljax.engine.devices import compilation_cache  # noqa: E402
 
-os.environ.update(compilation_cache(os.environ.get('JAX_COMPILATION_CACHE_DIR', CACHE / 'xla')))   # and for processes that tests start
+# and for processes that tests start
+os.environ.update(compilation_cache(os.environ.get('JAX_COMPILATION_CACHE_DIR', CACHE / 'xla')))
 
 
 def pytest_collection_finish():
-    """What is imported by now stays, and is not looked through for garbage again; a fifth of the time of tracing was that."""
+    """What is imported by now stays, and is not looked through for garbage again; a fifth of the
+    time of tracing was that."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

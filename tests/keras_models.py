@@ -1,4 +1,5 @@
 """Keras's networks with random weights, and how ours are compared to them."""
+
 import h5py
 import jax
 import keras
@@ -22,11 +23,15 @@ def randomise(model, seed=0):
     def draw(variable):
         shape, name = variable.shape, variable.path.split('/')[-1]
         if name in ('gamma', 'moving_variance'):
-            return rng.uniform(.5, 1.5, shape)
+            return rng.uniform(0.5, 1.5, shape)
         if len(shape) == 1:
-            return rng.normal(size=shape) * .1
-        return rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[:2] if 'depthwise' in variable.path or '_dw_' in variable.path
-                                                            else shape[:-1]))
+            return rng.normal(size=shape) * 0.1
+        return rng.normal(size=shape) * np.sqrt(
+            2
+            / np.prod(
+                shape[:2] if 'depthwise' in variable.path or '_dw_' in variable.path else shape[:-1]
+            )
+        )
 
     model.set_weights([draw(variable).astype('f') for variable in model.weights])
     return model
@@ -34,12 +39,20 @@ def randomise(model, seed=0):
 
 def keras_model(name, size, options, **kw):
     options = {key: value for key, value in options.items() if key not in ('fc', 'size')}
-    return randomise(getattr(keras.applications, ROWS[name].title)(weights=None, input_shape=(size, size, 3), **options, **kw))
+    return randomise(
+        getattr(keras.applications, ROWS[name].title)(
+            weights=None, input_shape=(size, size, 3), **options, **kw
+        )
+    )
 
 
 def predicted(model, x):
-    """What a model makes of inputs at rest, in one program: Keras by itself compiles one for every layer."""
-    variables = [[variable.value for variable in each] for each in (model.trainable_variables, model.non_trainable_variables)]
+    """What a model makes of inputs at rest, in one program: Keras by itself compiles one for every
+    layer."""
+    variables = [
+        [variable.value for variable in each]
+        for each in (model.trainable_variables, model.non_trainable_variables)
+    ]
     return jax.jit(lambda variables, x: model.stateless_call(*variables, x)[0])(variables, x)
 
 
@@ -59,7 +72,7 @@ def scaled(name, x):
     module = next((family for family in ('densenet', 'nasnet') if name.startswith(family)), name)
     if name.startswith('resnet'):
         module = 'resnet_v2' if name.endswith('v2') else 'resnet'
-    return getattr(keras.applications, module).preprocess_input(255. * x)
+    return getattr(keras.applications, module).preprocess_input(255.0 * x)
 
 
 def agree(ours, theirs, tolerance=1e-4):
@@ -86,11 +99,15 @@ def keras2(config):
         return [keras2(each) for each in config]
     if not isinstance(config, dict):
         return config
-    config = {'batch_input_shape' if key == 'batch_shape' else key: keras2(value)
-              for key, value in config.items() if key not in ('module', 'registered_name')}
+    config = {
+        'batch_input_shape' if key == 'batch_shape' else key: keras2(value)
+        for key, value in config.items()
+        if key not in ('module', 'registered_name')
+    }
     if 'inbound_nodes' in config:
-        config['inbound_nodes'] = [[[*history, {}] for history in _histories(node)]
-                                   for node in config['inbound_nodes']]
+        config['inbound_nodes'] = [
+            [[*history, {}] for history in _histories(node)] for node in config['inbound_nodes']
+        ]
     if config.get('output_layers') and isinstance(config['output_layers'][0], str):
         config['output_layers'] = [config['output_layers']]
     return config

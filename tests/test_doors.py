@@ -1,4 +1,5 @@
 """Doors: each gives the function that it names, whatever else was imported before."""
+
 import json
 import os
 import subprocess
@@ -6,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = '''
+PROGRAM = """
 import importlib, inspect, json, sys
 from absl.testing import flagsaver
 
@@ -20,7 +21,7 @@ for (door, name), given in first.items():
     for _ in range(2):
         assert getattr(sys.modules[door], name) is given, f"{door}.{name} is {getattr(sys.modules[door], name)} after all was imported"
 print(*doors)
-'''
+"""
 
 
 DOORS = [f'tljax.{name}' for name in ('data', 'methods', 'shallow', 'when', 'zoo')]
@@ -28,12 +29,25 @@ DOORS = [f'tljax.{name}' for name in ('data', 'methods', 'shallow', 'when', 'zoo
 
 def modules() -> list[str]:
     """The dotted names of all modules of the project; benchmarks want packages of other people."""
-    paths = [path.relative_to(ROOT) for folder in ('tljax', 'configs', 'experiments') for path in sorted((ROOT / folder).rglob('*.py'))]
-    return ['.'.join(path.parent.parts if path.stem == '__init__' else path.with_suffix('').parts) for path in paths]
+    paths = [
+        path.relative_to(ROOT)
+        for folder in ('tljax', 'configs', 'experiments')
+        for path in sorted((ROOT / folder).rglob('*.py'))
+    ]
+    return [
+        '.'.join(path.parent.parts if path.stem == '__init__' else path.with_suffix('').parts)
+        for path in paths
+    ]
 
 
 def test_a_door_gives_the_same_function_before_and_after_all_modules_were_imported():
-    done = subprocess.run([sys.executable, '-c', PROGRAM, json.dumps([DOORS, modules()])], env={**os.environ, 'PYTHONPATH': str(ROOT)},
-                          cwd=ROOT, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [sys.executable, '-c', PROGRAM, json.dumps([DOORS, modules()])],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == DOORS

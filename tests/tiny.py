@@ -1,9 +1,16 @@
 """The smallest config of one fit, which tests build on."""
+
 from configs import base
 from tljax.configuration import merge, phases, plain
 
-SMALL = {'data': {'name': 'digits', 'size': 8}, 'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'batch': 16, 'steps': 6,
-         'optim': {'lr': 1e-2}, 'cache': False}
+SMALL = {
+    'data': {'name': 'digits', 'size': 8},
+    'net': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8},
+    'batch': 16,
+    'steps': 6,
+    'optim': {'lr': 1e-2},
+    'cache': False,
+}
 
 
 def tiny(*changes):

@@ -1,10 +1,12 @@
-"""tljax: transfer learning in JAX. What to transfer (partition and graft), when (tljax.when), how (tljax.methods, tljax.shallow).
+"""tljax: transfer learning in JAX. What to transfer (partition and graft), when (tljax.when), how
+(tljax.methods, tljax.shallow).
 
     model = tljax.train(data='digits', net='conv4', workdir='runs/digits')
     model.predict(pictures)
 
 Everything here is imported when it is first asked for.
 """
+
 import importlib
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,36 @@ if TYPE_CHECKING:
     from tljax.trained import Trained, load, train
 
 __version__ = '0.1.0'
-__all__ = ['Dataset', 'Fitted', 'Method', 'Net', 'Refused', 'Run', 'Stream', 'Task', 'Tick', 'TrainState', 'Trained', 'data', 'fit', 'load',
-           'methods', 'shallow', 'train', 'when', 'zoo']
-HOMES = {'Fitted': 'tljax.engine.train', 'Run': 'tljax.engine.train', 'fit': 'tljax.engine.train',   # name -> module that defines it
-         'Trained': 'tljax.trained', 'load': 'tljax.trained', 'train': 'tljax.trained'}
+__all__ = [
+    'Dataset',
+    'Fitted',
+    'Method',
+    'Net',
+    'Refused',
+    'Run',
+    'Stream',
+    'Task',
+    'Tick',
+    'TrainState',
+    'Trained',
+    'data',
+    'fit',
+    'load',
+    'methods',
+    'shallow',
+    'train',
+    'when',
+    'zoo',
+]
+# name -> module that defines it
+HOMES = {
+    'Fitted': 'tljax.engine.train',
+    'Run': 'tljax.engine.train',
+    'fit': 'tljax.engine.train',
+    'Trained': 'tljax.trained',
+    'load': 'tljax.trained',
+    'train': 'tljax.trained',
+}
 
 
 def __getattr__(name: str):

@@ -1,4 +1,5 @@
 """From a phase's config, a plain dict (`tljax.configuration`), to the run that it describes."""
+
 import math
 from pathlib import Path
 
@@ -19,14 +20,21 @@ from tljax.parts import Parts, load, parts
 from tljax.paths import first, flatten, overview
 from tljax.program import Program
 
-FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')   # may differ when a run goes on
-SILENT = ('epochs', 'keep', 'patience', 'class_weights')   # recorded where they are set: older runs know none
-WANTS = {'domains': "unlabelled inputs of a target beside labelled ones: give data=dict(name='domains', source=..., target=...)",
-         'episodes': "episodes: give data=dict(name='episodes', of=...)",
-         'labelled': 'labelled examples: give a set of those'}
+# may differ when a run goes on
+FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')
+# recorded where they are set: older runs know none
+SILENT = ('epochs', 'keep', 'patience', 'class_weights')
+WANTS = {
+    'domains': 'unlabelled inputs of a target beside labelled ones: give '
+    "data=dict(name='domains', source=..., target=...)",
+    'episodes': "episodes: give data=dict(name='episodes', of=...)",
+    'labelled': 'labelled examples: give a set of those',
+}
 
 
-def fit_phases(phases: list[tuple[str, dict]], workdir: str | Path) -> tuple[Run | None, Fitted | None]:
+def fit_phases(
+    phases: list[tuple[str, dict]], workdir: str | Path
+) -> tuple[Run | None, Fitted | None]:
     """Fits phases in a row, each in its numbered folder, and skips those that have finished.
 
     Args:
@@ -45,10 +53,13 @@ def fit_phases(phases: list[tuple[str, dict]], workdir: str | Path) -> tuple[Run
     names, run, fitted = [name for name, _ in phases], None, None
     for name, settings in phases:
         look(settings, folder(workdir, names, name))
-    for _, settings in phases:   # what does not fit is refused before the first is trained
+    for _, settings in phases:  # what does not fit is refused before the first is trained
         _program(settings, parts(settings, donor(settings, workdir, names)), load(settings['data']))
     for name, settings in phases:
-        run, place = build(settings, name, donor(settings, workdir, names)), folder(workdir, names, name)
+        run, place = (
+            build(settings, name, donor(settings, workdir, names)),
+            folder(workdir, names, name),
+        )
         claim(place, run.record, look=True)
         plan(workdir, [folder(workdir, names, each).name for each in names])
         fitted = fit(run, place)
@@ -83,7 +94,12 @@ def look(config: dict, workdir: str | Path) -> None:
     claim(workdir, _record(config), look=True, open=unknown)
 
 
-def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None, splits: dict[str, Dataset] | None = None) -> Run:
+def build(
+    config: dict,
+    name: str = 'train',
+    donor_dir: str | Path | None = None,
+    splits: dict[str, Dataset] | None = None,
+) -> Run:
     """Makes the run that a phase's config describes.
 
     Args:
@@ -105,24 +121,52 @@ def build(config: dict, name: str = 'train', donor_dir: str | Path | None = None
     train = splits['train']
     answered = Task.of(train.classes) if train.task.kind == 'unlabelled' else train.task
     donors = pieces.donors and _checked(pieces, built, rules, train, len(seeds))
-    trees, taken = (donors.trees, [(pattern, donors.place) for pattern, _ in rules]) if donors else ([None], [])
+    trees, taken = (
+        (donors.trees, [(pattern, donors.place) for pattern, _ in rules])
+        if donors
+        else ([None], [])
+    )
     labels = pieces.labels(built.net, donors, train) if pieces.labels else []
     run = Run(
-        name=name, init=lambda seed: built.init(seed, sample, trees[seeds.index(seed) % len(trees)], rules), tx=built.tx,
-        step=built.step, predict=built.predict, evals=judged(splits), task=answered,
-        stream=pieces.stream(train, prepare=built.prepare,
-                             labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels}),
-        seeds=tuple(seeds), steps=steps, epochs=config['epochs'],
-        log_every=config['log_every'], save_every=config['save_every'],
-        eval_every=config['eval_every'], eval_batch=config['eval_batch'],
+        name=name,
+        init=lambda seed: built.init(seed, sample, trees[seeds.index(seed) % len(trees)], rules),
+        tx=built.tx,
+        step=built.step,
+        predict=built.predict,
+        evals=judged(splits),
+        task=answered,
+        stream=pieces.stream(
+            train,
+            prepare=built.prepare,
+            labels={seed: labels[i % len(labels)] for i, seed in enumerate(seeds) if labels},
+        ),
+        seeds=tuple(seeds),
+        steps=steps,
+        epochs=config['epochs'],
+        log_every=config['log_every'],
+        save_every=config['save_every'],
+        eval_every=config['eval_every'],
+        eval_batch=config['eval_batch'],
         chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
         transferred=overview(built.shapes, built.labels, built.rates, taken, built.net.groups),
-        facts=lambda: (*summary(splits), ('statistics', config['statistics']),
-                       *_length(config, train, steps)),
-        choice=Choice(config['keep'], config['patience'],
-                      scores.row(scores.first(answered)).more_is_better),
-        donors=len(donors.trees) if donors else 0, input=_shape(sample), range=shown(train),
-        record={**_record(config), 'steps': steps, 'donor': donors and digest(donors.trees), 'examples': signature(splits)})
+        facts=lambda: (
+            *summary(splits),
+            ('statistics', config['statistics']),
+            *_length(config, train, steps),
+        ),
+        choice=Choice(
+            config['keep'], config['patience'], scores.row(scores.first(answered)).more_is_better
+        ),
+        donors=len(donors.trees) if donors else 0,
+        input=_shape(sample),
+        range=shown(train),
+        record={
+            **_record(config),
+            'steps': steps,
+            'donor': donors and digest(donors.trees),
+            'examples': signature(splits),
+        },
+    )
     cached = pieces.cached and can_cache(built.labels, donors, rules, splits)
     return _on_features(run, pieces, built.net, splits, _optim(config, steps)) if cached else run
 
@@ -141,7 +185,7 @@ def _program(config: dict, pieces: Parts, splits: dict[str, Dataset]) -> tuple[P
 def _record(config):
     """What a run's folder says of its config."""
     left_out = {key for key in SILENT if config[key] == DEFAULTS[key]} | {*FREE}
-    if config['keep'] != 'last' or config['patience']:   # how often it looks changes how it ends
+    if config['keep'] != 'last' or config['patience']:  # how often it looks changes how it ends
         left_out -= {'eval_every'}
     return {key: value for key, value in config.items() if key not in left_out}
 
@@ -149,12 +193,14 @@ def _record(config):
 def _steps(config, train):
     """The steps of a run: those of the config, or as many as its epochs have."""
     epochs = config['epochs']
-    if not epochs or not config['steps']:   # what is not trained at all is not trained by epochs
+    if not epochs or not config['steps']:  # what is not trained at all is not trained by epochs
         return config['steps']
     _refuse_counted(config)
     if train.example:
-        raise Refused(f'epochs={epochs:g} of data whose examples are drawn afresh: there is no '
-                      'end to pass, so set steps')
+        raise Refused(
+            f'epochs={epochs:g} of data whose examples are drawn afresh: there is no '
+            'end to pass, so set steps'
+        )
     return max(math.ceil(round(epochs * _examples(config, train) / config['batch'], 9)), 1)
 
 
@@ -163,15 +209,20 @@ def _refuse_counted(config):
     epochs, counted = config['epochs'], None
     if not epochs or not config['steps']:
         return
-    periods = [f'groups.{name}.period' for name, keywords in config['groups'].items()
-               if keywords.get('period', 1) > 1]
+    periods = [
+        f'groups.{name}.period'
+        for name, keywords in config['groups'].items()
+        if keywords.get('period', 1) > 1
+    ]
     if counted := _ramp(config['method'], 'method') or next(iter(periods), None):
-        raise Refused(f'epochs={epochs:g}: {counted} is counted in steps: set steps in place of '
-                      'epochs')
+        raise Refused(
+            f'epochs={epochs:g}: {counted} is counted in steps: set steps in place of epochs'
+        )
 
 
 def _optim(config, steps):
-    """The optimiser's config; a warm-up that epochs leave no room for takes a tenth of the steps."""
+    """The optimiser's config; a warm-up that epochs leave no room for takes a tenth of the
+    steps."""
     optim = config['optim']
     longer = config['epochs'] and optim.get('warmup', 0) >= steps
     return {**optim, 'warmup': steps // 10} if longer else optim
@@ -179,8 +230,9 @@ def _optim(config, steps):
 
 def _ramp(spec, said):
     """The name of a schedule of the method that counts steps, however deep it lies, or None."""
-    inside = [_ramp(value, f'{said}.{key}') for key, value in spec.items()
-              if isinstance(value, dict)]
+    inside = [
+        _ramp(value, f'{said}.{key}') for key, value in spec.items() if isinstance(value, dict)
+    ]
     return f'{said}.ramp' if spec.get('ramp') else next(filter(None, inside), None)
 
 
@@ -192,8 +244,10 @@ def _length(config, train, steps):
     """What epochs mean here, as a fact."""
     if not config['epochs'] or not steps:
         return []
-    told = (f'{steps}: {config["epochs"]:g} epochs of {_examples(config, train)} examples, '
-            f'{config["batch"]} at a time')
+    told = (
+        f'{steps}: {config["epochs"]:g} epochs of {_examples(config, train)} examples, '
+        f'{config["batch"]} at a time'
+    )
     optim = _optim(config, steps)
     if optim is not config['optim']:
         told += f'; a warm-up of {optim["warmup"]} steps in place of {config["optim"]["warmup"]}'
@@ -206,15 +260,20 @@ def _refuse_choice(config, splits, steps):
         return
     said = f'patience={config["patience"]}' if config['patience'] else f'keep={config["keep"]!r}'
     if not 0 < config['eval_every'] < max(steps, 1):
-        raise Refused(f'{said} goes by scores during training: set eval_every, between 1 and '
-                      f'{steps - 1} for these {steps} steps (it is {config["eval_every"]})')
+        raise Refused(
+            f'{said} goes by scores during training: set eval_every, between 1 and '
+            f'{steps - 1} for these {steps} steps (it is {config["eval_every"]})'
+        )
     if SPLIT not in splits or not splits[SPLIT].size:
-        raise Refused(f'{said} goes by the {SPLIT} split, and this data has none: give one, or '
-                      'leave keep and patience alone')
+        raise Refused(
+            f'{said} goes by the {SPLIT} split, and this data has none: give one, or '
+            'leave keep and patience alone'
+        )
 
 
 def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str, Dataset]) -> bool:
-    """Whether a frozen backbone computes the same for an input at every step and seed, so that features are extracted once.
+    """Whether a frozen backbone computes the same for an input at every step and seed, so that
+    features are extracted once.
 
     Args:
         labels: tree of labels like the parameters.
@@ -225,13 +284,24 @@ def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str
     >>> can_cache({'backbone': {'w': 'frozen'}}, None, [], {})
     False
     """
-    backbone = {path: label for path, label in flatten(labels).items() if path.startswith('backbone/')}
-    one = donors is not None and len(donors.trees) == 1 and all(_grafted(rules, path) for path in backbone)
-    return one and set(backbone.values()) == {'frozen'} and not any(split.example for split in splits.values())
+    backbone = {
+        path: label for path, label in flatten(labels).items() if path.startswith('backbone/')
+    }
+    one = (
+        donors is not None
+        and len(donors.trees) == 1
+        and all(_grafted(rules, path) for path in backbone)
+    )
+    return (
+        one
+        and set(backbone.values()) == {'frozen'}
+        and not any(split.example for split in splits.values())
+    )
 
 
 def _shape(sample):
-    """The shape of one input of a batch, or of episodes, whose axes are (tasks, ways, shots, ...)."""
+    """The shape of one input of a batch, or of episodes, whose axes are (tasks, ways, shots,
+    ...)."""
     if 'support' in sample:
         return np.shape(sample['support']['input'])[3:]
     return np.shape(sample['input'])[1:]
@@ -241,26 +311,42 @@ def _refuse_batches(pieces, method, train, sample):
     """Refuses data that give other batches than the method takes."""
     gives = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     if pieces.batches != gives and (pieces.batches, gives) != ('labelled', 'domains'):
-        raise Refused(f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data gives {gives})')
+        raise Refused(
+            f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data '
+            f'gives {gives})'
+        )
     if train.task.kind == 'labels' and not pieces.several:
-        raise Refused(f'method.name={method["name"]!r} takes one class for each example, and this data has several labels: '
-                      'take finetune, or data.task')
+        raise Refused(
+            f'method.name={method["name"]!r} takes one class for each example, and this '
+            'data has several labels: '
+            'take finetune, or data.task'
+        )
     if train.task.kind == 'unlabelled' and not pieces.labels:
-        raise Refused(f'method.name={method["name"]!r} learns from labels, and these examples have '
-                      "none: give a set with labels, or pseudo=dict(name='centroids')")
+        raise Refused(
+            f'method.name={method["name"]!r} learns from labels, and these examples have '
+            "none: give a set with labels, or pseudo=dict(name='centroids')"
+        )
     if pieces.labels and train.target:
         raise Refused('pseudo-labels are made for one set: leave data=domains alone')
 
 
 def _checked(pieces, built, rules, train, seeds):
     """The donors of a run, after a check that their classes and seeds fit."""
-    takes_head = any(path.startswith('head/') and _grafted(rules, path) for path in flatten(built.labels))
+    takes_head = any(
+        path.startswith('head/') and _grafted(rules, path) for path in flatten(built.labels)
+    )
     donors = pieces.donors(built.net, top=takes_head)
     if (takes_head or pieces.labels) and donors.classes != train.classes:
-        raise Refused(f'the head of {donors.place} knows the classes {short(donors.classes)}, this data has {short(train.classes)}: '
-                      'graft the backbone alone (init.rules)')
+        raise Refused(
+            f'the head of {donors.place} knows the classes {short(donors.classes)}, this '
+            f'data has {short(train.classes)}: '
+            'graft the backbone alone (init.rules)'
+        )
     if len(donors.trees) not in (1, seeds):
-        raise Refused(f'{donors.place} was trained with {len(donors.trees)} seeds, this run has {seeds}: a donor has one, or as many')
+        raise Refused(
+            f'{donors.place} was trained with {len(donors.trees)} seeds, this run has '
+            f'{seeds}: a donor has one, or as many'
+        )
     refuse_channels(donors, built.shapes, rules)
     return donors
 
@@ -271,7 +357,8 @@ def _grafted(rules, path):
 
 
 def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset], optim: dict) -> Run:
-    """The same run with the frozen backbone's features, extracted once, in place of the inputs; `whole` puts the backbone back."""
+    """The same run with the frozen backbone's features, extracted once, in place of the inputs;
+    `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     found = pieces.features(net, params, state, splits)
     reduced = pieces.program(splits['train'], net.dim, steps=run.steps, optim=optim)
@@ -281,8 +368,17 @@ def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset], 
         return {**params, 'backbone': {}}, {**state, 'backbone': {}}
 
     def whole(fitted, moved):
-        backbone, statistics = jax.tree.map(lambda leaf: np.repeat(leaf, len(run.seeds), 0), (params['backbone'], state['backbone']))
+        backbone, statistics = jax.tree.map(
+            lambda leaf: np.repeat(leaf, len(run.seeds), 0), (params['backbone'], state['backbone'])
+        )
         return {**fitted, 'backbone': backbone}, {**moved, 'backbone': statistics}
 
-    return run._replace(init=init, tx=reduced.tx, step=reduced.step, predict=reduced.predict, evals=judged(found), whole=whole,
-                        stream=pieces.stream(found['train']))
+    return run._replace(
+        init=init,
+        tx=reduced.tx,
+        step=reduced.step,
+        predict=reduced.predict,
+        evals=judged(found),
+        whole=whole,
+        stream=pieces.stream(found['train']),
+    )

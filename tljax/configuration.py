@@ -1,8 +1,10 @@
-"""What a config says: as a plain dict, with changes laid over it, phase by phase, and the functions that it names.
+"""What a config says: as a plain dict, with changes laid over it, phase by phase, and the functions
+that it names.
 
-Configs are written with ml_collections; here they become dicts of numbers, strings and lists, as they stand in a JSON file, and `build`
-makes objects of those. Nothing else reads one.
+Configs are written with ml_collections; here they become dicts of numbers, strings and lists, as
+they stand in a JSON file, and `build` makes objects of those. Nothing else reads one.
 """
+
 import importlib
 import inspect
 import json
@@ -15,39 +17,56 @@ from ml_collections import ConfigDict
 
 from tljax.core import Refused, near
 
-METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'   # what a network makes of a data set is one, too
-AUGMENT, PENALTIES = 'tljax.nn.augment', METHODS   # penalties are a chapter of the methods' door
-ELSEWHERE = {'net': ZOO, 'method': METHODS, 'penalty': PENALTIES, 'weak': AUGMENT, 'strong': AUGMENT}   # keyword -> package of its configs
+# what a network makes of a data set is one, too
+METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'
+AUGMENT, PENALTIES = 'tljax.nn.augment', METHODS  # penalties are a chapter of the methods' door
+# keyword -> package of its configs
+ELSEWHERE = {
+    'net': ZOO,
+    'method': METHODS,
+    'penalty': PENALTIES,
+    'weak': AUGMENT,
+    'strong': AUGMENT,
+}
 
 
 DEFAULTS = dict(
-    seeds=[0],                   # one run each, trained together; a seed draws initialisation, labels, batches and noise
+    # one run each, trained together; a seed draws initialisation, labels, batches and noise
+    seeds=[0],
     steps=1000,
-    epochs=0.,                   # passes over the training set, in place of steps; 0: steps hold
-    batch=64,                    # examples per step and seed, over all devices
-    data=dict(name=''),          # tljax.data; tljax.features: extracted
-    pseudo=dict(name=''),        # tljax.methods.pseudo_labels: labels by the run that `init` names, in place of the data's own
-    per_class=None,              # labels per class, drawn by the seed; None: all
-    shuffled=False,              # labels permuted over the examples: a control
-    class_weights='',            # of the loss: 'balanced' (every class counts alike), or a number for each class
-    augment=[],                  # names of tljax.nn.augment's functions with their default strengths, or configs of them
-    net=dict(name=''),           # tljax.zoo
-    method=dict(name='finetune'),             # tljax.methods
-    penalty=dict(name=''),       # tljax.methods.penalties
-    init=dict(path='', phase='', rules=[['backbone/.*', None]]),   # to graft from: a run, a Keras file, 'imagenet'; a phase
-    partition=dict(name='full'),              # tljax.engine.optim: full, freeze, decay, rules
-    statistics='follow',         # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
-    optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0., clip=0.),
-    groups={},                   # keywords of tljax.engine.optim.group by label: groups.backbone.scale=0.1
-    cache=True,                  # whether what is frozen is extracted once, and the rest trained on it
-    parallel='jit',              # or pmap
-    chunk=0,                     # steps per call; 0: one for a single seed on a CPU, else ten
+    epochs=0.0,  # passes over the training set, in place of steps; 0: steps hold
+    batch=64,  # examples per step and seed, over all devices
+    data=dict(name=''),  # tljax.data; tljax.features: extracted
+    # tljax.methods.pseudo_labels: labels by the run that `init` names, in place of the data's own
+    pseudo=dict(name=''),
+    per_class=None,  # labels per class, drawn by the seed; None: all
+    shuffled=False,  # labels permuted over the examples: a control
+    # of the loss: 'balanced' (every class counts alike), or a number for each class
+    class_weights='',
+    # names of tljax.nn.augment's functions with their default strengths, or configs of them
+    augment=[],
+    net=dict(name=''),  # tljax.zoo
+    method=dict(name='finetune'),  # tljax.methods
+    penalty=dict(name=''),  # tljax.methods.penalties
+    # to graft from: a run, a Keras file, 'imagenet'; a phase
+    init=dict(path='', phase='', rules=[['backbone/.*', None]]),
+    partition=dict(name='full'),  # tljax.engine.optim: full, freeze, decay, rules
+    # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
+    statistics='follow',
+    optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0.0, clip=0.0),
+    # keywords of tljax.engine.optim.group by label: groups.backbone.scale=0.1
+    groups={},
+    # whether what is frozen is extracted once, and the rest trained on it
+    cache=True,
+    parallel='jit',  # or pmap
+    chunk=0,  # steps per call; 0: one for a single seed on a CPU, else ten
     log_every=100,
-    save_every=0,                # 0: at the end only
+    save_every=0,  # 0: at the end only
     eval_every=0,
     eval_batch=256,
-    keep='last',                 # or 'best': what finishes has the best validation score
-    patience=0)                  # evaluations without a better one before a run stops; 0: never
+    keep='last',  # or 'best': what finishes has the best validation score
+    patience=0,
+)  # evaluations without a better one before a run stops; 0: never
 
 
 def settings(**changes: Any) -> dict:
@@ -56,7 +75,7 @@ def settings(**changes: Any) -> dict:
     Raises:
         Refused: for a key that is no setting, with the nearest one.
 
-    >>> settings(steps=5, optim={'lr': .1})['optim']['lr']
+    >>> settings(steps=5, optim={'lr': 0.1})['optim']['lr']
     0.1
     """
     return merge(DEFAULTS, plain(changes))
@@ -72,7 +91,8 @@ def plain(config: ConfigDict | dict) -> dict:
 
 
 def merge(config: dict, changes: dict, where: str = 'config') -> dict:
-    """`config` with `changes` laid over it, key by key; a dict that names another thing (its 'name' differs) takes its place.
+    """`config` with `changes` laid over it, key by key; a dict that names another thing (its 'name'
+    differs) takes its place.
 
     Raises:
         Refused: for a key that the config does not have, with the nearest one.
@@ -87,10 +107,15 @@ def merge(config: dict, changes: dict, where: str = 'config') -> dict:
         raise Refused(f'{where}={changes!r} is no dict: set its keys one by one')
     merged = dict(config)
     for key, value in changes.items():
-        if key not in config and 'name' not in config and 'groups' not in where.split('.'):   # factories check their own
+        # factories check their own
+        if key not in config and 'name' not in config and 'groups' not in where.split('.'):
             raise Refused(f'{where}.{key} is unknown: {near(key, config)}')
         old = config.get(key)
-        replaces = not isinstance(value, dict) or not isinstance(old, dict) or value.get('name', old.get('name')) != old.get('name')
+        replaces = (
+            not isinstance(value, dict)
+            or not isinstance(old, dict)
+            or value.get('name', old.get('name')) != old.get('name')
+        )
         merged[key] = value if replaces else merge(old, value, f'{where}.{key}')
     return merged
 
@@ -98,15 +123,24 @@ def merge(config: dict, changes: dict, where: str = 'config') -> dict:
 def phases(config: ConfigDict | dict) -> list[tuple[str, dict]]:
     """The fits that a config stands for, in their order: [(name, config without phases)].
 
-    >>> [(name, each['steps']) for name, each in phases({'steps': 1, 'phases': {'first': {'steps': 5}, 'second': {}}, 'study': {}})]
+    >>> [
+    ...     (name, each['steps'])
+    ...     for name, each in phases(
+    ...         {'steps': 1, 'phases': {'first': {'steps': 5}, 'second': {}}, 'study': {}}
+    ...     )
+    ... ]
     [('first', 5), ('second', 1)]
     """
     config = plain(config)
     for name, changes in config['phases'].items():
         if not isinstance(changes, dict):
             raise Refused(f'phases.{name}={changes!r} is no dict: set its keys one by one')
-    single = {key: value for key, value in config.items() if key not in ('commands', 'phases', 'study')}
-    return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [('train', single)]
+    single = {
+        key: value for key, value in config.items() if key not in ('commands', 'phases', 'study')
+    }
+    return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [
+        ('train', single)
+    ]
 
 
 def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
@@ -123,20 +157,32 @@ def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
 def named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -> Any:
     """Calls the function that a config names, with the rest of the config as keywords.
 
-    A keyword whose value names a function itself is resolved first, from the inside out: `dict(name='truncated', of=dict(name='resnet50'),
-    tap='conv1')` calls `truncated(resnet50(), tap='conv1')`. The key `of` stands for a function's first argument. A nested config is
-    looked up in the package of the outer one, unless ELSEWHERE has its keyword.
+    A keyword whose value names a function itself is resolved first, from the inside out:
+    `dict(name='truncated', of=dict(name='resnet50'), tap='conv1')` calls `truncated(resnet50(),
+    tap='conv1')`. The key `of` stands for a function's first argument. A nested config is looked up
+    in the package of the outer one, unless ELSEWHERE has its keyword.
 
     Args:
-        package: dotted name of a package with a door (`tljax.doors`), or of a module with NAMES of functions; or several of them.
+        package: dotted name of a package with a door (`tljax.doors`), or of a module with NAMES of
+            functions; or several of them.
         spec: {'name': name of the function, keyword: value}.
         what: key of the config, for errors.
-        given: arguments that the config does not say. They go to the innermost function of the package.
+        given: arguments that the config does not say. They go to the innermost function of the
+            package.
 
     Raises:
         Refused: for an unknown or a missing name or keyword, with the nearest one.
 
-    >>> named('tljax.zoo', {'name': 'truncated', 'of': {'name': 'mobilenet', 'alpha': .25}, 'tap': 'block3', 'size': 32}, 'net').dim
+    >>> named(
+    ...     'tljax.zoo',
+    ...     {
+    ...         'name': 'truncated',
+    ...         'of': {'name': 'mobilenet', 'alpha': 0.25},
+    ...         'tap': 'block3',
+    ...         'size': 32,
+    ...     },
+    ...     'net',
+    ... ).dim
     32
     >>> named('tljax.zoo', {'name': 'conv5'}, 'net')
     Traceback (most recent call last):
@@ -152,7 +198,8 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
         package: as `named` takes it.
         spec: as `named` takes it.
         what: as `named` takes it.
-        later: names of the arguments that are given later; the function takes those of them that it needs.
+        later: names of the arguments that are given later; the function takes those of them that it
+            needs.
 
     Raises:
         Refused: as `named`.
@@ -175,19 +222,29 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
             raise Refused(f'{said} is unknown to {name}: {near(key, accepted)}')
         place = ELSEWHERE.get(key, package)
         if not isinstance(value, dict) or 'name' not in value:
-            keywords[key] = each_named(place, value, said) if key in ELSEWHERE and isinstance(value, list | tuple) else value
+            keywords[key] = (
+                each_named(place, value, said)
+                if key in ELSEWHERE and isinstance(value, list | tuple)
+                else value
+            )
         elif place == package:
             inside[key] = maker(place, value, said, *later)
         else:
             keywords[key] = named(place, value, said)
-    own = () if inside else [key for key in later if key in parameters]   # a function takes what it needs
-    missing = [key for key, each in parameters.items() if each.default is each.empty and key not in {*own, *keywords, *inside}]
+    # a function takes what it needs
+    own = () if inside else [key for key in later if key in parameters]
+    missing = [
+        key
+        for key, each in parameters.items()
+        if each.default is each.empty and key not in {*own, *keywords, *inside}
+    ]
     if missing:
         raise Refused(f'{what}: {name} needs {missing[0]}: give {what}.{missing[0]}')
 
     def make(**given):
         made = {key: inner(**given) for key, inner in inside.items()}
         return made_by(**(made or {key: given[key] for key in own if key in given}), **keywords)
+
     return make
 
 
@@ -204,7 +261,9 @@ def each_named(package: str, specs: Sequence[str | dict], what: str) -> list:
     specs = list(specs) if isinstance(specs, list | tuple) else [specs]
     if specs in ([None], ['none']):
         return []
-    return [named(package, {'name': spec} if isinstance(spec, str) else spec, what) for spec in specs]
+    return [
+        named(package, {'name': spec} if isinstance(spec, str) else spec, what) for spec in specs
+    ]
 
 
 def function(package: str | tuple[str, ...], name: str, what: str) -> Callable:
@@ -221,8 +280,13 @@ def function(package: str | tuple[str, ...], name: str, what: str) -> Callable:
     >>> function('tljax.methods', 'dann', 'method').__name__
     'dann'
     """
-    homes = [importlib.import_module(each) for each in ([package] if isinstance(package, str) else package)]
-    names = {each: home for home in reversed(homes) for each in getattr(home, 'NAMES', None) or dir(home)}
+    homes = [
+        importlib.import_module(each)
+        for each in ([package] if isinstance(package, str) else package)
+    ]
+    names = {
+        each: home for home in reversed(homes) for each in getattr(home, 'NAMES', None) or dir(home)
+    }
     if name not in names:
         raise Refused(f'{what}.name={name!r} is unknown: {near(name, names)}')
     return getattr(names[name], name)
@@ -238,7 +302,8 @@ def takes(package: str | tuple[str, ...], name: str, keyword: str) -> bool:
 
 
 def stated(spec: dict, what: str, default: Any) -> Any:
-    """What the file of a method says of itself (`tljax.methods`), or the file of the method that it is made over.
+    """What the file of a method says of itself (`tljax.methods`), or the file of the method that it
+    is made over.
 
     Args:
         spec: config of the method, {'name': ...}.

@@ -1,4 +1,6 @@
-"""What networks make of a data set: its features, a data set of their own; and what a run is grafted from."""
+"""What networks make of a data set: its features, a data set of their own; and what a run is
+grafted from."""
+
 import hashlib
 import json
 import re
@@ -19,11 +21,14 @@ from tljax.paths import flatten
 from tljax.weights import read_weights
 from tljax.zoo.weights import foreign, published
 
-NAMES = ('extracted',)   # data sets of this module
+NAMES = ('extracted',)  # data sets of this module
 
 
-def extracted(splits: dict[str, Dataset], net: Net, weights: str = 'imagenet') -> dict[str, Dataset]:
-    """The splits of a data set, each picture as the features (dim,) of a network with ImageNet weights, float32.
+def extracted(
+    splits: dict[str, Dataset], net: Net, weights: str = 'imagenet'
+) -> dict[str, Dataset]:
+    """The splits of a data set, each picture as the features (dim,) of a network with ImageNet
+    weights, float32.
 
     Args:
         splits: of a set of pictures, or of `domains` of them.
@@ -42,27 +47,41 @@ def extracted(splits: dict[str, Dataset], net: Net, weights: str = 'imagenet') -
     params, state = read_weights(net, weights, top=False)
     shape = np.shape(splits['train'].take(np.arange(1)).get('input'))[1:]
     if len(shape) != 3 or shape[2] != 3:
-        raise Refused(f'data.of has inputs of shape {shape}, and the network takes pictures of three channels: lay '
-                      "dict(name='resampled', size=..., channels=3) around it")
+        raise Refused(
+            f'data.of has inputs of shape {shape}, and the network takes pictures of '
+            'three channels: lay '
+            "dict(name='resampled', size=..., channels=3) around it"
+        )
     return featured_splits(net, *jax.tree.map(lambda leaf: leaf[None], (params, state)), splits)
 
 
 def extractor(net: Net) -> Compiled:
-    """The compiled features of a network, for the parameters of any method that has it as its backbone.
+    """The compiled features of a network, for the parameters of any method that has it as its
+    backbone.
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
-    >>> extractor(identity(2)).run(params, {'backbone': {}}, {'input': np.ones((3, 2))})['features'].shape
+    >>> extractor(identity(2)).run(params, {'backbone': {}}, {'input': np.ones((3, 2))})[
+    ...     'features'
+    ... ].shape
     (1, 3, 2)
     """
+
     def features(params, state, batch):
-        return {'features': net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']}
+        return {
+            'features': net.features(params['backbone'], state['backbone'], batch['input'])[0][
+                'features'
+            ]
+        }
 
     return compile_predict(features, make_mesh())
 
 
-def featured(net: Net, extract: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256) -> Dataset:
-    """A data set of the features of one, extracted once: they are kept in the cache by network, weights and examples.
+def featured(
+    net: Net, extract: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256
+) -> Dataset:
+    """A data set of the features of one, extracted once: they are kept in the cache by network,
+    weights and examples.
 
     Args:
         net: the network.
@@ -74,21 +93,38 @@ def featured(net: Net, extract: Compiled, params: Tree, state: Tree, dataset: Da
 
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
-    >>> featured(identity(2), extractor(identity(2)), params, {'backbone': {}}, arrays(np.eye(2), [0, 1])).size
+    >>> featured(
+    ...     identity(2), extractor(identity(2)), params, {'backbone': {}}, arrays(np.eye(2), [0, 1])
+    ... ).size
     2
     """
     numbers = digest((params['backbone'], state['backbone']))
-    key = hashlib.sha256(json.dumps([net.fingerprint, numbers, dataset.fingerprint]).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps([net.fingerprint, numbers, dataset.fingerprint]).encode()
+    ).hexdigest()
     path = cache_dir() / 'features' / f'{key}.npz'
-    if jax.process_count() > 1 or not path.exists():   # processes extract together, whichever of them has the file
-        save_npz(path, features=predictions(extract, params, state, dataset, batch,
-                                            said=f'extracting features of {dataset.size} examples')['features'][0])
+    # processes extract together, whichever of them has the file
+    if jax.process_count() > 1 or not path.exists():
+        save_npz(
+            path,
+            features=predictions(
+                extract,
+                params,
+                state,
+                dataset,
+                batch,
+                said=f'extracting features of {dataset.size} examples',
+            )['features'][0],
+        )
     with np.load(path, allow_pickle=False) as stored:
         return arrays(stored['features'], dataset.label)._replace(
-            task=dataset.task, notes=dataset.notes, names=dataset.names)
+            task=dataset.task, notes=dataset.notes, names=dataset.names
+        )
 
 
-def featured_splits(net: Net, params: Tree, state: Tree, splits: dict[str, Dataset], batch: int = 256) -> dict[str, Dataset]:
+def featured_splits(
+    net: Net, params: Tree, state: Tree, splits: dict[str, Dataset], batch: int = 256
+) -> dict[str, Dataset]:
     """`featured` of every split that has examples; a target beside a training set stays there.
 
     >>> from tljax.zoo import identity
@@ -98,7 +134,11 @@ def featured_splits(net: Net, params: Tree, state: Tree, splits: dict[str, Datas
     ['train']
     """
     extract = extractor(net)
-    found = {name: featured(net, extract, params, state, split, batch) for name, split in splits.items() if split.size}
+    found = {
+        name: featured(net, extract, params, state, split, batch)
+        for name, split in splits.items()
+        if split.size
+    }
     if splits['train'].target:
         found['train'] = found['train']._replace(target=found.get('target', found['train']))
     return found
@@ -132,6 +172,7 @@ class Donors(NamedTuple):
     >>> Donors([], (), 'runs/a').place
     'runs/a'
     """
+
     trees: list[tuple[Tree, Tree]]
     classes: tuple[str, ...]
     place: str
@@ -154,9 +195,16 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     """
     if published.NAME.fullmatch(place) or foreign.named_as_weights(place):
         params, state = read_weights(net, place, top)
-        return Donors([(params, state)], tuple(str(i) for i in range(len(params.get('head', {}).get('bias', ())))), place)
+        return Donors(
+            [(params, state)],
+            tuple(str(i) for i in range(len(params.get('head', {}).get('bias', ())))),
+            place,
+        )
     params, state, record = run_at(place)
-    trees = [jax.tree.map(lambda leaf, i=i: leaf[i], (params, state)) for i in range(len(record['seeds']))]
+    trees = [
+        jax.tree.map(lambda leaf, i=i: leaf[i], (params, state))
+        for i in range(len(record['seeds']))
+    ]
     return Donors(trees, tuple(record['classes']), place)
 
 
@@ -177,22 +225,29 @@ def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence) -> None:
     tljax.core.Refused: w.h5 takes pictures of 3 channels, and the data have 1: ...
     """
     same = [(pattern, path) for pattern, path in rules if path is None]
-    ours = {path: leaf.shape for path, leaf in flatten(shapes).items()
-            if path.startswith('backbone/') and any(re.fullmatch(rule, path) for rule, _ in same)}
+    ours = {
+        path: leaf.shape
+        for path, leaf in flatten(shapes).items()
+        if path.startswith('backbone/') and any(re.fullmatch(rule, path) for rule, _ in same)
+    }
     theirs = {path: np.shape(leaf) for path, leaf in flatten(donors.trees[0][0]).items()}
-    differ = [(theirs[path], here) for path, here in ours.items()
-              if theirs.get(path, here) != here]
+    differ = [(theirs[path], here) for path, here in ours.items() if theirs.get(path, here) != here]
     if len(differ) != 1 or {len(shape) for shape in differ[0]} != {4}:
         return
     there, here = differ[0]
     if (*here[:2], here[3]) == (*there[:2], there[3]):
         grey = ', as grey ones are read, too' if there[2] == 3 else ''
-        raise Refused(f'{donors.place} takes pictures of {there[2]} channels, and the data have '
-                      f"{here[2]}: give data.channels={there[2]}{grey}, or lay dict(name='resampled', "
-                      f'size=..., channels={there[2]}) around the data')
+        raise Refused(
+            f'{donors.place} takes pictures of {there[2]} channels, and the data have '
+            f'{here[2]}: give data.channels={there[2]}{grey}, or lay '
+            "dict(name='resampled', "
+            f'size=..., channels={there[2]}) around the data'
+        )
 
 
-def pseudo_labels(make: Callable, net: Net, donors: Donors, train: Dataset, batch: int = 256) -> list[np.ndarray]:
+def pseudo_labels(
+    make: Callable, net: Net, donors: Donors, train: Dataset, batch: int = 256
+) -> list[np.ndarray]:
     """Labels that each donor gives to a training set.
 
     Args:
@@ -206,7 +261,16 @@ def pseudo_labels(make: Callable, net: Net, donors: Donors, train: Dataset, batc
         [(size,) labels], one for each donor.
 
     >>> from tljax.zoo import identity
-    >>> donors = Donors([({'backbone': {}, 'head': {'kernel': np.eye(2), 'bias': np.zeros(2)}}, {'backbone': {}})], ('a', 'b'), '')
+    >>> donors = Donors(
+    ...     [
+    ...         (
+    ...             {'backbone': {}, 'head': {'kernel': np.eye(2), 'bias': np.zeros(2)}},
+    ...             {'backbone': {}},
+    ...         )
+    ...     ],
+    ...     ('a', 'b'),
+    ...     '',
+    ... )
     >>> largest = lambda features, logits: logits.argmax(-1)
     >>> pseudo_labels(largest, identity(2), donors, arrays(np.eye(2), [0, 1]))[0].tolist()
     [0, 1]

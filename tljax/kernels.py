@@ -1,4 +1,6 @@
-"""What compares the rows of two arrays: distances, kernels, and how far two samples lie apart in them."""
+"""What compares the rows of two arrays: distances, kernels, and how far two samples lie apart in
+them."""
+
 import functools
 from collections.abc import Callable, Sequence
 
@@ -13,17 +15,18 @@ from tljax.core import Refused
 def squared_distances(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
 
-    >>> squared_distances(np.array([[0., 0.]]), np.array([[3., 4.]])).tolist()
+    >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])).tolist()
     [[25.0]]
     """
-    product = jnp.matmul(a, b.T, precision='highest')   # accelerators would round what is subtracted here to a few digits
-    return (a ** 2).sum(-1)[:, None] - 2 * product + (b ** 2).sum(-1)
+    # accelerators would round what is subtracted here to a few digits
+    product = jnp.matmul(a, b.T, precision='highest')
+    return (a**2).sum(-1)[:, None] - 2 * product + (b**2).sum(-1)
 
 
 def cosines(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Cosines of the angles between the rows of a (m, d) and those of b (n, d): (m, n).
 
-    >>> cosines(np.array([[2., 0.]]), np.array([[1., 0.], [0., 5.]])).tolist()
+    >>> cosines(np.array([[2.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 5.0]])).tolist()
     [[1.0, 0.0]]
     """
     return unit(a) @ unit(b).T
@@ -32,36 +35,41 @@ def cosines(a: ArrayLike, b: ArrayLike) -> jax.Array:
 def unit(x: ArrayLike) -> jax.Array:
     """Rows of x divided by their lengths.
 
-    >>> unit(np.array([[3., 4.]])).round(3).tolist()
+    >>> unit(np.array([[3.0, 4.0]])).round(3).tolist()
     [[0.6000000238418579, 0.800000011920929]]
     """
-    return x * jax.lax.rsqrt(jnp.maximum((x ** 2).sum(-1, keepdims=True), 1e-12))
+    return x * jax.lax.rsqrt(jnp.maximum((x**2).sum(-1, keepdims=True), 1e-12))
 
 
 def linear(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """Inner products of the rows of a (m, d) and b (n, d): (m, n).
 
-    >>> linear(np.array([[1., 2.]]), np.array([[3., 4.]])).tolist()
+    >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])).tolist()
     [[11.0]]
     """
     return a @ b.T
 
 
-def gaussian(a: ArrayLike, b: ArrayLike, width: ArrayLike = 1.) -> jax.Array:
+def gaussian(a: ArrayLike, b: ArrayLike, width: ArrayLike = 1.0) -> jax.Array:
     """exp(-|x - y|^2 / (2 width^2)) of the rows of a (m, d) and b (n, d): (m, n).
 
-    >>> [round(value, 4) for value in gaussian(np.array([[0.]]), np.array([[0.], [1.]]))[0].tolist()]
+    >>> [
+    ...     round(value, 4)
+    ...     for value in gaussian(np.array([[0.0]]), np.array([[0.0], [1.0]]))[0].tolist()
+    ... ]
     [1.0, 0.6065]
     """
-    return jnp.exp(-jnp.maximum(squared_distances(a, b), 0) / (2 * width ** 2))
+    return jnp.exp(-jnp.maximum(squared_distances(a, b), 0) / (2 * width**2))
 
 
 def median_width(*samples: ArrayLike) -> jax.Array:
-    """The median distance between distinct rows of the samples together, a usual width of a Gaussian kernel: a scalar.
+    """The median distance between distinct rows of the samples together, a usual width of a
+    Gaussian kernel: a scalar.
 
-    Source: Gretton et al., A kernel two-sample test, 2012, section 8 (https://jmlr.org/papers/v13/gretton12a.html).
+    Source: Gretton et al., A kernel two-sample test, 2012, section 8
+        (https://jmlr.org/papers/v13/gretton12a.html).
 
-    >>> float(median_width(np.array([[0.], [1.]]), np.array([[3.]])))
+    >>> float(median_width(np.array([[0.0], [1.0]]), np.array([[3.0]])))
     2.0
     """
     x = jnp.concatenate(samples)
@@ -69,31 +77,43 @@ def median_width(*samples: ArrayLike) -> jax.Array:
 
 
 def in_float64(function: Callable) -> Callable:
-    """The same function of arrays, computed in float64 whatever JAX's default is: NumPy in, NumPy out.
+    """The same function of arrays, computed in float64 whatever JAX's default is: NumPy in, NumPy
+    out.
 
     Symmetric eigenproblems and small kernel systems lose half their digits in float32.
 
     >>> in_float64(lambda x: x / 3)(np.float32(1)).dtype
     dtype('float64')
     """
+
     def widened(leaf):
-        return np.asarray(leaf, np.float64) if hasattr(leaf, 'dtype') and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        return (
+            np.asarray(leaf, np.float64)
+            if hasattr(leaf, 'dtype') and jnp.issubdtype(leaf.dtype, jnp.floating)
+            else leaf
+        )
 
     @functools.wraps(function)
     def wrapped(*arguments, **keywords):
         with jax.enable_x64(True):
             arguments, keywords = jax.tree.map(widened, (arguments, keywords))
             return jax.tree.map(np.asarray, function(*arguments, **keywords))
+
     return wrapped
 
 
-def mixture(xs: ArrayLike, xt: ArrayLike,
-            scales: Sequence[float] = (.25, .5, 1., 2., 4.)) -> jax.Array:
-    """The mean of Gaussian kernels exp(-|x - y|^2 / (scale * m)) of the rows of xs (n, d) and xt (m, d) together: (n + m, n + m).
+def mixture(
+    xs: ArrayLike, xt: ArrayLike, scales: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)
+) -> jax.Array:
+    """The mean of Gaussian kernels exp(-|x - y|^2 / (scale * m)) of the rows of xs (n, d) and xt
+    (m, d) together: (n + m, n + m).
 
     m is the mean squared distance of all pairs, which is taken as a constant.
 
-    >>> [round(value, 4) for value in mixture(np.array([[0.]]), np.array([[1.]]), (1.,))[0].tolist()]
+    >>> [
+    ...     round(value, 4)
+    ...     for value in mixture(np.array([[0.0]]), np.array([[1.0]]), (1.0,))[0].tolist()
+    ... ]
     [1.0, 0.1353]
     """
     x = jnp.concatenate([xs, xt])
@@ -103,7 +123,8 @@ def mixture(xs: ArrayLike, xt: ArrayLike,
 
 
 def mmd(kernel: ArrayLike) -> jax.Array:
-    """Maximum mean discrepancy, squared, without bias, of two samples of n rows each, from the kernel of all of them (2n, 2n): a scalar.
+    """Maximum mean discrepancy, squared, without bias, of two samples of n rows each, from the
+    kernel of all of them (2n, 2n): a scalar.
 
     Source: Gretton et al. 2012, equation 3. It can be negative.
 
@@ -112,6 +133,9 @@ def mmd(kernel: ArrayLike) -> jax.Array:
     """
     n = len(kernel) // 2
     if n < 2:
-        raise Refused(f'{n} row of a domain on a device has no discrepancy: give batches of two rows or more for each')
+        raise Refused(
+            f'{n} row of a domain on a device has no discrepancy: give batches of two '
+            'rows or more for each'
+        )
     within = kernel[:n, :n] + kernel[n:, n:]
     return (within.sum() - jnp.trace(within)) / (n * (n - 1)) - 2 * kernel[:n, n:].mean()

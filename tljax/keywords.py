@@ -1,5 +1,6 @@
 """What may be set at each place of a config: the keys there, the keywords of the function that it
 names, and the type of each."""
+
 import ast
 import inspect
 import re
@@ -14,15 +15,34 @@ from tljax.core import Dataset, Refused, near
 from tljax.doors import contents
 
 OPTIM, SHALLOW, PSEUDO = 'tljax.engine.optim', 'tljax.shallow', 'tljax.methods.pseudo_labels'
-PACKAGES = {**ELSEWHERE, 'data': DATA, 'targets': DATA, 'domains': DATA, 'pseudo': PSEUDO,
-            'partition': OPTIM, 'map': SHALLOW, 'weights': SHALLOW}   # key -> where its names are
-LATER = {METHODS: {'net', 'classes', 'several'}, ZOO: {'stored'}, OPTIM: {'groups'},
-         PSEUDO: {'features', 'logits'}}   # arguments that no config says
-OWN = {'data': {'task': str}}   # what else is read beside the keywords of a function
-SOURCE = {'run': str, 'features': str, 'weights': str, 'size': int, 'top1': float}   # of a ranking
-SINGLE = {'per_class': int | None, 'most': int | None, 'seeds': Sequence[int]}   # no default tells
-WORDS = {int: 'a whole number', float: 'a number', str: 'a text', Path: 'a path',
-         bool: 'True or False', None: 'None', types.NoneType: 'None'}
+PACKAGES = {
+    **ELSEWHERE,
+    'data': DATA,
+    'targets': DATA,
+    'domains': DATA,
+    'pseudo': PSEUDO,
+    'partition': OPTIM,
+    'map': SHALLOW,
+    'weights': SHALLOW,
+}  # key -> where its names are
+LATER = {
+    METHODS: {'net', 'classes', 'several'},
+    ZOO: {'stored'},
+    OPTIM: {'groups'},
+    PSEUDO: {'features', 'logits'},
+}  # arguments that no config says
+OWN = {'data': {'task': str}}  # what else is read beside the keywords of a function
+SOURCE = {'run': str, 'features': str, 'weights': str, 'size': int, 'top1': float}  # of a ranking
+SINGLE = {'per_class': int | None, 'most': int | None, 'seeds': Sequence[int]}  # no default tells
+WORDS = {
+    int: 'a whole number',
+    float: 'a number',
+    str: 'a text',
+    Path: 'a path',
+    bool: 'True or False',
+    None: 'None',
+    types.NoneType: 'None',
+}
 
 
 class Place(NamedTuple):
@@ -36,6 +56,7 @@ class Place(NamedTuple):
     >>> Place({'size': int}, {'size': 8}, 'digits').who
     'digits'
     """
+
     takes: dict[str, Any] | None
     holds: dict[str, Any]
     who: str = ''
@@ -68,7 +89,7 @@ def place(config: dict, path: Sequence[str]) -> Place:
         if key == 'optim' or 'groups' in rest[:depth]:
             found = Place(_of_optimiser(optimiser), here, optimiser)
         elif package and here.get('name'):
-            what = '.'.join([*path[:-len(rest)], *rest[:depth + 1]])
+            what = '.'.join([*path[: -len(rest)], *rest[: depth + 1]])
             taken = keywords(package, here['name'], what)
             found = Place({**taken, 'name': str, **OWN.get(key, {})}, here, here['name'])
         elif found.who and not _names_a_function(kind) or key == 'groups':
@@ -82,15 +103,18 @@ def place(config: dict, path: Sequence[str]) -> Place:
 def _fit(config: dict, path: list[str]) -> tuple[dict, list[str], dict]:
     """The fit that a place belongs to, with all that it inherits; the way there; its defaults."""
     study = config.get('study', {})
-    for above, among in ((['phases'], config.get('phases', {})),
-                         (['study', 'strategies'], study.get('strategies', {})),
-                         (['study', 'sources'], study.get('sources', {}))):
-        name, rest = path[len(above):len(above) + 1], path[len(above) + 1:]
-        if path[:len(above)] != above or not name:
+    for above, among in (
+        (['phases'], config.get('phases', {})),
+        (['study', 'strategies'], study.get('strategies', {})),
+        (['study', 'sources'], study.get('sources', {})),
+    ):
+        name, rest = path[len(above) : len(above) + 1], path[len(above) + 1 :]
+        if path[: len(above)] != above or not name:
             continue
         if name[0] not in among:
-            raise Refused(f'config.{".".join([*above, *name])} is not there: '
-                          f'{near(name[0], among)}')
+            raise Refused(
+                f'config.{".".join([*above, *name])} is not there: {near(name[0], among)}'
+            )
         if above == ['phases']:
             return dict(phases(config))[name[0]], rest, DEFAULTS
         last, changes = phases(config)[-1][1], among[name[0]]
@@ -100,8 +124,10 @@ def _fit(config: dict, path: list[str]) -> tuple[dict, list[str], dict]:
 
 def _of_values(here: dict, default: dict) -> dict[str, Any]:
     """The keys of a dict, with the types of their defaults or of their values."""
-    return {key: SINGLE.get(key) or _kind(default.get(key, value))
-            for key, value in {**default, **here}.items()}
+    return {
+        key: SINGLE.get(key) or _kind(default.get(key, value))
+        for key, value in {**default, **here}.items()
+    }
 
 
 def _kind(value: object) -> Any:
@@ -138,9 +164,11 @@ def keywords(package: str | tuple[str, ...], name: str, what: str) -> dict[str, 
 
 
 def _parameters(made_by: Callable, later: set[str]) -> dict[str, Any]:
-    return {key: Any if each.annotation is each.empty else each.annotation
-            for key, each in inspect.signature(made_by, eval_str=True).parameters.items()
-            if key not in later}
+    return {
+        key: Any if each.annotation is each.empty else each.annotation
+        for key, each in inspect.signature(made_by, eval_str=True).parameters.items()
+        if key not in later
+    }
 
 
 def holds_keys(kind: Any) -> bool:
@@ -180,7 +208,7 @@ def value(text: str | None, kind: Any) -> Any:
         found = ast.literal_eval({'true': 'True', 'false': 'False'}.get(text, text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         found = text
-    for each in (found, () if text == '' else (found,), text):   # a list of one; a name like 12
+    for each in (found, () if text == '' else (found,), text):  # a list of one; a name like 12
         if fits(each, kind):
             return float(each) if kind is float else each
     if kind is bool:
@@ -202,17 +230,20 @@ def fits(found: object, kind: Any) -> bool:
     if kind in (None, types.NoneType):
         return found is None
     if kind in (bool, int, float):
-        return isinstance(found, (int, float) if kind is float else kind) and \
-            isinstance(found, bool) == (kind is bool)
+        return isinstance(found, (int, float) if kind is float else kind) and isinstance(
+            found, bool
+        ) == (kind is bool)
     if kind in (str, Path):
         return isinstance(found, str)
     if (origin or kind) in (Sequence, list, tuple):
         return isinstance(found, list | tuple) and all(
             fits(each, parts[0]) or parts[0] is Callable and isinstance(each, str)
-            for each in found if parts)
+            for each in found
+            if parts
+        )
     if kind is dict or origin is dict and parts[1] is not Dataset:
         return isinstance(found, dict)
-    return isinstance(found, dict) and set(found) >= {'name'}   # a config of a function
+    return isinstance(found, dict) and set(found) >= {'name'}  # a config of a function
 
 
 def _words(kind: Any) -> str:
@@ -235,8 +266,9 @@ def method_names(chapter: str = '') -> list[str]:
     (True, False)
     """
     found = contents(METHODS, (chapter,) if chapter else ())
-    return sorted(name for name in found
-                  if re.search('^BATCHES = ', _text(found[name]), re.MULTILINE))
+    return sorted(
+        name for name in found if re.search('^BATCHES = ', _text(found[name]), re.MULTILINE)
+    )
 
 
 def method_takes(name: str, keyword: str) -> bool:

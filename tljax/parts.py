@@ -1,11 +1,25 @@
-"""What a phase's config says, as functions that wait for what it does not say. This is the only file that reads a run's config."""
+"""What a phase's config says, as functions that wait for what it does not say. This is the only
+file that reads a run's config."""
+
 import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tljax.configuration import AUGMENT, DATA, METHODS, PENALTIES, ZOO, each_named, innermost, maker, named, stated, takes
+from tljax.configuration import (
+    AUGMENT,
+    DATA,
+    METHODS,
+    PENALTIES,
+    ZOO,
+    each_named,
+    innermost,
+    maker,
+    named,
+    stated,
+    takes,
+)
 from tljax.core import Dataset, Refused
 from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import stream_of
@@ -16,26 +30,30 @@ from tljax.program import program
 from tljax.recent import Recent
 
 LOADED = Recent(most=8)
-MOST = {'batch': 2 ** 20, 'eval_batch': 2 ** 20}   # of a count; of others what an int32 holds
-INT32 = 2 ** 31 - 1
+MOST = {'batch': 2**20, 'eval_batch': 2**20}  # of a count; of others what an int32 holds
+INT32 = 2**31 - 1
 
 
 class Parts(NamedTuple):
-    """The functions that a config stands for, and what the file of its method states (`tljax.methods`).
+    """The functions that a config stands for, and what the file of its method states
+    (`tljax.methods`).
 
     Attributes:
         program: (train, width=0) -> Program.
         donors: (net, top=) -> Donors, or None where the run starts from nothing.
-        labels: (net, donors, train) -> pseudo-labels of each donor, or None where the labels of the data are taken.
+        labels: (net, donors, train) -> pseudo-labels of each donor, or None where the labels of the
+            data are taken.
         stream: (train, labels=, prepare=) -> Stream.
         features: (net, params, state, splits) -> splits of features.
         batches: which batches the method takes.
         several: whether it takes several labels for an example.
-        cached: whether a frozen backbone may be run once: neither method, augmentation, statistics nor labels forbid it.
+        cached: whether a frozen backbone may be run once: neither method, augmentation, statistics
+            nor labels forbid it.
 
     >>> Parts._fields[:2]
     ('program', 'donors')
     """
+
     program: Callable
     donors: Callable | None
     labels: Callable | None
@@ -63,41 +81,67 @@ def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
     _refuse_counts(config)
     method, pseudo, place = config['method'], config['pseudo'], config['init']['path'] or donor_dir
     if config['init']['phase'] and not place:
-        raise Refused(f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by init.path')
+        raise Refused(
+            f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished '
+            'run by init.path'
+        )
     _refuse_pseudo(config, stated(method, 'PSEUDO', False), place)
     makes = pseudo['name'] not in ('', 'given')
     return Parts(
         program=functools.partial(program, **_of_program(config)),
         donors=functools.partial(donors_at, str(place)) if place else None,
-        labels=functools.partial(pseudo_labels, maker('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits'),
-                                 batch=config['eval_batch']) if makes else None,
-        stream=functools.partial(stream_of, batch=config['batch'], k=config['per_class'], shuffled=config['shuffled'],
-                                 class_weights=config['class_weights']),
+        labels=functools.partial(
+            pseudo_labels,
+            maker('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits'),
+            batch=config['eval_batch'],
+        )
+        if makes
+        else None,
+        stream=functools.partial(
+            stream_of,
+            batch=config['batch'],
+            k=config['per_class'],
+            shuffled=config['shuffled'],
+            class_weights=config['class_weights'],
+        ),
         features=functools.partial(featured_splits, batch=config['eval_batch']),
         batches=stated(method, 'BATCHES', 'labelled'),
         several=stated(method, 'SEVERAL', False),
-        cached=bool(config['cache'] and stated(method, 'CACHED', True) and not config['augment'] and not pseudo['name']
-                    and config['statistics'] != 'batch'))
+        cached=bool(
+            config['cache']
+            and stated(method, 'CACHED', True)
+            and not config['augment']
+            and not pseudo['name']
+            and config['statistics'] != 'batch'
+        ),
+    )
 
 
 def load(data: dict) -> dict[str, Dataset]:
-    """The splits of a data set by its config: {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
+    """The splits of a data set by its config: {'train': Dataset, 'validation': Dataset, 'test':
+    Dataset}.
 
     Args:
-        data: {'name': ..., keyword: value}, and 'task' ('classes', 'labels' or 'numbers') where the loader's own
-            task is not meant.
+        data: {'name': ..., keyword: value}, and 'task' ('classes', 'labels' or 'numbers') where the
+            loader's own task is not meant.
 
-    >>> load({'name': 'digits'})['test'].size, load({'name': 'digits', 'task': 'numbers'})['test'].task.kind
+    >>> (
+    ...     load({'name': 'digits'})['test'].size,
+    ...     load({'name': 'digits', 'task': 'numbers'})['test'].task.kind,
+    ... )
     (539, 'numbers')
     """
     _refuse_below(data)
 
     def make():
         later = 'task' in data and not takes(DATA, data['name'], 'task')
-        splits = named(DATA, {key: value for key, value in data.items() if key != 'task' or not later}, 'data')
+        splits = named(
+            DATA, {key: value for key, value in data.items() if key != 'task' or not later}, 'data'
+        )
         splits = asked(splits, data['task']) if later else splits
         refuse_nothing_to_learn(splits['train'])
         return splits
+
     return LOADED.get([data, _stamps(data)], make)
 
 
@@ -113,13 +157,14 @@ def _refuse_below(data, said='data'):
 
 
 def _stamps(data):
-    """What changes when the files that a set is read from do; files of a folder that are written over keep it."""
+    """What changes when the files that a set is read from do; files of a folder that are written
+    over keep it."""
     if isinstance(data, dict):
         return [_stamps(value) for value in data.values()]
     place = Path(data).expanduser() if isinstance(data, str) else None
     try:
         held = place and place.exists()
-    except (OSError, ValueError):   # no such name can be
+    except (OSError, ValueError):  # no such name can be
         held = False
     if not held:
         return ''
@@ -140,12 +185,21 @@ def _of_program(config):
         looped=stated(method, 'LOOPED', False) if form_is_open else None,
         frozen=stated(method, 'FROZEN', ''),
         **{key: config[key] for key in ('statistics', 'optim', 'groups', 'steps', 'parallel')},
-        key={key: config[key] for key in ('net', 'method', 'partition', 'penalty', 'augment')})
+        key={key: config[key] for key in ('net', 'method', 'partition', 'penalty', 'augment')},
+    )
 
 
 def _refuse_counts(config):
-    counts = {'batch': 1, 'steps': 0, 'log_every': 0, 'save_every': 0, 'eval_every': 0,
-              'eval_batch': 1, 'patience': 0, 'chunk': 0}
+    counts = {
+        'batch': 1,
+        'steps': 0,
+        'log_every': 0,
+        'save_every': 0,
+        'eval_every': 0,
+        'eval_batch': 1,
+        'patience': 0,
+        'chunk': 0,
+    }
     for key, least in counts.items():
         if type(config[key]) is not int or config[key] < least:
             raise Refused(f'config.{key}={config[key]}: give a whole number, {least} or more')
@@ -153,14 +207,22 @@ def _refuse_counts(config):
             raise Refused(f'config.{key}={config[key]}: give at most {MOST.get(key, INT32)}')
     epochs = config['epochs']
     if type(epochs) not in (int, float) or not 0 <= epochs < float('inf'):
-        raise Refused(f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 '
-                      'where steps are to hold')
+        raise Refused(
+            f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 '
+            'where steps are to hold'
+        )
     if config['keep'] not in ('last', 'best'):
         raise Refused(f'config.keep={config["keep"]!r} is not last or best')
     if any(not isinstance(seed, int) for seed in config['seeds']):
         raise Refused(f'config.seeds={config["seeds"]}: give whole numbers')
-    if not config['seeds'] or len(set(config['seeds'])) < len(config['seeds']) or min(config['seeds']) < 0:
-        raise Refused(f'config.seeds={config["seeds"]}: give one or more, none negative, none twice')
+    if (
+        not config['seeds']
+        or len(set(config['seeds'])) < len(config['seeds'])
+        or min(config['seeds']) < 0
+    ):
+        raise Refused(
+            f'config.seeds={config["seeds"]}: give one or more, none negative, none twice'
+        )
     if max(config['seeds']) > INT32:
         raise Refused(f'config.seeds={config["seeds"]}: give numbers of at most {INT32}')
     refuse_rules(config['init']['rules'], 'init.rules')
@@ -173,22 +235,31 @@ def _refuse_optimiser(optim, groups):
         raise Refused(f'optim={optim!r} says no name or no rate: give optim.name and optim.lr')
     for label, keywords in groups.items():
         if not isinstance(keywords, dict):
-            raise Refused(f'groups.{label}={keywords!r} is no dict: set its keys, such as '
-                          f'groups.{label}.scale=.1')
+            raise Refused(
+                f'groups.{label}={keywords!r} is no dict: set its keys, such as '
+                f'groups.{label}.scale=.1'
+            )
     named_groups = ((f'groups.{label}', groups[label]) for label in groups)
     for said, keywords in (('optim', optim), *named_groups):
         for key in ('lr', 'clip', 'weight_decay', 'scale'):
-            given = keywords.get(key, 0.)
+            given = keywords.get(key, 0.0)
             if type(given) not in (int, float) or not 0 <= given < float('inf'):
                 raise Refused(f'{said}.{key}={given!r}: give a number, 0 or more')
 
 
 def _refuse_pseudo(config, needed, place):
-    """Refuses a method that takes pseudo-labels where none are made, and pseudo-labels that nobody can make."""
+    """Refuses a method that takes pseudo-labels where none are made, and pseudo-labels that nobody
+    can make."""
     name = config['pseudo']['name']
     if needed and not name:
-        raise Refused(f'method.name={config["method"]["name"]!r} takes pseudo-labels: set pseudo.name=centroids and name a finished run by '
-                      'init.phase or init.path')
+        raise Refused(
+            f'method.name={config["method"]["name"]!r} takes pseudo-labels: set '
+            'pseudo.name=centroids and name a finished run by '
+            'init.phase or init.path'
+        )
     if name not in ('', 'given') and (not place or config['shuffled'] or config['per_class']):
-        raise Refused(f'pseudo.name={name!r} labels one set by a finished run: name it by init.phase or init.path, and leave shuffled and '
-                      'per_class alone')
+        raise Refused(
+            f'pseudo.name={name!r} labels one set by a finished run: name it by '
+            'init.phase or init.path, and leave shuffled and '
+            'per_class alone'
+        )

@@ -1,4 +1,6 @@
-"""What is compiled: method, partition, optimiser and step. Fits that differ in data, seeds or donor alone share one program."""
+"""What is compiled: method, partition, optimiser and step. Fits that differ in data, seeds or donor
+alone share one program."""
+
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -27,8 +29,8 @@ class Program(NamedTuple):
 
     Attributes:
         method: what is minimised, without a penalty.
-        init: (seed, batch, donor, rules) -> params, state before the first step: fresh, grafted from the donor where there is one, and
-            remembered by a penalty.
+        init: (seed, batch, donor, rules) -> params, state before the first step: fresh, grafted
+            from the donor where there is one, and remembered by a penalty.
         net: the network.
         shapes: tree of the parameters' shapes.
         labels: tree of labels like the parameters: the group that each belongs to, or 'frozen'.
@@ -41,6 +43,7 @@ class Program(NamedTuple):
     >>> Program._fields[:3]
     ('method', 'init', 'net')
     """
+
     method: Method
     init: Callable
     net: Net
@@ -54,7 +57,8 @@ class Program(NamedTuple):
 
 
 def program(train: Dataset, width: int = 0, *, key: dict, **described: object) -> Program:
-    """The program of a phase for a training set like `train`; one object for all configs that mean the same program.
+    """The program of a phase for a training set like `train`; one object for all configs that mean
+    the same program.
 
     Args:
         train: the training set.
@@ -70,15 +74,39 @@ def program(train: Dataset, width: int = 0, *, key: dict, **described: object) -
     """
     sample = train.take(np.arange(1))
     shapes = {path: (leaf.shape, str(leaf.dtype)) for path, leaf in flatten(sample).items()}
-    numbers = {name: described[name] for name in ('statistics', 'optim', 'groups', 'steps', 'parallel')}
-    made = train.fingerprint if train.example else ''   # examples that are made on the device are made by the program
-    key = {**key, **numbers, 'task': train.task.kind, 'classes': len(train.classes), 'width': width, 'sample': shapes, 'made': made}
+    numbers = {
+        name: described[name] for name in ('statistics', 'optim', 'groups', 'steps', 'parallel')
+    }
+    # examples that are made on the device are made by the program
+    made = train.fingerprint if train.example else ''
+    key = {
+        **key,
+        **numbers,
+        'task': train.task.kind,
+        'classes': len(train.classes),
+        'width': width,
+        'sample': shapes,
+        'made': made,
+    }
     return PROGRAMS.get(key, lambda: make_program(train, width, **described))
 
 
-def make_program(train: Dataset, width: int, net: Callable, method: Callable, partition: Callable, penalty: combinators.Penalty | None,
-                 augment: list[Callable], looped: bool | None, frozen: str, statistics: str, optim: dict, groups: dict, steps: int,
-                 parallel: str) -> Program:
+def make_program(
+    train: Dataset,
+    width: int,
+    net: Callable,
+    method: Callable,
+    partition: Callable,
+    penalty: combinators.Penalty | None,
+    augment: list[Callable],
+    looped: bool | None,
+    frozen: str,
+    statistics: str,
+    optim: dict,
+    groups: dict,
+    steps: int,
+    parallel: str,
+) -> Program:
     """Compiles (at the first call) what a phase trains with.
 
     Args:
@@ -89,7 +117,8 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
         partition: (groups=) -> Partition.
         penalty: what is added to the loss, or None.
         augment: functions (key, input) -> input.
-        looped: whether the network runs inside a loop, which chooses the form of its convolutions; None where the form is chosen.
+        looped: whether the network runs inside a loop, which chooses the form of its convolutions;
+            None where the form is chosen.
         frozen: regex over the parameters that the method never trains; '' for none.
         statistics: as `optim.stored` takes it.
         optim: as `optim.joined` takes it.
@@ -113,7 +142,8 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
     shapes = jax.eval_shape(minimised.init, jax.random.key(0), sample)[0]
     labels = label(shapes, parted.rules)
-    if width:   # the same method on features of that width: what the backbone was is no longer there
+    # the same method on features of that width: what the backbone was is no longer there
+    if width:
         network, labels = identity(width), {**labels, 'backbone': {}}
         minimised = method(net=network, **asked)
     tx, rates = joined(labels, parted, steps, optim, groups)
@@ -122,42 +152,70 @@ def make_program(train: Dataset, width: int, net: Callable, method: Callable, pa
     step = many(over_seeds(make_step(whole, tx, labels, prepare, axis)))
     minimised = minimised._replace(init=jax.jit(minimised.init))
     compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
-    return Program(minimised, _init(minimised, penalty), network, shapes, labels, rates, tx, prepare, compiled,
-                   compile_predict(whole.predict, make_mesh()))
+    return Program(
+        minimised,
+        _init(minimised, penalty),
+        network,
+        shapes,
+        labels,
+        rates,
+        tx,
+        prepare,
+        compiled,
+        compile_predict(whole.predict, make_mesh()),
+    )
 
 
 def _init(method: Method, penalty: combinators.Penalty | None) -> Callable:
-    def init(seed: int, batch: Tree, donor: tuple[Tree, Tree] | None = None, rules: Sequence = ()) -> tuple[Tree, Tree]:
+    def init(
+        seed: int, batch: Tree, donor: tuple[Tree, Tree] | None = None, rules: Sequence = ()
+    ) -> tuple[Tree, Tree]:
         begun = combinators.with_graft(method, *donor, rules) if donor else method
         begun = combinators.with_penalty(begun, penalty) if penalty else begun
         return begun.init(jax.random.key(seed), batch)
+
     return init
 
 
 def _prepare(augmentations: list[Callable], train: Dataset) -> Callable | None:
     """What the compiled step does to a batch first: augmentation, or making the examples."""
     if train.example and augmentations:
-        raise Refused('augment: the examples of this data are drawn afresh and not augmented: leave it empty')
+        raise Refused(
+            'augment: the examples of this data are drawn afresh and not augmented: leave it empty'
+        )
     if train.example:
         return sampled(train.example, 1).prepare
     return augmented(augmentations) if augmentations else None
 
 
 def form(net: dict, method: dict) -> dict[str, str]:
-    """The keyword `form` of a network's function, unless the config says it: the place where a method's convolutions run.
+    """The keyword `form` of a network's function, unless the config says it: the place where a
+    method's convolutions run.
 
     >>> form({'name': 'conv4', 'form': 'dots'}, {'name': 'finetune'})
     {}
     """
-    return {} if 'form' in innermost(net) else {'form': convolution.place(stated(method, 'LOOPED', False))}
+    return (
+        {}
+        if 'form' in innermost(net)
+        else {'form': convolution.place(stated(method, 'LOOPED', False))}
+    )
 
 
 def predictor(record: dict) -> Compiled:
     """The compiled `predict` of a finished run, or of a network with its weights, by its record.
 
-    >>> predictor({'config': {'net': {'name': 'identity', 'dim': 2}, 'method': {'name': 'finetune'}}, 'classes': ['a', 'b']}).place(1)
+    >>> predictor(
+    ...     {
+    ...         'config': {'net': {'name': 'identity', 'dim': 2}, 'method': {'name': 'finetune'}},
+    ...         'classes': ['a', 'b'],
+    ...     }
+    ... ).place(1)
     1
     """
     spec, method = record['config']['net'], record['config']['method']
     net = named(ZOO, spec, 'net', **form(spec, method))
-    return compile_predict(named(METHODS, method, 'method', net=net, classes=len(record['classes'])).predict, make_mesh())
+    return compile_predict(
+        named(METHODS, method, 'method', net=net, classes=len(record['classes'])).predict,
+        make_mesh(),
+    )

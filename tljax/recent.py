@@ -1,4 +1,5 @@
 """Objects that configs described, kept for a while."""
+
 from collections.abc import Callable
 from typing import Any
 
@@ -24,12 +25,13 @@ class Recent:
             while len(self.kept) >= self.most:
                 del self.kept[next(iter(self.kept))]
             self.kept[key] = make()
-        self.kept[key] = found = self.kept.pop(key)   # the latest is kept longest
+        self.kept[key] = found = self.kept.pop(key)  # the latest is kept longest
         return found
 
 
 def frozen(config: Any) -> Any:
-    """A config as nested tuples, which can be a key. Lists and tuples are alike, as they are in a JSON file.
+    """A config as nested tuples, which can be a key. Lists and tuples are alike, as they are in a
+    JSON file.
 
     >>> frozen({'b': [1, 2], 'a': None})
     (('a', None), ('b', (1, 2)))

@@ -1,4 +1,5 @@
 """A trained model from Python: what it predicts, and its features, for arrays or picture files."""
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,9 +36,12 @@ class Trained(NamedTuple):
         state: state of the method, with a leading axis of seeds.
         record: config, names of the classes, shape of an input, seeds and scores.
 
-    >>> Trained({}, {}, {'classes': ['cat', 'dog'], 'scores': {'test': {'accuracy': [.75]}}}).classes
+    >>> Trained(
+    ...     {}, {}, {'classes': ['cat', 'dog'], 'scores': {'test': {'accuracy': [0.75]}}}
+    ... ).classes
     ('cat', 'dog')
     """
+
     params: Tree
     state: Tree
     record: dict
@@ -61,29 +65,44 @@ class Trained(NamedTuple):
         """What the model says of inputs, averaged over seeds.
 
         Args:
-            inputs: array (n, ...) of the shape that the run was trained on, or what NumPy makes one of,
-                pictures in the range of its training or in [0, 1]; a data set; or paths of pictures, and
-                of folders, ZIP and tar archives whose pictures are taken in the order of their names.
+            inputs: array (n, ...) of the shape that the run was trained on, or what NumPy makes one
+                of, pictures in the range of its training or in [0, 1]; a data set; or paths of
+                pictures, and of folders, ZIP and tar archives whose pictures are taken in the order
+                of their names.
             batch: inputs at a time.
 
         Returns:
-            Probabilities (n, classes), those of several labels each by itself, or numbers (n, d) for regression.
+            Probabilities (n, classes), those of several labels each by itself, or numbers (n, d)
+            for regression.
 
         Raises:
-            Refused: inputs of another shape, a path without pictures, a model without outputs or of episodes.
+            Refused: inputs of another shape, a path without pictures, a model without outputs or of
+                episodes.
 
         >>> import tempfile
-        >>> blobs = np.array([[0., 1.], [1., 0.]] * 8, np.float32)
+        >>> blobs = np.array([[0.0, 1.0], [1.0, 0.0]] * 8, np.float32)
         >>> splits = {'train': arrays(blobs, np.array([0, 1] * 8), ('up', 'right'))}
-        >>> model = train(data=splits, net={'name': 'identity', 'dim': 2}, workdir=tempfile.mkdtemp(), steps=50, batch=8, optim={'lr': .1})
-        >>> model.predict(np.array([[0., 1.]])).round().tolist()
+        >>> model = train(
+        ...     data=splits,
+        ...     net={'name': 'identity', 'dim': 2},
+        ...     workdir=tempfile.mkdtemp(),
+        ...     steps=50,
+        ...     batch=8,
+        ...     optim={'lr': 0.1},
+        ... )
+        >>> model.predict(np.array([[0.0, 1.0]])).round().tolist()
         [[1.0, 0.0]]
         """
         refuse_episodes(self.record)
         if 'head' not in self.params and (self.classes or 'weights' in self.record['config']):
-            raise Refused(self.record.get('left') or 'this model has no outputs: take weights with '
-                          'the top, or a run that was trained on labels')
-        output = predictions(predictor(self.record), self.params, self.state, self._dataset(inputs), batch)['output']
+            raise Refused(
+                self.record.get('left')
+                or 'this model has no outputs: take weights with '
+                'the top, or a run that was trained on labels'
+            )
+        output = predictions(
+            predictor(self.record), self.params, self.state, self._dataset(inputs), batch
+        )['output']
         if self.task == 'labels':
             return expit(output).mean(0)
         return softmax(output, -1).mean(0) if self.classes else output.mean(0)
@@ -100,8 +119,16 @@ class Trained(NamedTuple):
             Refused: as `predict`.
         """
         spec, method = self.record['config']['net'], self.record['config']['method']
-        one = [jax.tree.map(lambda leaf: leaf[seed:seed + 1], {'backbone': tree['backbone']}) for tree in (self.params, self.state)]
-        return predictions(extractor(named(ZOO, spec, 'net', **form(spec, method))), *one, self._dataset(inputs), batch)['features'][0]
+        one = [
+            jax.tree.map(lambda leaf: leaf[seed : seed + 1], {'backbone': tree['backbone']})
+            for tree in (self.params, self.state)
+        ]
+        return predictions(
+            extractor(named(ZOO, spec, 'net', **form(spec, method))),
+            *one,
+            self._dataset(inputs),
+            batch,
+        )['features'][0]
 
     def _dataset(self, inputs: Inputs) -> Dataset:
         shape = tuple(self.record['input'])
@@ -113,19 +140,28 @@ class Trained(NamedTuple):
             return self.pictures(find([inputs]))
         if isinstance(inputs, Sequence) and all(isinstance(path, str | Path) for path in inputs):
             return self.pictures(find(inputs))
-        inputs = np.asarray(inputs)   # of JAX, of a list, of Pillow's pictures
+        inputs = np.asarray(inputs)  # of JAX, of a list, of Pillow's pictures
         refuse_channels_first(inputs.shape[1:])
         if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
             one = inputs.shape == shape or (*inputs.shape, 1) == shape
-            raise Refused(f'inputs are {inputs.shape}: this model takes (n, {", ".join(map(str, shape))})'
-                          + (', and one is inputs[None]' if one else ''))
+            raise Refused(
+                f'inputs are {inputs.shape}: this model takes (n, '
+                f'{", ".join(map(str, shape))})' + (', and one is inputs[None]' if one else '')
+            )
         if not len(inputs):
             raise Refused('there is no input to tell anything of: give one or more')
-        inputs = scale(inputs.reshape(-1, *shape), asked_range(inputs, tuple(self.record.get('range') or ())))
+        inputs = scale(
+            inputs.reshape(-1, *shape), asked_range(inputs, tuple(self.record.get('range') or ()))
+        )
         return arrays(inputs, np.zeros(len(inputs), np.int32))
 
-    def pictures(self, files: Sequence[File], pixels: int | None = None,
-                 failed: dict[int, str] | None = None, size: int = 0) -> Dataset:
+    def pictures(
+        self,
+        files: Sequence[File],
+        pixels: int | None = None,
+        failed: dict[int, str] | None = None,
+        size: int = 0,
+    ) -> Dataset:
         """Picture files as the model takes them: in the size of its training, or their features.
 
         Args:
@@ -138,7 +174,10 @@ class Trained(NamedTuple):
             Refused: a model that takes no pictures; as `tljax.data.pictures.pictures`.
         """
         if tuple(self.record.get('range') or ())[2:] == ('as is',):
-            raise Refused('this run was trained on arrays as they are, whose range pictures of files do not have: give arrays')
+            raise Refused(
+                'this run was trained on arrays as they are, whose range pictures of '
+                'files do not have: give arrays'
+            )
         shape, data = tuple(self.record['input']), self.record['config']['data']
         shown, features = sized(data), data['name'] == 'extracted'
         if features and 'size' not in shown:
@@ -165,9 +204,11 @@ def refuse_episodes(record: dict) -> None:
     tljax.core.Refused: this run was trained on episodes: python -m experiments.predict ...
     """
     if stated(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
-        raise Refused('this run was trained on episodes: python -m experiments.predict '
-                      '--support=FOLDER tells new classes by a few pictures of each, '
-                      'experiments.few_shot measures it')
+        raise Refused(
+            'this run was trained on episodes: python -m experiments.predict '
+            '--support=FOLDER tells new classes by a few pictures of each, '
+            'experiments.few_shot measures it'
+        )
 
 
 def sized(data: dict) -> dict:
@@ -197,18 +238,23 @@ def load(workdir: str | Path) -> Trained:
     return Trained(*run_at(workdir))
 
 
-def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', workdir: str | Path = 'runs/python',
-          **changes: object) -> Trained:
+def train(
+    data: str | dict,
+    net: str | dict,
+    method: str | dict = 'finetune',
+    workdir: str | Path = 'runs/python',
+    **changes: object,
+) -> Trained:
     """Trains a model, or goes on where a killed call was cut off, or loads what is finished.
 
     Args:
-        data: name of a data set, {'name': name, keyword: value} with keywords of its function in `tljax.data`, or splits {'train': Dataset,
-            'validation': Dataset, 'test': Dataset}.
+        data: name of a data set, {'name': name, keyword: value} with keywords of its function in
+            `tljax.data`, or splits {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
         net: name of a network, or {'name': name, keyword: value}, as `tljax.zoo` has them.
         method: the same of a method, as `tljax.methods` has them.
         workdir: folder of the run.
-        changes: other settings of `tljax.configuration.DEFAULTS`, such as steps=500, optim={'lr': 1e-2}, seeds=[0, 1, 2] or
-            init={'path': 'imagenet'}.
+        changes: other settings of `tljax.configuration.DEFAULTS`, such as steps=500, optim={'lr':
+            1e-2}, seeds=[0, 1, 2] or init={'path': 'imagenet'}.
 
     Raises:
         Refused: for names, keywords and settings that do not fit, with the nearest one.
@@ -219,19 +265,38 @@ def train(data: str | dict, net: str | dict, method: str | dict = 'finetune', wo
     """
     taken = [key for key in settings() if key not in ('data', 'net', 'method')]
     if unknown := [key for key in changes if key not in taken]:
-        raise Refused(f'{unknown[0]} is unknown to tljax.train: {near(unknown[0], ["data", "net", "method", "workdir", *taken])}')
+        raise Refused(
+            f'{unknown[0]} is unknown to tljax.train: '
+            f'{near(unknown[0], ["data", "net", "method", "workdir", *taken])}'
+        )
     if 'steps' in changes and changes.get('epochs'):
-        raise Refused(f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long '
-                      'to train: give one of them')
+        raise Refused(
+            f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long '
+            'to train: give one of them'
+        )
     splits = None
     if not isinstance(data, str | dict):
-        raise Refused(f'data is of type {type(data).__name__}: give the name of a set, a config or splits, '
-                      "such as {'train': tljax.data.arrays(input, label, classes)}")
+        raise Refused(
+            f'data is of type {type(data).__name__}: give the name of a set, a config or '
+            'splits, '
+            "such as {'train': tljax.data.arrays(input, label, classes)}"
+        )
     if isinstance(data, dict) and 'name' not in data:
         refuse_unfit(data)
-        data, splits = {'name': 'arrays', 'fingerprints': {name: split.fingerprint for name, split in data.items()}}, data
-    config = settings(**changes, **{key: {'name': value} if isinstance(value, str) else value
-                                    for key, value in (('data', data), ('net', net), ('method', method))})
+        data, splits = (
+            {
+                'name': 'arrays',
+                'fingerprints': {name: split.fingerprint for name, split in data.items()},
+            },
+            data,
+        )
+    config = settings(
+        **changes,
+        **{
+            key: {'name': value} if isinstance(value, str) else value
+            for key, value in (('data', data), ('net', net), ('method', method))
+        },
+    )
     look(config, workdir)
     fit(build(config, splits=splits), workdir)
     return load(workdir)

@@ -1,4 +1,6 @@
-"""Networks of the zoo with the weights of a file: as parts of a method, and as what a finished run saves."""
+"""Networks of the zoo with the weights of a file: as parts of a method, and as what a finished run
+saves."""
+
 from collections.abc import Sequence
 
 import jax
@@ -16,7 +18,8 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
 
     Args:
         net: a network of the zoo.
-        path: a Keras weights file, or 'imagenet' for the published one, 'imagenet:160' for the one of that picture size.
+        path: a Keras weights file, or 'imagenet' for the published one, 'imagenet:160' for the one
+            of that picture size.
         top: whether a head is asked for. Without, what lies above the network is left, and said.
 
     Returns:
@@ -32,11 +35,13 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     Traceback (most recent call last):
     tljax.core.Refused: weights.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
-    found, over = _loaded(net, path, top), 'above1' in net.groups   # over dense layers of its own
+    found, over = _loaded(net, path, top), 'above1' in net.groups  # over dense layers of its own
     if top and (found.above.why or found.above.dense and not over):
         why = found.above.why or f'it stands on {short(found.above.names[:-1])}'
-        raise Refused(f'{path} has no linear head on the features of the network ({why}): '
-                      'graft the backbone alone (init.rules)')
+        raise Refused(
+            f'{path} has no linear head on the features of the network ({why}): '
+            'graft the backbone alone (init.rules)'
+        )
     return _with_dense(found) if over else found.params, found.state
 
 
@@ -54,19 +59,27 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
         path = published.published(net.published, int(name[1] or 0), top, check=read)
     found = read(path)
     if found.before:
-        say(f'{path}: {short(found.before)} before the network is left: its inputs were changed '
-            'there, and are not here')
+        say(
+            f'{path}: {short(found.before)} before the network is left: its inputs were changed '
+            'there, and are not here'
+        )
     if found.prepared:
-        say(f'{path}: {short(found.prepared)} may scale pictures otherwise than '
-            f'{net.published["name"]} does, which is what holds here')
+        say(
+            f'{path}: {short(found.prepared)} may scale pictures otherwise than '
+            f'{net.published["name"]} does, which is what holds here'
+        )
     if not top:
         found = found._replace(params={'backbone': found.params['backbone']})
     elif found.above.head and found.above.head['bias'].size == 1:
-        say(f'{path} has one output: it is taken for the log-odds of the second of two classes, '
-            'as a sigmoid does')
+        say(
+            f'{path} has one output: it is taken for the log-odds of the second of two classes, '
+            'as a sigmoid does'
+        )
     elif found.above.logits:
-        say(f'{path}: its outputs are linear, and no loss in the file tells what they are: they '
-            'are taken for the logits of a softmax')
+        say(
+            f'{path}: its outputs are linear, and no loss in the file tells what they are: they '
+            'are taken for the logits of a softmax'
+        )
     taken = (*found.above.names, *found.above.folded) if top or 'above1' in net.groups else ()
     if left := [layer for layer in found.spare if layer not in (*row.top, *taken)]:
         why = f' ({found.above.why})' if top and found.above.why else ''
@@ -80,7 +93,9 @@ def _with_dense(found: keras.Loaded) -> Tree:
     return {**found.params, 'backbone': {**found.params['backbone'], **dense}}
 
 
-def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top: bool = True) -> tuple[Tree, Tree, dict]:
+def pretrained(
+    spec: dict, path: str, classes: Sequence[str] | None = None, top: bool = True
+) -> tuple[Tree, Tree, dict]:
     """A network of the zoo with ImageNet weights, as what a finished run saves.
 
     Args:
@@ -113,18 +128,39 @@ def pretrained(spec: dict, path: str, classes: Sequence[str] | None = None, top:
         layers = [list(layer) for layer in zip(widths, found.above.activations, strict=True)]
         spec = {'name': 'with_layers', 'of': spec, 'layers': layers}
     if found.above.guessed and 'head' in params:
-        say(f'{path}: weights alone do not tell what {found.above.names[0]} stands on: it is taken for a '
-            'softmax on the mean of the features')
+        say(
+            f'{path}: weights alone do not tell what {found.above.names[0]} stands on: it is taken '
+            'for a '
+            'softmax on the mean of the features'
+        )
     count = params['head']['bias'].shape[1] if 'head' in params else 0
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
     if count and len(classes) != count:
-        raise Refused(f'{path} tells {count} classes apart, and {len(classes)} are named: take the class index that belongs to it')
+        raise Refused(
+            f'{path} tells {count} classes apart, and {len(classes)} are named: take the '
+            'class index that belongs to it'
+        )
     size = _size(found, row.size, path)
     data = {'name': 'folder', 'size': size, 'resize': round(size * row.resize / row.size)}
-    return params, state, {'config': {'net': spec, 'method': {'name': 'finetune'}, 'data': data, 'weights': str(path)}, 'classes': classes,
-                           'input': [size, size, 3], 'seeds': [0], 'scores': {},
-                           'left': found.above.why and f'{path} has no head that answers '
-                           f'({found.above.why}): train one on its backbone (init.path)'}
+    return (
+        params,
+        state,
+        {
+            'config': {
+                'net': spec,
+                'method': {'name': 'finetune'},
+                'data': data,
+                'weights': str(path),
+            },
+            'classes': classes,
+            'input': [size, size, 3],
+            'seeds': [0],
+            'scores': {},
+            'left': found.above.why
+            and f'{path} has no head that answers '
+            f'({found.above.why}): train one on its backbone (init.path)',
+        },
+    )
 
 
 def _refuse_network(name: str, path: str) -> None:

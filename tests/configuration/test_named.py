@@ -1,4 +1,5 @@
 """What a config names: nested configs, arguments that come later, and what is refused."""
+
 import jax
 import numpy as np
 import pytest
@@ -12,20 +13,33 @@ from tljax.zoo import mlp
 
 
 def test_a_nested_config_is_resolved_from_the_inside_out():
-    spec = {'name': 'episodes', 'of': {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 6, 'channels': 1},
-            'ways': 3, 'queries': 2, 'by_class': {'test': .4}}
+    spec = {
+        'name': 'episodes',
+        'of': {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 6, 'channels': 1},
+        'ways': 3,
+        'queries': 2,
+        'by_class': {'test': 0.4},
+    }
     splits = named(DATA, spec, 'data')
     assert splits['test'].take([0])['query']['input'].shape == (1, 3, 2, 6, 6, 1)
 
 
 def test_of_is_the_first_argument_and_may_be_called_by_its_name():
-    whole = {'name': 'mobilenet', 'alpha': .25}
-    by_of, by_name = (named('tljax.zoo', {'name': 'truncated', key: whole, 'tap': 'block1', 'size': 32}, 'net') for key in ('of', 'net'))
+    whole = {'name': 'mobilenet', 'alpha': 0.25}
+    by_of, by_name = (
+        named('tljax.zoo', {'name': 'truncated', key: whole, 'tap': 'block1', 'size': 32}, 'net')
+        for key in ('of', 'net')
+    )
     assert by_of.fingerprint == by_name.fingerprint and by_of.whole.dim == 256
 
 
 def test_what_comes_later_goes_to_the_innermost_function():
-    make = maker('tljax.zoo', {'name': 'by_domain', 'of': {'name': 'mlp', 'widths': [3], 'norm': 'batch'}}, 'net', 'stored')
+    make = maker(
+        'tljax.zoo',
+        {'name': 'by_domain', 'of': {'name': 'mlp', 'widths': [3], 'norm': 'batch'}},
+        'net',
+        'stored',
+    )
     kept = []
     net = make(stored=lambda layer: kept.append(layer))
     params, state = jax.eval_shape(net.init, jax.random.key(0), np.ones((2, 4)))
@@ -35,16 +49,34 @@ def test_what_comes_later_goes_to_the_innermost_function():
 
 def test_a_function_of_fixed_features_takes_a_network_of_another_package():
     with pytest.raises(Refused, match='no published ImageNet weights'):
-        named(DATA, {'name': 'extracted', 'of': {'name': 'digits'}, 'net': {'name': 'conv4'}}, 'data')
+        named(
+            DATA, {'name': 'extracted', 'of': {'name': 'digits'}, 'net': {'name': 'conv4'}}, 'data'
+        )
 
 
-@pytest.mark.parametrize('spec, said', [
-    ({'name': 'episode', 'of': {'name': 'digits'}}, "data.name='episode' is unknown: did you mean episodes?"),
-    ({'name': 'episodes', 'of': {'name': 'digit'}}, "data.of.name='digit' is unknown: did you mean digits?"),
-    ({'name': 'episodes', 'of': {'name': 'digits', 'sise': 8}}, 'data.of.sise is unknown to digits: did you mean size?'),
-    ({'name': 'episodes', 'off': {'name': 'digits'}}, 'data.off is unknown to episodes'),
-    ({'name': 'domains', 'source': {'name': 'digits'}}, 'data: domains needs target: give data.target'),
-    ({'name': 'episodes'}, 'data: episodes needs splits: give data.splits')])
+@pytest.mark.parametrize(
+    'spec, said',
+    [
+        (
+            {'name': 'episode', 'of': {'name': 'digits'}},
+            "data.name='episode' is unknown: did you mean episodes?",
+        ),
+        (
+            {'name': 'episodes', 'of': {'name': 'digit'}},
+            "data.of.name='digit' is unknown: did you mean digits?",
+        ),
+        (
+            {'name': 'episodes', 'of': {'name': 'digits', 'sise': 8}},
+            'data.of.sise is unknown to digits: did you mean size?',
+        ),
+        ({'name': 'episodes', 'off': {'name': 'digits'}}, 'data.off is unknown to episodes'),
+        (
+            {'name': 'domains', 'source': {'name': 'digits'}},
+            'data: domains needs target: give data.target',
+        ),
+        ({'name': 'episodes'}, 'data: episodes needs splits: give data.splits'),
+    ],
+)
 def test_what_does_not_fit_is_refused_by_its_place(spec, said):
     with pytest.raises(Refused) as refused:
         named(DATA, spec, 'data')
@@ -52,11 +84,21 @@ def test_what_does_not_fit_is_refused_by_its_place(spec, said):
 
 
 def test_lists_of_augmentations_are_resolved_too():
-    method = named('tljax.methods', {'name': 'fixmatch', 'weak': ['flip'], 'strong': [{'name': 'crop', 'padding': 1}]}, 'method',
-                   net=mlp(), classes=3)
-    assert callable(method.loss) and len(each_named('tljax.nn.augment', ['flip', 'crop'], 'augment')) == 2
+    method = named(
+        'tljax.methods',
+        {'name': 'fixmatch', 'weak': ['flip'], 'strong': [{'name': 'crop', 'padding': 1}]},
+        'method',
+        net=mlp(),
+        classes=3,
+    )
+    assert (
+        callable(method.loss)
+        and len(each_named('tljax.nn.augment', ['flip', 'crop'], 'augment')) == 2
+    )
     with pytest.raises(Refused, match="method.weak.name='flap' is unknown: did you mean flip?"):
-        named('tljax.methods', {'name': 'fixmatch', 'weak': ['flap']}, 'method', net=mlp(), classes=3)
+        named(
+            'tljax.methods', {'name': 'fixmatch', 'weak': ['flap']}, 'method', net=mlp(), classes=3
+        )
 
 
 def test_equal_configs_share_an_object_and_the_oldest_is_forgotten():
@@ -79,37 +121,61 @@ def test_equal_configs_share_an_object_and_the_oldest_is_forgotten():
 def test_the_defaults_stand_once():
     from configs import base
     from tljax.configuration import phases, plain
+
     assert phases(plain(base.get_config())) == [('train', settings())]
-    assert settings(optim={'lr': 5.})['optim'] == {**DEFAULTS['optim'], 'lr': 5.} and DEFAULTS['optim']['lr'] == 1e-3
+    assert (
+        settings(optim={'lr': 5.0})['optim'] == {**DEFAULTS['optim'], 'lr': 5.0}
+        and DEFAULTS['optim']['lr'] == 1e-3
+    )
 
 
 def test_wrappers_are_functions_of_data_sets():
     from tljax.data import domains, semi_supervised
+
     splits = digits(size=8)
-    assert domains(splits, splits)['train'].target is splits['train'] and semi_supervised(splits)['test'] is splits['test']
+    assert (
+        domains(splits, splits)['train'].target is splits['train']
+        and semi_supervised(splits)['test'] is splits['test']
+    )
 
 
 def test_a_method_over_a_method_gives_net_and_classes_to_the_inner_one(monkeypatch):
     """What a combinator in a file of its own gets: the method that the inner config describes."""
     import tljax.methods
 
-    def with_scale(method, factor=1.):
+    def with_scale(method, factor=1.0):
         """A method whose loss is multiplied."""
+
         def loss(*arguments):
             value, rest = method.loss(*arguments)
             return factor * value, rest
+
         return method._replace(loss=loss)
 
     monkeypatch.setattr(tljax.methods, 'with_scale', with_scale, raising=False)
     monkeypatch.setattr(tljax.methods, '__dir__', lambda: ['finetune', 'with_scale'])
-    spec = {'name': 'with_scale', 'method': {'name': 'finetune', 'smoothing': .1}, 'factor': 3.}
-    plain, scaled = (named('tljax.methods', each, 'method', net=mlp(widths=(4,)), classes=2) for each in (spec['method'], spec))
+    spec = {'name': 'with_scale', 'method': {'name': 'finetune', 'smoothing': 0.1}, 'factor': 3.0}
+    plain, scaled = (
+        named('tljax.methods', each, 'method', net=mlp(widths=(4,)), classes=2)
+        for each in (spec['method'], spec)
+    )
     batch = {'input': np.eye(2, dtype='f'), 'label': np.arange(2)}
     params, state = jax.jit(plain.init)(jax.random.key(0), batch)
-    ours, alone = (float(jax.jit(each.loss)(params, state, batch, Tick(0, jax.random.key(0)))[0]) for each in (scaled, plain))
+    ours, alone = (
+        float(jax.jit(each.loss)(params, state, batch, Tick(0, jax.random.key(0)))[0])
+        for each in (scaled, plain)
+    )
     assert ours == pytest.approx(3 * alone)
-    with pytest.raises(Refused, match='method.method.smothing is unknown to finetune: did you mean smoothing?'):
-        named('tljax.methods', {**spec, 'method': {'name': 'finetune', 'smothing': .1}}, 'method', net=mlp(), classes=2)
+    with pytest.raises(
+        Refused, match='method.method.smothing is unknown to finetune: did you mean smoothing?'
+    ):
+        named(
+            'tljax.methods',
+            {**spec, 'method': {'name': 'finetune', 'smothing': 0.1}},
+            'method',
+            net=mlp(),
+            classes=2,
+        )
 
 
 def test_a_task_is_said_by_the_loader_and_may_be_overridden(tmp_path):
@@ -117,11 +183,12 @@ def test_a_task_is_said_by_the_loader_and_may_be_overridden(tmp_path):
 
     from tljax.build import build
     from tljax.engine.train import fit
+
     numbers = tiny({'data': {'name': 'digits', 'size': 8, 'task': 'numbers'}})
     run = build(numbers)
     assert run.classes == () and run.stream.batch(0, 0)['label'].dtype == np.float32
     assert list(fit(run, tmp_path).scores['test']) == ['rmse']
-    np.savez(tmp_path / 'floats.npz', input=np.zeros((40, 3), 'f'), label=np.repeat([0., 2.], 20))
+    np.savez(tmp_path / 'floats.npz', input=np.zeros((40, 3), 'f'), label=np.repeat([0.0, 2.0], 20))
     file = {'name': 'npz', 'path': str(tmp_path / 'floats.npz')}
     assert load(file)['train'].task.kind == 'numbers'
     classes = load({**file, 'task': 'classes'})

@@ -1,4 +1,6 @@
-"""Sets that several tests read: prepared by TensorFlow Datasets, and tiny ones of the literature in their own formats."""
+"""Sets that several tests read: prepared by TensorFlow Datasets, and tiny ones of the literature in
+their own formats."""
+
 import json
 import shutil
 import sys
@@ -8,15 +10,26 @@ import numpy as np
 import pytest
 from records import BUILDER, framed
 from scipy.io import savemat
-from tiny_sets import LABEL, PHOTOGRAPH, random, write_idx, write_mnist_m, write_photograph, write_reviews, write_usps
+from tiny_sets import (
+    LABEL,
+    PHOTOGRAPH,
+    random,
+    write_idx,
+    write_mnist_m,
+    write_photograph,
+    write_reviews,
+    write_usps,
+)
 
 from tljax.data.sets.office_caltech import OFFICE_DOMAINS
 
 
 @pytest.fixture(scope='session')
 def prepared(tmp_path_factory):
-    """The same set prepared as array_record, and as tfrecord in two shards a split, written by hand."""
+    """The same set prepared as array_record, and as tfrecord in two shards a split, written by
+    hand."""
     import tensorflow_datasets
+
     root = tmp_path_factory.mktemp('tfds')
     (root / 'code' / 'scenes_code').mkdir(parents=True)
     (root / 'code' / 'scenes_code' / '__init__.py').write_text(BUILDER)
@@ -34,11 +47,17 @@ def prepared(tmp_path_factory):
         shutil.copy(source / name, target / name)
     info = json.loads((source / 'dataset_info.json').read_text()) | {'fileFormat': 'tfrecord'}
     for split in info['splits']:
-        raw = builder.as_data_source(split['name'], deserialize_method=tensorflow_datasets.decode.DeserializeMethod.RAW_BYTES)
+        raw = builder.as_data_source(
+            split['name'], deserialize_method=tensorflow_datasets.decode.DeserializeMethod.RAW_BYTES
+        )
         records = [framed(raw[i]) for i in range(len(raw))]
         split['shardLengths'] = [str(len(records) - 2), '2']
-        (target / f'scenes-{split["name"]}.tfrecord-00000-of-00002').write_bytes(b''.join(records[:-2]))
-        (target / f'scenes-{split["name"]}.tfrecord-00001-of-00002').write_bytes(b''.join(records[-2:]))
+        (target / f'scenes-{split["name"]}.tfrecord-00000-of-00002').write_bytes(
+            b''.join(records[:-2])
+        )
+        (target / f'scenes-{split["name"]}.tfrecord-00001-of-00002').write_bytes(
+            b''.join(records[-2:])
+        )
     (target / 'dataset_info.json').write_text(json.dumps(info))
     return root
 
@@ -46,7 +65,10 @@ def prepared(tmp_path_factory):
 @pytest.fixture
 def copy(prepared, tmp_path):
     """A copy to damage: `copy(form) -> (data_dir, the folder with the files)`."""
-    return lambda form: (shutil.copytree(prepared / form, tmp_path / form), tmp_path / form / 'scenes' / '1.2.0')
+    return lambda form: (
+        shutil.copytree(prepared / form, tmp_path / form),
+        tmp_path / form / 'scenes' / '1.2.0',
+    )
 
 
 @pytest.fixture(scope='session')
@@ -61,7 +83,11 @@ def everything(tmp_path_factory):
     write_photograph(root, np.full((30, 40, 3), PHOTOGRAPH))
     (root / 'photographs' / 'notes.txt').write_text('no photograph')
     for seed, name in enumerate(OFFICE_DOMAINS.values(), 5):
-        savemat(root / f'{name}_SURF_L10.mat', {'fts': random(seed, 40, 800, high=5), 'labels': LABEL[:, None] + 1.}, do_compression=True)
+        savemat(
+            root / f'{name}_SURF_L10.mat',
+            {'fts': random(seed, 40, 800, high=5), 'labels': LABEL[:, None] + 1.0},
+            do_compression=True,
+        )
     for seed, split in enumerate(('train', 'test'), 9):
         write_reviews(root / f'books_{split}.svmlight.gz', random(seed, 40, 5000, high=3))
     return root

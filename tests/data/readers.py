@@ -1,4 +1,6 @@
-"""Small sound files of every kind that users bring, and what reads them: KINDS, {kind: (name of the file, makes its bytes, reads it)}."""
+"""Small sound files of every kind that users bring, and what reads them: KINDS, {kind: (name of the
+file, makes its bytes, reads it)}."""
+
 import io
 import os
 import tarfile
@@ -23,37 +25,56 @@ def picture(ending: str, mode: str = 'RGB') -> bytes:
 
 def keras_file(ending: str):
     """Bytes of a Keras model whose lower layers are a Conv4 of one block."""
+
     def make(folder: Path) -> bytes:
         os.environ['KERAS_BACKEND'] = 'jax'
         import keras
         from keras import layers
         from keras_models import write_legacy
-        model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, use_bias=False, name='conv1'),
-                                  layers.BatchNormalization(name='norm1'), layers.GlobalAveragePooling2D(), layers.Dense(2, name='out')])
+
+        model = keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                layers.Conv2D(4, 3, use_bias=False, name='conv1'),
+                layers.BatchNormalization(name='norm1'),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(2, name='out'),
+            ]
+        )
         path = folder / f'made{ending}'
-        write = {'_legacy.h5': lambda: write_legacy(path, model), '.weights.h5': lambda: model.save_weights(path)}
+        write = {
+            '_legacy.h5': lambda: write_legacy(path, model),
+            '.weights.h5': lambda: model.save_weights(path),
+        }
         write.get(ending, lambda: model.save(path))()
         whole = path.read_bytes()
         path.unlink()
         return whole
+
     return make
 
 
 def read_keras(path: Path) -> None:
     from tljax.zoo import conv4
     from tljax.zoo.weights.keras import load
+
     load(path, conv4(width=4, blocks=1, size=8), 8)
 
 
 def make_npz(folder: Path) -> bytes:
-    np.savez_compressed(held := io.BytesIO(), input=RANDOM.integers(0, 256, (20, 8, 8, 3), np.uint8), label=np.arange(20) % 2,
-                        classes=['ants', 'bees'])
+    np.savez_compressed(
+        held := io.BytesIO(),
+        input=RANDOM.integers(0, 256, (20, 8, 8, 3), np.uint8),
+        label=np.arange(20) % 2,
+        classes=['ants', 'bees'],
+    )
     return held.getvalue()
 
 
 def read_npz(path: Path) -> None:
     from tljax.parts import load
-    load.__globals__['LOADED'].kept.clear()   # the same path holds other bytes each time
+
+    load.__globals__['LOADED'].kept.clear()  # the same path holds other bytes each time
     whole(load({'name': 'npz', 'path': str(path)}))
 
 
@@ -67,16 +88,24 @@ def make_csv(folder: Path) -> bytes:
     (folder / 'pictures').mkdir()
     for i in range(12):
         (folder / 'pictures' / f'p{i}.png').write_bytes(picture('PNG'))
-    return ('filename,label,split\n' + ''.join(f'p{i}.png,{"ants" if i % 2 else "bees"},train\n' for i in range(12))).encode()
+    return (
+        'filename,label,split\n'
+        + ''.join(f'p{i}.png,{"ants" if i % 2 else "bees"},train\n' for i in range(12))
+    ).encode()
 
 
 def read_folder(path: Path) -> None:
     from tljax.data import folder
+
     whole(folder(path, **SIZE))
 
 
 def members() -> dict[str, bytes]:
-    return {f'insects/train/{name}/p{i}.png': picture('PNG') for name in ('ants', 'bees') for i in range(6)}
+    return {
+        f'insects/train/{name}/p{i}.png': picture('PNG')
+        for name in ('ants', 'bees')
+        for i in range(6)
+    }
 
 
 def make_zip(folder: Path) -> bytes:
@@ -94,12 +123,14 @@ def make_tar(mode: str):
                 told.size = len(data)
                 archive.addfile(told, io.BytesIO(data))
         return held.getvalue()
+
     return make
 
 
 def read_picture(path: Path) -> None:
     from tljax.data.finding import find
     from tljax.data.pictures import pictures
+
     pictures(find([path]), (8, 8, 3), 10).take(np.array([0]))
 
 
@@ -111,6 +142,7 @@ def make_config(folder: Path) -> bytes:
 def read_config(path: Path) -> None:
     from experiments import config_file
     from tljax.configuration import phases
+
     phases(config_file.load(str(path)))
 
 
@@ -121,9 +153,12 @@ def make_settings(folder: Path) -> bytes:
 def read_settings(path: Path) -> None:
     """Lines of a command, as they stand in a flag file."""
     from experiments import config_file
+
     lines = path.read_bytes().decode(errors='surrogateescape').splitlines()
     config = config_file.load('configs/digits.py')
-    _, _, settings = config_file.split(['train', *(line for line in lines if line.startswith('--config.'))])
+    _, _, settings = config_file.split(
+        ['train', *(line for line in lines if line.startswith('--config.'))]
+    )
     config_file.lay(config, 'configs/digits.py', settings)
 
 
@@ -133,6 +168,7 @@ def make_labels(folder: Path) -> bytes:
 
 def read_labels(path: Path) -> None:
     from tljax.zoo.weights.class_names import class_index
+
     class_index(path)
 
 
@@ -150,10 +186,13 @@ KINDS = {
     'zip': ('a.zip', make_zip, read_folder),
     'tar': ('a.tar', make_tar('w'), read_folder),
     'tar.gz': ('a.tar.gz', make_tar('w:gz'), read_folder),
-    **{ending: (f'a.{ending}', lambda folder, ending=ending: picture(ending), read_picture)
-       for ending in ('PNG', 'JPEG', 'TIFF', 'GIF', 'BMP', 'WEBP', 'PPM')},
+    **{
+        ending: (f'a.{ending}', lambda folder, ending=ending: picture(ending), read_picture)
+        for ending in ('PNG', 'JPEG', 'TIFF', 'GIF', 'BMP', 'WEBP', 'PPM')
+    },
     'grey16': ('a.png', lambda folder: picture('PNG', 'I;16'), read_picture),
     'config': ('a.py', make_config, read_config),
     'settings': ('flags.txt', make_settings, read_settings),
     'labels.txt': ('labels.txt', make_labels, read_labels),
-    'class index': ('index.json', make_index, read_labels)}
+    'class index': ('index.json', make_index, read_labels),
+}

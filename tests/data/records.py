@@ -1,9 +1,10 @@
 """Records of TensorFlow Datasets, written by hand."""
+
 import struct
 
 import pytest
 
-BUILDER = '''
+BUILDER = """
 import io
 import numpy as np
 import tensorflow_datasets as tfds
@@ -37,23 +38,23 @@ def png(pixels):
     Image.fromarray(pixels).save(file, 'PNG')
     file.seek(0)
     return file
-'''
+"""
 
 
 def crc32c(data):
     """CRC-32C bit by bit: reflected polynomial 0x82f63b78."""
-    crc = 0xffffffff
+    crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
         for _ in range(8):
-            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
-    return crc ^ 0xffffffff
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
 
 
 def framed(data):
     def masked(part):
         crc = crc32c(part)
-        return struct.pack('<I', ((crc >> 15 | crc << 17 & 0xffffffff) + 0xa282ead8) & 0xffffffff)
+        return struct.pack('<I', ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF)
 
     length = struct.pack('<Q', len(data))
     return length + masked(length) + data + masked(data)

@@ -1,4 +1,5 @@
 """Members of ZIP and tar archives: what is left out, and what is damaged."""
+
 import gzip
 import tarfile
 import zipfile
@@ -15,9 +16,14 @@ from tljax.data.formats.folder import folder
 
 def test_members_that_lead_out_of_a_tar_are_left_out_and_counted(tmp_path):
     tarred(tree(tmp_path / 'set'), tmp_path / 'a.tar')
-    kinds = {'../x.png': tarfile.REGTYPE, '/etc/x.png': tarfile.REGTYPE,
-             'cat/link.png': tarfile.SYMTYPE, 'cat/hard.png': tarfile.LNKTYPE,
-             'cat/device.png': tarfile.CHRTYPE, 'cat/pipe.png': tarfile.FIFOTYPE}
+    kinds = {
+        '../x.png': tarfile.REGTYPE,
+        '/etc/x.png': tarfile.REGTYPE,
+        'cat/link.png': tarfile.SYMTYPE,
+        'cat/hard.png': tarfile.LNKTYPE,
+        'cat/device.png': tarfile.CHRTYPE,
+        'cat/pipe.png': tarfile.FIFOTYPE,
+    }
     with tarfile.open(tmp_path / 'a.tar', 'a') as archive:
         for name, kind in kinds.items():
             member = tarfile.TarInfo(name)
@@ -25,7 +31,8 @@ def test_members_that_lead_out_of_a_tar_are_left_out_and_counted(tmp_path):
             archive.addfile(member)
     train = folder(tmp_path / 'a.tar', size=6)['train']
     assert '6 members of the archive left out: links, devices or paths that lead out of it' in (
-        train.notes)
+        train.notes
+    )
     assert len(find([tmp_path / 'a.tar'])) == 20
     # nothing was unpacked
     assert sorted(path.name for path in tmp_path.iterdir()) == ['a.tar', 'set']
@@ -40,21 +47,33 @@ def test_a_zip_of_windows_and_one_that_leads_out(tmp_path):
     splits = folder(tmp_path / 'a.zip', size=6)
     assert splits['train'].classes == ('cat', 'dog')
     assert sizes(splits) == {'train': 14, 'validation': 2, 'test': 4}
-    assert any(note.startswith('2 members of the archive left out')
-               for note in splits['train'].notes)
+    assert any(
+        note.startswith('2 members of the archive left out') for note in splits['train'].notes
+    )
 
 
-@pytest.mark.parametrize('damage, message', [
-    (lambda data: data[:len(data) // 2], 'a.tar is no tar archive or a damaged one'),
-    (lambda data: data[:data.index(b'dog/05.png') - 2], 'a.tar is no tar archive or a damaged one'),
-    (lambda data: data.replace(b'dog/05.png', b'dog/55.png'),
-     'a.tar is no tar archive or a damaged one .*bad checksum'),
-    (lambda data: data[:600], 'a.tar is no folder, ZIP, tar'),
-    (lambda data: gzip.compress(data)[:-2000], 'a.tar is no tar archive or a damaged one '
-     '.Compressed file ended'),
-    (lambda data: gzip.compress(b'words' * 200), 'a.tar is no tar archive or a damaged one'),
-    (lambda data: b'BZh9' + data, 'a.tar is no tar archive or a damaged one'),
-    (lambda data: b'PK' + data, 'a.tar is no ZIP or a damaged one')])
+@pytest.mark.parametrize(
+    'damage, message',
+    [
+        (lambda data: data[: len(data) // 2], 'a.tar is no tar archive or a damaged one'),
+        (
+            lambda data: data[: data.index(b'dog/05.png') - 2],
+            'a.tar is no tar archive or a damaged one',
+        ),
+        (
+            lambda data: data.replace(b'dog/05.png', b'dog/55.png'),
+            'a.tar is no tar archive or a damaged one .*bad checksum',
+        ),
+        (lambda data: data[:600], 'a.tar is no folder, ZIP, tar'),
+        (
+            lambda data: gzip.compress(data)[:-2000],
+            'a.tar is no tar archive or a damaged one .Compressed file ended',
+        ),
+        (lambda data: gzip.compress(b'words' * 200), 'a.tar is no tar archive or a damaged one'),
+        (lambda data: b'BZh9' + data, 'a.tar is no tar archive or a damaged one'),
+        (lambda data: b'PK' + data, 'a.tar is no ZIP or a damaged one'),
+    ],
+)
 def test_damaged_archives_are_refused(tmp_path, damage, message):
     data = tarred(tree(tmp_path / 'set'), tmp_path / 'a.tar').read_bytes()
     (tmp_path / 'a.tar').write_bytes(damage(data))
@@ -77,7 +96,7 @@ def test_a_member_that_declares_gigabytes_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
         archive.writestr('cat/1.png', b'x')
     files, _ = archives.archive(tmp_path / 'a.zip')
-    large = files['cat/1.png']._replace(size=2 ** 40, start=lambda most: pytest.fail('it was read'))
+    large = files['cat/1.png']._replace(size=2**40, start=lambda most: pytest.fail('it was read'))
     with pytest.raises(Refused, match='cat/1.png has 1,099,511,627,776 bytes, more than'):
         large.read()
 
@@ -90,8 +109,11 @@ def test_members_of_a_tar_are_what_was_packed(tmp_path, mode):
             np.testing.assert_array_equal(image, pixels(seed) / np.float32(255))
 
 
-@pytest.mark.parametrize('make', [zipped, tarred, lambda root, path: tarred(root, path, 'w:gz')],
-                         ids=['zip', 'tar', 'gz'])
+@pytest.mark.parametrize(
+    'make',
+    [zipped, tarred, lambda root, path: tarred(root, path, 'w:gz')],
+    ids=['zip', 'tar', 'gz'],
+)
 def test_damage_anywhere_is_told_in_a_line(tmp_path, make):
     path, rng, told = tmp_path / 'a', np.random.default_rng(0), 0
     data = make(tree(tmp_path / 'set', count=3), path).read_bytes()
@@ -110,12 +132,14 @@ def test_damage_anywhere_is_told_in_a_line(tmp_path, make):
 
 
 def test_tars_of_one_time_and_size_are_told_apart(tmp_path):
-    """Members may have any time, and have no checksum: the archive's own stamp tells another one."""
+    """Members may have any time, and have no checksum: the archive's own stamp tells another
+    one."""
     import io
     import os
     import tarfile
 
     from tljax.data import folder
+
     found = []
     for shade in (b'\0', b'\xff'):
         with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
@@ -125,6 +149,6 @@ def test_tars_of_one_time_and_size_are_told_apart(tmp_path):
                     told = tarfile.TarInfo(f'{name}/{i}.pgm')
                     told.size = len(content)
                     archive.addfile(told, io.BytesIO(content))
-        os.utime(tmp_path / 'a.tar', ns=(0, 10 ** 9 * len(found)))
+        os.utime(tmp_path / 'a.tar', ns=(0, 10**9 * len(found)))
         found.append(folder(tmp_path / 'a.tar', size=8)['train'].fingerprint)
     assert found[0] != found[1]

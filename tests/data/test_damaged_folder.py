@@ -1,4 +1,5 @@
 """Folders and ZIPs of pictures that are refused, or are damaged."""
+
 import os
 import re
 import unicodedata
@@ -110,33 +111,47 @@ def no_zip(root):
     return root / 'a.zip'
 
 
-@pytest.mark.parametrize('make, message', [
-    (missing, 'nowhere does not exist: give data.path'), (flat, 'has no class folders: put'),
-    (empty_class, 'eel.png holds no pictures: add'), (folder_in_class, 'dog/inside/ lies deeper'),
-    (class_without_training, 'train has no folder cow, which other splits have: add'),
-    (two_validations, r'more than one validation folder \(val, valid\): keep one'),
-    (only_flat_splits, 'train has no class folders: .* read the labels of a table by '
-     'data.path=.*train.csv'),
-    (no_train, 'has the folders test, val, but none that is called train'),
-    (a_split_of_another_name, 'eval stands beside train/'),
-    (other_names, 'call folders of splits train, validation and test; if they are domains'),
-    (classes_by_case, "'Cat' and 'cat' differ in case"),
-    (accents, 'differ in case, blanks or accents'),
-    (a_table_and_a_folder, 'images alone: .*data.path=.*labels.csv'),
-    (a_picture, 'is a single picture: give data.path'),
-    (weights, 'w.h5 is a file of weights: it is given by init.path'),
-    (one_picture, 'the validation split is empty .*: give more'),
-    (broken_link, 'x.png cannot be read .No such file'),
-    (no_zip, 'a.zip is no ZIP or a damaged one .*: copy')])
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (missing, 'nowhere does not exist: give data.path'),
+        (flat, 'has no class folders: put'),
+        (empty_class, 'eel.png holds no pictures: add'),
+        (folder_in_class, 'dog/inside/ lies deeper'),
+        (class_without_training, 'train has no folder cow, which other splits have: add'),
+        (two_validations, r'more than one validation folder \(val, valid\): keep one'),
+        (
+            only_flat_splits,
+            'train has no class folders: .* read the labels of a table by data.path=.*train.csv',
+        ),
+        (no_train, 'has the folders test, val, but none that is called train'),
+        (a_split_of_another_name, 'eval stands beside train/'),
+        (other_names, 'call folders of splits train, validation and test; if they are domains'),
+        (classes_by_case, "'Cat' and 'cat' differ in case"),
+        (accents, 'differ in case, blanks or accents'),
+        (a_table_and_a_folder, 'images alone: .*data.path=.*labels.csv'),
+        (a_picture, 'is a single picture: give data.path'),
+        (weights, 'w.h5 is a file of weights: it is given by init.path'),
+        (one_picture, 'the validation split is empty .*: give more'),
+        (broken_link, 'x.png cannot be read .No such file'),
+        (no_zip, 'a.zip is no ZIP or a damaged one .*: copy'),
+    ],
+)
 def test_folders_that_are_refused(tmp_path, make, message):
     with pytest.raises(Refused, match=message) as refusal:
         folder(make(tmp_path), size=6)
     assert '\n' not in str(refusal.value)
 
 
-@pytest.mark.parametrize('keywords, message', [
-    ({'size': 0}, 'data.size=0'), ({'size': 6, 'channels': 2}, 'data.channels=2'),
-    ({'size': 6, 'validation': 0}, 'data.validation=0'), ({'size': 6, 'validation': .5, 'test': .5}, 'sum is below 1')])
+@pytest.mark.parametrize(
+    'keywords, message',
+    [
+        ({'size': 0}, 'data.size=0'),
+        ({'size': 6, 'channels': 2}, 'data.channels=2'),
+        ({'size': 6, 'validation': 0}, 'data.validation=0'),
+        ({'size': 6, 'validation': 0.5, 'test': 0.5}, 'sum is below 1'),
+    ],
+)
 def test_requests_that_are_refused(tmp_path, keywords, message):
     with pytest.raises(Refused, match=message):
         folder(tree(tmp_path), **keywords)
@@ -146,14 +161,19 @@ def test_requests_that_are_refused(tmp_path, keywords, message):
 @pytest.mark.parametrize('damaged', [1, 3])
 def test_pictures_that_cannot_be_decoded_are_named_at_once(tmp_path, damage, damaged):
     train = folder(tree(tmp_path), size=6)['train']
-    paths = sorted(tmp_path / name for name in train.names[:damaged])   # whichever is asked for first
+    # whichever is asked for first
+    paths = sorted(tmp_path / name for name in train.names[:damaged])
     for path in paths:
         if damage == 'gone':
             path.unlink()
         else:
             path.write_bytes({'cut': path.read_bytes()[:60], 'text': b'a picture'}[damage])
-    message = (re.escape(str(paths[0])) + ' cannot be' if damaged == 1 else
-               f'3 of 20 pictures cannot be decoded: {", ".join(str(path.relative_to(tmp_path)) for path in paths)}: replace or')
+    message = (
+        re.escape(str(paths[0])) + ' cannot be'
+        if damaged == 1
+        else '3 of 20 pictures cannot be decoded: '
+        f'{", ".join(str(path.relative_to(tmp_path)) for path in paths)}: replace or'
+    )
     for row in range(damaged):
         with pytest.raises(Refused, match=message):
             train.take(np.array([row]))
@@ -164,7 +184,7 @@ def test_a_damaged_zip_member_is_named(tmp_path):
     path = zipped(tree(tmp_path / 'set'), tmp_path / 'set.zip')
     whole = path.read_bytes()
     start = whole.index(b'IHDR', whole.index(b'dog/03.png'))
-    path.write_bytes(whole[:start] + b'J' + whole[start + 1:])
+    path.write_bytes(whole[:start] + b'J' + whole[start + 1 :])
     with pytest.raises(Refused, match=r'set\.zip/dog/03\.png cannot be read .*CRC'):
         for split in folder(path, size=6).values():
             everything(split)
@@ -178,7 +198,7 @@ def test_pictures_that_cannot_be_read_are_listed_at_once(tmp_path):
     for number in range(10):
         (tmp_path / 'cat' / f'{number:02}.png').write_bytes(b'a picture')
     (tmp_path / 'dog' / '00.png').write_bytes(b'')
-    os.mkfifo(tmp_path / 'dog' / 'pipe.png')   # reading it would wait for ever
+    os.mkfifo(tmp_path / 'dog' / 'pipe.png')  # reading it would wait for ever
     (tmp_path / 'dog' / 'link.png').symlink_to(tmp_path / 'gone.png')
     with pytest.raises(Refused, match='13 of 42 pictures .* be read: cat/00.png, .* and 5 more: '):
         folder(tmp_path, size=6)

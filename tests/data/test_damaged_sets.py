@@ -1,4 +1,5 @@
 """The literature's data sets where files are missing, damaged or of another format."""
+
 import itertools
 
 import h5py
@@ -25,35 +26,73 @@ from tljax.data.sets.amazon_reviews import amazon_reviews
 from tljax.data.sets.mnist_m import mnist_m
 from tljax.data.sets.office_caltech import office_caltech
 
-READERS = {'mnist/train-images-idx3-ubyte.gz': read_mnist, 'mnist/t10k-labels-idx1-ubyte.gz': read_mnist, 'usps.h5': read_usps,
-           'mnist_m.zip': read_mnist_m, 'webcam_SURF_L10.mat': read_webcam, 'books_train.svmlight.gz': read_books}
+READERS = {
+    'mnist/train-images-idx3-ubyte.gz': read_mnist,
+    'mnist/t10k-labels-idx1-ubyte.gz': read_mnist,
+    'usps.h5': read_usps,
+    'mnist_m.zip': read_mnist_m,
+    'webcam_SURF_L10.mat': read_webcam,
+    'books_train.svmlight.gz': read_books,
+}
 
 
-@pytest.mark.parametrize('name, damage', list(itertools.product(READERS, ('gone', 'half', 'empty', 'text'))))
+@pytest.mark.parametrize(
+    'name, damage', list(itertools.product(READERS, ('gone', 'half', 'empty', 'text')))
+)
 def test_files_that_are_missing_or_damaged(root, name, damage):
     path = root / name
     whole = path.read_bytes()
     if damage == 'gone':
         path.unlink()
     else:
-        path.write_bytes({'half': whole[:len(whole) // 2], 'empty': b'', 'text': b'1 no such format\n' * 20}[damage])
-    refused(lambda: READERS[name](root), path, 'does not exist: give' if damage == 'gone' else 'copy it again; give')
+        path.write_bytes(
+            {'half': whole[: len(whole) // 2], 'empty': b'', 'text': b'1 no such format\n' * 20}[
+                damage
+            ]
+        )
+    refused(
+        lambda: READERS[name](root),
+        path,
+        'does not exist: give' if damage == 'gone' else 'copy it again; give',
+    )
 
 
-@pytest.mark.parametrize('name, start', [('mnist/t10k-labels-idx1-ubyte.gz', 10), ('books_train.svmlight.gz', 10),
-                                         ('webcam_SURF_L10.mat', 138)])
+@pytest.mark.parametrize(
+    'name, start',
+    [
+        ('mnist/t10k-labels-idx1-ubyte.gz', 10),
+        ('books_train.svmlight.gz', 10),
+        ('webcam_SURF_L10.mat', 138),
+    ],
+)
 def test_a_compressed_stream_that_is_damaged(root, name, start):
     whole = (root / name).read_bytes()
     (root / name).write_bytes(whole[:start] + b'\xff' * (len(whole) - start))
     refused(lambda: READERS[name](root), root / name, 'copy it again; give')
 
 
-@pytest.mark.parametrize('read, words', [
-    (lambda root: office_caltech(root, 'office'), "data.domain='office' is not one of amazon, caltech, dslr, webcam"),
-    (lambda root: amazon_reviews(root, 'music'), "data.domain='music' is not one of books, dvd, electronics, kitchen"),
-    (lambda root: amazon_reviews(root, 'dvd'), 'dvd_train.svmlight.gz does not exist'),
-    (lambda root: mnist_m(root / 'mnist_m.zip', root / 'mnist', root / 'mnist'), 'mnist holds no photographs: give data.photographs'),
-    (lambda root: mnist_m(root / 'mnist_m.zip', root, root / 'photographs'), 'train-images-idx3-ubyte.gz does not exist')])
+@pytest.mark.parametrize(
+    'read, words',
+    [
+        (
+            lambda root: office_caltech(root, 'office'),
+            "data.domain='office' is not one of amazon, caltech, dslr, webcam",
+        ),
+        (
+            lambda root: amazon_reviews(root, 'music'),
+            "data.domain='music' is not one of books, dvd, electronics, kitchen",
+        ),
+        (lambda root: amazon_reviews(root, 'dvd'), 'dvd_train.svmlight.gz does not exist'),
+        (
+            lambda root: mnist_m(root / 'mnist_m.zip', root / 'mnist', root / 'mnist'),
+            'mnist holds no photographs: give data.photographs',
+        ),
+        (
+            lambda root: mnist_m(root / 'mnist_m.zip', root, root / 'photographs'),
+            'train-images-idx3-ubyte.gz does not exist',
+        ),
+    ],
+)
 def test_names_and_folders_that_do_not_fit(root, read, words):
     refused(lambda: read(root), words)
 
@@ -91,5 +130,5 @@ def test_a_photograph_smaller_than_a_digit(root):
 
 
 def test_usps_in_its_other_scale_of_minus_one_to_one(root):
-    write_usps(root / 'usps.h5', scale=2., shift=-1.)
+    write_usps(root / 'usps.h5', scale=2.0, shift=-1.0)
     refused(lambda: read_usps(root), 'usps.h5')

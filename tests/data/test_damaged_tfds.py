@@ -1,4 +1,5 @@
 """Files of TensorFlow Datasets that are missing or damaged, and those of another writer."""
+
 import shutil
 import struct
 
@@ -36,11 +37,22 @@ def test_tfds_metadata_that_is_damaged_or_of_another_format(copy):
 @pytest.mark.parametrize('damage', ['half', 'empty', 'garbage', 'flip'])
 def test_tfds_array_records_that_are_damaged(copy, damage):
     root, files = copy('array_record')
-    path, = files.glob('*train*')
+    (path,) = files.glob('*train*')
     whole = path.read_bytes()
     flipped = whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:]
-    path.write_bytes({'half': whole[:len(whole) // 2], 'empty': b'', 'garbage': b'x' * len(whole), 'flip': flipped}[damage])
-    with pytest.raises(Refused, match=r'scenes-train.array_record-00000-of-00001 or a file beside it is damaged \(.+\): copy'):
+    path.write_bytes(
+        {
+            'half': whole[: len(whole) // 2],
+            'empty': b'',
+            'garbage': b'x' * len(whole),
+            'flip': flipped,
+        }[damage]
+    )
+    with pytest.raises(
+        Refused,
+        match=r'scenes-train.array_record-00000-of-00001 or a file beside '
+        r'it is damaged \(.+\): copy',
+    ):
         tfds('scenes', root)
 
 
@@ -51,8 +63,17 @@ def test_tfds_array_records_of_another_split(copy):
         tfds('scenes', root)
 
 
-@pytest.mark.parametrize('place, part', [(0, 'its length'), (7, 'its length'), (9, 'its length'), (12, 'its data'),
-                                         (100, 'its data'), (-1, 'its data')])
+@pytest.mark.parametrize(
+    'place, part',
+    [
+        (0, 'its length'),
+        (7, 'its length'),
+        (9, 'its length'),
+        (12, 'its data'),
+        (100, 'its data'),
+        (-1, 'its data'),
+    ],
+)
 def test_a_flipped_bit_in_a_tfrecord_is_named_by_its_offset(copy, place, part):
     root, files = copy('tfrecord')
     path = files / 'scenes-train.tfrecord-00001-of-00002'
@@ -60,7 +81,11 @@ def test_a_flipped_bit_in_a_tfrecord_is_named_by_its_offset(copy, place, part):
     second = 16 + struct.unpack('<Q', whole[:8])[0]
     whole[second + place if place >= 0 else -1] ^= 4
     path.write_bytes(whole)
-    with pytest.raises(Refused, match=f'scenes-train.tfrecord-00001-of-00002: the record at byte {second} is damaged in {part}'):
+    with pytest.raises(
+        Refused,
+        match='scenes-train.tfrecord-00001-of-00002: the record at byte '
+        f'{second} is damaged in {part}',
+    ):
         tfds('scenes', root)
 
 
@@ -69,16 +94,22 @@ def test_a_tfrecord_that_is_cut_off(copy):
     path = files / 'scenes-train.tfrecord-00001-of-00002'
     whole = path.read_bytes()
     second = 16 + struct.unpack('<Q', whole[:8])[0]
-    for end, message in ((-1, f'byte {second} is damaged in its data, which is cut'), (second + 20, f'byte {second} .* its data'),
-                         (second + 5, f'byte {second} is damaged in its header, which is cut off'), (10, 'byte 0 .* its header'),
-                         (second, 'train holds 29 of 30 records')):
+    for end, message in (
+        (-1, f'byte {second} is damaged in its data, which is cut'),
+        (second + 20, f'byte {second} .* its data'),
+        (second + 5, f'byte {second} is damaged in its header, which is cut off'),
+        (10, 'byte 0 .* its header'),
+        (second, 'train holds 29 of 30 records'),
+    ):
         path.write_bytes(whole[:end])
         with pytest.raises(Refused, match=message):
             tfds('scenes', root)
 
 
 def test_tfrecords_of_another_writer(tmp_path):
-    writer = pytest.importorskip('tensorboardX.record_writer').RecordWriter(str(tmp_path / 'a.tfrecord'))
+    writer = pytest.importorskip('tensorboardX.record_writer').RecordWriter(
+        str(tmp_path / 'a.tfrecord')
+    )
     records = [bytes(np.random.default_rng(n).integers(0, 256, n, np.uint8)) for n in (5, 0, 1000)]
     for record in records:
         writer.write(record)
@@ -89,4 +120,4 @@ def test_tfrecords_of_another_writer(tmp_path):
 
 
 def test_crc_of_this_file_against_the_published_check_value():
-    assert crc32c(b'123456789') == 0xe3069283
+    assert crc32c(b'123456789') == 0xE3069283

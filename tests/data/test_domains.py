@@ -1,4 +1,5 @@
 """Two domains as one data set."""
+
 import jax
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from tljax.engine.train import fit
 
 def digits(root, name, **keywords):
     path = {'mnist': root / 'mnist', 'usps': root / 'usps.h5'}[name]
-    return {'name': name, 'path': str(path), 'size': 8, 'validation': .25, **keywords}
+    return {'name': name, 'path': str(path), 'size': 8, 'validation': 0.25, **keywords}
 
 
 def domains(source, target):
@@ -27,36 +28,76 @@ def domains(source, target):
 
 def test_splits_of_two_domains(root):
     splits = domains(digits(root, 'mnist'), digits(root, 'usps'))
-    source, target = read_mnist(root, 8), usps(root / 'usps.h5', 8, validation=.25)
-    expected = {'train': source['train'], 'validation': source['validation'], 'test': target['test'], 'target': target['train']}
-    assert {name: split.fingerprint for name, split in splits.items()} == {name: split.fingerprint for name, split in expected.items()}
+    source, target = read_mnist(root, 8), usps(root / 'usps.h5', 8, validation=0.25)
+    expected = {
+        'train': source['train'],
+        'validation': source['validation'],
+        'test': target['test'],
+        'target': target['train'],
+    }
+    assert {name: split.fingerprint for name, split in splits.items()} == {
+        name: split.fingerprint for name, split in expected.items()
+    }
     assert splits['train'].target is splits['target'] and splits['target'].target is None
     office = {'name': 'office_caltech', 'path': str(root)}
-    assert list(domains({**office, 'domain': 'dslr'}, {**office, 'domain': 'webcam'})) == ['train', 'test', 'target']
+    assert list(domains({**office, 'domain': 'dslr'}, {**office, 'domain': 'webcam'})) == [
+        'train',
+        'test',
+        'target',
+    ]
 
 
 def test_batches_carry_inputs_of_the_target_and_no_labels_of_it(root):
-    run = build(tiny({'data': {'name': 'domains', 'source': digits(root, 'mnist'), 'target': digits(root, 'usps')},
-                      'method': {'name': 'dann', 'width': 4}, 'batch': 15}))
+    run = build(
+        tiny(
+            {
+                'data': {
+                    'name': 'domains',
+                    'source': digits(root, 'mnist'),
+                    'target': digits(root, 'usps'),
+                },
+                'method': {'name': 'dann', 'width': 4},
+                'batch': 15,
+            }
+        )
+    )
     assert sizes(run.evals) == {'train': 30, 'validation': 10, 'test': 40, 'target': 30}
-    batches = [run.stream.batch(seed=0, step=step) for step in range(2)]   # an epoch of either domain
+    # an epoch of either domain
+    batches = [run.stream.batch(seed=0, step=step) for step in range(2)]
     for batch in batches:
         assert set(batch) == {'input', 'label', 'target'} and set(batch['target']) == {'input'}
-    same(tuple(np.concatenate([batch[key] for batch in batches]) for key in ('input', 'label')), *rows(run.evals, 'train'), ordered=False)
+    same(
+        tuple(np.concatenate([batch[key] for batch in batches]) for key in ('input', 'label')),
+        *rows(run.evals, 'train'),
+        ordered=False,
+    )
     target, _ = rows(run.evals, 'target')
     found = np.concatenate([batch['target']['input'] for batch in batches])
     assert sorted(row.tobytes() for row in found) == sorted(row.tobytes() for row in target)
     index = run.stream.index(0, 0)
-    assert (index['source'] != index['target']).any()   # the domains have orders of their own
+    assert (index['source'] != index['target']).any()  # the domains have orders of their own
 
 
 def test_domains_that_do_not_pair(root):
-    refused(lambda: domains(digits(root, 'mnist'), digits(root, 'usps', size=16)),
-            'inputs of the source are (8, 8, 1) and of the target (16, 16, 1): give both the same size and channels')
-    refused(lambda: domains(digits(root, 'mnist'), {'name': 'office_caltech', 'path': str(root), 'domain': 'dslr'}),
-            'inputs of the source are (8, 8, 1) and of the target (800,)')
-    refused(lambda: domains(digits(root, 'mnist'), digits(root, 'usps', sise=8)), 'data.target.sise is unknown to usps')
-    refused(lambda: domains({'name': 'mnits'}, digits(root, 'usps')), "data.source.name='mnits' is unknown: did you mean mnist?")
+    refused(
+        lambda: domains(digits(root, 'mnist'), digits(root, 'usps', size=16)),
+        'inputs of the source are (8, 8, 1) and of the target (16, 16, 1): give both the same '
+        'size and channels',
+    )
+    refused(
+        lambda: domains(
+            digits(root, 'mnist'), {'name': 'office_caltech', 'path': str(root), 'domain': 'dslr'}
+        ),
+        'inputs of the source are (8, 8, 1) and of the target (800,)',
+    )
+    refused(
+        lambda: domains(digits(root, 'mnist'), digits(root, 'usps', sise=8)),
+        'data.target.sise is unknown to usps',
+    )
+    refused(
+        lambda: domains({'name': 'mnits'}, digits(root, 'usps')),
+        "data.source.name='mnits' is unknown: did you mean mnist?",
+    )
 
 
 def test_episodes_are_no_domain():
@@ -78,16 +119,24 @@ def by_name(split):
     """{class: places in the alphabet of its examples}."""
     batch = split.take(np.arange(split.size))
     assert batch['label'].tolist() == split.label.tolist()
-    return {split.classes[i]: set((batch['input'][split.label == i] // 10).ravel().tolist())
-            for i in np.unique(split.label)}
+    return {
+        split.classes[i]: set((batch['input'][split.label == i] // 10).ravel().tolist())
+        for i in np.unique(split.label)
+    }
 
 
 def relabelled(splits, change):
     """The splits with other labels."""
-    return {name: split._replace(
-        label=change(split.label),
-        take=lambda index, split=split: {**split.take(index), 'label': change(split.label)[index]})
-        for name, split in splits.items()}
+    return {
+        name: split._replace(
+            label=change(split.label),
+            take=lambda index, split=split: {
+                **split.take(index),
+                'label': change(split.label)[index],
+            },
+        )
+        for name, split in splits.items()
+    }
 
 
 def equal(one, other):
@@ -112,18 +161,31 @@ def test_a_target_with_some_of_the_classes_is_told_and_trained_as_it_is():
 
 def test_a_target_with_further_classes_is_refused_or_cut_down():
     source = splits_of(ALL, 'abc')
-    refused(lambda: paired(source, splits_of(ALL, 'cde')),
-            'the target has classes that the source lacks: d, e', 'shared=True of the domains')
+    refused(
+        lambda: paired(source, splits_of(ALL, 'cde')),
+        'the target has classes that the source lacks: d, e',
+        'shared=True of the domains',
+    )
     found = paired(source, splits_of(ALL, 'cbd'), shared=True)
-    assert found['train'].notes == ('a of the source is left aside',
-                                    'd of the target is left aside')
+    assert found['train'].notes == (
+        'a of the source is left aside',
+        'd of the target is left aside',
+    )
     for name in ('train', 'validation', 'test', 'target'):
         assert found[name].classes == ('b', 'c') and by_name(found[name]) == {'b': {1}, 'c': {2}}
     for shared in (False, True):
-        refused(lambda shared=shared: paired(source, splits_of(ALL, 'def'), shared=shared),
-                'no class is in both', "name='unlabelled'")
-    lower, upper = ({name: split._replace(task=Task.of(classes)) for name, split in
-                     splits_of(ALL, 'ab').items()} for classes in (('ant', 'bee'), ('ant', 'beee')))
+        refused(
+            lambda shared=shared: paired(source, splits_of(ALL, 'def'), shared=shared),
+            'no class is in both',
+            "name='unlabelled'",
+        )
+    lower, upper = (
+        {
+            name: split._replace(task=Task.of(classes))
+            for name, split in splits_of(ALL, 'ab').items()
+        }
+        for classes in (('ant', 'bee'), ('ant', 'beee'))
+    )
     refused(lambda: paired(lower, upper), 'beee (did you mean bee?)')
 
 
@@ -143,7 +205,8 @@ def test_a_target_without_labels(folders):
     assert list(judged(splits)) == ['train', 'validation']
     assert splits['target'].task == Task('unlabelled', ('cat', 'dog'))
     assert {name.rpartition('/')[2] for name in splits['target'].names} == {
-        f'{i}.png' for i in range(6)} and set(splits['target'].label) == {-1}
+        f'{i}.png' for i in range(6)
+    } and set(splits['target'].label) == {-1}
     told = dict(summary(splits))
     assert told['target'] == '6 examples without labels'
     assert told['note'] == 'the target has no labels: it is judged without them'
@@ -157,17 +220,26 @@ def test_what_is_no_folder_without_labels(folders, tmp_path):
     refused(lambda: unlabelled(tmp_path / 'empty', 6), 'holds no pictures')
     refused(lambda: unlabelled(folders / 'target', 6, channels=2), 'data.channels=2')
     data = {'name': 'unlabelled', 'path': str(folders / 'target'), 'size': 8, 'channels': 1}
-    refused(lambda: build(tiny({'data': data})),
-            "method.name='finetune' learns from labels, and these examples have none")
+    refused(
+        lambda: build(tiny({'data': data})),
+        "method.name='finetune' learns from labels, and these examples have none",
+    )
 
 
 @pytest.mark.parametrize('method', ['dann', 'adabn'])
 def test_labels_of_the_target_change_nothing_in_training(method, tmp_path):
     source, target = (splits_of(ALL, 'abc', start) for start in (0, 1))
-    settings = tiny({'net': {'name': 'mlp', 'widths': [3], 'norm': 'batch'},
-                     'method': {'name': method}, 'steps': 2})
-    one, other = (fit(build(settings, splits=paired(source, each)), tmp_path / str(i)).params
-                  for i, each in enumerate((target, relabelled(target, lambda x: (x + 1) % 3))))
+    settings = tiny(
+        {
+            'net': {'name': 'mlp', 'widths': [3], 'norm': 'batch'},
+            'method': {'name': method},
+            'steps': 2,
+        }
+    )
+    one, other = (
+        fit(build(settings, splits=paired(source, each)), tmp_path / str(i)).params
+        for i, each in enumerate((target, relabelled(target, lambda x: (x + 1) % 3)))
+    )
     assert equal(one, other)
 
 
@@ -188,8 +260,10 @@ def test_a_method_that_takes_the_network_of_the_source_sees_no_label_of_the_targ
 
 def test_domains_that_ask_for_other_tasks_are_refused():
     classes = {'train': arrays(np.zeros((2, 1)), np.array([0, 1]), ('a', 'b'))}
-    numbers = {'train': arrays(np.zeros((2, 1)), np.array([.5, 1.5]))}
-    refused(lambda: paired(classes, numbers), 'the source asks for classes and the target for numbers')
+    numbers = {'train': arrays(np.zeros((2, 1)), np.array([0.5, 1.5]))}
+    refused(
+        lambda: paired(classes, numbers), 'the source asks for classes and the target for numbers'
+    )
 
 
 def test_classes_are_matched_whatever_their_case():
@@ -197,5 +271,10 @@ def test_classes_are_matched_whatever_their_case():
     source = {'train': arrays(np.eye(6), label, ('cat', 'dog'))}
     target = {name: arrays(np.eye(6), label, ('Dog', 'Cat ')) for name in ('train', 'test')}
     splits = paired(source, target)
-    assert splits['test'].classes == ('cat', 'dog') and splits['test'].label.tolist() == (1 - label).tolist()
-    assert splits['train'].notes == ('the classes of the target are called as those of the source: Dog is dog, Cat  is cat',)
+    assert (
+        splits['test'].classes == ('cat', 'dog')
+        and splits['test'].label.tolist() == (1 - label).tolist()
+    )
+    assert splits['train'].notes == (
+        'the classes of the target are called as those of the source: Dog is dog, Cat  is cat',
+    )

@@ -1,4 +1,6 @@
-"""Episodes: nothing twice, everything as often, the same for a key wherever it is computed; Omniglot's splits and runs."""
+"""Episodes: nothing twice, everything as often, the same for a key wherever it is computed;
+Omniglot's splits and runs."""
+
 import os
 import zipfile
 from io import BytesIO
@@ -26,21 +28,31 @@ real = pytest.mark.skipif(not DATA.exists(), reason='TLJAX_DATA has no omniglot'
 def numbered(counts=(4, 6, 5, 4, 9)):
     """A set whose inputs are their own row numbers, classes of different sizes and in no order."""
     label = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
-    return arrays(np.arange(len(label), dtype='f')[:, None], label, [f'class {i}' for i in range(len(counts))])
+    return arrays(
+        np.arange(len(label), dtype='f')[:, None], label, [f'class {i}' for i in range(len(counts))]
+    )
 
 
 def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
     data = numbered()
-    drawn = jax.device_get(jax.jit(jax.vmap(sampler(data, ways=3, shots=1, queries=2)))(jax.random.split(jax.random.key(0), 3000)))
-    rows = np.concatenate([drawn[part]['input'][..., 0] for part in ('support', 'query')], -1).astype(int)
+    drawn = jax.device_get(
+        jax.jit(jax.vmap(sampler(data, ways=3, shots=1, queries=2)))(
+            jax.random.split(jax.random.key(0), 3000)
+        )
+    )
+    rows = np.concatenate(
+        [drawn[part]['input'][..., 0] for part in ('support', 'query')], -1
+    ).astype(int)
     classes = data.label[rows]
     assert (classes == classes[..., :1]).all(), 'a way is one class'
     assert all(len(set(way)) == 3 for way in classes[..., 0]), 'and no two ways the same'
     assert all(len(set(episode.ravel())) == 9 for episode in rows)
     assert chisquare(np.bincount(classes[..., 0].ravel())).pvalue > 1e-3
     for number in range(len(data.classes)):
-        for place in (rows[..., 0], rows[..., 2]):   # support, and a query
-            seen = np.bincount(place[data.label[place] == number], minlength=data.size)[data.label == number]
+        for place in (rows[..., 0], rows[..., 2]):  # support, and a query
+            seen = np.bincount(place[data.label[place] == number], minlength=data.size)[
+                data.label == number
+            ]
             assert chisquare(seen).pvalue > 1e-4
     assert (drawn['query']['label'] == np.arange(3)[:, None]).all()
 
@@ -48,12 +60,24 @@ def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
 def test_classes_are_turned_and_a_class_and_its_turn_may_meet():
     pictures = np.random.default_rng(0).integers(256, size=(6, 5, 5, 1)).astype('f')
     data = arrays(pictures, np.repeat(np.arange(2), 3), 'ab')
-    drawn = jax.jit(jax.vmap(sampler(data, ways=8, shots=1, queries=2, rotations=True)))(jax.random.split(jax.random.key(1), 20))
+    drawn = jax.jit(jax.vmap(sampler(data, ways=8, shots=1, queries=2, rotations=True)))(
+        jax.random.split(jax.random.key(1), 20)
+    )
     drawn = jax.device_get(drawn)
-    turned = {np.rot90(picture, k).tobytes(): (row // 3, k) for row, picture in enumerate(pictures) for k in range(4)}
+    turned = {
+        np.rot90(picture, k).tobytes(): (row // 3, k)
+        for row, picture in enumerate(pictures)
+        for k in range(4)
+    }
     for episode in range(20):
-        found = [[turned[drawn[part]['input'][episode, way, i].tobytes()] for part, count in (('support', 1), ('query', 2))
-                  for i in range(count)] for way in range(8)]
+        found = [
+            [
+                turned[drawn[part]['input'][episode, way, i].tobytes()]
+                for part, count in (('support', 1), ('query', 2))
+                for i in range(count)
+            ]
+            for way in range(8)
+        ]
         assert all(len(set(way)) == 1 for way in found) and len({way[0] for way in found}) == 8
 
 
@@ -62,14 +86,18 @@ def test_an_episode_depends_on_its_key_alone():
     keys = jax.random.split(jax.random.key(5), 4)
     together = jax.device_get(jax.jit(jax.vmap(example))(keys))
     for i, key in enumerate(keys):
-        jax.tree.map(lambda a, b, i=i: np.testing.assert_array_equal(a, b[i]), example(key), together)
+        jax.tree.map(
+            lambda a, b, i=i: np.testing.assert_array_equal(a, b[i]), example(key), together
+        )
 
 
 def test_test_episodes_are_the_same_in_any_batch_and_however_many():
     few, many = (of_episodes(numbered(), 2, 1, 2, count=count, seed=(3, 1)) for count in (5, 50))
     whole = many.take(np.arange(50))
     rows = np.array([31, 7, 49, 0, 8])
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[:5]), few.take(np.arange(5)), whole)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_array_equal(a, b[:5]), few.take(np.arange(5)), whole
+    )
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[rows]), many.take(rows), whole)
     other = of_episodes(numbered(), 2, 1, 2, count=5, seed=(4, 1)).take(np.arange(5))
     assert (other['query']['input'] != few.take(np.arange(5))['query']['input']).any()
@@ -77,18 +105,26 @@ def test_test_episodes_are_the_same_in_any_batch_and_however_many():
 
 def test_classes_are_cut_without_overlap():
     data = numbered((4,) * 10)
-    splits = cut_by_class(data, {'validation': .2, 'test': .3})
+    splits = cut_by_class(data, {'validation': 0.2, 'test': 0.3})
     assert sorted(sum((split.classes for split in splits.values()), ())) == sorted(data.classes)
     for split in splits.values():
         taken = split.take(np.arange(split.size))
-        assert [data.classes[data.label[int(row)]] for row in taken['input'][:, 0]] == [split.classes[label] for label in taken['label']]
+        assert [data.classes[data.label[int(row)]] for row in taken['input'][:, 0]] == [
+            split.classes[label] for label in taken['label']
+        ]
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'ways': 6}, 'data.ways=6 is more than the 5 classes'),
-    ({'shots': 3, 'queries': 2}, 'class class 0 has 4 examples, and an episode takes 5'),
-    ({'queries': 0}, 'data.queries=0'), ({'shots': 0}, 'data.shots=0'), ({'ways': 1}, 'data.ways=1'),
-    ({'rotations': True}, 'no square pictures')])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        ({'ways': 6}, 'data.ways=6 is more than the 5 classes'),
+        ({'shots': 3, 'queries': 2}, 'class class 0 has 4 examples, and an episode takes 5'),
+        ({'queries': 0}, 'data.queries=0'),
+        ({'shots': 0}, 'data.shots=0'),
+        ({'ways': 1}, 'data.ways=1'),
+        ({'rotations': True}, 'no square pictures'),
+    ],
+)
 def test_what_does_not_fit_is_told_in_one_line(changes, said):
     with pytest.raises(Refused, match=said) as refused:
         sampler(numbered(), **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
@@ -96,28 +132,69 @@ def test_what_does_not_fit_is_told_in_one_line(changes, said):
 
 
 def test_any_labelled_set_is_a_source_of_episodes():
-    splits = episodes(digits(size=8), ways=3, shots=1, queries=2, by_class={'validation': .3, 'test': .3}, count=7)
-    assert {name: split.size for name, split in splits.items()} == {'train': 7, 'validation': 7, 'test': 7}
+    splits = episodes(
+        digits(size=8),
+        ways=3,
+        shots=1,
+        queries=2,
+        by_class={'validation': 0.3, 'test': 0.3},
+        count=7,
+    )
+    assert {name: split.size for name, split in splits.items()} == {
+        'train': 7,
+        'validation': 7,
+        'test': 7,
+    }
     assert splits['test'].take(np.arange(2))['support']['input'].shape == (2, 3, 1, 8, 8, 1)
-    pictures = episodes(digits(size=8), ways=3, queries=2, rotations=True, by_class={'test': .3}, count=7, pictures=True)
+    pictures = episodes(
+        digits(size=8),
+        ways=3,
+        queries=2,
+        rotations=True,
+        by_class={'test': 0.3},
+        count=7,
+        pictures=True,
+    )
     assert len(pictures['train'].classes) == 28 and pictures['test'].size == 7
     shown = pictures['train'].take(np.arange(pictures['train'].size))
     count = pictures['train'].size // 4
     assert (np.rot90(shown['input'][:count], 3, (1, 2)) == shown['input'][-count:]).all()
     assert (shown['label'][:count] + 21 == shown['label'][-count:]).all()
     with pytest.raises(Refused, match='more than the 2 classes'):
-        episodes(digits(size=8), ways=3, shots=1, queries=2, by_class={'validation': .2, 'test': .3})
+        episodes(
+            digits(size=8), ways=3, shots=1, queries=2, by_class={'validation': 0.2, 'test': 0.3}
+        )
 
 
 def test_further_classes_are_none_of_the_first():
-    splits = more_classes(glyphs(size=8, classes=30, per_class=8), first=10, further=(5, 20), held=.25, count=9)
-    assert {name: split.size for name, split in splits.items()} == {'train': 60, 'test': 20, 'next 5': 9, 'next 20': 9}
-    known = {picture.tobytes() for name in ('train', 'test') for picture in splits[name].take(np.arange(splits[name].size))['input']}
+    splits = more_classes(
+        glyphs(size=8, classes=30, per_class=8), first=10, further=(5, 20), held=0.25, count=9
+    )
+    assert {name: split.size for name, split in splits.items()} == {
+        'train': 60,
+        'test': 20,
+        'next 5': 9,
+        'next 20': 9,
+    }
+    known = {
+        picture.tobytes()
+        for name in ('train', 'test')
+        for picture in splits[name].take(np.arange(splits[name].size))['input']
+    }
     assert len(known) == 80
-    drawn = {name: {picture.tobytes() for picture in splits[name].take(np.arange(9))['query']['input'].reshape(-1, 64)}
-             for name in ('next 5', 'next 20')}
-    assert not known & drawn['next 20'] and len(drawn['next 5'] - drawn['next 20']) < len(drawn['next 5'])
-    with pytest.raises(Refused, match='data.first=10 and data.further=25 are more than the 30 classes'):
+    drawn = {
+        name: {
+            picture.tobytes()
+            for picture in splits[name].take(np.arange(9))['query']['input'].reshape(-1, 64)
+        }
+        for name in ('next 5', 'next 20')
+    }
+    assert not known & drawn['next 20'] and len(drawn['next 5'] - drawn['next 20']) < len(
+        drawn['next 5']
+    )
+    with pytest.raises(
+        Refused, match='data.first=10 and data.further=25 are more than the 30 classes'
+    ):
         more_classes(glyphs(size=8, classes=30, per_class=8), further=(25,))
 
 
@@ -128,7 +205,9 @@ def test_omniglot_is_split_by_character():
         splits = omniglot(path, split)
         names = [set(part.classes) for part in splits.values()]
         assert len(set.union(*names)) == sum(map(len, names)) == 1623
-        assert all(size is None or len(part) == size for size, part in zip(sizes, names, strict=True))
+        assert all(
+            size is None or len(part) == size for size, part in zip(sizes, names, strict=True)
+        )
         assert all((np.bincount(part.label) == 20).all() for part in splits.values())
     alphabets = [{name.split('/')[0] for name in part} for part in names]
     assert [len(each) for each in alphabets] == [25, 5, 20] and not set.intersection(*alphabets)
@@ -140,24 +219,36 @@ def test_pictures_of_the_runs_are_scaled_as_those_of_the_set():
     images = np.unpackbits(stored['images'], axis=1).reshape(-1, 28, 28)
     names = list(stored['character_names'])
     from tljax.data.sets.omniglot import _ink
+
     with zipfile.ZipFile(DATA / 'images_background_small1.zip') as file:
-        members = [name for name in file.namelist() if name.endswith('.png') and '__MACOSX' not in name][::97]
+        members = [
+            name for name in file.namelist() if name.endswith('.png') and '__MACOSX' not in name
+        ][::97]
         for name in members:
             alphabet, character, picture = name.split('/')[-3:]
-            row, = np.flatnonzero((stored['character'] == names.index(f'{alphabet}/{character}')) &
-                                  (stored['drawer'] == int(picture[:-4].split('_')[1])))
+            (row,) = np.flatnonzero(
+                (stored['character'] == names.index(f'{alphabet}/{character}'))
+                & (stored['drawer'] == int(picture[:-4].split('_')[1]))
+            )
             np.testing.assert_array_equal(_ink(file, name, 28)[..., 0], images[row])
 
 
 @real
 def test_the_twenty_runs_are_read():
     training, test, label = one_shot_runs(DATA / 'all_runs.zip')
-    assert training.shape == test.shape == (20, 20, 28, 28, 1) and (np.sort(label, 1) == np.arange(20)).all()
+    assert (
+        training.shape == test.shape == (20, 20, 28, 28, 1)
+        and (np.sort(label, 1) == np.arange(20)).all()
+    )
     with zipfile.ZipFile(DATA / 'all_runs.zip') as file:
-        pairs = dict(line.split() for line in file.read('run07/class_labels.txt').decode().splitlines())
+        pairs = dict(
+            line.split() for line in file.read('run07/class_labels.txt').decode().splitlines()
+        )
         for place, name in enumerate(sorted(pairs)):
             whole = Image.open(BytesIO(file.read(pairs[name]))).resize((28, 28))
-            np.testing.assert_array_equal(training[6, label[6, place], ..., 0], 1 - np.asarray(whole, np.uint8))
+            np.testing.assert_array_equal(
+                training[6, label[6, place], ..., 0], 1 - np.asarray(whole, np.uint8)
+            )
 
 
 def test_missing_files_are_named(tmp_path):
@@ -170,26 +261,47 @@ def test_missing_files_are_named(tmp_path):
 
 def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
     assert call('train', '--config=configs/protonet.py:smoke', f'--workdir={tmp_path}').code == 0
-    code, out, _ = call('few_shot', f'--workdir={tmp_path}', '--ways=2,3', '--shots=1', '--queries=2', '--count=20')
-    assert code == 0 and [line.split()[0] for line in out.splitlines() if 'way' in line] == ['2-way', '3-way']
+    code, out, _ = call(
+        'few_shot', f'--workdir={tmp_path}', '--ways=2,3', '--shots=1', '--queries=2', '--count=20'
+    )
+    assert code == 0 and [line.split()[0] for line in out.splitlines() if 'way' in line] == [
+        '2-way',
+        '3-way',
+    ]
     assert all(0 <= float(line.split()[2]) <= 100 for line in out.splitlines() if '-way' in line)
-    for flag, expected in (('--split=validation', '--split=validation: this run kept no classes for it, only for train, test'),
-                           ('--inner_steps=1', '--inner_steps=1: protonet takes no gradient steps in a test'),
-                           ('--ways=50', 'data.ways=50 is more than')):
+    for flag, expected in (
+        (
+            '--split=validation',
+            '--split=validation: this run kept no classes for it, only for train, test',
+        ),
+        ('--inner_steps=1', '--inner_steps=1: protonet takes no gradient steps in a test'),
+        ('--ways=50', 'data.ways=50 is more than'),
+    ):
         assert expected in error(call('few_shot', f'--workdir={tmp_path}', flag))
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'by_class': {'test': .1}}, 'the test split: data.ways=2 is more than the 1 classes there are: '
-     'take fewer ways (data.test.ways, .shots, .queries), or change its share of the classes '
-     '(data.by_class.test)'),
-    ({'by_class': {'validation': .1, 'test': .3}}, 'the validation split: data.ways=2 is more'),
-    ({'by_class': {'test': .9}}, 'the train split: data.ways=2 is more'),
-    ({'by_class': {'test': .3}, 'test': {'queries': 9}}, 'the test split: class'),
-    ({'by_class': {'test': .3}, 'queries': 9}, 'the train split: class'),
-])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (
+            {'by_class': {'test': 0.1}},
+            'the test split: data.ways=2 is more than the 1 classes there '
+            'are: '
+            'take fewer ways (data.test.ways, .shots, .queries), or change its share of the '
+            'classes '
+            '(data.by_class.test)',
+        ),
+        (
+            {'by_class': {'validation': 0.1, 'test': 0.3}},
+            'the validation split: data.ways=2 is more',
+        ),
+        ({'by_class': {'test': 0.9}}, 'the train split: data.ways=2 is more'),
+        ({'by_class': {'test': 0.3}, 'test': {'queries': 9}}, 'the test split: class'),
+        ({'by_class': {'test': 0.3}, 'queries': 9}, 'the train split: class'),
+    ],
+)
 def test_what_a_split_has_not_enough_of_is_told_of_it(changes, said):
-    toy = arrays(np.arange(40.)[:, None], np.repeat(np.arange(10), 4), 'abcdefghij')
+    toy = arrays(np.arange(40.0)[:, None], np.repeat(np.arange(10), 4), 'abcdefghij')
     with pytest.raises(Refused) as refused:
         episodes({'train': toy}, **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
     assert said in str(refused.value)

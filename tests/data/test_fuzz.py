@@ -1,4 +1,6 @@
-"""Two thousand damaged files of every kind that users bring: each is read, or refused in one line, soon and in little memory."""
+"""Two thousand damaged files of every kind that users bring: each is read, or refused in one line,
+soon and in little memory."""
+
 import json
 import os
 import subprocess
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from readers import KINDS
 
-EACH = 100   # files of each kind; the numbers of the files are their seeds
+EACH = 100  # files of each kind; the numbers of the files are their seeds
 
 
 def test_there_are_two_thousand_files():
@@ -21,12 +23,22 @@ def test_there_are_two_thousand_files():
 def test_a_damaged_file_is_read_or_refused(kind, tmp_path):
     here, root = Path(__file__).parent, Path(__file__).parents[2]
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, (root, here, here.parent)))}
-    done = subprocess.run([sys.executable, here / 'fuzz.py', kind, '0', str(EACH), tmp_path / 'files'], env=environment, cwd=root,
-                          capture_output=True, text=True, timeout=5 * EACH)
+    done = subprocess.run(
+        [sys.executable, here / 'fuzz.py', kind, '0', str(EACH), tmp_path / 'files'],
+        env=environment,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=5 * EACH,
+    )
     assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) == EACH
     for each in found:
-        assert each['said'] == 'read' or each['said'].startswith('refused: ') and '\n' not in each['said'], each
-        assert each['seconds'] < 5 and each['above'] < 2 ** 30 and not each['wrote'], each
+        assert (
+            each['said'] == 'read'
+            or each['said'].startswith('refused: ')
+            and '\n' not in each['said']
+        ), each
+        assert each['seconds'] < 5 and each['above'] < 2**30 and not each['wrote'], each
     assert sum(each['said'] != 'read' for each in found) > 0, 'no file was damaged'

@@ -1,4 +1,5 @@
 """Pictures brought to a network's shape."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,15 +19,21 @@ def pictures():
 @pytest.fixture
 def coloured(pictures):
     """The splits of a set of two pictures, whose test split is empty."""
-    return {'train': arrays(pictures, np.array([0, 1]), 'ab'), 'test': arrays(pictures[:0], np.zeros(0, int), 'ab')}
+    return {
+        'train': arrays(pictures, np.array([0, 1]), 'ab'),
+        'test': arrays(pictures[:0], np.zeros(0, int), 'ab'),
+    }
 
 
 def test_pictures_are_scaled_as_pillow_does_and_greyed_by_luma(coloured, pictures):
     found = resampled(coloured, size=6, channels=1)['train'].take(np.array([[1], [0]]))
     assert found['input'].shape == (2, 1, 6, 6, 1) and found['label'].tolist() == [[1], [0]]
     for row, picture in ((0, pictures[1]), (1, pictures[0])):
-        luma = sum(weight * np.asarray(Image.fromarray(picture[..., i]).resize((6, 6), Image.Resampling.BILINEAR))
-                   for i, weight in enumerate((.299, .587, .114)))
+        luma = sum(
+            weight
+            * np.asarray(Image.fromarray(picture[..., i]).resize((6, 6), Image.Resampling.BILINEAR))
+            for i, weight in enumerate((0.299, 0.587, 0.114))
+        )
         np.testing.assert_allclose(found['input'][row, 0, ..., 0], luma, atol=1e-6)
 
 
@@ -42,11 +49,19 @@ def test_no_more_than_was_asked_for_and_the_same_each_time():
     assert first.size == 50 and first.fingerprint == second.fingerprint
     pictures = {picture.tobytes() for picture in whole.take(np.arange(whole.size))['input']}
     assert all(picture.tobytes() in pictures for picture in first.take(np.arange(50))['input'])
-    assert first.fingerprint != resampled(digits(size=8), 8, 1, most=50, seed=1)['train'].fingerprint
+    assert (
+        first.fingerprint != resampled(digits(size=8), 8, 1, most=50, seed=1)['train'].fingerprint
+    )
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'size': 0}, 'data.size=0'), ({'channels': 2}, 'data.channels=2'), ({'most': 0}, 'data.most=0')])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        ({'size': 0}, 'data.size=0'),
+        ({'channels': 2}, 'data.channels=2'),
+        ({'most': 0}, 'data.most=0'),
+    ],
+)
 def test_what_cannot_be(changes, said):
     with pytest.raises(Refused, match=said):
         resampled(digits(), **{'size': 8, **changes})

@@ -1,4 +1,5 @@
 """Office-Caltech and Amazon reviews: what is read is what was written."""
+
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -28,7 +29,14 @@ def test_a_word_that_no_picture_has_is_zero(root):
 @pytest.mark.parametrize('counts', [False, True])
 def test_amazon_reviews(root, counts):
     splits = amazon_reviews(root, 'books', counts)
-    assert sizes(splits) == {'train': 36, 'validation': 4, 'test': 40} and splits['train'].classes == ('bad', 'good')
+    assert sizes(splits) == {'train': 36, 'validation': 4, 'test': 40} and splits[
+        'train'
+    ].classes == ('bad', 'good')
     train, test = (random(seed, 40, 5000, high=3).astype(np.float32) for seed in (9, 10))
-    same(rows(splits, 'train', 'validation'), train if counts else np.minimum(train, 1), LABEL % 2, ordered=False)
+    same(
+        rows(splits, 'train', 'validation'),
+        train if counts else np.minimum(train, 1),
+        LABEL % 2,
+        ordered=False,
+    )
     same(rows(splits, 'test'), test if counts else np.minimum(test, 1), LABEL % 2)

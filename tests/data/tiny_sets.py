@@ -1,4 +1,5 @@
 """Tiny sets in the formats of the literature's data sets."""
+
 import gzip
 import io
 import struct
@@ -39,10 +40,12 @@ def png(pixels):
 def write_idx(folder, name, pictures, label):
     for kind, magic, values in (('images-idx3', 2051, pictures), ('labels-idx1', 2049, label)):
         header = struct.pack(f'>{1 + values.ndim}i', magic, *values.shape)
-        (folder / f'{name}-{kind}-ubyte.gz').write_bytes(gzip.compress(header + values.astype(np.uint8).tobytes()))
+        (folder / f'{name}-{kind}-ubyte.gz').write_bytes(
+            gzip.compress(header + values.astype(np.uint8).tobytes())
+        )
 
 
-def write_usps(path, scale=1., shift=0.):
+def write_usps(path, scale=1.0, shift=0.0):
     with h5py.File(path, 'w') as file:
         for seed, split in enumerate(('train', 'test'), 2):
             file[f'{split}/data'] = scale * unit(random(seed, 40, 256)) + shift
@@ -53,7 +56,10 @@ def write_mnist_m(path, listed=None):
     with zipfile.ZipFile(path, 'w') as file:
         for i, picture in enumerate(random(4, 10, 32, 32, 3)):
             file.writestr(f'test/{i}.png', png(picture))
-        file.writestr('test/labels.txt', ''.join(f'{i}.png {9 - i}\n' for i in range(10)) if listed is None else listed)
+        file.writestr(
+            'test/labels.txt',
+            ''.join(f'{i}.png {9 - i}\n' for i in range(10)) if listed is None else listed,
+        )
 
 
 def write_photograph(root, pixels, name='1.PNG'):
@@ -68,15 +74,17 @@ def write_reviews(path, words):
 
 
 def read_mnist(root, *size):
-    return mnist(root / 'mnist', *size, validation=.25)
+    return mnist(root / 'mnist', *size, validation=0.25)
 
 
 def read_usps(root):
-    return usps(root / 'usps.h5', validation=.25)
+    return usps(root / 'usps.h5', validation=0.25)
 
 
 def read_mnist_m(root, seed=0):
-    return mnist_m(root / 'mnist_m.zip', root / 'mnist', root / 'photographs', validation=.25, seed=seed)
+    return mnist_m(
+        root / 'mnist_m.zip', root / 'mnist', root / 'photographs', validation=0.25, seed=seed
+    )
 
 
 def read_webcam(root):
@@ -94,9 +102,17 @@ def rows(splits, *names):
 
 
 def same(found, input, label, ordered=True):
-    """Whether the rows are those expected; in any order where a split was cut off, as `cut` has tests of its own."""
-    assert found[0].dtype == input.dtype == np.float32 and found[1].dtype.kind == 'i' and found[0].shape == input.shape
-    pairs = [[(row.tobytes(), int(each)) for row, each in zip(*columns, strict=True)] for columns in (found, (input, label))]
+    """Whether the rows are those expected; in any order where a split was cut off, as `cut` has
+    tests of its own."""
+    assert (
+        found[0].dtype == input.dtype == np.float32
+        and found[1].dtype.kind == 'i'
+        and found[0].shape == input.shape
+    )
+    pairs = [
+        [(row.tobytes(), int(each)) for row, each in zip(*columns, strict=True)]
+        for columns in (found, (input, label))
+    ]
     assert pairs[0] == pairs[1] if ordered else sorted(pairs[0]) == sorted(pairs[1])
 
 

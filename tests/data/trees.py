@@ -1,4 +1,5 @@
 """Small folders, ZIPs and tars of pictures, as tests write them."""
+
 import tarfile
 import zipfile
 

@@ -1,4 +1,5 @@
 """Early stopping and the best checkpoint: seeds as each alone, killed runs as whole ones."""
+
 import jax
 import numpy as np
 import pytest
@@ -15,9 +16,16 @@ from tljax.engine.choice import Choice, begin, look, out, outcome
 from tljax.engine.log import read
 from tljax.engine.train import fit
 
-BEST = {'keep': 'best', 'patience': 2, 'eval_every': 3, 'steps': 60, 'log_every': 3,
-        'eval_batch': 1024, 'net': {'name': 'mlp', 'widths': [4]},
-        'optim': {'lr': .03, 'schedule': 'constant'}}
+BEST = {
+    'keep': 'best',
+    'patience': 2,
+    'eval_every': 3,
+    'steps': 60,
+    'log_every': 3,
+    'eval_batch': 1024,
+    'net': {'name': 'mlp', 'widths': [4]},
+    'optim': {'lr': 0.03, 'schedule': 'constant'},
+}
 
 
 def looked(rule, scores):
@@ -30,17 +38,27 @@ def looked(rule, scores):
     return kept
 
 
-@pytest.mark.parametrize('rule, scores, best, step, ran_out', [
-    (Choice('best'), [.1, .3, .2], 20, 20, False),
-    (Choice('best'), [.3, .3, .3], 10, 10, False),                # an equal score is not better
-    (Choice('best'), [np.nan, .1, np.nan], 20, 20, False),        # NaN is the worst
-    (Choice('best'), [np.nan, np.nan], 10, 10, False),
-    (Choice('best', more_is_better=False), [3., 1., 2.], 20, 20, False),
-    (Choice('best', more_is_better=False), [np.nan, np.inf, 2.], 30, 30, False),
-    (Choice('best', patience=2), [.3, .2, .1, .9], 10, 10, True),   # it has run out before the .9
-    (Choice('last', patience=2), [.3, .2, .1, .9], 10, 30, True),
-    (Choice('last', patience=2), [.1, .2, .1, .3], 40, 40, False),
-    (Choice('last', patience=1), [np.nan, np.nan, .5], 10, 20, True)])
+@pytest.mark.parametrize(
+    'rule, scores, best, step, ran_out',
+    [
+        (Choice('best'), [0.1, 0.3, 0.2], 20, 20, False),
+        (Choice('best'), [0.3, 0.3, 0.3], 10, 10, False),  # an equal score is not better
+        (Choice('best'), [np.nan, 0.1, np.nan], 20, 20, False),  # NaN is the worst
+        (Choice('best'), [np.nan, np.nan], 10, 10, False),
+        (Choice('best', more_is_better=False), [3.0, 1.0, 2.0], 20, 20, False),
+        (Choice('best', more_is_better=False), [np.nan, np.inf, 2.0], 30, 30, False),
+        (
+            Choice('best', patience=2),
+            [0.3, 0.2, 0.1, 0.9],
+            10,
+            10,
+            True,
+        ),  # it has run out before the .9
+        (Choice('last', patience=2), [0.3, 0.2, 0.1, 0.9], 10, 30, True),
+        (Choice('last', patience=2), [0.1, 0.2, 0.1, 0.3], 40, 40, False),
+        (Choice('last', patience=1), [np.nan, np.nan, 0.5], 10, 20, True),
+    ],
+)
 def test_by_hand(rule, scores, best, step, ran_out):
     kept = looked(rule, [[each] for each in scores])
     assert (kept.best, kept.step, out(rule, kept)) == (best, step, ran_out)
@@ -52,22 +70,23 @@ def test_each_seed_is_judged_alone(rule):
     scores = np.random.default_rng(0).integers(0, 4, (9, 5)) / 4
     together = looked(rule, scores)
     for seed in range(5):
-        alone = looked(rule, scores[:, seed:seed + 1])
+        alone = looked(rule, scores[:, seed : seed + 1])
         for ours, theirs in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_array_equal(ours[seed:seed + 1], theirs)
+            np.testing.assert_array_equal(ours[seed : seed + 1], theirs)
 
 
 def test_the_person_is_told_what_was_kept():
-    kept = looked(Choice('last', 1), [[.3, .1], [.2, .2], [.1, .1]])
+    kept = looked(Choice('last', 1), [[0.3, 0.1], [0.2, 0.2], [0.1, 0.1]])
     assert outcome(Choice('last', 1), kept, 30, 90) == (
         'stopped at step 30 of 90: no better validation score for 1 evaluation; '
-        'best at steps 10, 20, seed by seed; kept as of steps 20, 30, seed by seed')
-    best = looked(Choice('best'), [[.1], [.3], [.2]])
+        'best at steps 10, 20, seed by seed; kept as of steps 20, 30, seed by seed'
+    )
+    best = looked(Choice('best'), [[0.1], [0.3], [0.2]])
     assert outcome(Choice('best'), best, 30, 30) == 'validation score best at step 20'
 
 
 def same(ours, theirs):
-    jax.tree.map(np.testing.assert_array_equal, ours[:3], theirs[:3])   # params, state, scores
+    jax.tree.map(np.testing.assert_array_equal, ours[:3], theirs[:3])  # params, state, scores
 
 
 @pytest.mark.parametrize('keep', ['best', 'last'])
@@ -77,9 +96,11 @@ def test_several_seeds_end_as_each_of_them_alone(keep, tmp_path):
     ended = []
     for i, seed in enumerate((0, 3)):
         alone = fit(build.build(merge(settings, {'seeds': [seed]})), tmp_path / str(seed))
-        trees = jax.tree.map(lambda leaf, i=i: leaf[i:i + 1], (both.params, both.state))
-        scores = {split: {name: value[i:i + 1] for name, value in each.items()}
-                  for split, each in both.scores.items()}
+        trees = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], (both.params, both.state))
+        scores = {
+            split: {name: value[i : i + 1] for name, value in each.items()}
+            for split, each in both.scores.items()
+        }
         same((*trees, scores), alone)
         ended.append(alone.kept['ended'])
         assert alone.kept['step'][0] == (alone.kept['best'][0] if keep == 'best' else ended[-1])
@@ -90,8 +111,14 @@ def test_several_seeds_end_as_each_of_them_alone(keep, tmp_path):
 
 def test_the_scores_are_those_of_what_is_kept_and_of_validation_alone(tmp_path):
     fitted = fit(build.build(tiny(BEST)), tmp_path)
-    records = {split: {each['step']: each['accuracy'] for each in read(tmp_path / 'log.jsonl')
-                       if each['kind'] == split} for split in ('train', 'validation', 'test')}
+    records = {
+        split: {
+            each['step']: each['accuracy']
+            for each in read(tmp_path / 'log.jsonl')
+            if each['kind'] == split
+        }
+        for split in ('train', 'validation', 'test')
+    }
     best = max(records['validation'], key=lambda step: (records['validation'][step], -step))
     assert fitted.kept['best'] == [best] and fitted.kept['score'] == records['validation'][best]
     for split, each in records.items():
@@ -127,8 +154,9 @@ def test_a_killed_run_stops_where_the_whole_one_would(at, tmp_path, monkeypatch,
     again = fit(run, tmp_path)
     same(again, whole)
     assert again.kept == whole.kept
-    steps = [record['step'] for record in read(tmp_path / 'log.jsonl')
-             if record['kind'] == 'validation']
+    steps = [
+        record['step'] for record in read(tmp_path / 'log.jsonl') if record['kind'] == 'validation'
+    ]
     assert steps == list(range(3, whole.kept['ended'] + 1, 3)), 'each evaluation is told once'
 
 
@@ -153,6 +181,7 @@ def test_what_a_seed_does_that_has_run_out_counts_no_more(whole, tmp_path):
         def take(index):
             batch = run.stream.take(index['rows'])
             return {**batch, 'input': np.where(index['bad'], np.float32(np.nan), batch['input'])}
+
         return run._replace(stream=run.stream._replace(index=index, take=take))
 
     same(fit(poisoned(ended), tmp_path / 'after'), whole)
@@ -172,24 +201,32 @@ def test_a_run_without_a_choice_has_the_checkpoints_and_the_record_of_before(tmp
     assert record['eval_every'] == 3, 'how often it looks changes how it ends'
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'keep': 'best'}, "keep='best' goes by scores during training: set eval_every, between 1 and "
-                       "5 for these 6 steps .it is 0"),
-    ({'patience': 3}, 'patience=3 goes by scores during training: set eval_every'),
-    ({'patience': 3, 'eval_every': 6}, 'it is 6'),
-    ({'keep': 'first'}, "config.keep='first' is not last or best"),
-    ({'patience': -1}, 'config.patience=-1: give a whole number, 0 or more'),
-    ({'patience': 1.5}, 'config.patience=1.5: give a whole number'),
-    ({'steps': 2.5}, 'config.steps=2.5: give a whole number'),
-    ({'steps': '5'}, 'config.steps=5: give a whole number'),
-    ({'batch': True}, 'config.batch=True: give a whole number')])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (
+            {'keep': 'best'},
+            "keep='best' goes by scores during training: set eval_every, between 1 and "
+            '5 for these 6 steps .it is 0',
+        ),
+        ({'patience': 3}, 'patience=3 goes by scores during training: set eval_every'),
+        ({'patience': 3, 'eval_every': 6}, 'it is 6'),
+        ({'keep': 'first'}, "config.keep='first' is not last or best"),
+        ({'patience': -1}, 'config.patience=-1: give a whole number, 0 or more'),
+        ({'patience': 1.5}, 'config.patience=1.5: give a whole number'),
+        ({'steps': 2.5}, 'config.steps=2.5: give a whole number'),
+        ({'steps': '5'}, 'config.steps=5: give a whole number'),
+        ({'batch': True}, 'config.batch=True: give a whole number'),
+    ],
+)
 def test_a_choice_without_scores_is_refused(changes, said):
     with pytest.raises(Refused, match=said):
         build.build(tiny(changes))
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'keep': 'best'}, "keep='best'"), ({'patience': 1}, 'patience=1')])
+@pytest.mark.parametrize(
+    'changes, said', [({'keep': 'best'}, "keep='best'"), ({'patience': 1}, 'patience=1')]
+)
 def test_a_choice_is_never_by_the_test(changes, said):
     splits = digits(size=8)
     empty = splits | {'validation': restrict(splits['train'], np.arange(0))}
@@ -203,7 +240,10 @@ def test_a_smaller_error_is_better(tmp_path):
     run = build.build(tiny(BEST, {'data': numbers, 'patience': 0, 'steps': 9}))
     assert not run.choice.more_is_better
     fitted = fit(run, tmp_path)
-    scores = {each['step']: each['rmse'][0] for each in read(tmp_path / 'log.jsonl')
-              if each['kind'] == choice.SPLIT}
+    scores = {
+        each['step']: each['rmse'][0]
+        for each in read(tmp_path / 'log.jsonl')
+        if each['kind'] == choice.SPLIT
+    }
     assert fitted.kept['best'] == [min(scores, key=scores.get)]
     assert fitted.scores['validation']['rmse'] == [min(scores.values())]

@@ -1,4 +1,5 @@
 """Epochs in place of steps, and what a run's folder says to another length."""
+
 import json
 
 import numpy as np
@@ -16,12 +17,21 @@ from tljax.engine.train import fit
 from tljax.features import donors_at
 
 
-@pytest.mark.parametrize('changes, steps', [
-    ({'epochs': 1}, 57), ({'epochs': 1.}, 57), ({'epochs': .5}, 29), ({'epochs': 1e-12}, 1),
-    ({'epochs': 2, 'steps': 7}, 113), ({'epochs': 0, 'steps': 7}, 7),
-    ({'epochs': 1, 'batch': 899}, 1), ({'epochs': 3, 'per_class': 2, 'batch': 20}, 3),
-    ({'epochs': 1.1, 'per_class': 1, 'batch': 11}, 1),
-    ({'epochs': 3, 'per_class': 2, 'batch': 8, 'seeds': [4, 5]}, 8)])
+@pytest.mark.parametrize(
+    'changes, steps',
+    [
+        ({'epochs': 1}, 57),
+        ({'epochs': 1.0}, 57),
+        ({'epochs': 0.5}, 29),
+        ({'epochs': 1e-12}, 1),
+        ({'epochs': 2, 'steps': 7}, 113),
+        ({'epochs': 0, 'steps': 7}, 7),
+        ({'epochs': 1, 'batch': 899}, 1),
+        ({'epochs': 3, 'per_class': 2, 'batch': 20}, 3),
+        ({'epochs': 1.1, 'per_class': 1, 'batch': 11}, 1),
+        ({'epochs': 3, 'per_class': 2, 'batch': 8, 'seeds': [4, 5]}, 8),
+    ],
+)
 def test_steps_of_epochs(changes, steps):
     """ceil(epochs * examples / batch) of 899 examples, or of so many of each of ten classes.
 
@@ -40,42 +50,51 @@ def test_an_epoch_is_a_pass_over_the_training_set():
 
 def test_epochs_end_the_schedule_and_are_the_same_program_and_run_as_their_steps(tmp_path):
     warm = {'optim': {'warmup': 2}}
-    epochs, steps = tiny(warm, {'epochs': .1}), tiny(warm, {'steps': 6})
+    epochs, steps = tiny(warm, {'epochs': 0.1}), tiny(warm, {'steps': 6})
     ours, theirs = build.build(epochs), build.build(steps)
     assert ours.steps == 6 and ours.step is theirs.step, 'one program'
     found, expected = fit(ours, tmp_path / 'epochs'), fit(theirs, tmp_path / 'steps')
     np.testing.assert_array_equal(found.params['head']['kernel'], expected.params['head']['kernel'])
     ours, theirs = (load_final(tmp_path / each)[2]['config'] for each in ('epochs', 'steps'))
-    assert ours == {**theirs, 'epochs': .1}
+    assert ours == {**theirs, 'epochs': 0.1}
     facts = json.loads((tmp_path / 'epochs' / 'data.json').read_text())
     assert ['steps', '6: 0.1 epochs of 899 examples, 16 at a time'] in facts
 
 
 def test_a_warm_up_that_epochs_leave_no_room_for_takes_a_tenth(tmp_path):
-    run = build.build(tiny({'epochs': .4, 'optim': {'warmup': 100}}))
+    run = build.build(tiny({'epochs': 0.4, 'optim': {'warmup': 100}}))
     assert run.steps == 23 and 'a warm-up of 2 steps in place of 100' in dict(run.facts())['steps']
     same = build.build(tiny({'steps': 23, 'optim': {'warmup': 2}}))
     assert run.step is same.step, 'one program'
-    with pytest.raises(Refused, match='warmup=9 does not lie'):   # where steps are said, it is asked
+    # where steps are said, it is asked
+    with pytest.raises(Refused, match='warmup=9 does not lie'):
         build.build(tiny({'steps': 6, 'optim': {'warmup': 9}}))
 
 
 def test_what_is_not_trained_is_not_trained_by_epochs(tmp_path):
-    run = build.build(tiny({'steps': 0, 'epochs': 3., 'keep': 'best', 'patience': 2}))
+    run = build.build(tiny({'steps': 0, 'epochs': 3.0, 'keep': 'best', 'patience': 2}))
     assert run.steps == 0 and 'steps' not in dict(run.facts())
     assert fit(run, tmp_path).scores['test']
 
 
 def test_what_counts_in_steps_is_refused_before_anything_is_loaded(tmp_path):
-    ramped = tiny({'epochs': 2., 'method': {'name': 'dann', 'ramp': 9}, 'data': {'name': 'nothing'}})
+    ramped = tiny(
+        {'epochs': 2.0, 'method': {'name': 'dann', 'ramp': 9}, 'data': {'name': 'nothing'}}
+    )
     with pytest.raises(Refused, match='method.ramp is counted in steps'):
         build.look(ramped, tmp_path)
 
 
 def test_features_are_trained_for_as_many_epochs(tmp_path):
     fit(build.build(tiny({'steps': 2})), tmp_path / 'donor')
-    head = tiny({'cache': True, 'epochs': .05, 'partition': {'name': 'freeze'},
-                 'init': {'path': str(tmp_path / 'donor')}})
+    head = tiny(
+        {
+            'cache': True,
+            'epochs': 0.05,
+            'partition': {'name': 'freeze'},
+            'init': {'path': str(tmp_path / 'donor')},
+        }
+    )
     run = build.build(head)
     assert run.steps == 3 and 'backbone' in run.whole({}, {})[0], 'on cached features'
     fit(run, tmp_path / 'head')
@@ -83,24 +102,40 @@ def test_features_are_trained_for_as_many_epochs(tmp_path):
 
 
 def test_epochs_hold_for_every_phase_that_does_not_say_its_own():
-    whole = merge(configuration.DEFAULTS, SMALL) | {'epochs': 2., 'phases': {
-        'a': {'steps': 5}, 'b': {'epochs': 3}, 'c': {'epochs': 0, 'steps': 9}}}
+    whole = merge(configuration.DEFAULTS, SMALL) | {
+        'epochs': 2.0,
+        'phases': {'a': {'steps': 5}, 'b': {'epochs': 3}, 'c': {'epochs': 0, 'steps': 9}},
+    }
     assert [build.build(each).steps for _, each in configuration.phases(whole)] == [113, 169, 9]
 
 
 DIGITS = {'name': 'digits', 'size': 8}
-DANN = {'data': {'name': 'domains', 'source': DIGITS, 'target': DIGITS},
-        'method': {'name': 'dann', 'ramp': 50}}
+DANN = {
+    'data': {'name': 'domains', 'source': DIGITS, 'target': DIGITS},
+    'method': {'name': 'dann', 'ramp': 50},
+}
 SINE = {'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'maml'}}
 
 
-@pytest.mark.parametrize('changes, said', [
-    *(({'epochs': each}, f'config.epochs={each}: give a number above 0')
-      for each in (-1, float('nan'), float('inf'), '3', True, None)),
-    ({'epochs': 2, 'per_class': 10_000}, 'per_class=10000: class'),
-    ({'epochs': 2, **SINE}, 'epochs=2 of data whose examples are drawn afresh: .* so set steps'),
-    ({'epochs': 2, **DANN}, 'epochs=2: method.ramp is counted in steps: set steps in place'),
-    ({'epochs': 2, 'groups': {'head': {'period': 2}}}, 'groups.head.period is counted in steps')])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        *(
+            ({'epochs': each}, f'config.epochs={each}: give a number above 0')
+            for each in (-1, float('nan'), float('inf'), '3', True, None)
+        ),
+        ({'epochs': 2, 'per_class': 10_000}, 'per_class=10000: class'),
+        (
+            {'epochs': 2, **SINE},
+            'epochs=2 of data whose examples are drawn afresh: .* so set steps',
+        ),
+        ({'epochs': 2, **DANN}, 'epochs=2: method.ramp is counted in steps: set steps in place'),
+        (
+            {'epochs': 2, 'groups': {'head': {'period': 2}}},
+            'groups.head.period is counted in steps',
+        ),
+    ],
+)
 def test_epochs_that_mean_nothing_are_refused(changes, said):
     with pytest.raises(Refused, match=said):
         build.build(tiny(changes))
@@ -109,6 +144,7 @@ def test_epochs_that_mean_nothing_are_refused(changes, said):
 def test_a_ramp_is_found_however_deep_it_lies():
     def around(ramp):
         return {'name': 'outer', 'method': {'name': 'dann', 'ramp': ramp}, 'x': 1}
+
     assert build._ramp(around(5), 'method') == 'method.method.ramp'
     assert build._ramp(around(0), 'method') is None
 
@@ -116,11 +152,14 @@ def test_a_ramp_is_found_however_deep_it_lies():
 def test_two_lengths_are_refused(tmp_path):
     with pytest.raises(Refused, match='steps=3 and epochs=2 both say how long to train'):
         tljax.train('digits', 'conv4', workdir=tmp_path, steps=3, epochs=2)
+
     def said(config, *flags):
         return error(call('train', f'--config=configs/{config}.py:smoke', *flags))
+
     for setting in ('phases.head.steps', 'phases.all.steps'):
         assert f'--config.{setting} is read by no fit, as epochs take its place' in said(
-            'finetune', '--config.epochs=2', f'--config.{setting}=3')
+            'finetune', '--config.epochs=2', f'--config.{setting}=3'
+        )
     assert 'is read by no fit' in said('fixmatch', '--config.epochs=1', '--config.steps=3')
     assert "'ten' is not a number" in said('finetune', '--config.epochs=ten')
 
@@ -128,7 +167,7 @@ def test_two_lengths_are_refused(tmp_path):
 def test_progress_counts_epochs(tmp_path, capsys):
     with Log(tmp_path, 'toy', steps=10, epochs=2.5) as log:
         log.started(1)
-        log.show(10, {'loss': np.array([.5])})
+        log.show(10, {'loss': np.array([0.5])})
     assert 'toy  step 10/10  0:00 left  epoch 2.5/2.5  loss 0.5' in capsys.readouterr().err
 
 
@@ -141,20 +180,32 @@ def finished(tmp_path):
 
 def unloaded(monkeypatch):
     """From now on nothing may be loaded or compiled."""
+
     def never(*_, **__):
         raise AssertionError('data were loaded')
+
     monkeypatch.setattr(parts, 'load', never)
     monkeypatch.setattr(build, 'load', never)
     monkeypatch.setattr(build, 'parts', never)
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'steps': 9}, '01-all is finished .steps: 6 there, 9 now.: to train on from it, take another '
-                   '--workdir and --config.init.path=.*01-all$'),
-    ({'epochs': 2}, '01-all is finished .epochs: absent there, 2 now.: to train on'),
-    ({'optim': {'lr': .5}}, '01-all belongs to another config .optim.lr: 0.01 there, 0.5 now'),
-    ({'steps': 9, 'seeds': [1]}, '01-all belongs to another config .*seeds.*steps: 6 there, 9 now'),
-    ({'keep': 'best', 'eval_every': 2}, 'eval_every: absent there, 2 now; keep: absent there')])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (
+            {'steps': 9},
+            '01-all is finished .steps: 6 there, 9 now.: to train on from it, take another '
+            '--workdir and --config.init.path=.*01-all$',
+        ),
+        ({'epochs': 2}, '01-all is finished .epochs: absent there, 2 now.: to train on'),
+        ({'optim': {'lr': 0.5}}, '01-all belongs to another config .optim.lr: 0.01 there, 0.5 now'),
+        (
+            {'steps': 9, 'seeds': [1]},
+            '01-all belongs to another config .*seeds.*steps: 6 there, 9 now',
+        ),
+        ({'keep': 'best', 'eval_every': 2}, 'eval_every: absent there, 2 now; keep: absent there'),
+    ],
+)
 def test_another_config_is_refused_before_anything_is_loaded(changes, said, finished, monkeypatch):
     (head, (name, whole)), place = finished
     unloaded(monkeypatch)
@@ -164,16 +215,17 @@ def test_another_config_is_refused_before_anything_is_loaded(changes, said, fini
 
 
 def test_a_run_made_by_epochs_goes_on_with_its_epochs_alone(tmp_path, monkeypatch):
-    build.fit_phases([('a', tiny({'epochs': .05}))], tmp_path)
-    build.fit_phases([('a', tiny({'epochs': .05, 'log_every': 1}))], tmp_path)   # nothing to do
+    build.fit_phases([('a', tiny({'epochs': 0.05}))], tmp_path)
+    build.fit_phases([('a', tiny({'epochs': 0.05, 'log_every': 1}))], tmp_path)  # nothing to do
     unloaded(monkeypatch)
-    for changes in ({'epochs': .1}, {'steps': 3}, {}):
+    for changes in ({'epochs': 0.1}, {'steps': 3}, {}):
         with pytest.raises(Refused, match='00-a is finished .epochs: 0.05 there'):
             build.fit_phases([('a', tiny(changes))], tmp_path)
 
 
 def test_from_python_it_is_refused_as_early(tmp_path, monkeypatch):
     from tljax import trained
+
     keywords = {'data': SMALL['data'], 'net': SMALL['net'], 'workdir': tmp_path, 'batch': 16}
     tljax.train(**keywords, steps=2)
     monkeypatch.setattr(trained, 'build', lambda *_, **__: pytest.fail('built'))

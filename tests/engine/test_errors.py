@@ -1,4 +1,5 @@
 """What a user can get wrong ends in one clear line, and leaves files as they were."""
+
 import json
 import os
 import signal
@@ -25,23 +26,35 @@ def config(**changes):
     return tiny({'optim': {'lr': 1e-3}}, changes)
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'net': {'name': 'conv5'}}, "net.name='conv5' is unknown: did you mean conv4?"),
-    ({'net': {'widht': 3}}, 'net.widht is unknown to conv4: did you mean width?'),
-    ({'net': {'size': 16}}, 'set net.size'),
-    ({'partition': {'name': 'freeze', 'until': 'blok1'}}, "partition.until='blok1' is no group"),
-    ({'partition': {'name': 'rules', 'rules': [['backbone/conv9/.*', 'frozen']]}}, "'backbone/conv9/.*' matches no parameter"),
-    ({'groups': {'critic': {'scale': .1}}}, 'groups.critic is no group of this run'),
-    ({'optim': {'name': 'adamm', 'lr': .1}}, "optim.name='adamm'"),
-    ({'optim': {'momentun': .9, 'name': 'sgd', 'lr': .1}}, 'optim.momentun is unknown to sgd'),
-    ({'per_class': 10_000}, 'per_class=10000: class'),
-    ({'statistics': 'moving'}, "statistics='moving'"),
-    ({'parallel': 'threads'}, "parallel='threads'"),
-    ({'data': {'name': 'folder', 'path': 'nowhere', 'size': 8}}, 'nowhere'),
-    ({'init': {'path': 'nowhere'}}, 'nowhere holds no finished run'),
-    ({'init': {'phase': 'pretrain'}}, "init.phase='pretrain'"),
-    ({'seeds': ['a', 0]}, "config.seeds=['a', 0]: give whole numbers"),
-])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        ({'net': {'name': 'conv5'}}, "net.name='conv5' is unknown: did you mean conv4?"),
+        ({'net': {'widht': 3}}, 'net.widht is unknown to conv4: did you mean width?'),
+        ({'net': {'size': 16}}, 'set net.size'),
+        (
+            {'partition': {'name': 'freeze', 'until': 'blok1'}},
+            "partition.until='blok1' is no group",
+        ),
+        (
+            {'partition': {'name': 'rules', 'rules': [['backbone/conv9/.*', 'frozen']]}},
+            "'backbone/conv9/.*' matches no parameter",
+        ),
+        ({'groups': {'critic': {'scale': 0.1}}}, 'groups.critic is no group of this run'),
+        ({'optim': {'name': 'adamm', 'lr': 0.1}}, "optim.name='adamm'"),
+        (
+            {'optim': {'momentun': 0.9, 'name': 'sgd', 'lr': 0.1}},
+            'optim.momentun is unknown to sgd',
+        ),
+        ({'per_class': 10_000}, 'per_class=10000: class'),
+        ({'statistics': 'moving'}, "statistics='moving'"),
+        ({'parallel': 'threads'}, "parallel='threads'"),
+        ({'data': {'name': 'folder', 'path': 'nowhere', 'size': 8}}, 'nowhere'),
+        ({'init': {'path': 'nowhere'}}, 'nowhere holds no finished run'),
+        ({'init': {'phase': 'pretrain'}}, "init.phase='pretrain'"),
+        ({'seeds': ['a', 0]}, "config.seeds=['a', 0]: give whole numbers"),
+    ],
+)
 def test_a_config_that_does_not_fit_is_refused(changes, said, tmp_path):
     with pytest.raises(Refused) as refused:
         run = build.build(config(**changes))
@@ -74,17 +87,27 @@ def test_a_head_of_other_classes_is_refused_even_where_their_number_agrees(tmp_p
         assert len(stored['classes']) == 10
     everything = {'path': str(tmp_path / 'donor'), 'rules': [['.*', None]]}
     with pytest.raises(Refused, match='the head of .* knows the classes 0, 1, 2'):
-        build.build(config(data={'name': 'npz', 'path': str(tmp_path / 'letters.npz')}, init=everything))
+        build.build(
+            config(data={'name': 'npz', 'path': str(tmp_path / 'letters.npz')}, init=everything)
+        )
     save(tmp_path / 'five.npz', classes=5)
     with pytest.raises(Refused, match='knows the classes'):
-        build.build(config(data={'name': 'npz', 'path': str(tmp_path / 'five.npz')}, init=everything))
-    assert build.build(config(init=everything)).init(0)[0]['head']['kernel'].any(), 'the same classes may keep their head'
+        build.build(
+            config(data={'name': 'npz', 'path': str(tmp_path / 'five.npz')}, init=everything)
+        )
+    assert build.build(config(init=everything)).init(0)[0]['head']['kernel'].any(), (
+        'the same classes may keep their head'
+    )
 
 
 def save(path, classes):
     rng = np.random.default_rng(0)
-    np.savez(path, input=rng.random((20 * classes, 8, 8, 1), np.float32), label=np.arange(20 * classes) % classes,
-             classes=np.array([f'letter{i}' for i in range(classes)]))
+    np.savez(
+        path,
+        input=rng.random((20 * classes, 8, 8, 1), np.float32),
+        label=np.arange(20 * classes) % classes,
+        classes=np.array([f'letter{i}' for i in range(classes)]),
+    )
     return path
 
 
@@ -93,14 +116,22 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tm
 
     def poisoned(index):
         batch = run.stream.take(index)
-        return {**batch, 'input': batch['input'] * (np.nan if poisoned.calls == 4 else 1)} if count() else batch
+        return (
+            {**batch, 'input': batch['input'] * (np.nan if poisoned.calls == 4 else 1)}
+            if count()
+            else batch
+        )
 
     def count():
         poisoned.calls += 1
         return True
 
     poisoned.calls = -1
-    with pytest.raises(Refused, match=r'loss nan .* at step 4 with seed 0; last good checkpoint: step 4'):
+    with pytest.raises(
+        Refused,
+        match=r'loss nan .* at step 4 with seed 0; last good checkpoint: '
+        r'step 4',
+    ):
         fit(run._replace(stream=run.stream._replace(take=poisoned)), tmp_path)
     assert not (tmp_path / 'final').exists()
 
@@ -110,25 +141,35 @@ def test_a_workdir_of_another_config_is_refused_and_left_alone(tmp_path):
     before = (tmp_path / 'config.json').read_bytes()
     with pytest.raises(Refused, match='steps: 6 there, 7 now'):
         fit(build.build(config(steps=7)), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ['config.json'] and (tmp_path / 'config.json').read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ['config.json'] and (
+        tmp_path / 'config.json'
+    ).read_bytes() == before
 
 
 @pytest.mark.parametrize('damage', ['cut', 'removed', 'flipped'])
-def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(damage, tmp_path, capsys):
-    state = {'w': np.arange(4096.)}
+def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(
+    damage, tmp_path, capsys
+):
+    state = {'w': np.arange(4096.0)}
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, state)
         checkpoints.save(2, {'w': state['w'] + 1})
-    files = [path for path in (tmp_path / 'checkpoints' / '2').rglob('*') if path.is_file() and '/d/' in str(path)]
+    files = [
+        path
+        for path in (tmp_path / 'checkpoints' / '2').rglob('*')
+        if path.is_file() and '/d/' in str(path)
+    ]
     victim = max(files, key=lambda path: path.stat().st_size)
     content = victim.read_bytes()
     if damage == 'removed':
         victim.unlink()
     elif damage == 'cut':
-        victim.write_bytes(content[:len(content) // 2])
+        victim.write_bytes(content[: len(content) // 2])
     else:
         middle = len(content) // 2
-        victim.write_bytes(content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1:])
+        victim.write_bytes(
+            content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+        )
     with Checkpoints(tmp_path) as checkpoints:
         step, found = checkpoints.restore(state)
     assert step == 1
@@ -139,13 +180,18 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(dama
 def test_checkpoints_that_no_code_can_read_stay_where_they_are(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, {'w': np.zeros(3)})
-    for _ in range(2):   # nor does a second start begin anew over them
-        with Checkpoints(tmp_path) as checkpoints, pytest.raises(Refused, match='none of the checkpoints .1. .* can be read'):
+    for _ in range(2):  # nor does a second start begin anew over them
+        with (
+            Checkpoints(tmp_path) as checkpoints,
+            pytest.raises(Refused, match='none of the checkpoints .1. .* can be read'),
+        ):
             checkpoints.restore({'other': np.zeros(3)})
     assert (tmp_path / 'checkpoints' / '1').exists()
 
 
-@pytest.mark.parametrize('changes', [{'per_class': 9999}, {'partition': {'name': 'freeze', 'until': 'block1'}}])
+@pytest.mark.parametrize(
+    'changes', [{'per_class': 9999}, {'partition': {'name': 'freeze', 'until': 'block1'}}]
+)
 def test_a_run_that_does_not_fit_leaves_no_trace(changes, tmp_path):
     fit(build.build(config(net={'width': 5})), tmp_path / 'donor')
     with pytest.raises(Refused):
@@ -161,7 +207,7 @@ def test_sigterm_in_the_last_step_or_after_it_finishes_then_stops(call, tmp_path
         calls.append(1)
         return run.stream.take(index)
 
-    def predict(*arguments):   # the signal comes while the finished run is evaluated
+    def predict(*arguments):  # the signal comes while the finished run is evaluated
         if call == 7:
             os.kill(os.getpid(), signal.SIGTERM)
         return run.predict.run(*arguments)
@@ -171,8 +217,11 @@ def test_sigterm_in_the_last_step_or_after_it_finishes_then_stops(call, tmp_path
             os.kill(os.getpid(), signal.SIGTERM)
         return run.step.run(state, batch, seeds)
 
-    stopped = run._replace(stream=run.stream._replace(take=take), step=run.step._replace(run=step),
-                           predict=run.predict._replace(run=predict))
+    stopped = run._replace(
+        stream=run.stream._replace(take=take),
+        step=run.step._replace(run=step),
+        predict=run.predict._replace(run=predict),
+    )
     with pytest.raises(Stopped, match='stopped at'):
         fit(stopped, tmp_path)
     again = fit(run, tmp_path)
@@ -180,13 +229,22 @@ def test_sigterm_in_the_last_step_or_after_it_finishes_then_stops(call, tmp_path
 
 
 def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
-    flags = ['--config=configs/digits.py:smoke', f'--workdir={tmp_path}', '--config.phases.pretrain.steps=100000',
-             '--config.log_every=10']
-    running = subprocess.Popen([sys.executable, '-m', 'experiments.train', *flags], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    flags = [
+        '--config=configs/digits.py:smoke',
+        f'--workdir={tmp_path}',
+        '--config.phases.pretrain.steps=100000',
+        '--config.log_every=10',
+    ]
+    running = subprocess.Popen(
+        [sys.executable, '-m', 'experiments.train', *flags],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     log = tmp_path / '00-pretrain' / 'log.jsonl'
     deadline = time.monotonic() + 120
     while not read(log) and time.monotonic() < deadline:
-        time.sleep(.2)
+        time.sleep(0.2)
     running.send_signal(signal.SIGTERM)
     said = running.communicate(timeout=120)[1]
     assert running.returncode == 143 and 'the same command goes on from there' in said, said

@@ -1,4 +1,6 @@
-"""Killed at ten moments, or two of them, a phase boundary among them, training ends bit-equal to a run that nothing happened to."""
+"""Killed at ten moments, or two of them, a phase boundary among them, training ends bit-equal to a
+run that nothing happened to."""
+
 import os
 import signal
 import subprocess
@@ -15,13 +17,25 @@ from tljax.engine.log import read
 from tljax.paths import flatten
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ['--config=configs/digits.py:smoke', '--config.phases.pretrain.steps=120', '--config.steps=120', '--config.save_every=6',
-         '--config.phases.pretrain.save_every=6', '--config.log_every=2']
+FLAGS = [
+    '--config=configs/digits.py:smoke',
+    '--config.phases.pretrain.steps=120',
+    '--config.steps=120',
+    '--config.save_every=6',
+    '--config.phases.pretrain.save_every=6',
+    '--config.log_every=2',
+]
 
 
 def start(workdir):
-    return subprocess.Popen([sys.executable, '-m', 'experiments.train', *FLAGS, f'--workdir={workdir}'], cwd=ROOT,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, '-m', 'experiments.train', *FLAGS, f'--workdir={workdir}'],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def kill(process):
@@ -31,13 +45,16 @@ def kill(process):
 
 def progress(workdir):
     """The steps done in all phases."""
-    return sum(max([record['step'] for record in read(path)], default=0) for path in sorted(Path(workdir).glob('*/log.jsonl')))
+    return sum(
+        max([record['step'] for record in read(path)], default=0)
+        for path in sorted(Path(workdir).glob('*/log.jsonl'))
+    )
 
 
 def wait(process, happened):
     deadline = time.monotonic() + 200
     while not happened() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(.01)
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize('kills', [2, pytest.param(10, marks=pytest.mark.slow)])
@@ -54,18 +71,25 @@ def test_killed_again_and_again(kills, tmp_path):
             seen = progress(cut)
             more = int(rng.integers(3, 25 if number < kills // 2 - 1 else 13))
             wait(process, lambda seen=seen, more=more: progress(cut) >= seen + more)
-            time.sleep(rng.uniform(0, .1))
+            time.sleep(rng.uniform(0, 0.1))
         killed += process.poll() is None
         kill(process)
     assert killed == kills, 'every one of them was still running'
     last = call('train', *FLAGS, f'--workdir={cut}')
     assert last.code == 0, last.err[-3000:]
     for phase in ('00-pretrain', '01-transfer'):
-        (params, state, _), (expected, kept, _) = load_final(cut / phase), load_final(tmp_path / 'whole' / phase)
+        (params, state, _), (expected, kept, _) = (
+            load_final(cut / phase),
+            load_final(tmp_path / 'whole' / phase),
+        )
         for tree, other in ((params, expected), (state, kept)):
             found, wanted = flatten(tree), flatten(other)
             assert found.keys() == wanted.keys()
             for path, leaf in wanted.items():
                 np.testing.assert_array_equal(found[path], leaf, err_msg=f'{phase} {path}')
-        steps = [record['step'] for record in read(cut / phase / 'log.jsonl') if record['kind'] == 'training']
+        steps = [
+            record['step']
+            for record in read(cut / phase / 'log.jsonl')
+            if record['kind'] == 'training'
+        ]
         assert steps == sorted(set(steps)), 'the log tells one story'

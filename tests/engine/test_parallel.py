@@ -1,4 +1,6 @@
-"""One device, eight by jit, eight by pmap, and two processes of four give one result; what is frozen costs nothing anywhere."""
+"""One device, eight by jit, eight by pmap, and two processes of four give one result; what is
+frozen costs nothing anywhere."""
+
 import json
 import os
 import re
@@ -26,23 +28,41 @@ WORKER = Path(__file__).with_name('worker.py')
 
 
 def config(**changes):
-    return tiny({'steps': 5, 'eval_batch': 512, 'optim': {'name': 'sgd', 'lr': .1}, 'net': {'norm': 'layer'}}, changes)
+    return tiny(
+        {
+            'steps': 5,
+            'eval_batch': 512,
+            'optim': {'name': 'sgd', 'lr': 0.1},
+            'net': {'norm': 'layer'},
+        },
+        changes,
+    )
 
 
 def start(folder, runs, devices, *cluster):
     """A process that makes the runs: configs by name."""
     path = folder / f'{devices} devices, process {cluster[2] if cluster else 0}.json'
-    path.write_text(json.dumps({str(folder / f'{name}.npz'): settings for name, settings in runs.items()}))
+    path.write_text(
+        json.dumps({str(folder / f'{name}.npz'): settings for name, settings in runs.items()})
+    )
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, WORKER.parents[1:3]))}
-    environment['XLA_FLAGS'] = ' '.join(flag for flag in os.environ['XLA_FLAGS'].split() if 'device_count' not in flag)
-    return subprocess.Popen([sys.executable, WORKER, path, str(devices), *map(str, cluster)],
-                            env=environment, stderr=subprocess.PIPE, text=True)
+    environment['XLA_FLAGS'] = ' '.join(
+        flag for flag in os.environ['XLA_FLAGS'].split() if 'device_count' not in flag
+    )
+    return subprocess.Popen(
+        [sys.executable, WORKER, path, str(devices), *map(str, cluster)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def together(folder, runs, devices, processes):
     """So many processes that make the runs together."""
     port = free_port()
-    return [start(folder, runs, devices, f'127.0.0.1:{port}', processes, i) for i in range(processes)]
+    return [
+        start(folder, runs, devices, f'127.0.0.1:{port}', processes, i) for i in range(processes)
+    ]
 
 
 def finish(folder, runs, *processes):
@@ -59,8 +79,11 @@ def free_port():
         return free.getsockname()[1]
 
 
-DOMAINS = {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
-           'target': {'name': 'digits', 'size': 8}}
+DOMAINS = {
+    'name': 'domains',
+    'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+    'target': {'name': 'digits', 'size': 8},
+}
 SMALL = {'blocks': 1}
 RUNS = {'two seeds': config(seeds=[0, 1], net=SMALL, keep='best', patience=1, eval_every=2)}
 MORE = {'two domains': config(data=DOMAINS, method={'name': 'dann'}, net=SMALL), 'a seed': config()}
@@ -70,7 +93,10 @@ NORMALISED = {'batch statistics': config(net={**SMALL, 'norm': 'batch'})}
 def made(settings, folder):
     """What a run finds in this process."""
     fitted = fit(build.build(settings), folder)
-    return {**flatten(fitted.params), **{f'{split}_accuracy': found['accuracy'] for split, found in fitted.scores.items()}}
+    return {
+        **flatten(fitted.params),
+        **{f'{split}_accuracy': found['accuracy'] for split, found in fitted.scores.items()},
+    }
 
 
 def by_pmap(runs):
@@ -79,39 +105,59 @@ def by_pmap(runs):
 
 @pytest.mark.parametrize('runs', [RUNS | NORMALISED, pytest.param(MORE, marks=pytest.mark.slow)])
 def test_devices_and_processes_agree(runs, tmp_path):
-    """Each process makes all runs one after the other: its start is the dear part. Batch statistics are compared where jit makes them."""
+    """Each process makes all runs one after the other: its start is the dear part. Batch statistics
+    are compared where jit makes them."""
     eight, two = tmp_path / 'eight', tmp_path / 'two'
     eight.mkdir()
     two.mkdir()
-    expected = {name: made(settings, tmp_path / name) for name, settings in runs.items()}   # here, on one device
+    # here, on one device
+    expected = {name: made(settings, tmp_path / name) for name, settings in runs.items()}
     apart = {name: settings for name, settings in runs.items() if name not in NORMALISED}
     on_eight, on_two = runs | by_pmap(apart), apart | by_pmap(apart)
-    found = {'eight devices': finish(eight, on_eight, start(eight, on_eight, 8)),
-             'two processes': finish(two, on_two, *together(two, on_two, 4, 2))}
+    found = {
+        'eight devices': finish(eight, on_eight, start(eight, on_eight, 8)),
+        'two processes': finish(two, on_two, *together(two, on_two, 4, 2)),
+    }
     for where, others in found.items():
         for name, arrays in others.items():
             # statistics of the whole batch are sums over devices, in another order
             tolerance = 1e-5 if name in NORMALISED else 1e-6
             for key, value in expected[name.removesuffix(' by pmap')].items():
-                np.testing.assert_allclose(arrays[key], value, atol=tolerance, err_msg=f'{where}, {name}: {key}')
+                np.testing.assert_allclose(
+                    arrays[key], value, atol=tolerance, err_msg=f'{where}, {name}: {key}'
+                )
 
 
 def test_sigterm_to_one_process_stops_all_at_one_step_and_saves(tmp_path):
-    pair = together(tmp_path, {'pair': config(steps=10 ** 6, log_every=10)}, 1, 2)
+    pair = together(tmp_path, {'pair': config(steps=10**6, log_every=10)}, 1, 2)
     log, deadline = tmp_path / 'pair' / 'log.jsonl', time.monotonic() + 200
     while not read(log) and time.monotonic() < deadline:
-        time.sleep(.2)
+        time.sleep(0.2)
     pair[1].send_signal(signal.SIGTERM)
-    said = [re.search(r'stopped at step (\d+) of', process.communicate(timeout=200)[1]) for process in pair]
+    said = [
+        re.search(
+            r'stopped at step (\d+) '
+            r'of',
+            process.communicate(timeout=200)[1],
+        )
+        for process in pair
+    ]
     assert all(said) and said[0][1] == said[1][1]
     assert (tmp_path / 'pair' / 'checkpoints' / said[0][1]).exists()
 
 
 def lowered(**changes):
-    """The compiled step of a ResNet on 32 pictures with clipping and gradient-norm logging on, and its forward pass."""
-    net, adam = {'name': 'cifar_resnet', 'depth': 14, 'width': 8}, {'name': 'adam', 'lr': .1, 'clip': 1.}
+    """The compiled step of a ResNet on 32 pictures with clipping and gradient-norm logging on, and
+    its forward pass."""
+    net, adam = (
+        {'name': 'cifar_resnet', 'depth': 14, 'width': 8},
+        {'name': 'adam', 'lr': 0.1, 'clip': 1.0},
+    )
     settings = config(net=net, optim=adam, batch=32, **changes)
-    run, built = build.build(settings), build.parts(settings).program(build.load(settings['data'])['train'])
+    run, built = (
+        build.build(settings),
+        build.parts(settings).program(build.load(settings['data'])['train']),
+    )
     params, state = run.init(0)
     whole = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params))
     batch = run.stream.batch(0, 0)
@@ -130,7 +176,7 @@ def test_a_frozen_backbone_is_free():
 
 def test_all_reduce_carries_trained_gradients_alone(tmp_path):
     code = tmp_path / 'hlo.py'
-    code.write_text(f'''
+    code.write_text(f"""
 import json, sys
 sys.path[:0] = {[str(folder) for folder in WORKER.parents[:3]]!r}
 import jax
@@ -146,12 +192,22 @@ for parallel in ('jit', 'pmap'):
     batch = jax.tree.map(lambda leaf: leaf[None, None], run.stream.batch(0, 0))
     compiled = run.step.run.lower(first_state(run.init, run.tx, run.seeds), run.step.place(batch), np.zeros(1, np.uint32)).compile()
     print(json.dumps([parallel, compiled.as_text()]))
-''')
+""")
     done = subprocess.run([sys.executable, code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     for line in done.stdout.splitlines():
         parallel, text = json.loads(line)
-        reduced = [shape for call in re.findall(r'= (.*?) all-reduce(?:-start)?\(', text) for shape in re.findall(r'f32\[([\d,]*)\]', call)]
-        sizes = sorted(int(np.prod([int(n) for n in shape.split(',') if n] or [1])) for shape in reduced)
-        assert {16 * 10, 10} <= set(sizes), f'{parallel}: the head\'s kernel and bias are averaged: {sizes}'
-        assert all(size in (1, 10, 160) for size in sizes), f'{parallel}: nothing else but scalars is: {sizes}'
+        reduced = [
+            shape
+            for call in re.findall(r'= (.*?) all-reduce(?:-start)?\(', text)
+            for shape in re.findall(r'f32\[([\d,]*)\]', call)
+        ]
+        sizes = sorted(
+            int(np.prod([int(n) for n in shape.split(',') if n] or [1])) for shape in reduced
+        )
+        assert {16 * 10, 10} <= set(sizes), (
+            f"{parallel}: the head's kernel and bias are averaged: {sizes}"
+        )
+        assert all(size in (1, 10, 160) for size in sizes), (
+            f'{parallel}: nothing else but scalars is: {sizes}'
+        )

@@ -1,4 +1,5 @@
 """Scores: by hand, for classes and numbers, examples and episodes."""
+
 import jax
 import numpy as np
 import pytest
@@ -12,25 +13,34 @@ CLASSES, NUMBERS, SEVERAL = Task.of(('cat', 'dog')), Task.of(()), Task('labels',
 
 
 def scored(task, output, label, **keywords):
-    kept = jax.device_get(scores.keeps(task)({'output': np.asarray(output), 'label': np.asarray(label)}))
+    kept = jax.device_get(
+        scores.keeps(task)({'output': np.asarray(output), 'label': np.asarray(label)})
+    )
     return scores.totals(task, kept, **keywords)
 
 
 def test_accuracy_is_the_share_of_examples_that_are_right():
-    found = scored(CLASSES, [[[0., 1.], [2., 1.], [0., 3.]]], [[1, 0, 0]])
+    found = scored(CLASSES, [[[0.0, 1.0], [2.0, 1.0], [0.0, 3.0]]], [[1, 0, 0]])
     assert next(iter(found)) == 'accuracy' and found['accuracy'].tolist() == [2 / 3]
 
 
 def test_the_mean_over_classes_does_not_hide_a_rare_one():
-    """124 ants told right and 5 bees told wrong: 96 % of examples, half of the classes; a class without examples does not count."""
+    """124 ants told right and 5 bees told wrong: 96 % of examples, half of the classes; a class
+    without examples does not count."""
     label = np.repeat([0, 1], [124, 5])[None]
     found = scored(CLASSES, np.stack([np.ones(129), np.zeros(129)], -1)[None], label)
-    assert found['accuracy'] == pytest.approx([124 / 129]) and found['mean_class_accuracy'].tolist() == [.5]
+    assert found['accuracy'] == pytest.approx([124 / 129]) and found[
+        'mean_class_accuracy'
+    ].tolist() == [0.5]
     random = np.random.default_rng(0)
-    output, label = random.normal(size=(2, 60, 4)), np.tile(random.integers(0, 3, 60), (2, 1))   # the fourth has none
+    # the fourth has none
+    output, label = random.normal(size=(2, 60, 4)), np.tile(random.integers(0, 3, 60), (2, 1))
     found = scored(Task.of(tuple('abcd')), output, label)['mean_class_accuracy']
     answers = output.argmax(-1)
-    expected = [np.mean([(answers[seed] == label[seed])[label[seed] == c].mean() for c in range(3)]) for seed in (0, 1)]
+    expected = [
+        np.mean([(answers[seed] == label[seed])[label[seed] == c].mean() for c in range(3)])
+        for seed in (0, 1)
+    ]
     assert found == pytest.approx(expected)
     told = np.minimum(answers[0], 2)
     three = scored(Task.of(tuple('abc')), np.eye(3)[told][None], label[:1])['mean_class_accuracy']
@@ -39,88 +49,124 @@ def test_the_mean_over_classes_does_not_hide_a_rare_one():
 
 def test_several_labels_are_scored_as_scikit_learn_does():
     random = np.random.default_rng(1)
-    label = (random.random((2, 50, 3)) < .3).astype(np.float32)
-    output = (random.normal(size=(2, 50, 3)) + label).round(1).astype(np.float32)   # rounded: some are equal
+    label = (random.random((2, 50, 3)) < 0.3).astype(np.float32)
+    # rounded: some are equal
+    output = (random.normal(size=(2, 50, 3)) + label).round(1).astype(np.float32)
     found = scored(SEVERAL, output, label)
-    expected = [average_precision_score(label[seed], output[seed], average='macro') for seed in (0, 1)]
-    assert next(iter(found)) == 'mean_average_precision' and found['mean_average_precision'] == pytest.approx(expected, rel=1e-6)
+    expected = [
+        average_precision_score(label[seed], output[seed], average='macro') for seed in (0, 1)
+    ]
+    assert next(iter(found)) == 'mean_average_precision' and found[
+        'mean_average_precision'
+    ] == pytest.approx(expected, rel=1e-6)
     assert found['label_accuracy'] == pytest.approx(((output > 0) == (label > 0)).mean((1, 2)))
-    label[..., 2] = 0   # a label that no example has is left out
-    expected = [average_precision_score(label[seed, :, :2], output[seed, :, :2], average='macro') for seed in (0, 1)]
-    assert scored(SEVERAL, output, label)['mean_average_precision'] == pytest.approx(expected, rel=1e-6)
+    label[..., 2] = 0  # a label that no example has is left out
+    expected = [
+        average_precision_score(label[seed, :, :2], output[seed, :, :2], average='macro')
+        for seed in (0, 1)
+    ]
+    assert scored(SEVERAL, output, label)['mean_average_precision'] == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 def test_precision_by_hand():
     """Right, wrong, right: precision 1 at the first, 2/3 at the third; each half of the recall."""
-    found = scored(Task('labels', ('a',)), [[[3.], [2.], [1.]]], [[[1.], [0.], [1.]]])
+    found = scored(Task('labels', ('a',)), [[[3.0], [2.0], [1.0]]], [[[1.0], [0.0], [1.0]]])
     assert found['mean_average_precision'] == pytest.approx([(1 + 2 / 3) / 2])
 
 
 def test_rmse_is_a_mean_over_examples_and_outputs_under_the_root():
-    found = scored(NUMBERS, [[[1., 0.], [2., 2.]]], [[[0., 0.], [2., 0.]]])
-    assert list(found) == ['rmse'] and found['rmse'] == pytest.approx([np.sqrt((1 + 0 + 0 + 4) / 4)])
+    found = scored(NUMBERS, [[[1.0, 0.0], [2.0, 2.0]]], [[[0.0, 0.0], [2.0, 0.0]]])
+    assert list(found) == ['rmse'] and found['rmse'] == pytest.approx(
+        [np.sqrt((1 + 0 + 0 + 4) / 4)]
+    )
 
 
 def test_an_episode_counts_once_and_brings_an_interval():
     output = np.zeros((1, 2, 4, 2))
-    output[0, 0, :, 1] = 1   # four queries of class 1 by all; one of the second episode
+    output[0, 0, :, 1] = 1  # four queries of class 1 by all; one of the second episode
     output[0, 1, 0, 1] = 1
     found = scored(CLASSES, output, np.ones((1, 2, 4), int), episodes=True)
-    assert found['accuracy'].tolist() == [(1 + .25) / 2]
-    assert found['accuracy_ci95'] == pytest.approx([1.96 * np.std([1, .25], ddof=1) / np.sqrt(2)])
+    assert found['accuracy'].tolist() == [(1 + 0.25) / 2]
+    assert found['accuracy_ci95'] == pytest.approx([1.96 * np.std([1, 0.25], ddof=1) / np.sqrt(2)])
 
 
-@pytest.mark.parametrize('task, name, more', [(CLASSES, 'accuracy', True), (NUMBERS, 'rmse', False),
-                                              (SEVERAL, 'mean_average_precision', True)])
+@pytest.mark.parametrize(
+    'task, name, more',
+    [
+        (CLASSES, 'accuracy', True),
+        (NUMBERS, 'rmse', False),
+        (SEVERAL, 'mean_average_precision', True),
+    ],
+)
 def test_the_first_score_decides_and_says_whether_more_is_better(task, name, more):
     assert scores.first(task) == name and scores.row(name).more_is_better == more
 
 
 def test_intervals_cover_seeds_or_the_examples_of_one_seed():
     def interval(values):
-        return np.mean(values), (.1 if len(values) > 1 else None)
+        return np.mean(values), (0.1 if len(values) > 1 else None)
 
-    over = {'test': {'accuracy': [.5, .6, .7]}}
-    assert scores.rows(over, {'test': 10}, interval)[0] == pytest.approx(dict(split='test', metric='accuracy', mean=.6, low=.5, high=.7))
-    row = scores.rows({'test': {'accuracy': [.9]}}, {'test': 100}, interval)[0]
+    over = {'test': {'accuracy': [0.5, 0.6, 0.7]}}
+    assert scores.rows(over, {'test': 10}, interval)[0] == pytest.approx(
+        dict(split='test', metric='accuracy', mean=0.6, low=0.5, high=0.7)
+    )
+    row = scores.rows({'test': {'accuracy': [0.9]}}, {'test': 100}, interval)[0]
     assert (row['low'], row['high']) == pytest.approx(scores.proportion(90, 100)[1:])
-    row = scores.rows({'test': {'accuracy': [.9], 'accuracy_ci95': [.02]}}, {'test': 100}, interval)[0]
-    assert (row['low'], row['high']) == pytest.approx((.88, .92))
-    assert scores.rows({'test': {'rmse': [.9]}}, {'test': 100}, interval)[0]['low'] is None
+    row = scores.rows(
+        {'test': {'accuracy': [0.9], 'accuracy_ci95': [0.02]}}, {'test': 100}, interval
+    )[0]
+    assert (row['low'], row['high']) == pytest.approx((0.88, 0.92))
+    assert scores.rows({'test': {'rmse': [0.9]}}, {'test': 100}, interval)[0]['low'] is None
 
 
-@pytest.mark.parametrize('values, low, high', [
-    ([.5, 1.], None, None), ([.5, .5], None, None),
-    ([.9, 1., 1.], .9667 - .1434, 1.), ([0., .1, 0.], 0., .0333 + .1434)])
+@pytest.mark.parametrize(
+    'values, low, high',
+    [
+        ([0.5, 1.0], None, None),
+        ([0.5, 0.5], None, None),
+        ([0.9, 1.0, 1.0], 0.9667 - 0.1434, 1.0),
+        ([0.0, 0.1, 0.0], 0.0, 0.0333 + 0.1434),
+    ],
+)
 def test_the_interval_of_a_share_is_one_of_shares(values, low, high):
     """Student's t over three: 4.303 times .0577 / sqrt(3). Of .5 and 1: -2.4 to 3.9."""
-    more = {'accuracy': values, 'accuracy_ci95': [.02] * len(values)}   # one seed's, over episodes
+    more = {'accuracy': values, 'accuracy_ci95': [0.02] * len(values)}  # one seed's, over episodes
     for each in ({'accuracy': values}, more):
         row = scores.rows({'test': each}, {'test': 10}, mean_interval)[0]
         assert row['mean'] == np.mean(values)
         assert row['low'] == pytest.approx(low, abs=1e-4)
         assert row['high'] == pytest.approx(high, abs=1e-4)
-    numbers = {'test': {'rmse': [1., 2.]}}
+    numbers = {'test': {'rmse': [1.0, 2.0]}}
     assert scores.rows(numbers, {'test': 10}, mean_interval)[0]['high'] > 2, 'no share'
 
 
 def test_no_other_file_of_the_engine_and_the_studies_names_a_score():
     import re
     from pathlib import Path
+
     root = Path(__file__).parents[2]
     for room in ('tljax/engine', 'tljax/studies', 'tljax/report', 'experiments'):
         for path in (root / room).glob('*.py'):
-            if path.name in ('scores.py', 'picture_scores.py'):   # a picture's class is all that the latter knows
+            # a picture's class is all that the latter knows
+            if path.name in ('scores.py', 'picture_scores.py'):
                 continue
             code = re.sub(r'""".*?"""', '', path.read_text(), flags=re.DOTALL)
             assert not re.search(r"""['"](accuracy|rmse)['"]""", code), path
 
 
-@pytest.mark.parametrize('name', ['accuracy', 'mean_class_accuracy', 'mean_average_precision', 'label_accuracy'])
+@pytest.mark.parametrize(
+    'name', ['accuracy', 'mean_class_accuracy', 'mean_average_precision', 'label_accuracy']
+)
 def test_no_interval_leaves_nought_and_one(name):
-    """Over two seeds Student's t tells nothing, over three its ends are cut; an error of a regression has no such bounds."""
+    """Over two seeds Student's t tells nothing, over three its ends are cut; an error of a
+    regression has no such bounds."""
     from tljax.when.gain import mean_interval
-    assert scores.rows({'test': {name: [.5, 1.]}}, {'test': 4}, mean_interval)[0]['low'] is None
-    row = scores.rows({'test': {name: [.5, 1., 1.]}}, {'test': 4}, mean_interval)[0]
+
+    assert scores.rows({'test': {name: [0.5, 1.0]}}, {'test': 4}, mean_interval)[0]['low'] is None
+    row = scores.rows({'test': {name: [0.5, 1.0, 1.0]}}, {'test': 4}, mean_interval)[0]
     assert 0 <= row['low'] < row['mean'] < row['high'] == 1
-    assert scores.rows({'test': {'rmse': [.5, 1., 1.]}}, {'test': 4}, mean_interval)[0]['high'] > 1
+    assert (
+        scores.rows({'test': {'rmse': [0.5, 1.0, 1.0]}}, {'test': 4}, mean_interval)[0]['high'] > 1
+    )

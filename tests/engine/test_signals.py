@@ -1,4 +1,5 @@
 """Ctrl-C saves and stops; the second stops at once, and so does one where nothing is trained."""
+
 import os
 import signal
 import subprocess
@@ -36,20 +37,22 @@ def test_a_signal_that_is_ignored_stays_so():
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-
 def interrupted(run, at, number):
     """The run, to which a signal comes while the batch of a step is computed with."""
+
     def step(state, batch, seeds):
         step.calls += 1
         if step.calls == at:
             os.kill(os.getpid(), number)
         return run.step.run(state, batch, seeds)
+
     step.calls = 0
     return run._replace(step=run.step._replace(run=step))
 
 
-@pytest.mark.parametrize('number, word, status', [
-    (signal.SIGINT, 'Ctrl-C', 130), (signal.SIGTERM, 'SIGTERM', 143)])
+@pytest.mark.parametrize(
+    'number, word, status', [(signal.SIGINT, 'Ctrl-C', 130), (signal.SIGTERM, 'SIGTERM', 143)]
+)
 def test_a_signal_saves_and_the_run_goes_on_from_there(number, word, status, tmp_path, capsys):
     run, before = build.build(tiny()), signal.getsignal(number)
     with pytest.raises(Stopped, match='stopped at step 3 of 6, saved in .* goes on') as stopped:
@@ -83,6 +86,7 @@ def test_beside_the_main_thread_nothing_is_changed():
     def work():
         with asked_to_stop() as asked:
             found.extend([asked(), signal.getsignal(signal.SIGINT)])
+
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
@@ -91,15 +95,19 @@ def test_beside_the_main_thread_nothing_is_changed():
 
 def test_ctrl_c_where_nothing_is_trained_is_one_line(tmp_path):
     """A config file that says when it is read, and takes its time."""
-    (tmp_path / 'slow.py').write_text('import pathlib, time\n'
-                                      'pathlib.Path(__file__).with_name("read").touch()\n'
-                                      'time.sleep(100)\n')
+    (tmp_path / 'slow.py').write_text(
+        'import pathlib, time\npathlib.Path(__file__).with_name("read").touch()\ntime.sleep(100)\n'
+    )
     running = subprocess.Popen(
-        [sys.executable, '-m', 'experiments.train', f'--config={tmp_path}/slow.py'], cwd=ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        [sys.executable, '-m', 'experiments.train', f'--config={tmp_path}/slow.py'],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while not (tmp_path / 'read').exists() and time.monotonic() < deadline:
-        time.sleep(.02)
+        time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     assert running.communicate(timeout=60) == ('', 'stopped by Ctrl-C\n')
     assert running.returncode == 130
@@ -109,5 +117,7 @@ def test_ctrl_c_where_nothing_is_trained_is_one_line(tmp_path):
 def test_a_command_ends_with_the_status_of_the_signal(number, status, tmp_path, monkeypatch):
     monkeypatch.setattr(build, 'fit', lambda run, place: fit(interrupted(run, 1, number), place))
     done = call('train', '--config=configs/digits.py:smoke', f'--workdir={tmp_path}')
-    assert done.code == status and 'the same command goes on from there' in done.err.splitlines()[-1]
+    assert (
+        done.code == status and 'the same command goes on from there' in done.err.splitlines()[-1]
+    )
     assert (tmp_path / '00-pretrain' / 'checkpoints').exists() and 'Traceback' not in done.err

@@ -1,4 +1,5 @@
 """What is not finished is never taken for what was asked for."""
+
 import pytest
 from commands import call, error
 from PIL import Image
@@ -20,23 +21,34 @@ class Killed(Exception):
 
 def killed(monkeypatch, at):
     """From now on the batch of a step is the last thing that a run does."""
+
     def stopping(run, workdir):
         def take(index):
             if run.steps == WHOLE[1]['steps'] and stopping.left == 0:
                 raise Killed
             stopping.left -= run.steps == WHOLE[1]['steps']
             return run.stream.take(index)
+
         return fit(run._replace(stream=run.stream._replace(take=take)), workdir)
+
     stopping.left = at
     monkeypatch.setattr(build, 'fit', stopping)
 
 
-@pytest.mark.parametrize('at, said', [(0, 'all is at step 0 of 8'), (5, 'all is at step [2-5] of 8')])
+@pytest.mark.parametrize(
+    'at, said', [(0, 'all is at step 0 of 8'), (5, 'all is at step [2-5] of 8')]
+)
 def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path, monkeypatch):
     killed(monkeypatch, at)
     with pytest.raises(Killed):
-        build.fit_phases([HEAD, ('all', merge(WHOLE[1], {'log_every': 1, 'save_every': 1}))], tmp_path)
-    with pytest.raises(Refused, match=f'is not finished: 01-{said}: give the training command again, or name .*/00-head for the phase'):
+        build.fit_phases(
+            [HEAD, ('all', merge(WHOLE[1], {'log_every': 1, 'save_every': 1}))], tmp_path
+        )
+    with pytest.raises(
+        Refused,
+        match=f'is not finished: 01-{said}: give the training command '
+        'again, or name .*/00-head for the phase',
+    ):
         last(tmp_path)
     assert load_final(last(tmp_path / '00-head'))
     (tmp_path / 'pictures' / 'cat').mkdir(parents=True)
@@ -44,7 +56,9 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
     for command in ('predict', 'evaluate', 'features', 'few_shot'):
         pictures = [] if command == 'few_shot' else [tmp_path / 'pictures']
         out = [f'--out={tmp_path}/x.npz'] if command == 'features' else []
-        assert '01-all is at step' in error(call(command, f'--workdir={tmp_path}', *out, *pictures)), command
+        assert '01-all is at step' in error(
+            call(command, f'--workdir={tmp_path}', *out, *pictures)
+        ), command
     with pytest.raises(Refused, match='01-all is at step'):
         tljax.load(tmp_path)
     if at:
@@ -55,9 +69,15 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
     assert last(tmp_path) == tmp_path / '01-all'
 
 
-@pytest.mark.parametrize('changes, said', [({'net': {'name': 'conv5'}}, 'conv5'), ({'groups': {'hed': {'lr': .1}}}, 'did you mean head'),
-                                           ({'data': {'path': 'nowhere', 'name': 'npz'}}, 'nowhere'),
-                                           ({'eval_every': 0, 'keep': 'best'}, 'eval_every')])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        ({'net': {'name': 'conv5'}}, 'conv5'),
+        ({'groups': {'hed': {'lr': 0.1}}}, 'did you mean head'),
+        ({'data': {'path': 'nowhere', 'name': 'npz'}}, 'nowhere'),
+        ({'eval_every': 0, 'keep': 'best'}, 'eval_every'),
+    ],
+)
 def test_a_phase_that_does_not_fit_is_refused_before_the_first_is_trained(changes, said, tmp_path):
     with pytest.raises(Refused, match=said):
         build.fit_phases([HEAD, ('all', merge(WHOLE[1], changes))], tmp_path / 'run')
@@ -69,6 +89,7 @@ def test_a_phase_that_has_not_begun_is_missed(tmp_path, monkeypatch):
         if run.name != 'head':
             raise Killed
         return fit(run, workdir)
+
     monkeypatch.setattr(build, 'fit', only_the_first)
     with pytest.raises(Killed):
         build.fit_phases([HEAD, WHOLE], tmp_path)
@@ -86,5 +107,7 @@ def test_a_refused_run_leaves_the_plan_of_the_one_before(tmp_path):
 def test_a_study_is_none_of_its_fits(tmp_path):
     fit(build.build(HEAD[1]), tmp_path / '00-pretrain')
     fit(build.build(HEAD[1]), tmp_path / 'cells' / 'scratch-5')
-    with pytest.raises(Refused, match='is a study of 1 fits: name one of them, such as .*cells/scratch-5'):
+    with pytest.raises(
+        Refused, match='is a study of 1 fits: name one of them, such as .*cells/scratch-5'
+    ):
         last(tmp_path)

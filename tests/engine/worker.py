@@ -1,7 +1,9 @@
-"""One process of runs that a test starts: `python tests/engine/worker.py RUNS.json DEVICES [COORDINATOR PROCESSES PROCESS]`.
+"""One process of runs that a test starts: `python tests/engine/worker.py RUNS.json DEVICES
+[COORDINATOR PROCESSES PROCESS]`.
 
 RUNS.json holds a config for every path that the parameters and scores of its run are written to.
 """
+
 import json
 import sys
 from pathlib import Path

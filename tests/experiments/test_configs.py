@@ -1,4 +1,5 @@
 """Configs: their arguments, the settings that they share, and what they leave to the methods."""
+
 from pathlib import Path
 
 import pytest
@@ -21,26 +22,41 @@ def test_a_pair_of_domains_is_spelt_alike():
     assert office_caltech.get_config().tasks == ()
 
 
-@pytest.mark.parametrize('module, arg, said', [
-    (adapt, 'source=photo', 'config argument target is missing: write source=A,target=B'),
-    (adapt, 'target=photo', 'config argument source is missing'),
-    (adapt, 'source=photo,target=photo', 'source and target are both photo'),
-    (adapt, 'source=photo,target=usps', 'source=photo,target=usps are no pair of this config'),
-    (adapt, 'source=photo,target=sketch,data=mnist-usps', 'differ: give one of them'),
-    (adapt, 'source=phto,target=nowhere', 'config argument source=phto is no domain of this config '
-     '(did you mean photo?) and no folder that is there'),
-    (adapt, 'source=photo,target=tests', 'source=photo,target=tests are no pair of this config'),
-    (adapt, 'data=moon', 'config argument data=moon is not one of glyphs-digits, mnist-usps'),
-    (adapt, 'method=dan+cdam', 'config argument method=cdam is unknown: did you mean cdan?'),
-    (adapt, 'train=dannn', 'config argument train=dannn is unknown: did you mean dann?'),
-    (pacs_shallow, 'source=photo,target=painting', 'target=painting is not one of photo, art_'),
-])
+@pytest.mark.parametrize(
+    'module, arg, said',
+    [
+        (adapt, 'source=photo', 'config argument target is missing: write source=A,target=B'),
+        (adapt, 'target=photo', 'config argument source is missing'),
+        (adapt, 'source=photo,target=photo', 'source and target are both photo'),
+        (adapt, 'source=photo,target=usps', 'source=photo,target=usps are no pair of this config'),
+        (adapt, 'source=photo,target=sketch,data=mnist-usps', 'differ: give one of them'),
+        (
+            adapt,
+            'source=phto,target=nowhere',
+            'config argument source=phto is no domain of this config '
+            '(did you mean photo?) and no folder that is there',
+        ),
+        (
+            adapt,
+            'source=photo,target=tests',
+            'source=photo,target=tests are no pair of this config',
+        ),
+        (adapt, 'data=moon', 'config argument data=moon is not one of glyphs-digits, mnist-usps'),
+        (adapt, 'method=dan+cdam', 'config argument method=cdam is unknown: did you mean cdan?'),
+        (adapt, 'train=dannn', 'config argument train=dannn is unknown: did you mean dann?'),
+        (pacs_shallow, 'source=photo,target=painting', 'target=painting is not one of photo, art_'),
+    ],
+)
 def test_an_argument_that_does_not_fit_is_refused(module, arg, said):
     with pytest.raises(ValueError) as refused:
         module.get_config(arg)
     assert said in str(refused.value)
-    line = error(call('shallow' if module is pacs_shallow else 'compare',
-                      f'--config=configs/{module.__name__.split(".")[1]}.py:{arg}'))
+    line = error(
+        call(
+            'shallow' if module is pacs_shallow else 'compare',
+            f'--config=configs/{module.__name__.split(".")[1]}.py:{arg}',
+        )
+    )
     assert said[:60] in line
 
 
@@ -49,9 +65,11 @@ def test_two_folders_of_ones_own_are_domains(tmp_path):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / 'flat' / '0.png').write_bytes(b'')
     source = f'source={tmp_path}/a'
-    for arg, name in ((f'{source},target={tmp_path}/b', 'folder'),
-                      (f'{source},target={tmp_path}/flat', 'unlabelled'),
-                      (f'{source},target={tmp_path}/b,unlabelled', 'unlabelled')):
+    for arg, name in (
+        (f'{source},target={tmp_path}/b', 'folder'),
+        (f'{source},target={tmp_path}/flat', 'unlabelled'),
+        (f'{source},target={tmp_path}/b,unlabelled', 'unlabelled'),
+    ):
         config = plain(adapt.get_config(f'{arg},method=shot'))
         of = config['data']['of']
         assert config['data']['weights'] == 'imagenet' and of['source']['name'] == 'folder'
@@ -64,11 +82,15 @@ def test_two_folders_of_ones_own_are_domains(tmp_path):
 
 def test_a_method_needs_no_entry_in_the_config():
     assert plain(adapt.get_config('method=ddc'))['study']['strategies']['ddc'] == {
-        'method': {'name': 'ddc', 'ramp': 1000}}
-    for name in method_names():   # whatever it takes, the config says no more than its name
+        'method': {'name': 'ddc', 'ramp': 1000}
+    }
+    for name in method_names():  # whatever it takes, the config says no more than its name
         method = plain(adapt.get_config(f'train={name}'))['phases']['adapt']['method']
         assert method['name'] == name and ('ramp' in method) == method_takes(name, 'ramp')
-    assert list(plain(adapt.get_config())['study']['strategies']) == ['source_only', *method_names('adaptation')]
+    assert list(plain(adapt.get_config())['study']['strategies']) == [
+        'source_only',
+        *method_names('adaptation'),
+    ]
 
 
 def test_a_ramp_follows_the_steps_of_the_command_line():

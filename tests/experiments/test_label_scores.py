@@ -1,4 +1,5 @@
 """Runs of numbers and of several labels are scored on tables, as their training does."""
+
 import json
 
 import numpy as np
@@ -30,11 +31,19 @@ def runs(tmp_path_factory):
         lines = [','.join([f'{i}.png', *map(str, cells[i])]) for i in range(COUNT)]
         full = [f'{line},{split}' for line, split in zip(lines, SPLITS, strict=True)]
         (root / f'{name}.csv').write_text('\n'.join([','.join(['file', *header, 'split']), *full]))
-        (root / f'{name}_test.csv').write_text('\n'.join([','.join(['file', *header]), *lines[16:]]))
-        data = {'name': 'folder', 'path': str(root / f'{name}.csv'), 'size': 8, 'channels': 1,
-                'task': 'labels' if name == 'three' else 'numbers'}
-        settings = tiny({'data': data, 'seeds': [0, 1], 'steps': 3,
-                         'net': {'name': 'mlp', 'widths': [4]}})
+        (root / f'{name}_test.csv').write_text(
+            '\n'.join([','.join(['file', *header]), *lines[16:]])
+        )
+        data = {
+            'name': 'folder',
+            'path': str(root / f'{name}.csv'),
+            'size': 8,
+            'channels': 1,
+            'task': 'labels' if name == 'three' else 'numbers',
+        }
+        settings = tiny(
+            {'data': data, 'seeds': [0, 1], 'steps': 3, 'net': {'name': 'mlp', 'widths': [4]}}
+        )
         fit(build(settings), root / name / '00-train')
     return root, marks[16:]
 
@@ -54,14 +63,18 @@ def test_scores_are_those_of_scikit_learn():
     output, marks = rng.normal(size=(2, 9, 3)).astype('f'), rng.integers(0, 2, (9, 3))
     marks[:, 2] = 0
     found = scored(Task('labels', LABELS), output, marks)
-    precision = [np.mean([average_precision_score(marks[:, c], one[:, c]) for one in output])
-                 for c in (0, 1)]
+    precision = [
+        np.mean([average_precision_score(marks[:, c], one[:, c]) for one in output]) for c in (0, 1)
+    ]
     assert found['scores']['mean_average_precision'] == pytest.approx(np.mean(precision))
     assert found['scores']['label_accuracy'] == pytest.approx(np.mean((output > 0) == marks))
-    assert [row['average_precision'] for row in found['labels']] == [*map(pytest.approx, precision),
-                                                                     None]
-    assert found['labels'][1]['right'] == pytest.approx(np.mean((output > 0)[..., 1]
-                                                                   == marks[:, 1]))
+    assert [row['average_precision'] for row in found['labels']] == [
+        *map(pytest.approx, precision),
+        None,
+    ]
+    assert found['labels'][1]['right'] == pytest.approx(
+        np.mean((output > 0)[..., 1] == marks[:, 1])
+    )
     numbers = rng.normal(size=(9, 3)).astype('f')
     expected = np.mean([np.sqrt(mean_squared_error(numbers, one)) for one in output])
     assert scored(Task('numbers'), output, numbers)['scores'] == {'rmse': pytest.approx(expected)}
@@ -76,29 +89,48 @@ def test_labels_are_found_by_their_names(runs):
     lines = [f'{i + 16}.png,{row[2]},{row[0]},{row[1]}' for i, row in enumerate(marks)]
     (root / 'turned.csv').write_text('\n'.join(['file,red,light,odd', *lines]))
     assert json.loads(call('evaluate', *flags, root / 'turned.csv').out) == expected
-    joined = ['|'.join(name for name, mark in zip(LABELS, row, strict=True) if mark)
-              for row in marks]
-    (root / 'joined.csv').write_text('\n'.join(
-        ['file,tags', *(f'{i + 16}.png,{cell}' for i, cell in enumerate(joined))]))
+    joined = [
+        '|'.join(name for name, mark in zip(LABELS, row, strict=True) if mark) for row in marks
+    ]
+    (root / 'joined.csv').write_text(
+        '\n'.join(['file,tags', *(f'{i + 16}.png,{cell}' for i, cell in enumerate(joined))])
+    )
     assert json.loads(call('evaluate', *flags, root / 'joined.csv').out) == expected
     (root / 'few.csv').write_text('file,tags\n16.png,light\n18.png,light|odd\n')
     done = call('evaluate', f'--workdir={root}/three', root / 'few.csv')
     assert 'no picture has the label red' in done.err and '3 labels' in done.out
 
 
-@pytest.mark.parametrize('name, text, said', [
-    ('three', 'file,tags\n0.png,light|green\n', 'has the labels green, and the model knows light'),
-    ('three', 'file,light,odd\n0.png,1,0\n1.png,1,1\n', 'has no column red: the model tells light'),
-    ('one', 'file,age,size\n0.png,.5,1.5\n', 'call it label'),
-    ('one', 'file,age\n0.png,cat\n1.png,dog\n',
-     'gives classes, and this model tells numbers: name a CSV'),
-    ('one', 'file,age\nno.png,3\n', '1 of 1 pictures are missing')])
+@pytest.mark.parametrize(
+    'name, text, said',
+    [
+        (
+            'three',
+            'file,tags\n0.png,light|green\n',
+            'has the labels green, and the model knows light',
+        ),
+        (
+            'three',
+            'file,light,odd\n0.png,1,0\n1.png,1,1\n',
+            'has no column red: the model tells light',
+        ),
+        ('one', 'file,age,size\n0.png,.5,1.5\n', 'call it label'),
+        (
+            'one',
+            'file,age\n0.png,cat\n1.png,dog\n',
+            'gives classes, and this model tells numbers: name a CSV',
+        ),
+        ('one', 'file,age\nno.png,3\n', '1 of 1 pictures are missing'),
+    ],
+)
 def test_a_table_of_something_else_is_refused(runs, name, text, said):
     (runs[0] / 'bad.csv').write_text(text)
     assert said in error(call('evaluate', f'--workdir={runs[0]}/{name}', runs[0] / 'bad.csv'))
 
 
 def test_what_is_no_table_is_refused(runs):
-    for path, said in ((runs[0], 'name a CSV of pictures and their labels alone'),
-                       (runs[0] / 'no.csv', 'no.csv does not exist')):
+    for path, said in (
+        (runs[0], 'name a CSV of pictures and their labels alone'),
+        (runs[0] / 'no.csv', 'no.csv does not exist'),
+    ):
         assert said in error(call('evaluate', f'--workdir={runs[0]}/three', path))

@@ -1,4 +1,5 @@
 """Two folders of one's own: an adaptation from the command line, and what it says of the target."""
+
 import json
 import os
 import shutil
@@ -29,10 +30,19 @@ def root(tmp_path):
 
 
 def settings(root):
-    size = [f'--config.data.of.{side}.{key}=32' for side in ('source', 'target')
-            for key in ('size', 'resize')]
-    return [f'--config.data.weights={WEIGHTS}', '--config.steps=30', '--config.batch=8',
-            '--config.seeds=0', f'--workdir={root}/run', *size]
+    size = [
+        f'--config.data.of.{side}.{key}=32'
+        for side in ('source', 'target')
+        for key in ('size', 'resize')
+    ]
+    return [
+        f'--config.data.weights={WEIGHTS}',
+        '--config.steps=30',
+        '--config.batch=8',
+        '--config.seeds=0',
+        f'--workdir={root}/run',
+        *size,
+    ]
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason='TLJAX_DATA has no weights of MobileNet')
@@ -44,18 +54,25 @@ def test_a_run_on_fixed_features_tells_the_classes_of_pictures(root):
     done = call('predict', f'--workdir={root}/run', '--json', root / 'target')
     found = {Path(each['path']).stem: each['top'][0][0] for each in json.loads(done.out)}
     right = [name.startswith(told) for name, told in found.items()]
-    assert len(right) == 20 and np.mean(right) >= .9
+    assert len(right) == 20 and np.mean(right) >= 0.9
 
 
 @pytest.mark.parametrize('kind', ['folder', 'zip', 'tar'])
 def test_a_target_without_folders_has_no_labels(root, kind):
     (root / 'target' / '.thumbnails').mkdir()
     (root / 'target' / '.thumbnails' / 'a.png').write_bytes(b'')
-    flat = root / 'target' if kind == 'folder' else shutil.make_archive(root / 'flat', kind, root / 'target')
+    flat = (
+        root / 'target'
+        if kind == 'folder'
+        else shutil.make_archive(root / 'flat', kind, root / 'target')
+    )
     found = adapt.get_config(f'train=shot,source={root}/source,target={flat}').data.of
     assert (found.source.name, found.target.name) == ('folder', 'unlabelled')
     packed = shutil.make_archive(root / 'classes', 'zip', root / 'source')
-    assert adapt.get_config(f'train=shot,source={root}/source,target={packed}').data.of.target.name == 'folder'
+    assert (
+        adapt.get_config(f'train=shot,source={root}/source,target={packed}').data.of.target.name
+        == 'folder'
+    )
 
 
 def test_folders_that_do_not_pair_are_told(root):

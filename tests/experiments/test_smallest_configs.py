@@ -1,4 +1,5 @@
 """Every config runs at its smallest, and tells its command and result."""
+
 import importlib
 from pathlib import Path
 
@@ -7,14 +8,24 @@ from commands import call
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('[a-z]*.py') if path.stem != 'base')
-COMMAND = {name: importlib.import_module(f'configs.{name}').get_config('smoke').commands[0] for name in CONFIGS}
+COMMAND = {
+    name: importlib.import_module(f'configs.{name}').get_config('smoke').commands[0]
+    for name in CONFIGS
+}
 
 
-LIKE = ('adapt', 'reptile', 'relation', 'metaoptnet', 'siamese', 'ridge', 'matching')   # others go the same way
+# others go the same way
+LIKE = ('adapt', 'reptile', 'relation', 'metaoptnet', 'siamese', 'ridge', 'matching')
 
 
-@pytest.mark.parametrize('name', [   # test_rank.py runs those of rank
-    pytest.param(name, marks=pytest.mark.slow) if name in LIKE else name for name in CONFIGS if COMMAND[name] != 'rank'])
+@pytest.mark.parametrize(
+    'name',
+    [  # test_rank.py runs those of rank
+        pytest.param(name, marks=pytest.mark.slow) if name in LIKE else name
+        for name in CONFIGS
+        if COMMAND[name] != 'rank'
+    ],
+)
 def test_every_config_runs_at_its_smallest(name, tmp_path):
     done = call(COMMAND[name], f'--config=configs/{name}.py:smoke', f'--workdir={tmp_path}')
     assert done.code == 0, done.err[-3000:]

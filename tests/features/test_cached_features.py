@@ -1,4 +1,5 @@
 """A head on cached features, and what is not cached; which batch statistics move."""
+
 import jax
 import numpy as np
 import pytest
@@ -24,12 +25,23 @@ FROZEN = {'partition': {'name': 'freeze', 'until': 'backbone'}}
 
 
 def test_a_head_on_cached_features_equals_one_on_the_backbone(donor, tmp_path):
-    plain, cached = (fit(build.build(config(seeds=[0, 1], per_class=3, cache=cache, **FROZEN), donor_dir=donor), tmp_path / str(cache))
-                     for cache in (False, True))
+    plain, cached = (
+        fit(
+            build.build(config(seeds=[0, 1], per_class=3, cache=cache, **FROZEN), donor_dir=donor),
+            tmp_path / str(cache),
+        )
+        for cache in (False, True)
+    )
     assert paths.flatten(plain.params).keys() == paths.flatten(cached.params).keys()
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), (plain.params, plain.state), (cached.params, cached.state))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
+        (plain.params, plain.state),
+        (cached.params, cached.state),
+    )
     assert plain.scores == cached.scores
-    assert paths.flatten(load_final(tmp_path / 'True')[0]).keys() == paths.flatten(plain.params).keys(), 'the full layout is saved'
+    assert (
+        paths.flatten(load_final(tmp_path / 'True')[0]).keys() == paths.flatten(plain.params).keys()
+    ), 'the full layout is saved'
 
 
 def test_features_are_cached_by_weights_data_and_preprocessing(donor, tmp_path, monkeypatch):
@@ -44,14 +56,38 @@ def test_features_are_cached_by_weights_data_and_preprocessing(donor, tmp_path, 
     assert files() == 6, 'other weights do not'
 
 
-@pytest.mark.parametrize('changes', [{}, {'partition': {'name': 'freeze', 'until': 'block2'}, 'augment': ['flip']},
-                                     {**FROZEN, 'statistics': 'batch'}])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {},
+        {'partition': {'name': 'freeze', 'until': 'block2'}, 'augment': ['flip']},
+        {**FROZEN, 'statistics': 'batch'},
+    ],
+)
 def test_what_moves_is_not_cached(donor, changes):
-    assert build.build(config(cache=True, **changes), donor_dir=donor).evals['train'].take(np.arange(1))['input'].ndim == 4
+    assert (
+        build.build(config(cache=True, **changes), donor_dir=donor)
+        .evals['train']
+        .take(np.arange(1))['input']
+        .ndim
+        == 4
+    )
 
 
-@pytest.mark.parametrize('statistics, moved', [('follow', {'norm2'}), ('stored', set()), ('batch', {'norm1', 'norm2'})])
+@pytest.mark.parametrize(
+    'statistics, moved', [('follow', {'norm2'}), ('stored', set()), ('batch', {'norm1', 'norm2'})]
+)
 def test_batch_statistics_follow_the_partition_or_the_option(statistics, moved, donor, tmp_path):
-    fitted = fit(build.build(config(statistics=statistics, partition={'name': 'freeze', 'until': 'block1'}), donor_dir=donor), tmp_path)
+    fitted = fit(
+        build.build(
+            config(statistics=statistics, partition={'name': 'freeze', 'until': 'block1'}),
+            donor_dir=donor,
+        ),
+        tmp_path,
+    )
     before = load_final(donor)[1]['backbone']
-    assert {name for name, held in before.items() if (held['mean'] != fitted.state['backbone'][name]['mean']).any()} == moved
+    assert {
+        name
+        for name, held in before.items()
+        if (held['mean'] != fitted.state['backbone'][name]['mean']).any()
+    } == moved

@@ -1,4 +1,5 @@
 """How far a long loop is, and the time that is left."""
+
 import io
 
 import pytest
@@ -12,11 +13,13 @@ from tljax.files import console
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that is set by hand."""
+
     class Clock:
-        now = 100.
+        now = 100.0
 
         def monotonic(self):
             return self.now
+
     found = Clock()
     monkeypatch.setattr(console, 'time', found)
     monkeypatch.setattr(log, 'time', found)
@@ -27,8 +30,11 @@ def test_the_first_item_which_may_compile_is_no_measure(clock, capsys):
     for i in console.watched(range(5), 'scoring'):
         clock.now += 60 if i == 0 else 15
     assert capsys.readouterr().err.splitlines() == [
-        'scoring  1/5  time left unknown', 'scoring  2/5  0:45 left', 'scoring  3/5  0:30 left',
-        'scoring  4/5  0:15 left']
+        'scoring  1/5  time left unknown',
+        'scoring  2/5  0:45 left',
+        'scoring  3/5  0:30 left',
+        'scoring  4/5  0:15 left',
+    ]
 
 
 def test_what_is_quick_says_nothing_more(clock, capsys):
@@ -42,10 +48,10 @@ def test_what_is_quick_says_nothing_more(clock, capsys):
 
 def test_a_run_is_measured_since_its_restart_and_compilation(clock, capsys, tmp_path):
     with Log(tmp_path, 'toy', steps=1000, start=500) as told:
-        clock.now += 300   # compilation
+        clock.now += 300  # compilation
         told.started(510)
         clock.now += 20
-        told.started(520)   # later calls change nothing
+        told.started(520)  # later calls change nothing
         told.show(550, {})
     assert capsys.readouterr().err == 'toy  step 550/1000  3:45 left  \n', '40 in 20 seconds'
 
@@ -53,10 +59,10 @@ def test_a_run_is_measured_since_its_restart_and_compilation(clock, capsys, tmp_
 def test_the_bar_of_a_terminal_is_measured_in_the_same_way(monkeypatch, tmp_path):
     seen = Console(file=io.StringIO(), force_terminal=True, width=100)
     monkeypatch.setattr(log, 'console', seen)
-    now = [0.]
+    now = [0.0]
     monkeypatch.setattr(seen, 'get_time', lambda: now[0])
     with Log(tmp_path, 'toy', steps=1000, start=500) as told:
-        for seconds, step in ((300., 510), (20., 550)):
+        for seconds, step in ((300.0, 510), (20.0, 550)):
             now[0] += seconds
             told.show(step, {})
         assert told.bar.tasks[0].time_remaining == 225

@@ -1,4 +1,5 @@
 """Downloads from a server on this machine: fetched once, resumed, checked."""
+
 import hashlib
 
 import pytest

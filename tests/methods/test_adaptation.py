@@ -1,4 +1,5 @@
 """Phases of deep adaptation from end to end, and what its methods refuse."""
+
 import jax
 import numpy as np
 import pytest
@@ -21,7 +22,10 @@ def test_a_study_of_one_method_has_the_source_alone_beside_it():
     config = adapt.get_config('method=shot,smoke')
     (_, source), (_, last) = configuration.phases(config)
     baseline = configuration.merge(last, configuration.plain(config.study.strategies.source_only))
-    assert source['method'] == baseline['method'] == {'name': 'finetune'} and baseline['data']['name'] == 'domains'
+    assert (
+        source['method'] == baseline['method'] == {'name': 'finetune'}
+        and baseline['data']['name'] == 'domains'
+    )
     assert list(config.study.strategies) == ['source_only', 'shot']
     assert [name for name, _ in configuration.phases(adapt.get_config('train=cdan'))] == ['adapt']
 
@@ -29,7 +33,11 @@ def test_a_study_of_one_method_has_the_source_alone_beside_it():
 def test_networks_that_part_the_domains_do_so_where_a_batch_has_both():
     config = configuration.plain(adapt.get_config('data=mnist-usps'))
     source, adapted = (phase['net'].get('domains') for _, phase in configuration.phases(config))
-    alone = {name for name, changes in config['study']['strategies'].items() if changes.get('net', {}).get('domains') == 1}
+    alone = {
+        name
+        for name, changes in config['study']['strategies'].items()
+        if changes.get('net', {}).get('domains') == 1
+    }
     assert source == 1 and adapted is None and alone == {'source_only', 'adabn', 'adda', 'shot'}
 
 
@@ -38,31 +46,69 @@ def test_adda_starts_from_the_source_and_moves_the_targets_encoder_alone(tmp_pat
     first = load_final(tmp_path / '00-source')[0]
     jax.tree.map(np.testing.assert_array_equal, fitted.params['source'], first['backbone'])
     jax.tree.map(np.testing.assert_array_equal, fitted.params['head'], first['head'])
-    assert all((a != b).any() for a, b in zip(jax.tree.leaves(fitted.params['backbone']), jax.tree.leaves(first['backbone']), strict=True))
+    assert all(
+        (a != b).any()
+        for a, b in zip(
+            jax.tree.leaves(fitted.params['backbone']),
+            jax.tree.leaves(first['backbone']),
+            strict=True,
+        )
+    )
 
 
 def test_shot_sees_no_source_and_keeps_its_head(tmp_path):
     phases = study('shot')
     assert phases[1][1]['data']['alone'] and not build.load(phases[1][1]['data'])['train'].target
     run, fitted = build.fit_phases(phases, tmp_path)
-    jax.tree.map(np.testing.assert_array_equal, fitted.params['head'], load_final(tmp_path / '00-source')[0]['head'])
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        fitted.params['head'],
+        load_final(tmp_path / '00-source')[0]['head'],
+    )
     batches = [run.stream.batch(seed, 0) for seed in (0, 1)]
-    truth = [build.load({'name': 'digits'})['train'].take(run.stream.index(seed, 0)['rows'])['label'] for seed in (0, 1)]
-    assert any((batch['label'] != label).any() for batch, label in zip(batches, truth, strict=True)), 'the true labels are not used'
+    truth = [
+        build.load({'name': 'digits'})['train'].take(run.stream.index(seed, 0)['rows'])['label']
+        for seed in (0, 1)
+    ]
+    assert any(
+        (batch['label'] != label).any() for batch, label in zip(batches, truth, strict=True)
+    ), 'the true labels are not used'
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'dann'}}, 'takes unlabelled inputs of a target beside labelled ones'),
-    ({**DOMAINS, 'method': {'name': 'dan'}, 'batch': 1}, '1 row of a domain on a device has no discrepancy'),
-    ({'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'dann'}}, 'this data gives episodes'),
-    ({'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'shot'}}, 'takes pseudo-labels: set pseudo.name=centroids')])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (
+            {'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'dann'}},
+            'takes unlabelled inputs of a target beside labelled ones',
+        ),
+        (
+            {**DOMAINS, 'method': {'name': 'dan'}, 'batch': 1},
+            '1 row of a domain on a device has no discrepancy',
+        ),
+        (
+            {'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'dann'}},
+            'this data gives episodes',
+        ),
+        (
+            {'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'shot'}},
+            'takes pseudo-labels: set pseudo.name=centroids',
+        ),
+    ],
+)
 def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
     from tljax.engine.train import fit
+
     with pytest.raises(Refused, match=said):
-        fit(build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)), tmp_path)
+        fit(
+            build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)),
+            tmp_path,
+        )
 
 
-@pytest.mark.parametrize('name, said', [('dann', 'domain adaptation needs classes'), ('mcd', 'mcd needs classes')])
+@pytest.mark.parametrize(
+    'name, said', [('dann', 'domain adaptation needs classes'), ('mcd', 'mcd needs classes')]
+)
 def test_regression_is_refused(name, said):
     with pytest.raises(Refused, match=said):
         getattr(tljax.methods, name)(tljax.zoo.identity(2), 0)

@@ -1,7 +1,10 @@
-"""What every method of `tljax/methods` promises, found by itself: a new file there is tested here without a word.
+"""What every method of `tljax/methods` promises, found by itself: a new file there is tested here
+without a word.
 
-What a method's file states (BATCHES, PSEUDO, FROZEN, CACHED) chooses its data and what is asked of it; no method is named here.
+What a method's file states (BATCHES, PSEUDO, FROZEN, CACHED) chooses its data and what is asked of
+it; no method is named here.
 """
+
 import functools
 import inspect
 import re
@@ -23,12 +26,28 @@ from tljax.engine.step import make_step
 from tljax.engine.train import fit
 
 METHODS = [name for name in dir(tljax.methods) if stated({'name': name}, 'BATCHES', None)]
-BATCHES = {   # what a method's file states -> a config whose data gives such batches
+BATCHES = {  # what a method's file states -> a config whose data gives such batches
     'labelled': {},
-    'domains': {'data': {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
-                         'target': {'name': 'digits', 'size': 8}}},
-    'episodes': {'data': {'name': 'episodes', 'of': {'name': 'digits', 'size': 8}, 'by_class': {'test': .4}, 'ways': 3, 'shots': 2,
-                          'queries': 3, 'count': 4}, 'batch': 2}}
+    'domains': {
+        'data': {
+            'name': 'domains',
+            'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+            'target': {'name': 'digits', 'size': 8},
+        }
+    },
+    'episodes': {
+        'data': {
+            'name': 'episodes',
+            'of': {'name': 'digits', 'size': 8},
+            'by_class': {'test': 0.4},
+            'ways': 3,
+            'shots': 2,
+            'queries': 3,
+            'count': 4,
+        },
+        'batch': 2,
+    },
+}
 
 
 def says(method, what, default=''):
@@ -38,42 +57,67 @@ def says(method, what, default=''):
 def config(method, **changes):
     made = {'pseudo': {'name': 'given'}} if says(method, 'PSEUDO') else {}
     keywords = inspect.signature(getattr(tljax.methods, method)).parameters
-    small = {'weak': [], 'strong': [], 'width': 16}   # pictures of 8x8 are too small to be augmented
+    # pictures of 8x8 are too small to be augmented
+    small = {'weak': [], 'strong': [], 'width': 16}
     small = {key: value for key, value in small.items() if key in keywords}
-    plain = {'method': {'name': method, **small}, 'net': {'blocks': 1}, 'steps': 8, 'optim': {'schedule': 'constant'}}
+    plain = {
+        'method': {'name': method, **small},
+        'net': {'blocks': 1},
+        'steps': 8,
+        'optim': {'schedule': 'constant'},
+    }
     return tiny(plain, BATCHES[says(method, 'BATCHES')], made, changes)
 
 
 @functools.cache
 def plain_run(method):
-    """The run of a method's config as it is, built once for all tests of a process: they share what it compiles."""
+    """The run of a method's config as it is, built once for all tests of a process: they share what
+    it compiles."""
     return build.build(config(method))
 
 
 def maker(method):
-    """The function of a neighbouring module that a method is made by, such as `adaptation.adapting`; its own name where there is none."""
+    """The function of a neighbouring module that a method is made by, such as
+    `adaptation.adapting`; its own name where there is none."""
     module = sys.modules[getattr(tljax.methods, method).__module__]
     makers = [name for name in ('adapting', 'metric', 'on_base_classes') if hasattr(module, name)]
     return makers[0] if makers else method
 
 
-# Methods of one maker differ in one scalar or one comparison: where whole fits are compared, the first of them stands for all by default.
+# Methods of one maker differ in one scalar or one comparison: where whole fits are compared, the
+# first of them stands for all by default.
 FIRST = {maker(name): name for name in reversed(METHODS)}
-whole_fits = pytest.mark.parametrize('method', [
-    pytest.param(name, marks=[pytest.mark.slow] * (FIRST[maker(name)] != name)) for name in METHODS], scope='module')
+whole_fits = pytest.mark.parametrize(
+    'method',
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (FIRST[maker(name)] != name))
+        for name in METHODS
+    ],
+    scope='module',
+)
 
 
-@pytest.fixture(params=METHODS, scope='module')   # of the module, as are whole fits: the tests of a method follow each other
+# of the module, as are whole fits: the tests of a method follow each other
+@pytest.fixture(params=METHODS, scope='module')
 def method(request):
     return request.param
 
 
 def first_state(run, method):
-    """The state before the first step; what the phase before would have learnt is drawn at random."""
+    """The state before the first step; what the phase before would have learnt is drawn at
+    random."""
     params, state = jax.device_get(run.init(run.seeds[0]))
-    params = paths.map_paths(lambda path, leaf: np.random.default_rng(7).normal(size=leaf.shape).astype(leaf.dtype)
-                             if re.fullmatch(says(method, 'FROZEN'), path) else leaf, params)
-    return jax.device_get(TrainState(np.zeros((), np.int32), params, state, jax.jit(run.tx.init)(params)))
+    params = paths.map_paths(
+        lambda path, leaf: (
+            np.random.default_rng(7).normal(size=leaf.shape).astype(leaf.dtype)
+            if re.fullmatch(says(method, 'FROZEN'), path)
+            else leaf
+        ),
+        params,
+    )
+    return jax.device_get(
+        TrainState(np.zeros((), np.int32), params, state, jax.jit(run.tx.init)(params))
+    )
 
 
 def parts(settings):
@@ -88,10 +132,16 @@ def raw(run, i):
 
 def stepped(run, state, i):
     """The state after step `i` of the run's own compiled step, and its loss."""
-    state = jax.device_put(jax.tree.map(lambda leaf: np.asarray(leaf)[None], state), NamedSharding(make_mesh(), PartitionSpec()))
-    batch = jax.tree.map(lambda leaf: np.asarray(leaf)[None, None], raw(run, i))   # an axis of steps, and one of seeds
+    state = jax.device_put(
+        jax.tree.map(lambda leaf: np.asarray(leaf)[None], state),
+        NamedSharding(make_mesh(), PartitionSpec()),
+    )
+    # an axis of steps, and one of seeds
+    batch = jax.tree.map(lambda leaf: np.asarray(leaf)[None, None], raw(run, i))
     state, metrics = run.step.run(state, run.step.place(batch), np.zeros(1, np.uint32))
-    return jax.tree.map(lambda leaf: leaf[0], jax.device_get(state)), np.asarray(metrics['loss']).item()
+    return jax.tree.map(lambda leaf: leaf[0], jax.device_get(state)), np.asarray(
+        metrics['loss']
+    ).item()
 
 
 def test_init_has_shapes_without_computing(method):
@@ -118,27 +168,45 @@ def test_one_batch_is_learnt(method, tmp_path):
         pytest.skip('its head is learnt in the phase before')
     run = plain_run(method)._replace(steps=120)
     always = run.stream._replace(index=lambda seed, step: run.stream.index(seed, 0))
-    accuracy = [record['accuracy'][0] for record in records(fit_with_log(run._replace(stream=always), tmp_path), 'training')]
-    assert accuracy[-1] > (.6 if says(method, 'BATCHES') == 'episodes' else .9)   # queries are measured, which are not trained on
+    accuracy = [
+        record['accuracy'][0]
+        for record in records(fit_with_log(run._replace(stream=always), tmp_path), 'training')
+    ]
+    # queries are measured, which are not trained on
+    assert accuracy[-1] > (0.6 if says(method, 'BATCHES') == 'episodes' else 0.9)
 
 
 @whole_fits
 def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
-    settings = config(method, net={'name': 'mlp', 'widths': [8, 8], 'norm': 'batch'}, partition={'name': 'freeze', 'until': 'layer1'})
+    settings = config(
+        method,
+        net={'name': 'mlp', 'widths': [8, 8], 'norm': 'batch'},
+        partition={'name': 'freeze', 'until': 'layer1'},
+    )
     run, program = build.build(settings), parts(settings)
     before = after = first_state(run, method)
     step = jax.jit(make_step(program.method, program.tx, program.labels, program.prepare))
     for i in range(3):
         after, _ = step(after, raw(run, i), 0)
     after = jax.device_get(after)
-    labels, old, new = (paths.flatten(tree) for tree in (program.labels, before.params, after.params))
-    assert all((old[path] == new[path]).all() == (label == 'frozen') for path, label in labels.items())
+    labels, old, new = (
+        paths.flatten(tree) for tree in (program.labels, before.params, after.params)
+    )
+    assert all(
+        (old[path] == new[path]).all() == (label == 'frozen') for path, label in labels.items()
+    )
     moments = sum(leaf.size for leaf in jax.tree.leaves(before.opt_state) if leaf.ndim)
     trained = [leaf for path, leaf in old.items() if labels[path] != 'frozen']
-    assert moments == 2 * sum(leaf.size for leaf in trained if leaf.ndim), 'Adam keeps two per trained weight'
-    statistics = jax.tree.map(lambda a, b: bool((a == b).all()), before.state['backbone'], after.state['backbone'])
+    assert moments == 2 * sum(leaf.size for leaf in trained if leaf.ndim), (
+        'Adam keeps two per trained weight'
+    )
+    statistics = jax.tree.map(
+        lambda a, b: bool((a == b).all()), before.state['backbone'], after.state['backbone']
+    )
     assert all(jax.tree.leaves(statistics['norm1']))
-    assert len(set(jax.tree.leaves(statistics['norm2']))) == 1, 'a method stores the statistics of all layers that train, or of none'
+    assert len(set(jax.tree.leaves(statistics['norm2']))) == 1, (
+        'a method stores the statistics of all layers that train, or of none'
+    )
 
 
 @whole_fits
@@ -171,7 +239,11 @@ def test_two_seeds_in_one_call_equal_two_calls(method, tmp_path):
     both = fit(build.build(config(method, seeds=[3, 5])), tmp_path / 'both').params
     for i, seed in enumerate((3, 5)):
         alone = fit(build.build(config(method, seeds=[seed])), tmp_path / str(seed)).params
-        jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b[0], rtol=1e-3, atol=1e-4), both, alone)
+        jax.tree.map(
+            lambda a, b, i=i: np.testing.assert_allclose(a[i], b[0], rtol=1e-3, atol=1e-4),
+            both,
+            alone,
+        )
 
 
 FROZEN = {'partition': {'name': 'freeze', 'until': 'backbone'}}
@@ -188,15 +260,27 @@ def donor(tmp_path_factory):
 def test_cached_features_give_the_same_fit_where_the_method_allows_them(method, donor, tmp_path):
     if not says(method, 'CACHED', True) or says(method, 'PSEUDO'):
         pytest.skip('it states that it is never cached')
-    runs = [build.build(config(method, cache=cache, **FROZEN), donor_dir=donor) for cache in (True, False)]
+    runs = [
+        build.build(config(method, cache=cache, **FROZEN), donor_dir=donor)
+        for cache in (True, False)
+    ]
     assert [run.stream.batch(0, 0)['input'].ndim for run in runs] == [2, 4]
     fits = [fit(run, tmp_path / str(i)).params for i, run in enumerate(runs)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *fits)
 
 
 def test_a_method_that_states_it_is_never_cached(donor):
-    name = next(name for name in METHODS if not says(name, 'CACHED', True) and says(name, 'BATCHES') == 'domains')
-    assert build.build(config(name, cache=True, **FROZEN), donor_dir=donor).stream.batch(0, 0)['input'].ndim == 4
+    name = next(
+        name
+        for name in METHODS
+        if not says(name, 'CACHED', True) and says(name, 'BATCHES') == 'domains'
+    )
+    assert (
+        build.build(config(name, cache=True, **FROZEN), donor_dir=donor)
+        .stream.batch(0, 0)['input']
+        .ndim
+        == 4
+    )
 
 
 def fit_with_log(run, workdir):
@@ -206,6 +290,7 @@ def fit_with_log(run, workdir):
 
 def records(workdir, kind):
     from tljax.engine.log import read
+
     return [record for record in read(workdir / 'log.jsonl') if record['kind'] == kind]
 
 

@@ -1,4 +1,5 @@
 """Inner loops against finite differences and closed forms, and what they cost."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,14 +32,16 @@ def pairs(batch):
 def test_baseline_plus_plus_trains_a_cosine_classifier_on_the_support(float64):
     """Two steps of SGD with momentum, with differences for gradients."""
     batch = vectors(tasks=1)
-    method = baseline_plus_plus(identity(6), 9, scale=3., steps=2, rate=.1, decay=.01)
-    found = np.asarray(jax.jit(method.predict)(*jax.jit(method.init)(jax.random.key(0), BASE), batch)['output'])
-    (support, query), = pairs(batch)
+    method = baseline_plus_plus(identity(6), 9, scale=3.0, steps=2, rate=0.1, decay=0.01)
+    found = np.asarray(
+        jax.jit(method.predict)(*jax.jit(method.init)(jax.random.key(0), BASE), batch)['output']
+    )
+    ((support, query),) = pairs(batch)
     x, y = normalize(support.reshape(-1, 6)), np.repeat(np.arange(4), 3)
 
     def loss(w):
         logits = 3 * x @ normalize(w).T
-        return (logsumexp(logits, 1) - logits[np.arange(12), y]).mean() + .01 / 2 * (w ** 2).sum()
+        return (logsumexp(logits, 1) - logits[np.arange(12), y]).mean() + 0.01 / 2 * (w**2).sum()
 
     w = np.asarray(jax.random.normal(jax.random.key(0), (4, 6))) / np.sqrt(6)
     speed = np.zeros_like(w)
@@ -48,9 +51,11 @@ def test_baseline_plus_plus_trains_a_cosine_classifier_on_the_support(float64):
             shift = np.zeros_like(w)
             shift[place] = 1e-5
             slope[place] = (loss(w + shift) - loss(w - shift)) / 2e-5
-        speed = .9 * speed + slope
-        w = w - .1 * speed
-    np.testing.assert_allclose(found[0], 3 * normalize(query) @ normalize(w).T, rtol=1e-6, atol=1e-6)
+        speed = 0.9 * speed + slope
+        w = w - 0.1 * speed
+    np.testing.assert_allclose(
+        found[0], 3 * normalize(query) @ normalize(w).T, rtol=1e-6, atol=1e-6
+    )
 
 
 @pytest.fixture
@@ -62,48 +67,65 @@ def float64():
 @pytest.mark.parametrize('steps, learn_rates, chunk', [(1, False, 1), (3, False, 2), (2, True, 1)])
 def test_the_meta_gradient_equals_finite_differences(float64, steps, learn_rates, chunk):
     batch = jax.tree.map(lambda x: x.astype(float) if x.dtype == 'float32' else x, vectors(dim=5))
-    method = maml(mlp((6,), dtype=jnp.float64), 4, steps=steps, rate=.3, learn_rates=learn_rates, chunk=chunk)
+    method = maml(
+        mlp((6,), dtype=jnp.float64), 4, steps=steps, rate=0.3, learn_rates=learn_rates, chunk=chunk
+    )
     params, state = jax.jit(method.init)(jax.random.key(0), batch)
-    params = jax.tree.map(lambda leaf: np.random.default_rng(leaf.size).normal(size=leaf.shape) * .4, params)
+    params = jax.tree.map(
+        lambda leaf: np.random.default_rng(leaf.size).normal(size=leaf.shape) * 0.4, params
+    )
     if learn_rates:
-        params['rates'] = jax.tree.map(lambda leaf: .2 + .01 * leaf, params['rates'])
+        params['rates'] = jax.tree.map(lambda leaf: 0.2 + 0.01 * leaf, params['rates'])
     value_and_grad = jax.jit(jax.value_and_grad(lambda p: method.loss(p, state, batch, TICK)[0]))
     grads = jax.device_get(value_and_grad(params)[1])
-    direction = jax.tree.map(lambda leaf: np.random.default_rng(leaf.size + 1).normal(size=leaf.shape), params)
-    for player in params:   # each player by itself: a mistake in one is not hidden by the others
+    direction = jax.tree.map(
+        lambda leaf: np.random.default_rng(leaf.size + 1).normal(size=leaf.shape), params
+    )
+    for player in params:  # each player by itself: a mistake in one is not hidden by the others
         along = {**jax.tree.map(np.zeros_like, params), player: direction[player]}
-        moved = [float(value_and_grad(jax.tree.map(lambda p, d, e=e: p + e * d, params, along))[0]) for e in (1e-6, -1e-6)]
+        moved = [
+            float(value_and_grad(jax.tree.map(lambda p, d, e=e: p + e * d, params, along))[0])
+            for e in (1e-6, -1e-6)
+        ]
         expected = (moved[0] - moved[1]) / 2e-6
         found = sum(jax.tree.leaves(jax.tree.map(lambda g, d: (g * d).sum(), grads, along)))
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
 
 
 def quadratic(a):
-    """The method whose loss is half of (theta - centre)' A (theta - centre), the batch giving the centre."""
+    """The method whose loss is half of (theta - centre)' A (theta - centre), the batch giving the
+    centre."""
+
     def factory(net, classes):
         def loss(params, state, batch, tick):
             error = params['head'] - batch['input'][0]
-            return .5 * error @ a @ error, (state, {})
+            return 0.5 * error @ a @ error, (state, {})
+
         return Method(lambda key, batch: ({'head': np.zeros(2)}, {'backbone': {}}), loss, None)
+
     return factory
 
 
 def test_first_order_lacks_the_second_order_term_and_nothing_else():
-    a = np.array([[2., .5], [.5, 1.]])
-    batch = {part: {'input': np.array(centre)[None, None, None], 'label': np.zeros((1, 1, 1))}
-             for part, centre in (('support', [1., 2.]), ('query', [-1., 3.]))}
-    theta = np.array([.3, -.7])
-    adapted = theta - .1 * a @ (theta - [1., 2.])
-    query = a @ (adapted - [-1., 3.])
-    for order, expected in ((1, query), (2, (np.eye(2) - .1 * a) @ query)):
-        method = maml(identity(2), 0, rate=.1, order=order, method=quadratic(a))
-        found = jax.jit(jax.grad(lambda p, method=method: method.loss(p, {'backbone': {}}, batch, TICK)[0]))({'head': theta})
+    a = np.array([[2.0, 0.5], [0.5, 1.0]])
+    batch = {
+        part: {'input': np.array(centre)[None, None, None], 'label': np.zeros((1, 1, 1))}
+        for part, centre in (('support', [1.0, 2.0]), ('query', [-1.0, 3.0]))
+    }
+    theta = np.array([0.3, -0.7])
+    adapted = theta - 0.1 * a @ (theta - [1.0, 2.0])
+    query = a @ (adapted - [-1.0, 3.0])
+    for order, expected in ((1, query), (2, (np.eye(2) - 0.1 * a) @ query)):
+        method = maml(identity(2), 0, rate=0.1, order=order, method=quadratic(a))
+        found = jax.jit(
+            jax.grad(lambda p, method=method: method.loss(p, {'backbone': {}}, batch, TICK)[0])
+        )({'head': theta})
         np.testing.assert_allclose(found['head'], expected, rtol=1e-5)
 
 
 def test_anil_adapts_the_head_alone_and_meta_sgd_by_its_rates():
     batch = vectors(tasks=1)
-    for moves, rates, still in (('head/.*', None, 'backbone'), ('.*', 0., 'head')):
+    for moves, rates, still in (('head/.*', None, 'backbone'), ('.*', 0.0, 'head')):
         method = maml(mlp((5,)), 4, moves=moves, learn_rates=rates is not None)
         params, state = jax.device_get(jax.jit(method.init)(jax.random.key(0), batch))
         if rates is not None:
@@ -115,36 +137,56 @@ def test_anil_adapts_the_head_alone_and_meta_sgd_by_its_rates():
         adapted = np.asarray(jax.jit(method.predict)(params, state, batch)['output'][0])
         moved = np.abs(adapted - predict(plain, state, task['query'])['output']).max()
         assert (moved > 1e-3) == (still == 'backbone')
-        if still == 'backbone':   # one step of the head by hand, on fixed features
-            grads = jax.device_get(jax.jit(jax.grad(lambda p: inner.loss(p, state, task['support'], TICK)[0]))(plain))
-            by_hand = {**plain, 'head': jax.tree.map(lambda p, g: p - .4 * g, plain['head'], grads['head'])}
-            np.testing.assert_allclose(adapted, predict(by_hand, state, task['query'])['output'], rtol=1e-4, atol=1e-6)
+        if still == 'backbone':  # one step of the head by hand, on fixed features
+            grads = jax.device_get(
+                jax.jit(jax.grad(lambda p: inner.loss(p, state, task['support'], TICK)[0]))(plain)
+            )
+            by_hand = {
+                **plain,
+                'head': jax.tree.map(lambda p, g: p - 0.4 * g, plain['head'], grads['head']),
+            }
+            np.testing.assert_allclose(
+                adapted, predict(by_hand, state, task['query'])['output'], rtol=1e-4, atol=1e-6
+            )
 
 
 def test_reptile_s_gradient_is_theta_minus_phi(float64):
-    batch = jax.tree.map(lambda x: x.astype(float) if x.dtype == 'float32' else x, vectors(shots=3, tasks=1))
+    batch = jax.tree.map(
+        lambda x: x.astype(float) if x.dtype == 'float32' else x, vectors(shots=3, tasks=1)
+    )
     net = mlp((5,), dtype=jnp.float64)
-    method = reptile(net, 4, steps=4, rate=.01, batch=12)   # every batch is the whole support, whatever its order
+    # every batch is the whole support, whatever its order
+    method = reptile(net, 4, steps=4, rate=0.01, batch=12)
     params, state = jax.jit(method.init)(jax.random.key(0), batch)
-    params = jax.tree.map(lambda leaf: np.asarray(leaf, float) + .1, params)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, float) + 0.1, params)
     found = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))(params)
-    inner, tx = finetune(net, 4), optax.adam(.01, b1=0.)
+    inner, tx = finetune(net, 4), optax.adam(0.01, b1=0.0)
     support = jax.tree.map(lambda leaf: leaf[0].reshape(-1, *leaf.shape[3:]), batch['support'])
 
     @jax.jit
     def step(phi, memory):
-        updates, memory = tx.update(jax.grad(lambda p: inner.loss(p, state, support, TICK)[0])(phi), memory)
+        updates, memory = tx.update(
+            jax.grad(lambda p: inner.loss(p, state, support, TICK)[0])(phi), memory
+        )
         return optax.apply_updates(phi, updates), memory
 
     phi, memory = params, jax.jit(tx.init)(params)
     for _ in range(4):
         phi, memory = step(phi, memory)
-    jax.tree.map(lambda g, p, q: np.testing.assert_allclose(g, p - np.asarray(q), atol=1e-9), found, params, phi)
+    jax.tree.map(
+        lambda g, p, q: np.testing.assert_allclose(g, p - np.asarray(q), atol=1e-9),
+        found,
+        params,
+        phi,
+    )
 
 
 def test_neither_more_tasks_nor_more_inner_steps_need_more_memory():
     def memory(tasks, steps):
-        method, batch = maml(conv4(32, size=8, blocks=1, form='looped'), 5, steps=steps), pictures(tasks, 5, 4, 8)
+        method, batch = (
+            maml(conv4(32, size=8, blocks=1, form='looped'), 5, steps=steps),
+            pictures(tasks, 5, 4, 8),
+        )
         params, state = jax.eval_shape(method.init, jax.random.key(0), batch)
         step = jax.jit(jax.grad(lambda p, s, b: method.loss(p, s, b, TICK)[0]))
         needs = step.lower(params, state, batch).compile().memory_analysis().temp_size_in_bytes
@@ -159,7 +201,10 @@ def pictures(tasks, ways, shots, size):
     shape = (tasks, ways, shots)
     label = np.broadcast_to(np.arange(ways)[:, None], shape)
     rng = np.random.default_rng(0)
-    return {part: {'input': rng.normal(size=(*shape, size, size, 1)).astype('f'), 'label': label} for part in ('support', 'query')}
+    return {
+        part: {'input': rng.normal(size=(*shape, size, size, 1)).astype('f'), 'label': label}
+        for part in ('support', 'query')
+    }
 
 
 def test_a_query_set_is_normalised_by_itself_and_no_statistics_are_stored():
@@ -170,7 +215,7 @@ def test_a_query_set_is_normalised_by_itself_and_no_statistics_are_stored():
     scaled = {**batch, 'query': {**batch['query'], 'input': 50 * batch['query']['input']}}
     predict = jax.jit(method.predict)
     one, other = (np.asarray(predict(params, state, each)['output']) for each in (batch, scaled))
-    np.testing.assert_allclose(one, other, rtol=.01, atol=1e-3)   # but for BatchNorm's epsilon
+    np.testing.assert_allclose(one, other, rtol=0.01, atol=1e-3)  # but for BatchNorm's epsilon
 
 
 def test_sine_waves_are_what_they_say():
@@ -179,17 +224,26 @@ def test_sine_waves_are_what_they_say():
     again = splits['test'].take(np.array([49]))
     np.testing.assert_array_equal(again['query']['input'][0], episodes['query']['input'][49])
     for i in range(50):
-        x = np.concatenate([episodes[part]['input'][i].ravel() for part in ('support', 'query')]).astype(float)
+        x = np.concatenate(
+            [episodes[part]['input'][i].ravel() for part in ('support', 'query')]
+        ).astype(float)
         y = np.concatenate([episodes[part]['label'][i].ravel() for part in ('support', 'query')])
         weights, residual, *_ = np.linalg.lstsq(np.stack([np.sin(x), np.cos(x)], 1), y, rcond=None)
-        assert residual < 1e-6 and .1 <= np.linalg.norm(weights) <= 5 and weights[1] <= 1e-6 and np.abs(x).max() <= 5
+        assert (
+            residual < 1e-6
+            and 0.1 <= np.linalg.norm(weights) <= 5
+            and weights[1] <= 1e-6
+            and np.abs(x).max() <= 5
+        )
 
 
 def test_gradients_of_the_mean_are_the_mean_of_gradients():
-    tasks = np.array([1., 2., 4., 8.])
-    expected = [np.sin(.3 * tasks).mean(), 3.75, (tasks * np.cos(.3 * tasks)).mean()]
+    tasks = np.array([1.0, 2.0, 4.0, 8.0])
+    expected = [np.sin(0.3 * tasks).mean(), 3.75, (tasks * np.cos(0.3 * tasks)).mean()]
     for chunk in (1, 2):
+
         def mean(p, chunk=chunk):
             return meta.mean_over_tasks(lambda p, t: (jnp.sin(p * t), {'t': t}), p, tasks, chunk)
-        (value, metrics), slope = jax.jit(jax.value_and_grad(mean, has_aux=True))(.3)
+
+        (value, metrics), slope = jax.jit(jax.value_and_grad(mean, has_aux=True))(0.3)
         np.testing.assert_allclose([value, metrics['t'], slope], expected, rtol=1e-5)

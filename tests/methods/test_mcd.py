@@ -1,4 +1,5 @@
 """Maximum classifier discrepancy: its players, their turns and their heads."""
+
 import jax
 import numpy as np
 import pytest
@@ -13,19 +14,38 @@ from tljax.zoo.families.identity import identity
 def gradient(batch):
     """step -> the gradient of mcd's loss."""
     method, params, state = made('mcd', batch=batch)
-    return jax.jit(lambda step: jax.grad(lambda p: method.loss(p, state, batch, Tick(step, TICK.key))[0])(params))
+    return jax.jit(
+        lambda step: jax.grad(lambda p: method.loss(p, state, batch, Tick(step, TICK.key))[0])(
+            params
+        )
+    )
 
 
-@pytest.mark.parametrize('step, moving', [(0, {'backbone', 'head', 'second'}), (1, {'head', 'second'}), (2, {'backbone'}),
-                                          (5, {'backbone'}), (6, {'backbone', 'head', 'second'})])
+@pytest.mark.parametrize(
+    'step, moving',
+    [
+        (0, {'backbone', 'head', 'second'}),
+        (1, {'head', 'second'}),
+        (2, {'backbone'}),
+        (5, {'backbone'}),
+        (6, {'backbone', 'head', 'second'}),
+    ],
+)
 def test_mcds_players_take_turns(gradient, step, moving):
-    assert {name for name, leaves in gradient(step).items() if any(np.any(np.asarray(leaf)) for leaf in jax.tree.leaves(leaves))} == moving
+    assert {
+        name
+        for name, leaves in gradient(step).items()
+        if any(np.any(np.asarray(leaf)) for leaf in jax.tree.leaves(leaves))
+    } == moving
 
 
 def test_mcds_discrepancy_has_opposite_signs(batch):
     method, params, state = made('mcd', batch=batch)
     loss = jax.jit(lambda step: method.loss(params, state, batch, Tick(step, TICK.key)))
-    values = [[float(each) for each in (value, metrics['loss'], metrics['gap'])] for value, (_, metrics) in map(loss, (0, 1, 2))]
+    values = [
+        [float(each) for each in (value, metrics['loss'], metrics['gap'])]
+        for value, (_, metrics) in map(loss, (0, 1, 2))
+    ]
     assert len({tuple(each[1:]) for each in values}) == 1
     error, gap = 2 * values[0][1], values[0][2]
     np.testing.assert_allclose([each[0] for each in values], [error, error - gap, gap], rtol=1e-5)
@@ -36,15 +56,21 @@ def test_mcds_heads_may_have_hidden_layers(batch):
     params, state = jax.device_get(jax.jit(method.init)(jax.random.key(1), batch))
 
     def probability(head, x):
-        odds = np.exp(np.maximum(x @ head['dense1']['kernel'] + head['dense1']['bias'], 0) @ head['kernel'] + head['bias'])
+        odds = np.exp(
+            np.maximum(x @ head['dense1']['kernel'] + head['dense1']['bias'], 0) @ head['kernel']
+            + head['bias']
+        )
         return odds / odds.sum(1, keepdims=True)
 
     rows, label = np.arange(12), batch['label']
     heads = [params['head'], params['second']]
     error = -sum(np.log(probability(head, batch['input'])[rows, label]).mean() for head in heads)
-    gap = np.abs(np.subtract(*(probability(head, batch['target']['input']) for head in heads))).mean()
+    gap = np.abs(
+        np.subtract(*(probability(head, batch['target']['input']) for head in heads))
+    ).mean()
     value = jax.jit(method.loss)(params, state, batch, Tick(1, TICK.key))[0]
     np.testing.assert_allclose(value, error - gap, rtol=1e-5)
-    together = np.prod([probability(head, batch['input']) for head in heads], 0)   # logits are added
+    # logits are added
+    together = np.prod([probability(head, batch['input']) for head in heads], 0)
     found = softmax(jax.jit(method.predict)(params, state, batch)['output'])
     np.testing.assert_allclose(found, together / together.sum(1, keepdims=True), rtol=1e-5)

@@ -1,4 +1,5 @@
 """Few-shot methods without an inner loop against scikit-learn and numbers by hand."""
+
 import jax
 import numpy as np
 from episodes_by_hand import TICK, output, vectors
@@ -31,16 +32,22 @@ def test_protonet_is_the_softmax_of_distances_to_means():
     batch = vectors()
     found, _ = output(protonet(identity(6), 4), batch)
     for logits, (support, query) in zip(found, pairs(batch), strict=True):
-        np.testing.assert_allclose(logits, -((query[:, None] - support.mean(1)[None]) ** 2).sum(-1), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            logits, -((query[:, None] - support.mean(1)[None]) ** 2).sum(-1), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_matching_is_attention_over_the_support():
     batch = vectors()
-    found, _ = output(matching(identity(6), 4, scale=3.), batch)
+    found, _ = output(matching(identity(6), 4, scale=3.0), batch)
     for logits, (support, query) in zip(found, pairs(batch), strict=True):
         flat = support.reshape(-1, 6)
-        cosine = query @ flat.T / np.linalg.norm(query, axis=1)[:, None] / np.linalg.norm(flat, axis=1)
-        np.testing.assert_allclose(np.exp(logits), softmax(3 * cosine, -1).reshape(len(query), 4, 3).sum(-1), rtol=1e-4)
+        cosine = (
+            query @ flat.T / np.linalg.norm(query, axis=1)[:, None] / np.linalg.norm(flat, axis=1)
+        )
+        np.testing.assert_allclose(
+            np.exp(logits), softmax(3 * cosine, -1).reshape(len(query), 4, 3).sum(-1), rtol=1e-4
+        )
 
 
 def test_full_context_lets_the_support_see_itself():
@@ -50,23 +57,30 @@ def test_full_context_lets_the_support_see_itself():
     batch['support']['input'] = batch['support']['input'].copy()
     batch['support']['input'][:, 0, 0] += 5
     after = np.asarray(jax.jit(method.predict)(params, {'backbone': {}}, batch)['output'])
-    far = logsumexp(before[..., 1:], -1) - before[..., 1], logsumexp(after[..., 1:], -1) - after[..., 1]
+    far = (
+        logsumexp(before[..., 1:], -1) - before[..., 1],
+        logsumexp(after[..., 1:], -1) - after[..., 1],
+    )
     assert np.abs(far[0] - far[1]).max() > 1e-3, 'a changed example moves the share of the others'
 
 
 def test_ridge_is_scikit_learn_s():
     batch = vectors()
-    found, _ = output(ridge(identity(6), 4, penalty=2.), batch)
+    found, _ = output(ridge(identity(6), 4, penalty=2.0), batch)
     for logits, (support, query) in zip(found, pairs(batch), strict=True):
-        model = Ridge(alpha=2., fit_intercept=False).fit(support.reshape(-1, 6), np.repeat(np.eye(4), 3, 0))
+        model = Ridge(alpha=2.0, fit_intercept=False).fit(
+            support.reshape(-1, 6), np.repeat(np.eye(4), 3, 0)
+        )
         np.testing.assert_allclose(logits, model.predict(query), rtol=1e-3, atol=1e-4)
 
 
 def test_metaoptnet_s_machine_is_scikit_learn_s():
     batch = vectors()
-    found, _ = output(metaoptnet(identity(6), 4, penalty=.3, steps=500), batch)
+    found, _ = output(metaoptnet(identity(6), 4, penalty=0.3, steps=500), batch)
     for logits, (support, query) in zip(found, pairs(batch), strict=True):
-        machine = LinearSVC(multi_class='crammer_singer', C=.3, fit_intercept=False, tol=1e-8, max_iter=100_000)
+        machine = LinearSVC(
+            multi_class='crammer_singer', C=0.3, fit_intercept=False, tol=1e-8, max_iter=100_000
+        )
         machine.fit(support.reshape(-1, 6), np.repeat(np.arange(4), 3))
         np.testing.assert_allclose(logits, machine.decision_function(query), rtol=1e-3, atol=1e-3)
 
@@ -77,33 +91,46 @@ def test_simpleshot_is_the_nearest_centroid_of_centred_unit_features():
     mean = np.random.default_rng(1).normal(size=6)
     found = np.asarray(jax.jit(method.predict)(params, {**state, 'mean': mean}, batch)['output'])
     for logits, (support, query) in zip(found, pairs(batch), strict=True):
-        model = NearestCentroid().fit(normalize(support.reshape(-1, 6) - mean), np.repeat(np.arange(4), 3))
+        model = NearestCentroid().fit(
+            normalize(support.reshape(-1, 6) - mean), np.repeat(np.arange(4), 3)
+        )
         assert (model.predict(normalize(query - mean)) == logits.argmax(-1)).all()
         distance = ((normalize(query - mean)[:, None] - model.centroids_) ** 2).sum(-1)
         np.testing.assert_allclose(-logits, distance, rtol=1e-3, atol=1e-5)
 
 
 def test_the_mean_of_base_features_follows_the_batches():
-    x = np.random.default_rng(0).normal(3., 1., size=(64, 6)).astype('f')
+    x = np.random.default_rng(0).normal(3.0, 1.0, size=(64, 6)).astype('f')
     method = simpleshot(identity(6), 2)
-    params, state = jax.jit(method.init)(jax.random.key(0), {'input': x, 'label': np.zeros(64, int)})
+    params, state = jax.jit(method.init)(
+        jax.random.key(0), {'input': x, 'label': np.zeros(64, int)}
+    )
     for _ in range(2000):
-        state = jax.jit(method.loss)(params, state, {'input': x, 'label': np.zeros(64, int)}, TICK)[1][0]
+        state = jax.jit(method.loss)(params, state, {'input': x, 'label': np.zeros(64, int)}, TICK)[
+            1
+        ][0]
     np.testing.assert_allclose(state['mean'], x.mean(0), rtol=1e-4)
 
 
 def test_siamese_and_relation_by_hand():
     batch = vectors(tasks=1, shots=1)
     found, _ = output(siamese(identity(6), 4), batch)
-    (support, query), = pairs(batch)
+    ((support, query),) = pairs(batch)
     squash = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
-    np.testing.assert_allclose(found[0], -np.abs(squash(query)[:, None] - squash(support)[None, :, 0]).sum(-1), rtol=1e-4)
+    np.testing.assert_allclose(
+        found[0], -np.abs(squash(query)[:, None] - squash(support)[None, :, 0]).sum(-1), rtol=1e-4
+    )
     method = relation(identity(6), 4)
     found, params = output(method, batch)
     dense = params['head']
     both = np.concatenate(np.broadcast_arrays(support[None, :, 0], query[:, None]), -1)
     hidden = np.maximum(both @ dense['hidden']['kernel'] + dense['hidden']['bias'], 0)
-    np.testing.assert_allclose(found[0], (hidden @ dense['score']['kernel'] + dense['score']['bias'])[..., 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        found[0],
+        (hidden @ dense['score']['kernel'] + dense['score']['bias'])[..., 0],
+        rtol=1e-4,
+        atol=1e-5,
+    )
     value = float(jax.jit(method.loss)(params, {'backbone': {}}, batch, TICK)[0])
     same = np.eye(4)[batch['query']['label'][0].ravel()]
     np.testing.assert_allclose(value, ((squash(found[0]) - same) ** 2).sum(-1).mean(), rtol=1e-5)
@@ -111,5 +138,7 @@ def test_siamese_and_relation_by_hand():
 
 def test_distances():
     a, b = np.random.default_rng(0).normal(size=(2, 5, 3))
-    np.testing.assert_allclose(jax.jit(squared_distances)(a, b), ((a[:, None] - b[None]) ** 2).sum(-1), rtol=1e-4)
+    np.testing.assert_allclose(
+        jax.jit(squared_distances)(a, b), ((a[:, None] - b[None]) ** 2).sum(-1), rtol=1e-4
+    )
     np.testing.assert_allclose(np.diagonal(jax.jit(cosines)(a, a)), 1, rtol=1e-5)

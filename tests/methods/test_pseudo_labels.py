@@ -1,4 +1,5 @@
 """Labels that a model gives: centroids, self-training, FixMatch."""
+
 import jax
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from tljax.zoo.families.identity import identity
 
 
 def test_self_training_counts_the_sure_alone(batch):
-    found, head = gap('self_training', batch, threshold=.8)
+    found, head = gap('self_training', batch, threshold=0.8)
     probability = softmax(logits(batch, head)[1])
-    sure = probability.max(1) >= .8
+    sure = probability.max(1) >= 0.8
     assert 0 < sure.sum() < 12
     np.testing.assert_allclose(found, -(sure * np.log(probability.max(1))).mean(), rtol=1e-4)
 
@@ -24,14 +25,23 @@ def test_self_training_counts_the_sure_alone(batch):
 def test_pseudo_labels_are_those_of_the_nearest_centroid():
     rng = np.random.default_rng(0)
     truth = np.repeat([0, 1, 2], 20)
-    features = np.eye(3)[truth] * 3 + rng.normal(size=(60, 3)) * .4
-    said = np.eye(4)[np.where(rng.uniform(size=60) < .3, rng.integers(3, size=60), truth)] * 2   # a third at random; class 3 never
+    features = np.eye(3)[truth] * 3 + rng.normal(size=(60, 3)) * 0.4
+    # a third at random; class 3 never
+    said = np.eye(4)[np.where(rng.uniform(size=60) < 0.3, rng.integers(3, size=60), truth)] * 2
     label = centroids(features, said)
-    assert (label == truth).mean() > .95 > (said.argmax(1) == truth).mean() and 3 not in label
+    assert (label == truth).mean() > 0.95 > (said.argmax(1) == truth).mean() and 3 not in label
     columns, belongs = np.column_stack([features, np.ones(60)]), softmax(said)
-    for _ in range(2):   # written out, row by row
-        means = [np.average(columns, axis=0, weights=each) if each.any() else None for each in belongs.T]
-        cosine = [[-9 if mean is None else row @ mean / np.linalg.norm(row) / np.linalg.norm(mean) for mean in means] for row in columns]
+    for _ in range(2):  # written out, row by row
+        means = [
+            np.average(columns, axis=0, weights=each) if each.any() else None for each in belongs.T
+        ]
+        cosine = [
+            [
+                -9 if mean is None else row @ mean / np.linalg.norm(row) / np.linalg.norm(mean)
+                for mean in means
+            ]
+            for row in columns
+        ]
         first = np.argmax(cosine, 1)
         belongs = np.eye(4)[first]
     np.testing.assert_array_equal(label, first)
@@ -44,11 +54,21 @@ def test_pseudo_labels_want_a_run_and_one_set():
 
 
 def test_fixmatch_learns_from_strongly_augmented_pictures_what_it_is_sure_of():
-    flat = identity(6)._replace(features=lambda params, state, input, key=None: ({'features': input.reshape(len(input), -1)}, state))
+    flat = identity(6)._replace(
+        features=lambda params, state, input, key=None: (
+            {'features': input.reshape(len(input), -1)},
+            state,
+        )
+    )
     rng = np.random.default_rng(0)
     x, u = rng.normal(size=(2, 8, 2, 3, 1)).astype(np.float32)
     label = rng.integers(3, size=8)
-    keywords = {'weak': [augment.crop(padding=0)], 'strong': [augment.flip(probability=1.)], 'threshold': .7, 'weight': 2.}
+    keywords = {
+        'weak': [augment.crop(padding=0)],
+        'strong': [augment.flip(probability=1.0)],
+        'threshold': 0.7,
+        'weight': 2.0,
+    }
     method = tljax.methods.fixmatch(flat, 3, **keywords)
     head = {'kernel': rng.normal(size=(6, 3)).astype(np.float32), 'bias': np.arange(3, dtype='f')}
     batch = {'input': x, 'label': label, 'target': {'input': u}}
@@ -62,11 +82,15 @@ def test_fixmatch_learns_from_strongly_augmented_pictures_what_it_is_sure_of():
     (value, (_, metrics)), slope = jax.jit(jax.value_and_grad(loss, has_aux=True))(head)
     told = probability(u)
     hard = -np.log(probability(u[:, :, ::-1])[np.arange(8), told.argmax(1)])
-    sure = told.max(1) >= .7
+    sure = told.max(1) >= 0.7
     assert 0 < sure.sum() < 8
     np.testing.assert_allclose(metrics['unlabelled'], (sure * hard).mean(), rtol=1e-5)
-    np.testing.assert_allclose(value, -np.log(probability(x)[np.arange(8), label]).mean() + 2 * (sure * hard).mean(), rtol=1e-5)
-    flipped = u[:, :, ::-1].reshape(8, -1)   # no gradient through what it is told
+    np.testing.assert_allclose(
+        value,
+        -np.log(probability(x)[np.arange(8), label]).mean() + 2 * (sure * hard).mean(),
+        rtol=1e-5,
+    )
+    flipped = u[:, :, ::-1].reshape(8, -1)  # no gradient through what it is told
     error = sure[:, None] * (probability(u[:, :, ::-1]) - np.eye(3)[told.argmax(1)])
     mine = (probability(x) - np.eye(3)[label]) / 8
     expected = x.reshape(8, -1).T @ mine + 2 * flipped.T @ error / 8

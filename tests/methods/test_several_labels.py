@@ -1,4 +1,6 @@
-"""Several labels of an example, and weights of classes: the loss by hand, and what a run makes of them."""
+"""Several labels of an example, and weights of classes: the loss by hand, and what a run makes of
+them."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +23,7 @@ def several():
 
 
 def test_the_loss_is_the_mean_of_sigmoid_cross_entropies():
-    logits, label = jnp.array([[.3, -1.2], [2., 0.]]), jnp.array([[1., 0.], [0., 1.]])
+    logits, label = jnp.array([[0.3, -1.2], [2.0, 0.0]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
     p = expit(np.array(logits))
     expected = -(np.where(label == 1, np.log(p), np.log(1 - p))).mean(1)
     np.testing.assert_allclose(sigmoid_cross_entropy(logits, label), expected, rtol=1e-6)
@@ -30,11 +32,19 @@ def test_the_loss_is_the_mean_of_sigmoid_cross_entropies():
 
 
 def test_a_run_learns_several_labels_at_once(tmp_path):
-    model = trained.train(several(), {'name': 'identity', 'dim': 2}, steps=60, batch=8, optim={'lr': .3}, workdir=tmp_path)
+    model = trained.train(
+        several(),
+        {'name': 'identity', 'dim': 2},
+        steps=60,
+        batch=8,
+        optim={'lr': 0.3},
+        workdir=tmp_path,
+    )
     assert model.task == 'labels' and model.classes == ('sky', 'sea')
-    assert model.scores['test'] == {'mean_average_precision': [1.], 'label_accuracy': [1.]}
-    answers = model.predict(np.array([[1., 1.], [-1., -1.]]))
-    assert (answers[0] > .9).all() and (answers[1] < .1).all()   # both labels or none: no softmax could
+    assert model.scores['test'] == {'mean_average_precision': [1.0], 'label_accuracy': [1.0]}
+    answers = model.predict(np.array([[1.0, 1.0], [-1.0, -1.0]]))
+    # both labels or none: no softmax could
+    assert (answers[0] > 0.9).all() and (answers[1] < 0.1).all()
 
 
 def test_methods_of_one_class_refuse_several_labels(tmp_path):
@@ -44,10 +54,13 @@ def test_methods_of_one_class_refuse_several_labels(tmp_path):
         trained.train(several(), {'name': 'identity', 'dim': 2}, per_class=2, workdir=tmp_path)
     with pytest.raises(Refused, match='have the same labels: there is nothing to learn'):
         from tljax.data.splits import refuse_nothing_to_learn
-        refuse_nothing_to_learn(arrays(INPUT[:3], LABEL[:1].repeat(3, 0))._replace(task=Task('labels', ('sky', 'sea'))))
+
+        refuse_nothing_to_learn(
+            arrays(INPUT[:3], LABEL[:1].repeat(3, 0))._replace(task=Task('labels', ('sky', 'sea')))
+        )
 
 
-RARE = arrays(np.arange(10.)[:, None], np.array([0] * 8 + [1, 1]), ('ants', 'bees'))
+RARE = arrays(np.arange(10.0)[:, None], np.array([0] * 8 + [1, 1]), ('ants', 'bees'))
 
 
 def test_balanced_weights_make_classes_count_alike():
@@ -56,23 +69,32 @@ def test_balanced_weights_make_classes_count_alike():
     batch = stream_of(RARE, batch=10, class_weights='balanced').batch(seed=0, step=0)
     assert batch['weight'].dtype == np.float32
     assert all(batch['weight'][batch['label'] == c].sum() == pytest.approx(5) for c in (0, 1))
-    assert weights_of(RARE, '1, 4').tolist() == weights_of(RARE, (1, 4)).tolist() == pytest.approx((np.array([1, 4]) / 1.6).tolist())
+    assert (
+        weights_of(RARE, '1, 4').tolist()
+        == weights_of(RARE, (1, 4)).tolist()
+        == pytest.approx((np.array([1, 4]) / 1.6).tolist())
+    )
 
 
 def test_weights_count_the_labels_that_are_drawn():
     """Two labels of each class are balanced already; other numbers average 1 over them."""
     batch = stream_of(RARE, batch=4, k=2, class_weights='balanced').batch(seed=0, step=0)
-    assert batch['weight'].tolist() == [1.] * 4
-    assert stream_of(RARE, batch=4, k=2, class_weights='1,3').batch(0, 0)['weight'].mean() == pytest.approx(1)
+    assert batch['weight'].tolist() == [1.0] * 4
+    assert stream_of(RARE, batch=4, k=2, class_weights='1,3').batch(0, 0)[
+        'weight'
+    ].mean() == pytest.approx(1)
 
 
 def test_weights_of_classes_change_what_is_learnt(tmp_path):
-    """With the same input everywhere the head learns the classes' shares: 8 to 2, or, balanced, as many of each."""
+    """With the same input everywhere the head learns the classes' shares: 8 to 2, or, balanced, as
+    many of each."""
     same = {'train': arrays(np.ones((10, 1)), RARE.label, RARE.classes)}
-    kept = dict(net={'name': 'identity', 'dim': 1}, steps=200, batch=10, optim={'lr': .1})
+    kept = dict(net={'name': 'identity', 'dim': 1}, steps=200, batch=10, optim={'lr': 0.1})
     plain = trained.train(same, workdir=tmp_path / 'plain', **kept).predict(np.ones((1, 1)))
-    balanced = trained.train(same, workdir=tmp_path / 'balanced', class_weights='balanced', **kept).predict(np.ones((1, 1)))
-    np.testing.assert_allclose([plain[0], balanced[0]], [[.8, .2], [.5, .5]], atol=.02)
+    balanced = trained.train(
+        same, workdir=tmp_path / 'balanced', class_weights='balanced', **kept
+    ).predict(np.ones((1, 1)))
+    np.testing.assert_allclose([plain[0], balanced[0]], [[0.8, 0.2], [0.5, 0.5]], atol=0.02)
 
 
 def test_weights_never_count_the_labels_that_pseudo_labels_replace():
@@ -80,10 +102,20 @@ def test_weights_never_count_the_labels_that_pseudo_labels_replace():
         stream_of(RARE, batch=2, labels={0: RARE.label}, class_weights='balanced')
 
 
-@pytest.mark.parametrize('weights, data, message', [
-    ('even', RARE, "class_weights='even' is neither balanced nor 2 numbers above 0: one for each of ants, bees"),
-    ((1., 2., 3.), RARE, 'nor 2 numbers'), ((1., 0.), RARE, 'above 0'),
-    ('balanced', arrays(np.zeros(2), np.array([.5, 1.5])), 'has no classes')])
+@pytest.mark.parametrize(
+    'weights, data, message',
+    [
+        (
+            'even',
+            RARE,
+            "class_weights='even' is neither balanced nor 2 numbers above 0: one for each "
+            'of ants, bees',
+        ),
+        ((1.0, 2.0, 3.0), RARE, 'nor 2 numbers'),
+        ((1.0, 0.0), RARE, 'above 0'),
+        ('balanced', arrays(np.zeros(2), np.array([0.5, 1.5])), 'has no classes'),
+    ],
+)
 def test_weights_that_are_refused(weights, data, message):
     with pytest.raises(Refused, match=message):
         weights_of(data, weights)

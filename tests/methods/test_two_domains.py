@@ -1,4 +1,6 @@
-"""Two domains in one batch: they come apart as they went in, each normalised and augmented by itself."""
+"""Two domains in one batch: they come apart as they went in, each normalised and augmented by
+itself."""
+
 from functools import partial
 
 import jax
@@ -18,13 +20,23 @@ def test_each_domain_is_normalised_by_itself_and_the_target_afterwards(batch):
     net = by_domain(mlp(widths=(4,), norm='batch'))
     _, params, state = made('dann', net, batch)
     *domains, moved = jax.jit(partial(both, net))(params, state, batch, jax.random.key(0))
-    rows = [x @ np.asarray(params['backbone']['dense1']['kernel']) for x in (batch['input'], batch['target']['input'])]
+    rows = [
+        x @ np.asarray(params['backbone']['dense1']['kernel'])
+        for x in (batch['input'], batch['target']['input'])
+    ]
     for domain, x in zip(domains, rows, strict=True):
-        np.testing.assert_allclose(domain['features'], np.maximum((x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5), 0), rtol=1e-4, atol=1e-5)
-    mean, var = .1 * rows[1].mean(0), .9 + .1 * rows[1].var(0)
+        np.testing.assert_allclose(
+            domain['features'],
+            np.maximum((x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5), 0),
+            rtol=1e-4,
+            atol=1e-5,
+        )
+    mean, var = 0.1 * rows[1].mean(0), 0.9 + 0.1 * rows[1].var(0)
     np.testing.assert_allclose(moved['norm1']['mean'], mean, rtol=1e-4)
     at_rest = jax.jit(net.features)(params['backbone'], moved, batch['input'])[0]['features']
-    np.testing.assert_allclose(at_rest, np.maximum((rows[0] - mean) / np.sqrt(var + 1e-5), 0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        at_rest, np.maximum((rows[0] - mean) / np.sqrt(var + 1e-5), 0), rtol=1e-4, atol=1e-5
+    )
     with pytest.raises(Refused, match='3 rows does not divide into domains=2'):
         net.features(params['backbone'], state['backbone'], batch['input'][:3], jax.random.key(0))
 
@@ -33,9 +45,13 @@ def test_both_domains_come_apart_as_they_went_in(batch):
     net = mlp((4,))
     params, state = jax.jit(net.init)(jax.random.key(0), batch['input'])
     head = {'kernel': np.ones((4, 3)), 'bias': np.zeros(3)}
-    source, target, _ = jax.jit(partial(both, net))({'backbone': params, 'head': head}, {'backbone': state}, batch)
+    source, target, _ = jax.jit(partial(both, net))(
+        {'backbone': params, 'head': head}, {'backbone': state}, batch
+    )
     for found, x in ((source, batch['input']), (target, batch['target']['input'])):
-        np.testing.assert_allclose(found['features'], jax.jit(net.features)(params, state, x)[0]['features'], rtol=1e-5)
+        np.testing.assert_allclose(
+            found['features'], jax.jit(net.features)(params, state, x)[0]['features'], rtol=1e-5
+        )
 
 
 def test_adabn_stores_the_targets_statistics():
@@ -45,16 +61,29 @@ def test_adabn_stores_the_targets_statistics():
     batch = {'input': pictures[0], 'label': np.zeros(6, int), 'target': {'input': pictures[1]}}
     method, params, state = made('adabn', net, batch)
     moved = jax.jit(method.loss)(params, state, batch, TICK)[1][0]['backbone']['norm1']
-    map = jax.lax.conv_general_dilated(pictures[1], params['backbone']['conv1']['kernel'], (1, 1), 'SAME',
-                                       dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
-    np.testing.assert_allclose(moved['mean'], .1 * np.asarray(map).mean((0, 1, 2)), rtol=1e-4, atol=1e-6)
+    map = jax.lax.conv_general_dilated(
+        pictures[1],
+        params['backbone']['conv1']['kernel'],
+        (1, 1),
+        'SAME',
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+    np.testing.assert_allclose(
+        moved['mean'], 0.1 * np.asarray(map).mean((0, 1, 2)), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_the_target_is_augmented_by_draws_of_its_own():
-    prepare = augment.augmented([augment.flip(probability=.5)])
-    picture = np.tile(np.arange(2.)[None, None, :, None], (64, 1, 1, 1))
-    keys = np.random.default_rng(0).integers(2 ** 32, size=(64, 2), dtype=np.uint32)
+    prepare = augment.augmented([augment.flip(probability=0.5)])
+    picture = np.tile(np.arange(2.0)[None, None, :, None], (64, 1, 1, 1))
+    keys = np.random.default_rng(0).integers(2**32, size=(64, 2), dtype=np.uint32)
     batch = jax.jit(prepare)({'input': picture, 'key': keys, 'target': {'input': picture}})
-    flipped = [np.asarray(each)[:, 0, 0, 0] == 1 for each in (batch['input'], batch['target']['input'])]
-    assert 16 < flipped[0].sum() < 48 and 16 < flipped[1].sum() < 48 and (flipped[0] != flipped[1]).any()
+    flipped = [
+        np.asarray(each)[:, 0, 0, 0] == 1 for each in (batch['input'], batch['target']['input'])
+    ]
+    assert (
+        16 < flipped[0].sum() < 48
+        and 16 < flipped[1].sum() < 48
+        and (flipped[0] != flipped[1]).any()
+    )
     assert 'key' not in batch

@@ -1,4 +1,5 @@
 """A batch of two domains, and methods made for it."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +9,13 @@ from tljax.core import Tick
 from tljax.zoo.families.identity import identity
 from tljax.zoo.families.mlp import mlp
 
-DOMAINS = {'data': {'name': 'domains', 'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
-                    'target': {'name': 'digits', 'size': 8}}}
+DOMAINS = {
+    'data': {
+        'name': 'domains',
+        'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+        'target': {'name': 'digits', 'size': 8},
+    }
+}
 TICK = Tick(jnp.int32(0), jax.random.key(0))
 
 
@@ -23,7 +29,8 @@ def made(name, net=None, batch=None, **keywords):
 
 
 def gap(name, batch, **keywords):
-    """What a method adds to the source's error, with the features being the inputs; and its head."""
+    """What a method adds to the source's error, with the features being the inputs; and its
+    head."""
     method, params, state = made(name, identity(5), batch, **keywords)
     value, (_, metrics) = jax.device_get(jax.jit(method.loss)(params, state, batch, TICK))
     np.testing.assert_allclose(value - metrics['gap'], metrics['loss'], rtol=1e-5)

@@ -1,4 +1,5 @@
 """Augmentations against NumPy, SciPy and Pillow, which know nothing of JAX."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +10,20 @@ from PIL import Image, ImageEnhance
 from tljax.core import Refused
 from tljax.nn import augment
 
-CHAIN = [augment.flip(), augment.crop(2), augment.affine(), augment.colour(), augment.resized_crop()]
-STILL = [augment.flip(0), augment.crop(0), augment.affine(0, 0, 0, 0), augment.colour(0, 0, 0),
-         augment.resized_crop((1, 1), (1, 1))]
+CHAIN = [
+    augment.flip(),
+    augment.crop(2),
+    augment.affine(),
+    augment.colour(),
+    augment.resized_crop(),
+]
+STILL = [
+    augment.flip(0),
+    augment.crop(0),
+    augment.affine(0, 0, 0, 0),
+    augment.colour(0, 0, 0),
+    augment.resized_crop((1, 1), (1, 1)),
+]
 
 
 def pictures(n=6, height=12, width=12, channels=3, seed=0):
@@ -33,7 +45,7 @@ def test_an_example_depends_on_its_key_alone(functions):
     np.testing.assert_allclose(permuted['input'], np.asarray(whole['input'])[order], atol=1e-6)
     assert permuted['label'].tolist() == order.tolist()
     again = prepare({**batch, 'key': keys(6, seed=1)})
-    assert np.abs(np.asarray(again['input']) - whole['input']).max() > .05
+    assert np.abs(np.asarray(again['input']) - whole['input']).max() > 0.05
 
 
 def test_an_example_alone_is_the_same_as_in_a_compiled_batch():
@@ -50,7 +62,9 @@ def test_an_example_alone_is_the_same_as_in_a_compiled_batch():
 @pytest.mark.parametrize('function', CHAIN)
 def test_pictures_keep_shape_type_and_range(function, channels):
     input = pictures(1, 9, 14, channels)[0]
-    output = np.asarray(jax.jit(jax.vmap(function, (0, None)))(jax.random.split(jax.random.key(0), 20), input))
+    output = np.asarray(
+        jax.jit(jax.vmap(function, (0, None)))(jax.random.split(jax.random.key(0), 20), input)
+    )
     assert output.shape == (20, *input.shape) and output.dtype == np.float32
     assert output.min() >= 0 and output.max() <= 1 + 1e-6
 
@@ -65,70 +79,101 @@ def test_zero_strength_is_the_identity(function):
 def test_flip_is_numpys_and_as_frequent_as_asked():
     n = 2000
     input = np.broadcast_to(pictures(1)[0], (n, 12, 12, 3))
-    output = np.asarray(jax.jit(augment.augmented([augment.flip(.3)]))({'input': input, 'key': keys(n)})['input'])
-    flipped, kept = (output == np.fliplr(input[0])).all((1, 2, 3)), (output == input[0]).all((1, 2, 3))
+    output = np.asarray(
+        jax.jit(augment.augmented([augment.flip(0.3)]))({'input': input, 'key': keys(n)})['input']
+    )
+    flipped, kept = (
+        (output == np.fliplr(input[0])).all((1, 2, 3)),
+        (output == input[0]).all((1, 2, 3)),
+    )
     assert (flipped ^ kept).all()
-    assert abs(flipped.mean() - .3) < 4 * np.sqrt(.3 * .7 / n)   # four standard errors
+    assert abs(flipped.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / n)  # four standard errors
 
 
 @pytest.mark.parametrize('border, mode', [('reflect', 'reflect'), ('zero', 'constant')])
 def test_crop_takes_every_window_of_numpys_padding(border, mode):
     input, padding = pictures(1, 5, 6, 1)[0], 2
     padded = np.pad(input, ((2, 2), (2, 2), (0, 0)), mode=mode)
-    windows = {padded[i:i + 5, j:j + 6].tobytes() for i in range(5) for j in range(5)}
+    windows = {padded[i : i + 5, j : j + 6].tobytes() for i in range(5) for j in range(5)}
     function = augment.crop(padding, border)
     crops = jax.jit(jax.vmap(function, (0, None)))(jax.random.split(jax.random.key(0), 400), input)
     assert {crop.tobytes() for crop in np.asarray(crops)} == windows
 
 
-@pytest.mark.parametrize('degrees, stretch, shift', [(0, 1, (2, -1)), (30, 1, (0, 0)), (-70, 1.4, (.3, 2.6)), (10, .5, (-3, 1))])
+@pytest.mark.parametrize(
+    'degrees, stretch, shift',
+    [(0, 1, (2, -1)), (30, 1, (0, 0)), (-70, 1.4, (0.3, 2.6)), (10, 0.5, (-3, 1))],
+)
 def test_warp_is_scipys_affine_transform(degrees, stretch, shift):
     input = pictures(1, 11, 14, 3)[0]
     turn = np.deg2rad(degrees)
     matrix = stretch * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     offset = np.array([5, 6.5]) - matrix @ [5, 6.5] + shift
-    expected = np.stack([scipy.ndimage.affine_transform(input[..., c], matrix, offset, order=1, mode='grid-constant')
-                         for c in range(3)], -1)
+    expected = np.stack(
+        [
+            scipy.ndimage.affine_transform(
+                input[..., c], matrix, offset, order=1, mode='grid-constant'
+            )
+            for c in range(3)
+        ],
+        -1,
+    )
     output = jax.jit(augment.warp)(input, matrix.astype(np.float32), offset.astype(np.float32))
     np.testing.assert_allclose(output, expected, atol=2e-5)
 
 
 def test_affine_turns_shears_stretches_and_shifts_within_its_strengths():
-    """A linear ramp tells where each pixel was read: f(row, column) = a + b row + c column is exact under bilinear sampling."""
-    side, centre, limits = 41, 20, {'degrees': 20., 'shear': .2, 'scale': .3, 'translate': .1}
+    """A linear ramp tells where each pixel was read: f(row, column) = a + b row + c column is exact
+    under bilinear sampling."""
+    side, centre, limits = 41, 20, {'degrees': 20.0, 'shear': 0.2, 'scale': 0.3, 'translate': 0.1}
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
-    input = np.stack([rows, columns, np.ones_like(rows)], -1)   # the third channel is 1 only where nothing outside is read
+    # the third channel is 1 only where nothing outside is read
+    input = np.stack([rows, columns, np.ones_like(rows)], -1)
     middle = slice(centre - 6, centre + 7)
     drawn = []
-    turned = jax.jit(jax.vmap(augment.affine(**limits), (0, None)))(jax.random.split(jax.random.key(2), 200), input)
+    turned = jax.jit(jax.vmap(augment.affine(**limits), (0, None)))(
+        jax.random.split(jax.random.key(2), 200), input
+    )
     for output in np.asarray(turned)[:, middle, middle]:
         np.testing.assert_allclose(output[..., 2], 1, atol=1e-5)
         matrix = np.stack([np.gradient(output[..., i], axis=(0, 1)) for i in range(2)]).mean((2, 3))
-        turn = np.arctan2(-matrix[0, 1], matrix[1, 1])   # shear and stretches keep the second column's direction
+        # shear and stretches keep the second column's direction
+        turn = np.arctan2(-matrix[0, 1], matrix[1, 1])
         rest = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) @ matrix
         assert abs(rest[0, 1]) < 1e-3
         shift = (output[6, 6, :2] - centre) / side
         drawn.append([np.rad2deg(turn), rest[1, 0] / rest[0, 0], *np.log(np.diag(rest)), *shift])
     low, high = np.min(drawn, 0), np.max(drawn, 0)
-    most = np.array([20, .2, .3, .3, .1, .1])
+    most = np.array([20, 0.2, 0.3, 0.3, 0.1, 0.1])
     assert (high <= most * 1.001).all() and (low >= -most * 1.001).all()
-    assert (high > .9 * most).all() and (low < -.9 * most).all()
+    assert (high > 0.9 * most).all() and (low < -0.9 * most).all()
 
 
-@pytest.mark.parametrize('factor', [0., .4, 1., 1.6])
-@pytest.mark.parametrize('name, enhance', [('brightness', ImageEnhance.Brightness), ('contrast', ImageEnhance.Contrast),
-                                           ('saturation', ImageEnhance.Color)])
+@pytest.mark.parametrize('factor', [0.0, 0.4, 1.0, 1.6])
+@pytest.mark.parametrize(
+    'name, enhance',
+    [
+        ('brightness', ImageEnhance.Brightness),
+        ('contrast', ImageEnhance.Contrast),
+        ('saturation', ImageEnhance.Color),
+    ],
+)
 def test_adjust_is_pillows_enhance(name, enhance, factor):
-    bytes = np.random.default_rng(3).integers(0, (256, 128, 64), (16, 16, 3), np.uint8)   # reddish: grey is not the mean
+    # reddish: grey is not the mean
+    bytes = np.random.default_rng(3).integers(0, (256, 128, 64), (16, 16, 3), np.uint8)
     expected = np.asarray(enhance(Image.fromarray(bytes)).enhance(factor), np.float32) / 255
     output = jax.jit(augment.adjust)(bytes / np.float32(255), **{name: factor})
-    np.testing.assert_allclose(output, expected, atol=2 / 255)   # Pillow rounds the grey and the result to whole levels
+    # Pillow rounds the grey and the result to whole levels
+    np.testing.assert_allclose(output, expected, atol=2 / 255)
 
 
 def test_greys_that_colour_must_not_move():
     grey = np.repeat(pictures(1, channels=1)[0], 3, -1)
-    plain = np.full((4, 4, 3), .6, np.float32)
-    saturation, contrast, every = (jax.jit(augment.colour(*strengths)) for strengths in ((0, 0, 1.), (0, 1., 1.), (1., 1., 1.)))
+    plain = np.full((4, 4, 3), 0.6, np.float32)
+    saturation, contrast, every = (
+        jax.jit(augment.colour(*strengths))
+        for strengths in ((0, 0, 1.0), (0, 1.0, 1.0), (1.0, 1.0, 1.0))
+    )
     for key in jax.random.split(jax.random.key(4), 10):
         np.testing.assert_allclose(saturation(key, grey), grey, atol=1e-6)
         np.testing.assert_allclose(contrast(key, plain), plain, atol=1e-6)
@@ -137,13 +182,27 @@ def test_greys_that_colour_must_not_move():
         np.testing.assert_allclose(np.repeat(one, 3, -1), every(key, grey), atol=1e-6)
 
 
-@pytest.mark.parametrize('corner, size', [((0, 0), (9, 14)), ((2, 3), (4, 5)), ((1.25, 0.5), (6.5, 9.75)), ((5, 0), (4, 14))])
+@pytest.mark.parametrize(
+    'corner, size',
+    [((0, 0), (9, 14)), ((2, 3), (4, 5)), ((1.25, 0.5), (6.5, 9.75)), ((5, 0), (4, 14))],
+)
 def test_window_is_pillows_resize_of_a_box(corner, size):
     input = pictures(1, 9, 14, 3)[0]
     (top, left), (height, width) = corner, size
-    expected = np.stack([np.asarray(Image.fromarray(input[..., c]).resize(
-        (14, 9), Image.Resampling.BILINEAR, box=(left, top, left + width, top + height))) for c in range(3)], -1)
-    output = jax.jit(augment.window)(input, np.array(corner, np.float32), np.array(size, np.float32))
+    expected = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(input[..., c]).resize(
+                    (14, 9), Image.Resampling.BILINEAR, box=(left, top, left + width, top + height)
+                )
+            )
+            for c in range(3)
+        ],
+        -1,
+    )
+    output = jax.jit(augment.window)(
+        input, np.array(corner, np.float32), np.array(size, np.float32)
+    )
     np.testing.assert_allclose(output, expected, atol=1e-5)
 
 
@@ -152,31 +211,41 @@ def test_resized_crop_draws_areas_and_ratios_within_its_ranges():
     side = 32
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
     input = np.stack([rows, columns], -1)
-    function = augment.resized_crop((.2, .5), (.8, 1.6))
-    windows = jax.jit(jax.vmap(function, (0, None)))(jax.random.split(jax.random.key(5), 500), input)
+    function = augment.resized_crop((0.2, 0.5), (0.8, 1.6))
+    windows = jax.jit(jax.vmap(function, (0, None)))(
+        jax.random.split(jax.random.key(5), 500), input
+    )
     slopes = np.asarray(windows)[:, 15:18, 15:18]
-    height, width = (slopes[:, 2, 1, 0] - slopes[:, 0, 1, 0]) / 2, (slopes[:, 1, 2, 1] - slopes[:, 1, 0, 1]) / 2
+    height, width = (
+        (slopes[:, 2, 1, 0] - slopes[:, 0, 1, 0]) / 2,
+        (slopes[:, 1, 2, 1] - slopes[:, 1, 0, 1]) / 2,
+    )
     area, ratio = height * width, width / height
-    assert .2 - 1e-3 < area.min() < .22 and .48 < area.max() < .5 + 1e-3
-    assert .8 - 1e-3 < ratio.min() < .82 and 1.57 < ratio.max() < 1.6 + 1e-3
-    middle = slopes[:, 1, 1] + .5 - np.stack([height, width], -1) / 2    # pixel 16's centre is half a pixel past the middle
+    assert 0.2 - 1e-3 < area.min() < 0.22 and 0.48 < area.max() < 0.5 + 1e-3
+    assert 0.8 - 1e-3 < ratio.min() < 0.82 and 1.57 < ratio.max() < 1.6 + 1e-3
+    # pixel 16's centre is half a pixel past the middle
+    middle = slopes[:, 1, 1] + 0.5 - np.stack([height, width], -1) / 2
     half = np.stack([height, width], -1) * side / 2
     assert (middle - half > -1e-2).all() and (middle + half < side + 1e-2).all()
 
 
-@pytest.mark.parametrize('make, words', [
-    (lambda: augment.flip(1.5), 'flip.probability=1.5'),
-    (lambda: augment.flip(float('nan')), 'flip.probability=nan'),
-    (lambda: augment.crop(-1), 'crop.padding=-1'),
-    (lambda: augment.crop(2.5), 'crop.padding=2.5'),
-    (lambda: augment.crop(border='wrap'), "crop.border='wrap'"),
-    (lambda: augment.affine(degrees=-5), 'affine.degrees=-5'),
-    (lambda: augment.affine(translate=-.1), 'affine.translate=-0.1'),
-    (lambda: augment.colour(contrast=-.2), 'colour.contrast=-0.2'),
-    (lambda: augment.colour()(jax.random.key(0), jnp.ones((2, 2, 4))), '4 channels'),
-    (lambda: augment.resized_crop(scale=(1., .3)), 'resized_crop.scale=(1.0, 0.3)'),
-    (lambda: augment.resized_crop(scale=(.5, 1.5)), 'resized_crop.scale=(0.5, 1.5)'),
-    (lambda: augment.resized_crop(ratio=(0, 1)), 'resized_crop.ratio=(0, 1)')])
+@pytest.mark.parametrize(
+    'make, words',
+    [
+        (lambda: augment.flip(1.5), 'flip.probability=1.5'),
+        (lambda: augment.flip(float('nan')), 'flip.probability=nan'),
+        (lambda: augment.crop(-1), 'crop.padding=-1'),
+        (lambda: augment.crop(2.5), 'crop.padding=2.5'),
+        (lambda: augment.crop(border='wrap'), "crop.border='wrap'"),
+        (lambda: augment.affine(degrees=-5), 'affine.degrees=-5'),
+        (lambda: augment.affine(translate=-0.1), 'affine.translate=-0.1'),
+        (lambda: augment.colour(contrast=-0.2), 'colour.contrast=-0.2'),
+        (lambda: augment.colour()(jax.random.key(0), jnp.ones((2, 2, 4))), '4 channels'),
+        (lambda: augment.resized_crop(scale=(1.0, 0.3)), 'resized_crop.scale=(1.0, 0.3)'),
+        (lambda: augment.resized_crop(scale=(0.5, 1.5)), 'resized_crop.scale=(0.5, 1.5)'),
+        (lambda: augment.resized_crop(ratio=(0, 1)), 'resized_crop.ratio=(0, 1)'),
+    ],
+)
 def test_wrong_strengths_are_refused_in_one_line(make, words):
     with pytest.raises(Refused) as refusal:
         make()

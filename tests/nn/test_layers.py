@@ -1,4 +1,6 @@
-"""Layers against Keras's and XLA's own: forms of convolution with first and second derivatives, BatchNorm with and without pooling."""
+"""Layers against Keras's and XLA's own: forms of convolution with first and second derivatives,
+BatchNorm with and without pooling."""
+
 import functools
 
 import jax
@@ -12,14 +14,23 @@ from tljax.nn.convolution import convolve
 from tljax.nn.layers import BatchNorm, max_pool
 
 
-@pytest.mark.parametrize('shape, kernel, strides, padding', [
-    ((6, 9, 9, 2), (3, 3, 2, 5), (1, 1), 'SAME'), ((6, 8, 9, 2), (3, 3, 2, 5), (2, 2), 'SAME'),
-    ((4, 7, 7, 3), (5, 3, 3, 2), (2, 1), 'VALID'), ((5, 6, 6, 2), (1, 1, 2, 3), (2, 2), 'VALID'),
-    ((6, 8, 8, 1), (3, 3, 1, 4), (1, 1), ((0, 1), (2, 0)))])
+@pytest.mark.parametrize(
+    'shape, kernel, strides, padding',
+    [
+        ((6, 9, 9, 2), (3, 3, 2, 5), (1, 1), 'SAME'),
+        ((6, 8, 9, 2), (3, 3, 2, 5), (2, 2), 'SAME'),
+        ((4, 7, 7, 3), (5, 3, 3, 2), (2, 1), 'VALID'),
+        ((5, 6, 6, 2), (1, 1, 2, 3), (2, 2), 'VALID'),
+        ((6, 8, 8, 1), (3, 3, 1, 4), (1, 1), ((0, 1), (2, 0))),
+    ],
+)
 @pytest.mark.parametrize('form', ['dots', 'split'])
 @pytest.mark.parametrize('cache', [1, 1 << 30], ids=['one at a time', 'at once'])
-def test_derivatives_of_a_convolution_are_xla_s(form, cache, shape, kernel, strides, padding, monkeypatch):
-    """In float64: the output, both gradients, and the gradients of a gradient's norm, as MAML takes them."""
+def test_derivatives_of_a_convolution_are_xla_s(
+    form, cache, shape, kernel, strides, padding, monkeypatch
+):
+    """In float64: the output, both gradients, and the gradients of a gradient's norm, as MAML takes
+    them."""
     xla = derivatives(shape, kernel, strides, padding, 'plain')
     monkeypatch.setattr(convolution, 'CACHE', cache)
     ours = derivatives.__wrapped__(shape, kernel, strides, padding, form, second=form == 'dots')
@@ -30,16 +41,20 @@ def test_derivatives_of_a_convolution_are_xla_s(form, cache, shape, kernel, stri
 
 @functools.cache
 def derivatives(shape, kernel, strides, padding, form, second=True):
-    """What a form of convolution finds: a value, its gradient, the norm of that, and its gradient; in one program."""
+    """What a form of convolution finds: a value, its gradient, the norm of that, and its gradient;
+    in one program."""
+
     def value(x, w):
         return jnp.sum(jnp.sin(convolve(x, w, strides, padding, form=form)))
 
     def norm(x, w):
-        return sum(jnp.sum(g ** 2) for g in jax.grad(value, (0, 1))(x, w))
+        return sum(jnp.sum(g**2) for g in jax.grad(value, (0, 1))(x, w))
 
     def found(x, w):
         first = {'value': [value(x, w)], 'gradient': jax.grad(value, (0, 1))(x, w)}
-        return first | ({'norm': [norm(x, w)], 'second': jax.grad(norm, (0, 1))(x, w)} if second else {})
+        return first | (
+            {'norm': [norm(x, w)], 'second': jax.grad(norm, (0, 1))(x, w)} if second else {}
+        )
 
     with jax.enable_x64(True):
         rng = np.random.default_rng(0)
@@ -48,15 +63,20 @@ def derivatives(shape, kernel, strides, padding, form, second=True):
 
 def test_batch_norm_is_keras_s_in_training_and_at_rest():
     rng = np.random.default_rng(0)
-    x = rng.normal(2., 3., size=(8, 5, 5, 4)).astype('f')
+    x = rng.normal(2.0, 3.0, size=(8, 5, 5, 4)).astype('f')
     scale, bias, mean, var = rng.normal(size=(4, 4)).astype('f') ** 2
-    theirs = keras.layers.BatchNormalization(momentum=.9, epsilon=1e-3)
+    theirs = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
     theirs.build(x.shape)
     theirs.set_weights([scale, bias, mean, var])
-    ours = BatchNorm(momentum=.9, epsilon=1e-3)
-    variables = {'params': {'scale': scale, 'bias': bias}, 'batch_stats': {'mean': mean, 'var': var}}
+    ours = BatchNorm(momentum=0.9, epsilon=1e-3)
+    variables = {
+        'params': {'scale': scale, 'bias': bias},
+        'batch_stats': {'mean': mean, 'var': var},
+    }
     apply = jax.jit(ours.apply, static_argnames=('train', 'mutable'))
-    np.testing.assert_allclose(apply(variables, x, train=False), theirs(x, training=False), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        apply(variables, x, train=False), theirs(x, training=False), rtol=1e-4, atol=1e-4
+    )
     out, moved = apply(variables, x, train=True, mutable='batch_stats')
     np.testing.assert_allclose(out, theirs(x, training=True), rtol=1e-4, atol=1e-4)
     for name, weights in zip(('mean', 'var'), theirs.get_weights()[2:], strict=True):
@@ -69,16 +89,38 @@ def test_pooling_first_is_pooling_last(train):
     rng = np.random.default_rng(1)
     with jax.enable_x64(True):
         x = rng.normal(size=(4, 7, 6, 5))
-        params = {'scale': np.array([1., -2., .5, -.1, 0.]), 'bias': rng.normal(size=5)}
-        layer, stats = BatchNorm(dtype=jnp.float64), {'mean': rng.normal(size=5), 'var': np.full(5, 2.)}
+        params = {'scale': np.array([1.0, -2.0, 0.5, -0.1, 0.0]), 'bias': rng.normal(size=5)}
+        layer, stats = (
+            BatchNorm(dtype=jnp.float64),
+            {'mean': rng.normal(size=5), 'var': np.full(5, 2.0)},
+        )
 
         def value(params, x, first):
-            out, moved = layer.apply({'params': params, 'batch_stats': stats}, x, train, max_pool if first else None, mutable='batch_stats')
+            out, moved = layer.apply(
+                {'params': params, 'batch_stats': stats},
+                x,
+                train,
+                max_pool if first else None,
+                mutable='batch_stats',
+            )
             out = jax.nn.relu(out) if first else max_pool(jax.nn.relu(out))
             return jnp.sum(jnp.sin(3 * out)), (out, moved)
 
-        ((_, ours), gradients), ((_, expected), slow) = jax.device_get(jax.jit(lambda params, x: tuple(
-            jax.value_and_grad(value, (0, 1), has_aux=True)(params, x, first) for first in (True, False)))(params, x))
-        live = np.array([1., 1., 1., 1., 0.])   # where the scale is zero every window is a tie: its gradient has no one place to go
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), ours, expected)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a * live, b * live, rtol=1e-9, atol=1e-9), gradients, slow)
+        ((_, ours), gradients), ((_, expected), slow) = jax.device_get(
+            jax.jit(
+                lambda params, x: tuple(
+                    jax.value_and_grad(value, (0, 1), has_aux=True)(params, x, first)
+                    for first in (True, False)
+                )
+            )(params, x)
+        )
+        # where the scale is zero every window is a tie: its gradient has no one place to go
+        live = np.array([1.0, 1.0, 1.0, 1.0, 0.0])
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), ours, expected
+        )
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a * live, b * live, rtol=1e-9, atol=1e-9),
+            gradients,
+            slow,
+        )

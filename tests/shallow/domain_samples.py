@@ -1,4 +1,5 @@
 """Two domains with classes, and comparisons of what maps make of them."""
+
 import numpy as np
 from sklearn.metrics import pairwise_distances
 
@@ -6,7 +7,7 @@ from sklearn.metrics import pairwise_distances
 def samples(ns=40, nt=30, d=12, classes=3, seed=0):
     """Classes around common centres; the target is shifted, stretched and noisier."""
     rng = np.random.default_rng(seed)
-    centres, stretch = rng.normal(0, 2, (classes, d)), rng.uniform(.5, 1.5, d)
+    centres, stretch = rng.normal(0, 2, (classes, d)), rng.uniform(0.5, 1.5, d)
     ys, yt = rng.integers(classes, size=ns), rng.integers(classes, size=nt)
     xs = centres[ys] + rng.normal(size=(ns, d))
     xt = (centres[yt] + rng.normal(size=(nt, d)) * 1.5) * stretch + rng.normal(size=d)

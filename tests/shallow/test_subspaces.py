@@ -1,4 +1,5 @@
 """Subspaces and covariances against two PCAs, an integral and NumPy."""
+
 import numpy as np
 import pytest
 from domain_samples import equal_but_for_signs, samples
@@ -16,12 +17,16 @@ def test_subspace_alignment_is_two_pcas():
     aligned = source.transform(xs) @ source.components_ @ target.components_.T
     equal_but_for_signs(zs, aligned)
     equal_but_for_signs(zt, target.transform(xt))
-    np.testing.assert_allclose(pairwise_distances(zs, zt), pairwise_distances(aligned, target.transform(xt)))   # one sign for both
+    # one sign for both
+    np.testing.assert_allclose(
+        pairwise_distances(zs, zt), pairwise_distances(aligned, target.transform(xt))
+    )
 
 
-@pytest.mark.parametrize('dim', [1, 4, 9])   # 9 of 12: the subspaces meet, some angles are 0
+@pytest.mark.parametrize('dim', [1, 4, 9])  # 9 of 12: the subspaces meet, some angles are 0
 def test_gfk_is_the_integral_over_the_geodesic(dim):
-    # The geodesic by the logarithm on the Grassmannian (Edelman et al. 1998): (I - aa') b (a'b)^-1 = u tan(v) w'.
+    # The geodesic by the logarithm on the Grassmannian (Edelman et al. 1998): (I - aa') b (a'b)^-1
+    # = u tan(v) w'.
     xs, xt, _, _ = samples()
     a, b = PCA(dim).fit(xs).components_.T, PCA(dim).fit(xt).components_.T
     u, tangent, w = np.linalg.svd((b - a @ a.T @ b) @ np.linalg.inv(a.T @ b), full_matrices=False)
@@ -48,7 +53,10 @@ def test_coral_takes_on_the_targets_covariance():
     np.testing.assert_allclose(np.cov(zs.T), np.cov(xt.T), atol=1e-4)
     np.testing.assert_array_equal(zt, xt)
     regular = [np.cov(x.T) + 2 * np.eye(12) for x in (xs, xt)]
-    np.testing.assert_allclose(coral(xs, xt, penalty=2.)[0], xs @ linalg.inv(linalg.sqrtm(regular[0])) @ linalg.sqrtm(regular[1]))
+    np.testing.assert_allclose(
+        coral(xs, xt, penalty=2.0)[0],
+        xs @ linalg.inv(linalg.sqrtm(regular[0])) @ linalg.sqrtm(regular[1]),
+    )
 
 
 XS, XT, YS, _ = samples()

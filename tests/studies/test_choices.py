@@ -1,4 +1,5 @@
 """What a study makes of label-free scores."""
+
 import numpy as np
 import pytest
 
@@ -7,10 +8,14 @@ from tljax.studies.label_free import Judgement
 
 
 def test_what_a_score_chooses_is_looked_up_in_the_test_scores():
-    values = {('a', None): np.array([.5, .9]), ('b', None): np.array([.7, .6])}
-    judgements = {('a', None): Judgement({'sure': [1., 1.]}, [.1, .2], None, None),
-                  ('b', None): Judgement({'sure': [2., np.nan]}, [.3, .4], None, None)}
+    values = {('a', None): np.array([0.5, 0.9]), ('b', None): np.array([0.7, 0.6])}
+    judgements = {
+        ('a', None): Judgement({'sure': [1.0, 1.0]}, [0.1, 0.2], None, None),
+        ('b', None): Judgement({'sure': [2.0, np.nan]}, [0.3, 0.4], None, None),
+    }
     whole = chosen_by_budget(Measured('accuracy', values, judgements, True))
     found = {row['score']: row for row in whole['rows']}
-    assert found['sure']['picks'] == ['b', 'a'] and found['sure']['mean'] == pytest.approx(.8)
-    assert found['oracle']['picks'] == ['b', 'a'] and whole['proxy_a_distance']['b, all labels'] == [.3, .4]
+    assert found['sure']['picks'] == ['b', 'a'] and found['sure']['mean'] == pytest.approx(0.8)
+    assert found['oracle']['picks'] == ['b', 'a'] and whole['proxy_a_distance'][
+        'b, all labels'
+    ] == [0.3, 0.4]

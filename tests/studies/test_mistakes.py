@@ -1,4 +1,5 @@
 """What a run gets wrong, by hand and beside scikit-learn."""
+
 import base64
 import io
 
@@ -16,8 +17,15 @@ NAMES = ('ants', 'bees', 'wasps')
 TASK = Task.of(NAMES)
 RANDOM = np.random.default_rng(0)
 LABEL, ANSWER = RANDOM.integers(0, 3, 40), RANDOM.integers(0, 3, 40)
-ROWS = [{'example': f'{i}.png', 'label': NAMES[label], 'answer': NAMES[answer], 'probability': f"{RANDOM.random():.4f}"}
-        for i, (label, answer) in enumerate(zip(LABEL, ANSWER, strict=True))]
+ROWS = [
+    {
+        'example': f'{i}.png',
+        'label': NAMES[label],
+        'answer': NAMES[answer],
+        'probability': f'{RANDOM.random():.4f}',
+    }
+    for i, (label, answer) in enumerate(zip(LABEL, ANSWER, strict=True))
+]
 
 
 def test_counts_are_those_of_scikit_learn():
@@ -26,18 +34,31 @@ def test_counts_are_those_of_scikit_learn():
 
 def test_the_worst_class_stands_first_with_what_it_is_taken_for():
     table = mistakes.class_table(ROWS, NAMES)
-    expected = sorted(((c == LABEL).sum(), 100 * (ANSWER[c == LABEL] == c).mean(), NAMES[c]) for c in range(3))
-    assert {(row[1], row[2], row[0]) for row in table.rows} == {(n, f'{share:.1f}', name) for n, share, name in expected}
+    expected = sorted(
+        ((c == LABEL).sum(), 100 * (ANSWER[c == LABEL] == c).mean(), NAMES[c]) for c in range(3)
+    )
+    assert {(row[1], row[2], row[0]) for row in table.rows} == {
+        (n, f'{share:.1f}', name) for n, share, name in expected
+    }
     assert [float(row[2]) for row in table.rows] == sorted(float(row[2]) for row in table.rows)
-    taken = {name: sum(int(part.split()[-1]) for part in row[3].split(', ') if part) for name, row in
-             ((row[0], row) for row in table.rows)}
+    taken = {
+        name: sum(int(part.split()[-1]) for part in row[3].split(', ') if part)
+        for name, row in ((row[0], row) for row in table.rows)
+    }
     assert all(taken[NAMES[c]] == ((c == LABEL) & (c != ANSWER)).sum() for c in range(3))
 
 
 def test_a_class_that_is_never_found_is_told_as_nought():
     """124 ants and 5 bees, all told ants: 96 % right, and no bee."""
-    rows = [{'label': name, 'answer': 'ants'} for name, n in (('ants', 124), ('bees', 5)) for _ in range(n)]
-    assert mistakes.class_table(rows, ('ants', 'bees')).rows == [['bees', 5, '0.0', 'ants 5'], ['ants', 124, '100.0', '']]
+    rows = [
+        {'label': name, 'answer': 'ants'}
+        for name, n in (('ants', 124), ('bees', 5))
+        for _ in range(n)
+    ]
+    assert mistakes.class_table(rows, ('ants', 'bees')).rows == [
+        ['bees', 5, '0.0', 'ants 5'],
+        ['ants', 124, '100.0', ''],
+    ]
 
 
 def test_the_surest_mistakes_are_shown_with_their_pictures(tmp_path):
@@ -51,21 +72,33 @@ def test_the_surest_mistakes_are_shown_with_their_pictures(tmp_path):
     address, text = shown['pictures'][0]
     assert f'{order[0]}.png' in text
     image = Image.open(io.BytesIO(base64.b64decode(address.partition(',')[2])))
-    assert image.size == (156, 156)   # 26 times 6
-    np.testing.assert_allclose(np.asarray(image)[::26, ::26] / 255, pictures[order[0], ..., 0], atol=.003)
+    assert image.size == (156, 156)  # 26 times 6
+    np.testing.assert_allclose(
+        np.asarray(image)[::26, ::26] / 255, pictures[order[0], ..., 0], atol=0.003
+    )
     page(tmp_path / 'report.html', 'Mistakes', found)
     written = (tmp_path / 'report.html').read_text()
-    assert written.count('<img src="data:image/png;base64,') == mistakes.SHOWN and address in written
+    assert (
+        written.count('<img src="data:image/png;base64,') == mistakes.SHOWN and address in written
+    )
 
 
 def test_labels_one_by_one_are_those_of_scikit_learn():
     label, share = RANDOM.integers(0, 2, (30, 2)), RANDOM.random((30, 2)).round(4)
-    rows = [{f'{end}{name}': str(each[i, c]) for c, name in enumerate('ab')
-              for end, each in (('label ', label), ('probability of ', share))}
-            for i in range(30)]
+    rows = [
+        {
+            f'{end}{name}': str(each[i, c])
+            for c, name in enumerate('ab')
+            for end, each in (('label ', label), ('probability of ', share))
+        }
+        for i in range(30)
+    ]
     table = {row[0]: row[1:] for row in mistakes.label_table(rows, ('a', 'b')).rows}
     for c, name in enumerate('ab'):
-        precision, right = average_precision_score(label[:, c], share[:, c]), ((share[:, c] > .5) == label[:, c]).mean()
+        precision, right = (
+            average_precision_score(label[:, c], share[:, c]),
+            ((share[:, c] > 0.5) == label[:, c]).mean(),
+        )
         assert table[name] == [label[:, c].sum(), f'{100 * precision:.1f}', f'{100 * right:.1f}']
     only = mistakes.sections(rows, Task('labels', ('a', 'b')), 'test')
     assert [each['heading'] for each in only] == ['Label by label, test split']
@@ -75,8 +108,12 @@ def test_inputs_that_are_no_pictures_and_many_classes_have_no_drawing():
     features = arrays(np.zeros((40, 5)), LABEL, NAMES)
     assert all('pictures' not in each for each in mistakes.sections(ROWS, TASK, 'test', features))
     many = tuple(map(str, range(mistakes.DRAWN + 1)))
-    assert [sorted(each) for each in mistakes.sections([{'label': '0', 'answer': '0', 'probability': '1'}], Task.of(many), 'test')] == [
-        ['heading', 'table']]
+    assert [
+        sorted(each)
+        for each in mistakes.sections(
+            [{'label': '0', 'answer': '0', 'probability': '1'}], Task.of(many), 'test'
+        )
+    ] == [['heading', 'table']]
 
 
 def test_a_matrix_of_counts_shows_each_count_once():
@@ -86,7 +123,8 @@ def test_a_matrix_of_counts_shows_each_count_once():
 
 
 def test_a_training_writes_what_it_says_of_every_example_and_shows_its_mistakes(tmp_path):
-    """Its file and its scores agree, seeds averaged; what the file tells is what the page and the terminal show."""
+    """Its file and its scores agree, seeds averaged; what the file tells is what the page and the
+    terminal show."""
     from tiny import SMALL
 
     from configs import base
@@ -95,6 +133,7 @@ def test_a_training_writes_what_it_says_of_every_example_and_shows_its_mistakes(
     from tljax.engine.answers import read_answers
     from tljax.studies import training
     from tljax.trained import load
+
     config = merge(plain(base.get_config()), {**SMALL, 'steps': 20, 'seeds': [0]})
     found = training.train(config, tmp_path)
     answers, splits = read_answers(tmp_path / '00-train' / 'answers.csv'), digits(size=8)
@@ -102,13 +141,20 @@ def test_a_training_writes_what_it_says_of_every_example_and_shows_its_mistakes(
     right = np.mean([row['answer'] == row['label'] for row in answers['test']])
     assert 0 < right < 1 and right == found['scores']['test']['accuracy'][0]
     by_class = np.mean([float(row[2]) for row in found['by_class']['rows']]) / 100
-    np.testing.assert_allclose(by_class, found['scores']['test']['mean_class_accuracy'][0], atol=1e-3)
+    np.testing.assert_allclose(
+        by_class, found['scores']['test']['mean_class_accuracy'][0], atol=1e-3
+    )
     inputs = splits['test'].take(np.arange(539))['input']
     told = load(tmp_path).predict(inputs, batch=256)
-    np.testing.assert_allclose([float(row['probability']) for row in answers['test']], told.max(1), atol=1e-3)
+    np.testing.assert_allclose(
+        [float(row['probability']) for row in answers['test']], told.max(1), atol=1e-3
+    )
     page = (tmp_path / '00-train' / 'report.html').read_text()
     worst = mistakes.worst(answers['test'])[0]
     assert png(inputs[worst]) in page and 'Which classes are confused, test split' in page
     before = (tmp_path / '00-train' / 'answers.csv').stat().st_mtime_ns
-    again = training.train(config, tmp_path)   # what is finished is told again, and not asked again
-    assert again['by_class'] == found['by_class'] and (tmp_path / '00-train' / 'answers.csv').stat().st_mtime_ns == before
+    again = training.train(config, tmp_path)  # what is finished is told again, and not asked again
+    assert (
+        again['by_class'] == found['by_class']
+        and (tmp_path / '00-train' / 'answers.csv').stat().st_mtime_ns == before
+    )

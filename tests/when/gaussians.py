@@ -1,4 +1,5 @@
 """Samples of Gaussians with moments as asked for, and refusals in one line."""
+
 import numpy as np
 
 from tljax.core import Refused
@@ -10,7 +11,9 @@ def normal(*shape, seed=0):
 
 def moved(x, mean, covariance):
     """Rows moved to have exactly this mean and covariance, whose divisor is n - 1."""
-    white = np.linalg.solve(np.linalg.cholesky(np.atleast_2d(np.cov(x, rowvar=False))), (x - x.mean(0)).T).T
+    white = np.linalg.solve(
+        np.linalg.cholesky(np.atleast_2d(np.cov(x, rowvar=False))), (x - x.mean(0)).T
+    ).T
     return mean + white @ np.linalg.cholesky(covariance).T
 
 
@@ -28,6 +31,8 @@ def refused(call, *words):
     try:
         call()
     except Refused as refusal:
-        assert '\n' not in str(refusal) and all(word in str(refusal) for word in words), str(refusal)
+        assert '\n' not in str(refusal) and all(word in str(refusal) for word in words), str(
+            refusal
+        )
         return True
     return False

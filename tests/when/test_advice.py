@@ -1,4 +1,5 @@
 """Advice: what a pool predicts, how its intervals cover, and how its own judgement is counted."""
+
 import numpy as np
 import pytest
 from sklearn.metrics import precision_score, recall_score
@@ -8,30 +9,43 @@ from tljax.when import advice
 from tljax.when.advice import advised, facts, gain_of, held_out, judge, predict, setting, square
 
 
-def pool(sources=8, targets=5, noise=.02, seed=0, offset=-.1):
-    """Gains of frozen features that follow the probe's lead over the untrained network, with noise; fine-tuning is half of it and .02."""
+def pool(sources=8, targets=5, noise=0.02, seed=0, offset=-0.1):
+    """Gains of frozen features that follow the probe's lead over the untrained network, with noise;
+    fine-tuning is half of it and .02."""
     rng, rows = np.random.default_rng(seed), []
     for source in range(sources):
         for target in range(targets):
             for k in (5, 20):
-                untrained, probe = rng.uniform(.3, .8), rng.uniform(.3, .95)
-                gain = .6 * (probe - untrained) + offset + noise * rng.normal()
-                seeds = .01 * rng.normal(size=3)
-                rows.append(dict(source=source, target=target, labels_per_class=k,
-                                 without=dict(inputs=[rng.uniform(.3, .8)] * 3, untrained=[untrained] * 3),
-                                 scores=dict(probe=[probe] * 3, nearest=[rng.uniform()] * 3),
-                                 measured=dict(scratch=(.5 + seeds).tolist(), frozen=(.5 + gain + seeds).tolist(),
-                                               finetune=(.52 + gain / 2 + noise * rng.normal() + seeds).tolist())))
+                untrained, probe = rng.uniform(0.3, 0.8), rng.uniform(0.3, 0.95)
+                gain = 0.6 * (probe - untrained) + offset + noise * rng.normal()
+                seeds = 0.01 * rng.normal(size=3)
+                rows.append(
+                    dict(
+                        source=source,
+                        target=target,
+                        labels_per_class=k,
+                        without=dict(inputs=[rng.uniform(0.3, 0.8)] * 3, untrained=[untrained] * 3),
+                        scores=dict(probe=[probe] * 3, nearest=[rng.uniform()] * 3),
+                        measured=dict(
+                            scratch=(0.5 + seeds).tolist(),
+                            frozen=(0.5 + gain + seeds).tolist(),
+                            finetune=(0.52 + gain / 2 + noise * rng.normal() + seeds).tolist(),
+                        ),
+                    )
+                )
     return rows
 
 
 def test_a_held_out_row_is_predicted_by_rows_of_other_sources_and_targets_alone():
     rows = pool(noise=0)
     honest = held_out(rows, 'frozen', 'scratch')
-    np.testing.assert_allclose(honest, [gain_of(row, 'frozen', 'scratch') for row in rows], atol=.02)
-    for row in rows:   # were they looked at, gains of a wild source or target would move its own predictions
+    np.testing.assert_allclose(
+        honest, [gain_of(row, 'frozen', 'scratch') for row in rows], atol=0.02
+    )
+    # were they looked at, gains of a wild source or target would move its own predictions
+    for row in rows:
         if row['source'] == 3 or row['target'] == 2:
-            row['measured']['frozen'] = [5., 5., 5.]
+            row['measured']['frozen'] = [5.0, 5.0, 5.0]
     wild = held_out(rows, 'frozen', 'scratch')
     cell = [i for i, row in enumerate(rows) if row['source'] == 3 and row['target'] == 2]
     np.testing.assert_array_equal(wild[cell], honest[cell])
@@ -40,61 +54,100 @@ def test_a_held_out_row_is_predicted_by_rows_of_other_sources_and_targets_alone(
 def test_intervals_cover_new_rows(monkeypatch):
     covered = []
     for seed in range(8):
-        rows, new = pool(noise=.05, seed=seed), pool(noise=.05, seed=100 + seed)[:12]
+        rows, new = pool(noise=0.05, seed=seed), pool(noise=0.05, seed=100 + seed)[:12]
         honest = held_out(rows, 'frozen', 'scratch')
-        monkeypatch.setattr(advice, 'held_out', lambda *pool, same=honest: same)   # of one pool, whatever the new row
+        # of one pool, whatever the new row
+        monkeypatch.setattr(advice, 'held_out', lambda *pool, same=honest: same)
         predictions = [predict(rows, row, 'frozen', 'scratch') for row in new]
-        covered += [found.low <= gain_of(row, 'frozen', 'scratch') <= found.high for row, found in zip(new, predictions, strict=True)]
-    assert .88 <= np.mean(covered) <= 1
+        covered += [
+            found.low <= gain_of(row, 'frozen', 'scratch') <= found.high
+            for row, found in zip(new, predictions, strict=True)
+        ]
+    assert 0.88 <= np.mean(covered) <= 1
 
 
 def test_the_judgement_counts_as_scikit_learn_does():
-    rows = pool(noise=.05)
+    rows = pool(noise=0.05)
     found = judge(rows, 'scratch')
-    true = np.concatenate([[gain_of(row, strategy, 'scratch') < -.01 for row in rows] for strategy in ('frozen', 'finetune')])
-    expected = np.concatenate([held_out(rows, strategy, 'scratch') for strategy in ('frozen', 'finetune')])
+    true = np.concatenate(
+        [
+            [gain_of(row, strategy, 'scratch') < -0.01 for row in rows]
+            for strategy in ('frozen', 'finetune')
+        ]
+    )
+    expected = np.concatenate(
+        [held_out(rows, strategy, 'scratch') for strategy in ('frozen', 'finetune')]
+    )
     assert found['negative'] == true.sum() >= 20 and found['of'] == len(true)
     assert found['precision'] == pytest.approx(precision_score(true, expected < 0))
     assert found['recall'] == pytest.approx(recall_score(true, expected < 0))
-    best = max(precision_score(true, expected < threshold) for threshold in np.sort(expected)[1:]
-               if recall_score(true, expected < threshold) >= .6)
+    best = max(
+        precision_score(true, expected < threshold)
+        for threshold in np.sort(expected)[1:]
+        if recall_score(true, expected < threshold) >= 0.6
+    )
     assert found['precision_at_recall_60'] == pytest.approx(best)
-    assert found['right'] >= max(found['always'].values()), 'advice that follows the facts is no worse than one strategy for all'
+    assert found['right'] >= max(found['always'].values()), (
+        'advice that follows the facts is no worse than one strategy for all'
+    )
 
 
 def test_a_strategy_within_a_point_or_within_noise_is_as_good():
     def row(scratch, frozen):
         return dict(measured=dict(scratch=scratch, frozen=frozen))
+
     from tljax.when.advice import _as_good
-    assert _as_good(row([.5, .5, .5], [.505, .506, .507]), 'scratch')          # half a point
-    assert not _as_good(row([.5, .5, .5], [.55, .551, .552]), 'scratch')       # five points, surely
-    assert _as_good(row([.5, .5, .5], [.4, .7, .6]), 'scratch')                # seven points, by luck
+
+    assert _as_good(row([0.5, 0.5, 0.5], [0.505, 0.506, 0.507]), 'scratch')  # half a point
+    assert not _as_good(
+        row([0.5, 0.5, 0.5], [0.55, 0.551, 0.552]), 'scratch'
+    )  # five points, surely
+    # seven points, by luck
+    assert _as_good(row([0.5, 0.5, 0.5], [0.4, 0.7, 0.6]), 'scratch')
 
 
 def test_advice_takes_the_largest_gain_and_refuses_small_pools():
     rows = pool()
-    good = {**rows[0], 'scores': dict(probe=[.95], nearest=[.5]), 'without': dict(inputs=[.3], untrained=[.3])}
-    gains = {strategy: predict(rows, good, strategy, 'scratch') for strategy in ('frozen', 'finetune')}
+    good = {
+        **rows[0],
+        'scores': dict(probe=[0.95], nearest=[0.5]),
+        'without': dict(inputs=[0.3], untrained=[0.3]),
+    }
+    gains = {
+        strategy: predict(rows, good, strategy, 'scratch') for strategy in ('frozen', 'finetune')
+    }
     assert advised(gains, 'scratch') == 'frozen' and gains['frozen'].low > 0
     with pytest.raises(Refused, match='measure three targets and five sources or more'):
         held_out(pool(sources=2, targets=2), 'frozen', 'scratch')
     with pytest.raises(Refused, match='labels_per_class=None'):
         facts({**rows[0], 'labels_per_class': None})
-    with pytest.raises(Refused, match='without the source inputs: a pool has a number of labels per class'):
-        facts({**rows[0], 'without': dict(inputs=[.5])})
+    with pytest.raises(
+        Refused, match='without the source inputs: a pool has a number of labels per class'
+    ):
+        facts({**rows[0], 'without': dict(inputs=[0.5])})
 
 
-@pytest.mark.parametrize('labels, classes, source_classes, said', [
-    (100, ('a', 'b'), ('A', 'B', 'c'), 'inductive: the same task, labels in both'),
-    (100, ('a', 'b'), ('b', 'c'), 'inductive: 1 of 2 classes in common, labels in both'),
-    (100, ('a', 'b'), ('x', 'y'), 'inductive: another task, labels in both'),
-    (100, ('a', 'b'), (), 'inductive: self-taught, no labels in the source'),
-    (0, ('a', 'b'), ('b', 'a'), 'transductive: the same task, labels in the source alone'),
-    (0, ('a', 'b'), ('b', 'c'), 'unsupervised: another task, no labels in the target'),
-    (0, ('a', 'b'), (), 'unsupervised: no labels'), (0, (), (), 'unsupervised: no labels')])
+@pytest.mark.parametrize(
+    'labels, classes, source_classes, said',
+    [
+        (100, ('a', 'b'), ('A', 'B', 'c'), 'inductive: the same task, labels in both'),
+        (100, ('a', 'b'), ('b', 'c'), 'inductive: 1 of 2 classes in common, labels in both'),
+        (100, ('a', 'b'), ('x', 'y'), 'inductive: another task, labels in both'),
+        (100, ('a', 'b'), (), 'inductive: self-taught, no labels in the source'),
+        (0, ('a', 'b'), ('b', 'a'), 'transductive: the same task, labels in the source alone'),
+        (0, ('a', 'b'), ('b', 'c'), 'unsupervised: another task, no labels in the target'),
+        (0, ('a', 'b'), (), 'unsupervised: no labels'),
+        (0, (), (), 'unsupervised: no labels'),
+    ],
+)
 def test_the_setting_of_pan_and_yang(labels, classes, source_classes, said):
     assert setting(labels, classes, source_classes) == said
 
 
 def test_the_square_of_size_and_similarity():
-    assert [square(k, ahead)[2] for k in (20, 100) for ahead in (.1, -.1)] == ['frozen', 'top', 'finetune', 'scratch']
+    assert [square(k, ahead)[2] for k in (20, 100) for ahead in (0.1, -0.1)] == [
+        'frozen',
+        'top',
+        'finetune',
+        'scratch',
+    ]

@@ -1,4 +1,5 @@
 """Relatedness against closed forms, plain loops, NumPy and SciPy."""
+
 import functools
 
 import jax
@@ -10,30 +11,52 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from tljax.core import Net, Refused
-from tljax.when.relatedness import rank_agreement, task2vec, task2vec_distance, task2vec_transfer, transfer_affinity
+from tljax.when.relatedness import (
+    rank_agreement,
+    task2vec,
+    task2vec_distance,
+    task2vec_transfer,
+    transfer_affinity,
+)
 from tljax.zoo.families.conv4 import conv4
 from tljax.zoo.families.mlp import mlp
 
-LINEAR = Net(init=None, features=lambda params, state, input, key=None: ({'features': input @ params['kernel']}, state), dim=2, groups={})
+LINEAR = Net(
+    init=None,
+    features=lambda params, state, input, key=None: ({'features': input @ params['kernel']}, state),
+    dim=2,
+    groups={},
+)
 
 
 # orders
 
+
 def test_agreement_is_scipys_and_of_one_for_the_same_order():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 9))
-    assert rank_agreement(a, b) == pytest.approx(weightedtau(a, b)[0]) == pytest.approx(rank_agreement(b, a))
-    assert rank_agreement(a, np.exp(a)) == pytest.approx(1) and rank_agreement(a, -a) == pytest.approx(-1)
+    assert (
+        rank_agreement(a, b)
+        == pytest.approx(weightedtau(a, b)[0])
+        == pytest.approx(rank_agreement(b, a))
+    )
+    assert rank_agreement(a, np.exp(a)) == pytest.approx(1) and rank_agreement(
+        a, -a
+    ) == pytest.approx(-1)
     assert rank_agreement(np.zeros(9), b) == 0
     tied = np.round(a)
     assert len(set(tied)) < 9 and rank_agreement(tied, b) == pytest.approx(weightedtau(tied, b)[0])
-    top, bottom = np.array([4., 5., 3., 2., 1.]), np.array([5., 4., 3., 1., 2.])   # two exchanged at the top, two at the bottom
-    assert rank_agreement(top, [5., 4., 3., 2., 1.]) < rank_agreement(bottom, [5., 4., 3., 2., 1.])
+    # two exchanged at the top, two at the bottom
+    top, bottom = np.array([4.0, 5.0, 3.0, 2.0, 1.0]), np.array([5.0, 4.0, 3.0, 1.0, 2.0])
+    assert rank_agreement(top, [5.0, 4.0, 3.0, 2.0, 1.0]) < rank_agreement(
+        bottom, [5.0, 4.0, 3.0, 2.0, 1.0]
+    )
 
 
 def test_agreement_by_hand():
-    # Pairs of ranks 0-1, 0-2, 1-2 weigh 1 + 1/2, 1 + 1/3, 1/2 + 1/3: of 22/6, 9/6 is discordant, by either's ranks.
-    assert rank_agreement([2., 3., 1.], [3., 2., 1.]) == pytest.approx((22 - 2 * 9) / 22)
+    # Pairs of ranks 0-1, 0-2, 1-2 weigh 1 + 1/2, 1 + 1/3, 1/2 + 1/3: of 22/6, 9/6 is discordant, by
+    # either's ranks.
+    assert rank_agreement([2.0, 3.0, 1.0], [3.0, 2.0, 1.0]) == pytest.approx((22 - 2 * 9) / 22)
 
 
 def test_agreement_target_by_target():
@@ -41,52 +64,75 @@ def test_agreement_target_by_target():
     predicted, measured = rng.normal(size=(2, 6, 3))
     predicted[:, 1] = 0
     found = rank_agreement(predicted, measured)
-    assert found[1] == 0 and [found[j] for j in (0, 2)] == pytest.approx([weightedtau(predicted[:, j], measured[:, j])[0] for j in (0, 2)])
+    assert found[1] == 0 and [found[j] for j in (0, 2)] == pytest.approx(
+        [weightedtau(predicted[:, j], measured[:, j])[0] for j in (0, 2)]
+    )
 
 
 # the transfer matrix
 
+
 def test_affinity_recovers_consistent_preferences():
-    """Where i beats j with odds w_i : w_j, the matrix is consistent, and its eigenvector is w = (1, 2, 3) / 6."""
-    # Orders of which source is best, next, last, sixty in all: the best is drawn by w, the next by w among the other two.
+    """Where i beats j with odds w_i : w_j, the matrix is consistent, and its eigenvector is w = (1,
+    2, 3) / 6."""
+    # Orders of which source is best, next, last, sixty in all: the best is drawn by w, the next by
+    # w among the other two.
     counts = {(2, 1, 0): 20, (2, 0, 1): 10, (1, 2, 0): 15, (1, 0, 2): 5, (0, 2, 1): 6, (0, 1, 2): 4}
-    score = np.array([-np.argsort(order) for order, count in counts.items() for _ in range(count)]).T
-    assert (score[2] > score[0]).sum() == 45 and (score[1] > score[0]).sum() == 40 and (score[2] > score[1]).sum() == 36
+    score = np.array(
+        [-np.argsort(order) for order, count in counts.items() for _ in range(count)]
+    ).T
+    assert (
+        (score[2] > score[0]).sum() == 45
+        and (score[1] > score[0]).sum() == 40
+        and (score[2] > score[1]).sum() == 36
+    )
     np.testing.assert_allclose(transfer_affinity(score[:, None])[:, 0], [1 / 6, 2 / 6, 3 / 6])
 
 
 def test_affinity_is_the_limit_of_powers_of_any_preferences():
-    scores = np.random.default_rng(0).integers(0, 4, (5, 3, 40)) + np.arange(5)[:, None, None] % 3   # ties, and no consistency
+    # ties, and no consistency
+    scores = np.random.default_rng(0).integers(0, 4, (5, 3, 40)) + np.arange(5)[:, None, None] % 3
     found = transfer_affinity(scores)
     for target in range(3):
         ratio = np.ones((5, 5))
         for i in range(5):
             for j in range(5):
-                won = [(a > b) + (a == b) / 2 for a, b in zip(scores[i, target], scores[j, target], strict=True)]
+                won = [
+                    (a > b) + (a == b) / 2
+                    for a, b in zip(scores[i, target], scores[j, target], strict=True)
+                ]
                 lost = [1 - each for each in won]
-                ratio[i, j] = np.clip(np.mean(won), .001, .999) / np.clip(np.mean(lost), .001, .999)
+                ratio[i, j] = np.clip(np.mean(won), 0.001, 0.999) / np.clip(
+                    np.mean(lost), 0.001, 0.999
+                )
         vector = np.ones(5)
         for _ in range(200):
             vector = ratio @ vector / (ratio @ vector).sum()
-        assert np.abs(ratio @ vector / vector - 5).min() > .01   # a consistent one has the eigenvalue 5
+        # a consistent one has the eigenvalue 5
+        assert np.abs(ratio @ vector / vector - 5).min() > 0.01
         np.testing.assert_allclose(found[:, target], vector)
-    np.testing.assert_allclose(transfer_affinity(np.exp(scores / 3)), found)   # only which is larger counts
+    # only which is larger counts
+    np.testing.assert_allclose(transfer_affinity(np.exp(scores / 3)), found)
 
 
 def test_affinity_by_hand_for_two_sources_and_for_ties():
     scores = np.array([[[1, 1, 1, 0]], [[0, 0, 0, 1]]], float)
-    np.testing.assert_allclose(transfer_affinity(scores), [[.75], [.25]])   # W = [[., 3], [1/3, .]], eigenvector (3, 1)
+    # W = [[., 3], [1/3, .]], eigenvector (3, 1)
+    np.testing.assert_allclose(transfer_affinity(scores), [[0.75], [0.25]])
     np.testing.assert_allclose(transfer_affinity(np.ones((3, 2, 4))), np.full((3, 2), 1 / 3))
-    never = transfer_affinity(np.array([[[1., 1.]], [[0., 0.]]]))
-    np.testing.assert_allclose(never[:, 0], [.999, .001])
+    never = transfer_affinity(np.array([[[1.0, 1.0]], [[0.0, 0.0]]]))
+    np.testing.assert_allclose(never[:, 0], [0.999, 0.001])
 
 
 # Task2Vec
 
+
 def task(parity, half=None):
     x, y = load_digits(return_X_y=True)
     rows = np.arange(len(x)) if half is None else np.arange(half, len(x), 2)
-    return (x[rows].reshape(-1, 8, 8, 1) / 16).astype(np.float32), (y[rows] % 2 if parity else (y[rows] < 5).astype(int))
+    return (x[rows].reshape(-1, 8, 8, 1) / 16).astype(np.float32), (
+        y[rows] % 2 if parity else (y[rows] < 5).astype(int)
+    )
 
 
 def test_the_information_of_a_linear_softmax_has_a_closed_form():
@@ -95,11 +141,20 @@ def test_the_information_of_a_linear_softmax_has_a_closed_form():
     x, y = rng.normal(size=(30, 3)).astype(np.float32), np.arange(30) % 3
     kernel = rng.normal(size=(3, 2)).astype(np.float32)
     features = (x @ kernel).astype(np.float64)
-    head = LogisticRegression(C=2., max_iter=1000).fit(features, y)
-    information = np.mean([np.kron(head.coef_.T @ (np.diag(p) - np.outer(p, p)) @ head.coef_, np.outer(row, row))
-                           for row, p in zip(x, head.predict_proba(features), strict=True)], 0)
+    head = LogisticRegression(C=2.0, max_iter=1000).fit(features, y)
+    information = np.mean(
+        [
+            np.kron(head.coef_.T @ (np.diag(p) - np.outer(p, p)) @ head.coef_, np.outer(row, row))
+            for row, p in zip(x, head.predict_proba(features), strict=True)
+        ],
+        0,
+    )
     expected = np.diag(information).reshape(2, 3).mean(1)
-    np.testing.assert_allclose(task2vec(LINEAR, {'kernel': jnp.asarray(kernel)}, {}, x, y, penalty=.5), expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        task2vec(LINEAR, {'kernel': jnp.asarray(kernel)}, {}, x, y, penalty=0.5),
+        expected,
+        rtol=1e-4,
+    )
 
 
 @functools.cache
@@ -108,7 +163,7 @@ def probed():
     x, y = task(parity=True)
     net = conv4(width=3, size=8, blocks=2)
     params, state = jax.jit(net.init)(jax.random.key(1), x[:1])
-    return net, params, jax.tree.map(lambda leaf: leaf + .3, state), x[:24], y[:24]
+    return net, params, jax.tree.map(lambda leaf: leaf + 0.3, state), x[:24], y[:24]
 
 
 @functools.cache
@@ -122,11 +177,20 @@ def gradients_one_by_one(classes):
     @jax.jit
     def value_and_gradient(params, row, c):
         def log_p(params):
-            logits = net.features(params, state, row[None])[0]['features'][0] @ head.coef_.T.astype(np.float32) + head.intercept_
-            return jax.nn.log_sigmoid((2 * c - 1) * logits[0]) if classes == 2 else logits[c] - jax.nn.logsumexp(logits)
+            logits = (
+                net.features(params, state, row[None])[0]['features'][0]
+                @ head.coef_.T.astype(np.float32)
+                + head.intercept_
+            )
+            return (
+                jax.nn.log_sigmoid((2 * c - 1) * logits[0])
+                if classes == 2
+                else logits[c] - jax.nn.logsumexp(logits)
+            )
+
         return jax.value_and_grad(log_p)(params)
 
-    total = 0.
+    total = 0.0
     for row in x:
         for c in range(classes):
             value, gradient = jax.device_get(value_and_gradient(params, row, c))
@@ -149,37 +213,52 @@ def test_neither_the_order_of_examples_nor_the_names_of_classes_matter():
     net, params, state, x, y = probed()
     order = np.random.default_rng(0).permutation(len(x))
     found = task2vec(net, params, state, x, y)
-    np.testing.assert_allclose(task2vec(net, params, state, x[order], 7 - 3 * y[order]), found, rtol=1e-3)
+    np.testing.assert_allclose(
+        task2vec(net, params, state, x[order], 7 - 3 * y[order]), found, rtol=1e-3
+    )
 
 
 def test_halves_of_one_task_are_nearer_than_two_tasks():
     net = conv4(width=16, size=8, blocks=1)
     params, state = jax.jit(net.init)(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
-    parity, size = ([task2vec(net, params, state, *task(which, half)) for half in (0, 1)] for which in (True, False))
+    parity, size = (
+        [task2vec(net, params, state, *task(which, half)) for half in (0, 1)]
+        for which in (True, False)
+    )
     within = task2vec_distance(*parity), task2vec_distance(*size)
-    assert 3 * max(within) < min(task2vec_distance(a, b) for a in parity for b in size)   # .08 and .45
+    # .08 and .45
+    assert 3 * max(within) < min(task2vec_distance(a, b) for a in parity for b in size)
 
 
 # distances
 
+
 def test_distances_by_hand():
-    a, b = np.array([1., 3.]), np.array([1., 1.])
-    x, y = np.array([.5, .75]), np.array([.5, .25])
+    a, b = np.array([1.0, 3.0]), np.array([1.0, 1.0])
+    x, y = np.array([0.5, 0.75]), np.array([0.5, 0.25])
     expected = 1 - x @ y / np.sqrt((x @ x) * (y @ y))
     assert task2vec_distance(a, b) == pytest.approx(expected)
-    assert task2vec_distance([1., 3., 0.], [1., 1., 0.]) == pytest.approx(expected)   # a filter that nobody needs
-    assert task2vec_transfer(a, b, b, alpha=1.) == pytest.approx(0)
-    x, y = np.array([.5, 1.]), np.array([.5, 0.])
-    assert task2vec_transfer(a, b, [1., 0.]) == pytest.approx(expected - .15 * (1 - x @ y / np.sqrt((x @ x) * (y @ y))))
+    # a filter that nobody needs
+    assert task2vec_distance([1.0, 3.0, 0.0], [1.0, 1.0, 0.0]) == pytest.approx(expected)
+    assert task2vec_transfer(a, b, b, alpha=1.0) == pytest.approx(0)
+    x, y = np.array([0.5, 1.0]), np.array([0.5, 0.0])
+    assert task2vec_transfer(a, b, [1.0, 0.0]) == pytest.approx(
+        expected - 0.15 * (1 - x @ y / np.sqrt((x @ x) * (y @ y)))
+    )
 
 
 def test_distances_are_symmetric_of_any_scale_and_0_to_itself():
     for a, b in np.random.default_rng(0).exponential(size=(50, 2, 20)):
-        assert task2vec_distance(a, b) == pytest.approx(task2vec_distance(b, a)) == pytest.approx(task2vec_distance(1e-9 * a, 1e-9 * b))
+        assert (
+            task2vec_distance(a, b)
+            == pytest.approx(task2vec_distance(b, a))
+            == pytest.approx(task2vec_distance(1e-9 * a, 1e-9 * b))
+        )
         assert 0 < task2vec_distance(a, b) <= 1 and 0 <= task2vec_distance(a, a) < 1e-15
 
 
 # refusals
+
 
 def refused(call, said):
     with pytest.raises(Refused) as refusal:
@@ -187,27 +266,31 @@ def refused(call, said):
     assert said in str(refusal.value) and '\n' not in str(refusal.value)
 
 
-@pytest.mark.parametrize('call, said', [
-    (lambda: rank_agreement([1.], [1.]), 'three sources or more'),
-    (lambda: rank_agreement([1., 2.], [1., 2.]), 'three sources or more'),
-    (lambda: rank_agreement([1., 2., 3.], [1., 2.]), 'three sources or more'),
-    (lambda: rank_agreement(1., 1.), 'three sources or more'),
-    (lambda: rank_agreement(np.ones((3, 0)), np.ones((3, 0))), 'three sources or more'),
-    (lambda: rank_agreement(np.ones((3, 2, 1)), np.ones((3, 2, 1))), 'three sources or more'),
-    (lambda: rank_agreement([1., 2., np.nan], [1., 2., 3.]), 'not finite'),
-    (lambda: rank_agreement([1., 2., 3.], [1., 1., 1.]), 'no order to agree with'),
-    (lambda: rank_agreement(np.eye(3), np.triu(np.ones((3, 3)))), 'all 3 sources measure 1.0'),
-    (lambda: transfer_affinity(np.ones((1, 2, 3))), 'two sources or more'),
-    (lambda: transfer_affinity(np.ones((2, 2))), 'scores (2, 2)'),
-    (lambda: transfer_affinity(np.ones((2, 2, 0))), 'scores (2, 2, 0)'),
-    (lambda: transfer_affinity(np.full((2, 2, 3), np.nan)), 'finite numbers'),
-    (lambda: task2vec_distance([1., 0.], [1.]), 'by one probe network'),
-    (lambda: task2vec_distance([[1.]], [[1.]]), 'by one probe network'),
-    (lambda: task2vec_distance([1., -1.], [1., 1.]), 'from -1.0 to 1.0'),
-    (lambda: task2vec_distance([1., np.nan], [1., 1.]), 'from nan to nan'),
-    (lambda: task2vec_distance([1., 1.], [0., 0.]), 'not all 0'),
-    (lambda: task2vec_distance([], []), 'not all 0'),
-    (lambda: task2vec_transfer([1.], [1.], [1.], alpha=np.nan), 'alpha=nan')])
+@pytest.mark.parametrize(
+    'call, said',
+    [
+        (lambda: rank_agreement([1.0], [1.0]), 'three sources or more'),
+        (lambda: rank_agreement([1.0, 2.0], [1.0, 2.0]), 'three sources or more'),
+        (lambda: rank_agreement([1.0, 2.0, 3.0], [1.0, 2.0]), 'three sources or more'),
+        (lambda: rank_agreement(1.0, 1.0), 'three sources or more'),
+        (lambda: rank_agreement(np.ones((3, 0)), np.ones((3, 0))), 'three sources or more'),
+        (lambda: rank_agreement(np.ones((3, 2, 1)), np.ones((3, 2, 1))), 'three sources or more'),
+        (lambda: rank_agreement([1.0, 2.0, np.nan], [1.0, 2.0, 3.0]), 'not finite'),
+        (lambda: rank_agreement([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]), 'no order to agree with'),
+        (lambda: rank_agreement(np.eye(3), np.triu(np.ones((3, 3)))), 'all 3 sources measure 1.0'),
+        (lambda: transfer_affinity(np.ones((1, 2, 3))), 'two sources or more'),
+        (lambda: transfer_affinity(np.ones((2, 2))), 'scores (2, 2)'),
+        (lambda: transfer_affinity(np.ones((2, 2, 0))), 'scores (2, 2, 0)'),
+        (lambda: transfer_affinity(np.full((2, 2, 3), np.nan)), 'finite numbers'),
+        (lambda: task2vec_distance([1.0, 0.0], [1.0]), 'by one probe network'),
+        (lambda: task2vec_distance([[1.0]], [[1.0]]), 'by one probe network'),
+        (lambda: task2vec_distance([1.0, -1.0], [1.0, 1.0]), 'from -1.0 to 1.0'),
+        (lambda: task2vec_distance([1.0, np.nan], [1.0, 1.0]), 'from nan to nan'),
+        (lambda: task2vec_distance([1.0, 1.0], [0.0, 0.0]), 'not all 0'),
+        (lambda: task2vec_distance([], []), 'not all 0'),
+        (lambda: task2vec_transfer([1.0], [1.0], [1.0], alpha=np.nan), 'alpha=nan'),
+    ],
+)
 def test_what_has_no_answer(call, said):
     refused(call, said)
 
@@ -215,12 +298,30 @@ def test_what_has_no_answer(call, said):
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 
-@pytest.mark.parametrize('changes, said', [
-    ({'y': [0, 0, 0, 0]}, 'labels of 1 class'), ({'y': [0, 1]}, 'one label per row'), ({'y': [0., 1., 0., 1.]}, 'one integer class'),
-    ({'x': np.where(X == 5, np.nan, X)}, 'not finite'), ({'x': X[:0], 'y': []}, 'x (0, 3)'), ({'x': X[:, 0]}, 'x (4,)'),
-    ({'x': 0 * X}, 'all 4 rows'), ({'penalty': 0.}, 'penalty=0.0'), ({'penalty': np.nan}, 'penalty=nan'),
-    ({'block': 0}, 'block=0'), ({'block': 2.5}, 'block=2.5'), ({'params': {}}, 'a probe that has kernels')])
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        ({'y': [0, 0, 0, 0]}, 'labels of 1 class'),
+        ({'y': [0, 1]}, 'one label per row'),
+        ({'y': [0.0, 1.0, 0.0, 1.0]}, 'one integer class'),
+        ({'x': np.where(X == 5, np.nan, X)}, 'not finite'),
+        ({'x': X[:0], 'y': []}, 'x (0, 3)'),
+        ({'x': X[:, 0]}, 'x (4,)'),
+        ({'x': 0 * X}, 'all 4 rows'),
+        ({'penalty': 0.0}, 'penalty=0.0'),
+        ({'penalty': np.nan}, 'penalty=nan'),
+        ({'block': 0}, 'block=0'),
+        ({'block': 2.5}, 'block=2.5'),
+        ({'params': {}}, 'a probe that has kernels'),
+    ],
+)
 def test_what_has_no_vector(changes, said):
     net = mlp((2,))
     params, state = jax.jit(net.init)(jax.random.key(0), X)
-    refused(lambda: task2vec(**{'net': net, 'params': params, 'state': state, 'x': X, 'y': np.arange(4) % 2} | changes), said)
+    refused(
+        lambda: task2vec(
+            **{'net': net, 'params': params, 'state': state, 'x': X, 'y': np.arange(4) % 2}
+            | changes
+        ),
+        said,
+    )

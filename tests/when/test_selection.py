@@ -1,4 +1,6 @@
-"""Scores without target labels against numbers by hand, SciPy, scikit-learn, plain loops; and what each of them is fooled by."""
+"""Scores without target labels against numbers by hand, SciPy, scikit-learn, plain loops; and what
+each of them is fooled by."""
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -21,7 +23,7 @@ LOG2 = np.log(2)
 
 
 def predictions(n=60, c=5, seed=0):
-    return np.random.default_rng(seed).dirichlet(np.full(c, .3), n)
+    return np.random.default_rng(seed).dirichlet(np.full(c, 0.3), n)
 
 
 def hard(label, c):
@@ -30,9 +32,10 @@ def hard(label, c):
 
 # from the target's predictions
 
+
 def test_entropy_and_information_by_hand():
     # Entropies log 2, 0, 0 and 0; the mean prediction is (5/8, 3/8).
-    probability = [[.5, .5], [1, 0], [1, 0], [0, 1]]
+    probability = [[0.5, 0.5], [1, 0], [1, 0], [0, 1]]
     assert negative_entropy(probability) == pytest.approx(-LOG2 / 4)
     of_mean = 5 / 8 * np.log(8 / 5) + 3 / 8 * np.log(8 / 3)
     assert information_maximisation(probability) == pytest.approx(of_mean - LOG2 / 4)
@@ -40,55 +43,73 @@ def test_entropy_and_information_by_hand():
 
 def test_entropies_are_those_of_scipy():
     probability = predictions()
-    assert negative_entropy(probability) == pytest.approx(-stats.entropy(probability, axis=1).mean())
+    assert negative_entropy(probability) == pytest.approx(
+        -stats.entropy(probability, axis=1).mean()
+    )
     assert information_maximisation(probability) == pytest.approx(
-        stats.entropy(probability.mean(0)) - stats.entropy(probability, axis=1).mean())
+        stats.entropy(probability.mean(0)) - stats.entropy(probability, axis=1).mean()
+    )
 
 
 def test_information_is_the_mutual_information_of_scikit_learn():
     rng = np.random.default_rng(0)
-    label, votes = rng.integers(0, 5, 60), rng.multinomial(100, predictions())   # a hundred votes on each example
-    assert information_maximisation(hard(label, 5)) == pytest.approx(mutual_info_score(label, np.arange(60)))
-    assert information_maximisation(votes / 100) == pytest.approx(mutual_info_score(None, None, contingency=votes))
+    # a hundred votes on each example
+    label, votes = rng.integers(0, 5, 60), rng.multinomial(100, predictions())
+    assert information_maximisation(hard(label, 5)) == pytest.approx(
+        mutual_info_score(label, np.arange(60))
+    )
+    assert information_maximisation(votes / 100) == pytest.approx(
+        mutual_info_score(None, None, contingency=votes)
+    )
 
 
 def density(probability, temperature):
     entropies = []
     for i, one in enumerate(probability):
-        cosines = [one @ other / np.sqrt((one @ one) * (other @ other)) for j, other in enumerate(probability) if j != i]
+        cosines = [
+            one @ other / np.sqrt((one @ one) * (other @ other))
+            for j, other in enumerate(probability)
+            if j != i
+        ]
         weight = np.exp(np.array(cosines) / temperature)
         weight /= weight.sum()
         entropies.append(-sum(w * np.log(w) for w in weight if w > 0))
     return np.mean(entropies)
 
 
-@pytest.mark.parametrize('temperature', [.05, 1.])
+@pytest.mark.parametrize('temperature', [0.05, 1.0])
 @pytest.mark.parametrize('block', [1, 7, 60, 1000])
 def test_density_is_a_double_loop_in_blocks_of_any_size(monkeypatch, block, temperature):
     monkeypatch.setattr(selection, 'BLOCK', block)
-    assert soft_neighbourhood_density(predictions(), temperature) == pytest.approx(density(predictions(), temperature))
+    assert soft_neighbourhood_density(predictions(), temperature) == pytest.approx(
+        density(predictions(), temperature)
+    )
 
 
 def test_density_by_hand():
     # Two pairs of equals, at a right angle: at temperature 1 the weights are e, 1 and 1 over e + 2.
     weight = np.array([np.e, 1, 1]) / (np.e + 2)
-    assert soft_neighbourhood_density(hard([0, 0, 1, 1], 2), temperature=1) == pytest.approx(-(weight * np.log(weight)).sum())
-    assert soft_neighbourhood_density(hard([0, 1], 2)) == 0   # one neighbour only
+    assert soft_neighbourhood_density(hard([0, 0, 1, 1], 2), temperature=1) == pytest.approx(
+        -(weight * np.log(weight)).sum()
+    )
+    assert soft_neighbourhood_density(hard([0, 1], 2)) == 0  # one neighbour only
 
 
 def test_what_each_score_cannot_tell():
     label = np.repeat([0, 1, 2], [40, 10, 10])
     right, wrong, one_class = hard(label, 3), hard((label + 1) % 3, 3), hard(np.zeros(60, int), 3)
-    even = hard(np.arange(60) % 3, 3)   # wrong, and even where the labels are not
+    even = hard(np.arange(60) % 3, 3)  # wrong, and even where the labels are not
     assert negative_entropy(right) == negative_entropy(one_class) == 0
-    assert information_maximisation(one_class) == pytest.approx(0) and information_maximisation(even) > information_maximisation(right)
+    assert information_maximisation(one_class) == pytest.approx(0) and information_maximisation(
+        even
+    ) > information_maximisation(right)
     assert soft_neighbourhood_density(one_class) == pytest.approx(np.log(59))
     for score in SCORES.values():
         assert score(wrong) == pytest.approx(score(right))
 
 
 def test_bounds():
-    flat = np.full((20, 4), .25)
+    flat = np.full((20, 4), 0.25)
     assert negative_entropy(flat) == pytest.approx(-np.log(4))
     assert information_maximisation(flat) == pytest.approx(0)
     assert information_maximisation(hard(np.arange(20) % 4, 4)) == pytest.approx(np.log(4))
@@ -98,14 +119,18 @@ def test_bounds():
 def test_neither_the_order_nor_float32_matters(name):
     probability, order = predictions(), np.random.default_rng(1).permutation(60)
     assert SCORES[name](probability[order]) == pytest.approx(SCORES[name](probability))
-    assert SCORES[name](probability.astype(np.float32)) == pytest.approx(SCORES[name](probability), rel=1e-5)
+    assert SCORES[name](probability.astype(np.float32)) == pytest.approx(
+        SCORES[name](probability), rel=1e-5
+    )
     assert SCORES[name](probability * 1.0005) == pytest.approx(SCORES[name](probability))
 
 
 # from the source's losses and labels
 
+
 def test_deep_embedded_validation_by_hand():
-    # w l = 0, 2, 6; Cov(w l, w) = 3, Var(w) = 1 for w = 1, 2, 3: eta = -3, and 8/3 - 3 (2 - 1) = -1/3.
+    # w l = 0, 2, 6; Cov(w l, w) = 3, Var(w) = 1 for w = 1, 2, 3: eta = -3, and 8/3 - 3 (2 - 1) =
+    # -1/3.
     assert deep_embedded_validation([0, 1, 2], [1, 2, 3]) == pytest.approx(1 / 3)
     assert importance_weighted_risk([0, 1, 2], [1, 2, 3]) == pytest.approx(-8 / 3)
 
@@ -115,25 +140,46 @@ def test_deep_embedded_validation_is_the_closed_form_of_sample_covariances():
     loss, weight = rng.exponential(size=(2, 50))
     covariance = np.cov(weight * loss, weight)
     eta = -covariance[0, 1] / covariance[1, 1]
-    assert deep_embedded_validation(loss, weight) == pytest.approx(-((weight * loss).mean() + eta * weight.mean() - eta))
+    assert deep_embedded_validation(loss, weight) == pytest.approx(
+        -((weight * loss).mean() + eta * weight.mean() - eta)
+    )
     order = rng.permutation(50)
-    assert deep_embedded_validation(loss[order], weight[order]) == pytest.approx(deep_embedded_validation(loss, weight))
-    assert importance_weighted_risk(loss[order], weight[order]) == pytest.approx(importance_weighted_risk(loss, weight))
+    assert deep_embedded_validation(loss[order], weight[order]) == pytest.approx(
+        deep_embedded_validation(loss, weight)
+    )
+    assert importance_weighted_risk(loss[order], weight[order]) == pytest.approx(
+        importance_weighted_risk(loss, weight)
+    )
 
 
 def test_a_control_variate_has_nothing_to_say_of_equal_or_scaled_weights():
     rng = np.random.default_rng(0)
     loss, weight = rng.exponential(size=(2, 50))
-    for same in (np.full(50, .1), 1 + 1e-16 * np.round(weight), 1 + 1e-7 * weight, weight / weight.mean()):
-        assert deep_embedded_validation(loss, same) == pytest.approx(importance_weighted_risk(loss, same))
+    for same in (
+        np.full(50, 0.1),
+        1 + 1e-16 * np.round(weight),
+        1 + 1e-7 * weight,
+        weight / weight.mean(),
+    ):
+        assert deep_embedded_validation(loss, same) == pytest.approx(
+            importance_weighted_risk(loss, same)
+        )
 
 
 def test_both_risks_are_the_targets_and_the_control_variate_varies_less():
-    # The source is uniform on [0, 1] and the target has the density 2 x there, hence w = 2 x; the loss 1 - x^2 / 2 has the target risk
+    # The source is uniform on [0, 1] and the target has the density 2 x there, hence w = 2 x; the
+    # loss 1 - x^2 / 2 has the target risk
     # 1 - 1 / 4, and is smaller by the source's own account, 1 - 1 / 6.
     draws = np.random.default_rng(0).uniform(size=(300, 200))
-    plain, controlled = np.array([[risk(1 - x ** 2 / 2, 2 * x) for risk in (importance_weighted_risk, deep_embedded_validation)]
-                                  for x in draws]).T
+    plain, controlled = np.array(
+        [
+            [
+                risk(1 - x**2 / 2, 2 * x)
+                for risk in (importance_weighted_risk, deep_embedded_validation)
+            ]
+            for x in draws
+        ]
+    ).T
     for risk in (plain, controlled):
         assert abs(risk.mean() + 3 / 4) < 4 * stats.sem(risk)
         assert abs(risk.mean() + 5 / 6) > 4 * stats.sem(risk)
@@ -148,45 +194,73 @@ def test_source_accuracy_is_that_of_scikit_learn():
 
 # choosing
 
+
 def test_the_best_is_chosen():
-    assert choose([.1, .3, .3, -np.inf, np.inf, np.nan]) == 1
-    assert choose([-2., -1.], ['a', 'b']) == 'b'
+    assert choose([0.1, 0.3, 0.3, -np.inf, np.inf, np.nan]) == 1
+    assert choose([-2.0, -1.0], ['a', 'b']) == 'b'
     with pytest.raises(Refused, match='none of 2 scores is finite'):
         choose([np.nan, np.inf])
     with pytest.raises(Refused, match='none of 0 scores'):
         choose([])
     with pytest.raises(Refused, match='3 names for 2 scores'):
-        choose([1., 2.], ['a', 'b', 'c'])
+        choose([1.0, 2.0], ['a', 'b', 'c'])
 
 
 def test_the_scores_that_a_command_loops_over():
-    assert set(SCORES) == {'negative_entropy', 'information_maximisation', 'soft_neighbourhood_density'}
+    assert set(SCORES) == {
+        'negative_entropy',
+        'information_maximisation',
+        'soft_neighbourhood_density',
+    }
     assert all(isinstance(score(predictions()), float) for score in SCORES.values())
 
 
 @pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('name', SCORES)
-@pytest.mark.parametrize('probability, words', [
-    ([[.5, .502]], '1 of 1 rows of probability do not sum to 1: give softmax'), ([[2., -1.]], '1 values that are not finite or below 0'),
-    ([[np.nan, 1.]], '1 values that are not finite'), ([[np.inf, -np.inf]], '2 values that are not finite'),
-    (np.zeros((0, 3)), 'probability (0, 3): give one row or more'), (np.zeros((3, 0)), '(3, 0): give one row'), ([.5, .5], '(2,)')])
+@pytest.mark.parametrize(
+    'probability, words',
+    [
+        ([[0.5, 0.502]], '1 of 1 rows of probability do not sum to 1: give softmax'),
+        ([[2.0, -1.0]], '1 values that are not finite or below 0'),
+        ([[np.nan, 1.0]], '1 values that are not finite'),
+        ([[np.inf, -np.inf]], '2 values that are not finite'),
+        (np.zeros((0, 3)), 'probability (0, 3): give one row or more'),
+        (np.zeros((3, 0)), '(3, 0): give one row'),
+        ([0.5, 0.5], '(2,)'),
+    ],
+)
 def test_what_are_no_probabilities_is_refused_in_one_line(name, probability, words):
     refused(lambda: SCORES[name](probability), words)
 
 
 @pytest.mark.parametrize('function', [importance_weighted_risk, deep_embedded_validation])
-@pytest.mark.parametrize('loss, weight, words', [
-    ([1, 2], [1], 'loss (2,) and weight (1,) differ in length'), ([], [], 'loss (0,) and weight (0,): give one row'),
-    ([[1.]], [1.], 'loss (1, 1)'), ([np.nan, 1], [1, 1], 'loss has 1 values'), ([1, 1], [np.inf, -1], 'weight has 2 values')])
+@pytest.mark.parametrize(
+    'loss, weight, words',
+    [
+        ([1, 2], [1], 'loss (2,) and weight (1,) differ in length'),
+        ([], [], 'loss (0,) and weight (0,): give one row'),
+        ([[1.0]], [1.0], 'loss (1, 1)'),
+        ([np.nan, 1], [1, 1], 'loss has 1 values'),
+        ([1, 1], [np.inf, -1], 'weight has 2 values'),
+    ],
+)
 def test_risks_of_what_does_not_pair_are_refused_in_one_line(function, loss, weight, words):
     refused(lambda: function(loss, weight), words)
 
 
 def test_more_that_is_refused_in_one_line():
-    refused(lambda: source_accuracy([[1., 0.]], [0, 1]), 'logits (1, 2) and label (2,) differ in length')
-    refused(lambda: source_accuracy([[np.nan, 0.]], [0]), 'logits has 1 values')
-    refused(lambda: soft_neighbourhood_density([[1., 0.]]), '1 rows at temperature=0.05: give two rows')
-    refused(lambda: soft_neighbourhood_density(predictions(), temperature=0), '60 rows at temperature=0')
+    refused(
+        lambda: source_accuracy([[1.0, 0.0]], [0, 1]),
+        'logits (1, 2) and label (2,) differ in length',
+    )
+    refused(lambda: source_accuracy([[np.nan, 0.0]], [0]), 'logits has 1 values')
+    refused(
+        lambda: soft_neighbourhood_density([[1.0, 0.0]]),
+        '1 rows at temperature=0.05: give two rows',
+    )
+    refused(
+        lambda: soft_neighbourhood_density(predictions(), temperature=0), '60 rows at temperature=0'
+    )
 
 
 def refused(call, words):

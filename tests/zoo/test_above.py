@@ -1,5 +1,6 @@
 """Files whose layers above the network are anything: what is taken as a head answers as Keras does,
 what is not is left and said."""
+
 import json
 
 import h5py

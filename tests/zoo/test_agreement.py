@@ -1,4 +1,6 @@
-"""Logits, features and intermediates of networks against Keras, on the same random weights and BatchNorm statistics."""
+"""Logits, features and intermediates of networks against Keras, on the same random weights and
+BatchNorm statistics."""
+
 import re
 
 import jax
@@ -15,11 +17,22 @@ from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.keras import load
 
-FAST = [('mobilenet', 97, {'alpha': .25}), ('mobilenet_v2', 65, {'alpha': .35}), ('resnet50', 65, {}), ('densenet121', 47, {}),
-        ('vgg16', 33, {'fc': False}), ('xception', 75, {}), ('inception_v3', 75, {}), ('nasnet_mobile', 33, {})]
+FAST = [
+    ('mobilenet', 97, {'alpha': 0.25}),
+    ('mobilenet_v2', 65, {'alpha': 0.35}),
+    ('resnet50', 65, {}),
+    ('densenet121', 47, {}),
+    ('vgg16', 33, {'fc': False}),
+    ('xception', 75, {}),
+    ('inception_v3', 75, {}),
+    ('nasnet_mobile', 33, {}),
+]
 
-ALPHAS = [('mobilenet', size, {'alpha': alpha}) for alpha in ROWS['mobilenet'].widths for size in (128, 224)] + [
-    ('mobilenet_v2', 224, {'alpha': alpha}) for alpha in ROWS['mobilenet_v2'].widths]
+ALPHAS = [
+    ('mobilenet', size, {'alpha': alpha})
+    for alpha in ROWS['mobilenet'].widths
+    for size in (128, 224)
+] + [('mobilenet_v2', 224, {'alpha': alpha}) for alpha in ROWS['mobilenet_v2'].widths]
 
 FULL = [(name, row.size, {}) for name, row in ROWS.items()]
 
@@ -27,14 +40,18 @@ ODD = [(name, 117, {'fc': False} if row.module == 'vgg' else {}) for name, row i
 
 
 def compare(each, tmp_path):
-    """Logits of a file with top, features of one without, and that groups are in the order in which Keras's layers follow each other."""
+    """Logits of a file with top, features of one without, and that groups are in the order in which
+    Keras's layers follow each other."""
     name, size, options = each
     x = pictures(size)
     if 'fc' not in options:
         spec = {'name': name, **options, **({'size': size} if ROWS[name].module == 'vgg' else {})}
         whole = keras_model(name, size, options, classifier_activation=None)
         params, state, record = pretrained(spec, write_legacy(tmp_path / 'top.h5', whole))
-        agree(predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0], predicted(whole, scaled(name, x)))
+        agree(
+            predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0],
+            predicted(whole, scaled(name, x)),
+        )
         (tmp_path / 'top.h5').unlink()
     body = keras_model(name, size, options, include_top=False, pooling='avg')
     options = {'fc': False} if ROWS[name].module == 'vgg' else options
@@ -45,19 +62,32 @@ def compare(each, tmp_path):
     taps = jax.jit(net.features)(params['backbone'], state['backbone'], x)[0]
     assert set(taps) >= {*net.groups, 'features'}
     agree(taps['features'], predicted(body, scaled(name, x)))
-    order = [group for layer in body.layers if layer.weights
-             for group, (_, pattern) in enumerate(net.groups.items()) if re.fullmatch(pattern, f'{layer.name}/kernel')]
+    order = [
+        group
+        for layer in body.layers
+        if layer.weights
+        for group, (_, pattern) in enumerate(net.groups.items())
+        if re.fullmatch(pattern, f'{layer.name}/kernel')
+    ]
     if ROWS[name].module not in AUTOMATIC:
         assert order == sorted(order) and set(order) == set(range(len(net.groups)))
 
 
-AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')   # layers that Keras numbers by the session: read through the file
+# layers that Keras numbers by the session: read through the file
+AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')
 
-# Up to a minute each to compile: with the giants. Of resnet50, the test of intermediates compares the features as well.
+# Up to a minute each to compile: with the giants. Of resnet50, the test of intermediates compares
+# the features as well.
 LONG = ('densenet121', 'inception_v3', 'mobilenet_v2', 'nasnet_mobile', 'resnet50', 'xception')
 
 
-@pytest.mark.parametrize('each', [pytest.param(each, marks=[pytest.mark.slow] * (each[0] in LONG), id=case(each)) for each in FAST])
+@pytest.mark.parametrize(
+    'each',
+    [
+        pytest.param(each, marks=[pytest.mark.slow] * (each[0] in LONG), id=case(each))
+        for each in FAST
+    ],
+)
 def test_logits_and_features_are_keras_s(each, tmp_path):
     compare(each, tmp_path)
 
@@ -68,14 +98,23 @@ def test_logits_and_features_are_keras_s_at_full_size(each, tmp_path):
     compare(each, tmp_path)
 
 
-@pytest.mark.parametrize('name', ['xception', 'vgg16', 'resnet50', 'resnet50v2', 'densenet121', 'nasnet_mobile'])
+@pytest.mark.parametrize(
+    'name', ['xception', 'vgg16', 'resnet50', 'resnet50v2', 'densenet121', 'nasnet_mobile']
+)
 def test_preprocessing_is_keras_s(name):
     x = pictures(4)
-    np.testing.assert_allclose(preprocess(x, ROWS[name].mode), scaled(name, x), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        preprocess(x, ROWS[name].mode), scaled(name, x), rtol=1e-4, atol=1e-4
+    )
 
 
-@pytest.mark.parametrize('name, layer, group', [
-    pytest.param('resnet50', 'conv3_block4_out', 'conv3_block4', marks=pytest.mark.slow), ('mobilenet', 'conv_pw_5_relu', 'block5')])
+@pytest.mark.parametrize(
+    'name, layer, group',
+    [
+        pytest.param('resnet50', 'conv3_block4_out', 'conv3_block4', marks=pytest.mark.slow),
+        ('mobilenet', 'conv_pw_5_relu', 'block5'),
+    ],
+)
 def test_intermediates_are_keras_s_layers(name, layer, group, tmp_path):
     body = keras_model(name, 64, {}, include_top=False)
     net = named('tljax.zoo', {'name': name}, 'net', form=place())

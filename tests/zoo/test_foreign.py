@@ -1,4 +1,5 @@
 """Files of other formats are named for what they are, with the way to convert them."""
+
 import pickle
 import zipfile
 

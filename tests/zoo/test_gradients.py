@@ -1,4 +1,5 @@
 """The gradient of fine-tuning against Keras, leaf by leaf."""
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -13,23 +14,34 @@ from tljax.nn.convolution import place
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.keras import load
 
-MOBILENET, VGG = ('mobilenet', 64, {'alpha': .25, 'dropout': 0.}), ('vgg16', 32, {'size': 32})
+MOBILENET, VGG = ('mobilenet', 64, {'alpha': 0.25, 'dropout': 0.0}), ('vgg16', 32, {'size': 32})
 
 
-@pytest.mark.parametrize('each, training', [   # VGG has no statistics, and 34 million weights
-    pytest.param(MOBILENET, False, id='mobilenet-stored', marks=pytest.mark.slow),
-    pytest.param(MOBILENET, True, id='mobilenet-batch', marks=pytest.mark.slow),
-    pytest.param(VGG, True, id='vgg16', marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    'each, training',
+    [  # VGG has no statistics, and 34 million weights
+        pytest.param(MOBILENET, False, id='mobilenet-stored', marks=pytest.mark.slow),
+        pytest.param(MOBILENET, True, id='mobilenet-batch', marks=pytest.mark.slow),
+        pytest.param(VGG, True, id='vgg16', marks=pytest.mark.slow),
+    ],
+)
 def test_the_gradient_of_fine_tuning_is_keras_s(each, training, tmp_path):
     compare_gradients(each, training, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('training', [False, True], ids=['stored', 'batch'])
-@pytest.mark.parametrize('name, size', [('resnet50', 64), ('densenet121', 64), ('mobilenet_v2', 64), ('inception_v3', 75)])
-def test_the_gradient_of_deep_networks_is_keras_s_in_float64(name, size, training, tmp_path, monkeypatch):
-    """In float32 rounding moves units of a deep network on batch statistics across their kinks, and the two sides' gradients apart."""
-    monkeypatch.setattr(keras.src.backend, 'result_type', lambda *_: 'float64')   # Keras's BatchNorm would go down to float32 on JAX
+@pytest.mark.parametrize(
+    'name, size',
+    [('resnet50', 64), ('densenet121', 64), ('mobilenet_v2', 64), ('inception_v3', 75)],
+)
+def test_the_gradient_of_deep_networks_is_keras_s_in_float64(
+    name, size, training, tmp_path, monkeypatch
+):
+    """In float32 rounding moves units of a deep network on batch statistics across their kinks, and
+    the two sides' gradients apart."""
+    # Keras's BatchNorm would go down to float32 on JAX
+    monkeypatch.setattr(keras.src.backend, 'result_type', lambda *_: 'float64')
     keras.backend.set_floatx('float64')
     keras.config.set_dtype_policy('float64')
     try:
@@ -46,29 +58,49 @@ def compare_gradients(each, training, tmp_path, dtype='float32'):
     x, y = pictures(size, 8).astype(dtype), jnp.arange(8)
     model = keras_model(name, size, options, classifier_activation=None, classes=10)
     net = named('tljax.zoo', {'name': name, **options, 'dtype': dtype}, 'net', form=place())
-    params, state = jax.tree.map(lambda leaf: leaf.astype(dtype),
-                                 load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top)[:2])
+    params, state = jax.tree.map(
+        lambda leaf: leaf.astype(dtype),
+        load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top)[:2],
+    )
 
     def theirs(trained):
-        out, moved = model.stateless_call(trained, [v.value for v in model.non_trainable_variables], scaled(name, x), training=training)
+        out, moved = model.stateless_call(
+            trained,
+            [v.value for v in model.non_trainable_variables],
+            scaled(name, x),
+            training=training,
+        )
         return optax.softmax_cross_entropy_with_integer_labels(out, y).mean(), moved
 
     def ours(params):
-        taps, moved = net.features(params['backbone'], state['backbone'], x, jax.random.key(0) if training else None)
+        taps, moved = net.features(
+            params['backbone'], state['backbone'], x, jax.random.key(0) if training else None
+        )
         out = taps['features'] @ params['head']['kernel'] + params['head']['bias']
         return optax.softmax_cross_entropy_with_integer_labels(out, y).mean(), moved
 
-    (value, moved), grads = jax.jit(jax.value_and_grad(theirs, has_aux=True))([v.value for v in model.trainable_variables])
+    (value, moved), grads = jax.jit(jax.value_and_grad(theirs, has_aux=True))(
+        [v.value for v in model.trainable_variables]
+    )
     (found, kept), mine = jax.jit(jax.value_and_grad(ours, has_aux=True))(params)
     np.testing.assert_allclose(found, value, rtol=1e-5)
-    # Keras's gradients, and the statistics after the step, go through the same file and reader as weights do.
+    # Keras's gradients, and the statistics after the step, go through the same file and reader as
+    # weights do.
     for variable, number in zip(model.trainable_variables, grads, strict=True):
         variable.assign(number)
     for variable, number in zip(model.non_trainable_variables, moved, strict=True):
         variable.assign(number)
-    expected, statistics = load(write_legacy(tmp_path / 'gradient.h5', model), net, size, ROWS[name].top)[:2]
+    expected, statistics = load(
+        write_legacy(tmp_path / 'gradient.h5', model), net, size, ROWS[name].top
+    )[:2]
     largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
     for path, leaf in paths.flatten(expected).items():
-        error = np.abs(leaf - paths.flatten(mine)[path]).max() / max(np.abs(leaf).max(), 1e-3 * largest)
+        error = np.abs(leaf - paths.flatten(mine)[path]).max() / max(
+            np.abs(leaf).max(), 1e-3 * largest
+        )
         assert error < 1e-3, (path, error)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), statistics['backbone'], dict(kept))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+        statistics['backbone'],
+        dict(kept),
+    )

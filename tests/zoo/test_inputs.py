@@ -1,5 +1,6 @@
 """What stands before the network in a file: arithmetic that the network does itself is none, and
 layers with weights leave the backbone as it is."""
+
 import json
 
 import keras
@@ -160,32 +161,66 @@ def test_only_what_comes_out_the_same_is_the_same(make, right):
 
 def test_operations_of_keras_2_are_arithmetic_too():
     def op(name, function, below, y):
-        return {'class_name': 'TFOpLambda', 'name': name, 'config': {'name': name,
-                'function': function}, 'inbound_nodes': [[below, 0, 0, {'y': y, 'name': None}]]}
+        return {
+            'class_name': 'TFOpLambda',
+            'name': name,
+            'config': {'name': name, 'function': function},
+            'inbound_nodes': [[below, 0, 0, {'y': y, 'name': None}]],
+        }
 
     def model(by):
-        first = {'class_name': 'InputLayer', 'name': 'in', 'config': {
-            'name': 'in', 'batch_input_shape': [None, 8, 8, 3]}, 'inbound_nodes': []}
-        last = {'class_name': 'Conv2D', 'name': 'conv1', 'config': {'name': 'conv1'},
-                'inbound_nodes': [[['less', 0, 0, {}]]]}
-        layers = [first, op('by', 'math.truediv', 'in', by), op('less', 'math.subtract', 'by', 1.0),
-                  last]
-        return graph({'class_name': 'Functional', 'config': {
-            'layers': layers, 'input_layers': [['in', 0, 0]],
-            'output_layers': [['conv1', 0, 0]]}})
+        first = {
+            'class_name': 'InputLayer',
+            'name': 'in',
+            'config': {'name': 'in', 'batch_input_shape': [None, 8, 8, 3]},
+            'inbound_nodes': [],
+        }
+        last = {
+            'class_name': 'Conv2D',
+            'name': 'conv1',
+            'config': {'name': 'conv1'},
+            'inbound_nodes': [[['less', 0, 0, {}]]],
+        }
+        layers = [
+            first,
+            op('by', 'math.truediv', 'in', by),
+            op('less', 'math.subtract', 'by', 1.0),
+            last,
+        ]
+        return graph(
+            {
+                'class_name': 'Functional',
+                'config': {
+                    'layers': layers,
+                    'input_layers': [['in', 0, 0]],
+                    'output_layers': [['conv1', 0, 0]],
+                },
+            }
+        )
 
     assert unlike(model(127.5), ['conv1'], [], 'tf') == ()
     assert unlike(model(255.0), ['conv1'], [], 'tf') == ('by', 'less')
 
 
-@pytest.mark.parametrize('args', [None, 3, [], [[]], [{'args': 4}], [{'args': [{'config': 3}, {}]}],
-                                  [{'args': [[1] * 99, {'config': {'keras_history': [9]}}]}]])
+@pytest.mark.parametrize(
+    'args',
+    [
+        None,
+        3,
+        [],
+        [[]],
+        [{'args': 4}],
+        [{'args': [{'config': 3}, {}]}],
+        [{'args': [[1] * 99, {'config': {'keras_history': [9]}}]}],
+    ],
+)
 def test_a_config_that_is_not_as_keras_writes_it_is_another_way(args):
     layers = [
         {'class_name': 'InputLayer', 'config': {'name': 'in'}, 'inbound_nodes': []},
         {'class_name': 'Add', 'config': {'name': 'add'}, 'inbound_nodes': args},
         {'class_name': 'Conv2D', 'config': {'name': 'conv1'}, 'inbound_nodes': [['add', 0, 0, {}]]},
     ]
-    found = graph({'class_name': 'F', 'config': {'layers': layers,
-                                                 'output_layers': [['conv1', 0, 0]]}})
+    found = graph(
+        {'class_name': 'F', 'config': {'layers': layers, 'output_layers': [['conv1', 0, 0]]}}
+    )
     assert found is None or unlike(found, ['conv1'], [], 'tf') == ('add',)

@@ -1,4 +1,5 @@
 """Layouts and kinds of numbers in files of Keras weights, and files that claim too much."""
+
 import io
 import json
 import zipfile

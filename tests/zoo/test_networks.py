@@ -1,4 +1,5 @@
 """Small networks: their intermediates, groups and normalisation."""
+
 import re
 
 import jax
@@ -14,14 +15,19 @@ def test_a_lenet_may_end_at_its_convolutions():
     net = lenet((2, 3), dense=(), norm='batch')
     pictures = jax.random.normal(jax.random.key(0), (4, 28, 28, 1))
     taps, _ = net.features(*net.init(jax.random.key(1), pictures), pictures)
-    assert taps['features'].shape == (4, net.dim) == (4, 4 * 4 * 3) and list(net.groups) == ['block1', 'block2']
+    assert taps['features'].shape == (4, net.dim) == (4, 4 * 4 * 3) and list(net.groups) == [
+        'block1',
+        'block2',
+    ]
     np.testing.assert_array_equal(taps['features'], np.asarray(taps['block2']).reshape(4, -1))
 
 
 @pytest.mark.parametrize('name', ['conv4', 'cifar_resnet'])
 def test_groups_cover_every_parameter_in_order(name):
     net = configuration.named('tljax.zoo', {'name': name}, 'net')
-    params, _ = jax.eval_shape(net.init, jax.random.key(0), jax.ShapeDtypeStruct((2, 16, 16, 3), 'float32'))
+    params, _ = jax.eval_shape(
+        net.init, jax.random.key(0), jax.ShapeDtypeStruct((2, 16, 16, 3), 'float32')
+    )
     for path in paths.flatten(params):
         assert sum(bool(re.fullmatch(pattern, path)) for pattern in net.groups.values()) == 1, path
 
@@ -33,8 +39,12 @@ def test_a_normalised_perceptron_by_hand(training):
     found, moved = net.features(params, state, x, jax.random.key(1) if training else None)
     for i in (1, 2):
         x = x @ params[f'dense{i}']['kernel']
-        mean, deviation = (x.mean(0), np.sqrt(x.var(0) + 1e-5)) if training else (0, np.sqrt(1 + 1e-5))
+        mean, deviation = (
+            (x.mean(0), np.sqrt(x.var(0) + 1e-5)) if training else (0, np.sqrt(1 + 1e-5))
+        )
         if training:
-            np.testing.assert_allclose(moved[f'norm{i}']['mean'], .1 * x.mean(0), rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(
+                moved[f'norm{i}']['mean'], 0.1 * x.mean(0), rtol=1e-4, atol=1e-6
+            )
         x = np.maximum((x - mean) / deviation, 0)
     np.testing.assert_allclose(found['features'], x, rtol=1e-4, atol=1e-5)

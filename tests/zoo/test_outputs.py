@@ -1,4 +1,5 @@
 """What a file's loss says of its outputs, and heads that stand in models of their own."""
+
 import h5py
 import keras
 import numpy as np
@@ -53,7 +54,7 @@ def test_the_only_layer_of_a_model_bears_its_own_name_in_keras_2_too(tmp_path):
     network = nested()
     network(np.zeros((1, 32, 32, 3), 'f'))
     network.save(tmp_path / 'm.h5')
-    with h5py.File(tmp_path / 'm.h5', 'r+') as file:   # Keras 2 wrote the layer's name alone
+    with h5py.File(tmp_path / 'm.h5', 'r+') as file:  # Keras 2 wrote the layer's name alone
         head = file['model_weights'][network.layers[1].name]
         names = ['/'.join(name.split('/')[-2:]) + ':0' for name in head.attrs['weight_names']]
         for old, new in zip(head.attrs['weight_names'], names, strict=True):
@@ -62,8 +63,14 @@ def test_the_only_layer_of_a_model_bears_its_own_name_in_keras_2_too(tmp_path):
     agrees(network, tmp_path / 'm.h5', SPEC)
 
 
-NUMBERS = ['mse', 'mean_absolute_error', keras.losses.Huber(), keras.losses.log_cosh, ['mape'],
-           {'out': 'msle'}]
+NUMBERS = [
+    'mse',
+    'mean_absolute_error',
+    keras.losses.Huber(),
+    keras.losses.log_cosh,
+    ['mape'],
+    {'out': 'msle'},
+]
 
 
 @pytest.mark.parametrize('ending, width', [('h5', 1), ('keras', 4)])

@@ -1,4 +1,5 @@
 """The table of networks: parameters, groups and precision of each."""
+
 import json
 import re
 from typing import NamedTuple
@@ -16,21 +17,34 @@ from tljax.zoo.table import ROWS
 
 class Made(NamedTuple):
     """A network that computes in bfloat16, and the shapes of its parameters and state."""
+
     name: str
     net: Net
     params: dict
     state: dict
 
 
-DEEP = ('resnet101', 'resnet152', 'resnet101v2', 'resnet152v2', 'densenet169', 'densenet201', 'nasnet_large',
-        'inception_resnet_v2')   # others of their families stand for them in the default tests
+DEEP = (
+    'resnet101',
+    'resnet152',
+    'resnet101v2',
+    'resnet152v2',
+    'densenet169',
+    'densenet201',
+    'nasnet_large',
+    'inception_resnet_v2',
+)  # others of their families stand for them in the default tests
 
 
-@pytest.fixture(scope='module', params=[
-    pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in ROWS])
+@pytest.fixture(
+    scope='module',
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in ROWS],
+)
 def made(request):
     net = named('tljax.zoo', {'name': request.param, 'dtype': 'bfloat16'}, 'net')
-    return Made(request.param, net, *jax.eval_shape(net.init, jax.random.key(0), pictures(request.param)))
+    return Made(
+        request.param, net, *jax.eval_shape(net.init, jax.random.key(0), pictures(request.param))
+    )
 
 
 def pictures(name):
@@ -38,40 +52,78 @@ def pictures(name):
 
 
 def test_partitions_made_from_groups_label_every_parameter_in_the_order_of_depth(made):
-    params, groups = {'backbone': made.params, 'head': {'kernel': 0, 'bias': 0}}, list(made.net.groups)
-    layerwise = optim.decay(made.net.groups, rate=.5)
+    params, groups = (
+        {'backbone': made.params, 'head': {'kernel': 0, 'bias': 0}},
+        list(made.net.groups),
+    )
+    layerwise = optim.decay(made.net.groups, rate=0.5)
     labels = paths.flatten(paths.label(params, layerwise.rules))
     assert set(labels.values()) == {*(f'backbone.{group}' for group in groups), 'head'}
-    assert [layerwise.scales[f'backbone.{group}'] for group in groups] == [.5 ** (len(groups) - depth) for depth in range(len(groups))]
+    assert [layerwise.scales[f'backbone.{group}'] for group in groups] == [
+        0.5 ** (len(groups) - depth) for depth in range(len(groups))
+    ]
     for depth, until in enumerate(groups):
         found = paths.flatten(paths.label(params, optim.freeze(made.net.groups, until).rules))
-        below = {path for path, each in labels.items() if each in {f'backbone.{group}' for group in groups[:depth + 1]}}
+        below = {
+            path
+            for path, each in labels.items()
+            if each in {f'backbone.{group}' for group in groups[: depth + 1]}
+        }
         assert {path for path, each in found.items() if each == 'frozen'} == below
 
 
 def test_the_table_s_numbers_are_the_network_s_and_groups_cover_every_parameter_once(made):
-    count = sum(leaf.size for leaf in jax.tree.leaves((made.params, made.state))) + 1000 * (made.net.dim + 1)
+    count = sum(leaf.size for leaf in jax.tree.leaves((made.params, made.state))) + 1000 * (
+        made.net.dim + 1
+    )
     assert count == ROWS[made.name].parameters
     for path in paths.flatten(made.params):
-        assert sum(bool(re.fullmatch(pattern, path)) for pattern in made.net.groups.values()) == 1, path
+        assert (
+            sum(bool(re.fullmatch(pattern, path)) for pattern in made.net.groups.values()) == 1
+        ), path
 
 
-FIRST = {row.module: name for name, row in reversed(ROWS.items())}   # of each module: the others are as it is, and deeper
+# of each module: the others are as it is, and deeper
+FIRST = {row.module: name for name, row in reversed(ROWS.items())}
 
 
-@pytest.mark.parametrize('made', [pytest.param(name, marks=[pytest.mark.slow] * (FIRST[row.module] != name)) for name, row in ROWS.items()],
-                         indirect=True, scope='module')
+@pytest.mark.parametrize(
+    'made',
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (FIRST[row.module] != name))
+        for name, row in ROWS.items()
+    ],
+    indirect=True,
+    scope='module',
+)
 def test_bfloat16_computes_in_halves_and_keeps_float32(made):
     assert {leaf.dtype.name for leaf in jax.tree.leaves((made.params, made.state))} == {'float32'}
     taps, _ = jax.eval_shape(made.net.features, made.params, made.state, pictures(made.name))
-    assert taps['features'].dtype == 'float32' and taps[list(made.net.groups)[0]].dtype == 'bfloat16'
+    assert (
+        taps['features'].dtype == 'float32' and taps[list(made.net.groups)[0]].dtype == 'bfloat16'
+    )
 
 
-PUBLISHED = {   # parameters, batch statistics counted, as published
-    'xception': 22_910_480, 'vgg16': 138_357_544, 'vgg19': 143_667_240, 'resnet50': 25_636_712, 'resnet101': 44_707_176,
-    'resnet152': 60_419_944, 'resnet50v2': 25_613_800, 'resnet101v2': 44_675_560, 'resnet152v2': 60_380_648, 'inception_v3': 23_851_784,
-    'inception_resnet_v2': 55_873_736, 'mobilenet': 4_253_864, 'mobilenet_v2': 3_538_984, 'densenet121': 8_062_504,
-    'densenet169': 14_307_880, 'densenet201': 20_242_984, 'nasnet_mobile': 5_326_716, 'nasnet_large': 88_949_818}
+PUBLISHED = {  # parameters, batch statistics counted, as published
+    'xception': 22_910_480,
+    'vgg16': 138_357_544,
+    'vgg19': 143_667_240,
+    'resnet50': 25_636_712,
+    'resnet101': 44_707_176,
+    'resnet152': 60_419_944,
+    'resnet50v2': 25_613_800,
+    'resnet101v2': 44_675_560,
+    'resnet152v2': 60_380_648,
+    'inception_v3': 23_851_784,
+    'inception_resnet_v2': 55_873_736,
+    'mobilenet': 4_253_864,
+    'mobilenet_v2': 3_538_984,
+    'densenet121': 8_062_504,
+    'densenet169': 14_307_880,
+    'densenet201': 20_242_984,
+    'nasnet_mobile': 5_326_716,
+    'nasnet_large': 88_949_818,
+}
 
 
 def test_the_models_command_lists_all_with_their_numbers():
@@ -79,5 +131,14 @@ def test_the_models_command_lists_all_with_their_numbers():
     assert done.code == 0, done.err
     rows = {row['name']: row for row in json.loads(done.out)}
     assert {name: row['parameters'] for name, row in rows.items()} == PUBLISHED
-    assert [each['alpha'] for each in rows['mobilenet_v2']['widths']] == [.35, .5, .75, 1., 1.3, 1.4]
-    assert rows['mobilenet']['widths'][0]['parameters'] == 475_544, 'counted by Keras for its file at alpha 0.25'
+    assert [each['alpha'] for each in rows['mobilenet_v2']['widths']] == [
+        0.35,
+        0.5,
+        0.75,
+        1.0,
+        1.3,
+        1.4,
+    ]
+    assert rows['mobilenet']['widths'][0]['parameters'] == 475_544, (
+        'counted by Keras for its file at alpha 0.25'
+    )

@@ -1,4 +1,5 @@
 """Lower parts of networks."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,25 +12,44 @@ from tljax.zoo import mobilenet
 from tljax.zoo.wrappers.truncated import truncated
 
 
-@pytest.mark.parametrize('of, tap, shape', [
-    ({'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'block1', (8, 8, 1)),
-    ({'name': 'lenet', 'widths': [3], 'dense': [5, 4], 'size': 12, 'norm': 'batch'}, 'dense1', (12, 12, 3))])
+@pytest.mark.parametrize(
+    'of, tap, shape',
+    [
+        ({'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}, 'block1', (8, 8, 1)),
+        (
+            {'name': 'lenet', 'widths': [3], 'dense': [5, 4], 'size': 12, 'norm': 'batch'},
+            'dense1',
+            (12, 12, 3),
+        ),
+    ],
+)
 def test_a_truncated_network_is_the_lower_part_of_the_whole(of, tap, shape):
     whole = named('tljax.zoo', of, 'net')
     part = truncated(whole, tap, shape[0], shape[2])
     input = jax.random.uniform(jax.random.key(1), (3, *shape))
     params, state = jax.jit(whole.init)(jax.random.key(0), input)
     mine, statistics = jax.jit(part.init)(jax.random.key(0), input)
-    jax.tree.map(np.testing.assert_array_equal, flatten(mine), {path: flatten(params)[path] for path in flatten(mine)})
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        flatten(mine),
+        {path: flatten(params)[path] for path in flatten(mine)},
+    )
     for key in (None, jax.random.key(2)):
         taps, moved = jax.jit(whole.features)(params, state, input, key)
         found, mine_moved = jax.jit(part.features)(mine, statistics, input, key)
         mean = taps[tap].mean((1, 2)) if taps[tap].ndim == 4 else taps[tap]
         np.testing.assert_allclose(found['features'], mean, rtol=1e-5, atol=1e-6)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), flatten(mine_moved),
-                     {path: flatten(moved)[path] for path in flatten(mine_moved)})
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5),
+            flatten(mine_moved),
+            {path: flatten(moved)[path] for path in flatten(mine_moved)},
+        )
     assert part.dim == taps[tap].shape[-1] and list(part.groups)[-1] == tap
-    gradient = jax.jit(jax.grad(lambda params: jnp.sum(part.features(params, statistics, input)[0]['features'] ** 2)))(mine)
+    gradient = jax.jit(
+        jax.grad(
+            lambda params: jnp.sum(part.features(params, statistics, input)[0]['features'] ** 2)
+        )
+    )(mine)
     assert all(float(jnp.abs(leaf).max()) > 0 for leaf in jax.tree.leaves(gradient))
 
 
@@ -40,10 +60,14 @@ def test_a_truncated_network_costs_what_its_lower_part_does():
         forward = jax.jit(lambda *arguments: net.features(*arguments)[0]['features'])
         return forward.lower(params, state, input).compile().cost_analysis()['flops']
 
-    whole = mobilenet(alpha=.25)
-    assert flops(truncated(whole, 'block3', 64)) < .6 * flops(whole)
+    whole = mobilenet(alpha=0.25)
+    assert flops(truncated(whole, 'block3', 64)) < 0.6 * flops(whole)
 
 
 def test_a_tap_that_is_not_there():
-    with pytest.raises(Refused, match="net.tap='blok3' is no group of the network among its intermediates: did you mean block3?"):
-        truncated(mobilenet(alpha=.25), 'blok3', 32)
+    with pytest.raises(
+        Refused,
+        match="net.tap='blok3' is no group of the network among its "
+        'intermediates: did you mean block3?',
+    ):
+        truncated(mobilenet(alpha=0.25), 'blok3', 32)

@@ -1,4 +1,5 @@
 """The files of a folder, a ZIP or a tar archive, read one by one and never unpacked to disk."""
+
 import bz2
 import functools
 import gzip
@@ -14,9 +15,9 @@ from typing import BinaryIO, NamedTuple
 
 from tljax.core import Refused, short
 
-LARGEST = 2 ** 30    # bytes of one file that are read
+LARGEST = 2**30  # bytes of one file that are read
 # bytes of a compressed tar archive, which is kept in memory once it is unpacked
-UNPACKED = 2 ** 30
+UNPACKED = 2**30
 # what file managers and notebooks leave in folders
 LITTER = {'.DS_Store', '__MACOSX', '.ipynb_checkpoints', '.git', '.thumbnails', '.Trash'}
 # first bytes -> what unpacks them
@@ -35,6 +36,7 @@ class File(NamedTuple):
     >>> File(Path('a.txt'), '', 5, lambda most: b'hello'[:most]).read()
     b'hello'
     """
+
     path: Path
     stamp: str
     size: int
@@ -47,15 +49,18 @@ class File(NamedTuple):
             Refused: names a file that is too large, damaged or gone.
         """
         if self.size > LARGEST:
-            raise Refused(f'{self.path} has {self.size:,} bytes, more than the {LARGEST:,} of a '
-                          'picture that is read: remove it')
+            raise Refused(
+                f'{self.path} has {self.size:,} bytes, more than the {LARGEST:,} of a '
+                'picture that is read: remove it'
+            )
         try:
             return self.start(most)
         # a bad checksum, a cut stream, a password, a link to nothing are all different errors
         except Exception as error:
             reason = getattr(error, 'strerror', None) or str(error) or type(error).__name__
-            raise Refused(f'{self.path} cannot be read ({reason}): copy it again or remove '
-                          'it') from error
+            raise Refused(
+                f'{self.path} cannot be read ({reason}): copy it again or remove it'
+            ) from error
 
 
 def tree(root: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str, ...]]:
@@ -76,14 +81,17 @@ def tree(root: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str
     >>> (root := Path(tempfile.mkdtemp(), 'a')).mkdir()
     >>> _ = (root / 'b.txt').write_bytes(b'hello')
     >>> _ = (root / '.c.txt').write_bytes(b'')
-    >>> {name: file and file.read() for name, file in tree(root.parent)[0].items()}, tree(root.parent)[1]
+    >>> (
+    ...     {name: file and file.read() for name, file in tree(root.parent)[0].items()},
+    ...     tree(root.parent)[1],
+    ... )
     ({'a/': None, 'a/b.txt': b'hello'}, ('hidden files passed over: a/.c.txt',))
     """
     found, left = {}, []
 
     def walk(place, parts, above):
         real = os.path.realpath(place)
-        if real in above:   # a link that leads back up
+        if real in above:  # a link that leads back up
             return
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
             name = '/'.join((*parts, printable(entry.name)))
@@ -99,8 +107,9 @@ def tree(root: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str
     try:
         walk(Path(root, below), tuple(filter(None, below.split('/'))), ())
     except OSError as error:
-        raise Refused(f'{error.filename} cannot be read ({error.strerror}): mend or remove '
-                      'it') from error
+        raise Refused(
+            f'{error.filename} cannot be read ({error.strerror}): mend or remove it'
+        ) from error
     return found, _hidden(left)
 
 
@@ -148,7 +157,7 @@ def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None
     >>> archive(path)[0]['cat/1.png'].read(), archive(path)[1]
     (b'hello', ())
     """
-    if not path.is_file():   # a pipe would hang
+    if not path.is_file():  # a pipe would hang
         return None
     try:
         with open(path, 'rb') as file:
@@ -163,9 +172,11 @@ def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None
         raise
     except Exception as error:  # of zipfile, tarfile, gzip, bz2, lzma, zlib
         kind = 'ZIP' if head.startswith(b'PK') else 'tar archive'
-        raise Refused(f'{path} is no {kind} or a damaged one '
-                      f'({str(error) or type(error).__name__}): copy it again, or unpack it and '
-                      'give the folder') from error
+        raise Refused(
+            f'{path} is no {kind} or a damaged one '
+            f'({str(error) or type(error).__name__}): copy it again, or unpack it and '
+            'give the folder'
+        ) from error
 
 
 def on_disk(path: Path) -> File:
@@ -176,6 +187,7 @@ def on_disk(path: Path) -> File:
     >>> on_disk(Path('nowhere.png')).size
     0
     """
+
     def start(most):
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise OSError('it is no regular file')
@@ -215,7 +227,7 @@ def _zip(path):
             return file.read(most)
 
     for info in opened.infolist():
-        name = _inside(info.filename.replace('\\', '/'))   # some Windows programs write those
+        name = _inside(info.filename.replace('\\', '/'))  # some Windows programs write those
         if name is None:
             led_out += 1
         elif hidden(name):
@@ -224,20 +236,25 @@ def _zip(path):
             found[name] = None
         else:
             again += name in found
-            found[name] = File(path / name, f'{info.file_size} {info.CRC}', info.file_size,
-                               functools.partial(start, info))
+            found[name] = File(
+                path / name,
+                f'{info.file_size} {info.CRC}',
+                info.file_size,
+                functools.partial(start, info),
+            )
     return found, (*_left_out(led_out), *_hidden(out), *_again(again))
 
 
 def _tar(path, data=None):
     """Members of a tar archive on disk, or of one that was unpacked into memory."""
     found, left, held, out, again = {}, 0, path.stat(), [], 0
-    whole = f'{held.st_size} {held.st_mtime_ns}'   # a member's time may be anything, and it has no checksum
+    # a member's time may be anything, and it has no checksum
+    whole = f'{held.st_size} {held.st_mtime_ns}'
 
     def start(offset, size, most):
         if data is not None:
-            return bytes(data[offset:offset + min(size, most)])
-        with open(path, 'rb') as file:   # each read by a file of its own: threads share nothing
+            return bytes(data[offset : offset + min(size, most)])
+        with open(path, 'rb') as file:  # each read by a file of its own: threads share nothing
             file.seek(offset)
             return file.read(min(size, most))
 
@@ -253,7 +270,9 @@ def _tar(path, data=None):
             else:
                 again += name in found
                 read = functools.partial(start, info.offset_data, info.size)
-                found[name] = File(path / name, f'{info.size} {info.mtime} {whole}', info.size, read)
+                found[name] = File(
+                    path / name, f'{info.size} {info.mtime} {whole}', info.size, read
+                )
     return found, (*_left_out(left), *_hidden(out), *_again(again))
 
 
@@ -271,8 +290,10 @@ def _in_memory(path, unpack):
     with unpack(path) as file:
         data = file.read(UNPACKED + 1)
     if len(data) > UNPACKED:
-        raise Refused(f'{path} unpacks to more than {UNPACKED:,} bytes: unpack it (tar -xf) and '
-                      'give the folder')
+        raise Refused(
+            f'{path} unpacks to more than {UNPACKED:,} bytes: unpack it (tar -xf) and '
+            'give the folder'
+        )
     return data
 
 
@@ -285,16 +306,29 @@ def _inside(name):
 
 
 def _left_out(count):
-    return (f'{count} member{"s" * (count > 1)} of the archive left out: links, devices or paths '
-            'that lead out of it',) if count else ()
+    return (
+        (
+            f'{count} member{"s" * (count > 1)} of the archive left out: links, devices or paths '
+            'that lead out of it',
+        )
+        if count
+        else ()
+    )
 
 
 def _hidden(names):
     """What is said of hidden files, but for those that file managers leave everywhere."""
-    names = [name for name in names
-             if not any(part.startswith('._') or part in LITTER for part in name.split('/'))]
+    names = [
+        name
+        for name in names
+        if not any(part.startswith('._') or part in LITTER for part in name.split('/'))
+    ]
     return (f'hidden files passed over: {short(names, 3)}',) if names else ()
 
 
 def _again(count):
-    return (f'{count} files of the archive have the name of another: the last is read',) if count else ()
+    return (
+        (f'{count} files of the archive have the name of another: the last is read',)
+        if count
+        else ()
+    )

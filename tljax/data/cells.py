@@ -1,4 +1,5 @@
 """What the cells of a table's columns of labels say: a class, several labels, or a number."""
+
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,17 +9,22 @@ import numpy as np
 from tljax.core import Refused, Task, short
 from tljax.data.tasks import KINDS
 
-JOINED = '|;'       # between several labels in one cell; a comma is asked for
-MARKS = {'true': 1., 'false': 0., 'yes': 1., 'no': 0.}   # of a label that holds or does not
+JOINED = '|;'  # between several labels in one cell; a comma is asked for
+MARKS = {'true': 1.0, 'false': 0.0, 'yes': 1.0, 'no': 0.0}  # of a label that holds or does not
 MISSING = {'nan', 'na', 'n/a', 'null', 'none', '?', '-'}  # what other programs write for no label
 # numbers as a spreadsheet of another country writes them, or with a unit
 NUMERAL = re.compile(r'[-+]?[\d.,]*\d[\d.,]*\s*%?')
 
-Meant = tuple[np.ndarray, Task, list[str]]   # labels, what is asked of a model, notes
+Meant = tuple[np.ndarray, Task, list[str]]  # labels, what is asked of a model, notes
 
 
-def meant(cells: Sequence[Sequence[str]], columns: Sequence[str], files: Sequence[str],
-          path: str | Path, task: str = '') -> Meant:
+def meant(
+    cells: Sequence[Sequence[str]],
+    columns: Sequence[str],
+    files: Sequence[str],
+    path: str | Path,
+    task: str = '',
+) -> Meant:
     """The labels that cells stand for, and what they ask of a model.
 
     Args:
@@ -48,12 +54,21 @@ def meant(cells: Sequence[Sequence[str]], columns: Sequence[str], files: Sequenc
     texts, name = [row[0] for row in cells], columns[0]
     joint = next((each for each in JOINED if any(each in text for text in texts)), '')
     if task == 'labels' or not task and joint:
-        told = [] if task else [f'{name} holds names joined by {" or ".join(JOINED)}: several labels; '
-                                'data.task=classes takes each cell for a class']
+        told = (
+            []
+            if task
+            else [
+                f'{name} holds names joined by {" or ".join(JOINED)}: several '
+                'labels; '
+                'data.task=classes takes each cell for a class'
+            ]
+        )
         return *_joined(texts, joint or _other_joint(texts)), told
     if '' in texts:
-        raise Refused(f'{path}: {texts.count("")} rows have no {name}, '
-                      f'{files[texts.index("")]} is the first: fill them in or remove them')
+        raise Refused(
+            f'{path}: {texts.count("")} rows have no {name}, '
+            f'{files[texts.index("")]} is the first: fill them in or remove them'
+        )
     return _single(texts, name, files, path, task)
 
 
@@ -68,8 +83,14 @@ def mark(cell: str) -> float | None:
 
 def _joined(texts, joint):
     """Several labels of each cell."""
-    parts = [text.strip('[](){}').replace(JOINED[1], JOINED[0]).split(JOINED[0] if joint in JOINED else joint)
-             if joint else [text] for text in texts]
+    parts = [
+        text.strip('[](){}')
+        .replace(JOINED[1], JOINED[0])
+        .split(JOINED[0] if joint in JOINED else joint)
+        if joint
+        else [text]
+        for text in texts
+    ]
     held = [{part.strip().strip('\'"') for part in each} - {''} for each in parts]
     found = sorted(set().union(*held))
     marks = np.array([[name in each for name in found] for each in held], np.float32)
@@ -77,7 +98,8 @@ def _joined(texts, joint):
 
 
 def _other_joint(texts):
-    """A comma, or a blank that leaves fewer words than cells, between labels that are known to be several."""
+    """A comma, or a blank that leaves fewer words than cells, between labels that are known to be
+    several."""
     if any(',' in text for text in texts):
         return ','
     return ' ' if _share_words(texts) else ''
@@ -85,34 +107,59 @@ def _other_joint(texts):
 
 def _share_words(texts):
     distinct = set(texts)
-    return any(' ' in text for text in distinct) and len({*' '.join(distinct).split()}) < len(distinct)
+    return any(' ' in text for text in distinct) and len({*' '.join(distinct).split()}) < len(
+        distinct
+    )
 
 
 def _single(texts, name, files, path, task):
     """Cells that are a class or a number each."""
     numbers = [_number(text) for text in texts]
     if task == 'numbers' and None in numbers:
-        raise Refused(f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: mend it '
-                      '(such as 0.5), or leave data.task=numbers out')
-    fractions = None not in numbers and any(number != round(number) for number in filter(np.isfinite, numbers))
+        raise Refused(
+            f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: '
+            'mend it '
+            '(such as 0.5), or leave data.task=numbers out'
+        )
+    fractions = None not in numbers and any(
+        number != round(number) for number in filter(np.isfinite, numbers)
+    )
     if None in numbers or task == 'classes' and fractions:
         notes = [] if task else _refuse_unclear(texts, name, path)
         found, label = np.unique(np.array(texts), return_inverse=True)
         return label.astype(np.int32), Task.of(tuple(found.tolist())), notes
     numbers = np.array(numbers)
     if not np.isfinite(numbers).all():
-        raise Refused(f'{path}: the {name} of {files[int(np.argmin(np.isfinite(numbers)))]} is '
-                      'not finite: mend or remove the row')
+        raise Refused(
+            f'{path}: the {name} of {files[int(np.argmin(np.isfinite(numbers)))]} is '
+            'not finite: mend or remove the row'
+        )
     if task == 'numbers' or fractions:
-        told = [] if task else [f'{name} is numbers with fractions: regression; data.task=classes takes each for a class']
+        told = (
+            []
+            if task
+            else [
+                f'{name} is numbers with fractions: regression; data.task=classes '
+                'takes each for a class'
+            ]
+        )
         return numbers.astype(np.float32), Task('numbers'), told
     values, first, label = np.unique(numbers, return_index=True, return_inverse=True)
-    if len(values) < len(set(texts)):   # 1 and 01: names
+    if len(values) < len(set(texts)):  # 1 and 01: names
         found, label = np.unique(np.array(texts), return_inverse=True)
         return label.astype(np.int32), Task.of(tuple(found.tolist())), []
-    found = tuple(texts[i] if texts[i].isdigit() else f'{value:.0f}'
-                  for i, value in zip(first, values, strict=True))
-    told = [] if task else [f'{name} is whole numbers: {len(found)} classes; data.task=numbers takes them for regression']
+    found = tuple(
+        texts[i] if texts[i].isdigit() else f'{value:.0f}'
+        for i, value in zip(first, values, strict=True)
+    )
+    told = (
+        []
+        if task
+        else [
+            f'{name} is whole numbers: {len(found)} classes; data.task=numbers '
+            'takes them for regression'
+        ]
+    )
     return label.astype(np.int32), Task.of(found), told
 
 
@@ -120,34 +167,53 @@ def _refuse_unclear(texts, name, path):
     """Refuses words that may be several labels or numbers; notes on words that may be none."""
     if all(NUMERAL.fullmatch(text) for text in texts):
         odd = next(text for text in texts if _number(text) is None)
-        raise Refused(f'{path}: {name} holds {odd!r}: write numbers as 1000.5, or say data.task=classes')
+        raise Refused(
+            f'{path}: {name} holds {odd!r}: write numbers as 1000.5, or say data.task=classes'
+        )
     if joined := [text for text in texts if ',' in text]:
-        raise Refused(f'{path}: {name} holds {joined[0]!r}: say data.task=labels where these are several '
-                      'labels, data.task=classes where each cell is a class')
+        raise Refused(
+            f'{path}: {name} holds {joined[0]!r}: say data.task=labels where these are '
+            'several '
+            'labels, data.task=classes where each cell is a class'
+        )
     notes = []
     if _share_words(texts):
-        notes.append(f'cells of {name} share words, and each is a class of its own; data.task=labels takes '
-                     'their words for several labels')
+        notes.append(
+            f'cells of {name} share words, and each is a class of its own; '
+            'data.task=labels takes '
+            'their words for several labels'
+        )
     if missing := [text for text in texts if text.lower() in MISSING]:
-        notes.append(f'{len(missing)} rows have the {name} {short(dict.fromkeys(missing), 3)}: a class of that name')
+        notes.append(
+            f'{len(missing)} rows have the {name} {short(dict.fromkeys(missing), 3)}: a '
+            'class of that name'
+        )
     return notes
 
 
 def _of_columns(marks, names, path, task):
-    """Columns of numbers: 0 and 1 are classes where each row has a single 1, and several labels elsewhere."""
+    """Columns of numbers: 0 and 1 are classes where each row has a single 1, and several labels
+    elsewhere."""
     single = (marks.sum(1) == 1).all()
     if task == 'classes' and not single:
         raise Refused(f'{path}: some rows have not a single 1: say data.task=labels')
     if task == 'numbers':
         return marks, Task('numbers'), []
     if single and task != 'labels':
-        told = [] if task else [f'each row has a single 1: {len(names)} classes; data.task=labels takes them for several labels']
+        told = (
+            []
+            if task
+            else [
+                f'each row has a single 1: {len(names)} classes; data.task=labels '
+                'takes them for several labels'
+            ]
+        )
         return marks.argmax(1).astype(np.int32), Task.of(tuple(names)), told
     return marks, Task('labels', tuple(names)), []
 
 
 def _number(text):
     try:
-        return None if '_' in text else float(text)   # Python takes 1_2 for 12
+        return None if '_' in text else float(text)  # Python takes 1_2 for 12
     except ValueError:
         return None

@@ -1,4 +1,6 @@
-"""Splits that have no class in common, as few-shot learning needs them, and classes of turned pictures."""
+"""Splits that have no class in common, as few-shot learning needs them, and classes of turned
+pictures."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,15 +15,20 @@ from tljax.data.splits import restrict
 def turned(dataset: Dataset) -> Dataset:
     """A set of square pictures with three more classes for each, turned by 90, 180 and 270 degrees.
 
-    >>> toy = turned(arrays(np.arange(4.).reshape(1, 2, 2, 1), np.array([0]), ['a']))
+    >>> toy = turned(arrays(np.arange(4.0).reshape(1, 2, 2, 1), np.array([0]), ['a']))
     >>> toy.classes, toy.take(np.array([2]))['input'].ravel().tolist()
     (('a', 'a, turned by 90', 'a, turned by 180', 'a, turned by 270'), [3.0, 2.0, 1.0, 0.0])
     """
     pictures = dataset.take(np.arange(dataset.size))['input']
     refuse_unturnable(pictures)
-    names = [f'{name}, turned by {90 * k}' if k else name for k in range(4) for name in dataset.classes]
-    return arrays(np.concatenate([np.rot90(pictures, k, (1, 2)) for k in range(4)]),
-                  np.concatenate([dataset.label + k * len(dataset.classes) for k in range(4)]), names)
+    names = [
+        f'{name}, turned by {90 * k}' if k else name for k in range(4) for name in dataset.classes
+    ]
+    return arrays(
+        np.concatenate([np.rot90(pictures, k, (1, 2)) for k in range(4)]),
+        np.concatenate([dataset.label + k * len(dataset.classes) for k in range(4)]),
+        names,
+    )
 
 
 def refuse_unturnable(pictures: ArrayLike) -> None:
@@ -30,36 +37,59 @@ def refuse_unturnable(pictures: ArrayLike) -> None:
     >>> refuse_unturnable(np.zeros((2, 4, 4, 1)))
     """
     if pictures.ndim < 3 or pictures.shape[1] != pictures.shape[2]:
-        raise Refused(f'data.rotations: inputs {pictures.shape[1:]} are no square pictures that could be turned: set it to False')
+        raise Refused(
+            f'data.rotations: inputs {pictures.shape[1:]} are no square pictures that '
+            'could be turned: set it to False'
+        )
 
 
 def joined(splits: dict[str, Dataset]) -> Dataset:
     """The splits of a set as one set again, with the classes of all of them.
 
-    >>> parts = {'train': arrays(np.zeros(2), np.array([0, 1]), 'ab'), 'test': arrays(np.ones(1), np.array([0]), 'b')}
+    >>> parts = {
+    ...     'train': arrays(np.zeros(2), np.array([0, 1]), 'ab'),
+    ...     'test': arrays(np.ones(1), np.array([0]), 'b'),
+    ... }
     >>> joined(parts).label.tolist()
     [0, 1, 1]
     """
     parts = [split for split in splits.values() if split.size]
-    number = {name: i for i, name in enumerate(dict.fromkeys(name for part in parts for name in part.classes))}
-    return arrays(np.concatenate([part.take(np.arange(part.size))['input'] for part in parts]),
-                  np.concatenate([np.array([number[name] for name in part.classes])[part.label] for part in parts]), tuple(number))
+    number = {
+        name: i
+        for i, name in enumerate(dict.fromkeys(name for part in parts for name in part.classes))
+    }
+    return arrays(
+        np.concatenate([part.take(np.arange(part.size))['input'] for part in parts]),
+        np.concatenate(
+            [np.array([number[name] for name in part.classes])[part.label] for part in parts]
+        ),
+        tuple(number),
+    )
 
 
 def cut_by_class(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, Dataset]:
-    """Splits that have no class in common: {'validation': .2, 'test': .2} are shares of the classes, drawn by the seed; the rest trains.
+    """Splits that have no class in common: {'validation': .2, 'test': .2} are shares of the
+    classes, drawn by the seed; the rest trains.
 
     >>> toy = arrays(np.zeros(10), np.arange(10), 'abcdefghij')
-    >>> {name: len(split.classes) for name, split in cut_by_class(toy, {'validation': .2, 'test': .3}).items()}
+    >>> {
+    ...     name: len(split.classes)
+    ...     for name, split in cut_by_class(toy, {'validation': 0.2, 'test': 0.3}).items()
+    ... }
     {'train': 5, 'validation': 2, 'test': 3}
     """
     if not 0 < sum(shares.values()) < 1:
-        raise Refused(f'data.by_class={shares}: give shares of the classes that leave some to train on')
+        raise Refused(
+            f'data.by_class={shares}: give shares of the classes that leave some to train on'
+        )
     order = np.random.default_rng([Purpose.CLASSES, seed]).permutation(len(dataset.classes))
     parts, begun = {}, 0
     for name, share in shares.items():
-        parts[name] = order[begun:(begun := begun + round(share * len(order)))]
-    return {name: of_classes(dataset, members) for name, members in {'train': order[begun:], **parts}.items()}
+        parts[name] = order[begun : (begun := begun + round(share * len(order)))]
+    return {
+        name: of_classes(dataset, members)
+        for name, members in {'train': order[begun:], **parts}.items()
+    }
 
 
 def of_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dataset:
@@ -71,5 +101,8 @@ def of_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dataset
     members = np.sort(members)
     split = restrict(dataset, np.flatnonzero(np.isin(dataset.label, members)))
     number = np.searchsorted(members, split.label)
-    return split._replace(take=lambda index: {**split.take(index), 'label': number[index]}, label=number,
-                          task=Task.of([dataset.classes[i] for i in members]))
+    return split._replace(
+        take=lambda index: {**split.take(index), 'label': number[index]},
+        label=number,
+        task=Task.of([dataset.classes[i] for i in members]),
+    )

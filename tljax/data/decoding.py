@@ -1,4 +1,5 @@
 """One picture file, decoded: upright, in 8 bits, scaled and cropped."""
+
 import io
 import re
 import threading
@@ -16,13 +17,19 @@ MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 # Pillow opens them, too; EPS is a program, which Ghostscript would run
 NO_PICTURES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
 FORMATS = sorted({*Image.registered_extensions().values()} & {*Image.OPEN} - NO_PICTURES)
-PIXELS = 178_956_970   # that a picture may have: where Pillow itself stops
-DARK = 8               # times white is as large as the lightest number: fewer bits may be meant
+PIXELS = 178_956_970  # that a picture may have: where Pillow itself stops
+DARK = 8  # times white is as large as the lightest number: fewer bits may be meant
 _LIMIT = threading.Lock()
 
 
-def picture(data: bytes, where: str | Path, channels: int, size: int | None = None,
-            resize: int | None = None, pixels: int = PIXELS) -> np.ndarray:
+def picture(
+    data: bytes,
+    where: str | Path,
+    channels: int,
+    size: int | None = None,
+    resize: int | None = None,
+    pixels: int = PIXELS,
+) -> np.ndarray:
     """One encoded picture, upright, as (height, width, channels) uint8, or (size, size, channels).
 
     Args:
@@ -45,8 +52,11 @@ def picture(data: bytes, where: str | Path, channels: int, size: int | None = No
     """
     file = header(data, where, pixels)
     try:
-        if file.format != 'MPO' and getattr(file, 'is_animated', False):   # a telephone's MPO holds one scene
-            say_once('frames', f'{where} has several frames or pages: of such files the first is read')
+        # a telephone's MPO holds one scene
+        if file.format != 'MPO' and getattr(file, 'is_animated', False):
+            say_once(
+                'frames', f'{where} has several frames or pages: of such files the first is read'
+            )
         if file.width * file.height > (Image.MAX_IMAGE_PIXELS or pixels):
             # some formats look at it a second time; one large picture at a time is enough, too
             with _limit(pixels):
@@ -59,8 +69,9 @@ def picture(data: bytes, where: str | Path, channels: int, size: int | None = No
             image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
         image = image.convert(MODES[channels])
         if resize is not None:
-            image = image.resize((size, size), Image.Resampling.BILINEAR,
-                                 _shown(image.size, size, resize))
+            image = image.resize(
+                (size, size), Image.Resampling.BILINEAR, _shown(image.size, size, resize)
+            )
         elif size is not None:
             image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # each of Pillow's readers raises what it likes
@@ -84,20 +95,24 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
     tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
     try:
-        with _limit(2 * pixels):   # Pillow would warn of what is refused below
+        with _limit(2 * pixels):  # Pillow would warn of what is refused below
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         count, size = image.width * image.height, f'{image.width} x {image.height}'
-    except Image.DecompressionBombError as error:   # of far more
+    except Image.DecompressionBombError as error:  # of far more
         size = count = int(re.sub(r'\D*(\d+).*', r'\1', str(error)))
     except Exception as error:  # each of Pillow's readers raises what it likes
         raise _undecodable(where, error) from error
     if count > pixels:
-        raise Refused(f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or '
-                      f'raise the limit by data.pixels={count} '
-                      f'or --pixels={count}')
+        raise Refused(
+            f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or '
+            f'raise the limit by data.pixels={count} '
+            f'or --pixels={count}'
+        )
     if image.mode == 'F' or image.mode[0] == 'I' and _range(image) is None:
-        raise Refused(f'{where} holds numbers (mode {image.mode}) whose range no file states: save '
-                      'it with 8 or 16 bits a channel')
+        raise Refused(
+            f'{where} holds numbers (mode {image.mode}) whose range no file states: save '
+            'it with 8 or 16 bits a channel'
+        )
     return image
 
 
@@ -116,8 +131,10 @@ def _undecodable(where, error):
     reason = ' '.join(str(error).split())[:80]
     if isinstance(error, UnidentifiedImageError):
         reason = 'of no format that Pillow knows'
-    return Refused(f'{where} cannot be decoded as a picture ({reason or type(error).__name__}): '
-                   'replace or remove it')
+    return Refused(
+        f'{where} cannot be decoded as a picture ({reason or type(error).__name__}): '
+        'replace or remove it'
+    )
 
 
 def _range(image):
@@ -125,7 +142,7 @@ def _range(image):
     # Pillow scales any depth of those to 16 bits
     if image.mode == 'I' and image.format not in ('PNG', 'PPM'):
         return None
-    tags = getattr(image, 'tag_v2', {})   # of a TIFF
+    tags = getattr(image, 'tag_v2', {})  # of a TIFF
     white = 2 ** min(tags.get(258, (16,))) - 1
     return (white, 0) if tags.get(262) == 0 else (0, white)
 
@@ -135,8 +152,12 @@ def _eight_bits(image, black, white, where):
     values, top = np.asarray(image).astype(np.int32), max(black, white)
     light = abs(values.clip(0, top) - black)
     if 0 < light.max() * DARK <= top:
-        say_once('dark', f'{where}: its lightest number is {light.max()} where white is {top}: if fewer bits '
-                 'are meant (12 in 16), scale such pictures up before')
+        say_once(
+            'dark',
+            f'{where}: its lightest number is {light.max()} where white is {top}: if '
+            'fewer bits '
+            'are meant (12 in 16), scale such pictures up before',
+        )
     grey = Image.fromarray(((light * 255 + top // 2) // top).astype(np.uint8))
     if 'transparency' not in image.info:
         return grey
@@ -149,5 +170,8 @@ def _shown(sides, size, resize):
     scale = resize / min(sides)
     scaled = [max(round(side * scale), resize) for side in sides]
     starts = [(side - size) // 2 for side in scaled]
-    return tuple((start + length) * side / full for length in (0, size)
-                 for start, side, full in zip(starts, sides, scaled, strict=True))
+    return tuple(
+        (start + length) * side / full
+        for length in (0, size)
+        for start, side, full in zip(starts, sides, scaled, strict=True)
+    )

@@ -1,4 +1,5 @@
 """Which files are pictures: by their endings, below the paths that a user names."""
+
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,14 +11,44 @@ from tljax.data.archives import File, members, on_disk
 from tljax.files.console import say
 
 # of pictures: Pillow registers .h5 and .pdf, too
-ENDINGS = {'.apng', '.avif', '.bmp', '.dib', '.gif', '.j2k', '.jfif', '.jp2', '.jpe', '.jpeg',
-           '.jpg', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tga', '.tif', '.tiff', '.webp'}
+ENDINGS = {
+    '.apng',
+    '.avif',
+    '.bmp',
+    '.dib',
+    '.gif',
+    '.j2k',
+    '.jfif',
+    '.jp2',
+    '.jpe',
+    '.jpeg',
+    '.jpg',
+    '.pbm',
+    '.pgm',
+    '.png',
+    '.pnm',
+    '.ppm',
+    '.tga',
+    '.tif',
+    '.tiff',
+    '.webp',
+}
 # of those, what this Pillow reads
-READABLE = {ending for ending, name in Image.registered_extensions().items()
-            if name in Image.OPEN} & ENDINGS
+READABLE = {
+    ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN
+} & ENDINGS
 # of other endings: packages that make a PNG of them
-READERS = {'.heic': 'pillow-heif', '.heif': 'pillow-heif', '.dcm': 'pydicom', '.nii': 'nibabel',
-           '.cr2': 'rawpy', '.nef': 'rawpy', '.dng': 'rawpy', '.arw': 'rawpy', '.svg': 'cairosvg'}
+READERS = {
+    '.heic': 'pillow-heif',
+    '.heif': 'pillow-heif',
+    '.dcm': 'pydicom',
+    '.nii': 'nibabel',
+    '.cr2': 'rawpy',
+    '.nef': 'rawpy',
+    '.dng': 'rawpy',
+    '.arw': 'rawpy',
+    '.svg': 'cairosvg',
+}
 
 
 def is_picture(name: str | Path) -> bool:
@@ -45,8 +76,9 @@ def passed_over(names: Iterable[str | Path]) -> tuple[str, ...]:
     if not endings:
         return ()
     told = ', '.join(f'{ending} {count}' for ending, count in endings.most_common(6))
-    help = ', '.join(f'{READERS[ending]} makes PNG of {ending}' for ending in endings
-                     if ending in READERS)
+    help = ', '.join(
+        f'{READERS[ending]} makes PNG of {ending}' for ending in endings if ending in READERS
+    )
     count = endings.total()
     told = f'{count} file{"s" * (count > 1)} passed over ({told})'
     return (f'{told}: {help}' if help else told,)
@@ -79,8 +111,10 @@ def find(paths: Iterable[str | Path]) -> list[File]:
         pictures = [below[name] for name in sorted(below) if is_picture(name)]
         if not pictures:
             told = ''.join(f'; {line}' for line in passed_over(below))
-            raise Refused(f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name '
-                          'another folder')
+            raise Refused(
+                f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name '
+                'another folder'
+            )
         found += pictures
         notes += inside[1]
         others += [name for name in below if not is_picture(name)]

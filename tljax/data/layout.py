@@ -1,4 +1,5 @@
 """Which split and which class a file belongs to, by the folders that it stands in."""
+
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,11 +9,19 @@ from tljax.core import Refused, short
 from tljax.data.finding import is_picture, passed_over
 
 # what users of torchvision, Keras and Kaggle call them, in any case
-SPLITS = {'train': 'train', 'training': 'train', 'validation': 'validation', 'val': 'validation',
-          'valid': 'validation', 'dev': 'validation', 'test': 'test', 'testing': 'test'}
+SPLITS = {
+    'train': 'train',
+    'training': 'train',
+    'validation': 'validation',
+    'val': 'validation',
+    'valid': 'validation',
+    'dev': 'validation',
+    'test': 'test',
+    'testing': 'test',
+}
 UNLABELLED = ('unlabelled', 'unlabeled')
 TABLES = ('.csv', '.tsv')
-DEEPEST = 16   # wrapping folders that are stepped into
+DEEPEST = 16  # wrapping folders that are stepped into
 
 
 class Layout(NamedTuple):
@@ -26,6 +35,7 @@ class Layout(NamedTuple):
     >>> layout(['cat/1.png', 'dog/1.png'], Path('pets')).splits
     {'train': {'cat': ['cat/1.png'], 'dog': ['dog/1.png']}}
     """
+
     splits: dict[str, dict[str, list[str]]]
     notes: tuple[str, ...] = ()
 
@@ -59,27 +69,38 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
         groups = _classes(inside, place / folder, is_domain=not folder)
         loose = [name for name in inside if '/' not in name]
         if groups:
-            splits[split] = {name: [start + folder + member for member in members]
-                             for name, members in groups.items()}
+            splits[split] = {
+                name: [start + folder + member for member in members]
+                for name, members in groups.items()
+            }
             held = {member for members in groups.values() for member in members}
             others += [name for name in inside if name not in held and not name.endswith('/')]
         elif split == 'train':
-            raise Refused(f'{place / folder} has no class folders: put the pictures of each class '
-                          'into a folder of its name'
-                          + _table(names, place))
+            raise Refused(
+                f'{place / folder} has no class folders: put the pictures of each class '
+                'into a folder of its name' + _table(names, place)
+            )
         else:
             plural = 's' * (len(loose) > 1)
             told = f'{len(loose)} file{plural} and no class folders' if loose else 'nothing'
             notes.append(f'{folder} holds {told}: left aside; {split} is cut from train')
     if len(splits['train']) < 2 and _table(names, place):
-        raise Refused(f'{place} holds the class folder {min(splits["train"])} alone: add another '
-                      'class' + _table(names, place))
+        raise Refused(
+            f'{place} holds the class folder {min(splits["train"])} alone: add another '
+            'class' + _table(names, place)
+        )
     loose = [name for name in others if is_picture(name)]
     if loose:
-        notes.append(f'{len(loose)} picture{"s" * (len(loose) > 1)} beside the class folders passed over: '
-                     f'{short(loose, 3)}')
-    notes += [f'{name}/ is taken for a class: move it away if it is none' for name in splits['train']
-              if name.lower() in (*SPLITS, *UNLABELLED) and folders['train'] == '']
+        notes.append(
+            f'{len(loose)} picture{"s" * (len(loose) > 1)} beside the class folders '
+            'passed over: '
+            f'{short(loose, 3)}'
+        )
+    notes += [
+        f'{name}/ is taken for a class: move it away if it is none'
+        for name in splits['train']
+        if name.lower() in (*SPLITS, *UNLABELLED) and folders['train'] == ''
+    ]
     return Layout(splits, (*notes, *passed_over(name for name in others if not is_picture(name))))
 
 
@@ -103,12 +124,14 @@ def refuse_alike(names: Iterable[str], where: str | Path) -> None:
     for name in sorted(names):
         other = seen.setdefault(alike(name), name)
         if other != name:
-            raise Refused(f'{where}: the classes {other!r} and {name!r} differ in case, blanks or '
-                          'accents alone: give them one name')
+            raise Refused(
+                f'{where}: the classes {other!r} and {name!r} differ in case, blanks or '
+                'accents alone: give them one name'
+            )
 
 
 def _below(names, folder):
-    return [name[len(folder):] for name in names if name.startswith(folder) and name != folder]
+    return [name[len(folder) :] for name in names if name.startswith(folder) and name != folder]
 
 
 def _tops(names):
@@ -120,8 +143,10 @@ def _start(names, where, domain):
     outer = '' if domain and _below(names, f'{domain}/') else _wrapper(names)
     start = f'{outer}{domain}/' if domain else outer
     if domain and not _below(names, start):
-        raise Refused(f'data.domain={domain!r} is no folder of {where}, or is empty: choose from '
-                      f'{", ".join(_tops(_below(names, outer)))}')
+        raise Refused(
+            f'data.domain={domain!r} is no folder of {where}, or is empty: choose from '
+            f'{", ".join(_tops(_below(names, outer)))}'
+        )
     inner = _wrapper(_below(names, start)) if domain else ''
     wrapper = outer + inner
     return start + inner, [f'read from {wrapper}, the only folder'] if wrapper else []
@@ -136,7 +161,7 @@ def _wrapper(names):
         beside = any(is_picture(name) for name in below if '/' not in name)
         if len(tops) != 1 or tops[0].lower() in SPLITS or beside:
             break
-        if not _tops(_below(below, f'{tops[0]}/')):   # a class
+        if not _tops(_below(below, f'{tops[0]}/')):  # a class
             break
         start += f'{tops[0]}/'
     return start
@@ -148,17 +173,20 @@ def _split_folders(names, place):
     known = [top for top in tops if top.lower() in SPLITS]
     deeper = any(_tops(_below(names, f'{top}/')) for top in known)
     if not known or known != tops and not deeper:
-        return {'train': ''}   # a class may be called train
+        return {'train': ''}  # a class may be called train
     folders = {}
     for top in known:
         split = SPLITS[top.lower()]
         if split in folders:
-            raise Refused(f'{place} has more than one {split} folder ({folders[split][:-1]}, '
-                          f'{top}): keep one')
+            raise Refused(
+                f'{place} has more than one {split} folder ({folders[split][:-1]}, {top}): keep one'
+            )
         folders[split] = f'{top}/'
     if 'train' not in folders:
-        raise Refused(f'{place} has the folders {short(tops, 6)}, but none that is called train: '
-                      'add the training pictures in one')
+        raise Refused(
+            f'{place} has the folders {short(tops, 6)}, but none that is called train: '
+            'add the training pictures in one'
+        )
     return folders
 
 
@@ -170,8 +198,10 @@ def _beside(names, folders, place):
         if top.lower() in UNLABELLED:
             notes.append(f'{top}/ holds {len(files)} files without labels: left aside')
         elif any(map(is_picture, files)):
-            raise Refused(f'{place / top} stands beside {folders["train"]} and is no split: call '
-                          'it validation or test, or move it away')
+            raise Refused(
+                f'{place / top} stands beside {folders["train"]} and is no split: call '
+                'it validation or test, or move it away'
+            )
         else:
             others += files
     return others, notes
@@ -183,19 +213,29 @@ def _classes(names, place, is_domain):
     for name in names:
         top, _, rest = name.partition('/')
         if '/' in rest:
-            raise Refused(f'{place}: {name} lies deeper than <class>/<file>: ' + (
-                'call folders of splits train, validation and test; if they are domains instead, '
-                'pick one of '
-                f'{", ".join(groups)} by data.domain' if is_domain else 'move it up'))
+            raise Refused(
+                f'{place}: {name} lies deeper than <class>/<file>: '
+                + (
+                    'call folders of splits train, validation and test; if they are domains '
+                    'instead, '
+                    'pick one of '
+                    f'{", ".join(groups)} by data.domain'
+                    if is_domain
+                    else 'move it up'
+                )
+            )
         if rest and is_picture(rest):
             groups[top].append(name)
     empty = [top for top, members in groups.items() if not members]
     if empty:
-        told = passed_over(name for name in names if name.startswith(f'{empty[0]}/')
-                           and not name.endswith('/'))
-        raise Refused(f'the class folder {place / empty[0]} holds no '
-                      f'pictures{"".join(f", {line}" for line in told)}: '
-                      'add some or remove it')
+        told = passed_over(
+            name for name in names if name.startswith(f'{empty[0]}/') and not name.endswith('/')
+        )
+        raise Refused(
+            f'the class folder {place / empty[0]} holds no '
+            f'pictures{"".join(f", {line}" for line in told)}: '
+            'add some or remove it'
+        )
     return groups
 
 

@@ -1,4 +1,5 @@
 """Data sets of picture files, which are decoded when they are asked for."""
+
 import hashlib
 import os
 import threading
@@ -13,9 +14,9 @@ from tljax.data.archives import File, printable
 from tljax.data.decoding import PIXELS, header, picture
 from tljax.files.console import watched
 
-HEAD = 2 ** 16         # bytes that hold most pictures' headers
+HEAD = 2**16  # bytes that hold most pictures' headers
 WORKERS = min(8, os.cpu_count() or 1)
-MEMORY = 2 ** 31       # bytes of decoded pictures that a data set may keep
+MEMORY = 2**31  # bytes of decoded pictures that a data set may keep
 
 
 def refuse_size(size: int, channels: int) -> None:
@@ -26,12 +27,15 @@ def refuse_size(size: int, channels: int) -> None:
     tljax.core.Refused: data.size=0, data.channels=3: give a side of at least 1 pixel, and 3 channels or 1 (grey)
     """
     if channels not in (1, 3) or size < 1:
-        raise Refused(f'data.size={size}, data.channels={channels}: give a side of at least 1 '
-                      'pixel, and 3 channels or 1 (grey)')
+        raise Refused(
+            f'data.size={size}, data.channels={channels}: give a side of at least 1 '
+            'pixel, and 3 channels or 1 (grey)'
+        )
 
 
-def refuse_unreadable(files: Sequence[File], names: Sequence[str], where: str | Path,
-                      pixels: int = PIXELS) -> None:
+def refuse_unreadable(
+    files: Sequence[File], names: Sequence[str], where: str | Path, pixels: int = PIXELS
+) -> None:
     """Refuses pictures whose headers cannot be read, all at once.
 
     Damage behind a header is found when the picture is asked for.
@@ -49,25 +53,37 @@ def refuse_unreadable(files: Sequence[File], names: Sequence[str], where: str | 
     Traceback (most recent call last):
     tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
+
     def read(row):
         try:
             header(files[row].read(HEAD), files[row].path, pixels)
-        except Refused:   # some formats keep their header elsewhere
+        except Refused:  # some formats keep their header elsewhere
             header(files[row].read(), files[row].path, pixels)
 
     faults = dict(unreadable(read, names, f'looking at {len(files)} pictures'))
     if len(faults) == 1:
         raise next(iter(faults.values()))
     if faults:
-        raise Refused(f'{len(faults)} of {len(files)} pictures of {where} cannot be read: '
-                      f'{short(faults, 8)}: replace or remove them')
+        raise Refused(
+            f'{len(faults)} of {len(files)} pictures of {where} cannot be read: '
+            f'{short(faults, 8)}: replace or remove them'
+        )
 
 
-def decoded(decode: Callable, shape: tuple[int, ...], label: np.ndarray, task: Task, held: str,
-            names: Sequence[str] = (), keep: bool = True) -> Dataset:
-    """A Dataset whose examples are decoded on several threads when they are first asked for, float32 in [0, 1].
+def decoded(
+    decode: Callable,
+    shape: tuple[int, ...],
+    label: np.ndarray,
+    task: Task,
+    held: str,
+    names: Sequence[str] = (),
+    keep: bool = True,
+) -> Dataset:
+    """A Dataset whose examples are decoded on several threads when they are first asked for,
+    float32 in [0, 1].
 
-    What was decoded is kept as long as all of it would fit MEMORY: an epoch after the first then costs no decoding.
+    What was decoded is kept as long as all of it would fit MEMORY: an epoch after the first then
+    costs no decoding.
 
     Args:
         decode: row -> uint8 of `shape`.
@@ -84,7 +100,7 @@ def decoded(decode: Callable, shape: tuple[int, ...], label: np.ndarray, task: T
     """
     keep = keep and len(label) * int(np.prod(shape)) <= MEMORY
     pool = ThreadPoolExecutor(WORKERS)
-    store = np.zeros((len(label) if keep else 0, *shape), np.uint8)   # takes no room until written
+    store = np.zeros((len(label) if keep else 0, *shape), np.uint8)  # takes no room until written
     ready = np.zeros(len(label), bool)
 
     def one(row):
@@ -104,13 +120,19 @@ def decoded(decode: Callable, shape: tuple[int, ...], label: np.ndarray, task: T
         return {'input': inputs.reshape(*index.shape, *shape), 'label': label[index]}
 
     digest = hashlib.sha256(held.encode(errors='surrogatepass')).hexdigest()
-    return Dataset(take, label, task, digest, names=np.array(names, str), range=(0., 255., 'i'))
+    return Dataset(take, label, task, digest, names=np.array(names, str), range=(0.0, 255.0, 'i'))
 
 
-def pictures(files: Sequence[File], shape: tuple[int, ...], resize: int | None = None,
-             label: np.ndarray | None = None, task: Task = Task('classes'),
-             names: Sequence[str] | None = None, pixels: int | None = None,
-             failed: dict[int, str] | None = None) -> Dataset:
+def pictures(
+    files: Sequence[File],
+    shape: tuple[int, ...],
+    resize: int | None = None,
+    label: np.ndarray | None = None,
+    task: Task = Task('classes'),
+    names: Sequence[str] | None = None,
+    pixels: int | None = None,
+    failed: dict[int, str] | None = None,
+) -> Dataset:
     """A Dataset of picture files, float32 in [0, 1], decoded as `data.folder` does.
 
     Args:
@@ -136,38 +158,55 @@ def pictures(files: Sequence[File], shape: tuple[int, ...], resize: int | None =
     [1.0, 0.0, 0.0]
     """
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
-        raise Refused(f'the model takes inputs of shape {tuple(shape)}, which are no square pictures: give it a data set by a config')
+        raise Refused(
+            f'the model takes inputs of shape {tuple(shape)}, which are no square '
+            'pictures: give it a data set by a config'
+        )
     names = [printable(file.path) for file in files] if names is None else names
     label = np.zeros(len(files), np.int32) if label is None else np.asarray(label)
 
     lock, every = threading.Lock(), []
 
     def read(row):
-        return picture(files[row].read(), files[row].path, shape[2], shape[0], resize,
-                       pixels or PIXELS)
+        return picture(
+            files[row].read(), files[row].path, shape[2], shape[0], resize, pixels or PIXELS
+        )
 
     def decode(row):
         try:
             return read(row)
         except Refused as refused:
             if failed is None:
-                with lock:   # one thread looks at them all
+                with lock:  # one thread looks at them all
                     every.append(every[0] if every else _every(read, names, refused))
                 raise every[0] from refused
             failed[row] = str(refused)
             return np.zeros(shape, np.uint8)
 
-    held = repr((tuple(shape), resize, task, label.tolist(),
-                 [(name, file.stamp) for name, file in zip(names, files, strict=True)]))
+    held = repr(
+        (
+            tuple(shape),
+            resize,
+            task,
+            label.tolist(),
+            [(name, file.stamp) for name, file in zip(names, files, strict=True)],
+        )
+    )
     return decoded(decode, tuple(shape), label, task, held, names, keep=failed is None)
 
 
 def _every(read, names, first):
     """What is wrong with all pictures of a set, once one of them turns out to be damaged."""
     faults = dict(unreadable(read, names, f'looking for damage in {len(names)} pictures'))
-    return first if len(faults) < 2 else Refused(
-        f'{len(faults)} of {len(names)} pictures cannot be decoded: {short(faults, 8)}: replace or '
-        'remove them')
+    return (
+        first
+        if len(faults) < 2
+        else Refused(
+            f'{len(faults)} of {len(names)} pictures cannot be decoded: {short(faults, 8)}: '
+            'replace or '
+            'remove them'
+        )
+    )
 
 
 def unreadable(read: Callable, names: Sequence[str], said: str) -> Iterator[tuple[str, Refused]]:
@@ -184,6 +223,7 @@ def unreadable(read: Callable, names: Sequence[str], said: str) -> Iterator[tupl
     >>> [(name, str(reason)) for name, reason in unreadable(read, ['a.png', 'b.png'], 'looking')]
     [('b.png', 'cut off')]
     """
+
     def fault(row):
         try:
             read(row)

@@ -1,4 +1,5 @@
 """Numbers of files as networks take them: pictures run from black at 0 to white at 1."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -6,13 +7,17 @@ import numpy as np
 
 from tljax.core import Dataset, Refused
 
-Range = tuple[float, float, str]   # black, white, and 'i' or 'f' (integers or floats are stored) or 'as is'
-CHANNELS = (1, 3, 4)               # of pictures: grey, RGB, RGB with alpha
+# black, white, and 'i' or 'f' (integers or floats are stored) or 'as is'
+Range = tuple[float, float, str]
+CHANNELS = (1, 3, 4)  # of pictures: grey, RGB, RGB with alpha
 SAYS = 'say data.range=(black, white), or data.range=(0, 1) to take them as they are'
 
 
-def range_of(inputs: dict[str, np.ndarray], given: Sequence[float] | None = None,
-             where: str | Path = 'the input') -> Range | tuple[()]:
+def range_of(
+    inputs: dict[str, np.ndarray],
+    given: Sequence[float] | None = None,
+    where: str | Path = 'the input',
+) -> Range | tuple[()]:
     """The values of black and white in pictures, which all splits share.
 
     Integers to 1 are masks, those to 255 have 8 bits, larger ones 16. Floats are in [0, 1]; whole
@@ -40,80 +45,103 @@ def range_of(inputs: dict[str, np.ndarray], given: Sequence[float] | None = None
     inputs = {split: np.asarray(input) for split, input in inputs.items()}
     for split, input in inputs.items():
         if input.dtype.kind not in 'biuf' or not input.ndim:
-            raise Refused(f'{where}: the {split} input is {input.dtype} of shape {input.shape}: give '
-                          'an array of numbers with the examples on axis 0')
+            raise Refused(
+                f'{where}: the {split} input is {input.dtype} of shape {input.shape}: '
+                'give '
+                'an array of numbers with the examples on axis 0'
+            )
     if any(input.ndim not in (3, 4) for input in inputs.values()):
         if given is not None:
-            raise Refused(f'{where}: data.range={tuple(given)} is of pictures, (n, height, width) or '
-                          '(n, height, width, channels), and these inputs are none')
+            raise Refused(
+                f'{where}: data.range={tuple(given)} is of pictures, (n, height, width) '
+                'or '
+                '(n, height, width, channels), and these inputs are none'
+            )
         return ()
     kinds = {split: 'f' if input.dtype.kind == 'f' else 'i' for split, input in inputs.items()}
     if len(set(kinds.values())) > 1:
         told = ', '.join(f'{split} {input.dtype}' for split, input in inputs.items())
-        raise Refused(f'{where}: pictures are integers here and floats there ({told}): store all alike')
+        raise Refused(
+            f'{where}: pictures are integers here and floats there ({told}): store all alike'
+        )
     kind = next(iter(kinds.values()))
     if given is not None:
         black, white = _given(given, where)
         return black, white, 'as is' if (black, white) == (0, 1) else kind
     parts = [input for input in inputs.values() if input.size]
     if not parts or any(kind == 'f' and not np.isfinite(input).all() for input in parts):
-        return 0., 1., kind   # what is not finite is refused where the set is made
-    low, high = min(float(input.min()) for input in parts), max(float(input.max()) for input in parts)
+        return 0.0, 1.0, kind  # what is not finite is refused where the set is made
+    low, high = (
+        min(float(input.min()) for input in parts),
+        max(float(input.max()) for input in parts),
+    )
     whole = kind == 'i' or all((input == np.round(input)).all() for input in parts)
     words = kind == 'i' and min(input.itemsize for input in parts) > 1
     white = _white(high, words) if low >= 0 and (whole or high <= 1) else None
     if white is None:
         most = 2 ** int(high).bit_length() - 1 if low >= 0 and whole and 1 < high < 65536 else 0
-        raise Refused(f'{where}: pictures run from {low:.4g} to {high:.4g}: {SAYS}'
-                      + (f'; their numbers fill (0, {most}) or (0, {high:.0f})' if most else ''))
+        raise Refused(
+            f'{where}: pictures run from {low:.4g} to {high:.4g}: {SAYS}'
+            + (f'; their numbers fill (0, {most}) or (0, {high:.0f})' if most else '')
+        )
     _refuse_other_range(inputs, white, where)
-    return 0., white, kind
+    return 0.0, white, kind
 
 
 def _white(high, words):
-    """White of whole numbers from 0, or of fractions, or None where it is not clear; `words` may have 16 bits."""
+    """White of whole numbers from 0, or of fractions, or None where it is not clear; `words` may
+    have 16 bits."""
     if high <= 1:
-        return 1.
+        return 1.0
     if 127 < high <= 255:
-        return 255.
-    return 65535. if words and 32767 < high <= 65535 else None
+        return 255.0
+    return 65535.0 if words and 32767 < high <= 65535 else None
 
 
 def _refuse_other_range(inputs, white, where):
     """Refuses splits of smaller numbers than the others: masks beside bytes, bytes beside words."""
-    limit = {255.: 1, 65535.: 255}.get(white, 0)
+    limit = {255.0: 1, 65535.0: 255}.get(white, 0)
     for split, input in inputs.items():
         if limit and input.size and input.min() < input.max() <= limit:
-            raise Refused(f'{where}: pictures run to {white:.0f}, but those of {split} to {input.max():.4g}: store '
-                          'all splits in one range')
+            raise Refused(
+                f'{where}: pictures run to {white:.0f}, but those of {split} to '
+                f'{input.max():.4g}: store '
+                'all splits in one range'
+            )
 
 
 def _given(given, where):
     try:
         black, white = (float(value) for value in given)
     except (TypeError, ValueError):
-        raise Refused(f'{where}: data.range={given!r} is no pair of numbers (black, white)') from None
+        raise Refused(
+            f'{where}: data.range={given!r} is no pair of numbers (black, white)'
+        ) from None
     if not black < white:
         raise Refused(f'{where}: data.range={tuple(given)}: give black below white')
     return black, white
 
 
 def range_note(found: Range | tuple[()], given: object = None) -> tuple[str, ...]:
-    """What is said of a range that was found rather than given; nothing where it is that of the stored numbers.
+    """What is said of a range that was found rather than given; nothing where it is that of the
+    stored numbers.
 
     Args:
         found: as `range_of` gives it.
         given: what the user said.
 
-    >>> range_note((0., 255., 'f'))
+    >>> range_note((0.0, 255.0, 'f'))
     ('whole numbers in floats are taken for bytes: divided by 255',)
     """
-    if not found or given is not None or found[1:] in ((255., 'i'), (1., 'f')):
+    if not found or given is not None or found[1:] in ((255.0, 'i'), (1.0, 'f')):
         return ()
-    told = {(1., 'i'): 'integers from 0 to 1 are taken for masks: 1 is white',
-            (65535., 'i'): 'integers above 255 are taken for 16 bits: divided by 65535 (data.range says '
-                           'another range)',
-            (255., 'f'): 'whole numbers in floats are taken for bytes: divided by 255'}
+    told = {
+        (1.0, 'i'): 'integers from 0 to 1 are taken for masks: 1 is white',
+        (65535.0, 'i'): 'integers above 255 are taken for 16 bits: divided by 65535 (data.range '
+        'says '
+        'another range)',
+        (255.0, 'f'): 'whole numbers in floats are taken for bytes: divided by 255',
+    }
     return (told[found[1:]],)
 
 
@@ -125,26 +153,29 @@ def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
         range: (black, white, kind), or () for what is no picture.
 
     Returns:
-        Pictures as float32 (n, height, width, channels), black at 0 and white at 1. Otherwise floats
-        as float32, and integers as they are.
+        Pictures as float32 (n, height, width, channels), black at 0 and white at 1. Otherwise
+        floats as float32, and integers as they are.
 
     Raises:
         Refused: pictures beyond black or white.
 
     >>> bytes = np.full((2, 4, 4), 51, np.uint8)
-    >>> scale(bytes, (0., 255., 'i')).shape, float(scale(bytes, (0., 255., 'i')).max())
+    >>> scale(bytes, (0.0, 255.0, 'i')).shape, float(scale(bytes, (0.0, 255.0, 'i')).max())
     ((2, 4, 4, 1), 0.20000000298023224)
     """
     if not range:
         return input.astype(np.float32, copy=False) if input.dtype.kind == 'f' else input
     black, white, kind = range
     input = input if input.ndim == 4 else input[..., None]
-    if kind == 'as is' or (black, white, kind) == (0., 1., 'f'):
+    if kind == 'as is' or (black, white, kind) == (0.0, 1.0, 'f'):
         return input.astype(np.float32, copy=False)
     slack = (white - black) / 100
     if input.size and not black - slack <= input.min() <= input.max() <= white + slack:
-        raise Refused(f'pictures run from {input.min():.4g} to {input.max():.4g}, and here black is '
-                      f'{black:g} and white {white:g}: {SAYS}')
+        raise Refused(
+            f'pictures run from {input.min():.4g} to {input.max():.4g}, and here black '
+            'is '
+            f'{black:g} and white {white:g}: {SAYS}'
+        )
     scaled = (input - np.float32(black) if black else input) / np.float32(white - black)
     return scaled.astype(np.float32, copy=False)
 
@@ -157,7 +188,10 @@ def shown(train: Dataset, count: int = 64) -> Range | tuple[()]:
         count: examples that are looked at.
 
     >>> from tljax.data.formats.arrays import arrays
-    >>> shown(arrays(np.full((1, 8, 8, 3), 255.), np.zeros(1, int), ('a',))), shown(arrays(np.eye(2), np.arange(2)))
+    >>> (
+    ...     shown(arrays(np.full((1, 8, 8, 3), 255.0), np.zeros(1, int), ('a',))),
+    ...     shown(arrays(np.eye(2), np.arange(2))),
+    ... )
     ((255.0, 255.0, 'as is'), ())
     """
     as_they_are = train.range[2:] == ('as is',)
@@ -182,24 +216,34 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
     Raises:
         Refused: arrays that cannot be in the range of a training on arrays as they were.
 
-    >>> asked_range(np.full((1, 8, 8, 3), 51.), (0., 255., 'f')), asked_range(np.full((1, 8, 8, 3), .2), (0., 255., 'f'))
+    >>> (
+    ...     asked_range(np.full((1, 8, 8, 3), 51.0), (0.0, 255.0, 'f')),
+    ...     asked_range(np.full((1, 8, 8, 3), 0.2), (0.0, 255.0, 'f')),
+    ... )
     ((0.0, 255.0, 'f'), (0.0, 1.0, 'f'))
     """
-    if not trained or not inputs.size or trained == (0., 1., 'f'):
+    if not trained or not inputs.size or trained == (0.0, 1.0, 'f'):
         return range_of({'given': inputs})
     low, high, kind = trained
     inside = 0 <= inputs.min() <= inputs.max() <= 1
     fractions = inside and inputs.dtype.kind == 'f' and (inputs != np.round(inputs)).any()
     if kind == 'as is':
         wide = high - low
-        if fractions and wide > 100 or not low - wide <= inputs.min() <= inputs.max() <= high + wide:
-            raise Refused(f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the training '
-                          f'from {low:.4g} to {high:.4g}: give them as the training had them')
+        if (
+            fractions
+            and wide > 100
+            or not low - wide <= inputs.min() <= inputs.max() <= high + wide
+        ):
+            raise Refused(
+                f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the '
+                'training '
+                f'from {low:.4g} to {high:.4g}: give them as the training had them'
+            )
         return trained
     if inside and inputs.max() == 1:
-        return 0., 1., 'f' if inputs.dtype.kind == 'f' else 'i'
+        return 0.0, 1.0, 'f' if inputs.dtype.kind == 'f' else 'i'
     same = kind == ('f' if inputs.dtype.kind == 'f' else 'i')
-    bytes_of_words = same and (high, kind) == (65535., 'i') and inputs.itemsize == 1
+    bytes_of_words = same and (high, kind) == (65535.0, 'i') and inputs.itemsize == 1
     return trained if same and not bytes_of_words and not fractions else range_of({'given': inputs})
 
 
@@ -214,7 +258,10 @@ def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
         Refused: pictures of one split lie in [0, 1], those of another run beyond 16.
 
     >>> from tljax.data.formats.arrays import arrays
-    >>> made = {name: arrays(np.full((2, 4, 4, 1), white), np.zeros(2)) for name, white in (('train', 255.), ('test', 1.))}
+    >>> made = {
+    ...     name: arrays(np.full((2, 4, 4, 1), white), np.zeros(2))
+    ...     for name, white in (('train', 255.0), ('test', 1.0))
+    ... }
     >>> refuse_unlike(made)
     Traceback (most recent call last):
     tljax.core.Refused: pictures of train run to 255 and those of test to 1: give all in one range
@@ -226,8 +273,11 @@ def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
             found[name] = float(np.max(input))
     most, least = max(found, key=found.get, default=''), min(found, key=found.get, default='')
     if found and found[most] > 16 and 0 < found[least] <= 1:
-        raise Refused(f'pictures of {most} run to {found[most]:.4g} and those of {least} to {found[least]:.4g}: give '
-                      'all in one range')
+        raise Refused(
+            f'pictures of {most} run to {found[most]:.4g} and those of {least} to '
+            f'{found[least]:.4g}: give '
+            'all in one range'
+        )
 
 
 def refuse_channels_first(shape: tuple[int, ...]) -> None:
@@ -244,6 +294,14 @@ def refuse_channels_first(shape: tuple[int, ...]) -> None:
     Traceback (most recent call last):
     tljax.core.Refused: inputs are (3, 32, 32): channels last is meant, (32, 32, 3): np.moveaxis(input, 1, -1)
     """
-    if len(shape) == 3 and shape[0] in CHANNELS and shape[-1] not in CHANNELS and shape[0] < min(shape[1:]):
-        raise Refused(f'inputs are {tuple(shape)}: channels last is meant, {(*shape[1:], shape[0])}: '
-                      'np.moveaxis(input, 1, -1)')
+    if (
+        len(shape) == 3
+        and shape[0] in CHANNELS
+        and shape[-1] not in CHANNELS
+        and shape[0] < min(shape[1:])
+    ):
+        raise Refused(
+            f'inputs are {tuple(shape)}: channels last is meant, '
+            f'{(*shape[1:], shape[0])}: '
+            'np.moveaxis(input, 1, -1)'
+        )

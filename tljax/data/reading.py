@@ -1,4 +1,6 @@
-"""What readers of published data sets share: pictures kept as bytes, sizes, and damage told in one line."""
+"""What readers of published data sets share: pictures kept as bytes, sizes, and damage told in one
+line."""
+
 import hashlib
 import zipfile
 import zlib
@@ -15,8 +17,18 @@ from tljax.core import Dataset, Refused
 from tljax.data.formats.arrays import arrays
 
 DIGITS = tuple('0123456789')
-UNREADABLE = (OSError, EOFError, KeyError, ValueError, StopIteration, NotImplementedError, zlib.error, zipfile.BadZipFile, MatReadError)
-PATCH, EDGE = 28, 2   # side of MNIST's pictures; what MNIST-M's 32 pixels have around them
+UNREADABLE = (
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    StopIteration,
+    NotImplementedError,
+    zlib.error,
+    zipfile.BadZipFile,
+    MatReadError,
+)
+PATCH, EDGE = 28, 2  # side of MNIST's pictures; what MNIST-M's 32 pixels have around them
 
 
 def pixels(pictures: np.ndarray, label: ArrayLike, classes: Sequence[str]) -> Dataset:
@@ -27,13 +39,20 @@ def pixels(pictures: np.ndarray, label: ArrayLike, classes: Sequence[str]) -> Da
         label: (n,) integers.
         classes: names of the classes.
 
-    >>> pixels(np.full((1, 1, 1, 1), 255, np.uint8), [0], ('white',)).take(np.array([0]))['input'].ravel()
+    >>> pixels(np.full((1, 1, 1, 1), 255, np.uint8), [0], ('white',)).take(np.array([0]))[
+    ...     'input'
+    ... ].ravel()
     array([1.], dtype=float32)
     """
     label = np.asarray(label, np.int32)
     whole = arrays(pictures, label, classes)
-    return Dataset(lambda index: {'input': pictures[index] / np.float32(255), 'label': label[index]}, label, whole.task,
-                   hashlib.sha256(whole.fingerprint.encode() + b'pixels').hexdigest(), range=(0., 255., 'i'))
+    return Dataset(
+        lambda index: {'input': pictures[index] / np.float32(255), 'label': label[index]},
+        label,
+        whole.task,
+        hashlib.sha256(whole.fingerprint.encode() + b'pixels').hexdigest(),
+        range=(0.0, 255.0, 'i'),
+    )
 
 
 def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
@@ -54,9 +73,17 @@ def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
     (2, 4, 4, 3)
     """
     if channels not in (1, 3) or size < 1:
-        raise Refused(f'data.size={size}, data.channels={channels}: give one pixel or more, and 1 or 3 channels')
+        raise Refused(
+            f'data.size={size}, data.channels={channels}: give one pixel or more, and 1 '
+            'or 3 channels'
+        )
     if size != pictures.shape[1]:
-        pictures = np.stack([np.asarray(Image.fromarray(each).resize((size, size), Image.Resampling.BILINEAR)) for each in pictures])
+        pictures = np.stack(
+            [
+                np.asarray(Image.fromarray(each).resize((size, size), Image.Resampling.BILINEAR))
+                for each in pictures
+            ]
+        )
     return np.repeat(pictures[..., None], channels, -1)
 
 
@@ -82,4 +109,7 @@ def reading(path: str | Path, remedy: str) -> Iterator[Path]:
     try:
         yield path
     except UNREADABLE as error:
-        raise Refused(f'{path} cannot be read ({type(error).__name__}: {str(error)[:80]}): copy it again; {remedy}') from error
+        raise Refused(
+            f'{path} cannot be read ({type(error).__name__}: {str(error)[:80]}): copy it '
+            f'again; {remedy}'
+        ) from error

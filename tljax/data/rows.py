@@ -1,4 +1,5 @@
 """A table of labels: the rows of a CSV, which columns are meant, and what its labels are."""
+
 import csv
 import io
 import posixpath
@@ -13,9 +14,20 @@ from tljax.data.cells import JOINED, mark, meant
 from tljax.data.finding import is_picture
 from tljax.data.layout import SPLITS, refuse_alike
 
-LARGEST = 2 ** 28   # bytes of a table
-FILE = ('path', 'filepath', 'file_path', 'image_path', 'file', 'filename', 'file_name', 'image',
-        'image_name', 'image_id', 'id')
+LARGEST = 2**28  # bytes of a table
+FILE = (
+    'path',
+    'filepath',
+    'file_path',
+    'image_path',
+    'file',
+    'filename',
+    'file_name',
+    'image',
+    'image_name',
+    'image_id',
+    'id',
+)
 LABEL = ('label', 'labels', 'class', 'category', 'target', 'species', 'tags')
 SPLIT = 'split'
 
@@ -37,6 +49,7 @@ class Rows(NamedTuple):
     >>> read(path).files, read(path).label.tolist(), read(path).task.names
     (['a.jpg', 'b.jpg'], [0, 1], ('cat', 'dog'))
     """
+
     files: list[str]
     label: np.ndarray
     task: Task
@@ -57,7 +70,8 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
 
     Raises:
         Refused: for what is no table, no such column, rows of another length, empty names and
-            labels, cells that are not what the task says, and a picture in several rows of different labels or splits.
+            labels, cells that are not what the task says, and a picture in several rows of
+            different labels or splits.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'ages.csv')
@@ -101,8 +115,9 @@ def cells(path: Path) -> list[tuple[int, list[str]]]:
     first = text.partition('\n')[0]
     separator = max(',;\t', key=first.count)
     try:
-        told = csv.reader(io.StringIO(text, newline=''), delimiter=separator, strict=True,
-                          skipinitialspace=True)
+        told = csv.reader(
+            io.StringIO(text, newline=''), delimiter=separator, strict=True, skipinitialspace=True
+        )
         found = [(number, [cell.strip() for cell in row]) for number, row in enumerate(told, 1)]
     except csv.Error as error:
         raise Refused(f'{path} is no table of text ({error}): save it as CSV again') from error
@@ -113,16 +128,20 @@ def _columns(path):
     """The names of the columns and the rows, with as many cells each."""
     lines = cells(path)
     if len(lines) < 2 or len(lines[0][1]) < 2:
-        raise Refused(f'{path} is no table of two columns and a row or more: write a line such as '
-                      'file,label, and a line a picture below')
+        raise Refused(
+            f'{path} is no table of two columns and a row or more: write a line such as '
+            'file,label, and a line a picture below'
+        )
     header = lines[0][1]
     for number, row in lines[1:]:
-        if len(row) < len(header) or any(row[len(header):]):
-            raise Refused(f'{path}, row {number}: {len(row)} cells where the first row names '
-                          f'{len(header)} columns: mend the row')
+        if len(row) < len(header) or any(row[len(header) :]):
+            raise Refused(
+                f'{path}, row {number}: {len(row)} cells where the first row names '
+                f'{len(header)} columns: mend the row'
+            )
     if len(set(header)) < len(header):
         raise Refused(f'{path} names a column twice ({short(header)}): give each a name of its own')
-    return header, [row[:len(header)] for _, row in lines[1:]]
+    return header, [row[: len(header)] for _, row in lines[1:]]
 
 
 def _text(path):
@@ -134,15 +153,19 @@ def _text(path):
     try:
         return data.decode(coding)
     except UnicodeDecodeError as error:
-        raise Refused(f'{path} is not in UTF-8 (byte {error.start}): save it as "CSV '
-                      'UTF-8"') from error
+        raise Refused(
+            f'{path} is not in UTF-8 (byte {error.start}): save it as "CSV UTF-8"'
+        ) from error
 
 
 def _pictures_place(header, rows, asked, path):
-    """The place of the column of the pictures' names: the only one of such names, or one that is called so."""
+    """The place of the column of the pictures' names: the only one of such names, or one that is
+    called so."""
     if any(map(is_picture, header)):
-        raise Refused(f'{path} begins with a picture ({short(header, 3)}): write a line above that '
-                      'names the columns, such as file,label')
+        raise Refused(
+            f'{path} begins with a picture ({short(header, 3)}): write a line above that '
+            'names the columns, such as file,label'
+        )
     shown = [i for i in range(len(header)) if all(is_picture(row[i]) for row in rows)]
     return shown[0] if len(shown) == 1 and not asked else _place(header, asked, FILE, 'file', path)
 
@@ -156,16 +179,22 @@ def _place(header, asked, known, what, path):
         return lower.index(asked.lower())
     found = next((name for name in known if name in lower), None)
     if found is None:
-        raise Refused(f'{path} has the columns {short(header, 8)}: name the one of the '
-                      f'{"pictures" if what == "file" else "labels"} '
-                      f'by data.{what}=COLUMN, or call it {what}')
+        raise Refused(
+            f'{path} has the columns {short(header, 8)}: name the one of the '
+            f'{"pictures" if what == "file" else "labels"} '
+            f'by data.{what}=COLUMN, or call it {what}'
+        )
     return lower.index(found)
 
 
 def _split_column(header, rows, place):
     """The column called split, or the only one whose cells are names of splits alone."""
     called = [i for i, name in enumerate(header) if name.lower() == SPLIT and i != place]
-    alone = [i for i in range(len(header)) if i != place and {row[i].lower() for row in rows} <= set(SPLITS)]
+    alone = [
+        i
+        for i in range(len(header))
+        if i != place and {row[i].lower() for row in rows} <= set(SPLITS)
+    ]
     return next(iter(called or alone), None)
 
 
@@ -173,17 +202,22 @@ def _labels(header, rows, place, split, asked, path):
     """Places of the columns of labels."""
     rest = [i for i in range(len(header)) if i not in (place, split)]
     if asked or any(header[i].lower() in LABEL for i in rest):
-        found = _place(header, asked, [name for name in LABEL if name != header[place].lower()],
-                       'label', path)
+        found = _place(
+            header, asked, [name for name in LABEL if name != header[place].lower()], 'label', path
+        )
         if found in (place, split):
-            raise Refused(f'{path}: the column {header[found]} is not that of the labels, too: '
-                          'name another by data.label')
+            raise Refused(
+                f'{path}: the column {header[found]} is not that of the labels, too: '
+                'name another by data.label'
+            )
         return [found]
     distinct = {row[i] for row in rows for i in rest}
     if len(rest) > 1 and '' in distinct and {mark(cell) for cell in distinct - {''}} <= {0, 1}:
         column, row = next((header[i], row[place]) for row in rows for i in rest if not row[i])
-        raise Refused(f'{path}: {row} has nothing in the column {column}, and the others have 0 or '
-                      '1: fill it in')
+        raise Refused(
+            f'{path}: {row} has nothing in the column {column}, and the others have 0 or '
+            '1: fill it in'
+        )
     if len(rest) == 1 or rest and {mark(cell) for cell in distinct} <= {0, 1}:
         return rest
     return [_place(header, '', LABEL, 'label', path)]
@@ -199,8 +233,10 @@ def _once(rows, place, rest, path):
         before = seen.setdefault(row[place], row)
         if any(before[i] != row[i] for i in rest):
             was, now = (', '.join(each[i] for i in rest)[:40] for each in (before, row))
-            raise Refused(f'{path}: {row[place]} stands in two rows, as {was} and as {now}: keep '
-                          f'one; several labels of a picture are joined by {JOINED[0]}')
+            raise Refused(
+                f'{path}: {row[place]} stands in two rows, as {was} and as {now}: keep '
+                f'one; several labels of a picture are joined by {JOINED[0]}'
+            )
         said += before is not row
     notes = [f'{said} row{"s" * (said > 1)} left out: the same again'] if said else []
     return list(seen.values()), notes
@@ -211,6 +247,8 @@ def _splits(rows: Sequence[Sequence[str]], split: int | None, path: Path) -> lis
         return []
     unknown = sorted({row[split] for row in rows if row[split].lower() not in SPLITS})
     if unknown:
-        raise Refused(f'{path}: the column {SPLIT} holds {short(map(repr, unknown), 4)}: write '
-                      'train, validation or test')
+        raise Refused(
+            f'{path}: the column {SPLIT} holds {short(map(repr, unknown), 4)}: write '
+            'train, validation or test'
+        )
     return [SPLITS[row[split].lower()] for row in rows]

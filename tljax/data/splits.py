@@ -1,4 +1,6 @@
-"""Splits of a data set: parts by index, cuts by class, k labels per class, and the splits that a file lacks."""
+"""Splits of a data set: parts by index, cuts by class, k labels per class, and the splits that a
+file lacks."""
+
 import hashlib
 from pathlib import Path
 
@@ -9,21 +11,28 @@ from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.ranges import refuse_unlike
 
-DEFAULT_CUT = (.1, .2, 0)   # validation, test and seed of the loaders that call `complete`
-TRAINED_ON = 10_000   # examples of a training set that tell its score to half a point
+DEFAULT_CUT = (0.1, 0.2, 0)  # validation, test and seed of the loaders that call `complete`
+TRAINED_ON = 10_000  # examples of a training set that tell its score to half a point
 
 
 def restrict(dataset: Dataset, index: np.ndarray) -> Dataset:
     """The examples of `dataset` at `index`, as a dataset.
 
-    >>> restrict(arrays(np.arange(3.), np.arange(3)), np.array([2, 0])).label
+    >>> restrict(arrays(np.arange(3.0), np.arange(3)), np.array([2, 0])).label
     array([2, 0])
     """
     index = np.asarray(index)
     digest = hashlib.sha256(dataset.fingerprint.encode() + index.tobytes()).hexdigest()
     names = np.asarray(dataset.names)[index] if len(dataset.names) else ()
-    return Dataset(lambda rows: dataset.take(index[rows]), dataset.label[index], dataset.task, digest,
-                   notes=dataset.notes, names=names, range=dataset.range)
+    return Dataset(
+        lambda rows: dataset.take(index[rows]),
+        dataset.label[index],
+        dataset.task,
+        digest,
+        notes=dataset.notes,
+        names=names,
+        range=dataset.range,
+    )
 
 
 def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, Dataset]:
@@ -36,13 +45,17 @@ def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, 
             keeps at least one training example.
         seed: of the permutation.
 
-    >>> splits = cut(arrays(np.arange(10.), np.zeros(10, int), ('a',)), {'validation': .1, 'test': .2})
+    >>> splits = cut(
+    ...     arrays(np.arange(10.0), np.zeros(10, int), ('a',)), {'validation': 0.1, 'test': 0.2}
+    ... )
     >>> {name: split.size for name, split in splits.items()}
     {'train': 7, 'validation': 1, 'test': 2}
     """
     parts = {name: [] for name in ('train', *shares)}
     for label in np.unique(dataset.label):
-        members = np.random.default_rng([Purpose.CUT, seed, int(label)]).permutation(np.flatnonzero(dataset.label == label))
+        members = np.random.default_rng([Purpose.CUT, seed, int(label)]).permutation(
+            np.flatnonzero(dataset.label == label)
+        )
         size, least = len(members), int(len(members) > len(shares))
         for name, share in shares.items():
             count = min(max(round(share * size), least), len(members) - 1)
@@ -53,7 +66,8 @@ def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, 
 
 
 def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
-    """Which examples a subset of k labels per class holds: nested (a smaller k is a part of a larger one) and seeded.
+    """Which examples a subset of k labels per class holds: nested (a smaller k is a part of a
+    larger one) and seeded.
 
     Args:
         label: (n,) integers.
@@ -73,17 +87,35 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     if k is None:
         return np.arange(len(label))
     if label.ndim > 1:
-        raise Refused(f'per_class={k}: these examples have several labels or numbers each: leave it out')
+        raise Refused(
+            f'per_class={k}: these examples have several labels or numbers each: leave it out'
+        )
     groups = {int(c): np.flatnonzero(label == c) for c in np.unique(label)}
     few = {c: len(rows) for c, rows in groups.items() if len(rows) < k}
     if k < 1 or few:
-        raise Refused(f'per_class={k}: ' + (f'class {min(few, key=few.get)} has {min(few.values())} examples; ask for at most '
-                                            'that many' if few else 'at least one label per class is needed, or none for all'))
-    return np.sort(np.concatenate([np.random.default_rng([Purpose.SUBSET, seed, c]).permutation(rows)[:k] for c, rows in groups.items()]))
+        raise Refused(
+            f'per_class={k}: '
+            + (
+                f'class {min(few, key=few.get)} has '
+                f'{min(few.values())} examples; ask for at most '
+                'that many'
+                if few
+                else 'at least one label per class is needed, or none for all'
+            )
+        )
+    return np.sort(
+        np.concatenate(
+            [
+                np.random.default_rng([Purpose.SUBSET, seed, c]).permutation(rows)[:k]
+                for c, rows in groups.items()
+            ]
+        )
+    )
 
 
-def complete(splits: dict[str, Dataset], validation: float, test: float, seed: int,
-             where: str | Path) -> dict[str, Dataset]:
+def complete(
+    splits: dict[str, Dataset], validation: float, test: float, seed: int, where: str | Path
+) -> dict[str, Dataset]:
     """Cuts the splits that a set lacks from its train split.
 
     Args:
@@ -98,26 +130,46 @@ def complete(splits: dict[str, Dataset], validation: float, test: float, seed: i
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for shares that are not above 0 and below 1 together, and for a split that would be empty.
+        Refused: for shares that are not above 0 and below 1 together, and for a split that would be
+            empty.
 
-    >>> whole = arrays(np.arange(10.), np.zeros(10, int), ('a',))
-    >>> {name: split.size for name, split in complete({'train': whole, 'test': whole}, .1, .2, 0, 'toy').items()}
+    >>> whole = arrays(np.arange(10.0), np.zeros(10, int), ('a',))
+    >>> {
+    ...     name: split.size
+    ...     for name, split in complete({'train': whole, 'test': whole}, 0.1, 0.2, 0, 'toy').items()
+    ... }
     {'train': 9, 'validation': 1, 'test': 10}
     """
-    shares = {name: share for name, share in (('validation', validation), ('test', test)) if name not in splits}
+    shares = {
+        name: share
+        for name, share in (('validation', validation), ('test', test))
+        if name not in splits
+    }
     if any(share <= 0 for share in shares.values()) or sum(shares.values()) >= 1:
-        raise Refused(f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of train is to be cut '
-                      'off: give shares above 0 whose sum is below 1')
+        raise Refused(
+            f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of '
+            'train is to be cut '
+            'off: give shares above 0 whose sum is below 1'
+        )
     train = splits['train']
     strata = train.label if train.task.kind == 'classes' else np.zeros(train.size, np.int32)
     parts = cut(arrays(np.arange(train.size), strata), shares, seed)
-    whole = splits | {name: restrict(train, part.take(np.arange(part.size))['input']) for name, part in parts.items()}
+    whole = splits | {
+        name: restrict(train, part.take(np.arange(part.size))['input'])
+        for name, part in parts.items()
+    }
     empty = [name for name, split in whole.items() if not split.size]
     if empty:
         numbers = all(name.replace('.', '', 1).isdigit() for name in train.classes)
-        raise Refused(f'{where}: the {empty[0]} split is empty ({train.size} examples in train, of '
-                      f'{len(train.classes) or 1} classes): give more or a larger share'
-                      + (', or take the classes for numbers by data.task=numbers' if numbers and train.classes else ''))
+        raise Refused(
+            f'{where}: the {empty[0]} split is empty ({train.size} examples in train, of '
+            f'{len(train.classes) or 1} classes): give more or a larger share'
+            + (
+                ', or take the classes for numbers by data.task=numbers'
+                if numbers and train.classes
+                else ''
+            )
+        )
     if not shares and (validation, test, seed) != DEFAULT_CUT:
         told = 'data.validation, data.test and data.seed cut nothing: this set has its own splits'
         whole['train'] = whole['train']._replace(notes=(*whole['train'].notes, told))
@@ -125,18 +177,28 @@ def complete(splits: dict[str, Dataset], validation: float, test: float, seed: i
 
 
 def signature(splits: dict[str, Dataset]) -> str:
-    """A hash of what a set's examples are: their shape, names, labels and classes, the same wherever the files lie.
+    """A hash of what a set's examples are: their shape, names, labels and classes, the same
+    wherever the files lie.
 
     Args:
         splits: {name: Dataset}.
 
     >>> pets = arrays(np.eye(2), np.array([0, 1]), ('cat', 'dog'))
-    >>> signature({'train': pets}) == signature({'train': arrays(np.eye(2), np.array([1, 0]), ('cat', 'dog'))})
+    >>> signature({'train': pets}) == signature(
+    ...     {'train': arrays(np.eye(2), np.array([1, 0]), ('cat', 'dog'))}
+    ... )
     False
     """
     found = hashlib.sha256()
-    for name, split in [*splits.items(), *((f'{name}, target', split.target) for name, split in splits.items() if split.target)]:
-        found.update(repr((name, split.task, split.size, _shape_of_input(split), list(map(str, split.names)))).encode())
+    for name, split in [
+        *splits.items(),
+        *((f'{name}, target', split.target) for name, split in splits.items() if split.target),
+    ]:
+        found.update(
+            repr(
+                (name, split.task, split.size, _shape_of_input(split), list(map(str, split.names)))
+            ).encode()
+        )
         found.update(np.ascontiguousarray(split.label, np.float64).tobytes())
     return found.hexdigest()[:16]
 
@@ -160,11 +222,20 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
         return
     label = train.label[0]
     if train.task.kind == 'labels':
-        raise Refused(f'all {train.size} training examples have the same labels: there is nothing to learn; give examples that differ')
+        raise Refused(
+            f'all {train.size} training examples have the same labels: there is nothing '
+            'to learn; give examples that differ'
+        )
     if train.task.kind == 'classes':
-        raise Refused(f'all {train.size} training examples are of the class {train.classes[label]}: there is nothing to learn; '
-                      'give examples of two classes or more')
-    raise Refused(f'all {train.size} training labels are {label}: there is nothing to learn; give numbers that differ')
+        raise Refused(
+            f'all {train.size} training examples are of the class '
+            f'{train.classes[label]}: there is nothing to learn; '
+            'give examples of two classes or more'
+        )
+    raise Refused(
+        f'all {train.size} training labels are {label}: there is nothing to learn; give '
+        'numbers that differ'
+    )
 
 
 def refuse_unfit(splits: dict[str, Dataset]) -> None:
@@ -184,19 +255,31 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
     """
     for name, split in splits.items():
         if not isinstance(split, Dataset):
-            raise Refused(f'the {name} split is of type {type(split).__name__}: make a Dataset of it by '
-                          'tljax.data.arrays(input, label, classes)')
+            raise Refused(
+                f'the {name} split is of type {type(split).__name__}: make a Dataset of '
+                'it by '
+                'tljax.data.arrays(input, label, classes)'
+            )
     if 'train' not in splits:
         raise Refused(f'these splits have no train: {short(splits)}')
     train = splits['train']
     refuse_nothing_to_learn(train)
     for name, split in splits.items():
         if split.task != train.task and split.task.kind != 'unlabelled':
-            told = [f'the classes {short(each.classes, 6)}' if each.classes else 'numbers' for each in (split, train)]
-            raise Refused(f'the {name} split has {told[0]}, train has {told[1]}: give all the same ones in one order')
+            told = [
+                f'the classes {short(each.classes, 6)}' if each.classes else 'numbers'
+                for each in (split, train)
+            ]
+            raise Refused(
+                f'the {name} split has {told[0]}, train has {told[1]}: give all the same '
+                'ones in one order'
+            )
         shapes = [_shape_of_input(each) for each in (split, train)]
         if split.size and shapes[0] != shapes[1]:
-            raise Refused(f'inputs of the {name} split are {shapes[0]}, those of train {shapes[1]}: give all one shape')
+            raise Refused(
+                f'inputs of the {name} split are {shapes[0]}, those of train '
+                f'{shapes[1]}: give all one shape'
+            )
     refuse_unlike(splits)
 
 
@@ -205,17 +288,25 @@ def _shape_of_input(split):
 
 
 def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:
-    """What scores are measured on: all of a validation or test split, and TRAINED_ON examples of larger sets that were trained on;
-    nothing without labels.
+    """What scores are measured on: all of a validation or test split, and TRAINED_ON examples of
+    larger sets that were trained on; nothing without labels.
 
     >>> whole = arrays(np.zeros(20_000), np.zeros(20_000, int), ('a',))
     >>> {name: split.size for name, split in judged({'train': whole, 'test': whole}).items()}
     {'train': 10000, 'test': 20000}
     """
+
     def some(name, split):
         if name not in ('train', 'target') or split.size <= TRAINED_ON:
             return split
-        return restrict(split, np.sort(np.random.default_rng(0).permutation(split.size)[:TRAINED_ON]))
-    return {name: some(name, split) for name, split in splits.items()
-            if split.size and split.task.kind != 'unlabelled'
-            and not (name == 'train' and split.example)}
+        return restrict(
+            split, np.sort(np.random.default_rng(0).permutation(split.size)[:TRAINED_ON])
+        )
+
+    return {
+        name: some(name, split)
+        for name, split in splits.items()
+        if split.size
+        and split.task.kind != 'unlabelled'
+        and not (name == 'train' and split.example)
+    }

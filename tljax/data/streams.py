@@ -1,4 +1,5 @@
 """Streams of batches: what a step trains on, as a pure function of seed and step."""
+
 import functools
 from collections.abc import Callable, Sequence
 
@@ -10,23 +11,28 @@ from tljax.data.purposes import Purpose
 from tljax.data.splits import per_class
 
 
-def draw(dataset: Dataset, batch: int, k: int | None = None, stream: int = 0, shuffled: bool = False) -> Stream:
+def draw(
+    dataset: Dataset, batch: int, k: int | None = None, stream: int = 0, shuffled: bool = False
+) -> Stream:
     """A stream of batches of one data set: a fresh permutation per epoch, read by random access.
 
-    Batches run on over the end of an epoch, so that all have the same size, whatever the number of examples.
+    Batches run on over the end of an epoch, so that all have the same size, whatever the number of
+    examples.
 
     Args:
         dataset: set of examples.
         batch: examples per step.
         k: labels per class, drawn by the run's seed (`per_class`); None for all.
         stream: number of the stream; streams of one run that differ in it are drawn independently.
-        shuffled: whether labels are permuted over the examples by the run's seed: a control that keeps inputs and class counts.
+        shuffled: whether labels are permuted over the examples by the run's seed: a control that
+            keeps inputs and class counts.
 
     >>> from tljax.data import arrays
-    >>> stream = draw(arrays(np.arange(4.), np.arange(4)), batch=4)
+    >>> stream = draw(arrays(np.arange(4.0), np.arange(4)), batch=4)
     >>> sorted(stream.index(seed=0, step=5).tolist())
     [0, 1, 2, 3]
     """
+
     @functools.lru_cache(maxsize=64)
     def subset(seed):
         return per_class(dataset.label, k, seed)
@@ -43,7 +49,9 @@ def draw(dataset: Dataset, batch: int, k: int | None = None, stream: int = 0, sh
 
     def index(seed, step):
         epoch, offset = np.divmod(np.arange(step * batch, (step + 1) * batch), len(subset(seed)))
-        rows = np.concatenate([order(seed, e)[offset[epoch == e]] for e in np.unique(epoch).tolist()])
+        rows = np.concatenate(
+            [order(seed, e)[offset[epoch == e]] for e in np.unique(epoch).tolist()]
+        )
         return {'input': rows, 'label': permutation(seed)[rows]} if shuffled else rows
 
     def take(index):
@@ -55,18 +63,29 @@ def draw(dataset: Dataset, batch: int, k: int | None = None, stream: int = 0, sh
 
 
 def beside(source: Stream, target: Stream) -> Stream:
-    """Batches of `source` with as many unlabelled inputs of `target`, under that name. Each of the two has epochs of its own.
+    """Batches of `source` with as many unlabelled inputs of `target`, under that name. Each of the
+    two has epochs of its own.
 
     >>> from tljax.data import arrays
-    >>> one, other = (draw(arrays(np.arange(start, start + 4.), np.arange(4)), batch=2, stream=start) for start in (0, 4))
+    >>> one, other = (
+    ...     draw(arrays(np.arange(start, start + 4.0), np.arange(4)), batch=2, stream=start)
+    ...     for start in (0, 4)
+    ... )
     >>> batch = beside(one, other).batch(seed=0, step=0)
     >>> sorted(batch), sorted(batch['target']), batch['target']['input'].min() >= 4
     (['input', 'label', 'target'], ['input'], np.True_)
     """
+
     def index(seed, step):
         return {'source': source.index(seed, step), 'target': target.index(seed, step)}
 
-    return Stream(index, lambda index: {**source.take(index['source']), 'target': {'input': target.take(index['target'])['input']}})
+    return Stream(
+        index,
+        lambda index: {
+            **source.take(index['source']),
+            'target': {'input': target.take(index['target'])['input']},
+        },
+    )
 
 
 def relabelled(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
@@ -77,11 +96,14 @@ def relabelled(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
         labels: {seed: (size,) labels, one for every example of that set}.
 
     >>> from tljax.data import arrays
-    >>> other = relabelled(draw(arrays(np.arange(3.), np.arange(3)), batch=3), {0: np.array([7, 8, 9])})
+    >>> other = relabelled(
+    ...     draw(arrays(np.arange(3.0), np.arange(3)), batch=3), {0: np.array([7, 8, 9])}
+    ... )
     >>> batch = other.batch(seed=0, step=0)
     >>> (batch['label'] - batch['input']).tolist()
     [7.0, 7.0, 7.0]
     """
+
     def index(seed, step):
         rows = stream.index(seed, step)
         return {'rows': rows, 'label': labels[seed][rows]}
@@ -97,10 +119,13 @@ def weighted(stream: Stream, weights: np.ndarray) -> Stream:
         weights: (classes,) numbers.
 
     >>> from tljax.data import arrays
-    >>> stream = weighted(draw(arrays(np.zeros(2), np.array([0, 1])), batch=2), np.array([.5, 2.]))
+    >>> stream = weighted(
+    ...     draw(arrays(np.zeros(2), np.array([0, 1])), batch=2), np.array([0.5, 2.0])
+    ... )
     >>> sorted(stream.batch(seed=0, step=0)['weight'].tolist())
     [0.5, 2.0]
     """
+
     def take(index):
         batch = stream.take(index)
         return {**batch, 'weight': weights[batch['label']].astype(np.float32)}
@@ -109,21 +134,26 @@ def weighted(stream: Stream, weights: np.ndarray) -> Stream:
 
 
 def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = None) -> np.ndarray:
-    """The weight of each class in the loss; over the examples that are trained on, weights average 1.
+    """The weight of each class in the loss; over the examples that are trained on, weights average
+    1.
 
     Args:
         train: a set of classes.
-        given: 'balanced', by which every class counts alike, or a number for each class, '1,4' or (1, 4).
+        given: 'balanced', by which every class counts alike, or a number for each class, '1,4' or
+            (1, 4).
         k: labels per class that are trained on; None for all.
 
     Returns:
         (classes,).
 
     Raises:
-        Refused: a set without classes, another word, or numbers that are not one above 0 for each class.
+        Refused: a set without classes, another word, or numbers that are not one above 0 for each
+            class.
 
     >>> from tljax.data import arrays
-    >>> weights_of(arrays(np.zeros(4), np.array([0, 0, 0, 1]), ('ants', 'bees')), 'balanced').round(3).tolist()
+    >>> weights_of(arrays(np.zeros(4), np.array([0, 0, 0, 1]), ('ants', 'bees')), 'balanced').round(
+    ...     3
+    ... ).tolist()
     [0.667, 2.0]
     """
     if train.task.kind != 'classes':
@@ -134,25 +164,36 @@ def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = Non
         weights = 1 / np.maximum(counts, 1)
     else:
         try:
-            weights = np.array(given.strip('()[] ').split(',') if isinstance(given, str) else given, float)
+            weights = np.array(
+                given.strip('()[] ').split(',') if isinstance(given, str) else given, float
+            )
         except ValueError:
             weights = np.zeros(0)
-        if weights.shape != counts.shape or not (weights > 0).all() or not np.isfinite(weights).all():
-            raise Refused(f'class_weights={given!r} is neither balanced nor {len(counts)} numbers above 0: one for each of '
-                          f'{short(train.classes, 6)}')
+        if (
+            weights.shape != counts.shape
+            or not (weights > 0).all()
+            or not np.isfinite(weights).all()
+        ):
+            raise Refused(
+                f'class_weights={given!r} is neither balanced nor {len(counts)} numbers '
+                'above 0: one for each of '
+                f'{short(train.classes, 6)}'
+            )
     return weights * counts.sum() / (weights * counts).sum()
 
 
 def keyed(stream: Stream, prepare: Callable) -> Stream:
-    """`stream` with a random key for each example of a batch, from seed and step alone, and `prepare` to use it on the device.
+    """`stream` with a random key for each example of a batch, from seed and step alone, and
+    `prepare` to use it on the device.
 
     The field 'key' is raw key data, (n, 2) uint32 (`tljax.nn.augment.augmented` consumes it).
 
     >>> from tljax.data import arrays
-    >>> stream = keyed(draw(arrays(np.arange(4.), np.arange(4)), batch=4), lambda batch: batch)
+    >>> stream = keyed(draw(arrays(np.arange(4.0), np.arange(4)), batch=4), lambda batch: batch)
     >>> stream.batch(seed=0, step=0)['key'].shape
     (4, 2)
     """
+
     def index(seed, step):
         rows = stream.index(seed, step)
         return {'rows': rows, 'key': _keys(seed, step, len(jax.tree.leaves(rows)[0]))}
@@ -161,7 +202,8 @@ def keyed(stream: Stream, prepare: Callable) -> Stream:
 
 
 def sampled(example: Callable, batch: int) -> Stream:
-    """A stream whose batches are made on the device: the host gives keys, the compiled step makes the examples.
+    """A stream whose batches are made on the device: the host gives keys, the compiled step makes
+    the examples.
 
     Args:
         example: (key) -> one example or episode, a tree of arrays of fixed shapes.
@@ -171,19 +213,27 @@ def sampled(example: Callable, batch: int) -> Stream:
     >>> stream.batch(seed=0, step=0)['input'].shape
     (2, 3)
     """
+
     def prepare(batch):
         return jax.vmap(example)(jax.random.wrap_key_data(batch['key'], impl='threefry2x32'))
 
     return Stream(lambda seed, step: _keys(seed, step, batch), lambda keys: {'key': keys}, prepare)
 
 
-def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool = False,
-              labels: dict[int, np.ndarray] | None = None, prepare: Callable | None = None,
-              class_weights: str | Sequence[float] = '') -> Stream:
+def stream_of(
+    train: Dataset,
+    batch: int,
+    k: int | None = None,
+    shuffled: bool = False,
+    labels: dict[int, np.ndarray] | None = None,
+    prepare: Callable | None = None,
+    class_weights: str | Sequence[float] = '',
+) -> Stream:
     """The stream that a training set is trained with, whatever kind of set it is.
 
     Args:
-        train: the training set. If it makes its examples, the stream makes them; if it has a target, inputs of that stand beside.
+        train: the training set. If it makes its examples, the stream makes them; if it has a
+            target, inputs of that stand beside.
         batch: examples per step.
         k: labels per class; None for all.
         shuffled: whether labels are permuted over the examples.
@@ -192,7 +242,8 @@ def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool =
         class_weights: as `weights_of` takes them.
 
     Raises:
-        Refused: `k`, `shuffled` or `class_weights` is asked of a set that makes its examples; as `weights_of`.
+        Refused: `k`, `shuffled` or `class_weights` is asked of a set that makes its examples; as
+            `weights_of`.
 
     >>> from tljax.data import digits, semi_supervised
     >>> sorted(stream_of(semi_supervised(digits(size=8))['train'], batch=4).batch(seed=0, step=0))
@@ -200,10 +251,16 @@ def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool =
     """
     if train.example:
         if k or shuffled or class_weights:
-            raise Refused('per_class, shuffled and class_weights have no meaning for this data, whose examples are drawn afresh')
+            raise Refused(
+                'per_class, shuffled and class_weights have no meaning for this data, '
+                'whose examples are drawn afresh'
+            )
         return sampled(train.example, batch)
     if labels and class_weights:
-        raise Refused(f"class_weights={class_weights!r} would count the data's own labels, whose place pseudo-labels take: leave it out")
+        raise Refused(
+            f"class_weights={class_weights!r} would count the data's own labels, whose "
+            'place pseudo-labels take: leave it out'
+        )
     stream = draw(train, batch, k, shuffled=shuffled)
     if labels:
         stream = relabelled(stream, labels)
@@ -215,4 +272,6 @@ def stream_of(train: Dataset, batch: int, k: int | None = None, shuffled: bool =
 
 
 def _keys(seed, step, count):
-    return np.random.default_rng([Purpose.KEY, seed, step]).integers(2 ** 32, size=(count, 2), dtype=np.uint32)
+    return np.random.default_rng([Purpose.KEY, seed, step]).integers(
+        2**32, size=(count, 2), dtype=np.uint32
+    )

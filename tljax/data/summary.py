@@ -1,16 +1,18 @@
 """What a data set turned out to be, told before the first step."""
+
 import numpy as np
 
 from tljax.core import Dataset, Task, short
 
-LOOKED_AT = 64   # examples whose inputs tell their range
-SHOWN = 6        # classes whose examples are counted one by one
-DARK = .25       # of white: no picture of a sound set stays below it
-UNBALANCED = 5   # times as many examples in the largest class as in the smallest: that is told
+LOOKED_AT = 64  # examples whose inputs tell their range
+SHOWN = 6  # classes whose examples are counted one by one
+DARK = 0.25  # of white: no picture of a sound set stays below it
+UNBALANCED = 5  # times as many examples in the largest class as in the smallest: that is told
 
 
 def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
-    """The task, the examples of every class in every split, what inputs look like, and what loaders have decided.
+    """The task, the examples of every class in every split, what inputs look like, and what loaders
+    have decided.
 
     Args:
         splits: {name: Dataset}, 'train' among them.
@@ -31,8 +33,17 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
     train = splits['train']
     found = [('task', _task(train.task, train.label))]
     found += [(name, _counts(name, split)) for name, split in splits.items()]
-    notes = dict.fromkeys(note for split in (*splits.values(), train.target) if split for note in split.notes)
-    return found + _inputs(train) + [('note', note) for note in [*_balance(train), *_constant(train), *_unnamed(train), *notes]]
+    notes = dict.fromkeys(
+        note for split in (*splits.values(), train.target) if split for note in split.notes
+    )
+    return (
+        found
+        + _inputs(train)
+        + [
+            ('note', note)
+            for note in [*_balance(train), *_constant(train), *_unnamed(train), *notes]
+        ]
+    )
 
 
 def _task(task: Task, label: np.ndarray) -> str:
@@ -66,24 +77,48 @@ def unbalanced(train: Dataset) -> tuple[int, int] | None:
 
 def _balance(train: Dataset) -> list[str]:
     found = unbalanced(train)
-    return [f'classes have {found[0]} to {found[1]} training examples: accuracy tells little of the smaller ones; '
-            "class_weights='balanced' lets all count alike in the loss"] if found else []
+    return (
+        [
+            f'classes have {found[0]} to {found[1]} training examples: accuracy tells little of '
+            'the smaller ones; '
+            "class_weights='balanced' lets all count alike in the loss"
+        ]
+        if found
+        else []
+    )
 
 
 def _constant(train: Dataset) -> list[str]:
     """Labels that hold for every example, or for none: their precision tells nothing."""
     if train.task.kind != 'labels' or not train.size:
         return []
-    same = [name for name, column in zip(train.task.names, train.label.T, strict=True) if (column == column[0]).all()]
-    return [f'the label {short(same, SHOWN)} is the same for all training examples: scores of it tell '
-            'nothing'] if same else []
+    same = [
+        name
+        for name, column in zip(train.task.names, train.label.T, strict=True)
+        if (column == column[0]).all()
+    ]
+    return (
+        [
+            f'the label {short(same, SHOWN)} is the same for all training examples: scores of it '
+            'tell '
+            'nothing'
+        ]
+        if same
+        else []
+    )
 
 
 def _unnamed(train: Dataset) -> list[str]:
     """Whole numbers that Python gave without names."""
     whole = train.task.kind == 'numbers' and not train.example and train.label.dtype.kind in 'biu'
-    return ['labels are whole numbers without names: they are numbers to regress on; '
-            'arrays(input, label, classes) takes them for classes'] if whole else []
+    return (
+        [
+            'labels are whole numbers without names: they are numbers to regress on; '
+            'arrays(input, label, classes) takes them for classes'
+        ]
+        if whole
+        else []
+    )
 
 
 def _counts(name: str, split: Dataset) -> str:
@@ -96,14 +131,25 @@ def _counts(name: str, split: Dataset) -> str:
     if split.task.kind == 'numbers':
         return f'{split.size} examples' + _spread(split.label)
     several = split.task.kind == 'labels'
-    counts = split.label.sum(0).astype(int) if several else np.bincount(split.label, minlength=len(split.classes))
+    counts = (
+        split.label.sum(0).astype(int)
+        if several
+        else np.bincount(split.label, minlength=len(split.classes))
+    )
     named = dict(zip(split.classes, counts.tolist(), strict=True))
     present = {name: count for name, count in named.items() if count}
     least, most = min(present.values(), default=0), max(present.values(), default=0)
-    each = (', '.join(f'{name} {count}' for name, count in present.items()) if len(named) <= SHOWN else
-            f'{least} of each class' if least == most else f'{least} to {most} of each class')
+    each = (
+        ', '.join(f'{name} {count}' for name, count in present.items())
+        if len(named) <= SHOWN
+        else f'{least} of each class'
+        if least == most
+        else f'{least} to {most} of each class'
+    )
     lacking = [name for name, count in named.items() if not count]
-    return f'{split.size} examples: {each}' + (f'; none of {short(lacking, SHOWN)}' if lacking else '')
+    return f'{split.size} examples: {each}' + (
+        f'; none of {short(lacking, SHOWN)}' if lacking else ''
+    )
 
 
 def _spread(label: np.ndarray) -> str:
@@ -118,16 +164,29 @@ def _spread(label: np.ndarray) -> str:
 def _inputs(train: Dataset) -> list[tuple[str, str]]:
     count = min(LOOKED_AT, train.size)
     batch = train.take(np.arange(count))
-    input = batch.get('input', batch.get('support', {}).get('input') if 'support' in batch else None)
+    input = batch.get(
+        'input', batch.get('support', {}).get('input') if 'support' in batch else None
+    )
     if not hasattr(input, 'dtype') or not input.size:
         return []
     shape = input.shape[1:] if 'input' in batch else input.shape[3:]
     low, high = input.min(), input.max()
-    found = [('inputs', f'{input.dtype} {tuple(shape)}, {low:.4g} to {high:.4g} in {count} '
-              + ('examples' if 'input' in batch else 'episodes'))]
+    found = [
+        (
+            'inputs',
+            f'{input.dtype} {tuple(shape)}, {low:.4g} to {high:.4g} in {count} '
+            + ('examples' if 'input' in batch else 'episodes'),
+        )
+    ]
     if len(shape) == 3 and 0 < high < DARK and low >= 0:
-        found.append(('note', f'these pictures are dark, {high:.2g} of white at most: their numbers may have fewer '
-                      'bits than their files or types (12 in 16, masks); scale them up before'))
+        found.append(
+            (
+                'note',
+                f'these pictures are dark, {high:.2g} of white at most: their '
+                'numbers may have fewer '
+                'bits than their files or types (12 in 16, masks); scale them up before',
+            )
+        )
     if len(shape) == 3 and (low < 0 or high > 1):
         found.append(('note', 'networks of the zoo take pictures in [0, 1], and these are not'))
     return found

@@ -1,4 +1,5 @@
 """What labels ask of a model: one class of several, several labels for an example, or numbers."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import numpy as np
 from tljax.core import Dataset, Refused, Task, short
 from tljax.data.layout import refuse_alike
 
-KINDS = ('classes', 'labels', 'numbers')   # of tasks
-FEW = 20                                   # distinct whole numbers that may be classes written as floats
+KINDS = ('classes', 'labels', 'numbers')  # of tasks
+# distinct whole numbers that may be classes written as floats
+FEW = 20
 
 
-def understood(labels: dict[str, np.ndarray], names: Sequence[str], where: str | Path, task: str = ''
-               ) -> tuple[dict[str, np.ndarray], Task, tuple[str, ...]]:
+def understood(
+    labels: dict[str, np.ndarray], names: Sequence[str], where: str | Path, task: str = ''
+) -> tuple[dict[str, np.ndarray], Task, tuple[str, ...]]:
     """What labels ask of a model: classes, several labels for an example, or numbers to regress on.
 
     Rows with a single 1 are classes, other rows of 0 and 1 several labels. Integers, words, and
@@ -34,7 +37,7 @@ def understood(labels: dict[str, np.ndarray], names: Sequence[str], where: str |
 
     >>> understood({'train': np.array([1, 0, 1])}, (), 'toy')
     ({'train': array([1, 0, 1], dtype=int32)}, Task(kind='classes', names=('0', '1')), ())
-    >>> understood({'train': np.array([[0., 1.], [1., 0.]])}, ('cat', 'dog'), 'toy')[0]['train']
+    >>> understood({'train': np.array([[0.0, 1.0], [1.0, 0.0]])}, ('cat', 'dog'), 'toy')[0]['train']
     array([1, 0], dtype=int32)
     """
     if task and task not in KINDS:
@@ -43,19 +46,33 @@ def understood(labels: dict[str, np.ndarray], names: Sequence[str], where: str |
     if not labels['train'].size:
         raise Refused(f'{where} has no training examples: give some')
     if len(set(map(str.strip, names))) < len(names):
-        raise Refused(f'{where}: classes has a name twice ({short(names)}): give each class one of its own')
+        raise Refused(
+            f'{where}: classes has a name twice ({short(names)}): give each class one of its own'
+        )
     for split, label in labels.items():
-        if label.dtype.kind not in 'biufU' or label.ndim > 1 + (label.dtype.kind != 'U') or not label.ndim:
-            raise Refused(f'{where}: the {split} labels are {label.dtype} of shape {label.shape}: give '
-                          '(n,) integers or words for classes, (n, labels) of 0 and 1 for several '
-                          'labels, floats for regression')
+        if (
+            label.dtype.kind not in 'biufU'
+            or label.ndim > 1 + (label.dtype.kind != 'U')
+            or not label.ndim
+        ):
+            raise Refused(
+                f'{where}: the {split} labels are {label.dtype} of shape {label.shape}: '
+                'give '
+                '(n,) integers or words for classes, (n, labels) of 0 and 1 for several '
+                'labels, floats for regression'
+            )
         if label.dtype.kind == 'f' and not np.isfinite(label).all():
-            raise Refused(f'{where}: some labels are not finite: clean them before they are trained on')
+            raise Refused(
+                f'{where}: some labels are not finite: clean them before they are trained on'
+            )
     kind, notes = _kind(labels, names, task)
     if kind == 'classes' and labels['train'].dtype.kind == 'U':
         if '' in labels['train']:
-            raise Refused(f'{where}: {int((labels["train"] == "").sum())} labels are empty: fill them in or remove '
-                          'the examples')
+            raise Refused(
+                f'{where}: {int((labels["train"] == "").sum())} labels are empty: fill '
+                'them in or remove '
+                'the examples'
+            )
         refuse_alike(np.unique(labels['train']).tolist(), where)
     make = {'classes': _classes, 'labels': _several, 'numbers': _numbers}[kind]
     return make(labels, tuple(names), where, notes, bool(task))
@@ -79,34 +96,56 @@ def _kind(labels, names, task):
     if any(label.dtype.kind == 'U' for label in every):
         values = np.unique(labels['train']).tolist()
         numerals = not names and all(value.replace('.', '', 1).isdigit() for value in values)
-        return 'classes', ('labels are words that are numbers: each is a class; store them as numbers for '
-                           'regression',) if numerals else ()
+        return 'classes', (
+            'labels are words that are numbers: each is a class; store them as '
+            'numbers for '
+            'regression',
+        ) if numerals else ()
     binary = all(np.isin(label, (0, 1)).all() for label in every)
     if all(label.ndim == 2 for label in every):
         rows = [label.sum(1) for label in every]
         if binary and all((row == 1).all() for row in rows):
-            return 'classes', ('rows of labels with a single 1 are taken for classes; data.task=labels or '
-                               'data.task=numbers takes them otherwise',)
+            return 'classes', (
+                'rows of labels with a single 1 are taken for classes; '
+                'data.task=labels or '
+                'data.task=numbers takes them otherwise',
+            )
         if binary:
             odd, count = sum(int((row != 1).sum()) for row in rows), sum(map(len, rows))
-            return 'labels', (f'rows of 0 and 1 are taken for several labels of an example ({odd} of {count} '
-                              'have not a single 1); data.task=numbers takes them for numbers',)
-        shares = all((label >= 0).all() and np.allclose(row, 1) for label, row in zip(every, rows, strict=True))
+            return 'labels', (
+                f'rows of 0 and 1 are taken for several labels of an example ({odd} '
+                f'of {count} '
+                'have not a single 1); data.task=numbers takes them for numbers',
+            )
+        shares = all(
+            (label >= 0).all() and np.allclose(row, 1)
+            for label, row in zip(every, rows, strict=True)
+        )
         values = np.unique(labels['train'])
         if not shares and len(values) <= FEW and (values == np.round(values)).all():
-            return 'numbers', (f'rows of {short(f"{value:g}" for value in values)} are taken for numbers to '
-                               'regress on; several labels are rows of 0 and 1',)
-        return 'numbers', ('rows of labels that sum to 1 are taken for numbers to regress on, not for '
-                           'probabilities of classes',) if shares else ()
+            return 'numbers', (
+                f'rows of {short(f"{value:g}" for value in values)} are taken for '
+                'numbers to '
+                'regress on; several labels are rows of 0 and 1',
+            )
+        return 'numbers', (
+            'rows of labels that sum to 1 are taken for numbers to regress on, not '
+            'for '
+            'probabilities of classes',
+        ) if shares else ()
     if all(label.dtype.kind in 'biu' for label in every) or names:
         return 'classes', ()
     if binary:
-        return 'classes', ('labels of 0.0 and 1.0 are taken for classes; data.task=numbers takes them for '
-                           'numbers',)
+        return 'classes', (
+            'labels of 0.0 and 1.0 are taken for classes; data.task=numbers takes them for numbers',
+        )
     values = np.unique(labels['train'])
     if len(values) <= FEW and (values == np.round(values)).all():
-        return 'numbers', (f'labels of {short(f"{value:g}" for value in values)} are taken for numbers to '
-                           'regress on; data.task=classes takes them for classes',)
+        return 'numbers', (
+            f'labels of {short(f"{value:g}" for value in values)} are taken for '
+            'numbers to '
+            'regress on; data.task=classes takes them for classes',
+        )
     return 'numbers', ()
 
 
@@ -122,15 +161,22 @@ def _classes(labels, names, where, notes, said):
         labels = {split: _places(label, values, split, where) for split, label in labels.items()}
         names = names or tuple(f'{value:g}' if kind == 'f' else str(value) for value in train)
     elif not names and not np.array_equal(train, np.arange(len(train))):
-        raise Refused(f'{where}: the train labels run from {train[0]} to {train[-1]} with {len(train)} '
-                      'distinct values: say data.task=classes (each value a class) or '
-                      'data.task=numbers, or name all of them in classes')
+        raise Refused(
+            f'{where}: the train labels run from {train[0]} to {train[-1]} with '
+            f'{len(train)} '
+            'distinct values: say data.task=classes (each value a class) or '
+            'data.task=numbers, or name all of them in classes'
+        )
     names = names or tuple(map(str, range(len(train))))
     for split, label in labels.items():
         if len(label) and not 0 <= label.min() <= label.max() < len(names):
-            raise Refused(f'{where}: the {split} labels run from {label.min()} to {label.max()} but there '
-                          f'are {len(names)} classes: number them from 0, and give every class a name or a '
-                          'training example')
+            raise Refused(
+                f'{where}: the {split} labels run from {label.min()} to {label.max()} '
+                'but there '
+                f'are {len(names)} classes: number them from 0, and give every class a '
+                'name or a '
+                'training example'
+            )
     return {split: label.astype(np.int32) for split, label in labels.items()}, Task.of(names), notes
 
 
@@ -138,8 +184,12 @@ def _places(label, values, split, where):
     """Where each label stands among the values of the classes."""
     known = np.isin(label, values)
     if not known.all():
-        raise Refused(f'{where}: the {split} labels hold {short(np.unique(label[~known]), 3)}, which is no '
-                      f'class of the training set ({short(values)}): mend them, or add training examples')
+        raise Refused(
+            f'{where}: the {split} labels hold {short(np.unique(label[~known]), 3)}, '
+            'which is no '
+            f'class of the training set ({short(values)}): mend them, or add training '
+            'examples'
+        )
     order = np.argsort(values)
     return order[np.searchsorted(values, label, sorter=order)].astype(np.int32)
 
@@ -147,28 +197,52 @@ def _places(label, values, split, where):
 def _one_hot(labels, names, where, notes):
     width = labels['train'].shape[-1]
     for split, label in labels.items():
-        if label.shape[1:] != (width,) or not np.isin(label, (0, 1)).all() or (label.sum(1) != 1).any():
-            raise Refused(f'{where}: some rows of the {split} labels have not a single 1: say '
-                          'data.task=labels for several labels of an example, or data.task=numbers')
+        if (
+            label.shape[1:] != (width,)
+            or not np.isin(label, (0, 1)).all()
+            or (label.sum(1) != 1).any()
+        ):
+            raise Refused(
+                f'{where}: some rows of the {split} labels have not a single 1: say '
+                'data.task=labels for several labels of an example, or data.task=numbers'
+            )
     _refuse_names(names, width, where)
     names = names or tuple(map(str, range(width)))
-    return {split: label.argmax(1).astype(np.int32) for split, label in labels.items()}, Task.of(names), notes
+    return (
+        {split: label.argmax(1).astype(np.int32) for split, label in labels.items()},
+        Task.of(names),
+        notes,
+    )
 
 
 def _several(labels, names, where, notes, _):
     width = labels['train'].shape[-1]
     for split, label in labels.items():
-        if label.shape[1:] != (width,) or labels['train'].ndim != 2 or not np.isin(label, (0, 1)).all():
-            raise Refused(f'{where}: the {split} labels, {label.dtype} of shape {label.shape}, are no '
-                          'rows of 0 and 1 with a column for each label')
+        if (
+            label.shape[1:] != (width,)
+            or labels['train'].ndim != 2
+            or not np.isin(label, (0, 1)).all()
+        ):
+            raise Refused(
+                f'{where}: the {split} labels, {label.dtype} of shape {label.shape}, are '
+                'no '
+                'rows of 0 and 1 with a column for each label'
+            )
     _refuse_names(names, width, where)
     names = names or tuple(map(str, range(width)))
-    return {split: label.astype(np.float32) for split, label in labels.items()}, Task('labels', names), notes
+    return (
+        {split: label.astype(np.float32) for split, label in labels.items()},
+        Task('labels', names),
+        notes,
+    )
 
 
 def _refuse_names(names, width, where):
     if names and len(names) != width:
-        raise Refused(f'{where}: labels have {width} columns and classes {len(names)} names: give one for each')
+        raise Refused(
+            f'{where}: labels have {width} columns and classes {len(names)} names: give '
+            'one for each'
+        )
 
 
 def _numbers(labels, _, where, notes, __):
@@ -176,9 +250,16 @@ def _numbers(labels, _, where, notes, __):
         if label.dtype.kind == 'U':
             raise Refused(f'{where}: the {split} labels are words: leave data.task=numbers out')
         if label.shape[1:] != labels['train'].shape[1:]:
-            raise Refused(f'{where}: the {split} labels have the shape {label.shape}, those of train '
-                          f'{labels["train"].shape}: give all as many numbers')
-    return {split: label.astype(np.float32) for split, label in labels.items()}, Task('numbers'), notes
+            raise Refused(
+                f'{where}: the {split} labels have the shape {label.shape}, those of '
+                'train '
+                f'{labels["train"].shape}: give all as many numbers'
+            )
+    return (
+        {split: label.astype(np.float32) for split, label in labels.items()},
+        Task('numbers'),
+        notes,
+    )
 
 
 def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
@@ -193,7 +274,7 @@ def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
         Refused: another kind, and as `understood`.
 
     >>> from tljax.data.formats.arrays import arrays
-    >>> found = asked({'train': arrays(np.zeros(3), np.array([5., 7., 5.]))}, 'classes')['train']
+    >>> found = asked({'train': arrays(np.zeros(3), np.array([5.0, 7.0, 5.0]))}, 'classes')['train']
     >>> found.task, found.label.tolist(), found.take(np.array([1]))['label'].tolist()
     (Task(kind='classes', names=('5', '7')), [0, 1, 0], [1])
     """
@@ -210,9 +291,15 @@ def _as_numbers(names):
     try:
         return np.array(names, np.float32)
     except ValueError:
-        raise Refused(f'data.task=numbers: the classes {short(names, 4)} are no numbers: leave data.task out') from None
+        raise Refused(
+            f'data.task=numbers: the classes {short(names, 4)} are no numbers: leave data.task out'
+        ) from None
 
 
 def _labelled(split, label, task, notes):
-    return split._replace(take=lambda index: {**split.take(index), 'label': label[index]}, label=label, task=task,
-                          notes=(*split.notes, *notes))
+    return split._replace(
+        take=lambda index: {**split.take(index), 'label': label[index]},
+        label=label,
+        task=task,
+        notes=(*split.notes, *notes),
+    )

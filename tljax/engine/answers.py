@@ -1,4 +1,5 @@
 """What a finished run says of every example that it is judged by, as a CSV file."""
+
 import csv
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from scipy.special import expit, softmax
 from tljax.core import Dataset, Task
 from tljax.files.text import write_csv
 
-ANSWERS = 'answers.csv'   # in the folder of a fit
+ANSWERS = 'answers.csv'  # in the folder of a fit
 
 
 def answers(task: Task, dataset: Dataset, told: dict[str, np.ndarray]) -> list[dict]:
@@ -20,13 +21,14 @@ def answers(task: Task, dataset: Dataset, told: dict[str, np.ndarray]) -> list[d
         told: {'output': (seeds, n, d), 'label': (seeds, n, ...)} of all its examples.
 
     Returns:
-        For classes {'example', 'label', 'answer', 'probability', 'probability of label'}; for several
-        labels {'example', 'label NAME', 'probability of NAME', ...}; for numbers {'example', 'label',
-        'answer'}, numbered where there are several. An example without a name has its place.
+        For classes {'example', 'label', 'answer', 'probability', 'probability of label'}; for
+        several labels {'example', 'label NAME', 'probability of NAME', ...}; for numbers
+        {'example', 'label', 'answer'}, numbered where there are several. An example without a name
+        has its place.
 
     >>> from tljax.data import arrays
     >>> toy = arrays(np.zeros(2), np.array([0, 1]), ('ants', 'bees'))
-    >>> told = {'output': np.array([[[2., 0.], [2., 0.]]]), 'label': np.array([[0, 1]])}
+    >>> told = {'output': np.array([[[2.0, 0.0], [2.0, 0.0]]]), 'label': np.array([[0, 1]])}
     >>> [(row['label'], row['answer'], row['probability']) for row in answers(toy.task, toy, told)]
     [('ants', 'ants', 0.8808), ('bees', 'ants', 0.8808)]
     """
@@ -34,20 +36,30 @@ def answers(task: Task, dataset: Dataset, told: dict[str, np.ndarray]) -> list[d
     make = {'classes': _classes, 'labels': _labels, 'numbers': _numbers}[task.kind]
     output, label = np.asarray(told['output'], np.float64), np.asarray(told['label'])[0]
     columns = make(task.names, output, label)
-    return [{'example': str(name), **{key: values[i] for key, values in columns.items()}} for i, name in enumerate(names)]
+    return [
+        {'example': str(name), **{key: values[i] for key, values in columns.items()}}
+        for i, name in enumerate(names)
+    ]
 
 
 def _classes(names, output, label):
     share = softmax(output, -1).mean(0)
     best, rows = share.argmax(-1), np.arange(len(share))
-    return {'label': [names[c] for c in label], 'answer': [names[c] for c in best],
-            'probability': _short(share[rows, best]), 'probability of label': _short(share[rows, label])}
+    return {
+        'label': [names[c] for c in label],
+        'answer': [names[c] for c in best],
+        'probability': _short(share[rows, best]),
+        'probability of label': _short(share[rows, label]),
+    }
 
 
 def _labels(names, output, label):
     share, found = expit(output).mean(0), {}
     for c, name in enumerate(names):
-        found |= {f'label {name}': label[:, c].astype(int).tolist(), f'probability of {name}': _short(share[:, c])}
+        found |= {
+            f'label {name}': label[:, c].astype(int).tolist(),
+            f'probability of {name}': _short(share[:, c]),
+        }
     return found
 
 
@@ -73,12 +85,17 @@ def write_answers(path: str | Path, rows: dict[str, list[dict]]) -> None:
         rows: {split: rows, as `answers` gives them}.
 
     >>> import tempfile
-    >>> write_answers(path := Path(tempfile.mkdtemp(), ANSWERS), {'test': [{'example': 'a.png', 'answer': 'ants'}]})
+    >>> write_answers(
+    ...     path := Path(tempfile.mkdtemp(), ANSWERS),
+    ...     {'test': [{'example': 'a.png', 'answer': 'ants'}]},
+    ... )
     >>> read_answers(path)
     {'test': [{'example': 'a.png', 'answer': 'ants'}]}
     """
     names = ['split', *next((row for each in rows.values() for row in each), {})]
-    write_csv(path, [names, *([split, *row.values()] for split, each in rows.items() for row in each)])
+    write_csv(
+        path, [names, *([split, *row.values()] for split, each in rows.items() for row in each)]
+    )
 
 
 def read_answers(path: str | Path) -> dict[str, list[dict]]:

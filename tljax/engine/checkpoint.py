@@ -1,8 +1,11 @@
-"""Checkpoints by orbax: the training state to go on from, and the finished parameters that others start from.
+"""Checkpoints by orbax: the training state to go on from, and the finished parameters that others
+start from.
 
-`checkpoints/` holds the last few states, written beside and then renamed, so that a kill leaves the one before whole. `final/` holds
-parameters and method state alone, of a finished run, in the full layout of the network; grafts and predictions read it.
+`checkpoints/` holds the last few states, written beside and then renamed, so that a kill leaves the
+one before whole. `final/` holds parameters and method state alone, of a finished run, in the full
+layout of the network; grafts and predictions read it.
 """
+
 import hashlib
 import itertools
 import json
@@ -21,10 +24,12 @@ from tljax.files.console import say
 from tljax.files.folders import refuse_file
 from tljax.files.text import write
 
-PHASES = 'phases.json'   # names of the folders of a run's phases
+PHASES = 'phases.json'  # names of the folders of a run's phases
 # keys of a record that are hashes -> what it means that they differ
-HASHED = {'donor': 'the weights that it starts from have changed',
-          'examples': 'the data have changed: other examples, labels or classes'}
+HASHED = {
+    'donor': 'the weights that it starts from have changed',
+    'examples': 'the data have changed: other examples, labels or classes',
+}
 
 
 class Checkpoints:
@@ -39,8 +44,13 @@ class Checkpoints:
 
     def __init__(self, workdir: str | Path, keep: int = 2) -> None:
         self.manager = ocp.CheckpointManager(
-            Path(workdir, 'checkpoints').absolute(), options=ocp.CheckpointManagerOptions(max_to_keep=keep),
-            item_handlers={'state': ocp.StandardCheckpointHandler(), 'digest': ocp.JsonCheckpointHandler()})
+            Path(workdir, 'checkpoints').absolute(),
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep),
+            item_handlers={
+                'state': ocp.StandardCheckpointHandler(),
+                'digest': ocp.JsonCheckpointHandler(),
+            },
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -51,8 +61,14 @@ class Checkpoints:
     def save(self, step: int, state: Tree) -> None:
         """Saves without waiting for the disk; a state is copied before this returns."""
         if step not in self.manager.all_steps():
-            self.manager.save(step, force=True, args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), digest=ocp.args.JsonSave({'sha256': digest(state)})))
+            self.manager.save(
+                step,
+                force=True,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state),
+                    digest=ocp.args.JsonSave({'sha256': digest(state)}),
+                ),
+            )
 
     def restore(self, like: Tree) -> tuple[int, Tree] | None:
         """(step, state) of the newest checkpoint that can be read, or None where there is none.
@@ -65,28 +81,44 @@ class Checkpoints:
         damaged = []
         for step in sorted(self.manager.all_steps(), reverse=True):
             try:
-                found = self.manager.restore(step, args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, like)),
-                    digest=ocp.args.JsonRestore()))
+                found = self.manager.restore(
+                    step,
+                    args=ocp.args.Composite(
+                        state=ocp.args.StandardRestore(
+                            jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+                        ),
+                        digest=ocp.args.JsonRestore(),
+                    ),
+                )
                 if found.digest != {'sha256': digest(found.state)}:
                     raise ValueError('its numbers are not those that were saved')
-            except Exception as error:   # orbax raises many kinds for a file that is cut, missing or changed
-                say(f'checkpoint {step} in {self.manager.directory} cannot be read ({_line(error)})')
+            except Exception as error:
+                # orbax raises many kinds for a file that is cut, missing or changed
+                say(
+                    f'checkpoint {step} in {self.manager.directory} cannot be read ({_line(error)})'
+                )
                 damaged.append(step)
                 continue
             for other in damaged:
                 self._set_aside(other)
             return step, found.state
         if damaged:
-            raise Refused(f'none of the checkpoints {damaged} in {self.manager.directory} can be read by this code: use the code that '
-                          'wrote them, or delete the workdir to start anew')
+            raise Refused(
+                f'none of the checkpoints {damaged} in {self.manager.directory} can be '
+                'read by this code: use the code that '
+                'wrote them, or delete the workdir to start anew'
+            )
         return None
 
     def _set_aside(self, step):
         if jax.process_index() == 0:
             place = Path(self.manager.directory, str(step))
-            names = itertools.chain([f'damaged-{step}'], (f'damaged-{step}-{again}' for again in itertools.count(2)))
-            target = next(path for path in (place.parents[1] / name for name in names) if not path.exists())
+            names = itertools.chain(
+                [f'damaged-{step}'], (f'damaged-{step}-{again}' for again in itertools.count(2))
+            )
+            target = next(
+                path for path in (place.parents[1] / name for name in names) if not path.exists()
+            )
             place.rename(target)
             say(f'checkpoint {step} was set aside as {target}; the one before it is used')
         if jax.process_count() > 1:
@@ -94,7 +126,8 @@ class Checkpoints:
         self.manager.reload()
 
     def preempted(self, step: int) -> bool:
-        """Whether the scheduler of a multi-process run has asked it to stop, on all processes at the same step."""
+        """Whether the scheduler of a multi-process run has asked it to stop, on all processes at
+        the same step."""
         return jax.process_count() > 1 and self.manager.reached_preemption(step)
 
     def last(self) -> int | None:
@@ -104,7 +137,8 @@ class Checkpoints:
 
 
 def digest(tree: Tree) -> str:
-    """A hash of every leaf's bytes: a flipped bit on the disk reads as another number, and tells itself by this.
+    """A hash of every leaf's bytes: a flipped bit on the disk reads as another number, and tells
+    itself by this.
 
     >>> digest({'w': np.zeros(2)}) == digest({'w': np.zeros(2)}) != digest({'w': np.ones(2)})
     True
@@ -116,7 +150,8 @@ def digest(tree: Tree) -> str:
 
 
 def save_final(workdir: str | Path, params: Tree, state: Tree, record: dict) -> None:
-    """Writes the product of a run: parameters, method state, and a JSON record (config, classes) of where they come from.
+    """Writes the product of a run: parameters, method state, and a JSON record (config, classes) of
+    where they come from.
 
     >>> import tempfile
     >>> save_final(workdir := tempfile.mkdtemp(), {'head': np.ones(1)}, {}, {'classes': ['a']})
@@ -124,8 +159,14 @@ def save_final(workdir: str | Path, params: Tree, state: Tree, record: dict) -> 
     ({'head': array([1.])}, {}, {'classes': ['a']})
     """
     with _final_files() as files:
-        files.save(Path(workdir, 'final').absolute(), force=True, args=ocp.args.Composite(
-            tree=ocp.args.PyTreeSave({'params': params, 'state': state}), record=ocp.args.JsonSave(record)))
+        files.save(
+            Path(workdir, 'final').absolute(),
+            force=True,
+            args=ocp.args.Composite(
+                tree=ocp.args.PyTreeSave({'params': params, 'state': state}),
+                record=ocp.args.JsonSave(record),
+            ),
+        )
 
 
 def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
@@ -141,12 +182,22 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
     path = Path(workdir, 'final').absolute()
     if not path.exists():
         begun = _progress(Path(workdir))
-        raise Refused(f'{workdir}{begun}: give the training command again' if begun else
-                      f'{workdir} holds no finished run (no final/): train it to its last step first')
+        raise Refused(
+            f'{workdir}{begun}: give the training command again'
+            if begun
+            else f'{workdir} holds no finished run (no final/): train it to its last step first'
+        )
     with _final_files() as files:
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), files.metadata(path).item_metadata['tree'])
-        found = files.restore(path, args=ocp.args.Composite(
-            tree=ocp.args.PyTreeRestore(restore_args=as_numpy), record=ocp.args.JsonRestore()))
+        as_numpy = jax.tree.map(
+            lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
+            files.metadata(path).item_metadata['tree'],
+        )
+        found = files.restore(
+            path,
+            args=ocp.args.Composite(
+                tree=ocp.args.PyTreeRestore(restore_args=as_numpy), record=ocp.args.JsonRestore()
+            ),
+        )
     return found.tree['params'], found.tree['state'], found.record
 
 
@@ -182,17 +233,28 @@ def last(workdir: Path) -> Path:
     if (workdir / 'final').exists():
         return workdir
     if cells := sorted((workdir / 'cells').glob('*/final')):
-        raise Refused(f'{workdir} is a study of {len(cells)} fits: name one of them, such as {cells[0].parent}')
+        raise Refused(
+            f'{workdir} is a study of {len(cells)} fits: name one of them, such as '
+            f'{cells[0].parent}'
+        )
     written = workdir / PHASES
-    folders = (json.loads(written.read_text()) if written.exists() else
-               sorted(path.name for path in workdir.glob('[0-9][0-9]-*') if (path / 'config.json').exists()))
+    folders = (
+        json.loads(written.read_text())
+        if written.exists()
+        else sorted(
+            path.name for path in workdir.glob('[0-9][0-9]-*') if (path / 'config.json').exists()
+        )
+    )
     finished = [name for name in folders if (workdir / name / 'final').exists()]
     if finished == folders:
         return workdir / folders[-1] if folders else workdir
     pending = next(name for name in folders if name not in finished)
     before = f', or name {workdir / finished[-1]} for the phase before' if finished else ''
-    raise Refused(f'{workdir} is not finished: {pending}{_progress(workdir / pending) or " has not begun"}: '
-                  f'give the training command again{before}')
+    raise Refused(
+        f'{workdir} is not finished: '
+        f'{pending}{_progress(workdir / pending) or " has not begun"}: '
+        f'give the training command again{before}'
+    )
 
 
 def _progress(folder):
@@ -210,7 +272,11 @@ def _progress(folder):
 
 
 def _final_files():
-    return ocp.Checkpointer(ocp.CompositeCheckpointHandler(tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()))
+    return ocp.Checkpointer(
+        ocp.CompositeCheckpointHandler(
+            tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()
+        )
+    )
 
 
 def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[str] = ()) -> None:
@@ -237,16 +303,24 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
     new = _leaves(json.loads(json.dumps(record)))
     if path.exists():
         old = _leaves(_written(path))
-        differs = [name for name in sorted({*old, *new}) if name.split('.')[0] not in open
-                   and old.get(name, path) != new.get(name, path)
-                   and (name != 'examples' or name in old)]   # older runs did not keep them
+        differs = [
+            name
+            for name in sorted({*old, *new})
+            if name.split('.')[0] not in open
+            and old.get(name, path) != new.get(name, path)
+            and (name != 'examples' or name in old)
+        ]  # older runs did not keep them
         changed = '; '.join(dict.fromkeys(_changed(name, old, new) for name in differs[:8]))
         if differs and set(differs) <= {'steps', 'epochs'} and Path(workdir, 'final').exists():
-            raise Refused(f'{workdir} is finished ({changed}): to train on from it, take another '
-                          f'--workdir and --config.init.path={workdir}')
+            raise Refused(
+                f'{workdir} is finished ({changed}): to train on from it, take another '
+                f'--workdir and --config.init.path={workdir}'
+            )
         if differs:
-            raise Refused(f'{workdir} belongs to another config ({changed}); '
-                          'take another --workdir or the config it was made with')
+            raise Refused(
+                f'{workdir} belongs to another config ({changed}); '
+                'take another --workdir or the config it was made with'
+            )
     elif jax.process_index() == 0 and not look:
         write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')
 
@@ -264,13 +338,20 @@ def _written(path):
 def _changed(name, old, new):
     """What differs, in words."""
     hashed = 'examples' if name.startswith('data.fingerprints.') else name
-    return HASHED.get(hashed) or f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
+    return (
+        HASHED.get(hashed)
+        or f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
+    )
 
 
 def _leaves(tree, prefix=''):
     if not isinstance(tree, dict):
         return {prefix: tree}
-    return {name: leaf for key, value in tree.items() for name, leaf in _leaves(value, f'{prefix}.{key}'.lstrip('.')).items()}
+    return {
+        name: leaf
+        for key, value in tree.items()
+        for name, leaf in _leaves(value, f'{prefix}.{key}'.lstrip('.')).items()
+    }
 
 
 def _line(error):

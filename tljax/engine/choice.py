@@ -4,6 +4,7 @@ Seeds are trained together and judged apart: each is left with what a run of thi
 have ended with. A seed that has run out of patience goes on beside the others, and nothing that it
 does then counts.
 """
+
 from typing import NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 
 from tljax.core import Tree
 
-SPLIT = 'validation'   # what every choice is by
+SPLIT = 'validation'  # what every choice is by
 
 
 class Choice(NamedTuple):
@@ -27,6 +28,7 @@ class Choice(NamedTuple):
     >>> Choice(), Choice(patience=3).chooses
     (Choice(keep='last', patience=0, more_is_better=True), True)
     """
+
     keep: str = 'last'
     patience: int = 0
     more_is_better: bool = True
@@ -50,6 +52,7 @@ class Kept(NamedTuple):
     >>> begin(({'w': jnp.zeros((2, 3))}, {}), seeds=2).best.tolist()
     [0, 0]
     """
+
     trees: Tree
     step: np.ndarray
     best: np.ndarray
@@ -94,11 +97,12 @@ def look(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree)
         trees: params and state of the method at this step.
 
     >>> rule, kept = Choice('best'), begin(jnp.zeros(2), seeds=2)
-    >>> for step, scores in ((10, [.5, np.nan]), (20, [.4, .1])):
+    >>> for step, scores in ((10, [0.5, np.nan]), (20, [0.4, 0.1])):
     ...     kept = look(rule, kept, step, np.array(scores), jnp.full(2, step / 10))
     >>> kept.trees.tolist(), kept.best.tolist(), kept.since.tolist()
     ([1.0, 2.0], [10, 20], [1, 0])
     """
+
     def rank(values):
         return np.where(np.isnan(values), -np.inf, values if choice.more_is_better else -values)
 
@@ -110,7 +114,8 @@ def look(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree)
         step=np.where(taken, step, kept.step),
         best=np.where(better, step, kept.best),
         score=np.where(better, scores, kept.score),
-        since=np.where(better, 0, kept.since + running))
+        since=np.where(better, 0, kept.since + running),
+    )
 
 
 def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
@@ -120,6 +125,7 @@ def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
     >>> outcome(Choice('best', patience=3), kept, step=300, steps=1000)
     'stopped at step 300 of 1000: no better validation score for 3 evaluations; best at step 150'
     """
+
     def at(numbers):
         if len(set(numbers.tolist())) == 1:
             return f'step {numbers[0]}'
@@ -136,6 +142,8 @@ def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
 @jax.jit
 def _taken(which, new, old):
     """The seeds of `new` where `which` is true, those of `old` elsewhere, in memory of its own."""
+
     def taken(one, other):
         return jnp.where(which.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+
     return jax.tree.map(taken, new, old)

@@ -1,4 +1,6 @@
-"""The log of a run: one JSON line per record, TensorBoard event files, and progress with the time left."""
+"""The log of a run: one JSON line per record, TensorBoard event files, and progress with the time
+left."""
+
 import functools
 import json
 import os
@@ -14,34 +16,50 @@ from tensorboardX import SummaryWriter
 from tljax.files.console import TimeLeft, console, say
 from tljax.paths import Group
 
-COLUMNS = ('parameters', 'numbers', 'from', 'moves')   # of what is transferred
+COLUMNS = ('parameters', 'numbers', 'from', 'moves')  # of what is transferred
 
 
 def transferred_rows(groups: Sequence[Group]) -> list[list[str]]:
     """What is transferred as the rows of a table, whose columns are COLUMNS.
 
-    >>> transferred_rows([Group('backbone', 1000, 'runs/a', None), Group('head', 30, 'fresh', .001)])
+    >>> transferred_rows(
+    ...     [Group('backbone', 1000, 'runs/a', None), Group('head', 30, 'fresh', 0.001)]
+    ... )
     [['backbone', '1,000', 'runs/a', 'frozen'], ['head', '30', 'fresh', 'rate 0.001']]
     """
-    return [[each.name, f'{each.numbers:,}', each.donor, 'frozen' if each.rate is None else f'rate {each.rate:.3g}'] for each in groups]
+    return [
+        [
+            each.name,
+            f'{each.numbers:,}',
+            each.donor,
+            'frozen' if each.rate is None else f'rate {each.rate:.3g}',
+        ]
+        for each in groups
+    ]
 
 
 @functools.cache
 def tell_transferred(groups: tuple[Group, ...]) -> None:
-    """Tells the person at the terminal what is transferred; the same groups once, however many runs have them.
+    """Tells the person at the terminal what is transferred; the same groups once, however many runs
+    have them.
 
-    >>> tell_transferred((Group('head', 30, 'fresh', .001),))
+    >>> tell_transferred((Group('head', 30, 'fresh', 0.001),))
     """
     rows = [COLUMNS, *transferred_rows(groups)] if groups else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        say('  '.join(cell.rjust(width) if i == 1 else cell.ljust(width)
-                      for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip())
+        say(
+            '  '.join(
+                cell.rjust(width) if i == 1 else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+        )
 
 
 @functools.cache
 def tell_facts(facts: tuple[tuple[str, str], ...]) -> None:
-    """Tells what a run has understood of its data; the same facts once, however many runs have them.
+    """Tells what a run has understood of its data; the same facts once, however many runs have
+    them.
 
     Args:
         facts: pairs of a word and a text.
@@ -54,12 +72,13 @@ def tell_facts(facts: tuple[tuple[str, str], ...]) -> None:
 
 
 class Log:
-    """The record of one fit: `log.jsonl` and TensorBoard events in `workdir`, progress on the terminal.
+    """The record of one fit: `log.jsonl` and TensorBoard events in `workdir`, progress on the
+    terminal.
 
-    On a restart at step `start`, records of later steps are dropped, so that the file tells one story. Every record has `step`,
-    `kind` ('training', or the name of an evaluated split) and numbers, each a list with one entry per seed. `writes=False` on all
-    processes but the first. Progress counts `epochs`, too, where the steps are so many passes over
-    the training set.
+    On a restart at step `start`, records of later steps are dropped, so that the file tells one
+    story. Every record has `step`, `kind` ('training', or the name of an evaluated split) and
+    numbers, each a list with one entry per seed. `writes=False` on all processes but the first.
+    Progress counts `epochs`, too, where the steps are so many passes over the training set.
 
     >>> import tempfile
     >>> with Log(tempfile.mkdtemp(), 'toy', steps=10, shown=False) as log:
@@ -68,11 +87,24 @@ class Log:
     [{'step': 10, 'kind': 'train', 'loss': [0.5]}]
     """
 
-    def __init__(self, workdir: str | Path, name: str, steps: int, start: int = 0,
-                 writes: bool = True, shown: bool = True, epochs: float = 0.) -> None:
-        self.path, self.name, self.steps, self.start = Path(workdir, 'log.jsonl'), name, steps, start
+    def __init__(
+        self,
+        workdir: str | Path,
+        name: str,
+        steps: int,
+        start: int = 0,
+        writes: bool = True,
+        shown: bool = True,
+        epochs: float = 0.0,
+    ) -> None:
+        self.path, self.name, self.steps, self.start = (
+            Path(workdir, 'log.jsonl'),
+            name,
+            steps,
+            start,
+        )
         self.epochs = epochs
-        self.clock, self.spoke, self.shown = None, 0., shown and writes
+        self.clock, self.spoke, self.shown = None, 0.0, shown and writes
         self.file = self.events = self.bar = None
         if writes:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,9 +115,18 @@ class Log:
 
     def __enter__(self) -> Self:
         if self.shown and console.is_terminal:
-            self.bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                                TextColumn('{task.fields[numbers]}'), console=console, transient=True)
-            self.task = self.bar.add_task(self.name, total=self.steps, completed=self.start, numbers='')
+            self.bar = Progress(
+                TextColumn('{task.description}'),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn('{task.fields[numbers]}'),
+                console=console,
+                transient=True,
+            )
+            self.task = self.bar.add_task(
+                self.name, total=self.steps, completed=self.start, numbers=''
+            )
             self.bar.start()
         return self
 
@@ -98,7 +139,10 @@ class Log:
         """Writes the numbers of a step: a dict of arrays with one entry per seed."""
         if self.file is None:
             return
-        lists = {name: np.asarray(value, np.float64).reshape(-1).tolist() for name, value in numbers.items()}
+        lists = {
+            name: np.asarray(value, np.float64).reshape(-1).tolist()
+            for name, value in numbers.items()
+        }
         self.file.write(json.dumps({'step': step, 'kind': kind, **lists}) + '\n')
         for name, value in lists.items():
             self.events.add_scalar(f'{kind}/{name}', float(np.mean(value)), step)
@@ -108,7 +152,8 @@ class Log:
         self.clock = self.clock or TimeLeft(self.steps, step)
 
     def show(self, step: int, numbers: dict[str, np.ndarray]) -> None:
-        """Tells how far the run is and what its numbers are, means over seeds: a bar, or at most one line every ten seconds."""
+        """Tells how far the run is and what its numbers are, means over seeds: a bar, or at most
+        one line every ten seconds."""
         if not self.shown:
             return
         text = '  '.join(f'{name} {np.mean(value):.4g}' for name, value in numbers.items())

@@ -1,9 +1,11 @@
 """Which parameters move, and how fast: partitions, schedules, and the optimiser that joins them.
 
-A partition is a list of rules that label every parameter (`paths.label`): 'frozen', or the name of a group that has an optimiser of
-its own. `optax.multi_transform` runs each group's transform, so that clipping, moments, decay and rates stay inside the group and a
-frozen parameter has neither gradient nor memory.
+A partition is a list of rules that label every parameter (`paths.label`): 'frozen', or the name of
+a group that has an optimiser of its own. `optax.multi_transform` runs each group's transform, so
+that clipping, moments, decay and rates stay inside the group and a frozen parameter has neither
+gradient nor memory.
 """
+
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,17 +17,32 @@ import optax
 from tljax import paths
 from tljax.core import Refused, Tree, near
 
-NAMES = ('full', 'freeze', 'decay', 'rules')   # the partitions that a config may name
-OPTIMIZERS = ('sgd', 'adam', 'adagrad', 'adabelief', 'lamb', 'lars', 'lion', 'nadam', 'radam', 'rmsprop', 'yogi')
-REST = (r'(\w+)/.*', r'\1')   # every other player is a group of its own name: 'head', 'critic', 'backbone'
+NAMES = ('full', 'freeze', 'decay', 'rules')  # the partitions that a config may name
+OPTIMIZERS = (
+    'sgd',
+    'adam',
+    'adagrad',
+    'adabelief',
+    'lamb',
+    'lars',
+    'lion',
+    'nadam',
+    'radam',
+    'rmsprop',
+    'yogi',
+)
+# every other player is a group of its own name: 'head', 'critic', 'backbone'
+REST = (r'(\w+)/.*', r'\1')
 
 
 class Partition(NamedTuple):
-    """Rules (regex over whole paths, label), first match wins, and a factor on the learning rate by label (1 where it is absent).
+    """Rules (regex over whole paths, label), first match wins, and a factor on the learning rate by
+    label (1 where it is absent).
 
     >>> Partition([REST]).scales
     {}
     """
+
     rules: list[tuple[str, str]]
     scales: dict[str, float] = {}
 
@@ -40,7 +57,8 @@ def full(groups: dict[str, str]) -> Partition:
 
 
 def freeze(groups: dict[str, str], until: str = 'backbone') -> Partition:
-    """The backbone stays as it is up to and including the group `until`; 'backbone' means all of it (feature extraction).
+    """The backbone stays as it is up to and including the group `until`; 'backbone' means all of it
+    (feature extraction).
 
     Args:
         groups: {name: regex over the backbone's own paths}, shallow to deep, as `Net.groups`.
@@ -51,26 +69,37 @@ def freeze(groups: dict[str, str], until: str = 'backbone') -> Partition:
     """
     if until == 'backbone':
         return Partition([('backbone/.*', 'frozen'), REST])
-    return Partition([(f'backbone/(?:{groups[name]})', 'frozen') for name in _up_to(groups, until)] + [REST])
+    return Partition(
+        [(f'backbone/(?:{groups[name]})', 'frozen') for name in _up_to(groups, until)] + [REST]
+    )
 
 
 def decay(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -> Partition:
-    """Layer-wise rates: each group below the head learns `rate` times as fast as the one above it (ULMFiT, Howard and Ruder 2018,
-    section 3.2, where the factor is 1/2.6); groups up to `until` are frozen.
+    """Layer-wise rates: each group below the head learns `rate` times as fast as the one above it
+    (ULMFiT, Howard and Ruder 2018, section 3.2, where the factor is 1/2.6); groups up to `until`
+    are frozen.
 
-    >>> decay({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, rate=.5).scales
+    >>> decay({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, rate=0.5).scales
     {'backbone.stage1': 0.25, 'backbone.stage2': 0.5}
     """
     if not 0 < rate <= 1:
         raise Refused(f'partition.rate={rate}: layer-wise rates shrink by a factor in (0, 1]')
     frozen = _up_to(groups, until) if until else []
-    rules = [(f'backbone/(?:{pattern})', 'frozen' if name in frozen else f'backbone.{name}') for name, pattern in groups.items()]
-    scales = {f'backbone.{name}': rate ** (len(groups) - depth) for depth, name in enumerate(groups) if name not in frozen}
+    rules = [
+        (f'backbone/(?:{pattern})', 'frozen' if name in frozen else f'backbone.{name}')
+        for name, pattern in groups.items()
+    ]
+    scales = {
+        f'backbone.{name}': rate ** (len(groups) - depth)
+        for depth, name in enumerate(groups)
+        if name not in frozen
+    }
     return Partition([*rules, REST], scales)
 
 
 def rules(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
-    """A partition written out: pairs (regex, label), completed by one group for each other top-level name.
+    """A partition written out: pairs (regex, label), completed by one group for each other
+    top-level name.
 
     BitFit (Ben Zaken et al. 2021), which trains biases alone:
 
@@ -84,17 +113,22 @@ def rules(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
 def _up_to(groups, until):
     names = list(groups)
     if until not in names:
-        raise Refused(f'partition.until={until!r} is no group of this network; it has {", ".join(names)}, or backbone for all of it')
-    return names[:names.index(until) + 1]
+        raise Refused(
+            f'partition.until={until!r} is no group of this network; it has '
+            f'{", ".join(names)}, or backbone for all of it'
+        )
+    return names[: names.index(until) + 1]
 
 
 def stored(partition: Partition, statistics: str = 'follow') -> Callable:
-    """Which BatchNorm layers run on stored statistics while training, as a predicate over the backbone's own layer paths.
+    """Which BatchNorm layers run on stored statistics while training, as a predicate over the
+    backbone's own layer paths.
 
     Args:
         partition: the rules that freeze parameters.
-        statistics: 'follow' (a layer whose parameters are frozen uses and keeps its stored statistics, a trainable one the batch's),
-            'stored' (all layers) or 'batch' (none, frozen ones included).
+        statistics: 'follow' (a layer whose parameters are frozen uses and keeps its stored
+            statistics, a trainable one the batch's), 'stored' (all layers) or 'batch' (none, frozen
+            ones included).
 
     >>> stored(Partition([('backbone/bn1/.*', 'frozen'), REST]))('bn1')
     True
@@ -104,18 +138,22 @@ def stored(partition: Partition, statistics: str = 'follow') -> Callable:
     if statistics != 'follow':
         return lambda layer: statistics == 'stored'
     covered = [*partition.rules, ('.*', '')]
-    return lambda layer: all(paths.first(covered, f'backbone/{layer}/{leaf}') == 'frozen' for leaf in ('scale', 'bias'))
+    return lambda layer: all(
+        paths.first(covered, f'backbone/{layer}/{leaf}') == 'frozen' for leaf in ('scale', 'bias')
+    )
 
 
-def every(transform: optax.GradientTransformation, period: int,
-          phase: int | Sequence[int] = 0) -> optax.GradientTransformation:
-    """Runs `transform` on steps `phase, phase + period, ...` and rests in between: no update, and its memory stays untouched.
+def every(
+    transform: optax.GradientTransformation, period: int, phase: int | Sequence[int] = 0
+) -> optax.GradientTransformation:
+    """Runs `transform` on steps `phase, phase + period, ...` and rests in between: no update, and
+    its memory stays untouched.
 
-    Players that take turns (MCD, GANs) are groups with periods; `phase` may be several, (0, 2). A schedule inside counts the group's own
-    updates.
+    Players that take turns (MCD, GANs) are groups with periods; `phase` may be several, (0, 2). A
+    schedule inside counts the group's own updates.
 
     >>> import numpy as np
-    >>> tx = every(optax.sgd(1.), period=2, phase=1)
+    >>> tx = every(optax.sgd(1.0), period=2, phase=1)
     >>> state = tx.init(np.zeros(1))
     >>> for _ in range(3):
     ...     update, state = tx.update(np.ones(1), state)
@@ -126,7 +164,10 @@ def every(transform: optax.GradientTransformation, period: int,
     """
     turns = _turns(phase)
     if period < 1 or not turns or not all(0 <= each < period for each in turns):
-        raise Refused(f'period={period}, phase={phase}: a group needs a period of at least 1 and a phase below it')
+        raise Refused(
+            f'period={period}, phase={phase}: a group needs a period of at least 1 and a '
+            'phase below it'
+        )
 
     def init(params):
         return jnp.zeros((), jnp.int32), transform.init(params)
@@ -136,7 +177,10 @@ def every(transform: optax.GradientTransformation, period: int,
         active = jnp.isin(count % period, jnp.array(turns))
         updates, moved = transform.update(grads, inner, params)
         updates = jax.tree.map(lambda u: jnp.where(active, u, jnp.zeros_like(u)), updates)
-        return updates, (count + 1, jax.tree.map(lambda new, old: jnp.where(active, new, old), moved, inner))
+        return updates, (
+            count + 1,
+            jax.tree.map(lambda new, old: jnp.where(active, new, old), moved, inner),
+        )
 
     return optax.GradientTransformation(init, update)
 
@@ -146,26 +190,50 @@ def _turns(phase):
 
 
 def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> optax.Schedule:
-    """The learning rate by step: 'constant', 'linear' or 'cosine' to zero at `steps`, after `warmup` steps of linear rise.
+    """The learning rate by step: 'constant', 'linear' or 'cosine' to zero at `steps`, after
+    `warmup` steps of linear rise.
 
-    >>> [round(float(learning_rate('linear', 1., 10, warmup=2)(step)), 2) for step in (0, 1, 2, 6, 10)]
+    >>> [
+    ...     round(float(learning_rate('linear', 1.0, 10, warmup=2)(step)), 2)
+    ...     for step in (0, 1, 2, 6, 10)
+    ... ]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    shapes = {'constant': lambda n: optax.constant_schedule(peak), 'linear': lambda n: optax.linear_schedule(peak, 0., n),
-              'cosine': lambda n: optax.cosine_decay_schedule(peak, n)}
+    shapes = {
+        'constant': lambda n: optax.constant_schedule(peak),
+        'linear': lambda n: optax.linear_schedule(peak, 0.0, n),
+        'cosine': lambda n: optax.cosine_decay_schedule(peak, n),
+    }
     if schedule not in shapes:
         raise Refused(f'schedule={schedule!r} is not one of {", ".join(shapes)}')
     if not 0 <= warmup <= steps:
-        raise Refused(f'warmup={warmup} does not lie between 0 and the {steps} steps of the run: '
-                      'set optim.warmup')
+        raise Refused(
+            f'warmup={warmup} does not lie between 0 and the {steps} steps of the run: '
+            'set optim.warmup'
+        )
     shape = shapes[schedule](max(steps - warmup, 1))
-    return optax.join_schedules([optax.linear_schedule(0., peak, warmup), shape], [warmup]) if warmup else shape
+    return (
+        optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), shape], [warmup])
+        if warmup
+        else shape
+    )
 
 
-def group(optimizer: str, steps: int, lr: float, scale: float = 1., schedule: str = 'constant',
-          warmup: int = 0, weight_decay: float = 0., clip: float = 0., period: int = 1,
-          phase: int | Sequence[int] = 0, **options: Any) -> optax.GradientTransformation:
-    """One group's transform: clip, the optax optimiser, decoupled weight decay on matrices and kernels, rate, turns.
+def group(
+    optimizer: str,
+    steps: int,
+    lr: float,
+    scale: float = 1.0,
+    schedule: str = 'constant',
+    warmup: int = 0,
+    weight_decay: float = 0.0,
+    clip: float = 0.0,
+    period: int = 1,
+    phase: int | Sequence[int] = 0,
+    **options: Any,
+) -> optax.GradientTransformation:
+    """One group's transform: clip, the optax optimiser, decoupled weight decay on matrices and
+    kernels, rate, turns.
 
     Args:
         optimizer: one of optax's: 'sgd', 'adam', 'lamb', ...
@@ -181,21 +249,33 @@ def group(optimizer: str, steps: int, lr: float, scale: float = 1., schedule: st
         options: the optimiser's own keywords.
 
     >>> import numpy as np
-    >>> tx = group('sgd', steps=1, lr=.1, weight_decay=1.)
-    >>> tx.update({'w': np.ones((1, 1))}, tx.init({'w': np.ones((1, 1))}), {'w': np.ones((1, 1))})[0]['w'].tolist()
+    >>> tx = group('sgd', steps=1, lr=0.1, weight_decay=1.0)
+    >>> tx.update({'w': np.ones((1, 1))}, tx.init({'w': np.ones((1, 1))}), {'w': np.ones((1, 1))})[
+    ...     0
+    ... ]['w'].tolist()
     [[-0.20000000298023224]]
     """
     if optimizer not in OPTIMIZERS:
-        raise Refused(f'optim.name={optimizer!r} is not one of {", ".join(OPTIMIZERS)} (adamw is adam with weight_decay)')
+        raise Refused(
+            f'optim.name={optimizer!r} is not one of {", ".join(OPTIMIZERS)} (adamw is '
+            'adam with weight_decay)'
+        )
     make = getattr(optax, optimizer)
-    accepted = [*inspect.signature(group).parameters][2:-1] + [*inspect.signature(make).parameters][1:]
+    accepted = [*inspect.signature(group).parameters][2:-1] + [*inspect.signature(make).parameters][
+        1:
+    ]
     for key in options:
         if key not in accepted:
             raise Refused(f'optim.{key} is unknown to {optimizer}: it takes {", ".join(accepted)}')
-    steps, warmup = (-(-each * len(_turns(phase)) // period) for each in (steps, warmup))   # the group counts its own updates
-    chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [make(learning_rate=1., **options)]
+    # the group counts its own updates
+    steps, warmup = (-(-each * len(_turns(phase)) // period) for each in (steps, warmup))
+    chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [make(learning_rate=1.0, **options)]
     if weight_decay:
-        chain.append(optax.add_decayed_weights(-weight_decay, mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)))
+        chain.append(
+            optax.add_decayed_weights(
+                -weight_decay, mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)
+            )
+        )
     chain.append(optax.scale_by_schedule(learning_rate(schedule, lr * scale, steps, warmup)))
     transform = optax.chain(*chain)
     return every(transform, period, phase) if period > 1 else transform
@@ -205,17 +285,20 @@ def optimizer(labels: Tree, make: Callable) -> optax.GradientTransformation:
     """Joins the groups: `make(label)` gives each its transform, 'frozen' parameters get none.
 
     >>> import numpy as np
-    >>> tx = optimizer({'a': 'frozen', 'b': 'head'}, lambda label: optax.sgd(1.))
+    >>> tx = optimizer({'a': 'frozen', 'b': 'head'}, lambda label: optax.sgd(1.0))
     >>> params = {'a': np.ones(2), 'b': np.ones(2)}
     >>> jax.tree.map(lambda u: u.tolist(), tx.update(params, tx.init(params))[0])
     {'a': [0.0, 0.0], 'b': [-1.0, -1.0]}
     """
     names = sorted(set(jax.tree.leaves(labels)))
-    return optax.multi_transform({name: optax.set_to_zero() if name == 'frozen' else make(name) for name in names}, labels)
+    return optax.multi_transform(
+        {name: optax.set_to_zero() if name == 'frozen' else make(name) for name in names}, labels
+    )
 
 
-def joined(labels: Tree, partition: Partition, steps: int, optim: dict,
-           groups: dict[str, dict]) -> tuple[optax.GradientTransformation, dict[str, float]]:
+def joined(
+    labels: Tree, partition: Partition, steps: int, optim: dict, groups: dict[str, dict]
+) -> tuple[optax.GradientTransformation, dict[str, float]]:
     """The optimiser of a run, and how fast each group moves.
 
     Args:
@@ -223,8 +306,8 @@ def joined(labels: Tree, partition: Partition, steps: int, optim: dict,
         partition: it has the factors on the rates of its labels.
         steps: of the run.
         optim: keywords of `group` for all groups, with the optimiser as 'name'.
-        groups: {label: keywords of `group`}. The settings of a player ('backbone') hold for its groups ('backbone.block1'), unless
-            the group has its own.
+        groups: {label: keywords of `group`}. The settings of a player ('backbone') hold for its
+            groups ('backbone.block1'), unless the group has its own.
 
     Returns:
         (optimiser over the whole tree, {label: learning rate at its peak}).
@@ -232,7 +315,13 @@ def joined(labels: Tree, partition: Partition, steps: int, optim: dict,
     Raises:
         Refused: `groups` names a label that no parameter has, with the nearest one.
 
-    >>> joined({'w': 'head'}, Partition([REST]), 10, {'name': 'sgd', 'lr': .1}, {'head': {'scale': .5}})[1]
+    >>> joined(
+    ...     {'w': 'head'},
+    ...     Partition([REST]),
+    ...     10,
+    ...     {'name': 'sgd', 'lr': 0.1},
+    ...     {'head': {'scale': 0.5}},
+    ... )[1]
     {'head': 0.05}
     """
     names = sorted(set(jax.tree.leaves(labels)) - {'frozen'})
@@ -241,11 +330,18 @@ def joined(labels: Tree, partition: Partition, steps: int, optim: dict,
             raise Refused(f'groups.{name} is no group of this run: {near(name, names)}')
     settings = {}
     for name in names:
-        keywords = {'scale': 1., **optim, **groups.get(name.split('.')[0], {}), **groups.get(name, {})}
-        settings[name] = {**keywords, 'scale': keywords['scale'] * partition.scales.get(name, 1.)}
+        keywords = {
+            'scale': 1.0,
+            **optim,
+            **groups.get(name.split('.')[0], {}),
+            **groups.get(name, {}),
+        }
+        settings[name] = {**keywords, 'scale': keywords['scale'] * partition.scales.get(name, 1.0)}
 
     def make(name):
         keywords = dict(settings[name])
         return group(keywords.pop('name'), steps, **keywords)
 
-    return optimizer(labels, make), {name: keywords['lr'] * keywords['scale'] for name, keywords in settings.items()}
+    return optimizer(labels, make), {
+        name: keywords['lr'] * keywords['scale'] for name, keywords in settings.items()
+    }

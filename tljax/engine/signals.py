@@ -1,4 +1,5 @@
 """Being asked to stop, by SIGTERM or by Ctrl-C."""
+
 import signal
 import threading
 from collections.abc import Callable, Iterator

@@ -1,8 +1,11 @@
-"""One training step, and the ways to compile it: over a mesh by jit, over devices by pmap, for several seeds, for several steps.
+"""One training step, and the ways to compile it: over a mesh by jit, over devices by pmap, for
+several seeds, for several steps.
 
-The step knows no method's name. Outside of it every leaf of the state has a leading axis of seeds, and a batch has the axes
-(steps, seeds, examples, ...); `compile_jit` and `compile_pmap` take the part of a batch that this process holds.
+The step knows no method's name. Outside of it every leaf of the state has a leading axis of seeds,
+and a batch has the axes (steps, seeds, examples, ...); `compile_jit` and `compile_pmap` take the
+part of a batch that this process holds.
 """
+
 from collections.abc import Callable
 
 import jax
@@ -13,8 +16,13 @@ from jax import lax
 from tljax.core import Method, Tick, TrainState, Tree
 
 
-def make_step(method: Method, tx: optax.GradientTransformation, labels: Tree,
-              prepare: Callable | None = None, axis: str | None = None) -> Callable:
+def make_step(
+    method: Method,
+    tx: optax.GradientTransformation,
+    labels: Tree,
+    prepare: Callable | None = None,
+    axis: str | None = None,
+) -> Callable:
     """The engine: gradient of a method's loss, update of what is not frozen.
 
     Args:
@@ -30,33 +38,52 @@ def make_step(method: Method, tx: optax.GradientTransformation, labels: Tree,
         `step(state, batch, seed) -> state, metrics` for one seed and one batch.
 
     >>> from tljax.core import Method
-    >>> mean = Method(lambda key, batch: None, lambda p, s, b, tick: (jnp.mean((b - p['m']) ** 2), (s, {})), None)
-    >>> tx = optax.sgd(.5)
-    >>> state = TrainState(jnp.zeros((), int), {'m': jnp.zeros(())}, {}, tx.init({'m': jnp.zeros(())}))
-    >>> float(make_step(mean, tx, {'m': 'head'})(state, jnp.array([1., 3.]), 0)[0].params['m'])
+    >>> mean = Method(
+    ...     lambda key, batch: None,
+    ...     lambda p, s, b, tick: (jnp.mean((b - p['m']) ** 2), (s, {})),
+    ...     None,
+    ... )
+    >>> tx = optax.sgd(0.5)
+    >>> state = TrainState(
+    ...     jnp.zeros((), int), {'m': jnp.zeros(())}, {}, tx.init({'m': jnp.zeros(())})
+    ... )
+    >>> float(make_step(mean, tx, {'m': 'head'})(state, jnp.array([1.0, 3.0]), 0)[0].params['m'])
     2.0
     """
+
     def trained(tree):
-        return [leaf for leaf, label in zip(jax.tree.leaves(tree), jax.tree.leaves(labels), strict=True) if label != 'frozen']
+        return [
+            leaf
+            for leaf, label in zip(jax.tree.leaves(tree), jax.tree.leaves(labels), strict=True)
+            if label != 'frozen'
+        ]
 
     def average(leaf):
         return lax.pmean(leaf, axis) if axis and jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
 
     def step(state, batch, seed):
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        tick = Tick(state.step, jax.random.fold_in(key, lax.axis_index(axis)) if axis else key)   # a shard has noise of its own
+        # a shard has noise of its own
+        tick = Tick(state.step, jax.random.fold_in(key, lax.axis_index(axis)) if axis else key)
         batch = prepare(batch) if prepare else batch
 
         def loss(params):
-            params = jax.tree.map(lambda label, p: lax.stop_gradient(p) if label == 'frozen' else p, labels, params)
+            params = jax.tree.map(
+                lambda label, p: lax.stop_gradient(p) if label == 'frozen' else p, labels, params
+            )
             return method.loss(params, state.state, batch, tick)
 
         (value, (moved, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
         grads = jax.tree.map(lambda label, g: g if label == 'frozen' else average(g), labels, grads)
-        # What the method hands back as it was (a starting point, stored statistics) is equal everywhere and needs no average.
-        moved = jax.tree.map(lambda new, old: new if new is old else average(new), moved, state.state)
+        # What the method hands back as it was (a starting point, stored statistics) is equal
+        # everywhere and needs no average.
+        moved = jax.tree.map(
+            lambda new, old: new if new is old else average(new), moved, state.state
+        )
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
-        params = jax.tree.map(lambda label, p, u: p if label == 'frozen' else p + u, labels, state.params, updates)
+        params = jax.tree.map(
+            lambda label, p, u: p if label == 'frozen' else p + u, labels, state.params, updates
+        )
         metrics = {'loss': value, **metrics, 'gradient_norm': optax.tree.norm(trained(grads))}
         return TrainState(state.step + 1, params, moved, opt_state), jax.tree.map(average, metrics)
 
@@ -64,13 +91,15 @@ def make_step(method: Method, tx: optax.GradientTransformation, labels: Tree,
 
 
 def over_seeds(function: Callable) -> Callable:
-    """Maps a function over the leading axis of its arguments, the seeds: in one piece on an accelerator, in a loop on a CPU.
+    """Maps a function over the leading axis of its arguments, the seeds: in one piece on an
+    accelerator, in a loop on a CPU.
 
     A single seed runs as it is.
 
-    >>> over_seeds(lambda a, b: a + b)(jnp.array([1., 2.]), jnp.array([3., 4.])).tolist()
+    >>> over_seeds(lambda a, b: a + b)(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])).tolist()
     [4.0, 6.0]
     """
+
     def mapped(*arguments):
         if jax.tree.leaves(arguments)[0].shape[0] == 1:
             out = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
@@ -78,18 +107,25 @@ def over_seeds(function: Callable) -> Callable:
         if jax.default_backend() == 'cpu':
             return lax.map(lambda each: function(*each), arguments)
         return jax.vmap(function)(*arguments)
+
     return mapped
 
 
 def many(step: Callable) -> Callable:
-    """Runs one step per entry of the batch's leading axis, in one compiled loop; metrics keep that axis.
+    """Runs one step per entry of the batch's leading axis, in one compiled loop; metrics keep that
+    axis.
 
-    >>> many(lambda state, batch, seed: (state + batch, state))(jnp.zeros(()), jnp.array([1., 2.]), 0)[0].tolist()
+    >>> many(lambda state, batch, seed: (state + batch, state))(
+    ...     jnp.zeros(()), jnp.array([1.0, 2.0]), 0
+    ... )[0].tolist()
     3.0
     """
+
     def steps(state, batches, seeds):
-        if jax.tree.leaves(batches)[0].shape[0] == 1:   # a CPU takes one step a call: a loop would keep it from its best code
+        # a CPU takes one step a call: a loop would keep it from its best code
+        if jax.tree.leaves(batches)[0].shape[0] == 1:
             state, metrics = step(state, jax.tree.map(lambda leaf: leaf[0], batches), seeds)
             return state, jax.tree.map(lambda leaf: leaf[None], metrics)
         return lax.scan(lambda state, batch: step(state, batch, seeds), state, batches)
+
     return steps

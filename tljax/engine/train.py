@@ -1,4 +1,5 @@
 """The only training loop: restore, step, log, evaluate, save."""
+
 import json
 import signal
 from collections.abc import Callable, Sequence
@@ -22,7 +23,8 @@ from tljax.engine.signals import asked_to_stop, stopped
 from tljax.files.text import write
 from tljax.paths import Group
 
-JUDGED, TOLD = ('validation', 'test'), 2e7   # splits whose answers are written; the most numbers that they may have
+# splits whose answers are written; the most numbers that they may have
+JUDGED, TOLD = ('validation', 'test'), 2e7
 
 
 class Run(NamedTuple):
@@ -45,19 +47,22 @@ class Run(NamedTuple):
         eval_batch: examples per call of an evaluation.
         task: what the training set asks.
         record: the config, which claims the workdir.
-        whole: (params, state) -> params, state in the full layout, where a head alone was trained on cached features.
+        whole: (params, state) -> params, state in the full layout, where a head alone was trained
+            on cached features.
         donors: number of source networks that it starts from.
         input: shape of one example.
         range: what pictures were scaled by (`Dataset.range`).
-        transferred: groups of parameters, where they come from and how fast they move; told before the first step.
-        facts: () -> pairs of a word and a text: what the data turned out to be, which is looked for, told and kept in `data.json` once,
-            before the first step.
+        transferred: groups of parameters, where they come from and how fast they move; told before
+            the first step.
+        facts: () -> pairs of a word and a text: what the data turned out to be, which is looked
+            for, told and kept in `data.json` once, before the first step.
         choice: which step's parameters it ends with, and when it may end early.
         epochs: passes over the training set that the steps are; 0 where they are not counted.
 
     >>> Run._fields[:3]
     ('name', 'init', 'tx')
     """
+
     name: str
     init: Callable
     tx: optax.GradientTransformation
@@ -81,7 +86,7 @@ class Run(NamedTuple):
     transferred: Sequence[Group] = ()
     facts: Callable = tuple
     choice: Choice = Choice()
-    epochs: float = 0.
+    epochs: float = 0.0
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -100,9 +105,10 @@ class Fitted(NamedTuple):
             'ended', 'text'}: the best score, its step, the step of the parameters, and the step
             that the fit ended at. None where they are those of the last step.
 
-    >>> Fitted({}, {}, {'test': {'accuracy': [.9]}}).scores['test']
+    >>> Fitted({}, {}, {'test': {'accuracy': [0.9]}}).scores['test']
     {'accuracy': [0.9]}
     """
+
     params: dict
     state: dict
     scores: dict
@@ -123,7 +129,8 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         Fitted.
 
     Raises:
-        Refused: the workdir belongs to another config; the loss or its gradient is no longer finite (step and last good checkpoint).
+        Refused: the workdir belongs to another config; the loss or its gradient is no longer finite
+            (step and last good checkpoint).
         Stopped: after SIGTERM, Ctrl-C, or a scheduler's notice of preemption.
 
     >>> import tempfile
@@ -134,12 +141,25 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     >>> from tljax.engine.devices import compile_jit, compile_predict, make_mesh
     >>> from tljax.engine.step import make_step, many, over_seeds
     >>> from tljax.zoo.families.identity import identity
-    >>> data, method, mesh = arrays(np.eye(2, dtype='f'), np.array([0, 1]), ('a', 'b')), finetune(identity(2), 2), make_mesh()
+    >>> data, method, mesh = (
+    ...     arrays(np.eye(2, dtype='f'), np.array([0, 1]), ('a', 'b')),
+    ...     finetune(identity(2), 2),
+    ...     make_mesh(),
+    ... )
     >>> labels = {'backbone': {}, 'head': {'kernel': 'head', 'bias': 'head'}}
     >>> init = lambda seed: method.init(jax.random.key(seed), data.take(np.array([0])))
-    >>> step = compile_jit(many(over_seeds(make_step(method, optax.sgd(1.), labels))), mesh)
-    >>> run = Run('toy', init, optax.sgd(1.), step, compile_predict(method.predict, mesh), draw(data, jax.device_count()),
-    ...           {'train': data}, seeds=(0,), steps=20)
+    >>> step = compile_jit(many(over_seeds(make_step(method, optax.sgd(1.0), labels))), mesh)
+    >>> run = Run(
+    ...     'toy',
+    ...     init,
+    ...     optax.sgd(1.0),
+    ...     step,
+    ...     compile_predict(method.predict, mesh),
+    ...     draw(data, jax.device_count()),
+    ...     {'train': data},
+    ...     seeds=(0,),
+    ...     steps=20,
+    ... )
     >>> float(fit(run, tempfile.mkdtemp()).scores['train']['accuracy'][0])
     1.0
     """
@@ -149,7 +169,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         return Fitted(params, state, record['scores'], record.get('kept'))
     state, seeds = first_state(run.init, run.tx, run.seeds), np.asarray(run.seeds, np.uint32)
     run = run._replace(step=each_by_itself(run.step, len(run.seeds)))
-    for seed in run.seeds:   # what does not fit is refused before anything is written
+    for seed in run.seeds:  # what does not fit is refused before anything is written
         shard(run.stream.index(seed, 0))
     claim(workdir, run.record)
     kept = begin((state.params, state.state), len(seeds)) if run.choice.chooses else None
@@ -166,22 +186,28 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 log.started(last)
                 pending.append((first, metrics))
                 stopping = asked() or (signal.SIGTERM if checkpoints.preempted(last) else 0)
-                saving, evaluating, reporting = (_due(last, every, run.steps) for every in (run.save_every, run.eval_every, run.log_every))
+                saving, evaluating, reporting = (
+                    _due(last, every, run.steps)
+                    for every in (run.save_every, run.eval_every, run.log_every)
+                )
                 if not (stopping or saving or evaluating or reporting):
                     continue
                 _report(log, last, pending, run, checkpoints, kept)
                 pending, state = [], run.step.join(parts, 0)
                 if last == run.steps:
                     break
-                if evaluating:   # first: a checkpoint holds what its own step's scores have chosen
+                if evaluating:  # first: a checkpoint holds what its own step's scores have chosen
                     kept = _look(run, kept, last, state, _evaluate(run, state, last, log))
                     if kept is not None and out(run.choice, kept).all():
                         break
                 if saving or stopping:
                     checkpoints.save(last, _saved(state, kept))
                 if stopping:
-                    raise stopped(f'stopped at step {last} of {run.steps}, saved in {workdir}: the '
-                                  'same command goes on from there', stopping)
+                    raise stopped(
+                        f'stopped at step {last} of {run.steps}, saved in {workdir}: the '
+                        'same command goes on from there',
+                        stopping,
+                    )
             return _finish(run, workdir, last, state, kept, log, lambda: stopping or asked())
 
 
@@ -213,20 +239,37 @@ def _finish(run, workdir, step, state, kept, log, stopping):
         kept = _look(run, kept, step, state, found) if found else kept
         params, moved = kept.trees
         state = state._replace(params=params, state=moved)
-        found, told = _evaluate(run, state, step, rows=rows), outcome(run.choice, kept, step, run.steps)
+        found, told = (
+            _evaluate(run, state, step, rows=rows),
+            outcome(run.choice, kept, step, run.steps),
+        )
         log.tell(told)
-        kept = {'split': SPLIT, 'metric': scores.first(run.task), 'ended': step, 'text': told,
-                **{name: getattr(kept, name).tolist() for name in ('score', 'best', 'step')}}
+        kept = {
+            'split': SPLIT,
+            'metric': scores.first(run.task),
+            'ended': step,
+            'text': told,
+            **{name: getattr(kept, name).tolist() for name in ('score', 'best', 'step')},
+        }
     params, moved = run.whole(state.params, state.state)
     if rows and jax.process_index() == 0:
         write_answers(Path(workdir, ANSWERS), rows)
-    record = {'config': run.record, 'classes': list(run.classes), 'task': run.task.kind,
-              'input': list(run.input), 'range': list(run.range), 'seeds': list(run.seeds),
-              'scores': found}
+    record = {
+        'config': run.record,
+        'classes': list(run.classes),
+        'task': run.task.kind,
+        'input': list(run.input),
+        'range': list(run.range),
+        'seeds': list(run.seeds),
+        'scores': found,
+    }
     save_final(workdir, params, moved, record | ({'kept': kept} if kept else {}))
     if stopping():
-        raise stopped(f'stopped at the last step, saved in {workdir}: the same command goes on '
-                      'with what comes next', stopping())
+        raise stopped(
+            f'stopped at the last step, saved in {workdir}: the same command goes on '
+            'with what comes next',
+            stopping(),
+        )
     return Fitted(*jax.device_get((params, moved)), found, kept)
 
 
@@ -235,8 +278,14 @@ def _due(step, period, steps):
 
 
 def _spans(run, begun):
-    """Pairs (first, last) of steps for each call, up to `chunk` steps long; no call runs past a step where something is due."""
-    marks = {step for period in (run.log_every, run.save_every, run.eval_every) if period for step in range(period, run.steps, period)}
+    """Pairs (first, last) of steps for each call, up to `chunk` steps long; no call runs past a
+    step where something is due."""
+    marks = {
+        step
+        for period in (run.log_every, run.save_every, run.eval_every)
+        if period
+        for step in range(period, run.steps, period)
+    }
     marks = [step for step in sorted(marks | {run.steps}) if step > begun]
     for mark in marks:
         while begun < mark:
@@ -245,12 +294,21 @@ def _spans(run, begun):
 
 
 def _prefetched(run, begun):
-    """(first, last, batch on its devices) of every call, the next batch made while the present one is computed with."""
+    """(first, last, batch on its devices) of every call, the next batch made while the present one
+    is computed with."""
+
     def make(span):
-        batches = [[run.stream.take(shard(run.stream.index(seed, step))) for seed in run.seeds] for step in range(*span)]
-        together = jax.tree.map(lambda *leaves: np.stack(leaves), *(each for row in batches for each in row))
+        batches = [
+            [run.stream.take(shard(run.stream.index(seed, step))) for seed in run.seeds]
+            for step in range(*span)
+        ]
+        together = jax.tree.map(
+            lambda *leaves: np.stack(leaves), *(each for row in batches for each in row)
+        )
         shape = (span[1] - span[0], len(run.seeds))
-        return run.step.place(jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), together))
+        return run.step.place(
+            jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), together)
+        )
 
     spans = list(_spans(run, begun))
     with ThreadPoolExecutor(1) as pool:
@@ -262,29 +320,50 @@ def _prefetched(run, begun):
 
 
 def _report(log, step, pending, run, checkpoints, kept):
-    """Records the mean of each metric since the last report, after checking that every step was finite."""
-    metrics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(run.step.join(jax.device_get(each), 1) for _, each in pending))
+    """Records the mean of each metric since the last report, after checking that every step was
+    finite."""
+    metrics = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves),
+        *(run.step.join(jax.device_get(each), 1) for _, each in pending),
+    )
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
-    if kept is not None:   # what a seed does that has run out of patience counts no more
+    if kept is not None:  # what a seed does that has run out of patience counts no more
         bad &= ~out(run.choice, kept)
     if bad.any():
         row, seed = np.argwhere(bad)[0]
         good = checkpoints.last()
-        raise Refused(f'loss {metrics["loss"][row, seed]} (gradient norm {metrics["gradient_norm"][row, seed]}) at step '
-                      f'{pending[0][0] + row} with seed {run.seeds[seed]}; last good checkpoint: '
-                      f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip')
+        raise Refused(
+            f'loss {metrics["loss"][row, seed]} (gradient norm '
+            f'{metrics["gradient_norm"][row, seed]}) at step '
+            f'{pending[0][0] + row} with seed {run.seeds[seed]}; last good checkpoint: '
+            f'{"none" if good is None else f"step {good}"}; lower optim.lr or set '
+            'optim.clip'
+        )
     means = {name: value.mean(0) for name, value in metrics.items()}
     log.record(step, 'training', means)
-    log.show(step, {'loss': means['loss'], **{name: value for name, value in means.items() if name not in ('loss', 'gradient_norm')}})
+    log.show(
+        step,
+        {
+            'loss': means['loss'],
+            **{
+                name: value
+                for name, value in means.items()
+                if name not in ('loss', 'gradient_norm')
+            },
+        },
+    )
 
 
 def _evaluate(run, state, step, log=None, rows=None):
-    """The scores of every split. Where `rows` is a dict, the answers to every example of JUDGED splits are put there."""
+    """The scores of every split. Where `rows` is a dict, the answers to every example of JUDGED
+    splits are put there."""
     found = {}
     for split, dataset in run.evals.items():
         numbers = dataset.size * max(len(run.classes), 1) * len(run.seeds)
         if rows is not None and split in JUDGED and numbers <= TOLD and not of_episodes(dataset):
-            each, told = score_and_tell(run.predict, state.params, state.state, dataset, run.eval_batch)
+            each, told = score_and_tell(
+                run.predict, state.params, state.state, dataset, run.eval_batch
+            )
             rows[split] = answers(run.task, dataset, told)
         else:
             each = score(run.predict, state.params, state.state, dataset, run.eval_batch)

@@ -1,4 +1,6 @@
-"""Files that are made once: where they are kept, and how they are written so that no half of one is ever read."""
+"""Files that are made once: where they are kept, and how they are written so that no half of one is
+ever read."""
+
 import os
 import tempfile
 from pathlib import Path

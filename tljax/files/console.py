@@ -1,4 +1,6 @@
-"""What a person at the terminal is told: lines, and progress with the time left, on standard error."""
+"""What a person at the terminal is told: lines, and progress with the time left, on standard
+error."""
+
 import time
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 console = Console(stderr=True, highlight=False)
-SAID = set()   # kinds of lines that `say_once` has told
+SAID = set()  # kinds of lines that `say_once` has told
 
 
 class TimeLeft:

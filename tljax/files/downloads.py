@@ -1,4 +1,6 @@
-"""Files from the network: fetched once, resumed where a download broke off, checked before they take their place in the cache."""
+"""Files from the network: fetched once, resumed where a download broke off, checked before they
+take their place in the cache."""
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +14,18 @@ from tljax.files.console import console, say
 from tljax.files.text import write
 
 
-def fetch(url: str, folder: str | Path, known: str | None = None,
-          check: Callable[[Path], None] | None = None) -> Path:
+def fetch(
+    url: str,
+    folder: str | Path,
+    known: str | None = None,
+    check: Callable[[Path], None] | None = None,
+) -> Path:
     """The path of a file in `folder`, downloaded from `url` unless it is there.
 
-    What a broken download left is kept beside as `.part`, and the next call goes on from it. A file whose checksum nobody published is
-    known by the one it had when it was first fetched: that is told, kept beside as `.sha256`, and checked from then on. Several processes
-    may ask for one file at the same time.
+    What a broken download left is kept beside as `.part`, and the next call goes on from it. A file
+    whose checksum nobody published is known by the one it had when it was first fetched: that is
+    told, kept beside as `.sha256`, and checked from then on. Several processes may ask for one file
+    at the same time.
 
     Args:
         url: of the file; its last part becomes the name.
@@ -28,7 +35,8 @@ def fetch(url: str, folder: str | Path, known: str | None = None,
             called before anything is replaced.
 
     Raises:
-        Refused: where the file is neither there nor to be had, with its address and where to put it; for a wrong checksum; as `check`.
+        Refused: where the file is neither there nor to be had, with its address and where to put
+            it; for a wrong checksum; as `check`.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -46,17 +54,33 @@ def fetch(url: str, folder: str | Path, known: str | None = None,
                 _remember(path, record)
             known = 'sha256:' + record.read_text().strip()
             if (found := pooch.file_hash(path)) != known[7:]:
-                raise Refused(f'{path} is not what was first fetched: its SHA-256 is {found}, was {known[7:]}: remove it, or, if it is '
-                              f'right, remove {record.name}')
+                raise Refused(
+                    f'{path} is not what was first fetched: its SHA-256 is {found}, was '
+                    f'{known[7:]}: remove it, or, if it is '
+                    f'right, remove {record.name}'
+                )
         try:
-            pooch.retrieve(url, known, path.name, path.parent, downloader=_Resumed(path.with_name(path.name + '.part'), check))
+            pooch.retrieve(
+                url,
+                known,
+                path.name,
+                path.parent,
+                downloader=_Resumed(path.with_name(path.name + '.part'), check),
+            )
         except Refused:
             raise
         except requests.RequestException as error:
-            there = 'has another checksum than the one published' if path.exists() else 'is not there'
-            raise Refused(f'{path} {there} and cannot be fetched ({_reason(error)}): get {url} elsewhere and put it there') from error
-        except ValueError as error:   # pooch's word for a checksum that differs
-            raise Refused(f'{url} has another checksum than the one published ({known}): fetch it again later') from error
+            there = (
+                'has another checksum than the one published' if path.exists() else 'is not there'
+            )
+            raise Refused(
+                f'{path} {there} and cannot be fetched ({_reason(error)}): get {url} '
+                'elsewhere and put it there'
+            ) from error
+        except ValueError as error:  # pooch's word for a checksum that differs
+            raise Refused(
+                f'{url} has another checksum than the one published ({known}): fetch it again later'
+            ) from error
         if known is None:
             _remember(path, record)
     return path
@@ -70,8 +94,13 @@ class _Resumed:
 
     def __call__(self, url, output, _):
         have = self.part.stat().st_size if self.part.exists() else 0
-        with requests.get(url, headers={'Range': f'bytes={have}-', 'Accept-Encoding': 'identity'}, stream=True, timeout=30) as answer:
-            if answer.status_code != 416:   # 416: there is nothing beyond what we have
+        with requests.get(
+            url,
+            headers={'Range': f'bytes={have}-', 'Accept-Encoding': 'identity'},
+            stream=True,
+            timeout=30,
+        ) as answer:
+            if answer.status_code != 416:  # 416: there is nothing beyond what we have
                 answer.raise_for_status()
                 self._write(answer, have if answer.status_code == 206 else 0)
         if self.check is not None:
@@ -84,8 +113,15 @@ class _Resumed:
 
     def _write(self, answer, have):
         total = have + int(answer.headers.get('Content-Length', 0)) or None
-        bar = Progress(TextColumn('{task.description}'), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console,
-                       transient=True, disable=not console.is_terminal)
+        bar = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
         if not console.is_terminal:
             say(f'fetching {answer.url}' + (f', {total / 1e6:.1f} MB' if total else ''))
         with bar, self.part.open('ab' if have else 'wb') as file:
@@ -102,4 +138,8 @@ def _remember(path, record):
 
 
 def _reason(error):
-    return f'{error.response.status_code} {error.response.reason}' if error.response is not None else type(error).__name__
+    return (
+        f'{error.response.status_code} {error.response.reason}'
+        if error.response is not None
+        else type(error).__name__
+    )

@@ -1,4 +1,5 @@
 """Folders of runs, before anything is written there."""
+
 from pathlib import Path
 
 from tljax.core import Refused
@@ -20,5 +21,6 @@ def refuse_file(workdir: str | Path) -> None:
     place = Path(workdir).expanduser()
     if file := next((each for each in (place, *place.parents) if each.is_file()), None):
         where = 'is' if file == place else f'lies in {file}, which is'
-        raise Refused(f'--workdir={workdir} {where} a file, and a run is a folder: take another '
-                      '--workdir')
+        raise Refused(
+            f'--workdir={workdir} {where} a file, and a run is a folder: take another --workdir'
+        )

@@ -1,4 +1,5 @@
 """Text files and tables of cells that are written whole or not at all."""
+
 import csv
 import io
 import os
@@ -44,7 +45,7 @@ def write(path: str | Path, text: str) -> None:
     >>> path.read_text()
     'x'
     """
-    path, content = Path(path), text.encode()   # what cannot be encoded leaves no trace
+    path, content = Path(path), text.encode()  # what cannot be encoded leaves no trace
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_bytes(content)
@@ -59,7 +60,7 @@ def write_csv(path: str | Path, rows: Iterable[Sequence]) -> None:
         rows: the names of the columns, and then as many cells a row.
 
     >>> import tempfile
-    >>> write_csv(path := Path(tempfile.mkdtemp(), 'a.csv'), [['name', 'share'], ['a,b', .5]])
+    >>> write_csv(path := Path(tempfile.mkdtemp(), 'a.csv'), [['name', 'share'], ['a,b', 0.5]])
     >>> path.read_text()
     'name,share\\n"a,b",0.5\\n'
     """

@@ -1,4 +1,6 @@
-"""Methods made of methods: what is added to a loss, or changed about its parameters, whatever the method is."""
+"""Methods made of methods: what is added to a loss, or changed about its parameters, whatever the
+method is."""
+
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -6,9 +8,14 @@ from tljax.core import Method, Tree
 from tljax.paths import graft
 
 
-def with_graft(method: Method, params: Tree, state: Tree,
-               rules: Sequence[Sequence[str | None]] = (('backbone/.*', None),)) -> Method:
-    """Starts from a donor's parameters and statistics wherever a rule says so: parameter transfer (`paths.graft`).
+def with_graft(
+    method: Method,
+    params: Tree,
+    state: Tree,
+    rules: Sequence[Sequence[str | None]] = (('backbone/.*', None),),
+) -> Method:
+    """Starts from a donor's parameters and statistics wherever a rule says so: parameter transfer
+    (`paths.graft`).
 
     >>> import jax.numpy as jnp
     >>> import jax
@@ -20,6 +27,7 @@ def with_graft(method: Method, params: Tree, state: Tree,
     >>> method.init(jax.random.key(0), batch)[0]['head']['bias'].tolist()
     [1.0, 1.0, 1.0]
     """
+
     def init(key, batch):
         fresh, statistics = method.init(key, batch)
         return graft(fresh, params, rules)[0], graft(statistics, state, rules, strict=False)[0]
@@ -28,11 +36,13 @@ def with_graft(method: Method, params: Tree, state: Tree,
 
 
 class Penalty(NamedTuple):
-    """A term on the parameters: `init(params) -> memory`, kept in the method's state under `name`; `value(params, memory) -> ()`.
+    """A term on the parameters: `init(params) -> memory`, kept in the method's state under `name`;
+    `value(params, memory) -> ()`.
 
     >>> Penalty('l2', lambda params: {}, lambda params, memory: jnp.sum(params['w'] ** 2)).name
     'l2'
     """
+
     name: str
     init: Callable
     value: Callable
@@ -47,11 +57,12 @@ def with_penalty(method: Method, penalty: Penalty) -> Method:
     >>> from tljax.methods.fine_tuning.finetune import finetune
     >>> from tljax.zoo.families.identity import identity
     >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
-    >>> method = with_penalty(finetune(identity(2), 3), l2_sp(alpha=1., beta=1.))
+    >>> method = with_penalty(finetune(identity(2), 3), l2_sp(alpha=1.0, beta=1.0))
     >>> params, state = method.init(jax.random.key(0), batch)
     >>> sorted(state)
     ['backbone', 'l2_sp']
     """
+
     def init(key, batch):
         params, state = method.init(key, batch)
         return params, {**state, penalty.name: penalty.init(params)}
@@ -59,7 +70,10 @@ def with_penalty(method: Method, penalty: Penalty) -> Method:
     def loss(params, state, batch, tick):
         value, (moved, metrics) = method.loss(params, _without(state, penalty.name), batch, tick)
         extra = penalty.value(params, state[penalty.name])
-        return value + extra, ({**moved, penalty.name: state[penalty.name]}, {**metrics, penalty.name: extra})
+        return value + extra, (
+            {**moved, penalty.name: state[penalty.name]},
+            {**metrics, penalty.name: extra},
+        )
 
     def predict(params, state, batch):
         return method.predict(params, _without(state, penalty.name), batch)

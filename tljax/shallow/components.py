@@ -1,11 +1,15 @@
-"""Transfer by components: directions of feature space in which two domains' means agree and their rows still differ.
+"""Transfer by components: directions of feature space in which two domains' means agree and their
+rows still differ.
 
-TCA, JDA and BDA are one eigenproblem. With K the kernel of all n rows, the components are the leading unit vectors a of
-K H K a = value (K M K + penalty I) a, where H centres and M holds the means that should agree. Conventions that the papers leave open
-are those that reproduce the published accuracies on Office-Caltech10 SURF (https://github.com/jindongwang/transferlearning,
-data/benchmark.md), all 12 cells of TCA and JDA: rows of unit length before and after, M of Frobenius norm 1, a of unit length. Without
-unit rows after, TCA's mean accuracy falls from 46.2 to 43.3; with the paper's scale of a, Ka of unit variance, to 42.8.
+TCA, JDA and BDA are one eigenproblem. With K the kernel of all n rows, the components are the
+leading unit vectors a of K H K a = value (K M K + penalty I) a, where H centres and M holds the
+means that should agree. Conventions that the papers leave open are those that reproduce the
+published accuracies on Office-Caltech10 SURF (https://github.com/jindongwang/transferlearning,
+data/benchmark.md), all 12 cells of TCA and JDA: rows of unit length before and after, M of
+Frobenius norm 1, a of unit length. Without unit rows after, TCA's mean accuracy falls from 46.2 to
+43.3; with the paper's scale of a, Ka of unit variance, to 42.8.
 """
+
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
@@ -17,9 +21,16 @@ from tljax.core import Refused
 from tljax.kernels import gaussian, in_float64, median_width, unit
 
 
-def tca(xs: ArrayLike, xt: ArrayLike, dim: int = 30, penalty: float = 1., kernel: str = 'linear',
-        width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Transfer component analysis: the directions of much variance along which the two domains' means agree.
+def tca(
+    xs: ArrayLike,
+    xt: ArrayLike,
+    dim: int = 30,
+    penalty: float = 1.0,
+    kernel: str = 'linear',
+    width: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Transfer component analysis: the directions of much variance along which the two domains'
+    means agree.
 
     Args:
         xs: source, (ns, d).
@@ -33,24 +44,39 @@ def tca(xs: ArrayLike, xt: ArrayLike, dim: int = 30, penalty: float = 1., kernel
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        Refused: for samples that do not fit each other or the settings, see `checked`, and for an unknown kernel.
+        Refused: for samples that do not fit each other or the settings, see `checked`, and for an
+            unknown kernel.
 
-    Source: Pan et al., Domain adaptation via transfer component analysis, 2011, section III (https://doi.org/10.1109/TNN.2010.2091281).
+    Source: Pan et al., Domain adaptation via transfer component analysis, 2011, section III
+        (https://doi.org/10.1109/TNN.2010.2091281).
 
-    >>> zs, zt = tca(np.array([[1., 0.], [-1., 0.]]), np.array([[1., 5.], [-1., 5.]]), dim=1)   # the domains differ in column 2
+    >>> zs, zt = tca(
+    ...     np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([[1.0, 5.0], [-1.0, 5.0]]), dim=1
+    ... )  # the domains differ in column 2
     >>> abs(zs).tolist(), abs(zt).tolist()
     ([[1.0], [1.0]], [[1.0], [1.0]])
     """
     xs, xt, _ = checked(xs, xt, penalty=penalty, width=width)
     phi = _features(np.concatenate([xs, xt]), kernel, width)
-    return _split(_components(phi, phi - phi.mean(0), _gaps(len(xs), len(xt)), penalty, dim), len(xs))
+    return _split(
+        _components(phi, phi - phi.mean(0), _gaps(len(xs), len(xt)), penalty, dim), len(xs)
+    )
 
 
-def semi_supervised_tca(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30,
-                        penalty: float = 1., dependence: float = .5, neighbours: int = 10,
-                        locality: float = 1., kernel: str = 'linear',
-                        width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Semi-supervised TCA: its components also depend on the source labels, and keep neighbours of either domain together.
+def semi_supervised_tca(
+    xs: ArrayLike,
+    xt: ArrayLike,
+    ys: ArrayLike,
+    dim: int = 30,
+    penalty: float = 1.0,
+    dependence: float = 0.5,
+    neighbours: int = 10,
+    locality: float = 1.0,
+    kernel: str = 'linear',
+    width: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Semi-supervised TCA: its components also depend on the source labels, and keep neighbours of
+    either domain together.
 
     Args:
         xs: as in `tca`.
@@ -69,11 +95,13 @@ def semi_supervised_tca(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        Refused: as `tca`, for a dependence outside [0, 1], a locality below 0, or as many neighbours as rows.
+        Refused: as `tca`, for a dependence outside [0, 1], a locality below 0, or as many
+            neighbours as rows.
 
-    Source: Pan et al. 2011, section IV, equations 9 to 13 (https://doi.org/10.1109/TNN.2010.2091281).
+    Source: Pan et al. 2011, section IV, equations 9 to 13
+        (https://doi.org/10.1109/TNN.2010.2091281).
 
-    >>> xs, xt = np.array([[1., 0.], [-1., 0.]]), np.array([[1., 5.], [-1., 5.]])
+    >>> xs, xt = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([[1.0, 5.0], [-1.0, 5.0]])
     >>> zs, zt = semi_supervised_tca(xs, xt, np.array([0, 1]), dim=1, neighbours=1)
     >>> abs(zs).tolist(), abs(zt).tolist()
     ([[1.0], [1.0]], [[1.0], [1.0]])
@@ -85,24 +113,37 @@ def semi_supervised_tca(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 
     if not locality >= 0:
         raise Refused(f'locality={locality}: give 0 or a positive number')
     if not 1 <= neighbours < len(x):
-        raise Refused(f'neighbours={neighbours} of {len(x)} rows: give a number from 1 to {len(x) - 1}')
+        raise Refused(
+            f'neighbours={neighbours} of {len(x)} rows: give a number from 1 to {len(x) - 1}'
+        )
     labels = ys[:, None] == np.unique(ys)
     check_dim(dim, labels.shape[1] if dependence == 1 else len(x))
     phi = _features(x, kernel, width)
     centred = phi - phi.mean(0)
-    top = np.concatenate([dependence ** .5 * labels.T @ centred[:len(xs)], (1 - dependence) ** .5 * centred])
+    top = np.concatenate(
+        [dependence**0.5 * labels.T @ centred[: len(xs)], (1 - dependence) ** 0.5 * centred]
+    )
     graph = kneighbors_graph(in_float64(unit)(x), neighbours, mode='distance')
-    graph.data = np.exp(-graph.data ** 2 / (2 * max(np.median(graph.data), 1e-12) ** 2))
+    graph.data = np.exp(-(graph.data**2) / (2 * max(np.median(graph.data), 1e-12) ** 2))
     apart = locality / len(x) ** 2 * (phi.T @ (laplacian(graph.maximum(graph.T)) @ phi))
     return _split(_components(phi, top, _gaps(len(xs), len(xt)), penalty, dim, apart), len(xs))
 
 
-def jda(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30, penalty: float = 1.,
-        rounds: int = 10, kernel: str = 'linear',
-        width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Joint distribution adaptation: as `tca`, with the means of each class agreeing too, the target's classes being guessed.
+def jda(
+    xs: ArrayLike,
+    xt: ArrayLike,
+    ys: ArrayLike,
+    dim: int = 30,
+    penalty: float = 1.0,
+    rounds: int = 10,
+    kernel: str = 'linear',
+    width: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joint distribution adaptation: as `tca`, with the means of each class agreeing too, the
+    target's classes being guessed.
 
-    Each round's guess is the nearest mapped source row's label; the first round, which has none, is `tca`.
+    Each round's guess is the nearest mapped source row's label; the first round, which has none, is
+    `tca`.
 
     Args:
         xs: as in `tca`.
@@ -120,21 +161,31 @@ def jda(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30, penalty: flo
     Raises:
         Refused: as `tca`, and for ys of another length or other than integers from 0.
 
-    Source: Long et al., Transfer feature learning with joint distribution adaptation, 2013, algorithm 1
+    Source: Long et al., Transfer feature learning with joint distribution adaptation, 2013,
+        algorithm 1
     (https://doi.org/10.1109/ICCV.2013.274).
 
-    >>> xs, xt = np.array([[2., 0.], [-2., 1.]]), np.array([[2., 5.], [-2., 6.]])
+    >>> xs, xt = np.array([[2.0, 0.0], [-2.0, 1.0]]), np.array([[2.0, 5.0], [-2.0, 6.0]])
     >>> zs, zt = jda(xs, xt, np.array([0, 1]), dim=1)
     >>> (np.sign(zs) == np.sign(zt)).all()
     np.True_
     """
-    return bda(xs, xt, ys, dim, penalty, rounds, .5, kernel, width)
+    return bda(xs, xt, ys, dim, penalty, rounds, 0.5, kernel, width)
 
 
-def bda(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30, penalty: float = 1.,
-        rounds: int = 10, balance: float = .5, kernel: str = 'linear',
-        width: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Balanced distribution adaptation: `jda` with a balance between the domains' means and those of their classes.
+def bda(
+    xs: ArrayLike,
+    xt: ArrayLike,
+    ys: ArrayLike,
+    dim: int = 30,
+    penalty: float = 1.0,
+    rounds: int = 10,
+    balance: float = 0.5,
+    kernel: str = 'linear',
+    width: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Balanced distribution adaptation: `jda` with a balance between the domains' means and those
+    of their classes.
 
     Args:
         xs: as in `jda`.
@@ -153,11 +204,17 @@ def bda(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30, penalty: flo
     Raises:
         Refused: as `jda`, and for a balance outside [0, 1].
 
-    Source: Wang et al., Balanced distribution adaptation for transfer learning, 2017, equation 8 (https://arxiv.org/abs/1807.00516).
-    The marginal term counts once per class, as in the authors' code: the terms of all classes together then weigh as much.
+    Source: Wang et al., Balanced distribution adaptation for transfer learning, 2017, equation 8
+        (https://arxiv.org/abs/1807.00516).
+    The marginal term counts once per class, as in the authors' code: the terms of all classes
+    together then weigh as much.
 
-    >>> xs, xt, ys = np.array([[2., 0.], [-2., 1.]]), np.array([[2., 5.], [-2., 6.]]), np.array([0, 1])
-    >>> np.allclose(bda(xs, xt, ys, dim=1, balance=0.)[0], tca(xs, xt, dim=1)[0])
+    >>> xs, xt, ys = (
+    ...     np.array([[2.0, 0.0], [-2.0, 1.0]]),
+    ...     np.array([[2.0, 5.0], [-2.0, 6.0]]),
+    ...     np.array([0, 1]),
+    ... )
+    >>> np.allclose(bda(xs, xt, ys, dim=1, balance=0.0)[0], tca(xs, xt, dim=1)[0])
     True
     """
     xs, xt, ys = checked(xs, xt, ys, penalty=penalty, rounds=rounds, width=width)
@@ -168,27 +225,39 @@ def bda(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike, dim: int = 30, penalty: flo
 
     def mapped(gaps):
         return _split(_components(phi, phi - phi.mean(0), gaps, penalty, dim), len(xs))
+
     zs, zt = mapped(marginal)
     for _ in range(rounds - 1):
         guess = KNeighborsClassifier(1).fit(zs, ys).predict(zt)
-        zs, zt = mapped(np.concatenate([((1 - balance) * classes) ** .5 * marginal, balance ** .5 * _class_gaps(ys, guess)], axis=1))
+        zs, zt = mapped(
+            np.concatenate(
+                [
+                    ((1 - balance) * classes) ** 0.5 * marginal,
+                    balance**0.5 * _class_gaps(ys, guess),
+                ],
+                axis=1,
+            )
+        )
     return zs, zt
 
 
 def _gaps(ns, nt):
-    """The vector e (ns + nt, 1) for which x'e is the difference of the domains' means; the papers' M is gaps gaps'."""
+    """The vector e (ns + nt, 1) for which x'e is the difference of the domains' means; the papers'
+    M is gaps gaps'."""
     return np.concatenate([np.full((ns, 1), 1 / ns), np.full((nt, 1), -1 / nt)])
 
 
 def _class_gaps(ys, yt):
-    """As `_gaps`, of the means of each class that both have: (ns + nt, classes). A class that the target lacks has no mean to agree."""
+    """As `_gaps`, of the means of each class that both have: (ns + nt, classes). A class that the
+    target lacks has no mean to agree."""
     shared = np.intersect1d(ys, yt)
     source, target = ys[:, None] == shared, yt[:, None] == shared
     return np.concatenate([source / source.sum(0), -(target / target.sum(0))])
 
 
 def _features(x, kernel, width):
-    """(n, r) with the same combinations as the columns of the kernel K (n, n) of unit rows, by vectors of the same length."""
+    """(n, r) with the same combinations as the columns of the kernel K (n, n) of unit rows, by
+    vectors of the same length."""
     if kernel not in ('linear', 'gaussian'):
         raise Refused(f"kernel={kernel!r} is unknown: give 'linear' or 'gaussian'")
     return _linear_features(x) if kernel == 'linear' else _gaussian_features(x, width)
@@ -196,9 +265,10 @@ def _features(x, kernel, width):
 
 @in_float64
 def _linear_features(x):
-    """U S^2 (n, r) of x = U S V', for K = U S^2 U': where a = U w, Ka = U S^2 w and |a| = |w|, so K (n, n) itself is not needed."""
+    """U S^2 (n, r) of x = U S V', for K = U S^2 U': where a = U w, Ka = U S^2 w and |a| = |w|, so K
+    (n, n) itself is not needed."""
     vectors, values, _ = jnp.linalg.svd(unit(x), full_matrices=False)
-    return vectors * values ** 2
+    return vectors * values**2
 
 
 @in_float64
@@ -207,17 +277,20 @@ def _gaussian_features(x, width):
     return gaussian(x, x, median_width(x) if width is None else width)
 
 
-def _components(phi, top, gaps, penalty, dim, apart=0.):
-    """Unit rows (n, dim) of phi w, with w the leading ones of `_eigenvectors`; its other arguments go there."""
+def _components(phi, top, gaps, penalty, dim, apart=0.0):
+    """Unit rows (n, dim) of phi w, with w the leading ones of `_eigenvectors`; its other arguments
+    go there."""
     check_dim(dim, min(len(phi) - 1, phi.shape[1]))
     return in_float64(unit)(phi @ _eigenvectors(phi, top, gaps, penalty, apart)[:, :dim])
 
 
 @in_float64
 def _eigenvectors(phi, top, gaps, penalty, apart):
-    """Unit columns w (r, r), by falling value, of T'T w = value (phi' M phi + apart + penalty I) w, where T is `top`, M gaps gaps'.
+    """Unit columns w (r, r), by falling value, of T'T w = value (phi' M phi + apart + penalty I) w,
+    where T is `top`, M gaps gaps'.
 
-    The Cholesky factor of the right side turns it into a symmetric problem; `eig` would be slower and return complex vectors.
+    The Cholesky factor of the right side turns it into a symmetric problem; `eig` would be slower
+    and return complex vectors.
     """
     gap = phi.T @ gaps
     below = gap @ gap.T / jnp.linalg.norm(gaps.T @ gaps) + apart + penalty * jnp.eye(len(gap))
@@ -231,9 +304,11 @@ def _split(z, ns):
     return z[:ns], z[ns:]
 
 
-def checked(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None,
-            **positive: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Two samples in float64 and the labels, or one line about what is wrong with them. All maps share it.
+def checked(
+    xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None, **positive: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Two samples in float64 and the labels, or one line about what is wrong with them. All maps
+    share it.
 
     Args:
         xs: source, (ns, d).
@@ -245,8 +320,8 @@ def checked(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None,
         (xs, xt, ys).
 
     Raises:
-        Refused: for fewer than two rows, different columns, values that are not finite, ys of another length or not integers from 0,
-            a setting that is not positive.
+        Refused: for fewer than two rows, different columns, values that are not finite, ys of
+            another length or not integers from 0, a setting that is not positive.
 
     >>> checked(np.ones((2, 3)), np.ones((2, 2)))
     Traceback (most recent call last):
@@ -257,9 +332,14 @@ def checked(xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None,
         if x.ndim != 2 or len(x) < 2 or not x.size:
             raise Refused(f'{name} {x.shape}: give two or more rows of features, (n, d)')
         if not np.isfinite(x).all():
-            raise Refused(f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} values are not finite: fill them or drop their rows')
+            raise Refused(
+                f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} values are not '
+                'finite: fill them or drop their rows'
+            )
     if xs.shape[1] != xt.shape[1]:
-        raise Refused(f'xs {xs.shape} and xt {xt.shape} differ in columns: give both the same features')
+        raise Refused(
+            f'xs {xs.shape} and xt {xt.shape} differ in columns: give both the same features'
+        )
     if ys is not None:
         ys = np.asarray(ys)
         if ys.shape != (len(xs),):

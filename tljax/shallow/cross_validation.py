@@ -1,4 +1,5 @@
 """Estimates of the target's error from weighted source examples."""
+
 from collections.abc import Callable
 
 import numpy as np
@@ -8,10 +9,11 @@ from sklearn.model_selection import KFold
 from tljax.core import Refused
 
 
-def importance_weighted_cross_validation(make: Callable, xs: ArrayLike, ys: ArrayLike,
-                                         weight: ArrayLike, folds: int = 5,
-                                         seed: int = 0) -> tuple[float, float]:
-    """The target's classification error, estimated on source labels: held-out errors weighted by `weight`.
+def importance_weighted_cross_validation(
+    make: Callable, xs: ArrayLike, ys: ArrayLike, weight: ArrayLike, folds: int = 5, seed: int = 0
+) -> tuple[float, float]:
+    """The target's classification error, estimated on source labels: held-out errors weighted by
+    `weight`.
 
     Args:
         make: gives a new estimator with scikit-learn's `fit(x, y, sample_weight)` and `predict(x)`.
@@ -22,24 +24,33 @@ def importance_weighted_cross_validation(make: Callable, xs: ArrayLike, ys: Arra
         seed: of the shuffle before the cut.
 
     Returns:
-        (risk, standard error): the mean over folds of mean(weight * error), and its standard error over the folds.
+        (risk, standard error): the mean over folds of mean(weight * error), and its standard error
+        over the folds.
 
     Raises:
-        Refused: for unequal lengths, weights that are negative or not finite, or a number of folds outside 2..ns.
+        Refused: for unequal lengths, weights that are negative or not finite, or a number of folds
+            outside 2..ns.
 
-    Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross validation, 2007, section 3
+    Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross
+        validation, 2007, section 3
     (https://jmlr.org/papers/v8/sugiyama07a.html).
 
     >>> from sklearn.dummy import DummyClassifier
-    >>> xs, ys, weight = np.zeros((4, 1)), np.array([0, 0, 0, 1]), np.array([1., 1., 1.5, .5])
+    >>> xs, ys, weight = np.zeros((4, 1)), np.array([0, 0, 0, 1]), np.array([1.0, 1.0, 1.5, 0.5])
     >>> importance_weighted_cross_validation(DummyClassifier, xs, ys, weight, folds=4)
     (0.125, 0.125)
     """
     xs, ys, weight = np.asarray(xs), np.asarray(ys), np.asarray(weight, np.float64)
     if not len(xs) == len(ys) == len(weight):
-        raise Refused(f'xs, ys and weight have {len(xs)}, {len(ys)} and {len(weight)} rows: give one label and one weight per example')
+        raise Refused(
+            f'xs, ys and weight have {len(xs)}, {len(ys)} and {len(weight)} rows: give '
+            'one label and one weight per example'
+        )
     if not (np.isfinite(weight) & (weight >= 0)).all():
-        raise Refused(f'weight has a value {weight[~(weight >= 0) | np.isinf(weight)][0]}: give finite weights of at least 0')
+        raise Refused(
+            f'weight has a value {weight[~(weight >= 0) | np.isinf(weight)][0]}: give '
+            'finite weights of at least 0'
+        )
     if not 2 <= folds <= len(xs):
         raise Refused(f'folds={folds}: give a number from 2 to the {len(xs)} examples')
     risks = []
@@ -47,4 +58,4 @@ def importance_weighted_cross_validation(make: Callable, xs: ArrayLike, ys: Arra
         estimator = make()
         estimator.fit(xs[train], ys[train], sample_weight=weight[train])
         risks.append((weight[held] * (estimator.predict(xs[held]) != ys[held])).mean())
-    return float(np.mean(risks)), float(np.std(risks, ddof=1) / folds ** .5)
+    return float(np.mean(risks)), float(np.std(risks, ddof=1) / folds**0.5)

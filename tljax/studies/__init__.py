@@ -2,6 +2,7 @@
 
 A module is imported when it is first asked for, so that the `--help` of a command is quick.
 """
+
 import importlib
 from pathlib import Path
 from types import ModuleType

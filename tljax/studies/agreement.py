@@ -1,9 +1,10 @@
 """Whether a ranking was right: weighted Kendall tau of every score with what was measured."""
+
 import numpy as np
 
 from tljax.when.relatedness import rank_agreement
 
-OTHERS = 'chosen by the other targets'   # the score that one would have taken for a target
+OTHERS = 'chosen by the other targets'  # the score that one would have taken for a target
 
 
 def agreement(rows: list[dict], study: dict) -> list[dict]:
@@ -18,8 +19,16 @@ def agreement(rows: list[dict], study: dict) -> list[dict]:
         'mean'}]. The last row of a block is the score that one would have chosen for a target by
         the other targets.
 
-    >>> rows = [dict(target='t', source=s, labels_per_class=5, scores=dict(good=[s]),
-    ...              measured=dict(finetune=[s])) for s in (1, 2, 3)]
+    >>> rows = [
+    ...     dict(
+    ...         target='t',
+    ...         source=s,
+    ...         labels_per_class=5,
+    ...         scores=dict(good=[s]),
+    ...         measured=dict(finetune=[s]),
+    ...     )
+    ...     for s in (1, 2, 3)
+    ... ]
     >>> study = dict(budgets=[5], strategies=['finetune'], baseline='scratch', controls=[])
     >>> [(row['score'], row['tau']['t']) for row in agreement(rows, study)][:1]
     [('good', 1.0)]
@@ -32,16 +41,26 @@ def agreement(rows: list[dict], study: dict) -> list[dict]:
             for block, inside in _blocks(rows, study['controls']).items():
                 mine = [row for row in inside if row['labels_per_class'] == k]
                 for score, taus in _taus(mine, strategy).items():
-                    found.append(dict(labels_per_class=k, strategy=strategy, sources=block,
-                                      score=score, tau=taus,
-                                      mean=float(np.mean(list(taus.values())))))
+                    found.append(
+                        dict(
+                            labels_per_class=k,
+                            strategy=strategy,
+                            sources=block,
+                            score=score,
+                            tau=taus,
+                            mean=float(np.mean(list(taus.values()))),
+                        )
+                    )
     return found
 
 
 def _blocks(rows: list[dict], controls: list[str]) -> dict[str, list[dict]]:
     real = [row for row in rows if row['source'] not in controls]
-    return {'all': rows, **({'no controls': real} if controls else {}),
-            'of known data': [row for row in real if 'task2vec' in row['scores']]}
+    return {
+        'all': rows,
+        **({'no controls': real} if controls else {}),
+        'of known data': [row for row in real if 'task2vec' in row['scores']],
+    }
 
 
 def _taus(rows: list[dict], strategy: str) -> dict[str, dict]:
@@ -65,12 +84,16 @@ def _by_target(rows: list[dict], score: str, strategy: str) -> dict:
         mine = [row for row in rows if row['target'] == target]
         predicted = [np.mean(row['scores'][score]) for row in mine]
         measured = [np.mean(row['measured'][strategy]) for row in mine]
-        if len(mine) > 2 and np.ptp(measured):   # two, or all the same in the end, are no ranking
+        if len(mine) > 2 and np.ptp(measured):  # two, or all the same in the end, are no ranking
             by_target[target] = rank_agreement(predicted, measured)
     return by_target
 
 
 def _best(by_score: dict[str, dict], target: object) -> str:
     """The score with the largest mean tau on the other targets."""
-    return max(by_score, key=lambda score: np.mean(
-        [tau for other, tau in by_score[score].items() if other != target]))
+    return max(
+        by_score,
+        key=lambda score: np.mean(
+            [tau for other, tau in by_score[score].items() if other != target]
+        ),
+    )

@@ -1,12 +1,17 @@
 """What each label-free score would have chosen, and beside it the oracle that sees the labels."""
+
 import numpy as np
 
 from tljax.studies.tables import Table
 from tljax.when.selection import choose
 
 
-def chosen(scores: dict[str, np.ndarray], names: list[str], truth: np.ndarray | None,
-           all_names: list[str] | None = None) -> list[dict]:
+def chosen(
+    scores: dict[str, np.ndarray],
+    names: list[str],
+    truth: np.ndarray | None,
+    all_names: list[str] | None = None,
+) -> list[dict]:
     """What each score chooses among candidates, case by case; a case is a seed, or a task.
 
     Args:
@@ -20,7 +25,7 @@ def chosen(scores: dict[str, np.ndarray], names: list[str], truth: np.ndarray | 
         A dict for each score, the oracle last: {'score', 'picks': a name for each case, 'values':
         what the picks reach, None without labels}.
 
-    >>> rows = chosen({'sure': np.array([[1., 2.]])}, ['a', 'b'], np.array([[.9, .7]]))
+    >>> rows = chosen({'sure': np.array([[1.0, 2.0]])}, ['a', 'b'], np.array([[0.9, 0.7]]))
     >>> [(row['score'], row['picks'], row['values']) for row in rows]
     [('sure', ['b'], [0.7]), ('oracle', ['a'], [0.9])]
     """
@@ -29,14 +34,18 @@ def chosen(scores: dict[str, np.ndarray], names: list[str], truth: np.ndarray | 
     candidates = [(score, values, names) for score, values in scores.items()]
     for score, values, among in candidates + [('oracle', truth, all_names)] * (truth is not None):
         picks = [choose(list(each), among) for each in values]
-        reached = None if truth is None else [
-            float(row[all_names.index(pick)]) for row, pick in zip(truth, picks, strict=True)]
+        reached = (
+            None
+            if truth is None
+            else [float(row[all_names.index(pick)]) for row, pick in zip(truth, picks, strict=True)]
+        )
         rows.append(dict(score=score, picks=picks, values=reached))
     return rows
 
 
-def table(rows: list[dict], columns: list[str], cells: list[list], labels: str, title: str
-          ) -> Table:
+def table(
+    rows: list[dict], columns: list[str], cells: list[list], labels: str, title: str
+) -> Table:
     """The choices as a table.
 
     Args:
@@ -51,6 +60,8 @@ def table(rows: list[dict], columns: list[str], cells: list[list], labels: str, 
     [['oracle (sees test labels)', '90.0', 'a, b']]
     """
     names = {'oracle': f'oracle (sees {labels} labels)'}
-    body = [[names.get(row['score'], row['score']), *cell, ', '.join(dict.fromkeys(row['picks']))]
-            for row, cell in zip(rows, cells, strict=True)]
+    body = [
+        [names.get(row['score'], row['score']), *cell, ', '.join(dict.fromkeys(row['picks']))]
+        for row, cell in zip(rows, cells, strict=True)
+    ]
     return Table(['chosen by', *columns, 'its choices'], body, title)

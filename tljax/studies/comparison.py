@@ -1,8 +1,10 @@
 """A transfer study: does it help, from how few labels, by which strategy?
 
 Phases before the last are trained once; the last is repeated for every strategy and number of
-labels per class of the config's `study`, over all seeds. Gains are paired by seed (`tljax.when.gain`).
+labels per class of the config's `study`, over all seeds. Gains are paired by seed
+(`tljax.when.gain`).
 """
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +32,7 @@ from tljax.studies.tables import budget_text, data
 from tljax.when.gain import labels_needed, share_interval, transfer_gain, verdicts
 from tljax.when.label_efficiency import fit_curve, labels_for
 
-Cell = tuple[str, int | None]   # a strategy, and labels per class
+Cell = tuple[str, int | None]  # a strategy, and labels per class
 
 
 class Measured(NamedTuple):
@@ -46,9 +48,12 @@ class Measured(NamedTuple):
         transferred: {strategy: groups of parameters, where they come from and how fast they move}.
         mean_class: the same as `values` for the mean over classes; {} where these are balanced.
 
-    >>> Measured('accuracy', {('scratch', 5): np.array([.6, .8])}, {}, one_source=False).values['scratch', 5].mean()
+    >>> Measured('accuracy', {('scratch', 5): np.array([0.6, 0.8])}, {}, one_source=False).values[
+    ...     'scratch', 5
+    ... ].mean()
     np.float64(0.7)
     """
+
     metric: str
     values: dict[Cell, np.ndarray]
     judgements: dict[Cell, Judgement]
@@ -85,22 +90,32 @@ def compare(config: dict, workdir: Path) -> dict | None:
     study = config['study']
     strategies, budgets = study['strategies'], study['budgets']
     if len(last['seeds']) < 2 or study['baseline'] not in strategies or not budgets:
-        raise Refused('a study needs two seeds or more, budgets, and its baseline among its '
-                      'strategies: see configs/digits.py')
+        raise Refused(
+            'a study needs two seeds or more, budgets, and its baseline among its '
+            'strategies: see configs/digits.py'
+        )
     wrong = [k for k in budgets if k is not None and (type(k) is not int or k < 1)]
     if wrong or len(set(budgets)) < len(budgets):
-        raise Refused(f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or '
-                      'None for all, none twice')
+        raise Refused(
+            f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or '
+            'None for all, none twice'
+        )
     measured = _measure(earlier, last, study, workdir)
     if jax.process_index():
         return None
-    transferred = {strategy: [group._asdict() for group in groups]
-                   for strategy, groups in measured.transferred.items()}
+    transferred = {
+        strategy: [group._asdict() for group in groups]
+        for strategy, groups in measured.transferred.items()
+    }
     results = summarise(measured, config) | {
-        'chosen': chosen_by_budget(measured), 'transferred': transferred}
+        'chosen': chosen_by_budget(measured),
+        'transferred': transferred,
+    }
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
-    domains = {f'{name}, {budget_text(k)}': judgement.features
-               for (name, k), judgement in measured.judgements.items()}
+    domains = {
+        f'{name}, {budget_text(k)}': judgement.features
+        for (name, k), judgement in measured.judgements.items()
+    }
     figure = None
     if domains:
         figure = svg(two_domains(domains, next(iter(measured.judgements.values())).label))
@@ -116,9 +131,11 @@ def _of_several_seeds(config: dict) -> dict:
         return config
     first, study = config['seeds'][0], config['study']
     seeds, fits = [first, first + 1, first + 2], len(study['strategies']) * len(study['budgets'])
-    say(f'one seed has no interval: the study takes the seeds {", ".join(map(str, seeds))}, '
+    say(
+        f'one seed has no interval: the study takes the seeds {", ".join(map(str, seeds))}, '
         f'{3 * fits} trainings in all after those of earlier phases; name others by '
-        f'--config.seeds="({first},{first + 1})"')
+        f'--config.seeds="({first},{first + 1})"'
+    )
     return config | {'seeds': seeds}
 
 
@@ -131,9 +148,11 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         study: strategies and budgets.
         workdir: folder of the study.
     """
-    cells = {(strategy, k): merge(merge(last, changes, f'study.strategies.{strategy}'),
-                                  {'per_class': k})
-             for strategy, changes in study['strategies'].items() for k in study['budgets']}
+    cells = {
+        (strategy, k): merge(merge(last, changes, f'study.strategies.{strategy}'), {'per_class': k})
+        for strategy, changes in study['strategies'].items()
+        for k in study['budgets']
+    }
     names = [name for name, _ in earlier]
     places = {folder(workdir, names, name): settings for name, settings in earlier}
     places |= {_place(workdir, *cell): settings for cell, settings in cells.items()}
@@ -141,8 +160,10 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         build.look(settings, place)
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
-        raise Refused('the source has no validation split, which a study of adaptation judges by: '
-                      'name another as data.source')
+        raise Refused(
+            'the source has no validation split, which a study of adaptation judges by: '
+            'name another as data.source'
+        )
     build.fit_phases(earlier, workdir)
     values, judgements, transferred, donors, metric, labelled = {}, {}, {}, set(), '', True
     mean_class, accuracy_alone = {}, not unbalanced(splits['train'])
@@ -151,8 +172,9 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
         labelled = 'test' in run.evals
         if not run.classes or not (labelled or 'target' in splits):
-            raise Refused('a study compares scores on a test split: give data with classes and a '
-                          'test split')
+            raise Refused(
+                'a study compares scores on a test split: give data with classes and a test split'
+            )
         donors.add(run.donors)
         transferred[strategy] = run.transferred
         fitted = fit(run, _place(workdir, strategy, k))
@@ -183,7 +205,7 @@ def summarise(measured: Measured, config: dict) -> dict:
         where the classes are unbalanced), 'gain_mean', 'gain_low', 'gain_high', 'p',
         'verdict' (these five are None for the baseline), 'values' by seed}.
 
-    >>> values = {('scratch', 5): np.array([.5, .6]), ('frozen', 5): np.array([.7, .8])}
+    >>> values = {('scratch', 5): np.array([0.5, 0.6]), ('frozen', 5): np.array([0.7, 0.8])}
     >>> study = dict(baseline='scratch', budgets=[5], strategies=dict(scratch={}, frozen={}))
     >>> measured = Measured('accuracy', values, {}, True)
     >>> rows = summarise(measured, dict(study=study, seeds=[0, 1]))['rows']
@@ -198,32 +220,53 @@ def summarise(measured: Measured, config: dict) -> dict:
     rows = []
     for cell, by_seed in values.items():
         (mean, half), gain = share_interval(by_seed), paired.get(cell)
-        if gain:   # scores of classes lie between 0 and 1
-            gain = gain._replace(low=max(gain.low, -1.), high=min(gain.high, 1.))
-        rows.append(dict(
-            strategy=cell[0], labels_per_class=cell[1], metric=measured.metric, mean=mean,
-            ci95=half, gain_mean=gain and gain.mean, gain_low=gain and gain.low,
-            gain_high=gain and gain.high, p=gain and gain.p, verdict=found.get(cell),
-            values=by_seed.tolist()))
+        if gain:  # scores of classes lie between 0 and 1
+            gain = gain._replace(low=max(gain.low, -1.0), high=min(gain.high, 1.0))
+        rows.append(
+            dict(
+                strategy=cell[0],
+                labels_per_class=cell[1],
+                metric=measured.metric,
+                mean=mean,
+                ci95=half,
+                gain_mean=gain and gain.mean,
+                gain_low=gain and gain.low,
+                gain_high=gain and gain.high,
+                p=gain and gain.p,
+                verdict=found.get(cell),
+                values=by_seed.tolist(),
+            )
+        )
         if cell in measured.mean_class:
             mean, half = share_interval(measured.mean_class[cell])
-            rows[-1][MEAN_CLASS] = dict(mean=mean, ci95=half,
-                                        values=measured.mean_class[cell].tolist())
-    goal = .9 * float(values[baseline, None if None in budgets else max(budgets)].mean())
+            rows[-1][MEAN_CLASS] = dict(
+                mean=mean, ci95=half, values=measured.mean_class[cell].tolist()
+            )
+    goal = 0.9 * float(values[baseline, None if None in budgets else max(budgets)].mean())
     needed, by_curve = {}, {}
     for strategy in study['strategies']:
         means = [row['mean'] for row in rows if row['strategy'] == strategy]
         needed[strategy] = labels_needed(budgets, means, goal)
         by_curve[strategy] = _by_curve([k for k in budgets if k], values, strategy, goal)
-    return dict(rows=rows, labelled=measured.labelled, goal=goal, labels_for_goal=needed,
-                labels_for_goal_by_curve=by_curve, seeds=config['seeds'], config=config, intervals_cover=(
-                    'seeds of the target run only: they hold for the one source network trained'
-                    if measured.one_source else
-                    'seeds of the target run and of the source, one source network per seed'))
+    return dict(
+        rows=rows,
+        labelled=measured.labelled,
+        goal=goal,
+        labels_for_goal=needed,
+        labels_for_goal_by_curve=by_curve,
+        seeds=config['seeds'],
+        config=config,
+        intervals_cover=(
+            'seeds of the target run only: they hold for the one source network trained'
+            if measured.one_source
+            else 'seeds of the target run and of the source, one source network per seed'
+        ),
+    )
 
 
-def _by_curve(budgets: list[int], values: dict[Cell, np.ndarray], strategy: str, goal: float
-              ) -> str:
+def _by_curve(
+    budgets: list[int], values: dict[Cell, np.ndarray], strategy: str, goal: float
+) -> str:
     """The labels per class that a fitted learning curve needs for the goal.
 
     'VALUE (LOW to HIGH)', at 95 %, or why there is none.
@@ -256,13 +299,21 @@ def chosen_by_budget(measured: Measured) -> dict:
     for k in dict.fromkeys(k for _, k in judgements):
         names = [strategy for strategy, budget in judgements if budget == k]
         first = judgements[names[0], k]
-        scores = {score: np.array([judgements[name, k].scores[score] for name in names]).T
-                  for score in first.scores}
+        scores = {
+            score: np.array([judgements[name, k].scores[score] for name in names]).T
+            for score in first.scores
+        }
         truth = np.array([measured.values[name, k] for name in names]).T
         for row in chosen(scores, names, truth if measured.labelled else None):
             mean, half = share_interval(row['values']) if measured.labelled else (None, None)
-            rows.append(dict(score=row['score'], labels_per_class=k, picks=row['picks'], mean=mean,
-                             ci95=half))
+            rows.append(
+                dict(
+                    score=row['score'], labels_per_class=k, picks=row['picks'], mean=mean, ci95=half
+                )
+            )
     cells = {f'{name}, {budget_text(k)}': each for (name, k), each in judgements.items()}
-    return dict(rows=rows, scores={name: each.scores for name, each in cells.items()},
-                proxy_a_distance={name: each.distances for name, each in cells.items()})
+    return dict(
+        rows=rows,
+        scores={name: each.scores for name, each in cells.items()},
+        proxy_a_distance={name: each.distances for name, each in cells.items()},
+    )

@@ -1,4 +1,5 @@
 """A weights file as a finished run."""
+
 import jax
 import numpy as np
 
@@ -36,13 +37,23 @@ def convert(choice: ModelChoice) -> dict:
     stored_params, stored_state, stored_record = load_final(workdir)
     written = flatten({'params': params, 'state': state})
     read = flatten({'params': stored_params, 'state': stored_state})
-    unlike = [path for path in {**written, **read} if path not in written or path not in read
-              or not np.array_equal(written[path], read[path])]
+    unlike = [
+        path
+        for path in {**written, **read}
+        if path not in written or path not in read or not np.array_equal(written[path], read[path])
+    ]
     if unlike or stored_record['classes'] != record['classes']:
         places = ', '.join(unlike[:8]) or 'its classes'
-        raise Refused(f'{workdir}/final differs from {record["config"]["weights"]} at {places}: '
-                      'remove it and convert again')
+        raise Refused(
+            f'{workdir}/final differs from {record["config"]["weights"]} at {places}: '
+            'remove it and convert again'
+        )
     count = sum(leaf.size for leaf in jax.tree.leaves((params, state)))
     classes = len(record['classes']) if 'head' in params else 0
-    return dict(folder=str(workdir), model=choice.net['name'], classes=classes, numbers=int(count),
-                arrays=len(read))
+    return dict(
+        folder=str(workdir),
+        model=choice.net['name'],
+        classes=classes,
+        numbers=int(count),
+        arrays=len(read),
+    )

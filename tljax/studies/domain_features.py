@@ -1,4 +1,5 @@
 """The features of domains: the inputs themselves, or what a pretrained network makes of them."""
+
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ class Domain(NamedTuple):
     >>> Domain(rows, rows, ('cup', 'mouse')).classes
     ('cup', 'mouse')
     """
+
     source: tuple[np.ndarray, np.ndarray]
     target: tuple[np.ndarray, np.ndarray]
     classes: tuple[str, ...]
@@ -41,8 +43,12 @@ def domain_features(config: dict) -> dict[str, Domain]:
         Refused: for splits, weights and scales that do not exist, and domains that do not pair.
 
     >>> digits = {'name': 'digits', 'size': 8}
-    >>> config = dict(domains={'a': digits}, splits=dict(source=['train'], target=['test']),
-    ...               net={'name': ''}, scale='standard')
+    >>> config = dict(
+    ...     domains={'a': digits},
+    ...     splits=dict(source=['train'], target=['test']),
+    ...     net={'name': ''},
+    ...     scale='standard',
+    ... )
     >>> domain_features(config)['a'].source[0].shape
     (899, 64)
     """
@@ -86,8 +92,12 @@ def _refuse_unlike(domains: dict[str, Domain]) -> None:
     for name in others:
         other = domains[name]
         columns = one.source[0].shape[1], other.source[0].shape[1]
-        for what, unlike in (('classes', one.classes != other.classes),
-                             ('columns', columns[0] != columns[1])):
+        for what, unlike in (
+            ('classes', one.classes != other.classes),
+            ('columns', columns[0] != columns[1]),
+        ):
             if unlike:
-                raise Refused(f'domains.{first} and domains.{name} differ in their {what}: '
-                              'adaptation needs the same in all domains')
+                raise Refused(
+                    f'domains.{first} and domains.{name} differ in their {what}: '
+                    'adaptation needs the same in all domains'
+                )

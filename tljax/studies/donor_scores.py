@@ -1,4 +1,5 @@
 """What a donor's features of a target say before anything is trained: scores and probes."""
+
 import functools
 import json
 from collections.abc import Callable
@@ -19,11 +20,12 @@ from tljax.when.probes import knn_score, probe_score
 from tljax.when.relatedness import task2vec
 from tljax.when.transferability import OF_PREDICTIONS
 
-PROBES = {'probe': functools.partial(probe_score, penalty=100.), 'nearest': knn_score}
+PROBES = {'probe': functools.partial(probe_score, penalty=100.0), 'nearest': knn_score}
 
 
-def seen_by(known: Donor | Path, dataset: Dataset, name: str
-            ) -> tuple[np.ndarray, np.ndarray | None]:
+def seen_by(
+    known: Donor | Path, dataset: Dataset, name: str
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Features of a labelled set, kept in the cache, and probabilities by the donor's own head.
 
     Args:
@@ -44,11 +46,14 @@ def seen_by(known: Donor | Path, dataset: Dataset, name: str
     >>> seen_by(path, arrays(np.zeros((2, 1)), np.array([0, 1]), ('a', 'b')), 'mine')[0].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    x, probability = (_stored(known, dataset) if isinstance(known, Path) else
-                      _extracted(known, dataset))
+    x, probability = (
+        _stored(known, dataset) if isinstance(known, Path) else _extracted(known, dataset)
+    )
     if not np.isfinite(x).all():
-        raise Refused(f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} features of the target '
-                      'are not finite: leave this source out, or look for the run that diverged')
+        raise Refused(
+            f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} features of the target '
+            'are not finite: leave this source out, or look for the run that diverged'
+        )
     return x, probability
 
 
@@ -68,13 +73,21 @@ def _stored(path: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None
             raise Refused(f'{path} has {", ".join(file)} and no features: name them so')
         x, probability = file['features'], file.get('probability')
     if len(x) != dataset.size:
-        raise Refused(f'{path} has features of {len(x)} examples, and the target has '
-                      f'{dataset.size}: extract those of its training split')
+        raise Refused(
+            f'{path} has features of {len(x)} examples, and the target has '
+            f'{dataset.size}: extract those of its training split'
+        )
     return x, probability
 
 
-def scored(known: Donor | Path, target: dict, row: dict, seeds: list[int], most: int | None,
-           scores: dict[str, Callable]) -> tuple[dict, dict]:
+def scored(
+    known: Donor | Path,
+    target: dict,
+    row: dict,
+    seeds: list[int],
+    most: int | None,
+    scores: dict[str, Callable],
+) -> tuple[dict, dict]:
     """Scores of the labelled examples that training with so many labels would see.
 
     Args:
@@ -99,8 +112,9 @@ def scored(known: Donor | Path, target: dict, row: dict, seeds: list[int], most:
     data = target_for(known, target, most)
     dataset = build.load(data)['train']
     x, probability = seen_by(known, dataset, row['source'])
-    fresh = (None if isinstance(known, Path) else
-             seen_by(untrained(known), dataset, row['source'])[0])
+    fresh = (
+        None if isinstance(known, Path) else seen_by(untrained(known), dataset, row['source'])[0]
+    )
     k, found = row['labels_per_class'], {}
     without = {'inputs': [_probe_of_inputs(json.dumps(data), k, seed) for seed in seeds]}
     for seed in seeds:
@@ -128,8 +142,9 @@ def _probe_of_inputs(data: str, k: int | None, seed: int) -> float:
     return PROBES['probe'](inputs, dataset.label[chosen])
 
 
-def embedding(probe: Donor, data: dict, k: int | None, most: int | None = None, classes: int = 20
-              ) -> list[float]:
+def embedding(
+    probe: Donor, data: dict, k: int | None, most: int | None = None, classes: int = 20
+) -> list[float]:
     """Task2Vec of a data set's training examples by a donor's network.
 
     Args:
@@ -149,8 +164,15 @@ def embedding(probe: Donor, data: dict, k: int | None, most: int | None = None, 
     fewest = np.unique(dataset.label, return_counts=True)[1].min()
     chosen = per_class(dataset.label, k and min(k, fewest), 0)
     chosen = chosen[dataset.label[chosen] < classes]
-    params, state = jax.tree.map(lambda leaf: leaf[0],
-                                 (probe.params['backbone'], probe.state['backbone']))
-    return task2vec(named(ZOO, probe.net, 'net'), params, state,
-                    dataset.take(chosen)['input'], dataset.label[chosen], penalty=100.,
-                    block=4).tolist()
+    params, state = jax.tree.map(
+        lambda leaf: leaf[0], (probe.params['backbone'], probe.state['backbone'])
+    )
+    return task2vec(
+        named(ZOO, probe.net, 'net'),
+        params,
+        state,
+        dataset.take(chosen)['input'],
+        dataset.label[chosen],
+        penalty=100.0,
+        block=4,
+    ).tolist()

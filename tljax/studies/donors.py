@@ -1,4 +1,5 @@
 """What a target may be taught from: runs, networks with published weights, files of features."""
+
 import hashlib
 import json
 from pathlib import Path
@@ -34,6 +35,7 @@ class Donor(NamedTuple):
     >>> Donor({'name': 'identity', 'dim': 2}, {}, {}, ('a', 'b'), (2,), 'runs/a', None).classes
     ('a', 'b')
     """
+
     net: dict
     params: dict
     state: dict
@@ -67,8 +69,10 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
     spec = {key: value for key, value in spec.items() if key != 'top1'}
     kind = next((kind for kind in KINDS if kind in spec), None)
     if kind and (unknown := set(spec) - KINDS[kind]):
-        raise Refused(f'study.sources.{name}.{min(unknown)} is unknown beside {kind}: '
-                      f'{near(min(unknown), KINDS[kind])}')
+        raise Refused(
+            f'study.sources.{name}.{min(unknown)} is unknown beside {kind}: '
+            f'{near(min(unknown), KINDS[kind])}'
+        )
     if kind == 'features':
         return _features_file(name, spec)
     if kind == 'weights':
@@ -85,16 +89,19 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
 def _features_file(name: str, spec: dict) -> Path:
     path = Path(spec['features']).expanduser()
     if not path.is_file():
-        raise Refused(f'study.sources.{name}: {path} does not exist: give an .npz with features '
-                      '(n, d), in the order of the target, and probability (n, classes) if the '
-                      'source has classes')
+        raise Refused(
+            f'study.sources.{name}: {path} does not exist: give an .npz with features '
+            '(n, d), in the order of the target, and probability (n, classes) if the '
+            'source has classes'
+        )
     return path
 
 
 def _published(spec: dict) -> Donor:
     net = innermost(spec['net'])
     params, state, record = pretrained(net, spec['weights'])
-    if record['config']['net'] != net:   # dense layers lie below the head: it is none on the features
+    # dense layers lie below the head: it is none on the features
+    if record['config']['net'] != net:
         params, state, record = pretrained(net, spec['weights'], top=False)
     size = spec.get('size', record['input'][0])
     classes = tuple(record['classes']) if 'head' in params else ()
@@ -104,10 +111,19 @@ def _published(spec: dict) -> Donor:
 def _finished(name: str, place: Path) -> Donor:
     params, state, record = load_final(place)
     if len(record['seeds']) > 1:
-        raise Refused(f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one '
-                      'per seed: name a run of one seed')
-    return Donor(record['config']['net'], params, state, tuple(record['classes']),
-                 tuple(record['input']), str(place), record['config']['data'])
+        raise Refused(
+            f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one '
+            'per seed: name a run of one seed'
+        )
+    return Donor(
+        record['config']['net'],
+        params,
+        state,
+        tuple(record['classes']),
+        tuple(record['input']),
+        str(place),
+        record['config']['data'],
+    )
 
 
 def top1(spec: dict) -> float | None:
@@ -156,8 +172,9 @@ def target_for(known: Donor | Path, target: dict, most: int | None = None) -> di
     """
     if isinstance(known, Path) or len(known.shape) != 3:
         return target
-    return dict(name='resampled', of=target, size=known.shape[0], channels=known.shape[2],
-                most=most)
+    return dict(
+        name='resampled', of=target, size=known.shape[0], channels=known.shape[2], most=most
+    )
 
 
 def same_data(known: Donor, target: dict) -> bool:
@@ -179,13 +196,15 @@ def untrained(known: Donor) -> Donor:
     """
     net = named(ZOO, known.net, 'net')
     fresh = net.init(jax.random.key(0), jnp.zeros((1, *known.shape)))
-    params, state = ({'backbone': jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)}
-                     for tree in fresh)
+    params, state = (
+        {'backbone': jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)} for tree in fresh
+    )
     return known._replace(params=params, state=state)
 
 
-def transfer_settings(known: Donor | Path, target: dict, row: dict, settings: dict, study: dict,
-                      strategy: str) -> dict:
+def transfer_settings(
+    known: Donor | Path, target: dict, row: dict, settings: dict, study: dict, strategy: str
+) -> dict:
     """The config of a run that trains a donor on a target.
 
     Args:
@@ -204,8 +223,17 @@ def transfer_settings(known: Donor | Path, target: dict, row: dict, settings: di
     tljax.core.Refused: study.sources.mine is a file of features, which cannot be trained ...
     """
     if isinstance(known, Path):
-        raise Refused(f'study.sources.{row["source"]} is a file of features, which cannot be '
-                      'trained further: leave it out')
-    start = merge(settings, {'data': target_for(known, target, study['most']), 'net': known.net,
-                             'init': {'path': known.place}, 'per_class': row['labels_per_class']})
+        raise Refused(
+            f'study.sources.{row["source"]} is a file of features, which cannot be '
+            'trained further: leave it out'
+        )
+    start = merge(
+        settings,
+        {
+            'data': target_for(known, target, study['most']),
+            'net': known.net,
+            'init': {'path': known.place},
+            'per_class': row['labels_per_class'],
+        },
+    )
     return merge(start, study['strategies'][strategy], f'study.strategies.{strategy}')

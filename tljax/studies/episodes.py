@@ -1,4 +1,5 @@
 """How well a few-shot run does on classes that it has not seen."""
+
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from tljax.studies.tables import Table
 from tljax.trained import Trained, sized
 from tljax.when.gain import share_interval
 
-INK = ('digits', 'glyphs', 'mnist', 'omniglot', 'usps')   # sets whose strokes are 1 and paper 0
+INK = ('digits', 'glyphs', 'mnist', 'omniglot', 'usps')  # sets whose strokes are 1 and paper 0
 
 
 class Plan(NamedTuple):
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
     >>> Plan(ways=(5,), shots=(1,)).queries
     15
     """
+
     ways: tuple[int, ...] = (5, 20)
     shots: tuple[int, ...] = (1, 5)
     queries: int = 15
@@ -45,8 +47,13 @@ class Plan(NamedTuple):
     split: str = 'test'
 
 
-def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int | None = None,
-            batch: int = 4) -> dict:
+def measure(
+    workdir: Path,
+    plan: Plan,
+    runs: str | None = None,
+    inner_steps: int | None = None,
+    batch: int = 4,
+) -> dict:
     """Scores of a finished few-shot run on new classes.
 
     Args:
@@ -71,12 +78,14 @@ def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int
     params, state, record = run_at(workdir)
     data, method = record['config']['data'], record['config']['method']
     if data['name'] != 'episodes':
-        raise Refused(f'{workdir} was not trained on episodes but on {data["name"]}: take a '
-                      'few-shot run')
+        raise Refused(
+            f'{workdir} was not trained on episodes but on {data["name"]}: take a few-shot run'
+        )
     if inner_steps:
         if 'test_steps' not in method:
-            raise Refused(f'--inner_steps={inner_steps}: {method["name"]} takes no gradient steps '
-                          'in a test')
+            raise Refused(
+                f'--inner_steps={inner_steps}: {method["name"]} takes no gradient steps in a test'
+            )
         method['test_steps'] = inner_steps
     rows = []
     for name, dataset, ways in _sets(data, plan, runs):
@@ -88,13 +97,23 @@ def measure(workdir: Path, plan: Plan, runs: str | None = None, inner_steps: int
             half = float(found[f'{metric}_ci95'][0])
         rows.append(dict(episodes=name, metric=metric, mean=mean, ci95=half))
     seeds = len(record['seeds'])
-    return dict(method=method['name'], workdir=str(workdir), rows=rows,
-                classes='the official runs' if runs else f'{plan.split} classes',
-                over=f'{seeds} seeds' if seeds > 1 else 'episodes')
+    return dict(
+        method=method['name'],
+        workdir=str(workdir),
+        rows=rows,
+        classes='the official runs' if runs else f'{plan.split} classes',
+        over=f'{seeds} seeds' if seeds > 1 else 'episodes',
+    )
 
 
-def predict(model: tuple[dict, dict, dict], support: str, files: list[File], top: int = 5,
-            batch: int = 32, pixels: int | None = None) -> list[dict]:
+def predict(
+    model: tuple[dict, dict, dict],
+    support: str,
+    files: list[File],
+    top: int = 5,
+    batch: int = 32,
+    pixels: int | None = None,
+) -> list[dict]:
     """The most probable of the classes that a folder of labelled pictures shows.
 
     Args:
@@ -121,20 +140,22 @@ def predict(model: tuple[dict, dict, dict], support: str, files: list[File], top
     params, state, record = model
     data = record['config']['data']
     if data['name'] != 'episodes' or not record['classes']:
-        raise Refused(f'--support: this run was not trained on episodes but on {data["name"]}: '
-                      'take a few-shot run that tells classes apart')
+        raise Refused(
+            f'--support: this run was not trained on episodes but on {data["name"]}: '
+            'take a few-shot run that tells classes apart'
+        )
     if not record['input']:
         raise Refused('--support: this run does not say the shape of its pictures: train it again')
     method = record['config']['method']
     classes, labelled = _support(Path(support).expanduser())
     _refuse_other_ways(method, params, len(classes), '', f' folders in --support={support}')
-    if stated(method, 'LOOPED', False):   # `inner_loop.on_batch_statistics`
+    if stated(method, 'LOOPED', False):  # `inner_loop.on_batch_statistics`
         say(f'{method["name"]} normalises the pictures that are asked together, {batch} at a time')
 
     def ask(asked):
         dataset = _asked(data, tuple(record['input']), classes, labelled, asked, batch, pixels)
         output = predictions(predictor(record), params, state, dataset, 1)['output']
-        output = output.reshape(len(output), -1, len(classes))[:, :len(files)]
+        output = output.reshape(len(output), -1, len(classes))[:, : len(files)]
         return softmax(output, -1).mean(0)
 
     return answers(files, *read_once(Trained(*model), files, pixels, ask), classes, top)
@@ -145,27 +166,40 @@ def _support(root: Path) -> tuple[list[str], list[list[File]]]:
     inside = sorted(root.iterdir()) if root.is_dir() else []
     inside = [each for each in inside if each.is_dir() and each.name[0] not in '._']
     if len(inside) < 2:
-        raise Refused(f'--support={root} holds {len(inside)} folders: give it one for each of two '
-                      'classes or more, with a few pictures in each')
+        raise Refused(
+            f'--support={root} holds {len(inside)} folders: give it one for each of two '
+            'classes or more, with a few pictures in each'
+        )
     found = {each.name: find([each]) for each in inside}
     shots = min(map(len, found.values()))
     more = [f'{name} {len(files)}' for name, files in found.items() if len(files) > shots]
     if more:
-        say(f'support: {shots} of each class, as many as the smallest has; there are more of '
-            f'{short(more)}')
+        say(
+            f'support: {shots} of each class, as many as the smallest has; there are more of '
+            f'{short(more)}'
+        )
     return list(found), [files[:shots] for files in found.values()]
 
 
-def _asked(data: dict, shape: tuple[int, ...], classes: list[str], labelled: list[list[File]],
-           asked: Dataset, batch: int, pixels: int | None) -> Dataset:
+def _asked(
+    data: dict,
+    shape: tuple[int, ...],
+    classes: list[str],
+    labelled: list[list[File]],
+    asked: Dataset,
+    batch: int,
+    pixels: int | None,
+) -> Dataset:
     """Episodes of one support, whose queries are the pictures asked for, so many at a time."""
     resize = sized(data).get('resize')
     shown = pictures([file for each in labelled for file in each], shape, resize, pixels=pixels)
     shown = shown.take(np.arange(shown.size))['input']
-    inverted = innermost(data)['name'] in INK and np.median(shown) > .5
+    inverted = innermost(data)['name'] in INK and np.median(shown) > 0.5
     if inverted:
-        say(f'the pictures are dark on light, those of {innermost(data)["name"]} light on dark: '
-            'they are inverted')
+        say(
+            f'the pictures are dark on light, those of {innermost(data)["name"]} light on dark: '
+            'they are inverted'
+        )
     ways = len(classes)
     rows = np.resize(np.arange(asked.size), (-(-asked.size // batch), min(batch, asked.size)))
     shown = (1 - shown if inverted else shown).reshape(1, ways, -1, *shape)
@@ -173,26 +207,41 @@ def _asked(data: dict, shape: tuple[int, ...], classes: list[str], labelled: lis
 
     def take(index: np.ndarray) -> dict:
         input = np.stack([asked.take(rows[i])['input'] for i in index])[:, None]
-        return {'support': {'input': np.repeat(shown, len(index), 0),
-                            'label': np.repeat(label[None], len(index), 0)},
-                'query': {'input': 1 - input if inverted else input,
-                          'label': np.zeros(input.shape[:3], np.int32)}}
+        return {
+            'support': {
+                'input': np.repeat(shown, len(index), 0),
+                'label': np.repeat(label[None], len(index), 0),
+            },
+            'query': {
+                'input': 1 - input if inverted else input,
+                'label': np.zeros(input.shape[:3], np.int32),
+            },
+        }
+
     return Dataset(take, np.zeros(len(rows), np.int32), Task.of(classes), asked.fingerprint)
 
 
 def table(found: dict) -> Table:
     """What `measure` found, as a table.
 
-    >>> row = {'episodes': '5-way 1-shot', 'metric': 'accuracy', 'mean': .5, 'ci95': .01}
+    >>> row = {'episodes': '5-way 1-shot', 'metric': 'accuracy', 'mean': 0.5, 'ci95': 0.01}
     >>> table({'method': 'a', 'workdir': 'b', 'classes': 'c', 'over': 'd', 'rows': [row]}).rows
     [['5-way 1-shot', '50.00', '1.00']]
     """
     metric = found['rows'][0]['metric']
-    rows = [[row['episodes'], f'{100 * row["mean"]:.2f}',
-             '' if row['ci95'] is None else f'{100 * row["ci95"]:.2f}']
-            for row in found['rows']]
-    return Table(['episodes', f'{metric} %', f'± (95 %, over {found["over"]})'], rows,
-                 f'{found["method"]} on {found["classes"]}, {found["workdir"]}')
+    rows = [
+        [
+            row['episodes'],
+            f'{100 * row["mean"]:.2f}',
+            '' if row['ci95'] is None else f'{100 * row["ci95"]:.2f}',
+        ]
+        for row in found['rows']
+    ]
+    return Table(
+        ['episodes', f'{metric} %', f'± (95 %, over {found["over"]})'],
+        rows,
+        f'{found["method"]} on {found["classes"]}, {found["workdir"]}',
+    )
 
 
 def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, int]]:
@@ -201,22 +250,39 @@ def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, 
         return [('official runs', _official(runs), 20)]
     apart = classes_apart(build.load(data['of']), data.get('by_class'), data.get('seed', 0))
     if plan.split not in apart:
-        raise Refused(f'--split={plan.split}: this run kept no classes for it, only for '
-                      f'{", ".join(apart)}')
+        raise Refused(
+            f'--split={plan.split}: this run kept no classes for it, only for {", ".join(apart)}'
+        )
     rotations = {**data, **(data.get('test') or {})}.get('rotations', False)
-    return [(f'{ways}-way {shots}-shot', of_episodes(
-        apart[plan.split], ways, shots, plan.queries, rotations, plan.count,
-        (data.get('seed', 0), 2)), ways) for ways in plan.ways for shots in plan.shots]
+    return [
+        (
+            f'{ways}-way {shots}-shot',
+            of_episodes(
+                apart[plan.split],
+                ways,
+                shots,
+                plan.queries,
+                rotations,
+                plan.count,
+                (data.get('seed', 0), 2),
+            ),
+            ways,
+        )
+        for ways in plan.ways
+        for shots in plan.shots
+    ]
 
 
 def _refuse_other_ways(method: dict, params: dict, ways: int, before: str, after: str = '') -> None:
     """Refuses episodes of more or fewer classes than a model's head has outputs."""
     bias = params.get('head', {}).get('bias')
     if stated(method, 'BATCHES', 'labelled') != 'episodes' or bias is None or bias.ndim != 2:
-        return   # a head of base classes is not asked in episodes
+        return  # a head of base classes is not asked in episodes
     if bias.shape[1] != ways:
-        raise Refused(f'this model tells {bias.shape[1]} classes apart, not {ways}: ask for '
-                      f'{before}{bias.shape[1]}{after}')
+        raise Refused(
+            f'this model tells {bias.shape[1]} classes apart, not {ways}: ask for '
+            f'{before}{bias.shape[1]}{after}'
+        )
 
 
 def _official(path: str) -> Dataset:
@@ -224,10 +290,13 @@ def _official(path: str) -> Dataset:
     training, test, label = one_shot_runs(path)
 
     def take(index: np.ndarray) -> dict:
-        order = np.argsort(label[index], 1)   # the test picture of each class, in class order
+        order = np.argsort(label[index], 1)  # the test picture of each class, in class order
         queries = np.take_along_axis(test[index], order[..., None, None, None], 1)
         ways = np.broadcast_to(np.arange(20)[:, None], (len(index), 20, 1))
         parts = (('support', training[index]), ('query', queries))
-        return {part: {'input': pictures[:, :, None].astype(np.float32), 'label': ways}
-                for part, pictures in parts}
+        return {
+            part: {'input': pictures[:, :, None].astype(np.float32), 'label': ways}
+            for part, pictures in parts
+        }
+
     return Dataset(take, np.zeros(20), Task.of(tuple(map(str, range(20)))), 'official')

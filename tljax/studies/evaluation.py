@@ -1,12 +1,14 @@
 """A model scored on what paths name: classes, numbers or several labels."""
+
 from tljax.studies import label_scores, models, picture_scores
 from tljax.studies.model_choice import ModelChoice
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
 
-def evaluate(choice: ModelChoice, paths: list[str], size: int = 0, batch: int = 32,
-             pixels: int | None = None) -> tuple[dict, list[Table]]:
+def evaluate(
+    choice: ModelChoice, paths: list[str], size: int = 0, batch: int = 32, pixels: int | None = None
+) -> tuple[dict, list[Table]]:
     """What `picture_scores.evaluate` or `label_scores.evaluate` finds, and its tables.
 
     Args:

@@ -1,4 +1,5 @@
 """What can be told of an adapted model without labels of the target."""
+
 from typing import NamedTuple
 
 import numpy as np
@@ -26,17 +27,19 @@ class Judgement(NamedTuple):
         label: of the source's rows, (n,).
 
     >>> rows = np.zeros((1, 2))
-    >>> Judgement({'entropy': [-.2]}, [.5], (rows, rows), np.array([0])).scores['entropy']
+    >>> Judgement({'entropy': [-0.2]}, [0.5], (rows, rows), np.array([0])).scores['entropy']
     [-0.2]
     """
+
     scores: dict[str, list[float]]
     distances: list[float]
     features: tuple[np.ndarray, np.ndarray]
     label: np.ndarray
 
 
-def scores_of_target(settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
-                     ) -> dict[str, list[float]]:
+def scores_of_target(
+    settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
+) -> dict[str, list[float]]:
     """The scores that need nothing but predictions for the target, {score: values by seed}.
 
     Args:
@@ -56,16 +59,19 @@ def scores_of_target(settings: dict, fitted: Fitted, splits: dict[str, Dataset],
     """
     predict = predictor({'config': settings, 'classes': splits['train'].classes})
     said = predictions(predict, fitted.params, fitted.state, _some(splits['target'], rows))
-    return {name: [score(probability) for probability in softmax(said['output'], -1)]
-            for name, score in SCORES.items()}
+    return {
+        name: [score(probability) for probability in softmax(said['output'], -1)]
+        for name, score in SCORES.items()
+    }
 
 
 def _some(split: Dataset, rows: int) -> Dataset:
     return restrict(split, np.random.default_rng(0).permutation(split.size)[:rows])
 
 
-def judge(settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
-          ) -> Judgement:
+def judge(
+    settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
+) -> Judgement:
     """Judges a fitted model without labels of the target.
 
     Args:
@@ -76,8 +82,10 @@ def judge(settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int 
 
     >>> from tljax.data.formats.arrays import arrays
     >>> x, label = np.random.default_rng(0).normal(size=(3, 40, 2)).astype('f'), np.arange(40) % 2
-    >>> splits = {name: arrays(each, label, ('a', 'b'))
-    ...           for name, each in zip(('train', 'validation', 'target'), x)}
+    >>> splits = {
+    ...     name: arrays(each, label, ('a', 'b'))
+    ...     for name, each in zip(('train', 'validation', 'target'), x)
+    ... }
     >>> head = {'kernel': np.ones((1, 2, 2), 'f'), 'bias': np.zeros((1, 2), 'f')}
     >>> fitted = Fitted({'backbone': {}, 'head': head}, {'backbone': {}}, {})
     >>> settings = {'net': {'name': 'identity', 'dim': 2}, 'method': {'name': 'finetune'}}
@@ -88,18 +96,27 @@ def judge(settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int 
     predict = predictor({'config': settings, 'classes': splits['train'].classes})
     extract = extractor(named(ZOO, settings['net'], 'net'))
     target_side = fitted.params, fitted.state
-    source_side = [{**tree, 'backbone': tree.get('source', tree['backbone'])}
-                   for tree in target_side]   # ADDA's source has an encoder of its own
+    source_side = [
+        {**tree, 'backbone': tree.get('source', tree['backbone'])} for tree in target_side
+    ]  # ADDA's source has an encoder of its own
     source = predictions(predict, *source_side, sets['validation'])
-    xs, xv, xt = (predictions(extract, *side, sets[name])['features']
-                  for side, name in ((source_side, 'train'), (source_side, 'validation'),
-                                     (target_side, 'target')))
+    xs, xv, xt = (
+        predictions(extract, *side, sets[name])['features']
+        for side, name in (
+            (source_side, 'train'),
+            (source_side, 'validation'),
+            (target_side, 'target'),
+        )
+    )
     scores = scores_of_target(settings, fitted, splits, rows)
-    scores['source_accuracy'] = [source_accuracy(output, label) for output, label in zip(
-        source['output'], source['label'], strict=True)]
+    scores['source_accuracy'] = [
+        source_accuracy(output, label)
+        for output, label in zip(source['output'], source['label'], strict=True)
+    ]
     wrong = source['output'].argmax(-1) != source['label']
     scores['deep_embedded_validation'] = [
         deep_embedded_validation(loss, density_ratio(a, b, x))
-        for loss, a, b, x in zip(wrong, xs, xt, xv, strict=True)]
+        for loss, a, b, x in zip(wrong, xs, xt, xv, strict=True)
+    ]
     distances = [proxy_a_distance(a, b) for a, b in zip(xs, xt, strict=True)]
     return Judgement(scores, distances, (xs[0], xt[0]), sets['train'].label)

@@ -1,4 +1,5 @@
 """How well a model tells numbers or several labels, on the pictures of a table."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,12 +18,15 @@ from tljax.studies.pictures import Model, read_once, with_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
-ASKED = {'numbers': 'a CSV of pictures and their numbers',
-         'labels': 'a CSV of pictures and their labels'}
+ASKED = {
+    'numbers': 'a CSV of pictures and their numbers',
+    'labels': 'a CSV of pictures and their labels',
+}
 
 
-def evaluate(model: Model, paths: Sequence[str], size: int = 0, batch: int = 32,
-             pixels: int | None = None) -> dict:
+def evaluate(
+    model: Model, paths: Sequence[str], size: int = 0, batch: int = 32, pixels: int | None = None
+) -> dict:
     """The scores of a regression or of several labels, as its training tells them.
 
     Args:
@@ -53,8 +57,9 @@ def evaluate(model: Model, paths: Sequence[str], size: int = 0, batch: int = 32,
     files, label = _read(path, trained)
 
     def ask(dataset):
-        told = predictions(predictor(record), params, state, dataset, batch,
-                           said='looking at pictures')['output']
+        told = predictions(
+            predictor(record), params, state, dataset, batch, said='looking at pictures'
+        )['output']
         return np.moveaxis(told, 0, 1)
 
     output, failed = read_once(trained, files, pixels, ask, size)
@@ -73,11 +78,12 @@ def _read(path: Path, trained: Trained) -> tuple[list[File], np.ndarray]:
     try:
         found = rows.read(path, **columns, task=kind)
     except Refused:
-        other = rows.read(path, **columns).task.kind   # what is wrong with the table itself
+        other = rows.read(path, **columns).task.kind  # what is wrong with the table itself
         if other == kind:
             raise
-        raise Refused(f'{path} gives {other}, and this model tells {kind}: name {ASKED[kind]}'
-                      ) from None
+        raise Refused(
+            f'{path} gives {other}, and this model tells {kind}: name {ASKED[kind]}'
+        ) from None
     label = found.label
     if kind == 'labels':
         label = _in_order(path, found, trained.classes)
@@ -90,12 +96,16 @@ def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
     """The marks of a table in the order of the model's labels."""
     unknown = [name for name in found.task.names if name not in names]
     if unknown:
-        raise Refused(f'{path} has the labels {short(unknown, 4)}, and the model knows '
-                      f'{short(names, 6)}: rename or remove them')
+        raise Refused(
+            f'{path} has the labels {short(unknown, 4)}, and the model knows '
+            f'{short(names, 6)}: rename or remove them'
+        )
     lacking = [name for name in names if name not in found.task.names]
     if lacking and set(found.task.names) <= set(rows.cells(path)[0][1]):
-        raise Refused(f'{path} has no column {short(lacking, 6)}: the model tells '
-                      f'{short(names, 6)}, so give a column for each')
+        raise Refused(
+            f'{path} has no column {short(lacking, 6)}: the model tells '
+            f'{short(names, 6)}, so give a column for each'
+        )
     if lacking:
         say(f'no picture has the label {short(lacking, 6)}')
     place = {name: i for i, name in enumerate(found.task.names)}
@@ -123,46 +133,68 @@ def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path =
     Raises:
         Refused: for another number of columns than the model's.
 
-    >>> scored(Task('numbers'), np.array([[[1.], [5.]]]), np.array([1., 2.]))['scores']
+    >>> scored(Task('numbers'), np.array([[[1.0], [5.0]]]), np.array([1.0, 2.0]))['scores']
     {'rmse': 2.12132...}
     """
     label = label.reshape(len(label), -1)
     if label.shape[1] != output.shape[2]:
-        raise Refused(f'{path} gives {label.shape[1]} numbers for each picture, and the model '
-                      f'tells {output.shape[2]}: give as many columns')
+        raise Refused(
+            f'{path} gives {label.shape[1]} numbers for each picture, and the model '
+            f'tells {output.shape[2]}: give as many columns'
+        )
     kept = keeps(task)({'output': output, 'label': np.broadcast_to(label, output.shape)})
     scores = totals(task, jax.device_get(kept))
-    found = {'scores': {name: float(np.mean(values)) for name, values in scores.items()},
-             'pictures': len(label)}
+    found = {
+        'scores': {name: float(np.mean(values)) for name, values in scores.items()},
+        'pictures': len(label),
+    }
     if task.kind == 'labels':
-        found['labels'] = [_label(name, output[..., i], label[:, i])
-                           for i, name in enumerate(task.names)]
+        found['labels'] = [
+            _label(name, output[..., i], label[:, i]) for i, name in enumerate(task.names)
+        ]
     return found
 
 
 def _label(name: str, output: np.ndarray, label: np.ndarray) -> dict:
     """How well one label is told: outputs (seeds, n), marks (n,)."""
     precision = [average_precision(one, label) for one in output] if label.any() else []
-    return {'label': name, 'pictures': int(label.sum()),
-            'average_precision': float(np.mean(precision)) if precision else None,
-            'right': float(np.mean((output > 0) == (label > 0)))}
+    return {
+        'label': name,
+        'pictures': int(label.sum()),
+        'average_precision': float(np.mean(precision)) if precision else None,
+        'right': float(np.mean((output > 0) == (label > 0))),
+    }
 
 
 def tables(found: dict) -> list[Table]:
     """What `evaluate` found, as tables, the worst labels in front.
 
-    >>> tables({'scores': {'rmse': .5}, 'pictures': 3})[0].rows
+    >>> tables({'scores': {'rmse': 0.5}, 'pictures': 3})[0].rows
     [['rmse', '0.5000']]
     """
-    each = sorted(found.get('labels', ()), key=lambda row: (row['average_precision'] is None,
-                                                            row['average_precision'] or 0.))
-    body = [[row['label'], row['pictures'],
-             '' if row['average_precision'] is None else f'{row["average_precision"]:.4f}',
-             f'{row["right"]:.4f}'] for row in each]
-    first = Table(['score', 'mean'], [[name.replace('_', ' '), f'{value:.4f}']
-                                      for name, value in found['scores'].items()],
-                  f'{found["pictures"]} pictures')
+    each = sorted(
+        found.get('labels', ()),
+        key=lambda row: (row['average_precision'] is None, row['average_precision'] or 0.0),
+    )
+    body = [
+        [
+            row['label'],
+            row['pictures'],
+            '' if row['average_precision'] is None else f'{row["average_precision"]:.4f}',
+            f'{row["right"]:.4f}',
+        ]
+        for row in each
+    ]
+    first = Table(
+        ['score', 'mean'],
+        [[name.replace('_', ' '), f'{value:.4f}'] for name, value in found['scores'].items()],
+        f'{found["pictures"]} pictures',
+    )
     if not each:
         return [first]
-    return [first, Table(['label', 'pictures', 'average precision', 'answers right'], body,
-                         f'{len(each)} labels')]
+    return [
+        first,
+        Table(
+            ['label', 'pictures', 'average precision', 'answers right'], body, f'{len(each)} labels'
+        ),
+    ]

@@ -1,4 +1,6 @@
-"""What a run of classes gets wrong: its accuracy class by class, which classes it confuses, its surest mistakes."""
+"""What a run of classes gets wrong: its accuracy class by class, which classes it confuses, its
+surest mistakes."""
+
 from collections import Counter
 
 import numpy as np
@@ -9,8 +11,8 @@ from tljax.report.drawing import svg
 from tljax.report.mistakes import confusion, png
 from tljax.studies.tables import Table, section
 
-DRAWN = 30   # classes that a matrix has room for
-SHOWN = 12   # mistakes whose pictures are shown
+DRAWN = 30  # classes that a matrix has room for
+SHOWN = 12  # mistakes whose pictures are shown
 
 
 def class_table(rows: list[dict], names: tuple[str, ...]) -> Table:
@@ -32,10 +34,22 @@ def class_table(rows: list[dict], names: tuple[str, ...]) -> Table:
         answers = by_label[name]
         right = answers.pop(name, 0)
         share = right / (right + answers.total())
-        table.append((share, [name, right + answers.total(), f'{100 * share:.1f}',
-                              ', '.join(f'{other} {count}' for other, count in answers.most_common(3))]))
-    return Table(['class', 'examples', 'accuracy %', 'taken for'],
-                 [row for _, row in sorted(table, key=lambda each: each[0])], 'Class by class')
+        table.append(
+            (
+                share,
+                [
+                    name,
+                    right + answers.total(),
+                    f'{100 * share:.1f}',
+                    ', '.join(f'{other} {count}' for other, count in answers.most_common(3)),
+                ],
+            )
+        )
+    return Table(
+        ['class', 'examples', 'accuracy %', 'taken for'],
+        [row for _, row in sorted(table, key=lambda each: each[0])],
+        'Class by class',
+    )
 
 
 def label_table(rows: list[dict], names: tuple[str, ...]) -> Table:
@@ -54,14 +68,23 @@ def label_table(rows: list[dict], names: tuple[str, ...]) -> Table:
         label = np.array([int(row[f'label {name}']) for row in rows])
         share = np.array([float(row[f'probability of {name}']) for row in rows])
         precision = 100 * average_precision(share, label) if label.any() else np.nan
-        right = 100 * np.mean((share > .5) == label)
-        table.append((precision, [name, int(label.sum()), f'{precision:.1f}' if label.any() else '', f'{right:.1f}']))
-    return Table(['label', 'examples', 'average precision %', 'accuracy %'],
-                 [row for _, row in sorted(table, key=lambda each: each[0])], 'Label by label')
+        right = 100 * np.mean((share > 0.5) == label)
+        table.append(
+            (
+                precision,
+                [name, int(label.sum()), f'{precision:.1f}' if label.any() else '', f'{right:.1f}'],
+            )
+        )
+    return Table(
+        ['label', 'examples', 'average precision %', 'accuracy %'],
+        [row for _, row in sorted(table, key=lambda each: each[0])],
+        'Label by label',
+    )
 
 
 def counts(rows: list[dict], names: tuple[str, ...]) -> np.ndarray:
-    """How many examples of each class were taken for which, (classes, classes), a row for every true class.
+    """How many examples of each class were taken for which, (classes, classes), a row for every
+    true class.
 
     >>> counts([{'label': 'b', 'answer': 'a'}, {'label': 'b', 'answer': 'b'}], ('a', 'b')).tolist()
     [[0, 0], [1, 1]]
@@ -97,7 +120,9 @@ def by_class(rows: list[dict], task: Task) -> Table:
     return (label_table if task.kind == 'labels' else class_table)(rows, task.names)
 
 
-def sections(rows: list[dict], task: Task, split: str, dataset: Dataset | None = None) -> list[dict]:
+def sections(
+    rows: list[dict], task: Task, split: str, dataset: Dataset | None = None
+) -> list[dict]:
     """The sections of a page that show what a run got wrong.
 
     Args:
@@ -106,7 +131,12 @@ def sections(rows: list[dict], task: Task, split: str, dataset: Dataset | None =
         split: that the rows are of.
         dataset: that split, whose pictures are shown; None for none.
 
-    >>> [each['heading'] for each in sections([{'label': 'a', 'answer': 'a', 'probability': '1.0'}], Task.of(('a', 'b')), 'test')]
+    >>> [
+    ...     each['heading']
+    ...     for each in sections(
+    ...         [{'label': 'a', 'answer': 'a', 'probability': '1.0'}], Task.of(('a', 'b')), 'test'
+    ...     )
+    ... ]
     ['Class by class, test split', 'Which classes are confused, test split']
     """
     table, names = by_class(rows, task), task.names
@@ -114,12 +144,28 @@ def sections(rows: list[dict], task: Task, split: str, dataset: Dataset | None =
     if task.kind == 'labels':
         return found
     if len(names) <= DRAWN:
-        found.append(section(f'Which classes are confused, {split} split', svg=svg(confusion(counts(rows, names), names))))
+        found.append(
+            section(
+                f'Which classes are confused, {split} split',
+                svg=svg(confusion(counts(rows, names), names)),
+            )
+        )
     mistakes = worst(rows)
     if mistakes and dataset is not None:
         inputs = dataset.take(np.array(mistakes))['input']
         if inputs.ndim == 4 and inputs.shape[-1] in (1, 3):
-            found.append(section(f'The surest mistakes, {split} split', pictures=[
-                (png(picture), f'{rows[i]["label"]}, taken for {rows[i]["answer"]} ({float(rows[i]["probability"]):.2f}): '
-                 f'{rows[i]["example"]}') for i, picture in zip(mistakes, inputs, strict=True)]))
+            found.append(
+                section(
+                    f'The surest mistakes, {split} split',
+                    pictures=[
+                        (
+                            png(picture),
+                            f'{rows[i]["label"]}, taken for {rows[i]["answer"]} '
+                            f'({float(rows[i]["probability"]):.2f}): '
+                            f'{rows[i]["example"]}',
+                        )
+                        for i, picture in zip(mistakes, inputs, strict=True)
+                    ],
+                )
+            )
     return found

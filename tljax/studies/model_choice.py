@@ -1,4 +1,5 @@
 """Which model a command works on."""
+
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ class ModelChoice(NamedTuple):
     >>> ModelChoice({'name': 'mobilenet'}, weights='imagenet:160').weights
     'imagenet:160'
     """
+
     net: dict | None = None
     weights: str | None = None
     classes: str | None = None

@@ -1,4 +1,5 @@
 """The model that a command works on: a network with a weights file, or a finished run."""
+
 import re
 from pathlib import Path
 
@@ -29,12 +30,16 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
         raise Refused('--model names a network and --workdir a run: give one of them')
     if choice.net is None:
         if choice.weights or not choice.workdir:
-            raise Refused('name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a '
-                          'finished run')
+            raise Refused(
+                'name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a '
+                'finished run'
+            )
         return run_at(choice.workdir)
     if not choice.weights:
-        raise Refused(f'--weights is missing: name a Keras weights file for {choice.net["name"]}, '
-                      'or --weights=imagenet')
+        raise Refused(
+            f'--weights is missing: name a Keras weights file for {choice.net["name"]}, '
+            'or --weights=imagenet'
+        )
     classes = index(choice) if top else None
     names = [name for _, name in classes] if classes else None
     params, state, record = pretrained(choice.net, choice.weights, names, top)
@@ -50,12 +55,15 @@ def _beside(weights: str, numbers: list[str]) -> list[str]:
         return numbers
     try:
         names = [name for _, name in class_index(path)]
-    except Refused as refused:   # nobody has asked for it
+    except Refused as refused:  # nobody has asked for it
         say(f'{refused}; it is left')
         return numbers
     if len(names) != len(numbers):
-        say(f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} apart: '
-            'it is left')
+        say(
+            f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} '
+            'apart: '
+            'it is left'
+        )
         return numbers
     say(f'the names of the classes are those of {path}: {short(names)}')
     return names
@@ -97,6 +105,8 @@ def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | 
         raise Refused('--classes names the classes of --model, and a run has its own: leave it out')
     names = [name for _, name in found]
     if names != list(classes) and classes != [str(i) for i in range(len(found))]:
-        raise Refused(f'--classes={choice.classes} has {len(found)} classes ({short(names, 2)}), '
-                      f'and the run others ({short(classes, 2)}): leave it out')
+        raise Refused(
+            f'--classes={choice.classes} has {len(found)} classes ({short(names, 2)}), '
+            f'and the run others ({short(classes, 2)}): leave it out'
+        )
     return found

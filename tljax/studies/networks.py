@@ -1,4 +1,5 @@
 """What is known of the networks that have ImageNet weights."""
+
 from collections.abc import Iterable
 
 import jax
@@ -26,24 +27,59 @@ def table() -> Table:
     >>> table().columns[:3]
     ['name', 'input', 'mode']
     """
-    rows = [[name, row.size, row.mode, f'{row.parameters:,}', row.megabytes,
-             f'{100 * row.top1:.1f}', f'{100 * row.top5:.1f}', row.depth,
-             ', '.join(map(str, row.widths))]
-            for name, row in ROWS.items()]
-    return Table(['name', 'input', 'mode', 'parameters', 'MB', 'top-1 %', 'top-5 %', 'depth',
-                  'alpha'], rows, 'ImageNet networks')
+    rows = [
+        [
+            name,
+            row.size,
+            row.mode,
+            f'{row.parameters:,}',
+            row.megabytes,
+            f'{100 * row.top1:.1f}',
+            f'{100 * row.top5:.1f}',
+            row.depth,
+            ', '.join(map(str, row.widths)),
+        ]
+        for name, row in ROWS.items()
+    ]
+    return Table(
+        ['name', 'input', 'mode', 'parameters', 'MB', 'top-1 %', 'top-5 %', 'depth', 'alpha'],
+        rows,
+        'ImageNet networks',
+    )
 
 
 def _facts(name: str) -> dict:
     row = ROWS[name]
-    files = [{'top': top, 'url': row.url(name, top),
-              'md5': row.md5[0 if top else 1] if row.md5 else None} for top in (True, False)]
-    widths = [{'alpha': alpha, 'parameters': parameters({'name': name, 'alpha': alpha}),
-               'url': row.url(name, alpha=alpha)} for alpha in row.widths]
-    return {'name': name, 'title': row.title, 'input': row.size, 'preprocessing': row.mode,
-            'parameters': row.parameters, 'megabytes': row.megabytes, 'top1': row.top1,
-            'top5': row.top5, 'depth': row.depth, 'weights': files, 'widths': widths,
-            'sizes': list(row.sizes or (row.size,))}
+    files = [
+        {
+            'top': top,
+            'url': row.url(name, top),
+            'md5': row.md5[0 if top else 1] if row.md5 else None,
+        }
+        for top in (True, False)
+    ]
+    widths = [
+        {
+            'alpha': alpha,
+            'parameters': parameters({'name': name, 'alpha': alpha}),
+            'url': row.url(name, alpha=alpha),
+        }
+        for alpha in row.widths
+    ]
+    return {
+        'name': name,
+        'title': row.title,
+        'input': row.size,
+        'preprocessing': row.mode,
+        'parameters': row.parameters,
+        'megabytes': row.megabytes,
+        'top1': row.top1,
+        'top5': row.top5,
+        'depth': row.depth,
+        'weights': files,
+        'widths': widths,
+        'sizes': list(row.sizes or (row.size,)),
+    }
 
 
 def parameters(net: dict, classes: int = 1000) -> int:
@@ -53,7 +89,7 @@ def parameters(net: dict, classes: int = 1000) -> int:
         net: config of a network.
         classes: outputs of its head.
 
-    >>> parameters({'name': 'mobilenet', 'alpha': .25})
+    >>> parameters({'name': 'mobilenet', 'alpha': 0.25})
     475544
     """
     network, size = named(ZOO, net, 'net'), ROWS[net['name']].size

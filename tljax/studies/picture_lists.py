@@ -1,4 +1,5 @@
 """Which pictures paths name: files, folders, archives, and tables that list them."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def _listed(path: Path) -> list[File]:
     """The pictures that a table lists, each once."""
     header, *rows = [row for _, row in cells(path)] or [[]]
     lower = [name.lower() for name in header]
-    if any(map(is_picture, header)):   # a bare list
+    if any(map(is_picture, header)):  # a bare list
         rows = [header, *rows]
         lower = []
     place = next((lower.index(name) for name in FILE if name in lower), None)
@@ -47,8 +48,10 @@ def _listed(path: Path) -> list[File]:
         alike = [i for i in range(width) if all(is_picture(row[i]) for row in rows)]
         place = alike[0] if len(alike) == 1 else 0 if len(header) == 1 and lower else None
     if place is None or not rows:
-        raise Refused(f'{path} names no pictures (columns {short(header, 6)}): call the column of '
-                      f'their names file, and write a row for each')
+        raise Refused(
+            f'{path} names no pictures (columns {short(header, 6)}): call the column of '
+            f'their names file, and write a row for each'
+        )
     if any(len(row) <= place or not row[place] for row in rows):
         raise Refused(f'{path}: a row names no picture: mend it')
     names = dict.fromkeys(row[place].replace('\\', '/') for row in rows)

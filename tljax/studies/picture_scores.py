@@ -1,4 +1,5 @@
 """How often a model is right on pictures whose classes are known, in all and class by class."""
+
 import re
 from pathlib import Path
 
@@ -19,12 +20,18 @@ from tljax.studies.tables import Table
 from tljax.trained import Trained
 
 TOPS = (1, 5)
-SHOWN = 30   # classes that a table shows
+SHOWN = 30  # classes that a table shows
 
 
-def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | None = None,
-             size: int = 0, batch: int = 32, pixels: int | None = None,
-             names: list[str] | None = None) -> dict:
+def evaluate(
+    model: Model,
+    files: list[File],
+    index: list[tuple[str, str]] | None = None,
+    size: int = 0,
+    batch: int = 32,
+    pixels: int | None = None,
+    names: list[str] | None = None,
+) -> dict:
     """Accuracy on pictures whose classes are known; one that cannot be read is told and left out.
 
     Args:
@@ -50,14 +57,18 @@ def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | Non
     params, state, record = with_outputs(model)
     trained = Trained(*model)
     if trained.task != 'classes':
-        raise Refused(f'this model tells {trained.task} and no classes: take a run that was trained '
-                      'on classes')
+        raise Refused(
+            f'this model tells {trained.task} and no classes: take a run that was '
+            'trained '
+            'on classes'
+        )
     names = [file.path.parent.name for file in files] if names is None else names
     label = _labels(files, names, record['classes'], index)
 
     def ask(dataset):
-        told = predictions(predictor(record), params, state, dataset, batch,
-                           said='looking at pictures')['output']
+        told = predictions(
+            predictor(record), params, state, dataset, batch, said='looking at pictures'
+        )['output']
         return np.moveaxis(told, 0, 1)
 
     output, failed = read_once(trained, files, pixels, ask, size)
@@ -65,11 +76,15 @@ def evaluate(model: Model, files: list[File], index: list[tuple[str, str]] | Non
     if not rows:
         raise Refused(f'none of the {len(files)} pictures can be read: give others')
     unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
-    return {**counted(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']),
-            'unread': unread}
+    return {
+        **counted(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']),
+        'unread': unread,
+    }
 
 
-def named(paths: list[str], columns: dict[str, str] | None = None) -> tuple[list[File], list[str] | None]:
+def named(
+    paths: list[str], columns: dict[str, str] | None = None
+) -> tuple[list[File], list[str] | None]:
     """The pictures that paths name, and the class of each where the only path is a CSV of labels.
 
     Args:
@@ -94,8 +109,9 @@ def named(paths: list[str], columns: dict[str, str] | None = None) -> tuple[list
         return files, None
     found = rows.read(path, **{key: name for key, name in (columns or {}).items() if name})
     if found.task.kind != 'classes':
-        raise Refused(f'{path} gives {found.task.kind}, not a class for each picture: name a table '
-                      'of classes')
+        raise Refused(
+            f'{path} gives {found.task.kind}, not a class for each picture: name a table of classes'
+        )
     _tell_mixed(set(found.split))
     return located(path, found.files)[0], [found.task.names[i] for i in found.label]
 
@@ -103,7 +119,10 @@ def named(paths: list[str], columns: dict[str, str] | None = None) -> tuple[list
 def _tell_mixed(splits: set[str]) -> None:
     """Tells that pictures of training are scored with others."""
     if 'train' in splits and len(splits) > 1:
-        say(f'pictures of {short(sorted(splits))} are scored together, as they stand: name one folder alone')
+        say(
+            f'pictures of {short(sorted(splits))} are scored together, as they stand: name one '
+            'folder alone'
+        )
 
 
 def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
@@ -121,7 +140,7 @@ def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
         its pictures were told to be each}}, and 'top5' and 'top5_interval' where there are more
         than five classes. All are means over seeds; intervals cover 95 % over pictures.
 
-    >>> told = np.array([[[2., 1.], [2., 1.], [0., 1.]]])
+    >>> told = np.array([[[2.0, 1.0], [2.0, 1.0], [0.0, 1.0]]])
     >>> found = counted(told, np.array([0, 1, 1]), ['ants', 'bees'])
     >>> found['mean_of_classes'], found['confusion']['counts']
     (0.75, [[1.0, 0.0], [1.0, 1.0]])
@@ -133,23 +152,38 @@ def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
             found[f'top{top}'] = float(right.mean())
             found[f'top{top}_interval'] = list(proportion(round(right.sum()), len(label))[1:])
     told = order[..., 0]
-    each = [{'class': classes[c], 'pictures': int((label == c).sum()),
-             'accuracy': float((told[:, label == c] == c).mean())}
-            for c in np.unique(label)]
+    each = [
+        {
+            'class': classes[c],
+            'pictures': int((label == c).sum()),
+            'accuracy': float((told[:, label == c] == c).mean()),
+        }
+        for c in np.unique(label)
+    ]
     present = np.union1d(label, told)
     counts = np.zeros((len(present), len(present)))
-    np.add.at(counts, (np.searchsorted(present, np.broadcast_to(label, told.shape)),
-                       np.searchsorted(present, told)), 1 / len(told))
-    return {**found, 'mean_of_classes': float(np.mean([row['accuracy'] for row in each])),
-            'pictures': len(label), 'classes': each,
-            'without_pictures': [name for c, name in enumerate(classes) if not (label == c).any()],
-            'confusion': {'classes': [classes[c] for c in present], 'counts': counts.tolist()}}
+    np.add.at(
+        counts,
+        (
+            np.searchsorted(present, np.broadcast_to(label, told.shape)),
+            np.searchsorted(present, told),
+        ),
+        1 / len(told),
+    )
+    return {
+        **found,
+        'mean_of_classes': float(np.mean([row['accuracy'] for row in each])),
+        'pictures': len(label),
+        'classes': each,
+        'without_pictures': [name for c, name in enumerate(classes) if not (label == c).any()],
+        'confusion': {'classes': [classes[c] for c in present], 'counts': counts.tolist()},
+    }
 
 
 def accuracy_tables(found: dict) -> list[Table]:
     """What `evaluate` found, as tables.
 
-    >>> found = counted(np.array([[[2., 1.], [0., 1.]]]), np.array([0, 1]), ['ants', 'bees'])
+    >>> found = counted(np.array([[[2.0, 1.0], [0.0, 1.0]]]), np.array([0, 1]), ['ants', 'bees'])
     >>> [table.rows[0] for table in accuracy_tables(found)]
     [['1 guess', '1.0000', '0.3424 to 1.0000'], ['ants', 1, '1.0000']]
     """
@@ -157,8 +191,13 @@ def accuracy_tables(found: dict) -> list[Table]:
     for top in TOPS:
         if f'top{top}' in found:
             low, high = found[f'top{top}_interval']
-            rows.append([f'{top} guess{"es" * (top > 1)}', f'{found[f"top{top}"]:.4f}',
-                         f'{low:.4f} to {high:.4f}'])
+            rows.append(
+                [
+                    f'{top} guess{"es" * (top > 1)}',
+                    f'{found[f"top{top}"]:.4f}',
+                    f'{low:.4f} to {high:.4f}',
+                ]
+            )
     there = ' that are here' * bool(found['without_pictures'])
     rows.append([f'1 guess, mean of classes{there}', f'{found["mean_of_classes"]:.4f}', ''])
     each = found['classes']
@@ -168,11 +207,18 @@ def accuracy_tables(found: dict) -> list[Table]:
         title = f'the {SHOWN} least accurate of {title}'
     if found['without_pictures']:
         title += f'; no pictures of {short(found["without_pictures"], 6)}'
-    return [Table(['accuracy of', 'mean', '95 % interval over pictures'], rows,
-                  f'{found["pictures"]} pictures'),
-            Table(['class', 'pictures', 'accuracy'],
-                  [[row['class'], row['pictures'], f'{row["accuracy"]:.4f}'] for row in each],
-                  title)]
+    return [
+        Table(
+            ['accuracy of', 'mean', '95 % interval over pictures'],
+            rows,
+            f'{found["pictures"]} pictures',
+        ),
+        Table(
+            ['class', 'pictures', 'accuracy'],
+            [[row['class'], row['pictures'], f'{row["accuracy"]:.4f}'] for row in each],
+            title,
+        ),
+    ]
 
 
 def _labels(files, folders, classes, index):
@@ -181,7 +227,7 @@ def _labels(files, folders, classes, index):
     wordnet = {wordnet_id: i for i, (wordnet_id, _) in enumerate(index or ())}
     near = {}
     for name, i in numbers.items():
-        near[alike(name)] = None if alike(name) in near else i   # only where it is one class
+        near[alike(name)] = None if alike(name) in near else i  # only where it is one class
     label, nearly, unknown = [], {}, {}
     for path, folder in zip((file.path for file in files), folders, strict=True):
         found = _by_wordnet(path, wordnet)
@@ -211,7 +257,11 @@ def _unknown(folders, classes, index):
     if len(folders) > 1:
         path = f'pictures of {short(folders, 4)} name'
     if index:
-        return (f"{path} no class of the model: put it into a folder of its class, or begin its "
-                "name with a WordNet id and name ImageNet's class index by --classes")
-    return (f'{path} no class of the model, which knows {short(classes, 6)}: put each into a '
-            'folder of its class')
+        return (
+            f'{path} no class of the model: put it into a folder of its class, or begin its '
+            "name with a WordNet id and name ImageNet's class index by --classes"
+        )
+    return (
+        f'{path} no class of the model, which knows {short(classes, 6)}: put each into a '
+        'folder of its class'
+    )

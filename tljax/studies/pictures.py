@@ -1,4 +1,5 @@
 """Pictures in, labels or features out: what a model says of picture files."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,14 +14,23 @@ from tljax.studies.picture_lists import pictures as find
 from tljax.studies.tables import Table
 from tljax.trained import Trained, refuse_episodes
 
-__all__ = ['answer_table', 'answers', 'feature_table', 'find', 'predict', 'read_once', 'write_predictions',
-           'write_features']
+__all__ = [
+    'answer_table',
+    'answers',
+    'feature_table',
+    'find',
+    'predict',
+    'read_once',
+    'write_predictions',
+    'write_features',
+]
 
-Model = tuple[dict, dict, dict]   # parameters, state and record, as `models.model` gives them
+Model = tuple[dict, dict, dict]  # parameters, state and record, as `models.model` gives them
 
 
-def predict(model: Model, files: list[File], top: int = 5, batch: int = 32,
-            pixels: int | None = None) -> list[dict]:
+def predict(
+    model: Model, files: list[File], top: int = 5, batch: int = 32, pixels: int | None = None
+) -> list[dict]:
     """What a model says of every picture, averaged over seeds; one that cannot be read is told.
 
     Args:
@@ -47,8 +57,13 @@ def predict(model: Model, files: list[File], top: int = 5, batch: int = 32,
     return answers(files, found, failed, trained.classes, None if several else top)
 
 
-def answers(files: Sequence[File], found: np.ndarray | None, failed: dict[int, str],
-            classes: Sequence[str], top: int | None = None) -> list[dict]:
+def answers(
+    files: Sequence[File],
+    found: np.ndarray | None,
+    failed: dict[int, str],
+    classes: Sequence[str],
+    top: int | None = None,
+) -> list[dict]:
     """What is told of every picture, as `predict` gives it.
 
     Args:
@@ -59,7 +74,7 @@ def answers(files: Sequence[File], found: np.ndarray | None, failed: dict[int, s
         top: how many classes of each; None for all.
 
     >>> file = File(Path('a.png'), '', 1, lambda most: b'x')
-    >>> answers([file], np.array([[.25, .75]]), {}, ('ants', 'bees'), top=1)
+    >>> answers([file], np.array([[0.25, 0.75]]), {}, ('ants', 'bees'), top=1)
     [{'path': 'a.png', 'top': [['bees', 0.75]]}]
     """
     told = []
@@ -76,8 +91,9 @@ def answers(files: Sequence[File], found: np.ndarray | None, failed: dict[int, s
     return told
 
 
-def read_once(trained: Trained, files: list[File], pixels: int | None, ask: Callable, size: int = 0
-              ) -> tuple[np.ndarray | None, dict[int, str]]:
+def read_once(
+    trained: Trained, files: list[File], pixels: int | None, ask: Callable, size: int = 0
+) -> tuple[np.ndarray | None, dict[int, str]]:
     """What a model makes of pictures, and which cannot be read: those are told, a line each.
 
     Args:
@@ -115,23 +131,30 @@ def with_outputs(model: Model) -> Model:
     if 'config' in record:
         refuse_episodes(record)
     if 'head' not in params:
-        raise Refused(record.get('left') or 'this model has no outputs to tell: take weights with the '
-                      'top, or a run that was trained')
+        raise Refused(
+            record.get('left')
+            or 'this model has no outputs to tell: take weights with '
+            'the '
+            'top, or a run that was trained'
+        )
     if len(record['classes']) == 1 and record.get('task') != 'labels':
-        raise Refused(f'this model knows the class {record["classes"][0]} alone, and would tell it '
-                      'of every picture: take one of two classes or more')
+        raise Refused(
+            f'this model knows the class {record["classes"][0]} alone, and would tell it '
+            'of every picture: take one of two classes or more'
+        )
     return model
 
 
 def answer_table(answer: dict) -> Table:
     """What `predict` says of one picture, as a table.
 
-    >>> answer_table({'path': 'a.png', 'top': [['tench', .75]]}).rows
+    >>> answer_table({'path': 'a.png', 'top': [['tench', 0.75]]}).rows
     [['tench', '0.750']]
     """
     if 'numbers' in answer:
-        return Table(['number'], [[f'{number:.6g}'] for number in answer['numbers']],
-                     answer['path'])
+        return Table(
+            ['number'], [[f'{number:.6g}'] for number in answer['numbers']], answer['path']
+        )
     rows = [[label, f'{probability:.3f}'] for label, probability in answer['top']]
     return Table(['label', 'probability'], rows, answer['path'])
 
@@ -145,13 +168,16 @@ def write_predictions(answers: Sequence[dict], out: str) -> None:
             or path, number, number2 ...
 
     >>> import tempfile
-    >>> answers = [{'path': 'a.png', 'top': [['tench', .75]]}, {'path': 'b.png', 'error': '...'}]
+    >>> answers = [{'path': 'a.png', 'top': [['tench', 0.75]]}, {'path': 'b.png', 'error': '...'}]
     >>> write_predictions(answers, path := tempfile.mktemp())
     >>> Path(path).read_text()
     'path,label,probability\\na.png,tench,0.75\\n'
     """
-    rows = [[answer['path'], *np.array(answer.get('numbers') or answer['top'], object).ravel()]
-            for answer in answers if 'error' not in answer]
+    rows = [
+        [answer['path'], *np.array(answer.get('numbers') or answer['top'], object).ravel()]
+        for answer in answers
+        if 'error' not in answer
+    ]
     width = max(map(len, rows), default=1) - 1
     regression = any('numbers' in answer for answer in answers)
     kinds = ('number',) if regression else ('label', 'probability')
@@ -159,14 +185,16 @@ def write_predictions(answers: Sequence[dict], out: str) -> None:
     write_csv(out, [['path', *names], *rows])
 
 
-def write_features(model: Model, files: list[File], out: str, batch: int = 32,
-                   pixels: int | None = None) -> dict:
+def write_features(
+    model: Model, files: list[File], out: str, batch: int = 32, pixels: int | None = None
+) -> dict:
     """Writes the features that a network makes of pictures that can be read, whole or not at all.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
         files: the pictures.
-        out: path that ends in .npz (arrays `path` and `features`) or .csv (a row for each picture, its path in front).
+        out: path that ends in .npz (arrays `path` and `features`) or .csv (a row for each picture,
+            its path in front).
         batch: pictures at a time.
         pixels: the most that a picture may have; None: the run's own limit.
 
@@ -202,5 +230,7 @@ def feature_table(found: dict) -> Table:
     >>> feature_table({'file': 'a.npz', 'pictures': 4, 'dim': 256, 'unread': 0}).rows
     [['a.npz', 4, 256]]
     """
-    return Table(['file', 'pictures', 'features of each'],
-                 [[found[key] for key in ('file', 'pictures', 'dim')]])
+    return Table(
+        ['file', 'pictures', 'features of each'],
+        [[found[key] for key in ('file', 'pictures', 'dim')]],
+    )

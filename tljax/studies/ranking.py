@@ -4,6 +4,7 @@ Features of the target's training examples are extracted once for each donor and
 ranks the donors; if the ranking is verified, every donor is trained on the target by every strategy
 of the config's `study`, and the rankings are compared with what was measured.
 """
+
 import hashlib
 import json
 from collections.abc import Callable
@@ -49,18 +50,23 @@ def rank(config: dict, workdir: Path, verified: bool = False) -> dict:
     """
     (_, settings), study = phases(config)[-1], config['study']
     if missing := {'targets', 'sources', 'controls', 'most', 'probe'} - set(study):
-        raise Refused(f'study.{min(missing)} is missing, which a ranking needs: see '
-                      'configs/rank.py')
+        raise Refused(
+            f'study.{min(missing)} is missing, which a ranking needs: see configs/rank.py'
+        )
     if not study['targets'] or len(study['sources']) < 2:
-        raise Refused('a ranking needs a target and two sources or more in `study`: see '
-                      'configs/rank.py')
-    donors = {name: donor(name, spec, settings, workdir / 'sources')
-              for name, spec in study['sources'].items()}
+        raise Refused(
+            'a ranking needs a target and two sources or more in `study`: see configs/rank.py'
+        )
+    donors = {
+        name: donor(name, spec, settings, workdir / 'sources')
+        for name, spec in study['sources'].items()
+    }
     rows = _scored_rows(donors, settings, study, workdir)
     for row in progress(rows, 'training') if verified else ():
         place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
         row['metric'], row['measured'] = _measure(
-            donors[row['source']], study['targets'][row['target']], row, settings, study, place)
+            donors[row['source']], study['targets'][row['target']], row, settings, study, place
+        )
     results = dict(rows=rows, agreement=agreement(rows, study), config=config)
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     page(workdir / 'report.html', 'Which source to transfer from', sections(results))
@@ -68,21 +74,31 @@ def rank(config: dict, workdir: Path, verified: bool = False) -> dict:
 
 
 def _scored_rows(donors: Donors, settings: dict, study: dict, workdir: Path) -> list[dict]:
-    cells = [(k, target, name) for k in study['budgets'] for target in study['targets']
-             for name, known in donors.items()
-             if isinstance(known, Path) or not same_data(known, study['targets'][target])]
+    cells = [
+        (k, target, name)
+        for k in study['budgets']
+        for target in study['targets']
+        for name, known in donors.items()
+        if isinstance(known, Path) or not same_data(known, study['targets'][target])
+    ]
     rows, seeds, most = [], settings['seeds'], study['most']
     for k, target, name in progress(cells, 'scoring sources'):
         data, known = study['targets'][target], donors[name]
         row = dict(target=target, source=name, labels_per_class=k)
         key = [fingerprint(known), data, k, most, seeds, list(ALL), 'without']
         found, row['without'] = _kept(
-            workdir / 'scores', f'{target}-{name}', key,
-            lambda known=known, data=data, row=row: scored(known, data, row, seeds, most, ALL))
-        once = {'task2vec': nearness(donors, name, data, k, study, workdir / 'tasks'),
-                'imagenet_top1': top1(study['sources'][name])}
-        row['scores'] = found | {score: [value] * len(seeds) for score, value in once.items()
-                                 if value is not None}
+            workdir / 'scores',
+            f'{target}-{name}',
+            key,
+            lambda known=known, data=data, row=row: scored(known, data, row, seeds, most, ALL),
+        )
+        once = {
+            'task2vec': nearness(donors, name, data, k, study, workdir / 'tasks'),
+            'imagenet_top1': top1(study['sources'][name]),
+        }
+        row['scores'] = found | {
+            score: [value] * len(seeds) for score, value in once.items() if value is not None
+        }
         rows.append(row)
     return rows
 
@@ -96,8 +112,9 @@ def _kept(folder: Path, name: str, key: list, make: Callable[[], object]) -> obj
     return json.loads(path.read_text())
 
 
-def nearness(donors: Donors, name: str, data: dict, k: int | None, study: dict, folder: Path
-             ) -> float | None:
+def nearness(
+    donors: Donors, name: str, data: dict, k: int | None, study: dict, folder: Path
+) -> float | None:
     """How near a donor's task is to the target's: minus the distance of their Task2Vec embeddings.
 
     Args:
@@ -123,14 +140,21 @@ def nearness(donors: Donors, name: str, data: dict, k: int | None, study: dict, 
     networks = [each for each in donors if not isinstance(donors[each], Path)]
     if probe not in networks:
         raise Refused(f'study.probe={probe!r} is no source with a network: {near(probe, networks)}')
-    embeddings = [_kept(folder, each['name'], [fingerprint(donors[probe]), each, k, most],
-                        lambda each=each: embedding(donors[probe], each, k, most))
-                  for each in (trained_on, data)]
+    embeddings = [
+        _kept(
+            folder,
+            each['name'],
+            [fingerprint(donors[probe]), each, k, most],
+            lambda each=each: embedding(donors[probe], each, k, most),
+        )
+        for each in (trained_on, data)
+    ]
     return -task2vec_distance(*embeddings)
 
 
-def _measure(known: Donor | Path, target: dict, row: dict, settings: dict, study: dict,
-             place: Path) -> tuple[str, dict]:
+def _measure(
+    known: Donor | Path, target: dict, row: dict, settings: dict, study: dict, place: Path
+) -> tuple[str, dict]:
     """Trains a donor on a target by every strategy.
 
     Args:
@@ -148,7 +172,7 @@ def _measure(known: Donor | Path, target: dict, row: dict, settings: dict, study
     for strategy in study['strategies']:
         cell = transfer_settings(known, target, row, settings, study, strategy)
         start = row['source']
-        if not cell['init']['path']:   # from scratch: one run for all donors of a network
+        if not cell['init']['path']:  # from scratch: one run for all donors of a network
             text = json.dumps([cell['net'], cell['data']])
             start = hashlib.sha256(text.encode()).hexdigest()[:8]
         build.look(cell, place / f'{strategy}-{start}')

@@ -1,4 +1,5 @@
 """The tables and the page of a ranking."""
+
 import json
 
 import numpy as np
@@ -7,8 +8,10 @@ from tljax.report.drawing import svg
 from tljax.report.figures import matrix, rankings
 from tljax.studies.tables import Table, budget, section
 
-READING = ('Each score is of the labelled target examples that training would see, averaged over '
-           'seeds, and can be compared within its column alone. None of them has trained anything.')
+READING = (
+    'Each score is of the labelled target examples that training would see, averaged over '
+    'seeds, and can be compared within its column alone. None of them has trained anything.'
+)
 
 
 def tables(results: dict) -> list[Table]:
@@ -17,8 +20,10 @@ def tables(results: dict) -> list[Table]:
     Args:
         results: as `ranking.rank` returns them.
 
-    >>> rows = [dict(source=name, target='digits', labels_per_class=5, scores=dict(logme=[score]))
-    ...         for name, score in (('letters', .1), ('nothing', .2))]
+    >>> rows = [
+    ...     dict(source=name, target='digits', labels_per_class=5, scores=dict(logme=[score]))
+    ...     for name, score in (('letters', 0.1), ('nothing', 0.2))
+    ... ]
     >>> tables(dict(rows=rows, agreement=[]))[0].rows
     [['nothing', '0.200'], ['letters', '0.100']]
     """
@@ -32,7 +37,7 @@ def sections(results: dict) -> list[dict]:
     Args:
         results: as `ranking.rank` returns them.
 
-    >>> row = dict(source='a', target='digits', labels_per_class=None, scores=dict(logme=[.1]))
+    >>> row = dict(source='a', target='digits', labels_per_class=None, scores=dict(logme=[0.1]))
     >>> [part['heading'] for part in sections(dict(rows=[row], agreement=[], config={}))]
     ['digits, all labels', 'How it was run']
     """
@@ -51,13 +56,23 @@ def _agreement_table(results: dict) -> Table:
     """How well the rankings agree with what was measured."""
     rows = results['rows']
     targets = list(dict.fromkeys(row['target'] for row in rows))
-    body = [[budget(row['labels_per_class']), row['strategy'], row['sources'], row['score'],
-             *(f'{row["tau"].get(target, np.nan):.2f}' for target in targets), f'{row["mean"]:.2f}']
-            for row in results['agreement']]
-    title = (f'Weighted Kendall tau of a score with the {rows[0]["metric"]} that was measured: 1 '
-             'is the same order, 0 none, -1 the opposite; agreement at the top counts most. '
-             'Sources: all of them, without the controls, or those whose own data are known. '
-             f'Controls: {", ".join(results["config"]["study"]["controls"])}.')
+    body = [
+        [
+            budget(row['labels_per_class']),
+            row['strategy'],
+            row['sources'],
+            row['score'],
+            *(f'{row["tau"].get(target, np.nan):.2f}' for target in targets),
+            f'{row["mean"]:.2f}',
+        ]
+        for row in results['agreement']
+    ]
+    title = (
+        f'Weighted Kendall tau of a score with the {rows[0]["metric"]} that was measured: 1 '
+        'is the same order, 0 none, -1 the opposite; agreement at the top counts most. '
+        'Sources: all of them, without the controls, or those whose own data are known. '
+        f'Controls: {", ".join(results["config"]["study"]["controls"])}.'
+    )
     return Table(['labels', 'strategy', 'sources', 'score', *targets, 'mean'], body, title)
 
 
@@ -75,8 +90,10 @@ def _scores(results: dict, k: int | None, target: str) -> tuple[Table, dict]:
     for row in results['rows']:
         if (row['labels_per_class'], row['target']) == (k, target):
             scores = {score: np.mean(each) for score, each in row['scores'].items()}
-            measured = {f'{strategy}, %': 100 * np.mean(each)
-                        for strategy, each in row.get('measured', {}).items()}
+            measured = {
+                f'{strategy}, %': 100 * np.mean(each)
+                for strategy, each in row.get('measured', {}).items()
+            }
             values[row['source']] = scores | measured
     columns = list(dict.fromkeys(column for each in values.values() for column in each))
     order = sorted(values, key=lambda name: -values[name].get('logme', -np.inf))
@@ -89,13 +106,19 @@ def _matrices(results: dict) -> list[dict]:
     """What every source reached on every target, a section for each strategy and budget."""
     rows, found = results['rows'], []
     targets, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ('target', 'source'))
-    for k, strategy in dict.fromkeys((row['labels_per_class'], strategy) for row in rows
-                                     for strategy in row['measured']):
-        measured = {(row['source'], row['target']): np.mean(row['measured'][strategy])
-                    for row in rows if row['labels_per_class'] == k}
+    for k, strategy in dict.fromkeys(
+        (row['labels_per_class'], strategy) for row in rows for strategy in row['measured']
+    ):
+        measured = {
+            (row['source'], row['target']): np.mean(row['measured'][strategy])
+            for row in rows
+            if row['labels_per_class'] == k
+        }
         values = [[measured.get((name, target), np.nan) for target in targets] for name in names]
-        heading = (f'{rows[0]["metric"].capitalize()} of every source on every target: {strategy}, '
-                   f'{budget(k)} labels per class')
+        heading = (
+            f'{rows[0]["metric"].capitalize()} of every source on every target: {strategy}, '
+            f'{budget(k)} labels per class'
+        )
         found.append(section(heading, svg=svg(matrix(values, names, targets))))
     return found
 

@@ -1,9 +1,10 @@
 """What to transfer, when and how: advice on each target and source of a config.
 
 Every piece of advice stands beside the facts that it rests on. The expected gain of a strategy
-comes from a pool of measured transfers (`tljax.when.advice`), which a verified ranking writes; without
-a pool there is the customary advice by size and similarity alone.
+comes from a pool of measured transfers (`tljax.when.advice`), which a verified ranking writes;
+without a pool there is the customary advice by size and similarity alone.
 """
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from tljax.studies.tables import Table, section
 from tljax.when.advice import advised, judge, predict, setting, square
 from tljax.when.distances import domain_distances
 
-ROWS = 500   # examples of a domain that distances look at
+ROWS = 500  # examples of a domain that distances look at
 COLUMNS = ['question', 'answer', 'what was measured']
 SCRIPT = '''"""{target} from {source}: python -m experiments.train --config={path}"""
 import json
@@ -87,8 +88,10 @@ def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
     (_, settings), study = phases(config)[-1], config['study']
     if missing := {'targets', 'sources', 'most'} - set(study):
         raise Refused(f'study.{min(missing)} is missing, which advice needs: see configs/rank.py')
-    donors = {name: donor(name, spec, settings, workdir / 'sources')
-              for name, spec in study['sources'].items()}
+    donors = {
+        name: donor(name, spec, settings, workdir / 'sources')
+        for name, spec in study['sources'].items()
+    }
     for name, known in donors.items():
         if isinstance(known, Path):
             raise Refused(f'study.sources.{name} is a file of features: advice needs the network')
@@ -104,13 +107,23 @@ def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
                 tables.append(Table(COLUMNS, rows, f'{target} from {name}, {labels}'))
                 found.append({**row, **advice})
     write(workdir / 'advice.json', json.dumps(found, indent=1) + '\n')
-    page(workdir / 'advice.html', 'What, when and how to transfer',
-         [section(table.title, table) for table in tables])
+    page(
+        workdir / 'advice.html',
+        'What, when and how to transfer',
+        [section(table.title, table) for table in tables],
+    )
     return dict(advice=found, tables=tables)
 
 
-def _advise_on(known: Donor, data: dict, row: dict, settings: dict, study: dict, pool: list[dict],
-              workdir: Path) -> tuple[list[list[str]], dict]:
+def _advise_on(
+    known: Donor,
+    data: dict,
+    row: dict,
+    settings: dict,
+    study: dict,
+    pool: list[dict],
+    workdir: Path,
+) -> tuple[list[list[str]], dict]:
     """Advises on one target and donor, and writes the config of the advised run.
 
     Args:
@@ -127,14 +140,24 @@ def _advise_on(known: Donor, data: dict, row: dict, settings: dict, study: dict,
     """
     dataset = build.load(target_for(known, data, study['most']))['train']
     labels, per_class, shared = _counts(known, dataset, row['labels_per_class'])
-    rows = [['which setting', setting(labels, dataset.classes, known.classes),
-             f'{labels} labels; {shared} of {len(dataset.classes)} classes are among the '
-             f'{len(known.classes)} of the source'], *_inputs(known, data)]
+    rows = [
+        [
+            'which setting',
+            setting(labels, dataset.classes, known.classes),
+            f'{labels} labels; {shared} of {len(dataset.classes)} classes are among the '
+            f'{len(known.classes)} of the source',
+        ],
+        *_inputs(known, data),
+    ]
     distances = _distances(known, dataset)
     if distances:
-        rows.append(['how far the domains',
-                     f'proxy A-distance {distances["proxy_a_distance"]:.2f} of 2',
-                     ', '.join(f'{name} {value:.3g}' for name, value in distances.items())])
+        rows.append(
+            [
+                'how far the domains',
+                f'proxy A-distance {distances["proxy_a_distance"]:.2f} of 2',
+                ', '.join(f'{name} {value:.3g}' for name, value in distances.items()),
+            ]
+        )
     if not labels:
         strategy, how = _without_labels(shared == len(dataset.classes))
         rows.append(['how', how, 'no label to fit or to judge by'])
@@ -143,19 +166,34 @@ def _advise_on(known: Donor, data: dict, row: dict, settings: dict, study: dict,
     facts = dict(probe=scores['probe'], inputs=without['inputs'], untrained=without['untrained'])
     facts = {name: float(np.mean(values)) for name, values in facts.items()}
     size, similarity, customary = square(per_class, facts['probe'] - facts['inputs'])
-    rows.append(['size and similarity', f'{size}, {similarity}: customary is {customary}',
-                 f'{per_class} labels per class; a probe of the features is right '
-                 f'{facts["probe"]:.1%}, one of the inputs {facts["inputs"]:.1%}, one of the '
-                 f'features of the same network untrained {facts["untrained"]:.1%}'])
+    rows.append(
+        [
+            'size and similarity',
+            f'{size}, {similarity}: customary is {customary}',
+            f'{per_class} labels per class; a probe of the features is right '
+            f'{facts["probe"]:.1%}, one of the inputs {facts["inputs"]:.1%}, one of the '
+            f'features of the same network untrained {facts["untrained"]:.1%}',
+        ]
+    )
     measured = {**row, 'labels_per_class': per_class, 'scores': scores, 'without': without}
     expected = _expected(pool, measured, study)
     rows += _when(expected, study['baseline'], len(pool))
     choice = _choice(expected, customary, study)
     path = _write_config(known, data, row, settings, study, choice, workdir)
-    rows.append(['how', f'{choice}: python -m experiments.train --config={path}',
-                 'the largest expected gain' if pool else 'custom, by size and similarity'])
-    return rows, dict(strategy=choice, customary=customary, **facts, distances=distances, expected={
-        strategy: gain._asdict() for strategy, gain in expected.items()})
+    rows.append(
+        [
+            'how',
+            f'{choice}: python -m experiments.train --config={path}',
+            'the largest expected gain' if pool else 'custom, by size and similarity',
+        ]
+    )
+    return rows, dict(
+        strategy=choice,
+        customary=customary,
+        **facts,
+        distances=distances,
+        expected={strategy: gain._asdict() for strategy, gain in expected.items()},
+    )
 
 
 def judge_pool(pool: list[dict], baseline: str) -> dict:
@@ -168,11 +206,19 @@ def judge_pool(pool: list[dict], baseline: str) -> dict:
     Returns:
         As `tljax.when.advice.judge`, and 'transfers', their number.
 
-    >>> without = dict(inputs=[.5], untrained=[.5])
-    >>> pool = [dict(source=s, target=t, labels_per_class=4, without=without,
-    ...              scores=dict(probe=[s / 9], nearest=[.5]),
-    ...              measured=dict(scratch=[.5, .5], frozen=[.5 + s / 9, .5 + s / 9]))
-    ...         for s in range(6) for t in range(3)]
+    >>> without = dict(inputs=[0.5], untrained=[0.5])
+    >>> pool = [
+    ...     dict(
+    ...         source=s,
+    ...         target=t,
+    ...         labels_per_class=4,
+    ...         without=without,
+    ...         scores=dict(probe=[s / 9], nearest=[0.5]),
+    ...         measured=dict(scratch=[0.5, 0.5], frozen=[0.5 + s / 9, 0.5 + s / 9]),
+    ...     )
+    ...     for s in range(6)
+    ...     for t in range(3)
+    ... ]
     >>> judge_pool(pool, 'scratch')['transfers']
     18
     """
@@ -182,21 +228,37 @@ def judge_pool(pool: list[dict], baseline: str) -> dict:
 def judgement_table(found: dict) -> Table:
     """What `judge_pool` found, as a table.
 
-    >>> found = dict(always={'frozen': .5}, right=.75, transfers=4, negative=1, of=8, recall=0.,
-    ...              precision=None, precision_at_recall_60=None)
+    >>> found = dict(
+    ...     always={'frozen': 0.5},
+    ...     right=0.75,
+    ...     transfers=4,
+    ...     negative=1,
+    ...     of=8,
+    ...     recall=0.0,
+    ...     precision=None,
+    ...     precision_at_recall_60=None,
+    ... )
     >>> judgement_table(found).rows[0][1]
     '75.0% of 4'
     """
     always = ', '.join(f'{strategy} {share:.1%}' for strategy, share in found['always'].items())
-    rows = [['as good as the best strategy (within a point, or no worse by a paired t test)',
-             f'{found["right"]:.1%} of {found["transfers"]}'],
-            ['the same, had one strategy always been advised', always],
-            ['negative transfers (below -1 point)', f'{found["negative"]} of {found["of"]}']]
-    for text, key in (('precision of predicting them', 'precision'), ('recall', 'recall'),
-                      ('best precision at a recall of .6 or more', 'precision_at_recall_60')):
+    rows = [
+        [
+            'as good as the best strategy (within a point, or no worse by a paired t test)',
+            f'{found["right"]:.1%} of {found["transfers"]}',
+        ],
+        ['the same, had one strategy always been advised', always],
+        ['negative transfers (below -1 point)', f'{found["negative"]} of {found["of"]}'],
+    ]
+    for text, key in (
+        ('precision of predicting them', 'precision'),
+        ('recall', 'recall'),
+        ('best precision at a recall of .6 or more', 'precision_at_recall_60'),
+    ):
         rows.append([text, 'undefined' if found[key] is None else f'{found[key]:.2f}'])
-    return Table(['of the advice', 'value'], rows,
-                 'Advice on the pool, each source and target held out')
+    return Table(
+        ['of the advice', 'value'], rows, 'Advice on the pool, each source and target held out'
+    )
 
 
 def _counts(known: Donor, dataset: Dataset, k: int | None) -> tuple[int, int, int]:
@@ -211,8 +273,13 @@ def _counts(known: Donor, dataset: Dataset, k: int | None) -> tuple[int, int, in
 def _inputs(known: Donor, data: dict) -> list[list[str]]:
     original = build.load(data)['train'].take(np.arange(1))['input'].shape[1:]
     same = tuple(original) == tuple(known.shape)
-    return [['which inputs', 'homogeneous' if same else 'homogeneous once resampled',
-             f'the source takes {known.shape}, the target has {tuple(original)}']]
+    return [
+        [
+            'which inputs',
+            'homogeneous' if same else 'homogeneous once resampled',
+            f'the source takes {known.shape}, the target has {tuple(original)}',
+        ]
+    ]
 
 
 def _distances(known: Donor, dataset: Dataset) -> dict:
@@ -221,8 +288,10 @@ def _distances(known: Donor, dataset: Dataset) -> dict:
     if known.data is None:
         return {}
     own = build.load(known.data)['train']
-    some = [restrict(each, np.random.default_rng(0).permutation(each.size)[:ROWS])
-            for each in (own, dataset)]
+    some = [
+        restrict(each, np.random.default_rng(0).permutation(each.size)[:ROWS])
+        for each in (own, dataset)
+    ]
     return domain_distances(*(seen_by(known, each, 'the source')[0] for each in some))
 
 
@@ -236,19 +305,28 @@ def _without_labels(same_task: bool) -> tuple[str, str]:
 def _expected(pool: list[dict], measured: dict, study: dict) -> dict:
     """{strategy: the gain that a pool lets one expect}; {} without a pool."""
     strategies = [name for name in study['strategies'] if name != study['baseline']]
-    return {strategy: predict(pool, measured, strategy, study['baseline'])
-            for strategy in strategies if pool}
+    return {
+        strategy: predict(pool, measured, strategy, study['baseline'])
+        for strategy in strategies
+        if pool
+    }
 
 
 def _when(expected: dict, baseline: str, transfers: int) -> list[list[str]]:
     rows = []
     for strategy, gain in expected.items():
         verdict = 'it hurts' if gain.high < 0 else 'it helps' if gain.low > 0 else 'open'
-        interval = (f'{100 * gain.mean:+.1f} points over {baseline} [{100 * gain.low:+.1f}, '
-                    f'{100 * gain.high:+.1f}]')
-        rows.append([f'when: {strategy}', f'{interval}: {verdict}',
-                     f'{transfers} measured transfers, predicted by the probes and the number of '
-                     'labels'])
+        interval = (
+            f'{100 * gain.mean:+.1f} points over {baseline} [{100 * gain.low:+.1f}, '
+            f'{100 * gain.high:+.1f}]'
+        )
+        rows.append(
+            [
+                f'when: {strategy}',
+                f'{interval}: {verdict}',
+                f'{transfers} measured transfers, predicted by the probes and the number of labels',
+            ]
+        )
     if not expected:
         rows.append(['when', 'unknown', 'no pool of measured transfers: give --pool'])
     return rows
@@ -262,8 +340,9 @@ def _choice(expected: dict, customary: str, study: dict) -> str:
     return [name for name in study['strategies'] if name != study['baseline']][-1]
 
 
-def _write_config(known: Donor, data: dict, row: dict, settings: dict, study: dict, choice: str,
-                  workdir: Path) -> Path:
+def _write_config(
+    known: Donor, data: dict, row: dict, settings: dict, study: dict, choice: str, workdir: Path
+) -> Path:
     k = row['labels_per_class']
     path = workdir / f'{row["target"]}-{row["source"]}-{"all" if k is None else k}.py'
     run = json.dumps(transfer_settings(known, data, row, settings, study, choice), indent=1)

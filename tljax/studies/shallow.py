@@ -3,6 +3,7 @@
 A method has a classifier, and a map or weights of the features; its gain is over the same
 classifier on the source as it is. The target's labels choose nothing.
 """
+
 import inspect
 import json
 import warnings
@@ -31,12 +32,14 @@ from tljax.studies.shallow_report import sections
 from tljax.when.gain import transfer_gain, verdicts
 from tljax.when.selection import SCORES
 
-CLASSIFIERS = {'nearest': lambda: KNeighborsClassifier(1),
-               'logistic': lambda: LogisticRegression(max_iter=1000),
-               'svm': lambda: LinearSVC(dual='auto')}
-METRIC = first(Task('classes'))   # a classifier is scored
-KEYS = {'classifier', 'map', 'weights', 'by_task'}   # of a method
-Task = tuple[str, str]   # source, target
+CLASSIFIERS = {
+    'nearest': lambda: KNeighborsClassifier(1),
+    'logistic': lambda: LogisticRegression(max_iter=1000),
+    'svm': lambda: LinearSVC(dual='auto'),
+}
+METRIC = first(Task('classes'))  # a classifier is scored
+KEYS = {'classifier', 'map', 'weights', 'by_task'}  # of a method
+Task = tuple[str, str]  # source, target
 
 
 def adapt(config: dict, workdir: Path) -> dict:
@@ -65,8 +68,9 @@ def adapt(config: dict, workdir: Path) -> dict:
         for name, method in methods.items():
             zs, zt, probability, classes = _adapted(method, '-'.join(task), xs, ys, xt)
             right[name, task] = classes[probability.argmax(1)] == yt
-            scores[name, task] = {score: function(probability)
-                                  for score, function in SCORES.items()}
+            scores[name, task] = {
+                score: function(probability) for score, function in SCORES.items()
+            }
             if task == tasks[0] and 'map' in method:
                 mapped[name] = zs, zt
     results = summarise(right, scores, methods, tasks) | {'config': config}
@@ -92,7 +96,7 @@ def summarise(right: dict, scores: dict, methods: dict, tasks: list[Task]) -> di
 
     >>> methods = {'source only, svm': {'classifier': 'svm'}}
     >>> answers = {('source only, svm', ('a', 'b')): np.array([True, False])}
-    >>> scores = {('source only, svm', ('a', 'b')): dict.fromkeys(SCORES, 0.)}
+    >>> scores = {('source only, svm', ('a', 'b')): dict.fromkeys(SCORES, 0.0)}
     >>> summarise(answers, scores, methods, [('a', 'b')])['rows'][0]['mean']
     0.5
     """
@@ -102,8 +106,15 @@ def summarise(right: dict, scores: dict, methods: dict, tasks: list[Task]) -> di
         for task in tasks:
             answers = right[name, task]
             mean, low, high = proportion(answers.sum(), len(answers))
-            rows[name, task] = dict(method=name, source=task[0], target=task[1], metric=METRIC,
-                                    mean=float(mean), low=low, high=high)
+            rows[name, task] = dict(
+                method=name,
+                source=task[0],
+                target=task[1],
+                metric=METRIC,
+                mean=float(mean),
+                low=low,
+                high=high,
+            )
             if name != alone:
                 gain = transfer_gain(answers.astype(float), right[alone, task].astype(float))
                 gains[name, task] = gain
@@ -114,17 +125,24 @@ def summarise(right: dict, scores: dict, methods: dict, tasks: list[Task]) -> di
 
 
 def _chosen(rows: dict, scores: dict, methods: dict, tasks: list[Task]) -> list[dict]:
-    """What each score would have chosen for each task, among classifiers that are not always sure.
-    """
+    """What each score would have chosen for each task, among classifiers that are not always
+    sure."""
     graded = [name for name, method in methods.items() if method['classifier'] != 'nearest']
     graded = graded or list(methods)
-    values = {score: np.array([[scores[name, task][score] for name in graded] for task in tasks])
-              for score in SCORES}
+    values = {
+        score: np.array([[scores[name, task][score] for name in graded] for task in tasks])
+        for score in SCORES
+    }
     truth = np.array([[rows[name, task]['mean'] for name in methods] for task in tasks])
     names = ['-'.join(task) for task in tasks]
-    return [dict(score=row['score'], mean=float(np.mean(row['values'])),
-                 picks=dict(zip(names, row['picks'], strict=True)))
-            for row in chosen(values, graded, truth, list(methods))]
+    return [
+        dict(
+            score=row['score'],
+            mean=float(np.mean(row['values'])),
+            picks=dict(zip(names, row['picks'], strict=True)),
+        )
+        for row in chosen(values, graded, truth, list(methods))
+    ]
 
 
 def source_only(classifier: str) -> str:
@@ -139,8 +157,12 @@ def source_only(classifier: str) -> str:
 def _tasks(asked: Sequence[str], domains: Sequence[str]) -> list[Task]:
     if len(domains) < 2:
         raise Refused(f'domains has {len(domains)} of them: adaptation needs two or more')
-    tasks = {f'{source}-{target}': (source, target)
-             for source in domains for target in domains if source != target}
+    tasks = {
+        f'{source}-{target}': (source, target)
+        for source in domains
+        for target in domains
+        if source != target
+    }
     for task in asked:
         if task not in tasks:
             raise Refused(f'tasks={task!r} is no source-target of this config: {near(task, tasks)}')
@@ -151,14 +173,19 @@ def _methods(methods: dict) -> dict:
     """The methods, each classifier on the source alone ahead of them."""
     for name, method in methods.items():
         for key in set(method) - KEYS:
-            raise Refused(f'methods.{name}.{key} is unknown: a method has a classifier, and a map, '
-                          'with by_task, or weights')
+            raise Refused(
+                f'methods.{name}.{key} is unknown: a method has a classifier, and a map, '
+                'with by_task, or weights'
+            )
         if method['classifier'] not in CLASSIFIERS:
-            raise Refused(f'methods.{name}.classifier={method["classifier"]!r}: '
-                          f'{near(method["classifier"], CLASSIFIERS)}')
+            raise Refused(
+                f'methods.{name}.classifier={method["classifier"]!r}: '
+                f'{near(method["classifier"], CLASSIFIERS)}'
+            )
         if 'weights' in method and method['classifier'] == 'nearest':
-            raise Refused(f'methods.{name}: a nearest neighbour has no use for weights: take '
-                          'logistic or svm')
+            raise Refused(
+                f'methods.{name}: a nearest neighbour has no use for weights: take logistic or svm'
+            )
     used = dict.fromkeys(method['classifier'] for method in methods.values())
     return {**{source_only(name): {'classifier': name} for name in used}, **methods}
 
@@ -168,12 +195,13 @@ def _adapted(method: dict, task: str, xs: np.ndarray, ys: np.ndarray, xt: np.nda
     zs, zt, keywords = xs, xt, {}
     if 'map' in method:
         spec = {**method['map'], **method.get('by_task', {}).get(task, {})}
-        function = getattr(mapping, spec['name'], lambda: None)   # `named` refuses an unknown name
+        function = getattr(mapping, spec['name'], lambda: None)  # `named` refuses an unknown name
         labels = {'ys': ys} if 'ys' in inspect.signature(function).parameters else {}
         zs, zt = named('tljax.shallow.mapping', spec, 'map', xs=xs, xt=xt, **labels)
     if 'weights' in method:
-        keywords['sample_weight'] = named('tljax.shallow.instance', method['weights'], 'weights',
-                                          xs=xs, xt=xt)
+        keywords['sample_weight'] = named(
+            'tljax.shallow.instance', method['weights'], 'weights', xs=xs, xt=xt
+        )
     classifier = CLASSIFIERS[method['classifier']]()
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', ConvergenceWarning)

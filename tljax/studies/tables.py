@@ -1,4 +1,5 @@
 """Tables: what a study prints, and what stands in its page."""
+
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,27 +17,32 @@ class Table(NamedTuple):
         rows: as many cells a row as there are columns.
         title: line above the table when it is printed.
 
-    >>> Table(['strategy', 'accuracy'], [['scratch', .5]]).title
+    >>> Table(['strategy', 'accuracy'], [['scratch', 0.5]]).title
     ''
     """
+
     columns: list[str]
     rows: list[list]
     title: str = ''
 
 
 def transferred(strategies: dict[str, list[dict]]) -> Table:
-    """What each strategy transfers: groups of parameters, where they come from, and how fast they move.
+    """What each strategy transfers: groups of parameters, where they come from, and how fast they
+    move.
 
     Args:
         strategies: {strategy: `paths.Group`s as dicts}; a single strategy is not named.
 
-    >>> group = {'name': 'head', 'numbers': 30, 'donor': 'fresh', 'rate': .001}
+    >>> group = {'name': 'head', 'numbers': 30, 'donor': 'fresh', 'rate': 0.001}
     >>> transferred({'finetune': [group]}).rows
     [['head', '30', 'fresh', 'rate 0.001']]
     """
     named = len(strategies) > 1
-    rows = [([strategy] if named else []) + row for strategy, groups in strategies.items()
-            for row in transferred_rows([Group(**group) for group in groups])]
+    rows = [
+        ([strategy] if named else []) + row
+        for strategy, groups in strategies.items()
+        for row in transferred_rows([Group(**group) for group in groups])
+    ]
     return Table((['strategy'] if named else []) + list(COLUMNS), rows, 'What is transferred')
 
 
@@ -68,12 +74,16 @@ def data(folders: Iterable[Path]) -> list[dict]:
     for folder in folders:
         path = folder / 'data.json'
         facts = json.loads(path.read_text()) if path.exists() else []
-        rows = [fact for fact in facts if fact[0] not in ('statistics', 'steps')]   # of the fit
+        rows = [fact for fact in facts if fact[0] not in ('statistics', 'steps')]  # of the fit
         if rows and rows not in found.values():
             found[folder.name] = rows
-    return [section('The data' if len(found) == 1 else f'The data of {name}',
-                    text='\n'.join(f'{word}: {text}' for word, text in rows))
-            for name, rows in found.items()]
+    return [
+        section(
+            'The data' if len(found) == 1 else f'The data of {name}',
+            text='\n'.join(f'{word}: {text}' for word, text in rows),
+        )
+        for name, rows in found.items()
+    ]
 
 
 def budget(k: int | None) -> str:

@@ -1,4 +1,5 @@
 """A training of all phases of a config: its scores, its page, and whether transfer helped."""
+
 import json
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from tljax.studies.label_free import scores_of_target
 from tljax.studies.tables import Table, data, section, transferred
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
-LISTED = 20   # classes that a terminal has room for
-READING = {'positive': 'transfer helps', 'negative': 'transfer hurts',
-           'none detected': 'neither gain nor harm detected'}
+LISTED = 20  # classes that a terminal has room for
+READING = {
+    'positive': 'transfer helps',
+    'negative': 'transfer hurts',
+    'none detected': 'neither gain nor harm detected',
+}
 
 
 def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
@@ -34,10 +38,10 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
         guarded: whether the last phase is also trained from scratch.
 
     Returns:
-        {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by seed}}, 'rows':
-        [{'split', 'metric', 'mean', 'low', 'high'}], 'kept': as `Fitted` has it, 'by_class': the
-        table of every class, and 'guard', as
-        `guard` gives it}; 'page' is None without classes. None on all processes but the first.
+        {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by
+        seed}}, 'rows': [{'split', 'metric', 'mean', 'low', 'high'}], 'kept': as `Fitted` has it,
+        'by_class': the table of every class, and 'guard', as `guard` gives it}; 'page' is None
+        without classes. None on all processes but the first.
 
     Raises:
         Refused: for a config that does not fit.
@@ -49,16 +53,23 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     fits = phases(config)
     run, fitted = build.fit_phases(fits, workdir)
     guarding = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
-    label_free = _label_free(fits[-1][1], fitted)   # by all processes together
+    label_free = _label_free(fits[-1][1], fitted)  # by all processes together
     if jax.process_index():
         return None
     folders = [folder(workdir, [name for name, _ in fits], name) for name, _ in fits]
     place = folders[-1]
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
     rows = scores.rows(fitted.scores, sizes, mean_interval) + label_free
-    found = dict(phase=run.name, seeds=list(run.seeds), folder=str(place), page=None,
-                 transferred=[group._asdict() for group in run.transferred],
-                 scores=fitted.scores, rows=rows, kept=fitted.kept)
+    found = dict(
+        phase=run.name,
+        seeds=list(run.seeds),
+        folder=str(place),
+        page=None,
+        transferred=[group._asdict() for group in run.transferred],
+        scores=fitted.scores,
+        rows=rows,
+        kept=fitted.kept,
+    )
     if guarding:
         found['guard'] = guarding
     if run.classes:
@@ -67,25 +78,34 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
         shown = records if _measured_twice(records, run.evals) else []
         judged = _judged(read_answers(place / ANSWERS), fits[-1][1], run.task)
         found['by_class'] = judged[0]._asdict() if judged else None
-        page(place / 'report.html', run.name,
-             _sections(found, shown, config, data(folders), judged[1] if judged else []))
+        page(
+            place / 'report.html',
+            run.name,
+            _sections(found, shown, config, data(folders), judged[1] if judged else []),
+        )
     return found
 
 
-def _judged(answers: dict[str, list[dict]], settings: dict, task: Task) -> tuple[Table, list[dict]] | None:
-    """The table of every class and the sections of the page, of the test split or else of validation; None where there are no answers."""
+def _judged(
+    answers: dict[str, list[dict]], settings: dict, task: Task
+) -> tuple[Table, list[dict]] | None:
+    """The table of every class and the sections of the page, of the test split or else of
+    validation; None where there are no answers."""
     split = next((split for split in ('test', 'validation') if split in answers), None)
     if split is None:
         return None
     rows = answers[split]
     table = mistakes.by_class(rows, task)
-    return table._replace(title=f'{table.title}, {split} split'), mistakes.sections(rows, task, split, build.load(settings['data'])[split])
+    return table._replace(title=f'{table.title}, {split} split'), mistakes.sections(
+        rows, task, split, build.load(settings['data'])[split]
+    )
 
 
 def tables(found: dict) -> list[Table]:
-    """What `train` found, as tables: the scores, and class by class where a terminal has room for that.
+    """What `train` found, as tables: the scores, and class by class where a terminal has room for
+    that.
 
-    >>> row = {'split': 'test', 'metric': 'rmse', 'mean': .5, 'low': None, 'high': None}
+    >>> row = {'split': 'test', 'metric': 'rmse', 'mean': 0.5, 'low': None, 'high': None}
     >>> [each.title for each in tables({'phase': 'train', 'seeds': [0], 'rows': [row]})]
     ['train']
     """
@@ -110,15 +130,21 @@ def _label_free(settings: dict, fitted: Fitted) -> list[dict]:
 def table(found: dict) -> Table:
     """The scores that `train` found, as a table.
 
-    >>> row = {'split': 'test', 'metric': 'rmse', 'mean': .5, 'low': None, 'high': None}
+    >>> row = {'split': 'test', 'metric': 'rmse', 'mean': 0.5, 'low': None, 'high': None}
     >>> table({'phase': 'train', 'seeds': [0], 'rows': [row]}).rows
     [['test', 'rmse', '0.5000', '']]
     """
     seeds = len(found['seeds'])
     over = f'{seeds} seeds' if seeds > 1 else 'episodes or examples'
-    rows = [[row['split'], row['metric'], f'{row["mean"]:.4f}',
-             '' if row['low'] is None else f'{row["low"]:.4f} to {row["high"]:.4f}']
-            for row in found['rows']]
+    rows = [
+        [
+            row['split'],
+            row['metric'],
+            f'{row["mean"]:.4f}',
+            '' if row['low'] is None else f'{row["low"]:.4f} to {row["high"]:.4f}',
+        ]
+        for row in found['rows']
+    ]
     return Table(['split', 'metric', 'mean', f'95 % interval over {over}'], rows, found['phase'])
 
 
@@ -143,16 +169,22 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
     tljax.core.Refused: --guard compares transfer with scratch, and the last phase starts from ...
     """
     if not settings['init']['path'] and not settings['init']['phase']:
-        raise Refused('--guard compares transfer with scratch, and the last phase starts from '
-                      'scratch: give it init.path or init.phase')
-    alone = merge(settings, {'init': {'path': '', 'phase': ''}, 'partition': {'name': 'full'},
-                             'statistics': 'follow'}) | {'groups': {}}
+        raise Refused(
+            '--guard compares transfer with scratch, and the last phase starts from '
+            'scratch: give it init.path or init.phase'
+        )
+    alone = merge(
+        settings,
+        {'init': {'path': '', 'phase': ''}, 'partition': {'name': 'full'}, 'statistics': 'follow'},
+    ) | {'groups': {}}
     build.look(alone, workdir)
     run = build.build(alone, 'scratch')
     split = next((split for split in ('validation', 'test') if transferred.get(split)), None)
     if split is None or not run.classes:
-        raise Refused('--guard compares transfer with scratch on a validation or test split with '
-                      'classes, and this data has none')
+        raise Refused(
+            '--guard compares transfer with scratch on a validation or test split with '
+            'classes, and this data has none'
+        )
     metric = next(iter(transferred[split]))
     scratch = fit(run, workdir).scores[split][metric]
     transfer = transferred[split][metric]
@@ -160,12 +192,15 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
     text = f'{100 * mean:+.1f} points over scratch on the {split} split'
     found = dict(split=split, metric=metric, gain=mean, low=None, high=None, verdict=None)
     if len(scratch) < 2:
-        return found | {'text': f'transfer: {text}; one seed has no interval: give '
-                                '--config.seeds="(0,1,2)"'}
+        return found | {
+            'text': f'transfer: {text}; one seed has no interval: give --config.seeds="(0,1,2)"'
+        }
     gain = transfer_gain(transfer, scratch)
     verdict = verdicts([gain])[0]
-    text = (f'{READING[verdict]}: {text}, 95 % interval {100 * gain.low:+.1f} to '
-            f'{100 * gain.high:+.1f} over {len(scratch)} seeds')
+    text = (
+        f'{READING[verdict]}: {text}, 95 % interval {100 * gain.low:+.1f} to '
+        f'{100 * gain.high:+.1f} over {len(scratch)} seeds'
+    )
     return found | dict(low=gain.low, high=gain.high, verdict=verdict, text=text)
 
 
@@ -173,12 +208,28 @@ def _measured_twice(records: list[dict], evals: dict) -> bool:
     return sum(record['kind'] in evals for record in records) > len(evals)
 
 
-def _sections(found: dict, records: list[dict], config: dict, told: list[dict], judged: list[dict]) -> list[dict]:
+def _sections(
+    found: dict, records: list[dict], config: dict, told: list[dict], judged: list[dict]
+) -> list[dict]:
     seeds = len(found['seeds'])
     parts = [f'Means and 95 % intervals over {seeds} seeds.'] * (seeds > 2)
     kept = [found['kept']['text'].capitalize() + '.'] if found['kept'] else []
-    curves = [section('Accuracy over training', text=' '.join(parts + kept),
-                      svg=svg(training_curves(records)))] if records else []
-    return [*curves, section('At the end', table(found), text=' '.join(kept)), *judged, *told,
-            section('What was transferred', transferred({found['phase']: found['transferred']})),
-            section('How it was run', code=json.dumps(config, indent=1))]
+    curves = (
+        [
+            section(
+                'Accuracy over training',
+                text=' '.join(parts + kept),
+                svg=svg(training_curves(records)),
+            )
+        ]
+        if records
+        else []
+    )
+    return [
+        *curves,
+        section('At the end', table(found), text=' '.join(kept)),
+        *judged,
+        *told,
+        section('What was transferred', transferred({found['phase']: found['transferred']})),
+        section('How it was run', code=json.dumps(config, indent=1)),
+    ]

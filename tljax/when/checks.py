@@ -1,4 +1,6 @@
-"""Labelled features, as scores of transferability demand them: arrays that pair, or a refusal in one line."""
+"""Labelled features, as scores of transferability demand them: arrays that pair, or a refusal in
+one line."""
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -10,9 +12,10 @@ def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """f (n, d) and y, integers (n,) or floats (n,) or (n, c), as arrays.
 
     Raises:
-        Refused: for no rows, rows that do not pair, labels of another kind, and values that are not finite.
+        Refused: for no rows, rows that do not pair, labels of another kind, and values that are not
+            finite.
 
-    >>> paired([[1.]], [float('nan')])
+    >>> paired([[1.0]], [float('nan')])
     Traceback (most recent call last):
     tljax.core.Refused: y has 1 values that are not finite: look for where they come from
     """
@@ -22,10 +25,16 @@ def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     if y.ndim not in (1, 2) or len(y) != len(f) or not y.size:
         raise Refused(f'f has shape {f.shape} and y {y.shape}: give one label per row')
     if y.dtype.kind not in 'iuf' or y.dtype.kind != 'f' and y.ndim > 1:
-        raise Refused(f'y has shape {y.shape} and type {y.dtype}: give one integer class per row, or floats for regression')
+        raise Refused(
+            f'y has shape {y.shape} and type {y.dtype}: give one integer class per row, '
+            'or floats for regression'
+        )
     for name, each in (('f', f), ('y', y)):
         if not np.isfinite(each).all():
-            raise Refused(f'{name} has {int((~np.isfinite(each)).sum())} values that are not finite: look for where they come from')
+            raise Refused(
+                f'{name} has {int((~np.isfinite(each)).sum())} values that are not '
+                'finite: look for where they come from'
+            )
     return f, y
 
 
@@ -35,7 +44,7 @@ def classified(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.n
     Raises:
         Refused: as `paired` and `labels`, and for features that are the same in all rows.
 
-    >>> [each.tolist() for each in classified([[1.], [2.], [3.]], [7, 9, 7])]
+    >>> [each.tolist() for each in classified([[1.0], [2.0], [3.0]], [7, 9, 7])]
     [[[1.0], [2.0], [3.0]], [0, 1, 0], [2, 1]]
     """
     f, y = paired(f, y)
@@ -47,9 +56,10 @@ def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Classes numbered from 0 (n,) and their sizes (c,).
 
     Raises:
-        Refused: for labels that are no integers or do not pair with the rows, and for a single class.
+        Refused: for labels that are no integers or do not pair with the rows, and for a single
+            class.
 
-    >>> labels([[1.], [2.]], [5, 5])
+    >>> labels([[1.0], [2.0]], [5, 5])
     Traceback (most recent call last):
     tljax.core.Refused: labels of 1 class: give examples of two or more
     """
@@ -64,7 +74,8 @@ def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def columns(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_array]:
-    """The classes of integer labels, or None, and the targets (n, c): one-hot and sparse, or float labels.
+    """The classes of integer labels, or None, and the targets (n, c): one-hot and sparse, or float
+    labels.
 
     >>> classes, targets = columns(np.array([9, 7, 9]))
     >>> classes.tolist(), targets.toarray().tolist()
@@ -73,7 +84,9 @@ def columns(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_a
     if y.dtype.kind == 'f':
         return None, y.reshape(len(y), -1).astype(np.float64)
     classes, index = np.unique(y, return_inverse=True)
-    return classes, sparse.csr_array((np.ones(len(y)), index, np.arange(len(y) + 1)), shape=(len(y), len(classes)))
+    return classes, sparse.csr_array(
+        (np.ones(len(y)), index, np.arange(len(y) + 1)), shape=(len(y), len(classes))
+    )
 
 
 def several(classes: np.ndarray | None) -> None:
@@ -82,13 +95,19 @@ def several(classes: np.ndarray | None) -> None:
     >>> several(None)
     """
     if classes is not None and len(classes) < 2:
-        raise Refused(f'labels of {len(classes)} class{"es" * (len(classes) != 1)}: give examples of two or more')
+        raise Refused(
+            f'labels of {len(classes)} class{"es" * (len(classes) != 1)}: give examples '
+            'of two or more'
+        )
 
 
 def varying(f: np.ndarray) -> None:
     """Refuses features (n, d) that are the same in all rows.
 
-    >>> varying(np.array([[1.], [2.]]))
+    >>> varying(np.array([[1.0], [2.0]]))
     """
     if (f == f[0]).all():
-        raise Refused(f'all {len(f)} rows of f are the same: a source that tells no examples apart has no score')
+        raise Refused(
+            f'all {len(f)} rows of f are the same: a source that tells no examples apart '
+            'has no score'
+        )

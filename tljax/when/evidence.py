@@ -1,7 +1,10 @@
-"""LogME and the H-score, which need no more of labelled features than sums over them, and so also score sets too large for memory.
+"""LogME and the H-score, which need no more of labelled features than sums over them, and so also
+score sets too large for memory.
 
-Features f are (n, d) of any real type, labels y (n,) integers whose values and order do not matter. All is computed in float64.
+Features f are (n, d) of any real type, labels y (n,) integers whose values and order do not matter.
+All is computed in float64.
 """
+
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -13,14 +16,20 @@ from scipy.optimize import elementwise
 from tljax.core import Refused
 from tljax.when.checks import classified, columns, paired, several, varying
 
-ROWS = 4096          # rows that are held in float64 at once
-RANK = 1e-12         # directions with less of the features' power than this are taken for rounding, which is near 1e-16 n
-RESIDUAL = 1e-10     # a smaller unexplained share of the labels is taken for rounding; at 0 their evidence would be infinite
-LOG_RATIOS = np.linspace(-60, 25, 400)   # ln(alpha / beta) over the features' power: beyond, nothing or everything is explained
+ROWS = 4096  # rows that are held in float64 at once
+# directions with less of the features' power than this are taken for rounding, which is near 1e-16
+# n
+RANK = 1e-12
+# a smaller unexplained share of the labels is taken for rounding; at 0 their evidence would be
+# infinite
+RESIDUAL = 1e-10
+# ln(alpha / beta) over the features' power: beyond, nothing or everything is explained
+LOG_RATIOS = np.linspace(-60, 25, 400)
 
 
 class Moments(NamedTuple):
-    """What `logme_of` and `h_score_of` need to know of labelled features; `moments` makes it, also of sets too large for memory.
+    """What `logme_of` and `h_score_of` need to know of labelled features; `moments` makes it, also
+    of sets too large for memory.
 
     The targets t are classes one-hot, or float labels.
 
@@ -31,10 +40,11 @@ class Moments(NamedTuple):
         square: (c,), column sums of t^2.
         classes: (c,), which integers the columns stand for; None for float labels.
 
-    >>> moments([(np.array([[1., 2.]]), np.array([7]))])._replace(gram=None)
+    >>> moments([(np.array([[1.0, 2.0]]), np.array([7]))])._replace(gram=None)
     Moments(n=1, gram=None, cross=array([[1.],
            [2.]]), square=array([1.]), classes=array([7]))
     """
+
     n: int
     gram: np.ndarray
     cross: np.ndarray
@@ -45,16 +55,18 @@ class Moments(NamedTuple):
 def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
     """The `Moments` of all rows together, in memory of d^2 and one block.
 
-    Products are of float64: those of float32 move LogME in its second digit where features have a mean and a decaying spectrum.
+    Products are of float64: those of float32 move LogME in its second digit where features have a
+    mean and a decaying spectrum.
 
     Args:
-        blocks: an iterable of pairs (f, y), (n, d) and (n,) integers or (n,) or (n, c) floats. A class may be missing from a block.
+        blocks: an iterable of pairs (f, y), (n, d) and (n,) integers or (n,) or (n, c) floats. A
+            class may be missing from a block.
 
     Raises:
         Refused: as in the module, and for no blocks, or blocks of other columns.
 
-    >>> x, y = np.arange(8.).reshape(4, 2), np.array([0, 1, 1, 2])
-    >>> whole, parts = moments([(x, y)]), moments((x[i:i + 1], y[i:i + 1]) for i in range(4))
+    >>> x, y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 1, 2])
+    >>> whole, parts = moments([(x, y)]), moments((x[i : i + 1], y[i : i + 1]) for i in range(4))
     >>> parts.classes.tolist(), parts.cross.tolist() == whole.cross.tolist()
     ([0, 1, 2], True)
     """
@@ -62,7 +74,7 @@ def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
     for f, y in blocks:
         f, y = paired(f, y)
         for start in range(0, len(f), ROWS):
-            part = _moments(f[start:start + ROWS].astype(np.float64), y[start:start + ROWS])
+            part = _moments(f[start : start + ROWS].astype(np.float64), y[start : start + ROWS])
             total = part if total is None else _sum(total, part)
     if total is None:
         raise Refused('moments of no blocks: give one pair of features and labels or more')
@@ -70,22 +82,27 @@ def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
 
 
 def logme(f: ArrayLike, y: ArrayLike) -> float:
-    """The largest log evidence of a Bayesian linear model per example, averaged over classes: LogME.
+    """The largest log evidence of a Bayesian linear model per example, averaged over classes:
+    LogME.
 
-    Targets, one class against the rest, are t = f w + noise with w ~ N(0, 1 / alpha) and noise of variance 1 / beta, thus t ~ N(0, (I +
-    f f^T beta / alpha) / beta), for the alpha and beta that make t most likely. It knows no offset: append a column of ones for one. Where
-    fewer than n features explain labels in full the evidence has no upper limit; their noise is then taken for `RESIDUAL` of them.
+    Targets, one class against the rest, are t = f w + noise with w ~ N(0, 1 / alpha) and noise of
+    variance 1 / beta, thus t ~ N(0, (I + f f^T beta / alpha) / beta), for the alpha and beta that
+    make t most likely. It knows no offset: append a column of ones for one. Where fewer than n
+    features explain labels in full the evidence has no upper limit; their noise is then taken for
+    `RESIDUAL` of them.
 
-    Source: You et al. 2021 (https://arxiv.org/abs/2102.11005) and 2022 (https://arxiv.org/abs/2110.10545). Their fixed point iteration from
-    alpha = beta = 1 is not used: evidence can have several maxima, and it stops at one that need not be the largest, near it rather than
-    at it. Given alpha / beta the best beta is known in closed form, and that one ratio is looked for everywhere.
+    Source: You et al. 2021 (https://arxiv.org/abs/2102.11005) and 2022
+        (https://arxiv.org/abs/2110.10545). Their fixed point iteration from
+    alpha = beta = 1 is not used: evidence can have several maxima, and it stops at one that need
+    not be the largest, near it rather than at it. Given alpha / beta the best beta is known in
+    closed form, and that one ratio is looked for everywhere.
 
     Args:
         f: as in the module.
         y: as in the module; or float labels, (n,) or (n, k), for regression, averaged over columns:
             none of them 0 throughout.
 
-    >>> f = np.array([[0., 1.], [0., 2.], [1., 0.], [2., 0.]])
+    >>> f = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 0.0]])
     >>> logme(f, np.array([0, 0, 1, 1])) > logme(f, np.array([0, 1, 0, 1]))
     True
     """
@@ -97,13 +114,13 @@ def logme(f: ArrayLike, y: ArrayLike) -> float:
     several(classes)
     f, targets = f.astype(np.float64), targets.toarray() if classes is not None else targets
     values, energy = _spectrum(f @ f.T, targets)
-    return _log_evidence(len(f), values, values[:, None] * energy, (targets ** 2).sum(0))
+    return _log_evidence(len(f), values, values[:, None] * energy, (targets**2).sum(0))
 
 
 def logme_of(moments: Moments) -> float:
     """`logme` of what `moments` has summed.
 
-    >>> f, y = np.array([[0., 1.], [0., 2.], [1., 0.], [2., 0.]]), np.array([0, 0, 1, 1])
+    >>> f, y = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1, 1])
     >>> logme_of(moments([(f[:1], y[:1]), (f[1:], y[1:])])) == logme(f, y)
     True
     """
@@ -114,38 +131,54 @@ def logme_of(moments: Moments) -> float:
 def _log_evidence(n, values, energy, square):
     """The largest log evidence per row, averaged over columns t of targets.
 
-    values: (r,) eigenvalues of f^T f or f f^T. energy: (r, c), (v^T f^T t)^2 for the eigenvectors v of f^T f. square: (c,), t^T t.
+    values: (r,) eigenvalues of f^T f or f f^T. energy: (r, c), (v^T f^T t)^2 for the eigenvectors v
+        of f^T f. square: (c,), t^T t.
     """
     if not square.all():
         raise Refused(f'column {int(square.argmin())} of y is 0 throughout: leave it out')
     kept = values > RANK * values.sum()
     values = values[kept, None]
-    inside = energy[kept] / (values * square)   # shares of t^T t along the directions of f, which n directions exhaust
+    # shares of t^T t along the directions of f, which n directions exhaust
+    inside = energy[kept] / (values * square)
     outside = np.maximum(1 - inside.sum(0), RESIDUAL) * (len(values) < n)
 
-    def cost(ratio, unexplained):   # minus the evidence over n at the best beta, but for what depends on neither
+    # minus the evidence over n at the best beta, but for what depends on neither
+    def cost(ratio, unexplained):
         return (np.log1p(values / ratio).sum(0) / n + np.log(unexplained)) / 2
 
     def of_column(log_ratio, column):
         ratio = np.exp(log_ratio)
-        return cost(ratio, outside[column] + (inside[:, column] * (ratio / (values + ratio))).sum(0))
+        return cost(
+            ratio, outside[column] + (inside[:, column] * (ratio / (values + ratio))).sum(0)
+        )
 
-    grid = LOG_RATIOS + np.log(values.sum() or 1.)
+    grid = LOG_RATIOS + np.log(values.sum() or 1.0)
     costs = cost(np.exp(grid), outside[:, None] + inside.T @ (1 / (1 + values / np.exp(grid))))
     place = costs.argmin(1).clip(1, len(grid) - 2)
-    found = elementwise.find_minimum(of_column, (grid[place - 1], grid[place], grid[place + 1]), args=(np.arange(len(square)),))
-    least = np.where(found.success, found.f_x, costs.min(1))   # at an end of the grid there is no minimum between two points
+    found = elementwise.find_minimum(
+        of_column, (grid[place - 1], grid[place], grid[place + 1]), args=(np.arange(len(square)),)
+    )
+    # at an end of the grid there is no minimum between two points
+    least = np.where(found.success, found.f_x, costs.min(1))
     return -float((least + np.log(2 * np.pi * np.e * square / n) / 2).mean())
 
 
 def h_score(f: ArrayLike, y: ArrayLike) -> float:
-    """tr(cov(f)^+ cov(E[f | y])), 0 to min(d, classes - 1): how much of the features' whitened variance lies between classes: the H-score.
+    """tr(cov(f)^+ cov(E[f | y])), 0 to min(d, classes - 1): how much of the features' whitened
+    variance lies between classes: the H-score.
 
-    With d near n it reaches its maximum whatever the labels are; `regularised_h_score` is made for that.
+    With d near n it reaches its maximum whatever the labels are; `regularised_h_score` is made for
+    that.
 
-    Source: Bao et al. 2019 (https://doi.org/10.1109/ICIP.2019.8803726). Directions that do not vary are left out.
+    Source: Bao et al. 2019 (https://doi.org/10.1109/ICIP.2019.8803726). Directions that do not vary
+        are left out.
 
-    >>> round(h_score(np.array([[0., 1.], [0., 2.], [1., 1.], [1., 2.]]), np.array([0, 0, 1, 1])), 6)
+    >>> round(
+    ...     h_score(
+    ...         np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 1.0], [1.0, 2.0]]), np.array([0, 0, 1, 1])
+    ...     ),
+    ...     6,
+    ... )
     1.0
     """
     f, y, _ = classified(f, y)
@@ -155,9 +188,10 @@ def h_score(f: ArrayLike, y: ArrayLike) -> float:
 def h_score_of(moments: Moments) -> float:
     """`h_score` of what `moments` has summed of integer labels.
 
-    Features whose mean is far above their spread lose digits here: subtract about that mean from all blocks.
+    Features whose mean is far above their spread lose digits here: subtract about that mean from
+    all blocks.
 
-    >>> f, y = np.array([[0., 1.], [0., 2.], [1., 0.], [2., 0.]]), np.array([0, 0, 1, 1])
+    >>> f, y = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1, 1])
     >>> abs(h_score_of(moments([(f[:1], y[:1]), (f[1:], y[1:])])) - h_score(f, y)) < 1e-9
     True
     """
@@ -176,9 +210,14 @@ def _moments(f, y):
 
 def _sum(a, b):
     """The moments of both, whose classes need not be the same."""
-    kinds = [(len(each.gram), len(each.square) if each.classes is None else 'integer') for each in (a, b)]
+    kinds = [
+        (len(each.gram), len(each.square) if each.classes is None else 'integer') for each in (a, b)
+    ]
     if kinds[0] != kinds[1]:
-        raise Refused(f'blocks of {kinds[0][0]} features and {kinds[0][1]} labels, and of {kinds[1][0]} and {kinds[1][1]}: give one kind')
+        raise Refused(
+            f'blocks of {kinds[0][0]} features and {kinds[0][1]} labels, and of '
+            f'{kinds[1][0]} and {kinds[1][1]}: give one kind'
+        )
     if a.classes is None:
         return Moments(a.n + b.n, a.gram + b.gram, a.cross + b.cross, a.square + b.square, None)
     classes = np.union1d(a.classes, b.classes)
@@ -191,9 +230,10 @@ def _sum(a, b):
 
 
 def explained(covariance: np.ndarray, between: np.ndarray, smallest: float) -> float:
-    """tr(covariance^+ between between^T) for covariance (d, d) and between (d, c), without eigenvalues up to the smallest.
+    """tr(covariance^+ between between^T) for covariance (d, d) and between (d, c), without
+    eigenvalues up to the smallest.
 
-    >>> explained(np.diag([2., 0.]), np.array([[2.], [1.]]), smallest=1e-9)
+    >>> explained(np.diag([2.0, 0.0]), np.array([[2.0], [1.0]]), smallest=1e-9)
     2.0
     """
     values, energy = _spectrum(covariance, between)
@@ -202,15 +242,18 @@ def explained(covariance: np.ndarray, between: np.ndarray, smallest: float) -> f
 
 
 def _spectrum(matrix, right):
-    """Eigenvalues (d,) of a symmetric matrix (d, d), and (v^T right)^2 (d, c) for its eigenvectors v, right (d, c).
+    """Eigenvalues (d,) of a symmetric matrix (d, d), and (v^T right)^2 (d, c) for its eigenvectors
+    v, right (d, c).
 
-    LAPACK reduces the matrix to a tridiagonal one of the same eigenvalues; only that one's eigenvectors are formed, as those of the
-    matrix would cost as much again.
+    LAPACK reduces the matrix to a tridiagonal one of the same eigenvalues; only that one's
+    eigenvectors are formed, as those of the matrix would cost as much again.
     """
     if len(matrix) == 1:
-        return matrix[0], right ** 2
-    work = 64 * len(matrix)   # LAPACK's blocks are of 64 columns at most
+        return matrix[0], right**2
+    work = 64 * len(matrix)  # LAPACK's blocks are of 64 columns at most
     reflectors, diagonal, beside, tau, _ = lapack.dsytrd(matrix, lower=1, lwork=work)
-    rotated = np.concatenate([right[:1], lapack.dormqr('L', 'T', reflectors[1:, :-1], tau, right[1:], work)[0]])
+    rotated = np.concatenate(
+        [right[:1], lapack.dormqr('L', 'T', reflectors[1:, :-1], tau, right[1:], work)[0]]
+    )
     values, vectors = eigh_tridiagonal(diagonal, beside)
     return values, (vectors.T @ rotated) ** 2

@@ -1,4 +1,6 @@
-"""Multinomial logistic regression by L-BFGS, compiled: the linear probe that `tljax.when.probes` measures accuracies with."""
+"""Multinomial logistic regression by L-BFGS, compiled: the linear probe that `tljax.when.probes`
+measures accuracies with."""
+
 import warnings
 
 import jax
@@ -10,22 +12,31 @@ from sklearn.exceptions import ConvergenceWarning
 
 from tljax.core import Refused
 
-RANK = 64   # directions of the features that the optimiser rescales
-ROUNDS = 2   # of finding them: one leaves it five more steps to go
-LARGEST = 1e15   # a magnitude that features stay below, as sums of their squares would overflow float32
+RANK = 64  # directions of the features that the optimiser rescales
+ROUNDS = 2  # of finding them: one leaves it five more steps to go
+# a magnitude that features stay below, as sums of their squares would overflow float32
+LARGEST = 1e15
 
 
-def linear_probe(x: ArrayLike, y: ArrayLike, penalty: float = 1., tolerance: float = 1e-6,
-                 steps: int = 1000,
-                 start: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The least summed log loss of softmax(x weights + intercept) plus penalty / 2 times the sum of squared weights.
+def linear_probe(
+    x: ArrayLike,
+    y: ArrayLike,
+    penalty: float = 1.0,
+    tolerance: float = 1e-6,
+    steps: int = 1000,
+    start: tuple[ArrayLike, ArrayLike] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The least summed log loss of softmax(x weights + intercept) plus penalty / 2 times the sum of
+    squared weights.
 
-    The sum, not the mean, over examples: the minimum is that of scikit-learn's LogisticRegression(C=1 / penalty), which for two classes
-    has a single column and is the same at C=2 / penalty. The intercept is not penalised. The penalty is in the units of the features.
+    The sum, not the mean, over examples: the minimum is that of scikit-learn's
+    LogisticRegression(C=1 / penalty), which for two classes has a single column and is the same at
+    C=2 / penalty. The intercept is not penalised. The penalty is in the units of the features.
 
-    L-BFGS (Liu and Nocedal 1989, https://doi.org/10.1007/BF01589116), compiled as one loop, in coordinates where the features' largest
-    principal directions are as short as the others: as P^(-1/2) of Frangella, Tropp and Udell, Randomized Nyström preconditioning, 2023,
-    section 1.2 (https://arxiv.org/abs/2110.02820). That changes the way and not the minimum.
+    L-BFGS (Liu and Nocedal 1989, https://doi.org/10.1007/BF01589116), compiled as one loop, in
+    coordinates where the features' largest principal directions are as short as the others: as
+    P^(-1/2) of Frangella, Tropp and Udell, Randomized Nyström preconditioning, 2023, section 1.2
+    (https://arxiv.org/abs/2110.02820). That changes the way and not the minimum.
 
     Args:
         x: features, (n, d).
@@ -42,10 +53,16 @@ def linear_probe(x: ArrayLike, y: ArrayLike, penalty: float = 1., tolerance: flo
         weights (d, c) and intercept (c,) in NumPy; columns in the order of np.unique(y).
 
     Raises:
-        Refused: as in the module, and for a penalty or tolerance that is not positive, no steps, or a start of another shape.
+        Refused: as in the module, and for a penalty or tolerance that is not positive, no steps, or
+            a start of another shape.
 
-    >>> weights, intercept = linear_probe(np.array([[0.], [1.], [2.], [3.]]), np.array([3, 3, 8, 8]))
-    >>> weights.round(2).tolist(), (-intercept / weights[0]).round(2).tolist()   # the second: where either class is as likely
+    >>> weights, intercept = linear_probe(
+    ...     np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([3, 3, 8, 8])
+    ... )
+    >>> (
+    ...     weights.round(2).tolist(),
+    ...     (-intercept / weights[0]).round(2).tolist(),
+    ... )  # the second: where either class is as likely
     ([[-0.68, 0.68]], [1.5, 1.5])
     """
     x, y = _checked(x, y)
@@ -55,20 +72,34 @@ def linear_probe(x: ArrayLike, y: ArrayLike, penalty: float = 1., tolerance: flo
         raise Refused(f'steps={steps}: give one or more')
     classes, label = np.unique(y, return_inverse=True)
     shapes = (x.shape[1], len(classes)), (len(classes),)
-    start = [np.zeros(shape) for shape in shapes] if start is None else [np.asarray(each) for each in start]
+    start = (
+        [np.zeros(shape) for shape in shapes]
+        if start is None
+        else [np.asarray(each) for each in start]
+    )
     if tuple(each.shape for each in start) != shapes:
-        raise Refused(f'start has shapes {[each.shape for each in start]}: give weights {shapes[0]} and intercept {shapes[1]}')
-    if x.shape[1] > len(x):   # the best weights are sums of rows, and a rotation leaves their length as it is
+        raise Refused(
+            f'start has shapes {[each.shape for each in start]}: give weights '
+            f'{shapes[0]} and intercept {shapes[1]}'
+        )
+    # the best weights are sums of rows, and a rotation leaves their length as it is
+    if x.shape[1] > len(x):
         span, rows = np.linalg.qr(x.T)
-        weights, intercept = linear_probe(rows.T, y, penalty, tolerance, steps, (span.T @ start[0], start[1]))
+        weights, intercept = linear_probe(
+            rows.T, y, penalty, tolerance, steps, (span.T @ start[0], start[1])
+        )
         return span @ weights, intercept
     with jax.enable_x64(x.dtype == np.float64):
         start = [jnp.asarray(each, x.dtype) for each in start]
         found = _minimise(jnp.asarray(x), jnp.asarray(label), start, penalty, tolerance, steps)
         weights, intercept, taken = jax.tree.map(np.asarray, found)
     if taken == steps:
-        warnings.warn(f'linear_probe stopped after {steps} steps: standardise the features, raise penalty, tolerance or steps',
-                      ConvergenceWarning, stacklevel=2)
+        warnings.warn(
+            f'linear_probe stopped after {steps} steps: standardise the features, raise '
+            'penalty, tolerance or steps',
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return weights, intercept
 
 
@@ -77,21 +108,26 @@ def _minimise(x, label, start, penalty, tolerance, steps):
     """weights (d, c), intercept (c,) and the steps taken."""
     (n, _), c = x.shape, len(start[1])
     mean = x.mean(0)
-    x = x - mean   # the intercept takes up the mean, which would otherwise be the features' longest direction by far
+    # the intercept takes up the mean, which would otherwise be the features' longest direction by
+    # far
+    x = x - mean
     variance, directions = _principal(x)
-    curvature = (1 - 1 / c) / c   # of the log loss, where every class is as likely
-    scale = (curvature * variance + penalty / n) ** -.5
+    curvature = (1 - 1 / c) / c  # of the log loss, where every class is as likely
+    scale = (curvature * variance + penalty / n) ** -0.5
 
-    def model(move):   # weights (c, d), as products with x are fastest, and intercept (c,) of the centred features
+    # weights (c, d), as products with x are fastest, and intercept (c,) of the centred features
+    def model(move):
         weights, intercept = move
         along = (weights @ directions * (scale - scale[0])) @ directions.T
-        return start[0].T + scale[0] * weights + along, start[1] + mean @ start[0] + curvature ** -.5 * intercept
+        return start[0].T + scale[0] * weights + along, start[1] + mean @ start[
+            0
+        ] + curvature**-0.5 * intercept
 
     def loss(move):
         weights, intercept = model(move)
         logits = jnp.matmul(x, weights.T, precision='highest') + intercept
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, label)
-        return losses.mean() + penalty / (2 * n) * (weights ** 2).sum()
+        return losses.mean() + penalty / (2 * n) * (weights**2).sum()
 
     tx, value_and_grad = optax.lbfgs(), optax.value_and_grad_from_state(loss)
 
@@ -108,15 +144,19 @@ def _minimise(x, label, start, penalty, tolerance, steps):
         return (taken == 0) | steep & (value < before) & (taken < steps)
 
     zeros = jnp.zeros_like(start[0].T), jnp.zeros_like(start[1])
-    move, memory, _, taken = jax.lax.while_loop(unfinished, step, (zeros, tx.init(zeros), jnp.inf * mean[0], 0))
+    move, memory, _, taken = jax.lax.while_loop(
+        unfinished, step, (zeros, tx.init(zeros), jnp.inf * mean[0], 0)
+    )
     weights, intercept = model(move)
     return weights.T, intercept - weights @ mean, taken
 
 
 def _principal(x):
-    """Variances (r,), ascending, and directions (d, r), nearly the largest principal ones of centred x (n, d), by subspace iteration.
+    """Variances (r,), ascending, and directions (d, r), nearly the largest principal ones of
+    centred x (n, d), by subspace iteration.
 
-    Variances below rounding are raised to it: nothing is known of directions in which the features do not vary.
+    Variances below rounding are raised to it: nothing is known of directions in which the features
+    do not vary.
     """
     basis = jax.random.normal(jax.random.key(0), (x.shape[1], min(RANK, *x.shape)), x.dtype)
     for _ in range(ROUNDS):
@@ -138,10 +178,16 @@ def _paired(x, y, name, label_name):
     """x in float64 if it is, else in float32, and y, once each finite row has its integer label."""
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or not x.size or y.shape != x.shape[:1]:
-        raise Refused(f'{name} has shape {x.shape} and {label_name} {y.shape}: give features (n, d) of one row or more, and n labels')
+        raise Refused(
+            f'{name} has shape {x.shape} and {label_name} {y.shape}: give features (n, '
+            'd) of one row or more, and n labels'
+        )
     if y.dtype.kind not in 'biu':
         raise Refused(f'{label_name} is of type {y.dtype}: give integers')
     x = x if x.dtype == np.float64 else x.astype(np.float32)
     if (wrong := ~(np.abs(x) < LARGEST)).any():
-        raise Refused(f'{name} has {int(wrong.sum())} values that are not finite or beyond {LARGEST:.0e}: look for where they come from')
+        raise Refused(
+            f'{name} has {int(wrong.sum())} values that are not finite or beyond '
+            f'{LARGEST:.0e}: look for where they come from'
+        )
     return x, y

@@ -1,4 +1,5 @@
 """Pictures in folders, one per class, or in an archive of such folders; decoded when asked for."""
+
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,45 @@ from tljax.data.splits import complete
 from tljax.data.tasks import asked
 
 WEIGHTS = 'a file of weights: it is given by init.path, and data.path names the pictures'
-OTHERS = {   # by ending: several are ZIPs
+OTHERS = {  # by ending: several are ZIPs
     '.npz': "a file of arrays: it is read by data.name='npz'",
-    **dict.fromkeys(('.xlsx', '.xls', '.ods', '.parquet', '.feather', '.jsonl', '.json'),
-                    'a table of another kind: save it as CSV'),
-    **dict.fromkeys(('.h5', '.hdf5', '.keras', '.pth', '.pt', '.safetensors', '.onnx', '.tflite',
-                     '.ckpt', '.pb'), WEIGHTS),
-    **dict.fromkeys(('.rar', '.7z'), 'an archive of another kind: unpack it and give the folder')}
+    **dict.fromkeys(
+        ('.xlsx', '.xls', '.ods', '.parquet', '.feather', '.jsonl', '.json'),
+        'a table of another kind: save it as CSV',
+    ),
+    **dict.fromkeys(
+        (
+            '.h5',
+            '.hdf5',
+            '.keras',
+            '.pth',
+            '.pt',
+            '.safetensors',
+            '.onnx',
+            '.tflite',
+            '.ckpt',
+            '.pb',
+        ),
+        WEIGHTS,
+    ),
+    **dict.fromkeys(('.rar', '.7z'), 'an archive of another kind: unpack it and give the folder'),
+}
 
 
-def folder(path: str | Path, size: int, channels: int = 3, validation: float = .1, test: float = .2,
-           seed: int = 0, domain: str = '', resize: int | None = None, pixels: int = PIXELS,
-           file: str = '', label: str = '', task: str = '') -> dict[str, Dataset]:
+def folder(
+    path: str | Path,
+    size: int,
+    channels: int = 3,
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+    domain: str = '',
+    resize: int | None = None,
+    pixels: int = PIXELS,
+    file: str = '',
+    label: str = '',
+    task: str = '',
+) -> dict[str, Dataset]:
     """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, of an archive of it, or a CSV.
 
     They are float32 in [0, 1], (n, size, size, channels), each turned upright as its EXIF
@@ -47,7 +75,8 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
         pixels: the most that a picture may have: it guards against files that unpack to gigabytes.
         file: of a CSV: the column of the pictures' names.
         label: of a CSV: the column of their labels.
-        task: 'classes', 'labels' or 'numbers', where names of folders or cells of a CSV do not say it.
+        task: 'classes', 'labels' or 'numbers', where names of folders or cells of a CSV do not say
+            it.
 
     Splits: folders called train (or training) and validation (val, valid) and test (testing), in
         any case, are the splits, and only train must have every class. A missing validation or test
@@ -71,47 +100,66 @@ def folder(path: str | Path, size: int, channels: int = 3, validation: float = .
     ...     for number in range(10):
     ...         Image.new('L', (12, 9), value).save(root / name / f'{number}.png')
     >>> splits = folder(root, size=8, channels=1)
-    >>> splits['train'].classes, splits['train'].size, splits['test'].take(np.array([0]))['input'].shape
+    >>> (
+    ...     splits['train'].classes,
+    ...     splits['train'].size,
+    ...     splits['test'].take(np.array([0]))['input'].shape,
+    ... )
     (('day', 'night'), 14, (1, 8, 8, 1))
     >>> splits['test'].names.tolist()[:2]
     ['day/4.png', 'day/7.png']
     """
     refuse_size(size, channels)
     if resize is not None and resize < size:
-        raise Refused(f'data.resize={resize} is less than data.size={size}: the crop would be larger than the picture')
+        raise Refused(
+            f'data.resize={resize} is less than data.size={size}: the crop would be '
+            'larger than the picture'
+        )
     if pixels < 1:
-        raise Refused(f'data.pixels={pixels}: give the most pixels that a picture may have, such '
-                      f'as {PIXELS}')
+        raise Refused(
+            f'data.pixels={pixels}: give the most pixels that a picture may have, such as {PIXELS}'
+        )
     path, domain = Path(path).expanduser(), domain.strip('/')
     if not path.exists():
-        raise Refused(f'{path} does not exist: give data.path a folder of class folders, a ZIP or '
-                      'tar archive of one, or a CSV of labels')
+        raise Refused(
+            f'{path} does not exist: give data.path a folder of class folders, a ZIP or '
+            'tar archive of one, or a CSV of labels'
+        )
     if is_table(path):
         if domain:
-            raise Refused(f'data.domain={domain!r} picks a folder, and {path} is a table: leave it '
-                          'out')
-        return listed(path, size, channels, validation, test, seed, resize, pixels, file, label, task)
+            raise Refused(
+                f'data.domain={domain!r} picks a folder, and {path} is a table: leave it out'
+            )
+        return listed(
+            path, size, channels, validation, test, seed, resize, pixels, file, label, task
+        )
     if file or label:
-        raise Refused(f'data.file and data.label name columns of a CSV, and {path} is none: leave '
-                      'them out')
+        raise Refused(
+            f'data.file and data.label name columns of a CSV, and {path} is none: leave them out'
+        )
     inside, said = _members(path, domain)
     found = layout(list(inside), path, domain)
     classes = tuple(sorted(set().union(*found.splits.values())))
     refuse_alike(classes, path / domain)
     lacking = set(classes) - set(found.splits['train'])
     if lacking:
-        raise Refused(f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other splits have: add training '
-                      'pictures or remove the class')
+        raise Refused(
+            f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which '
+            'other splits have: add training '
+            'pictures or remove the class'
+        )
     names = [name for groups in found.splits.values() for held in groups.values() for name in held]
     refuse_unreadable([inside[name] for name in names], names, path, pixels)
     splits = {}
     for split, groups in found.splits.items():
         names = [name for each in classes for name in sorted(groups.get(each, ()))]
-        numbers = np.repeat(np.arange(len(classes), dtype=np.int32),
-                            [len(groups.get(each, ())) for each in classes])
+        numbers = np.repeat(
+            np.arange(len(classes), dtype=np.int32), [len(groups.get(each, ())) for each in classes]
+        )
         files = [inside[name] for name in names]
-        splits[split] = pictures(files, (size, size, channels), resize, numbers, Task.of(classes),
-                                 names, pixels)
+        splits[split] = pictures(
+            files, (size, size, channels), resize, numbers, Task.of(classes), names, pixels
+        )
     splits['train'] = splits['train']._replace(notes=(*said, *found.notes))
     splits = asked(splits, task) if task else splits
     return complete(splits, validation, test, seed, path / domain)
@@ -124,6 +172,8 @@ def _members(path, domain):
     found = members(path, domain if (path / domain).is_dir() else '')
     if found is None:
         what = 'a single picture' if is_picture(path) else 'no folder, ZIP, tar archive or CSV'
-        raise Refused(f'{path} is {what}: give data.path a folder of class folders, a ZIP or tar '
-                      'archive of one, or a CSV of labels')
+        raise Refused(
+            f'{path} is {what}: give data.path a folder of class folders, a ZIP or tar '
+            'archive of one, or a CSV of labels'
+        )
     return found

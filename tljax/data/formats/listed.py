@@ -1,4 +1,5 @@
 """Pictures that a CSV lists with their labels, a row each."""
+
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +15,23 @@ from tljax.data.layout import TABLES
 from tljax.data.pictures import pictures, refuse_unreadable
 from tljax.data.splits import complete
 
-LOOKED_AT = 50   # rows that tell in which folder the pictures are
-DEEPEST = 2      # folders below the table that are looked into
+LOOKED_AT = 50  # rows that tell in which folder the pictures are
+DEEPEST = 2  # folders below the table that are looked into
 
 
-def listed(path: str | Path, size: int, channels: int = 3, validation: float = .1, test: float = .2,
-           seed: int = 0, resize: int | None = None, pixels: int = PIXELS, file: str = '',
-           label: str = '', task: str = '') -> dict[str, Dataset]:
+def listed(
+    path: str | Path,
+    size: int,
+    channels: int = 3,
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+    resize: int | None = None,
+    pixels: int = PIXELS,
+    file: str = '',
+    label: str = '',
+    task: str = '',
+) -> dict[str, Dataset]:
     """Pictures that a CSV (or TSV) lists: a row each, with the picture's name and its labels.
 
     Names are paths from the CSV's folder, or else from the one folder below it that holds them
@@ -72,19 +83,27 @@ def listed(path: str | Path, size: int, channels: int = 3, validation: float = .
     refuse_unreadable(files, names, path.parent, pixels)
     split = np.array(found.split or ['train'] * len(files))
     if 'train' not in split:
-        raise Refused(f'{path}: no row of the column split says train: say it of the training '
-                      'pictures')
+        raise Refused(
+            f'{path}: no row of the column split says train: say it of the training pictures'
+        )
     splits = {}
     for name in dict.fromkeys(split.tolist()):
         members = np.flatnonzero(split == name).tolist()
-        splits[name] = pictures([files[i] for i in members], (size, size, channels), resize,
-                                found.label[members], found.task, [names[i] for i in members],
-                                pixels)
+        splits[name] = pictures(
+            [files[i] for i in members],
+            (size, size, channels),
+            resize,
+            found.label[members],
+            found.task,
+            [names[i] for i in members],
+            pixels,
+        )
     known = set(splits['train'].label.tolist()) if found.task.kind == 'classes' else set()
     lacking = [each for i, each in enumerate(found.task.names) if known and i not in known]
     if lacking:
-        raise Refused(f'{path}: no training picture is of {short(lacking, 6)}: add some or remove '
-                      'the class')
+        raise Refused(
+            f'{path}: no training picture is of {short(lacking, 6)}: add some or remove the class'
+        )
     splits['train'] = splits['train']._replace(notes=(*notes, *found.notes))
     return complete(splits, validation, test, seed, path)
 
@@ -116,20 +135,26 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
     tljax.core.Refused: nowhere/labels.csv: 1 of 1 pictures are missing below nowhere: a.png: ...
     """
     places = [path.parent, *_folders(path.parent)]
-    hits = {place: sum(_picture(place, name) is not None for name in names[:LOOKED_AT])
-            for place in places}
+    hits = {
+        place: sum(_picture(place, name) is not None for name in names[:LOOKED_AT])
+        for place in places
+    }
     best = [place for place in places if hits[place] == max(hits.values())]
-    best = [place for place in best if place.name == path.stem] or best   # train/ beside train.csv
+    best = [place for place in best if place.name == path.stem] or best  # train/ beside train.csv
     best = [path.parent] if hits[path.parent] else best
     if len(best) > 1 and hits[best[0]]:
         folders = short((place.name for place in best), 4)
-        raise Refused(f"{path}: the pictures are in several folders ({folders}): write their paths "
-                      "from the table's folder")
+        raise Refused(
+            f'{path}: the pictures are in several folders ({folders}): write their paths '
+            "from the table's folder"
+        )
     found = {name: _picture(best[0], name) for name in names}
     missing = [name for name, place in found.items() if place is None]
     if missing:
-        raise Refused(f'{path}: {len(missing)} of {len(names)} pictures are missing below '
-                      f'{best[0]}: {short(missing, 8)}: mend the names, or add the pictures')
+        raise Refused(
+            f'{path}: {len(missing)} of {len(names)} pictures are missing below '
+            f'{best[0]}: {short(missing, 8)}: mend the names, or add the pictures'
+        )
     said = f'pictures are read from {best[0].relative_to(path.parent)}/'
     below = [printable(os.path.relpath(place, path.parent)) for place in found.values()]
     return [on_disk(place) for place in found.values()], below, (said,) * (best[0] != path.parent)
@@ -138,8 +163,11 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
 def _folders(root, depth=1):
     """Folders below `root`, a few levels deep."""
     try:
-        below = sorted(entry.path for entry in os.scandir(root) if entry.is_dir()
-                       and not entry.name.startswith('.'))
+        below = sorted(
+            entry.path
+            for entry in os.scandir(root)
+            if entry.is_dir() and not entry.name.startswith('.')
+        )
     except OSError:
         return
     for place in map(Path, below):
@@ -155,7 +183,8 @@ def _picture(folder, name):
     if is_picture(name):
         name, endings = stem, [f'{dot}{each}' for each in (ending, ending.lower(), ending.upper())]
     try:
-        return next((place for ending in endings
-                     if (place := Path(folder, name + ending)).is_file()), None)
-    except (OSError, ValueError):   # no such name can be
+        return next(
+            (place for ending in endings if (place := Path(folder, name + ending)).is_file()), None
+        )
+    except (OSError, ValueError):  # no such name can be
         return None

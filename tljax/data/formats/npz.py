@@ -1,4 +1,5 @@
 """Labelled sets in one .npz file."""
+
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -12,18 +13,37 @@ from tljax.data.ranges import range_note, range_of, scale
 from tljax.data.splits import complete
 from tljax.data.tasks import understood
 
-PREFIXES = {'train': ('', 'train_', 'training_'), 'validation': ('validation_', 'val_', 'valid_'), 'test': ('test_', 'testing_')}
-KEYS = {'classes', *(prefix + key for prefixes in PREFIXES.values() for prefix in prefixes for key in ('input', 'label'))}
+PREFIXES = {
+    'train': ('', 'train_', 'training_'),
+    'validation': ('validation_', 'val_', 'valid_'),
+    'test': ('test_', 'testing_'),
+}
+KEYS = {
+    'classes',
+    *(
+        prefix + key
+        for prefixes in PREFIXES.values()
+        for prefix in prefixes
+        for key in ('input', 'label')
+    ),
+}
 
 
-def npz(path: str | Path, validation: float = .1, test: float = .2, seed: int = 0, task: str = '',
-        range: Sequence[float] | None = None) -> dict[str, Dataset]:
-    """A labelled set in one .npz: `input` and `label`, or `train_input`, `train_label`, `validation_input`, ..., `test_label`.
+def npz(
+    path: str | Path,
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+    task: str = '',
+    range: Sequence[float] | None = None,
+) -> dict[str, Dataset]:
+    """A labelled set in one .npz: `input` and `label`, or `train_input`, `train_label`,
+    `validation_input`, ..., `test_label`.
 
-    Pictures, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an axis
-    for channels, by the range of their numbers (`ranges.range_of`). Other floats become float32,
-    other integers stay what they are. Labels are classes, named by `classes` in the file, several
-    labels of an example or numbers to regress on (`tasks.understood`).
+    Pictures, (n, height, width) or (n, height, width, channels), become float32 in [0, 1] with an
+    axis for channels, by the range of their numbers (`ranges.range_of`). Other floats become
+    float32, other integers stay what they are. Labels are classes, named by `classes` in the file,
+    several labels of an example or numbers to regress on (`tasks.understood`).
 
     Args:
         path: the file; `~` is expanded.
@@ -33,35 +53,55 @@ def npz(path: str | Path, validation: float = .1, test: float = .2, seed: int = 
         task: 'classes', 'labels' or 'numbers', where the labels alone do not say it.
         range: (black, white) of the pictures, where their numbers alone do not say it.
 
-    Splits: those in the file are kept. A missing validation or test split is cut from train by the seeded permutation of `cut`,
+    Splits: those in the file are kept. A missing validation or test split is cut from train by the
+        seeded permutation of `cut`,
     class by class (for regression over all examples).
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for a file that is missing, damaged or no .npz, for missing keys (lists those there), arrays of Python objects,
-            inputs that are no finite numbers, labels that are not numbered from 0 without gaps,
-            pictures whose range is ambiguous.
+        Refused: for a file that is missing, damaged or no .npz, for missing keys (lists those
+            there), arrays of Python objects, inputs that are no finite numbers, labels that are not
+            numbered from 0 without gaps, pictures whose range is ambiguous.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp(), 'toy.npz')
-    >>> np.savez(file, input=np.zeros((20, 8, 8), np.uint8), label=np.repeat([0, 1], 10), classes=['cat', 'dog'])
+    >>> np.savez(
+    ...     file,
+    ...     input=np.zeros((20, 8, 8), np.uint8),
+    ...     label=np.repeat([0, 1], 10),
+    ...     classes=['cat', 'dog'],
+    ... )
     >>> {name: (split.size, split.classes) for name, split in npz(file).items()}
     {'train': (14, ('cat', 'dog')), 'validation': (2, ('cat', 'dog')), 'test': (4, ('cat', 'dog'))}
     """
     path = Path(path).expanduser()
     stored = _read(path)
-    present = {split: prefix for split, prefixes in PREFIXES.items() for prefix in prefixes
-               if prefix + 'input' in stored or prefix + 'label' in stored}
+    present = {
+        split: prefix
+        for split, prefixes in PREFIXES.items()
+        for prefix in prefixes
+        if prefix + 'input' in stored or prefix + 'label' in stored
+    }
     for prefixes in PREFIXES.values():
-        if len(twice := [prefix + 'input' for prefix in prefixes if prefix + 'input' in stored]) > 1:
+        if (
+            len(twice := [prefix + 'input' for prefix in prefixes if prefix + 'input' in stored])
+            > 1
+        ):
             raise Refused(f'{path} holds both {twice[0]} and {twice[1]}: keep one of them')
-    missing = [prefix + key for prefix in {'train': 'train_', **present}.values() for key in ('input', 'label')
-               if prefix + key not in stored]
+    missing = [
+        prefix + key
+        for prefix in {'train': 'train_', **present}.values()
+        for key in ('input', 'label')
+        if prefix + key not in stored
+    ]
     if missing:
-        raise Refused(f'{path} lacks {", ".join(missing)}; it holds {", ".join(stored) or "nothing"}: name the arrays input and '
-                      'label, or train_input, train_label, and so for validation and test')
+        raise Refused(
+            f'{path} lacks {", ".join(missing)}; it holds '
+            f'{", ".join(stored) or "nothing"}: name the arrays input and '
+            'label, or train_input, train_label, and so for validation and test'
+        )
     classes = tuple(np.ravel(stored['classes']).astype(str).tolist()) if 'classes' in stored else ()
     held = {split: stored[prefix + 'label'] for split, prefix in present.items()}
     labels, asked, notes = understood(held, classes, path, task)
@@ -73,7 +113,9 @@ def npz(path: str | Path, validation: float = .1, test: float = .2, seed: int = 
     splits = {}
     for split, input in inputs.items():
         try:
-            made = arrays(scale(input, found), labels[split], asked.names if asked.kind == 'classes' else ())
+            made = arrays(
+                scale(input, found), labels[split], asked.names if asked.kind == 'classes' else ()
+            )
         except Refused as error:
             raise Refused(f'{path}, {split}: {error}') from error
         splits[split] = made._replace(task=asked, notes=notes, range=found)
@@ -83,7 +125,10 @@ def npz(path: str | Path, validation: float = .1, test: float = .2, seed: int = 
 def _read(path):
     """{key: array} of the keys that `npz` knows, and None for the others, which errors list."""
     if not path.is_file():
-        raise Refused(f'{path} does not exist: give data.path an .npz, as np.savez(path, input=..., label=...) writes it')
+        raise Refused(
+            f'{path} does not exist: give data.path an .npz, as np.savez(path, '
+            'input=..., label=...) writes it'
+        )
     if not zipfile.is_zipfile(path):
         raise Refused(f'{path} is no .npz or is damaged: write it again by np.savez')
     stored, key = {}, 'the list of arrays'
@@ -92,7 +137,12 @@ def _read(path):
             for key in file.files:
                 stored[key] = np.asarray(file[key]) if key in KEYS else None
     except ValueError as error:
-        raise Refused(f'{path}: {key} is no plain array ({error}): save numbers, and names as an array of strings') from error
+        raise Refused(
+            f'{path}: {key} is no plain array ({error}): save numbers, and names as an '
+            'array of strings'
+        ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        raise Refused(f'{path}: {key} is damaged ({error}): write the file again by np.savez') from error
+        raise Refused(
+            f'{path}: {key} is damaged ({error}): write the file again by np.savez'
+        ) from error
     return stored

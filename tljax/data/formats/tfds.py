@@ -1,8 +1,10 @@
 """Data sets that TensorFlow Datasets has prepared, read by random access and without TensorFlow.
 
-array_record is read by its own library. A tfrecord file holds for each record: its length, 8 bytes little-endian; the masked
-CRC-32C of these bytes, 4 bytes; the data; its masked CRC-32C (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+array_record is read by its own library. A tfrecord file holds for each record: its length, 8 bytes
+little-endian; the masked CRC-32C of these bytes, 4 bytes; the data; its masked CRC-32C
+(https://www.tensorflow.org/tutorials/load_data/tfrecord).
 """
+
 import hashlib
 import os
 import struct
@@ -27,20 +29,31 @@ from tljax.data.splits import complete
 from tljax.data.tasks import understood
 
 AGAIN = 'copy or prepare the data set again'
-CHUNK = 1024   # records that are held at once while labels are read
-LOOKED_AT = 64   # records of a split whose inputs tell the range of all
+CHUNK = 1024  # records that are held at once while labels are read
+LOOKED_AT = 64  # records of a split whose inputs tell the range of all
 
 
-def tfds(dataset: str, data_dir: str | Path, input: str = 'image', label: str = 'label',
-         validation: float = .1, test: float = .2, seed: int = 0, size: int | None = None,
-         task: str = '', range: Sequence[float] | None = None) -> dict[str, Dataset]:
-    """A data set of the TensorFlow Datasets catalogue, or of one's own builder, prepared as array_record or tfrecord.
+def tfds(
+    dataset: str,
+    data_dir: str | Path,
+    input: str = 'image',
+    label: str = 'label',
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+    size: int | None = None,
+    task: str = '',
+    range: Sequence[float] | None = None,
+) -> dict[str, Dataset]:
+    """A data set of the TensorFlow Datasets catalogue, or of one's own builder, prepared as
+    array_record or tfrecord.
 
-    Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels that the
-    set declares; tensors of three or four axes with the examples count as pictures, whose range the
-    first records of each split tell (`ranges.range_of`). Other floats become float32, other
-    integers stay what they are. Labels that are a ClassLabel carry its names; what others ask,
-    `tasks.understood` tells. Labels are read once, at the start; inputs when they are asked for.
+    Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels
+    that the set declares; tensors of three or four axes with the examples count as pictures, whose
+    range the first records of each split tell (`ranges.range_of`). Other floats become float32,
+    other integers stay what they are. Labels that are a ClassLabel carry its names; what others
+    ask, `tasks.understood` tells. Labels are read once, at the start; inputs when they are asked
+    for.
 
     Args:
         dataset: name of the set, as the catalogue writes it: 'mnist', 'mnist:3.0.1',
@@ -56,16 +69,18 @@ def tfds(dataset: str, data_dir: str | Path, input: str = 'image', label: str = 
         task: 'classes', 'labels' or 'numbers', where the labels alone do not say it.
         range: (black, white) of the pictures, where their numbers alone do not say it.
 
-    Splits: train, validation and test of the set are kept, others left out; a split whose labels are all -1 is unlabelled and
-    counts as missing. A missing validation or test split is cut from train by the seeded permutation of `cut`, class by class.
+    Splits: train, validation and test of the set are kept, others left out; a split whose labels
+        are all -1 is unlabelled and
+    counts as missing. A missing validation or test split is cut from train by the seeded
+    permutation of `cut`, class by class.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for a set that is not prepared (with the command that does it), another file format, a feature that is not there
-            or is no picture and no number, missing or damaged files (named, for tfrecord with the offset); by `take`, for
-            pictures of several sizes.
+        Refused: for a set that is not prepared (with the command that does it), another file
+            format, a feature that is not there or is no picture and no number, missing or damaged
+            files (named, for tfrecord with the offset); by `take`, for pictures of several sizes.
 
     >>> tfds('mnist', 'nowhere')  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -74,23 +89,52 @@ def tfds(dataset: str, data_dir: str | Path, input: str = 'image', label: str = 
     info = _info(dataset, Path(data_dir).expanduser())
     for feature in (input, label):
         if feature not in info.features:
-            raise Refused(f'{dataset} has no feature {feature!r}: set data.input and data.label to some of {_names(info.features)}')
-    records = {split: _records(info, split) for split in ('train', 'validation', 'test')
-               if split in info.splits and info.splits[split].num_examples}
+            raise Refused(
+                f'{dataset} has no feature {feature!r}: set data.input and data.label to '
+                f'some of {_names(info.features)}'
+            )
+    records = {
+        split: _records(info, split)
+        for split in ('train', 'validation', 'test')
+        if split in info.splits and info.splits[split].num_examples
+    }
     if 'train' not in records:
-        raise Refused(f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: prepare it with one')
-    labels = {split: _labels(info.features, label, *held, dataset) for split, held in records.items()}
-    labels = {split: held for split, held in labels.items() if split == 'train' or not (held == -1).all()}
-    names = tuple(info.features[label].names) if isinstance(info.features[label], kinds.ClassLabel) else ()
+        raise Refused(
+            f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: '
+            'prepare it with one'
+        )
+    labels = {
+        split: _labels(info.features, label, *held, dataset) for split, held in records.items()
+    }
+    labels = {
+        split: held for split, held in labels.items() if split == 'train' or not (held == -1).all()
+    }
+    names = (
+        tuple(info.features[label].names)
+        if isinstance(info.features[label], kinds.ClassLabel)
+        else ()
+    )
     labels, asked, notes = understood(labels, names, dataset, task)
     decoder = _decoder(info.features, input, size, dataset)
-    found = (0., 255., 'i') if isinstance(info.features[input], kinds.Image) else range_of(
-        {split: _first(records[split], decoder, f'{dataset}, {split}') for split in labels}, range, dataset)
+    found = (
+        (0.0, 255.0, 'i')
+        if isinstance(info.features[input], kinds.Image)
+        else range_of(
+            {split: _first(records[split], decoder, f'{dataset}, {split}') for split in labels},
+            range,
+            dataset,
+        )
+    )
     notes += range_note(found, range)
     splits = {}
     for split, held in labels.items():
-        files = [(path.name, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in info.splits[split].filepaths]
-        digest = hashlib.sha256(repr((info.full_name, split, input, label, size, range, files)).encode()).hexdigest()
+        files = [
+            (path.name, os.stat(path).st_size, os.stat(path).st_mtime_ns)
+            for path in info.splits[split].filepaths
+        ]
+        digest = hashlib.sha256(
+            repr((info.full_name, split, input, label, size, range, files)).encode()
+        ).hexdigest()
         take = _take(records[split][1], held, decoder, f'{dataset}, {split}', found, range is None)
         splits[split] = Dataset(take, held, asked, digest, notes=notes, range=found)
     return complete(splits, validation, test, seed, dataset)
@@ -106,19 +150,31 @@ def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable]:
         (count, read): `read(rows)` gives the records at a list of rows, as bytes.
 
     Raises:
-        Refused: names the file and the offset of a record that is cut off or has a wrong checksum: its length's at once, its
-            data's when it is read.
+        Refused: names the file and the offset of a record that is cut off or has a wrong checksum:
+            its length's at once, its data's when it is read.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'a.tfrecord')
     >>> length, data = struct.pack('<Q', 5), b'hello'
-    >>> path.write_bytes(length + struct.pack('<I', masked_crc(length)) + data + struct.pack('<I', masked_crc(data)))
+    >>> path.write_bytes(
+    ...     length
+    ...     + struct.pack('<I', masked_crc(length))
+    ...     + data
+    ...     + struct.pack('<I', masked_crc(data))
+    ... )
     21
     >>> count, read = tfrecords([path])
     >>> count, read([0])
     (1, [b'hello'])
     """
-    places = np.array([(shard, offset, length) for shard, path in enumerate(paths) for offset, length in _scan(path)], np.int64)
+    places = np.array(
+        [
+            (shard, offset, length)
+            for shard, path in enumerate(paths)
+            for offset, length in _scan(path)
+        ],
+        np.int64,
+    )
 
     def record(row):
         shard, offset, length = places[row].tolist()
@@ -135,15 +191,16 @@ def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable]:
 def masked_crc(data: bytes) -> int:
     """The CRC-32C of bytes, rotated right by 15 bits plus a constant, as TFRecord files store it.
 
-    >>> hex(masked_crc(bytes(32)))   # its CRC-32C is 0x8a9136aa (RFC 3720, B.4)
+    >>> hex(masked_crc(bytes(32)))  # its CRC-32C is 0x8a9136aa (RFC 3720, B.4)
     '0xfd7fffa'
     """
     crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _scan(path):
-    """(offset, length) of each record, whose length's checksum is right and whose end lies in the file."""
+    """(offset, length) of each record, whose length's checksum is right and whose end lies in the
+    file."""
     size = os.path.getsize(path)
     with open(path, 'rb') as file:
         offset = 0
@@ -154,7 +211,7 @@ def _scan(path):
                 raise _damaged(path, offset, 'its header, which is cut off')
             if header[8:] != struct.pack('<I', masked_crc(header[:8])):
                 raise _damaged(path, offset, 'its length')
-            length, = struct.unpack('<Q', header[:8])
+            (length,) = struct.unpack('<Q', header[:8])
             if offset + 16 + length > size:
                 raise _damaged(path, offset, 'its data, which is cut off')
             yield offset, length
@@ -167,20 +224,32 @@ def _damaged(path, offset, part):
 
 def _info(name, data_dir):
     """What TFDS knows of a prepared set; the code that made it is not needed."""
-    command = (f'python -c "import tensorflow_datasets as tfds; tfds.builder({name!r}, file_format=\'array_record\', '
-               f'data_dir={str(data_dir)!r}).download_and_prepare()"')
+    command = (
+        f'python -c "import tensorflow_datasets as tfds; tfds.builder({name!r}, '
+        "file_format='array_record', "
+        f'data_dir={str(data_dir)!r}).download_and_prepare()"'
+    )
     try:
         info = builder_from_files(name, data_dir=data_dir).info
         formats = info.available_file_formats()
     except DatasetNotFoundError as error:
-        raise Refused(f'{name} is not prepared under {data_dir}: {command} prepares it (which for most sets needs tensorflow '
-                      'installed; reading never does)') from error
-    except Exception as error:  # a wrong name and damaged metadata fail in JSON, in protobuf or in TFDS itself
-        raise Refused(f'{name} under {data_dir} cannot be read ({_line(error)}): check the name, or {AGAIN}') from error
+        raise Refused(
+            f'{name} is not prepared under {data_dir}: {command} prepares it (which for '
+            'most sets needs tensorflow '
+            'installed; reading never does)'
+        ) from error
+    except Exception as error:
+        # a wrong name and damaged metadata fail in JSON, in protobuf or in TFDS itself
+        raise Refused(
+            f'{name} under {data_dir} cannot be read ({_line(error)}): check the name, or {AGAIN}'
+        ) from error
     known = [known for known in (FileFormat.ARRAY_RECORD, FileFormat.TFRECORD) if known in formats]
     if not known:
-        raise Refused(f'{name} under {data_dir} is stored as {_names(held.value for held in formats)}: prepare it again, in '
-                      "another data_dir, with file_format='array_record'")
+        raise Refused(
+            f'{name} under {data_dir} is stored as '
+            f'{_names(held.value for held in formats)}: prepare it again, in '
+            "another data_dir, with file_format='array_record'"
+        )
     if info.file_format != known[0]:
         info.set_file_format(known[0], override=True, override_if_initialized=True)
     return info
@@ -191,10 +260,17 @@ def _records(info, split):
     paths = [os.fspath(path) for path in info.splits[split].filepaths]
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
-        raise Refused(f'{missing[0]} is missing ({len(missing)} of {len(paths)} {split} files): {AGAIN}')
-    count, read = tfrecords(paths) if info.file_format == FileFormat.TFRECORD else _array_records(paths)
+        raise Refused(
+            f'{missing[0]} is missing ({len(missing)} of {len(paths)} {split} files): {AGAIN}'
+        )
+    count, read = (
+        tfrecords(paths) if info.file_format == FileFormat.TFRECORD else _array_records(paths)
+    )
     if count != info.splits[split].num_examples:
-        raise Refused(f'{os.path.dirname(paths[0])}: {split} holds {count} of {info.splits[split].num_examples} records: {AGAIN}')
+        raise Refused(
+            f'{os.path.dirname(paths[0])}: {split} holds {count} of '
+            f'{info.splits[split].num_examples} records: {AGAIN}'
+        )
     return count, read
 
 
@@ -203,7 +279,9 @@ def _array_records(paths):
         try:
             return function(*arguments)
         except (RuntimeError, ValueError, OSError) as error:
-            raise Refused(f'{paths[0]} or a file beside it is damaged ({_line(error)}): {AGAIN}') from error
+            raise Refused(
+                f'{paths[0]} or a file beside it is damaged ({_line(error)}): {AGAIN}'
+            ) from error
 
     source = guarded(ArrayRecordDataSource, paths)
     return len(source), lambda rows: guarded(source.__getitems__, rows)
@@ -212,11 +290,20 @@ def _array_records(paths):
 def _labels(features, label, count, read, name):
     feature = features[label]
     if not _numeric(feature) or len(feature.shape) > 1 or None in feature.shape:
-        raise Refused(f'{name}: the feature {label!r} is of kind {type(feature).__name__}, which is no label: set data.label to '
-                      f'a class or a number among {_names(features)}')
-    only = kinds.FeaturesDict({label: feature})   # parses this feature alone: the picture beside it is never decoded
-    return np.array([only.deserialize_example_np(record)[label] for start in range(0, count, CHUNK)
-                     for record in read(list(range(start, min(start + CHUNK, count))))])
+        raise Refused(
+            f'{name}: the feature {label!r} is of kind {type(feature).__name__}, which '
+            'is no label: set data.label to '
+            f'a class or a number among {_names(features)}'
+        )
+    # parses this feature alone: the picture beside it is never decoded
+    only = kinds.FeaturesDict({label: feature})
+    return np.array(
+        [
+            only.deserialize_example_np(record)[label]
+            for start in range(0, count, CHUNK)
+            for record in read(list(range(start, min(start + CHUNK, count))))
+        ]
+    )
 
 
 def _decoder(features, input, size, name):
@@ -224,15 +311,23 @@ def _decoder(features, input, size, name):
     feature, only = features[input], kinds.FeaturesDict({input: features[input]})
     if not isinstance(feature, kinds.Image):
         if not _numeric(feature) or size is not None:
-            raise Refused(f'{name}: the feature {input!r} is of kind {type(feature).__name__}: set data.input to a picture, or '
-                          f'to numbers (which take no data.size), among {_names(features)}')
+            raise Refused(
+                f'{name}: the feature {input!r} is of kind {type(feature).__name__}: set '
+                'data.input to a picture, or '
+                f'to numbers (which take no data.size), among {_names(features)}'
+            )
         return lambda record, _: np.asarray(only.deserialize_example_np(record)[input])
     channels = feature.shape[-1]
     if feature.np_dtype != np.uint8 or channels not in MODES:
-        raise Refused(f'{name}: the pictures {input!r} are {np.dtype(feature.np_dtype)} with {channels} channels: set data.input '
-                      'to pictures in uint8 with 1, 3 or 4')
+        raise Refused(
+            f'{name}: the pictures {input!r} are {np.dtype(feature.np_dtype)} with '
+            f'{channels} channels: set data.input '
+            'to pictures in uint8 with 1, 3 or 4'
+        )
     skip = {input: decode.SkipDecoding()}
-    return lambda record, where: picture(only.deserialize_example_np(record, decoders=skip)[input], where, channels, size)
+    return lambda record, where: picture(
+        only.deserialize_example_np(record, decoders=skip)[input], where, channels, size
+    )
 
 
 def _first(records, decoder, where):
@@ -246,8 +341,11 @@ def _stacked(records, rows, decoder, where, pool=map):
     examples = list(pool(decoder, records, [f'{where}, record {row}' for row in rows]))
     shapes = {example.shape for example in examples}
     if len(shapes) > 1:
-        raise Refused(f'{where}: the inputs of one batch have the shapes {_names(map(str, shapes))}: give pictures a '
-                      'data.size, or prepare the set with one shape')
+        raise Refused(
+            f'{where}: the inputs of one batch have the shapes '
+            f'{_names(map(str, shapes))}: give pictures a '
+            'data.size, or prepare the set with one shape'
+        )
     return np.stack(examples)
 
 
@@ -256,12 +354,15 @@ def _take(read, label, decoder, where, found, checked):
 
     def take(index):
         index = np.arange(len(label))[index]
-        rows = index.ravel().tolist() or [0]   # an empty batch has its inputs' shape too
+        rows = index.ravel().tolist() or [0]  # an empty batch has its inputs' shape too
         stored = _stacked(read(rows), rows, decoder, where, pool.map)
         if found and checked and not found[0] <= stored.min() <= stored.max() <= found[1]:
-            raise Refused(f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, those before from '
-                          f'{found[0]:g} to {found[1]:g}: {SAYS}')
-        input = scale(stored, found)[:index.size]
+            raise Refused(
+                f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, '
+                'those before from '
+                f'{found[0]:g} to {found[1]:g}: {SAYS}'
+            )
+        input = scale(stored, found)[: index.size]
         return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
 
     return take

@@ -1,4 +1,5 @@
 """Pictures without labels, in a folder or an archive: the target of an adaptation."""
+
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,13 @@ from tljax.data.finding import find
 from tljax.data.pictures import pictures, refuse_size
 
 
-def unlabelled(path: str | Path, size: int, channels: int = 3, resize: int | None = None,
-               pixels: int | None = None) -> dict[str, Dataset]:
+def unlabelled(
+    path: str | Path,
+    size: int,
+    channels: int = 3,
+    resize: int | None = None,
+    pixels: int | None = None,
+) -> dict[str, Dataset]:
     """All pictures below a folder or in an archive; folders' names mean nothing here.
 
     Pictures are read as `folder` reads them. Labels are -1, and no score is measured on them.
@@ -40,5 +46,14 @@ def unlabelled(path: str | Path, size: int, channels: int = 3, resize: int | Non
     path = Path(path).expanduser()
     refuse_size(size, channels)
     files = find([path])
-    return {'train': pictures(files, (size, size, channels), resize, np.full(len(files), -1),
-                              Task('unlabelled'), [printable(file.path) for file in files], pixels)}
+    return {
+        'train': pictures(
+            files,
+            (size, size, channels),
+            resize,
+            np.full(len(files), -1),
+            Task('unlabelled'),
+            [printable(file.path) for file in files],
+            pixels,
+        )
+    }

@@ -1,4 +1,5 @@
 """Amazon product reviews as bags of words, in svmlight files."""
+
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from tljax.data.splits import complete
 REVIEWS = ('books', 'dvd', 'electronics', 'kitchen')
 
 
-def amazon_reviews(path: str | Path, domain: str, counts: bool = False, validation: float = .1,
-                   seed: int = 0) -> dict[str, Dataset]:
-    """Reviews of products, good (1) or bad (0), as 5,000 words and pairs of words (Blitzer et al. 2007, in the form of Ganin et al. 2016,
-    https://arxiv.org/abs/1505.07818, section 5.1): (n, 5000) float32; 2,000 to train on, 3,586 to 5,945 for the test.
+def amazon_reviews(
+    path: str | Path, domain: str, counts: bool = False, validation: float = 0.1, seed: int = 0
+) -> dict[str, Dataset]:
+    """Reviews of products, good (1) or bad (0), as 5,000 words and pairs of words (Blitzer et al.
+    2007, in the form of Ganin et al. 2016, https://arxiv.org/abs/1505.07818, section 5.1): (n,
+    5000) float32; 2,000 to train on, 3,586 to 5,945 for the test.
 
     Args:
         path: the folder of `books_train.svmlight.gz` and the others.
@@ -32,10 +35,15 @@ def amazon_reviews(path: str | Path, domain: str, counts: bool = False, validati
         raise Refused(f'data.domain={domain!r} is not one of {", ".join(REVIEWS)}')
     splits = {}
     for split in ('train', 'test'):
-        with reading(Path(path, f'{domain}_{split}.svmlight.gz'), 'give data.path the folder of the eight .svmlight.gz files') as file:
+        with reading(
+            Path(path, f'{domain}_{split}.svmlight.gz'),
+            'give data.path the folder of the eight .svmlight.gz files',
+        ) as file:
             words, label = load_svmlight_file(str(file), n_features=5000, zero_based=True)
             if not len(label):
                 raise ValueError('no reviews')
         words = words if counts else words > 0
-        splits[split] = arrays(words.astype(np.float32).toarray(), (label > 0).astype(np.int32), ('bad', 'good'))
+        splits[split] = arrays(
+            words.astype(np.float32).toarray(), (label > 0).astype(np.int32), ('bad', 'good')
+        )
     return complete(splits, validation, 0, seed, path)

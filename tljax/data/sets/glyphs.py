@@ -1,8 +1,11 @@
-"""Characters of many scripts, rendered from the fonts that matplotlib ships: an embedded source task that needs no download.
+"""Characters of many scripts, rendered from the fonts that matplotlib ships: an embedded source
+task that needs no download.
 
-Every character that Unicode gives a numeric value is left out of the letters; decimal digits are there apart. Two characters whose
-first renderings look alike (Latin A, Greek Alpha, Cyrillic A) are one class, and a letter that looks like a decimal digit is none.
+Every character that Unicode gives a numeric value is left out of the letters; decimal digits are
+there apart. Two characters whose first renderings look alike (Latin A, Greek Alpha, Cyrillic A) are
+one class, and a letter that looks like a decimal digit is none.
 """
+
 import functools
 import unicodedata
 from pathlib import Path
@@ -19,19 +22,33 @@ from tljax.data.splits import cut
 from tljax.files.cache import cache_dir, save_npz
 from tljax.files.console import progress
 
-FONTS = tuple(f'DejaVu{family}{style}' for family in ('Sans', 'SansMono') for style in ('', '-Bold', '-Oblique', '-BoldOblique')) + tuple(
-    f'DejaVuSerif{style}' for style in ('', '-Bold', '-Italic', '-BoldItalic')) + (
-    'STIXGeneral', 'STIXGeneralBol', 'STIXGeneralItalic', 'STIXGeneralBolIta')
-POINTS, CANVAS = 40, 96   # a character is drawn this large, on a canvas with room for any turn of it
+FONTS = (
+    tuple(
+        f'DejaVu{family}{style}'
+        for family in ('Sans', 'SansMono')
+        for style in ('', '-Bold', '-Oblique', '-BoldOblique')
+    )
+    + tuple(f'DejaVuSerif{style}' for style in ('', '-Bold', '-Italic', '-BoldItalic'))
+    + ('STIXGeneral', 'STIXGeneralBol', 'STIXGeneralItalic', 'STIXGeneralBolIta')
+)
+# a character is drawn this large, on a canvas with room for any turn of it
+POINTS, CANVAS = 40, 96
 
 
-def glyphs(part: str = 'letters', size: int = 16, resolution: int | None = None, classes: int = 600,
-           per_class: int = 40, seed: int = 0) -> dict[str, Dataset]:
-    """Rendered characters, white on black, float32 in [0, 1], (n, size, size, 1); drawn once and cached under `cache_dir()`.
+def glyphs(
+    part: str = 'letters',
+    size: int = 16,
+    resolution: int | None = None,
+    classes: int = 600,
+    per_class: int = 40,
+    seed: int = 0,
+) -> dict[str, Dataset]:
+    """Rendered characters, white on black, float32 in [0, 1], (n, size, size, 1); drawn once and
+    cached under `cache_dir()`.
 
-    Each picture takes one of the fonts that have the character, a stroke up to two pixels wider, and an affine map (turn within
-    15 degrees, shear within 0.25, each axis scaled within e^±0.2), then fills its box. A picture depends on its character, its
-    number and `seed` alone.
+    Each picture takes one of the fonts that have the character, a stroke up to two pixels wider,
+    and an affine map (turn within 15 degrees, shear within 0.25, each axis scaled within e^±0.2),
+    then fills its box. A picture depends on its character, its number and `seed` alone.
 
     Args:
         part: 'letters' (no character with a numeric value), 'digits' (0 to 9, ten classes) or
@@ -54,19 +71,44 @@ def glyphs(part: str = 'letters', size: int = 16, resolution: int | None = None,
     chosen = characters(part)
     if part == 'letters':
         if not 1 < classes <= len(chosen):
-            raise Refused(f'data.classes={classes}: the fonts have {len(chosen)} letters to choose from')
+            raise Refused(
+                f'data.classes={classes}: the fonts have {len(chosen)} letters to choose from'
+            )
         chosen = chosen[:classes]
-    settings = (part, size, resolution or size, len(chosen), per_class, seed, matplotlib.__version__, pillow_version)
+    settings = (
+        part,
+        size,
+        resolution or size,
+        len(chosen),
+        per_class,
+        seed,
+        matplotlib.__version__,
+        pillow_version,
+    )
     path = cache_dir() / f'{"-".join(map(str, ("glyphs", *settings)))}.npz'
     if not path.exists():
-        pictures = np.stack([render(character, size, np.random.default_rng([seed, ord(character), number]), resolution)
-                             for character in progress(chosen, f'drawing {len(chosen)} characters') for number in range(per_class)])
+        pictures = np.stack(
+            [
+                render(
+                    character,
+                    size,
+                    np.random.default_rng([seed, ord(character), number]),
+                    resolution,
+                )
+                for character in progress(chosen, f'drawing {len(chosen)} characters')
+                for number in range(per_class)
+            ]
+        )
         save_npz(path, input=pictures)
     with np.load(path, allow_pickle=False) as stored:
         pictures = stored['input'][..., None] / np.float32(255)
     label = np.repeat(np.arange(len(chosen), dtype=np.int32), per_class)
-    names = tuple(chosen if part == 'digits' else (unicodedata.name(character, f'U+{ord(character):04X}') for character in chosen))
-    return cut(arrays(pictures, label, names), {'validation': .1, 'test': .1})
+    names = tuple(
+        chosen
+        if part == 'digits'
+        else (unicodedata.name(character, f'U+{ord(character):04X}') for character in chosen)
+    )
+    return cut(arrays(pictures, label, names), {'validation': 0.1, 'test': 0.1})
 
 
 def characters(part: str = 'letters') -> list[str]:
@@ -85,8 +127,14 @@ def characters(part: str = 'letters') -> list[str]:
         return decimals
     if part != 'letters':
         raise Refused(f'data.part={part!r} is not letters, digits or decimals')
-    letters = [c for c, having in fonts.items() if unicodedata.category(c) in ('Lu', 'Ll', 'Lt', 'Lo') and len(having) > 1
-               and unicodedata.numeric(c, None) is None and not unicodedata.decomposition(c)]
+    letters = [
+        c
+        for c, having in fonts.items()
+        if unicodedata.category(c) in ('Lu', 'Ll', 'Lt', 'Lo')
+        and len(having) > 1
+        and unicodedata.numeric(c, None) is None
+        and not unicodedata.decomposition(c)
+    ]
     seen = {(render(c) > 127).tobytes() for c in decimals}
     kept = []
     for character in sorted(letters, key=lambda c: (-len(fonts[c]), c)):
@@ -97,9 +145,14 @@ def characters(part: str = 'letters') -> list[str]:
     return kept
 
 
-def render(character: str, size: int = 16, rng: np.random.Generator | None = None,
-           resolution: int | None = None) -> np.ndarray:
-    """One picture of a character, (size, size) uint8: in its first font as it stands, or varied by `rng` (see `glyphs`).
+def render(
+    character: str,
+    size: int = 16,
+    rng: np.random.Generator | None = None,
+    resolution: int | None = None,
+) -> np.ndarray:
+    """One picture of a character, (size, size) uint8: in its first font as it stands, or varied by
+    `rng` (see `glyphs`).
 
     >>> render('L').shape
     (16, 16)
@@ -107,10 +160,18 @@ def render(character: str, size: int = 16, rng: np.random.Generator | None = Non
     having = _fonts_of()[character]
     font = having[0] if rng is None else having[rng.integers(len(having))]
     picture = Image.new('L', (CANVAS, CANVAS))
-    ImageDraw.Draw(picture).text((CANVAS / 2, CANVAS / 2), character, fill=255, font=_load(font), anchor='mm',
-                                 stroke_width=0 if rng is None else int(rng.integers(3)))
+    ImageDraw.Draw(picture).text(
+        (CANVAS / 2, CANVAS / 2),
+        character,
+        fill=255,
+        font=_load(font),
+        anchor='mm',
+        stroke_width=0 if rng is None else int(rng.integers(3)),
+    )
     if rng is not None:
-        picture = picture.transform(picture.size, Image.Transform.AFFINE, _affine(rng), Image.Resampling.BILINEAR)
+        picture = picture.transform(
+            picture.size, Image.Transform.AFFINE, _affine(rng), Image.Resampling.BILINEAR
+        )
     box = picture.getbbox()
     if box is None:
         return np.zeros((size, size), np.uint8)
@@ -118,14 +179,20 @@ def render(character: str, size: int = 16, rng: np.random.Generator | None = Non
     drawn = resolution or size
     width, height = (max(1, round(side * drawn / max(picture.size))) for side in picture.size)
     framed = Image.new('L', (drawn, drawn))
-    framed.paste(picture.resize((width, height), Image.Resampling.BOX), ((drawn - width) // 2, (drawn - height) // 2))
+    framed.paste(
+        picture.resize((width, height), Image.Resampling.BOX),
+        ((drawn - width) // 2, (drawn - height) // 2),
+    )
     return np.asarray(framed.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _affine(rng):
-    turn, shear = np.deg2rad(rng.uniform(-15, 15)), rng.uniform(-.25, .25)
-    matrix = (np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.array([[1, shear], [0, 1]])
-              @ np.diag(np.exp(rng.uniform(-.2, .2, 2))))
+    turn, shear = np.deg2rad(rng.uniform(-15, 15)), rng.uniform(-0.25, 0.25)
+    matrix = (
+        np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        @ np.array([[1, shear], [0, 1]])
+        @ np.diag(np.exp(rng.uniform(-0.2, 0.2, 2)))
+    )
     centre = np.full(2, CANVAS / 2)
     return np.column_stack([matrix, centre - matrix @ centre]).ravel().tolist()
 

@@ -1,4 +1,5 @@
 """MNIST, in the four .gz files of its authors."""
+
 import gzip
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from tljax.data.reading import DIGITS, pixels, reading, sized
 from tljax.data.splits import complete
 
 
-def mnist(path: str | Path, size: int = 28, channels: int = 1, validation: float = .05,
-          seed: int = 0) -> dict[str, Dataset]:
-    """Handwritten digits (LeCun et al. 1998): 60,000 to train on, 10,000 for the test; float32 in [0, 1], (n, size, size, channels).
+def mnist(
+    path: str | Path, size: int = 28, channels: int = 1, validation: float = 0.05, seed: int = 0
+) -> dict[str, Dataset]:
+    """Handwritten digits (LeCun et al. 1998): 60,000 to train on, 10,000 for the test; float32 in
+    [0, 1], (n, size, size, channels).
 
     Args:
         path: the folder of `train-images-idx3-ubyte.gz` and the other three.
@@ -27,9 +30,20 @@ def mnist(path: str | Path, size: int = 28, channels: int = 1, validation: float
     Traceback (most recent call last):
     tljax.core.Refused: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path the folder of MNIST's four .gz files
     """
-    parts = {split: read_idx(Path(path).expanduser(), name) for split, name in (('train', 'train'), ('test', 't10k'))}
-    return complete({split: pixels(sized(pictures, size, channels), label, DIGITS) for split, (pictures, label) in parts.items()},
-                    validation, 0, seed, path)
+    parts = {
+        split: read_idx(Path(path).expanduser(), name)
+        for split, name in (('train', 'train'), ('test', 't10k'))
+    }
+    return complete(
+        {
+            split: pixels(sized(pictures, size, channels), label, DIGITS)
+            for split, (pictures, label) in parts.items()
+        },
+        validation,
+        0,
+        seed,
+        path,
+    )
 
 
 def read_idx(folder: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +65,10 @@ def read_idx(folder: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     found = []
     for kind, start in (('images-idx3', 16), ('labels-idx1', 8)):
-        with reading(folder / f'{name}-{kind}-ubyte.gz', "give data.path the folder of MNIST's four .gz files") as path:
+        with reading(
+            folder / f'{name}-{kind}-ubyte.gz',
+            "give data.path the folder of MNIST's four .gz files",
+        ) as path:
             raw = gzip.decompress(path.read_bytes())
             shape = np.frombuffer(raw, '>i4', start // 4 - 1, 4)
             found.append(np.frombuffer(raw, np.uint8, offset=start).reshape(shape))

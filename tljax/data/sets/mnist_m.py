@@ -1,4 +1,5 @@
 """MNIST-M: test pictures from a file, training pictures made by the published recipe."""
+
 import io
 import zipfile
 from pathlib import Path
@@ -13,13 +14,21 @@ from tljax.data.sets.mnist import read_idx
 from tljax.data.splits import complete
 
 
-def mnist_m(path: str | Path, mnist: str | Path, photographs: str | Path, validation: float = .05,
-            seed: int = 0) -> dict[str, Dataset]:
-    """MNIST's digits on photographs (Ganin and Lempitsky 2015, https://arxiv.org/abs/1409.7495, section 4), (n, 28, 28, 3) in [0, 1].
+def mnist_m(
+    path: str | Path,
+    mnist: str | Path,
+    photographs: str | Path,
+    validation: float = 0.05,
+    seed: int = 0,
+) -> dict[str, Dataset]:
+    """MNIST's digits on photographs (Ganin and Lempitsky 2015, https://arxiv.org/abs/1409.7495,
+    section 4), (n, 28, 28, 3) in [0, 1].
 
-    The test pictures are those of the file, without their edge of two pixels. Those to train on are made by the published recipe: the
-    absolute difference, in each channel, of a digit and a random window of a random photograph. Every pixel of a digit with any ink counts
-    as full, which the paper does not say but its pictures show: 151 pixels of one are inverted on average, and 150.5 have ink.
+    The test pictures are those of the file, without their edge of two pixels. Those to train on are
+    made by the published recipe: the absolute difference, in each channel, of a digit and a random
+    window of a random photograph. Every pixel of a digit with any ink counts as full, which the
+    paper does not say but its pictures show: 151 pixels of one are inverted on average, and 150.5
+    have ink.
 
     Args:
         path: a ZIP of pictures of 32 pixels, with a text file of lines "name label".
@@ -38,28 +47,46 @@ def mnist_m(path: str | Path, mnist: str | Path, photographs: str | Path, valida
         table = next(name for name in names if name.endswith('.txt'))
         listed = [line.split() for line in file.read(names[table]).decode().splitlines() if line]
         label = np.array([int(digit) for _, digit in listed])
-        test = np.stack([np.asarray(Image.open(io.BytesIO(file.read(names[name]))).convert('RGB')) for name, _ in listed])
+        test = np.stack(
+            [
+                np.asarray(Image.open(io.BytesIO(file.read(names[name]))).convert('RGB'))
+                for name, _ in listed
+            ]
+        )
         if test.shape[1:3] != (PATCH + 2 * EDGE,) * 2:
             raise ValueError(f'pictures of {test.shape[1]}x{test.shape[2]} pixels')
     digits, known = read_idx(Path(mnist).expanduser(), 'train')
-    splits = {'train': pixels(_blended(digits, Path(photographs).expanduser(), seed), known, DIGITS),
-              'test': pixels(test[:, EDGE:-EDGE, EDGE:-EDGE], label, DIGITS)}
+    splits = {
+        'train': pixels(_blended(digits, Path(photographs).expanduser(), seed), known, DIGITS),
+        'test': pixels(test[:, EDGE:-EDGE, EDGE:-EDGE], label, DIGITS),
+    }
     return complete(splits, validation, 0, seed, path)
 
 
 def _blended(digits, folder, seed):
-    files = sorted(path for path in folder.rglob('*') if path.suffix.lower() in ('.jpg', '.jpeg', '.png'))
+    files = sorted(
+        path for path in folder.rglob('*') if path.suffix.lower() in ('.jpg', '.jpeg', '.png')
+    )
     if not files:
-        raise Refused(f'{folder} holds no photographs: give data.photographs a folder of them, such as BSDS500')
+        raise Refused(
+            f'{folder} holds no photographs: give data.photographs a folder of them, '
+            'such as BSDS500'
+        )
     photographs = []
     for file in files:
         with reading(file, 'remove it from data.photographs') as path:
             photographs.append(np.asarray(Image.open(path).convert('RGB')))
             if min(photographs[-1].shape[:2]) < PATCH:
                 raise ValueError(f'fewer than {PATCH} pixels a side')
-    rng, blended = np.random.default_rng([Purpose.BACKGROUNDS, seed]), np.empty((len(digits), PATCH, PATCH, 3), np.uint8)
+    rng, blended = (
+        np.random.default_rng([Purpose.BACKGROUNDS, seed]),
+        np.empty((len(digits), PATCH, PATCH, 3), np.uint8),
+    )
     for i, digit in enumerate(digits):
         photograph = photographs[rng.integers(len(photographs))]
         top, left = (rng.integers(side - PATCH + 1) for side in photograph.shape[:2])
-        blended[i] = np.abs(photograph[top:top + PATCH, left:left + PATCH].astype(np.int16) - 255 * (digit[..., None] > 0))
+        blended[i] = np.abs(
+            photograph[top : top + PATCH, left : left + PATCH].astype(np.int16)
+            - 255 * (digit[..., None] > 0)
+        )
     return blended

@@ -1,4 +1,6 @@
-"""A few classes to learn, and more classes to be told apart from one example each: the two questions of one-shot learning."""
+"""A few classes to learn, and more classes to be told apart from one example each: the two
+questions of one-shot learning."""
+
 import numpy as np
 
 from tljax.core import Dataset, Refused
@@ -8,9 +10,18 @@ from tljax.data.splits import cut
 from tljax.data.wrappers.episodes import of_episodes
 
 
-def more_classes(splits: dict[str, Dataset], first: int = 10, further: tuple[int, ...] = (10, 20, 50), held: float = .25, shots: int = 1,
-                 queries: int = 5, count: int = 200, seed: int = 0) -> dict[str, Dataset]:
-    """Pictures of the first classes for training, and one-shot episodes over further classes that training never sees.
+def more_classes(
+    splits: dict[str, Dataset],
+    first: int = 10,
+    further: tuple[int, ...] = (10, 20, 50),
+    held: float = 0.25,
+    shots: int = 1,
+    queries: int = 5,
+    count: int = 200,
+    seed: int = 0,
+) -> dict[str, Dataset]:
+    """Pictures of the first classes for training, and one-shot episodes over further classes that
+    training never sees.
 
     Args:
         splits: of a labelled set; they are taken together.
@@ -23,7 +34,8 @@ def more_classes(splits: dict[str, Dataset], first: int = 10, further: tuple[int
         seed: draws the classes, the pictures and the episodes.
 
     Returns:
-        {'train', 'test'}: the first classes' pictures; {'next 10', ...}: episodes of further classes.
+        {'train', 'test'}: the first classes' pictures; {'next 10', ...}: episodes of further
+        classes.
 
     Raises:
         Refused: more classes are asked for than there are, and as `episodes`.
@@ -36,10 +48,15 @@ def more_classes(splits: dict[str, Dataset], first: int = 10, further: tuple[int
     whole = joined(splits)
     most = max(further, default=0)
     if first + most > len(whole.classes):
-        raise Refused(f'data.first={first} and data.further={most} are more than the {len(whole.classes)} classes there are')
+        raise Refused(
+            f'data.first={first} and data.further={most} are more than the '
+            f'{len(whole.classes)} classes there are'
+        )
     order = np.random.default_rng([Purpose.FIRST_CLASSES, seed]).permutation(len(whole.classes))
     parts = cut(of_classes(whole, order[:first]), {'test': held}, seed)
     for size in further:
-        others = of_classes(whole, order[first:first + size])
-        parts[f'next {size}'] = of_episodes(others, size, shots, queries, count=count, seed=(seed, size))
+        others = of_classes(whole, order[first : first + size])
+        parts[f'next {size}'] = of_episodes(
+            others, size, shots, queries, count=count, seed=(seed, size)
+        )
     return {name: parts[name] for name in ('train', 'test', *(f'next {size}' for size in further))}

@@ -1,9 +1,12 @@
-"""A labelled set of which only some labels are used: the inputs of all its training examples stand beside a batch."""
+"""A labelled set of which only some labels are used: the inputs of all its training examples stand
+beside a batch."""
+
 from tljax.core import Dataset, Refused
 
 
 def semi_supervised(splits: dict[str, Dataset]) -> dict[str, Dataset]:
-    """The splits of a set, whose training batches carry as many inputs of any of its examples, without labels, as their `target`.
+    """The splits of a set, whose training batches carry as many inputs of any of its examples,
+    without labels, as their `target`.
 
     Args:
         splits: of a labelled set. `per_class` of a run's config says how many labels a class keeps.

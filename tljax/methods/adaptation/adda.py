@@ -1,4 +1,6 @@
-"""Adversarial discriminative domain adaptation: Tzeng, Hoffman, Saenko and Darrell 2017, https://arxiv.org/abs/1702.05464, equation 9."""
+"""Adversarial discriminative domain adaptation: Tzeng, Hoffman, Saenko and Darrell 2017,
+https://arxiv.org/abs/1702.05464, equation 9."""
+
 import jax
 import optax
 
@@ -9,12 +11,13 @@ from tljax.methods.adaptation.two_domains import of_target
 from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'domains'
-FROZEN = '(head|source)/.*'   # the first stage's
-CACHED = False   # the source has a second encoder
+FROZEN = '(head|source)/.*'  # the first stage's
+CACHED = False  # the source has a second encoder
 
 
 def adda(net: Net, classes: int, width: int = 500) -> Method:
-    """An encoder of the target learns to be taken for the source's: its second stage, after one that learns the source (`finetune`).
+    """An encoder of the target learns to be taken for the source's: its second stage, after one
+    that learns the source (`finetune`).
 
     Args:
         net: both encoders, M_s ('source', frozen) and M_t ('backbone'). Graft the first stage onto
@@ -23,8 +26,9 @@ def adda(net: Net, classes: int, width: int = 500) -> Method:
         width: of the critic's two hidden layers.
 
     Returns:
-        A Method over params {'backbone', 'critic', 'head', 'source'} on batches of two domains (`two_domains`); predict classifies
-        by the target's encoder. The source's labels are not looked at but for the accuracy that is shown.
+        A Method over params {'backbone', 'critic', 'head', 'source'} on batches of two domains
+        (`two_domains`); predict classifies by the target's encoder. The source's labels are not
+        looked at but for the accuracy that is shown.
 
     >>> import jax.numpy as jnp
     >>> from tljax.zoo.families.identity import identity
@@ -36,15 +40,33 @@ def adda(net: Net, classes: int, width: int = 500) -> Method:
 
     def init(key, batch):
         params, state = alone.init(key, batch)
-        return ({**params, **critic.start(jax.random.fold_in(key, 1), net.dim), 'source': params['backbone']},
-                {**state, 'source': state['backbone']})
+        return (
+            {
+                **params,
+                **critic.start(jax.random.fold_in(key, 1), net.dim),
+                'source': params['backbone'],
+            },
+            {**state, 'source': state['backbone']},
+        )
 
     def loss(params, state, batch, tick):
-        source = net.features(params['source'], state['source'], batch['input'], tick.key)[0]['features']   # in the mode of the other's
-        taps, moved = net.features(params['backbone'], state['backbone'], of_target(batch), tick.key)
-        learning = domain_error(critic.tell(params, still(source)), critic.tell(params, still(taps['features'])))
-        fooling = optax.sigmoid_binary_cross_entropy(critic.tell(still(params), taps['features']), 1.).mean()
+        # in the mode of the other's
+        source = net.features(params['source'], state['source'], batch['input'], tick.key)[0][
+            'features'
+        ]
+        taps, moved = net.features(
+            params['backbone'], state['backbone'], of_target(batch), tick.key
+        )
+        learning = domain_error(
+            critic.tell(params, still(source)), critic.tell(params, still(taps['features']))
+        )
+        fooling = optax.sigmoid_binary_cross_entropy(
+            critic.tell(still(params), taps['features']), 1.0
+        ).mean()
         told = accuracy(linear(params['head'], source), batch['label'])
-        return learning + fooling, ({**state, 'backbone': moved}, {'loss': fooling, 'accuracy': told, 'critic': learning})
+        return learning + fooling, (
+            {**state, 'backbone': moved},
+            {'loss': fooling, 'accuracy': told, 'critic': learning},
+        )
 
     return Method(init, loss, alone.predict)

@@ -1,4 +1,6 @@
-"""Conditional adversarial domain adaptation: Long, Cao, Wang and Jordan 2018, https://arxiv.org/abs/1705.10667, equations 2, 4, 5, 7."""
+"""Conditional adversarial domain adaptation: Long, Cao, Wang and Jordan 2018,
+https://arxiv.org/abs/1705.10667, equations 2, 4, 5, 7."""
+
 import jax
 import jax.numpy as jnp
 
@@ -7,12 +9,22 @@ from tljax.methods.adaptation.critic import Critic, domain_error, reverse
 from tljax.methods.adaptation.two_domains import adapting
 
 BATCHES = 'domains'
-LARGEST = 4096   # the paper's: of f and g, the whole product is taken up to this width, and a random map to 1,024 beyond it
+# the paper's: of f and g, the whole product is taken up to this width, and a random map to 1,024
+# beyond it
+LARGEST = 4096
 
 
-def cdan(net: Net, classes: int, width: int = 1024, weight: float = 1., ramp: int = 0,
-         entropy: bool = True, random: int = 1024) -> Method:
-    """DANN whose critic sees features times predictions: it is asked whether the domains agree class by class.
+def cdan(
+    net: Net,
+    classes: int,
+    width: int = 1024,
+    weight: float = 1.0,
+    ramp: int = 0,
+    entropy: bool = True,
+    random: int = 1024,
+) -> Method:
+    """DANN whose critic sees features times predictions: it is asked whether the domains agree
+    class by class.
 
     Args:
         net: the backbone.
@@ -25,7 +37,8 @@ def cdan(net: Net, classes: int, width: int = 1024, weight: float = 1., ramp: in
             4,096 numbers; its matrices are drawn once, from a fixed key.
 
     Returns:
-        A Method over params {'backbone', 'head', 'critic'} on batches of two domains (`two_domains`).
+        A Method over params {'backbone', 'head', 'critic'} on batches of two domains
+        (`two_domains`).
 
     >>> from tljax.zoo.families.identity import identity
     >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
@@ -35,7 +48,14 @@ def cdan(net: Net, classes: int, width: int = 1024, weight: float = 1., ramp: in
     """
     critic, whole = Critic((width, width)), net.dim * classes <= LARGEST
     keys = jax.random.split(jax.random.key(3))
-    maps = () if whole else [jax.random.normal(key, (size, random)) for key, size in zip(keys, (net.dim, classes), strict=True)]
+    maps = (
+        ()
+        if whole
+        else [
+            jax.random.normal(key, (size, random))
+            for key, size in zip(keys, (net.dim, classes), strict=True)
+        ]
+    )
 
     def joint(features, probability):
         if whole:
@@ -46,9 +66,28 @@ def cdan(net: Net, classes: int, width: int = 1024, weight: float = 1., ramp: in
         logits, sureness = [], []
         for domain in (source, target):
             probability = jax.nn.softmax(domain['logits'])
-            logits.append(critic.tell(params, reverse(joint(domain['features'], jax.lax.stop_gradient(probability)), strength)))
-            sure = 1 + jnp.exp(reverse(jnp.sum(probability * jnp.log(probability + 1e-6), -1), strength)) if entropy else 1.
+            logits.append(
+                critic.tell(
+                    params,
+                    reverse(
+                        joint(domain['features'], jax.lax.stop_gradient(probability)), strength
+                    ),
+                )
+            )
+            sure = (
+                1
+                + jnp.exp(reverse(jnp.sum(probability * jnp.log(probability + 1e-6), -1), strength))
+                if entropy
+                else 1.0
+            )
             sureness.append(sure / jax.lax.stop_gradient(jnp.mean(sure)))
         return domain_error(*logits, *sureness)
 
-    return adapting(net, classes, align, lambda key, taps: critic.start(key, net.dim * classes if whole else random), weight, ramp)
+    return adapting(
+        net,
+        classes,
+        align,
+        lambda key, taps: critic.start(key, net.dim * classes if whole else random),
+        weight,
+        ramp,
+    )

@@ -1,4 +1,6 @@
-"""What adversarial methods share: gradient reversal, a critic that tells domains apart, and the error of the critic."""
+"""What adversarial methods share: gradient reversal, a critic that tells domains apart, and the
+error of the critic."""
+
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -12,9 +14,10 @@ from tljax.core import Tree
 
 @jax.custom_vjp
 def reverse(x: Tree, strength: ArrayLike) -> Tree:
-    """x on the way forward, -strength times the gradient on the way back: Ganin and Lempitsky 2015, equations 9 and 10.
+    """x on the way forward, -strength times the gradient on the way back: Ganin and Lempitsky 2015,
+    equations 9 and 10.
 
-    >>> float(jax.grad(lambda x: reverse(x, 2.) ** 2)(3.))
+    >>> float(jax.grad(lambda x: reverse(x, 2.0) ** 2)(3.0))
     -12.0
     """
     return x
@@ -28,9 +31,12 @@ reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _rev
 
 
 def hidden(x: jax.Array, widths: Sequence[int]) -> jax.Array:
-    """Dense layers with ReLU on rows x, of the module that calls this while it is compact: (n, widths[-1]).
+    """Dense layers with ReLU on rows x, of the module that calls this while it is compact: (n,
+    widths[-1]).
 
-    >>> jax.eval_shape(lambda key: Critic((4, 2)).start(key, 3), jax.random.key(0))['critic']['dense2']['kernel'].shape
+    >>> jax.eval_shape(lambda key: Critic((4, 2)).start(key, 3), jax.random.key(0))['critic'][
+    ...     'dense2'
+    ... ]['kernel'].shape
     (4, 2)
     """
     x = x.reshape(len(x), -1)
@@ -42,9 +48,12 @@ def hidden(x: jax.Array, widths: Sequence[int]) -> jax.Array:
 class Critic(nn.Module):
     """A perceptron that tells domains apart: (n, ...) -> (n,) logits of 'source'.
 
-    >>> jax.eval_shape(lambda key: Critic((4,)).start(key, 3), jax.random.key(0))['critic']['dense1']['kernel'].shape
+    >>> jax.eval_shape(lambda key: Critic((4,)).start(key, 3), jax.random.key(0))['critic'][
+    ...     'dense1'
+    ... ]['kernel'].shape
     (3, 4)
     """
+
     widths: tuple[int, ...]
 
     @nn.compact
@@ -60,11 +69,17 @@ class Critic(nn.Module):
         return self.apply({'params': params['critic']}, x)
 
 
-def domain_error(source: jax.Array, target: jax.Array, source_weight: ArrayLike = 1.,
-                 target_weight: ArrayLike = 1.) -> jax.Array:
-    """Mean error of a critic's logits, (n,) for the source, which is 1, and (n,) for the target, which is 0; weights average 1.
+def domain_error(
+    source: jax.Array,
+    target: jax.Array,
+    source_weight: ArrayLike = 1.0,
+    target_weight: ArrayLike = 1.0,
+) -> jax.Array:
+    """Mean error of a critic's logits, (n,) for the source, which is 1, and (n,) for the target,
+    which is 0; weights average 1.
 
-    The papers add the two domains' means; here, as in their code, both together are averaged, which is half of it.
+    The papers add the two domains' means; here, as in their code, both together are averaged, which
+    is half of it.
 
     >>> round(float(domain_error(jnp.zeros(2), jnp.zeros(2))), 4)
     0.6931

@@ -1,4 +1,6 @@
-"""Deep adaptation networks: Long, Cao, Wang and Jordan 2015, https://arxiv.org/abs/1502.02791, equations 1 to 5."""
+"""Deep adaptation networks: Long, Cao, Wang and Jordan 2015, https://arxiv.org/abs/1502.02791,
+equations 1 to 5."""
+
 from collections.abc import Sequence
 
 from tljax.core import Method, Net
@@ -6,13 +8,19 @@ from tljax.kernels import mixture, mmd
 from tljax.methods.adaptation.two_domains import adapting
 
 BATCHES = 'domains'
-CACHED = False   # it may compare other layers than the features
+CACHED = False  # it may compare other layers than the features
 
 
-def dan(net: Net, classes: int, weight: float = 1., ramp: int = 0,
-        layers: Sequence[str] = ('features', 'logits'),
-        scales: Sequence[float] = (.25, .5, 1., 2., 4.)) -> Method:
-    """CE(source) + weight * sum over layers of MMD^2 of the two domains, in the mean of Gaussian kernels of several widths.
+def dan(
+    net: Net,
+    classes: int,
+    weight: float = 1.0,
+    ramp: int = 0,
+    layers: Sequence[str] = ('features', 'logits'),
+    scales: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
+) -> Method:
+    """CE(source) + weight * sum over layers of MMD^2 of the two domains, in the mean of Gaussian
+    kernels of several widths.
 
     Args:
         net: the backbone.
@@ -24,16 +32,24 @@ def dan(net: Net, classes: int, weight: float = 1., ramp: int = 0,
             paper's learnt ones.
 
     Returns:
-        A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Under pmap each device compares its own
-        rows, under jit the whole batch is one.
+        A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Under
+        pmap each device compares its own rows, under jit the whole batch is one.
 
     >>> import jax, jax.numpy as jnp
     >>> from tljax.zoo.families.identity import identity
-    >>> sorted(dan(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
+    >>> sorted(
+    ...     dan(identity(2), 3).init(
+    ...         jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
+    ...     )[0]
+    ... )
     ['backbone', 'head']
     """
+
     def align(params, source, target, strength):
-        pairs = [[domain[layer].reshape(len(domain[layer]), -1) for domain in (source, target)] for layer in layers]
+        pairs = [
+            [domain[layer].reshape(len(domain[layer]), -1) for domain in (source, target)]
+            for layer in layers
+        ]
         return strength * sum(mmd(mixture(*pair, scales)) for pair in pairs)
 
     return adapting(net, classes, align, weight=weight, ramp=ramp)

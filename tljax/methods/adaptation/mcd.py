@@ -1,4 +1,6 @@
-"""Maximum classifier discrepancy: Saito, Watanabe, Ushiku and Harada 2018, https://arxiv.org/abs/1712.02560, section 3.3, steps A to C."""
+"""Maximum classifier discrepancy: Saito, Watanabe, Ushiku and Harada 2018,
+https://arxiv.org/abs/1712.02560, section 3.3, steps A to C."""
+
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -15,6 +17,7 @@ BATCHES = 'domains'
 
 class _Hidden(nn.Module):
     """What a head has below its linear layer."""
+
     widths: tuple
 
     @nn.compact
@@ -22,13 +25,16 @@ class _Hidden(nn.Module):
         return hidden(x, self.widths)
 
 
-def mcd(net: Net, classes: int, widths: Sequence[int] = (), repeats: int = 4,
-        weight: float = 1.) -> Method:
-    """Two heads learn the source (A) and to disagree on the target (B), the features to make them agree there (C).
+def mcd(
+    net: Net, classes: int, widths: Sequence[int] = (), repeats: int = 4, weight: float = 1.0
+) -> Method:
+    """Two heads learn the source (A) and to disagree on the target (B), the features to make them
+    agree there (C).
 
-    A step of training is one of the paper's steps, on a batch of its own: A, B, then `repeats` times C. A player that rests has no
-    gradient; give the groups `backbone`, `head` and `second` the period 2 + repeats and the phases of their turns, so that its optimiser
-    rests, too, as configs/adapt.py does for 4 repeats.
+    A step of training is one of the paper's steps, on a batch of its own: A, B, then `repeats`
+    times C. A player that rests has no gradient; give the groups `backbone`, `head` and `second`
+    the period 2 + repeats and the phases of their turns, so that its optimiser rests, too, as
+    configs/adapt.py does for 4 repeats.
 
     Args:
         net: the generator.
@@ -38,10 +44,15 @@ def mcd(net: Net, classes: int, widths: Sequence[int] = (), repeats: int = 4,
         weight: of the discrepancy.
 
     Returns:
-        A Method over params {'backbone', 'head', 'second'} on batches of two domains (`two_domains`); predict adds the heads.
+        A Method over params {'backbone', 'head', 'second'} on batches of two domains
+        (`two_domains`); predict adds the heads.
 
     >>> from tljax.zoo.families.identity import identity
-    >>> sorted(mcd(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
+    >>> sorted(
+    ...     mcd(identity(2), 3).init(
+    ...         jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
+    ...     )[0]
+    ... )
     ['backbone', 'head', 'second']
     """
     refuse_regression('mcd', classes)
@@ -50,7 +61,7 @@ def mcd(net: Net, classes: int, widths: Sequence[int] = (), repeats: int = 4,
     def answer(head, features):
         return linear(head, below.apply({'params': head}, features))
 
-    def head(key):   # heads that start alike would never disagree
+    def head(key):  # heads that start alike would never disagree
         last, layers = below.init_with_output(key, jnp.zeros((1, net.dim)))
         kernel = jax.nn.initializers.lecun_normal()(key, (last.shape[1], classes))
         return {**layers.get('params', {}), 'kernel': kernel, 'bias': jnp.zeros(classes)}
@@ -58,22 +69,38 @@ def mcd(net: Net, classes: int, widths: Sequence[int] = (), repeats: int = 4,
     def init(key, batch):
         backbone, state = net.init(key, batch['input'])
         first, second = jax.random.split(key)
-        return {'backbone': backbone, 'head': head(first), 'second': head(second)}, {'backbone': state}
+        return {'backbone': backbone, 'head': head(first), 'second': head(second)}, {
+            'backbone': state
+        }
 
     def loss(params, state, batch, tick):
-        turn = jnp.minimum(tick.step % (2 + repeats), 2)   # A, B, C
-        learns, heads_learn = jnp.array([[1., 1.], [0., 1.], [1., 0.]])[turn]
-        of_error, of_gap = jnp.array([[1., 0.], [1., -weight], [0., weight]])[turn]
-        params = {name: reverse(leaves, -(learns if name == 'backbone' else heads_learn)) for name, leaves in params.items()}
+        turn = jnp.minimum(tick.step % (2 + repeats), 2)  # A, B, C
+        learns, heads_learn = jnp.array([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])[turn]
+        of_error, of_gap = jnp.array([[1.0, 0.0], [1.0, -weight], [0.0, weight]])[turn]
+        params = {
+            name: reverse(leaves, -(learns if name == 'backbone' else heads_learn))
+            for name, leaves in params.items()
+        }
         source, target, moved = both(net, params, state, batch, tick.key, answer)
         second = [answer(params['second'], domain['features']) for domain in (source, target)]
-        error = sum(weighted(cross_entropy(logits, batch['label']), batch) for logits in (source['logits'], second[0]))
+        error = sum(
+            weighted(cross_entropy(logits, batch['label']), batch)
+            for logits in (source['logits'], second[0])
+        )
         gap = jnp.mean(jnp.abs(jax.nn.softmax(target['logits']) - jax.nn.softmax(second[1])))
         told = accuracy(source['logits'] + second[0], batch['label'])
-        return of_error * error + of_gap * gap, ({**state, 'backbone': moved}, {'loss': error / 2, 'accuracy': told, 'gap': gap})
+        return of_error * error + of_gap * gap, (
+            {**state, 'backbone': moved},
+            {'loss': error / 2, 'accuracy': told, 'gap': gap},
+        )
 
     def predict(params, state, batch):
-        features = net.features(params['backbone'], state['backbone'], batch['input'])[0]['features']
-        return {'output': answer(params['head'], features) + answer(params['second'], features), 'label': batch['label']}
+        features = net.features(params['backbone'], state['backbone'], batch['input'])[0][
+            'features'
+        ]
+        return {
+            'output': answer(params['head'], features) + answer(params['second'], features),
+            'label': batch['label'],
+        }
 
     return Method(init, loss, predict)

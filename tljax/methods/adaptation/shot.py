@@ -1,7 +1,10 @@
-"""Source-free adaptation by hypothesis transfer: Liang, Hu and Feng 2020, https://arxiv.org/abs/2002.08546, equations 3 to 7.
+"""Source-free adaptation by hypothesis transfer: Liang, Hu and Feng 2020,
+https://arxiv.org/abs/2002.08546, equations 3 to 7.
 
-The source's data may stay where it is: what travels is its network. First stage: `finetune`, in the paper with smoothed labels.
+The source's data may stay where it is: what travels is its network. First stage: `finetune`, in the
+paper with smoothed labels.
 """
+
 import jax
 import jax.numpy as jnp
 
@@ -10,12 +13,13 @@ from tljax.losses import accuracy, cross_entropy, linear, weighted
 from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'labelled'
-PSEUDO = True   # its labels are never the data's own
-FROZEN = 'head/.*'   # the source's hypothesis
+PSEUDO = True  # its labels are never the data's own
+FROZEN = 'head/.*'  # the source's hypothesis
 
 
-def shot(net: Net, classes: int, weight: float = .3) -> Method:
-    """Entropy of each prediction - entropy of their mean + weight * CE(pseudo-label), on the target alone.
+def shot(net: Net, classes: int, weight: float = 0.3) -> Method:
+    """Entropy of each prediction - entropy of their mean + weight * CE(pseudo-label), on the target
+    alone.
 
     Args:
         net: the encoder. The head on it is frozen by the config.
@@ -33,7 +37,9 @@ def shot(net: Net, classes: int, weight: float = .3) -> Method:
     >>> method = shot(identity(2), 2)
     >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
     >>> sure = {**params, 'head': {'kernel': 50 * jnp.eye(2), 'bias': jnp.zeros(2)}}
-    >>> round(float(jax.jit(method.loss)(sure, state, batch, Tick(0, jax.random.key(0)))[0]), 4)   # sure, and both classes: -log 2
+    >>> round(
+    ...     float(jax.jit(method.loss)(sure, state, batch, Tick(0, jax.random.key(0)))[0]), 4
+    ... )  # sure, and both classes: -log 2
     -0.6931
     """
     alone = finetune(net, classes)
@@ -47,7 +53,11 @@ def shot(net: Net, classes: int, weight: float = .3) -> Method:
         probability = jax.nn.softmax(logits)
         information = entropy(probability).mean() - entropy(probability.mean(0))
         error = weighted(cross_entropy(logits, batch['label']), batch)
-        metrics = {'loss': information, 'accuracy': accuracy(logits, batch['label']), 'pseudo': error}
+        metrics = {
+            'loss': information,
+            'accuracy': accuracy(logits, batch['label']),
+            'pseudo': error,
+        }
         return information + weight * error, ({**state, 'backbone': moved}, metrics)
 
     return Method(alone.init, loss, alone.predict)

@@ -1,8 +1,10 @@
-"""What gradient-based meta-learning shares: descent on a task's support, and means over tasks whose gradients cost the memory of one.
+"""What gradient-based meta-learning shares: descent on a task's support, and means over tasks whose
+gradients cost the memory of one.
 
-Batches of episodes are those of `episodes`; within a task, ways and shots are flattened to the plain labelled set that any
-`Method`'s loss takes.
+Batches of episodes are those of `episodes`; within a task, ways and shots are flattened to the
+plain labelled set that any `Method`'s loss takes.
 """
+
 from collections.abc import Callable
 
 import jax
@@ -13,11 +15,14 @@ from jax.typing import ArrayLike
 from tljax.core import Net, Tick, Tree
 from tljax.paths import first, map_paths
 
-KEPT = 5   # inner steps whose intermediates are kept: recomputing costs a tenth of a step's time (Conv4-64, five steps)
+# inner steps whose intermediates are kept: recomputing costs a tenth of a step's time (Conv4-64,
+# five steps)
+KEPT = 5
 
 
 def on_batch_statistics(net: Net) -> Net:
-    """The network with BatchNorm on the statistics of whatever it is given, also at inference, and none stored.
+    """The network with BatchNorm on the statistics of whatever it is given, also at inference, and
+    none stored.
 
     It is what MAML's authors do: a query set is then normalised together (transduction).
 
@@ -25,8 +30,12 @@ def on_batch_statistics(net: Net) -> Net:
     >>> on_batch_statistics(identity(2)).dim
     2
     """
+
     def features(params, state, input, key=None):
-        return net.features(params, state, input, jax.random.key(0) if key is None else key)[0], state
+        return net.features(params, state, input, jax.random.key(0) if key is None else key)[
+            0
+        ], state
+
     return net._replace(features=features)
 
 
@@ -39,11 +48,14 @@ def flat(examples: Tree) -> Tree:
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), examples)
 
 
-def descend(loss: Callable, params: Tree, rates: Tree, steps: int, order: int = 2,
-            moves: str = '.*') -> Tree:
-    """Gradient descent as a function that can be differentiated: phi <- phi - rate * gradient of loss(phi, step), `steps` times.
+def descend(
+    loss: Callable, params: Tree, rates: Tree, steps: int, order: int = 2, moves: str = '.*'
+) -> Tree:
+    """Gradient descent as a function that can be differentiated: phi <- phi - rate * gradient of
+    loss(phi, step), `steps` times.
 
-    Beyond KEPT steps, each is recomputed when gradients pass through it, so that memory does not grow with what a step keeps.
+    Beyond KEPT steps, each is recomputed when gradients pass through it, so that memory does not
+    grow with what a step keeps.
 
     Args:
         loss: (params, step) -> scalar.
@@ -53,7 +65,7 @@ def descend(loss: Callable, params: Tree, rates: Tree, steps: int, order: int = 
         order: 2 differentiates through the gradient, 1 takes it as a constant.
         moves: regex of the paths that move.
 
-    >>> float(descend(lambda p, i: p['a'] ** 2, {'a': jnp.array(1.)}, .25, steps=2)['a'])
+    >>> float(descend(lambda p, i: p['a'] ** 2, {'a': jnp.array(1.0)}, 0.25, steps=2)['a'])
     0.25
     """
     rates = rates if isinstance(rates, dict) else jax.tree.map(lambda _: rates, params)
@@ -63,18 +75,22 @@ def descend(loss: Callable, params: Tree, rates: Tree, steps: int, order: int = 
         grads = jax.grad(loss)(phi, i)
         if order == 1:
             grads = lax.stop_gradient(grads)
-        return jax.tree.map(lambda p, g, rate, move: p - rate * g if move else p, phi, grads, rates, moving), None
+        return jax.tree.map(
+            lambda p, g, rate, move: p - rate * g if move else p, phi, grads, rates, moving
+        ), None
 
     if steps == 1:
         return step(params, 0)[0]
     return lax.scan(step if steps <= KEPT else jax.checkpoint(step), params, jnp.arange(steps))[0]
 
 
-def mean_over_tasks(function: Callable, params: Tree, tasks: Tree,
-                    chunk: int = 1) -> tuple[jax.Array, Tree]:
+def mean_over_tasks(
+    function: Callable, params: Tree, tasks: Tree, chunk: int = 1
+) -> tuple[jax.Array, Tree]:
     """The mean over tasks of function(params, task) -> (value, metrics), `chunk` tasks at a time.
 
-    Its gradient with respect to params is summed up task by task on the way forward: the memory is that of one chunk.
+    Its gradient with respect to params is summed up task by task on the way forward: the memory is
+    that of one chunk.
 
     Args:
         function: (params, task) -> (value, metrics).
@@ -82,8 +98,15 @@ def mean_over_tasks(function: Callable, params: Tree, tasks: Tree,
         tasks: a tree with a leading axis of tasks, which `chunk` divides.
         chunk: tasks at a time.
 
-    >>> value, _ = mean_over_tasks(lambda p, t: (p * t, {}), 2., jnp.array([1., 3.]))
-    >>> float(value), float(jax.grad(lambda p: mean_over_tasks(lambda p, t: (p * t, {}), p, jnp.array([1., 3.]))[0])(5.))
+    >>> value, _ = mean_over_tasks(lambda p, t: (p * t, {}), 2.0, jnp.array([1.0, 3.0]))
+    >>> (
+    ...     float(value),
+    ...     float(
+    ...         jax.grad(
+    ...             lambda p: mean_over_tasks(lambda p, t: (p * t, {}), p, jnp.array([1.0, 3.0]))[0]
+    ...         )(5.0)
+    ...     ),
+    ... )
     (4.0, 2.0)
     """
     count = len(jax.tree.leaves(tasks)[0])
@@ -96,12 +119,15 @@ def mean_over_tasks(function: Callable, params: Tree, tasks: Tree,
 
     @jax.custom_vjp
     def mean(params, parts):
-        return jax.tree.map(lambda leaf: leaf.mean(0), lax.map(lambda part: of_chunk(params, part), parts))
+        return jax.tree.map(
+            lambda leaf: leaf.mean(0), lax.map(lambda part: of_chunk(params, part), parts)
+        )
 
     def forward(params, parts):
         def add(total, part):
             found, grads = jax.value_and_grad(of_chunk, has_aux=True)(params, part)
             return jax.tree.map(lambda a, b: a + b / (count // chunk), total, grads), found
+
         grads, found = lax.scan(add, jax.tree.map(jnp.zeros_like, params), parts)
         return jax.tree.map(lambda leaf: leaf.mean(0), found), grads
 

@@ -1,7 +1,9 @@
 """Matching networks: Vinyals et al. 2016, https://arxiv.org/abs/1606.04080.
 
-A query's label is the mean of the support's, weighted by attention: equations 1 and 2, and 3 to 6 of the appendix for full context.
+A query's label is the mean of the support's, weighted by attention: equations 1 and 2, and 3 to 6
+of the appendix for full context.
 """
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,12 +13,14 @@ from tljax.kernels import cosines
 from tljax.methods.few_shot.episodes import metric
 
 BATCHES = 'episodes'
-CACHED = False   # an episode is no labelled set
+CACHED = False  # an episode is no labelled set
 
 
-def matching(net: Net, classes: int, context: bool = False, steps: int = 5,
-             scale: float = 1.) -> Method:
-    """p(class | query) = sum over the class's support of softmax(scale * cos(f(query), g(support))).
+def matching(
+    net: Net, classes: int, context: bool = False, steps: int = 5, scale: float = 1.0
+) -> Method:
+    """p(class | query) = sum over the class's support of softmax(scale * cos(f(query),
+    g(support))).
 
     Args:
         net: what embeds both, f' and g'.
@@ -27,15 +31,19 @@ def matching(net: Net, classes: int, context: bool = False, steps: int = 5,
         scale: what cosines are multiplied by; 1 in the paper.
 
     Returns:
-        A Method over params {'backbone'}, and 'head' with context, on batches of episodes (`episodes`).
+        A Method over params {'backbone'}, and 'head' with context, on batches of episodes
+        (`episodes`).
 
     >>> from tljax.zoo.families.identity import identity
-    >>> one = {'input': jnp.array([[[[1., 0.]], [[0., 1.]]]]), 'label': jnp.array([[[0], [1]]])}
+    >>> one = {'input': jnp.array([[[[1.0, 0.0]], [[0.0, 1.0]]]]), 'label': jnp.array([[[0], [1]]])}
     >>> method = matching(identity(2), 2)
-    >>> out = jax.jit(method.predict)({'backbone': {}}, {'backbone': {}}, {'support': one, 'query': one})['output']
+    >>> out = jax.jit(method.predict)(
+    ...     {'backbone': {}}, {'backbone': {}}, {'support': one, 'query': one}
+    ... )['output']
     >>> [[round(float(p), 3) for p in row] for row in jnp.exp(out)[0]]
     [[0.731, 0.269], [0.269, 0.731]]
     """
+
     def compare(head, support, query):
         ways, shots, dim = support.shape
         support = support.reshape(-1, dim)
@@ -57,7 +65,9 @@ class _Context(nn.Module):
 
     @nn.compact
     def __call__(self, support, query):
-        forward, back = (nn.RNN(nn.OptimizedLSTMCell(self.dim), name=name) for name in ('forward', 'back'))
+        forward, back = (
+            nn.RNN(nn.OptimizedLSTMCell(self.dim), name=name) for name in ('forward', 'back')
+        )
         support = support + forward(support) + back(support, reverse=True, keep_order=True)
         cell, dense = nn.OptimizedLSTMCell(self.dim, name='read'), nn.Dense(self.dim, name='join')
         memory, hidden = (jnp.zeros_like(query),) * 2

@@ -1,9 +1,13 @@
-"""Reptile: Nichol, Achiam and Schulman 2018, https://arxiv.org/abs/1803.02999, algorithm 2: towards the weights that a task leads to.
+"""Reptile: Nichol, Achiam and Schulman 2018, https://arxiv.org/abs/1803.02999, algorithm 2: towards
+the weights that a task leads to.
 
-    theta <- theta + e (mean over tasks of phi_i - theta),  phi_i = theta after some steps of Adam on task i
+    theta <- theta + e (mean over tasks of phi_i - theta),  phi_i = theta after some steps of Adam
+    on task i
 
-The direction is no gradient of a loss; it is written as one, sum(stop_gradient(theta - phi) * theta), so that any optimiser takes it.
+The direction is no gradient of a loss; it is written as one, sum(stop_gradient(theta - phi) *
+theta), so that any optimiser takes it.
 """
+
 from collections.abc import Callable
 
 import jax
@@ -16,14 +20,23 @@ from tljax.methods.few_shot.inner_loop import flat, mean_over_tasks, on_batch_st
 from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'episodes'
-CACHED = False   # an episode is no labelled set
-LOOPED = True   # the network runs inside a loop over tasks
+CACHED = False  # an episode is no labelled set
+LOOPED = True  # the network runs inside a loop over tasks
 
 
-def reptile(net: Net, classes: int, steps: int = 5, rate: float = 1e-3, batch: int = 10,
-            test_steps: int = 50, test_batch: int = 5, chunk: int = 1,
-            method: Callable = finetune) -> Method:
-    """The gradient is theta - phi, phi being what `steps` of Adam (no momentum) on batches of the support make of theta.
+def reptile(
+    net: Net,
+    classes: int,
+    steps: int = 5,
+    rate: float = 1e-3,
+    batch: int = 10,
+    test_steps: int = 50,
+    test_batch: int = 5,
+    chunk: int = 1,
+    method: Callable = finetune,
+) -> Method:
+    """The gradient is theta - phi, phi being what `steps` of Adam (no momentum) on batches of the
+    support make of theta.
 
     Args:
         net: the backbone.
@@ -38,17 +51,18 @@ def reptile(net: Net, classes: int, steps: int = 5, rate: float = 1e-3, batch: i
         method: whose loss is used: a factory like `finetune`.
 
     Returns:
-        A Method over the inner method's params on batches of episodes (`episodes`), whose queries training does not look at but
-        for its metrics. BatchNorm runs on batch statistics throughout (the transductive setting of the paper).
+        A Method over the inner method's params on batches of episodes (`episodes`), whose queries
+        training does not look at but for its metrics. BatchNorm runs on batch statistics throughout
+        (the transductive setting of the paper).
 
     >>> from tljax.zoo.families.identity import identity
-    >>> one = {'input': jnp.array([[[[1., 0.]], [[0., 1.]]]]), 'label': jnp.array([[[0], [1]]])}
+    >>> one = {'input': jnp.array([[[[1.0, 0.0]], [[0.0, 1.0]]]]), 'label': jnp.array([[[0], [1]]])}
     >>> meta = reptile(identity(2), 2)
     >>> params, state = meta.init(jax.random.key(0), {'support': one, 'query': one})
     >>> meta.predict(params, state, {'support': one, 'query': one})['output'].argmax(-1).tolist()
     [[0, 1]]
     """
-    inner, tx = method(on_batch_statistics(net), classes), optax.adam(rate, b1=0.)
+    inner, tx = method(on_batch_statistics(net), classes), optax.adam(rate, b1=0.0)
 
     def init(key, batch):
         return inner.init(key, flat(jax.tree.map(lambda leaf: leaf[0], batch['support'])))
@@ -71,8 +85,13 @@ def reptile(net: Net, classes: int, steps: int = 5, rate: float = 1e-3, batch: i
         def of_task(params, task):
             phi = lax.stop_gradient(trained(params, state, task['support'], tick, steps, batch))
             direction = jax.tree.map(lambda p, q: lax.stop_gradient(p - q), params, phi)
-            surrogate = sum(jax.tree.leaves(jax.tree.map(lambda d, p: jnp.sum(d * p), direction, params)))
-            return surrogate, inner.loss(phi, state, flat(task['query']), step_key(tick, steps))[1][1]
+            surrogate = sum(
+                jax.tree.leaves(jax.tree.map(lambda d, p: jnp.sum(d * p), direction, params))
+            )
+            return surrogate, inner.loss(phi, state, flat(task['query']), step_key(tick, steps))[1][
+                1
+            ]
+
         value, metrics = mean_over_tasks(of_task, params, episodes, chunk)
         return value, (state, metrics)
 
@@ -82,13 +101,17 @@ def reptile(net: Net, classes: int, steps: int = 5, rate: float = 1e-3, batch: i
         def of_task(task):
             phi = trained(params, state, task['support'], tick, test_steps, test_batch)
             return inner.predict(phi, state, flat(task['query']))
+
         return lax.map(of_task, episodes, batch_size=chunk)
 
     return Method(init, loss, predict)
 
 
 def _rows(key, i, size, count):
-    """Batch i of a support of `count` examples: a permutation for each pass over it, as batches run on from one to the next."""
+    """Batch i of a support of `count` examples: a permutation for each pass over it, as batches run
+    on from one to the next."""
     epoch, offset = jnp.divmod(i * size + jnp.arange(size), count)
-    orders = jnp.stack([jax.random.permutation(jax.random.fold_in(key, epoch[0] + k), count) for k in range(2)])
+    orders = jnp.stack(
+        [jax.random.permutation(jax.random.fold_in(key, epoch[0] + k), count) for k in range(2)]
+    )
     return orders[epoch - epoch[0], offset]

@@ -1,7 +1,10 @@
-"""SimpleShot: Wang, Chao, Weinberger and van der Maaten 2019, https://arxiv.org/abs/1911.04623, section 3.
+"""SimpleShot: Wang, Chao, Weinberger and van der Maaten 2019, https://arxiv.org/abs/1911.04623,
+section 3.
 
-A network is trained as a classifier of the base classes; a query belongs to the class whose mean support is nearest.
+A network is trained as a classifier of the base classes; a query belongs to the class whose mean
+support is nearest.
 """
+
 import jax.numpy as jnp
 
 from tljax.core import Method, Net, Refused
@@ -9,11 +12,16 @@ from tljax.kernels import squared_distances, unit
 from tljax.methods.few_shot.episodes import on_base_classes
 
 BATCHES = 'labelled'
-TRANSFORMS = {'UN': lambda x, mean: x, 'L2N': lambda x, mean: unit(x), 'CL2N': lambda x, mean: unit(x - mean)}
+TRANSFORMS = {
+    'UN': lambda x, mean: x,
+    'L2N': lambda x, mean: unit(x),
+    'CL2N': lambda x, mean: unit(x - mean),
+}
 
 
 def simpleshot(net: Net, classes: int, transform: str = 'CL2N') -> Method:
-    """Trains by softmax cross-entropy on base classes; logits of an episode are -|t(f(query)) - mean of t(f(support of the class))|^2.
+    """Trains by softmax cross-entropy on base classes; logits of an episode are -|t(f(query)) -
+    mean of t(f(support of the class))|^2.
 
     Args:
         net: the embedding f.
@@ -23,13 +31,16 @@ def simpleshot(net: Net, classes: int, transform: str = 'CL2N') -> Method:
             of training.
 
     Returns:
-        A Method over params {'backbone', 'head'}, trained on labelled sets, measured on those or on episodes (`episodes`).
+        A Method over params {'backbone', 'head'}, trained on labelled sets, measured on those or on
+        episodes (`episodes`).
 
     >>> import jax
     >>> from tljax.zoo.families.identity import identity
     >>> method = simpleshot(identity(2), 3, transform='UN')
-    >>> params, state = method.init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})
-    >>> one = {'input': jnp.array([[[[1., 0.]], [[0., 1.]]]]), 'label': jnp.array([[[0], [1]]])}
+    >>> params, state = method.init(
+    ...     jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
+    ... )
+    >>> one = {'input': jnp.array([[[[1.0, 0.0]], [[0.0, 1.0]]]]), 'label': jnp.array([[[0], [1]]])}
     >>> method.predict(params, state, {'support': one, 'query': one})['output'].tolist()
     [[[-0.0, -2.0], [-2.0, -0.0]]]
     """
@@ -43,4 +54,6 @@ def simpleshot(net: Net, classes: int, transform: str = 'CL2N') -> Method:
     def head(key):
         return {'kernel': jnp.zeros((net.dim, classes)), 'bias': jnp.zeros(classes)}
 
-    return on_base_classes(net, classes, head, lambda head, x: x @ head['kernel'] + head['bias'], compare)
+    return on_base_classes(
+        net, classes, head, lambda head, x: x @ head['kernel'] + head['bias'], compare
+    )

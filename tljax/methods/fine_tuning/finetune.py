@@ -1,24 +1,35 @@
 """Fine-tuning: a network and a new linear head, trained on the target's labels.
 
-Training from scratch, feature extraction, fine-tuning and layer-wise rates are this one method; they differ in what the parameters start
-from (graft) and in which of them move (partition). Source: Yosinski et al., How transferable are features in deep neural networks?,
-2014, https://arxiv.org/abs/1411.1792.
+Training from scratch, feature extraction, fine-tuning and layer-wise rates are this one method;
+they differ in what the parameters start from (graft) and in which of them move (partition). Source:
+Yosinski et al., How transferable are features in deep neural networks?, 2014,
+https://arxiv.org/abs/1411.1792.
 """
+
 import jax.numpy as jnp
 
 from tljax.core import Method, Net
-from tljax.losses import accuracy, cross_entropy, linear, sigmoid_cross_entropy, squared_error, weighted
+from tljax.losses import (
+    accuracy,
+    cross_entropy,
+    linear,
+    sigmoid_cross_entropy,
+    squared_error,
+    weighted,
+)
 
 BATCHES = 'labelled'
 SEVERAL = True
 
 
-def finetune(net: Net, classes: int, smoothing: float = 0., several: bool = False) -> Method:
-    """Minimises the mean over examples of CE(label, head(net(input))), or of the squared error where there are no classes.
+def finetune(net: Net, classes: int, smoothing: float = 0.0, several: bool = False) -> Method:
+    """Minimises the mean over examples of CE(label, head(net(input))), or of the squared error
+    where there are no classes.
 
     Several labels of an example have a sigmoid each, and the mean of their cross-entropies.
 
-    The head starts at zero, so that its first, uninformed gradients do not disturb what the backbone has learnt.
+    The head starts at zero, so that its first, uninformed gradients do not disturb what the
+    backbone has learnt.
 
     Args:
         net: the backbone.
@@ -37,6 +48,7 @@ def finetune(net: Net, classes: int, smoothing: float = 0., several: bool = Fals
     >>> jax.jit(method.predict)(params, state, batch)['output'].shape
     (2, 3)
     """
+
     def init(key, batch):
         backbone, state = net.init(key, batch['input'])
         width = classes or batch['label'].reshape(len(batch['label']), -1).shape[1]
@@ -52,7 +64,11 @@ def finetune(net: Net, classes: int, smoothing: float = 0., several: bool = Fals
         if several:
             values = sigmoid_cross_entropy(out, batch['label'])
         else:
-            values = cross_entropy(out, batch['label'], smoothing) if classes else squared_error(out, batch['label'])
+            values = (
+                cross_entropy(out, batch['label'], smoothing)
+                if classes
+                else squared_error(out, batch['label'])
+            )
         value = weighted(values, batch)
         metrics = {'loss': value}
         if classes and not several:

@@ -1,4 +1,5 @@
 """FixMatch: Sohn et al. 2020, https://arxiv.org/abs/2001.07685, equations 3 and 4."""
+
 from collections.abc import Callable, Sequence
 
 import jax
@@ -11,13 +12,20 @@ from tljax.methods.fine_tuning.finetune import finetune
 from tljax.nn.augment import affine, chain, colour, crop
 
 BATCHES = 'domains'
-CACHED = False   # it augments the inputs itself
-WEAK, STRONG = (crop(),), (affine(degrees=30., shear=.3, scale=.3, translate=.125), colour())
+CACHED = False  # it augments the inputs itself
+WEAK, STRONG = (crop(),), (affine(degrees=30.0, shear=0.3, scale=0.3, translate=0.125), colour())
 
 
-def fixmatch(net: Net, classes: int, threshold: float = .95, weight: float = 1.,
-             weak: Sequence[Callable] = WEAK, strong: Sequence[Callable] = STRONG) -> Method:
-    """CE(weak(x), y) + weight * mean of CE(strong(u), the class of weak(u)) over the unlabelled u where that class is sure.
+def fixmatch(
+    net: Net,
+    classes: int,
+    threshold: float = 0.95,
+    weight: float = 1.0,
+    weak: Sequence[Callable] = WEAK,
+    strong: Sequence[Callable] = STRONG,
+) -> Method:
+    """CE(weak(x), y) + weight * mean of CE(strong(u), the class of weak(u)) over the unlabelled u
+    where that class is sure.
 
     Args:
         net: the backbone.
@@ -29,11 +37,16 @@ def fixmatch(net: Net, classes: int, threshold: float = .95, weight: float = 1.,
             and Cutout.
 
     Returns:
-        A Method over params {'backbone', 'head'} on batches whose `target` is unlabelled (`tljax.data.semi_supervised`, or another domain),
-        as many as there are labelled ones (the paper: seven times as many). All go through the network in one batch.
+        A Method over params {'backbone', 'head'} on batches whose `target` is unlabelled
+        (`tljax.data.semi_supervised`, or another domain), as many as there are labelled ones (the
+        paper: seven times as many). All go through the network in one batch.
 
     >>> from tljax.zoo.families.identity import identity
-    >>> sorted(fixmatch(identity(2), 3).init(jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])})[0])
+    >>> sorted(
+    ...     fixmatch(identity(2), 3).init(
+    ...         jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
+    ...     )[0]
+    ... )
     ['backbone', 'head']
     """
     alone, weaken, strengthen = finetune(net, classes), chain(weak), chain(strong)
@@ -41,14 +54,25 @@ def fixmatch(net: Net, classes: int, threshold: float = .95, weight: float = 1.,
     def loss(params, state, batch, tick):
         unlabelled = of_target(batch)
         keys = jax.random.split(tick.key, (4, len(unlabelled)))
-        inputs = [jax.vmap(function)(*pair) for function, *pair in (
-            (weaken, keys[0], batch['input']), (weaken, keys[1], unlabelled), (strengthen, keys[2], unlabelled))]
+        inputs = [
+            jax.vmap(function)(*pair)
+            for function, *pair in (
+                (weaken, keys[0], batch['input']),
+                (weaken, keys[1], unlabelled),
+                (strengthen, keys[2], unlabelled),
+            )
+        ]
         (labelled, guess, hard), moved = together(net, params, state, inputs, keys[3, 0])
         error = weighted(cross_entropy(labelled['logits'], batch['label']), batch)
         told = jax.lax.stop_gradient(guess['logits'])
         sure = jax.nn.softmax(told).max(-1) >= threshold
         unsure = jnp.mean(sure * cross_entropy(hard['logits'], told.argmax(-1)))
-        metrics = {'loss': error, 'accuracy': accuracy(labelled['logits'], batch['label']), 'unlabelled': unsure, 'sure': jnp.mean(sure)}
+        metrics = {
+            'loss': error,
+            'accuracy': accuracy(labelled['logits'], batch['label']),
+            'unlabelled': unsure,
+            'sure': jnp.mean(sure),
+        }
         return error + weight * unsure, ({**state, 'backbone': moved}, metrics)
 
     return Method(alone.init, loss, alone.predict)

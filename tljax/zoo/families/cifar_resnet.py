@@ -1,4 +1,6 @@
-"""Residual networks for small pictures: He et al. 2016, section 4.2 (https://arxiv.org/abs/1512.03385)."""
+"""Residual networks for small pictures: He et al. 2016, section 4.2
+(https://arxiv.org/abs/1512.03385)."""
+
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -19,8 +21,12 @@ class _ResNet(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv_bn(x, width, name, strides=(1, 1), kernel=(3, 3)):
-            x = Conv(width, kernel, strides, form=self.form, dtype=self.dtype, name=f'{name}_conv')(x)
-            return BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'{name}_bn')(x, train)
+            x = Conv(width, kernel, strides, form=self.form, dtype=self.dtype, name=f'{name}_conv')(
+                x
+            )
+            return BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'{name}_bn')(
+                x, train
+            )
 
         taps = {'stem': (x := nn.relu(conv_bn(x, self.width, 'stem')))}
         for stage in range(1, 4):
@@ -33,12 +39,21 @@ class _ResNet(nn.Module):
                     x = conv_bn(x, width, f'{name}_shortcut', strides, (1, 1))
                 x = nn.relu(x + y)
             taps[f'stage{stage}'] = x
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+        return {
+            **taps,
+            'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
+        }
 
 
-def cifar_resnet(depth: int = 20, width: int = 16, form: str = 'plain',
-                 stored: Callable | None = None, dtype: DTypeLike = jnp.float32) -> Net:
-    """Three stages of (depth - 2) / 6 residual blocks at full, half and quarter size, then the mean over positions: 64 features.
+def cifar_resnet(
+    depth: int = 20,
+    width: int = 16,
+    form: str = 'plain',
+    stored: Callable | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
+    """Three stages of (depth - 2) / 6 residual blocks at full, half and quarter size, then the mean
+    over positions: 64 features.
 
     Shortcuts that change shape are 1x1 convolutions (option B of the paper).
 

@@ -1,4 +1,6 @@
-"""The four-block convolutional network of few-shot learning: Vinyals et al. 2016, section 4.1 (https://arxiv.org/abs/1606.04080)."""
+"""The four-block convolutional network of few-shot learning: Vinyals et al. 2016, section 4.1
+(https://arxiv.org/abs/1606.04080)."""
+
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
@@ -22,17 +24,33 @@ class _Conv4(nn.Module):
         for i, width in enumerate(self.widths, 1):
             x = Conv(width, form=self.form, dtype=self.dtype, name=f'conv{i}')(x)
             if self.norm == 'batch':
-                x = nn.relu(BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train, pool=max_pool))
+                x = nn.relu(
+                    BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(
+                        x, train, pool=max_pool
+                    )
+                )
             else:
-                x = max_pool(nn.relu(nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f'norm{i}')(x)))
+                x = max_pool(
+                    nn.relu(nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f'norm{i}')(x))
+                )
             taps[f'block{i}'] = x
-        return {**taps, 'features': x.reshape(len(x), -1).astype(jnp.promote_types(self.dtype, jnp.float32))}
+        return {
+            **taps,
+            'features': x.reshape(len(x), -1).astype(jnp.promote_types(self.dtype, jnp.float32)),
+        }
 
 
-def conv4(width: int | Sequence[int] = 64, size: int = 16, blocks: int = 4, norm: str = 'batch',
-          form: str = 'plain', stored: Callable | None = None,
-          dtype: DTypeLike = jnp.float32) -> Net:
-    """Blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling; the features are the last block's map, flattened.
+def conv4(
+    width: int | Sequence[int] = 64,
+    size: int = 16,
+    blocks: int = 4,
+    norm: str = 'batch',
+    form: str = 'plain',
+    stored: Callable | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
+    """Blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling; the features are the last
+    block's map, flattened.
 
     Args:
         width: channels of every block, or a tuple of one per block.
@@ -51,6 +69,13 @@ def conv4(width: int | Sequence[int] = 64, size: int = 16, blocks: int = 4, norm
     if not widths or min(widths) < 1:
         raise Refused(f'net.width={width}: give channels of a block or more, each 1 or more')
     if size < 2 ** len(widths):
-        raise Refused(f'net.size={size} leaves nothing after {len(widths)} poolings: take fewer blocks or larger inputs')
+        raise Refused(
+            f'net.size={size} leaves nothing after {len(widths)} poolings: take fewer '
+            'blocks or larger inputs'
+        )
     groups = {f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)}
-    return net(_Conv4(widths, norm, form, stored, dtype), widths[-1] * (size // 2 ** len(widths)) ** 2, groups)
+    return net(
+        _Conv4(widths, norm, form, stored, dtype),
+        widths[-1] * (size // 2 ** len(widths)) ** 2,
+        groups,
+    )

@@ -1,7 +1,10 @@
-"""DenseNet: Huang et al. 2017, table 1 (https://arxiv.org/abs/1608.06993), with the layer names of its Keras weights.
+"""DenseNet: Huang et al. 2017, table 1 (https://arxiv.org/abs/1608.06993), with the layer names of
+its Keras weights.
 
-Every layer of a dense block adds 32 channels to all that came before it; a transition between blocks halves channels and size.
+Every layer of a dense block adds 32 channels to all that came before it; a transition between
+blocks halves channels and size.
 """
+
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -12,7 +15,7 @@ from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net
 from tljax.nn.preprocessing import preprocess
 
-GROWTH = 32   # channels that a layer adds; its 1x1 convolution makes four times as many
+GROWTH = 32  # channels that a layer adds; its 1x1 convolution makes four times as many
 
 
 class _DenseNet(nn.Module):
@@ -25,38 +28,65 @@ class _DenseNet(nn.Module):
     def __call__(self, x, train):
         def conv(x, width, name, size=1, stride=1):
             padding = ((size // 2,) * 2,) * 2
-            return Conv(width, (size, size), (stride, stride), padding, form=self.form, dtype=self.dtype, name=f'{name}_conv')(x)
+            return Conv(
+                width,
+                (size, size),
+                (stride, stride),
+                padding,
+                form=self.form,
+                dtype=self.dtype,
+                name=f'{name}_conv',
+            )(x)
 
         def norm(x, name):
-            return nn.relu(BatchNorm(momentum=.99, epsilon=1.001e-5, stored=self.stored, dtype=self.dtype, name=name)(x, train))
+            return nn.relu(
+                BatchNorm(
+                    momentum=0.99, epsilon=1.001e-5, stored=self.stored, dtype=self.dtype, name=name
+                )(x, train)
+            )
 
         x = conv(preprocess(x, 'torch'), 64, 'conv1', size=7, stride=2)
         taps = {'conv1': (x := norm(x, 'conv1_bn'))}
         x = max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
         for stage, count in enumerate(self.layers, 2):
             if stage > 2:
-                taps[f'pool{stage - 1}'] = (x := mean_pool(conv(norm(x, f'pool{stage - 1}_bn'), x.shape[-1] // 2, f'pool{stage - 1}')))
+                taps[f'pool{stage - 1}'] = (
+                    x := mean_pool(
+                        conv(norm(x, f'pool{stage - 1}_bn'), x.shape[-1] // 2, f'pool{stage - 1}')
+                    )
+                )
             for i in range(1, count + 1):
                 name = f'conv{stage}_block{i}'
                 y = conv(norm(x, f'{name}_0_bn'), 4 * GROWTH, f'{name}_1')
-                x = jnp.concatenate([x, conv(norm(y, f'{name}_1_bn'), GROWTH, f'{name}_2', size=3)], -1)
+                x = jnp.concatenate(
+                    [x, conv(norm(y, f'{name}_1_bn'), GROWTH, f'{name}_2', size=3)], -1
+                )
             taps[f'conv{stage}'] = x
         taps['bn'] = (x := norm(x, 'bn'))
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+        return {
+            **taps,
+            'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
+        }
 
 
 def _densenet(name, layers, dim, form, stored, dtype):
     names = ('conv1', 'conv2', 'pool2', 'conv3', 'pool3', 'conv4', 'pool4', 'conv5')
-    return net(_DenseNet(layers, form, stored, dtype), dim, {**{each: f'{each}_.*' for each in names}, 'bn': 'bn/.*'},
-               {'name': name})
+    return net(
+        _DenseNet(layers, form, stored, dtype),
+        dim,
+        {**{each: f'{each}_.*' for each in names}, 'bn': 'bn/.*'},
+        {'name': name},
+    )
 
 
-def densenet121(form: str = 'plain', stored: Callable | None = None,
-                dtype: DTypeLike = jnp.float32) -> Net:
-    """58 layers in four dense blocks, up to the mean over positions: 1024 features of pictures in [0, 1], (n, h, w, 3) of any size from
-    32 on.
+def densenet121(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
+    """58 layers in four dense blocks, up to the mean over positions: 1024 features of pictures in
+    [0, 1], (n, h, w, 3) of any size from 32 on.
 
-    The groups are the first convolution, each dense block (conv2 to conv5), each transition (pool2 to pool4) and the last BatchNorm.
+    The groups are the first convolution, each dense block (conv2 to conv5), each transition (pool2
+    to pool4) and the last BatchNorm.
 
     >>> list(densenet121().groups)
     ['conv1', 'conv2', 'pool2', 'conv3', 'pool3', 'conv4', 'pool4', 'conv5', 'bn']
@@ -64,8 +94,9 @@ def densenet121(form: str = 'plain', stored: Callable | None = None,
     return _densenet('densenet121', (6, 12, 24, 16), 1024, form, stored, dtype)
 
 
-def densenet169(form: str = 'plain', stored: Callable | None = None,
-                dtype: DTypeLike = jnp.float32) -> Net:
+def densenet169(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
     """As `densenet121`, with 82 layers.
 
     >>> densenet169().dim
@@ -74,8 +105,9 @@ def densenet169(form: str = 'plain', stored: Callable | None = None,
     return _densenet('densenet169', (6, 12, 32, 32), 1664, form, stored, dtype)
 
 
-def densenet201(form: str = 'plain', stored: Callable | None = None,
-                dtype: DTypeLike = jnp.float32) -> Net:
+def densenet201(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
     """As `densenet121`, with 98 layers.
 
     >>> densenet201().dim

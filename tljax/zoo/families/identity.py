@@ -1,4 +1,6 @@
-"""The network that does nothing: its features are its input. Heads on cached features, and methods on feature files, use it."""
+"""The network that does nothing: its features are its input. Heads on cached features, and methods
+on feature files, use it."""
+
 from collections.abc import Callable
 
 from jax.typing import DTypeLike
@@ -6,12 +8,18 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 
 
-def identity(dim: int, form: str = 'plain', stored: Callable | None = None,
-             dtype: DTypeLike | None = None) -> Net:
+def identity(
+    dim: int, form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike | None = None
+) -> Net:
     """Features = input, (n, dim); no parameters.
 
     >>> identity(3).features({}, {}, 'x')
     ({'features': 'x'}, {})
     """
-    return Net(lambda key, input: ({}, {}), lambda params, state, input, key=None: ({'features': input}, state), dim, {},
-               f'identity({dim})')
+    return Net(
+        lambda key, input: ({}, {}),
+        lambda params, state, input, key=None: ({'features': input}, state),
+        dim,
+        {},
+        f'identity({dim})',
+    )

@@ -1,7 +1,10 @@
-"""Inception-ResNet-v2: Szegedy et al. 2017, section 3.2 (https://arxiv.org/abs/1602.07261), with the layer names of its Keras weights.
+"""Inception-ResNet-v2: Szegedy et al. 2017, section 3.2 (https://arxiv.org/abs/1602.07261), with
+the layer names of its Keras weights.
 
-Blocks are written as in `inception_v3`; their widths are those of TF-slim, where the weights come from, not those of the paper's figures.
+Blocks are written as in `inception_v3`; their widths are those of TF-slim, where the weights come
+from, not those of the paper's figures.
 """
+
 import itertools
 import re
 from collections.abc import Callable
@@ -18,31 +21,39 @@ from tljax.zoo.families.inception_v3 import POOLS, SMALLEST, STEM, mixed, number
 
 
 class Block(NamedTuple):
-    """`scale`: of what a residual block adds to its input, by a 1x1 convolution of its branches; 0 where the branches take its place.
+    """`scale`: of what a residual block adds to its input, by a 1x1 convolution of its branches; 0
+    where the branches take its place.
 
-    >>> Block('block35_1', 'block35_5', ('32', '32 32:3x3'), scale=.17).group
+    >>> Block('block35_1', 'block35_5', ('32', '32 32:3x3'), scale=0.17).group
     'block35_5'
     """
+
     name: str
     group: str
     branches: tuple[str, ...]
-    scale: float = 0.
+    scale: float = 0.0
 
 
 def _residual(name, count, scale, branches):
     """Numbered blocks, in groups of five that have the name of their last."""
-    return [Block(f'{name}_{i}', f'{name}_{-(-i // 5) * 5}', branches, scale) for i in range(1, count + 1)]
+    return [
+        Block(f'{name}_{i}', f'{name}_{-(-i // 5) * 5}', branches, scale)
+        for i in range(1, count + 1)
+    ]
 
 
-EIGHTS, LAST = ('192', '192 224:1x3 256:3x1'), 'block8_10'   # the last block has no ReLU at its end
+EIGHTS, LAST = ('192', '192 224:1x3 256:3x1'), 'block8_10'  # the last block has no ReLU at its end
 BLOCKS = (
     Block('stem', 'stem', STEM),
     Block('mixed_5b', 'mixed_5b', ('96', '48 64:5x5', '64 96:3x3 96:3x3', 'mean 64')),
-    *_residual('block35', 10, .17, ('32', '32 32:3x3', '32 48:3x3 64:3x3')),
+    *_residual('block35', 10, 0.17, ('32', '32 32:3x3', '32 48:3x3 64:3x3')),
     Block('mixed_6a', 'mixed_6a', ('384:3x3/2', '256 256:3x3 384:3x3/2', 'max')),
-    *_residual('block17', 20, .1, ('192', '128 160:1x7 192:7x1')),
-    Block('mixed_7a', 'mixed_7a', ('256 384:3x3/2', '256 288:3x3/2', '256 288:3x3 320:3x3/2', 'max')),
-    *_residual('block8', 9, .2, EIGHTS), Block(LAST, 'block8_10', EIGHTS, 1.),
+    *_residual('block17', 20, 0.1, ('192', '128 160:1x7 192:7x1')),
+    Block(
+        'mixed_7a', 'mixed_7a', ('256 384:3x3/2', '256 288:3x3/2', '256 288:3x3 320:3x3/2', 'max')
+    ),
+    *_residual('block8', 9, 0.2, EIGHTS),
+    Block(LAST, 'block8_10', EIGHTS, 1.0),
 )
 
 
@@ -57,9 +68,19 @@ class _InceptionResNetV2(nn.Module):
         number = itertools.count(1)
 
         def unit(x, channels, kernel, strides, padding, conv, norm):
-            x = Conv(channels, kernel, strides, padding, form=self.form, dtype=self.dtype, name=conv)(x)
-            return nn.relu(BatchNorm(momentum=.99, epsilon=1e-3, use_scale=False, stored=self.stored, dtype=self.dtype,
-                                     name=norm)(x, train))
+            x = Conv(
+                channels, kernel, strides, padding, form=self.form, dtype=self.dtype, name=conv
+            )(x)
+            return nn.relu(
+                BatchNorm(
+                    momentum=0.99,
+                    epsilon=1e-3,
+                    use_scale=False,
+                    stored=self.stored,
+                    dtype=self.dtype,
+                    name=norm,
+                )(x, train)
+            )
 
         def conv(x, *shape):
             i = next(number)
@@ -69,33 +90,52 @@ class _InceptionResNetV2(nn.Module):
         for block in BLOCKS:
             y = mixed(x, block.branches, conv)
             if block.scale:
-                y = Conv(x.shape[-1], (1, 1), use_bias=True, form=self.form, dtype=self.dtype, name=f'{block.name}_conv')(y)
+                y = Conv(
+                    x.shape[-1],
+                    (1, 1),
+                    use_bias=True,
+                    form=self.form,
+                    dtype=self.dtype,
+                    name=f'{block.name}_conv',
+                )(y)
                 y = x + block.scale * y
                 y = y if block.name == LAST else nn.relu(y)
             taps[block.group] = x = y
         taps['conv_7b'] = x = unit(x, 1536, (1, 1), (1, 1), 'SAME', 'conv_7b', 'conv_7b_bn')
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+        return {
+            **taps,
+            'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
+        }
 
 
 def _groups():
     members = {}
     for block in BLOCKS:
         members.setdefault(block.group, []).append(block)
-    groups = numbered({group: sum((block.branches for block in blocks), ()) for group, blocks in members.items()})
+    groups = numbered(
+        {group: sum((block.branches for block in blocks), ()) for group, blocks in members.items()}
+    )
     for group, blocks in members.items():
         if blocks[0].scale:
             groups[group] += f'|({"|".join(block.name for block in blocks)})_conv/.*'
     return {**groups, 'conv_7b': 'conv_7b(_bn)?/.*'}
 
 
-def inception_resnet_v2(form: str = 'plain', stored: Callable | None = None,
-                        dtype: DTypeLike = jnp.float32) -> Net:
-    """The network up to the mean over positions: 1536 features of pictures in [0, 1], (n, h, w, 3) of 75 by 75 pixels or more.
+def inception_resnet_v2(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
+    """The network up to the mean over positions: 1536 features of pictures in [0, 1], (n, h, w, 3)
+    of 75 by 75 pixels or more.
 
     >>> list(inception_resnet_v2().groups)[:4]
     ['stem', 'mixed_5b', 'block35_5', 'block35_10']
     """
-    return net(_InceptionResNetV2(form, stored, dtype), 1536, _groups(), {'name': 'inception_resnet_v2', 'older': PUBLISHED})
+    return net(
+        _InceptionResNetV2(form, stored, dtype),
+        1536,
+        _groups(),
+        {'name': 'inception_resnet_v2', 'older': PUBLISHED},
+    )
 
 
 def _slim():
@@ -111,9 +151,15 @@ def _slim():
                     yield f'{block.name.capitalize()}_Branch_{branch}_Conv2d_{place}{size or "1x1"}'
 
 
-PUBLISHED = {   # the published files were saved before Keras dropped TF-slim's names: {theirs: ours}
+# the published files were saved before Keras dropped TF-slim's names: {theirs: ours}
+PUBLISHED = {
     **{name: f'conv2d_{i}' for i, name in enumerate(_slim(), 1)},
     **{f'{name}_BatchNorm': f'batch_normalization_{i}' for i, name in enumerate(_slim(), 1)},
-    **{f'{block.name.capitalize()}_Conv2d_1x1': f'{block.name}_conv' for block in BLOCKS if block.scale},
-    'Conv2d_7b_1x1': 'conv_7b', 'Conv2d_7b_1x1_BatchNorm': 'conv_7b_bn',
+    **{
+        f'{block.name.capitalize()}_Conv2d_1x1': f'{block.name}_conv'
+        for block in BLOCKS
+        if block.scale
+    },
+    'Conv2d_7b_1x1': 'conv_7b',
+    'Conv2d_7b_1x1_BatchNorm': 'conv_7b_bn',
 }

@@ -1,9 +1,12 @@
-"""Inception-v3: Szegedy et al. 2016, table 1, figures 5 to 7 (https://arxiv.org/abs/1512.00567), with the layer names of its Keras weights.
+"""Inception-v3: Szegedy et al. 2016, table 1, figures 5 to 7 (https://arxiv.org/abs/1512.00567),
+with the layer names of its Keras weights.
 
-A block is a tuple of branches that look at its input side by side, and a branch is a line of steps. '64:5x5' is a convolution of 5 by 5 to
-64 channels with BatchNorm and ReLU ('64' alone: 1 by 1); '/2' is its stride, and where one stands nothing is padded; 'a|b' are two
-convolutions side by side; 'mean' and 'max' pool over 3 by 3. Keras numbers the convolutions through as they are written here.
+A block is a tuple of branches that look at its input side by side, and a branch is a line of steps.
+'64:5x5' is a convolution of 5 by 5 to 64 channels with BatchNorm and ReLU ('64' alone: 1 by 1);
+'/2' is its stride, and where one stands nothing is padded; 'a|b' are two convolutions side by side;
+'mean' and 'max' pool over 3 by 3. Keras numbers the convolutions through as they are written here.
 """
+
 import functools
 import itertools
 import re
@@ -18,9 +21,11 @@ from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 
-POOLS = {'mean': functools.partial(mean_pool, size=(3, 3), strides=(1, 1), padding='SAME'),
-         'max': functools.partial(max_pool, size=(3, 3), strides=(2, 2))}
-SMALLEST = 75   # side of the pictures that leave one position of the last maps, pixels
+POOLS = {
+    'mean': functools.partial(mean_pool, size=(3, 3), strides=(1, 1), padding='SAME'),
+    'max': functools.partial(max_pool, size=(3, 3), strides=(2, 2)),
+}
+SMALLEST = 75  # side of the pictures that leave one position of the last maps, pixels
 STEM = ('32:3x3/2 32:3x3/1 64:3x3 max 80 192:3x3/1 max',)
 
 
@@ -35,11 +40,17 @@ def _sevens(c):
 WIDE = '320', '384 384:1x3|384:3x1', '448 384:3x3 384:1x3|384:3x1', 'mean 192'
 BLOCKS = {
     'stem': STEM,
-    'mixed0': _fives(32), 'mixed1': _fives(64), 'mixed2': _fives(64),
+    'mixed0': _fives(32),
+    'mixed1': _fives(64),
+    'mixed2': _fives(64),
     'mixed3': ('384:3x3/2', '64 96:3x3 96:3x3/2', 'max'),
-    'mixed4': _sevens(128), 'mixed5': _sevens(160), 'mixed6': _sevens(160), 'mixed7': _sevens(192),
+    'mixed4': _sevens(128),
+    'mixed5': _sevens(160),
+    'mixed6': _sevens(160),
+    'mixed7': _sevens(192),
     'mixed8': ('192 320:3x3/2', '192 192:1x7 192:7x1 192:3x3/2', 'max'),
-    'mixed9': WIDE, 'mixed10': WIDE,
+    'mixed9': WIDE,
+    'mixed10': WIDE,
 }
 
 
@@ -62,11 +73,20 @@ def mixed(x: jax.Array, branches: Sequence[str], conv: Callable) -> jax.Array:
     4 (1, 1) (1, 1) SAME
     (1, 3, 3, 6)
     """
+
     def one(x, step):
         if step in POOLS:
             return POOLS[step](x)
-        channels, high, wide, stride = re.fullmatch(r'(\d+)(?::(\d)x(\d))?(?:/(\d))?', step).groups()
-        return conv(x, int(channels), (int(high or 1), int(wide or 1)), (int(stride or 1),) * 2, 'VALID' if stride else 'SAME')
+        channels, high, wide, stride = re.fullmatch(
+            r'(\d+)(?::(\d)x(\d))?(?:/(\d))?', step
+        ).groups()
+        return conv(
+            x,
+            int(channels),
+            (int(high or 1), int(wide or 1)),
+            (int(stride or 1),) * 2,
+            'VALID' if stride else 'SAME',
+        )
 
     def along(x, branch):
         for step in branch.split():
@@ -77,15 +97,23 @@ def mixed(x: jax.Array, branches: Sequence[str], conv: Callable) -> jax.Array:
 
 
 def numbered(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
-    """Regular expressions for the layers of {block: branches}, which Keras numbers through: {block: regex}.
+    """Regular expressions for the layers of {block: branches}, which Keras numbers through: {block:
+    regex}.
 
     >>> numbered({'stem': ('32:3x3 max',), 'mixed': ('8', '4 8:1x3|8:3x1', 'max')})
     {'stem': '(conv2d|batch_normalization)_(1)/.*', 'mixed': '(conv2d|batch_normalization)_(2|3|4|5)/.*'}
     """
     number = itertools.count(1)
-    numbers = {block: [str(next(number)) for step in re.split(r'[ |]', ' '.join(branches)) if step not in POOLS]
-               for block, branches in blocks.items()}
-    return {block: f'(conv2d|batch_normalization)_({"|".join(each)})/.*' for block, each in numbers.items()}
+    numbers = {
+        block: [
+            str(next(number)) for step in re.split(r'[ |]', ' '.join(branches)) if step not in POOLS
+        ]
+        for block, branches in blocks.items()
+    }
+    return {
+        block: f'(conv2d|batch_normalization)_({"|".join(each)})/.*'
+        for block, each in numbers.items()
+    }
 
 
 class _InceptionV3(nn.Module):
@@ -100,19 +128,40 @@ class _InceptionV3(nn.Module):
 
         def conv(x, channels, kernel, strides, padding):
             i = next(number)
-            x = Conv(channels, kernel, strides, padding, form=self.form, dtype=self.dtype, name=f'conv2d_{i}')(x)
-            return nn.relu(BatchNorm(momentum=.99, epsilon=1e-3, use_scale=False, stored=self.stored, dtype=self.dtype,
-                                     name=f'batch_normalization_{i}')(x, train))
+            x = Conv(
+                channels,
+                kernel,
+                strides,
+                padding,
+                form=self.form,
+                dtype=self.dtype,
+                name=f'conv2d_{i}',
+            )(x)
+            return nn.relu(
+                BatchNorm(
+                    momentum=0.99,
+                    epsilon=1e-3,
+                    use_scale=False,
+                    stored=self.stored,
+                    dtype=self.dtype,
+                    name=f'batch_normalization_{i}',
+                )(x, train)
+            )
 
         x, taps = preprocess(x, 'tf'), {}
         for block, branches in BLOCKS.items():
             taps[block] = x = mixed(x, branches, conv)
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+        return {
+            **taps,
+            'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
+        }
 
 
-def inception_v3(form: str = 'plain', stored: Callable | None = None,
-                 dtype: DTypeLike = jnp.float32) -> Net:
-    """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3) of 75 by 75 pixels or more.
+def inception_v3(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
+    """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3)
+    of 75 by 75 pixels or more.
 
     >>> inception_v3().dim
     2048

@@ -1,5 +1,7 @@
-"""The small networks of digit adaptation: convolutions of 5x5 with 2x2 max pooling, then dense layers (LeCun et al. 1998; as Ganin et al.
-2016, figure 4, and Tzeng et al. 2017, section 5.1, use them)."""
+"""The small networks of digit adaptation: convolutions of 5x5 with 2x2 max pooling, then dense
+layers (LeCun et al. 1998; as Ganin et al. 2016, figure 4, and Tzeng et al. 2017, section 5.1, use
+them)."""
+
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
@@ -23,9 +25,19 @@ class _LeNet(nn.Module):
     def __call__(self, x, train):
         taps = {}
         for i, width in enumerate(self.widths, 1):
-            x = Conv(width, (5, 5), padding='VALID', use_bias=self.norm == 'none', form=self.form, dtype=self.dtype, name=f'conv{i}')(x)
+            x = Conv(
+                width,
+                (5, 5),
+                padding='VALID',
+                use_bias=self.norm == 'none',
+                form=self.form,
+                dtype=self.dtype,
+                name=f'conv{i}',
+            )(x)
             if self.norm == 'batch':
-                x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train, pool=max_pool)
+                x = BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(
+                    x, train, pool=max_pool
+                )
             else:
                 x = max_pool(x)
             taps[f'block{i}'] = x = nn.relu(x)
@@ -35,15 +47,25 @@ class _LeNet(nn.Module):
                 x = nn.Dropout(self.dropout, deterministic=not train)(x)
             x = nn.Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
             if self.norm == 'batch':
-                x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'normd{i}')(x, train)
+                x = BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'normd{i}')(
+                    x, train
+                )
             taps[f'dense{i}'] = x = nn.relu(x)
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def lenet(widths: Sequence[int] = (20, 50), dense: Sequence[int] = (500,), size: int = 28,
-          norm: str = 'none', dropout: float = 0., form: str = 'plain',
-          stored: Callable | None = None, dtype: DTypeLike = jnp.float32) -> Net:
-    """Features (n, dense[-1]), or those of the convolutions where there is no dense layer, of pictures (n, size, size, channels).
+def lenet(
+    widths: Sequence[int] = (20, 50),
+    dense: Sequence[int] = (500,),
+    size: int = 28,
+    norm: str = 'none',
+    dropout: float = 0.0,
+    form: str = 'plain',
+    stored: Callable | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
+    """Features (n, dense[-1]), or those of the convolutions where there is no dense layer, of
+    pictures (n, size, size, channels).
 
     Args:
         widths: channels of each convolution.
@@ -61,8 +83,13 @@ def lenet(widths: Sequence[int] = (20, 50), dense: Sequence[int] = (500,), size:
     for _ in widths:
         side = (side - 4) // 2
     if side < 1:
-        raise Refused(f'net.size={size} leaves nothing after {len(widths)} convolutions of 5x5 and poolings: take fewer or larger inputs')
-    groups = {**{f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)},
-              **{f'dense{i}': f'(dense|normd){i}/.*' for i in range(1, len(dense) + 1)}}
+        raise Refused(
+            f'net.size={size} leaves nothing after {len(widths)} convolutions of 5x5 and '
+            'poolings: take fewer or larger inputs'
+        )
+    groups = {
+        **{f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)},
+        **{f'dense{i}': f'(dense|normd){i}/.*' for i in range(1, len(dense) + 1)},
+    }
     dim = dense[-1] if dense else side * side * widths[-1]
     return net(_LeNet(tuple(widths), tuple(dense), norm, dropout, form, stored, dtype), dim, groups)

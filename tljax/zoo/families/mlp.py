@@ -1,4 +1,5 @@
 """A multilayer perceptron: dense layers and a nonlinearity, on the last axis of its input."""
+
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
@@ -22,14 +23,23 @@ class _MLP(nn.Module):
         for i, width in enumerate(self.widths, 1):
             x = nn.Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
             if self.norm == 'batch':
-                x = BatchNorm(momentum=.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(x, train)
+                x = BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(
+                    x, train
+                )
             taps[f'layer{i}'] = x = getattr(nn, self.activation)(x)
         return {**taps, 'features': x.astype(jnp.promote_types(x.dtype, 'float32'))}
 
 
-def mlp(widths: Sequence[int] = (40, 40), activation: str = 'relu', norm: str = 'none',
-        form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32) -> Net:
-    """Features (n, widths[-1]) of inputs (n, ...), which are flattened; the default is the network of MAML's sine regression.
+def mlp(
+    widths: Sequence[int] = (40, 40),
+    activation: str = 'relu',
+    norm: str = 'none',
+    form: str = 'plain',
+    stored: Callable | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
+    """Features (n, widths[-1]) of inputs (n, ...), which are flattened; the default is the network
+    of MAML's sine regression.
 
     Args:
         widths: units of each layer.

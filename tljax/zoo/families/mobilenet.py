@@ -1,7 +1,10 @@
-"""MobileNet: Howard et al. 2017, table 1 (https://arxiv.org/abs/1704.04861), with the layer names of its Keras weights.
+"""MobileNet: Howard et al. 2017, table 1 (https://arxiv.org/abs/1704.04861), with the layer names
+of its Keras weights.
 
-Every convolution but the first is a depthwise one, which looks at each channel by itself, and a 1x1 one, which mixes them.
+Every convolution but the first is a depthwise one, which looks at each channel by itself, and a 1x1
+one, which mixes them.
 """
+
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -12,7 +15,18 @@ from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
 
-BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))   # channels, stride
+# channels, stride
+BLOCKS = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *[(512, 1)] * 5,
+    (1024, 2),
+    (1024, 1),
+)
 
 
 class _MobileNet(nn.Module):
@@ -26,9 +40,25 @@ class _MobileNet(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv(x, width, kernel, stride, name, groups=1):
-            padding = ((0, 1), (0, 1)) if groups > 1 and stride == 2 else 'SAME'   # conv1 is padded evenly where the size is odd
-            x = Conv(width, kernel, (stride, stride), padding, groups, form=self.form, dtype=self.dtype, name=name)(x)
-            x = BatchNorm(momentum=self.momentum, epsilon=1e-3, stored=self.stored, dtype=self.dtype, name=f'{name}_bn')(x, train)
+            # conv1 is padded evenly where the size is odd
+            padding = ((0, 1), (0, 1)) if groups > 1 and stride == 2 else 'SAME'
+            x = Conv(
+                width,
+                kernel,
+                (stride, stride),
+                padding,
+                groups,
+                form=self.form,
+                dtype=self.dtype,
+                name=name,
+            )(x)
+            x = BatchNorm(
+                momentum=self.momentum,
+                epsilon=1e-3,
+                stored=self.stored,
+                dtype=self.dtype,
+                name=f'{name}_bn',
+            )(x, train)
             return jnp.clip(x, 0, 6)
 
         x = preprocess(x, 'tf')
@@ -37,27 +67,47 @@ class _MobileNet(nn.Module):
             x = conv(x, x.shape[-1], (3, 3), stride, f'conv_dw_{i}', groups=x.shape[-1])
             x = conv(x, int(width * self.alpha), (1, 1), 1, f'conv_pw_{i}')
             taps[f'block{i}'] = x
-        features = nn.Dropout(self.dropout)(x.mean((1, 2)).astype(jnp.float32), deterministic=not train)
+        features = nn.Dropout(self.dropout)(
+            x.mean((1, 2)).astype(jnp.float32), deterministic=not train
+        )
         return {**taps, 'features': features}
 
 
-def mobilenet(alpha: float = 1., dropout: float = 1e-3, momentum: float = .99, form: str = 'plain',
-              stored: Callable | None = None, dtype: DTypeLike = jnp.float32) -> Net:
-    """The network up to the mean over positions: 1024 alpha features of pictures in [0, 1], (n, h, w, 3) of any size.
+def mobilenet(
+    alpha: float = 1.0,
+    dropout: float = 1e-3,
+    momentum: float = 0.99,
+    form: str = 'plain',
+    stored: Callable | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
+    """The network up to the mean over positions: 1024 alpha features of pictures in [0, 1], (n, h,
+    w, 3) of any size.
 
     Args:
         alpha: the width multiplier; ImageNet weights are published for 0.25, 0.5, 0.75 and 1.
         dropout: of the features while training.
-        momentum: of BatchNorm's statistics; what 0.99 takes in 500 steps, 0.9 takes in 50, which short runs from scratch need.
+        momentum: of BatchNorm's statistics; what 0.99 takes in 500 steps, 0.9 takes in 50, which
+            short runs from scratch need.
 
     Raises:
         Refused: for a width that leaves the first layer without channels.
 
-    >>> mobilenet(alpha=.25).dim
+    >>> mobilenet(alpha=0.25).dim
     256
     """
     if int(32 * alpha) < 1:
-        raise Refused(f'net.alpha={alpha} leaves no channels: take 1/32 or more (weights are published for 0.25, 0.5, 0.75 and 1)')
-    groups = {'conv1': r'conv1(_bn)?/.*', **{f'block{i}': rf'conv_(dw|pw)_{i}(_bn)?/.*' for i in range(1, len(BLOCKS) + 1)}}
-    return net(_MobileNet(alpha, dropout, momentum, form, stored, dtype), int(1024 * alpha), groups,
-               {'name': 'mobilenet', 'alpha': alpha})
+        raise Refused(
+            f'net.alpha={alpha} leaves no channels: take 1/32 or more (weights are '
+            'published for 0.25, 0.5, 0.75 and 1)'
+        )
+    groups = {
+        'conv1': r'conv1(_bn)?/.*',
+        **{f'block{i}': rf'conv_(dw|pw)_{i}(_bn)?/.*' for i in range(1, len(BLOCKS) + 1)},
+    }
+    return net(
+        _MobileNet(alpha, dropout, momentum, form, stored, dtype),
+        int(1024 * alpha),
+        groups,
+        {'name': 'mobilenet', 'alpha': alpha},
+    )

@@ -1,7 +1,10 @@
-"""MobileNetV2: Sandler et al. 2018, table 2 (https://arxiv.org/abs/1801.04381), with the layer names of its Keras weights.
+"""MobileNetV2: Sandler et al. 2018, table 2 (https://arxiv.org/abs/1801.04381), with the layer
+names of its Keras weights.
 
-An inverted residual block widens its input six times, looks at each channel by itself and narrows it again, with no ReLU at the end.
+An inverted residual block widens its input six times, looks at each channel by itself and narrows
+it again, with no ReLU at the end.
 """
+
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -12,9 +15,11 @@ from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
 
-STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))   # channels, blocks, the first's stride
+# channels, blocks, the first's stride
+STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
 BLOCKS = [(width, stride if i == 0 else 1) for width, count, stride in STAGES for i in range(count)]
-EXPANSION = 6                                                                                      # of every block but the first
+# of every block but the first
+EXPANSION = 6
 
 
 class _MobileNetV2(nn.Module):
@@ -26,14 +31,32 @@ class _MobileNetV2(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv(x, width, name, size=1, stride=1, groups=1, norm=None):
-            x = Conv(width, (size, size), (stride, stride), groups=groups, form=self.form, dtype=self.dtype, name=name)(x)
-            return BatchNorm(momentum=.999, epsilon=1e-3, stored=self.stored, dtype=self.dtype, name=norm or f'{name}_BN')(x, train)
+            x = Conv(
+                width,
+                (size, size),
+                (stride, stride),
+                groups=groups,
+                form=self.form,
+                dtype=self.dtype,
+                name=name,
+            )(x)
+            return BatchNorm(
+                momentum=0.999,
+                epsilon=1e-3,
+                stored=self.stored,
+                dtype=self.dtype,
+                name=norm or f'{name}_BN',
+            )(x, train)
 
         def clip(x):
             return jnp.clip(x, 0, 6)
 
         x = preprocess(x, 'tf')
-        taps = {'conv1': (x := clip(conv(x, _divisible(32 * self.alpha), 'Conv1', 3, 2, norm='bn_Conv1')))}
+        taps = {
+            'conv1': (
+                x := clip(conv(x, _divisible(32 * self.alpha), 'Conv1', 3, 2, norm='bn_Conv1'))
+            )
+        }
         for i, (width, stride) in enumerate(BLOCKS):
             name = f'block_{i}' if i else 'expanded_conv'
             y = clip(conv(x, EXPANSION * x.shape[-1], f'{name}_expand')) if i else x
@@ -41,34 +64,55 @@ class _MobileNetV2(nn.Module):
             y = conv(y, _divisible(int(width * self.alpha)), f'{name}_project')
             taps[f'block{i}'] = (x := x + y if stride == 1 and x.shape == y.shape else y)
         taps['conv2'] = (x := clip(conv(x, _last(self.alpha), 'Conv_1', norm='Conv_1_bn')))
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+        return {
+            **taps,
+            'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
+        }
 
 
 def _divisible(width):
     """The multiple of 8 nearest to a width, at least 8, and at least nine tenths of the width."""
     near = max(8, int(width + 4) // 8 * 8)
-    return near + 8 if near < .9 * width else near
+    return near + 8 if near < 0.9 * width else near
 
 
 def _last(alpha):
     return _divisible(1280 * max(alpha, 1))
 
 
-def mobilenet_v2(alpha: float = 1., form: str = 'plain', stored: Callable | None = None,
-                 dtype: DTypeLike = jnp.float32) -> Net:
-    """The network up to the mean over positions: 1280 features, 1280 alpha for alpha > 1, of pictures in [0, 1], (n, h, w, 3) of any size.
+def mobilenet_v2(
+    alpha: float = 1.0,
+    form: str = 'plain',
+    stored: Callable | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
+    """The network up to the mean over positions: 1280 features, 1280 alpha for alpha > 1, of
+    pictures in [0, 1], (n, h, w, 3) of any size.
 
     Args:
-        alpha: the width multiplier; ImageNet weights are published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
+        alpha: the width multiplier; ImageNet weights are published for 0.35, 0.5, 0.75, 1, 1.3 and
+            1.4.
 
     Raises:
         Refused: for a multiplier that is not positive.
 
-    >>> mobilenet_v2(alpha=.35).dim, mobilenet_v2(alpha=1.4).dim
+    >>> mobilenet_v2(alpha=0.35).dim, mobilenet_v2(alpha=1.4).dim
     (1280, 1792)
     """
     if not alpha > 0:
-        raise Refused(f'net.alpha={alpha} is no width: take more than 0 (weights are published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4)')
-    groups = {'conv1': '(bn_)?Conv1/.*', 'block0': 'expanded_conv_.*', **{f'block{i}': f'block_{i}_.*' for i in range(1, len(BLOCKS))},
-              'conv2': 'Conv_1(_bn)?/.*'}
-    return net(_MobileNetV2(alpha, form, stored, dtype), _last(alpha), groups, {'name': 'mobilenet_v2', 'alpha': alpha})
+        raise Refused(
+            f'net.alpha={alpha} is no width: take more than 0 (weights are published for '
+            '0.35, 0.5, 0.75, 1, 1.3 and 1.4)'
+        )
+    groups = {
+        'conv1': '(bn_)?Conv1/.*',
+        'block0': 'expanded_conv_.*',
+        **{f'block{i}': f'block_{i}_.*' for i in range(1, len(BLOCKS))},
+        'conv2': 'Conv_1(_bn)?/.*',
+    }
+    return net(
+        _MobileNetV2(alpha, form, stored, dtype),
+        _last(alpha),
+        groups,
+        {'name': 'mobilenet_v2', 'alpha': alpha},
+    )

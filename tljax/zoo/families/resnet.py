@@ -1,9 +1,11 @@
-"""Residual networks with the layer names of their Keras weights: He et al. 2015, table 1 (https://arxiv.org/abs/1512.03385), and, as v2,
-He et al. 2016, figure 4e (https://arxiv.org/abs/1603.05027), whose blocks begin with BatchNorm and leave the sum as it is.
+"""Residual networks with the layer names of their Keras weights: He et al. 2015, table 1
+(https://arxiv.org/abs/1512.03385), and, as v2, He et al. 2016, figure 4e
+(https://arxiv.org/abs/1603.05027), whose blocks begin with BatchNorm and leave the sum as it is.
 
-The strides stand where the weights were trained with them: in the first 1x1 convolution of a stage's first block; in v2 in the 3x3
-convolution of a stage's last block.
+The strides stand where the weights were trained with them: in the first 1x1 convolution of a
+stage's first block; in v2 in the 3x3 convolution of a stage's last block.
 """
+
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -14,8 +16,9 @@ from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
 
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}   # in the stages conv2 to conv5
-WIDTHS = (64, 128, 256, 512)                                          # of their 3x3 convolutions; the sums have 4 times that
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # in the stages conv2 to conv5
+# of their 3x3 convolutions; the sums have 4 times that
+WIDTHS = (64, 128, 256, 512)
 
 
 class _ResNet(nn.Module):
@@ -29,11 +32,25 @@ class _ResNet(nn.Module):
     def __call__(self, x, train):
         def conv(x, width, name, size=1, stride=1, use_bias=True):
             padding = ((size // 2,) * 2,) * 2
-            return Conv(width, (size, size), (stride, stride), padding, use_bias=use_bias, form=self.form, dtype=self.dtype,
-                        name=f'{name}_conv')(x)
+            return Conv(
+                width,
+                (size, size),
+                (stride, stride),
+                padding,
+                use_bias=use_bias,
+                form=self.form,
+                dtype=self.dtype,
+                name=f'{name}_conv',
+            )(x)
 
         def norm(x, name):
-            return BatchNorm(momentum=.99, epsilon=1.001e-5, stored=self.stored, dtype=self.dtype, name=f'{name}_bn')(x, train)
+            return BatchNorm(
+                momentum=0.99,
+                epsilon=1.001e-5,
+                stored=self.stored,
+                dtype=self.dtype,
+                name=f'{name}_bn',
+            )(x, train)
 
         x = conv(preprocess(x, 'tf' if self.v2 else 'caffe'), 64, 'conv1', size=7, stride=2)
         taps = {'conv1': (x := x if self.v2 else nn.relu(norm(x, 'conv1')))}
@@ -43,13 +60,32 @@ class _ResNet(nn.Module):
             for i in range(1, count + 1):
                 name = f'conv{stage}_block{i}'
                 if self.v2:
-                    x = _block_v2(conv, norm, x, width, name, project=i == 1, stride=2 if i == count and stage < 5 else 1)
+                    x = _block_v2(
+                        conv,
+                        norm,
+                        x,
+                        width,
+                        name,
+                        project=i == 1,
+                        stride=2 if i == count and stage < 5 else 1,
+                    )
                 else:
-                    x = _block(conv, norm, x, width, name, project=i == 1, stride=2 if i == 1 and stage > 2 else 1)
+                    x = _block(
+                        conv,
+                        norm,
+                        x,
+                        width,
+                        name,
+                        project=i == 1,
+                        stride=2 if i == 1 and stage > 2 else 1,
+                    )
                 taps[name] = x
         if self.v2:
             taps['post'] = (x := nn.relu(norm(x, 'post')))
-        return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+        return {
+            **taps,
+            'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
+        }
 
 
 def _block(conv, norm, x, width, name, project, stride):
@@ -64,21 +100,32 @@ def _block_v2(conv, norm, x, width, name, project, stride):
     y = nn.relu(norm(x, f'{name}_preact'))
     shortcut = conv(y, 4 * width, f'{name}_0') if project else x[:, ::stride, ::stride]
     y = nn.relu(norm(conv(y, width, f'{name}_1', use_bias=False), f'{name}_1'))
-    y = nn.relu(norm(conv(y, width, f'{name}_2', size=3, stride=stride, use_bias=False), f'{name}_2'))
+    y = nn.relu(
+        norm(conv(y, width, f'{name}_2', size=3, stride=stride, use_bias=False), f'{name}_2')
+    )
     return shortcut + conv(y, 4 * width, f'{name}_3')
 
 
 def _resnet(depth, v2, form, stored, dtype):
-    names = [f'conv{stage}_block{i}' for stage, count in enumerate(BLOCKS[depth], 2) for i in range(1, count + 1)]
+    names = [
+        f'conv{stage}_block{i}'
+        for stage, count in enumerate(BLOCKS[depth], 2)
+        for i in range(1, count + 1)
+    ]
     groups = {name: f'{name}_.*' for name in ['conv1', *names, *(['post'] if v2 else [])]}
-    return net(_ResNet(BLOCKS[depth], v2, form, stored, dtype), 4 * WIDTHS[-1], groups,
-               {'name': f'resnet{depth}v2' if v2 else f'resnet{depth}'})
+    return net(
+        _ResNet(BLOCKS[depth], v2, form, stored, dtype),
+        4 * WIDTHS[-1],
+        groups,
+        {'name': f'resnet{depth}v2' if v2 else f'resnet{depth}'},
+    )
 
 
-def resnet50(form: str = 'plain', stored: Callable | None = None,
-             dtype: DTypeLike = jnp.float32) -> Net:
-    """A convolution and 16 residual blocks of three, up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3) of
-    any size.
+def resnet50(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
+    """A convolution and 16 residual blocks of three, up to the mean over positions: 2048 features
+    of pictures in [0, 1], (n, h, w, 3) of any size.
 
     >>> list(resnet50().groups)[:3], resnet50().dim
     (['conv1', 'conv2_block1', 'conv2_block2'], 2048)
@@ -86,8 +133,9 @@ def resnet50(form: str = 'plain', stored: Callable | None = None,
     return _resnet(50, False, form, stored, dtype)
 
 
-def resnet101(form: str = 'plain', stored: Callable | None = None,
-              dtype: DTypeLike = jnp.float32) -> Net:
+def resnet101(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
     """As `resnet50`, with 33 blocks.
 
     >>> len(resnet101().groups)
@@ -96,8 +144,9 @@ def resnet101(form: str = 'plain', stored: Callable | None = None,
     return _resnet(101, False, form, stored, dtype)
 
 
-def resnet152(form: str = 'plain', stored: Callable | None = None,
-              dtype: DTypeLike = jnp.float32) -> Net:
+def resnet152(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
     """As `resnet50`, with 50 blocks.
 
     >>> len(resnet152().groups)
@@ -106,8 +155,9 @@ def resnet152(form: str = 'plain', stored: Callable | None = None,
     return _resnet(152, False, form, stored, dtype)
 
 
-def resnet50v2(form: str = 'plain', stored: Callable | None = None,
-               dtype: DTypeLike = jnp.float32) -> Net:
+def resnet50v2(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
     """As `resnet50`, with blocks of 2016 and a BatchNorm after the last one, the group 'post'.
 
     >>> list(resnet50v2().groups)[-2:]
@@ -116,8 +166,9 @@ def resnet50v2(form: str = 'plain', stored: Callable | None = None,
     return _resnet(50, True, form, stored, dtype)
 
 
-def resnet101v2(form: str = 'plain', stored: Callable | None = None,
-                dtype: DTypeLike = jnp.float32) -> Net:
+def resnet101v2(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
     """As `resnet50v2`, with 33 blocks.
 
     >>> len(resnet101v2().groups)
@@ -126,8 +177,9 @@ def resnet101v2(form: str = 'plain', stored: Callable | None = None,
     return _resnet(101, True, form, stored, dtype)
 
 
-def resnet152v2(form: str = 'plain', stored: Callable | None = None,
-                dtype: DTypeLike = jnp.float32) -> Net:
+def resnet152v2(
+    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+) -> Net:
     """As `resnet50v2`, with 50 blocks.
 
     >>> len(resnet152v2().groups)

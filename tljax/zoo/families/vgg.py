@@ -1,7 +1,10 @@
-"""VGG: Simonyan and Zisserman 2015, table 1, columns D and E (https://arxiv.org/abs/1409.1556), with the layer names of its Keras weights.
+"""VGG: Simonyan and Zisserman 2015, table 1, columns D and E (https://arxiv.org/abs/1409.1556),
+with the layer names of its Keras weights.
 
-Five blocks of 3x3 convolutions, each block half the size of the one before, then dense layers, which hold most of the parameters.
+Five blocks of 3x3 convolutions, each block half the size of the one before, then dense layers,
+which hold most of the parameters.
 """
+
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -12,8 +15,8 @@ from tljax.core import Net, Refused
 from tljax.nn.layers import Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
 
-WIDTHS = (64, 128, 256, 512, 512)   # of the blocks
-DENSE = 4096                        # of fc1 and fc2
+WIDTHS = (64, 128, 256, 512, 512)  # of the blocks
+DENSE = 4096  # of fc1 and fc2
 
 
 class _VGG(nn.Module):
@@ -26,14 +29,28 @@ class _VGG(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         if self.fc and {length // 32 for length in x.shape[1:3]} != {self.size // 32}:
-            raise Refused(f'inputs {x.shape[1:]} do not fit fc1, made for net.size={self.size}: set net.size to theirs, or net.fc=False')
+            raise Refused(
+                f'inputs {x.shape[1:]} do not fit fc1, made for net.size={self.size}: '
+                'set net.size to theirs, or net.fc=False'
+            )
         x, taps = preprocess(x, 'caffe'), {}
         for i, (count, width) in enumerate(zip(self.counts, WIDTHS, strict=True), 1):
             for j in range(1, count + 1):
-                x = nn.relu(Conv(width, use_bias=True, form=self.form, dtype=self.dtype, name=f'block{i}_conv{j}')(x))
+                x = nn.relu(
+                    Conv(
+                        width,
+                        use_bias=True,
+                        form=self.form,
+                        dtype=self.dtype,
+                        name=f'block{i}_conv{j}',
+                    )(x)
+                )
             taps[f'block{i}'] = (x := max_pool(x))
         if not self.fc:
-            return {**taps, 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32))}
+            return {
+                **taps,
+                'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
+            }
         x = x.reshape(len(x), -1)
         for name in ('fc1', 'fc2'):
             taps[name] = (x := nn.relu(nn.Dense(DENSE, dtype=self.dtype, name=name)(x)))
@@ -42,20 +59,35 @@ class _VGG(nn.Module):
 
 def _vgg(name, counts, fc, size, form, dtype):
     if size < 32:
-        raise Refused(f'net.size={size} leaves nothing after five poolings: take 32 or more (the weights of fc1 were trained at 224)')
+        raise Refused(
+            f'net.size={size} leaves nothing after five poolings: take 32 or more (the '
+            'weights of fc1 were trained at 224)'
+        )
     groups = {f'block{i}': f'block{i}_.*' for i in range(1, len(WIDTHS) + 1)}
     groups |= {name: f'{name}/.*' for name in ('fc1', 'fc2')} if fc else {}
-    return net(_VGG(counts, fc, size, form, dtype), DENSE if fc else WIDTHS[-1], groups, {'name': name, 'fc': fc})
+    return net(
+        _VGG(counts, fc, size, form, dtype),
+        DENSE if fc else WIDTHS[-1],
+        groups,
+        {'name': name, 'fc': fc},
+    )
 
 
-def vgg16(fc: bool = True, size: int = 224, form: str = 'plain', stored: Callable | None = None,
-          dtype: DTypeLike = jnp.float32) -> Net:
-    """Thirteen convolutions in five blocks, then fc1 and fc2: 4096 features of pictures in [0, 1], (n, size, size, 3).
+def vgg16(
+    fc: bool = True,
+    size: int = 224,
+    form: str = 'plain',
+    stored: Callable | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
+    """Thirteen convolutions in five blocks, then fc1 and fc2: 4096 features of pictures in [0, 1],
+    (n, size, size, 3).
 
     Args:
-        fc: False leaves the dense layers out: the 512 features are then the means over positions of the last block's map, of pictures of
-            any size from 32 on.
-        size: of the inputs, pixels, which the shape of fc1 follows; ImageNet weights of fc1 are published for 224.
+        fc: False leaves the dense layers out: the 512 features are then the means over positions of
+            the last block's map, of pictures of any size from 32 on.
+        size: of the inputs, pixels, which the shape of fc1 follows; ImageNet weights of fc1 are
+            published for 224.
         stored: taken as by every network, for nothing: there is no BatchNorm.
 
     Raises:
@@ -67,8 +99,13 @@ def vgg16(fc: bool = True, size: int = 224, form: str = 'plain', stored: Callabl
     return _vgg('vgg16', (2, 2, 3, 3, 3), fc, size, form, dtype)
 
 
-def vgg19(fc: bool = True, size: int = 224, form: str = 'plain', stored: Callable | None = None,
-          dtype: DTypeLike = jnp.float32) -> Net:
+def vgg19(
+    fc: bool = True,
+    size: int = 224,
+    form: str = 'plain',
+    stored: Callable | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
     """As `vgg16`, with sixteen convolutions.
 
     >>> list(vgg19(fc=False).groups)

@@ -6,6 +6,7 @@ Weights alone do not: a single layer that fits on the features is then taken for
 several none. BatchNorm on the way is folded into the dense layers, which changes nothing but the
 rounding.
 """
+
 import re
 from typing import NamedTuple
 
@@ -18,8 +19,15 @@ from tljax.zoo.wrappers.with_layers import function
 
 # Layers that leave a vector as it is, those that change each of its numbers, and those that may
 # stand between the last layer of a network and the mean of its features.
-SILENT = ('Dropout', 'AlphaDropout', 'GaussianDropout', 'GaussianNoise', 'ActivityRegularization',
-          'Flatten', 'Reshape')
+SILENT = (
+    'Dropout',
+    'AlphaDropout',
+    'GaussianDropout',
+    'GaussianNoise',
+    'ActivityRegularization',
+    'Flatten',
+    'Reshape',
+)
 ELEMENTWISE = ('Activation', 'ReLU', 'LeakyReLU', 'ELU', 'Softmax', 'BatchNormalization')
 BETWEEN = ('Activation', 'ReLU', 'Dropout', 'SpatialDropout2D', 'Concatenate', 'Add')
 
@@ -40,6 +48,7 @@ class Above(NamedTuple):
     >>> Above(why='its outputs are several').head
     {}
     """
+
     head: dict = {}  # noqa: RUF012
     dense: tuple[dict, ...] = ()
     activations: tuple[str, ...] = ()
@@ -208,12 +217,12 @@ def _activation(name: str, layer: Layer) -> str:
         if threshold or most not in (None, 6) or most and slope:
             return layer.kind
         return f'leaky_relu({slope})' if slope else 'relu' if most is None else 'relu6'
-    if layer.kind == 'LeakyReLU':   # Keras 2 had another keyword
+    if layer.kind == 'LeakyReLU':  # Keras 2 had another keyword
         return f'leaky_relu({layer.config.get("negative_slope", layer.config.get("alpha", 0.3))})'
     if layer.kind == 'ELU':
         return f'elu({layer.config.get("alpha", 1.0)})'
     said = layer.config.get('activation') or 'linear'
-    if isinstance(said, dict) and isinstance(said.get('config'), dict):   # a layer in its place
+    if isinstance(said, dict) and isinstance(said.get('config'), dict):  # a layer in its place
         inner = Layer(str(said.get('class_name')), said['config'], ())
         return _activation(name, inner) if inner.kind in ELEMENTWISE else inner.kind
     return said if isinstance(said, str) else '?'

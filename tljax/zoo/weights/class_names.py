@@ -1,4 +1,5 @@
 """Names of the classes of weights: a text with one a line, or a JSON file."""
+
 import json
 import re
 from collections import Counter
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from tljax.core import Refused, short
 
-LARGEST = 2 ** 24   # bytes of a list of classes
+LARGEST = 2**24  # bytes of a list of classes
 FORMS = 'write a name a line, ["cat", "dog"], {"0": "cat", "1": "dog"} or {"cat": 0, "dog": 1}'
 Pairs = list[tuple[str, str]]
 
@@ -41,29 +42,35 @@ def class_index(path: str | Path) -> Pairs:
     if path.is_dir():
         raise Refused(f'{path} is a folder: name a file that lists the classes')
     if not path.is_file():
-        raise Refused(f"{path} does not exist: name a list of classes, one a line, or ImageNet's "
-                      'class index (imagenet_class_index.json)')
+        raise Refused(
+            f"{path} does not exist: name a list of classes, one a line, or ImageNet's "
+            'class index (imagenet_class_index.json)'
+        )
     text = _text(path)
     is_json = path.suffix.lower() == '.json' or text.lstrip()[:1] in ('{', '[')
     pairs = (_of_json if is_json else _of_lines)(path, text)
     if not pairs:
         raise Refused(f'{path} names no classes: {FORMS}')
-    _refuse_twice(path, 'class', (name if name == known else f'{known} ({name})'
-                                  for known, name in pairs))
+    _refuse_twice(
+        path, 'class', (name if name == known else f'{known} ({name})' for known, name in pairs)
+    )
     return pairs
 
 
 def _text(path):
     if path.stat().st_size > LARGEST:
-        raise Refused(f'{path} takes more than {LARGEST:,} bytes: name a list of classes, one a '
-                      'line')
+        raise Refused(
+            f'{path} takes more than {LARGEST:,} bytes: name a list of classes, one a line'
+        )
     try:
         text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError:
         text = '\0'
     if '\0' in text:
-        raise Refused(f'{path} is no text in UTF-8: name a list of classes, one a line, or '
-                      "ImageNet's class index")
+        raise Refused(
+            f'{path} is no text in UTF-8: name a list of classes, one a line, or '
+            "ImageNet's class index"
+        )
     return text
 
 
@@ -87,8 +94,9 @@ def _of_json(path, text):
     else:
         numbered = [(_number(path, key), _pair(path, key, value)) for key, value in found.items()]
     if len({isinstance(value, str) for value in found.values()}) > 1:
-        raise Refused(f'{path} is no class index (some entries have an id, others have none): '
-                      'write all alike')
+        raise Refused(
+            f'{path} is no class index (some entries have an id, others have none): write all alike'
+        )
     if any(not name.strip() for _, pair in numbered for name in pair):
         raise Refused(f'{path}: a class has no name: give it one')
     return _in_order(path, numbered)
@@ -113,23 +121,30 @@ def _of_lines(path, text):
     places and no part of the names."""
     lines = [line.strip() for line in re.split(r'[\r\n]+', text)]
     names = [line for line in lines if line and not line.startswith('#')]
-    if any(re.match(r'names\s*:', name) for name in names) or \
-            names and all(name.startswith('- ') for name in names):
+    if (
+        any(re.match(r'names\s*:', name) for name in names)
+        or names
+        and all(name.startswith('- ') for name in names)
+    ):
         raise Refused(f'{path} is YAML, which is not read: {FORMS}')
     numbered = [re.fullmatch(r'([0-9]{1,9})[\s:,]+(\S.*)', name) for name in names]
     if len(names) > 2 and not numbered[0] and all(numbered[1:]) and int(numbered[1][1]) == 0:
-        raise Refused(f'{path} begins with {names[0][:40]!r}, which is no number and name as the '
-                      'lines below are: remove the line')
+        raise Refused(
+            f'{path} begins with {names[0][:40]!r}, which is no number and name as the '
+            'lines below are: remove the line'
+        )
     if names and all(re.search(r'[,:\t]\s*[0-9]+$', name) for name in names) and not all(numbered):
-        raise Refused(f'{path} has the number of a class behind its name ({names[0][:40]!r}): '
-                      'write it in front, "0 cat"')
+        raise Refused(
+            f'{path} has the number of a class behind its name ({names[0][:40]!r}): '
+            'write it in front, "0 cat"'
+        )
     if not names or not all(numbered):
         return [(name, name) for name in names]
     found = [(int(each[1]), (each[2], each[2])) for each in numbered]
     numbers = sorted(number for number, _ in found)
     if numbers[0] == 0 or numbers == list(range(1, len(found) + 1)):
         return _in_order(path, found)
-    return [(name, name) for name in names]   # 1 cent, 2 cent, 5 cent
+    return [(name, name) for name in names]  # 1 cent, 2 cent, 5 cent
 
 
 def _in_order(path, numbered):
@@ -138,14 +153,18 @@ def _in_order(path, numbered):
     found = dict(numbered)
     missing = [number for number in range(len(found)) if number not in found]
     if missing:
-        raise Refused(f'{path} numbers {len(found)} classes by {short(sorted(found), 6)}, and '
-                      f'{short(missing, 6)} is missing: number them from 0 on; numbers that are a '
-                      'part of the names stand in a JSON list')
+        raise Refused(
+            f'{path} numbers {len(found)} classes by {short(sorted(found), 6)}, and '
+            f'{short(missing, 6)} is missing: number them from 0 on; numbers that are a '
+            'part of the names stand in a JSON list'
+        )
     return [found[number] for number in range(len(found))]
 
 
 def _refuse_twice(path: Path, what: str, names: Iterable) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise Refused(f'{path}: the {what} {short(twice, 4)} stands twice: give each class a name '
-                      'and a number of its own')
+        raise Refused(
+            f'{path}: the {what} {short(twice, 4)} stands twice: give each class a name '
+            'and a number of its own'
+        )

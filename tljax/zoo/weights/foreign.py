@@ -4,6 +4,7 @@
 Pickles stay unread, since loading one runs what it holds. The first bytes tell a format where they
 can, the name's ending where they cannot.
 """
+
 import json
 import re
 import zipfile
@@ -12,10 +13,10 @@ from pathlib import Path
 from tljax.core import Refused
 
 HDF5 = b'\x89HDF\r\n\x1a\n'
-KINDS = {   # kind -> what it is, and what to do
+KINDS = {  # kind -> what it is, and what to do
     'torch': 'a PyTorch file, a pickle, which stays unread: convert it where PyTorch is installed',
     'pickle': 'a pickle, which stays unread, since loading one runs what it holds: convert it '
-              'where it was made',
+    'where it was made',
     'saved model': 'a TensorFlow SavedModel: load it in TensorFlow and save its Keras model as .h5',
     'checkpoint': 'a TensorFlow checkpoint: load it into its Keras model and call its save_weights',
     'graph': 'a TensorFlow graph: load its Keras model in TensorFlow and save that as .h5',
@@ -24,17 +25,17 @@ KINDS = {   # kind -> what it is, and what to do
     'tfjs': 'a TensorFlow.js model: convert it to .h5 with tensorflowjs_converter',
     'safetensors': 'a safetensors file: copy its arrays into a Keras model and save that as .h5',
     'numpy': 'a file of NumPy arrays, which tell no layers: copy them into a Keras model and save '
-             'that as .h5',
+    'that as .h5',
     'shards': 'a part or the index of Keras weights in several files: load them into their model '
-              'and save it as one file (model.save)',
+    'and save it as one file (model.save)',
     'hugging face': 'a model folder of Hugging Face: copy its arrays into a Keras model and save '
-                    'that as .h5',
+    'that as .h5',
     'orbax': 'a checkpoint of Orbax: name the run that it is in, or copy its arrays into a Keras '
-             'model and save that as .h5',
+    'model and save that as .h5',
     'gguf': 'a GGUF file, of a language model: tljax reads networks for pictures in Keras files '
-            '(.h5, .keras)',
+    '(.h5, .keras)',
     'msgpack': 'a MessagePack file, as Flax writes: copy its arrays (flax.serialization.'
-               'msgpack_restore) into a Keras model and save that as .h5',
+    'msgpack_restore) into a Keras model and save that as .h5',
     'caffe': 'a Caffe model: copy its arrays into a Keras model and save that as .h5',
     'tensorrt': 'a TensorRT engine, made for one GPU: take the model that it was built from',
     'openvino': 'an OpenVINO model: take the model that it was converted from',
@@ -44,11 +45,12 @@ KINDS = {   # kind -> what it is, and what to do
     'darknet': 'a Darknet file: copy its arrays into a Keras model and save that as .h5',
     'matlab': 'a MATLAB file: copy its arrays into a Keras model and save that as .h5',
     'other run': 'a folder with the config.json of another program, and no run of tljax: name a '
-                 'Keras weights file (.h5, .keras) or a run',
+    'Keras weights file (.h5, .keras) or a run',
     'pointer': 'a Git LFS pointer, not the file itself: fetch that (git lfs pull)',
     'zip': 'a ZIP without model.weights.h5: name the weights file in it',
     'run': 'a folder of a run: name it by --workdir, or by init.path',
-    'folder': 'a folder: name a Keras weights file (.h5, .keras)'}
+    'folder': 'a folder: name a Keras weights file (.h5, .keras)',
+}
 MAGIC = {  # kind -> its first bytes
     'pickle': rb'\x80[\x02-\x05]',
     'numpy': rb'\x93NUMPY',
@@ -81,11 +83,18 @@ ENDINGS = {
     'darknet': r'\.weights',
     'matlab': r'\.mat',
 }
-HUGGING_FACE = ('.safetensors', '.safetensors.index.json', '.msgpack', 'pytorch_model.bin',
-                'tf_model.h5', 'model.onnx', 'preprocessor_config.json')   # beside its config.json
+HUGGING_FACE = (
+    '.safetensors',
+    '.safetensors.index.json',
+    '.msgpack',
+    'pytorch_model.bin',
+    'tf_model.h5',
+    'model.onnx',
+    'preprocessor_config.json',
+)  # beside its config.json
 ORBAX = ('_METADATA', '_CHECKPOINT_METADATA', 'manifest.ocdbt')
 SHARD = r'_\d{5}\.weights\.h5$'
-READ = ('.h5', '.hdf5', '.keras')   # endings of what is read; a file is taken by its content
+READ = ('.h5', '.hdf5', '.keras')  # endings of what is read; a file is taken by its content
 
 
 def kind_of(path: str | Path) -> str:
@@ -124,7 +133,7 @@ def kind_of(path: str | Path) -> str:
         (kind for kind, magic in MAGIC.items() if re.match(magic, begin, re.DOTALL)), ''
     )
     if by_ending == 'torch' and path.suffix == '.bin' and path.with_suffix('.xml').is_file():
-        return 'openvino'   # its numbers lie beside its layers
+        return 'openvino'  # its numbers lie beside its layers
     if by_content == 'pickle' and by_ending == 'torch':  # as PyTorch wrote until version 1.6
         return 'torch'
     return by_content or by_ending
@@ -228,7 +237,9 @@ def refuse_no_run(path: str | Path) -> None:
     """
     path = Path(path).expanduser()
     if path.is_file():
-        raise Refused(f'{path} is a file, and a run is a folder: give weights by --model and '
-                      '--weights, or a run by its folder')
+        raise Refused(
+            f'{path} is a file, and a run is a folder: give weights by --model and '
+            '--weights, or a run by its folder'
+        )
     if path.is_dir() and kind_of(path) not in ('run', 'folder'):
         refuse(path)

@@ -1,4 +1,5 @@
 """The graph of a saved model, from its config as plain data: which layer stands on which."""
+
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ class Layer(NamedTuple):
     >>> Layer('Dense', {'activation': 'relu'}, ('pool',)).below
     ('pool',)
     """
+
     kind: str
     config: dict
     below: tuple[str, ...]
@@ -35,6 +37,7 @@ class Graph(NamedTuple):
     >>> Graph({}, ('dense',), ()).under(['dense'])
     {'dense'}
     """
+
     layers: dict[str, Layer]
     outputs: tuple[str, ...]
     shape: tuple[int | None, ...]
@@ -103,8 +106,11 @@ def _walk(model, inputs, found, shapes):
     for layer in config['layers']:
         below = [end for parent in _parents(layer.get('inbound_nodes', ())) for end in ends[parent]]
         ends[layer.get('name') or layer['config']['name']] = _place(
-            layer, tuple(dict.fromkeys(below)) or inputs, found, shapes,
-            _args(layer.get('inbound_nodes'), ends)
+            layer,
+            tuple(dict.fromkeys(below)) or inputs,
+            found,
+            shapes,
+            _args(layer.get('inbound_nodes'), ends),
         )
     return tuple(
         dict.fromkeys(end for name in _parents(config['output_layers']) for end in ends[name])
@@ -139,9 +145,12 @@ def _args(nodes, ends):
         if isinstance(node, dict):
             return tuple(_resolved(each, ends) for each in node['args'])
         node = [node] if isinstance(node[0], str) else node
-        return tuple(part for name, _, _, said in node for part in (
-            ends[name], *(value for value in said.values() if value is not None)))
-    except (LookupError, TypeError, ValueError, AttributeError):   # not as Keras writes it
+        return tuple(
+            part
+            for name, _, _, said in node
+            for part in (ends[name], *(value for value in said.values() if value is not None))
+        )
+    except (LookupError, TypeError, ValueError, AttributeError):  # not as Keras writes it
         return ()
 
 

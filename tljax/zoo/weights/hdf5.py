@@ -4,9 +4,11 @@ model as plain data.
 Four layouts are read: the legacy weights file (groups named after layers), the full saved model
 (the same under `model_weights`), Keras 3's `.weights.h5` (groups named after classes, the layer's
 name beside its numbers) and the `.keras` archive, a ZIP that holds such a file and the config.
-Nothing is built from a config. Nothing is allocated that the file is too small to hold. HDF5 is read
-by pyfive, which is Python: on a damaged file HDF5's own library may end the process (h5py 3.16.0).
+Nothing is built from a config. Nothing is allocated that the file is too small to hold. HDF5 is
+read by pyfive, which is Python: on a damaged file HDF5's own library may end the process (h5py
+3.16.0).
 """
+
 import io
 import itertools
 import json
@@ -48,6 +50,7 @@ class Stored(NamedTuple):
     >>> Stored({'dense': []}, {'dense': 0}).config
     {}
     """
+
     layers: dict[str, list[np.ndarray]]
     place: dict[str, int]
     config: dict = {}  # noqa: RUF012
@@ -89,7 +92,7 @@ def read(path: str | Path) -> Stored:
         raise Refused(f'{path} is {reason}: copy or download it again') from error
     if not stored.layers:
         raise Refused(
-            f'{path} holds no layers with weights: name a file that Keras\'s save_weights or save '
+            f"{path} holds no layers with weights: name a file that Keras's save_weights or save "
             'wrote'
         )
     return stored
@@ -135,8 +138,9 @@ def _file(file, size, config):
         root = _held(file, 'model_weights') if 'model_weights' in file else file
         if config or not _names(root, 'layer_names'):
             told = config.get('compile_config')
-            return Stored(*_by_class(root, take, config), config,
-                          told if isinstance(told, dict) else {})
+            return Stored(
+                *_by_class(root, take, config), config, told if isinstance(told, dict) else {}
+            )
         config, told = (_json(file.attrs.get(name)) for name in ('model_config', 'training_config'))
         return Stored(*_by_name(root, take, _models(config)), config, told)
 
@@ -180,7 +184,7 @@ class _Room:
 def _held(group, path):
     """What a group holds by a path; links lead nowhere but into the same file."""
     found = group[path.strip('/')]
-    if found is None:   # a link to nothing
+    if found is None:  # a link to nothing
         raise Refused(ELSEWHERE.format(path))
     return found
 

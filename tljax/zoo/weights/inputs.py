@@ -4,6 +4,7 @@ preprocessing does.
 Numbers decide on layers without weights: a few pixels go through those that are arithmetic alone,
 as Keras's `preprocess_input` is, and are compared with the network's own.
 """
+
 import operator
 from collections.abc import Collection, Sequence
 
@@ -15,12 +16,23 @@ from tljax.zoo.weights.hdf5 import Stored
 
 # Layers that leave the numbers of pictures as they are, at rest.
 QUIET = ('ZeroPadding2D', 'Resizing', 'CenterCrop', 'Dropout', 'GaussianNoise')
-ARITHMETIC = {'Add': operator.add, 'Subtract': operator.sub, 'Multiply': operator.mul,
-              'TrueDivide': operator.truediv, 'Divide': operator.truediv}
-IN_TENSORFLOW = {'math.add': 'Add', 'math.subtract': 'Subtract', 'math.multiply': 'Multiply',
-                 'math.truediv': 'TrueDivide', 'nn.bias_add': 'Add', '__operators__.add': 'Add'}
-CLOSE = 1e-3   # of the largest number: 1/128 in place of 1/127.5 is another scale
-MOST = 16      # numbers of a constant; one for each channel is what preprocessing has
+ARITHMETIC = {
+    'Add': operator.add,
+    'Subtract': operator.sub,
+    'Multiply': operator.mul,
+    'TrueDivide': operator.truediv,
+    'Divide': operator.truediv,
+}
+IN_TENSORFLOW = {
+    'math.add': 'Add',
+    'math.subtract': 'Subtract',
+    'math.multiply': 'Multiply',
+    'math.truediv': 'TrueDivide',
+    'nn.bias_add': 'Add',
+    '__operators__.add': 'Add',
+}
+CLOSE = 1e-3  # of the largest number: 1/128 in place of 1/127.5 is another scale
+MOST = 16  # numbers of a constant; one for each channel is what preprocessing has
 
 
 class _Unknown(Exception):
@@ -75,14 +87,15 @@ def enters(shapes: Sequence[tuple[int, ...]], dim: int) -> bool:
     kernel = shapes[0]
     shapes = list(shapes)
     normalises = len(shapes) == 3 and shapes[2] == () and kernel == shapes[1] in ((), (1,), (3,))
-    convolves = len(kernel) == 4 and kernel[3] == 3 and kernel[2] != dim and shapes[1:] in (
-        [], [(3,)]
+    convolves = (
+        len(kernel) == 4 and kernel[3] == 3 and kernel[2] != dim and shapes[1:] in ([], [(3,)])
     )
     return normalises or convolves
 
 
-def unlike(told: Graph | None, wanted: Collection[str], weighted: Collection[str], mode: str
-           ) -> tuple[str, ...]:
+def unlike(
+    told: Graph | None, wanted: Collection[str], weighted: Collection[str], mode: str
+) -> tuple[str, ...]:
     """Names of the layers without weights before a network that may change pictures otherwise than
     the network's own preprocessing does.
 
@@ -117,7 +130,7 @@ def _agrees(told, first, mode):
     right = np.asarray(preprocess(pixels.astype(np.float32) / 255, mode))
     values = {}
     try:
-        for name, layer in first.items():   # each comes after those that it stands on
+        for name, layer in first.items():  # each comes after those that it stands on
             values[name] = _value(layer, values, pixels)
         (found,) = (values[end] for end in ends)
         return found.shape == right.shape and np.abs(found - right).max() < CLOSE * abs(right).max()
@@ -127,8 +140,9 @@ def _agrees(told, first, mode):
 
 def _value(layer: Layer, values: dict, pixels: np.ndarray) -> np.ndarray:
     """What a layer makes of pixels (n, channels)."""
+
     def given(each):
-        if isinstance(each, tuple):   # what it stands on; nothing is the input
+        if isinstance(each, tuple):  # what it stands on; nothing is the input
             (value,) = (values[name] for name in each) if each else (pixels,)
             return value
         if isinstance(each, dict):

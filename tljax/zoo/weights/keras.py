@@ -6,11 +6,12 @@ holds: what lies above it is left, or taken as its head (`above`).
 
 What a network does not ask for lies above it only if nothing of it can stand on that. A whole saved
 model tells so by its graph, weights alone by the order of their layers. Where they have none, an
-array of more than two axes (a convolution) may be anywhere, and any other layer lies above. What the
-network stands on lies before it, and is left (`inputs`). What continues the network's own names, as
-conv_dw_14 does after conv_dw_13, is of a deeper network of the family, wherever it stands, unless
-it is dense.
+array of more than two axes (a convolution) may be anywhere, and any other layer lies above. What
+the network stands on lies before it, and is left (`inputs`). What continues the network's own
+names, as conv_dw_14 does after conv_dw_13, is of a deeper network of the family, wherever it
+stands, unless it is dense.
 """
+
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ class Loaded(NamedTuple):
     >>> Loaded({'backbone': {}}, {'backbone': {}}, Above(), ('dense',), (), (), ()).spare
     ('dense',)
     """
+
     params: dict
     state: dict
     above: Above
@@ -84,7 +86,7 @@ def load(
             much and which shapes differ; for numbers that are not finite, and quantised ones.
 
     >>> from tljax.zoo.families.mobilenet import mobilenet
-    >>> load('nowhere.h5', mobilenet(alpha=.25), size=224)
+    >>> load('nowhere.h5', mobilenet(alpha=0.25), size=224)
     Traceback (most recent call last):
     tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
@@ -105,15 +107,28 @@ def load(
         {layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()}
         for tree in shapes
     )
-    known = above({layer: stored.layers[layer] for layer in spare}, told, set(wanted), net, top,
-                  loss_of(stored.training))
+    known = above(
+        {layer: stored.layers[layer] for layer in spare},
+        told,
+        set(wanted),
+        net,
+        top,
+        loss_of(stored.training),
+    )
     if first and known.head:
         known = Above(why=f'{short(first, 4)} before the network changes its inputs')
     head = {'head': _two_classes(**known.head)} if known.head else {}
     _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
     mode = ROWS[net.published['name']].mode if net.published else 'tf'
-    return Loaded({'backbone': params, **head}, {'backbone': state}, known, tuple(spare),
-                  told.shape if told else (), unlike(told, wanted, first, mode), tuple(first))
+    return Loaded(
+        {'backbone': params, **head},
+        {'backbone': state},
+        known,
+        tuple(spare),
+        told.shape if told else (),
+        unlike(told, wanted, first, mode),
+        tuple(first),
+    )
 
 
 def _found(path, stored, told, wanted, spare):
@@ -162,8 +177,9 @@ def _in_our_names(
     layers, place = (dict(zip(ours(each), each.values(), strict=True)) for each in stored[:2])
     if told:
         nodes = [layer._replace(below=ours(layer.below)) for layer in told.layers.values()]
-        told = told._replace(layers=dict(zip(ours(told.layers), nodes, strict=True)),
-                             outputs=ours(told.outputs))
+        told = told._replace(
+            layers=dict(zip(ours(told.layers), nodes, strict=True)), outputs=ours(told.outputs)
+        )
     return stored._replace(layers=layers, place=place), told
 
 
@@ -173,7 +189,7 @@ def _renumbered(layers, dim):
     automatic, first = {}, {}
     for name, arrays in layers.items():
         if enters([array.shape for array in arrays], dim) and AUTOMATIC.fullmatch(name):
-            first[name] = f"{name} (the file's)"   # no other layer bears that
+            first[name] = f"{name} (the file's)"  # no other layer bears that
         elif match := AUTOMATIC.fullmatch(name):
             automatic.setdefault(match[1], []).append((int(match[2] or 0), name))
     return first | {
@@ -227,11 +243,16 @@ def _match(layer, leaves, arrays):
 
 
 def _refuse_not_finite(path, found):
-    arrays = {f'{layer}/{name}': array for layer, leaves in found.items()
-              for name, array in leaves.items()}
+    arrays = {
+        f'{layer}/{name}': array
+        for layer, leaves in found.items()
+        for name, array in leaves.items()
+    }
     if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
-        raise Refused(f'{path} holds numbers that are not finite, at {short(bad, 8)}: '
-                      'copy or download it again')
+        raise Refused(
+            f'{path} holds numbers that are not finite, at {short(bad, 8)}: '
+            'copy or download it again'
+        )
 
 
 def _shapes(shapes):

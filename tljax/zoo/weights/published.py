@@ -1,4 +1,6 @@
-"""Published ImageNet weights and class names: addresses, checksums, and their place in the cache."""
+"""Published ImageNet weights and class names: addresses, checksums, and their place in the
+cache."""
+
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +10,23 @@ from tljax.files.cache import cache_dir
 from tljax.files.downloads import fetch
 from tljax.zoo.table import ROWS
 
-CLASSES = ('https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json', 'md5:c2c37ea517e94d9795004a39431a14cb')
-NAME = re.compile(r'imagenet(?::(\d+))?')   # what stands for the published weights, and the size of their pictures where there are several
+CLASSES = (
+    'https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json',
+    'md5:c2c37ea517e94d9795004a39431a14cb',
+)
+# what stands for the published weights, and the size of their pictures where there are several
+NAME = re.compile(r'imagenet(?::(\d+))?')
 
 
-def published(net: dict, size: int = 0, top: bool = True, check: Callable | None = None,
-              source: str | None = None) -> Path:
-    """The path of a network's ImageNet weights in the cache (`$TLJAX_CACHE/weights`), fetched if they are not there.
+def published(
+    net: dict,
+    size: int = 0,
+    top: bool = True,
+    check: Callable | None = None,
+    source: str | None = None,
+) -> Path:
+    """The path of a network's ImageNet weights in the cache (`$TLJAX_CACHE/weights`), fetched if
+    they are not there.
 
     Args:
         net: config of the network, one of ROWS: its name and keywords.
@@ -27,21 +39,29 @@ def published(net: dict, size: int = 0, top: bool = True, check: Callable | None
     Raises:
         Refused: for a width or a size without published weights, and as `files.downloads.fetch`.
 
-    >>> published({'name': 'mobilenet', 'alpha': .3})
+    >>> published({'name': 'mobilenet', 'alpha': 0.3})
     Traceback (most recent call last):
     tljax.core.Refused: no weights are published for mobilenet at alpha=0.3: there are 0.25, 0.5, 0.75, 1.0
     """
-    row, alpha = ROWS[net['name']], net.get('alpha', 1.)
-    for what, value, there in (('alpha', alpha, tuple(row.widths)), ('size', size or row.size, row.sizes or (row.size,))):
+    row, alpha = ROWS[net['name']], net.get('alpha', 1.0)
+    for what, value, there in (
+        ('alpha', alpha, tuple(row.widths)),
+        ('size', size or row.size, row.sizes or (row.size,)),
+    ):
         if there and value not in there:
-            raise Refused(f'no weights are published for {net["name"]} at {what}={value}: there are {", ".join(map(str, there))}')
+            raise Refused(
+                f'no weights are published for {net["name"]} at {what}={value}: there '
+                f'are {", ".join(map(str, there))}'
+            )
     top = top or 'fc1' in row.top and net.get('fc', True)
     url, full = (row.url(net['name'], each, alpha, size) for each in (top, True))
     folder = cache_dir() / 'weights'
     if not top and (folder / full.rsplit('/', 1)[1]).exists():
         url, top = full, True
     known = f'md5:{row.md5[0 if top else 1]}' if row.md5 else None
-    return fetch(url if source is None else f'{source}/{url.rsplit("/", 1)[1]}', folder, known, check)
+    return fetch(
+        url if source is None else f'{source}/{url.rsplit("/", 1)[1]}', folder, known, check
+    )
 
 
 def published_classes() -> Path:

@@ -1,9 +1,24 @@
 """What a saved model was trained for, from what it was compiled with."""
+
 import re
 
-NUMBERS = {'mse', 'meansquarederror', 'mae', 'meanabsoluteerror', 'mape', 'msle', 'huber',
-           'meanabsolutepercentageerror', 'meansquaredlogarithmicerror', 'huberloss', 'logcosh',
-           'poisson', 'cosinesimilarity', 'meansquared', 'rootmeansquarederror'}
+NUMBERS = {
+    'mse',
+    'meansquarederror',
+    'mae',
+    'meanabsoluteerror',
+    'mape',
+    'msle',
+    'huber',
+    'meanabsolutepercentageerror',
+    'meansquaredlogarithmicerror',
+    'huberloss',
+    'logcosh',
+    'poisson',
+    'cosinesimilarity',
+    'meansquared',
+    'rootmeansquarederror',
+}
 
 
 def loss_of(training: dict) -> str:
@@ -19,10 +34,10 @@ def loss_of(training: dict) -> str:
     ('mae', '')
     """
     loss = training.get('loss')
-    for _ in range(3):   # of one output, in a list or by the output's name
+    for _ in range(3):  # of one output, in a list or by the output's name
         if isinstance(loss, dict) and 'class_name' in loss:
             inner = loss.get('config')
-            loss = inner if isinstance(inner, str) else loss['class_name']   # a function, a class
+            loss = inner if isinstance(inner, str) else loss['class_name']  # a function, a class
         elif isinstance(loss, list | dict) and len(loss) == 1:
             (loss,) = loss.values() if isinstance(loss, dict) else loss
     return loss if isinstance(loss, str) else ''

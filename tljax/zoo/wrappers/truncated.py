@@ -1,4 +1,6 @@
-"""The lower part of another network: its features are one of the layers in between, averaged over positions."""
+"""The lower part of another network: its features are one of the layers in between, averaged over
+positions."""
+
 import re
 
 import jax
@@ -10,8 +12,8 @@ from tljax.paths import flatten
 
 
 def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
-    """A network that ends at one of another's groups. Lower layers are more general than upper ones: Yosinski et al. 2014
-    (https://arxiv.org/abs/1411.1792).
+    """A network that ends at one of another's groups. Lower layers are more general than upper
+    ones: Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792).
 
     Args:
         net: the whole network, whose weights it takes.
@@ -23,7 +25,7 @@ def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
         Refused: the network has no such tap.
 
     >>> from tljax.zoo import mobilenet
-    >>> part = truncated(mobilenet(alpha=.25), tap='block3', size=32)
+    >>> part = truncated(mobilenet(alpha=0.25), tap='block3', size=32)
     >>> part.dim, list(part.groups)
     (32, ['conv1', 'block1', 'block2', 'block3'])
     """
@@ -32,15 +34,32 @@ def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
     taps = jax.eval_shape(net.features, *shapes, picture)[0]
     names = [name for name in net.groups if name in taps]
     if tap not in names:
-        raise Refused(f'net.tap={tap!r} is no group of the network among its intermediates: {near(tap, names)}')
-    groups = {name: net.groups[name] for name in list(net.groups)[:list(net.groups).index(tap) + 1]}
+        raise Refused(
+            f'net.tap={tap!r} is no group of the network among its intermediates: '
+            f'{near(tap, names)}'
+        )
+    groups = {
+        name: net.groups[name] for name in list(net.groups)[: list(net.groups).index(tap) + 1]
+    }
 
     def below(tree):
-        return unflatten_dict({path: leaf for path, leaf in flatten(tree).items()
-                               if any(re.fullmatch(pattern, path) for pattern in groups.values())}, sep='/')
+        return unflatten_dict(
+            {
+                path: leaf
+                for path, leaf in flatten(tree).items()
+                if any(re.fullmatch(pattern, path) for pattern in groups.values())
+            },
+            sep='/',
+        )
 
-    def filled(tree, shape):   # the layers above want parameters; nothing is computed from them
-        return unflatten_dict({**{path: jnp.zeros(leaf.shape) for path, leaf in flatten(shape).items()}, **flatten(tree)}, sep='/')
+    def filled(tree, shape):  # the layers above want parameters; nothing is computed from them
+        return unflatten_dict(
+            {
+                **{path: jnp.zeros(leaf.shape) for path, leaf in flatten(shape).items()},
+                **flatten(tree),
+            },
+            sep='/',
+        )
 
     def init(key, input):
         return tuple(map(below, net.init(key, input)))
@@ -49,6 +68,16 @@ def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
         found, moved = net.features(filled(params, shapes[0]), filled(state, shapes[1]), input, key)
         end = found[tap].astype(jnp.promote_types(found[tap].dtype, jnp.float32))
         mean = end.mean(tuple(range(1, end.ndim - 1)))
-        return {**{name: found[name] for name in groups if name in found}, 'features': mean}, below(moved)
+        return {**{name: found[name] for name in groups if name in found}, 'features': mean}, below(
+            moved
+        )
 
-    return Net(init, features, taps[tap].shape[-1], groups, f'truncated({net.fingerprint}, {tap})', net.published, net.whole or net)
+    return Net(
+        init,
+        features,
+        taps[tap].shape[-1],
+        groups,
+        f'truncated({net.fingerprint}, {tap})',
+        net.published,
+        net.whole or net,
+    )

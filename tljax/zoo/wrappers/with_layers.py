@@ -1,4 +1,5 @@
 """A network with dense layers on top of its features, as many saved models have them."""
+
 import functools
 import math
 import re
@@ -38,7 +39,7 @@ def function(name: str) -> Callable | None:
     Args:
         name: as Keras has it, or with the number that it takes.
 
-    >>> function('leaky_relu(0.5)')(jnp.array([-4., 4.])).tolist()
+    >>> function('leaky_relu(0.5)')(jnp.array([-4.0, 4.0])).tolist()
     [-2.0, 4.0]
     """
     if match := re.fullmatch(r'(\w+)\((\d+(?:\.\d*)?(?:e-?\d+)?)\)', name):
@@ -62,7 +63,7 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
         Refused: for no layers, a width below 1, and another activation.
 
     >>> from tljax.zoo import mobilenet
-    >>> net = with_layers(mobilenet(alpha=.25), [[100, 'relu'], [10, 'linear']])
+    >>> net = with_layers(mobilenet(alpha=0.25), [[100, 'relu'], [10, 'linear']])
     >>> net.dim, list(net.groups)[-2:]
     (10, ['above1', 'above2'])
     """
