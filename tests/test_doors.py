@@ -12,14 +12,16 @@ import importlib, inspect, json, sys
 from absl.testing import flagsaver
 
 doors, names = json.loads(sys.argv[1])
-first = {(door, name): getattr(importlib.import_module(door), name) for door in doors for name in dir(importlib.import_module(door))}
+first = {(door, name): getattr(importlib.import_module(door), name) for door in doors
+         for name in dir(importlib.import_module(door))}
 for name in names:
     with flagsaver.flagsaver():   # commands have flags of the same names
         importlib.import_module(name)
 for (door, name), given in first.items():
     assert callable(given) and not inspect.ismodule(given), f"{door}.{name} is {given}"
     for _ in range(2):
-        assert getattr(sys.modules[door], name) is given, f"{door}.{name} is {getattr(sys.modules[door], name)} after all was imported"
+        now = getattr(sys.modules[door], name)
+        assert now is given, f"{door}.{name} is {now} after all was imported"
 print(*doors)
 """
 

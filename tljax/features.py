@@ -42,7 +42,7 @@ def extracted(
     >>> from tljax.zoo import conv4
     >>> extracted(digits(), conv4())
     Traceback (most recent call last):
-    tljax.core.Refused: this network has no published ImageNet weights: take one of python -m experiments.models
+    tljax.core.Refused: this network has no published ImageNet weights: take one of python -m ...
     """
     params, state = read_weights(net, weights, top=False)
     shape = np.shape(splits['train'].take(np.arange(1)).get('input'))[1:]

@@ -147,7 +147,10 @@ def read_config(path: Path) -> None:
 
 
 def make_settings(folder: Path) -> bytes:
-    return b'--config.optim.lr=3e-4\n--config.data.size=8\n--config.net.width=(4, 8)\n--config.augment=("flip",)\n--config.seeds=(0, 1)\n'
+    return (
+        b'--config.optim.lr=3e-4\n--config.data.size=8\n--config.net.width=(4, 8)\n'
+        b'--config.augment=("flip",)\n--config.seeds=(0, 1)\n'
+    )
 
 
 def read_settings(path: Path) -> None:

@@ -17,19 +17,23 @@ class Scenes(tfds.core.GeneratorBasedBuilder):
     def _info(self):
         kinds = tfds.features
         return self.dataset_info_from_configs(features=kinds.FeaturesDict({
-            'image': kinds.Image(shape=(6, 5, 3)), 'photo': kinds.Image(), 'vector': kinds.Tensor(shape=(3,), dtype=np.float32),
-            'label': kinds.ClassLabel(names=['sea', 'hill']), 'count': kinds.Scalar(np.int64), 'height': kinds.Scalar(np.float32),
-            'note': kinds.Text()}))
+            'image': kinds.Image(shape=(6, 5, 3)), 'photo': kinds.Image(),
+            'vector': kinds.Tensor(shape=(3,), dtype=np.float32),
+            'label': kinds.ClassLabel(names=['sea', 'hill']), 'count': kinds.Scalar(np.int64),
+            'height': kinds.Scalar(np.float32), 'note': kinds.Text()}))
 
     def _split_generators(self, manager):
-        return {'train': self._generate_examples(0, 30), 'validation': self._generate_examples(1, 5),
+        return {'train': self._generate_examples(0, 30),
+                'validation': self._generate_examples(1, 5),
                 'test': self._generate_examples(2, 6)}
 
     def _generate_examples(self, part, count):
         for number in range(count):
             pixels = np.random.default_rng([part, number]).integers(0, 256, (6, 5, 3), np.uint8)
-            yield number, {'image': png(pixels), 'photo': png(np.full((8, 9 + number), number, np.uint8)),
-                           'vector': np.float32([part, number, .5]), 'label': -1 if part == 1 else number % 2, 'count': number,
+            photo = np.full((8, 9 + number), number, np.uint8)
+            yield number, {'image': png(pixels), 'photo': png(photo),
+                           'vector': np.float32([part, number, .5]),
+                           'label': -1 if part == 1 else number % 2, 'count': number,
                            'height': number / 2, 'note': 'none'}
 
 

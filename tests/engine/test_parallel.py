@@ -187,10 +187,12 @@ from tljax import build
 from tljax.engine.devices import first_state
 for parallel in ('jit', 'pmap'):
     frozen = dict(name='freeze', until='backbone')
-    settings = test_parallel.config(partition=frozen, optim=dict(clip=1.), net=dict(norm='batch'), parallel=parallel)
+    settings = test_parallel.config(
+        partition=frozen, optim=dict(clip=1.), net=dict(norm='batch'), parallel=parallel)
     run = build.build(settings)
     batch = jax.tree.map(lambda leaf: leaf[None, None], run.stream.batch(0, 0))
-    compiled = run.step.run.lower(first_state(run.init, run.tx, run.seeds), run.step.place(batch), np.zeros(1, np.uint32)).compile()
+    state = first_state(run.init, run.tx, run.seeds)
+    compiled = run.step.run.lower(state, run.step.place(batch), np.zeros(1, np.uint32)).compile()
     print(json.dumps([parallel, compiled.as_text()]))
 """)
     done = subprocess.run([sys.executable, code], capture_output=True, text=True, timeout=300)

@@ -24,7 +24,7 @@ def refuse_size(size: int, channels: int) -> None:
 
     >>> refuse_size(0, 3)
     Traceback (most recent call last):
-    tljax.core.Refused: data.size=0, data.channels=3: give a side of at least 1 pixel, and 3 channels or 1 (grey)
+    tljax.core.Refused: data.size=0, data.channels=3: give a side of at least 1 pixel, and 3 ...
     """
     if channels not in (1, 3) or size < 1:
         raise Refused(

@@ -292,7 +292,7 @@ def refuse_channels_first(shape: tuple[int, ...]) -> None:
     >>> refuse_channels_first((32, 32, 3))
     >>> refuse_channels_first((3, 32, 32))
     Traceback (most recent call last):
-    tljax.core.Refused: inputs are (3, 32, 32): channels last is meant, (32, 32, 3): np.moveaxis(input, 1, -1)
+    tljax.core.Refused: inputs are (3, 32, 32): channels last is meant, (32, 32, 3): ...
     """
     if (
         len(shape) == 3

@@ -214,7 +214,7 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
 
     >>> refuse_nothing_to_learn(arrays(np.zeros(3), np.zeros(3, int), ('ants',)))
     Traceback (most recent call last):
-    tljax.core.Refused: all 3 training examples are of the class ants: there is nothing to learn; ...
+    tljax.core.Refused: all 3 training examples are of the class ants: there is nothing to ...
     """
     if train.example or not train.size or train.task.kind == 'unlabelled':
         return

@@ -48,7 +48,8 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
 
 def _task(task: Task, label: np.ndarray) -> str:
     if task.kind == 'labels':
-        return f'{len(task.names)} labels, any number of them for an example: {short(task.names, SHOWN)}'
+        names = short(task.names, SHOWN)
+        return f'{len(task.names)} labels, any number of them for an example: {names}'
     if task.kind == 'classes':
         return f'{len(task.names)} classes: {short(task.names, SHOWN)}'
     if task.kind == 'unlabelled':

@@ -296,7 +296,7 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
     >>> claim(workdir := tempfile.mkdtemp(), {'steps': 1})
     >>> claim(workdir, {'steps': 2})
     Traceback (most recent call last):
-    tljax.core.Refused: ... belongs to another config (steps: 1 there, 2 now); take another --workdir or the config it was made with
+    tljax.core.Refused: ... belongs to another config (steps: 1 there, 2 now); take another ...
     """
     path = Path(workdir, 'config.json')
     refuse_file(workdir)
@@ -355,4 +355,5 @@ def _leaves(tree, prefix=''):
 
 
 def _line(error):
-    return f'{type(error).__name__}: {str(error).strip().splitlines()[0][:120] if str(error).strip() else "no text"}'
+    text = str(error).strip()
+    return f'{type(error).__name__}: {text.splitlines()[0][:120] if text else "no text"}'

@@ -251,8 +251,10 @@ def setting(labels: int, classes: Sequence[str], source_classes: Sequence[str]) 
         classes: names of the target's classes, which may be known without a single label.
         source_classes: names of the source's classes; () where it had no labels.
 
-    >>> setting(0, ('a', 'b'), ('a', 'b')), setting(20, ('a', 'b'), ('c',)), setting(0, ('a',), ())
-    ('transductive: the same task, labels in the source alone', 'inductive: another task, labels in both', 'unsupervised: no labels')
+    >>> setting(0, ('a', 'b'), ('a', 'b')), setting(0, ('a',), ())
+    ('transductive: the same task, labels in the source alone', 'unsupervised: no labels')
+    >>> setting(20, ('a', 'b'), ('c',))
+    'inductive: another task, labels in both'
     """
     shared = len({name.lower() for name in classes} & {name.lower() for name in source_classes})
     same = shared == len(classes) > 0

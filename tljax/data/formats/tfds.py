@@ -84,7 +84,7 @@ def tfds(
 
     >>> tfds('mnist', 'nowhere')  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    tljax.core.Refused: mnist is not prepared under nowhere: python -c "import tensorflow_datasets as tfds; tfds.builder(...
+    tljax.core.Refused: mnist is not prepared under nowhere: python -c "import ...
     """
     info = _info(dataset, Path(data_dir).expanduser())
     for feature in (input, label):

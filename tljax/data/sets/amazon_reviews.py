@@ -29,7 +29,7 @@ def amazon_reviews(
 
     >>> amazon_reviews('nowhere', 'books')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere/books_train.svmlight.gz does not exist: give data.path the folder of the eight .svmlight.gz files
+    tljax.core.Refused: nowhere/books_train.svmlight.gz does not exist: give data.path the ...
     """
     if domain not in REVIEWS:
         raise Refused(f'data.domain={domain!r} is not one of {", ".join(REVIEWS)}')

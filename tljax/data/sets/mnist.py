@@ -28,7 +28,7 @@ def mnist(
 
     >>> mnist('nowhere')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path the folder of MNIST's four .gz files
+    tljax.core.Refused: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path the ...
     """
     parts = {
         split: read_idx(Path(path).expanduser(), name)

@@ -39,7 +39,7 @@ def mnist_m(
 
     >>> mnist_m('nowhere.zip', 'mnist', 'BSDS500')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.zip does not exist: give data.path a ZIP of MNIST-M's test pictures and their labels
+    tljax.core.Refused: nowhere.zip does not exist: give data.path a ZIP of MNIST-M's test ...
     """
     remedy = "give data.path a ZIP of MNIST-M's test pictures and their labels"
     with reading(path, remedy) as path, zipfile.ZipFile(path) as file:

@@ -38,7 +38,7 @@ def omniglot(
 
     >>> omniglot('nowhere.npz')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.npz does not exist: pack the pictures of github.com/brendenlake/omniglot as tljax/data/omniglot.py says
+    tljax.core.Refused: nowhere.npz does not exist: pack the pictures of ...
     """
     path = Path(path).expanduser()
     if split not in ('random', 'official'):
@@ -100,7 +100,7 @@ def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndar
 
     >>> one_shot_runs('nowhere.zip')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.zip does not exist: take all_runs.zip of github.com/brendenlake/omniglot, python/one-shot-classification
+    tljax.core.Refused: nowhere.zip does not exist: take all_runs.zip of ...
     """
     path = Path(path).expanduser()
     if not path.is_file():

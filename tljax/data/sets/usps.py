@@ -22,7 +22,7 @@ def usps(
 
     >>> usps('nowhere.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.h5 does not exist: give data.path usps.h5, with data and target in train and test
+    tljax.core.Refused: nowhere.h5 does not exist: give data.path usps.h5, with data and ...
     """
     remedy = 'give data.path usps.h5, with data and target in train and test'
     with reading(path, remedy) as path:

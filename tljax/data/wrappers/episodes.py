@@ -96,7 +96,7 @@ def refuse_no_classes(dataset: Dataset) -> None:
     >>> from tljax.data.formats.arrays import arrays
     >>> refuse_no_classes(arrays(np.zeros(2), np.array([0.5, 1.5])))
     Traceback (most recent call last):
-    tljax.core.Refused: episodes are drawn from classes, and these examples have numbers: take a set of classes
+    tljax.core.Refused: episodes are drawn from classes, and these examples have numbers: ...
     """
     if dataset.task.kind != 'classes':
         told = {'labels': 'several labels each', 'unlabelled': 'no labels'}.get(

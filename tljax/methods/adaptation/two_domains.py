@@ -164,7 +164,7 @@ def of_target(batch: Batch) -> jax.Array:
 
     >>> of_target({'input': jnp.zeros(1)})
     Traceback (most recent call last):
-    tljax.core.Refused: this method adapts to a target, and the data has none: give data=dict(name='domains', source=..., target=...)
+    tljax.core.Refused: this method adapts to a target, and the data has none: give ...
     """
     if 'target' not in batch:
         raise Refused(

@@ -100,8 +100,8 @@ def numbered(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
     """Regular expressions for the layers of {block: branches}, which Keras numbers through: {block:
     regex}.
 
-    >>> numbered({'stem': ('32:3x3 max',), 'mixed': ('8', '4 8:1x3|8:3x1', 'max')})
-    {'stem': '(conv2d|batch_normalization)_(1)/.*', 'mixed': '(conv2d|batch_normalization)_(2|3|4|5)/.*'}
+    >>> numbered({'stem': ('32:3x3 max',), 'mixed': ('8', '4 8:1x3|8:3x1', 'max')})['mixed']
+    '(conv2d|batch_normalization)_(2|3|4|5)/.*'
     """
     number = itertools.count(1)
     numbers = {

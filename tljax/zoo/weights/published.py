@@ -41,7 +41,7 @@ def published(
 
     >>> published({'name': 'mobilenet', 'alpha': 0.3})
     Traceback (most recent call last):
-    tljax.core.Refused: no weights are published for mobilenet at alpha=0.3: there are 0.25, 0.5, 0.75, 1.0
+    tljax.core.Refused: no weights are published for mobilenet at alpha=0.3: there are 0.25, ...
     """
     row, alpha = ROWS[net['name']], net.get('alpha', 1.0)
     for what, value, there in (
