@@ -9,17 +9,27 @@ passed in, nothing is kept inside.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tljax.protocols import (
+    Batch,
+    Example,
+    Features,
+    Index,
+    Init,
+    Loss,
+    NetInit,
+    Predict,
+    Prepare,
+    Take,
+    Tree,
+)
+
 if TYPE_CHECKING:
     import jax
-
-Tree = Any  # a pytree of arrays
-# {'input': tree, 'label': (n,) or (n, d), optional 'weight': (n,)}, or a dict of such sets
-Batch = Any
 
 
 class Refused(ValueError):
@@ -95,9 +105,9 @@ class Method(NamedTuple):
     5.0
     """
 
-    init: Callable
-    loss: Callable
-    predict: Callable
+    init: Init
+    loss: Loss
+    predict: Predict
 
 
 class Net(NamedTuple):
@@ -124,13 +134,13 @@ class Net(NamedTuple):
     3
     """
 
-    init: Callable
-    features: Callable
+    init: NetInit
+    features: Features
     dim: int
     groups: dict[str, str]
     fingerprint: str = ''
     published: dict[str, Any] = {}  # noqa: RUF012
-    whole: Any = None
+    whole: Net | None = None
 
 
 class Task(NamedTuple):
@@ -180,14 +190,14 @@ class Dataset(NamedTuple):
     (3, ('even', 'odd'), [[4.0, 5.0]])
     """
 
-    take: Callable
+    take: Take
     label: np.ndarray
     task: Task
     fingerprint: str
-    example: Callable | None = None
-    target: Any = None
+    example: Example | None = None
+    target: Dataset | None = None
     notes: tuple[str, ...] = ()
-    names: Any = ()
+    names: np.ndarray | Sequence[str] = ()
     range: tuple[float, float, str] | tuple[()] = ()
 
     @property
@@ -222,9 +232,9 @@ class Stream(NamedTuple):
     [60, 70]
     """
 
-    index: Callable
-    take: Callable
-    prepare: Callable = lambda batch: batch
+    index: Index
+    take: Take
+    prepare: Prepare = lambda batch: batch
 
     def batch(self, seed: int, step: int) -> Batch:
         """The whole batch of one step, as a single host would see it."""

@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, Refused
 from tljax.nn.convolution import convolve
+from tljax.protocols import Stored
 
 
 class Conv(nn.Module):
@@ -72,7 +73,7 @@ class BatchNorm(nn.Module):
     momentum: float = 0.99
     epsilon: float = 1e-5
     use_scale: bool = True
-    stored: Callable | None = None
+    stored: Stored | None = None
     dtype: DTypeLike = jnp.float32
 
     @nn.compact

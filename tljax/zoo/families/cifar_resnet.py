@@ -1,14 +1,13 @@
 """Residual networks for small pictures: He et al. 2016, section 4.2
 (https://arxiv.org/abs/1512.03385)."""
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, net
+from tljax.protocols import Stored
 
 
 class _ResNet(nn.Module):
@@ -49,7 +48,7 @@ def cifar_resnet(
     depth: int = 20,
     width: int = 16,
     form: str = 'plain',
-    stored: Callable | None = None,
+    stored: Stored | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Three stages of (depth - 2) / 6 residual blocks at full, half and quarter size, then the mean

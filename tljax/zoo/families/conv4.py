@@ -1,7 +1,7 @@
 """The four-block convolutional network of few-shot learning: Vinyals et al. 2016, section 4.1
 (https://arxiv.org/abs/1606.04080)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
+from tljax.protocols import Stored
 
 
 class _Conv4(nn.Module):
@@ -46,7 +47,7 @@ def conv4(
     blocks: int = 4,
     norm: str = 'batch',
     form: str = 'plain',
-    stored: Callable | None = None,
+    stored: Stored | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling; the features are the last

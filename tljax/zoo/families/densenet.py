@@ -5,8 +5,6 @@ Every layer of a dense block adds 32 channels to all that came before it; a tran
 blocks halves channels and size.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -14,6 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Stored
 
 GROWTH = 32  # channels that a layer adds; its 1x1 convolution makes four times as many
 
@@ -80,7 +79,7 @@ def _densenet(name, layers, dim, form, stored, dtype):
 
 
 def densenet121(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """58 layers in four dense blocks, up to the mean over positions: 1024 features of pictures in
     [0, 1], (n, h, w, 3) of any size from 32 on.
@@ -95,7 +94,7 @@ def densenet121(
 
 
 def densenet169(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `densenet121`, with 82 layers.
 
@@ -106,7 +105,7 @@ def densenet169(
 
 
 def densenet201(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `densenet121`, with 98 layers.
 

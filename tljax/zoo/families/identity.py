@@ -1,15 +1,14 @@
 """The network that does nothing: its features are its input. Heads on cached features, and methods
 on feature files, use it."""
 
-from collections.abc import Callable
-
 from jax.typing import DTypeLike
 
 from tljax.core import Net
+from tljax.protocols import Stored
 
 
 def identity(
-    dim: int, form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike | None = None
+    dim: int, form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike | None = None
 ) -> Net:
     """Features = input, (n, dim); no parameters.
 

@@ -7,7 +7,6 @@ from, not those of the paper's figures.
 
 import itertools
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -17,6 +16,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Stored
 from tljax.zoo.families.inception_v3 import POOLS, SMALLEST, STEM, mixed, numbered
 
 
@@ -122,7 +122,7 @@ def _groups():
 
 
 def inception_resnet_v2(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """The network up to the mean over positions: 1536 features of pictures in [0, 1], (n, h, w, 3)
     of 75 by 75 pixels or more.

@@ -20,6 +20,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Stored
 
 POOLS = {
     'mean': functools.partial(mean_pool, size=(3, 3), strides=(1, 1), padding='SAME'),
@@ -158,7 +159,7 @@ class _InceptionV3(nn.Module):
 
 
 def inception_v3(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3)
     of 75 by 75 pixels or more.

@@ -2,7 +2,7 @@
 layers (LeCun et al. 1998; as Ganin et al. 2016, figure 4, and Tzeng et al. 2017, section 5.1, use
 them)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
+from tljax.protocols import Stored
 
 
 class _LeNet(nn.Module):
@@ -61,7 +62,7 @@ def lenet(
     norm: str = 'none',
     dropout: float = 0.0,
     form: str = 'plain',
-    stored: Callable | None = None,
+    stored: Stored | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Features (n, dense[-1]), or those of the convolutions where there is no dense layer, of

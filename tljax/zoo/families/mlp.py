@@ -1,6 +1,6 @@
 """A multilayer perceptron: dense layers and a nonlinearity, on the last axis of its input."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, net
+from tljax.protocols import Stored
 
 
 class _MLP(nn.Module):
@@ -35,7 +36,7 @@ def mlp(
     activation: str = 'relu',
     norm: str = 'none',
     form: str = 'plain',
-    stored: Callable | None = None,
+    stored: Stored | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Features (n, widths[-1]) of inputs (n, ...), which are flattened; the default is the network

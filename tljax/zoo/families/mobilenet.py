@@ -5,8 +5,6 @@ Every convolution but the first is a depthwise one, which looks at each channel 
 one, which mixes them.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -14,6 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Stored
 
 # channels, stride
 BLOCKS = (
@@ -78,7 +77,7 @@ def mobilenet(
     dropout: float = 1e-3,
     momentum: float = 0.99,
     form: str = 'plain',
-    stored: Callable | None = None,
+    stored: Stored | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """The network up to the mean over positions: 1024 alpha features of pictures in [0, 1], (n, h,

@@ -5,8 +5,6 @@ An inverted residual block widens its input six times, looks at each channel by 
 it again, with no ReLU at the end.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -14,6 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, Refused
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Stored
 
 # channels, blocks, the first's stride
 STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
@@ -83,7 +82,7 @@ def _last(alpha):
 def mobilenet_v2(
     alpha: float = 1.0,
     form: str = 'plain',
-    stored: Callable | None = None,
+    stored: Stored | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """The network up to the mean over positions: 1280 features, 1280 alpha for alpha > 1, of

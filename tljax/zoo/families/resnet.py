@@ -6,8 +6,6 @@ The strides stand where the weights were trained with them: in the first 1x1 con
 stage's first block; in v2 in the 3x3 convolution of a stage's last block.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -15,6 +13,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Stored
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # in the stages conv2 to conv5
 # of their 3x3 convolutions; the sums have 4 times that
@@ -122,7 +121,7 @@ def _resnet(depth, v2, form, stored, dtype):
 
 
 def resnet50(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """A convolution and 16 residual blocks of three, up to the mean over positions: 2048 features
     of pictures in [0, 1], (n, h, w, 3) of any size.
@@ -134,7 +133,7 @@ def resnet50(
 
 
 def resnet101(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50`, with 33 blocks.
 
@@ -145,7 +144,7 @@ def resnet101(
 
 
 def resnet152(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50`, with 50 blocks.
 
@@ -156,7 +155,7 @@ def resnet152(
 
 
 def resnet50v2(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50`, with blocks of 2016 and a BatchNorm after the last one, the group 'post'.
 
@@ -167,7 +166,7 @@ def resnet50v2(
 
 
 def resnet101v2(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50v2`, with 33 blocks.
 
@@ -178,7 +177,7 @@ def resnet101v2(
 
 
 def resnet152v2(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50v2`, with 50 blocks.
 

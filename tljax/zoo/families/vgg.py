@@ -5,8 +5,6 @@ Five blocks of 3x3 convolutions, each block half the size of the one before, the
 which hold most of the parameters.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -14,6 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, Refused
 from tljax.nn.layers import Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Stored
 
 WIDTHS = (64, 128, 256, 512, 512)  # of the blocks
 DENSE = 4096  # of fc1 and fc2
@@ -77,7 +76,7 @@ def vgg16(
     fc: bool = True,
     size: int = 224,
     form: str = 'plain',
-    stored: Callable | None = None,
+    stored: Stored | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Thirteen convolutions in five blocks, then fc1 and fc2: 4096 features of pictures in [0, 1],
@@ -103,7 +102,7 @@ def vgg19(
     fc: bool = True,
     size: int = 224,
     form: str = 'plain',
-    stored: Callable | None = None,
+    stored: Stored | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """As `vgg16`, with sixteen convolutions.

@@ -4,8 +4,6 @@ Keras weights.
 Its convolutions are separable ones, but for the first two and those of the shortcuts.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -13,6 +11,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Stored
 
 # side of the pictures that the two unpadded convolutions leave one position of, pixels; Keras asks
 # for 71
@@ -99,7 +98,7 @@ class _Xception(nn.Module):
 
 
 def xception(
-    form: str = 'plain', stored: Callable | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3)
     of 7 by 7 pixels or more.
