@@ -1,8 +1,8 @@
-"""Networks of the zoo against Keras on the JAX backend, side by side in one run: pictures per
+r"""Networks of the zoo against Keras on the JAX backend, side by side in one run: pictures per
 second, forward and fine-tuning everything.
 
-    python -m pip install -e '.[test]' && python -m benchmarks.keras_networks --networks=mobilenet
-    --batch=16
+    python -m pip install -e '.[test]' && python -m benchmarks.keras_networks --networks=mobilenet \
+        --batch=16
 
 Both sides are compiled by jax.jit, float32, on the same random pictures; a step is cross-entropy on
 1,000 classes with BatchNorm on batch statistics, its gradient, and SGD with momentum. Pictures have

@@ -1,8 +1,8 @@
-"""Few-shot learning against PyTorch, side by side in one run: a step of prototypical networks, and
+r"""Few-shot learning against PyTorch, side by side in one run: a step of prototypical networks, and
 of MAML with one and five inner steps.
 
-    python -m pip install -e . torch torchvision easyfsl higher && python -m
-    benchmarks.torch_episodes
+    python -m pip install -e . torch torchvision easyfsl higher \
+        && python -m benchmarks.torch_episodes
 
 Conv4-64 with BatchNorm on 28x28 pictures, float32, Adam. Prototypical networks, 60 ways, 5 shots, 5
 queries: sampling, loss, gradient and update, against easyfsl's method on pictures that lie in

@@ -1,15 +1,18 @@
 """Deep domain adaptation: labels in the source, none in the target.
 
-    python -m experiments.compare --config=configs/adapt.py                              (printed to
-    handwritten digits, no download) python -m experiments.compare
-    --config=configs/adapt.py:data=mnist-usps              (usps-mnist, mnist-mnist_m) python -m
-    experiments.compare --config=configs/adapt.py:source=photo,target=sketch   (PACS: any two of its
-    domains) python -m experiments.compare
-    --config=configs/adapt.py:data=photo-sketch,method=dann+cdan python -m experiments.compare
-    --config=configs/adapt.py:data=photo-sketch,finetune   (the whole network, pictures of 64
-    pixels) python -m experiments.compare --config=configs/adapt.py:source=PHOTOS,target=DRAWINGS
-    (two folders of your own) python -m experiments.train
-    --config=configs/adapt.py:train=cdan,data=usps-mnist     (one method, without a study)
+    # printed to handwritten digits, no download
+    python -m experiments.compare --config=configs/adapt.py
+    # usps-mnist, mnist-mnist_m
+    python -m experiments.compare --config=configs/adapt.py:data=mnist-usps
+    # PACS: any two of its domains
+    python -m experiments.compare --config=configs/adapt.py:source=photo,target=sketch
+    python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan
+    # the whole network, pictures of 64 pixels
+    python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,finetune
+    # two folders of your own
+    python -m experiments.compare --config=configs/adapt.py:source=PHOTOS,target=DRAWINGS
+    # one method, without a study
+    python -m experiments.train --config=configs/adapt.py:train=cdan,data=usps-mnist
 
 `data=A-B` is short for `source=A,target=B`. A folder of your own has one folder per class, or is a
 ZIP of them; classes are matched by name. A target without folders inside has no labels, and

@@ -1,9 +1,9 @@
 """Baseline++ (Chen et al. 2019, https://arxiv.org/abs/1904.04232): cosine classifiers, on rendered
 letters or on Omniglot.
 
+    # glyphs, nothing to download
     python -m experiments.train --config=configs/baseline_plus_plus.py
-    (glyphs, nothing to download) python -m experiments.train
-    --config=configs/baseline_plus_plus.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/baseline_plus_plus.py:data=omniglot,ways=20,shots=5
 
 A cosine classifier of the training characters, every one in four rotations, on batches of 128; 100
 steps for a new one in the test, as the authors do. Adam at 1e-3, by cosine to zero: ours. The

@@ -1,7 +1,8 @@
-"""Fine-tunes an ImageNet network on your own folder of pictures: the recipe to begin with.
+r"""Fine-tunes an ImageNet network on your own folder of pictures: the recipe to begin with.
 
-    python -m experiments.train --config=configs/finetune.py --config.data.path=PICTURES
-    --workdir=runs/mine python -m experiments.predict --workdir=runs/mine new_pictures/
+    python -m experiments.train --config=configs/finetune.py --config.data.path=PICTURES \
+        --workdir=runs/mine
+    python -m experiments.predict --workdir=runs/mine new_pictures/
 
 PICTURES holds one folder per class (or train/, validation/ and test/ of those). The ImageNet
 weights of `--config.net` are fetched once; --config.init.path=FILE.h5 takes a Keras file, or the

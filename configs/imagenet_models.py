@@ -1,9 +1,10 @@
 """Do better ImageNet models transfer better? (Kornblith, Shlens and Le 2019,
 https://arxiv.org/abs/1805.08974)
 
-    python -m experiments.rank --config=configs/imagenet_models.py --verify          (18 networks,
-    whose weights are fetched: for a cluster) python -m experiments.rank
-    --config=configs/imagenet_models.py:sizes --verify    (MobileNet at four picture sizes)
+    # 18 networks, whose weights are fetched: for a cluster
+    python -m experiments.rank --config=configs/imagenet_models.py --verify
+    # MobileNet at four picture sizes
+    python -m experiments.rank --config=configs/imagenet_models.py:sizes --verify
 
 Networks x data sets x fixed features, fine-tuned, and from scratch. The score to judge is
 `imagenet_top1`, beside those that look at the target: its weighted Kendall tau with the accuracy on

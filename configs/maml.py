@@ -1,8 +1,7 @@
 """MAML (Finn et al. 2017, https://arxiv.org/abs/1703.03400), on rendered letters or on Omniglot.
 
-    python -m experiments.train --config=configs/maml.py                                   (glyphs,
-    nothing to download) python -m experiments.train
-    --config=configs/maml.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/maml.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/maml.py:data=omniglot,ways=20,shots=5
 
 5 ways: one inner step at 0.4, three in the test, 32 tasks a step; 20 ways: five inner steps at 0.1,
 16 tasks; as many queries as shots, every class in four rotations; Adam at 1e-3: the authors'. First

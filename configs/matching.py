@@ -1,9 +1,8 @@
 """Matching networks (Vinyals et al. 2016, https://arxiv.org/abs/1606.04080), on rendered letters or
 on Omniglot.
 
-    python -m experiments.train --config=configs/matching.py
-    (glyphs, nothing to download) python -m experiments.train
-    --config=configs/matching.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/matching.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/matching.py:data=omniglot,ways=20,shots=5
 
 Trained on 20 ways (the paper trains on those of the test) with as many shots as in the test and 5
 queries, every class in four rotations; cosines are multiplied by 10, which the paper does not do:

@@ -1,9 +1,8 @@
 """MetaOptNet (Lee et al. 2019, https://arxiv.org/abs/1904.03758): support vector machines, on
 rendered letters or on Omniglot.
 
-    python -m experiments.train --config=configs/metaoptnet.py
-    (glyphs, nothing to download) python -m experiments.train
-    --config=configs/metaoptnet.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/metaoptnet.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/metaoptnet.py:data=omniglot,ways=20,shots=5
 
 Trained on 5 ways and 5 shots (the paper trains on more shots than the test has) with 5 queries, 8
 episodes a step, every class in four rotations; C = 0.1 as in the paper. Adam at 1e-3, by cosine to

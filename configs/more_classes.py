@@ -1,8 +1,8 @@
 """The two questions of one-shot learning, asked of ten characters.
 
-    python -m experiments.train --config=configs/more_classes.py                    (rendered
-    letters, nothing to download) python -m experiments.train
-    --config=configs/more_classes.py:data=omniglot      (handwritten ones)
+    # rendered letters, nothing to download
+    python -m experiments.train --config=configs/more_classes.py
+    python -m experiments.train --config=configs/more_classes.py:data=omniglot  # handwritten ones
 
 A network learns ten classes to 99 %. How good is it, with one example each, on 10, 20 and 50
 further classes? And while it improves on the first ten, does it improve on the next? The curves

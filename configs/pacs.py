@@ -1,8 +1,9 @@
 """Do ImageNet weights help to recognise drawings and paintings, from how few labels, and where do
 they hurt?
 
-    python -m experiments.compare --config=configs/pacs.py:domain=sketch python -m
-    experiments.compare --config=configs/pacs.py:domain=photo        (also art_painting, cartoon)
+    python -m experiments.compare --config=configs/pacs.py:domain=sketch
+    # also art_painting, cartoon
+    python -m experiments.compare --config=configs/pacs.py:domain=photo
 
 The source is MobileNet (alpha 0.25) as trained on ImageNet, the target one domain of PACS (Li et
 al. 2017, https://arxiv.org/abs/1710.03077): seven classes, 112x112. Both files are looked for under

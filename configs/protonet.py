@@ -1,12 +1,12 @@
 """Prototypical networks (Snell et al. 2017, https://arxiv.org/abs/1703.05175), on rendered letters
 or on Omniglot.
 
-    python -m experiments.train --config=configs/protonet.py
-    (glyphs, nothing to download) python -m experiments.train
-    --config=configs/protonet.py:data=omniglot,ways=20,shots=5 python -m experiments.train
-    --config=configs/protonet.py:data=PICTURES                     (a folder per class; of your own)
-    python -m experiments.predict --workdir=RUN --support=LABELLED new/                        (new
-    classes, by a few pictures of each)
+    python -m experiments.train --config=configs/protonet.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/protonet.py:data=omniglot,ways=20,shots=5
+    # a folder per class; of your own
+    python -m experiments.train --config=configs/protonet.py:data=PICTURES
+    # new classes, by a few pictures of each
+    python -m experiments.predict --workdir=RUN --support=LABELLED new/
 
 PICTURES are read at 84 pixels; three in ten of their classes are kept for the test, so that 5 ways
 want 17 classes or more, of 6 pictures or more, in which training takes `ways` and 5 queries, too,

@@ -1,10 +1,11 @@
 """Which source should one transfer from? Every source's features of the target, scored before
 anything is trained.
 
-    python -m experiments.rank --config=configs/rank.py                     (nothing to download)
-    python -m experiments.rank --config=configs/rank.py --verify            (trains every source on
-    the target; who was right?) python -m experiments.rank --config=configs/rank.py:pool --verify
-    (16 sources, 8 targets: MNIST to PACS)
+    python -m experiments.rank --config=configs/rank.py  # nothing to download
+    # trains every source on the target; who was right?
+    python -m experiments.rank --config=configs/rank.py --verify
+    # 16 sources, 8 targets: MNIST to PACS
+    python -m experiments.rank --config=configs/rank.py:pool --verify
 
 The target is scikit-learn's handwritten digits; sources are Conv4s that learnt printed letters,
 printed digits, shuffled letters and nothing, and are trained first. A source of your own is a line

@@ -1,9 +1,8 @@
 """Relation networks (Sung et al. 2018, https://arxiv.org/abs/1711.06025), on rendered letters or on
 Omniglot.
 
-    python -m experiments.train --config=configs/relation.py
-    (glyphs, nothing to download) python -m experiments.train
-    --config=configs/relation.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/relation.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/relation.py:data=omniglot,ways=20,shots=5
 
 Trained on the ways and shots of the test with 10 queries, every class in four rotations, four
 episodes a step; the embedding is the map of the second block, as in the paper, where two blocks

@@ -1,9 +1,8 @@
 """Reptile (Nichol et al. 2018, https://arxiv.org/abs/1803.02999), on rendered letters or on
 Omniglot.
 
-    python -m experiments.train --config=configs/reptile.py
-    (glyphs, nothing to download) python -m experiments.train
-    --config=configs/reptile.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/reptile.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/reptile.py:data=omniglot,ways=20,shots=5
 
 Inner training on 10 shots (1 and 5 shots in the test alike), five steps of Adam at 1e-3 on batches
 of 10 (20 ways: ten, at 5e-4, of 20); five tasks a step; towards the mean of their weights by a

@@ -1,8 +1,8 @@
 """Is a review good or bad, in a domain without labels? DANN on Amazon reviews (Ganin et al. 2016,
 section 5.1, table 1).
 
-    python -m experiments.compare --config=configs/reviews.py:source=books,target=dvd       (also
-    electronics, kitchen)
+    # also electronics, kitchen
+    python -m experiments.compare --config=configs/reviews.py:source=books,target=dvd
 
 5,000 words and pairs of words, whether they occur; one hidden layer of 50 sigmoid units and a
 linear critic, as in the paper; 2,000 labelled reviews of the source (a tenth of them for

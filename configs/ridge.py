@@ -1,9 +1,8 @@
 """Ridge regression within the episode (R2-D2, Bertinetto et al. 2019,
 https://arxiv.org/abs/1805.08136), letters or Omniglot.
 
-    python -m experiments.train --config=configs/ridge.py                                   (glyphs,
-    nothing to download) python -m experiments.train
-    --config=configs/ridge.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/ridge.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/ridge.py:data=omniglot,ways=20,shots=5
 
 Trained on 20 ways with as many shots as in the test and 5 queries, every class in four rotations.
 Adam at 1e-3, by cosine to zero: ours.

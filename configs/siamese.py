@@ -1,8 +1,7 @@
 """Siamese networks for one-shot recognition (Koch et al. 2015), on rendered letters or on Omniglot.
 
-    python -m experiments.train --config=configs/siamese.py
-    (glyphs, nothing to download) python -m experiments.train
-    --config=configs/siamese.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/siamese.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/siamese.py:data=omniglot,ways=20,shots=5
 
 Every query is compared with one example of 20 classes; same and different pairs count alike. The
 network is Conv4 on 28x28 pictures, not the paper's on 105x105. Adam at 1e-3, by cosine to zero:

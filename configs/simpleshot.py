@@ -1,9 +1,8 @@
 """SimpleShot (Wang et al. 2019, https://arxiv.org/abs/1911.04623): nearest centroids, on rendered
 letters or on Omniglot.
 
-    python -m experiments.train --config=configs/simpleshot.py
-    (glyphs, nothing to download) python -m experiments.train
-    --config=configs/simpleshot.py:data=omniglot,ways=20,shots=5
+    python -m experiments.train --config=configs/simpleshot.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/simpleshot.py:data=omniglot,ways=20,shots=5
 
 A classifier of the training characters, every one in four rotations, on batches of 128; centred and
 normalised features in the test. Adam at 1e-3, by cosine to zero: ours. The paper has no Omniglot.

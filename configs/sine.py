@@ -1,9 +1,9 @@
 """MAML on sine waves (Finn et al. 2017, section 5.1, https://arxiv.org/abs/1703.03400), against a
 network pre-trained on all of them.
 
-    python -m experiments.train --config=configs/sine.py                 (MAML: ten points, one
-    step) python -m experiments.train --config=configs/sine.py:pretrained      (the same network and
-    step, trained on all waves at once)
+    python -m experiments.train --config=configs/sine.py  # MAML: ten points, one step
+    # the same network and step, trained on all waves at once
+    python -m experiments.train --config=configs/sine.py:pretrained
 
 Inner rate 0.01, Adam at 1e-3, 25 waves a step, two layers of 40 units: the authors'.
 

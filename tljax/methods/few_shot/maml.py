@@ -1,8 +1,8 @@
 """Model-agnostic meta-learning: Finn, Abbeel and Levine 2017, https://arxiv.org/abs/1703.03400,
 algorithm 2.
 
-    theta'_i = theta - rate * gradient of L_support,i(theta)        minimise  sum over tasks i of
-    L_query,i(theta'_i)
+    theta'_i = theta - rate * gradient of L_support,i(theta)
+    minimise the sum over tasks i of L_query,i(theta'_i)
 
 ANIL (Raghu et al. 2020, https://arxiv.org/abs/1909.09157) is `moves='head/.*'`; Meta-SGD (Li et al.
 2017, https://arxiv.org/abs/1707.09835) is `learn_rates=True`: every parameter's rate is learnt with

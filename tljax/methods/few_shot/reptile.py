@@ -1,8 +1,8 @@
 """Reptile: Nichol, Achiam and Schulman 2018, https://arxiv.org/abs/1803.02999, algorithm 2: towards
 the weights that a task leads to.
 
-    theta <- theta + e (mean over tasks of phi_i - theta),  phi_i = theta after some steps of Adam
-    on task i
+    theta <- theta + e (mean over tasks of phi_i - theta)
+    phi_i = theta after some steps of Adam on task i
 
 The direction is no gradient of a loss; it is written as one, sum(stop_gradient(theta - phi) *
 theta), so that any optimiser takes it.
