@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from configs import base
 
 DOMAINS = ('caltech', 'amazon', 'webcam', 'dslr')
+# Gong's GFK has 10 dimensions there
 TEN = (
     'webcam-dslr',
     'dslr-webcam',
@@ -24,7 +25,7 @@ TEN = (
     'amazon-webcam',
     'caltech-dslr',
     'dslr-caltech',
-)  # Gong's GFK has 10 dimensions there
+)
 
 
 def get_config(arg: str | None = None) -> ConfigDict:

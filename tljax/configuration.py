@@ -65,8 +65,8 @@ DEFAULTS = dict(
     eval_every=0,
     eval_batch=256,
     keep='last',  # or 'best': what finishes has the best validation score
-    patience=0,
-)  # evaluations without a better one before a run stops; 0: never
+    patience=0,  # evaluations without a better one before a run stops; 0: never
+)
 
 
 def settings(**changes: Any) -> dict:

@@ -31,6 +31,7 @@ NAMES = {
     name: name
     for name in ('kmm', 'kliep', 'ulsif', 'rulsif', 'discriminator', 'nearest_neighbours')
 }
+# the widths that are compared, in median distances
 WIDTHS = (
     0.1,
     0.2,
@@ -41,7 +42,7 @@ WIDTHS = (
     1.5,
     2.0,
     3.0,
-)  # the widths that are compared, in median distances
+)
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 FOLDS = 5
 MEDIAN_ROWS = 1000

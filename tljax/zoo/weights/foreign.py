@@ -83,6 +83,7 @@ ENDINGS = {
     'darknet': r'\.weights',
     'matlab': r'\.mat',
 }
+# beside its config.json
 HUGGING_FACE = (
     '.safetensors',
     '.safetensors.index.json',
@@ -91,7 +92,7 @@ HUGGING_FACE = (
     'tf_model.h5',
     'model.onnx',
     'preprocessor_config.json',
-)  # beside its config.json
+)
 ORBAX = ('_METADATA', '_CHECKPOINT_METADATA', 'manifest.ocdbt')
 SHARD = r'_\d{5}\.weights\.h5$'
 READ = ('.h5', '.hdf5', '.keras')  # endings of what is read; a file is taken by its content

@@ -1,0 +1,86 @@
+# %% [markdown]
+# # Fine-tune on your own pictures
+#
+# The head is trained first, on features that the frozen network extracts once. Then everything
+# moves, shallow layers more slowly than deep ones. `PICTURES` is a folder with one folder for
+# each class, or a ZIP of it; without one, digits are written there. `WEIGHTS` is 'imagenet',
+# which fetches MobileNet's weights, or a Keras file of them.
+
+# %%
+import os
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import tljax
+
+PICTURES = os.environ.get('PICTURES', '')
+WEIGHTS = os.environ.get('WEIGHTS', 'imagenet')
+STEPS = int(os.environ.get('STEPS', 200))
+RUNS = Path(os.environ.get('RUNS', 'runs/pictures'))
+
+
+def write_digits(folder: Path, classes: str = '0123', count: int = 40) -> None:
+    """Writes scikit-learn's digits as pictures, a folder for each class."""
+    images, labels = load_digits().images, load_digits().target
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for i, image in enumerate(images[labels == int(name)][:count]):
+            Image.fromarray((image * 255 / 16).astype('uint8')).save(folder / name / f'{i}.png')
+
+
+if not PICTURES:
+    PICTURES = tempfile.mkdtemp()
+    write_digits(Path(PICTURES))
+
+# %% [markdown]
+# ## The head
+#
+# `partition=freeze` keeps the backbone as it was learnt. A frozen backbone is run once.
+
+# %%
+shared = dict(
+    data={'name': 'folder', 'path': PICTURES, 'size': 64, 'resize': 73},
+    net={'name': 'mobilenet', 'alpha': 0.25},
+    batch=32,
+    statistics='stored',
+)
+head = tljax.train(
+    **shared,
+    workdir=RUNS / 'head',
+    init={'path': WEIGHTS},
+    partition={'name': 'freeze'},
+    steps=STEPS,
+    optim={'lr': 1e-2},
+)
+print('the head alone:', head.scores['test'])
+
+# %% [markdown]
+# ## Everything
+#
+# `init` takes all parameters of the first run, the head among them. `partition=decay` multiplies
+# the rate by 0.8 from group to group, from deep to shallow.
+
+# %%
+whole = tljax.train(
+    **shared,
+    workdir=RUNS / 'all',
+    init={'path': str(RUNS / 'head'), 'rules': [['.*', None]]},
+    partition={'name': 'decay', 'rate': 0.8},
+    augment=['resized_crop', 'colour'],
+    steps=STEPS,
+    optim={'lr': 3e-4, 'warmup': STEPS // 10, 'clip': 1.0},
+)
+print('everything:', whole.scores['test'])
+
+# %% [markdown]
+# ## New pictures
+#
+# `predict` takes paths of pictures, folders and archives, or an array.
+
+# %%
+path = sorted(Path(PICTURES).rglob('*.png'))[0]
+probability = whole.predict(path)[0]
+print(path, dict(zip(whole.classes, probability.round(3).tolist(), strict=True)))
