@@ -9,11 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tljax.core import Refused
+from tljax.core import Refused, Tree
+
+Array = jax.Array | np.ndarray
 
 
-def squared_distances(a: ArrayLike, b: ArrayLike) -> jax.Array:
+def squared_distances(a: Array, b: Array) -> jax.Array:
     """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
+
+    Args:
+        a: rows, (m, d).
+        b: rows, (n, d).
 
     >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])).tolist()
     [[25.0]]
@@ -23,8 +29,12 @@ def squared_distances(a: ArrayLike, b: ArrayLike) -> jax.Array:
     return (a**2).sum(-1)[:, None] - 2 * product + (b**2).sum(-1)
 
 
-def cosines(a: ArrayLike, b: ArrayLike) -> jax.Array:
+def cosines(a: Array, b: Array) -> jax.Array:
     """Cosines of the angles between the rows of a (m, d) and those of b (n, d): (m, n).
+
+    Args:
+        a: rows, (m, d).
+        b: rows, (n, d).
 
     >>> cosines(np.array([[2.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 5.0]])).tolist()
     [[1.0, 0.0]]
@@ -32,26 +42,38 @@ def cosines(a: ArrayLike, b: ArrayLike) -> jax.Array:
     return unit(a) @ unit(b).T
 
 
-def unit(x: ArrayLike) -> jax.Array:
+def unit(x: Array) -> jax.Array:
     """Rows of x divided by their lengths.
+
+    Args:
+        x: rows, (..., d).
 
     >>> unit(np.array([[3.0, 4.0]])).round(3).tolist()
     [[0.6000000238418579, 0.800000011920929]]
     """
-    return x * jax.lax.rsqrt(jnp.maximum((x**2).sum(-1, keepdims=True), 1e-12))
+    return jax.lax.rsqrt(jnp.maximum((x**2).sum(-1, keepdims=True), 1e-12)) * x
 
 
-def linear(a: ArrayLike, b: ArrayLike) -> jax.Array:
+def linear(a: Array, b: Array) -> jax.Array:
     """Inner products of the rows of a (m, d) and b (n, d): (m, n).
+
+    Args:
+        a: rows, (m, d).
+        b: rows, (n, d).
 
     >>> linear(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])).tolist()
     [[11.0]]
     """
-    return a @ b.T
+    return jnp.asarray(a) @ jnp.asarray(b).T
 
 
-def gaussian(a: ArrayLike, b: ArrayLike, width: ArrayLike = 1.0) -> jax.Array:
+def gaussian(a: Array, b: Array, width: ArrayLike = 1.0) -> jax.Array:
     """exp(-|x - y|^2 / (2 width^2)) of the rows of a (m, d) and b (n, d): (m, n).
+
+    Args:
+        a: rows, (m, d).
+        b: rows, (n, d).
+        width: scalar, in the units of the rows.
 
     >>> [
     ...     round(value, 4)
@@ -62,9 +84,12 @@ def gaussian(a: ArrayLike, b: ArrayLike, width: ArrayLike = 1.0) -> jax.Array:
     return jnp.exp(-jnp.maximum(squared_distances(a, b), 0) / (2 * width**2))
 
 
-def median_width(*samples: ArrayLike) -> jax.Array:
+def median_width(*samples: Array) -> jax.Array:
     """The median distance between distinct rows of the samples together, a usual width of a
     Gaussian kernel: a scalar.
+
+    Args:
+        *samples: rows, (n, d) each.
 
     Source: Gretton et al., A kernel two-sample test, 2012, section 8
         (https://jmlr.org/papers/v13/gretton12a.html).
@@ -76,11 +101,14 @@ def median_width(*samples: ArrayLike) -> jax.Array:
     return jnp.sqrt(jnp.median(jnp.maximum(squared_distances(x, x), 0)[np.triu_indices(len(x), 1)]))
 
 
-def in_float64(function: Callable) -> Callable:
+def in_float64(function: Callable[..., Tree]) -> Callable[..., Tree]:
     """The same function of arrays, computed in float64 whatever JAX's default is: NumPy in, NumPy
     out.
 
     Symmetric eigenproblems and small kernel systems lose half their digits in float32.
+
+    Args:
+        function: of arrays, or trees of them, to a tree of arrays.
 
     >>> in_float64(lambda x: x / 3)(np.float32(1)).dtype
     dtype('float64')
@@ -103,12 +131,17 @@ def in_float64(function: Callable) -> Callable:
 
 
 def mixture(
-    xs: ArrayLike, xt: ArrayLike, scales: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)
+    xs: Array, xt: Array, scales: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)
 ) -> jax.Array:
     """The mean of Gaussian kernels exp(-|x - y|^2 / (scale * m)) of the rows of xs (n, d) and xt
     (m, d) together: (n + m, n + m).
 
     m is the mean squared distance of all pairs, which is taken as a constant.
+
+    Args:
+        xs: rows, (n, d).
+        xt: rows, (m, d).
+        scales: of the kernels, in mean squared distances.
 
     >>> [
     ...     round(value, 4)
@@ -119,12 +152,17 @@ def mixture(
     x = jnp.concatenate([xs, xt])
     distances = jnp.maximum(squared_distances(x, x), 0)
     mean = jax.lax.stop_gradient(distances.mean()) + 1e-12
-    return sum(jnp.exp(-distances / (scale * mean)) for scale in scales) / len(scales)
+    kernels = [jnp.exp(-distances / (scale * mean)) for scale in scales]
+    return sum(kernels[1:], kernels[0]) / len(scales)
 
 
-def mmd(kernel: ArrayLike) -> jax.Array:
+def mmd(kernel: Array) -> jax.Array:
     """Maximum mean discrepancy, squared, without bias, of two samples of n rows each, from the
     kernel of all of them (2n, 2n): a scalar.
+
+    Args:
+        kernel: (2n, 2n), the first n rows and columns of one sample, the others of the
+            other.
 
     Source: Gretton et al. 2012, equation 3. It can be negative.
 

@@ -18,6 +18,9 @@ from tljax.core import Refused, Tree, short
 def flatten(tree: Tree) -> dict[str, Any]:
     """Leaves of `tree` by path, in the tree's own order.
 
+    Args:
+        tree: a pytree, whose leaves may be of any type.
+
     >>> flatten({'head': {'bias': 1, 'kernel': 2}})
     {'head/bias': 1, 'head/kernel': 2}
     """
@@ -27,8 +30,12 @@ def flatten(tree: Tree) -> dict[str, Any]:
     }
 
 
-def map_paths(function: Callable, tree: Tree) -> Tree:
+def map_paths(function: Callable[[str, Tree], Tree], tree: Tree) -> Tree:
     """`tree` with every leaf replaced by `function(path, leaf)`.
+
+    Args:
+        function: (path, leaf) -> the new leaf.
+        tree: a pytree, whose leaves may be of any type.
 
     >>> map_paths(lambda path, leaf: path.upper(), {'head': {'bias': 1}})
     {'head': {'bias': 'HEAD/BIAS'}}
@@ -73,6 +80,10 @@ def refuse_rules(rules: Sequence, what: str) -> None:
 def first(rules: Sequence[tuple[str, str]], path: str) -> str:
     """The value of the first rule that matches the whole path, its group references filled in; ''
     where none does.
+
+    Args:
+        rules: pairs (regex, value); the value may refer to groups of the regex.
+        path: of a parameter.
 
     >>> first([('head/.*', 'fast'), (r'(\\w+)/.*', r'\\1')], 'backbone/conv1/kernel')
     'backbone'
@@ -120,6 +131,10 @@ def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
 def select(tree: Tree, pattern: str) -> dict[str, Any]:
     """The leaves whose whole path matches `pattern`, by path.
 
+    Args:
+        tree: a pytree, whose leaves may be of any type.
+        pattern: regex over whole paths.
+
     >>> select({'backbone': {'w': 1, 'b': 2}, 'head': {'w': 3}}, '.*/w')
     {'backbone/w': 1, 'head/w': 3}
     """
@@ -156,11 +171,11 @@ def graft(
     """
     _refuse_bad(rules)
     gifts, fresh = flatten(donor), flatten(params)
-    rules = [
-        (pattern, r'\g<0>' if replacement is None else replacement)
+    named = [
+        (str(pattern), r'\g<0>' if replacement is None else replacement)
         for pattern, replacement in rules
     ]
-    wanted = {path: name for path in fresh if (name := first(rules, path))}
+    wanted = {path: name for path in fresh if (name := first(named, path))}
     missing = [name for name in wanted.values() if name not in gifts]
     shapes = [
         f'{path} {tuple(fresh[path].shape)} <- {tuple(gifts[name].shape)}'
@@ -172,20 +187,15 @@ def graft(
         raise Refused(
             'the donor does not fit: '
             + '; '.join(
-                filter(
-                    None,
-                    [
-                        missing and f'it lacks {short(missing)}',
-                        shapes and f'shapes differ at {short(shapes)}',
-                        missing and f'it has, unasked for, {short(spare)}',
-                    ],
-                )
+                [f'it lacks {short(missing)}'] * bool(missing)
+                + [f'shapes differ at {short(shapes)}'] * bool(shapes)
+                + [f'it has, unasked for, {short(spare)}'] * bool(missing)
             )
             + "; give graft rules that name the donor's own paths, or a donor of the "
             'same network'
         )
     if strict:
-        _refuse_idle(rules, params)
+        _refuse_idle(named, params)
     grafted = map_paths(lambda path, leaf: gifts[wanted[path]] if path in wanted else leaf, params)
     return grafted, tuple(path for path in fresh if path not in wanted)
 

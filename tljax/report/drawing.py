@@ -17,6 +17,9 @@ def svg(figure: Figure) -> str:
     Text stays text, in the page's own font, and ink and paper are the page's own colours, light or
     dark.
 
+    Args:
+        figure: a matplotlib Figure.
+
     >>> svg(Figure()).startswith('<svg ')
     True
     """

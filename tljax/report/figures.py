@@ -8,6 +8,7 @@ https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -31,6 +32,9 @@ def learning_curves(rows: Sequence[dict]) -> Figure:
 
     The axis is logarithmic; 'all' stands at its end out of scale, behind a dashed line, with its
     interval as a bar.
+
+    Args:
+        rows: as in the module.
 
     Returns:
         A matplotlib Figure.
@@ -76,6 +80,9 @@ def learning_curves(rows: Sequence[dict]) -> Figure:
 def gains(rows: Sequence[dict]) -> Figure:
     """Paired gain over the baseline with its 95 % interval, per number of labels and strategy;
     hollow where none was detected.
+
+    Args:
+        rows: as in the module.
 
     Returns:
         A matplotlib Figure.
@@ -205,10 +212,11 @@ def two_domains(
             np.random.default_rng(0),
         )
         some, others = (rng.permutation(len(domain))[:points] for domain in (zs, zt))
-        for drawn, look in (
+        looks: list[tuple[np.ndarray, dict[str, Any]]] = [
             (zs[some], dict(c=[COLOURS[each % len(COLOURS)] for each in label[some]])),
             (zt[others], dict(color=INK, marker='+', linewidths=0.6)),
-        ):
+        ]
+        for drawn, look in looks:
             at = plane.transform(drawn)
             axes.scatter(at[:, 0], at[:, -1], s=7, alpha=0.6, **look)
         axes.set_title(title, color=INK, fontsize='medium', parse_math=False)

@@ -106,7 +106,8 @@ def semi_supervised_tca(
     >>> abs(zs).tolist(), abs(zt).tolist()
     ([[1.0], [1.0]], [[1.0], [1.0]])
     """
-    xs, xt, ys = checked(xs, xt, ys, penalty=penalty, width=width)
+    xs, xt, _ = checked(xs, xt, ys, penalty=penalty, width=width)
+    ys = np.asarray(ys)
     x = np.concatenate([xs, xt])
     if not 0 <= dependence <= 1:
         raise Refused(f'dependence={dependence}: give a number from 0 to 1')
@@ -217,7 +218,8 @@ def bda(
     >>> np.allclose(bda(xs, xt, ys, dim=1, balance=0.0)[0], tca(xs, xt, dim=1)[0])
     True
     """
-    xs, xt, ys = checked(xs, xt, ys, penalty=penalty, rounds=rounds, width=width)
+    xs, xt, _ = checked(xs, xt, ys, penalty=penalty, rounds=rounds, width=width)
+    ys = np.asarray(ys)
     if not 0 <= balance <= 1:
         raise Refused(f'balance={balance}: give a number from 0 to 1')
     phi = _features(np.concatenate([xs, xt]), kernel, width)
@@ -300,7 +302,7 @@ def _eigenvectors(phi, top, gaps, penalty, apart):
     return w / jnp.linalg.norm(w, axis=0)
 
 
-def _split(z, ns):
+def _split(z: np.ndarray, ns: int) -> tuple[np.ndarray, np.ndarray]:
     return z[:ns], z[ns:]
 
 
@@ -354,6 +356,10 @@ def checked(
 
 def check_dim(dim: int, most: int) -> None:
     """Refuses a number of directions that these samples do not have.
+
+    Args:
+        dim: how many directions are asked for.
+        most: how many there are.
 
     >>> check_dim(30, 20)
     Traceback (most recent call last):

@@ -1,6 +1,7 @@
 """Estimates of the target's error from weighted source examples."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,8 +10,35 @@ from sklearn.model_selection import KFold
 from tljax.core import Refused
 
 
+class Estimator(Protocol):
+    """An estimator with scikit-learn's methods."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray, /, *, sample_weight: np.ndarray) -> object:
+        """Fits the estimator itself; what it returns is not looked at.
+
+        Args:
+            x: rows, (n, d).
+            y: classes, (n,).
+            sample_weight: weights of the rows, (n,).
+        """
+        ...
+
+    def predict(self, x: np.ndarray, /) -> np.ndarray:
+        """The class of each row.
+
+        Args:
+            x: rows, (n, d).
+        """
+        ...
+
+
 def importance_weighted_cross_validation(
-    make: Callable, xs: ArrayLike, ys: ArrayLike, weight: ArrayLike, folds: int = 5, seed: int = 0
+    make: Callable[[], Estimator],
+    xs: ArrayLike,
+    ys: ArrayLike,
+    weight: ArrayLike,
+    folds: int = 5,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """The target's classification error, estimated on source labels: held-out errors weighted by
     `weight`.

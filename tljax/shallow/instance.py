@@ -79,7 +79,7 @@ def kmm(
     [0.0, 1.5, 1.5]
     """
     xs, xt = _checked(xs, xt, width=width, bound=bound)
-    slack = 1 - len(xs) ** -0.5 if slack is None else slack
+    slack = 1 - float(len(xs) ** -0.5) if slack is None else slack
     if not 0 <= slack < 1:
         raise Refused(f'slack={slack}: give a number from 0 to below 1')
     if bound < 1 - slack:
@@ -178,6 +178,14 @@ def ulsif(
 ) -> np.ndarray:
     """Unconstrained least-squares importance fitting: `rulsif` with alpha 0, whose arguments and
     refusals it shares.
+
+    Args:
+        xs: as in `rulsif`.
+        xt: as in `rulsif`.
+        width: as in `rulsif`.
+        penalty: as in `rulsif`.
+        centres: as in `rulsif`.
+        seed: as in `rulsif`.
 
     Source: Kanamori, Hido and Sugiyama, A least-squares approach to direct importance estimation,
         2009, section 3
@@ -298,10 +306,11 @@ def density_ratio(xs: ArrayLike, xt: ArrayLike, x: ArrayLike, penalty: float = 1
     ... ).tolist()
     [1.0]
     """
+    xs, xt = np.asarray(xs), np.asarray(xt)
     return np.exp(np.minimum(_logit(xs, xt, x, penalty), LARGEST_LOGIT)) * len(xs) / len(xt)
 
 
-def _logit(xs, xt, x, penalty):
+def _logit(xs: ArrayLike, xt: ArrayLike, x: ArrayLike, penalty: float) -> np.ndarray:
     xs, xt = _checked(xs, xt, penalty=penalty)
     domain = np.repeat([0, 1], [len(xs), len(xt)])
     classifier = LogisticRegression(C=1 / penalty, max_iter=1000).fit(
@@ -333,7 +342,9 @@ def nearest_neighbours(xs: ArrayLike, xt: ArrayLike) -> np.ndarray:
     return _scaled(1.0 + np.bincount(pairwise_distances_argmin(xt, xs), minlength=len(xs)))
 
 
-def _checked(xs, xt, centres=2, **positive):
+def _checked(
+    xs: ArrayLike, xt: ArrayLike, centres: int = 2, **positive: float | None
+) -> tuple[np.ndarray, np.ndarray]:
     """xs and xt in float64, or a refusal of what no weights can be computed from."""
     xs, xt = np.asarray(xs, np.float64), np.asarray(xt, np.float64)
     for name, x in (('xs', xs), ('xt', xt)):
@@ -356,7 +367,7 @@ def _checked(xs, xt, centres=2, **positive):
     return xs, xt
 
 
-def _median(xs, xt):
+def _median(xs: np.ndarray, xt: np.ndarray) -> float:
     """The median width of at most MEDIAN_ROWS rows of each sample, drawn with seed 0."""
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.permutation(x)[:MEDIAN_ROWS] for x in (xs, xt)])
@@ -368,13 +379,13 @@ def _median(xs, xt):
     return median
 
 
-def _widths(xs, xt):
+def _widths(xs: np.ndarray, xt: np.ndarray) -> list[float]:
     """The widths that are compared, as floats: what is compiled for them then also serves a width
     that the caller gives."""
     return (_median(xs, xt) * np.array(WIDTHS)).tolist()
 
 
-def _scaled(weights):
+def _scaled(weights: np.ndarray) -> np.ndarray:
     """Weights of average 1, as NumPy."""
     weights = np.asarray(weights)
     if not weights.sum() > 0:

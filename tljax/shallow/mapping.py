@@ -243,11 +243,14 @@ def structural_correspondence(
             f'have, {x.shape[1]} in all: give fewer'
         )
     check_dim(dim, min(pivots, x.shape[1] - pivots, len(x) - 1))
-    score = (
-        common
-        if ys is None
-        else np.where(common > 0, mutual_info_classif(xs > 0, ys, discrete_features=True), -1)
-    )
+    score = common
+    if ys is not None:
+        told = mutual_info_classif(
+            xs > 0,
+            ys,
+            discrete_features=True,  # pyright: ignore[reportArgumentType]  a bool may stand for 'auto'
+        )
+        score = np.where(common > 0, told, -1)
     chosen = np.argsort(-score, kind='stable')[:pivots]
     others = np.setdiff1d(np.arange(x.shape[1]), chosen)
     theta = np.zeros((dim, x.shape[1]))
@@ -312,4 +315,4 @@ def optimal_transport(
     plan = ot.da.SinkhornTransport(penalty, norm='max')
     if class_penalty:
         plan = ot.da.SinkhornLpl1Transport(penalty, class_penalty, norm='max')
-    return plan.fit(Xs=xs, ys=ys, Xt=xt).transform(Xs=xs), xt
+    return np.asarray(plan.fit(Xs=xs, ys=ys, Xt=xt).transform(Xs=xs)), xt

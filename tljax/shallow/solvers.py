@@ -3,16 +3,15 @@ in compiled loops in float64."""
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 
 @jax.jit
 def least_discrepancy(
-    kernel: ArrayLike,
-    embedding: ArrayLike,
-    bound: ArrayLike,
-    slack: ArrayLike,
-    tolerance: ArrayLike = 3e-5,
+    kernel: jax.Array,
+    embedding: jax.Array,
+    bound: float | jax.Array,
+    slack: float | jax.Array,
+    tolerance: float | jax.Array = 3e-5,
 ) -> jax.Array:
     """Minimises w'Kw / (2 ns) - w'embedding over 0 <= w <= bound, |mean(w) - 1| <= slack, by
     accelerated projected gradient steps.
@@ -86,7 +85,7 @@ def least_discrepancy(
 
 @jax.jit
 def largest_likelihood(
-    log_target: ArrayLike, share: ArrayLike, tolerance: ArrayLike = 1e-8
+    log_target: jax.Array, share: jax.Array, tolerance: float | jax.Array = 1e-8
 ) -> jax.Array:
     """Maximises sum_j share_j log(sum_l b_l exp(log_target_jl)) over b >= 0, sum(b) = 1, by a
     primal-dual interior point method.
@@ -141,7 +140,7 @@ def largest_likelihood(
 
 @jax.jit
 def leave_one_out(
-    source: ArrayLike, target: ArrayLike, alpha: ArrayLike, penalty: ArrayLike
+    source: jax.Array, target: jax.Array, alpha: float | jax.Array, penalty: float | jax.Array
 ) -> jax.Array:
     """The least-squares score of `rulsif` on a source and a target row, averaged over fits without
     these two: smaller is better.

@@ -32,8 +32,10 @@ def chosen(
     all_names = all_names or names
     rows = []
     candidates = [(score, values, names) for score, values in scores.items()]
-    for score, values, among in candidates + [('oracle', truth, all_names)] * (truth is not None):
-        picks = [choose(list(each), among) for each in values]
+    if truth is not None:
+        candidates.append(('oracle', truth, all_names))
+    for score, values, among in candidates:
+        picks = [str(choose(list(each), among)) for each in values]
         reached = (
             None
             if truth is None

@@ -78,7 +78,10 @@ def sections(results: dict, domains: str | None = None, data: Sequence[dict] = (
         ]
     else:
         found = [
-            section(f'{metric.capitalize()} by number of labels', text=reading(results), **curves),
+            {
+                **section(f'{metric.capitalize()} by number of labels', text=reading(results)),
+                **curves,
+            },
             section(
                 f'Gain over {baseline}',
                 svg=svg(gains(rows)),
@@ -136,6 +139,9 @@ def sections(results: dict, domains: str | None = None, data: Sequence[dict] = (
 
 def reading(results: dict) -> str:
     """How the first of the tables is to be read.
+
+    Args:
+        results: as `comparison.compare` returns them.
 
     >>> reading({'seeds': [0, 1], 'intervals_cover': 'seeds', 'labelled': True})[:24]
     'Gains are paired by seed'

@@ -30,6 +30,8 @@ def convert(choice: ModelChoice) -> dict:
     if workdir:
         refuse_file(workdir)
     params, state, record = model(choice._replace(workdir=None))
+    if workdir is None or choice.net is None:
+        raise Refused('--workdir is missing: name the folder to write')
     if not (workdir / 'final').exists():
         claim(workdir, record['config'], look=True)
         save_final(workdir, params, state, record)

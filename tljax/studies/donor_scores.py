@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
@@ -86,7 +86,7 @@ def scored(
     row: dict,
     seeds: list[int],
     most: int | None,
-    scores: dict[str, Callable],
+    scores: Mapping[str, Callable[[np.ndarray, np.ndarray], float]],
 ) -> tuple[dict, dict]:
     """Scores of the labelled examples that training with so many labels would see.
 

@@ -150,6 +150,9 @@ def top1(spec: dict) -> float | None:
 def fingerprint(known: Donor | Path) -> str:
     """A hash of a donor and of the shape of its inputs, or of a file of features.
 
+    Args:
+        known: the donor, or the path of a file of features.
+
     >>> len(fingerprint(Donor({}, {}, {}, (), (8, 8, 1), '', None)))
     64
     """
@@ -180,6 +183,10 @@ def target_for(known: Donor | Path, target: dict, most: int | None = None) -> di
 def same_data(known: Donor, target: dict) -> bool:
     """Whether a donor was trained on the target's data.
 
+    Args:
+        known: the donor.
+        target: config of the target's data.
+
     >>> digits = {'name': 'digits'}
     >>> same_data(Donor({}, {}, {}, (), (), '', {'name': 'resampled', 'of': digits}), digits)
     True
@@ -190,6 +197,9 @@ def same_data(known: Donor, target: dict) -> bool:
 
 def untrained(known: Donor) -> Donor:
     """The same network with weights that have learnt nothing.
+
+    Args:
+        known: the donor.
 
     >>> untrained(Donor({'name': 'identity', 'dim': 2}, {}, {}, (), (2,), '', None)).params
     {'backbone': {}}

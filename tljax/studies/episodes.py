@@ -152,7 +152,7 @@ def predict(
     if stated(method, 'LOOPED', False):  # `inner_loop.on_batch_statistics`
         say(f'{method["name"]} normalises the pictures that are asked together, {batch} at a time')
 
-    def ask(asked):
+    def ask(asked: Dataset) -> np.ndarray:
         dataset = _asked(data, tuple(record['input']), classes, labelled, asked, batch, pixels)
         output = predictions(predictor(record), params, state, dataset, 1)['output']
         output = output.reshape(len(output), -1, len(classes))[:, : len(files)]
@@ -223,6 +223,9 @@ def _asked(
 
 def table(found: dict) -> Table:
     """What `measure` found, as a table.
+
+    Args:
+        found: as `measure` gives it.
 
     >>> row = {'episodes': '5-way 1-shot', 'metric': 'accuracy', 'mean': 0.5, 'ci95': 0.01}
     >>> table({'method': 'a', 'workdir': 'b', 'classes': 'c', 'over': 'd', 'rows': [row]}).rows

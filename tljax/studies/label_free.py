@@ -96,9 +96,10 @@ def judge(
     predict = predictor({'config': settings, 'classes': splits['train'].classes})
     extract = extractor(named(ZOO, settings['net'], 'net'))
     target_side = fitted.params, fitted.state
-    source_side = [
+    source_params, source_state = (
         {**tree, 'backbone': tree.get('source', tree['backbone'])} for tree in target_side
-    ]  # ADDA's source has an encoder of its own
+    )  # ADDA's source has an encoder of its own
+    source_side = source_params, source_state
     source = predictions(predict, *source_side, sets['validation'])
     xs, xv, xt = (
         predictions(extract, *side, sets[name])['features']

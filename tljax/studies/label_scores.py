@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from tljax.core import Refused, Task, short
+from tljax.core import Dataset, Refused, Task, short
 from tljax.data import rows
 from tljax.data.archives import File, printable
 from tljax.data.formats.listed import is_table, located
@@ -56,7 +56,7 @@ def evaluate(
         raise Refused(f'{path} does not exist: name {ASKED[trained.task]}')
     files, label = _read(path, trained)
 
-    def ask(dataset):
+    def ask(dataset: Dataset) -> np.ndarray:
         told = predictions(
             predictor(record), params, state, dataset, batch, said='looking at pictures'
         )['output']
@@ -64,7 +64,7 @@ def evaluate(
 
     output, failed = read_once(trained, files, pixels, ask, size)
     good = [row for row in range(len(files)) if row not in failed]
-    if not good:
+    if output is None or not good:
         raise Refused(f'none of the {len(files)} pictures can be read: give others')
     unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
     task = Task(trained.task, trained.classes)
@@ -168,6 +168,9 @@ def _label(name: str, output: np.ndarray, label: np.ndarray) -> dict:
 
 def tables(found: dict) -> list[Table]:
     """What `evaluate` found, as tables, the worst labels in front.
+
+    Args:
+        found: as `evaluate` gives it; 'unread' is not looked at.
 
     >>> tables({'scores': {'rmse': 0.5}, 'pictures': 3})[0].rows
     [['rmse', '0.5000']]

@@ -86,6 +86,10 @@ def counts(rows: list[dict], names: tuple[str, ...]) -> np.ndarray:
     """How many examples of each class were taken for which, (classes, classes), a row for every
     true class.
 
+    Args:
+        rows: as `engine.answers.answers` gives them.
+        names: of the classes.
+
     >>> counts([{'label': 'b', 'answer': 'a'}, {'label': 'b', 'answer': 'b'}], ('a', 'b')).tolist()
     [[0, 0], [1, 1]]
     """
@@ -98,6 +102,10 @@ def counts(rows: list[dict], names: tuple[str, ...]) -> np.ndarray:
 
 def worst(rows: list[dict], most: int = SHOWN) -> list[int]:
     """The places of the mistakes that the model was surest of.
+
+    Args:
+        rows: as `engine.answers.answers` gives them.
+        most: how many places at most.
 
     >>> sure = [{'label': 'a', 'answer': 'b', 'probability': p} for p in ('0.6', '0.9')]
     >>> worst([*sure, {'label': 'a', 'answer': 'a', 'probability': '1.0'}])

@@ -73,6 +73,9 @@ def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
     """The classes as `choice.classes` gives them, ImageNet's by the file beside the weights, or by
     the published one, [(WordNet id, name)]; None where there is none.
 
+    Args:
+        choice: whose `classes` and `weights` are looked at.
+
     >>> index(ModelChoice()) is None
     True
     """
@@ -80,9 +83,8 @@ def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
     if not choice.classes and NAME.fullmatch(weights):
         return class_index(published_classes())
     beside = Path(weights).expanduser().with_name('imagenet_class_index.json') if weights else None
-    if choice.classes or beside and beside.exists():
-        return class_index(choice.classes or beside)
-    return None
+    path = choice.classes or (beside if beside and beside.exists() else None)
+    return class_index(path) if path else None
 
 
 def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Refused, short
+from tljax.core import Dataset, Refused, short
 from tljax.data import rows
 from tljax.data.archives import File, printable
 from tljax.data.finding import find
@@ -65,7 +65,7 @@ def evaluate(
     names = [file.path.parent.name for file in files] if names is None else names
     label = _labels(files, names, record['classes'], index)
 
-    def ask(dataset):
+    def ask(dataset: Dataset) -> np.ndarray:
         told = predictions(
             predictor(record), params, state, dataset, batch, said='looking at pictures'
         )['output']
@@ -73,7 +73,7 @@ def evaluate(
 
     output, failed = read_once(trained, files, pixels, ask, size)
     rows = [row for row in range(len(files)) if row not in failed]
-    if not rows:
+    if output is None or not rows:
         raise Refused(f'none of the {len(files)} pictures can be read: give others')
     unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
     return {
@@ -183,6 +183,9 @@ def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
 def accuracy_tables(found: dict) -> list[Table]:
     """What `evaluate` found, as tables.
 
+    Args:
+        found: as `counted` or `evaluate` gives it.
+
     >>> found = counted(np.array([[[2.0, 1.0], [0.0, 1.0]]]), np.array([0, 1]), ['ants', 'bees'])
     >>> [table.rows[0] for table in accuracy_tables(found)]
     [['1 guess', '1.0000', '0.3424 to 1.0000'], ['ants', 1, '1.0000']]
@@ -221,7 +224,12 @@ def accuracy_tables(found: dict) -> list[Table]:
     ]
 
 
-def _labels(files, folders, classes, index):
+def _labels(
+    files: list[File],
+    folders: list[str],
+    classes: list[str],
+    index: list[tuple[str, str]] | None,
+) -> np.ndarray:
     """(n,) the class of each picture, by what `folders` says, or by a WordNet id."""
     numbers = {name: i for i, name in enumerate(classes)}
     wordnet = {wordnet_id: i for i, (wordnet_id, _) in enumerate(index or ())}
@@ -252,7 +260,9 @@ def _by_wordnet(path: Path, wordnet: dict[str, int]) -> int | None:
     return None
 
 
-def _unknown(folders, classes, index):
+def _unknown(
+    folders: dict[str, Path], classes: list[str], index: list[tuple[str, str]] | None
+) -> str:
     path = f'{next(iter(folders.values()))} names'
     if len(folders) > 1:
         path = f'pictures of {short(folders, 4)} name'

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Refused
+from tljax.core import Dataset, Refused
 from tljax.data.archives import File, printable
 from tljax.files.cache import save_npz
 from tljax.files.console import say
@@ -79,8 +79,8 @@ def answers(
     """
     told = []
     for row, file in enumerate(files):
-        answer = {'path': printable(file.path)}
-        if row in failed:
+        answer: dict = {'path': printable(file.path)}
+        if found is None or row in failed:
             answer['error'] = failed[row]
         elif classes:
             order = np.argsort(-found[row], kind='stable')[:top]
@@ -92,7 +92,11 @@ def answers(
 
 
 def read_once(
-    trained: Trained, files: list[File], pixels: int | None, ask: Callable, size: int = 0
+    trained: Trained,
+    files: list[File],
+    pixels: int | None,
+    ask: Callable[[Dataset], np.ndarray],
+    size: int = 0,
 ) -> tuple[np.ndarray | None, dict[int, str]]:
     """What a model makes of pictures, and which cannot be read: those are told, a line each.
 
@@ -123,6 +127,9 @@ def read_once(
 def with_outputs(model: Model) -> Model:
     """The model, unless it has nothing to tell of a picture.
 
+    Args:
+        model: parameters, state and record, as `models.model` gives them.
+
     >>> with_outputs(({'head': 0}, {}, {'classes': ['ants']}))
     Traceback (most recent call last):
     tljax.core.Refused: this model knows the class ants alone, and would tell it of every ...
@@ -147,6 +154,9 @@ def with_outputs(model: Model) -> Model:
 
 def answer_table(answer: dict) -> Table:
     """What `predict` says of one picture, as a table.
+
+    Args:
+        answer: one of those that `predict` gives, of a picture that was read.
 
     >>> answer_table({'path': 'a.png', 'top': [['tench', 0.75]]}).rows
     [['tench', '0.750']]
@@ -212,7 +222,7 @@ def write_features(
     trained = Trained(*model)
     features, failed = read_once(trained, files, pixels, lambda data: trained.features(data, batch))
     rows = [row for row in range(len(files)) if row not in failed]
-    if not rows:
+    if features is None or not rows:
         raise Refused(f'none of the {len(files)} pictures can be read: nothing is written')
     features, names = features[rows], [printable(files[row].path) for row in rows]
     if out.endswith('.npz'):
@@ -226,6 +236,9 @@ def write_features(
 
 def feature_table(found: dict) -> Table:
     """Where `write_features` has written, as a table.
+
+    Args:
+        found: as `write_features` gives it.
 
     >>> feature_table({'file': 'a.npz', 'pictures': 4, 'dim': 256, 'unread': 0}).rows
     [['a.npz', 4, 256]]

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tljax import build
 from tljax.configuration import near, phases
@@ -26,6 +27,7 @@ from tljax.when.transferability import SCORES
 
 ALL = {**SCORES, **PROBES}
 Donors = dict[str, Donor | Path]
+Kept = TypeVar('Kept')  # what JSON holds
 
 
 def rank(config: dict, workdir: Path, verified: bool = False) -> dict:
@@ -103,7 +105,7 @@ def _scored_rows(donors: Donors, settings: dict, study: dict, workdir: Path) -> 
     return rows
 
 
-def _kept(folder: Path, name: str, key: list, make: Callable[[], object]) -> object:
+def _kept(folder: Path, name: str, key: list, make: Callable[[], Kept]) -> Kept:
     """What `make` gives, or gave before with the same key."""
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
     path = folder / f'{name}-{digest}.json'
@@ -137,15 +139,15 @@ def nearness(
     trained_on = None if isinstance(known, Path) else known.data
     if not probe or trained_on is None:
         return None
-    networks = [each for each in donors if not isinstance(donors[each], Path)]
+    networks = {each: own for each, own in donors.items() if not isinstance(own, Path)}
     if probe not in networks:
         raise Refused(f'study.probe={probe!r} is no source with a network: {near(probe, networks)}')
     embeddings = [
         _kept(
             folder,
             each['name'],
-            [fingerprint(donors[probe]), each, k, most],
-            lambda each=each: embedding(donors[probe], each, k, most),
+            [fingerprint(networks[probe]), each, k, most],
+            lambda each=each: embedding(networks[probe], each, k, most),
         )
         for each in (trained_on, data)
     ]

@@ -119,7 +119,7 @@ def _matrices(results: dict) -> list[dict]:
             f'{rows[0]["metric"].capitalize()} of every source on every target: {strategy}, '
             f'{budget(k)} labels per class'
         )
-        found.append(section(heading, svg=svg(matrix(values, names, targets))))
+        found.append(section(heading, svg=svg(matrix(np.array(values), names, targets))))
     return found
 
 

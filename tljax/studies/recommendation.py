@@ -92,13 +92,14 @@ def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
         name: donor(name, spec, settings, workdir / 'sources')
         for name, spec in study['sources'].items()
     }
-    for name, known in donors.items():
-        if isinstance(known, Path):
-            raise Refused(f'study.sources.{name} is a file of features: advice needs the network')
+    networks = {name: known for name, known in donors.items() if not isinstance(known, Path)}
+    files = [name for name in donors if name not in networks]
+    if files:
+        raise Refused(f'study.sources.{files[0]} is a file of features: advice needs the network')
     found, tables = [], []
     for k in study['budgets']:
         for target, data in study['targets'].items():
-            for name, known in donors.items():
+            for name, known in networks.items():
                 if same_data(known, data):
                     continue
                 row = dict(target=target, source=name, labels_per_class=k)
@@ -121,7 +122,7 @@ def _advise_on(
     row: dict,
     settings: dict,
     study: dict,
-    pool: list[dict],
+    pool: Sequence[dict],
     workdir: Path,
 ) -> tuple[list[list[str]], dict]:
     """Advises on one target and donor, and writes the config of the advised run.
@@ -196,7 +197,7 @@ def _advise_on(
     )
 
 
-def judge_pool(pool: list[dict], baseline: str) -> dict:
+def judge_pool(pool: Sequence[dict], baseline: str) -> dict:
     """How good the advice would have been on a pool, each row's source and target held out.
 
     Args:
@@ -227,6 +228,9 @@ def judge_pool(pool: list[dict], baseline: str) -> dict:
 
 def judgement_table(found: dict) -> Table:
     """What `judge_pool` found, as a table.
+
+    Args:
+        found: as `judge_pool` gives it.
 
     >>> found = dict(
     ...     always={'frozen': 0.5},
@@ -292,7 +296,8 @@ def _distances(known: Donor, dataset: Dataset) -> dict:
         restrict(each, np.random.default_rng(0).permutation(each.size)[:ROWS])
         for each in (own, dataset)
     ]
-    return domain_distances(*(seen_by(known, each, 'the source')[0] for each in some))
+    xs, xt = (seen_by(known, each, 'the source')[0] for each in some)
+    return domain_distances(xs, xt)
 
 
 def _without_labels(same_task: bool) -> tuple[str, str]:
@@ -302,7 +307,7 @@ def _without_labels(same_task: bool) -> tuple[str, str]:
     return 'none', "find labels: nothing ties the source's task to the target's"
 
 
-def _expected(pool: list[dict], measured: dict, study: dict) -> dict:
+def _expected(pool: Sequence[dict], measured: dict, study: dict) -> dict:
     """{strategy: the gain that a pool lets one expect}; {} without a pool."""
     strategies = [name for name in study['strategies'] if name != study['baseline']]
     return {

@@ -7,7 +7,7 @@ classifier on the source as it is. The target's labels choose nothing.
 import inspect
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +32,15 @@ from tljax.studies.shallow_report import sections
 from tljax.when.gain import transfer_gain, verdicts
 from tljax.when.selection import SCORES
 
-CLASSIFIERS = {
+Classifier = KNeighborsClassifier | LogisticRegression | LinearSVC
+CLASSIFIERS: dict[str, Callable[[], Classifier]] = {
     'nearest': lambda: KNeighborsClassifier(1),
     'logistic': lambda: LogisticRegression(max_iter=1000),
     'svm': lambda: LinearSVC(dual='auto'),
 }
 METRIC = first(Task('classes'))  # a classifier is scored
 KEYS = {'classifier', 'map', 'weights', 'by_task'}  # of a method
-Task = tuple[str, str]  # source, target
+Pair = tuple[str, str]  # source, target
 
 
 def adapt(config: dict, workdir: Path) -> dict:
@@ -80,7 +81,7 @@ def adapt(config: dict, workdir: Path) -> dict:
     return results
 
 
-def summarise(right: dict, scores: dict, methods: dict, tasks: list[Task]) -> dict:
+def summarise(right: dict, scores: dict, methods: dict, tasks: list[Pair]) -> dict:
     """What results.json holds of the answers.
 
     Args:
@@ -124,7 +125,7 @@ def summarise(right: dict, scores: dict, methods: dict, tasks: list[Task]) -> di
     return dict(rows=list(rows.values()), chosen=_chosen(rows, scores, methods, tasks))
 
 
-def _chosen(rows: dict, scores: dict, methods: dict, tasks: list[Task]) -> list[dict]:
+def _chosen(rows: dict, scores: dict, methods: dict, tasks: list[Pair]) -> list[dict]:
     """What each score would have chosen for each task, among classifiers that are not always
     sure."""
     graded = [name for name, method in methods.items() if method['classifier'] != 'nearest']
@@ -148,13 +149,16 @@ def _chosen(rows: dict, scores: dict, methods: dict, tasks: list[Task]) -> list[
 def source_only(classifier: str) -> str:
     """The name of a classifier that is trained on the source as it is.
 
+    Args:
+        classifier: one of `CLASSIFIERS`.
+
     >>> source_only('nearest')
     'source only, nearest'
     """
     return f'source only, {classifier}'
 
 
-def _tasks(asked: Sequence[str], domains: Sequence[str]) -> list[Task]:
+def _tasks(asked: Sequence[str], domains: Sequence[str]) -> list[Pair]:
     if len(domains) < 2:
         raise Refused(f'domains has {len(domains)} of them: adaptation needs two or more')
     tasks = {
@@ -209,14 +213,14 @@ def _adapted(method: dict, task: str, xs: np.ndarray, ys: np.ndarray, xt: np.nda
     return zs, zt, _probabilities(classifier, zt), classifier.classes_
 
 
-def _probabilities(classifier: object, x: np.ndarray) -> np.ndarray:
-    if hasattr(classifier, 'predict_proba'):
-        return classifier.predict_proba(x)
+def _probabilities(classifier: Classifier, x: np.ndarray) -> np.ndarray:
+    if not isinstance(classifier, LinearSVC):
+        return np.asarray(classifier.predict_proba(x))
     margin = classifier.decision_function(x)
     return softmax(np.stack([-margin, margin], 1) / 2 if margin.ndim == 1 else margin, 1)
 
 
-def _figure(domains: dict[str, Domain], task: Task, mapped: dict) -> str:
+def _figure(domains: dict[str, Domain], task: Pair, mapped: dict) -> str:
     """Source and target of a task, as they are and as each map makes them."""
     (xs, ys), (xt, _) = domains[task[0]].source, domains[task[1]].target
     return svg(two_domains({'as they are': (xs, xt), **mapped}, ys))

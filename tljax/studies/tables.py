@@ -1,7 +1,7 @@
 """Tables: what a study prints, and what stands in its page."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +46,9 @@ def transferred(strategies: dict[str, list[dict]]) -> Table:
     return Table((['strategy'] if named else []) + list(COLUMNS), rows, 'What is transferred')
 
 
-def section(heading: str, table: Table | None = None, **parts: object) -> dict:
+def section(
+    heading: str, table: Table | None = None, **parts: str | Sequence[tuple[str, str]] | None
+) -> dict:
     """A section of a page.
 
     Args:
@@ -89,6 +91,9 @@ def data(folders: Iterable[Path]) -> list[dict]:
 def budget(k: int | None) -> str:
     """A number of labels per class as a cell; None stands for all labels.
 
+    Args:
+        k: labels per class.
+
     >>> budget(5), budget(None)
     ('5', 'all')
     """
@@ -97,6 +102,9 @@ def budget(k: int | None) -> str:
 
 def budget_text(k: int | None) -> str:
     """A number of labels per class in words; None stands for all labels.
+
+    Args:
+        k: labels per class.
 
     >>> budget_text(1), budget_text(None)
     ('1 label per class', 'all labels')

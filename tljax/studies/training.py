@@ -52,6 +52,8 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     """
     fits = phases(config)
     run, fitted = build.fit_phases(fits, workdir)
+    if run is None or fitted is None:
+        raise Refused('config.phases holds no phase: name one or more')
     guarding = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
     label_free = _label_free(fits[-1][1], fitted)  # by all processes together
     if jax.process_index():
@@ -105,13 +107,17 @@ def tables(found: dict) -> list[Table]:
     """What `train` found, as tables: the scores, and class by class where a terminal has room for
     that.
 
+    Args:
+        found: as `train` gives it.
+
     >>> row = {'split': 'test', 'metric': 'rmse', 'mean': 0.5, 'low': None, 'high': None}
     >>> [each.title for each in tables({'phase': 'train', 'seeds': [0], 'rows': [row]})]
     ['train']
     """
     by_class = found.get('by_class')
-    listed = bool(by_class) and len(by_class['rows']) <= LISTED
-    return [table(found), *([Table(**by_class)] if listed else [])]
+    if by_class and len(by_class['rows']) <= LISTED:
+        return [table(found), Table(**by_class)]
+    return [table(found)]
 
 
 def _label_free(settings: dict, fitted: Fitted) -> list[dict]:
@@ -129,6 +135,9 @@ def _label_free(settings: dict, fitted: Fitted) -> list[dict]:
 
 def table(found: dict) -> Table:
     """The scores that `train` found, as a table.
+
+    Args:
+        found: as `train` gives it.
 
     >>> row = {'split': 'test', 'metric': 'rmse', 'mean': 0.5, 'low': None, 'high': None}
     >>> table({'phase': 'train', 'seeds': [0], 'rows': [row]}).rows

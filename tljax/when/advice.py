@@ -46,6 +46,10 @@ def facts(row: dict) -> np.ndarray:
     The untrained network stands for the scratch that one would train: what a source gains depends
     on how well its network would do alone.
 
+    Args:
+        row: of a pool, with 'labels_per_class', 'scores' and 'without'; 'measured' is not
+            looked at.
+
     >>> row = {
     ...     'labels_per_class': 4,
     ...     'scores': {'probe': [0.9], 'nearest': [0.8]},
@@ -79,6 +83,11 @@ def facts(row: dict) -> np.ndarray:
 def gain_of(row: dict, strategy: str, baseline: str) -> float:
     """The measured mean gain of a strategy over the baseline.
 
+    Args:
+        row: of a pool, with 'measured'.
+        strategy: one of those measured.
+        baseline: another of them, which the gain is over.
+
     >>> gain_of(
     ...     {'measured': {'scratch': [0.5, 0.75], 'finetune': [0.75, 1.0]}}, 'finetune', 'scratch'
     ... )
@@ -90,6 +99,11 @@ def gain_of(row: dict, strategy: str, baseline: str) -> float:
 def held_out(pool: Sequence[dict], strategy: str, baseline: str) -> np.ndarray:
     """The predicted gain of every row from the rows that share neither its source nor its target,
     (rows,).
+
+    Args:
+        pool: rows, as the module says.
+        strategy: one of those measured.
+        baseline: the strategy that gains are over.
 
     Raises:
         Refused: for a pool of which fewer than ten rows are left then.
@@ -141,6 +155,12 @@ def predict(pool: Sequence[dict], row: dict, strategy: str, baseline: str) -> Pr
     The interval is of the errors that predictions of held-out rows made, which assumes that the row
     is like those.
 
+    Args:
+        pool: rows, as the module says.
+        row: as `facts` takes it.
+        strategy: one of those that the pool has measured.
+        baseline: the strategy that gains are over.
+
     >>> ALONE = dict(inputs=[0.5], untrained=[0.5])
     >>> rows = [
     ...     dict(
@@ -172,6 +192,10 @@ def predict(pool: Sequence[dict], row: dict, strategy: str, baseline: str) -> Pr
 def advised(predictions: dict[str, Prediction], baseline: str) -> str:
     """The strategy with the largest expected gain, or the baseline where none is above 0.
 
+    Args:
+        predictions: {strategy: its gain over the baseline}.
+        baseline: name of the strategy that gains are over.
+
     >>> advised({'frozen': Prediction(0.1, 0, 0.2), 'finetune': Prediction(0.2, 0, 0.3)}, 'scratch')
     'finetune'
     >>> advised({'frozen': Prediction(-0.1, -0.2, 0)}, 'scratch')
@@ -183,6 +207,10 @@ def advised(predictions: dict[str, Prediction], baseline: str) -> str:
 
 def judge(pool: Sequence[dict], baseline: str) -> dict:
     """How good the advice is on the pool itself, every row's source and target held out.
+
+    Args:
+        pool: rows, as the module says.
+        baseline: the strategy that gains are over.
 
     Returns:
         {'right': share of rows whose advised strategy is within a point of the best one, or not

@@ -11,6 +11,10 @@ from tljax.core import Refused
 def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """f (n, d) and y, integers (n,) or floats (n,) or (n, c), as arrays.
 
+    Args:
+        f: features, (n, d).
+        y: labels, integers (n,) or floats (n,) or (n, c).
+
     Raises:
         Refused: for no rows, rows that do not pair, labels of another kind, and values that are not
             finite.
@@ -41,6 +45,10 @@ def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def classified(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """f (n, d) in float64, classes numbered from 0 (n,), and their sizes (c,).
 
+    Args:
+        f: features, (n, d).
+        y: labels, integers (n,), of any values.
+
     Raises:
         Refused: as `paired` and `labels`, and for features that are the same in all rows.
 
@@ -55,6 +63,10 @@ def classified(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.n
 def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Classes numbered from 0 (n,) and their sizes (c,).
 
+    Args:
+        rows: (n, ...), what the labels are of; their number alone counts.
+        y: labels, integers (n,), of any values.
+
     Raises:
         Refused: for labels that are no integers or do not pair with the rows, and for a single
             class.
@@ -63,11 +75,11 @@ def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Traceback (most recent call last):
     tljax.core.Refused: labels of 1 class: give examples of two or more
     """
-    y = np.asarray(y)
+    y, n = np.asarray(y), len(np.asarray(rows))
     if y.ndim != 1 or y.dtype.kind not in 'iu':
         raise Refused(f'y has shape {y.shape} and type {y.dtype}: give one integer class per row')
-    if len(y) != len(rows):
-        raise Refused(f'{len(rows)} rows and {len(y)} labels: give one label per row')
+    if len(y) != n:
+        raise Refused(f'{n} rows and {len(y)} labels: give one label per row')
     classes, y, count = np.unique(y, return_inverse=True, return_counts=True)
     several(classes)
     return y, count
@@ -76,6 +88,9 @@ def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def columns(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_array]:
     """The classes of integer labels, or None, and the targets (n, c): one-hot and sparse, or float
     labels.
+
+    Args:
+        y: labels, integers (n,), or floats (n,) or (n, c).
 
     >>> classes, targets = columns(np.array([9, 7, 9]))
     >>> classes.tolist(), targets.toarray().tolist()
@@ -92,6 +107,9 @@ def columns(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_a
 def several(classes: np.ndarray | None) -> None:
     """Refuses classes that are fewer than two; None, of float labels, passes.
 
+    Args:
+        classes: (c,), or None for regression.
+
     >>> several(None)
     """
     if classes is not None and len(classes) < 2:
@@ -103,6 +121,9 @@ def several(classes: np.ndarray | None) -> None:
 
 def varying(f: np.ndarray) -> None:
     """Refuses features (n, d) that are the same in all rows.
+
+    Args:
+        f: features, (n, d).
 
     >>> varying(np.array([[1.0], [2.0]]))
     """

@@ -89,7 +89,7 @@ def mmd_test(
     x -= x.mean(0)  # a large common offset would cost digits of the distances
     distances = euclidean_distances(x, squared=True)
     if width is None:
-        width = np.median(distances[np.triu_indices(len(x), 1)]) ** 0.5
+        width = float(np.median(distances[np.triu_indices(len(x), 1)]) ** 0.5)
         if width <= SMALLEST_WIDTH * np.linalg.norm(x, axis=1).max():
             raise Refused('the median distance is 0, as most rows are equal: give mmd_test a width')
     kernel = np.exp(-distances / (2 * width**2))
@@ -146,7 +146,11 @@ def frechet_distance(xs: ArrayLike, xt: ArrayLike) -> float:
     It sees means and covariances and nothing else. Few rows make it too large, the more so the more
     columns: compare it among samples of the same sizes. Covariances of any rank will do.
 
-    Args, Returns, Raises: as `coral_distance`, in squared units of the features.
+    Args:
+        xs: source, (n, d).
+        xt: target, (m, d).
+
+    Returns, Raises: as `coral_distance`, in squared units of the features.
 
     Source: Dowson and Landau 1982 (https://doi.org/10.1016/0047-259X(82)90077-X); of features,
         Heusel et al. 2017, equation 6
@@ -161,7 +165,7 @@ def frechet_distance(xs: ArrayLike, xt: ArrayLike) -> float:
     # With C = R' R, the root's eigenvalues are the singular values of R_s R_t': no root of what
     # rounding made negative.
     root_s, root_t = (
-        np.linalg.qr((x - x.mean(0)) / (len(x) - 1) ** 0.5, mode='r') for x in (xs, xt)
+        np.asarray(np.linalg.qr((x - x.mean(0)) / (len(x) - 1) ** 0.5, mode='r')) for x in (xs, xt)
     )
     traces = (root_s**2).sum() + (root_t**2).sum() - 2 * np.linalg.norm(root_s @ root_t.T, 'nuc')
     return float(((xs.mean(0) - xt.mean(0)) ** 2).sum() + max(0.0, traces))
@@ -300,7 +304,7 @@ def domain_distances(xs: ArrayLike, xt: ArrayLike, seed: int = 0) -> dict[str, f
     }
 
 
-def _checked(xs, xt, least='two'):
+def _checked(xs: ArrayLike, xt: ArrayLike, least: str = 'two') -> tuple[np.ndarray, np.ndarray]:
     """xs and xt in float64, or a refusal of what no distance can be computed from."""
     xs, xt = np.asarray(xs, np.float64), np.asarray(xt, np.float64)
     if (

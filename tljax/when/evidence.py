@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import eigh_tridiagonal, lapack
+from scipy import sparse
+from scipy.linalg import eigh_tridiagonal, get_lapack_funcs
 from scipy.optimize import elementwise
 
 from tljax.core import Refused
@@ -112,13 +113,16 @@ def logme(f: ArrayLike, y: ArrayLike) -> float:
         return logme_of(moments([(f, y)]))
     classes, targets = columns(y)
     several(classes)
-    f, targets = f.astype(np.float64), targets.toarray() if classes is not None else targets
+    f, targets = f.astype(np.float64), _dense(targets)
     values, energy = _spectrum(f @ f.T, targets)
     return _log_evidence(len(f), values, values[:, None] * energy, (targets**2).sum(0))
 
 
 def logme_of(moments: Moments) -> float:
     """`logme` of what `moments` has summed.
+
+    Args:
+        moments: of labelled features, with integer or float labels.
 
     >>> f, y = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1, 1])
     >>> logme_of(moments([(f[:1], y[:1]), (f[1:], y[1:])])) == logme(f, y)
@@ -170,6 +174,10 @@ def h_score(f: ArrayLike, y: ArrayLike) -> float:
     With d near n it reaches its maximum whatever the labels are; `regularised_h_score` is made for
     that.
 
+    Args:
+        f: as in the module.
+        y: as in the module.
+
     Source: Bao et al. 2019 (https://doi.org/10.1109/ICIP.2019.8803726). Directions that do not vary
         are left out.
 
@@ -191,6 +199,9 @@ def h_score_of(moments: Moments) -> float:
     Features whose mean is far above their spread lose digits here: subtract about that mean from
     all blocks.
 
+    Args:
+        moments: of features with integer labels.
+
     >>> f, y = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1, 1])
     >>> abs(h_score_of(moments([(f[:1], y[:1]), (f[1:], y[1:])])) - h_score(f, y)) < 1e-9
     True
@@ -203,12 +214,16 @@ def h_score_of(moments: Moments) -> float:
     return explained(moments.gram / n - mean @ mean.T, between, RANK * np.trace(moments.gram) / n)
 
 
-def _moments(f, y):
+def _dense(targets: np.ndarray | sparse.csr_array) -> np.ndarray:
+    return targets if isinstance(targets, np.ndarray) else targets.toarray()
+
+
+def _moments(f: np.ndarray, y: np.ndarray) -> Moments:
     classes, targets = columns(y)
     return Moments(len(f), f.T @ f, (targets.T @ f).T, (targets * targets).sum(0), classes)
 
 
-def _sum(a, b):
+def _sum(a: Moments, b: Moments) -> Moments:
     """The moments of both, whose classes need not be the same."""
     kinds = [
         (len(each.gram), len(each.square) if each.classes is None else 'integer') for each in (a, b)
@@ -218,12 +233,12 @@ def _sum(a, b):
             f'blocks of {kinds[0][0]} features and {kinds[0][1]} labels, and of '
             f'{kinds[1][0]} and {kinds[1][1]}: give one kind'
         )
-    if a.classes is None:
+    if a.classes is None or b.classes is None:
         return Moments(a.n + b.n, a.gram + b.gram, a.cross + b.cross, a.square + b.square, None)
     classes = np.union1d(a.classes, b.classes)
     cross, square = np.zeros((len(a.gram), len(classes))), np.zeros(len(classes))
-    for each in (a, b):
-        place = np.searchsorted(classes, each.classes)
+    for each, own in ((a, a.classes), (b, b.classes)):
+        place = np.searchsorted(classes, own)
         cross[:, place] += each.cross
         square[place] += each.square
     return Moments(a.n + b.n, a.gram + b.gram, cross, square, classes)
@@ -233,6 +248,11 @@ def explained(covariance: np.ndarray, between: np.ndarray, smallest: float) -> f
     """tr(covariance^+ between between^T) for covariance (d, d) and between (d, c), without
     eigenvalues up to the smallest.
 
+    Args:
+        covariance: (d, d), symmetric.
+        between: (d, c).
+        smallest: eigenvalues of the covariance up to this one are left out.
+
     >>> explained(np.diag([2.0, 0.0]), np.array([[2.0], [1.0]]), smallest=1e-9)
     2.0
     """
@@ -241,7 +261,7 @@ def explained(covariance: np.ndarray, between: np.ndarray, smallest: float) -> f
     return float((energy[kept] / values[kept, None]).sum())
 
 
-def _spectrum(matrix, right):
+def _spectrum(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues (d,) of a symmetric matrix (d, d), and (v^T right)^2 (d, c) for its eigenvectors
     v, right (d, c).
 
@@ -251,9 +271,10 @@ def _spectrum(matrix, right):
     if len(matrix) == 1:
         return matrix[0], right**2
     work = 64 * len(matrix)  # LAPACK's blocks are of 64 columns at most
-    reflectors, diagonal, beside, tau, _ = lapack.dsytrd(matrix, lower=1, lwork=work)
+    sytrd, ormqr = get_lapack_funcs(('sytrd', 'ormqr'), dtype=np.float64)
+    reflectors, diagonal, beside, tau, _ = sytrd(matrix, lower=1, lwork=work)
     rotated = np.concatenate(
-        [right[:1], lapack.dormqr('L', 'T', reflectors[1:, :-1], tau, right[1:], work)[0]]
+        [right[:1], ormqr('L', 'T', reflectors[1:, :-1], tau, right[1:], work)[0]]
     )
     values, vectors = eigh_tridiagonal(diagonal, beside)
     return values, (vectors.T @ rotated) ** 2

@@ -286,7 +286,7 @@ def share_interval(values: ArrayLike) -> tuple[float, float | None]:
     ((0.625, None), 1.59)
     """
     mean, half = mean_interval(values)
-    return mean, half if len(values) > 2 else None
+    return mean, half if len(np.asarray(values)) > 2 else None
 
 
 def labels_needed(

@@ -72,26 +72,26 @@ def linear_probe(
         raise Refused(f'steps={steps}: give one or more')
     classes, label = np.unique(y, return_inverse=True)
     shapes = (x.shape[1], len(classes)), (len(classes),)
-    start = (
+    begun = (
         [np.zeros(shape) for shape in shapes]
         if start is None
         else [np.asarray(each) for each in start]
     )
-    if tuple(each.shape for each in start) != shapes:
+    if tuple(each.shape for each in begun) != shapes:
         raise Refused(
-            f'start has shapes {[each.shape for each in start]}: give weights '
+            f'start has shapes {[each.shape for each in begun]}: give weights '
             f'{shapes[0]} and intercept {shapes[1]}'
         )
     # the best weights are sums of rows, and a rotation leaves their length as it is
     if x.shape[1] > len(x):
         span, rows = np.linalg.qr(x.T)
         weights, intercept = linear_probe(
-            rows.T, y, penalty, tolerance, steps, (span.T @ start[0], start[1])
+            rows.T, y, penalty, tolerance, steps, (span.T @ begun[0], begun[1])
         )
         return span @ weights, intercept
     with jax.enable_x64(x.dtype == np.float64):
-        start = [jnp.asarray(each, x.dtype) for each in start]
-        found = _minimise(jnp.asarray(x), jnp.asarray(label), start, penalty, tolerance, steps)
+        moved = [jnp.asarray(each, x.dtype) for each in begun]
+        found = _minimise(jnp.asarray(x), jnp.asarray(label), moved, penalty, tolerance, steps)
         weights, intercept, taken = jax.tree.map(np.asarray, found)
     if taken == steps:
         warnings.warn(
@@ -166,7 +166,7 @@ def _principal(x):
     return jnp.maximum(variance, jnp.finfo(x.dtype).eps * variance[-1]), basis @ rotation
 
 
-def _checked(x, y):
+def _checked(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Labelled features of two classes or more."""
     x, y = _paired(x, y, 'x', 'y')
     if len(classes := np.unique(y)) < 2:
@@ -174,7 +174,9 @@ def _checked(x, y):
     return x, y
 
 
-def _paired(x, y, name, label_name):
+def _paired(
+    x: ArrayLike, y: ArrayLike, name: str, label_name: str
+) -> tuple[np.ndarray, np.ndarray]:
     """x in float64 if it is, else in float32, and y, once each finite row has its integer label."""
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or not x.size or y.shape != x.shape[:1]:

@@ -12,7 +12,7 @@ and can stand beside them.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -101,12 +101,12 @@ def choose_penalty(
     if not len(penalties):
         raise Refused('no penalties to choose from: give one or more')
     train, held = next(_folds(y, FOLDS, seed))
-    x = StandardScaler().fit(x[train]).transform(x)
+    x = np.asarray(StandardScaler().fit(x[train]).transform(x))
     probe, accuracy = None, {}
     for penalty in sorted(penalties, reverse=True):
         probe = linear_probe(x[train], y[train], penalty, start=probe)
         accuracy[penalty] = (_predicted(probe, x[held], y) == y[held]).mean()
-    return max(accuracy, key=accuracy.get)
+    return max(accuracy, key=lambda penalty: accuracy[penalty])
 
 
 def probe_score(
@@ -223,7 +223,7 @@ def _votes(x, y, rows, own, k, most, metric):
     if metric not in ('cosine', 'euclidean'):
         raise Refused(f'metric={metric!r}: choose cosine or euclidean')
     if metric == 'cosine':
-        x, rows = normalize(x), normalize(rows)
+        x, rows = np.asarray(normalize(x)), np.asarray(normalize(rows))
         half_square = np.zeros(len(x), x.dtype)
     else:
         # without it, what products are compared by could lie below their rounding
@@ -257,7 +257,7 @@ def _predicted(probe, x, y):
     return np.unique(y)[(x @ weights + intercept).argmax(1)]
 
 
-def _folds(y, folds, seed):
+def _folds(y: np.ndarray, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of training and held-out rows in which every class is trained on."""
     if not isinstance(folds, (int, np.integer)) or folds < 2:
         raise Refused(f'folds={folds}: give a whole number of two or more')
@@ -271,7 +271,9 @@ def _folds(y, folds, seed):
     return StratifiedKFold(min(folds, counts.min()), shuffle=True, random_state=seed).split(y, y)
 
 
-def _test_part(x, test_x, test_y):
+def _test_part(
+    x: np.ndarray, test_x: ArrayLike, test_y: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     """The test part in the type of x, once it has the same columns."""
     test_x, test_y = _paired(test_x, test_y, 'test_x', 'test_y')
     if test_x.shape[1] != x.shape[1]:

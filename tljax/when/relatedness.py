@@ -73,7 +73,10 @@ def rank_agreement(predicted: ArrayLike, measured: ArrayLike) -> float | np.ndar
             f'all {len(measured)} sources measure {measured[0]}: there is no order to '
             'agree with, leave that target out'
         )
-    return float(weightedtau(predicted, measured).statistic) if np.ptp(predicted) else 0.0
+    if not np.ptp(predicted):
+        return 0.0
+    found = weightedtau(predicted, measured)
+    return float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue]  SciPy names it
 
 
 def transfer_affinity(scores: ArrayLike) -> np.ndarray:
@@ -110,7 +113,7 @@ def transfer_affinity(scores: ArrayLike) -> np.ndarray:
         won = np.clip((1 + np.sign(score[:, None] - score).mean(-1)) / 2, *SHARES)
         values, vectors = np.linalg.eig(won / won.T)
         # of a positive matrix: real, and of one sign
-        principal = np.abs(vectors[:, values.real.argmax()].real)
+        principal = np.abs(np.real(vectors[:, np.real(values).argmax()]))
         preferred.append(principal / principal.sum())
     return np.stack(preferred, 1)
 

@@ -61,7 +61,10 @@ def information_maximisation(probability: ArrayLike) -> float:
     classes for right: where the target's are not even (label shift), it prefers a model that evens
     them out. One that is surely wrong in even shares fools it, too.
 
-    Args, Returns, Raises: as `negative_entropy`.
+    Args:
+        probability: (n, c), softmax outputs for the target's examples.
+
+    Returns, Raises: as `negative_entropy`.
 
     Source: Shi and Sha, Information-theoretical learning of discriminative clusters for
         unsupervised domain adaptation, 2012
@@ -154,8 +157,12 @@ def deep_embedded_validation(loss: ArrayLike, weight: ArrayLike) -> float:
     average 1 over these very rows, as those of `tljax.shallow.instance` are, leave nothing to
     correct; weights that hardly vary around another average make eta huge.
 
-    Args, Returns, Raises: as `importance_weighted_risk`; the weights unscaled. Where all of them
-    are equal it is that risk.
+    Args:
+        loss: (n,) of source examples that were not trained on.
+        weight: (n,), density ratios, unscaled. Where all of them are equal the result is the plain
+            risk.
+
+    Returns, Raises: as `importance_weighted_risk`.
 
     Source: You et al., Towards accurate model selection in deep unsupervised domain adaptation,
         2019, algorithm 1
@@ -220,28 +227,28 @@ def choose(scores: ArrayLike, names: Sequence[str] | None = None) -> str | int:
     (2, 'dann')
     """
     scores = np.asarray(scores, float)
-    names = range(len(scores)) if names is None else names
-    if len(names) != len(scores):
+    if names is not None and len(names) != len(scores):
         raise Refused(f'{len(names)} names for {len(scores)} scores: give one name per score')
     if not np.isfinite(scores).any():
         raise Refused(
             f'none of {len(scores)} scores is finite: look for what made the runs diverge'
         )
-    return names[int(np.where(np.isfinite(scores), scores, -np.inf).argmax())]
+    best = int(np.where(np.isfinite(scores), scores, -np.inf).argmax())
+    return best if names is None else names[best]
 
 
-def _checked(**columns):
+def _checked(**columns: ArrayLike) -> list[np.ndarray]:
     """The columns in float64, once they are of the same rows, at least one, and hold what their
     names say."""
-    columns = {name: np.asarray(column, np.float64) for name, column in columns.items()}
-    shapes = ' and '.join(f'{name} {column.shape}' for name, column in columns.items())
-    if any(column.ndim != AXES.get(name, 1) or not column.size for name, column in columns.items()):
+    arrays = {name: np.asarray(column, np.float64) for name, column in columns.items()}
+    shapes = ' and '.join(f'{name} {column.shape}' for name, column in arrays.items())
+    if any(column.ndim != AXES.get(name, 1) or not column.size for name, column in arrays.items()):
         raise Refused(
             f'{shapes}: give one row or more, (n, c) for probability and logits, (n,) for all else'
         )
-    if len({len(column) for column in columns.values()}) > 1:
+    if len({len(column) for column in arrays.values()}) > 1:
         raise Refused(f'{shapes} differ in length: give both of the same examples')
-    for name, column in columns.items():
+    for name, column in arrays.items():
         wrong = ~np.isfinite(column) | ((column < 0) & (name in NOT_NEGATIVE))
         if wrong.any():
             raise Refused(
@@ -249,12 +256,12 @@ def _checked(**columns):
                 f'finite{" or below 0" * (name in NOT_NEGATIVE)}: '
                 'look for where they come from'
             )
-    if 'probability' in columns:
-        total = columns['probability'].sum(1, keepdims=True)
+    if 'probability' in arrays:
+        total = arrays['probability'].sum(1, keepdims=True)
         if (wrong := np.abs(total - 1) > TOLERANCE).any():
             raise Refused(
                 f'{int(wrong.sum())} of {len(total)} rows of probability do not sum to '
                 '1: give softmax outputs, not logits'
             )
-        columns['probability'] = columns['probability'] / total
-    return columns.values()
+        arrays['probability'] = arrays['probability'] / total
+    return list(arrays.values())

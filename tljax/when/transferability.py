@@ -39,6 +39,10 @@ def regularised_h_score(f: ArrayLike, y: ArrayLike) -> float:
     Shrinkage keeps it meaningful where d is near n or above. Of features that hardly correlate
     little is left, as of very few rows.
 
+    Args:
+        f: as in the module.
+        y: as in the module.
+
     Source: Ibrahim, Ponomareva and Mazumder 2021 (https://arxiv.org/abs/2110.06893): tr(cov_a(f)^-1
         (1 - a) cov(E[f | y])), where a is
     scikit-learn's estimate of the shrinkage.
@@ -51,7 +55,7 @@ def regularised_h_score(f: ArrayLike, y: ArrayLike) -> float:
     (0.6415, 0.8571)
     """
     f, y, count = classified(f, y)
-    f = StandardScaler().fit_transform(f)
+    f = np.asarray(StandardScaler().fit_transform(f))
     covariance, shrinkage = ledoit_wolf(f)
     between = (columns(y)[1].T @ f).T / np.sqrt(count * len(f))
     return float(1 - shrinkage) * explained(covariance, between, RANK * np.trace(covariance))
@@ -95,14 +99,14 @@ def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
     f, y, count = classified(f, y)
     if not 0 < eps < np.inf:
         raise Refused(f'eps={eps}: give a number above 0')
-    f = f - f.mean(0)
-    f /= np.sqrt((f**2).sum() / len(f))
+    f = np.asarray(f - f.mean(0))
+    f = np.asarray(f / np.sqrt((f**2).sum() / len(f)))
     return float(
         _rate(f, eps) - sum(count[i] / len(f) * _rate(f[y == i], eps) for i in range(len(count)))
     )
 
 
-def _rate(z, eps):
+def _rate(z: np.ndarray, eps: float) -> float:
     product = z.T @ z if len(z) >= z.shape[1] else z @ z.T
     return np.linalg.slogdet(np.eye(len(product)) + product / (len(z) * eps))[1] / 2
 
@@ -193,10 +197,8 @@ def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed
     """
     f, y, _ = classified(f, y)
     drawn = np.random.default_rng(seed).permutation(len(f))[:rows]
-    f, pair = (
-        StandardScaler().fit_transform(_principal(f[drawn], components)),
-        np.triu_indices(len(drawn), 1),
-    )
+    f = np.asarray(StandardScaler().fit_transform(_principal(f[drawn], components)))
+    pair = np.triu_indices(len(drawn), 1)
     # as a rank, the same as 1 - Pearson's correlation of one-hot labels
     differ = (y[drawn][:, None] != y[drawn])[pair]
     if f.shape[1] < 2 or differ.all() or not differ.any():
@@ -205,7 +207,8 @@ def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed
             f'{f.shape[1]} principal components vary: '
             'give pairs of both kinds, and two components or more'
         )
-    return float(spearmanr(1 - np.corrcoef(f)[pair], differ).statistic)
+    found = spearmanr(1 - np.corrcoef(f)[pair], differ)
+    return float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue]  SciPy names it
 
 
 def leep(p: ArrayLike, y: ArrayLike) -> float:
@@ -288,11 +291,11 @@ def nce(z: ArrayLike, y: ArrayLike) -> float:
     y, _ = labels(z, y)
     if z.ndim != 1 or z.dtype.kind not in 'iu':
         raise Refused(f'z has shape {z.shape} and type {z.dtype}: give one integer class per row')
-    joint = contingency_matrix(z, y)
+    joint = np.asarray(contingency_matrix(z, y))
     return float(xlogy(joint, joint / joint.sum(1, keepdims=True)).sum() / len(y))
 
 
-def _nce_of_predictions(p, y):
+def _nce_of_predictions(p: ArrayLike, y: ArrayLike) -> float:
     return nce(_probability(p).argmax(1), y)
 
 
@@ -305,7 +308,7 @@ SCORES = {
 OF_PREDICTIONS = {'leep': leep, 'nce': _nce_of_predictions}
 
 
-def _principal(f, components):
+def _principal(f: np.ndarray, components: float) -> np.ndarray:
     """Principal components of f, those that vary: so many at most, or as many as keep that share of
     the variance."""
     if not 0 < components < np.inf:
@@ -318,7 +321,7 @@ def _principal(f, components):
     return scores[:, pca.explained_variance_ > RANK * pca.explained_variance_.sum()]
 
 
-def _probability(p):
+def _probability(p: ArrayLike) -> np.ndarray:
     p = np.asarray(p, np.float64)
     if (
         p.ndim != 2
