@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import jax
+    from jax.typing import ArrayLike
 
-    from tljax.core import Tick, TrainState
+    from tljax.core import Method, Net, Tick, TrainState
 
 Tree = Any  # a pytree of arrays
 # {'input': tree, 'label': (n,) or (n, d), optional 'weight': (n,)}, or a dict of such sets
@@ -194,5 +195,106 @@ class Player(Protocol):
         Args:
             key: random key.
             taps: shapes of what the network computes.
+        """
+        ...
+
+
+class Augmentation(Protocol):
+    """What changes one example at random (`nn.augment`)."""
+
+    def __call__(self, key: jax.Array, input: jax.Array, /) -> jax.Array:
+        """Changes an example.
+
+        Args:
+            key: random key of the example.
+            input: float32 (h, w, c) in [0, 1].
+        """
+        ...
+
+
+class Align(Protocol):
+    """What a method of adaptation adds to the loss of the source (`two_domains.adapting`)."""
+
+    def __call__(
+        self,
+        params: Tree,
+        source: dict[str, jax.Array],
+        target: dict[str, jax.Array],
+        strength: ArrayLike,
+        /,
+    ) -> ArrayLike:
+        """Measures how far two domains are apart: a scalar.
+
+        Args:
+            params: of all players.
+            source: what the network computes of the source, {'logits', 'features', ...}.
+            target: what it computes of the target, as many rows.
+            strength: present weight of the term.
+        """
+        ...
+
+
+class Answer(Protocol):
+    """A head on features, such as `losses.linear`."""
+
+    def __call__(self, head: Tree, features: jax.Array, /) -> jax.Array:
+        """Computes logits.
+
+        Args:
+            head: parameters of the head.
+            features: (n, dim).
+        """
+        ...
+
+
+class Comparison(Protocol):
+    """How an episode's queries are compared with its support (`few_shot.episodes`)."""
+
+    def __call__(self, head: Tree, support: jax.Array, query: jax.Array, /) -> jax.Array:
+        """Computes logits of one episode, (m, n).
+
+        Args:
+            head: parameters of the comparison, or what else the method gives it.
+            support: embeddings (n, k, ...).
+            query: embeddings (m, ...).
+        """
+        ...
+
+
+class Head(Protocol):
+    """What a comparison has of parameters (`few_shot.episodes.metric`)."""
+
+    def __call__(self, key: jax.Array, embedding: jax.Array, /) -> Tree:
+        """Makes them.
+
+        Args:
+            key: random key.
+            embedding: of one example; its shape counts.
+        """
+        ...
+
+
+class Values(Protocol):
+    """A loss of each example, such as `losses.cross_entropy`."""
+
+    def __call__(self, output: jax.Array, label: jax.Array, /) -> jax.Array:
+        """Computes values (...).
+
+        Args:
+            output: (..., n).
+            label: (...).
+        """
+        ...
+
+
+class Factory(Protocol):
+    """What makes a method of a network, such as `finetune`."""
+
+    def __call__(self, net: Net, classes: int, /) -> Method:
+        """Makes the method.
+
+        Args:
+            net: the backbone.
+            classes: number of classes; 0 for regression.
         """
         ...

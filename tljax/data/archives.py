@@ -40,10 +40,13 @@ class File(NamedTuple):
     path: Path
     stamp: str
     size: int
-    start: Callable
+    start: Callable[[int], bytes]
 
     def read(self, most: int = LARGEST) -> bytes:
         """The first bytes of the file, all of them unless `most` says less.
+
+        Args:
+            most: bytes at most.
 
         Raises:
             Refused: names a file that is too large, damaged or gone.
@@ -184,6 +187,9 @@ def on_disk(path: Path) -> File:
 
     What is no regular file (a pipe would hang, a link may lead nowhere) fails when it is read.
 
+    Args:
+        path: of the file.
+
     >>> on_disk(Path('nowhere.png')).size
     0
     """
@@ -204,6 +210,9 @@ def on_disk(path: Path) -> File:
 def printable(path: str | Path) -> str:
     """A path as text that can be printed and written, whatever the bytes of its name.
 
+    Args:
+        path: of a file or folder.
+
     >>> printable('a.png'), printable(os.fsdecode(b'\\xff.png'))
     ('a.png', '\\\\xff.png')
     """
@@ -212,6 +221,9 @@ def printable(path: str | Path) -> str:
 
 def hidden(name: str) -> bool:
     """Whether a name, or a folder in it, is hidden, or one of macOS's own in a ZIP.
+
+    Args:
+        name: path below a folder, parts by /.
 
     >>> hidden('cat/.1.png'), hidden('__MACOSX/cat/1.png'), hidden('cat/1.png')
     (True, True, False)

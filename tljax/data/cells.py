@@ -75,6 +75,9 @@ def meant(
 def mark(cell: str) -> float | None:
     """A cell as a number, 1 and 0 for true and false; None for a word.
 
+    Args:
+        cell: what stands in it.
+
     >>> mark('True'), mark('0.5'), mark('cat')
     (1.0, 0.5, None)
     """
@@ -115,20 +118,22 @@ def _share_words(texts):
 def _single(texts, name, files, path, task):
     """Cells that are a class or a number each."""
     numbers = [_number(text) for text in texts]
-    if task == 'numbers' and None in numbers:
+    known = [number for number in numbers if number is not None]
+    words = len(known) < len(numbers)
+    if task == 'numbers' and words:
         raise Refused(
             f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: '
             'mend it '
             '(such as 0.5), or leave data.task=numbers out'
         )
-    fractions = None not in numbers and any(
-        number != round(number) for number in filter(np.isfinite, numbers)
+    fractions = not words and any(
+        number != round(number) for number in known if np.isfinite(number)
     )
-    if None in numbers or task == 'classes' and fractions:
+    if words or task == 'classes' and fractions:
         notes = [] if task else _refuse_unclear(texts, name, path)
         found, label = np.unique(np.array(texts), return_inverse=True)
         return label.astype(np.int32), Task.of(tuple(found.tolist())), notes
-    numbers = np.array(numbers)
+    numbers = np.array(known)
     if not np.isfinite(numbers).all():
         raise Refused(
             f'{path}: the {name} of {files[int(np.argmin(np.isfinite(numbers)))]} is '

@@ -4,7 +4,6 @@ pictures."""
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tljax.core import Dataset, Refused, Task
 from tljax.data.formats.arrays import arrays
@@ -14,6 +13,9 @@ from tljax.data.splits import restrict
 
 def turned(dataset: Dataset) -> Dataset:
     """A set of square pictures with three more classes for each, turned by 90, 180 and 270 degrees.
+
+    Args:
+        dataset: of square pictures, (n, side, side, channels), with classes.
 
     >>> toy = turned(arrays(np.arange(4.0).reshape(1, 2, 2, 1), np.array([0]), ['a']))
     >>> toy.classes, toy.take(np.array([2]))['input'].ravel().tolist()
@@ -31,8 +33,11 @@ def turned(dataset: Dataset) -> Dataset:
     )
 
 
-def refuse_unturnable(pictures: ArrayLike) -> None:
+def refuse_unturnable(pictures: np.ndarray) -> None:
     """Raises an error unless pictures (n, h, w, ...) are square.
+
+    Args:
+        pictures: (n, height, width, ...).
 
     >>> refuse_unturnable(np.zeros((2, 4, 4, 1)))
     """
@@ -45,6 +50,9 @@ def refuse_unturnable(pictures: ArrayLike) -> None:
 
 def joined(splits: dict[str, Dataset]) -> Dataset:
     """The splits of a set as one set again, with the classes of all of them.
+
+    Args:
+        splits: {name: Dataset}; some may be empty.
 
     >>> parts = {
     ...     'train': arrays(np.zeros(2), np.array([0, 1]), 'ab'),
@@ -71,6 +79,11 @@ def cut_by_class(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> d
     """Splits that have no class in common: {'validation': .2, 'test': .2} are shares of the
     classes, drawn by the seed; the rest trains.
 
+    Args:
+        dataset: with classes.
+        shares: {name of a split: share of the classes, in (0, 1)}.
+        seed: draws the classes.
+
     >>> toy = arrays(np.zeros(10), np.arange(10), 'abcdefghij')
     >>> {
     ...     name: len(split.classes)
@@ -94,6 +107,10 @@ def cut_by_class(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> d
 
 def of_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dataset:
     """The examples of some of the classes, numbered from 0 in the set's own order.
+
+    Args:
+        dataset: with classes.
+        members: the labels of those that stay.
 
     >>> of_classes(arrays(np.zeros(3), np.array([2, 0, 2]), 'abc'), [2]).classes
     ('c',)

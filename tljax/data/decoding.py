@@ -63,12 +63,12 @@ def picture(
                 file.load()
         image = ImageOps.exif_transpose(file)
         if image.mode[0] == 'I':
-            image = _eight_bits(image, *_range(file), where)
+            image = _eight_bits(image, _range(file), where)
         if image.has_transparency_data and channels < 4:
             image = image.convert('RGBA')
             image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
         image = image.convert(MODES[channels])
-        if resize is not None:
+        if size is not None and resize is not None:
             image = image.resize(
                 (size, size), Image.Resampling.BILINEAR, _shown(image.size, size, resize)
             )
@@ -147,8 +147,9 @@ def _range(image):
     return (white, 0) if tags.get(262) == 0 else (0, white)
 
 
-def _eight_bits(image, black, white, where):
+def _eight_bits(image, stated, where):
     """A grey picture scaled to 8 bits by the range of its depth; Pillow would clip it at 255."""
+    black, white = stated
     values, top = np.asarray(image).astype(np.int32), max(black, white)
     light = abs(values.clip(0, top) - black)
     if 0 < light.max() * DARK <= top:
@@ -170,8 +171,9 @@ def _shown(sides, size, resize):
     scale = resize / min(sides)
     scaled = [max(round(side * scale), resize) for side in sides]
     starts = [(side - size) // 2 for side in scaled]
-    return tuple(
+    left, top, right, bottom = (
         (start + length) * side / full
         for length in (0, size)
         for start, side, full in zip(starts, sides, scaled, strict=True)
     )
+    return left, top, right, bottom

@@ -54,6 +54,9 @@ READERS = {
 def is_picture(name: str | Path) -> bool:
     """Whether a file is a picture that this Pillow reads, by its ending.
 
+    Args:
+        name: of a file; that of a folder ends in /.
+
     >>> is_picture('a/b.JPG'), is_picture('a.heic'), is_picture('a/')
     (True, False, False)
     """

@@ -107,6 +107,9 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
 def alike(name: str) -> str:
     """What names have in common that differ in case, blanks or the writing of accents alone.
 
+    Args:
+        name: of a class.
+
     >>> alike(' Ants') == alike('ants')
     True
     """
@@ -115,6 +118,10 @@ def alike(name: str) -> str:
 
 def refuse_alike(names: Iterable[str], where: str | Path) -> None:
     """Refuses names of classes that a person takes for one.
+
+    Args:
+        names: of the classes.
+        where: what holds them, for errors.
 
     >>> refuse_alike(['Ants', 'ants'], 'insects')
     Traceback (most recent call last):

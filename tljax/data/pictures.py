@@ -22,6 +22,10 @@ MEMORY = 2**31  # bytes of decoded pictures that a data set may keep
 def refuse_size(size: int, channels: int) -> None:
     """Refuses a shape that no picture can be given.
 
+    Args:
+        size: side, pixels.
+        channels: 1 or 3.
+
     >>> refuse_size(0, 3)
     Traceback (most recent call last):
     tljax.core.Refused: data.size=0, data.channels=3: give a side of at least 1 pixel, and 3 ...
@@ -71,7 +75,7 @@ def refuse_unreadable(
 
 
 def decoded(
-    decode: Callable,
+    decode: Callable[[int], np.ndarray],
     shape: tuple[int, ...],
     label: np.ndarray,
     task: Task,
@@ -209,7 +213,9 @@ def _every(read, names, first):
     )
 
 
-def unreadable(read: Callable, names: Sequence[str], said: str) -> Iterator[tuple[str, Refused]]:
+def unreadable(
+    read: Callable[[int], object], names: Sequence[str], said: str
+) -> Iterator[tuple[str, Refused]]:
     """The pictures that cannot be read, with the reason.
 
     Args:

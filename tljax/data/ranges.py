@@ -122,7 +122,7 @@ def _given(given, where):
     return black, white
 
 
-def range_note(found: Range | tuple[()], given: object = None) -> tuple[str, ...]:
+def range_note(found: Range | tuple[()], given: Sequence[float] | None = None) -> tuple[str, ...]:
     """What is said of a range that was found rather than given; nothing where it is that of the
     stored numbers.
 
@@ -268,10 +268,12 @@ def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
     """
     found = {}
     for name, split in splits.items():
-        input = split.take(np.arange(min(count, split.size))).get('input') if split.size else None
+        if not split.size:
+            continue
+        input = split.take(np.arange(min(count, split.size))).get('input')
         if np.ndim(input) == 4:
             found[name] = float(np.max(input))
-    most, least = max(found, key=found.get, default=''), min(found, key=found.get, default='')
+    most, least = (choose(found, key=lambda name: found[name], default='') for choose in (max, min))
     if found and found[most] > 16 and 0 < found[least] <= 1:
         raise Refused(
             f'pictures of {most} run to {found[most]:.4g} and those of {least} to '

@@ -85,7 +85,9 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     chosen = _labels(header, rows, place, split, label, path)
     rows, notes = _once(rows, place, [*chosen, *([] if split is None else [split])], path)
     files, names = [row[place] for row in rows], [header[i] for i in chosen]
-    label, found, more = meant([[row[i] for i in chosen] for row in rows], names, files, path, task)
+    labels, found, more = meant(
+        [[row[i] for i in chosen] for row in rows], names, files, path, task
+    )
     refuse_alike(found.names, path)
     told = f'pictures by the column {header[place]}, labels by {short(names, 4)}'
     unread = [name for i, name in enumerate(header) if i not in (place, split, *chosen)]
@@ -93,7 +95,7 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
         told += f', splits by {header[split]}'
     if unread:
         told += f'; not read: {short(unread, 4)}'
-    return Rows(files, label, found, _splits(rows, split, path), (told, *notes, *more))
+    return Rows(files, labels, found, _splits(rows, split, path), (told, *notes, *more))
 
 
 def cells(path: Path) -> list[tuple[int, list[str]]]:

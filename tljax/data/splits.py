@@ -18,6 +18,10 @@ TRAINED_ON = 10_000  # examples of a training set that tell its score to half a 
 def restrict(dataset: Dataset, index: np.ndarray) -> Dataset:
     """The examples of `dataset` at `index`, as a dataset.
 
+    Args:
+        dataset: the whole set.
+        index: places of the examples that stay, integers (m,).
+
     >>> restrict(arrays(np.arange(3.0), np.arange(3)), np.array([2, 0])).label
     array([2, 0])
     """
@@ -96,7 +100,7 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
         raise Refused(
             f'per_class={k}: '
             + (
-                f'class {min(few, key=few.get)} has '
+                f'class {min(few, key=lambda c: few[c])} has '
                 f'{min(few.values())} examples; ask for at most '
                 'that many'
                 if few
@@ -290,6 +294,9 @@ def _shape_of_input(split):
 def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:
     """What scores are measured on: all of a validation or test split, and TRAINED_ON examples of
     larger sets that were trained on; nothing without labels.
+
+    Args:
+        splits: {name: Dataset}.
 
     >>> whole = arrays(np.zeros(20_000), np.zeros(20_000, int), ('a',))
     >>> {name: split.size for name, split in judged({'train': whole, 'test': whole}).items()}

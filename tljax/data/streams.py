@@ -1,7 +1,7 @@
 """Streams of batches: what a step trains on, as a pure function of seed and step."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from tljax.core import Dataset, Refused, Stream, short
 from tljax.data.purposes import Purpose
 from tljax.data.splits import per_class
+from tljax.protocols import Example, Prepare
 
 
 def draw(
@@ -65,6 +66,10 @@ def draw(
 def beside(source: Stream, target: Stream) -> Stream:
     """Batches of `source` with as many unlabelled inputs of `target`, under that name. Each of the
     two has epochs of its own.
+
+    Args:
+        source: whose labels are read.
+        target: whose inputs alone are.
 
     >>> from tljax.data import arrays
     >>> one, other = (
@@ -182,11 +187,15 @@ def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = Non
     return weights * counts.sum() / (weights * counts).sum()
 
 
-def keyed(stream: Stream, prepare: Callable) -> Stream:
+def keyed(stream: Stream, prepare: Prepare) -> Stream:
     """`stream` with a random key for each example of a batch, from seed and step alone, and
     `prepare` to use it on the device.
 
     The field 'key' is raw key data, (n, 2) uint32 (`tljax.nn.augment.augmented` consumes it).
+
+    Args:
+        stream: of batches without keys.
+        prepare: what uses them, such as `tljax.nn.augment.augmented` makes.
 
     >>> from tljax.data import arrays
     >>> stream = keyed(draw(arrays(np.arange(4.0), np.arange(4)), batch=4), lambda batch: batch)
@@ -201,7 +210,7 @@ def keyed(stream: Stream, prepare: Callable) -> Stream:
     return Stream(index, lambda index: {**stream.take(index['rows']), 'key': index['key']}, prepare)
 
 
-def sampled(example: Callable, batch: int) -> Stream:
+def sampled(example: Example, batch: int) -> Stream:
     """A stream whose batches are made on the device: the host gives keys, the compiled step makes
     the examples.
 
@@ -226,7 +235,7 @@ def stream_of(
     k: int | None = None,
     shuffled: bool = False,
     labels: dict[int, np.ndarray] | None = None,
-    prepare: Callable | None = None,
+    prepare: Prepare | None = None,
     class_weights: str | Sequence[float] = '',
 ) -> Stream:
     """The stream that a training set is trained with, whatever kind of set it is.

@@ -4,6 +4,8 @@ method is."""
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax
+
 from tljax.core import Method, Tree
 from tljax.paths import graft
 
@@ -16,6 +18,12 @@ def with_graft(
 ) -> Method:
     """Starts from a donor's parameters and statistics wherever a rule says so: parameter transfer
     (`paths.graft`).
+
+    Args:
+        method: what starts so.
+        params: of the donor.
+        state: of the donor.
+        rules: [pattern of a path, path at the donor; None: the same], as `paths.graft` takes them.
 
     >>> import jax.numpy as jnp
     >>> import jax
@@ -36,20 +44,28 @@ def with_graft(
 
 
 class Penalty(NamedTuple):
-    """A term on the parameters: `init(params) -> memory`, kept in the method's state under `name`;
-    `value(params, memory) -> ()`.
+    """A term on the parameters.
+
+    Attributes:
+        name: of the term, under which the method's state keeps the memory.
+        init: (params) -> memory, at the start.
+        value: (params, memory) -> the term, a scalar.
 
     >>> Penalty('l2', lambda params: {}, lambda params, memory: jnp.sum(params['w'] ** 2)).name
     'l2'
     """
 
     name: str
-    init: Callable
-    value: Callable
+    init: Callable[[Tree], Tree]
+    value: Callable[[Tree, Tree], jax.Array | float]
 
 
 def with_penalty(method: Method, penalty: Penalty) -> Method:
     """Adds a penalty to a method's loss.
+
+    Args:
+        method: what trains.
+        penalty: what is added.
 
     >>> from tljax.methods.penalties.l2_sp import l2_sp
     >>> import jax.numpy as jnp

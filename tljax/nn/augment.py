@@ -6,7 +6,7 @@ of a batch nor how it is sharded changes what an example becomes. What an augmen
 numbers are drawn is a function of its own (`warp`, `window`, `adjust`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +14,17 @@ from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
 from tljax.core import Refused
+from tljax.protocols import Augmentation, Prepare
 
 NAMES = ('flip', 'crop', 'affine', 'colour', 'resized_crop')  # what a config may name
 GREY = (0.299, 0.587, 0.114)  # luma of red, green and blue, ITU-R BT.601
 
 
-def chain(functions: Sequence[Callable]) -> Callable:
+def chain(functions: Sequence[Augmentation]) -> Augmentation:
     """(key, input) -> input: augmentations one after another, the i-th with i folded into the key.
+
+    Args:
+        functions: the augmentations, first to last.
 
     >>> chain([flip(probability=1.0)] * 2)(
     ...     jax.random.key(0), jnp.arange(3.0).reshape(1, 3, 1)
@@ -28,7 +32,7 @@ def chain(functions: Sequence[Callable]) -> Callable:
     [0.0, 1.0, 2.0]
     """
 
-    def one(key, input):
+    def one(key: jax.Array, input: jax.Array) -> jax.Array:
         for i, function in enumerate(functions):
             input = function(jax.random.fold_in(key, i), input)
         return input
@@ -36,9 +40,12 @@ def chain(functions: Sequence[Callable]) -> Callable:
     return one
 
 
-def augmented(functions: Sequence[Callable]) -> Callable:
+def augmented(functions: Sequence[Augmentation]) -> Prepare:
     """What a `core.Stream` prepares its batches with: the `chain` of `functions`, each example by
     its own key.
+
+    Args:
+        functions: the augmentations, first to last.
 
     Returns:
         `prepare(batch) -> batch`: takes {'input': (n, h, w, c), 'key': (n, 2) uint32, ...}, where
@@ -68,8 +75,11 @@ def augmented(functions: Sequence[Callable]) -> Callable:
     return prepare
 
 
-def flip(probability: float = 0.5) -> Callable:
+def flip(probability: float = 0.5) -> Augmentation:
     """Left and right change places, with the given probability.
+
+    Args:
+        probability: of a change, in [0, 1].
 
     Raises:
         Refused: for a probability outside [0, 1].
@@ -83,7 +93,7 @@ def flip(probability: float = 0.5) -> Callable:
     )
 
 
-def crop(padding: int = 4, border: str = 'reflect') -> Callable:
+def crop(padding: int = 4, border: str = 'reflect') -> Augmentation:
     """A window of the picture's own size at a random place in the padded picture: a shift by up to
     `padding` pixels each way (He et al. 2016, section 4.2, https://arxiv.org/abs/1512.03385, with
     border='zero').
@@ -117,7 +127,7 @@ def crop(padding: int = 4, border: str = 'reflect') -> Callable:
 
 def affine(
     degrees: float = 15.0, shear: float = 0.1, scale: float = 0.1, translate: float = 0.1
-) -> Callable:
+) -> Augmentation:
     """A random affine map about the picture's centre, sampled bilinearly, black outside the
     picture.
 
@@ -174,11 +184,11 @@ def warp(input: jax.Array, matrix: jax.Array, offset: jax.Array) -> jax.Array:
     # By vmap over channels the places are worked out once: 6 times faster at three channels than a
     # channel at a time.
     return jax.vmap(
-        lambda channel: map_coordinates(channel, place, order=1), in_axes=-1, out_axes=-1
+        lambda channel: map_coordinates(channel, list(place), order=1), in_axes=-1, out_axes=-1
     )(input)
 
 
-def colour(brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4) -> Callable:
+def colour(brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4) -> Augmentation:
     """Random brightness, contrast and saturation, each by a factor within 1 ± its strength
     (`adjust`).
 
@@ -244,7 +254,7 @@ def adjust(
 
 def resized_crop(
     scale: Sequence[float] = (0.3, 1.0), ratio: Sequence[float] = (0.75, 1.333)
-) -> Callable:
+) -> Augmentation:
     """A random window of the picture, enlarged to the picture's size (Szegedy et al. 2015, section
     6, https://arxiv.org/abs/1409.4842).
 
@@ -292,7 +302,13 @@ def window(input: jax.Array, corner: jax.Array, size: jax.Array) -> jax.Array:
     """
     zoom = jnp.array(input.shape[:2], input.dtype) / size
     return jax.image.scale_and_translate(
-        input, input.shape, (0, 1), zoom, -corner * zoom, method='linear', precision='highest'
+        input,
+        input.shape,
+        (0, 1),
+        zoom,
+        -corner * zoom,
+        method='linear',
+        precision=jax.lax.Precision.HIGHEST,
     )
 
 

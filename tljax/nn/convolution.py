@@ -26,6 +26,9 @@ DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 def place(looped: bool = False) -> str:
     """Where a network built now will run, one of PLACES: the `form` that network factories take.
 
+    Args:
+        looped: whether it runs inside a compiled loop.
+
     >>> place() in PLACES
     True
     """
@@ -41,6 +44,13 @@ def pick(
 ) -> str:
     """The form for a convolution of these shapes in one of PLACES; a form that was asked for by
     name stays.
+
+    Args:
+        form: one of PLACES, or of FORMS.
+        x: maps, (n, h, w, c); their shape counts.
+        kernel: (kh, kw, c / groups, d); its shape counts.
+        strides: steps down and to the right, pixels.
+        groups: number of parts that the channels are cut into.
 
     >>> pick(
     ...     'alone',
@@ -95,10 +105,10 @@ def convolve(
     form = pick(form, x, kernel, strides, groups)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
-    padding = tuple(tuple(pair) for pair in padding)
+    border = tuple((before, after) for before, after in padding)
     if any(
         length + sum(pair) < k
-        for length, pair, k in zip(x.shape[1:3], padding, kernel.shape, strict=False)
+        for length, pair, k in zip(x.shape[1:3], border, kernel.shape, strict=False)
     ):
         raise Refused(
             f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the '
@@ -107,7 +117,7 @@ def convolve(
         )
     if form == 'plain':
         return lax.conv_general_dilated(
-            x, kernel, strides, padding, dimension_numbers=DIMENSIONS, feature_group_count=groups
+            x, kernel, strides, border, dimension_numbers=DIMENSIONS, feature_group_count=groups
         )
     if form == 'shifts':
         if not groups == x.shape[3] == kernel.shape[3]:
@@ -115,15 +125,15 @@ def convolve(
                 f'form=shifts is for one output per input channel, not {kernel.shape[3]} '
                 f'for {x.shape[3]}: take plain'
             )
-        return _shifts(x, kernel, tuple(strides), padding)
+        return _shifts(x, kernel, tuple(strides), border)
     if groups != 1:
         raise Refused(
             f'form={form} with groups={groups}: take shifts for depthwise, plain for others'
         )
     return (
-        _split(x, kernel, tuple(strides), padding)
+        _split(x, kernel, tuple(strides), border)
         if form == 'split'
-        else _dots(x, kernel, strides, padding)
+        else _dots(x, kernel, strides, border)
     )
 
 

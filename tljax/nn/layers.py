@@ -4,6 +4,7 @@ to a `Net`."""
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused
+from tljax.core import Net, Refused, Tree
 from tljax.nn.convolution import convolve
 from tljax.protocols import Stored
 
@@ -77,7 +78,9 @@ class BatchNorm(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool, pool: Callable | None = None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, train: bool, pool: Callable[[jax.Array], jax.Array] | None = None
+    ) -> jax.Array:
         """x (..., c), normalised; with `pool`, such as `max_pool`, the maxima of that over windows,
         for a quarter of the work: what a rising line makes of a maximum is the maximum of what it
         makes, and a falling one turns the signs."""
@@ -167,7 +170,9 @@ def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | N
             )
         return params, state
 
-    def features(params, state, input, key=None):
+    def features(
+        params: Tree, state: Tree, input: Tree, key: jax.Array | None = None
+    ) -> tuple[Tree, Tree]:
         variables = {'params': params, 'batch_stats': state}
         if key is None:
             return module.apply(variables, input, train=False), state
@@ -189,6 +194,22 @@ def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | N
         f'{type(module).__name__}({", ".join(fields)})',
         published or {},
     )
+
+
+def applied(module: nn.Module, params: Tree, *inputs: jax.Array) -> Tree:
+    """What a flax module without state answers.
+
+    Args:
+        module: the module.
+        params: its parameters.
+        inputs: what its call takes.
+
+    >>> applied(
+    ...     nn.Dense(1), {'kernel': jnp.ones((2, 1)), 'bias': jnp.ones(1)}, jnp.ones(2)
+    ... ).tolist()
+    [3.0]
+    """
+    return module.apply({'params': params}, *inputs)
 
 
 class SeparableConv(nn.Module):
@@ -276,7 +297,14 @@ def mean_pool(
 ) -> jax.Array:
     """Mean over windows, (n, h, w, c) -> (n, h', w', c); what is padded does not count.
 
+    Args:
+        x: maps, (n, h, w, c).
+        size: height and width of a window.
+        strides: steps from window to window, down and to the right.
+        padding: 'SAME', 'VALID' or ((top, bottom), (left, right)).
+
     >>> mean_pool(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
     [[[[1.5]]]]
     """
-    return nn.avg_pool(x, size, strides, padding, count_include_pad=False).astype(x.dtype)
+    border = cast(str, padding)  # flax takes pairs too, which its annotation leaves out
+    return nn.avg_pool(x, size, strides, border, count_include_pad=False).astype(x.dtype)

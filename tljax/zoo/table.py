@@ -54,7 +54,14 @@ class Row(NamedTuple):
     sizes: tuple[int, ...] = ()
 
     def url(self, name: str, top: bool = True, alpha: float = 1.0, size: int = 0) -> str:
-        """The address of its weights, with top or without."""
+        """The address of its weights.
+
+        Args:
+            name: of the network, a key of ROWS.
+            top: with the 1,000 outputs or without.
+            alpha: width, one of `widths` where there are several.
+            size: of the pictures, one of `sizes`; 0: `size` of the row.
+        """
         return SOURCE + self.file.format(
             name=name,
             top='' if top else self.notop,

@@ -149,16 +149,22 @@ def folder(
             'pictures or remove the class'
         )
     names = [name for groups in found.splits.values() for held in groups.values() for name in held]
-    refuse_unreadable([inside[name] for name in names], names, path, pixels)
+    files = {name: file for name, file in inside.items() if file is not None}
+    refuse_unreadable([files[name] for name in names], names, path, pixels)
     splits = {}
     for split, groups in found.splits.items():
         names = [name for each in classes for name in sorted(groups.get(each, ()))]
         numbers = np.repeat(
             np.arange(len(classes), dtype=np.int32), [len(groups.get(each, ())) for each in classes]
         )
-        files = [inside[name] for name in names]
         splits[split] = pictures(
-            files, (size, size, channels), resize, numbers, Task.of(classes), names, pixels
+            [files[name] for name in names],
+            (size, size, channels),
+            resize,
+            numbers,
+            Task.of(classes),
+            names,
+            pixels,
         )
     splits['train'] = splits['train']._replace(notes=(*said, *found.notes))
     splits = asked(splits, task) if task else splits

@@ -111,6 +111,9 @@ def listed(
 def is_table(path: Path) -> bool:
     """Whether a path is that of a table of labels, by its ending.
 
+    Args:
+        path: of a file or folder.
+
     >>> is_table(Path('labels.CSV'))
     True
     """
@@ -156,8 +159,9 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
             f'{best[0]}: {short(missing, 8)}: mend the names, or add the pictures'
         )
     said = f'pictures are read from {best[0].relative_to(path.parent)}/'
-    below = [printable(os.path.relpath(place, path.parent)) for place in found.values()]
-    return [on_disk(place) for place in found.values()], below, (said,) * (best[0] != path.parent)
+    there = [place for place in found.values() if place is not None]
+    below = [printable(os.path.relpath(place, path.parent)) for place in there]
+    return [on_disk(place) for place in there], below, (said,) * (best[0] != path.parent)
 
 
 def _folders(root, depth=1):

@@ -8,9 +8,10 @@ little-endian; the masked CRC-32C of these bytes, 4 bytes; the data; its masked 
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import google_crc32c
 import numpy as np
@@ -87,11 +88,12 @@ def tfds(
     tljax.core.Refused: mnist is not prepared under nowhere: python -c "import ...
     """
     info = _info(dataset, Path(data_dir).expanduser())
+    features = cast(kinds.FeaturesDict, info.features)  # of a set that was read, never None
     for feature in (input, label):
-        if feature not in info.features:
+        if feature not in features:
             raise Refused(
                 f'{dataset} has no feature {feature!r}: set data.input and data.label to '
-                f'some of {_names(info.features)}'
+                f'some of {_names(features)}'
             )
     records = {
         split: _records(info, split)
@@ -103,22 +105,17 @@ def tfds(
             f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: '
             'prepare it with one'
         )
-    labels = {
-        split: _labels(info.features, label, *held, dataset) for split, held in records.items()
-    }
+    labels = {split: _labels(features, label, *held, dataset) for split, held in records.items()}
     labels = {
         split: held for split, held in labels.items() if split == 'train' or not (held == -1).all()
     }
-    names = (
-        tuple(info.features[label].names)
-        if isinstance(info.features[label], kinds.ClassLabel)
-        else ()
-    )
+    of_label = features[label]
+    names = tuple(of_label.names) if isinstance(of_label, kinds.ClassLabel) else ()
     labels, asked, notes = understood(labels, names, dataset, task)
-    decoder = _decoder(info.features, input, size, dataset)
+    decoder = _decoder(features, input, size, dataset)
     found = (
         (0.0, 255.0, 'i')
-        if isinstance(info.features[input], kinds.Image)
+        if _is_picture(features[input])
         else range_of(
             {split: _first(records[split], decoder, f'{dataset}, {split}') for split in labels},
             range,
@@ -140,7 +137,7 @@ def tfds(
     return complete(splits, validation, test, seed, dataset)
 
 
-def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable]:
+def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable[[Sequence[int]], list[bytes]]]:
     """Random access to the records of TFRecord files, both checksums verified.
 
     Args:
@@ -190,6 +187,9 @@ def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable]:
 
 def masked_crc(data: bytes) -> int:
     """The CRC-32C of bytes, rotated right by 15 bits plus a constant, as TFRecord files store it.
+
+    Args:
+        data: the bytes.
 
     >>> hex(masked_crc(bytes(32)))  # its CRC-32C is 0x8a9136aa (RFC 3720, B.4)
     '0xfd7fffa'
@@ -296,7 +296,7 @@ def _labels(features, label, count, read, name):
             f'a class or a number among {_names(features)}'
         )
     # parses this feature alone: the picture beside it is never decoded
-    only = kinds.FeaturesDict({label: feature})
+    only = _alone(features, label)
     return np.array(
         [
             only.deserialize_example_np(record)[label]
@@ -308,8 +308,8 @@ def _labels(features, label, count, read, name):
 
 def _decoder(features, input, size, name):
     """What turns a record, and its name for errors, into a picture or an array."""
-    feature, only = features[input], kinds.FeaturesDict({input: features[input]})
-    if not isinstance(feature, kinds.Image):
+    feature, only = features[input], _alone(features, input)
+    if not _is_picture(feature):
         if not _numeric(feature) or size is not None:
             raise Refused(
                 f'{name}: the feature {input!r} is of kind {type(feature).__name__}: set '
@@ -337,7 +337,7 @@ def _first(records, decoder, where):
     return _stacked(read(rows), rows, decoder, where)
 
 
-def _stacked(records, rows, decoder, where, pool=map):
+def _stacked(records, rows, decoder, where, pool: Callable[..., Iterator] = map):
     examples = list(pool(decoder, records, [f'{where}, record {row}' for row in rows]))
     shapes = {example.shape for example in examples}
     if len(shapes) > 1:
@@ -366,6 +366,15 @@ def _take(read, label, decoder, where, found, checked):
         return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
 
     return take
+
+
+def _alone(features, name) -> Any:  # by TFDS's annotations it may give anything
+    """What parses one feature of a record and no other."""
+    return kinds.FeaturesDict({name: features[name]})
+
+
+def _is_picture(feature):
+    return isinstance(feature, kinds.Image)
 
 
 def _numeric(feature):

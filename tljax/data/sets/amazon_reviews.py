@@ -1,6 +1,7 @@
 """Amazon product reviews as bags of words, in svmlight files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_svmlight_file
@@ -39,7 +40,9 @@ def amazon_reviews(
             Path(path, f'{domain}_{split}.svmlight.gz'),
             'give data.path the folder of the eight .svmlight.gz files',
         ) as file:
-            words, label = load_svmlight_file(str(file), n_features=5000, zero_based=True)
+            # scikit-learn annotates nothing: its default, a text, passes for the type
+            numbered: Any = True
+            words, label = load_svmlight_file(str(file), n_features=5000, zero_based=numbered)
             if not len(label):
                 raise ValueError('no reviews')
         words = words if counts else words > 0

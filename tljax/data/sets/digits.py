@@ -19,6 +19,9 @@ def digits(size: int = 16) -> dict[str, Dataset]:
         359 / 539 examples. Writers are
     not named in the data, so that one writer's digits may stand on both sides of a cut.
 
+    Args:
+        size: side of the pictures, pixels.
+
     >>> {name: split.size for name, split in digits().items()}
     {'train': 899, 'validation': 359, 'test': 539}
     """

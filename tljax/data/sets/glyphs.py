@@ -114,6 +114,9 @@ def glyphs(
 def characters(part: str = 'letters') -> list[str]:
     """The characters of a part, those that most fonts have first.
 
+    Args:
+        part: 'letters', 'digits' (0 to 9) or 'decimals' (of all scripts).
+
     >>> characters('digits')
     ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']
     >>> any(unicodedata.numeric(character, None) is not None for character in characters('letters'))
@@ -153,6 +156,12 @@ def render(
 ) -> np.ndarray:
     """One picture of a character, (size, size) uint8: in its first font as it stands, or varied by
     `rng` (see `glyphs`).
+
+    Args:
+        character: one that a font has.
+        size: side of the picture, pixels.
+        rng: draws font, stroke and shape; None: the first font as it stands.
+        resolution: pixels a side to draw at, as `glyphs`; None: `size`.
 
     >>> render('L').shape
     (16, 16)

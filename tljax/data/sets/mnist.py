@@ -66,7 +66,7 @@ def read_idx(folder: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     found = []
     for kind, start in (('images-idx3', 16), ('labels-idx1', 8)):
         with reading(
-            folder / f'{name}-{kind}-ubyte.gz',
+            Path(folder, f'{name}-{kind}-ubyte.gz'),
             "give data.path the folder of MNIST's four .gz files",
         ) as path:
             raw = gzip.decompress(path.read_bytes())

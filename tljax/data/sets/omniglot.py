@@ -29,6 +29,7 @@ def omniglot(
             al. 2016 do; or 'official', the authors' 30 background against 20 evaluation alphabets.
         validation: characters that are cut from the 1,200 for validation; with 'official', five of
             the 30 alphabets are.
+        seed: of the draws.
 
     Returns:
         {'train', 'validation', 'test'}, each with classes such as 'Greek/character01'.
@@ -94,6 +95,10 @@ def _characters(images, character, members, names):
 def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The 20 published one-shot runs of 20 ways each, from `all_runs.zip`.
 
+    Args:
+        path: `all_runs.zip`; `~` is expanded.
+        size: side of the pictures, pixels.
+
     Returns:
         (training, test, label): (20, 20, size, size, 1) uint8, ink 1, twice; label (20, 20): which
         training picture each test picture is of the same character as.
@@ -133,7 +138,8 @@ def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndar
                     [training.index(same[name]) for name in test],
                 )
             )
-    return tuple(np.array(part) for part in zip(*runs, strict=True))
+    training, test, label = (np.array(part) for part in zip(*runs, strict=True))
+    return training, test, label
 
 
 def _ink(file, name, size):

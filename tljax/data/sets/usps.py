@@ -1,6 +1,7 @@
 """USPS, in the HDF5 file of Kaggle."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyfive
@@ -18,7 +19,11 @@ def usps(
 
     Args:
         path: `usps.h5`: groups `train` and `test` with `data` (n, 256) in [0, 1], which is rounded
-            to 256 greys, and `target` (n,). The rest as `mnist`.
+            to 256 greys, and `target` (n,).
+        size: as `mnist`.
+        channels: as `mnist`.
+        validation: as `mnist`.
+        seed: as `mnist`.
 
     >>> usps('nowhere.h5')
     Traceback (most recent call last):
@@ -45,12 +50,15 @@ def usps(
     )
 
 
-def _parts(path):
+def _parts(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """{split: (greys (n, 16, 16), labels (n,))}"""
     try:
-        with pyfive.File(path) as file:
+        with pyfive.File(str(path)) as file:
             return {
-                split: (file[split]['data'][:].reshape(-1, 16, 16), file[split]['target'][:])
+                split: (
+                    _array(file, split, 'data').reshape(-1, 16, 16),
+                    _array(file, split, 'target'),
+                )
                 for split in ('train', 'test')
             }
     except Exception as error:  # damage is as many kinds of error as there are places in a file
@@ -59,3 +67,8 @@ def _parts(path):
             if isinstance(error, UNREADABLE)
             else ValueError(str(error) or type(error).__name__)
         ) from error
+
+
+def _array(file: Any, group: str, name: str) -> np.ndarray:
+    """An array of a file, which by its annotations may hold a group or nothing in its place."""
+    return file[group][name][:]

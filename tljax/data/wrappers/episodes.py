@@ -5,7 +5,7 @@ Source: Vinyals et al. 2016, section 4.1 (https://arxiv.org/abs/1606.04080).
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import numpy as np
 
 from tljax.core import Dataset, Refused, Task
 from tljax.data.class_splits import cut_by_class, joined, refuse_unturnable, turned
+from tljax.protocols import Example
 
 SPLITS = {'train': 0, 'validation': 1, 'test': 2}
 
@@ -93,6 +94,9 @@ def _of_split(name: str, split: Dataset, plan: dict, count: int, seed: int) -> D
 def refuse_no_classes(dataset: Dataset) -> None:
     """Refuses a set that episodes cannot be drawn from.
 
+    Args:
+        dataset: what is looked at.
+
     >>> from tljax.data.formats.arrays import arrays
     >>> refuse_no_classes(arrays(np.zeros(2), np.array([0.5, 1.5])))
     Traceback (most recent call last):
@@ -113,6 +117,11 @@ def classes_apart(
 ) -> dict[str, Dataset]:
     """The sets that `episodes` draws from, by the same arguments: no class is in two of them.
 
+    Args:
+        splits: of the labelled set.
+        by_class: as `episodes`.
+        seed: of the cut by class.
+
     >>> from tljax.data import digits
     >>> [len(split.classes) for split in classes_apart(digits(size=8), {'test': 0.3}).values()]
     [7, 3]
@@ -131,6 +140,15 @@ def of_episodes(
 ) -> Dataset:
     """A Dataset of `count` episodes: example i is a pure function of seed and i, and `example(key)`
     makes more of them on the device.
+
+    Args:
+        dataset: the labelled set.
+        ways: classes of an episode.
+        shots: support pictures per class.
+        queries: query pictures per class.
+        rotations: whether every class stands for four, as `episodes`.
+        count: number of episodes.
+        seed: two numbers, of the set and of its split.
 
     >>> from tljax.data.formats.arrays import arrays
     >>> toy = arrays(np.arange(12.0)[:, None], np.repeat(np.arange(4), 3), 'abcd')
@@ -160,11 +178,18 @@ def of_episodes(
 
 def sampler(
     dataset: Dataset, ways: int, shots: int, queries: int, rotations: bool = False
-) -> Callable:
+) -> Example:
     """key -> one episode, without a class or a picture twice; jit, vmap and scan take it.
 
     Pictures are held once, as bytes where they are whole numbers; an episode gathers its own and no
     others.
+
+    Args:
+        dataset: the labelled set.
+        ways: classes of an episode.
+        shots: support pictures per class.
+        queries: query pictures per class.
+        rotations: whether every class stands for four, as `episodes`.
 
     Raises:
         Refused: as `episodes`.
@@ -203,9 +228,9 @@ def sampler(
         and (held == held.astype(np.uint8)).all()
     ):
         held = held.astype(np.uint8)
-    held, rows = jnp.asarray(held), jnp.asarray(rows)
     if rotations:
         refuse_unturnable(held)
+    held, rows = jnp.asarray(held), jnp.asarray(rows)
     label = jnp.arange(ways)[:, None]
 
     def example(key):

@@ -48,14 +48,10 @@ def cdan(
     """
     critic, whole = Critic((width, width)), net.dim * classes <= LARGEST
     keys = jax.random.split(jax.random.key(3))
-    maps = (
-        ()
-        if whole
-        else [
-            jax.random.normal(key, (size, random))
-            for key, size in zip(keys, (net.dim, classes), strict=True)
-        ]
-    )
+    maps = [
+        jax.random.normal(key, (size, random))
+        for key, size in zip(keys, () if whole else (net.dim, classes), strict=not whole)
+    ]
 
     def joint(features, probability):
         if whole:

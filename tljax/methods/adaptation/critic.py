@@ -10,12 +10,17 @@ import optax
 from jax.typing import ArrayLike
 
 from tljax.core import Tree
+from tljax.nn.layers import applied
 
 
 @jax.custom_vjp
 def reverse(x: Tree, strength: ArrayLike) -> Tree:
     """x on the way forward, -strength times the gradient on the way back: Ganin and Lempitsky 2015,
     equations 9 and 10.
+
+    Args:
+        x: what goes forward, a tree of arrays.
+        strength: factor of the gradient, a scalar.
 
     >>> float(jax.grad(lambda x: reverse(x, 2.0) ** 2)(3.0))
     -12.0
@@ -33,6 +38,10 @@ reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _rev
 def hidden(x: jax.Array, widths: Sequence[int]) -> jax.Array:
     """Dense layers with ReLU on rows x, of the module that calls this while it is compact: (n,
     widths[-1]).
+
+    Args:
+        x: rows, (n, ...).
+        widths: of the layers, lowest first.
 
     >>> jax.eval_shape(lambda key: Critic((4, 2)).start(key, 3), jax.random.key(0))['critic'][
     ...     'dense2'
@@ -61,12 +70,22 @@ class Critic(nn.Module):
         return nn.Dense(1, name='out')(hidden(x, self.widths))[:, 0]
 
     def start(self, key: jax.Array, *shape: int) -> dict[str, Tree]:
-        """{'critic': its parameters} for inputs (n, *shape)."""
+        """{'critic': its parameters}.
+
+        Args:
+            key: random key.
+            shape: of one input.
+        """
         return {'critic': self.init(key, jnp.zeros((1, *shape)))['params']}
 
     def tell(self, params: Tree, x: jax.Array) -> jax.Array:
-        """Logits of rows x by `params['critic']`."""
-        return self.apply({'params': params['critic']}, x)
+        """Logits of rows, (n,).
+
+        Args:
+            params: of all players, 'critic' among them.
+            x: rows, (n, ...).
+        """
+        return applied(self, params['critic'], x)
 
 
 def domain_error(
@@ -80,6 +99,12 @@ def domain_error(
 
     The papers add the two domains' means; here, as in their code, both together are averaged, which
     is half of it.
+
+    Args:
+        source: the critic's logits of the source's rows, (n,).
+        target: its logits of the target's rows, (n,).
+        source_weight: of the source's rows, (n,), or one for all.
+        target_weight: of the target's rows, (n,), or one for all.
 
     >>> round(float(domain_error(jnp.zeros(2), jnp.zeros(2))), 4)
     0.6931

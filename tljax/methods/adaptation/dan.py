@@ -46,10 +46,11 @@ def dan(
     """
 
     def align(params, source, target, strength):
-        pairs = [
-            [domain[layer].reshape(len(domain[layer]), -1) for domain in (source, target)]
-            for layer in layers
-        ]
-        return strength * sum(mmd(mixture(*pair, scales)) for pair in pairs)
+        def rows(domain, layer):
+            return domain[layer].reshape(len(domain[layer]), -1)
+
+        return strength * sum(
+            mmd(mixture(rows(source, layer), rows(target, layer), scales)) for layer in layers
+        )
 
     return adapting(net, classes, align, weight=weight, ramp=ramp)

@@ -7,10 +7,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Method, Net
+from tljax.core import Method, Net, Tree
 from tljax.losses import accuracy, cross_entropy, linear, weighted
 from tljax.methods.adaptation.critic import hidden, reverse
 from tljax.methods.adaptation.two_domains import both, refuse_regression
+from tljax.nn.layers import applied
 
 BATCHES = 'domains'
 
@@ -59,12 +60,13 @@ def mcd(
     below = _Hidden(tuple(widths))
 
     def answer(head, features):
-        return linear(head, below.apply({'params': head}, features))
+        return linear(head, applied(below, head, features))
 
     def head(key):  # heads that start alike would never disagree
         last, layers = below.init_with_output(key, jnp.zeros((1, net.dim)))
+        own: Tree = layers.get('params', {})
         kernel = jax.nn.initializers.lecun_normal()(key, (last.shape[1], classes))
-        return {**layers.get('params', {}), 'kernel': kernel, 'bias': jnp.zeros(classes)}
+        return {**own, 'kernel': kernel, 'bias': jnp.zeros(classes)}
 
     def init(key, batch):
         backbone, state = net.init(key, batch['input'])

@@ -5,7 +5,7 @@ A batch is a labelled set of the source with `target`, as many inputs of the tar
 {'input', 'label', 'target': {'input'}}.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +14,14 @@ from jax.typing import ArrayLike
 from tljax.core import Batch, Method, Net, Refused, Tree
 from tljax.losses import accuracy, cross_entropy, linear, weighted
 from tljax.methods.fine_tuning.finetune import finetune
+from tljax.protocols import Align, Answer, Player
 
 
 def adapting(
     net: Net,
     classes: int,
-    align: Callable,
-    players: Callable = lambda key, taps: {},
+    align: Align,
+    players: Player = lambda key, taps: {},
     weight: float = 1.0,
     ramp: int = 0,
 ) -> Method:
@@ -87,6 +88,10 @@ def adapting(
 def refuse_regression(who: str, classes: int) -> None:
     """For what tells classes apart.
 
+    Args:
+        who: what asks.
+        classes: number of classes; 0 for regression.
+
     >>> refuse_regression('domain adaptation', 0)
     Traceback (most recent call last):
     tljax.core.Refused: domain adaptation needs classes: this data has numbers to regress on
@@ -101,10 +106,18 @@ def both(
     state: Tree,
     batch: Batch,
     key: jax.Array | None = None,
-    answer: Callable = linear,
-) -> tuple[dict, dict, Tree]:
+    answer: Answer = linear,
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array], Tree]:
     """Both domains through one network: (source, target, moved state), dicts of intermediates with
     'logits', which are answer(params['head'], features).
+
+    Args:
+        net: the backbone.
+        params: of the players 'backbone' and 'head'.
+        state: of the backbone, under its name.
+        batch: of two domains.
+        key: None for inference; a random key for training.
+        answer: the head on the features.
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
@@ -129,13 +142,21 @@ def together(
     state: Tree,
     inputs: Sequence[jax.Array],
     key: jax.Array | None = None,
-    answer: Callable = linear,
-) -> tuple[list[dict], Tree]:
+    answer: Answer = linear,
+) -> tuple[list[dict[str, jax.Array]], Tree]:
     """Several arrays of as many inputs through one network, in one batch: ([dict of intermediates
     with 'logits', ...], moved state).
 
     Logits are answer(params['head'], features). The arrays' rows alternate in that batch, so that a
     batch that is spread over devices stays where it is.
+
+    Args:
+        net: the backbone.
+        params: of the players 'backbone' and 'head'.
+        state: of the backbone, under its name.
+        inputs: arrays (n, ...) of one shape.
+        key: None for inference; a random key for training.
+        answer: the head on the features.
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
@@ -162,6 +183,9 @@ def together(
 def of_target(batch: Batch) -> jax.Array:
     """The target's inputs of a batch.
 
+    Args:
+        batch: of two domains.
+
     >>> of_target({'input': jnp.zeros(1)})
     Traceback (most recent call last):
     tljax.core.Refused: this method adapts to a target, and the data has none: give ...
@@ -177,6 +201,11 @@ def of_target(batch: Batch) -> jax.Array:
 def risen(step: ArrayLike, ramp: int, steepness: float = 10.0) -> jax.Array | float:
     """2 / (1 + exp(-steepness p)) - 1 with p = step / ramp, at most 1: Ganin et al. 2016, section
     5.2.2.
+
+    Args:
+        step: number of the step, a scalar.
+        ramp: steps until the end; 0: at once.
+        steepness: of the rise.
 
     >>> [round(float(risen(step, 100)), 3) for step in (0, 10, 100, 200)], risen(0, 0)
     ([0.0, 0.462, 1.0, 1.0], 1.0)

@@ -10,16 +10,17 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Method, Net
+from tljax.core import Method, Net, Tree
 from tljax.losses import accuracy, cross_entropy, weighted
+from tljax.protocols import Answer, Comparison, Head, Values
 
 
 def metric(
     net: Net,
-    compare: Callable,
-    head: Callable | None = None,
+    compare: Comparison,
+    head: Head | None = None,
     tap: str = 'features',
-    error: Callable = cross_entropy,
+    error: Values = cross_entropy,
 ) -> Method:
     """A method that minimises the mean `error` of the queries, whose logits are `compare(head,
     support, query)`.
@@ -89,9 +90,9 @@ def metric(
 def on_base_classes(
     net: Net,
     classes: int,
-    head: Callable,
-    classify: Callable,
-    compare: Callable,
+    head: Callable[[jax.Array], Tree],
+    classify: Answer,
+    compare: Comparison,
     momentum: float = 0.99,
 ) -> Method:
     """A classifier of base classes, trained on labelled sets, whose features then tell new classes

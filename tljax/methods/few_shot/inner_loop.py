@@ -26,6 +26,9 @@ def on_batch_statistics(net: Net) -> Net:
 
     It is what MAML's authors do: a query set is then normalised together (transduction).
 
+    Args:
+        net: the network.
+
     >>> from tljax.zoo.families.identity import identity
     >>> on_batch_statistics(identity(2)).dim
     2
@@ -42,6 +45,9 @@ def on_batch_statistics(net: Net) -> Net:
 def flat(examples: Tree) -> Tree:
     """A task's set (ways, shots, ...) as one of examples: (ways * shots, ...).
 
+    Args:
+        examples: arrays with two leading axes, in a tree.
+
     >>> flat({'input': jnp.zeros((5, 2, 3))})['input'].shape
     (10, 3)
     """
@@ -49,7 +55,12 @@ def flat(examples: Tree) -> Tree:
 
 
 def descend(
-    loss: Callable, params: Tree, rates: Tree, steps: int, order: int = 2, moves: str = '.*'
+    loss: Callable[[Tree, ArrayLike], jax.Array],
+    params: Tree,
+    rates: Tree,
+    steps: int,
+    order: int = 2,
+    moves: str = '.*',
 ) -> Tree:
     """Gradient descent as a function that can be differentiated: phi <- phi - rate * gradient of
     loss(phi, step), `steps` times.
@@ -85,7 +96,10 @@ def descend(
 
 
 def mean_over_tasks(
-    function: Callable, params: Tree, tasks: Tree, chunk: int = 1
+    function: Callable[[Tree, Tree], tuple[ArrayLike, Tree]],
+    params: Tree,
+    tasks: Tree,
+    chunk: int = 1,
 ) -> tuple[jax.Array, Tree]:
     """The mean over tasks of function(params, task) -> (value, metrics), `chunk` tasks at a time.
 
@@ -140,6 +154,10 @@ def mean_over_tasks(
 
 def step_key(tick: Tick, i: ArrayLike) -> Tick:
     """The Tick of an inner step: its own key.
+
+    Args:
+        tick: of the outer step.
+        i: number of the inner step.
 
     >>> step_key(Tick(3, jax.random.key(0)), 1).step
     3

@@ -9,8 +9,6 @@ ANIL (Raghu et al. 2020, https://arxiv.org/abs/1909.09157) is `moves='head/.*'`;
 it.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -24,6 +22,7 @@ from tljax.methods.few_shot.inner_loop import (
     step_key,
 )
 from tljax.methods.fine_tuning.finetune import finetune
+from tljax.protocols import Factory
 
 BATCHES = 'episodes'
 CACHED = False  # an episode is no labelled set
@@ -40,7 +39,7 @@ def maml(
     learn_rates: bool = False,
     test_steps: int = 0,
     chunk: int = 1,
-    method: Callable = finetune,
+    method: Factory = finetune,
 ) -> Method:
     """The loss of the query after `steps` of gradient descent on the support, as `method` measures
     both.

@@ -57,6 +57,12 @@ def dual(kernel: jax.Array, y: jax.Array, penalty: float, steps: int) -> jax.Arr
     """The dual variables a (n, c) of Crammer and Singer's machine for a kernel matrix (n, n) and
     one-hot labels y (n, c).
 
+    Args:
+        kernel: (n, n).
+        y: one-hot labels, (n, c).
+        penalty: C of the machine.
+        steps: of the accelerated gradient ascent.
+
     >>> dual(jnp.eye(2), jnp.eye(2), penalty=10.0, steps=50).round(3).tolist()
     [[0.5, -0.5], [-0.5, 0.5]]
     """

@@ -8,8 +8,6 @@ The direction is no gradient of a loss; it is written as one, sum(stop_gradient(
 theta), so that any optimiser takes it.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -18,6 +16,7 @@ from jax import lax
 from tljax.core import Method, Net, Tick
 from tljax.methods.few_shot.inner_loop import flat, mean_over_tasks, on_batch_statistics, step_key
 from tljax.methods.fine_tuning.finetune import finetune
+from tljax.protocols import Factory
 
 BATCHES = 'episodes'
 CACHED = False  # an episode is no labelled set
@@ -33,7 +32,7 @@ def reptile(
     test_steps: int = 50,
     test_batch: int = 5,
     chunk: int = 1,
-    method: Callable = finetune,
+    method: Factory = finetune,
 ) -> Method:
     """The gradient is theta - phi, phi being what `steps` of Adam (no momentum) on batches of the
     support make of theta.

@@ -15,6 +15,11 @@ def l2_sp(alpha: float = 0.1, beta: float = 0.01, pattern: str = 'backbone/.*') 
     networks, 2018, equation 6 (https://arxiv.org/abs/1802.01483). The start w0 is what the method
     begins from, grafts included.
 
+    Args:
+        alpha: of what was transferred.
+        beta: of the rest.
+        pattern: regex of the paths that were transferred.
+
     >>> penalty = l2_sp(alpha=2.0, beta=2.0, pattern='a')
     >>> memory = penalty.init({'a': jnp.ones(1), 'b': jnp.ones(1)})
     >>> float(penalty.value({'a': jnp.full(1, 3.0), 'b': jnp.full(1, 3.0)}, memory))

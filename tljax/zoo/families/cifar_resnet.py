@@ -14,8 +14,8 @@ class _ResNet(nn.Module):
     blocks: int
     width: int
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -59,6 +59,9 @@ def cifar_resnet(
     Args:
         depth: 8, 14, 20, 32, 44, 56, 110, ...: 6 n + 2.
         width: channels of the first stage.
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> cifar_resnet().dim
     64

@@ -16,8 +16,8 @@ class _Conv4(nn.Module):
     widths: tuple
     norm: str
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -60,6 +60,9 @@ def conv4(
         norm: 'batch' as published, or 'layer' (each example by itself: Wu and He 2018, with one
             group), which a handful of labels suits better than statistics of a batch that repeats
             them.
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> conv4(width=32, size=28).dim
     32

@@ -20,8 +20,8 @@ GROWTH = 32  # channels that a layer adds; its 1x1 convolution makes four times 
 class _DenseNet(nn.Module):
     layers: tuple
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -87,6 +87,11 @@ def densenet121(
     The groups are the first convolution, each dense block (conv2 to conv5), each transition (pool2
     to pool4) and the last BatchNorm.
 
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
+
     >>> list(densenet121().groups)
     ['conv1', 'conv2', 'pool2', 'conv3', 'pool3', 'conv4', 'pool4', 'conv5', 'bn']
     """
@@ -98,6 +103,11 @@ def densenet169(
 ) -> Net:
     """As `densenet121`, with 82 layers.
 
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
+
     >>> densenet169().dim
     1664
     """
@@ -108,6 +118,11 @@ def densenet201(
     form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `densenet121`, with 98 layers.
+
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> densenet201().dim
     1920

@@ -12,6 +12,12 @@ def identity(
 ) -> Net:
     """Features = input, (n, dim); no parameters.
 
+    Args:
+        dim: width of the inputs.
+        form: taken as by every network, for nothing.
+        stored: taken as by every network, for nothing.
+        dtype: taken as by every network, for nothing.
+
     >>> identity(3).features({}, {}, 'x')
     ({'features': 'x'}, {})
     """

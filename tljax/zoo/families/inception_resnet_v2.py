@@ -17,7 +17,7 @@ from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import Stored
-from tljax.zoo.families.inception_v3 import POOLS, SMALLEST, STEM, mixed, numbered
+from tljax.zoo.families.inception_v3 import SMALLEST, STEM, mixed, numbered
 
 
 class Block(NamedTuple):
@@ -59,8 +59,8 @@ BLOCKS = (
 
 class _InceptionResNetV2(nn.Module):
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -82,8 +82,8 @@ class _InceptionResNetV2(nn.Module):
                 )(x, train)
             )
 
-        def conv(x, *shape):
-            i = next(number)
+        def conv(x, channels, kernel, strides, padding):
+            i, shape = next(number), (channels, kernel, strides, padding)
             return unit(x, *shape, f'conv2d_{i}', f'batch_normalization_{i}')
 
         x, taps = preprocess(x, 'tf'), {}
@@ -127,6 +127,11 @@ def inception_resnet_v2(
     """The network up to the mean over positions: 1536 features of pictures in [0, 1], (n, h, w, 3)
     of 75 by 75 pixels or more.
 
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
+
     >>> list(inception_resnet_v2().groups)[:4]
     ['stem', 'mixed_5b', 'block35_5', 'block35_10']
     """
@@ -145,8 +150,8 @@ def _slim():
         for branch, line in enumerate(block.branches):
             steps = line.split()
             for letter, step in zip('abc', steps, strict=False):
-                if step not in POOLS:
-                    size, stride = re.fullmatch(r'\d+(?::(\dx\d))?(/2)?', step).groups(default='')
+                if written := re.fullmatch(r'\d+(?::(\dx\d))?(/2)?', step):  # no pooling
+                    size, stride = written.groups(default='')
                     place = '1a_' if stride else f'0{letter}_' if len(steps) > 1 else ''
                     yield f'{block.name.capitalize()}_Branch_{branch}_Conv2d_{place}{size or "1x1"}'
 

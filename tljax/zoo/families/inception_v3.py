@@ -55,7 +55,10 @@ BLOCKS = {
 }
 
 
-def mixed(x: jax.Array, branches: Sequence[str], conv: Callable) -> jax.Array:
+Conv2D = Callable[[jax.Array, int, tuple[int, int], tuple[int, int], str], jax.Array]
+
+
+def mixed(x: jax.Array, branches: Sequence[str], conv: Conv2D) -> jax.Array:
     """The branches of a block on one input, joined along the channels.
 
     Args:
@@ -78,14 +81,16 @@ def mixed(x: jax.Array, branches: Sequence[str], conv: Callable) -> jax.Array:
     def one(x, step):
         if step in POOLS:
             return POOLS[step](x)
-        channels, high, wide, stride = re.fullmatch(
-            r'(\d+)(?::(\d)x(\d))?(?:/(\d))?', step
-        ).groups()
+        written = re.fullmatch(r'(\d+)(?::(\d)x(\d))?(?:/(\d))?', step)
+        if written is None:
+            raise ValueError(f'{step!r} is no step of a branch')
+        channels, high, wide, stride = written.groups()
+        pace = int(stride or 1)
         return conv(
             x,
             int(channels),
             (int(high or 1), int(wide or 1)),
-            (int(stride or 1),) * 2,
+            (pace, pace),
             'VALID' if stride else 'SAME',
         )
 
@@ -100,6 +105,9 @@ def mixed(x: jax.Array, branches: Sequence[str], conv: Callable) -> jax.Array:
 def numbered(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
     """Regular expressions for the layers of {block: branches}, which Keras numbers through: {block:
     regex}.
+
+    Args:
+        blocks: {block: its branches}, in the order of the network.
 
     >>> numbered({'stem': ('32:3x3 max',), 'mixed': ('8', '4 8:1x3|8:3x1', 'max')})['mixed']
     '(conv2d|batch_normalization)_(2|3|4|5)/.*'
@@ -119,8 +127,8 @@ def numbered(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
 
 class _InceptionV3(nn.Module):
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -163,6 +171,11 @@ def inception_v3(
 ) -> Net:
     """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3)
     of 75 by 75 pixels or more.
+
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> inception_v3().dim
     2048

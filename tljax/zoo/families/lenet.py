@@ -19,8 +19,8 @@ class _LeNet(nn.Module):
     norm: str
     dropout: float
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -74,6 +74,9 @@ def lenet(
         size: side of the pictures, pixels.
         norm: 'none' as published, or 'batch': BatchNorm ahead of every ReLU.
         dropout: ahead of every dense layer.
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> lenet().dim, list(lenet().groups)
     (500, ['block1', 'block2', 'dense1'])

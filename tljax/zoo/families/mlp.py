@@ -15,8 +15,8 @@ class _MLP(nn.Module):
     widths: tuple
     activation: str
     norm: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -47,6 +47,8 @@ def mlp(
         activation: 'relu', 'sigmoid' or 'tanh'.
         norm: 'none', or 'batch': BatchNorm ahead of every activation.
         form: taken as by every network, for nothing.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> mlp((5, 3)).dim, list(mlp((5, 3)).groups)
     (3, ['layer1', 'layer2'])

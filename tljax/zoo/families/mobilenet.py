@@ -33,8 +33,8 @@ class _MobileNet(nn.Module):
     dropout: float
     momentum: float
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -88,6 +88,9 @@ def mobilenet(
         dropout: of the features while training.
         momentum: of BatchNorm's statistics; what 0.99 takes in 500 steps, 0.9 takes in 50, which
             short runs from scratch need.
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     Raises:
         Refused: for a width that leaves the first layer without channels.

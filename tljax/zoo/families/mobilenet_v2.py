@@ -24,8 +24,8 @@ EXPANSION = 6
 class _MobileNetV2(nn.Module):
     alpha: float
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -91,6 +91,9 @@ def mobilenet_v2(
     Args:
         alpha: the width multiplier; ImageNet weights are published for 0.35, 0.5, 0.75, 1, 1.3 and
             1.4.
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     Raises:
         Refused: for a multiplier that is not positive.

@@ -75,8 +75,8 @@ class _NASNet(nn.Module):
     repeats: int
     skip: bool
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -139,6 +139,11 @@ def nasnet_mobile(
     """NASNet-A (4 @ 1056) up to the mean over positions: 1056 features of pictures in [0, 1], (n,
     h, w, 3) of 32 by 32 pixels or more.
 
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
+
     >>> nasnet_mobile().dim
     1056
     """
@@ -150,6 +155,11 @@ def nasnet_large(
 ) -> Net:
     """NASNet-A (6 @ 4032) up to the mean over positions: 4032 features of pictures in [0, 1], (n,
     h, w, 3) of 32 by 32 pixels or more.
+
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> nasnet_large().dim
     4032

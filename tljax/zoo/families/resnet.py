@@ -24,8 +24,8 @@ class _ResNet(nn.Module):
     blocks: tuple
     v2: bool
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -126,6 +126,11 @@ def resnet50(
     """A convolution and 16 residual blocks of three, up to the mean over positions: 2048 features
     of pictures in [0, 1], (n, h, w, 3) of any size.
 
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
+
     >>> list(resnet50().groups)[:3], resnet50().dim
     (['conv1', 'conv2_block1', 'conv2_block2'], 2048)
     """
@@ -136,6 +141,11 @@ def resnet101(
     form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50`, with 33 blocks.
+
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> len(resnet101().groups)
     34
@@ -148,6 +158,11 @@ def resnet152(
 ) -> Net:
     """As `resnet50`, with 50 blocks.
 
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
+
     >>> len(resnet152().groups)
     51
     """
@@ -158,6 +173,11 @@ def resnet50v2(
     form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50`, with blocks of 2016 and a BatchNorm after the last one, the group 'post'.
+
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> list(resnet50v2().groups)[-2:]
     ['conv5_block3', 'post']
@@ -170,6 +190,11 @@ def resnet101v2(
 ) -> Net:
     """As `resnet50v2`, with 33 blocks.
 
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
+
     >>> len(resnet101v2().groups)
     35
     """
@@ -180,6 +205,11 @@ def resnet152v2(
     form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50v2`, with 50 blocks.
+
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> len(resnet152v2().groups)
     52

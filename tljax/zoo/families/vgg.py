@@ -23,7 +23,7 @@ class _VGG(nn.Module):
     fc: bool
     size: int
     form: str
-    dtype: jnp.dtype
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -88,6 +88,8 @@ def vgg16(
         size: of the inputs, pixels, which the shape of fc1 follows; ImageNet weights of fc1 are
             published for 224.
         stored: taken as by every network, for nothing: there is no BatchNorm.
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     Raises:
         Refused: for a size below 32; with `fc`, for inputs of another size.
@@ -106,6 +108,13 @@ def vgg19(
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """As `vgg16`, with sixteen convolutions.
+
+    Args:
+        fc: as `vgg16`.
+        size: as `vgg16`.
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: taken as by every network, for nothing: there is no BatchNorm.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> list(vgg19(fc=False).groups)
     ['block1', 'block2', 'block3', 'block4', 'block5']

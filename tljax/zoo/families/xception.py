@@ -30,8 +30,8 @@ SHORTCUTS = {2: 1, 3: 2, 4: 3, 13: 4}
 
 class _Xception(nn.Module):
     form: str
-    stored: object
-    dtype: jnp.dtype
+    stored: Stored | None
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -102,6 +102,11 @@ def xception(
 ) -> Net:
     """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3)
     of 7 by 7 pixels or more.
+
+    Args:
+        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
+        stored: which BatchNorm layers train on their stored statistics; None: none does.
+        dtype: what is computed in; parameters and features are float32 or wider.
 
     >>> xception().dim
     2048

@@ -8,6 +8,7 @@ rounding.
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +69,7 @@ def above(
     told: Graph | None,
     wanted: set[str],
     net: Net,
-    top: tuple[str, ...] = (),
+    top: Sequence[str] = (),
     loss: str = '',
 ) -> Above:
     """What lies above a network.
@@ -230,7 +231,7 @@ def _activation(name: str, layer: Layer) -> str:
 
 def _dense(name, spare, dim):
     """Kernel and bias of a dense layer, or a 1x1 convolution in its place, on `dim` features."""
-    arrays = spare.get(name) or [np.zeros(())]
+    arrays: list[np.ndarray] = spare.get(name) or [np.zeros(())]
     kernel = arrays[0]
     fits = (
         kernel.ndim in (2, 4)

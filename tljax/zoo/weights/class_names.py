@@ -108,12 +108,12 @@ def _number(path, key):
     return int(key)
 
 
-def _pair(path, key, value):
+def _pair(path, key, value) -> tuple[str, str]:
     """(id, name) of an entry."""
     pair = [value, value] if isinstance(value, str) else value
     if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(e, str) for e in pair):
         raise Refused(f'{path} is no class index (at {key!r} stands {str(value)[:40]}): {FORMS}')
-    return tuple(pair)
+    return pair[0], pair[1]
 
 
 def _of_lines(path, text):
@@ -127,20 +127,22 @@ def _of_lines(path, text):
         and all(name.startswith('- ') for name in names)
     ):
         raise Refused(f'{path} is YAML, which is not read: {FORMS}')
-    numbered = [re.fullmatch(r'([0-9]{1,9})[\s:,]+(\S.*)', name) for name in names]
-    if len(names) > 2 and not numbered[0] and all(numbered[1:]) and int(numbered[1][1]) == 0:
+    matches = [re.fullmatch(r'([0-9]{1,9})[\s:,]+(\S.*)', name) for name in names]
+    numbered = [(match[1], match[2]) for match in matches if match]
+    rest = len(names) > 2 and not matches[0] and len(numbered) == len(names) - 1
+    if rest and int(numbered[0][0]) == 0:
         raise Refused(
             f'{path} begins with {names[0][:40]!r}, which is no number and name as the '
             'lines below are: remove the line'
         )
-    if names and all(re.search(r'[,:\t]\s*[0-9]+$', name) for name in names) and not all(numbered):
+    if names and all(re.search(r'[,:\t]\s*[0-9]+$', name) for name in names) and not all(matches):
         raise Refused(
             f'{path} has the number of a class behind its name ({names[0][:40]!r}): '
             'write it in front, "0 cat"'
         )
-    if not names or not all(numbered):
+    if not names or not all(matches):
         return [(name, name) for name in names]
-    found = [(int(each[1]), (each[2], each[2])) for each in numbered]
+    found = [(int(number), (name, name)) for number, name in numbered]
     numbers = sorted(number for number, _ in found)
     if numbers[0] == 0 or numbers == list(range(1, len(found) + 1)):
         return _in_order(path, found)

@@ -199,6 +199,9 @@ def is_record(config: str | Path) -> bool:
 def named_as_weights(place: str | Path) -> bool:
     """Whether a place is a file of weights, or by its ending would be one, rather than a run.
 
+    Args:
+        place: a path, of what need not exist.
+
     >>> [named_as_weights(place) for place in ('weights.keras', 'model.pth', 'runs/mine')]
     [True, True, False]
     """

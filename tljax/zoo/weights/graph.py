@@ -43,7 +43,11 @@ class Graph(NamedTuple):
     shape: tuple[int | None, ...]
 
     def under(self, names: Iterable[str]) -> set[str]:
-        """These layers and all that they stand on."""
+        """These layers and all that they stand on.
+
+        Args:
+            names: of the layers.
+        """
         found, pending = set(), list(names)
         while pending:
             name = pending.pop()
@@ -53,7 +57,11 @@ class Graph(NamedTuple):
         return found
 
     def before(self, names: Iterable[str]) -> dict[str, Layer]:
-        """The layers that these stand on, and that stand on none of them."""
+        """The layers that these stand on, and that stand on none of them.
+
+        Args:
+            names: of these layers.
+        """
         below, above = self.under(names), set(names)
         for name, layer in self.layers.items():  # each comes after those that it stands on
             if not above.isdisjoint(layer.below):
@@ -155,7 +163,7 @@ def _args(nodes, ends):
 
 
 def _resolved(arg, ends):
-    if isinstance(arg, dict) and 'keras_history' in (config := arg.get('config') or ()):
+    if isinstance(arg, dict) and 'keras_history' in (config := arg.get('config') or {}):
         return ends[config['keras_history'][0]]
     return [_resolved(each, ends) for each in arg] if isinstance(arg, list) else arg
 

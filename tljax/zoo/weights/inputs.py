@@ -8,6 +8,7 @@ as Keras's `preprocess_input` is, and are compared with the network's own.
 import operator
 from collections.abc import Collection, Sequence
 
+import jax.numpy as jnp
 import numpy as np
 
 from tljax.nn.preprocessing import preprocess
@@ -127,7 +128,7 @@ def _agrees(told, first, mode):
         each for name, layer in told.layers.items() if name not in first for each in layer.below
     } & first.keys()
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 3))
-    right = np.asarray(preprocess(pixels.astype(np.float32) / 255, mode))
+    right = np.asarray(preprocess(jnp.asarray(pixels.astype(np.float32) / 255), mode))
     values = {}
     try:
         for name, layer in first.items():  # each comes after those that it stands on
@@ -154,7 +155,7 @@ def _value(layer: Layer, values: dict, pixels: np.ndarray) -> np.ndarray:
 
     kind = layer.kind
     if kind == 'TFOpLambda':
-        kind = IN_TENSORFLOW.get(layer.config.get('function'), kind)
+        kind = IN_TENSORFLOW.get(layer.config.get('function', ''), kind)
     with np.errstate(all='ignore'):
         if _quiet(layer):
             return given(layer.below)

@@ -46,6 +46,9 @@ def loss_of(training: dict) -> str:
 def tells_numbers(loss: str) -> bool:
     """Whether a loss is one of regression.
 
+    Args:
+        loss: its name, as Keras writes it; '' where none is known.
+
     >>> tells_numbers('mean_squared_error'), tells_numbers('CategoricalCrossentropy')
     (True, False)
     """
@@ -55,6 +58,9 @@ def tells_numbers(loss: str) -> bool:
 def tells_classes(loss: str) -> bool:
     """Whether a loss is a cross-entropy, whose linear outputs are logits.
 
+    Args:
+        loss: its name, as Keras writes it; '' where none is known.
+
     >>> tells_classes('sparse_categorical_crossentropy'), tells_classes('my_loss')
     (True, False)
     """
@@ -63,6 +69,9 @@ def tells_classes(loss: str) -> bool:
 
 def tells_labels(loss: str) -> bool:
     """Whether a loss has a sigmoid for every output.
+
+    Args:
+        loss: its name, as Keras writes it; '' where none is known.
 
     >>> tells_labels('BinaryCrossentropy'), tells_labels('categorical_crossentropy')
     (True, False)

@@ -62,7 +62,8 @@ def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
         )
 
     def init(key, input):
-        return tuple(map(below, net.init(key, input)))
+        params, state = net.init(key, input)
+        return below(params), below(state)
 
     def features(params, state, input, key=None):
         found, moved = net.features(filled(params, shapes[0]), filled(state, shapes[1]), input, key)

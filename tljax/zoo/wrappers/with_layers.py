@@ -33,7 +33,7 @@ SLOPED = {  # those that take a number, as in leaky_relu(0.3), and its keyword
 }
 
 
-def function(name: str) -> Callable | None:
+def function(name: str) -> Callable[[jax.Array], jax.Array] | None:
     """The activation of a name; None where there is none.
 
     Args:
@@ -44,9 +44,9 @@ def function(name: str) -> Callable | None:
     """
     if match := re.fullmatch(r'(\w+)\((\d+(?:\.\d*)?(?:e-?\d+)?)\)', name):
         keyword = SLOPED.get(match[1])
-        return keyword and functools.partial(
-            getattr(jax.nn, match[1]), **{keyword: float(match[2])}
-        )
+        if keyword is None:
+            return None
+        return functools.partial(getattr(jax.nn, match[1]), **{keyword: float(match[2])})
     return ACTIVATIONS.get(name)
 
 
@@ -67,6 +67,7 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
     >>> net.dim, list(net.groups)[-2:]
     (10, ['above1', 'above2'])
     """
+    activations = []
     for layer in layers or [None]:
         if (
             not isinstance(layer, list | tuple)
@@ -77,10 +78,12 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
             raise Refused(
                 f"net.layers={layers!r}: give width and activation of each, as in [[100, 'relu']]"
             )
-        if not isinstance(layer[1], str) or function(layer[1]) is None:
+        activation = function(layer[1]) if isinstance(layer[1], str) else None
+        if activation is None:
             raise Refused(
                 f'net.layers: {layer[1]!r} is no activation: {near(layer[1], ACTIVATIONS)}'
             )
+        activations.append(activation)
     widths = [net.dim, *(width for width, _ in layers)]
     names = [f'above{i}' for i in range(1, len(widths))]
 
@@ -98,8 +101,8 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
             {name: each for name, each in params.items() if name not in names}, state, input, key
         )
         x, made = taps['features'], {}
-        for name, (_, activation) in zip(names, layers, strict=True):
-            made[name] = x = function(activation)(linear(params[name], x))
+        for name, activation in zip(names, activations, strict=True):
+            made[name] = x = activation(linear(params[name], x))
         return {**taps, **made, 'features': x}, state
 
     return Net(
