@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from ml_collections import ConfigDict
 
 from tljax.core import Refused, near
+from tljax.protocols import Setting
 
 # what a network makes of a data set is one, too
 METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'
@@ -29,7 +30,6 @@ ELSEWHERE = {
     'strong': AUGMENT,
 }
 
-Setting = bool | int | float | str | Sequence | dict | None  # as it stands in a JSON file
 T = TypeVar('T')
 DEFAULTS: dict[str, Any] = dict(
     # one run each, trained together; a seed draws initialisation, labels, batches and noise
