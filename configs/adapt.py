@@ -39,6 +39,7 @@ done. Expected: there.
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -59,7 +60,14 @@ SOURCE = dict(path='', phase='source', rules=(('.*', None),))  # from the networ
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: the data, the methods and the
+            network: 'source=A,target=B', 'data=A-B', 'method=NAME+NAME', 'train=NAME', 'finetune',
+            'unlabelled', 'smoke'; None for nothing.
+    """
+    asked = base.parse_arg(
         arg,
         data=('', *DIGITS, *PACS),
         source='',
@@ -70,23 +78,23 @@ def get_config(arg: str | None = None) -> ConfigDict:
         unlabelled=False,
         smoke=False,
     )
-    pair = _pair(arg)
-    names = _names(arg)
+    pair = _pair(asked)
+    names = _names(asked)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
-        _data(config, pair, arg)
-        _budget(config, pair, arg.finetune)
+        _data(config, pair, asked)
+        _budget(config, pair, asked.finetune)
         strategies = {name: _strategy(config, pair, name) for name in names}
-        if not arg.train or 'init' in strategies[arg.train]:
+        if not asked.train or 'init' in strategies[asked.train]:
             config.phases.source = _one_domain(config)
-        config.phases.adapt = strategies[arg.train] if arg.train else {}
+        config.phases.adapt = strategies[asked.train] if asked.train else {}
         config.study.baseline = 'source_only'
         config.study.budgets = (None,)
-        if not arg.train:
+        if not asked.train:
             for name, strategy in strategies.items():
                 config.study.strategies[name] = strategy
-        if arg.smoke:
+        if asked.smoke:
             config.seeds = (0, 1)
             config.steps = 2
             config.batch = 8
@@ -166,7 +174,7 @@ def _strategy(config: ConfigDict, pair: str, name: str) -> dict:
     if name == 'source_only':
         return dict(steps=0, init=SOURCE) | _one_domain(config)
     ramp = dict(ramp=steps) if method_takes(name, 'ramp') else {}
-    strategy = dict(method=dict(name=name, **ramp))
+    strategy: dict[str, Any] = dict(method=dict(name=name, **ramp))
     if name == 'cdan':
         strategy['method']['width'] = 500
     if name == 'adda':
@@ -235,8 +243,8 @@ def _folder(path: str, arg: ConfigDict, unlabelled: bool = False) -> dict:
 
 def _flat(path: str) -> bool:
     """Whether a folder or an archive has no folders inside, so that nothing names a class."""
-    path = Path(path).expanduser()
-    inside = members(path) if path.exists() else None
+    place = Path(path).expanduser()
+    inside = members(place) if place.exists() else None
     return inside is not None and not any('/' in name for name in inside[0])
 
 

@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config = ConfigDict(
         dict(
             commands=('train', 'compare'),  # experiments that take this config, the main one first
-            **_tuples(DEFAULTS),
+            **{key: _tuples(value) for key, value in DEFAULTS.items()},
             phases=ConfigDict(sort_keys=False),  # fits in a row: name -> what differs
             study=ConfigDict(
                 dict(  # experiments.compare
@@ -66,12 +66,13 @@ def shallow() -> ConfigDict:
     ).lock()
 
 
-def parse_arg(arg: str | None, **defaults: object) -> ConfigDict:
+def parse_arg(arg: str | None, **defaults: str | float | tuple[str, ...]) -> ConfigDict:
     """Reads 'source=untrained,smoke' into a ConfigDict with the defaults' names and types.
 
     Args:
         arg: what stands behind the colon; a bare name means true.
-        **defaults: a value, or a tuple of the allowed strings, whose first one is the default.
+        **defaults: a string, a number or a truth value, or a tuple of the allowed strings, whose
+            first one is the default.
 
     Raises:
         ValueError: for a name or a value that does not fit.
@@ -103,6 +104,9 @@ def parse_arg(arg: str | None, **defaults: object) -> ConfigDict:
 def pair(arg: ConfigDict) -> str:
     """The task of the arguments `source=A,target=B` as 'A-B'; '' where neither is given.
 
+    Args:
+        arg: as `parse_arg` gives it, with `source` and `target`.
+
     Raises:
         ValueError: where one of them is given, or both are the same.
     """
@@ -115,22 +119,39 @@ def pair(arg: ConfigDict) -> str:
 
 
 def data(path: str) -> str:
-    """A file of real data."""
+    """A file of real data.
+
+    Args:
+        path: in the folder of the data, 'usps/usps.h5'.
+    """
     return str(Path(os.environ.get('TLJAX_DATA', 'data'), path))
 
 
 def pacs(domain: str, size: int = 112) -> dict:
-    """A domain of PACS, pictures of so many pixels."""
+    """A domain of PACS.
+
+    Args:
+        domain: one of PACS.
+        size: side of the pictures, in pixels.
+    """
     return dict(name='folder', path=data('pacs/pacs_112.zip'), domain=domain, size=size)
 
 
-def mnist(**keywords: object) -> dict:
-    """MNIST's handwritten digits."""
+def mnist(**keywords: int | str) -> dict:
+    """MNIST's handwritten digits.
+
+    Args:
+        **keywords: of `tljax.data.mnist`, such as channels=3.
+    """
     return dict(name='mnist', path=data('mnist/raw'), **keywords)
 
 
-def usps(**keywords: object) -> dict:
-    """USPS's handwritten digits."""
+def usps(**keywords: int | str) -> dict:
+    """USPS's handwritten digits.
+
+    Args:
+        **keywords: of `tljax.data.usps`, such as size=28.
+    """
     return dict(name='usps', path=data('usps/usps.h5'), **keywords)
 
 
@@ -144,13 +165,21 @@ def mnist_m() -> dict:
     )
 
 
-def mobilenet(**keywords: object) -> dict:
-    """MobileNet at alpha 0.25, whose weights `mobilenet_weights` names."""
+def mobilenet(**keywords: float | str) -> dict:
+    """MobileNet at alpha 0.25, whose weights `mobilenet_weights` names.
+
+    Args:
+        **keywords: of `tljax.zoo.mobilenet`, such as momentum=0.9.
+    """
     return dict(name='mobilenet', alpha=0.25, **keywords)
 
 
 def mobilenet_weights(top: bool = False) -> str:
-    """Its file of ImageNet weights, with or without the top."""
+    """Its file of ImageNet weights.
+
+    Args:
+        top: whether it has the layers above the features.
+    """
     return data(f'imagenet_weights/mobilenet_2_5_224_tf{"" if top else "_no_top"}.h5')
 
 
@@ -164,7 +193,11 @@ def strategies() -> dict:
 
 
 def characters(of: str) -> dict:
-    """Omniglot's pictures, rendered letters, which need no download, or a folder of one's own."""
+    """Omniglot's pictures, rendered letters, which need no download, or a folder of one's own.
+
+    Args:
+        of: one of EPISODES, or the path of a folder.
+    """
     if of not in EPISODES:
         return dict(name='folder', path=of, size=84)
     if of == 'omniglot':
@@ -172,9 +205,14 @@ def characters(of: str) -> dict:
     return dict(name='glyphs', size=28, classes=600, per_class=20)
 
 
-def episodes(of: str, **plan: object) -> dict:
+def episodes(of: str, **plan: int | dict | None) -> dict:
     """Episodes of Omniglot in the papers' split, of rendered letters, both in four rotations, or of
-    the classes of a folder, three in ten of them for the test."""
+    the classes of a folder, three in ten of them for the test.
+
+    Args:
+        of: as `characters` takes it.
+        **plan: keywords of `tljax.data.episodes`, such as ways=5, shots=1, queries=15.
+    """
     by_class = dict(omniglot=None, glyphs=dict(validation=0.1, test=0.3)).get(of, dict(test=0.3))
     return dict(
         name='episodes', rotations=of in EPISODES, of=characters(of), by_class=by_class, **plan
@@ -183,6 +221,9 @@ def episodes(of: str, **plan: object) -> dict:
 
 def episodic_arg(arg: str | None) -> ConfigDict:
     """The argument of a few-shot config: its data, and the ways and shots of its test.
+
+    Args:
+        arg: what stands behind the colon of `--config`; None for nothing.
 
     Raises:
         ValueError: the data are neither of EPISODES nor a folder that is there.
@@ -196,7 +237,7 @@ def episodic_arg(arg: str | None) -> ConfigDict:
     return found
 
 
-def episodic(arg: ConfigDict, method: dict, **plan: object) -> ConfigDict:
+def episodic(arg: ConfigDict, method: dict, **plan: int | dict | None) -> ConfigDict:
     """A locked config of a few-shot method: Conv4-64, tested on the argument's ways and shots.
 
     Args:
@@ -228,7 +269,12 @@ def smallest() -> dict:
 
 
 def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
-    """Makes a few-shot config as small as it may be."""
+    """Makes a few-shot config as small as it may be.
+
+    Args:
+        config: as `episodic` gives it, unlocked; it is changed.
+        pictures: whether it is trained on pictures, not on episodes.
+    """
     plan = dict(ways=3, shots=1, queries=2)
     of = dict(name='glyphs', size=8, classes=12, per_class=4)
     config.data = dict(
@@ -253,7 +299,12 @@ def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
 
 def shallow_methods(classifier: str = 'nearest', dim: int = 30) -> ConfigDict:
     """Every map with a classifier, and every weight function with logistic regression, as the
-    papers set them."""
+    papers set them.
+
+    Args:
+        classifier: of the maps.
+        dim: of the maps' subspaces.
+    """
     maps = dict(
         tca=dict(dim=dim),
         jda=dict(dim=dim),
@@ -277,7 +328,11 @@ def shallow_methods(classifier: str = 'nearest', dim: int = 30) -> ConfigDict:
 
 
 def smoke_shallow(config: ConfigDict) -> None:
-    """Makes a config of `experiments.shallow` as small as it may be."""
+    """Makes a config of `experiments.shallow` as small as it may be.
+
+    Args:
+        config: as `shallow` gives it, unlocked; it is changed.
+    """
     config.domains = dict(
         printed=dict(name='glyphs', part='digits', size=8, per_class=10),
         handwritten=dict(name='digits', size=8),

@@ -18,13 +18,19 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.episodic_arg(arg)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for nothing.
+    """
+    asked = base.episodic_arg(arg)
     config = base.episodic(
-        arg, dict(name='baseline_plus_plus', scale=10.0, steps=100), pictures=True
+        asked, dict(name='baseline_plus_plus', scale=10.0, steps=100), pictures=True
     )
     with config.unlocked():
         config.batch = 128
         config.steps = 10_000
-        if arg.smoke:
+        if asked.smoke:
             base.smoke_episodes(config, pictures=True)
     return config

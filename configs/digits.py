@@ -25,7 +25,13 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'source=glyphs' (also
+            untrained, shuffled), 'smoke'; None for nothing.
+    """
+    asked = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
@@ -53,13 +59,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
         strategies.finetune = dict()
         strategies.decay = dict(partition=dict(name='decay', rate=0.5))
         strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=0.01, beta=0.01))
-        _control(config.phases.pretrain, arg.source)
-        if arg.smoke:
+        _control(config, asked.source)
+        if asked.smoke:
             _smoke(config)
     return config
 
 
-def _control(pretrain: ConfigDict, source: str) -> None:
+def _control(config: ConfigDict, source: str) -> None:
+    pretrain = config.phases.pretrain
     if source != 'glyphs':
         pretrain.seeds = tuple(range(100, 108))
     if source == 'untrained':

@@ -37,7 +37,12 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'smoke'; None for nothing.
+    """
+    asked = base.parse_arg(arg, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('train', 'compare')
@@ -67,7 +72,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
         config.study.strategies.recipe = dict()
         config.seeds = (0,)
-        if arg.smoke:
+        if asked.smoke:
             _smoke(config)
     return config
 

@@ -19,7 +19,12 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'smoke'; None for nothing.
+    """
+    asked = base.parse_arg(arg, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
@@ -38,7 +43,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             augment=weak, method=dict(name='self_training', threshold=0.95, ramp=500)
         )
         strategies.fixmatch = dict(method=dict(name='fixmatch', weak=weak))
-        if arg.smoke:
+        if asked.smoke:
             config.data.of.size = 8
             config.net = base.smallest()
             config.seeds = (0, 1)

@@ -47,7 +47,13 @@ SIZES = {48: 0.004, 64: 0.056, 96: 0.220, 128: 0.386}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, sizes=False, smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'sizes', 'smoke'; None for
+            nothing.
+    """
+    asked = base.parse_arg(arg, sizes=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('rank', 'advise')
@@ -73,9 +79,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
             config.study.targets[domain] = base.pacs(domain)
         for name in NETWORKS:
             config.study.sources[name] = dict(net=dict(name=name), weights='imagenet')
-        if arg.sizes or arg.smoke:
+        if asked.sizes or asked.smoke:
             _sizes(config)
-        if arg.smoke:
+        if asked.smoke:
             _smoke(config)
     return config
 

@@ -20,8 +20,14 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.episodic_arg(arg)
-    five = arg.ways <= 5
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for nothing.
+    """
+    asked = base.episodic_arg(arg)
+    five = asked.ways <= 5
     method = dict(
         name='maml',
         steps=1 if five else 5,
@@ -33,7 +39,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
         chunk=1,
     )
     config = base.episodic(
-        arg, method, ways=arg.ways, shots=arg.shots, queries=arg.shots, test=dict(queries=15)
+        asked,
+        method,
+        ways=asked.ways,
+        shots=asked.shots,
+        queries=asked.shots,
+        test=dict(queries=15),
     )
     with config.unlocked():
         config.optim.schedule = 'constant'
@@ -41,6 +52,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.steps = 60_000
         config.save_every = 100
         config.eval_batch = 16
-        if arg.smoke:
+        if asked.smoke:
             base.smoke_episodes(config)
     return config

@@ -20,7 +20,13 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, data=base.EPISODES, first=10, smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'data=glyphs' (also omniglot),
+            'first=10', 'smoke'; None for nothing.
+    """
+    asked = base.parse_arg(arg, data=base.EPISODES, first=10, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('train',)
@@ -29,8 +35,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.net = dict(name='conv4', width=64, size=28)
         config.data = dict(
             name='more_classes',
-            of=base.characters(arg.data),
-            first=arg.first,
+            of=base.characters(asked.data),
+            first=asked.first,
             further=(10, 20, 50),
             count=40,
         )
@@ -40,7 +46,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.log_every = 10
         config.eval_every = 20
         config.eval_batch = 50
-        if arg.smoke:
+        if asked.smoke:
             _smoke(config)
     return config
 

@@ -29,7 +29,13 @@ TEN = (
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, source=('', *DOMAINS), target=('', *DOMAINS), smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'source=A,target=B', 'smoke';
+            None for nothing.
+    """
+    asked = base.parse_arg(arg, source=('', *DOMAINS), target=('', *DOMAINS), smoke=False)
     config = base.shallow()
     with config.unlocked():
         path = base.data('office_caltech10_surf')
@@ -39,7 +45,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.splits = dict(source=('train',), target=('test',))
         config.methods = base.shallow_methods()
         config.methods.gfk.by_task = {task: dict(dim=10) for task in TEN}
-        config.tasks = tuple(filter(None, [base.pair(arg)]))
-        if arg.smoke:
+        config.tasks = tuple(filter(None, [base.pair(asked)]))
+        if asked.smoke:
             base.smoke_shallow(config)
     return config

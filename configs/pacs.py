@@ -21,20 +21,26 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'domain=sketch' (also photo,
+            art_painting, cartoon), 'smoke'; None for nothing.
+    """
+    asked = base.parse_arg(arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
         config.seeds = tuple(range(4))
         config.steps = 150
         config.batch = 16
-        config.data = base.pacs(arg.domain)
+        config.data = base.pacs(asked.domain)
         config.net = base.mobilenet(momentum=0.9)
         config.optim.lr = 1e-3
         config.init.path = base.mobilenet_weights()
         config.study.budgets = (1, 5, 20)
         config.study.strategies.update(base.strategies())
-        if arg.smoke:
+        if asked.smoke:
             config.data = dict(name='glyphs', size=8, classes=4, per_class=10)
             config.net = base.smallest()
             config.init.path = ''

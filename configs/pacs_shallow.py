@@ -18,7 +18,13 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, source=('', *base.PACS), target=('', *base.PACS), smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'source=A,target=B', 'smoke';
+            None for nothing.
+    """
+    asked = base.parse_arg(arg, source=('', *base.PACS), target=('', *base.PACS), smoke=False)
     config = base.shallow()
     with config.unlocked():
         config.domains = {name: base.pacs(name) for name in base.PACS}
@@ -26,7 +32,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.init.path = base.mobilenet_weights()
         config.scale = 'unit'
         config.methods = base.shallow_methods(classifier='logistic')
-        config.tasks = tuple(filter(None, [base.pair(arg)]))
-        if arg.smoke:
+        config.tasks = tuple(filter(None, [base.pair(asked)]))
+        if asked.smoke:
             base.smoke_shallow(config)
     return config

@@ -30,7 +30,13 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, pool=False, smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'pool', 'smoke'; None for
+            nothing.
+    """
+    asked = base.parse_arg(arg, pool=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('rank', 'advise')
@@ -53,9 +59,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.study.strategies.frozen.optim = dict(lr=1e-2)
         _letters(config.study, size=28)
         config.study.targets.digits = dict(name='digits', size=28)
-        if arg.pool:
+        if asked.pool:
             _pool(config.study)
-        if arg.smoke:
+        if asked.smoke:
             _smoke(config)
     return config
 

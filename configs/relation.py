@@ -18,13 +18,19 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.episodic_arg(arg)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for nothing.
+    """
+    asked = base.episodic_arg(arg)
     method = dict(name='relation', tap='block2')
-    config = base.episodic(arg, method, ways=arg.ways, shots=arg.shots, queries=10, test=None)
+    config = base.episodic(asked, method, ways=asked.ways, shots=asked.shots, queries=10, test=None)
     with config.unlocked():
         config.net.blocks = 2
         config.batch = 4
         config.steps = 10_000
-        if arg.smoke:
+        if asked.smoke:
             base.smoke_episodes(config)
     return config

@@ -19,8 +19,14 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.episodic_arg(arg)
-    five = arg.ways <= 5
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for nothing.
+    """
+    asked = base.episodic_arg(arg)
+    five = asked.ways <= 5
     method = dict(
         name='reptile',
         steps=5 if five else 10,
@@ -30,7 +36,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         test_batch=5 if five else 10,
     )
     config = base.episodic(
-        arg, method, ways=arg.ways, shots=10, queries=1, test=dict(shots=arg.shots, queries=5)
+        asked, method, ways=asked.ways, shots=10, queries=1, test=dict(shots=asked.shots, queries=5)
     )
     with config.unlocked():
         config.optim.update(dict(name='sgd', lr=1.0, schedule='linear'))
@@ -38,6 +44,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.steps = 100_000
         config.save_every = 1000
         config.eval_batch = 16
-        if arg.smoke:
+        if asked.smoke:
             base.smoke_episodes(config)
     return config

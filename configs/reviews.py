@@ -26,7 +26,13 @@ DOMAINS = ('books', 'dvd', 'electronics', 'kitchen')
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, source=DOMAINS, target=(DOMAINS[1], *DOMAINS), smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'source=A,target=B', 'smoke';
+            None for nothing.
+    """
+    asked = base.parse_arg(arg, source=DOMAINS, target=(DOMAINS[1], *DOMAINS), smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
@@ -34,10 +40,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.data = dict(
             name='domains',
             source=dict(
-                name='amazon_reviews', path=base.data('amazon_sentiment'), domain=arg.source
+                name='amazon_reviews', path=base.data('amazon_sentiment'), domain=asked.source
             ),
             target=dict(
-                name='amazon_reviews', path=base.data('amazon_sentiment'), domain=arg.target
+                name='amazon_reviews', path=base.data('amazon_sentiment'), domain=asked.target
             ),
         )
         config.net = dict(name='mlp', widths=(50,), activation='sigmoid')
@@ -52,7 +58,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.study.strategies.dann = dict(
             method=dict(name='dann', width=0), groups=dict(critic=dict(weight_decay=0.03))
         )
-        if arg.smoke:
+        if asked.smoke:
             _smoke(config)
     return config
 

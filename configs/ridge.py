@@ -17,11 +17,17 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.episodic_arg(arg)
-    config = base.episodic(arg, dict(name='ridge'), ways=20, shots=arg.shots, queries=5)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for nothing.
+    """
+    asked = base.episodic_arg(arg)
+    config = base.episodic(asked, dict(name='ridge'), ways=20, shots=asked.shots, queries=5)
     with config.unlocked():
         config.batch = 1
         config.steps = 10_000
-        if arg.smoke:
+        if asked.smoke:
             base.smoke_episodes(config)
     return config

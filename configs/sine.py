@@ -17,12 +17,18 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    arg = base.parse_arg(arg, pretrained=False, smoke=False)
+    """A locked config, by its argument.
+
+    Args:
+        arg: what stands behind the colon of `--config`, with commas: 'pretrained', 'smoke'; None
+            for nothing.
+    """
+    asked = base.parse_arg(arg, pretrained=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('train',)
         config.method = dict(
-            name='maml', steps=0 if arg.pretrained else 1, rate=0.01, test_steps=1, chunk=25
+            name='maml', steps=0 if asked.pretrained else 1, rate=0.01, test_steps=1, chunk=25
         )
         config.net = dict(name='mlp')
         config.data = dict(name='sine', shots=10, queries=10)
@@ -31,7 +37,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.steps = 30_000
         config.eval_batch = 100
         config.chunk = 100
-        if arg.smoke:
+        if asked.smoke:
             config.seeds = (0, 1)
             config.steps = 2
             config.data.count = 4

@@ -3,13 +3,17 @@
 import os
 import signal
 import sys
+from types import FrameType
 
 
-def stop_at_once(*_: object) -> None:
+def stop_at_once(*_: int | FrameType | None) -> None:
     """Ctrl-C where nothing is trained, or the second one: a line, exit status 130.
 
     No exception is raised, which libraries in C++ would not let through. Files are written beside
     and then renamed, so that none is left half written.
+
+    Args:
+        *_: number of the signal, and where it came, as Python gives them; not looked at.
     """
     sys.stdout.flush()
     shown = '\x1b[?25h\n' if sys.stderr.isatty() else ''  # a bar hides the cursor

@@ -24,7 +24,12 @@ JUDGE = flags.DEFINE_bool('judge', False, 'Judge the advice on the pool instead 
 
 
 def main(config: dict, workdir: Path) -> None:
-    """Advises on every pair of the config, or judges the advice."""
+    """Advises on every pair of the config, or judges the advice.
+
+    Args:
+        config: the whole config, a plain dict.
+        workdir: folder of the run.
+    """
     if JUDGE.value and not POOL.value:
         raise Refused(
             '--judge needs --pool=results.json of a verified ranking: python -m '

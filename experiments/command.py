@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NoReturn
 
 from absl import app, flags, logging
 
@@ -134,7 +135,7 @@ def run_plain(main: Callable[[], None], *shared: str) -> None:
     _start(lambda _: main(), lambda argv: _without_strays(flags.FLAGS(argv)))
 
 
-def tell(document: object, tables: Iterable['studies.tables.Table']) -> None:
+def tell(document: dict | list | None, tables: Iterable['studies.tables.Table']) -> None:
     """Prints tables, or with --json the same as one JSON document, to standard output.
 
     Args:
@@ -150,8 +151,12 @@ def tell(document: object, tables: Iterable['studies.tables.Table']) -> None:
         table(*each)
 
 
-def fail(error: object) -> None:
-    """Says what is wrong in one line, at most LIMIT long, and leaves with exit status 2."""
+def fail(error: str | Exception) -> NoReturn:
+    """Says what is wrong in one line, at most LIMIT long, and leaves with exit status 2.
+
+    Args:
+        error: what is wrong.
+    """
     text = f'error: {" ".join(str(error).split())}'
     if len(text) > LIMIT:  # the middle goes: the thing stands in front, the remedy behind
         text = f'{text[: LIMIT - 105]} ... {text[-100:]}'

@@ -16,7 +16,12 @@ from tljax.files.console import console, say
 
 
 def main(config: dict, workdir: Path) -> None:
-    """Runs the study and reports it."""
+    """Runs the study and reports it.
+
+    Args:
+        config: the whole config, a plain dict.
+        workdir: folder of the run.
+    """
     begun = time.monotonic()
     results = studies.comparison.compare(config, workdir)
     if results is None:  # another process tells

@@ -92,7 +92,9 @@ def load(given: str) -> ConfigDict:
 
 def _module(path: str) -> ModuleType:
     loader = SourceFileLoader('config_file', path)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('config_file', loader))
+    spec = importlib.util.spec_from_loader('config_file', loader)
+    assert spec is not None  # there is a loader
+    module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
 
@@ -304,6 +306,9 @@ def _fits(config: dict, name: str, path: list[str]) -> list[tuple[str, dict]]:
 
 def workdir(given: str) -> Path:
     """Where the run of a config goes by default: `runs/` and its name with its argument.
+
+    Args:
+        given: what `--config` says.
 
     >>> str(workdir('configs/digits.py:source=untrained,smoke'))
     'runs/digits-source-untrained-smoke'

@@ -14,7 +14,12 @@ from tljax.studies.model_choice import ModelChoice
 
 
 def main(choice: ModelChoice, rest: list[str]) -> None:
-    """Converts, writes, reads again, and compares every number."""
+    """Converts, writes, reads again, and compares every number.
+
+    Args:
+        choice: the model that the command line names.
+        rest: arguments that are no flags; there may be none.
+    """
     if rest:
         raise Refused(f'{rest[0]!r} is not a flag: write --name=value')
     if choice.net is None or not choice.workdir:

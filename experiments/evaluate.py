@@ -37,7 +37,12 @@ PIXELS = flags.DEFINE_integer(
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
-    """Prints the accuracy on the pictures below the paths."""
+    """Prints the accuracy on the pictures below the paths.
+
+    Args:
+        choice: the model that the command line names.
+        paths: of pictures, folders and archives.
+    """
     if not paths:
         raise Refused('name folders of pictures')
     found, tables = studies.evaluation.evaluate(

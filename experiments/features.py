@@ -28,12 +28,18 @@ PIXELS = flags.DEFINE_integer(
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
-    """Extracts the features of every picture that the paths name, in their order."""
+    """Extracts the features of every picture that the paths name, in their order.
+
+    Args:
+        choice: the model that the command line names.
+        paths: of pictures, folders and archives.
+    """
     if not paths:
         raise Refused('name pictures, or folders of pictures')
-    if not (OUT.value or '').endswith(('.npz', '.csv')):
+    out = OUT.value or ''
+    if not out.endswith(('.npz', '.csv')):
         raise Refused(f'--out={OUT.value}: name a file that ends in .npz or .csv')
-    refuse_unwritable(OUT.value, '--out')
+    refuse_unwritable(out, '--out')
     if choice.classes:
         raise Refused(
             '--classes names the outputs of --model, and features have no names: leave it out'
@@ -41,7 +47,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice, top=False)
-    found = pictures.write_features(model, files, OUT.value, BATCH.value, PIXELS.value)
+    found = pictures.write_features(model, files, out, BATCH.value, PIXELS.value)
     command.tell(found, [pictures.feature_table(found)])
     if found['unread']:
         sys.exit(1)

@@ -9,6 +9,8 @@ from absl import flags
 
 from tljax.core import Refused
 
+Part = str | int | float  # of a list, as JSON has it
+
 
 class ListOf(flags.ListParser):
     """Parses a flag whose value is a list with commas, each part by a function.
@@ -20,19 +22,23 @@ class ListOf(flags.ListParser):
     [5, 20]
     """
 
-    def __init__(self, part: Callable[[str], object]) -> None:
+    def __init__(self, part: Callable[[str], Part]) -> None:
         super().__init__()
         self.part = part
 
     def parse(self, argument: str | list) -> list:
-        """The parts of a text; a list is taken as it is."""
+        """The parts of a text; a list is taken as it is.
+
+        Args:
+            argument: parts with commas between them, or a list of parts.
+        """
         if isinstance(argument, list):
             return argument
         return [self.part(each) for each in super().parse(argument)]
 
 
 def define_list(
-    name: str, default: list, text: str, part: Callable[[str], object]
+    name: str, default: list, text: str, part: Callable[[str], Part]
 ) -> flags.FlagHolder:
     """Defines a flag as `ListOf` parses it.
 
@@ -48,6 +54,9 @@ def define_list(
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
     """A `part` of `define_list` that takes these names alone.
+
+    Args:
+        names: which may be given.
 
     >>> one_of(['forms', 'seeds'])('forms')
     'forms'

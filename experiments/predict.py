@@ -38,7 +38,12 @@ SUPPORT = flags.DEFINE_string(
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
-    """Predicts every picture that the paths name, in their order."""
+    """Predicts every picture that the paths name, in their order.
+
+    Args:
+        choice: the model that the command line names.
+        paths: of pictures, folders and archives.
+    """
     if not paths:
         raise Refused('name pictures, or folders of pictures')
     if choice.workdir and choice.classes:

@@ -21,7 +21,12 @@ VERIFY = flags.DEFINE_bool('verify', False, 'Train every source on every target 
 
 
 def main(config: dict, workdir: Path) -> None:
-    """Ranks the sources and reports."""
+    """Ranks the sources and reports.
+
+    Args:
+        config: the whole config, a plain dict.
+        workdir: folder of the run.
+    """
     results = studies.ranking.rank(config, workdir, VERIFY.value)
     command.tell(results, studies.ranking_report.tables(results))
     say(f'{workdir}/report.html, {workdir}/results.json')

@@ -18,7 +18,12 @@ from tljax.files.console import say
 
 
 def main(config: dict, workdir: Path) -> None:
-    """Runs every method on every task and reports."""
+    """Runs every method on every task and reports.
+
+    Args:
+        config: the whole config, a plain dict.
+        workdir: folder of the run.
+    """
     results = studies.shallow.adapt(config, workdir)
     command.tell(results, studies.shallow_report.tables(results))
     say(f'{workdir}/report.html, {workdir}/results.json')

@@ -21,7 +21,12 @@ GUARD = flags.DEFINE_bool(
 
 
 def main(config: dict, workdir: Path) -> None:
-    """Fits every phase and prints the scores of the last."""
+    """Fits every phase and prints the scores of the last.
+
+    Args:
+        config: the whole config, a plain dict.
+        workdir: folder of the run.
+    """
     found = studies.training.train(config, workdir, guarded=GUARD.value)
     if found is None:  # another process tells
         return

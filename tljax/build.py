@@ -69,6 +69,11 @@ def fit_phases(
 def donor(settings: dict, workdir: str | Path, names: list[str]) -> Path | None:
     """The folder of the phase that a phase's config starts from, or None.
 
+    Args:
+        settings: config of the phase.
+        workdir: folder of the run.
+        names: of all phases, in their order.
+
     >>> donor({'init': {'phase': 'pretrain'}}, 'runs', ['pretrain']).name
     '00-pretrain'
     """
@@ -126,7 +131,7 @@ def build(
         if donors
         else ([None], [])
     )
-    labels = pieces.labels(built.net, donors, train) if pieces.labels else []
+    labels = pieces.labels(built.net, donors, train) if pieces.labels and donors else []
     run = Run(
         name=name,
         init=lambda seed: built.init(seed, sample, trees[seeds.index(seed) % len(trees)], rules),

@@ -11,11 +11,12 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
 from tljax.core import Refused, near
+from tljax.protocols import Setting
 
 # what a network makes of a data set is one, too
 METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'
@@ -29,8 +30,8 @@ ELSEWHERE = {
     'strong': AUGMENT,
 }
 
-
-DEFAULTS = dict(
+T = TypeVar('T')
+DEFAULTS: dict[str, Any] = dict(
     # one run each, trained together; a seed draws initialisation, labels, batches and noise
     seeds=[0],
     steps=1000,
@@ -69,8 +70,11 @@ DEFAULTS = dict(
 )
 
 
-def settings(**changes: Any) -> dict:
+def settings(**changes: Setting) -> dict:
     """The config of one fit, as a plain dict: the defaults with changes laid over them.
+
+    Args:
+        **changes: values for keys of DEFAULTS.
 
     Raises:
         Refused: for a key that is no setting, with the nearest one.
@@ -84,6 +88,9 @@ def settings(**changes: Any) -> dict:
 def plain(config: ConfigDict | dict) -> dict:
     """A config as a plain dict of dicts, numbers, strings and lists, as it stands in a JSON file.
 
+    Args:
+        config: as a file of `configs` makes it, or a dict.
+
     >>> plain(ConfigDict({'seeds': (0, 1)}))
     {'seeds': [0, 1]}
     """
@@ -93,6 +100,11 @@ def plain(config: ConfigDict | dict) -> dict:
 def merge(config: dict, changes: dict, where: str = 'config') -> dict:
     """`config` with `changes` laid over it, key by key; a dict that names another thing (its 'name'
     differs) takes its place.
+
+    Args:
+        config: a plain dict.
+        changes: a plain dict of some of its keys.
+        where: what the config is called in errors.
 
     Raises:
         Refused: for a key that the config does not have, with the nearest one.
@@ -111,17 +123,22 @@ def merge(config: dict, changes: dict, where: str = 'config') -> dict:
         if key not in config and 'name' not in config and 'groups' not in where.split('.'):
             raise Refused(f'{where}.{key} is unknown: {near(key, config)}')
         old = config.get(key)
-        replaces = (
+        if (
             not isinstance(value, dict)
             or not isinstance(old, dict)
             or value.get('name', old.get('name')) != old.get('name')
-        )
-        merged[key] = value if replaces else merge(old, value, f'{where}.{key}')
+        ):
+            merged[key] = value
+        else:
+            merged[key] = merge(old, value, f'{where}.{key}')
     return merged
 
 
 def phases(config: ConfigDict | dict) -> list[tuple[str, dict]]:
     """The fits that a config stands for, in their order: [(name, config without phases)].
+
+    Args:
+        config: as a file of `configs` makes it, or the same as a plain dict.
 
     >>> [
     ...     (name, each['steps'])
@@ -145,6 +162,11 @@ def phases(config: ConfigDict | dict) -> list[tuple[str, dict]]:
 
 def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
     """Where a phase lives: numbered, in the order of the phases.
+
+    Args:
+        workdir: folder of the run.
+        names: of all phases, in their order.
+        name: of the phase.
 
     >>> str(folder('runs/a', ['pretrain', 'transfer'], 'transfer'))
     'runs/a/01-transfer'
@@ -191,7 +213,7 @@ def named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -
     return maker(package, spec, what, *given)(**given)
 
 
-def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) -> Callable:
+def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) -> Callable[..., Any]:
     """What `named` calls, as a function that waits for the arguments that the config does not say.
 
     Args:
@@ -248,25 +270,34 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
     return make
 
 
-def each_named(package: str, specs: Sequence[str | dict], what: str) -> list:
+def each_named(
+    package: str | tuple[str, ...],
+    specs: str | dict | None | Sequence[str | dict | None],
+    what: str,
+) -> list:
     """What `named` gives for each of several configs.
 
     A name alone stands for a function's defaults, None and 'none' for no function.
+
+    Args:
+        package: as `named` takes it.
+        specs: the configs, or a single one.
+        what: key of the config, for errors.
 
     >>> len(each_named('tljax.nn.augment', ['flip', {'name': 'crop', 'padding': 1}], 'augment'))
     2
     >>> each_named('tljax.nn.augment', [None], 'augment')
     []
     """
-    specs = list(specs) if isinstance(specs, list | tuple) else [specs]
-    if specs in ([None], ['none']):
+    several: list[Any] = list(specs) if isinstance(specs, list | tuple) else [specs]
+    if several in ([None], ['none']):
         return []
     return [
-        named(package, {'name': spec} if isinstance(spec, str) else spec, what) for spec in specs
+        named(package, {'name': spec} if isinstance(spec, str) else spec, what) for spec in several
     ]
 
 
-def function(package: str | tuple[str, ...], name: str, what: str) -> Callable:
+def function(package: str | tuple[str, ...], name: str, what: str) -> Callable[..., Any]:
     """The function of this name in a package, or in the first of several packages that has it.
 
     Args:
@@ -295,13 +326,18 @@ def function(package: str | tuple[str, ...], name: str, what: str) -> Callable:
 def takes(package: str | tuple[str, ...], name: str, keyword: str) -> bool:
     """Whether the function of this name takes a keyword.
 
+    Args:
+        package: as `named` takes it.
+        name: of the function.
+        keyword: name of the keyword.
+
     >>> takes(DATA, 'npz', 'task'), takes(DATA, 'digits', 'task')
     (True, False)
     """
     return keyword in inspect.signature(function(package, name, 'data')).parameters
 
 
-def stated(spec: dict, what: str, default: Any) -> Any:
+def stated(spec: dict, what: str, default: T) -> T:
     """What the file of a method says of itself (`tljax.methods`), or the file of the method that it
     is made over.
 
@@ -322,6 +358,9 @@ def stated(spec: dict, what: str, default: Any) -> Any:
 
 def innermost(spec: dict) -> dict:
     """The config of the function that others are made of.
+
+    Args:
+        spec: {'name': ..., 'of': the config of the function inside}.
 
     >>> innermost({'name': 'by_domain', 'of': {'name': 'lenet'}})
     {'name': 'lenet'}

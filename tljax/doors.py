@@ -11,8 +11,10 @@ import importlib
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 DEFINITION = re.compile(r'^(?:def|class) ([A-Za-z]\w*)', re.MULTILINE)
+Give = Callable[[str], Callable[..., Any]]  # name of a function -> the function
 
 
 @functools.cache
@@ -32,7 +34,9 @@ def contents(package: str, folders: tuple[str, ...] = (), own: bool = True) -> d
     >>> contents('tljax.methods')['dann']
     'tljax.methods.adaptation.dann'
     """
-    root = Path(importlib.import_module(package).__file__).parent
+    file = importlib.import_module(package).__file__
+    assert file is not None  # a door is a file
+    root = Path(file).parent
     found = {}
     for path in sorted(
         path for folder in folders or ('*',) for path in root.glob(f'{folder}/[a-z]*.py')
@@ -44,7 +48,7 @@ def contents(package: str, folders: tuple[str, ...] = (), own: bool = True) -> d
     return found
 
 
-def door(package: str, *folders: str, own: bool = True) -> tuple[Callable, Callable]:
+def door(package: str, *folders: str, own: bool = True) -> tuple[Give, Callable[[], list[str]]]:
     """The functions `__getattr__` and `__dir__` of a package (PEP 562).
 
     Args:
@@ -61,7 +65,7 @@ def door(package: str, *folders: str, own: bool = True) -> tuple[Callable, Calla
     ('dann', True)
     """
 
-    def give(name: str) -> Callable:
+    def give(name: str) -> Callable[..., Any]:
         if name.startswith('_') or name not in contents(package, folders, own):
             raise AttributeError(f'{package} has no {name!r}')
         return getattr(importlib.import_module(contents(package, folders, own)[name]), name)

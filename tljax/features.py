@@ -52,12 +52,16 @@ def extracted(
             'three channels: lay '
             "dict(name='resampled', size=..., channels=3) around it"
         )
-    return featured_splits(net, *jax.tree.map(lambda leaf: leaf[None], (params, state)), splits)
+    params, state = jax.tree.map(lambda leaf: leaf[None], (params, state))
+    return featured_splits(net, params, state, splits)
 
 
 def extractor(net: Net) -> Compiled:
     """The compiled features of a network, for the parameters of any method that has it as its
     backbone.
+
+    Args:
+        net: the network.
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
@@ -127,6 +131,13 @@ def featured_splits(
 ) -> dict[str, Dataset]:
     """`featured` of every split that has examples; a target beside a training set stays there.
 
+    Args:
+        net: the network.
+        params: as `featured` takes them.
+        state: as `featured` takes it.
+        splits: of a data set.
+        batch: examples at a time.
+
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
     >>> splits = {'train': arrays(np.eye(2), [0, 1]), 'test': arrays(np.eye(2)[:0], [])}
@@ -194,6 +205,7 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
     """
     if published.NAME.fullmatch(place) or foreign.named_as_weights(place):
+        assert net is not None, f'{place} are weights of a network'
         params, state = read_weights(net, place, top)
         return Donors(
             [(params, state)],
@@ -246,7 +258,7 @@ def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence) -> None:
 
 
 def pseudo_labels(
-    make: Callable, net: Net, donors: Donors, train: Dataset, batch: int = 256
+    make: Callable[..., np.ndarray], net: Net, donors: Donors, train: Dataset, batch: int = 256
 ) -> list[np.ndarray]:
     """Labels that each donor gives to a training set.
 

@@ -10,9 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
-from tljax.configuration import DATA, DEFAULTS, ELSEWHERE, METHODS, ZOO, function, merge, phases
+from tljax.configuration import (
+    DATA,
+    DEFAULTS,
+    ELSEWHERE,
+    METHODS,
+    ZOO,
+    function,
+    merge,
+    phases,
+)
 from tljax.core import Dataset, Refused, near
 from tljax.doors import contents
+from tljax.protocols import Setting
 
 OPTIM, SHALLOW, PSEUDO = 'tljax.engine.optim', 'tljax.shallow', 'tljax.methods.pseudo_labels'
 PACKAGES = {
@@ -25,7 +35,7 @@ PACKAGES = {
     'map': SHALLOW,
     'weights': SHALLOW,
 }  # key -> where its names are
-LATER = {
+LATER: dict[str | tuple[str, ...], set[str]] = {
     METHODS: {'net', 'classes', 'several'},
     ZOO: {'stored'},
     OPTIM: {'groups'},
@@ -34,7 +44,8 @@ LATER = {
 OWN = {'data': {'task': str}}  # what else is read beside the keywords of a function
 SOURCE = {'run': str, 'features': str, 'weights': str, 'size': int, 'top1': float}  # of a ranking
 SINGLE = {'per_class': int | None, 'most': int | None, 'seeds': Sequence[int]}  # no default tells
-WORDS = {
+Kind = Any  # a type, as an annotation says it: classes, unions and generics share no type
+WORDS: dict[Kind, str] = {
     int: 'a whole number',
     float: 'a number',
     str: 'a text',
@@ -57,7 +68,7 @@ class Place(NamedTuple):
     'digits'
     """
 
-    takes: dict[str, Any] | None
+    takes: dict[str, Kind] | None
     holds: dict[str, Any]
     who: str = ''
 
@@ -78,9 +89,8 @@ def place(config: dict, path: Sequence[str]) -> Place:
     """
     here, rest, default = _fit(config, list(path))
     package, optimiser = None, here.get('optim', {}).get('name', '')
-    found = Place(_of_values(here, default), here)
-    if 'sources' in path:
-        found = Place({**SOURCE, **found.takes}, here)
+    values = _of_values(here, default)
+    found = Place({**SOURCE, **values} if 'sources' in path else values, here)
     for depth, key in enumerate(rest):
         kind = Any if found.takes is None else found.takes.get(key, Any)
         package = PACKAGES.get(key, package)
@@ -122,7 +132,7 @@ def _fit(config: dict, path: list[str]) -> tuple[dict, list[str], dict]:
     return config, path, DEFAULTS if 'steps' in config else {}
 
 
-def _of_values(here: dict, default: dict) -> dict[str, Any]:
+def _of_values(here: dict, default: dict) -> dict[str, Kind]:
     """The keys of a dict, with the types of their defaults or of their values."""
     return {
         key: SINGLE.get(key) or _kind(default.get(key, value))
@@ -130,13 +140,13 @@ def _of_values(here: dict, default: dict) -> dict[str, Any]:
     }
 
 
-def _kind(value: object) -> Any:
+def _kind(value: Setting) -> Kind:
     if value is None:
         return Any
     return Sequence if isinstance(value, list | tuple) else type(value)
 
 
-def _of_optimiser(name: str) -> dict[str, Any]:
+def _of_optimiser(name: str) -> dict[str, Kind]:
     """What `optim` and a group take: keywords of ours, and the optimiser's own."""
     module = sys.modules[function(OPTIM, 'full', 'optim').__module__]
     ours = _parameters(module.group, {'optimizer', 'steps', 'options'})
@@ -144,7 +154,7 @@ def _of_optimiser(name: str) -> dict[str, Any]:
     return {'name': str, **ours, **_parameters(own, {'learning_rate'})}
 
 
-def keywords(package: str | tuple[str, ...], name: str, what: str) -> dict[str, Any]:
+def keywords(package: str | tuple[str, ...], name: str, what: str) -> dict[str, Kind]:
     """The keywords that a config may give to a function, with their types.
 
     Args:
@@ -163,7 +173,7 @@ def keywords(package: str | tuple[str, ...], name: str, what: str) -> dict[str, 
     return {'of': found[first], **found} if first and _names_a_function(found[first]) else found
 
 
-def _parameters(made_by: Callable, later: set[str]) -> dict[str, Any]:
+def _parameters(made_by: Callable, later: set[str]) -> dict[str, Kind]:
     return {
         key: Any if each.annotation is each.empty else each.annotation
         for key, each in inspect.signature(made_by, eval_str=True).parameters.items()
@@ -171,8 +181,11 @@ def _parameters(made_by: Callable, later: set[str]) -> dict[str, Any]:
     }
 
 
-def holds_keys(kind: Any) -> bool:
+def holds_keys(kind: Kind) -> bool:
     """Whether a value of the type may be a dict.
+
+    Args:
+        kind: the type.
 
     >>> holds_keys(dict | None), holds_keys(int)
     (True, False)
@@ -180,12 +193,12 @@ def holds_keys(kind: Any) -> bool:
     return fits({'name': ''}, kind)
 
 
-def _names_a_function(kind: Any) -> bool:
+def _names_a_function(kind: Kind) -> bool:
     """Whether a value of the type is a config of a function: of a network, a set, a method."""
     return fits({'name': ''}, kind) and not fits({}, kind)
 
 
-def value(text: str | None, kind: Any) -> Any:
+def value(text: str | None, kind: Kind) -> Setting:
     """What a text of the command line stands for.
 
     Args:
@@ -204,11 +217,14 @@ def value(text: str | None, kind: Any) -> Any:
     if text is None and not fits(True, kind):
         raise Refused('a value is missing')
     text = 'True' if text is None else text
+    found: Any
     try:
         found = ast.literal_eval({'true': 'True', 'false': 'False'}.get(text, text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         found = text
-    for each in (found, () if text == '' else (found,), text):  # a list of one; a name like 12
+    several = () if text == '' else (found,)
+    meant: tuple[Any, ...] = (found, several, text)  # a list of one; a name like 12
+    for each in meant:
         if fits(each, kind):
             return float(each) if kind is float else each
     if kind is bool:
@@ -216,8 +232,12 @@ def value(text: str | None, kind: Any) -> Any:
     raise Refused(f'{text!r} is not {_words(kind)}')
 
 
-def fits(found: object, kind: Any) -> bool:
+def fits(found: Setting, kind: Kind) -> bool:
     """Whether a value is of a type, as the annotation of a keyword says it.
+
+    Args:
+        found: the value.
+        kind: the type.
 
     >>> fits(3, float), fits(True, int), fits([1, 'a'], Sequence[int])
     (True, False, False)
@@ -246,7 +266,7 @@ def fits(found: object, kind: Any) -> bool:
     return isinstance(found, dict) and set(found) >= {'name'}  # a config of a function
 
 
-def _words(kind: Any) -> str:
+def _words(kind: Kind) -> str:
     if get_origin(kind) in (Union, types.UnionType):
         return ' or '.join(dict.fromkeys(map(_words, get_args(kind))))
     if (get_origin(kind) or kind) in (Sequence, list, tuple):
@@ -273,6 +293,10 @@ def method_names(chapter: str = '') -> list[str]:
 
 def method_takes(name: str, keyword: str) -> bool:
     """Whether the factory of a method takes a keyword; its file is read, not imported.
+
+    Args:
+        name: of the method.
+        keyword: name of the keyword.
 
     >>> method_takes('dann', 'ramp'), method_takes('shot', 'ramp')
     (True, False)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from tljax.configuration import (
     AUGMENT,
     DATA,
@@ -20,18 +22,19 @@ from tljax.configuration import (
     stated,
     takes,
 )
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, Net, Refused, Stream, Tree
 from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import stream_of
 from tljax.data.tasks import asked
-from tljax.features import donors_at, featured_splits, pseudo_labels
+from tljax.features import Donors, donors_at, featured_splits, pseudo_labels
 from tljax.paths import refuse_rules
-from tljax.program import program
+from tljax.program import Program, program
 from tljax.recent import Recent
 
-LOADED = Recent(most=8)
+LOADED: Recent[dict[str, Dataset]] = Recent(most=8)
 MOST = {'batch': 2**20, 'eval_batch': 2**20}  # of a count; of others what an int32 holds
 INT32 = 2**31 - 1
+Splits = dict[str, Dataset]  # by name: 'train', 'validation', 'test'
 
 
 class Parts(NamedTuple):
@@ -54,11 +57,11 @@ class Parts(NamedTuple):
     ('program', 'donors')
     """
 
-    program: Callable
-    donors: Callable | None
-    labels: Callable | None
-    stream: Callable
-    features: Callable
+    program: Callable[..., Program]
+    donors: Callable[..., Donors] | None
+    labels: Callable[[Net, Donors, Dataset], list[np.ndarray]] | None
+    stream: Callable[..., Stream]
+    features: Callable[[Net, Tree, Tree, Splits], Splits]
     batches: str
     several: bool
     cached: bool
@@ -161,9 +164,11 @@ def _stamps(data):
     over keep it."""
     if isinstance(data, dict):
         return [_stamps(value) for value in data.values()]
-    place = Path(data).expanduser() if isinstance(data, str) else None
+    if not isinstance(data, str):
+        return ''
+    place = Path(data).expanduser()
     try:
-        held = place and place.exists()
+        held = place.exists()
     except (OSError, ValueError):  # no such name can be
         held = False
     if not held:

@@ -2,7 +2,7 @@
 alone share one program."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import jax
 import numpy as np
@@ -12,16 +12,19 @@ from tljax.configuration import METHODS, ZOO, innermost, named, stated
 from tljax.core import Dataset, Method, Net, Refused, Tree
 from tljax.data.streams import sampled
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
-from tljax.engine.optim import joined, stored
+from tljax.engine.optim import Partition, joined, stored
 from tljax.engine.step import make_step, many, over_seeds
 from tljax.methods import combinators
 from tljax.nn import convolution
 from tljax.nn.augment import augmented
 from tljax.paths import flatten, label
+from tljax.protocols import Prepare
 from tljax.recent import Recent
 from tljax.zoo import identity
 
-PROGRAMS = Recent(most=32)
+PROGRAMS: Recent['Program'] = Recent(most=32)
+Begin = Callable[..., tuple[Tree, Tree]]  # (seed, batch, donor=None, rules=()) -> params, state
+Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, input) -> input
 
 
 class Program(NamedTuple):
@@ -45,18 +48,41 @@ class Program(NamedTuple):
     """
 
     method: Method
-    init: Callable
+    init: Begin
     net: Net
     shapes: Tree
     labels: Tree
     rates: dict[str, float]
     tx: optax.GradientTransformation
-    prepare: Callable | None
+    prepare: Prepare | None
     step: Compiled
     predict: Compiled
 
 
-def program(train: Dataset, width: int = 0, *, key: dict, **described: object) -> Program:
+class Described(TypedDict):
+    """What the config of a phase says of its program: the keywords of `make_program`.
+
+    >>> sorted(Described.__annotations__)[:2]
+    ['augment', 'frozen']
+    """
+
+    net: Callable[..., Net]
+    method: Callable[..., Method]
+    partition: Callable[..., Partition]
+    penalty: combinators.Penalty | None
+    augment: list[Augment]
+    looped: bool | None
+    frozen: str
+    statistics: str
+    optim: dict
+    groups: dict
+    steps: int
+    parallel: str
+
+
+def program(
+    train: Dataset, width: int = 0, *, key: dict, **described: Unpack[Described]
+) -> Program:
     """The program of a phase for a training set like `train`; one object for all configs that mean
     the same program.
 
@@ -64,7 +90,7 @@ def program(train: Dataset, width: int = 0, *, key: dict, **described: object) -
         train: the training set.
         width: of cached features that take the frozen backbone's place; 0 for none.
         key: the part of the config that functions in `described` were made of.
-        described: as `make_program` takes them.
+        **described: as `make_program` takes them.
 
     >>> from tljax.configuration import settings
     >>> from tljax.data import digits
@@ -75,7 +101,9 @@ def program(train: Dataset, width: int = 0, *, key: dict, **described: object) -
     sample = train.take(np.arange(1))
     shapes = {path: (leaf.shape, str(leaf.dtype)) for path, leaf in flatten(sample).items()}
     numbers = {
-        name: described[name] for name in ('statistics', 'optim', 'groups', 'steps', 'parallel')
+        name: value
+        for name, value in described.items()
+        if name in ('statistics', 'optim', 'groups', 'steps', 'parallel')
     }
     # examples that are made on the device are made by the program
     made = train.fingerprint if train.example else ''
@@ -94,11 +122,11 @@ def program(train: Dataset, width: int = 0, *, key: dict, **described: object) -
 def make_program(
     train: Dataset,
     width: int,
-    net: Callable,
-    method: Callable,
-    partition: Callable,
+    net: Callable[..., Net],
+    method: Callable[..., Method],
+    partition: Callable[..., Partition],
     penalty: combinators.Penalty | None,
-    augment: list[Callable],
+    augment: list[Augment],
     looped: bool | None,
     frozen: str,
     statistics: str,
@@ -166,7 +194,7 @@ def make_program(
     )
 
 
-def _init(method: Method, penalty: combinators.Penalty | None) -> Callable:
+def _init(method: Method, penalty: combinators.Penalty | None) -> Begin:
     def init(
         seed: int, batch: Tree, donor: tuple[Tree, Tree] | None = None, rules: Sequence = ()
     ) -> tuple[Tree, Tree]:
@@ -177,7 +205,7 @@ def _init(method: Method, penalty: combinators.Penalty | None) -> Callable:
     return init
 
 
-def _prepare(augmentations: list[Callable], train: Dataset) -> Callable | None:
+def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
     """What the compiled step does to a batch first: augmentation, or making the examples."""
     if train.example and augmentations:
         raise Refused(
@@ -192,6 +220,10 @@ def form(net: dict, method: dict) -> dict[str, str]:
     """The keyword `form` of a network's function, unless the config says it: the place where a
     method's convolutions run.
 
+    Args:
+        net: config of the network.
+        method: config of the method.
+
     >>> form({'name': 'conv4', 'form': 'dots'}, {'name': 'finetune'})
     {}
     """
@@ -204,6 +236,9 @@ def form(net: dict, method: dict) -> dict[str, str]:
 
 def predictor(record: dict) -> Compiled:
     """The compiled `predict` of a finished run, or of a network with its weights, by its record.
+
+    Args:
+        record: as `checkpoint.load_final` gives it; its config and its classes count.
 
     >>> predictor(
     ...     {

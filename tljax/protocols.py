@@ -5,6 +5,7 @@ A field may hold any function of these arguments; their order counts, not their 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Tree = Any  # a pytree of arrays
 # {'input': tree, 'label': (n,) or (n, d), optional 'weight': (n,)}, or a dict of such sets
 Batch = Any
+Setting = bool | int | float | str | Sequence | dict | None  # of a config, as in a JSON file
 Rows = Any  # an integer array (n, ...), or a tree of them
 
 

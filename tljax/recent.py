@@ -1,10 +1,14 @@
 """Objects that configs described, kept for a while."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from tljax.protocols import Setting
+
+T = TypeVar('T')
 
 
-class Recent:
+class Recent(Generic[T]):
     """The objects that the last few configs described, so that equal configs share one object.
 
     Args:
@@ -16,10 +20,16 @@ class Recent:
     """
 
     def __init__(self, most: int) -> None:
-        self.most, self.kept = most, {}
+        self.most = most
+        self.kept: dict[Hashable, T] = {}
 
-    def get(self, config: Any, make: Callable) -> Any:
-        """The object of this config: the one that is kept, or else what `make()` gives."""
+    def get(self, config: Setting, make: Callable[[], T]) -> T:
+        """The object of this config: the one that is kept, or else what `make()` gives.
+
+        Args:
+            config: what describes the object, as it stands in a JSON file.
+            make: makes it.
+        """
         key = frozen(config)
         if key not in self.kept:
             while len(self.kept) >= self.most:
@@ -29,9 +39,12 @@ class Recent:
         return found
 
 
-def frozen(config: Any) -> Any:
+def frozen(config: Setting) -> Hashable:
     """A config as nested tuples, which can be a key. Lists and tuples are alike, as they are in a
     JSON file.
+
+    Args:
+        config: as `Recent.get` takes it.
 
     >>> frozen({'b': [1, 2], 'a': None})
     (('a', None), ('b', (1, 2)))

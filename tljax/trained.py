@@ -22,6 +22,7 @@ from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
 from tljax.features import extractor, run_at
 from tljax.program import form, predictor
+from tljax.protocols import Setting
 from tljax.weights import read_weights
 
 # an array (n, ...), a set, or files and folders of pictures
@@ -119,13 +120,14 @@ class Trained(NamedTuple):
             Refused: as `predict`.
         """
         spec, method = self.record['config']['net'], self.record['config']['method']
-        one = [
+        params, state = (
             jax.tree.map(lambda leaf: leaf[seed : seed + 1], {'backbone': tree['backbone']})
             for tree in (self.params, self.state)
-        ]
+        )
         return predictions(
             extractor(named(ZOO, spec, 'net', **form(spec, method))),
-            *one,
+            params,
+            state,
             self._dataset(inputs),
             batch,
         )['features'][0]
@@ -138,8 +140,10 @@ class Trained(NamedTuple):
             return inputs
         if isinstance(inputs, str | Path):
             return self.pictures(find([inputs]))
-        if isinstance(inputs, Sequence) and all(isinstance(path, str | Path) for path in inputs):
-            return self.pictures(find(inputs))
+        if isinstance(inputs, Sequence):
+            paths = [each for each in inputs if isinstance(each, str | Path)]
+            if len(paths) == len(inputs):
+                return self.pictures(find(paths))
         inputs = np.asarray(inputs)  # of JAX, of a list, of Pillow's pictures
         refuse_channels_first(inputs.shape[1:])
         if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
@@ -192,12 +196,16 @@ class Trained(NamedTuple):
             return found
         net = named(ZOO, data['net'], 'data.net')
         weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
-        told = predictions(extractor(net), *jax.tree.map(lambda leaf: leaf[None], weights), found)
+        params, state = jax.tree.map(lambda leaf: leaf[None], weights)
+        told = predictions(extractor(net), params, state, found)
         return arrays(told['features'][0], np.zeros(found.size, np.int32))
 
 
 def refuse_episodes(record: dict) -> None:
     """Refuses a run that tells the classes of an episode apart, and has none of its own.
+
+    Args:
+        record: of the run; the config of its method counts.
 
     >>> refuse_episodes({'config': {'method': {'name': 'protonet'}}})
     Traceback (most recent call last):
@@ -213,6 +221,9 @@ def refuse_episodes(record: dict) -> None:
 
 def sized(data: dict) -> dict:
     """The config of a set, or of the set inside it, that says the size of its pictures.
+
+    Args:
+        data: config of the set.
 
     >>> sized({'name': 'domains', 'source': {}, 'target': {'name': 'usps', 'size': 16}})
     {'name': 'usps', 'size': 16}
@@ -243,7 +254,7 @@ def train(
     net: str | dict,
     method: str | dict = 'finetune',
     workdir: str | Path = 'runs/python',
-    **changes: object,
+    **changes: Setting,
 ) -> Trained:
     """Trains a model, or goes on where a killed call was cut off, or loads what is finished.
 
@@ -253,7 +264,7 @@ def train(
         net: name of a network, or {'name': name, keyword: value}, as `tljax.zoo` has them.
         method: the same of a method, as `tljax.methods` has them.
         workdir: folder of the run.
-        changes: other settings of `tljax.configuration.DEFAULTS`, such as steps=500, optim={'lr':
+        **changes: other settings of `tljax.configuration.DEFAULTS`, such as steps=500, optim={'lr':
             1e-2}, seeds=[0, 1, 2] or init={'path': 'imagenet'}.
 
     Raises:

@@ -2,6 +2,7 @@
 saves."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax
 
@@ -52,38 +53,39 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
         raise Refused(f'this network {_lack(path)}: take one of python -m experiments.models')
     row = ROWS[net.published['name']]
 
-    def read(path):
-        return keras.load(path, net.whole or net, row.size, row.top, net.published.get('older'))
+    def read(file):
+        return keras.load(file, net.whole or net, row.size, row.top, net.published.get('older'))
 
+    file: str | Path = path
     if name := published.NAME.fullmatch(str(path)):
-        path = published.published(net.published, int(name[1] or 0), top, check=read)
-    found = read(path)
+        file = published.published(net.published, int(name[1] or 0), top, check=read)
+    found = read(file)
     if found.before:
         say(
-            f'{path}: {short(found.before)} before the network is left: its inputs were changed '
+            f'{file}: {short(found.before)} before the network is left: its inputs were changed '
             'there, and are not here'
         )
     if found.prepared:
         say(
-            f'{path}: {short(found.prepared)} may scale pictures otherwise than '
+            f'{file}: {short(found.prepared)} may scale pictures otherwise than '
             f'{net.published["name"]} does, which is what holds here'
         )
     if not top:
         found = found._replace(params={'backbone': found.params['backbone']})
     elif found.above.head and found.above.head['bias'].size == 1:
         say(
-            f'{path} has one output: it is taken for the log-odds of the second of two classes, '
+            f'{file} has one output: it is taken for the log-odds of the second of two classes, '
             'as a sigmoid does'
         )
     elif found.above.logits:
         say(
-            f'{path}: its outputs are linear, and no loss in the file tells what they are: they '
+            f'{file}: its outputs are linear, and no loss in the file tells what they are: they '
             'are taken for the logits of a softmax'
         )
     taken = (*found.above.names, *found.above.folded) if top or 'above1' in net.groups else ()
     if left := [layer for layer in found.spare if layer not in (*row.top, *taken)]:
         why = f' ({found.above.why})' if top and found.above.why else ''
-        say(f'{path}: what lies above the network is left: {short(left)}{why}')
+        say(f'{file}: what lies above the network is left: {short(left)}{why}')
     return found
 
 
@@ -180,7 +182,7 @@ def _lack(path):
 def _size(found: keras.Loaded, size: int, path: str) -> int:
     """The side of the pictures that a whole saved model is made for, or else `size`."""
     sides = set(found.shape[:2])
-    side = min(sides) if len(sides) == 1 else None
+    side = sides.pop() if len(sides) == 1 else None
     if not isinstance(side, int) or side < 1 or side == size:
         return size
     say(f'{path} is made for pictures of {side} pixels, in place of {size}')

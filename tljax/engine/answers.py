@@ -101,6 +101,9 @@ def write_answers(path: str | Path, rows: dict[str, list[dict]]) -> None:
 def read_answers(path: str | Path) -> dict[str, list[dict]]:
     """The rows of every split as `write_answers` wrote them, as text; {} where there is no file.
 
+    Args:
+        path: of the file.
+
     >>> read_answers('nowhere.csv')
     {}
     """

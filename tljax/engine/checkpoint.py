@@ -35,6 +35,10 @@ HASHED = {
 class Checkpoints:
     """The states of one run, newest last, in `workdir/checkpoints`.
 
+    Args:
+        workdir: folder of the run.
+        keep: how many states are kept.
+
     >>> import tempfile
     >>> with Checkpoints(tempfile.mkdtemp()) as checkpoints:
     ...     checkpoints.save(3, {'w': np.ones(2)})
@@ -59,7 +63,12 @@ class Checkpoints:
         self.manager.close()
 
     def save(self, step: int, state: Tree) -> None:
-        """Saves without waiting for the disk; a state is copied before this returns."""
+        """Saves without waiting for the disk; a state is copied before this returns.
+
+        Args:
+            step: number of the steps that have been taken.
+            state: a tree of arrays.
+        """
         if step not in self.manager.all_steps():
             self.manager.save(
                 step,
@@ -74,6 +83,9 @@ class Checkpoints:
         """(step, state) of the newest checkpoint that can be read, or None where there is none.
 
         A damaged one is reported and set aside under `damaged-<step>`.
+
+        Args:
+            like: a tree of the shapes and dtypes that are expected.
 
         Raises:
             Refused: where there are checkpoints but none can be read.
@@ -90,7 +102,7 @@ class Checkpoints:
                         digest=ocp.args.JsonRestore(),
                     ),
                 )
-                if found.digest != {'sha256': digest(found.state)}:
+                if found['digest'] != {'sha256': digest(found['state'])}:
                     raise ValueError('its numbers are not those that were saved')
             except Exception as error:
                 # orbax raises many kinds for a file that is cut, missing or changed
@@ -101,7 +113,7 @@ class Checkpoints:
                 continue
             for other in damaged:
                 self._set_aside(other)
-            return step, found.state
+            return step, found['state']
         if damaged:
             raise Refused(
                 f'none of the checkpoints {damaged} in {self.manager.directory} can be '
@@ -127,7 +139,11 @@ class Checkpoints:
 
     def preempted(self, step: int) -> bool:
         """Whether the scheduler of a multi-process run has asked it to stop, on all processes at
-        the same step."""
+        the same step.
+
+        Args:
+            step: number of the steps that have been taken.
+        """
         return jax.process_count() > 1 and self.manager.reached_preemption(step)
 
     def last(self) -> int | None:
@@ -139,6 +155,9 @@ class Checkpoints:
 def digest(tree: Tree) -> str:
     """A hash of every leaf's bytes: a flipped bit on the disk reads as another number, and tells
     itself by this.
+
+    Args:
+        tree: of arrays.
 
     >>> digest({'w': np.zeros(2)}) == digest({'w': np.zeros(2)}) != digest({'w': np.ones(2)})
     True
@@ -152,6 +171,12 @@ def digest(tree: Tree) -> str:
 def save_final(workdir: str | Path, params: Tree, state: Tree, record: dict) -> None:
     """Writes the product of a run: parameters, method state, and a JSON record (config, classes) of
     where they come from.
+
+    Args:
+        workdir: folder of the run.
+        params: parameters, with a leading axis of seeds.
+        state: state of the method, with a leading axis of seeds.
+        record: what a JSON file can hold.
 
     >>> import tempfile
     >>> save_final(workdir := tempfile.mkdtemp(), {'head': np.ones(1)}, {}, {'classes': ['a']})
@@ -171,6 +196,9 @@ def save_final(workdir: str | Path, params: Tree, state: Tree, record: dict) -> 
 
 def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
     """(params, state, record) of a finished run, as NumPy arrays.
+
+    Args:
+        workdir: folder of the run.
 
     Raises:
         Refused: where `workdir` holds no finished run.

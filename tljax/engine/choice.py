@@ -77,6 +77,10 @@ def begin(trees: Tree, seeds: int) -> Kept:
 def out(choice: Choice, kept: Kept) -> np.ndarray:
     """Which seeds have run out of patience, (seeds,) booleans.
 
+    Args:
+        choice: how the fit ends.
+        kept: after the last evaluation.
+
     >>> kept = begin({}, seeds=2)._replace(since=np.array([1, 2]))
     >>> out(Choice(patience=2), kept).tolist(), out(Choice(keep='best'), kept).tolist()
     ([False, True], [False, False])
@@ -120,6 +124,12 @@ def look(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree)
 
 def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
     """What a person is told of a fit that ended at `step` of `steps`.
+
+    Args:
+        choice: how the fit ends.
+        kept: after the last evaluation.
+        step: the last one that was trained.
+        steps: of the run.
 
     >>> kept = begin({}, seeds=1)._replace(best=np.array([150]), step=np.array([150]))
     >>> outcome(Choice('best', patience=3), kept, step=300, steps=1000)

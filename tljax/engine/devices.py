@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from tljax.core import Refused, TrainState, Tree
 from tljax.engine.step import over_seeds
+from tljax.protocols import Batch, Predict, Step
 
 
 @functools.cache
@@ -36,13 +37,14 @@ def give_back_after_compiling() -> None:
     >>> give_back_after_compiling()
     """
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+    if trim is None:
+        return
 
-    def compiled(event, seconds, **_):
-        if event.endswith('backend_compile_duration') and seconds > 1:
+    def compiled(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event.endswith('backend_compile_duration') and duration_secs > 1:
             trim(0)
 
-    if trim is not None:
-        jax.monitoring.register_event_duration_secs_listener(compiled)
+    jax.monitoring.register_event_duration_secs_listener(compiled)
 
 
 def compilation_cache(folder: str | Path, shortest: float = 0.0) -> dict[str, str]:
@@ -86,10 +88,10 @@ class Compiled(NamedTuple):
     1
     """
 
-    run: Callable
-    place: Callable
-    split: Callable = lambda state: state
-    join: Callable = lambda parts, axis: parts
+    run: Callable[..., Any]
+    place: Callable[[Batch], Batch]
+    split: Callable[[Tree], Tree] = lambda state: state
+    join: Callable[[Tree, int], Tree] = lambda parts, axis: parts
 
 
 def each_by_itself(compiled: Compiled, count: int) -> Compiled:
@@ -99,6 +101,10 @@ def each_by_itself(compiled: Compiled, count: int) -> Compiled:
     One call for all seeds takes longer than that (`benchmarks.engine`): small steps leave cores
     idle, and a loop in a program keeps XLA from its best code. Elsewhere, and for a single seed,
     `compiled` as it is.
+
+    Args:
+        compiled: a step, by `compile_jit` or `compile_pmap`.
+        count: of seeds.
 
     >>> each = each_by_itself(
     ...     Compiled(lambda state, batch, seeds: (2 * state, state[None]), lambda batch: batch), 3
@@ -167,7 +173,7 @@ def make_mesh() -> Mesh:
 
 
 def first_state(
-    init: Callable, tx: optax.GradientTransformation, seeds: Sequence[int]
+    init: Callable[[int], tuple[Tree, Tree]], tx: optax.GradientTransformation, seeds: Sequence[int]
 ) -> TrainState:
     """The state before the first step: one initialisation per seed along a leading axis, on every
     device.
@@ -187,16 +193,19 @@ def first_state(
     )
     opt_state = jax.device_get(jax.jit(jax.vmap(tx.init))(params))
     everywhere = NamedSharding(make_mesh(), PartitionSpec())
-    return jax.device_put(
-        TrainState(np.zeros(len(seeds), np.int32), params, state, opt_state), everywhere
-    )
+    begun = (np.zeros(len(seeds), np.int32), params, state, opt_state)
+    return TrainState(*jax.device_put(begun, everywhere))
 
 
-def compile_jit(step: Callable, mesh: Mesh) -> Compiled:
+def compile_jit(step: Step, mesh: Mesh) -> Compiled:
     """Compiles over a mesh: state on every device, the examples of a batch (its third axis) spread
     over them.
 
     A loss that couples the examples of a batch (MMD, BatchNorm) sees the whole of it.
+
+    Args:
+        step: of several steps and seeds, as `step.many` gives it.
+        mesh: of devices, with one axis 'data'.
 
     >>> compile_jit(lambda state, batch, seeds: (state, batch.sum()), make_mesh()).run(
     ...     jnp.zeros(()), jnp.ones((1, 1, 8)), 0
@@ -212,10 +221,13 @@ def compile_jit(step: Callable, mesh: Mesh) -> Compiled:
     return Compiled(run, lambda batch: _spread(batch, rows))
 
 
-def compile_pmap(step: Callable) -> Compiled:
+def compile_pmap(step: Step) -> Compiled:
     """Compiles one program per device; `step` was made with `axis='data'`.
 
     A loss that couples the examples of a batch sees the part on its own device.
+
+    Args:
+        step: of several steps and seeds, as `step.many` gives it.
 
     >>> from jax import lax
     >>> step = lambda state, batch, seeds: (state, lax.pmean(batch.sum(), 'data'))
@@ -250,11 +262,15 @@ def compile_pmap(step: Callable) -> Compiled:
     return Compiled(lambda *arguments: jax.tree.map(joined, mapped(*arguments)), place)
 
 
-def compile_predict(predict: Callable, mesh: Mesh) -> Compiled:
+def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     """Compiles `predict(params, state, batch)` over the seeds of params and state, for a batch
     (examples, ...) that all seeds share.
 
     The outputs, (seeds, examples, ...), are whole on every process.
+
+    Args:
+        predict: of one seed.
+        mesh: of devices, with one axis 'data'.
 
     >>> predict = compile_predict(
     ...     lambda params, state, batch: {'output': params * batch}, make_mesh()
@@ -284,6 +300,9 @@ def _spread(batch, rows):
 def shard(index: Tree) -> Tree:
     """This process's part of a step's index tree: an equal share of axis 0, in the order of the
     processes.
+
+    Args:
+        index: an integer array (n, ...), or a tree of them.
 
     >>> shard(np.arange(4)).tolist()
     [0, 1, 2, 3]

@@ -18,8 +18,8 @@ def predictions(
     dataset: Dataset,
     batch: int = 256,
     said: str = '',
-    keep: Callable = lambda told: told,
-) -> dict[str, np.ndarray]:
+    keep: Callable[[dict[str, jax.Array]], dict[str, Tree]] = lambda told: told,
+) -> dict[str, Tree]:
     """The output of every example, in the order of the data set.
 
     Args:
@@ -72,8 +72,16 @@ def score(
     """The scores of the data set's task (`tljax.engine.scores`), {name: (seeds,)}; the first name
     is the one that decides.
 
-    Arguments as `predictions`. Of what the model says only numbers for each example are kept, so
-    that memory does not grow with ways, queries or classes.
+    Of what the model says only numbers for each example are kept, so that memory does not grow with
+    ways, queries or classes.
+
+    Args:
+        compiled: as `predictions` takes it.
+        params: with a leading axis of seeds.
+        state: with a leading axis of seeds.
+        dataset: set of examples.
+        batch: examples at a time.
+        said: as `predictions` takes it.
 
     >>> from tljax.data import arrays
     >>> from tljax.engine.devices import compile_predict, make_mesh
@@ -96,6 +104,13 @@ def score_and_tell(
     compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """As `score`, and what the model says of every example, as `predictions` gives it.
+
+    Args:
+        compiled: as `predictions` takes it.
+        params: with a leading axis of seeds.
+        state: with a leading axis of seeds.
+        dataset: set of examples.
+        batch: examples at a time.
 
     >>> from tljax.data import arrays
     >>> from tljax.engine.devices import compile_predict, make_mesh
@@ -120,6 +135,9 @@ def score_and_tell(
 
 def of_episodes(dataset: Dataset) -> bool:
     """Whether an example of the set is an episode.
+
+    Args:
+        dataset: the set.
 
     >>> from tljax.data import digits
     >>> of_episodes(digits(size=8)['test'])

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +21,9 @@ COLUMNS = ('parameters', 'numbers', 'from', 'moves')  # of what is transferred
 
 def transferred_rows(groups: Sequence[Group]) -> list[list[str]]:
     """What is transferred as the rows of a table, whose columns are COLUMNS.
+
+    Args:
+        groups: of parameters.
 
     >>> transferred_rows(
     ...     [Group('backbone', 1000, 'runs/a', None), Group('head', 30, 'fresh', 0.001)]
@@ -42,6 +45,9 @@ def transferred_rows(groups: Sequence[Group]) -> list[list[str]]:
 def tell_transferred(groups: tuple[Group, ...]) -> None:
     """Tells the person at the terminal what is transferred; the same groups once, however many runs
     have them.
+
+    Args:
+        groups: of parameters.
 
     >>> tell_transferred((Group('head', 30, 'fresh', 0.001),))
     """
@@ -77,8 +83,17 @@ class Log:
 
     On a restart at step `start`, records of later steps are dropped, so that the file tells one
     story. Every record has `step`, `kind` ('training', or the name of an evaluated split) and
-    numbers, each a list with one entry per seed. `writes=False` on all processes but the first.
-    Progress counts `epochs`, too, where the steps are so many passes over the training set.
+    numbers, each a list with one entry per seed.
+
+    Args:
+        workdir: folder of the fit.
+        name: for the progress line.
+        steps: of the run.
+        start: the step that it goes on from.
+        writes: False on all processes but the first.
+        shown: whether progress is shown, where it writes.
+        epochs: passes over the training set that the steps are, which progress counts, too; 0 where
+            they are not counted.
 
     >>> import tempfile
     >>> with Log(tempfile.mkdtemp(), 'toy', steps=10, shown=False) as log:
@@ -104,8 +119,11 @@ class Log:
             start,
         )
         self.epochs = epochs
-        self.clock, self.spoke, self.shown = None, 0.0, shown and writes
-        self.file = self.events = self.bar = None
+        self.spoke, self.shown = 0.0, shown and writes
+        self.clock: TimeLeft | None = None
+        self.file: TextIO | None = None
+        self.events: SummaryWriter | None = None
+        self.bar: Progress | None = None
         if writes:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch()
@@ -136,8 +154,14 @@ class Log:
                 getattr(part, close)()
 
     def record(self, step: int, kind: str, numbers: dict[str, np.ndarray]) -> None:
-        """Writes the numbers of a step: a dict of arrays with one entry per seed."""
-        if self.file is None:
+        """Writes the numbers of a step.
+
+        Args:
+            step: its number.
+            kind: 'training', or the name of an evaluated split.
+            numbers: {name: array with one entry per seed}.
+        """
+        if self.file is None or self.events is None:
             return
         lists = {
             name: np.asarray(value, np.float64).reshape(-1).tolist()
@@ -148,12 +172,21 @@ class Log:
             self.events.add_scalar(f'{kind}/{name}', float(np.mean(value)), step)
 
     def started(self, step: int) -> None:
-        """Starts the clock of the time left: the first call has compiled and gone to `step`."""
+        """Starts the clock of the time left: the first call has compiled and gone to `step`.
+
+        Args:
+            step: number of the steps that have been taken.
+        """
         self.clock = self.clock or TimeLeft(self.steps, step)
 
     def show(self, step: int, numbers: dict[str, np.ndarray]) -> None:
         """Tells how far the run is and what its numbers are, means over seeds: a bar, or at most
-        one line every ten seconds."""
+        one line every ten seconds.
+
+        Args:
+            step: number of the steps that have been taken.
+            numbers: {name: array with one entry per seed}.
+        """
         if not self.shown:
             return
         text = '  '.join(f'{name} {np.mean(value):.4g}' for name, value in numbers.items())
@@ -163,11 +196,15 @@ class Log:
             self.bar.update(self.task, completed=step, numbers=text)
         elif time.monotonic() - self.spoke > 10 or step == self.steps:
             self.spoke = time.monotonic()
-            self.started(self.start)
+            self.clock = self.clock or TimeLeft(self.steps, self.start)
             say(f'{self.name}  step {step}/{self.steps}  {self.clock.left(step)}  {text}')
 
     def tell(self, text: str) -> None:
-        """One line to the person at the terminal."""
+        """One line to the person at the terminal.
+
+        Args:
+            text: the line.
+        """
         if self.shown:
             say(f'{self.name}  {text}')
 
@@ -188,6 +225,9 @@ def _length(path, step):
 
 def read(path: str | Path) -> list[dict]:
     """The records of a log, without a last line that a killed run left unfinished.
+
+    Args:
+        path: of the log.
 
     >>> read('nowhere.jsonl')
     []

@@ -8,7 +8,7 @@ gradient nor memory.
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ import optax
 
 from tljax import paths
 from tljax.core import Refused, Tree, near
+from tljax.protocols import Setting, Stored
 
 NAMES = ('full', 'freeze', 'decay', 'rules')  # the partitions that a config may name
 OPTIMIZERS = (
@@ -50,6 +51,9 @@ class Partition(NamedTuple):
 def full(groups: dict[str, str]) -> Partition:
     """Everything moves at the full rate: fine-tuning, or training from scratch.
 
+    Args:
+        groups: as `freeze` takes them; all of them move.
+
     >>> full({'stage1': 'conv1/.*'}).rules == [REST]
     True
     """
@@ -79,6 +83,11 @@ def decay(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -
     (ULMFiT, Howard and Ruder 2018, section 3.2, where the factor is 1/2.6); groups up to `until`
     are frozen.
 
+    Args:
+        groups: as `freeze` takes them.
+        rate: the factor, in (0, 1].
+        until: the deepest frozen group; None: none is frozen.
+
     >>> decay({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, rate=0.5).scales
     {'backbone.stage1': 0.25, 'backbone.stage2': 0.5}
     """
@@ -101,13 +110,17 @@ def rules(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
     """A partition written out: pairs (regex, label), completed by one group for each other
     top-level name.
 
+    Args:
+        groups: as `freeze` takes them; the patterns need none of them.
+        rules: pairs (regex over whole paths, 'frozen' or the name of a group).
+
     BitFit (Ben Zaken et al. 2021), which trains biases alone:
 
     >>> rules({}, [('backbone/.*(?<!bias)', 'frozen')]).rules
     [('backbone/.*(?<!bias)', 'frozen'), ('(\\\\w+)/.*', '\\\\1')]
     """
     paths.refuse_rules(rules, 'partition.rules')
-    return Partition([tuple(rule) for rule in rules] + [REST])
+    return Partition([*((pattern, label) for pattern, label in rules), REST])
 
 
 def _up_to(groups, until):
@@ -120,7 +133,7 @@ def _up_to(groups, until):
     return names[: names.index(until) + 1]
 
 
-def stored(partition: Partition, statistics: str = 'follow') -> Callable:
+def stored(partition: Partition, statistics: str = 'follow') -> Stored:
     """Which BatchNorm layers run on stored statistics while training, as a predicate over the
     backbone's own layer paths.
 
@@ -152,6 +165,11 @@ def every(
     Players that take turns (MCD, GANs) are groups with periods; `phase` may be several, (0, 2). A
     schedule inside counts the group's own updates.
 
+    Args:
+        transform: of the group.
+        period: steps from one turn to the next.
+        phase: the turn's place in the period, or several places, each below it.
+
     >>> import numpy as np
     >>> tx = every(optax.sgd(1.0), period=2, phase=1)
     >>> state = tx.init(np.zeros(1))
@@ -172,10 +190,10 @@ def every(
     def init(params):
         return jnp.zeros((), jnp.int32), transform.init(params)
 
-    def update(grads, state, params=None):
+    def update(updates, state, params=None):
         count, inner = state
         active = jnp.isin(count % period, jnp.array(turns))
-        updates, moved = transform.update(grads, inner, params)
+        updates, moved = transform.update(updates, inner, params)
         updates = jax.tree.map(lambda u: jnp.where(active, u, jnp.zeros_like(u)), updates)
         return updates, (
             count + 1,
@@ -192,6 +210,12 @@ def _turns(phase):
 def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> optax.Schedule:
     """The learning rate by step: 'constant', 'linear' or 'cosine' to zero at `steps`, after
     `warmup` steps of linear rise.
+
+    Args:
+        schedule: one of those names.
+        peak: the rate at its highest.
+        steps: of the run.
+        warmup: the first steps, in which the rate rises from 0.
 
     >>> [
     ...     round(float(learning_rate('linear', 1.0, 10, warmup=2)(step)), 2)
@@ -230,7 +254,7 @@ def group(
     clip: float = 0.0,
     period: int = 1,
     phase: int | Sequence[int] = 0,
-    **options: Any,
+    **options: Setting,
 ) -> optax.GradientTransformation:
     """One group's transform: clip, the optax optimiser, decoupled weight decay on matrices and
     kernels, rate, turns.
@@ -246,7 +270,7 @@ def group(
         clip: the largest global norm of this group's gradient; 0 leaves it alone.
         period: as `every` takes it.
         phase: as `every` takes it.
-        options: the optimiser's own keywords.
+        **options: the optimiser's own keywords.
 
     >>> import numpy as np
     >>> tx = group('sgd', steps=1, lr=0.1, weight_decay=1.0)
@@ -281,8 +305,14 @@ def group(
     return every(transform, period, phase) if period > 1 else transform
 
 
-def optimizer(labels: Tree, make: Callable) -> optax.GradientTransformation:
+def optimizer(
+    labels: Tree, make: Callable[[str], optax.GradientTransformation]
+) -> optax.GradientTransformation:
     """Joins the groups: `make(label)` gives each its transform, 'frozen' parameters get none.
+
+    Args:
+        labels: tree of labels like the parameters.
+        make: gives the transform of a label.
 
     >>> import numpy as np
     >>> tx = optimizer({'a': 'frozen', 'b': 'head'}, lambda label: optax.sgd(1.0))

@@ -6,7 +6,7 @@ studies and verdicts use.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import binomtest
 
-from tljax.core import Task
+from tljax.core import Task, Tree
 
 MEAN_CLASS = 'mean_class_accuracy'  # beside the accuracy, where classes are unbalanced
 # ends the name of half a 95 % interval over episodes, beside the score that it belongs to
@@ -43,8 +43,8 @@ class Score(NamedTuple):
     [0.5]
     """
 
-    keep: Callable
-    total: Callable
+    keep: Callable[[dict[str, jax.Array]], Tree]
+    total: Callable[[Tree], np.ndarray]
     more_is_better: bool
     share: bool = False
     bounded: bool = False
@@ -141,6 +141,9 @@ SCORES = {  # kind of a task -> its scores by name
 def first(task: Task) -> str:
     """The name of the score that decides.
 
+    Args:
+        task: what is asked.
+
     >>> first(Task.of(('cat', 'dog'))), first(Task.of(()))
     ('accuracy', 'rmse')
     """
@@ -150,6 +153,9 @@ def first(task: Task) -> str:
 def row(name: str) -> Score:
     """What is known of a score.
 
+    Args:
+        name: of the score.
+
     >>> row('rmse').more_is_better
     False
     """
@@ -157,9 +163,12 @@ def row(name: str) -> Score:
 
 
 @functools.lru_cache(maxsize=16)
-def keeps(task: Task) -> Callable:
+def keeps(task: Task) -> Callable[[dict[str, jax.Array]], dict[str, Tree]]:
     """What is kept of a batch: {'output', 'label'} -> {score: what is kept of each example},
     compiled.
+
+    Args:
+        task: what is asked.
 
     >>> told = {'output': jnp.array([[[0.0, 1.0], [0.0, 1.0]]]), 'label': jnp.array([[1, 0]])}
     >>> keeps(Task.of(('cat', 'dog')))(told)['accuracy'].tolist()
@@ -170,9 +179,7 @@ def keeps(task: Task) -> Callable:
     )
 
 
-def totals(
-    task: Task, kept: dict[str, np.ndarray], episodes: bool = False
-) -> dict[str, np.ndarray]:
+def totals(task: Task, kept: dict[str, Tree], episodes: bool = False) -> dict[str, np.ndarray]:
     """The scores of a data set.
 
     Args:
@@ -220,7 +227,9 @@ def proportion(correct: int, count: int) -> tuple[float, float, float]:
 
 
 def rows(
-    scores: dict[str, dict[str, list[float]]], sizes: dict[str, int], interval: Callable
+    scores: dict[str, dict[str, list[float]]],
+    sizes: dict[str, int],
+    interval: Callable[[Sequence[float]], tuple[float, float | None]],
 ) -> list[dict]:
     """Scores with their 95 % intervals: over seeds, or over the episodes or examples of a single
     seed.
@@ -258,7 +267,7 @@ def rows(
             low, high = (None, None) if half is None else (mean - half, mean + half)
             if share and half is None and len(values) == 1:
                 low, high = proportion(round(mean * sizes[split]), sizes[split])[1:]
-            elif bounded and half is not None:
+            elif bounded and low is not None and high is not None:
                 low, high = max(low, 0.0), min(high, 1.0)
             found.append(dict(split=split, metric=name, mean=mean, low=low, high=high))
     return found

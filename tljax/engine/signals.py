@@ -14,7 +14,7 @@ NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[Callable]:
+def asked_to_stop() -> Iterator[Callable[[], int]]:
     """A function that gives the signal that has come, SIGTERM or SIGINT (Ctrl-C), or 0.
 
     A second Ctrl-C does what Ctrl-C did before: it interrupts at once. Where there are several
@@ -29,7 +29,8 @@ def asked_to_stop() -> Iterator[Callable]:
 
     def handle(number, frame):
         if number == signal.SIGINT and came:
-            once = before[number] if callable(before[number]) else signal.default_int_handler
+            handler = before[number]
+            once = handler if callable(handler) else signal.default_int_handler
             once(number, frame)
         came.append(number)
         again = '; Ctrl-C again stops at once, unsaved' if number == signal.SIGINT else ''
@@ -49,6 +50,10 @@ def asked_to_stop() -> Iterator[Callable]:
 
 def stopped(text: str, number: int) -> Stopped:
     """The exception that ends a run after a signal, with its exit status; 0 stands for SIGTERM.
+
+    Args:
+        text: what is told.
+        number: of the signal.
 
     >>> stopped('stopped at step 3 of 9', signal.SIGINT).status
     130

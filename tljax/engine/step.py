@@ -7,6 +7,7 @@ part of a batch that this process holds.
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,15 +15,18 @@ import optax
 from jax import lax
 
 from tljax.core import Method, Tick, TrainState, Tree
+from tljax.protocols import Prepare, Step
+
+Out = TypeVar('Out')  # a tree of arrays
 
 
 def make_step(
     method: Method,
     tx: optax.GradientTransformation,
     labels: Tree,
-    prepare: Callable | None = None,
+    prepare: Prepare | None = None,
     axis: str | None = None,
-) -> Callable:
+) -> Step:
     """The engine: gradient of a method's loss, update of what is not frozen.
 
     Args:
@@ -90,11 +94,14 @@ def make_step(
     return step
 
 
-def over_seeds(function: Callable) -> Callable:
+def over_seeds(function: Callable[..., Out]) -> Callable[..., Out]:
     """Maps a function over the leading axis of its arguments, the seeds: in one piece on an
     accelerator, in a loop on a CPU.
 
     A single seed runs as it is.
+
+    Args:
+        function: of trees of arrays, for one seed.
 
     >>> over_seeds(lambda a, b: a + b)(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])).tolist()
     [4.0, 6.0]
@@ -111,9 +118,12 @@ def over_seeds(function: Callable) -> Callable:
     return mapped
 
 
-def many(step: Callable) -> Callable:
+def many(step: Step) -> Step:
     """Runs one step per entry of the batch's leading axis, in one compiled loop; metrics keep that
     axis.
+
+    Args:
+        step: one step, of one seed or of several.
 
     >>> many(lambda state, batch, seed: (state + batch, state))(
     ...     jnp.zeros(()), jnp.array([1.0, 2.0]), 0

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +11,11 @@ import jax
 import numpy as np
 import optax
 
-from tljax.core import Dataset, Refused, Stream, Task
+from tljax.core import Dataset, Refused, Stream, Task, TrainState, Tree
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, answers, write_answers
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
-from tljax.engine.choice import SPLIT, Choice, begin, look, out, outcome
+from tljax.engine.choice import SPLIT, Choice, Kept, begin, look, out, outcome
 from tljax.engine.devices import Compiled, each_by_itself, first_state, shard
 from tljax.engine.evaluate import of_episodes, score, score_and_tell
 from tljax.engine.log import Log, tell_facts, tell_transferred
@@ -64,7 +64,7 @@ class Run(NamedTuple):
     """
 
     name: str
-    init: Callable
+    init: Callable[[int], tuple[Tree, Tree]]
     tx: optax.GradientTransformation
     step: Compiled
     predict: Compiled
@@ -79,12 +79,12 @@ class Run(NamedTuple):
     eval_batch: int = 256
     task: Task = Task('numbers')
     record: dict = {}
-    whole: Callable = lambda params, state: (params, state)
+    whole: Callable[[Tree, Tree], tuple[Tree, Tree]] = lambda params, state: (params, state)
     donors: int = 0
     input: tuple[int, ...] = ()
     range: tuple = ()
     transferred: Sequence[Group] = ()
-    facts: Callable = tuple
+    facts: Callable[[], Iterable[tuple[str, str]]] = tuple
     choice: Choice = Choice()
     epochs: float = 0.0
 
@@ -176,7 +176,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     first_process = jax.process_index() == 0
     with Checkpoints(workdir) as checkpoints, asked_to_stop() as asked:
         begun, found = checkpoints.restore(_saved(state, kept)) or (0, _saved(state, kept))
-        state, kept = (found, None) if kept is None else found
+        state, kept = _apart(found, kept is not None)
         if not begun and first_process:
             _tell(run, workdir)
         with Log(workdir, run.name, run.steps, begun, first_process, epochs=run.epochs) as log:
@@ -197,9 +197,11 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 if last == run.steps:
                     break
                 if evaluating:  # first: a checkpoint holds what its own step's scores have chosen
-                    kept = _look(run, kept, last, state, _evaluate(run, state, last, log))
-                    if kept is not None and out(run.choice, kept).all():
-                        break
+                    told = _evaluate(run, state, last, log)
+                    if kept is not None:
+                        kept = _look(run, kept, last, state, told)
+                        if out(run.choice, kept).all():
+                            break
                 if saving or stopping:
                     checkpoints.save(last, _saved(state, kept))
                 if stopping:
@@ -216,10 +218,13 @@ def _saved(state, kept):
     return state if kept is None else (state, kept)
 
 
+def _apart(found: Tree, kept: bool) -> tuple[TrainState, Kept | None]:
+    """What `_saved` made one of."""
+    return found if kept else (found, None)
+
+
 def _look(run, kept, step, state, found):
     """What is kept after an evaluation."""
-    if kept is None:
-        return None
     values = np.asarray(found[SPLIT][scores.first(run.task)])
     return look(run.choice, kept, step, values, (state.params, state.state))
 
@@ -234,7 +239,7 @@ def _tell(run, workdir):
 
 def _finish(run, workdir, step, state, kept, log, stopping):
     rows, last = {}, step == run.steps
-    found = _evaluate(run, state, step, log, rows if kept is None else None) if last else None
+    found = _evaluate(run, state, step, log, rows if kept is None else None) if last else {}
     if kept is not None:
         kept = _look(run, kept, step, state, found) if found else kept
         params, moved = kept.trees
@@ -270,7 +275,8 @@ def _finish(run, workdir, step, state, kept, log, stopping):
             'with what comes next',
             stopping(),
         )
-    return Fitted(*jax.device_get((params, moved)), found, kept)
+    params, moved = jax.device_get((params, moved))
+    return Fitted(params, moved, found, kept)
 
 
 def _due(step, period, steps):
@@ -312,10 +318,10 @@ def _prefetched(run, begun):
 
     spans = list(_spans(run, begun))
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, spans[0]) if spans else None
+        ahead = [pool.submit(make, span) for span in spans[:1]]
         for i, span in enumerate(spans):
-            batch = ahead.result()
-            ahead = pool.submit(make, spans[i + 1]) if i + 1 < len(spans) else None
+            batch = ahead.pop().result()
+            ahead += [pool.submit(make, each) for each in spans[i + 1 : i + 2]]
             yield *span, batch
 
 

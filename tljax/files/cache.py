@@ -20,9 +20,13 @@ def cache_dir() -> Path:
 def save_npz(path: Path, /, **columns: np.ndarray) -> None:
     """Writes an .npz whole or not at all, whoever else writes it at the same time.
 
+    Args:
+        path: of the file.
+        **columns: arrays by name.
+
     >>> save_npz(Path(tempfile.mkdtemp()) / 'a.npz', x=np.zeros(2))
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:
-        np.savez(file, **columns)
+        np.savez(file, allow_pickle=True, **columns)
     os.replace(file.name, path)

@@ -3,11 +3,13 @@ error."""
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
 console = Console(stderr=True, highlight=False)
+T = TypeVar('T')
 SAID = set()  # kinds of lines that `say_once` has told
 
 
@@ -26,15 +28,23 @@ class TimeLeft:
         self.total, self.before, self.begun = total, done, time.monotonic()
 
     def left(self, done: int) -> str:
-        """The time left, now that so many are done."""
+        """The time left, now that so many are done.
+
+        Args:
+            done: how many.
+        """
         if done <= self.before < self.total:
             return 'time left unknown'
         seconds = (time.monotonic() - self.begun) / max(done - self.before, 1) * (self.total - done)
         return f'{int(seconds // 60)}:{int(seconds % 60):02d} left'
 
 
-def progress(items: Sequence, text: str) -> Iterable:
+def progress(items: Sequence[T], text: str) -> Iterable[T]:
     """Goes through a sequence with a bar and the time left; elsewhere than on a terminal `watched`.
+
+    Args:
+        items: the sequence.
+        text: what is done with it.
 
     >>> list(progress([1, 2], 'counting'))
     [1, 2]
@@ -45,10 +55,14 @@ def progress(items: Sequence, text: str) -> Iterable:
     return watched(items, text)
 
 
-def watched(items: Sequence, text: str) -> Iterable:
+def watched(items: Sequence[T], text: str) -> Iterable[T]:
     """Goes through a sequence, and tells every ten seconds how far it is, and the time left.
 
     The first item, which may compile, is no measure of that.
+
+    Args:
+        items: the sequence.
+        text: what is done with it.
 
     >>> list(watched([1, 2], 'counting'))
     [1, 2]
@@ -65,6 +79,9 @@ def watched(items: Sequence, text: str) -> Iterable:
 
 def say(text: str) -> None:
     """One line to the person at the terminal (standard error, so that results can be piped).
+
+    Args:
+        text: the line.
 
     >>> say('drawing 600 characters')
     """

@@ -92,10 +92,10 @@ class _Resumed:
     def __init__(self, part, check):
         self.part, self.check = part, check
 
-    def __call__(self, url, output, _):
+    def __call__(self, fname, action, pooch, *, check_only=None):
         have = self.part.stat().st_size if self.part.exists() else 0
         with requests.get(
-            url,
+            fname,
             headers={'Range': f'bytes={have}-', 'Accept-Encoding': 'identity'},
             stream=True,
             timeout=30,
@@ -108,8 +108,8 @@ class _Resumed:
                 self.check(self.part)
             except Refused as refused:
                 self.part.unlink()
-                raise Refused(str(refused).replace(str(self.part), url)) from None
-        self.part.replace(output)
+                raise Refused(str(refused).replace(str(self.part), fname)) from None
+        self.part.replace(action)
 
     def _write(self, answer, have):
         total = have + int(answer.headers.get('Content-Length', 0)) or None

@@ -40,6 +40,10 @@ def refuse_unwritable(path: str | Path, flag: str) -> None:
 def write(path: str | Path, text: str) -> None:
     """Writes a text file whole or not at all.
 
+    Args:
+        path: of the file; folders on the way are made.
+        text: what it holds.
+
     >>> import tempfile
     >>> write(path := Path(tempfile.mkdtemp(), 'a', 'b.txt'), 'x')
     >>> path.read_text()
