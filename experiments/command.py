@@ -1,5 +1,6 @@
 """What every command shares: flags, the start of a cluster, tables or JSON, errors in one line."""
 
+import functools
 import json
 import math
 import re
@@ -58,6 +59,16 @@ SHARED = {  # flags of several commands: name -> (how it is defined, default, he
         'or JSON: a list of them, {"0": name}, {name: 0} or ImageNet\'s class index; by '
         'default imagenet_class_index.json or labels.txt beside the weights.',
     ),
+    'batch': (
+        functools.partial(flags.DEFINE_integer, lower_bound=1),
+        32,
+        'Pictures at a time.',
+    ),
+    'pixels': (
+        functools.partial(flags.DEFINE_integer, lower_bound=1),
+        None,
+        'The most pixels that a picture may have.',
+    ),
 }
 INSTALLED_AS = {'ot': 'POT', 'sklearn': 'scikit-learn', 'PIL': 'pillow'}  # module -> package
 LIMIT = 250  # characters of an error
@@ -98,11 +109,12 @@ def run(main: Callable[[dict, Path], None], name: str) -> None:
     _start(lambda _: main(*chosen), parse)
 
 
-def run_on_model(main: Callable[[ModelChoice, list[str]], None]) -> None:
+def run_on_model(main: Callable[[ModelChoice, list[str]], None], *shared: str) -> None:
     """Runs a command that works on a model: --model, --weights and --classes, or --workdir.
 
     Args:
         main: function of the model that was chosen, and of the arguments that are no flags.
+        *shared: names of further flags in SHARED that it reads.
     """
     keywords = {}
 
@@ -120,7 +132,7 @@ def run_on_model(main: Callable[[ModelChoice, list[str]], None]) -> None:
         workdir = Path(values.workdir) if values.workdir else None
         main(ModelChoice(net, values.weights, values.classes, workdir), rest[1:])
 
-    _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json')
+    _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json', *shared)
     _start(body, parse)
 
 

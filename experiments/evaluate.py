@@ -30,10 +30,6 @@ SIZE = flags.DEFINE_integer(
     'Side of the pictures that the network is shown; 0: the one it is for.',
     lower_bound=0,
 )
-BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
-PIXELS = flags.DEFINE_integer(
-    'pixels', None, 'The most pixels that a picture may have.', lower_bound=1
-)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -46,7 +42,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     if not paths:
         raise Refused('name folders of pictures')
     found, tables = studies.evaluation.evaluate(
-        choice, paths, SIZE.value, BATCH.value, PIXELS.value
+        choice, paths, SIZE.value, flags.FLAGS.batch, flags.FLAGS.pixels
     )
     if not flags.FLAGS.json:
         for top in (1, 5):
@@ -58,4 +54,4 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    command.run_on_model(main)
+    command.run_on_model(main, 'batch', 'pixels')

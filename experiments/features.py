@@ -21,10 +21,6 @@ from tljax.files.text import refuse_unwritable
 from tljax.studies.model_choice import ModelChoice
 
 OUT = flags.DEFINE_string('out', None, 'File to write: .npz or .csv.')
-BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
-PIXELS = flags.DEFINE_integer(
-    'pixels', None, 'The most pixels that a picture may have.', lower_bound=1
-)
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -47,11 +43,11 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice, top=False)
-    found = pictures.write_features(model, files, out, BATCH.value, PIXELS.value)
+    found = pictures.write_features(model, files, out, flags.FLAGS.batch, flags.FLAGS.pixels)
     command.tell(found, [pictures.feature_table(found)])
     if found['unread']:
         sys.exit(1)
 
 
 if __name__ == '__main__':
-    command.run_on_model(main)
+    command.run_on_model(main, 'batch', 'pixels')

@@ -25,11 +25,7 @@ from tljax.files.text import refuse_unwritable
 from tljax.studies.model_choice import ModelChoice
 
 TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)
-BATCH = flags.DEFINE_integer('batch', 32, 'Pictures at a time.', lower_bound=1)
 CSV = flags.DEFINE_string('csv', None, 'File to write the answers to, as well.')
-PIXELS = flags.DEFINE_integer(
-    'pixels', None, 'The most pixels that a picture may have.', lower_bound=1
-)
 SUPPORT = flags.DEFINE_string(
     'support',
     None,
@@ -55,10 +51,10 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     model = studies.models.model(choice)
     if SUPPORT.value:
         answers = studies.episodes.predict(
-            model, SUPPORT.value, files, TOP.value, BATCH.value, PIXELS.value
+            model, SUPPORT.value, files, TOP.value, flags.FLAGS.batch, flags.FLAGS.pixels
         )
     else:
-        answers = pictures.predict(model, files, TOP.value, BATCH.value, PIXELS.value)
+        answers = pictures.predict(model, files, TOP.value, flags.FLAGS.batch, flags.FLAGS.pixels)
     if CSV.value is not None:
         pictures.write_predictions(answers, CSV.value)
     good = [answer for answer in answers if 'error' not in answer]
@@ -68,4 +64,4 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    command.run_on_model(main)
+    command.run_on_model(main, 'batch', 'pixels')

@@ -274,7 +274,7 @@ def test_studies_know_no_flags_and_commands_are_short():
         assert not names & {'absl', 'experiments', 'ml_collections'}, path
     for path in (ROOT / 'experiments').glob('*.py'):
         if 'command.run' in path.read_text():
-            assert len(path.read_text().splitlines()) <= 60, path
+            assert len(path.read_text().splitlines()) <= 70, path
 
 
 @pytest.fixture
