@@ -163,8 +163,7 @@ def jda(
         Refused: as `tca`, and for ys of another length or other than integers from 0.
 
     Source: Long et al., Transfer feature learning with joint distribution adaptation, 2013,
-        algorithm 1
-    (https://doi.org/10.1109/ICCV.2013.274).
+    algorithm 1 (https://doi.org/10.1109/ICCV.2013.274).
 
     >>> xs, xt = np.array([[2.0, 0.0], [-2.0, 1.0]]), np.array([[2.0, 5.0], [-2.0, 6.0]])
     >>> zs, zt = jda(xs, xt, np.array([0, 1]), dim=1)

@@ -60,8 +60,7 @@ def importance_weighted_cross_validation(
             outside 2..ns.
 
     Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross
-        validation, 2007, section 3
-    (https://jmlr.org/papers/v8/sugiyama07a.html).
+    validation, 2007, section 3 (https://jmlr.org/papers/v8/sugiyama07a.html).
 
     >>> from sklearn.dummy import DummyClassifier
     >>> xs, ys, weight = np.zeros((4, 1)), np.array([0, 0, 0, 1]), np.array([1.0, 1.0, 1.5, 0.5])

@@ -115,8 +115,7 @@ def kliep(
     Returns (ns,) weights, or raises `Refused` as the module says.
 
     Source: Sugiyama et al., Direct importance estimation for covariate shift adaptation, 2008,
-        sections 2.2 and 2.3
-    (https://doi.org/10.1007/s10463-008-0197-x).
+    sections 2.2 and 2.3 (https://doi.org/10.1007/s10463-008-0197-x).
 
     >>> kliep(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]]), width=0.5).round(
     ...     2
@@ -188,8 +187,7 @@ def ulsif(
         seed: as in `rulsif`.
 
     Source: Kanamori, Hido and Sugiyama, A least-squares approach to direct importance estimation,
-        2009, section 3
-    (https://jmlr.org/papers/v10/kanamori09a.html).
+    2009, section 3 (https://jmlr.org/papers/v10/kanamori09a.html).
 
     >>> ulsif(
     ...     np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]]), width=0.5, penalty=0.1
@@ -223,9 +221,8 @@ def rulsif(
     Returns (ns,) weights, or raises `Refused` as the module says, and for an alpha outside [0, 1).
 
     Source: Yamada et al., Relative density-ratio estimation for robust distribution comparison,
-        2011, section 2.2
-    (https://arxiv.org/abs/1106.4729). The coefficients are cut at 0 as in uLSIF (Kanamori et al.
-    2009).
+    2011, section 2.2 (https://arxiv.org/abs/1106.4729). The coefficients are cut at 0 as in uLSIF
+    (Kanamori et al. 2009).
 
     >>> rulsif(
     ...     np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]]), width=0.5, penalty=0.1
@@ -276,8 +273,7 @@ def discriminator(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> np.ndar
     Returns (ns,) weights, or raises `Refused` as the module says.
 
     Source: Bickel, Brückner and Scheffer, Discriminative learning for differing training and test
-        distributions, 2007
-    (https://doi.org/10.1145/1273496.1273507).
+    distributions, 2007 (https://doi.org/10.1145/1273496.1273507).
 
     >>> discriminator(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]])).round(2).tolist()
     [0.67, 0.96, 1.38]

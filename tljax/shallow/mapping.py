@@ -51,8 +51,7 @@ def subspace_alignment(
             have.
 
     Source: Fernando et al., Unsupervised visual domain adaptation using subspace alignment, 2013,
-        equation 2 and algorithm 1
-    (https://doi.org/10.1109/ICCV.2013.368).
+    equation 2 and algorithm 1 (https://doi.org/10.1109/ICCV.2013.368).
 
     >>> zs, zt = subspace_alignment(
     ...     np.array([[2.0, 0.0], [-2.0, 0.0]]), np.array([[3.0, 3.0], [-3.0, -3.0]]), dim=1
@@ -87,8 +86,7 @@ def gfk(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> tuple[np.ndarray, np.nda
         Refused: as `subspace_alignment`.
 
     Source: Gong et al., Geodesic flow kernel for unsupervised domain adaptation, 2012, equations 5
-        and 6
-    (https://doi.org/10.1109/CVPR.2012.6247911).
+    and 6 (https://doi.org/10.1109/CVPR.2012.6247911).
 
     >>> xs, xt = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([[0.0, 1.0], [0.0, -1.0]])
     >>> zs, zt = gfk(xs, xt, dim=1)
@@ -295,8 +293,7 @@ def optimal_transport(
             without ys, or where POT is missing.
 
     Source: Courty et al., Optimal transport for domain adaptation, 2017, equations 11, 13 and 14
-        (https://arxiv.org/abs/1507.00504),
-    as POT solves them (https://pythonot.github.io).
+    (https://arxiv.org/abs/1507.00504), as POT solves them (https://pythonot.github.io).
 
     >>> optimal_transport(np.array([[0.0], [1.0]]), np.array([[5.0], [8.0]]))[0].round(1).tolist()
     [[5.0], [8.0]]

@@ -31,8 +31,7 @@ def least_discrepancy(
         (ns,) weights.
 
     Source: Beck and Teboulle 2009 (https://doi.org/10.1137/080716542); O'Donoghue and Candès 2015,
-        the gradient scheme for restarts
-    (https://arxiv.org/abs/1204.3982).
+    the gradient scheme for restarts (https://arxiv.org/abs/1204.3982).
 
     >>> import numpy as np
     >>> from tljax.kernels import in_float64

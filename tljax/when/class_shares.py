@@ -57,8 +57,7 @@ def label_shift(
             largest standard error of a column: mere noise can be as far.
 
     Source: Lipton, Wang and Smola, Detecting and correcting for label shift with black box
-        predictors, 2018, algorithm 1
-    (https://arxiv.org/abs/1802.03916).
+    predictors, 2018, algorithm 1 (https://arxiv.org/abs/1802.03916).
 
     >>> shift = label_shift([0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1], classes=2)
     >>> shift.weights.tolist(), shift.prior.tolist(), shift.clipped

@@ -71,8 +71,8 @@ def mmd_test(
             which are equal where width is None.
 
     Source: Gretton et al., A kernel two-sample test, 2012, equation 3 and section 8
-        (https://jmlr.org/papers/v13/gretton12a.html); p as
-    Phipson and Smyth 2010 (https://arxiv.org/abs/1603.05766).
+    (https://jmlr.org/papers/v13/gretton12a.html); p as Phipson and Smyth 2010
+    (https://arxiv.org/abs/1603.05766).
 
     >>> rng = np.random.default_rng(0)
     >>> test = mmd_test(rng.normal(size=(20, 2)), rng.normal(3, size=(30, 2)), permutations=99)
@@ -153,8 +153,7 @@ def frechet_distance(xs: ArrayLike, xt: ArrayLike) -> float:
     Returns, Raises: as `coral_distance`, in squared units of the features.
 
     Source: Dowson and Landau 1982 (https://doi.org/10.1016/0047-259X(82)90077-X); of features,
-        Heusel et al. 2017, equation 6
-    (https://arxiv.org/abs/1706.08500).
+    Heusel et al. 2017, equation 6 (https://arxiv.org/abs/1706.08500).
 
     >>> round(
     ...     frechet_distance([[-1.0], [0.0], [1.0]], [[8.0], [10.0], [12.0]]), 6
@@ -194,8 +193,7 @@ def gaussian_kl(xs: ArrayLike, xt: ArrayLike, shrinkage: float | None = None) ->
             singular after it.
 
     Source: Kullback and Leibler 1951 (https://doi.org/10.1214/aoms/1177729694); Ledoit and Wolf
-        2004
-    (https://doi.org/10.1016/S0047-259X(03)00096-4), whose covariances divide by n.
+    2004 (https://doi.org/10.1016/S0047-259X(03)00096-4), whose covariances divide by n.
 
     >>> round(gaussian_kl([[-2.0], [2.0]], [[0.0], [2.0]]), 4)  # log 2 + (1 + 1) / (2 * 4) - 1 / 2
     0.4431

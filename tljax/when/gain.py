@@ -106,8 +106,8 @@ def hierarchical_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
         Refused: for shapes that do not pair, nothing replicated, or numbers that are not finite.
 
     Sources: expected mean squares, Cornfield and Tukey 1956
-        (https://doi.org/10.1214/aoms/1177728067) and Searle, Casella and
-    McCulloch, Variance components, 1992, chapter 4; degrees of freedom, Satterthwaite 1946
+    (https://doi.org/10.1214/aoms/1177728067) and Searle, Casella and McCulloch, Variance
+    components, 1992, chapter 4; degrees of freedom, Satterthwaite 1946
     (https://doi.org/10.2307/3002019); what varies in a benchmark, Bouthillier et al. 2021
     (https://arxiv.org/abs/2103.03098). No bootstrap is exact for crossed effects (Owen 2007,
     https://arxiv.org/abs/0712.1111), and the percentiles of the plain one over five seeds find a

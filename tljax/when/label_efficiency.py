@@ -85,8 +85,8 @@ def fit_curve(budgets: ArrayLike, accuracy: ArrayLike, seed: int = 0) -> Curve:
             rising curve fits better than their mean does.
 
     Source: Figueroa et al., Predicting sample size required for classification performance, 2012,
-        who fit this law to learning curves
-    with weights of their own (https://doi.org/10.1186/1472-6947-12-8).
+    who fit this law to learning curves with weights of their own
+    (https://doi.org/10.1186/1472-6947-12-8).
 
     >>> curve = fit_curve([1, 4, 16, 64], [[0.39, 0.41], [0.65, 0.65], [0.77, 0.78], [0.84, 0.84]])
     >>> f'{curve.c:.2f} + {curve.a:.2f} k^-{curve.b:.2f}'

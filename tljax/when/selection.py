@@ -40,8 +40,7 @@ def negative_entropy(probability: ArrayLike) -> float:
         Refused: for no rows, and rows that are no probabilities.
 
     Source: Morerio, Cavazza and Murino, Minimal-entropy correlation alignment for unsupervised deep
-        domain adaptation, 2018
-    (https://arxiv.org/abs/1711.10288).
+    domain adaptation, 2018 (https://arxiv.org/abs/1711.10288).
 
     >>> (
     ...     negative_entropy([[1.0, 0.0], [0.0, 1.0]]),
@@ -67,8 +66,8 @@ def information_maximisation(probability: ArrayLike) -> float:
     Returns, Raises: as `negative_entropy`.
 
     Source: Shi and Sha, Information-theoretical learning of discriminative clusters for
-        unsupervised domain adaptation, 2012
-    (https://arxiv.org/abs/1206.6438); as a score of models, Musgrave et al. 2021.
+    unsupervised domain adaptation, 2012 (https://arxiv.org/abs/1206.6438); as a score of models,
+    Musgrave et al. 2021.
 
     >>> (
     ...     round(information_maximisation([[1.0, 0.0], [0.0, 1.0]]), 4),
@@ -95,9 +94,8 @@ def soft_neighbourhood_density(probability: ArrayLike, temperature: float = 0.05
     Returns, Raises: as `negative_entropy`.
 
     Source: Saito et al., Tune it the right way: unsupervised validation of domain adaptation via
-        soft neighborhood density, 2021
-    (https://arxiv.org/abs/2108.10860). An example's similarity to itself is left out; the authors'
-    code sets it to -1.
+    soft neighborhood density, 2021 (https://arxiv.org/abs/2108.10860). An example's similarity to
+    itself is left out; the authors' code sets it to -1.
 
     >>> round(soft_neighbourhood_density([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]), 4)
     0.6931
@@ -138,8 +136,7 @@ def importance_weighted_risk(loss: ArrayLike, weight: ArrayLike) -> float:
             weights.
 
     Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross
-        validation, 2007
-    (https://jmlr.org/papers/v8/sugiyama07a.html).
+    validation, 2007 (https://jmlr.org/papers/v8/sugiyama07a.html).
 
     >>> importance_weighted_risk([1.0, 0.0], [0.5, 1.5])
     -0.25
@@ -165,8 +162,7 @@ def deep_embedded_validation(loss: ArrayLike, weight: ArrayLike) -> float:
     Returns, Raises: as `importance_weighted_risk`.
 
     Source: You et al., Towards accurate model selection in deep unsupervised domain adaptation,
-        2019, algorithm 1
-    (https://proceedings.mlr.press/v97/you19a.html).
+    2019, algorithm 1 (https://proceedings.mlr.press/v97/you19a.html).
 
     >>> (
     ...     deep_embedded_validation([1.0, 1.0], [1.0, 2.0]),

@@ -44,8 +44,7 @@ def regularised_h_score(f: ArrayLike, y: ArrayLike) -> float:
         y: as in the module.
 
     Source: Ibrahim, Ponomareva and Mazumder 2021 (https://arxiv.org/abs/2110.06893): tr(cov_a(f)^-1
-        (1 - a) cov(E[f | y])), where a is
-    scikit-learn's estimate of the shrinkage.
+    (1 - a) cov(E[f | y])), where a is scikit-learn's estimate of the shrinkage.
 
     >>> f = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
     >>> (
@@ -70,10 +69,9 @@ def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
     features raise it.
 
     Source: Huang et al. 2022 (https://arxiv.org/abs/2106.09362): R(Z) - sum n_c / n R(Z_c) with
-        R(Z) = log det(I + Z^T Z / (n eps)) / 2.
-    Features are centred, once for all classes, and scaled to a total variance of 1, as the authors'
-    code does for most data sets: else the score would grow with their units. The paper's listing
-    has all classes weigh the same.
+    R(Z) = log det(I + Z^T Z / (n eps)) / 2. Features are centred, once for all classes, and scaled
+    to a total variance of 1, as the authors' code does for most data sets: else the score would
+    grow with their units. The paper's listing has all classes weigh the same.
 
     Args:
         f: as in the module.
@@ -119,9 +117,8 @@ def gbc(f: ArrayLike, y: ArrayLike, components: int = 64, covariance: str = 'sph
     whatever their shapes.
 
     Source: Pándy et al. 2022 (https://arxiv.org/abs/2111.12780): -sum exp(-Bhattacharyya's
-        distance), after a PCA to 64 dimensions. The
-    logarithm of a spherical covariance's determinant counts every dimension; in the authors' code
-    it counts one.
+    distance), after a PCA to 64 dimensions. The logarithm of a spherical covariance's determinant
+    counts every dimension; in the authors' code it counts one.
 
     Args:
         f: as in the module.
@@ -165,8 +162,7 @@ def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed
     component matters, and is scikit-learn's.
 
     Source: Bolya, Mittapalli and Hoffman 2021 (https://arxiv.org/abs/2111.06977). As in their code,
-        principal components are standardised
-    first; 500 examples are theirs, too.
+    principal components are standardised first; 500 examples are theirs, too.
 
     Args:
         f: as in the module.
@@ -246,8 +242,7 @@ def n_leep(f: ArrayLike, y: ArrayLike, components: int | None = None, seed: int 
     likely.
 
     Source: Li et al. 2021 (https://arxiv.org/abs/2011.11200): a PCA that keeps 80 % of the
-        variance, and five components for each
-    class, of full covariance, by scikit-learn.
+    variance, and five components for each class, of full covariance, by scikit-learn.
 
     Args:
         f: as in the module.

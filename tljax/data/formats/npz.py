@@ -54,8 +54,7 @@ def npz(
         range: (black, white) of the pictures, where their numbers alone do not say it.
 
     Splits: those in the file are kept. A missing validation or test split is cut from train by the
-        seeded permutation of `cut`,
-    class by class (for regression over all examples).
+    seeded permutation of `cut`, class by class (for regression over all examples).
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.

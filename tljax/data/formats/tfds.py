@@ -71,9 +71,8 @@ def tfds(
         range: (black, white) of the pictures, where their numbers alone do not say it.
 
     Splits: train, validation and test of the set are kept, others left out; a split whose labels
-        are all -1 is unlabelled and
-    counts as missing. A missing validation or test split is cut from train by the seeded
-    permutation of `cut`, class by class.
+    are all -1 is unlabelled and counts as missing. A missing validation or test split is cut from
+    train by the seeded permutation of `cut`, class by class.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.

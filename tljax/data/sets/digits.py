@@ -16,8 +16,8 @@ def digits(size: int = 16) -> dict[str, Dataset]:
     1], (n, size, size, 1).
 
     Splits: of each class, by the seeded permutation of `cut`, 20 % validation and 30 % test; 899 /
-        359 / 539 examples. Writers are
-    not named in the data, so that one writer's digits may stand on both sides of a cut.
+    359 / 539 examples. Writers are not named in the data, so that one writer's digits may stand on
+    both sides of a cut.
 
     Args:
         size: side of the pictures, pixels.
