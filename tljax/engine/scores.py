@@ -163,7 +163,7 @@ def row(name: str) -> Score:
 
 
 @functools.lru_cache(maxsize=16)
-def keeps(task: Task) -> Callable[[dict[str, jax.Array]], dict[str, Tree]]:
+def keeps(task: Task) -> Callable[[Tree], dict[str, Tree]]:
     """What is kept of a batch: {'output', 'label'} -> {score: what is kept of each example},
     compiled.
 

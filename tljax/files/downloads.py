@@ -18,7 +18,7 @@ def fetch(
     url: str,
     folder: str | Path,
     known: str | None = None,
-    check: Callable[[Path], None] | None = None,
+    check: Callable[[Path], object] | None = None,
 ) -> Path:
     """The path of a file in `folder`, downloaded from `url` unless it is there.
 

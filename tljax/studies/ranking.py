@@ -86,7 +86,7 @@ def _scored_rows(donors: Donors, settings: dict, study: dict, workdir: Path) -> 
     rows, seeds, most = [], settings['seeds'], study['most']
     for k, target, name in progress(cells, 'scoring sources'):
         data, known = study['targets'][target], donors[name]
-        row = dict(target=target, source=name, labels_per_class=k)
+        row: dict = dict(target=target, source=name, labels_per_class=k)
         key = [fingerprint(known), data, k, most, seeds, list(ALL), 'without']
         found, row['without'] = _kept(
             workdir / 'scores',

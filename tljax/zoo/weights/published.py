@@ -22,7 +22,7 @@ def published(
     net: dict,
     size: int = 0,
     top: bool = True,
-    check: Callable[[Path], None] | None = None,
+    check: Callable[[Path], object] | None = None,
     source: str | None = None,
 ) -> Path:
     """The path of a network's ImageNet weights in the cache (`$TLJAX_CACHE/weights`), fetched if
