@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
+RECIPE = '<!-- README: Add a method -->'
 CHAPTERS = {
     'fine_tuning': 'Fine-tuning',
     'adaptation': 'Domain adaptation',
@@ -39,6 +41,22 @@ def on_files(files: Files, config: dict) -> Files:
         files.append(File.generated(config, f'chapters/{name}.md', content=_room(name, title)))
     files.append(File.generated(config, 'api.md', content=_api()))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: dict, files: Files) -> str:
+    """Lays README's recipe of a method, which the tests run, where a page asks for it.
+
+    Args:
+        markdown: of the page.
+        page: the page.
+        config: of mkdocs.
+        files: of the site.
+    """
+    if RECIPE not in markdown:
+        return markdown
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    recipe = text.partition('## Add a method')[2].partition('Then the contract finds it')[0]
+    return markdown.replace(RECIPE, recipe.strip())
 
 
 def _chapter(folder: str, title: str) -> str:

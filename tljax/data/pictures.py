@@ -182,7 +182,8 @@ def pictures(
         except Refused as refused:
             if failed is None:
                 with lock:  # one thread looks at them all
-                    every.append(every[0] if every else _every(read, names, refused))
+                    if not every:
+                        every.append(_every(read, names, refused))
                 raise every[0] from refused
             failed[row] = str(refused)
             return np.zeros(shape, np.uint8)

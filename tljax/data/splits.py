@@ -260,14 +260,14 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
     for name, split in splits.items():
         if not isinstance(split, Dataset):
             raise Refused(
-                f'the {name} split is of type {type(split).__name__}: make a Dataset of '
-                'it by '
+                f'the {name} split is of type {type(split).__name__}: make a Dataset of it by '
                 'tljax.data.arrays(input, label, classes)'
             )
     if 'train' not in splits:
         raise Refused(f'these splits have no train: {short(splits)}')
     train = splits['train']
     refuse_nothing_to_learn(train)
+    shape = _shape_of_input(train)
     for name, split in splits.items():
         if split.task != train.task and split.task.kind != 'unlabelled':
             told = [
@@ -278,11 +278,11 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
                 f'the {name} split has {told[0]}, train has {told[1]}: give all the same '
                 'ones in one order'
             )
-        shapes = [_shape_of_input(each) for each in (split, train)]
-        if split.size and shapes[0] != shapes[1]:
+        given = _shape_of_input(split)
+        if split.size and given != shape:
             raise Refused(
-                f'inputs of the {name} split are {shapes[0]}, those of train '
-                f'{shapes[1]}: give all one shape'
+                f'inputs of the {name} split are {given}, those of train {shape}: '
+                'give all one shape'
             )
     refuse_unlike(splits)
 
