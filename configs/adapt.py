@@ -119,14 +119,14 @@ def _pair(arg: ConfigDict) -> str:
         return OWN
     if asked and arg.data not in ('', asked):
         raise ValueError(
-            f'config arguments data={arg.data} and source={arg.source},'
-            f'target={arg.target} differ: give one of them'
+            f'config arguments data={arg.data} and source={arg.source},target={arg.target} differ: '
+            'give one of them'
         )
     pair = asked or arg.data or DIGITS[0]
     if pair not in (*DIGITS, *PACS):
         raise ValueError(
-            f'config arguments source={arg.source},target={arg.target} are no pair of '
-            f'this config: {near(pair, (*DIGITS, *PACS))}'
+            f'config arguments source={arg.source},target={arg.target} are no pair of this config: '
+            f'{near(pair, (*DIGITS, *PACS))}'
         )
     return pair
 
@@ -147,8 +147,8 @@ def _names(arg: ConfigDict) -> list[str]:
     for name in names:
         if name not in method_names():
             raise ValueError(
-                f'config argument {"train" if arg.train else "method"}={name} is '
-                f'unknown: {near(name, method_names())}'
+                f'config argument {"train" if arg.train else "method"}={name} is unknown: '
+                f'{near(name, method_names())}'
             )
     return names if arg.train else ['source_only', *names]
 

@@ -231,8 +231,8 @@ def episodic_arg(arg: str | None) -> ConfigDict:
     found = parse_arg(arg, data=EPISODES[0], ways=5, shots=1, smoke=False)
     if found.data not in EPISODES and not Path(found.data).expanduser().exists():
         raise ValueError(
-            f'config argument data={found.data} is not one of {", ".join(EPISODES)}, '
-            'and no folder that is there'
+            f'config argument data={found.data} is not one of {", ".join(EPISODES)}, and no folder '
+            'that is there'
         )
     return found
 

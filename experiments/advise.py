@@ -32,8 +32,8 @@ def main(config: dict, workdir: Path) -> None:
     """
     if JUDGE.value and not POOL.value:
         raise Refused(
-            '--judge needs --pool=results.json of a verified ranking: python -m '
-            'experiments.rank --verify'
+            '--judge needs --pool=results.json of a verified ranking: python -m experiments.rank '
+            '--verify'
         )
     pool = studies.recommendation.read_pool(POOL.value) if POOL.value else []
     if JUDGE.value:

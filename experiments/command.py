@@ -24,21 +24,21 @@ SHARED = {  # flags of several commands: name -> (how it is defined, default, he
     'workdir': (
         flags.DEFINE_string,
         None,
-        'The folder of a run, which is written or read; a '
-        'command with a config takes runs/ and the name of the config by default.',
+        'The folder of a run, which is written or read; a command with a config takes runs/ and '
+        'the name of the config by default.',
     ),
     'distributed': (
         flags.DEFINE_string,
         '',
-        'For several processes: "auto" on Slurm, GKE, TPU '
-        'pods or Open MPI, or COORDINATOR:PORT,PROCESSES,PROCESS.',
+        'For several processes: "auto" on Slurm, GKE, TPU pods or Open MPI, or '
+        'COORDINATOR:PORT,PROCESSES,PROCESS.',
     ),
     'json': (flags.DEFINE_bool, False, 'One JSON document on standard output, in place of tables.'),
     'config': (
         flags.DEFINE_string,
         None,
-        'A file of configs/, with arguments after a colon: '
-        'configs/digits.py:smoke. --config.KEY=VALUE changes a setting.',
+        'A file of configs/, with arguments after a colon: configs/digits.py:smoke. '
+        '--config.KEY=VALUE changes a setting.',
     ),
     'model': (
         flags.DEFINE_string,
@@ -48,16 +48,15 @@ SHARED = {  # flags of several commands: name -> (how it is defined, default, he
     'weights': (
         flags.DEFINE_string,
         None,
-        'Weights for --model: a Keras file (HDF5, legacy, full '
-        'model or .weights.h5, or .keras), or imagenet for the published ones, '
-        'imagenet:160 for those of that picture size.',
+        'Weights for --model: a Keras file (HDF5, legacy, full model or .weights.h5, or .keras), '
+        'or imagenet for the published ones, imagenet:160 for those of that picture size.',
     ),
     'classes': (
         flags.DEFINE_string,
         None,
-        'Names of the classes, one a line or "0 name" a line, '
-        'or JSON: a list of them, {"0": name}, {name: 0} or ImageNet\'s class index; by '
-        'default imagenet_class_index.json or labels.txt beside the weights.',
+        'Names of the classes, one a line or "0 name" a line, or JSON: a list of them, {"0": '
+        "name}, {name: 0} or ImageNet's class index; by default imagenet_class_index.json or "
+        'labels.txt beside the weights.',
     ),
     'batch': (
         functools.partial(flags.DEFINE_integer, lower_bound=1),

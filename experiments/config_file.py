@@ -265,8 +265,8 @@ def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
         ]
         if key == 'steps' and fits and all(fit['epochs'] for fit in fits):
             raise Refused(
-                f'--config.{".".join([*place, key])} is read by no fit, as epochs take '
-                'its place: leave one of them, or set epochs of its phase to 0'
+                f'--config.{".".join([*place, key])} is read by no fit, as epochs take its place: '
+                'leave one of them, or set epochs of its phase to 0'
             )
 
 

@@ -24,8 +24,8 @@ def main(choice: ModelChoice, rest: list[str]) -> None:
         raise Refused(f'{rest[0]!r} is not a flag: write --name=value')
     if choice.net is None or not choice.workdir:
         raise Refused(
-            'name the network, its file and where to write: --model=NETWORK '
-            '--weights=FILE --workdir=FOLDER'
+            'name the network, its file and where to write: --model=NETWORK --weights=FILE '
+            '--workdir=FOLDER'
         )
     found = studies.conversion.convert(choice)
     say(

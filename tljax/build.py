@@ -203,8 +203,8 @@ def _steps(config, train):
     _refuse_counted(config)
     if train.example:
         raise Refused(
-            f'epochs={epochs:g} of data whose examples are drawn afresh: there is no '
-            'end to pass, so set steps'
+            f'epochs={epochs:g} of data whose examples are drawn afresh: there is no end to pass, '
+            'so set steps'
         )
     return max(math.ceil(round(epochs * _examples(config, train) / config['batch'], 9)), 1)
 
@@ -266,13 +266,13 @@ def _refuse_choice(config, splits, steps):
     said = f'patience={config["patience"]}' if config['patience'] else f'keep={config["keep"]!r}'
     if not 0 < config['eval_every'] < max(steps, 1):
         raise Refused(
-            f'{said} goes by scores during training: set eval_every, between 1 and '
-            f'{steps - 1} for these {steps} steps (it is {config["eval_every"]})'
+            f'{said} goes by scores during training: set eval_every, between 1 and {steps - 1} for '
+            f'these {steps} steps (it is {config["eval_every"]})'
         )
     if SPLIT not in splits or not splits[SPLIT].size:
         raise Refused(
-            f'{said} goes by the {SPLIT} split, and this data has none: give one, or '
-            'leave keep and patience alone'
+            f'{said} goes by the {SPLIT} split, and this data has none: give one, or leave keep '
+            'and patience alone'
         )
 
 
@@ -317,14 +317,13 @@ def _refuse_batches(pieces, method, train, sample):
     gives = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     if pieces.batches != gives and (pieces.batches, gives) != ('labelled', 'domains'):
         raise Refused(
-            f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data '
-            f'gives {gives})'
+            f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data gives '
+            f'{gives})'
         )
     if train.task.kind == 'labels' and not pieces.several:
         raise Refused(
-            f'method.name={method["name"]!r} takes one class for each example, and this '
-            'data has several labels: '
-            'take finetune, or data.task'
+            f'method.name={method["name"]!r} takes one class for each example, and this data has '
+            'several labels: take finetune, or data.task'
         )
     if train.task.kind == 'unlabelled' and not pieces.labels:
         raise Refused(
@@ -343,14 +342,13 @@ def _checked(pieces, built, rules, train, seeds):
     donors = pieces.donors(built.net, top=takes_head)
     if (takes_head or pieces.labels) and donors.classes != train.classes:
         raise Refused(
-            f'the head of {donors.place} knows the classes {short(donors.classes)}, this '
-            f'data has {short(train.classes)}: '
-            'graft the backbone alone (init.rules)'
+            f'the head of {donors.place} knows the classes {short(donors.classes)}, this data has '
+            f'{short(train.classes)}: graft the backbone alone (init.rules)'
         )
     if len(donors.trees) not in (1, seeds):
         raise Refused(
-            f'{donors.place} was trained with {len(donors.trees)} seeds, this run has '
-            f'{seeds}: a donor has one, or as many'
+            f'{donors.place} was trained with {len(donors.trees)} seeds, this run has {seeds}: a '
+            'donor has one, or as many'
         )
     refuse_channels(donors, built.shapes, rules)
     return donors

@@ -172,8 +172,8 @@ def mmd(kernel: Array) -> jax.Array:
     n = len(kernel) // 2
     if n < 2:
         raise Refused(
-            f'{n} row of a domain on a device has no discrepancy: give batches of two '
-            'rows or more for each'
+            f'{n} row of a domain on a device has no discrepancy: give batches of two rows or more '
+            'for each'
         )
     within = kernel[:n, :n] + kernel[n:, n:]
     return (within.sum() - jnp.trace(within)) / (n * (n - 1)) - 2 * kernel[:n, n:].mean()

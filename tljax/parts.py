@@ -85,8 +85,8 @@ def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
     method, pseudo, place = config['method'], config['pseudo'], config['init']['path'] or donor_dir
     if config['init']['phase'] and not place:
         raise Refused(
-            f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished '
-            'run by init.path'
+            f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by '
+            'init.path'
         )
     _refuse_pseudo(config, stated(method, 'PSEUDO', False), place)
     makes = pseudo['name'] not in ('', 'given')
@@ -213,8 +213,8 @@ def _refuse_counts(config):
     epochs = config['epochs']
     if type(epochs) not in (int, float) or not 0 <= epochs < float('inf'):
         raise Refused(
-            f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 '
-            'where steps are to hold'
+            f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 where steps '
+            'are to hold'
         )
     if config['keep'] not in ('last', 'best'):
         raise Refused(f'config.keep={config["keep"]!r} is not last or best')
@@ -259,12 +259,10 @@ def _refuse_pseudo(config, needed, place):
     if needed and not name:
         raise Refused(
             f'method.name={config["method"]["name"]!r} takes pseudo-labels: set '
-            'pseudo.name=centroids and name a finished run by '
-            'init.phase or init.path'
+            'pseudo.name=centroids and name a finished run by init.phase or init.path'
         )
     if name not in ('', 'given') and (not place or config['shuffled'] or config['per_class']):
         raise Refused(
-            f'pseudo.name={name!r} labels one set by a finished run: name it by '
-            'init.phase or init.path, and leave shuffled and '
-            'per_class alone'
+            f'pseudo.name={name!r} labels one set by a finished run: name it by init.phase or '
+            'init.path, and leave shuffled and per_class alone'
         )

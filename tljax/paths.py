@@ -119,10 +119,9 @@ def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
     unmatched = [path for path, value in flatten(labels).items() if not value]
     if unmatched:
         raise Refused(
-            f'no rule matches the parameter{"s" * (len(unmatched) > 1)} '
-            f'{short(unmatched)}; '
-            f'rules: {", ".join(pattern for pattern, _ in rules)}; end the rules with '
-            'one for the rest, such as ".*"'
+            f'no rule matches the parameter{"s" * (len(unmatched) > 1)} {short(unmatched)}; rules: '
+            f'{", ".join(pattern for pattern, _ in rules)}; end the rules with one for the rest, '
+            'such as ".*"'
         )
     _refuse_idle(rules, params)
     return labels
@@ -303,7 +302,6 @@ def _refuse_idle(rules, params):
     idle = [repr(pattern) for i, (pattern, _) in enumerate(rules) if i not in took]
     if idle:
         raise Refused(
-            f'the rule {", ".join(idle)} matches no parameter, or only what an earlier '
-            'rule took; '
+            f'the rule {", ".join(idle)} matches no parameter, or only what an earlier rule took; '
             f'paths are {short(flatten(params))}'
         )

@@ -179,8 +179,8 @@ class Trained(NamedTuple):
         """
         if tuple(self.record.get('range') or ())[2:] == ('as is',):
             raise Refused(
-                'this run was trained on arrays as they are, whose range pictures of '
-                'files do not have: give arrays'
+                'this run was trained on arrays as they are, whose range pictures of files do not '
+                'have: give arrays'
             )
         shape, data = tuple(self.record['input']), self.record['config']['data']
         shown, features = sized(data), data['name'] == 'extracted'
@@ -213,9 +213,8 @@ def refuse_episodes(record: dict) -> None:
     """
     if stated(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
         raise Refused(
-            'this run was trained on episodes: python -m experiments.predict '
-            '--support=FOLDER tells new classes by a few pictures of each, '
-            'experiments.few_shot measures it'
+            'this run was trained on episodes: python -m experiments.predict --support=FOLDER '
+            'tells new classes by a few pictures of each, experiments.few_shot measures it'
         )
 
 
@@ -282,8 +281,8 @@ def train(
         )
     if 'steps' in changes and changes.get('epochs'):
         raise Refused(
-            f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long '
-            'to train: give one of them'
+            f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long to train: '
+            'give one of them'
         )
     splits = None
     if not isinstance(data, str | dict):

@@ -40,8 +40,8 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     if top and (found.above.why or found.above.dense and not over):
         why = found.above.why or f'it stands on {short(found.above.names[:-1])}'
         raise Refused(
-            f'{path} has no linear head on the features of the network ({why}): '
-            'graft the backbone alone (init.rules)'
+            f'{path} has no linear head on the features of the network ({why}): graft the backbone '
+            'alone (init.rules)'
         )
     return _with_dense(found) if over else found.params, found.state
 
@@ -74,8 +74,8 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
         found = found._replace(params={'backbone': found.params['backbone']})
     elif found.above.head and found.above.head['bias'].size == 1:
         say(
-            f'{file} has one output: it is taken for the log-odds of the second of two classes, '
-            'as a sigmoid does'
+            f'{file} has one output: it is taken for the log-odds of the second of two classes, as '
+            'a sigmoid does'
         )
     elif found.above.logits:
         say(
@@ -132,15 +132,14 @@ def pretrained(
     if found.above.guessed and 'head' in params:
         say(
             f'{path}: weights alone do not tell what {found.above.names[0]} stands on: it is taken '
-            'for a '
-            'softmax on the mean of the features'
+            'for a softmax on the mean of the features'
         )
     count = params['head']['bias'].shape[1] if 'head' in params else 0
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
     if count and len(classes) != count:
         raise Refused(
-            f'{path} tells {count} classes apart, and {len(classes)} are named: take the '
-            'class index that belongs to it'
+            f'{path} tells {count} classes apart, and {len(classes)} are named: take the class '
+            'index that belongs to it'
         )
     size = _size(found, row.size, path)
     data = {'name': 'folder', 'size': size, 'resize': round(size * row.resize / row.size)}

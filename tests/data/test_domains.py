@@ -81,8 +81,8 @@ def test_batches_carry_inputs_of_the_target_and_no_labels_of_it(root):
 def test_domains_that_do_not_pair(root):
     refused(
         lambda: domains(digits(root, 'mnist'), digits(root, 'usps', size=16)),
-        'inputs of the source are (8, 8, 1) and of the target (16, 16, 1): give both the same '
-        'size and channels',
+        'inputs of the source are (8, 8, 1) and of the target (16, 16, 1): give both the same size '
+        'and channels',
     )
     refused(
         lambda: domains(

@@ -285,10 +285,8 @@ def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
     [
         (
             {'by_class': {'test': 0.1}},
-            'the test split: data.ways=2 is more than the 1 classes there '
-            'are: '
-            'take fewer ways (data.test.ways, .shots, .queries), or change its share of the '
-            'classes '
+            'the test split: data.ways=2 is more than the 1 classes there are: take fewer ways '
+            '(data.test.ways, .shots, .queries), or change its share of the classes '
             '(data.by_class.test)',
         ),
         (

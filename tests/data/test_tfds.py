@@ -107,11 +107,15 @@ def test_tfds_never_imports_tensorflow(prepared, tmp_path, form):
         'raise SystemExit("tensorflow was imported")'
     )
     program = (
-        'import sys\nimport numpy as np\nfrom tljax.data.formats.tfds import tfds\n'
-        'splits = tfds("scenes", sys.argv[1])\nfor split in splits.values():\n    '
-        'split.take(np.arange(split.size))\n'
+        'import sys\n'
+        'import numpy as np\n'
+        'from tljax.data.formats.tfds import tfds\n'
+        'splits = tfds("scenes", sys.argv[1])\n'
+        'for split in splits.values():\n'
+        '    split.take(np.arange(split.size))\n'
         'assert not [name for name in sys.modules if name.split(".")[0] in ("tensorflow", '
-        '"torch")]\nprint("read")'
+        '"torch")]\n'
+        'print("read")'
     )
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
     done = subprocess.run(

@@ -78,8 +78,8 @@ def test_each_seed_is_judged_alone(rule):
 def test_the_person_is_told_what_was_kept():
     kept = looked(Choice('last', 1), [[0.3, 0.1], [0.2, 0.2], [0.1, 0.1]])
     assert outcome(Choice('last', 1), kept, 30, 90) == (
-        'stopped at step 30 of 90: no better validation score for 1 evaluation; '
-        'best at steps 10, 20, seed by seed; kept as of steps 20, 30, seed by seed'
+        'stopped at step 30 of 90: no better validation score for 1 evaluation; best at steps 10, '
+        '20, seed by seed; kept as of steps 20, 30, seed by seed'
     )
     best = looked(Choice('best'), [[0.1], [0.3], [0.2]])
     assert outcome(Choice('best'), best, 30, 30) == 'validation score best at step 20'

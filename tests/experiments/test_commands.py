@@ -93,15 +93,13 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
             'train',
             ['--config=configs/finetune.py', '--config.steps=3'],
             '--config.steps is read by no fit, as each has its own: set '
-            '--config.phases.head.steps, '
-            '--config.phases.all.steps',
+            '--config.phases.head.steps, --config.phases.all.steps',
         ),
         (
             'compare',
             ['--config=configs/finetune.py', '--config.optim.lr=1'],
             '--config.optim.lr is read by no fit, as each has its own: set '
-            '--config.phases.head.optim.lr, '
-            '--config.phases.all.optim.lr',
+            '--config.phases.head.optim.lr, --config.phases.all.optim.lr',
         ),
         (
             'compare',

@@ -33,8 +33,8 @@ def test_a_pair_of_domains_is_spelt_alike():
         (
             adapt,
             'source=phto,target=nowhere',
-            'config argument source=phto is no domain of this config '
-            '(did you mean photo?) and no folder that is there',
+            'config argument source=phto is no domain of this config (did you mean photo?) and no '
+            'folder that is there',
         ),
         (
             adapt,

@@ -75,8 +75,8 @@ def test_what_a_config_does_not_say_can_be_set(given, setting, text, expected):
         (
             FINETUNE,
             'data.chanels=1',
-            'config.data.chanels is no setting of configs/finetune.py: did '
-            'you mean channels? (folder takes path, size, channels',
+            'config.data.chanels is no setting of configs/finetune.py: did you mean channels? '
+            '(folder takes path, size, channels',
         ),
         (FINETUNE, 'data.size=big', "--config.data.size=big: 'big' is not a whole number"),
         (FINETUNE, 'data.channels=1.5', "'1.5' is not a whole number"),

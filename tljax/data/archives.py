@@ -53,8 +53,8 @@ class File(NamedTuple):
         """
         if self.size > LARGEST:
             raise Refused(
-                f'{self.path} has {self.size:,} bytes, more than the {LARGEST:,} of a '
-                'picture that is read: remove it'
+                f'{self.path} has {self.size:,} bytes, more than the {LARGEST:,} of a picture that '
+                'is read: remove it'
             )
         try:
             return self.start(most)
@@ -176,9 +176,8 @@ def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None
     except Exception as error:  # of zipfile, tarfile, gzip, bz2, lzma, zlib
         kind = 'ZIP' if head.startswith(b'PK') else 'tar archive'
         raise Refused(
-            f'{path} is no {kind} or a damaged one '
-            f'({str(error) or type(error).__name__}): copy it again, or unpack it and '
-            'give the folder'
+            f'{path} is no {kind} or a damaged one ({str(error) or type(error).__name__}): copy it '
+            'again, or unpack it and give the folder'
         ) from error
 
 
@@ -303,8 +302,8 @@ def _in_memory(path, unpack):
         data = file.read(UNPACKED + 1)
     if len(data) > UNPACKED:
         raise Refused(
-            f'{path} unpacks to more than {UNPACKED:,} bytes: unpack it (tar -xf) and '
-            'give the folder'
+            f'{path} unpacks to more than {UNPACKED:,} bytes: unpack it (tar -xf) and give the '
+            'folder'
         )
     return data
 

@@ -58,16 +58,15 @@ def meant(
             []
             if task
             else [
-                f'{name} holds names joined by {" or ".join(JOINED)}: several '
-                'labels; '
+                f'{name} holds names joined by {" or ".join(JOINED)}: several labels; '
                 'data.task=classes takes each cell for a class'
             ]
         )
         return *_joined(texts, joint or _other_joint(texts)), told
     if '' in texts:
         raise Refused(
-            f'{path}: {texts.count("")} rows have no {name}, '
-            f'{files[texts.index("")]} is the first: fill them in or remove them'
+            f'{path}: {texts.count("")} rows have no {name}, {files[texts.index("")]} is the '
+            'first: fill them in or remove them'
         )
     return _single(texts, name, files, path, task)
 
@@ -122,8 +121,7 @@ def _single(texts, name, files, path, task):
     words = len(known) < len(numbers)
     if task == 'numbers' and words:
         raise Refused(
-            f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: '
-            'mend it '
+            f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: mend it '
             '(such as 0.5), or leave data.task=numbers out'
         )
     fractions = not words and any(
@@ -136,16 +134,16 @@ def _single(texts, name, files, path, task):
     numbers = np.array(known)
     if not np.isfinite(numbers).all():
         raise Refused(
-            f'{path}: the {name} of {files[int(np.argmin(np.isfinite(numbers)))]} is '
-            'not finite: mend or remove the row'
+            f'{path}: the {name} of {files[int(np.argmin(np.isfinite(numbers)))]} is not finite: '
+            'mend or remove the row'
         )
     if task == 'numbers' or fractions:
         told = (
             []
             if task
             else [
-                f'{name} is numbers with fractions: regression; data.task=classes '
-                'takes each for a class'
+                f'{name} is numbers with fractions: regression; data.task=classes takes each for a '
+                'class'
             ]
         )
         return numbers.astype(np.float32), Task('numbers'), told
@@ -161,8 +159,8 @@ def _single(texts, name, files, path, task):
         []
         if task
         else [
-            f'{name} is whole numbers: {len(found)} classes; data.task=numbers '
-            'takes them for regression'
+            f'{name} is whole numbers: {len(found)} classes; data.task=numbers takes them for '
+            'regression'
         ]
     )
     return label.astype(np.int32), Task.of(found), told
@@ -177,21 +175,19 @@ def _refuse_unclear(texts, name, path):
         )
     if joined := [text for text in texts if ',' in text]:
         raise Refused(
-            f'{path}: {name} holds {joined[0]!r}: say data.task=labels where these are '
-            'several '
+            f'{path}: {name} holds {joined[0]!r}: say data.task=labels where these are several '
             'labels, data.task=classes where each cell is a class'
         )
     notes = []
     if _share_words(texts):
         notes.append(
-            f'cells of {name} share words, and each is a class of its own; '
-            'data.task=labels takes '
+            f'cells of {name} share words, and each is a class of its own; data.task=labels takes '
             'their words for several labels'
         )
     if missing := [text for text in texts if text.lower() in MISSING]:
         notes.append(
-            f'{len(missing)} rows have the {name} {short(dict.fromkeys(missing), 3)}: a '
-            'class of that name'
+            f'{len(missing)} rows have the {name} {short(dict.fromkeys(missing), 3)}: a class of '
+            'that name'
         )
     return notes
 
@@ -209,8 +205,8 @@ def _of_columns(marks, names, path, task):
             []
             if task
             else [
-                f'each row has a single 1: {len(names)} classes; data.task=labels '
-                'takes them for several labels'
+                f'each row has a single 1: {len(names)} classes; data.task=labels takes them for '
+                'several labels'
             ]
         )
         return marks.argmax(1).astype(np.int32), Task.of(tuple(names)), told

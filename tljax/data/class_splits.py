@@ -43,8 +43,8 @@ def refuse_unturnable(pictures: np.ndarray) -> None:
     """
     if pictures.ndim < 3 or pictures.shape[1] != pictures.shape[2]:
         raise Refused(
-            f'data.rotations: inputs {pictures.shape[1:]} are no square pictures that '
-            'could be turned: set it to False'
+            f'data.rotations: inputs {pictures.shape[1:]} are no square pictures that could be '
+            'turned: set it to False'
         )
 
 

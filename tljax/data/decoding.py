@@ -104,14 +104,13 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
         raise _undecodable(where, error) from error
     if count > pixels:
         raise Refused(
-            f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or '
-            f'raise the limit by data.pixels={count} '
-            f'or --pixels={count}'
+            f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or raise the '
+            f'limit by data.pixels={count} or --pixels={count}'
         )
     if image.mode == 'F' or image.mode[0] == 'I' and _range(image) is None:
         raise Refused(
-            f'{where} holds numbers (mode {image.mode}) whose range no file states: save '
-            'it with 8 or 16 bits a channel'
+            f'{where} holds numbers (mode {image.mode}) whose range no file states: save it with 8 '
+            'or 16 bits a channel'
         )
     return image
 
@@ -132,8 +131,8 @@ def _undecodable(where, error):
     if isinstance(error, UnidentifiedImageError):
         reason = 'of no format that Pillow knows'
     return Refused(
-        f'{where} cannot be decoded as a picture ({reason or type(error).__name__}): '
-        'replace or remove it'
+        f'{where} cannot be decoded as a picture ({reason or type(error).__name__}): replace or '
+        'remove it'
     )
 
 
@@ -155,8 +154,7 @@ def _eight_bits(image, stated, where):
     if 0 < light.max() * DARK <= top:
         say_once(
             'dark',
-            f'{where}: its lightest number is {light.max()} where white is {top}: if '
-            'fewer bits '
+            f'{where}: its lightest number is {light.max()} where white is {top}: if fewer bits '
             'are meant (12 in 16), scale such pictures up before',
         )
     grey = Image.fromarray(((light * 255 + top // 2) // top).astype(np.uint8))

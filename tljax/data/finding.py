@@ -115,8 +115,8 @@ def find(paths: Iterable[str | Path]) -> list[File]:
         if not pictures:
             told = ''.join(f'; {line}' for line in passed_over(below))
             raise Refused(
-                f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name '
-                'another folder'
+                f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name another '
+                'folder'
             )
         found += pictures
         notes += inside[1]

@@ -77,8 +77,8 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
             others += [name for name in inside if name not in held and not name.endswith('/')]
         elif split == 'train':
             raise Refused(
-                f'{place / folder} has no class folders: put the pictures of each class '
-                'into a folder of its name' + _table(names, place)
+                f'{place / folder} has no class folders: put the pictures of each class into a '
+                'folder of its name' + _table(names, place)
             )
         else:
             plural = 's' * (len(loose) > 1)
@@ -92,8 +92,7 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
     loose = [name for name in others if is_picture(name)]
     if loose:
         notes.append(
-            f'{len(loose)} picture{"s" * (len(loose) > 1)} beside the class folders '
-            'passed over: '
+            f'{len(loose)} picture{"s" * (len(loose) > 1)} beside the class folders passed over: '
             f'{short(loose, 3)}'
         )
     notes += [
@@ -132,8 +131,8 @@ def refuse_alike(names: Iterable[str], where: str | Path) -> None:
         other = seen.setdefault(alike(name), name)
         if other != name:
             raise Refused(
-                f'{where}: the classes {other!r} and {name!r} differ in case, blanks or '
-                'accents alone: give them one name'
+                f'{where}: the classes {other!r} and {name!r} differ in case, blanks or accents '
+                'alone: give them one name'
             )
 
 
@@ -191,8 +190,8 @@ def _split_folders(names, place):
         folders[split] = f'{top}/'
     if 'train' not in folders:
         raise Refused(
-            f'{place} has the folders {short(tops, 6)}, but none that is called train: '
-            'add the training pictures in one'
+            f'{place} has the folders {short(tops, 6)}, but none that is called train: add the '
+            'training pictures in one'
         )
     return folders
 
@@ -206,8 +205,8 @@ def _beside(names, folders, place):
             notes.append(f'{top}/ holds {len(files)} files without labels: left aside')
         elif any(map(is_picture, files)):
             raise Refused(
-                f'{place / top} stands beside {folders["train"]} and is no split: call '
-                'it validation or test, or move it away'
+                f'{place / top} stands beside {folders["train"]} and is no split: call it '
+                'validation or test, or move it away'
             )
         else:
             others += files
@@ -224,9 +223,7 @@ def _classes(names, place, is_domain):
                 f'{place}: {name} lies deeper than <class>/<file>: '
                 + (
                     'call folders of splits train, validation and test; if they are domains '
-                    'instead, '
-                    'pick one of '
-                    f'{", ".join(groups)} by data.domain'
+                    f'instead, pick one of {", ".join(groups)} by data.domain'
                     if is_domain
                     else 'move it up'
                 )
@@ -240,8 +237,7 @@ def _classes(names, place, is_domain):
         )
         raise Refused(
             f'the class folder {place / empty[0]} holds no '
-            f'pictures{"".join(f", {line}" for line in told)}: '
-            'add some or remove it'
+            f'pictures{"".join(f", {line}" for line in told)}: add some or remove it'
         )
     return groups
 

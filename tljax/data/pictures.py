@@ -32,8 +32,8 @@ def refuse_size(size: int, channels: int) -> None:
     """
     if channels not in (1, 3) or size < 1:
         raise Refused(
-            f'data.size={size}, data.channels={channels}: give a side of at least 1 '
-            'pixel, and 3 channels or 1 (grey)'
+            f'data.size={size}, data.channels={channels}: give a side of at least 1 pixel, and 3 '
+            'channels or 1 (grey)'
         )
 
 
@@ -163,8 +163,8 @@ def pictures(
     """
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
         raise Refused(
-            f'the model takes inputs of shape {tuple(shape)}, which are no square '
-            'pictures: give it a data set by a config'
+            f'the model takes inputs of shape {tuple(shape)}, which are no square pictures: give '
+            'it a data set by a config'
         )
     names = [printable(file.path) for file in files] if names is None else names
     label = np.zeros(len(files), np.int32) if label is None else np.asarray(label)
@@ -208,8 +208,7 @@ def _every(read, names, first):
         if len(faults) < 2
         else Refused(
             f'{len(faults)} of {len(names)} pictures cannot be decoded: {short(faults, 8)}: '
-            'replace or '
-            'remove them'
+            'replace or remove them'
         )
     )
 

@@ -46,16 +46,14 @@ def range_of(
     for split, input in inputs.items():
         if input.dtype.kind not in 'biuf' or not input.ndim:
             raise Refused(
-                f'{where}: the {split} input is {input.dtype} of shape {input.shape}: '
-                'give '
-                'an array of numbers with the examples on axis 0'
+                f'{where}: the {split} input is {input.dtype} of shape {input.shape}: give an '
+                'array of numbers with the examples on axis 0'
             )
     if any(input.ndim not in (3, 4) for input in inputs.values()):
         if given is not None:
             raise Refused(
-                f'{where}: data.range={tuple(given)} is of pictures, (n, height, width) '
-                'or '
-                '(n, height, width, channels), and these inputs are none'
+                f'{where}: data.range={tuple(given)} is of pictures, (n, height, width) or (n, '
+                'height, width, channels), and these inputs are none'
             )
         return ()
     kinds = {split: 'f' if input.dtype.kind == 'f' else 'i' for split, input in inputs.items()}
@@ -104,9 +102,8 @@ def _refuse_other_range(inputs, white, where):
     for split, input in inputs.items():
         if limit and input.size and input.min() < input.max() <= limit:
             raise Refused(
-                f'{where}: pictures run to {white:.0f}, but those of {split} to '
-                f'{input.max():.4g}: store '
-                'all splits in one range'
+                f'{where}: pictures run to {white:.0f}, but those of {split} to {input.max():.4g}: '
+                'store all splits in one range'
             )
 
 
@@ -172,8 +169,7 @@ def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
     slack = (white - black) / 100
     if input.size and not black - slack <= input.min() <= input.max() <= white + slack:
         raise Refused(
-            f'pictures run from {input.min():.4g} to {input.max():.4g}, and here black '
-            'is '
+            f'pictures run from {input.min():.4g} to {input.max():.4g}, and here black is '
             f'{black:g} and white {white:g}: {SAYS}'
         )
     scaled = (input - np.float32(black) if black else input) / np.float32(white - black)
@@ -235,8 +231,7 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
             or not low - wide <= inputs.min() <= inputs.max() <= high + wide
         ):
             raise Refused(
-                f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the '
-                'training '
+                f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the training '
                 f'from {low:.4g} to {high:.4g}: give them as the training had them'
             )
         return trained
@@ -277,8 +272,7 @@ def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
     if found and found[most] > 16 and 0 < found[least] <= 1:
         raise Refused(
             f'pictures of {most} run to {found[most]:.4g} and those of {least} to '
-            f'{found[least]:.4g}: give '
-            'all in one range'
+            f'{found[least]:.4g}: give all in one range'
         )
 
 
@@ -303,7 +297,6 @@ def refuse_channels_first(shape: tuple[int, ...]) -> None:
         and shape[0] < min(shape[1:])
     ):
         raise Refused(
-            f'inputs are {tuple(shape)}: channels last is meant, '
-            f'{(*shape[1:], shape[0])}: '
+            f'inputs are {tuple(shape)}: channels last is meant, {(*shape[1:], shape[0])}: '
             'np.moveaxis(input, 1, -1)'
         )

@@ -74,8 +74,8 @@ def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
     """
     if channels not in (1, 3) or size < 1:
         raise Refused(
-            f'data.size={size}, data.channels={channels}: give one pixel or more, and 1 '
-            'or 3 channels'
+            f'data.size={size}, data.channels={channels}: give one pixel or more, and 1 or 3 '
+            'channels'
         )
     if size != pictures.shape[1]:
         pictures = np.stack(
@@ -110,6 +110,6 @@ def reading(path: str | Path, remedy: str) -> Iterator[Path]:
         yield path
     except UNREADABLE as error:
         raise Refused(
-            f'{path} cannot be read ({type(error).__name__}: {str(error)[:80]}): copy it '
-            f'again; {remedy}'
+            f'{path} cannot be read ({type(error).__name__}: {str(error)[:80]}): copy it again; '
+            f'{remedy}'
         ) from error

@@ -138,8 +138,8 @@ def _columns(path):
     for number, row in lines[1:]:
         if len(row) < len(header) or any(row[len(header) :]):
             raise Refused(
-                f'{path}, row {number}: {len(row)} cells where the first row names '
-                f'{len(header)} columns: mend the row'
+                f'{path}, row {number}: {len(row)} cells where the first row names {len(header)} '
+                'columns: mend the row'
             )
     if len(set(header)) < len(header):
         raise Refused(f'{path} names a column twice ({short(header)}): give each a name of its own')
@@ -165,8 +165,8 @@ def _pictures_place(header, rows, asked, path):
     called so."""
     if any(map(is_picture, header)):
         raise Refused(
-            f'{path} begins with a picture ({short(header, 3)}): write a line above that '
-            'names the columns, such as file,label'
+            f'{path} begins with a picture ({short(header, 3)}): write a line above that names the '
+            'columns, such as file,label'
         )
     shown = [i for i in range(len(header)) if all(is_picture(row[i]) for row in rows)]
     return shown[0] if len(shown) == 1 and not asked else _place(header, asked, FILE, 'file', path)
@@ -183,8 +183,7 @@ def _place(header, asked, known, what, path):
     if found is None:
         raise Refused(
             f'{path} has the columns {short(header, 8)}: name the one of the '
-            f'{"pictures" if what == "file" else "labels"} '
-            f'by data.{what}=COLUMN, or call it {what}'
+            f'{"pictures" if what == "file" else "labels"} by data.{what}=COLUMN, or call it {what}'
         )
     return lower.index(found)
 
@@ -209,16 +208,16 @@ def _labels(header, rows, place, split, asked, path):
         )
         if found in (place, split):
             raise Refused(
-                f'{path}: the column {header[found]} is not that of the labels, too: '
-                'name another by data.label'
+                f'{path}: the column {header[found]} is not that of the labels, too: name another '
+                'by data.label'
             )
         return [found]
     distinct = {row[i] for row in rows for i in rest}
     if len(rest) > 1 and '' in distinct and {mark(cell) for cell in distinct - {''}} <= {0, 1}:
         column, row = next((header[i], row[place]) for row in rows for i in rest if not row[i])
         raise Refused(
-            f'{path}: {row} has nothing in the column {column}, and the others have 0 or '
-            '1: fill it in'
+            f'{path}: {row} has nothing in the column {column}, and the others have 0 or 1: fill '
+            'it in'
         )
     if len(rest) == 1 or rest and {mark(cell) for cell in distinct} <= {0, 1}:
         return rest
@@ -236,8 +235,8 @@ def _once(rows, place, rest, path):
         if any(before[i] != row[i] for i in rest):
             was, now = (', '.join(each[i] for i in rest)[:40] for each in (before, row))
             raise Refused(
-                f'{path}: {row[place]} stands in two rows, as {was} and as {now}: keep '
-                f'one; several labels of a picture are joined by {JOINED[0]}'
+                f'{path}: {row[place]} stands in two rows, as {was} and as {now}: keep one; '
+                f'several labels of a picture are joined by {JOINED[0]}'
             )
         said += before is not row
     notes = [f'{said} row{"s" * (said > 1)} left out: the same again'] if said else []
@@ -250,7 +249,7 @@ def _splits(rows: Sequence[Sequence[str]], split: int | None, path: Path) -> lis
     unknown = sorted({row[split] for row in rows if row[split].lower() not in SPLITS})
     if unknown:
         raise Refused(
-            f'{path}: the column {SPLIT} holds {short(map(repr, unknown), 4)}: write '
-            'train, validation or test'
+            f'{path}: the column {SPLIT} holds {short(map(repr, unknown), 4)}: write train, '
+            'validation or test'
         )
     return [SPLITS[row[split].lower()] for row in rows]

@@ -100,9 +100,8 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
         raise Refused(
             f'per_class={k}: '
             + (
-                f'class {min(few, key=lambda c: few[c])} has '
-                f'{min(few.values())} examples; ask for at most '
-                'that many'
+                f'class {min(few, key=lambda c: few[c])} has {min(few.values())} examples; ask for '
+                'at most that many'
                 if few
                 else 'at least one label per class is needed, or none for all'
             )
@@ -152,8 +151,7 @@ def complete(
     if any(share <= 0 for share in shares.values()) or sum(shares.values()) >= 1:
         raise Refused(
             f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of '
-            'train is to be cut '
-            'off: give shares above 0 whose sum is below 1'
+            'train is to be cut off: give shares above 0 whose sum is below 1'
         )
     train = splits['train']
     strata = train.label if train.task.kind == 'classes' else np.zeros(train.size, np.int32)
@@ -227,18 +225,17 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
     label = train.label[0]
     if train.task.kind == 'labels':
         raise Refused(
-            f'all {train.size} training examples have the same labels: there is nothing '
-            'to learn; give examples that differ'
+            f'all {train.size} training examples have the same labels: there is nothing to learn; '
+            'give examples that differ'
         )
     if train.task.kind == 'classes':
         raise Refused(
-            f'all {train.size} training examples are of the class '
-            f'{train.classes[label]}: there is nothing to learn; '
-            'give examples of two classes or more'
+            f'all {train.size} training examples are of the class {train.classes[label]}: there is '
+            'nothing to learn; give examples of two classes or more'
         )
     raise Refused(
-        f'all {train.size} training labels are {label}: there is nothing to learn; give '
-        'numbers that differ'
+        f'all {train.size} training labels are {label}: there is nothing to learn; give numbers '
+        'that differ'
     )
 
 
@@ -275,14 +272,14 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
                 for each in (split, train)
             ]
             raise Refused(
-                f'the {name} split has {told[0]}, train has {told[1]}: give all the same '
-                'ones in one order'
+                f'the {name} split has {told[0]}, train has {told[1]}: give all the same ones in '
+                'one order'
             )
         given = _shape_of_input(split)
         if split.size and given != shape:
             raise Refused(
-                f'inputs of the {name} split are {given}, those of train {shape}: '
-                'give all one shape'
+                f'inputs of the {name} split are {given}, those of train {shape}: give all one '
+                'shape'
             )
     refuse_unlike(splits)
 

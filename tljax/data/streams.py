@@ -180,9 +180,8 @@ def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = Non
             or not np.isfinite(weights).all()
         ):
             raise Refused(
-                f'class_weights={given!r} is neither balanced nor {len(counts)} numbers '
-                'above 0: one for each of '
-                f'{short(train.classes, 6)}'
+                f'class_weights={given!r} is neither balanced nor {len(counts)} numbers above 0: '
+                f'one for each of {short(train.classes, 6)}'
             )
     return weights * counts.sum() / (weights * counts).sum()
 
@@ -261,8 +260,8 @@ def stream_of(
     if train.example:
         if k or shuffled or class_weights:
             raise Refused(
-                'per_class, shuffled and class_weights have no meaning for this data, '
-                'whose examples are drawn afresh'
+                'per_class, shuffled and class_weights have no meaning for this data, whose '
+                'examples are drawn afresh'
             )
         return sampled(train.example, batch)
     if labels and class_weights:

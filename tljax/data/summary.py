@@ -101,8 +101,7 @@ def _constant(train: Dataset) -> list[str]:
     return (
         [
             f'the label {short(same, SHOWN)} is the same for all training examples: scores of it '
-            'tell '
-            'nothing'
+            'tell nothing'
         ]
         if same
         else []
@@ -114,8 +113,8 @@ def _unnamed(train: Dataset) -> list[str]:
     whole = train.task.kind == 'numbers' and not train.example and train.label.dtype.kind in 'biu'
     return (
         [
-            'labels are whole numbers without names: they are numbers to regress on; '
-            'arrays(input, label, classes) takes them for classes'
+            'labels are whole numbers without names: they are numbers to regress on; arrays(input, '
+            'label, classes) takes them for classes'
         ]
         if whole
         else []
@@ -183,9 +182,8 @@ def _inputs(train: Dataset) -> list[tuple[str, str]]:
         found.append(
             (
                 'note',
-                f'these pictures are dark, {high:.2g} of white at most: their '
-                'numbers may have fewer '
-                'bits than their files or types (12 in 16, masks); scale them up before',
+                f'these pictures are dark, {high:.2g} of white at most: their numbers may have '
+                'fewer bits than their files or types (12 in 16, masks); scale them up before',
             )
         )
     if len(shape) == 3 and (low < 0 or high > 1):

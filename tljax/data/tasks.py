@@ -56,10 +56,9 @@ def understood(
             or not label.ndim
         ):
             raise Refused(
-                f'{where}: the {split} labels are {label.dtype} of shape {label.shape}: '
-                'give '
-                '(n,) integers or words for classes, (n, labels) of 0 and 1 for several '
-                'labels, floats for regression'
+                f'{where}: the {split} labels are {label.dtype} of shape {label.shape}: give (n,) '
+                'integers or words for classes, (n, labels) of 0 and 1 for several labels, floats '
+                'for regression'
             )
         if label.dtype.kind == 'f' and not np.isfinite(label).all():
             raise Refused(
@@ -69,9 +68,8 @@ def understood(
     if kind == 'classes' and labels['train'].dtype.kind == 'U':
         if '' in labels['train']:
             raise Refused(
-                f'{where}: {int((labels["train"] == "").sum())} labels are empty: fill '
-                'them in or remove '
-                'the examples'
+                f'{where}: {int((labels["train"] == "").sum())} labels are empty: fill them in or '
+                'remove the examples'
             )
         refuse_alike(np.unique(labels['train']).tolist(), where)
     make = {'classes': _classes, 'labels': _several, 'numbers': _numbers}[kind]
@@ -97,8 +95,7 @@ def _kind(labels, names, task):
         values = np.unique(labels['train']).tolist()
         numerals = not names and all(value.replace('.', '', 1).isdigit() for value in values)
         return 'classes', (
-            'labels are words that are numbers: each is a class; store them as '
-            'numbers for '
+            'labels are words that are numbers: each is a class; store them as numbers for '
             'regression',
         ) if numerals else ()
     binary = all(np.isin(label, (0, 1)).all() for label in every)
@@ -106,15 +103,13 @@ def _kind(labels, names, task):
         rows = [label.sum(1) for label in every]
         if binary and all((row == 1).all() for row in rows):
             return 'classes', (
-                'rows of labels with a single 1 are taken for classes; '
-                'data.task=labels or '
+                'rows of labels with a single 1 are taken for classes; data.task=labels or '
                 'data.task=numbers takes them otherwise',
             )
         if binary:
             odd, count = sum(int((row != 1).sum()) for row in rows), sum(map(len, rows))
             return 'labels', (
-                f'rows of 0 and 1 are taken for several labels of an example ({odd} '
-                f'of {count} '
+                f'rows of 0 and 1 are taken for several labels of an example ({odd} of {count} '
                 'have not a single 1); data.task=numbers takes them for numbers',
             )
         shares = all(
@@ -124,13 +119,11 @@ def _kind(labels, names, task):
         values = np.unique(labels['train'])
         if not shares and len(values) <= FEW and (values == np.round(values)).all():
             return 'numbers', (
-                f'rows of {short(f"{value:g}" for value in values)} are taken for '
-                'numbers to '
+                f'rows of {short(f"{value:g}" for value in values)} are taken for numbers to '
                 'regress on; several labels are rows of 0 and 1',
             )
         return 'numbers', (
-            'rows of labels that sum to 1 are taken for numbers to regress on, not '
-            'for '
+            'rows of labels that sum to 1 are taken for numbers to regress on, not for '
             'probabilities of classes',
         ) if shares else ()
     if all(label.dtype.kind in 'biu' for label in every) or names:
@@ -142,9 +135,8 @@ def _kind(labels, names, task):
     values = np.unique(labels['train'])
     if len(values) <= FEW and (values == np.round(values)).all():
         return 'numbers', (
-            f'labels of {short(f"{value:g}" for value in values)} are taken for '
-            'numbers to '
-            'regress on; data.task=classes takes them for classes',
+            f'labels of {short(f"{value:g}" for value in values)} are taken for numbers to regress '
+            'on; data.task=classes takes them for classes',
         )
     return 'numbers', ()
 
@@ -162,19 +154,16 @@ def _classes(labels, names, where, notes, said):
         names = names or tuple(f'{value:g}' if kind == 'f' else str(value) for value in train)
     elif not names and not np.array_equal(train, np.arange(len(train))):
         raise Refused(
-            f'{where}: the train labels run from {train[0]} to {train[-1]} with '
-            f'{len(train)} '
-            'distinct values: say data.task=classes (each value a class) or '
-            'data.task=numbers, or name all of them in classes'
+            f'{where}: the train labels run from {train[0]} to {train[-1]} with {len(train)} '
+            'distinct values: say data.task=classes (each value a class) or data.task=numbers, or '
+            'name all of them in classes'
         )
     names = names or tuple(map(str, range(len(train))))
     for split, label in labels.items():
         if len(label) and not 0 <= label.min() <= label.max() < len(names):
             raise Refused(
-                f'{where}: the {split} labels run from {label.min()} to {label.max()} '
-                'but there '
-                f'are {len(names)} classes: number them from 0, and give every class a '
-                'name or a '
+                f'{where}: the {split} labels run from {label.min()} to {label.max()} but there '
+                f'are {len(names)} classes: number them from 0, and give every class a name or a '
                 'training example'
             )
     return {split: label.astype(np.int32) for split, label in labels.items()}, Task.of(names), notes
@@ -185,10 +174,8 @@ def _places(label, values, split, where):
     known = np.isin(label, values)
     if not known.all():
         raise Refused(
-            f'{where}: the {split} labels hold {short(np.unique(label[~known]), 3)}, '
-            'which is no '
-            f'class of the training set ({short(values)}): mend them, or add training '
-            'examples'
+            f'{where}: the {split} labels hold {short(np.unique(label[~known]), 3)}, which is no '
+            f'class of the training set ({short(values)}): mend them, or add training examples'
         )
     order = np.argsort(values)
     return order[np.searchsorted(values, label, sorter=order)].astype(np.int32)
@@ -224,9 +211,8 @@ def _several(labels, names, where, notes, _):
             or not np.isin(label, (0, 1)).all()
         ):
             raise Refused(
-                f'{where}: the {split} labels, {label.dtype} of shape {label.shape}, are '
-                'no '
-                'rows of 0 and 1 with a column for each label'
+                f'{where}: the {split} labels, {label.dtype} of shape {label.shape}, are no rows '
+                'of 0 and 1 with a column for each label'
             )
     _refuse_names(names, width, where)
     names = names or tuple(map(str, range(width)))
@@ -240,8 +226,8 @@ def _several(labels, names, where, notes, _):
 def _refuse_names(names, width, where):
     if names and len(names) != width:
         raise Refused(
-            f'{where}: labels have {width} columns and classes {len(names)} names: give '
-            'one for each'
+            f'{where}: labels have {width} columns and classes {len(names)} names: give one for '
+            'each'
         )
 
 
@@ -251,8 +237,7 @@ def _numbers(labels, _, where, notes, __):
             raise Refused(f'{where}: the {split} labels are words: leave data.task=numbers out')
         if label.shape[1:] != labels['train'].shape[1:]:
             raise Refused(
-                f'{where}: the {split} labels have the shape {label.shape}, those of '
-                'train '
+                f'{where}: the {split} labels have the shape {label.shape}, those of train '
                 f'{labels["train"].shape}: give all as many numbers'
             )
     return (

@@ -116,9 +116,8 @@ class Checkpoints:
             return step, found['state']
         if damaged:
             raise Refused(
-                f'none of the checkpoints {damaged} in {self.manager.directory} can be '
-                'read by this code: use the code that '
-                'wrote them, or delete the workdir to start anew'
+                f'none of the checkpoints {damaged} in {self.manager.directory} can be read by '
+                'this code: use the code that wrote them, or delete the workdir to start anew'
             )
         return None
 
@@ -279,8 +278,7 @@ def last(workdir: Path) -> Path:
     pending = next(name for name in folders if name not in finished)
     before = f', or name {workdir / finished[-1]} for the phase before' if finished else ''
     raise Refused(
-        f'{workdir} is not finished: '
-        f'{pending}{_progress(workdir / pending) or " has not begun"}: '
+        f'{workdir} is not finished: {pending}{_progress(workdir / pending) or " has not begun"}: '
         f'give the training command again{before}'
     )
 
@@ -341,13 +339,13 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
         changed = '; '.join(dict.fromkeys(_changed(name, old, new) for name in differs[:8]))
         if differs and set(differs) <= {'steps', 'epochs'} and Path(workdir, 'final').exists():
             raise Refused(
-                f'{workdir} is finished ({changed}): to train on from it, take another '
-                f'--workdir and --config.init.path={workdir}'
+                f'{workdir} is finished ({changed}): to train on from it, take another --workdir '
+                f'and --config.init.path={workdir}'
             )
         if differs:
             raise Refused(
-                f'{workdir} belongs to another config ({changed}); '
-                'take another --workdir or the config it was made with'
+                f'{workdir} belongs to another config ({changed}); take another --workdir or the '
+                'config it was made with'
             )
     elif jax.process_index() == 0 and not look:
         write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')

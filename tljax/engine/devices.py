@@ -312,8 +312,8 @@ def shard(index: Tree) -> Tree:
         share, rest = divmod(len(leaf), jax.device_count())
         if rest:
             raise Refused(
-                f'batch={len(leaf)} does not divide over {jax.device_count()} devices: '
-                'take a multiple'
+                f'batch={len(leaf)} does not divide over {jax.device_count()} devices: take a '
+                'multiple'
             )
         share *= jax.local_device_count()
         return leaf[jax.process_index() * share : (jax.process_index() + 1) * share]

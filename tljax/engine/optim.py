@@ -127,8 +127,8 @@ def _up_to(groups, until):
     names = list(groups)
     if until not in names:
         raise Refused(
-            f'partition.until={until!r} is no group of this network; it has '
-            f'{", ".join(names)}, or backbone for all of it'
+            f'partition.until={until!r} is no group of this network; it has {", ".join(names)}, or '
+            'backbone for all of it'
         )
     return names[: names.index(until) + 1]
 
@@ -183,8 +183,8 @@ def every(
     turns = _turns(phase)
     if period < 1 or not turns or not all(0 <= each < period for each in turns):
         raise Refused(
-            f'period={period}, phase={phase}: a group needs a period of at least 1 and a '
-            'phase below it'
+            f'period={period}, phase={phase}: a group needs a period of at least 1 and a phase '
+            'below it'
         )
 
     def init(params):
@@ -232,8 +232,8 @@ def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> op
         raise Refused(f'schedule={schedule!r} is not one of {", ".join(shapes)}')
     if not 0 <= warmup <= steps:
         raise Refused(
-            f'warmup={warmup} does not lie between 0 and the {steps} steps of the run: '
-            'set optim.warmup'
+            f'warmup={warmup} does not lie between 0 and the {steps} steps of the run: set '
+            'optim.warmup'
         )
     shape = shapes[schedule](max(steps - warmup, 1))
     return (
@@ -281,8 +281,8 @@ def group(
     """
     if optimizer not in OPTIMIZERS:
         raise Refused(
-            f'optim.name={optimizer!r} is not one of {", ".join(OPTIMIZERS)} (adamw is '
-            'adam with weight_decay)'
+            f'optim.name={optimizer!r} is not one of {", ".join(OPTIMIZERS)} (adamw is adam with '
+            'weight_decay)'
         )
     make = getattr(optax, optimizer)
     accepted = [*inspect.signature(group).parameters][2:-1] + [*inspect.signature(make).parameters][

@@ -206,8 +206,8 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                     checkpoints.save(last, _saved(state, kept))
                 if stopping:
                     raise stopped(
-                        f'stopped at step {last} of {run.steps}, saved in {workdir}: the '
-                        'same command goes on from there',
+                        f'stopped at step {last} of {run.steps}, saved in {workdir}: the same '
+                        'command goes on from there',
                         stopping,
                     )
             return _finish(run, workdir, last, state, kept, log, lambda: stopping or asked())
@@ -271,8 +271,8 @@ def _finish(run, workdir, step, state, kept, log, stopping):
     save_final(workdir, params, moved, record | ({'kept': kept} if kept else {}))
     if stopping():
         raise stopped(
-            f'stopped at the last step, saved in {workdir}: the same command goes on '
-            'with what comes next',
+            f'stopped at the last step, saved in {workdir}: the same command goes on with what '
+            'comes next',
             stopping(),
         )
     params, moved = jax.device_get((params, moved))
@@ -340,10 +340,9 @@ def _report(log, step, pending, run, checkpoints, kept):
         good = checkpoints.last()
         raise Refused(
             f'loss {metrics["loss"][row, seed]} (gradient norm '
-            f'{metrics["gradient_norm"][row, seed]}) at step '
-            f'{pending[0][0] + row} with seed {run.seeds[seed]}; last good checkpoint: '
-            f'{"none" if good is None else f"step {good}"}; lower optim.lr or set '
-            'optim.clip'
+            f'{metrics["gradient_norm"][row, seed]}) at step {pending[0][0] + row} with seed '
+            f'{run.seeds[seed]}; last good checkpoint: '
+            f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip'
         )
     means = {name: value.mean(0) for name, value in metrics.items()}
     log.record(step, 'training', means)

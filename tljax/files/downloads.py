@@ -56,8 +56,7 @@ def fetch(
             if (found := pooch.file_hash(path)) != known[7:]:
                 raise Refused(
                     f'{path} is not what was first fetched: its SHA-256 is {found}, was '
-                    f'{known[7:]}: remove it, or, if it is '
-                    f'right, remove {record.name}'
+                    f'{known[7:]}: remove it, or, if it is right, remove {record.name}'
                 )
         try:
             pooch.retrieve(
@@ -74,8 +73,8 @@ def fetch(
                 'has another checksum than the one published' if path.exists() else 'is not there'
             )
             raise Refused(
-                f'{path} {there} and cannot be fetched ({_reason(error)}): get {url} '
-                'elsewhere and put it there'
+                f'{path} {there} and cannot be fetched ({_reason(error)}): get {url} elsewhere and '
+                'put it there'
             ) from error
         except ValueError as error:  # pooch's word for a checksum that differs
             raise Refused(

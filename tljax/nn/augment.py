@@ -242,8 +242,8 @@ def adjust(
     """
     if input.shape[-1] not in (1, 3):
         raise Refused(
-            f'colour: the input has {input.shape[-1]} channels; it knows pictures of 1 '
-            '(grey) or 3 (red, green, blue)'
+            f'colour: the input has {input.shape[-1]} channels; it knows pictures of 1 (grey) or 3 '
+            '(red, green, blue)'
         )
     input = jnp.clip(brightness * input, 0, 1)
     mean = _grey(input).mean()

@@ -112,8 +112,7 @@ def convolve(
     ):
         raise Refused(
             f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the '
-            f'{kernel.shape[0]}x{kernel.shape[1]} kernel on it: take '
-            'larger inputs'
+            f'{kernel.shape[0]}x{kernel.shape[1]} kernel on it: take larger inputs'
         )
     if form == 'plain':
         return lax.conv_general_dilated(
@@ -122,8 +121,8 @@ def convolve(
     if form == 'shifts':
         if not groups == x.shape[3] == kernel.shape[3]:
             raise Refused(
-                f'form=shifts is for one output per input channel, not {kernel.shape[3]} '
-                f'for {x.shape[3]}: take plain'
+                f'form=shifts is for one output per input channel, not {kernel.shape[3]} for '
+                f'{x.shape[3]}: take plain'
             )
         return _shifts(x, kernel, tuple(strides), border)
     if groups != 1:

@@ -127,8 +127,8 @@ def refuse_smaller(x: jax.Array, smallest: int, name: str) -> None:
     """
     if min(x.shape[1:3]) < smallest:
         raise Refused(
-            f'inputs {x.shape[1:]} are too small for {name}: take {smallest}x{smallest} '
-            'pixels or more'
+            f'inputs {x.shape[1:]} are too small for {name}: take {smallest}x{smallest} pixels or '
+            'more'
         )
 
 
@@ -165,8 +165,8 @@ def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | N
         found = taps['features'].shape
         if found != (len(input), dim):
             raise Refused(
-                f'inputs {input.shape[1:]} give features {found[1:]}, not ({dim},): set '
-                'net.size to the size of the inputs'
+                f'inputs {input.shape[1:]} give features {found[1:]}, not ({dim},): set net.size '
+                'to the size of the inputs'
             )
         return params, state
 
@@ -279,8 +279,8 @@ def max_pool(
         length = (x.shape[axis] - k) // stride + 1
         if length < 1:
             raise Refused(
-                f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the window {size} '
-                'that pools it: take larger inputs'
+                f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the window {size} that pools '
+                'it: take larger inputs'
             )
         x = functools.reduce(
             jnp.maximum,

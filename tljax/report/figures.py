@@ -100,8 +100,8 @@ def gains(rows: Sequence[dict]) -> Figure:
     gained = [row for row in rows if row['gain_mean'] is not None]
     if not gained:
         raise Refused(
-            'no row has a gain: this figure compares strategies with a baseline, over '
-            'two or more seeds'
+            'no row has a gain: this figure compares strategies with a baseline, over two or more '
+            'seeds'
         )
     baseline = next((row['strategy'] for row in rows if row['gain_mean'] is None), 'the baseline')
     figure, axes = _figure(f'gain over {baseline} (points)')

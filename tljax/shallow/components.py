@@ -334,8 +334,8 @@ def checked(
             raise Refused(f'{name} {x.shape}: give two or more rows of features, (n, d)')
         if not np.isfinite(x).all():
             raise Refused(
-                f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} values are not '
-                'finite: fill them or drop their rows'
+                f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} values are not finite: fill '
+                'them or drop their rows'
             )
     if xs.shape[1] != xt.shape[1]:
         raise Refused(

@@ -70,13 +70,13 @@ def importance_weighted_cross_validation(
     xs, ys, weight = np.asarray(xs), np.asarray(ys), np.asarray(weight, np.float64)
     if not len(xs) == len(ys) == len(weight):
         raise Refused(
-            f'xs, ys and weight have {len(xs)}, {len(ys)} and {len(weight)} rows: give '
-            'one label and one weight per example'
+            f'xs, ys and weight have {len(xs)}, {len(ys)} and {len(weight)} rows: give one label '
+            'and one weight per example'
         )
     if not (np.isfinite(weight) & (weight >= 0)).all():
         raise Refused(
-            f'weight has a value {weight[~(weight >= 0) | np.isinf(weight)][0]}: give '
-            'finite weights of at least 0'
+            f'weight has a value {weight[~(weight >= 0) | np.isinf(weight)][0]}: give finite '
+            'weights of at least 0'
         )
     if not 2 <= folds <= len(xs):
         raise Refused(f'folds={folds}: give a number from 2 to the {len(xs)} examples')

@@ -84,8 +84,8 @@ def kmm(
         raise Refused(f'slack={slack}: give a number from 0 to below 1')
     if bound < 1 - slack:
         raise Refused(
-            f'bound={bound} is below 1 - slack = {1 - slack}, so no weights exist: raise '
-            'bound or slack'
+            f'bound={bound} is below 1 - slack = {1 - slack}, so no weights exist: raise bound or '
+            'slack'
         )
     width = _median(xs, xt) if width is None else width
     return _scaled(_matched(xs, xt, width, bound, slack))
@@ -348,8 +348,8 @@ def _checked(
             raise Refused(f'{name} has shape {x.shape}: give an array (n, d) of two or more rows')
         if not np.isfinite(x).all():
             raise Refused(
-                f'{name} has {int((~np.isfinite(x)).sum())} values that are not finite: '
-                'drop or impute their rows'
+                f'{name} has {int((~np.isfinite(x)).sum())} values that are not finite: drop or '
+                'impute their rows'
             )
     if xs.shape[1] != xt.shape[1]:
         raise Refused(
@@ -386,7 +386,7 @@ def _scaled(weights: np.ndarray) -> np.ndarray:
     weights = np.asarray(weights)
     if not weights.sum() > 0:
         raise Refused(
-            'all weights are 0, as no kernel reaches from the target to the source: give '
-            'a larger width'
+            'all weights are 0, as no kernel reaches from the target to the source: give a larger '
+            'width'
         )
     return weights / weights.mean()

@@ -231,14 +231,14 @@ def structural_correspondence(
     x = np.concatenate([xs, xt])
     if x.min() < 0:
         raise Refused(
-            f'a feature of {x.min()}: 0 means that a feature is absent, so give counts '
-            'or frequencies'
+            f'a feature of {x.min()}: 0 means that a feature is absent, so give counts or '
+            'frequencies'
         )
     common = np.minimum((xs > 0).mean(0), (xt > 0).mean(0))
     if not 1 <= pivots <= min((common > 0).sum(), x.shape[1] - 1):
         raise Refused(
-            f'pivots={pivots} of the {(common > 0).sum()} features that both domains '
-            f'have, {x.shape[1]} in all: give fewer'
+            f'pivots={pivots} of the {(common > 0).sum()} features that both domains have, '
+            f'{x.shape[1]} in all: give fewer'
         )
     check_dim(dim, min(pivots, x.shape[1] - pivots, len(x) - 1))
     score = common

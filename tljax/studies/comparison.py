@@ -91,14 +91,14 @@ def compare(config: dict, workdir: Path) -> dict | None:
     strategies, budgets = study['strategies'], study['budgets']
     if len(last['seeds']) < 2 or study['baseline'] not in strategies or not budgets:
         raise Refused(
-            'a study needs two seeds or more, budgets, and its baseline among its '
-            'strategies: see configs/digits.py'
+            'a study needs two seeds or more, budgets, and its baseline among its strategies: see '
+            'configs/digits.py'
         )
     wrong = [k for k in budgets if k is not None and (type(k) is not int or k < 1)]
     if wrong or len(set(budgets)) < len(budgets):
         raise Refused(
-            f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or '
-            'None for all, none twice'
+            f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or None for '
+            'all, none twice'
         )
     measured = _measure(earlier, last, study, workdir)
     if jax.process_index():
@@ -161,8 +161,8 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
         raise Refused(
-            'the source has no validation split, which a study of adaptation judges by: '
-            'name another as data.source'
+            'the source has no validation split, which a study of adaptation judges by: name '
+            'another as data.source'
         )
     build.fit_phases(earlier, workdir)
     values, judgements, transferred, donors, metric, labelled = {}, {}, {}, set(), '', True

@@ -148,18 +148,18 @@ def reading(results: dict) -> str:
     """
     if not results['labelled']:
         return (
-            'The target has no labels, so nothing here is its accuracy. Larger is better for '
-            'each score, and none can vouch for a model. A strategy tells classes by python -m '
+            'The target has no labels, so nothing here is its accuracy. Larger is better for each '
+            'score, and none can vouch for a model. A strategy tells classes by python -m '
             'experiments.predict --workdir=STUDY/cells/STRATEGY-all FOLDER.'
         )
     unbalanced = ''
     if any(MEAN_CLASS in row for row in results.get('rows', ())):
         unbalanced = (
-            ' The classes are unbalanced, so that accuracy, and the gain in it, tells '
-            'little of the smaller ones: the mean of classes counts all alike.'
+            ' The classes are unbalanced, so that accuracy, and the gain in it, tells little of '
+            'the smaller ones: the mean of classes counts all alike.'
         )
     return (
-        f'Gains are paired by seed. An interval is a 95 % paired t interval over '
+        'Gains are paired by seed. An interval is a 95 % paired t interval over '
         f'{len(results["seeds"])} seeds; a verdict is corrected over the table (Holm, 5 %). '
         f'Intervals cover {results["intervals_cover"]}.' + unbalanced
     )

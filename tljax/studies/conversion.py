@@ -47,8 +47,8 @@ def convert(choice: ModelChoice) -> dict:
     if unlike or stored_record['classes'] != record['classes']:
         places = ', '.join(unlike[:8]) or 'its classes'
         raise Refused(
-            f'{workdir}/final differs from {record["config"]["weights"]} at {places}: '
-            'remove it and convert again'
+            f'{workdir}/final differs from {record["config"]["weights"]} at {places}: remove it '
+            'and convert again'
         )
     count = sum(leaf.size for leaf in jax.tree.leaves((params, state)))
     classes = len(record['classes']) if 'head' in params else 0

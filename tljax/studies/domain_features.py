@@ -98,6 +98,6 @@ def _refuse_unlike(domains: dict[str, Domain]) -> None:
         ):
             if unlike:
                 raise Refused(
-                    f'domains.{first} and domains.{name} differ in their {what}: '
-                    'adaptation needs the same in all domains'
+                    f'domains.{first} and domains.{name} differ in their {what}: adaptation needs '
+                    'the same in all domains'
                 )

@@ -51,8 +51,8 @@ def seen_by(
     )
     if not np.isfinite(x).all():
         raise Refused(
-            f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} features of the target '
-            'are not finite: leave this source out, or look for the run that diverged'
+            f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} features of the target are not '
+            'finite: leave this source out, or look for the run that diverged'
         )
     return x, probability
 
@@ -74,8 +74,8 @@ def _stored(path: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None
         x, probability = file['features'], file.get('probability')
     if len(x) != dataset.size:
         raise Refused(
-            f'{path} has features of {len(x)} examples, and the target has '
-            f'{dataset.size}: extract those of its training split'
+            f'{path} has features of {len(x)} examples, and the target has {dataset.size}: extract '
+            'those of its training split'
         )
     return x, probability
 

@@ -90,9 +90,8 @@ def _features_file(name: str, spec: dict) -> Path:
     path = Path(spec['features']).expanduser()
     if not path.is_file():
         raise Refused(
-            f'study.sources.{name}: {path} does not exist: give an .npz with features '
-            '(n, d), in the order of the target, and probability (n, classes) if the '
-            'source has classes'
+            f'study.sources.{name}: {path} does not exist: give an .npz with features (n, d), in '
+            'the order of the target, and probability (n, classes) if the source has classes'
         )
     return path
 
@@ -112,8 +111,8 @@ def _finished(name: str, place: Path) -> Donor:
     params, state, record = load_final(place)
     if len(record['seeds']) > 1:
         raise Refused(
-            f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one '
-            'per seed: name a run of one seed'
+            f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one per seed: '
+            'name a run of one seed'
         )
     return Donor(
         record['config']['net'],
@@ -234,8 +233,8 @@ def transfer_settings(
     """
     if isinstance(known, Path):
         raise Refused(
-            f'study.sources.{row["source"]} is a file of features, which cannot be '
-            'trained further: leave it out'
+            f'study.sources.{row["source"]} is a file of features, which cannot be trained '
+            'further: leave it out'
         )
     start = merge(
         settings,

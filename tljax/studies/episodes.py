@@ -141,8 +141,8 @@ def predict(
     data = record['config']['data']
     if data['name'] != 'episodes' or not record['classes']:
         raise Refused(
-            f'--support: this run was not trained on episodes but on {data["name"]}: '
-            'take a few-shot run that tells classes apart'
+            f'--support: this run was not trained on episodes but on {data["name"]}: take a '
+            'few-shot run that tells classes apart'
         )
     if not record['input']:
         raise Refused('--support: this run does not say the shape of its pictures: train it again')
@@ -167,8 +167,8 @@ def _support(root: Path) -> tuple[list[str], list[list[File]]]:
     inside = [each for each in inside if each.is_dir() and each.name[0] not in '._']
     if len(inside) < 2:
         raise Refused(
-            f'--support={root} holds {len(inside)} folders: give it one for each of two '
-            'classes or more, with a few pictures in each'
+            f'--support={root} holds {len(inside)} folders: give it one for each of two classes or '
+            'more, with a few pictures in each'
         )
     found = {each.name: find([each]) for each in inside}
     shots = min(map(len, found.values()))

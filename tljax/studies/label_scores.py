@@ -97,14 +97,14 @@ def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
     unknown = [name for name in found.task.names if name not in names]
     if unknown:
         raise Refused(
-            f'{path} has the labels {short(unknown, 4)}, and the model knows '
-            f'{short(names, 6)}: rename or remove them'
+            f'{path} has the labels {short(unknown, 4)}, and the model knows {short(names, 6)}: '
+            'rename or remove them'
         )
     lacking = [name for name in names if name not in found.task.names]
     if lacking and set(found.task.names) <= set(rows.cells(path)[0][1]):
         raise Refused(
-            f'{path} has no column {short(lacking, 6)}: the model tells '
-            f'{short(names, 6)}, so give a column for each'
+            f'{path} has no column {short(lacking, 6)}: the model tells {short(names, 6)}, so give '
+            'a column for each'
         )
     if lacking:
         say(f'no picture has the label {short(lacking, 6)}')
@@ -139,8 +139,8 @@ def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path =
     label = label.reshape(len(label), -1)
     if label.shape[1] != output.shape[2]:
         raise Refused(
-            f'{path} gives {label.shape[1]} numbers for each picture, and the model '
-            f'tells {output.shape[2]}: give as many columns'
+            f'{path} gives {label.shape[1]} numbers for each picture, and the model tells '
+            f'{output.shape[2]}: give as many columns'
         )
     kept = keeps(task)({'output': output, 'label': np.broadcast_to(label, output.shape)})
     scores = totals(task, jax.device_get(kept))

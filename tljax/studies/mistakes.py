@@ -169,8 +169,7 @@ def sections(
                         (
                             png(picture),
                             f'{rows[i]["label"]}, taken for {rows[i]["answer"]} '
-                            f'({float(rows[i]["probability"]):.2f}): '
-                            f'{rows[i]["example"]}',
+                            f'({float(rows[i]["probability"]):.2f}): {rows[i]["example"]}',
                         )
                         for i, picture in zip(mistakes, inputs, strict=True)
                     ],

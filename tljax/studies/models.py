@@ -31,14 +31,14 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
     if choice.net is None:
         if choice.weights or not choice.workdir:
             raise Refused(
-                'name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a '
-                'finished run'
+                'name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a finished '
+                'run'
             )
         return run_at(choice.workdir)
     if not choice.weights:
         raise Refused(
-            f'--weights is missing: name a Keras weights file for {choice.net["name"]}, '
-            'or --weights=imagenet'
+            f'--weights is missing: name a Keras weights file for {choice.net["name"]}, or '
+            '--weights=imagenet'
         )
     classes = index(choice) if top else None
     names = [name for _, name in classes] if classes else None
@@ -61,8 +61,7 @@ def _beside(weights: str, numbers: list[str]) -> list[str]:
     if len(names) != len(numbers):
         say(
             f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} '
-            'apart: '
-            'it is left'
+            'apart: it is left'
         )
         return numbers
     say(f'the names of the classes are those of {path}: {short(names)}')
@@ -108,7 +107,7 @@ def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | 
     names = [name for _, name in found]
     if names != list(classes) and classes != [str(i) for i in range(len(found))]:
         raise Refused(
-            f'--classes={choice.classes} has {len(found)} classes ({short(names, 2)}), '
-            f'and the run others ({short(classes, 2)}): leave it out'
+            f'--classes={choice.classes} has {len(found)} classes ({short(names, 2)}), and the run '
+            f'others ({short(classes, 2)}): leave it out'
         )
     return found

@@ -49,8 +49,8 @@ def _listed(path: Path) -> list[File]:
         place = alike[0] if len(alike) == 1 else 0 if len(header) == 1 and lower else None
     if place is None or not rows:
         raise Refused(
-            f'{path} names no pictures (columns {short(header, 6)}): call the column of '
-            f'their names file, and write a row for each'
+            f'{path} names no pictures (columns {short(header, 6)}): call the column of their '
+            'names file, and write a row for each'
         )
     if any(len(row) <= place or not row[place] for row in rows):
         raise Refused(f'{path}: a row names no picture: mend it')

@@ -58,9 +58,8 @@ def evaluate(
     trained = Trained(*model)
     if trained.task != 'classes':
         raise Refused(
-            f'this model tells {trained.task} and no classes: take a run that was '
-            'trained '
-            'on classes'
+            f'this model tells {trained.task} and no classes: take a run that was trained on '
+            'classes'
         )
     names = [file.path.parent.name for file in files] if names is None else names
     label = _labels(files, names, record['classes'], index)
@@ -272,6 +271,6 @@ def _unknown(
             "name with a WordNet id and name ImageNet's class index by --classes"
         )
     return (
-        f'{path} no class of the model, which knows {short(classes, 6)}: put each into a '
-        'folder of its class'
+        f'{path} no class of the model, which knows {short(classes, 6)}: put each into a folder of '
+        'its class'
     )

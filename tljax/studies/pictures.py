@@ -146,8 +146,8 @@ def with_outputs(model: Model) -> Model:
         )
     if len(record['classes']) == 1 and record.get('task') != 'labels':
         raise Refused(
-            f'this model knows the class {record["classes"][0]} alone, and would tell it '
-            'of every picture: take one of two classes or more'
+            f'this model knows the class {record["classes"][0]} alone, and would tell it of every '
+            'picture: take one of two classes or more'
         )
     return model
 

@@ -9,8 +9,8 @@ from tljax.report.figures import matrix, rankings
 from tljax.studies.tables import Table, budget, section
 
 READING = (
-    'Each score is of the labelled target examples that training would see, averaged over '
-    'seeds, and can be compared within its column alone. None of them has trained anything.'
+    'Each score is of the labelled target examples that training would see, averaged over seeds, '
+    'and can be compared within its column alone. None of them has trained anything.'
 )
 
 
@@ -68,10 +68,10 @@ def _agreement_table(results: dict) -> Table:
         for row in results['agreement']
     ]
     title = (
-        f'Weighted Kendall tau of a score with the {rows[0]["metric"]} that was measured: 1 '
-        'is the same order, 0 none, -1 the opposite; agreement at the top counts most. '
-        'Sources: all of them, without the controls, or those whose own data are known. '
-        f'Controls: {", ".join(results["config"]["study"]["controls"])}.'
+        f'Weighted Kendall tau of a score with the {rows[0]["metric"]} that was measured: 1 is the '
+        'same order, 0 none, -1 the opposite; agreement at the top counts most. Sources: all of '
+        'them, without the controls, or those whose own data are known. Controls: '
+        f'{", ".join(results["config"]["study"]["controls"])}.'
     )
     return Table(['labels', 'strategy', 'sources', 'score', *targets, 'mean'], body, title)
 

@@ -171,9 +171,9 @@ def _advise_on(
         [
             'size and similarity',
             f'{size}, {similarity}: customary is {customary}',
-            f'{per_class} labels per class; a probe of the features is right '
-            f'{facts["probe"]:.1%}, one of the inputs {facts["inputs"]:.1%}, one of the '
-            f'features of the same network untrained {facts["untrained"]:.1%}',
+            f'{per_class} labels per class; a probe of the features is right {facts["probe"]:.1%}, '
+            f'one of the inputs {facts["inputs"]:.1%}, one of the features of the same network '
+            f'untrained {facts["untrained"]:.1%}',
         ]
     )
     measured = {**row, 'labels_per_class': per_class, 'scores': scores, 'without': without}

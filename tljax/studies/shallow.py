@@ -178,8 +178,8 @@ def _methods(methods: dict) -> dict:
     for name, method in methods.items():
         for key in set(method) - KEYS:
             raise Refused(
-                f'methods.{name}.{key} is unknown: a method has a classifier, and a map, '
-                'with by_task, or weights'
+                f'methods.{name}.{key} is unknown: a method has a classifier, and a map, with '
+                'by_task, or weights'
             )
         if method['classifier'] not in CLASSIFIERS:
             raise Refused(

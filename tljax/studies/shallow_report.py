@@ -12,9 +12,9 @@ CHOICE = (
     'classifier is not always sure, as a nearest neighbour is; the oracle sees the labels'
 )
 READING = (
-    '{} on the target, percent; + and − where a paired t test over its examples, '
-    'Holm-corrected over the table at 5 %, finds that the method helps, or hurts (negative '
-    'transfer), against the same classifier on the source alone.'
+    '{} on the target, percent; + and − where a paired t test over its examples, Holm-corrected '
+    'over the table at 5 %, finds that the method helps, or hurts (negative transfer), against the '
+    'same classifier on the source alone.'
 )
 SIGNS = {'positive': ' +', 'negative': ' −'}
 

@@ -179,8 +179,8 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
     """
     if not settings['init']['path'] and not settings['init']['phase']:
         raise Refused(
-            '--guard compares transfer with scratch, and the last phase starts from '
-            'scratch: give it init.path or init.phase'
+            '--guard compares transfer with scratch, and the last phase starts from scratch: give '
+            'it init.path or init.phase'
         )
     alone = merge(
         settings,
@@ -191,8 +191,8 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
     split = next((split for split in ('validation', 'test') if transferred.get(split)), None)
     if split is None or not run.classes:
         raise Refused(
-            '--guard compares transfer with scratch on a validation or test split with '
-            'classes, and this data has none'
+            '--guard compares transfer with scratch on a validation or test split with classes, '
+            'and this data has none'
         )
     metric = next(iter(transferred[split]))
     scratch = fit(run, workdir).scores[split][metric]

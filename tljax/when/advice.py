@@ -62,9 +62,8 @@ def facts(row: dict) -> np.ndarray:
     if not row['labels_per_class'] or 'untrained' not in without:
         raise Refused(
             f'labels_per_class={row["labels_per_class"]}, probes without the source '
-            f'{", ".join(without) or "none"}: a pool has a '
-            'number of labels per class, and a network for each source; experiments.rank '
-            'makes one anew'
+            f'{", ".join(without) or "none"}: a pool has a number of labels per class, and a '
+            'network for each source; experiments.rank makes one anew'
         )
     probe, nearest, untrained, inputs = (
         float(np.mean(each))
@@ -140,9 +139,8 @@ def held_out(pool: Sequence[dict], strategy: str, baseline: str) -> np.ndarray:
         apart = [j for j, pair in enumerate(pairs) if pair[0] != source and pair[1] != target]
         if len(apart) < 10:
             raise Refused(
-                f'{len(apart)} rows of the pool share neither source nor target with '
-                f'{source} on {target}: measure three targets '
-                'and five sources or more'
+                f'{len(apart)} rows of the pool share neither source nor target with {source} on '
+                f'{target}: measure three targets and five sources or more'
             )
         rows = [i for i, pair in enumerate(pairs) if pair == (source, target)]
         predicted[rows] = _model().fit(x[apart], gain[apart]).predict(x[rows])

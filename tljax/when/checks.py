@@ -30,14 +30,14 @@ def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         raise Refused(f'f has shape {f.shape} and y {y.shape}: give one label per row')
     if y.dtype.kind not in 'iuf' or y.dtype.kind != 'f' and y.ndim > 1:
         raise Refused(
-            f'y has shape {y.shape} and type {y.dtype}: give one integer class per row, '
-            'or floats for regression'
+            f'y has shape {y.shape} and type {y.dtype}: give one integer class per row, or floats '
+            'for regression'
         )
     for name, each in (('f', f), ('y', y)):
         if not np.isfinite(each).all():
             raise Refused(
-                f'{name} has {int((~np.isfinite(each)).sum())} values that are not '
-                'finite: look for where they come from'
+                f'{name} has {int((~np.isfinite(each)).sum())} values that are not finite: look '
+                'for where they come from'
             )
     return f, y
 
@@ -114,8 +114,8 @@ def several(classes: np.ndarray | None) -> None:
     """
     if classes is not None and len(classes) < 2:
         raise Refused(
-            f'labels of {len(classes)} class{"es" * (len(classes) != 1)}: give examples '
-            'of two or more'
+            f'labels of {len(classes)} class{"es" * (len(classes) != 1)}: give examples of two or '
+            'more'
         )
 
 
@@ -129,6 +129,6 @@ def varying(f: np.ndarray) -> None:
     """
     if (f == f[0]).all():
         raise Refused(
-            f'all {len(f)} rows of f are the same: a source that tells no examples apart '
-            'has no score'
+            f'all {len(f)} rows of f are the same: a source that tells no examples apart has no '
+            'score'
         )

@@ -71,24 +71,24 @@ def label_shift(
     )
     if len(predicted) != len(label):
         raise Refused(
-            f'{len(predicted)} source_predictions and {len(label)} source_labels: give '
-            'both of the same examples'
+            f'{len(predicted)} source_predictions and {len(label)} source_labels: give both of the '
+            'same examples'
         )
     joint = confusion_matrix(predicted, label, labels=np.arange(classes)) / len(label)
     prior = joint.sum(0)
     if not prior.all():
         raise Refused(
-            f'no source example is of class {int(prior.argmin())} of {classes}: leave it '
-            'out of the classes, or find some'
+            f'no source example is of class {int(prior.argmin())} of {classes}: leave it out of '
+            'the classes, or find some'
         )
     share = joint / prior
     smallest = np.linalg.svd(share, compute_uv=False)[-1]
     error = np.sqrt(((1 - (share**2).sum(0)) / (prior * len(label))).max())
     if smallest <= 2 * error + ROUNDING:
         raise Refused(
-            f'the confusion is {smallest:.2g} from a singular one, and its columns are '
-            f'uncertain by {error:.2g}: give more '
-            'source examples, a better predictor, or merge classes it confuses'
+            f'the confusion is {smallest:.2g} from a singular one, and its columns are uncertain '
+            f'by {error:.2g}: give more source examples, a better predictor, or merge classes it '
+            'confuses'
         )
     solution = np.linalg.solve(joint, np.bincount(target, minlength=classes) / len(target))
     weights = np.maximum(solution, 0)
@@ -104,8 +104,8 @@ def _as_classes(classes, **columns):
     for name, column in columns.items():
         if column.ndim != 1 or not column.size or not np.issubdtype(column.dtype, np.integer):
             raise Refused(
-                f'{name} is {column.dtype} of shape {column.shape}: give (n,) integers, '
-                'the class of each example'
+                f'{name} is {column.dtype} of shape {column.shape}: give (n,) integers, the class '
+                'of each example'
             )
         if wrong := column[(column < 0) | (column >= classes)].tolist():
             raise Refused(f'{name} has a class {wrong[0]}: give classes from 0 to {classes - 1}')

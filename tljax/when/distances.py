@@ -82,8 +82,8 @@ def mmd_test(
     xs, xt = _checked(xs, xt)
     if permutations < 1 or not (width is None or 0 < width < np.inf):
         raise Refused(
-            f'permutations={permutations} and width={width}: give one permutation or '
-            'more, and a finite width above 0 or None'
+            f'permutations={permutations} and width={width}: give one permutation or more, and a '
+            'finite width above 0 or None'
         )
     x = np.concatenate([xs, xt])
     x -= x.mean(0)  # a large common offset would cost digits of the distances
@@ -210,9 +210,8 @@ def gaussian_kl(xs: ArrayLike, xt: ArrayLike, shrinkage: float | None = None) ->
     for name, x, covariance in (('xs', xs, source), ('xt', xt, target)):
         if np.linalg.matrix_rank(covariance, hermitian=True) < len(covariance):
             raise Refused(
-                f'the covariance of {name} {x.shape} is singular at '
-                f'shrinkage={shrinkage}: give more rows, rows that vary, '
-                'or a larger shrinkage'
+                f'the covariance of {name} {x.shape} is singular at shrinkage={shrinkage}: give '
+                'more rows, rows that vary, or a larger shrinkage'
             )
     difference = xs.mean(0) - xt.mean(0)
     mismatch = (
@@ -312,13 +311,13 @@ def _checked(xs: ArrayLike, xt: ArrayLike, least: str = 'two') -> tuple[np.ndarr
         or min(len(xs), len(xt)) < ROWS[least]
     ):
         raise Refused(
-            f'domains {xs.shape} and {xt.shape}: give {least} finite rows or more of '
-            'each, of the same columns'
+            f'domains {xs.shape} and {xt.shape}: give {least} finite rows or more of each, of the '
+            'same columns'
         )
     for name, x in (('xs', xs), ('xt', xt)):
         if not np.isfinite(x).all():
             raise Refused(
-                f'{name} has {int((~np.isfinite(x)).sum())} values that are not finite: '
-                'drop or impute their rows'
+                f'{name} has {int((~np.isfinite(x)).sum())} values that are not finite: drop or '
+                'impute their rows'
             )
     return xs, xt

@@ -230,8 +230,8 @@ def _sum(a: Moments, b: Moments) -> Moments:
     ]
     if kinds[0] != kinds[1]:
         raise Refused(
-            f'blocks of {kinds[0][0]} features and {kinds[0][1]} labels, and of '
-            f'{kinds[1][0]} and {kinds[1][1]}: give one kind'
+            f'blocks of {kinds[0][0]} features and {kinds[0][1]} labels, and of {kinds[1][0]} and '
+            f'{kinds[1][1]}: give one kind'
         )
     if a.classes is None or b.classes is None:
         return Moments(a.n + b.n, a.gram + b.gram, a.cross + b.cross, a.square + b.square, None)

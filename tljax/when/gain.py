@@ -62,8 +62,8 @@ def transfer_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
     transfer, baseline = np.asarray(transfer, float), np.asarray(baseline, float)
     if transfer.shape != baseline.shape or transfer.ndim != 1:
         raise Refused(
-            f'transfer {transfer.shape} and baseline {baseline.shape} do not pair: give '
-            'one accuracy per seed to each'
+            f'transfer {transfer.shape} and baseline {baseline.shape} do not pair: give one '
+            'accuracy per seed to each'
         )
     if len(transfer) < 2:
         raise Refused(
@@ -124,14 +124,13 @@ def hierarchical_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
     transfer, baseline = np.asarray(transfer, float), np.asarray(baseline, float)
     if transfer.ndim != 3 or baseline.shape not in (transfer.shape, (1, *transfer.shape[1:])):
         raise Refused(
-            f'transfer {transfer.shape} and baseline {baseline.shape} do not pair: give '
-            '(sources, seeds, examples) to each, '
-            'or one source to the baseline'
+            f'transfer {transfer.shape} and baseline {baseline.shape} do not pair: give (sources, '
+            'seeds, examples) to each, or one source to the baseline'
         )
     if transfer.size < 2:
         raise Refused(
-            f'nothing is replicated in {transfer.shape}: give two sources, seeds or '
-            'examples, or more'
+            f'nothing is replicated in {transfer.shape}: give two sources, seeds or examples, or '
+            'more'
         )
     difference = _difference(transfer, baseline)
     if np.ptp(difference) == 0:
@@ -148,9 +147,8 @@ def _difference(transfer, baseline):
     difference = np.round(transfer - baseline, DECIMALS)
     if not np.isfinite(difference).all():
         raise Refused(
-            f'{int((~np.isfinite(difference)).sum())} of {difference.size} paired '
-            'accuracies are not finite: '
-            'look for the run that diverged'
+            f'{int((~np.isfinite(difference)).sum())} of {difference.size} paired accuracies are '
+            'not finite: look for the run that diverged'
         )
     return difference
 
@@ -226,9 +224,8 @@ def verdicts(gains: Sequence[Gain], level: float = 0.05) -> list[str]:
     for i, gain in enumerate(gains, 1):
         if not (math.isfinite(gain.mean) and 0 <= gain.p <= 1):
             raise Refused(
-                f'gain {i} of {len(gains)} has the mean {gain.mean} and the p value '
-                f'{gain.p}, so nothing can be said of the table: look for what made it, '
-                'or leave it out'
+                f'gain {i} of {len(gains)} has the mean {gain.mean} and the p value {gain.p}, so '
+                'nothing can be said of the table: look for what made it, or leave it out'
             )
     detected = multipletests([gain.p for gain in gains], alpha=level, method='holm')[0]
     return [

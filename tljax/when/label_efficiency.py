@@ -104,8 +104,8 @@ def fit_curve(budgets: ArrayLike, accuracy: ArrayLike, seed: int = 0) -> Curve:
     smallest, largest = float(budgets.min()), float(budgets.max())
     if a * (smallest**-b - largest**-b) < SMALLEST_RISE:
         raise Refused(
-            f'accuracy does not rise from {smallest:g} to {largest:g} labels per class: '
-            'look for what keeps them from being used'
+            f'accuracy does not rise from {smallest:g} to {largest:g} labels per class: look for '
+            'what keeps them from being used'
         )
     return Curve(a, b, c, resamples, (smallest, largest))
 
@@ -245,23 +245,22 @@ def _checked(budgets, accuracy):
     budgets, accuracy = np.asarray(budgets, float), np.asarray(accuracy, float)
     if budgets.ndim != 1 or accuracy.ndim != 2 or len(accuracy) != len(budgets):
         raise Refused(
-            f'budgets {budgets.shape} and accuracy {accuracy.shape} do not pair: give '
-            '(budgets,) and (budgets, seeds)'
+            f'budgets {budgets.shape} and accuracy {accuracy.shape} do not pair: give (budgets,) '
+            'and (budgets, seeds)'
         )
     if not (np.isfinite(budgets) & (budgets > 0)).all():
         raise Refused(
-            f'budgets={budgets.tolist()}: give finite labels per class above 0, and for '
-            'all labels their number'
+            f'budgets={budgets.tolist()}: give finite labels per class above 0, and for all labels '
+            'their number'
         )
     if len(np.unique(budgets)) < 4 or accuracy.shape[1] < 2:
         raise Refused(
-            f'{len(np.unique(budgets))} different budgets and {accuracy.shape[1]} seeds: '
-            'a curve of three parameters and its '
-            'interval need four budgets and two seeds or more'
+            f'{len(np.unique(budgets))} different budgets and {accuracy.shape[1]} seeds: a curve '
+            'of three parameters and its interval need four budgets and two seeds or more'
         )
     if wrong := int((~((accuracy >= 0) & (accuracy <= 1))).sum()):
         raise Refused(
-            f'{wrong} of {accuracy.size} accuracies are not in [0, 1]: give shares, and '
-            'look for runs that diverged'
+            f'{wrong} of {accuracy.size} accuracies are not in [0, 1]: give shares, and look for '
+            'runs that diverged'
         )
     return budgets, accuracy

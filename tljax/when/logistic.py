@@ -79,8 +79,8 @@ def linear_probe(
     )
     if tuple(each.shape for each in begun) != shapes:
         raise Refused(
-            f'start has shapes {[each.shape for each in begun]}: give weights '
-            f'{shapes[0]} and intercept {shapes[1]}'
+            f'start has shapes {[each.shape for each in begun]}: give weights {shapes[0]} and '
+            f'intercept {shapes[1]}'
         )
     # the best weights are sums of rows, and a rotation leaves their length as it is
     if x.shape[1] > len(x):
@@ -95,8 +95,8 @@ def linear_probe(
         weights, intercept, taken = jax.tree.map(np.asarray, found)
     if taken == steps:
         warnings.warn(
-            f'linear_probe stopped after {steps} steps: standardise the features, raise '
-            'penalty, tolerance or steps',
+            f'linear_probe stopped after {steps} steps: standardise the features, raise penalty, '
+            'tolerance or steps',
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -181,15 +181,15 @@ def _paired(
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or not x.size or y.shape != x.shape[:1]:
         raise Refused(
-            f'{name} has shape {x.shape} and {label_name} {y.shape}: give features (n, '
-            'd) of one row or more, and n labels'
+            f'{name} has shape {x.shape} and {label_name} {y.shape}: give features (n, d) of one '
+            'row or more, and n labels'
         )
     if y.dtype.kind not in 'biu':
         raise Refused(f'{label_name} is of type {y.dtype}: give integers')
     x = x if x.dtype == np.float64 else x.astype(np.float32)
     if (wrong := ~(np.abs(x) < LARGEST)).any():
         raise Refused(
-            f'{name} has {int(wrong.sum())} values that are not finite or beyond '
-            f'{LARGEST:.0e}: look for where they come from'
+            f'{name} has {int(wrong.sum())} values that are not finite or beyond {LARGEST:.0e}: '
+            'look for where they come from'
         )
     return x, y

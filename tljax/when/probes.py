@@ -264,9 +264,8 @@ def _folds(y: np.ndarray, folds: int, seed: int) -> Iterator[tuple[np.ndarray, n
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
         raise Refused(
-            f'class {classes[counts.argmin()]} has a single example, which cannot be '
-            'both fitted and held out: '
-            'give two or more of each class, or drop it'
+            f'class {classes[counts.argmin()]} has a single example, which cannot be both fitted '
+            'and held out: give two or more of each class, or drop it'
         )
     return StratifiedKFold(min(folds, counts.min()), shuffle=True, random_state=seed).split(y, y)
 

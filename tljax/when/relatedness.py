@@ -59,8 +59,8 @@ def rank_agreement(predicted: ArrayLike, measured: ArrayLike) -> float | np.ndar
         or not predicted.size
     ):
         raise Refused(
-            f'predicted {predicted.shape} and measured {measured.shape}: give one value '
-            'of each for three sources or more'
+            f'predicted {predicted.shape} and measured {measured.shape}: give one value of each '
+            'for three sources or more'
         )
     if not (np.isfinite(predicted) & np.isfinite(measured)).all():
         raise Refused('predicted or measured values are not finite: leave those sources out')
@@ -70,8 +70,8 @@ def rank_agreement(predicted: ArrayLike, measured: ArrayLike) -> float | np.ndar
         )
     if not np.ptp(measured):
         raise Refused(
-            f'all {len(measured)} sources measure {measured[0]}: there is no order to '
-            'agree with, leave that target out'
+            f'all {len(measured)} sources measure {measured[0]}: there is no order to agree with, '
+            'leave that target out'
         )
     if not np.ptp(predicted):
         return 0.0
@@ -105,8 +105,8 @@ def transfer_affinity(scores: ArrayLike) -> np.ndarray:
     scores = np.asarray(scores, float)
     if scores.ndim != 3 or len(scores) < 2 or not scores.size or not np.isfinite(scores).all():
         raise Refused(
-            f'scores {scores.shape}: give finite numbers (sources, targets, repetitions) '
-            'of two sources or more'
+            f'scores {scores.shape}: give finite numbers (sources, targets, repetitions) of two '
+            'sources or more'
         )
     preferred = []
     for score in scores.swapaxes(0, 1):
@@ -168,13 +168,13 @@ def task2vec(
     x = np.asarray(x)
     if not 0 < penalty < np.inf or not isinstance(block, (int, np.integer)) or block < 1:
         raise Refused(
-            f'penalty={penalty} and block={block}: give a finite number above 0 and a '
-            'whole number of one or more'
+            f'penalty={penalty} and block={block}: give a finite number above 0 and a whole number '
+            'of one or more'
         )
     if x.ndim < 2 or not x.size or all(leaf.ndim < 2 for leaf in jax.tree.leaves(params)):
         raise Refused(
-            f'x {x.shape} through {len(jax.tree.leaves(params))} parameters: give inputs '
-            '(n, ...) and a probe that has kernels'
+            f'x {x.shape} through {len(jax.tree.leaves(params))} parameters: give inputs (n, ...) '
+            'and a probe that has kernels'
         )
     probe = jax.jit(lambda params, state, x: net.features(params, state, x)[0]['features'])
     features, y, count = classified(
@@ -251,8 +251,8 @@ def task2vec_distance(a: ArrayLike, b: ArrayLike) -> float:
     for each in (a, b):
         if not (np.isfinite(each) & (each >= 0)).all() or not each.any():
             raise Refused(
-                f'an embedding from {each.min(initial=0)} to {each.max(initial=0)}: give '
-                'finite numbers of 0 or more, not all 0'
+                f'an embedding from {each.min(initial=0)} to {each.max(initial=0)}: give finite '
+                'numbers of 0 or more, not all 0'
             )
     used = a + b > 0
     a, b = a[used], b[used]

@@ -103,8 +103,8 @@ def soft_neighbourhood_density(probability: ArrayLike, temperature: float = 0.05
     (probability,) = _checked(probability=probability)
     if len(probability) < 2 or not 0 < temperature < np.inf:
         raise Refused(
-            f'{len(probability)} rows at temperature={temperature}: give two rows or '
-            'more, and a temperature above 0'
+            f'{len(probability)} rows at temperature={temperature}: give two rows or more, and a '
+            'temperature above 0'
         )
     unit = probability / np.linalg.norm(probability, axis=1, keepdims=True)
     total = 0.0
@@ -249,15 +249,14 @@ def _checked(**columns: ArrayLike) -> list[np.ndarray]:
         if wrong.any():
             raise Refused(
                 f'{name} has {int(wrong.sum())} values that are not '
-                f'finite{" or below 0" * (name in NOT_NEGATIVE)}: '
-                'look for where they come from'
+                f'finite{" or below 0" * (name in NOT_NEGATIVE)}: look for where they come from'
             )
     if 'probability' in arrays:
         total = arrays['probability'].sum(1, keepdims=True)
         if (wrong := np.abs(total - 1) > TOLERANCE).any():
             raise Refused(
-                f'{int(wrong.sum())} of {len(total)} rows of probability do not sum to '
-                '1: give softmax outputs, not logits'
+                f'{int(wrong.sum())} of {len(total)} rows of probability do not sum to 1: give '
+                'softmax outputs, not logits'
             )
         arrays['probability'] = arrays['probability'] / total
     return list(arrays.values())

@@ -199,9 +199,8 @@ def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed
     differ = (y[drawn][:, None] != y[drawn])[pair]
     if f.shape[1] < 2 or differ.all() or not differ.any():
         raise Refused(
-            f'{int(differ.sum())} of {len(differ)} pairs of examples differ in class, '
-            f'{f.shape[1]} principal components vary: '
-            'give pairs of both kinds, and two components or more'
+            f'{int(differ.sum())} of {len(differ)} pairs of examples differ in class, {f.shape[1]} '
+            'principal components vary: give pairs of both kinds, and two components or more'
         )
     found = spearmanr(1 - np.corrcoef(f)[pair], differ)
     return float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue]  SciPy names it
@@ -325,7 +324,7 @@ def _probability(p: ArrayLike) -> np.ndarray:
         or (np.abs(p.sum(1) - 1) > TOLERANCE).any()
     ):
         raise Refused(
-            f'p has shape {p.shape} and rows that are no probabilities: give softmax '
-            'outputs (n, source classes)'
+            f'p has shape {p.shape} and rows that are no probabilities: give softmax outputs (n, '
+            'source classes)'
         )
     return p / p.sum(1, keepdims=True)

@@ -41,19 +41,18 @@ def arrays(input: ArrayLike, label: ArrayLike, classes: Sequence[str] = ()) -> D
         )
     if label.dtype.kind not in 'biuf' or label.dtype.kind == 'f' and not np.isfinite(label).all():
         raise Refused(
-            f'the labels are {label.dtype}, and not all of them finite numbers: name the '
-            'classes '
+            f'the labels are {label.dtype}, and not all of them finite numbers: name the classes '
             '(arrays(input, label, classes)), or clean them'
         )
     if task.kind == 'classes' and len(label) and not 0 <= label.min() <= label.max() < len(classes):
         raise Refused(
-            f'labels run from {label.min()} to {label.max()} but there are '
-            f'{len(classes)} classes: number them from 0'
+            f'labels run from {label.min()} to {label.max()} but there are {len(classes)} classes: '
+            'number them from 0'
         )
     if np.issubdtype(input.dtype, np.floating) and not np.isfinite(input).all():
         raise Refused(
-            f'{int((~np.isfinite(input)).sum())} input values are not finite: clean them '
-            'before they are trained on'
+            f'{int((~np.isfinite(input)).sum())} input values are not finite: clean them before '
+            'they are trained on'
         )
     digest = hashlib.sha256(
         np.ascontiguousarray(input).tobytes() + np.ascontiguousarray(label).tobytes()

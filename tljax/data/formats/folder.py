@@ -112,8 +112,8 @@ def folder(
     refuse_size(size, channels)
     if resize is not None and resize < size:
         raise Refused(
-            f'data.resize={resize} is less than data.size={size}: the crop would be '
-            'larger than the picture'
+            f'data.resize={resize} is less than data.size={size}: the crop would be larger than '
+            'the picture'
         )
     if pixels < 1:
         raise Refused(
@@ -122,8 +122,8 @@ def folder(
     path, domain = Path(path).expanduser(), domain.strip('/')
     if not path.exists():
         raise Refused(
-            f'{path} does not exist: give data.path a folder of class folders, a ZIP or '
-            'tar archive of one, or a CSV of labels'
+            f'{path} does not exist: give data.path a folder of class folders, a ZIP or tar '
+            'archive of one, or a CSV of labels'
         )
     if is_table(path):
         if domain:
@@ -144,9 +144,8 @@ def folder(
     lacking = set(classes) - set(found.splits['train'])
     if lacking:
         raise Refused(
-            f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which '
-            'other splits have: add training '
-            'pictures or remove the class'
+            f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other '
+            'splits have: add training pictures or remove the class'
         )
     names = [name for groups in found.splits.values() for held in groups.values() for name in held]
     files = {name: file for name, file in inside.items() if file is not None}
@@ -179,7 +178,7 @@ def _members(path, domain):
     if found is None:
         what = 'a single picture' if is_picture(path) else 'no folder, ZIP, tar archive or CSV'
         raise Refused(
-            f'{path} is {what}: give data.path a folder of class folders, a ZIP or tar '
-            'archive of one, or a CSV of labels'
+            f'{path} is {what}: give data.path a folder of class folders, a ZIP or tar archive of '
+            'one, or a CSV of labels'
         )
     return found

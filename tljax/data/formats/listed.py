@@ -155,8 +155,8 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
     missing = [name for name, place in found.items() if place is None]
     if missing:
         raise Refused(
-            f'{path}: {len(missing)} of {len(names)} pictures are missing below '
-            f'{best[0]}: {short(missing, 8)}: mend the names, or add the pictures'
+            f'{path}: {len(missing)} of {len(names)} pictures are missing below {best[0]}: '
+            f'{short(missing, 8)}: mend the names, or add the pictures'
         )
     said = f'pictures are read from {best[0].relative_to(path.parent)}/'
     there = [place for place in found.values() if place is not None]

@@ -97,9 +97,9 @@ def npz(
     ]
     if missing:
         raise Refused(
-            f'{path} lacks {", ".join(missing)}; it holds '
-            f'{", ".join(stored) or "nothing"}: name the arrays input and '
-            'label, or train_input, train_label, and so for validation and test'
+            f'{path} lacks {", ".join(missing)}; it holds {", ".join(stored) or "nothing"}: name '
+            'the arrays input and label, or train_input, train_label, and so for validation and '
+            'test'
         )
     classes = tuple(np.ravel(stored['classes']).astype(str).tolist()) if 'classes' in stored else ()
     held = {split: stored[prefix + 'label'] for split, prefix in present.items()}
@@ -125,8 +125,8 @@ def _read(path):
     """{key: array} of the keys that `npz` knows, and None for the others, which errors list."""
     if not path.is_file():
         raise Refused(
-            f'{path} does not exist: give data.path an .npz, as np.savez(path, '
-            'input=..., label=...) writes it'
+            f'{path} does not exist: give data.path an .npz, as np.savez(path, input=..., '
+            'label=...) writes it'
         )
     if not zipfile.is_zipfile(path):
         raise Refused(f'{path} is no .npz or is damaged: write it again by np.savez')
@@ -137,8 +137,8 @@ def _read(path):
                 stored[key] = np.asarray(file[key]) if key in KEYS else None
     except ValueError as error:
         raise Refused(
-            f'{path}: {key} is no plain array ({error}): save numbers, and names as an '
-            'array of strings'
+            f'{path}: {key} is no plain array ({error}): save numbers, and names as an array of '
+            'strings'
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise Refused(

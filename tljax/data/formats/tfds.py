@@ -91,8 +91,8 @@ def tfds(
     for feature in (input, label):
         if feature not in features:
             raise Refused(
-                f'{dataset} has no feature {feature!r}: set data.input and data.label to '
-                f'some of {_names(features)}'
+                f'{dataset} has no feature {feature!r}: set data.input and data.label to some of '
+                f'{_names(features)}'
             )
     records = {
         split: _records(info, split)
@@ -101,8 +101,8 @@ def tfds(
     }
     if 'train' not in records:
         raise Refused(
-            f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: '
-            'prepare it with one'
+            f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: prepare it '
+            'with one'
         )
     labels = {split: _labels(features, label, *held, dataset) for split, held in records.items()}
     labels = {
@@ -233,9 +233,8 @@ def _info(name, data_dir):
         formats = info.available_file_formats()
     except DatasetNotFoundError as error:
         raise Refused(
-            f'{name} is not prepared under {data_dir}: {command} prepares it (which for '
-            'most sets needs tensorflow '
-            'installed; reading never does)'
+            f'{name} is not prepared under {data_dir}: {command} prepares it (which for most sets '
+            'needs tensorflow installed; reading never does)'
         ) from error
     except Exception as error:
         # a wrong name and damaged metadata fail in JSON, in protobuf or in TFDS itself
@@ -290,9 +289,8 @@ def _labels(features, label, count, read, name):
     feature = features[label]
     if not _numeric(feature) or len(feature.shape) > 1 or None in feature.shape:
         raise Refused(
-            f'{name}: the feature {label!r} is of kind {type(feature).__name__}, which '
-            'is no label: set data.label to '
-            f'a class or a number among {_names(features)}'
+            f'{name}: the feature {label!r} is of kind {type(feature).__name__}, which is no '
+            f'label: set data.label to a class or a number among {_names(features)}'
         )
     # parses this feature alone: the picture beside it is never decoded
     only = _alone(features, label)
@@ -312,16 +310,15 @@ def _decoder(features, input, size, name):
         if not _numeric(feature) or size is not None:
             raise Refused(
                 f'{name}: the feature {input!r} is of kind {type(feature).__name__}: set '
-                'data.input to a picture, or '
-                f'to numbers (which take no data.size), among {_names(features)}'
+                'data.input to a picture, or to numbers (which take no data.size), among '
+                f'{_names(features)}'
             )
         return lambda record, _: np.asarray(only.deserialize_example_np(record)[input])
     channels = feature.shape[-1]
     if feature.np_dtype != np.uint8 or channels not in MODES:
         raise Refused(
-            f'{name}: the pictures {input!r} are {np.dtype(feature.np_dtype)} with '
-            f'{channels} channels: set data.input '
-            'to pictures in uint8 with 1, 3 or 4'
+            f'{name}: the pictures {input!r} are {np.dtype(feature.np_dtype)} with {channels} '
+            'channels: set data.input to pictures in uint8 with 1, 3 or 4'
         )
     skip = {input: decode.SkipDecoding()}
     return lambda record, where: picture(
@@ -341,9 +338,8 @@ def _stacked(records, rows, decoder, where, pool: Callable[..., Iterator] = map)
     shapes = {example.shape for example in examples}
     if len(shapes) > 1:
         raise Refused(
-            f'{where}: the inputs of one batch have the shapes '
-            f'{_names(map(str, shapes))}: give pictures a '
-            'data.size, or prepare the set with one shape'
+            f'{where}: the inputs of one batch have the shapes {_names(map(str, shapes))}: give '
+            'pictures a data.size, or prepare the set with one shape'
         )
     return np.stack(examples)
 
@@ -357,9 +353,8 @@ def _take(read, label, decoder, where, found, checked):
         stored = _stacked(read(rows), rows, decoder, where, pool.map)
         if found and checked and not found[0] <= stored.min() <= stored.max() <= found[1]:
             raise Refused(
-                f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, '
-                'those before from '
-                f'{found[0]:g} to {found[1]:g}: {SAYS}'
+                f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, those '
+                f'before from {found[0]:g} to {found[1]:g}: {SAYS}'
             )
         input = scale(stored, found)[: index.size]
         return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}

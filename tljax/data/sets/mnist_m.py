@@ -69,8 +69,8 @@ def _blended(digits, folder, seed):
     )
     if not files:
         raise Refused(
-            f'{folder} holds no photographs: give data.photographs a folder of them, '
-            'such as BSDS500'
+            f'{folder} holds no photographs: give data.photographs a folder of them, such as '
+            'BSDS500'
         )
     photographs = []
     for file in files:

@@ -46,8 +46,8 @@ def omniglot(
         raise Refused(f'data.split={split!r} is not random or official')
     if not path.is_file():
         raise Refused(
-            f'{path} does not exist: pack the pictures of '
-            'github.com/brendenlake/omniglot as tljax/data/omniglot.py says'
+            f'{path} does not exist: pack the pictures of github.com/brendenlake/omniglot as '
+            'tljax/data/omniglot.py says'
         )
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -110,8 +110,8 @@ def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndar
     path = Path(path).expanduser()
     if not path.is_file():
         raise Refused(
-            f'{path} does not exist: take all_runs.zip of '
-            'github.com/brendenlake/omniglot, python/one-shot-classification'
+            f'{path} does not exist: take all_runs.zip of github.com/brendenlake/omniglot, '
+            'python/one-shot-classification'
         )
     with zipfile.ZipFile(path) as file:
         tables = sorted(

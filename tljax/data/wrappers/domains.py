@@ -63,13 +63,13 @@ def _refuse_shapes(source: Dataset, target: Dataset) -> None:
     shapes = [np.shape(part.take(np.arange(1)).get('input'))[1:] for part in (source, target)]
     if not all(shapes):
         raise Refused(
-            'a domain is a set of labelled examples: data.source and data.target cannot '
-            'make episodes'
+            'a domain is a set of labelled examples: data.source and data.target cannot make '
+            'episodes'
         )
     if shapes[0] != shapes[1]:
         raise Refused(
-            f'inputs of the source are {shapes[0]} and of the target {shapes[1]}: give '
-            'both the same size and channels'
+            f'inputs of the source are {shapes[0]} and of the target {shapes[1]}: give both the '
+            'same size and channels'
         )
 
 
@@ -83,8 +83,8 @@ def _matched(
     kinds = [part['train'].task.kind for part in (source, target)]
     if kinds[1] not in (kinds[0], 'unlabelled'):
         raise Refused(
-            f'the source asks for {kinds[0]} and the target for {kinds[1]}: say '
-            'data.task of one of them'
+            f'the source asks for {kinds[0]} and the target for {kinds[1]}: say data.task of one '
+            'of them'
         )
     if target['train'].task.kind == 'unlabelled':
         if shared:
@@ -147,9 +147,9 @@ def _refuse_further(
         remedy = near(further[0], lacking) if lacking else ''
         meant = f' ({remedy})' if remedy.endswith('?') else ''
         raise Refused(
-            f'the target has classes that the source lacks: {short(further, 3)}{meant}; '
-            'no output stands for them: shared=True of the domains keeps the classes '
-            'that are in both (data.shared, or data.of.shared)'
+            f'the target has classes that the source lacks: {short(further, 3)}{meant}; no output '
+            'stands for them: shared=True of the domains keeps the classes that are in both '
+            '(data.shared, or data.of.shared)'
         )
 
 

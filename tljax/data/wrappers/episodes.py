@@ -86,8 +86,8 @@ def _of_split(name: str, split: Dataset, plan: dict, count: int, seed: int) -> D
     except Refused as refused:
         own, share = ('data', '') if name == 'train' else ('data.test', f'.{name}')
         raise Refused(
-            f'the {name} split: {refused} ({own}.ways, .shots, .queries), or change its '
-            f'share of the classes (data.by_class{share})'
+            f'the {name} split: {refused} ({own}.ways, .shots, .queries), or change its share of '
+            f'the classes (data.by_class{share})'
         ) from None
 
 
@@ -107,8 +107,8 @@ def refuse_no_classes(dataset: Dataset) -> None:
             dataset.task.kind, 'numbers'
         )
         raise Refused(
-            f'episodes are drawn from classes, and these examples have {told}: take a '
-            'set of classes'
+            f'episodes are drawn from classes, and these examples have {told}: take a set of '
+            'classes'
         )
 
 
@@ -213,9 +213,8 @@ def sampler(
     counts = np.bincount(dataset.label, minlength=len(dataset.classes))
     if counts.min() < each:
         raise Refused(
-            f'class {dataset.classes[counts.argmin()]} has {counts.min()} examples, and '
-            f'an episode takes {each} of a class '
-            f'({shots} shots and {queries} queries): take fewer'
+            f'class {dataset.classes[counts.argmin()]} has {counts.min()} examples, and an episode '
+            f'takes {each} of a class ({shots} shots and {queries} queries): take fewer'
         )
     rows = np.full((len(counts), counts.max()), -1)
     for number, members in enumerate(rows):

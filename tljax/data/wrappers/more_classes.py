@@ -49,8 +49,8 @@ def more_classes(
     most = max(further, default=0)
     if first + most > len(whole.classes):
         raise Refused(
-            f'data.first={first} and data.further={most} are more than the '
-            f'{len(whole.classes)} classes there are'
+            f'data.first={first} and data.further={most} are more than the {len(whole.classes)} '
+            'classes there are'
         )
     order = np.random.default_rng([Purpose.FIRST_CLASSES, seed]).permutation(len(whole.classes))
     parts = cut(of_classes(whole, order[:first]), {'test': held}, seed)

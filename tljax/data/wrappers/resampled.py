@@ -34,9 +34,8 @@ def resampled(
     """
     if channels not in (1, 3) or size < 1 or (most is not None and most < 1):
         raise Refused(
-            f'data.size={size}, data.channels={channels}, data.most={most}: give one '
-            'pixel or more, 1 or 3 channels, one example '
-            'or more'
+            f'data.size={size}, data.channels={channels}, data.most={most}: give one pixel or '
+            'more, 1 or 3 channels, one example or more'
         )
     found = {}
     for number, (name, split) in enumerate(splits.items()):
@@ -47,8 +46,8 @@ def resampled(
         )
         if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
             raise Refused(
-                f'data.of has inputs {shape} in its {name} split, which are no square '
-                'pictures of 1 or 3 channels'
+                f'data.of has inputs {shape} in its {name} split, which are no square pictures of '
+                '1 or 3 channels'
             )
         if most is not None and split.size > most:
             split = restrict(

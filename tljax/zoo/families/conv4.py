@@ -74,8 +74,8 @@ def conv4(
         raise Refused(f'net.width={width}: give channels of a block or more, each 1 or more')
     if size < 2 ** len(widths):
         raise Refused(
-            f'net.size={size} leaves nothing after {len(widths)} poolings: take fewer '
-            'blocks or larger inputs'
+            f'net.size={size} leaves nothing after {len(widths)} poolings: take fewer blocks or '
+            'larger inputs'
         )
     groups = {f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)}
     return net(

@@ -88,8 +88,8 @@ def lenet(
         side = (side - 4) // 2
     if side < 1:
         raise Refused(
-            f'net.size={size} leaves nothing after {len(widths)} convolutions of 5x5 and '
-            'poolings: take fewer or larger inputs'
+            f'net.size={size} leaves nothing after {len(widths)} convolutions of 5x5 and poolings: '
+            'take fewer or larger inputs'
         )
     groups = {
         **{f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)},

@@ -100,8 +100,8 @@ def mobilenet(
     """
     if int(32 * alpha) < 1:
         raise Refused(
-            f'net.alpha={alpha} leaves no channels: take 1/32 or more (weights are '
-            'published for 0.25, 0.5, 0.75 and 1)'
+            f'net.alpha={alpha} leaves no channels: take 1/32 or more (weights are published for '
+            '0.25, 0.5, 0.75 and 1)'
         )
     groups = {
         'conv1': r'conv1(_bn)?/.*',

@@ -103,8 +103,8 @@ def mobilenet_v2(
     """
     if not alpha > 0:
         raise Refused(
-            f'net.alpha={alpha} is no width: take more than 0 (weights are published for '
-            '0.35, 0.5, 0.75, 1, 1.3 and 1.4)'
+            f'net.alpha={alpha} is no width: take more than 0 (weights are published for 0.35, '
+            '0.5, 0.75, 1, 1.3 and 1.4)'
         )
     groups = {
         'conv1': '(bn_)?Conv1/.*',

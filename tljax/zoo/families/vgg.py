@@ -29,8 +29,8 @@ class _VGG(nn.Module):
     def __call__(self, x, train):
         if self.fc and {length // 32 for length in x.shape[1:3]} != {self.size // 32}:
             raise Refused(
-                f'inputs {x.shape[1:]} do not fit fc1, made for net.size={self.size}: '
-                'set net.size to theirs, or net.fc=False'
+                f'inputs {x.shape[1:]} do not fit fc1, made for net.size={self.size}: set net.size '
+                'to theirs, or net.fc=False'
             )
         x, taps = preprocess(x, 'caffe'), {}
         for i, (count, width) in enumerate(zip(self.counts, WIDTHS, strict=True), 1):
@@ -59,8 +59,8 @@ class _VGG(nn.Module):
 def _vgg(name, counts, fc, size, form, dtype):
     if size < 32:
         raise Refused(
-            f'net.size={size} leaves nothing after five poolings: take 32 or more (the '
-            'weights of fc1 were trained at 224)'
+            f'net.size={size} leaves nothing after five poolings: take 32 or more (the weights of '
+            'fc1 were trained at 224)'
         )
     groups = {f'block{i}': f'block{i}_.*' for i in range(1, len(WIDTHS) + 1)}
     groups |= {name: f'{name}/.*' for name in ('fc1', 'fc2')} if fc else {}

@@ -132,13 +132,13 @@ def _of_lines(path, text):
     rest = len(names) > 2 and not matches[0] and len(numbered) == len(names) - 1
     if rest and int(numbered[0][0]) == 0:
         raise Refused(
-            f'{path} begins with {names[0][:40]!r}, which is no number and name as the '
-            'lines below are: remove the line'
+            f'{path} begins with {names[0][:40]!r}, which is no number and name as the lines below '
+            'are: remove the line'
         )
     if names and all(re.search(r'[,:\t]\s*[0-9]+$', name) for name in names) and not all(matches):
         raise Refused(
-            f'{path} has the number of a class behind its name ({names[0][:40]!r}): '
-            'write it in front, "0 cat"'
+            f'{path} has the number of a class behind its name ({names[0][:40]!r}): write it in '
+            'front, "0 cat"'
         )
     if not names or not all(matches):
         return [(name, name) for name in names]
@@ -157,8 +157,8 @@ def _in_order(path, numbered):
     if missing:
         raise Refused(
             f'{path} numbers {len(found)} classes by {short(sorted(found), 6)}, and '
-            f'{short(missing, 6)} is missing: number them from 0 on; numbers that are a '
-            'part of the names stand in a JSON list'
+            f'{short(missing, 6)} is missing: number them from 0 on; numbers that are a part of '
+            'the names stand in a JSON list'
         )
     return [found[number] for number in range(len(found))]
 
@@ -167,6 +167,6 @@ def _refuse_twice(path: Path, what: str, names: Iterable) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise Refused(
-            f'{path}: the {what} {short(twice, 4)} stands twice: give each class a name '
-            'and a number of its own'
+            f'{path}: the {what} {short(twice, 4)} stands twice: give each class a name and a '
+            'number of its own'
         )

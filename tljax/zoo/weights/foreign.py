@@ -242,8 +242,8 @@ def refuse_no_run(path: str | Path) -> None:
     path = Path(path).expanduser()
     if path.is_file():
         raise Refused(
-            f'{path} is a file, and a run is a folder: give weights by --model and '
-            '--weights, or a run by its folder'
+            f'{path} is a file, and a run is a folder: give weights by --model and --weights, or a '
+            'run by its folder'
         )
     if path.is_dir() and kind_of(path) not in ('run', 'folder'):
         refuse(path)

@@ -156,8 +156,8 @@ def _found(path, stored, told, wanted, spare):
     wrong = [f'{what} {short(names, 8)}' for what, names in reasons.items() if names]
     if wrong:
         raise Refused(
-            f'{path} holds the weights of another network or width ({"; ".join(wrong)}): '
-            'name the one it was made for'
+            f'{path} holds the weights of another network or width ({"; ".join(wrong)}): name the '
+            'one it was made for'
         )
     _refuse_not_finite(path, found)
     return found
@@ -250,8 +250,8 @@ def _refuse_not_finite(path, found):
     }
     if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
         raise Refused(
-            f'{path} holds numbers that are not finite, at {short(bad, 8)}: '
-            'copy or download it again'
+            f'{path} holds numbers that are not finite, at {short(bad, 8)}: copy or download it '
+            'again'
         )
 
 

@@ -50,8 +50,8 @@ def published(
     ):
         if there and value not in there:
             raise Refused(
-                f'no weights are published for {net["name"]} at {what}={value}: there '
-                f'are {", ".join(map(str, there))}'
+                f'no weights are published for {net["name"]} at {what}={value}: there are '
+                f'{", ".join(map(str, there))}'
             )
     top = top or 'fc1' in row.top and net.get('fc', True)
     url, full = (row.url(net['name'], each, alpha, size) for each in (top, True))

@@ -36,9 +36,8 @@ def by_domain(net: Net, domains: int = 2) -> Net:
             return net.features(params, state, input)
         if len(input) % domains:
             raise Refused(
-                f'a training batch of {len(input)} rows does not divide into '
-                f'domains={domains}: give net.domains=1 where '
-                'a method takes one domain at a time'
+                f'a training batch of {len(input)} rows does not divide into domains={domains}: '
+                'give net.domains=1 where a method takes one domain at a time'
             )
         parts = [
             net.features(params, state, input[i::domains], jax.random.fold_in(key, i))
