@@ -87,8 +87,7 @@ def test_a_model_predicts_arrays_and_files_alike(model, tmp_path):
     ]
     with pytest.raises(
         tljax.Refused,
-        match=r'inputs are \(1, 4, 4, 3\): this model takes \(n, 8, '
-        r'8, 3\)',
+        match=r'inputs are \(1, 4, 4, 3\): this model takes \(n, 8, 8, 3\)',
     ):
         trained.predict(np.zeros((1, 4, 4, 3)))
 

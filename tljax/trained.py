@@ -16,7 +16,7 @@ from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import pictures
-from tljax.data.ranges import asked_range, refuse_channels_first, scale
+from tljax.data.ranges import GIVE, asked_range, refuse_channels_first, scale
 from tljax.data.splits import refuse_unfit
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
@@ -98,8 +98,8 @@ class Trained(NamedTuple):
         if 'head' not in self.params and (self.classes or 'weights' in self.record['config']):
             raise Refused(
                 self.record.get('left')
-                or 'this model has no outputs: take weights with '
-                'the top, or a run that was trained on labels'
+                or 'this model has no outputs: take weights with the top, or a run that was '
+                'trained on labels'
             )
         output = predictions(
             predictor(self.record), self.params, self.state, self._dataset(inputs), batch
@@ -154,9 +154,9 @@ class Trained(NamedTuple):
             )
         if not len(inputs):
             raise Refused('there is no input to tell anything of: give one or more')
-        inputs = scale(
-            inputs.reshape(-1, *shape), asked_range(inputs, tuple(self.record.get('range') or ()))
-        )
+        inputs = inputs.reshape(-1, *shape)
+        trained = tuple(self.record.get('range') or ())
+        inputs = scale(inputs, asked_range(inputs, trained), GIVE)
         return arrays(inputs, np.zeros(len(inputs), np.int32))
 
     def pictures(

@@ -158,8 +158,8 @@ def pretrained(
             'seeds': [0],
             'scores': {},
             'left': found.above.why
-            and f'{path} has no head that answers '
-            f'({found.above.why}): train one on its backbone (init.path)',
+            and f'{path} has no head that answers ({found.above.why}): train one on its backbone '
+            '(init.path)',
         },
     )
 

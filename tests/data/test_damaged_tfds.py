@@ -50,8 +50,8 @@ def test_tfds_array_records_that_are_damaged(copy, damage):
     )
     with pytest.raises(
         Refused,
-        match=r'scenes-train.array_record-00000-of-00001 or a file beside '
-        r'it is damaged \(.+\): copy',
+        match=r'scenes-train.array_record-00000-of-00001 or a file beside it is damaged \(.+\): '
+        r'copy',
     ):
         tfds('scenes', root)
 
@@ -83,8 +83,8 @@ def test_a_flipped_bit_in_a_tfrecord_is_named_by_its_offset(copy, place, part):
     path.write_bytes(whole)
     with pytest.raises(
         Refused,
-        match='scenes-train.tfrecord-00001-of-00002: the record at byte '
-        f'{second} is damaged in {part}',
+        match=f'scenes-train.tfrecord-00001-of-00002: the record at byte {second} is damaged in '
+        f'{part}',
     ):
         tfds('scenes', root)
 

@@ -32,8 +32,7 @@ def splits(**changes):
         (splits(test=arrays(X, Y * 1.0)), 'the test split has numbers, train has the classes a, b'),
         (
             splits(test=arrays(X[:, :3], Y, ['a', 'b'])),
-            r'inputs of the test split are \(3,\), those of '
-            r'train \(4,\)',
+            r'inputs of the test split are \(3,\), those of train \(4,\)',
         ),
         (splits(train=arrays(X, 0 * Y, ['a', 'b'])), 'all 40 training examples are of the class a'),
         ({'train': arrays(X, np.ones(40))}, 'all 40 training labels are 1.0'),
@@ -139,8 +138,7 @@ def test_inputs_of_any_kind_of_array_are_told(tmp_path):
         np.testing.assert_allclose(model.predict(same), expected, rtol=1e-6)
     with pytest.raises(
         Refused,
-        match=r'inputs are \(4,\): this model takes \(n, 4\), and one is '
-        r'inputs.None.',
+        match=r'inputs are \(4,\): this model takes \(n, 4\), and one is inputs.None.',
     ):
         model.predict(X[0])
     with pytest.raises(Refused, match='there is no input'):

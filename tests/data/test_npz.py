@@ -106,8 +106,7 @@ INPUT = np.zeros((20, 3))
         ),
         (
             {'input': INPUT, 'label': np.zeros((20, 2, 2))},
-            r'float64 of shape \(20, 2, 2\): give \(n,\) '
-            r'integers or words',
+            r'float64 of shape \(20, 2, 2\): give \(n,\) integers or words',
         ),
         (
             {'input': INPUT, 'label': LABEL / 2, 'classes': ['a', 'b']},

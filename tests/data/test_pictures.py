@@ -170,9 +170,8 @@ def test_the_limit_of_pixels_is_told_with_the_picture_s_own(width, height, told)
     before = Image.MAX_IMAGE_PIXELS
     with pytest.raises(
         Refused,
-        match=f'{told} pixels, and at most 178,956,970 are read: .* '
-        f'data.pixels={width * height} or '
-        f'--pixels={width * height}',
+        match=f'{told} pixels, and at most 178,956,970 are read: .* data.pixels={width * height} '
+        f'or --pixels={width * height}',
     ):
         picture(bomb(width, height), 'scan.png', 3, 8)
     assert before == Image.MAX_IMAGE_PIXELS

@@ -7,7 +7,14 @@ from tljax import trained
 from tljax.core import Refused
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.npz import npz
-from tljax.data.ranges import range_note, range_of, refuse_channels_first, scale
+from tljax.data.ranges import (
+    GIVE,
+    asked_range,
+    range_note,
+    range_of,
+    refuse_channels_first,
+    scale,
+)
 from tljax.data.summary import summary
 
 BYTES = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3))
@@ -60,8 +67,7 @@ def test_the_range_of_pictures(stored, found, said):
         ((BYTES // 16) * 1.0, 'from 0 to 15: say data.range'),
         (
             BYTES.astype(np.uint16) * 16,
-            r'from 0 to 4080: say data.range=.*; their numbers fill .0, '
-            r'4095. or .0, 4080.',
+            r'from 0 to 4080: say data.range=.*; their numbers fill .0, 4095. or .0, 4080.',
         ),
         (BYTES.astype(complex), 'the train input is complex128'),
     ],
@@ -145,6 +151,26 @@ def test_a_model_takes_arrays_in_the_range_of_its_training(tmp_path):
         model.predict(stored * 2.0)
 
 
+@pytest.mark.parametrize('trained', [(0.0, 1.0, 'f'), (0.0, 255.0, 'f'), (0.0, 255.0, 'i'), ()])
+def test_a_dark_picture_of_bytes_is_one_of_bytes(trained):
+    dark = np.full((1, 8, 8, 1), 51, np.uint8)
+    found = asked_range(dark, trained)
+    np.testing.assert_allclose(scale(dark, found), 0.2, rtol=1e-6)
+    black = np.zeros((1, 8, 8, 1), np.uint8)
+    assert not scale(black, asked_range(black, trained)).any()
+
+
+def test_what_a_trained_model_is_asked_has_a_remedy_of_its_own():
+    with pytest.raises(
+        Refused, match=r'from 51 to 51: give bytes \(uint8\), or fractions'
+    ) as error:
+        asked_range(np.full((1, 8, 8, 1), 51), (0.0, 1.0, 'f'))
+    assert 'data.range' not in str(error.value) and 'fill' not in str(error.value)
+    with pytest.raises(Refused, match=r'white 255: give bytes'):
+        beyond = np.full((1, 8, 8, 1), 300)
+        scale(beyond, asked_range(beyond, (0.0, 255.0, 'i')), GIVE)
+
+
 @pytest.mark.parametrize(
     'shape, refused',
     [
@@ -179,8 +205,7 @@ def test_a_run_refuses_channels_first_whoever_reads_them(tmp_path):
     ):
         with pytest.raises(
             Refused,
-            match=r'inputs are \(3, 8, 8\): channels last is meant, \(8, '
-            r'8, 3\)',
+            match=r'inputs are \(3, 8, 8\): channels last is meant, \(8, 8, 3\)',
         ):
             trained.train(data, net, workdir=tmp_path / 'run')
 

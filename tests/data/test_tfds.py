@@ -88,8 +88,7 @@ def test_tfds_numbers(prepared, form):
 def test_tfds_grey_pictures_of_several_sizes(prepared):
     with pytest.raises(
         Refused,
-        match=r'shapes \(8, 10, 3\), \(8, 11, 3\), .*: give pictures a '
-        r'data.size',
+        match=r'shapes \(8, 10, 3\), \(8, 11, 3\), .*: give pictures a data.size',
     ):
         everything(tfds('scenes', prepared / 'array_record', input='photo', label='height')['test'])
     batch = everything(

@@ -129,8 +129,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tm
     poisoned.calls = -1
     with pytest.raises(
         Refused,
-        match=r'loss nan .* at step 4 with seed 0; last good checkpoint: '
-        r'step 4',
+        match=r'loss nan .* at step 4 with seed 0; last good checkpoint: step 4',
     ):
         fit(run._replace(stream=run.stream._replace(take=poisoned)), tmp_path)
     assert not (tmp_path / 'final').exists()

@@ -136,8 +136,7 @@ def test_sigterm_to_one_process_stops_all_at_one_step_and_saves(tmp_path):
     pair[1].send_signal(signal.SIGTERM)
     said = [
         re.search(
-            r'stopped at step (\d+) '
-            r'of',
+            r'stopped at step (\d+) of',
             process.communicate(timeout=200)[1],
         )
         for process in pair

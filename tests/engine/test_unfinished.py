@@ -46,8 +46,8 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
         )
     with pytest.raises(
         Refused,
-        match=f'is not finished: 01-{said}: give the training command '
-        'again, or name .*/00-head for the phase',
+        match=f'is not finished: 01-{said}: give the training command again, or name .*/00-head '
+        'for the phase',
     ):
         last(tmp_path)
     assert load_final(last(tmp_path / '00-head'))

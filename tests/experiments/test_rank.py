@@ -267,8 +267,8 @@ def test_the_guard_says_what_transfer_gained(tmp_path):
     )
     interval = ttest_rel(transfer, scratch).confidence_interval()
     said = re.search(
-        r'([+-]\d+\.\d) points over scratch on the validation split, 95 % interval '
-        r'(\S+) to (\S+) over 2 seeds',
+        r'([+-]\d+\.\d) points over scratch on the validation split, 95 % interval (\S+) to (\S+) '
+        r'over 2 seeds',
         text,
     )
     assert said, text

@@ -372,8 +372,7 @@ def test_text_on_its_colour_can_be_read():
     palettes = [
         dict(
             re.findall(
-                r'--([\w-]+): '
-                r'(#\w+)',
+                r'--([\w-]+): (#\w+)',
                 block,
             )
         )

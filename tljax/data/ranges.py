@@ -11,12 +11,14 @@ from tljax.core import Dataset, Refused
 Range = tuple[float, float, str]
 CHANNELS = (1, 3, 4)  # of pictures: grey, RGB, RGB with alpha
 SAYS = 'say data.range=(black, white), or data.range=(0, 1) to take them as they are'
+GIVE = 'give bytes (uint8), or fractions in [0, 1]'  # to a trained model, which has no data.range
 
 
 def range_of(
     inputs: dict[str, np.ndarray],
     given: Sequence[float] | None = None,
     where: str | Path = 'the input',
+    remedy: str = SAYS,
 ) -> Range | tuple[()]:
     """The values of black and white in pictures, which all splits share.
 
@@ -28,6 +30,7 @@ def range_of(
         inputs: {split: numbers (n, ...)}; those with three or four axes are pictures.
         given: (black, white), where the user says it.
         where: name of the set, for errors.
+        remedy: what the user can do about an ambiguous range, for errors.
 
     Returns:
         (black, white, kind), or () for inputs that are no pictures.
@@ -77,10 +80,11 @@ def range_of(
     words = kind == 'i' and min(input.itemsize for input in parts) > 1
     white = _white(high, words) if low >= 0 and (whole or high <= 1) else None
     if white is None:
-        most = 2 ** int(high).bit_length() - 1 if low >= 0 and whole and 1 < high < 65536 else 0
+        guess = remedy == SAYS and low >= 0 and whole and 1 < high < 65536
+        most = 2 ** int(high).bit_length() - 1
         raise Refused(
-            f'{where}: pictures run from {low:.4g} to {high:.4g}: {SAYS}'
-            + (f'; their numbers fill (0, {most}) or (0, {high:.0f})' if most else '')
+            f'{where}: pictures run from {low:.4g} to {high:.4g}: {remedy}'
+            + (f'; their numbers fill (0, {most}) or (0, {high:.0f})' if guess else '')
         )
     _refuse_other_range(inputs, white, where)
     return 0.0, white, kind
@@ -135,19 +139,19 @@ def range_note(found: Range | tuple[()], given: Sequence[float] | None = None) -
     told = {
         (1.0, 'i'): 'integers from 0 to 1 are taken for masks: 1 is white',
         (65535.0, 'i'): 'integers above 255 are taken for 16 bits: divided by 65535 (data.range '
-        'says '
-        'another range)',
+        'says another range)',
         (255.0, 'f'): 'whole numbers in floats are taken for bytes: divided by 255',
     }
     return (told[found[1:]],)
 
 
-def scale(input: np.ndarray, range: Range | tuple[()] = ()) -> np.ndarray:
+def scale(input: np.ndarray, range: Range | tuple[()] = (), remedy: str = SAYS) -> np.ndarray:
     """Numbers as networks take them.
 
     Args:
         input: numbers, (n, ...); pictures have three or four axes.
         range: (black, white, kind), or () for what is no picture.
+        remedy: what the user can do about pictures beyond black or white, for errors.
 
     Returns:
         Pictures as float32 (n, height, width, channels), black at 0 and white at 1. Otherwise
@@ -219,7 +223,7 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
     ((0.0, 255.0, 'f'), (0.0, 1.0, 'f'))
     """
     if not trained or not inputs.size or trained == (0.0, 1.0, 'f'):
-        return range_of({'given': inputs})
+        return _alone(inputs)
     low, high, kind = trained
     inside = 0 <= inputs.min() <= inputs.max() <= 1
     fractions = inside and inputs.dtype.kind == 'f' and (inputs != np.round(inputs)).any()
@@ -239,7 +243,15 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
         return 0.0, 1.0, 'f' if inputs.dtype.kind == 'f' else 'i'
     same = kind == ('f' if inputs.dtype.kind == 'f' else 'i')
     bytes_of_words = same and (high, kind) == (65535.0, 'i') and inputs.itemsize == 1
-    return trained if same and not bytes_of_words and not fractions else range_of({'given': inputs})
+    return trained if same and not bytes_of_words and not fractions else _alone(inputs)
+
+
+def _alone(inputs):
+    """The range of pictures that only their dtype and their numbers tell: a dark picture of bytes
+    is one of bytes."""
+    if inputs.ndim == 4 and inputs.dtype == np.uint8 and inputs.max(initial=0) > 1:
+        return 0.0, 255.0, 'i'
+    return range_of({'given': inputs}, remedy=GIVE)
 
 
 def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:

@@ -118,10 +118,8 @@ def sections(results: dict, domains: str | None = None, data: Sequence[dict] = (
                 'From how few labels',
                 _label_table(results),
                 text=f'Fewest labels per class whose mean {metric} reaches {_goal(results)}; '
-                'beside '
-                'it, where a power law with a floor, fitted to what was measured, reaches it, with '
-                'its '
-                '95 % interval over seeds.',
+                'beside it, where a power law with a floor, fitted to what was measured, reaches '
+                'it, with its 95 % interval over seeds.',
             )
         )
     if results.get('transferred'):

@@ -140,9 +140,8 @@ def with_outputs(model: Model) -> Model:
     if 'head' not in params:
         raise Refused(
             record.get('left')
-            or 'this model has no outputs to tell: take weights with '
-            'the '
-            'top, or a run that was trained'
+            or 'this model has no outputs to tell: take weights with the top, or a run that was '
+            'trained'
         )
     if len(record['classes']) == 1 and record.get('task') != 'labels':
         raise Refused(

@@ -49,8 +49,8 @@ def sections(results: dict, figure: str) -> list[dict]:
         section(
             'Before and after',
             svg=figure,
-            text=f'Features of {first["source"]}-'
-            f'{first["target"]}: source coloured by class, target in ink.',
+            text=f'Features of {first["source"]}-{first["target"]}: source coloured by class, '
+            'target in ink.',
         ),
         section('Chosen without target labels', _choice_table(results), text=CHOICE),
         section('Every gain', _gain_table(results)),

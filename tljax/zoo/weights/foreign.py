@@ -34,8 +34,8 @@ KINDS = {  # kind -> what it is, and what to do
     'model and save that as .h5',
     'gguf': 'a GGUF file, of a language model: tljax reads networks for pictures in Keras files '
     '(.h5, .keras)',
-    'msgpack': 'a MessagePack file, as Flax writes: copy its arrays (flax.serialization.'
-    'msgpack_restore) into a Keras model and save that as .h5',
+    'msgpack': 'a MessagePack file, as Flax writes: copy its arrays '
+    '(flax.serialization.msgpack_restore) into a Keras model and save that as .h5',
     'caffe': 'a Caffe model: copy its arrays into a Keras model and save that as .h5',
     'tensorrt': 'a TensorRT engine, made for one GPU: take the model that it was built from',
     'openvino': 'an OpenVINO model: take the model that it was converted from',
