@@ -174,7 +174,7 @@ def scale(input: np.ndarray, range: Range | tuple[()] = (), remedy: str = SAYS) 
     if input.size and not black - slack <= input.min() <= input.max() <= white + slack:
         raise Refused(
             f'pictures run from {input.min():.4g} to {input.max():.4g}, and here black is '
-            f'{black:g} and white {white:g}: {SAYS}'
+            f'{black:g} and white {white:g}: {remedy}'
         )
     scaled = (input - np.float32(black) if black else input) / np.float32(white - black)
     return scaled.astype(np.float32, copy=False)
