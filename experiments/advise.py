@@ -16,7 +16,7 @@ from absl import flags
 
 from experiments import command
 from tljax import studies
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.console import say
 
 POOL = flags.DEFINE_string('pool', None, 'results.json of a verified ranking.')
@@ -31,7 +31,7 @@ def main(config: dict, workdir: Path) -> None:
         workdir: folder of the run.
     """
     if JUDGE.value and not POOL.value:
-        raise Refused(
+        raise UserError(
             '--judge needs --pool=results.json of a verified ranking: python -m experiments.rank '
             '--verify'
         )

@@ -15,7 +15,7 @@ from experiments import config_file
 from experiments.flag_types import take_keywords
 from tljax import studies
 from tljax.configuration import plain
-from tljax.core import Refused, Stopped
+from tljax.core import Stopped, UserError
 from tljax.files.console import say
 from tljax.files.folders import refuse_file
 from tljax.studies.model_choice import ModelChoice
@@ -91,7 +91,7 @@ def run(main: Callable[[dict, Path], None], name: str) -> None:
         argv, given, settings = config_file.split(argv)
         rest = _without_strays(flags.FLAGS(argv))
         if given is None:
-            raise Refused(
+            raise UserError(
                 '--config is missing: name a file of configs/, such as --config=configs/digits.py'
             )
         config = config_file.load(given)
@@ -122,7 +122,7 @@ def run_on_model(main: Callable[[ModelChoice, list[str]], None], *shared: str) -
         keywords.update(found)
         rest = flags.FLAGS(argv)
         if keywords and not flags.FLAGS.model:
-            raise Refused(f'--model.{min(keywords)} is given without --model: name the network')
+            raise UserError(f'--model.{min(keywords)} is given without --model: name the network')
         return rest
 
     def body(rest: list[str]) -> None:
@@ -185,7 +185,7 @@ def _define(*names: str) -> None:
 
 def _without_strays(rest: list[str]) -> list[str]:
     if len(rest) > 1:
-        raise Refused(f'{rest[1]!r} is not a flag: write --name=value')
+        raise UserError(f'{rest[1]!r} is not a flag: write --name=value')
     return rest
 
 
@@ -210,7 +210,7 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
         try:
             _join_cluster()
             body(rest)
-        except Refused as refused:
+        except UserError as refused:
             fail(refused)
         except OSError as error:  # a file that a flag names
             if not error.filename:
@@ -250,7 +250,7 @@ def _join_cluster() -> None:
             address, count, number = told.rsplit(',', 2)
             count, number = int(count), int(number)
         except ValueError:
-            raise Refused(
+            raise UserError(
                 f'--distributed={told} is neither auto nor COORDINATOR:PORT,PROCESSES,PROCESS'
             ) from None
         jax.distributed.initialize(address, count, number)

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from tljax import keywords
 from tljax.configuration import merge, phases, plain
-from tljax.core import Refused, near, short
+from tljax.core import UserError, near, short
 from tljax.files.console import say
 
 MARK = 'a setting that is looked for'
@@ -58,18 +58,18 @@ def load(given: str) -> ConfigDict:
         given: path of the file, and behind a colon the argument of its `get_config`.
 
     Raises:
-        Refused: for a file that is missing or raises an error, and an argument it does not take.
+        UserError: for a file that is missing or raises an error, and an argument it does not take.
 
     >>> load('configs/digits.py:smoke').steps
     4
     >>> load('configs/digit.py')
     Traceback (most recent call last):
-    tljax.core.Refused: configs/digit.py does not exist: did you mean digits.py?
+    tljax.core.UserError: configs/digit.py does not exist: did you mean digits.py?
     """
     path, *argument = given.split(':', 1)
     if not Path(path).is_file():
         names = sorted(file.name for file in Path(path).parent.glob('*.py') if file.stem[0] != '_')
-        raise Refused(
+        raise UserError(
             f'{path} does not exist: {near(Path(path).name, names)}'
             if names
             else f'{path} does not exist: name a file of configs/'
@@ -77,16 +77,16 @@ def load(given: str) -> ConfigDict:
     try:
         module = _module(path)
         if not hasattr(module, 'get_config'):
-            raise Refused(f'{path} has no get_config(): see configs/digits.py')
+            raise UserError(f'{path} has no get_config(): see configs/digits.py')
         config = module.get_config(*argument)
     except ValueError as error:
-        raise Refused(error) from None
+        raise UserError(error) from None
     except Exception as error:  # whatever the file does wrong
         frames = [each for each in traceback.extract_tb(sys.exc_info()[2]) if each.filename == path]
         line = getattr(error, 'lineno', None) or (frames[-1].lineno if frames else 0)
-        raise Refused(f'{path}, line {line}: {type(error).__name__}: {error}') from None
+        raise UserError(f'{path}, line {line}: {type(error).__name__}: {error}') from None
     if not isinstance(config, ConfigDict):
-        raise Refused(f'get_config() of {path} returns no ConfigDict: see configs/digits.py')
+        raise UserError(f'get_config() of {path} returns no ConfigDict: see configs/digits.py')
     return config.lock()
 
 
@@ -108,19 +108,19 @@ def refuse_other_command(config: ConfigDict, given: str, name: str) -> None:
         name: of the command.
 
     Raises:
-        Refused: names the command that the config is of.
+        UserError: names the command that the config is of.
 
     >>> refuse_other_command(load('configs/rank.py'), 'configs/rank.py', 'train')
     Traceback (most recent call last):
-    tljax.core.Refused: configs/rank.py is a config of experiments.rank
+    tljax.core.UserError: configs/rank.py is a config of experiments.rank
     """
     path, commands = given.partition(':')[0], config.get('commands', ())
     if not commands:
-        raise Refused(
+        raise UserError(
             f'{path} states no `commands`: begin with base.get_config() of configs/base.py'
         )
     if name not in commands:
-        raise Refused(f'{path} is a config of experiments.{commands[0]}')
+        raise UserError(f'{path} is a config of experiments.{commands[0]}')
 
 
 def lay(config: ConfigDict, given: str, settings: Settings) -> None:
@@ -134,23 +134,23 @@ def lay(config: ConfigDict, given: str, settings: Settings) -> None:
         settings: as `split` gives them.
 
     Raises:
-        Refused: for what is no setting, with the nearest one, and for a value of another type.
+        UserError: for what is no setting, with the nearest one, and for a value of another type.
 
     >>> lay(load('configs/digits.py'), 'configs/digits.py', [(['optim', 'lrr'], '1')])
     Traceback (most recent call last):
-    tljax.core.Refused: config.optim.lrr is no setting of configs/digits.py: did you mean lr? ...
+    tljax.core.UserError: config.optim.lrr is no setting of configs/digits.py: did you mean lr? ...
     """
     file = given.partition(':')[0]
     for path, text in sorted(settings, key=lambda each: (each[0][-1] != 'name', len(each[0]))):
         kind, name = _kind(config, file, path), '.'.join(path)
         if text == 'None' and kind in (str, Path, str | Path):
-            raise Refused(
+            raise UserError(
                 f'--config.{name}=None: None is no name: write nothing behind = for none, or ./None'
             )
         try:
             found = keywords.value(text, kind)
-        except Refused as refused:
-            raise Refused(
+        except UserError as refused:
+            raise UserError(
                 f'--config.{name}{"" if text is None else f"={text}"}: {refused}'
             ) from None
         _put(config, path, found)
@@ -167,13 +167,13 @@ def _kind(config: ConfigDict, file: str, path: list[str]) -> object:
             remedy = near(key, place.takes)
             if place.who and remedy.endswith('?'):
                 remedy += f' ({place.who} takes {short(place.takes)})'
-            raise Refused(f'{passed}.{key} is no setting of {file}: {remedy}')
+            raise UserError(f'{passed}.{key} is no setting of {file}: {remedy}')
         kind = object if place.takes is None else place.takes[key]
         below = path[depth + 1 : depth + 2]
         if below and not keywords.holds_keys(kind):
             held = place.holds.get(key)
             held = tuple(held) if isinstance(held, list) else held
-            raise Refused(
+            raise UserError(
                 f'{passed}.{key} is {held!r} in {file}, which has no {below[0]}: write '
                 f'--{passed}.{key}=VALUE'
             )
@@ -214,28 +214,28 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
         name: of the command.
 
     Raises:
-        Refused: every phase or strategy says its own value, or the setting is another command's.
+        UserError: every phase or strategy says its own value, or the setting is another command's.
 
     >>> refuse_unread(load('configs/finetune.py'), [(['steps'], '3')], 'train')
     Traceback (most recent call last):
-    tljax.core.Refused: --config.steps is read by no fit, as each has its own: set ...
+    tljax.core.UserError: --config.steps is read by no fit, as each has its own: set ...
     """
     if name not in ('train', 'compare'):
         return
     for path, _ in settings:
         setting = '.'.join(path)
         if path[0] == 'commands':
-            raise Refused(f'--config.{setting} says whose config it is: leave it out')
+            raise UserError(f'--config.{setting} says whose config it is: leave it out')
         if path[0] == 'study' and name == 'train':
-            raise Refused(f'--config.{setting} is read by experiments.compare alone')
+            raise UserError(f'--config.{setting} is read by experiments.compare alone')
         if path == ['per_class'] and name == 'compare':
-            raise Refused('--config.per_class is read by no fit: set --config.study.budgets')
+            raise UserError('--config.per_class is read by no fit: set --config.study.budgets')
         if path[0] in ('phases', 'study'):
             continue
         fits = _fits(_marked(plain(config), path), name, path)
         if fits and not any(_at(fit, path) == MARK for _, fit in fits):
             places = dict.fromkeys(f'--config.{place}.{setting}' for place, _ in fits)
-            raise Refused(
+            raise UserError(
                 f'--config.{setting} is read by no fit, as each has its own: set '
                 + ', '.join([*places][:3])
             )
@@ -250,12 +250,12 @@ def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
         name: of the command.
 
     Raises:
-        Refused: names the setting.
+        UserError: names the setting.
 
     >>> config = plain(load('configs/digits.py')) | {'epochs': 2.0}
     >>> refuse_two_lengths(config, [(['epochs'], '2'), (['steps'], '9')], 'train')
     Traceback (most recent call last):
-    tljax.core.Refused: --config.steps is read by no fit, as epochs take its place: leave one of ...
+    tljax.core.UserError: --config.steps is read by no fit, as epochs take its place: leave one of ...
     """
     for (*place, key), _ in settings if name in ('train', 'compare') else ():
         fits = [
@@ -264,7 +264,7 @@ def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
             if not place or place[0] == 'study' or setting == '.'.join(place)
         ]
         if key == 'steps' and fits and all(fit['epochs'] for fit in fits):
-            raise Refused(
+            raise UserError(
                 f'--config.{".".join([*place, key])} is read by no fit, as epochs take its place: '
                 'leave one of them, or set epochs of its phase to 0'
             )

@@ -8,7 +8,7 @@ weights; by default it is the file imagenet_class_index.json beside them.
 
 from experiments import command
 from tljax import studies
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
 
@@ -21,9 +21,9 @@ def main(choice: ModelChoice, rest: list[str]) -> None:
         rest: arguments that are no flags; there may be none.
     """
     if rest:
-        raise Refused(f'{rest[0]!r} is not a flag: write --name=value')
+        raise UserError(f'{rest[0]!r} is not a flag: write --name=value')
     if choice.net is None or not choice.workdir:
-        raise Refused(
+        raise UserError(
             'name the network, its file and where to write: --model=NETWORK --weights=FILE '
             '--workdir=FOLDER'
         )

@@ -21,7 +21,7 @@ from absl import flags
 
 from experiments import command
 from tljax import studies
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.studies.model_choice import ModelChoice
 
 SIZE = flags.DEFINE_integer(
@@ -40,7 +40,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         paths: of pictures, folders and archives.
     """
     if not paths:
-        raise Refused('name folders of pictures')
+        raise UserError('name folders of pictures')
     found, tables = studies.evaluation.evaluate(
         choice, paths, SIZE.value, flags.FLAGS.batch, flags.FLAGS.pixels
     )

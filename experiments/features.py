@@ -16,7 +16,7 @@ from absl import flags
 
 from experiments import command
 from tljax import studies
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.text import refuse_unwritable
 from tljax.studies.model_choice import ModelChoice
 
@@ -31,13 +31,13 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         paths: of pictures, folders and archives.
     """
     if not paths:
-        raise Refused('name pictures, or folders of pictures')
+        raise UserError('name pictures, or folders of pictures')
     out = OUT.value or ''
     if not out.endswith(('.npz', '.csv')):
-        raise Refused(f'--out={OUT.value}: name a file that ends in .npz or .csv')
+        raise UserError(f'--out={OUT.value}: name a file that ends in .npz or .csv')
     refuse_unwritable(out, '--out')
     if choice.classes:
-        raise Refused(
+        raise UserError(
             '--classes names the outputs of --model, and features have no names: leave it out'
         )
     pictures = studies.pictures

@@ -17,7 +17,7 @@ from absl import flags
 from experiments import command
 from experiments.flag_types import define_list
 from tljax import studies
-from tljax.core import Refused
+from tljax.core import UserError
 
 WAYS = define_list('ways', [5, 20], 'Classes of an episode.', int)
 SHOTS = define_list('shots', [1, 5], 'Labelled examples of each class.', int)
@@ -41,7 +41,7 @@ BATCH = flags.DEFINE_integer('batch', 4, 'Episodes at a time.', lower_bound=1)
 def main() -> None:
     """Prints the table."""
     if not flags.FLAGS.workdir:
-        raise Refused('--workdir is missing: name a finished few-shot run')
+        raise UserError('--workdir is missing: name a finished few-shot run')
     episodes = studies.episodes
     plan = episodes.Plan(
         tuple(WAYS.value), tuple(SHOTS.value), QUERIES.value, COUNT.value, SPLIT.value

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from absl import flags
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 Part = str | int | float  # of a list, as JSON has it
 
@@ -79,7 +79,7 @@ def take_keywords(argv: list[str], prefix: str) -> tuple[list[str], dict]:
         prefix: name of the flag whose keywords they are.
 
     Raises:
-        Refused: for a keyword without a value.
+        UserError: for a keyword without a value.
 
     >>> take_keywords(['predict', '--model=mobilenet', '--model.alpha=0.25'], 'model')
     (['predict', '--model=mobilenet'], {'alpha': 0.25})
@@ -94,7 +94,7 @@ def take_keywords(argv: list[str], prefix: str) -> tuple[list[str], dict]:
         if not given:
             value = next(ahead, None)
             if value is None:
-                raise Refused(f'{flag} has no value: write {flag}=VALUE')
+                raise UserError(f'{flag} has no value: write {flag}=VALUE')
         keywords[name.removeprefix(f'{prefix}.')] = _value(value)
     return rest, keywords
 

@@ -20,7 +20,7 @@ from absl import flags
 
 from experiments import command
 from tljax import studies
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.text import refuse_unwritable
 from tljax.studies.model_choice import ModelChoice
 
@@ -41,9 +41,11 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         paths: of pictures, folders and archives.
     """
     if not paths:
-        raise Refused('name pictures, or folders of pictures')
+        raise UserError('name pictures, or folders of pictures')
     if choice.workdir and choice.classes:
-        raise Refused('--classes names the classes of --model, and a run has its own: leave it out')
+        raise UserError(
+            '--classes names the classes of --model, and a run has its own: leave it out'
+        )
     if CSV.value is not None:
         refuse_unwritable(CSV.value, '--csv')
     pictures = studies.pictures

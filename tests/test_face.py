@@ -86,7 +86,7 @@ def test_a_model_predicts_arrays_and_files_alike(model, tmp_path):
         'mean_class_accuracy',
     ]
     with pytest.raises(
-        tljax.Refused,
+        tljax.UserError,
         match=r'inputs are \(1, 4, 4, 3\): this model takes \(n, 8, 8, 3\)',
     ):
         trained.predict(np.zeros((1, 4, 4, 3)))
@@ -148,6 +148,6 @@ def test_features_are_written_with_the_names_of_the_files(model, tmp_path):
     ],
 )
 def test_an_unknown_keyword_gets_the_nearest_one(keywords, said, tmp_path):
-    with pytest.raises(tljax.Refused) as refused:
+    with pytest.raises(tljax.UserError) as refused:
         tljax.train(**{'data': 'digits', 'net': 'conv4', 'workdir': tmp_path / 'run', **keywords})
     assert said in str(refused.value) and not (tmp_path / 'run').exists()

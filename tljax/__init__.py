@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tljax import data, methods, shallow, when, zoo
-    from tljax.core import Dataset, Method, Net, Refused, Stream, Task, Tick, TrainState
+    from tljax.core import Dataset, Method, Net, Stream, Task, Tick, TrainState, UserError
     from tljax.engine.train import Fitted, Run, fit
     from tljax.trained import Trained, load, train
 
@@ -22,7 +22,7 @@ __all__ = [
     'Fitted',
     'Method',
     'Net',
-    'Refused',
+    'UserError',
     'Run',
     'Stream',
     'Task',

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from tljax.configuration import DEFAULTS, folder
-from tljax.core import Dataset, Net, Refused, Task, Tree, short
+from tljax.core import Dataset, Net, Task, Tree, UserError, short
 from tljax.data.ranges import refuse_channels_first, shown
 from tljax.data.splits import judged, per_class, signature
 from tljax.data.summary import summary
@@ -45,7 +45,7 @@ def fit_phases(
         (run, Fitted) of the last phase.
 
     Raises:
-        Refused: as `build`, before the first phase is trained; what donors alone can tell, later.
+        UserError: as `build`, before the first phase is trained; what donors alone can tell, later.
 
     >>> fit_phases([], 'runs')
     (None, None)
@@ -90,7 +90,7 @@ def look(config: dict, workdir: str | Path) -> None:
         workdir: folder of the run.
 
     Raises:
-        Refused: as `claim`.
+        UserError: as `claim`.
 
     >>> look(DEFAULTS, 'nowhere')
     """
@@ -114,7 +114,7 @@ def build(
         splits: the data set, where the config names none.
 
     Raises:
-        Refused: for names, keywords, rules, donors and data that do not fit.
+        UserError: for names, keywords, rules, donors and data that do not fit.
 
     >>> from tljax.configuration import settings
     >>> build(settings(data={'name': 'digits'}, net={'name': 'conv4', 'width': 4})).classes[:3]
@@ -202,7 +202,7 @@ def _steps(config, train):
         return config['steps']
     _refuse_counted(config)
     if train.example:
-        raise Refused(
+        raise UserError(
             f'epochs={epochs:g} of data whose examples are drawn afresh: there is no end to pass, '
             'so set steps'
         )
@@ -220,7 +220,7 @@ def _refuse_counted(config):
         if keywords.get('period', 1) > 1
     ]
     if counted := _ramp(config['method'], 'method') or next(iter(periods), None):
-        raise Refused(
+        raise UserError(
             f'epochs={epochs:g}: {counted} is counted in steps: set steps in place of epochs'
         )
 
@@ -265,12 +265,12 @@ def _refuse_choice(config, splits, steps):
         return
     said = f'patience={config["patience"]}' if config['patience'] else f'keep={config["keep"]!r}'
     if not 0 < config['eval_every'] < max(steps, 1):
-        raise Refused(
+        raise UserError(
             f'{said} goes by scores during training: set eval_every, between 1 and {steps - 1} for '
             f'these {steps} steps (it is {config["eval_every"]})'
         )
     if SPLIT not in splits or not splits[SPLIT].size:
-        raise Refused(
+        raise UserError(
             f'{said} goes by the {SPLIT} split, and this data has none: give one, or leave keep '
             'and patience alone'
         )
@@ -316,22 +316,22 @@ def _refuse_batches(pieces, method, train, sample):
     """Refuses data that give other batches than the method takes."""
     gives = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     if pieces.batches != gives and (pieces.batches, gives) != ('labelled', 'domains'):
-        raise Refused(
+        raise UserError(
             f'method.name={method["name"]!r} takes {WANTS[pieces.batches]} (this data gives '
             f'{gives})'
         )
     if train.task.kind == 'labels' and not pieces.several:
-        raise Refused(
+        raise UserError(
             f'method.name={method["name"]!r} takes one class for each example, and this data has '
             'several labels: take finetune, or data.task'
         )
     if train.task.kind == 'unlabelled' and not pieces.labels:
-        raise Refused(
+        raise UserError(
             f'method.name={method["name"]!r} learns from labels, and these examples have '
             "none: give a set with labels, or pseudo=dict(name='centroids')"
         )
     if pieces.labels and train.target:
-        raise Refused('pseudo-labels are made for one set: leave data=domains alone')
+        raise UserError('pseudo-labels are made for one set: leave data=domains alone')
 
 
 def _checked(pieces, built, rules, train, seeds):
@@ -341,12 +341,12 @@ def _checked(pieces, built, rules, train, seeds):
     )
     donors = pieces.donors(built.net, top=takes_head)
     if (takes_head or pieces.labels) and donors.classes != train.classes:
-        raise Refused(
+        raise UserError(
             f'the head of {donors.place} knows the classes {short(donors.classes)}, this data has '
             f'{short(train.classes)}: graft the backbone alone (init.rules)'
         )
     if len(donors.trees) not in (1, seeds):
-        raise Refused(
+        raise UserError(
             f'{donors.place} was trained with {len(donors.trees)} seeds, this run has {seeds}: a '
             'donor has one, or as many'
         )

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from tljax.core import Refused, near
+from tljax.core import UserError, near
 from tljax.protocols import Setting
 
 # what a network makes of a data set is one, too
@@ -77,7 +77,7 @@ def settings(**changes: Setting) -> dict:
         **changes: values for keys of DEFAULTS.
 
     Raises:
-        Refused: for a key that is no setting, with the nearest one.
+        UserError: for a key that is no setting, with the nearest one.
 
     >>> settings(steps=5, optim={'lr': 0.1})['optim']['lr']
     0.1
@@ -107,21 +107,21 @@ def merge(config: dict, changes: dict, where: str = 'config') -> dict:
         where: what the config is called in errors.
 
     Raises:
-        Refused: for a key that the config does not have, with the nearest one.
+        UserError: for a key that the config does not have, with the nearest one.
 
     >>> merge({'net': {'name': 'a', 'width': 1}, 'steps': 1}, {'net': {'name': 'b'}})
     {'net': {'name': 'b'}, 'steps': 1}
     >>> merge({'steps': 1}, {'stepz': 2})
     Traceback (most recent call last):
-    tljax.core.Refused: config.stepz is unknown: did you mean steps?
+    tljax.core.UserError: config.stepz is unknown: did you mean steps?
     """
     if not isinstance(changes, dict):
-        raise Refused(f'{where}={changes!r} is no dict: set its keys one by one')
+        raise UserError(f'{where}={changes!r} is no dict: set its keys one by one')
     merged = dict(config)
     for key, value in changes.items():
         # factories check their own
         if key not in config and 'name' not in config and 'groups' not in where.split('.'):
-            raise Refused(f'{where}.{key} is unknown: {near(key, config)}')
+            raise UserError(f'{where}.{key} is unknown: {near(key, config)}')
         old = config.get(key)
         if (
             not isinstance(value, dict)
@@ -151,7 +151,7 @@ def phases(config: ConfigDict | dict) -> list[tuple[str, dict]]:
     config = plain(config)
     for name, changes in config['phases'].items():
         if not isinstance(changes, dict):
-            raise Refused(f'phases.{name}={changes!r} is no dict: set its keys one by one')
+            raise UserError(f'phases.{name}={changes!r} is no dict: set its keys one by one')
     single = {
         key: value for key, value in config.items() if key not in ('commands', 'phases', 'study')
     }
@@ -172,7 +172,7 @@ def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
     'runs/a/01-transfer'
     """
     if name not in names:
-        raise Refused(f'init.phase={name!r} is no earlier phase: {near(name, names)}')
+        raise UserError(f'init.phase={name!r} is no earlier phase: {near(name, names)}')
     return Path(workdir, f'{names.index(name):02d}-{name}')
 
 
@@ -193,7 +193,7 @@ def named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -
             package.
 
     Raises:
-        Refused: for an unknown or a missing name or keyword, with the nearest one.
+        UserError: for an unknown or a missing name or keyword, with the nearest one.
 
     >>> named(
     ...     'tljax.zoo',
@@ -208,7 +208,7 @@ def named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -
     32
     >>> named('tljax.zoo', {'name': 'conv5'}, 'net')
     Traceback (most recent call last):
-    tljax.core.Refused: net.name='conv5' is unknown: did you mean conv4?
+    tljax.core.UserError: net.name='conv5' is unknown: did you mean conv4?
     """
     return maker(package, spec, what, *given)(**given)
 
@@ -224,14 +224,14 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
             needs.
 
     Raises:
-        Refused: as `named`.
+        UserError: as `named`.
 
     >>> make = maker('tljax.zoo', {'name': 'mlp', 'widths': [3]}, 'net', 'norm')
     >>> make(norm='batch').dim
     3
     """
     if not isinstance(spec, dict) or not isinstance(spec.get('name'), str):
-        raise Refused(f'{what}={spec!r} names no function: give {what}.name')
+        raise UserError(f'{what}={spec!r} names no function: give {what}.name')
     name, made_by = spec['name'], function(package, spec['name'], what)
     parameters = inspect.signature(made_by).parameters
     accepted = [key for key in parameters if key not in later]
@@ -241,7 +241,7 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
             continue
         said, key = f'{what}.{key}', accepted[0] if key == 'of' and accepted else key
         if key not in accepted:
-            raise Refused(f'{said} is unknown to {name}: {near(key, accepted)}')
+            raise UserError(f'{said} is unknown to {name}: {near(key, accepted)}')
         place = ELSEWHERE.get(key, package)
         if not isinstance(value, dict) or 'name' not in value:
             keywords[key] = (
@@ -261,7 +261,7 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
         if each.default is each.empty and key not in {*own, *keywords, *inside}
     ]
     if missing:
-        raise Refused(f'{what}: {name} needs {missing[0]}: give {what}.{missing[0]}')
+        raise UserError(f'{what}: {name} needs {missing[0]}: give {what}.{missing[0]}')
 
     def make(**given):
         made = {key: inner(**given) for key, inner in inside.items()}
@@ -306,7 +306,7 @@ def function(package: str | tuple[str, ...], name: str, what: str) -> Callable[.
         what: key of the config, for errors.
 
     Raises:
-        Refused: for an unknown name, with the nearest one.
+        UserError: for an unknown name, with the nearest one.
 
     >>> function('tljax.methods', 'dann', 'method').__name__
     'dann'
@@ -319,7 +319,7 @@ def function(package: str | tuple[str, ...], name: str, what: str) -> Callable[.
         each: home for home in reversed(homes) for each in getattr(home, 'NAMES', None) or dir(home)
     }
     if name not in names:
-        raise Refused(f'{what}.name={name!r} is unknown: {near(name, names)}')
+        raise UserError(f'{what}.name={name!r} is unknown: {near(name, names)}')
     return getattr(names[name], name)
 
 

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     import jax
 
 
-class Refused(ValueError):
+class UserError(ValueError):
     """A request that cannot be served, in one line: the thing, the value, the remedy. Commands
     print it and exit with 2.
 
-    >>> str(Refused('data.per_class=0: at least one label per class is needed'))
+    >>> str(UserError('data.per_class=0: at least one label per class is needed'))
     'data.per_class=0: at least one label per class is needed'
     """
 

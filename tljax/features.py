@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Net, Refused, Tree
+from tljax.core import Dataset, Net, Tree, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.engine.checkpoint import digest, last, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
@@ -36,18 +36,18 @@ def extracted(
         weights: as `weights.read_weights` takes them.
 
     Raises:
-        Refused: as `read_weights`; the set has no pictures of three channels.
+        UserError: as `read_weights`; the set has no pictures of three channels.
 
     >>> from tljax.data import digits
     >>> from tljax.zoo import conv4
     >>> extracted(digits(), conv4())
     Traceback (most recent call last):
-    tljax.core.Refused: this network has no published ImageNet weights: take one of python -m ...
+    tljax.core.UserError: this network has no published ImageNet weights: take one of python -m ...
     """
     params, state = read_weights(net, weights, top=False)
     shape = np.shape(splits['train'].take(np.arange(1)).get('input'))[1:]
     if len(shape) != 3 or shape[2] != 3:
-        raise Refused(
+        raise UserError(
             f'data.of has inputs of shape {shape}, and the network takes pictures of '
             'three channels: lay '
             "dict(name='resampled', size=..., channels=3) around it"
@@ -162,11 +162,11 @@ def run_at(place: str | Path) -> tuple[Tree, Tree, dict]:
         place: folder of the run.
 
     Raises:
-        Refused: the folder holds no finished run, or the model of another program.
+        UserError: the folder holds no finished run, or the model of another program.
 
     >>> run_at('nowhere')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     foreign.refuse_no_run(place)
     return load_final(last(Path(place)))
@@ -198,11 +198,11 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
         top: whether the head is asked for.
 
     Raises:
-        Refused: as `read_weights`; the folder holds no finished run.
+        UserError: as `read_weights`; the folder holds no finished run.
 
     >>> donors_at('nowhere', None)
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     if published.NAME.fullmatch(place) or foreign.named_as_weights(place):
         assert net is not None, f'{place} are weights of a network'
@@ -229,12 +229,12 @@ def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence) -> None:
         rules: of the graft, as `paths.graft` takes them.
 
     Raises:
-        Refused: with both numbers of channels.
+        UserError: with both numbers of channels.
 
     >>> shapes, kernel = [{'backbone': {'conv1': np.ones((3, 3, n, 8))}} for n in (1, 3)]
     >>> refuse_channels(Donors([(kernel, {})], (), 'w.h5'), shapes, [('backbone/.*', None)])
     Traceback (most recent call last):
-    tljax.core.Refused: w.h5 takes pictures of 3 channels, and the data have 1: ...
+    tljax.core.UserError: w.h5 takes pictures of 3 channels, and the data have 1: ...
     """
     same = [(pattern, path) for pattern, path in rules if path is None]
     ours = {
@@ -249,7 +249,7 @@ def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence) -> None:
     there, here = differ[0]
     if (*here[:2], here[3]) == (*there[:2], there[3]):
         grey = ', as grey ones are read, too' if there[2] == 3 else ''
-        raise Refused(
+        raise UserError(
             f'{donors.place} takes pictures of {there[2]} channels, and the data have '
             f'{here[2]}: give data.channels={there[2]}{grey}, or lay '
             "dict(name='resampled', "

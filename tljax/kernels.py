@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tljax.core import Refused, Tree
+from tljax.core import Tree, UserError
 
 Array = jax.Array | np.ndarray
 
@@ -171,7 +171,7 @@ def mmd(kernel: Array) -> jax.Array:
     """
     n = len(kernel) // 2
     if n < 2:
-        raise Refused(
+        raise UserError(
             f'{n} row of a domain on a device has no discrepancy: give batches of two rows or more '
             'for each'
         )

@@ -20,7 +20,7 @@ from tljax.configuration import (
     merge,
     phases,
 )
-from tljax.core import Dataset, Refused, near
+from tljax.core import Dataset, UserError, near
 from tljax.doors import contents
 from tljax.protocols import Setting
 
@@ -81,7 +81,7 @@ def place(config: dict, path: Sequence[str]) -> Place:
         path: keys on the way to the dict; [] for the config itself.
 
     Raises:
-        Refused: a name on the way is no function's, no phase's or no strategy's.
+        UserError: a name on the way is no function's, no phase's or no strategy's.
 
     >>> config = {'data': {'name': 'digits'}, 'steps': 5, 'phases': {'head': {}}}
     >>> place(config, ['phases', 'head', 'data']).takes
@@ -122,7 +122,7 @@ def _fit(config: dict, path: list[str]) -> tuple[dict, list[str], dict]:
         if path[: len(above)] != above or not name:
             continue
         if name[0] not in among:
-            raise Refused(
+            raise UserError(
                 f'config.{".".join([*above, *name])} is not there: {near(name[0], among)}'
             )
         if above == ['phases']:
@@ -163,7 +163,7 @@ def keywords(package: str | tuple[str, ...], name: str, what: str) -> dict[str, 
         what: key of the config, for errors.
 
     Raises:
-        Refused: for an unknown name, with the nearest one.
+        UserError: for an unknown name, with the nearest one.
 
     >>> keywords('tljax.zoo', 'conv4', 'net')['size']
     <class 'int'>
@@ -206,16 +206,16 @@ def value(text: str | None, kind: Kind) -> Setting:
         kind: the type that is asked for.
 
     Raises:
-        Refused: another type, in words.
+        UserError: another type, in words.
 
     >>> value('1e-3', float), value('(4, 8)', int | Sequence[int]), value('None', int | None)
     (0.001, (4, 8), None)
     >>> value('big', int)
     Traceback (most recent call last):
-    tljax.core.Refused: 'big' is not a whole number
+    tljax.core.UserError: 'big' is not a whole number
     """
     if text is None and not fits(True, kind):
-        raise Refused('a value is missing')
+        raise UserError('a value is missing')
     text = 'True' if text is None else text
     found: Any
     try:
@@ -228,8 +228,8 @@ def value(text: str | None, kind: Kind) -> Setting:
         if fits(each, kind):
             return float(each) if kind is float else each
     if kind is bool:
-        raise Refused(f'{text!r} is neither true nor false')
-    raise Refused(f'{text!r} is not {_words(kind)}')
+        raise UserError(f'{text!r} is neither true nor false')
+    raise UserError(f'{text!r} is not {_words(kind)}')
 
 
 def fits(found: Setting, kind: Kind) -> bool:

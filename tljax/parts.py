@@ -22,7 +22,7 @@ from tljax.configuration import (
     stated,
     takes,
 )
-from tljax.core import Dataset, Net, Refused, Stream, Tree
+from tljax.core import Dataset, Net, Stream, Tree, UserError
 from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import stream_of
 from tljax.data.tasks import asked
@@ -75,7 +75,7 @@ def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
         donor_dir: a finished run to graft from, where the config names none by path.
 
     Raises:
-        Refused: for names, keywords and numbers that do not fit.
+        UserError: for names, keywords and numbers that do not fit.
 
     >>> from tljax.configuration import settings
     >>> parts(settings(net={'name': 'mlp'}, method={'name': 'dann'})).batches
@@ -84,7 +84,7 @@ def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
     _refuse_counts(config)
     method, pseudo, place = config['method'], config['pseudo'], config['init']['path'] or donor_dir
     if config['init']['phase'] and not place:
-        raise Refused(
+        raise UserError(
             f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by '
             'init.path'
         )
@@ -154,9 +154,9 @@ def _refuse_below(data, said='data'):
         if isinstance(value, dict):
             _refuse_below(value, f'{said}.{key}')
         elif key in ('size', 'resize', 'pixels') and type(value) is int and value < 1:
-            raise Refused(f'{said}.{key}={value}: give a whole number, 1 or more')
+            raise UserError(f'{said}.{key}={value}: give a whole number, 1 or more')
         elif key == 'seed' and type(value) is int and not 0 <= value <= INT32:
-            raise Refused(f'{said}.{key}={value}: give a whole number from 0 to {INT32}')
+            raise UserError(f'{said}.{key}={value}: give a whole number from 0 to {INT32}')
 
 
 def _stamps(data):
@@ -207,29 +207,29 @@ def _refuse_counts(config):
     }
     for key, least in counts.items():
         if type(config[key]) is not int or config[key] < least:
-            raise Refused(f'config.{key}={config[key]}: give a whole number, {least} or more')
+            raise UserError(f'config.{key}={config[key]}: give a whole number, {least} or more')
         if config[key] > MOST.get(key, INT32):
-            raise Refused(f'config.{key}={config[key]}: give at most {MOST.get(key, INT32)}')
+            raise UserError(f'config.{key}={config[key]}: give at most {MOST.get(key, INT32)}')
     epochs = config['epochs']
     if type(epochs) not in (int, float) or not 0 <= epochs < float('inf'):
-        raise Refused(
+        raise UserError(
             f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 where steps '
             'are to hold'
         )
     if config['keep'] not in ('last', 'best'):
-        raise Refused(f'config.keep={config["keep"]!r} is not last or best')
+        raise UserError(f'config.keep={config["keep"]!r} is not last or best')
     if any(not isinstance(seed, int) for seed in config['seeds']):
-        raise Refused(f'config.seeds={config["seeds"]}: give whole numbers')
+        raise UserError(f'config.seeds={config["seeds"]}: give whole numbers')
     if (
         not config['seeds']
         or len(set(config['seeds'])) < len(config['seeds'])
         or min(config['seeds']) < 0
     ):
-        raise Refused(
+        raise UserError(
             f'config.seeds={config["seeds"]}: give one or more, none negative, none twice'
         )
     if max(config['seeds']) > INT32:
-        raise Refused(f'config.seeds={config["seeds"]}: give numbers of at most {INT32}')
+        raise UserError(f'config.seeds={config["seeds"]}: give numbers of at most {INT32}')
     refuse_rules(config['init']['rules'], 'init.rules')
     _refuse_optimiser(config['optim'], config['groups'])
 
@@ -237,10 +237,10 @@ def _refuse_counts(config):
 def _refuse_optimiser(optim, groups):
     """Refuses settings of optimisers that no training can go by."""
     if not isinstance(optim, dict) or not {'name', 'lr'} <= set(optim):
-        raise Refused(f'optim={optim!r} says no name or no rate: give optim.name and optim.lr')
+        raise UserError(f'optim={optim!r} says no name or no rate: give optim.name and optim.lr')
     for label, keywords in groups.items():
         if not isinstance(keywords, dict):
-            raise Refused(
+            raise UserError(
                 f'groups.{label}={keywords!r} is no dict: set its keys, such as '
                 f'groups.{label}.scale=.1'
             )
@@ -249,7 +249,7 @@ def _refuse_optimiser(optim, groups):
         for key in ('lr', 'clip', 'weight_decay', 'scale'):
             given = keywords.get(key, 0.0)
             if type(given) not in (int, float) or not 0 <= given < float('inf'):
-                raise Refused(f'{said}.{key}={given!r}: give a number, 0 or more')
+                raise UserError(f'{said}.{key}={given!r}: give a number, 0 or more')
 
 
 def _refuse_pseudo(config, needed, place):
@@ -257,12 +257,12 @@ def _refuse_pseudo(config, needed, place):
     can make."""
     name = config['pseudo']['name']
     if needed and not name:
-        raise Refused(
+        raise UserError(
             f'method.name={config["method"]["name"]!r} takes pseudo-labels: set '
             'pseudo.name=centroids and name a finished run by init.phase or init.path'
         )
     if name not in ('', 'given') and (not place or config['shuffled'] or config['per_class']):
-        raise Refused(
+        raise UserError(
             f'pseudo.name={name!r} labels one set by a finished run: name it by init.phase or '
             'init.path, and leave shuffled and per_class alone'
         )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from tljax.core import Refused, Tree, short
+from tljax.core import Tree, UserError, short
 
 
 def flatten(tree: Tree) -> dict[str, Any]:
@@ -54,11 +54,11 @@ def refuse_rules(rules: Sequence, what: str) -> None:
         what: key of the config, for errors.
 
     Raises:
-        Refused: names the first such rule.
+        UserError: names the first such rule.
 
     >>> refuse_rules([('head/(', None)], 'init.rules')
     Traceback (most recent call last):
-    tljax.core.Refused: init.rules: 'head/(' is no pattern (missing ), unterminated subpattern ...
+    tljax.core.UserError: init.rules: 'head/(' is no pattern (missing ), unterminated subpattern ...
     """
     for rule in rules if isinstance(rules, list | tuple) else [rules]:
         if (
@@ -67,14 +67,14 @@ def refuse_rules(rules: Sequence, what: str) -> None:
             or not isinstance(rule[0], str)
             or not isinstance(rule[1], str | None)
         ):
-            raise Refused(
+            raise UserError(
                 f'{what}: {rule!r} is no pair of a pattern and a text or None: write '
                 '"((\'backbone/.*\', None),)"'
             )
         try:
             re.compile(rule[0])
         except re.error as error:
-            raise Refused(f'{what}: {rule[0]!r} is no pattern ({error}): mend it') from None
+            raise UserError(f'{what}: {rule[0]!r} is no pattern ({error}): mend it') from None
 
 
 def first(rules: Sequence[tuple[str, str]], path: str) -> str:
@@ -106,7 +106,7 @@ def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
         A tree of strings of the same structure.
 
     Raises:
-        Refused: names every parameter that no rule matches, and every rule that labels nothing.
+        UserError: names every parameter that no rule matches, and every rule that labels nothing.
 
     >>> label(
     ...     {'backbone': {'w': 0}, 'head': {'w': 0}},
@@ -118,7 +118,7 @@ def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
     labels = map_paths(lambda path, _: first(rules, path), params)
     unmatched = [path for path, value in flatten(labels).items() if not value]
     if unmatched:
-        raise Refused(
+        raise UserError(
             f'no rule matches the parameter{"s" * (len(unmatched) > 1)} {short(unmatched)}; rules: '
             f'{", ".join(pattern for pattern, _ in rules)}; end the rules with one for the rest, '
             'such as ".*"'
@@ -160,7 +160,7 @@ def graft(
         (params, fresh): the grafted tree and the paths that stayed as they were, by name.
 
     Raises:
-        Refused: lists every leaf that the donor lacks, every shape that differs, and every idle
+        UserError: lists every leaf that the donor lacks, every shape that differs, and every idle
             rule, before anything is copied.
 
     >>> import numpy as np
@@ -183,7 +183,7 @@ def graft(
     ]
     if missing or shapes:
         spare = sorted(set(gifts) - set(wanted.values()))
-        raise Refused(
+        raise UserError(
             'the donor does not fit: '
             + '; '.join(
                 [f'it lacks {short(missing)}'] * bool(missing)
@@ -287,7 +287,7 @@ def _refuse_bad(rules):
         try:
             re.compile(pattern)
         except re.error as error:
-            raise Refused(
+            raise UserError(
                 f'the rule {pattern!r} is no regular expression ({error}): mend it'
             ) from error
 
@@ -301,7 +301,7 @@ def _refuse_idle(rules, params):
     }
     idle = [repr(pattern) for i, (pattern, _) in enumerate(rules) if i not in took]
     if idle:
-        raise Refused(
+        raise UserError(
             f'the rule {", ".join(idle)} matches no parameter, or only what an earlier rule took; '
             f'paths are {short(flatten(params))}'
         )

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 
 from tljax.configuration import METHODS, ZOO, innermost, named, stated
-from tljax.core import Dataset, Method, Net, Refused, Tree
+from tljax.core import Dataset, Method, Net, Tree, UserError
 from tljax.data.streams import sampled
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, joined, stored
@@ -155,11 +155,11 @@ def make_program(
         parallel: 'jit' or 'pmap'.
 
     Raises:
-        Refused: for what does not fit the data or the network.
+        UserError: for what does not fit the data or the network.
     """
     axis = {'jit': None, 'pmap': 'data'}.get(parallel, '')
     if axis == '':
-        raise Refused(f'parallel={parallel!r} is not jit or pmap')
+        raise UserError(f'parallel={parallel!r} is not jit or pmap')
     place = {} if looped is None else {'form': convolution.place(looped)}
     parted = partition(groups=net(stored=None, **place).groups)
     if frozen:
@@ -208,7 +208,7 @@ def _init(method: Method, penalty: combinators.Penalty | None) -> Begin:
 def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
     """What the compiled step does to a batch first: augmentation, or making the examples."""
     if train.example and augmentations:
-        raise Refused(
+        raise UserError(
             'augment: the examples of this data are drawn afresh and not augmented: leave it empty'
         )
     if train.example:

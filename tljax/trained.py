@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 
 from tljax.build import build, look
 from tljax.configuration import ZOO, named, settings, stated
-from tljax.core import Dataset, Refused, Tree, near
+from tljax.core import Dataset, Tree, UserError, near
 from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
@@ -77,7 +77,7 @@ class Trained(NamedTuple):
             for regression.
 
         Raises:
-            Refused: inputs of another shape, a path without pictures, a model without outputs or of
+            UserError: inputs of another shape, a path without pictures, a model without outputs or of
                 episodes.
 
         >>> import tempfile
@@ -96,7 +96,7 @@ class Trained(NamedTuple):
         """
         refuse_episodes(self.record)
         if 'head' not in self.params and (self.classes or 'weights' in self.record['config']):
-            raise Refused(
+            raise UserError(
                 self.record.get('left')
                 or 'this model has no outputs: take weights with the top, or a run that was '
                 'trained on labels'
@@ -117,7 +117,7 @@ class Trained(NamedTuple):
             seed: place of the seed whose network is taken.
 
         Raises:
-            Refused: as `predict`.
+            UserError: as `predict`.
         """
         spec, method = self.record['config']['net'], self.record['config']['method']
         params, state = (
@@ -135,7 +135,7 @@ class Trained(NamedTuple):
     def _dataset(self, inputs: Inputs) -> Dataset:
         shape = tuple(self.record['input'])
         if not shape:
-            raise Refused('this run does not say the shape of its inputs: train it again')
+            raise UserError('this run does not say the shape of its inputs: train it again')
         if isinstance(inputs, Dataset):
             return inputs
         if isinstance(inputs, str | Path):
@@ -148,12 +148,12 @@ class Trained(NamedTuple):
         refuse_channels_first(inputs.shape[1:])
         if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
             one = inputs.shape == shape or (*inputs.shape, 1) == shape
-            raise Refused(
+            raise UserError(
                 f'inputs are {inputs.shape}: this model takes (n, '
                 f'{", ".join(map(str, shape))})' + (', and one is inputs[None]' if one else '')
             )
         if not len(inputs):
-            raise Refused('there is no input to tell anything of: give one or more')
+            raise UserError('there is no input to tell anything of: give one or more')
         inputs = inputs.reshape(-1, *shape)
         trained = tuple(self.record.get('range') or ())
         inputs = scale(inputs, asked_range(inputs, trained), GIVE)
@@ -175,17 +175,19 @@ class Trained(NamedTuple):
             size: side of the pictures that the network is shown; 0: that of the training.
 
         Raises:
-            Refused: a model that takes no pictures; as `tljax.data.pictures.pictures`.
+            UserError: a model that takes no pictures; as `tljax.data.pictures.pictures`.
         """
         if tuple(self.record.get('range') or ())[2:] == ('as is',):
-            raise Refused(
+            raise UserError(
                 'this run was trained on arrays as they are, whose range pictures of files do not '
                 'have: give arrays'
             )
         shape, data = tuple(self.record['input']), self.record['config']['data']
         shown, features = sized(data), data['name'] == 'extracted'
         if features and 'size' not in shown:
-            raise Refused('the data of this run say no size of pictures: give an array of features')
+            raise UserError(
+                'the data of this run say no size of pictures: give an array of features'
+            )
         if features:
             shape = (shown['size'], shown['size'], 3)
         resize = shown.get('resize')
@@ -209,10 +211,10 @@ def refuse_episodes(record: dict) -> None:
 
     >>> refuse_episodes({'config': {'method': {'name': 'protonet'}}})
     Traceback (most recent call last):
-    tljax.core.Refused: this run was trained on episodes: python -m experiments.predict ...
+    tljax.core.UserError: this run was trained on episodes: python -m experiments.predict ...
     """
     if stated(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
-        raise Refused(
+        raise UserError(
             'this run was trained on episodes: python -m experiments.predict --support=FOLDER '
             'tells new classes by a few pictures of each, experiments.few_shot measures it'
         )
@@ -239,11 +241,11 @@ def load(workdir: str | Path) -> Trained:
         workdir: folder of the run.
 
     Raises:
-        Refused: the folder holds no finished run.
+        UserError: the folder holds no finished run.
 
     >>> load('nowhere')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     return Trained(*run_at(workdir))
 
@@ -267,26 +269,26 @@ def train(
             1e-2}, seeds=[0, 1, 2] or init={'path': 'imagenet'}.
 
     Raises:
-        Refused: for names, keywords and settings that do not fit, with the nearest one.
+        UserError: for names, keywords and settings that do not fit, with the nearest one.
 
     >>> train(data='digits', net='conv4', stepz=3)
     Traceback (most recent call last):
-    tljax.core.Refused: stepz is unknown to tljax.train: did you mean steps?
+    tljax.core.UserError: stepz is unknown to tljax.train: did you mean steps?
     """
     taken = [key for key in settings() if key not in ('data', 'net', 'method')]
     if unknown := [key for key in changes if key not in taken]:
-        raise Refused(
+        raise UserError(
             f'{unknown[0]} is unknown to tljax.train: '
             f'{near(unknown[0], ["data", "net", "method", "workdir", *taken])}'
         )
     if 'steps' in changes and changes.get('epochs'):
-        raise Refused(
+        raise UserError(
             f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long to train: '
             'give one of them'
         )
     splits = None
     if not isinstance(data, str | dict):
-        raise Refused(
+        raise UserError(
             f'data is of type {type(data).__name__}: give the name of a set, a config or '
             'splits, '
             "such as {'train': tljax.data.arrays(input, label, classes)}"

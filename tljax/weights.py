@@ -8,7 +8,7 @@ import jax
 
 from tljax import zoo
 from tljax.configuration import ZOO, named
-from tljax.core import Net, Refused, Tree, near, short
+from tljax.core import Net, Tree, UserError, near, short
 from tljax.files.console import say
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import foreign, keras, published
@@ -28,18 +28,18 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
         if it is asked for and the file has one.
 
     Raises:
-        Refused: no weights are published for the network, or the weights do not fit; what lies
+        UserError: no weights are published for the network, or the weights do not fit; what lies
             above the network is no linear head on its features, and one is asked for.
 
     >>> from tljax.zoo import mobilenet
     >>> read_weights(mobilenet(), 'weights.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: weights.h5 does not exist: name a Keras weights file (.h5, .keras)
+    tljax.core.UserError: weights.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
     found, over = _loaded(net, path, top), 'above1' in net.groups  # over dense layers of its own
     if top and (found.above.why or found.above.dense and not over):
         why = found.above.why or f'it stands on {short(found.above.names[:-1])}'
-        raise Refused(
+        raise UserError(
             f'{path} has no linear head on the features of the network ({why}): graft the backbone '
             'alone (init.rules)'
         )
@@ -50,7 +50,7 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     """As `read_weights`, with what lies between the features and the head."""
     if not net.published:
         foreign.refuse(path)
-        raise Refused(f'this network {_lack(path)}: take one of python -m experiments.models')
+        raise UserError(f'this network {_lack(path)}: take one of python -m experiments.models')
     row = ROWS[net.published['name']]
 
     def read(file):
@@ -112,12 +112,12 @@ def pretrained(
         Where layers lie above that are no head, there is none, and `record['left']` says why.
 
     Raises:
-        Refused: as `read_weights`; another number of classes; a network without published
+        UserError: as `read_weights`; another number of classes; a network without published
             weights, and one that is not in the zoo, with the nearest one.
 
     >>> pretrained({'name': 'resnet50v1'}, 'weights.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: net.name='resnet50v1' is no network of tljax.zoo: did you mean resnet50v2?
+    tljax.core.UserError: net.name='resnet50v1' is no network of tljax.zoo: did you mean resnet50v2?
     """
     if spec['name'] not in ROWS:
         _refuse_network(spec['name'], path)
@@ -137,7 +137,7 @@ def pretrained(
     count = params['head']['bias'].shape[1] if 'head' in params else 0
     classes = [str(i) for i in range(count)] if classes is None else list(classes)
     if count and len(classes) != count:
-        raise Refused(
+        raise UserError(
             f'{path} tells {count} classes apart, and {len(classes)} are named: take the class '
             'index that belongs to it'
         )
@@ -168,8 +168,8 @@ def _refuse_network(name: str, path: str) -> None:
     """Refuses a network that has no weights of files, by whether it is in the zoo."""
     remedy = near(str(name).lower(), ROWS)
     if name not in dir(zoo):
-        raise Refused(f'net.name={name!r} is no network of tljax.zoo: {remedy}')
-    raise Refused(f'net.name={name!r} {_lack(path)}: {remedy}')
+        raise UserError(f'net.name={name!r} is no network of tljax.zoo: {remedy}')
+    raise UserError(f'net.name={name!r} {_lack(path)}: {remedy}')
 
 
 def _lack(path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tljax.configuration import DATA, DEFAULTS, each_named, maker, named, settings
-from tljax.core import Refused, Tick
+from tljax.core import Tick, UserError
 from tljax.data import digits
 from tljax.parts import load
 from tljax.recent import Recent, frozen
@@ -48,7 +48,7 @@ def test_what_comes_later_goes_to_the_innermost_function():
 
 
 def test_a_function_of_fixed_features_takes_a_network_of_another_package():
-    with pytest.raises(Refused, match='no published ImageNet weights'):
+    with pytest.raises(UserError, match='no published ImageNet weights'):
         named(
             DATA, {'name': 'extracted', 'of': {'name': 'digits'}, 'net': {'name': 'conv4'}}, 'data'
         )
@@ -78,7 +78,7 @@ def test_a_function_of_fixed_features_takes_a_network_of_another_package():
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_place(spec, said):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         named(DATA, spec, 'data')
     assert said in str(refused.value)
 
@@ -95,7 +95,7 @@ def test_lists_of_augmentations_are_resolved_too():
         callable(method.loss)
         and len(each_named('tljax.nn.augment', ['flip', 'crop'], 'augment')) == 2
     )
-    with pytest.raises(Refused, match="method.weak.name='flap' is unknown: did you mean flip?"):
+    with pytest.raises(UserError, match="method.weak.name='flap' is unknown: did you mean flip?"):
         named(
             'tljax.methods', {'name': 'fixmatch', 'weak': ['flap']}, 'method', net=mlp(), classes=3
         )
@@ -167,7 +167,7 @@ def test_a_method_over_a_method_gives_net_and_classes_to_the_inner_one(monkeypat
     )
     assert ours == pytest.approx(3 * alone)
     with pytest.raises(
-        Refused, match='method.method.smothing is unknown to finetune: did you mean smoothing?'
+        UserError, match='method.method.smothing is unknown to finetune: did you mean smoothing?'
     ):
         named(
             'tljax.methods',
@@ -193,5 +193,5 @@ def test_a_task_is_said_by_the_loader_and_may_be_overridden(tmp_path):
     assert load(file)['train'].task.kind == 'numbers'
     classes = load({**file, 'task': 'classes'})
     assert classes['test'].classes == ('0', '2') and set(classes['test'].label.tolist()) == {0, 1}
-    with pytest.raises(Refused, match="data.task='boxes' is not classes, labels or numbers"):
+    with pytest.raises(UserError, match="data.task='boxes' is not classes, labels or numbers"):
         load({**file, 'task': 'boxes'})

@@ -56,7 +56,7 @@ def main(kind: str, first: int, count: int, folder: Path) -> None:
     said."""
     from readers import KINDS
 
-    from tljax.core import Refused
+    from tljax.core import UserError
 
     name, make, read = KINDS[kind]
     folder.mkdir()
@@ -71,7 +71,7 @@ def main(kind: str, first: int, count: int, folder: Path) -> None:
         try:
             read(place)
             said = 'read'
-        except Refused as refused:
+        except UserError as refused:
             said = f'refused: {refused}'
         except BaseException:
             said = 'traceback: ' + traceback.format_exc()[-1500:]

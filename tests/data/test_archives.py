@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from trees import everything, pixels, sizes, tarred, tree, zipped
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data import archives
 from tljax.data.finding import find
 from tljax.data.formats.folder import folder
@@ -77,18 +77,18 @@ def test_a_zip_of_windows_and_one_that_leads_out(tmp_path):
 def test_damaged_archives_are_refused(tmp_path, damage, message):
     data = tarred(tree(tmp_path / 'set'), tmp_path / 'a.tar').read_bytes()
     (tmp_path / 'a.tar').write_bytes(damage(data))
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         folder(tmp_path / 'a.tar', size=6)
 
 
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     path = tarred(tree(tmp_path / 'set'), tmp_path / 'a.tgz', 'w:gz')
     monkeypatch.setattr(archives, 'UNPACKED', 30_000)
-    with pytest.raises(Refused, match='unpacks to more than 30,000 bytes: unpack it .tar -xf'):
+    with pytest.raises(UserError, match='unpacks to more than 30,000 bytes: unpack it .tar -xf'):
         folder(path, size=6)
     monkeypatch.setattr(archives, 'LARGEST', 100)
     for place in (tmp_path / 'set', tarred(tmp_path / 'set', tmp_path / 'b.tar')):
-        with pytest.raises(Refused, match='20 of 20 pictures of .* cannot be read'):
+        with pytest.raises(UserError, match='20 of 20 pictures of .* cannot be read'):
             folder(place, size=6)
 
 
@@ -97,7 +97,7 @@ def test_a_member_that_declares_gigabytes_is_not_unpacked(tmp_path):
         archive.writestr('cat/1.png', b'x')
     files, _ = archives.archive(tmp_path / 'a.zip')
     large = files['cat/1.png']._replace(size=2**40, start=lambda most: pytest.fail('it was read'))
-    with pytest.raises(Refused, match='cat/1.png has 1,099,511,627,776 bytes, more than'):
+    with pytest.raises(UserError, match='cat/1.png has 1,099,511,627,776 bytes, more than'):
         large.read()
 
 
@@ -125,7 +125,7 @@ def test_damage_anywhere_is_told_in_a_line(tmp_path, make):
         try:
             for split in folder(path, size=6).values():
                 everything(split)
-        except Refused as refused:
+        except UserError as refused:
             told += 1
             assert '\n' not in str(refused)
     assert told

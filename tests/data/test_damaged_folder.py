@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from trees import everything, save, tree, zipped
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.folder import folder
 
 
@@ -138,7 +138,7 @@ def no_zip(root):
     ],
 )
 def test_folders_that_are_refused(tmp_path, make, message):
-    with pytest.raises(Refused, match=message) as refusal:
+    with pytest.raises(UserError, match=message) as refusal:
         folder(make(tmp_path), size=6)
     assert '\n' not in str(refusal.value)
 
@@ -153,7 +153,7 @@ def test_folders_that_are_refused(tmp_path, make, message):
     ],
 )
 def test_requests_that_are_refused(tmp_path, keywords, message):
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         folder(tree(tmp_path), **keywords)
 
 
@@ -175,7 +175,7 @@ def test_pictures_that_cannot_be_decoded_are_named_at_once(tmp_path, damage, dam
         f'{", ".join(str(path.relative_to(tmp_path)) for path in paths)}: replace or'
     )
     for row in range(damaged):
-        with pytest.raises(Refused, match=message):
+        with pytest.raises(UserError, match=message):
             train.take(np.array([row]))
     assert train.take(np.array([damaged]))['input'].shape == (1, 6, 6, 3)
 
@@ -185,11 +185,11 @@ def test_a_damaged_zip_member_is_named(tmp_path):
     whole = path.read_bytes()
     start = whole.index(b'IHDR', whole.index(b'dog/03.png'))
     path.write_bytes(whole[:start] + b'J' + whole[start + 1 :])
-    with pytest.raises(Refused, match=r'set\.zip/dog/03\.png cannot be read .*CRC'):
+    with pytest.raises(UserError, match=r'set\.zip/dog/03\.png cannot be read .*CRC'):
         for split in folder(path, size=6).values():
             everything(split)
     path.write_bytes(whole[:-30])
-    with pytest.raises(Refused, match='no ZIP or a damaged one'):
+    with pytest.raises(UserError, match='no ZIP or a damaged one'):
         folder(path, size=6)
 
 
@@ -200,5 +200,7 @@ def test_pictures_that_cannot_be_read_are_listed_at_once(tmp_path):
     (tmp_path / 'dog' / '00.png').write_bytes(b'')
     os.mkfifo(tmp_path / 'dog' / 'pipe.png')  # reading it would wait for ever
     (tmp_path / 'dog' / 'link.png').symlink_to(tmp_path / 'gone.png')
-    with pytest.raises(Refused, match='13 of 42 pictures .* be read: cat/00.png, .* and 5 more: '):
+    with pytest.raises(
+        UserError, match='13 of 42 pictures .* be read: cat/00.png, .* and 5 more: '
+    ):
         folder(tmp_path, size=6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from records import FORMS, crc32c, framed
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.tfds import tfds, tfrecords
 
 
@@ -15,7 +15,7 @@ from tljax.data.formats.tfds import tfds, tfrecords
 def test_tfds_files_that_are_missing(copy, form):
     root, files = copy(form)
     next(files.glob('*test*')).unlink()
-    with pytest.raises(Refused, match=f'scenes-test.{form}-.* is missing .* test files'):
+    with pytest.raises(UserError, match=f'scenes-test.{form}-.* is missing .* test files'):
         tfds('scenes', root)
 
 
@@ -23,13 +23,13 @@ def test_tfds_metadata_that_is_damaged_or_of_another_format(copy):
     root, files = copy('array_record')
     whole = (files / 'dataset_info.json').read_text()
     (files / 'dataset_info.json').write_text(whole.replace('array_record', 'parquet'))
-    with pytest.raises(Refused, match="stored as parquet: .* file_format='array_record'"):
+    with pytest.raises(UserError, match="stored as parquet: .* file_format='array_record'"):
         tfds('scenes', root)
     (files / 'dataset_info.json').write_text(whole.replace('"train"', '"all"'))
-    with pytest.raises(Refused, match='no train split, only all, test, validation'):
+    with pytest.raises(UserError, match='no train split, only all, test, validation'):
         tfds('scenes', root)
     (files / 'dataset_info.json').write_text(whole[:50])
-    with pytest.raises(Refused, match='scenes under .* cannot be read .*: check') as refusal:
+    with pytest.raises(UserError, match='scenes under .* cannot be read .*: check') as refusal:
         tfds('scenes', root)
     assert '\n' not in str(refusal.value)
 
@@ -49,7 +49,7 @@ def test_tfds_array_records_that_are_damaged(copy, damage):
         }[damage]
     )
     with pytest.raises(
-        Refused,
+        UserError,
         match=r'scenes-train.array_record-00000-of-00001 or a file beside it is damaged \(.+\): '
         r'copy',
     ):
@@ -59,7 +59,7 @@ def test_tfds_array_records_that_are_damaged(copy, damage):
 def test_tfds_array_records_of_another_split(copy):
     root, files = copy('array_record')
     shutil.copy(*files.glob('*test*'), *files.glob('*train*'))
-    with pytest.raises(Refused, match='train holds 6 of 30 records'):
+    with pytest.raises(UserError, match='train holds 6 of 30 records'):
         tfds('scenes', root)
 
 
@@ -82,7 +82,7 @@ def test_a_flipped_bit_in_a_tfrecord_is_named_by_its_offset(copy, place, part):
     whole[second + place if place >= 0 else -1] ^= 4
     path.write_bytes(whole)
     with pytest.raises(
-        Refused,
+        UserError,
         match=f'scenes-train.tfrecord-00001-of-00002: the record at byte {second} is damaged in '
         f'{part}',
     ):
@@ -102,7 +102,7 @@ def test_a_tfrecord_that_is_cut_off(copy):
         (second, 'train holds 29 of 30 records'),
     ):
         path.write_bytes(whole[:end])
-        with pytest.raises(Refused, match=message):
+        with pytest.raises(UserError, match=message):
             tfds('scenes', root)
 
 

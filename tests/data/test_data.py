@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 from trees import LABEL, sizes
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.sets.digits import digits
 from tljax.data.sets.glyphs import characters, glyphs, render
@@ -160,7 +160,7 @@ def test_examples_made_on_the_device_depend_on_their_key_alone():
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(input, label, classes, said):
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         arrays(input, label, classes)
 
 
@@ -201,5 +201,5 @@ def test_every_class_of_three_or_more_stands_in_every_split(sizes, lacking):
 )
 def test_a_task_with_nothing_to_learn_is_refused(stored, said, tmp_path):
     np.savez(tmp_path / 'a.npz', input=np.zeros((20, 2), 'f'), **stored)
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         load({'name': 'npz', 'path': str(tmp_path / 'a.npz')})

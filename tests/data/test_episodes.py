@@ -13,7 +13,7 @@ from commands import call, error
 from PIL import Image
 from scipy.stats import chisquare
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data import digits, glyphs
 from tljax.data.class_splits import cut_by_class
 from tljax.data.formats.arrays import arrays
@@ -126,7 +126,7 @@ def test_classes_are_cut_without_overlap():
     ],
 )
 def test_what_does_not_fit_is_told_in_one_line(changes, said):
-    with pytest.raises(Refused, match=said) as refused:
+    with pytest.raises(UserError, match=said) as refused:
         sampler(numbered(), **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
     assert '\n' not in str(refused.value)
 
@@ -160,7 +160,7 @@ def test_any_labelled_set_is_a_source_of_episodes():
     count = pictures['train'].size // 4
     assert (np.rot90(shown['input'][:count], 3, (1, 2)) == shown['input'][-count:]).all()
     assert (shown['label'][:count] + 21 == shown['label'][-count:]).all()
-    with pytest.raises(Refused, match='more than the 2 classes'):
+    with pytest.raises(UserError, match='more than the 2 classes'):
         episodes(
             digits(size=8), ways=3, shots=1, queries=2, by_class={'validation': 0.2, 'test': 0.3}
         )
@@ -193,7 +193,7 @@ def test_further_classes_are_none_of_the_first():
         drawn['next 5']
     )
     with pytest.raises(
-        Refused, match='data.first=10 and data.further=25 are more than the 30 classes'
+        UserError, match='data.first=10 and data.further=25 are more than the 30 classes'
     ):
         more_classes(glyphs(size=8, classes=30, per_class=8), further=(25,))
 
@@ -253,9 +253,9 @@ def test_the_twenty_runs_are_read():
 
 def test_missing_files_are_named(tmp_path):
     (tmp_path / 'a.npz').write_text('no')
-    with pytest.raises(Refused, match=r'a\.npz is no Omniglot'):
+    with pytest.raises(UserError, match=r'a\.npz is no Omniglot'):
         omniglot(tmp_path / 'a.npz')
-    with pytest.raises(Refused, match="data.split='x'"):
+    with pytest.raises(UserError, match="data.split='x'"):
         omniglot(tmp_path / 'a.npz', split='x')
 
 
@@ -300,6 +300,6 @@ def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
 )
 def test_what_a_split_has_not_enough_of_is_told_of_it(changes, said):
     toy = arrays(np.arange(40.0)[:, None], np.repeat(np.arange(10), 4), 'abcdefghij')
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         episodes({'train': toy}, **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
     assert said in str(refused.value)

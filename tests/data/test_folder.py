@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from trees import LABEL, everything, pixels, save, sizes, tarred, tree, zipped
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.folder import folder
 from tljax.data.splits import cut
@@ -117,10 +117,10 @@ def test_domain_picks_a_subfolder(tmp_path):
     for path in (tmp_path / 'set', zipped(tmp_path / 'set', tmp_path / 'set.zip')):
         assert folder(path, 6, domain='sketch')['train'].classes == ('cat', 'cow', 'dog')
         assert folder(path, 6, domain='photo/')['train'].classes == ('cat', 'dog')
-        with pytest.raises(Refused, match="data.domain='paint' .* choose from photo, sketch"):
+        with pytest.raises(UserError, match="data.domain='paint' .* choose from photo, sketch"):
             folder(path, 6, domain='paint')
         with pytest.raises(
-            Refused, match='lies deeper than <class>/<file>: .* photo, sketch by data.domain'
+            UserError, match='lies deeper than <class>/<file>: .* photo, sketch by data.domain'
         ):
             folder(path, 6)
 
@@ -128,7 +128,7 @@ def test_domain_picks_a_subfolder(tmp_path):
 def test_a_link_that_leads_back_up_ends(tmp_path):
     tree(tmp_path / 'set')
     (tmp_path / 'set' / 'eel').symlink_to(tmp_path / 'set')
-    with pytest.raises(Refused, match='class folder .*eel holds no pictures'):
+    with pytest.raises(UserError, match='class folder .*eel holds no pictures'):
         folder(tmp_path / 'set', size=6)
     (tmp_path / 'set' / 'eel').unlink()
     (tmp_path / 'set' / 'eel').symlink_to(tmp_path / 'set' / 'cat')
@@ -206,7 +206,7 @@ def test_a_domain_is_found_below_a_wrapping_folder(tmp_path, kind):
     tree(tmp_path / 'in' / 'pets' / 'sketch')
     path = form(kind, tmp_path / 'in', tmp_path)
     assert folder(path, 6, domain='photo')['train'].classes == ('cat', 'cow')
-    with pytest.raises(Refused, match="domain='oil' .* choose from photo, sketch"):
+    with pytest.raises(UserError, match="domain='oil' .* choose from photo, sketch"):
         folder(path, 6, domain='oil')
 
 
@@ -281,5 +281,5 @@ def test_pacs():
         assert houses == {
             Image.open(archive.open(member)).convert('RGB').tobytes() for member in members
         }
-    with pytest.raises(Refused, match='choose from art_painting, cartoon, photo, sketch'):
+    with pytest.raises(UserError, match='choose from art_painting, cartoon, photo, sketch'):
         folder(path, 112, domain='drawing')

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from trees import save
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.decoding import picture
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.folder import folder
@@ -90,13 +90,13 @@ def test_rows_that_are_nearly_of_a_kind_are_counted():
 
 @pytest.mark.parametrize('names', [('a', 'a'), ('a', 'a ')])
 def test_classes_of_one_name_are_refused(names):
-    with pytest.raises(Refused, match='classes has a name twice'):
+    with pytest.raises(UserError, match='classes has a name twice'):
         understood({'train': np.array([0, 1])}, names, 'toy')
 
 
 def test_bytes_beside_words_are_refused():
     words = np.full((2, 4, 4, 3), 60000, np.uint16)
-    with pytest.raises(Refused, match='say data.range'):
+    with pytest.raises(UserError, match='say data.range'):
         range_of({'train': np.full((2, 4, 4, 3), 200, np.uint8), 'test': words})
 
 
@@ -124,7 +124,7 @@ def test_words_that_a_person_takes_for_one_and_empty_ones_are_refused(tmp_path):
         (['cat', ''], '10 labels are empty'),
     ):
         np.savez(tmp_path / 'a.npz', input=np.zeros((20, 4)), label=np.array(label * 10))
-        with pytest.raises(Refused, match=message):
+        with pytest.raises(UserError, match=message):
             npz(tmp_path / 'a.npz')
     np.savez(tmp_path / 'a.npz', input=np.zeros((20, 4)), label=np.array(['0.5', '1.0'] * 10))
     assert any('words that are numbers' in note for note in npz(tmp_path / 'a.npz')['train'].notes)
@@ -137,7 +137,7 @@ def test_a_split_that_is_stored_twice_is_refused(tmp_path):
         for key in ('input', 'label')
     }
     np.savez(tmp_path / 'a.npz', **parts)
-    with pytest.raises(Refused, match='holds both validation_input and val_input: keep one'):
+    with pytest.raises(UserError, match='holds both validation_input and val_input: keep one'):
         npz(tmp_path / 'a.npz')
 
 

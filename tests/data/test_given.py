@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import tljax
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.arrays import arrays
 
 RNG = np.random.default_rng(0)
@@ -52,7 +52,7 @@ def splits(**changes):
     ],
 )
 def test_splits_that_are_unlike_are_refused(data, message, tmp_path):
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         tljax.train(data=data, workdir=tmp_path / 'run', **SMALL)
     assert not (tmp_path / 'run').exists()
 
@@ -86,7 +86,7 @@ def test_labels_of_arrays_by_name_mark_or_number(label, classes, found):
     ],
 )
 def test_labels_of_arrays_that_are_refused(label, classes, message):
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         arrays(np.zeros((2, 2)), label, classes)
 
 
@@ -115,7 +115,7 @@ def test_a_folder_that_grows_is_read_again(tmp_path):
     write('c')
     assert tljax.train(workdir=tmp_path / '1', **small).classes == ('a', 'b', 'c')
     with pytest.raises(
-        Refused,
+        UserError,
         match='belongs to another config .the data have changed: other examples, labels or classes',
     ):
         tljax.train(workdir=tmp_path / '0', **small)
@@ -127,7 +127,7 @@ def test_a_finished_run_is_not_taken_for_one_of_other_names_or_labels(tmp_path):
         data={'train': arrays(X, Y, ['cat', 'dog'])}, workdir=tmp_path / 'run', **SMALL
     ).classes == ('cat', 'dog')
     for other in (arrays(X, Y, ['dog', 'cat']), arrays(X, 1 - Y, ['cat', 'dog'])):
-        with pytest.raises(Refused, match='the data have changed'):
+        with pytest.raises(UserError, match='the data have changed'):
             tljax.train(data={'train': other}, workdir=tmp_path / 'run', **SMALL)
 
 
@@ -137,9 +137,9 @@ def test_inputs_of_any_kind_of_array_are_told(tmp_path):
     for same in (jnp.asarray(X), X.tolist(), list(X)):
         np.testing.assert_allclose(model.predict(same), expected, rtol=1e-6)
     with pytest.raises(
-        Refused,
+        UserError,
         match=r'inputs are \(4,\): this model takes \(n, 4\), and one is inputs.None.',
     ):
         model.predict(X[0])
-    with pytest.raises(Refused, match='there is no input'):
+    with pytest.raises(UserError, match='there is no input'):
         model.predict(X[:0])

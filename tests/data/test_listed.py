@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from trees import everything, pixels, save, sizes
 
-from tljax.core import Refused, Task
+from tljax.core import Task, UserError
 from tljax.data.formats.folder import folder
 from tljax.data.formats.listed import listed
 
@@ -125,7 +125,7 @@ def test_cells_of_names_with_commas_are_asked_for(table, cells):
         i: [[1, 0, 1], [0, 1, 0], [0, 0, 0]][i % 3] for i in range(12)
     }
     with pytest.raises(
-        Refused, match='say data.task=labels where these are several labels, data.task=classes'
+        UserError, match='say data.task=labels where these are several labels, data.task=classes'
     ):
         table(text.replace('""', 'b'))
 
@@ -179,16 +179,16 @@ def test_a_task_that_is_said_holds(task, lines, expected, table):
 
 
 def test_a_task_that_the_cells_are_not_is_refused(table):
-    with pytest.raises(Refused, match="age holds 'old', which is no number"):
+    with pytest.raises(UserError, match="age holds 'old', which is no number"):
         table(rows('file,age', lambda i: ('old', '9')[i % 2]), task='numbers')
-    with pytest.raises(Refused, match='data.task=.ranks. is not'):
+    with pytest.raises(UserError, match='data.task=.ranks. is not'):
         table(rows('file,age', lambda i: str(i)), task='ranks')
 
 
 def test_of_several_folders_the_one_of_the_table_s_name_is_read(table, tmp_path):
     for i in range(12):
         save(tmp_path / 'other' / f'{i}.png', 50)
-    with pytest.raises(Refused, match=r'in several folders \(img, other\): write their paths'):
+    with pytest.raises(UserError, match=r'in several folders \(img, other\): write their paths'):
         table(rows('file,label', animal))
     assert len(labels(table(rows('file,label', animal), name='img.csv'))) == 12
 
@@ -270,19 +270,19 @@ MISSING = rows('file,label', animal) + ''.join(f'\nx{i}.png,cat' for i in range(
     ],
 )
 def test_tables_that_are_refused(table, text, message):
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         table(text)
 
 
 def test_what_is_not_read_is_refused(table, tmp_path):
-    with pytest.raises(Refused, match='is not in UTF-8 .byte 17.: save it as "CSV UTF-8"'):
+    with pytest.raises(UserError, match='is not in UTF-8 .byte 17.: save it as "CSV UTF-8"'):
         table(rows('file,label', lambda i: 'ä'), coding='latin-1')
-    with pytest.raises(Refused, match="no column 'fil': data.file: did you mean file"):
+    with pytest.raises(UserError, match="no column 'fil': data.file: did you mean file"):
         table(rows('file,label', animal), file='fil')
-    with pytest.raises(Refused, match="data.domain='img' picks a folder"):
+    with pytest.raises(UserError, match="data.domain='img' picks a folder"):
         table(rows('file,label', animal), domain='img')
-    with pytest.raises(Refused, match='name columns of a CSV'):
+    with pytest.raises(UserError, match='name columns of a CSV'):
         folder(tmp_path, 6, label='breed')
     (tmp_path / 'img' / '3.png').write_bytes(b'no picture')
-    with pytest.raises(Refused, match='3.png cannot be decoded'):
+    with pytest.raises(UserError, match='3.png cannot be decoded'):
         listed(tmp_path / 'labels.csv', 6)

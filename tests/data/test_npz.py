@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from trees import LABEL, everything, sizes
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.npz import npz
 from tljax.data.splits import cut
@@ -128,19 +128,19 @@ INPUT = np.zeros((20, 3))
     ],
 )
 def test_npz_that_are_refused(tmp_path, columns, message):
-    with pytest.raises(Refused, match=message) as refusal:
+    with pytest.raises(UserError, match=message) as refusal:
         npz(stored(tmp_path, **columns))
     assert 'a.npz' in str(refusal.value) and '\n' not in str(refusal.value)
 
 
 def test_npz_that_are_damaged(tmp_path):
-    with pytest.raises(Refused, match='b.npz does not exist: give'):
+    with pytest.raises(UserError, match='b.npz does not exist: give'):
         npz(tmp_path / 'b.npz')
     path = stored(tmp_path, input=np.ones((20, 30)), label=LABEL)
     whole = path.read_bytes()
     path.write_bytes(whole[:-40])
-    with pytest.raises(Refused, match='is no .npz or is damaged'):
+    with pytest.raises(UserError, match='is no .npz or is damaged'):
         npz(path)
     path.write_bytes(whole[:900] + b'damage' + whole[906:])
-    with pytest.raises(Refused, match='input is damaged'):
+    with pytest.raises(UserError, match='input is damaged'):
         npz(path)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from trees import everything, pixels, save, tree
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.decoding import picture
 from tljax.data.formats.folder import folder
 
@@ -145,7 +145,7 @@ def test_sixteen_bits_may_be_white_at_zero_and_have_a_colour_that_is_transparent
 @pytest.mark.parametrize('kind', [np.float32, np.int32])
 def test_numbers_of_no_stated_range_are_refused(kind):
     data = encoded(Image.fromarray(GREY.astype(kind)), 'TIFF')
-    with pytest.raises(Refused, match=r'scan.tif holds numbers \(mode [FI]\) whose range no'):
+    with pytest.raises(UserError, match=r'scan.tif holds numbers \(mode [FI]\) whose range no'):
         picture(data, 'scan.tif', channels=1)
 
 
@@ -169,7 +169,7 @@ def bomb(width, height):
 def test_the_limit_of_pixels_is_told_with_the_picture_s_own(width, height, told):
     before = Image.MAX_IMAGE_PIXELS
     with pytest.raises(
-        Refused,
+        UserError,
         match=f'{told} pixels, and at most 178,956,970 are read: .* data.pixels={width * height} '
         f'or --pixels={width * height}',
     ):
@@ -182,7 +182,7 @@ def test_the_limit_is_raised_to_a_number(kind, monkeypatch):
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)  # as if Pillow's own limit were so small
     data = encoded(Image.new('RGB', (50, 40)), kind)
     assert picture(data, 'scan', 3, 8, pixels=2000).shape == (8, 8, 3)
-    with pytest.raises(Refused, match='has 50 x 40 pixels, and at most 1,999'):
+    with pytest.raises(UserError, match='has 50 x 40 pixels, and at most 1,999'):
         picture(data, 'scan', 3, 8, pixels=1999)
     assert Image.MAX_IMAGE_PIXELS == 100
 
@@ -190,5 +190,5 @@ def test_the_limit_is_raised_to_a_number(kind, monkeypatch):
 def test_a_program_is_no_picture():
     data = encoded(Image.new('RGB', (4, 4)), 'EPS')
     # Pillow would run Ghostscript on it
-    with pytest.raises(Refused, match='of no format that Pillow knows'):
+    with pytest.raises(UserError, match='of no format that Pillow knows'):
         picture(data, 'a.png', 3)

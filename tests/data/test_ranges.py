@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tljax import trained
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.npz import npz
 from tljax.data.ranges import (
@@ -73,7 +73,7 @@ def test_the_range_of_pictures(stored, found, said):
     ],
 )
 def test_ranges_that_are_asked_for(stored, message):
-    with pytest.raises(Refused, match=message.replace('+', r'\+')):
+    with pytest.raises(UserError, match=message.replace('+', r'\+')):
         range_of({'train': stored})
 
 
@@ -86,9 +86,9 @@ def test_a_range_that_is_given():
         scale(stored, range_of({'train': stored}, (0, 1))), stored, atol=1e-6
     )
     for wrong in ((1, 0), (1,), 'byte', 3):
-        with pytest.raises(Refused, match='data.range='):
+        with pytest.raises(UserError, match='data.range='):
             range_of({'train': stored}, wrong)
-    with pytest.raises(Refused, match='these inputs are none'):
+    with pytest.raises(UserError, match='these inputs are none'):
         range_of({'train': np.zeros((3, 2))}, (0, 1))
 
 
@@ -98,14 +98,15 @@ def test_splits_share_a_range():
     assert range_of({'train': BYTES.astype(np.uint8), 'test': dark}) == (0, 255, 'i')
     mask, words = BYTES > 99, BYTES.astype(np.uint16)
     with pytest.raises(
-        Refused, match='pictures run to 255, but those of test to 1: store all splits in one range'
+        UserError,
+        match='pictures run to 255, but those of test to 1: store all splits in one range',
     ):
         range_of({'train': BYTES.astype(np.uint8), 'test': mask.astype(np.uint8)})
-    with pytest.raises(Refused, match='run to 255, but those of train to 1'):
+    with pytest.raises(UserError, match='run to 255, but those of train to 1'):
         range_of({'train': mask * 1.0, 'test': BYTES * 1.0})
-    with pytest.raises(Refused, match='run to 65535, but those of test to 255'):
+    with pytest.raises(UserError, match='run to 65535, but those of test to 255'):
         range_of({'train': words * 257, 'test': words})
-    with pytest.raises(Refused, match='train uint8, test float64'):
+    with pytest.raises(UserError, match='train uint8, test float64'):
         range_of({'train': BYTES.astype(np.uint8), 'test': dark / 255})
 
 
@@ -141,13 +142,13 @@ def test_a_model_takes_arrays_in_the_range_of_its_training(tmp_path):
     for same in (stored.astype(np.uint8), stored.astype(np.int64)):
         np.testing.assert_allclose(model.predict(same), expected, rtol=1e-6)
     np.testing.assert_allclose(model.predict(stored / 255), expected, rtol=1e-5)  # scaled already
-    with pytest.raises(Refused, match='pictures run from -'):
+    with pytest.raises(UserError, match='pictures run from -'):
         model.predict(stored / 1.0 - 99)
     mask = stored > 99
     # 0 and 1 are black and white in any numbers
     for same in (mask, mask.astype(np.uint8), mask.astype(float)):
         np.testing.assert_allclose(model.predict(same), model.predict(255.0 * mask), rtol=1e-5)
-    with pytest.raises(Refused, match='pictures run from 0 to 510'):
+    with pytest.raises(UserError, match='pictures run from 0 to 510'):
         model.predict(stored * 2.0)
 
 
@@ -162,11 +163,11 @@ def test_a_dark_picture_of_bytes_is_one_of_bytes(trained):
 
 def test_what_a_trained_model_is_asked_has_a_remedy_of_its_own():
     with pytest.raises(
-        Refused, match=r'from 51 to 51: give bytes \(uint8\), or fractions'
+        UserError, match=r'from 51 to 51: give bytes \(uint8\), or fractions'
     ) as error:
         asked_range(np.full((1, 8, 8, 1), 51), (0.0, 1.0, 'f'))
     assert 'data.range' not in str(error.value) and 'fill' not in str(error.value)
-    with pytest.raises(Refused, match=r'white 255: give bytes'):
+    with pytest.raises(UserError, match=r'white 255: give bytes'):
         beyond = np.full((1, 8, 8, 1), 300)
         scale(beyond, asked_range(beyond, (0.0, 255.0, 'i')), GIVE)
 
@@ -189,7 +190,7 @@ def test_what_a_trained_model_is_asked_has_a_remedy_of_its_own():
 )
 def test_channels_first(shape, refused):
     if refused:
-        with pytest.raises(Refused, match='channels last is meant'):
+        with pytest.raises(UserError, match='channels last is meant'):
             refuse_channels_first(shape)
     else:
         refuse_channels_first(shape)
@@ -204,7 +205,7 @@ def test_a_run_refuses_channels_first_whoever_reads_them(tmp_path):
         {'train': arrays(pictures / 1.0, LABEL, ('a', 'b'))},
     ):
         with pytest.raises(
-            Refused,
+            UserError,
             match=r'inputs are \(3, 8, 8\): channels last is meant, \(8, 8, 3\)',
         ):
             trained.train(data, net, workdir=tmp_path / 'run')
@@ -225,10 +226,10 @@ def test_a_run_on_pictures_as_they_are_predicts_them_as_they_are(tmp_path):
         **kept,
     )
     assert raw.record['range'][2] == 'as is' and raw.record['range'][1] > 200
-    with pytest.raises(Refused, match='those of the training from'):
+    with pytest.raises(UserError, match='those of the training from'):
         raw.predict(stored / 255)
-    with pytest.raises(Refused, match='those of the training from'):
+    with pytest.raises(UserError, match='those of the training from'):
         raw.predict(stored * 1000.0)
-    with pytest.raises(Refused, match='give arrays'):
+    with pytest.raises(UserError, match='give arrays'):
         raw.pictures([])
     np.testing.assert_allclose(raw.predict(stored), floats.predict(stored.astype('f')), rtol=1e-5)

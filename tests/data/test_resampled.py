@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data import digits, sine
 from tljax.data.formats.arrays import arrays
 from tljax.data.wrappers.resampled import resampled
@@ -63,10 +63,10 @@ def test_no_more_than_was_asked_for_and_the_same_each_time():
     ],
 )
 def test_what_cannot_be(changes, said):
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         resampled(digits(), **{'size': 8, **changes})
 
 
 def test_what_is_no_picture():
-    with pytest.raises(Refused, match='data.of has inputs .* no square pictures'):
+    with pytest.raises(UserError, match='data.of has inputs .* no square pictures'):
         resampled(sine(), size=8)

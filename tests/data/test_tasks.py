@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tljax.core import Refused, Task
+from tljax.core import Task, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.npz import npz
 from tljax.data.tasks import asked, understood
@@ -99,13 +99,13 @@ def test_a_task_that_is_said(label, task, expected):
     ],
 )
 def test_tasks_that_are_refused(label, task, message):
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         understood({'train': label}, (), 'toy', task)
 
 
 def test_a_test_label_without_training_examples_is_refused():
     with pytest.raises(
-        Refused, match='the test labels hold wasp, which is no class of the training set'
+        UserError, match='the test labels hold wasp, which is no class of the training set'
     ):
         understood({'train': np.array(['ant', 'bee']), 'test': np.array(['wasp'])}, (), 'toy')
 
@@ -122,7 +122,7 @@ def test_the_task_of_a_file_is_what_the_config_says(tmp_path):
 def test_another_task_is_asked_of_any_set():
     toy = arrays(np.zeros(3), np.array([0, 1, 0]), ('ant', 'bee'))
     assert asked({'train': toy}, 'classes')['train'].classes == ('ant', 'bee')
-    with pytest.raises(Refused, match='the classes ant, bee are no numbers'):
+    with pytest.raises(UserError, match='the classes ant, bee are no numbers'):
         asked({'train': toy}, 'numbers')
     # what a class stands for, not its place
     years = arrays(np.zeros(3), np.array([0, 1, 0]), ('1999', '2004'))
@@ -133,5 +133,5 @@ def test_another_task_is_asked_of_any_set():
 
 
 def test_splits_whose_labels_are_of_several_kinds_are_refused():
-    with pytest.raises(Refused, match='labels are of several kinds .train int64, test float64.'):
+    with pytest.raises(UserError, match='labels are of several kinds .train int64, test float64.'):
         understood({'train': np.array([0, 1]), 'test': np.array([0.5, 1.0])}, ('a', 'b'), 'toy')

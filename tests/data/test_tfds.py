@@ -11,7 +11,7 @@ from records import FORMS
 from trees import everything, sizes
 
 from tljax.build import load
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.tfds import tfds
 
 
@@ -87,7 +87,7 @@ def test_tfds_numbers(prepared, form):
 
 def test_tfds_grey_pictures_of_several_sizes(prepared):
     with pytest.raises(
-        Refused,
+        UserError,
         match=r'shapes \(8, 10, 3\), \(8, 11, 3\), .*: give pictures a data.size',
     ):
         everything(tfds('scenes', prepared / 'array_record', input='photo', label='height')['test'])
@@ -161,6 +161,6 @@ def test_tfds_fingerprints(prepared, form):
     ],
 )
 def test_tfds_requests_that_are_refused(prepared, name, keywords, message):
-    with pytest.raises(Refused, match=message) as refusal:
+    with pytest.raises(UserError, match=message) as refusal:
         tfds(name, prepared / 'array_record', **keywords)
     assert '\n' not in str(refusal.value)

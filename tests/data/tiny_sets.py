@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import dump_svmlight_file
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.sets.amazon_reviews import amazon_reviews
 from tljax.data.sets.mnist import mnist
 from tljax.data.sets.mnist_m import mnist_m
@@ -121,6 +121,6 @@ def sizes(splits):
 
 
 def refused(call, *words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         call()
     assert all(str(word) in str(refusal.value) for word in words) and '\n' not in str(refusal.value)

@@ -7,7 +7,7 @@ from tiny import tiny
 
 from tljax import build
 from tljax.configuration import merge
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data import digits
 from tljax.data.splits import restrict
 from tljax.engine import choice, train
@@ -185,7 +185,7 @@ def test_what_a_seed_does_that_has_run_out_counts_no_more(whole, tmp_path):
         return run._replace(stream=run.stream._replace(index=index, take=take))
 
     same(fit(poisoned(ended), tmp_path / 'after'), whole)
-    with pytest.raises(Refused, match=f'at step {ended - 1} with seed {run.seeds[early]}'):
+    with pytest.raises(UserError, match=f'at step {ended - 1} with seed {run.seeds[early]}'):
         fit(poisoned(ended - 1), tmp_path / 'before')
 
 
@@ -220,7 +220,7 @@ def test_a_run_without_a_choice_has_the_checkpoints_and_the_record_of_before(tmp
     ],
 )
 def test_a_choice_without_scores_is_refused(changes, said):
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         build.build(tiny(changes))
 
 
@@ -231,7 +231,7 @@ def test_a_choice_is_never_by_the_test(changes, said):
     splits = digits(size=8)
     empty = splits | {'validation': restrict(splits['train'], np.arange(0))}
     for each in (empty, {name: splits[name] for name in ('train', 'test')}):
-        with pytest.raises(Refused, match=f'{said} goes by the validation split, and this data'):
+        with pytest.raises(UserError, match=f'{said} goes by the validation split, and this data'):
             build.build(tiny({'eval_every': 2}, changes), splits=each)
 
 

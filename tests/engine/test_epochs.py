@@ -10,7 +10,7 @@ from tiny import SMALL, tiny
 import tljax
 from tljax import build, configuration, parts
 from tljax.configuration import merge
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.engine.checkpoint import load_final
 from tljax.engine.log import Log, read
 from tljax.engine.train import fit
@@ -67,7 +67,7 @@ def test_a_warm_up_that_epochs_leave_no_room_for_takes_a_tenth(tmp_path):
     same = build.build(tiny({'steps': 23, 'optim': {'warmup': 2}}))
     assert run.step is same.step, 'one program'
     # where steps are said, it is asked
-    with pytest.raises(Refused, match='warmup=9 does not lie'):
+    with pytest.raises(UserError, match='warmup=9 does not lie'):
         build.build(tiny({'steps': 6, 'optim': {'warmup': 9}}))
 
 
@@ -81,7 +81,7 @@ def test_what_counts_in_steps_is_refused_before_anything_is_loaded(tmp_path):
     ramped = tiny(
         {'epochs': 2.0, 'method': {'name': 'dann', 'ramp': 9}, 'data': {'name': 'nothing'}}
     )
-    with pytest.raises(Refused, match='method.ramp is counted in steps'):
+    with pytest.raises(UserError, match='method.ramp is counted in steps'):
         build.look(ramped, tmp_path)
 
 
@@ -137,7 +137,7 @@ SINE = {'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'ma
     ],
 )
 def test_epochs_that_mean_nothing_are_refused(changes, said):
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         build.build(tiny(changes))
 
 
@@ -150,7 +150,7 @@ def test_a_ramp_is_found_however_deep_it_lies():
 
 
 def test_two_lengths_are_refused(tmp_path):
-    with pytest.raises(Refused, match='steps=3 and epochs=2 both say how long to train'):
+    with pytest.raises(UserError, match='steps=3 and epochs=2 both say how long to train'):
         tljax.train('digits', 'conv4', workdir=tmp_path, steps=3, epochs=2)
 
     def said(config, *flags):
@@ -209,7 +209,7 @@ def unloaded(monkeypatch):
 def test_another_config_is_refused_before_anything_is_loaded(changes, said, finished, monkeypatch):
     (head, (name, whole)), place = finished
     unloaded(monkeypatch)
-    with pytest.raises(Refused, match=said) as refused:
+    with pytest.raises(UserError, match=said) as refused:
         build.fit_phases([head, (name, merge(whole, changes))], place)
     assert len(str(refused.value)) - 2 * len(str(place)) < 150
 
@@ -219,7 +219,7 @@ def test_a_run_made_by_epochs_goes_on_with_its_epochs_alone(tmp_path, monkeypatc
     build.fit_phases([('a', tiny({'epochs': 0.05, 'log_every': 1}))], tmp_path)  # nothing to do
     unloaded(monkeypatch)
     for changes in ({'epochs': 0.1}, {'steps': 3}, {}):
-        with pytest.raises(Refused, match='00-a is finished .epochs: 0.05 there'):
+        with pytest.raises(UserError, match='00-a is finished .epochs: 0.05 there'):
             build.fit_phases([('a', tiny(changes))], tmp_path)
 
 
@@ -229,7 +229,7 @@ def test_from_python_it_is_refused_as_early(tmp_path, monkeypatch):
     keywords = {'data': SMALL['data'], 'net': SMALL['net'], 'workdir': tmp_path, 'batch': 16}
     tljax.train(**keywords, steps=2)
     monkeypatch.setattr(trained, 'build', lambda *_, **__: pytest.fail('built'))
-    with pytest.raises(Refused, match='is finished .steps: 2 there, 3 now.: to train on'):
+    with pytest.raises(UserError, match='is finished .steps: 2 there, 3 now.: to train on'):
         tljax.train(**keywords, steps=3)
 
 
@@ -240,5 +240,7 @@ def test_a_finished_run_of_phases_is_a_donor(finished, tmp_path):
     stored = load_final(place / '01-all')[0]['head']['kernel'][0]
     np.testing.assert_array_equal(run.init(0)[0]['head']['kernel'], stored)
     (place / '01-all' / 'final').rename(tmp_path / 'taken away')
-    with pytest.raises(Refused, match='run is not finished: 01-all is at step 6 of 6: give the tr'):
+    with pytest.raises(
+        UserError, match='run is not finished: 01-all is at step 6 of 6: give the tr'
+    ):
         donors_at(str(place), None)

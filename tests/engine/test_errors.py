@@ -14,7 +14,7 @@ import pytest
 from tiny import tiny
 
 from tljax import build, paths
-from tljax.core import Refused, Stopped
+from tljax.core import Stopped, UserError
 from tljax.engine.checkpoint import Checkpoints, claim, load_final
 from tljax.engine.log import read
 from tljax.engine.train import fit
@@ -56,7 +56,7 @@ def config(**changes):
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(changes, said, tmp_path):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         run = build.build(config(**changes))
         run.stream.index(0, 0)
         run.init(0)
@@ -64,18 +64,18 @@ def test_a_config_that_does_not_fit_is_refused(changes, said, tmp_path):
 
 
 def test_an_unknown_key_is_refused_with_the_nearest():
-    with pytest.raises(Refused, match='config.stepz is unknown: did you mean steps?'):
+    with pytest.raises(UserError, match='config.stepz is unknown: did you mean steps?'):
         config(stepz=3)
 
 
 def test_a_parameter_without_a_rule_is_named():
-    with pytest.raises(Refused, match='no rule matches the parameter head/w; rules: backbone/'):
+    with pytest.raises(UserError, match='no rule matches the parameter head/w; rules: backbone/'):
         paths.label({'backbone': {'w': 0}, 'head': {'w': 0}}, [('backbone/.*', 'frozen')])
 
 
 def test_a_donor_that_does_not_fit_is_listed():
     new = {'backbone': {'a': np.zeros(2), 'b': np.zeros(3)}}
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         paths.graft(new, {'backbone': {'a': np.zeros(5), 'c': np.zeros(3)}})
     for part in ('it lacks backbone/b', 'backbone/a (2,) <- (5,)', 'backbone/c'):
         assert part in str(refused.value)
@@ -86,12 +86,12 @@ def test_a_head_of_other_classes_is_refused_even_where_their_number_agrees(tmp_p
     with np.load(save(tmp_path / 'letters.npz', classes=10)) as stored:
         assert len(stored['classes']) == 10
     everything = {'path': str(tmp_path / 'donor'), 'rules': [['.*', None]]}
-    with pytest.raises(Refused, match='the head of .* knows the classes 0, 1, 2'):
+    with pytest.raises(UserError, match='the head of .* knows the classes 0, 1, 2'):
         build.build(
             config(data={'name': 'npz', 'path': str(tmp_path / 'letters.npz')}, init=everything)
         )
     save(tmp_path / 'five.npz', classes=5)
-    with pytest.raises(Refused, match='knows the classes'):
+    with pytest.raises(UserError, match='knows the classes'):
         build.build(
             config(data={'name': 'npz', 'path': str(tmp_path / 'five.npz')}, init=everything)
         )
@@ -128,7 +128,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tm
 
     poisoned.calls = -1
     with pytest.raises(
-        Refused,
+        UserError,
         match=r'loss nan .* at step 4 with seed 0; last good checkpoint: step 4',
     ):
         fit(run._replace(stream=run.stream._replace(take=poisoned)), tmp_path)
@@ -138,7 +138,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tm
 def test_a_workdir_of_another_config_is_refused_and_left_alone(tmp_path):
     claim(tmp_path, build.build(config()).record)
     before = (tmp_path / 'config.json').read_bytes()
-    with pytest.raises(Refused, match='steps: 6 there, 7 now'):
+    with pytest.raises(UserError, match='steps: 6 there, 7 now'):
         fit(build.build(config(steps=7)), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ['config.json'] and (
         tmp_path / 'config.json'
@@ -182,7 +182,7 @@ def test_checkpoints_that_no_code_can_read_stay_where_they_are(tmp_path):
     for _ in range(2):  # nor does a second start begin anew over them
         with (
             Checkpoints(tmp_path) as checkpoints,
-            pytest.raises(Refused, match='none of the checkpoints .1. .* can be read'),
+            pytest.raises(UserError, match='none of the checkpoints .1. .* can be read'),
         ):
             checkpoints.restore({'other': np.zeros(3)})
     assert (tmp_path / 'checkpoints' / '1').exists()
@@ -193,7 +193,7 @@ def test_checkpoints_that_no_code_can_read_stay_where_they_are(tmp_path):
 )
 def test_a_run_that_does_not_fit_leaves_no_trace(changes, tmp_path):
     fit(build.build(config(net={'width': 5})), tmp_path / 'donor')
-    with pytest.raises(Refused):
+    with pytest.raises(UserError):
         fit(build.build(config(**changes), donor_dir=tmp_path / 'donor'), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
@@ -250,5 +250,5 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
     saved = max(int(path.name) for path in (tmp_path / '00-pretrain' / 'checkpoints').iterdir())
     assert saved == read(log)[-1]['step']
     assert json.loads((tmp_path / '00-pretrain' / 'config.json').read_text())['steps'] == 100000
-    with pytest.raises(Refused):
+    with pytest.raises(UserError):
         load_final(tmp_path / '00-pretrain')

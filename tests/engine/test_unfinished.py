@@ -8,7 +8,7 @@ from tiny import tiny
 import tljax
 from tljax import build
 from tljax.configuration import merge
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.engine.checkpoint import last, load_final
 from tljax.engine.train import fit
 
@@ -45,7 +45,7 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
             [HEAD, ('all', merge(WHOLE[1], {'log_every': 1, 'save_every': 1}))], tmp_path
         )
     with pytest.raises(
-        Refused,
+        UserError,
         match=f'is not finished: 01-{said}: give the training command again, or name .*/00-head '
         'for the phase',
     ):
@@ -59,10 +59,10 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
         assert '01-all is at step' in error(
             call(command, f'--workdir={tmp_path}', *out, *pictures)
         ), command
-    with pytest.raises(Refused, match='01-all is at step'):
+    with pytest.raises(UserError, match='01-all is at step'):
         tljax.load(tmp_path)
     if at:
-        with pytest.raises(Refused, match='01-all is at step'):
+        with pytest.raises(UserError, match='01-all is at step'):
             load_final(tmp_path / '01-all')
     monkeypatch.undo()
     build.fit_phases([HEAD, WHOLE], tmp_path)
@@ -79,7 +79,7 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
     ],
 )
 def test_a_phase_that_does_not_fit_is_refused_before_the_first_is_trained(changes, said, tmp_path):
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         build.fit_phases([HEAD, ('all', merge(WHOLE[1], changes))], tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
@@ -93,13 +93,13 @@ def test_a_phase_that_has_not_begun_is_missed(tmp_path, monkeypatch):
     monkeypatch.setattr(build, 'fit', only_the_first)
     with pytest.raises(Killed):
         build.fit_phases([HEAD, WHOLE], tmp_path)
-    with pytest.raises(Refused, match='01-all has not begun'):
+    with pytest.raises(UserError, match='01-all has not begun'):
         last(tmp_path)
 
 
 def test_a_refused_run_leaves_the_plan_of_the_one_before(tmp_path):
     build.fit_phases([HEAD], tmp_path)
-    with pytest.raises(Refused, match='another config'):
+    with pytest.raises(UserError, match='another config'):
         build.fit_phases([('head', tiny({'batch': 8})), WHOLE], tmp_path)
     assert last(tmp_path) == tmp_path / '00-head'
 
@@ -108,6 +108,6 @@ def test_a_study_is_none_of_its_fits(tmp_path):
     fit(build.build(HEAD[1]), tmp_path / '00-pretrain')
     fit(build.build(HEAD[1]), tmp_path / 'cells' / 'scratch-5')
     with pytest.raises(
-        Refused, match='is a study of 1 fits: name one of them, such as .*cells/scratch-5'
+        UserError, match='is a study of 1 fits: name one of them, such as .*cells/scratch-5'
     ):
         last(tmp_path)

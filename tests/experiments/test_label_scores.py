@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score, mean_squared_error
 from tiny import tiny
 
 from tljax.build import build
-from tljax.core import Refused, Task
+from tljax.core import Task, UserError
 from tljax.engine.train import fit
 from tljax.studies.label_scores import scored
 from tljax.trained import load
@@ -78,7 +78,7 @@ def test_scores_are_those_of_scikit_learn():
     numbers = rng.normal(size=(9, 3)).astype('f')
     expected = np.mean([np.sqrt(mean_squared_error(numbers, one)) for one in output])
     assert scored(Task('numbers'), output, numbers)['scores'] == {'rmse': pytest.approx(expected)}
-    with pytest.raises(Refused, match='gives 1 numbers for each picture, and the model tells 3'):
+    with pytest.raises(UserError, match='gives 1 numbers for each picture, and the model tells 3'):
         scored(Task('numbers'), output, numbers[:, 0], 'a.csv')
 
 

@@ -13,7 +13,7 @@ from configs import imagenet_models as configs_imagenet
 from configs import rank as configs_rank
 from tljax import build
 from tljax.configuration import phases, plain
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.formats.arrays import arrays
 from tljax.engine.log import read
 from tljax.studies.agreement import agreement
@@ -108,17 +108,17 @@ def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
 )
 def test_files_that_do_not_fit(tmp_path, held, said):
     np.savez(tmp_path / 'f.npz', **held)
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         seen_by(tmp_path / 'f.npz', arrays(np.zeros((2, 1)), np.array([0, 1]), 'ab'), 'mine')
 
 
 def test_sources_that_are_none(tmp_path):
     settings = phases(configs_rank.get_config('smoke'))[-1][1]
-    with pytest.raises(Refused, match='study.sources.x.size is unknown beside run'):
+    with pytest.raises(UserError, match='study.sources.x.size is unknown beside run'):
         donor('x', {'run': 'nowhere', 'size': 3}, settings, tmp_path)
-    with pytest.raises(Refused, match='study.sources.x: nowhere.npz does not exist'):
+    with pytest.raises(UserError, match='study.sources.x: nowhere.npz does not exist'):
         donor('x', {'features': 'nowhere.npz'}, settings, tmp_path)
-    with pytest.raises(Refused, match='study.sources.x.stepz is unknown: did you mean steps'):
+    with pytest.raises(UserError, match='study.sources.x.stepz is unknown: did you mean steps'):
         donor('x', {'stepz': 3}, settings, tmp_path)
 
 
@@ -248,7 +248,7 @@ def test_a_source_that_learnt_the_target_s_task_is_nearest(tmp_path):
         and -1 <= near['printed'] < -1e-3
     )
     for probe in ('painted', 'file'):
-        with pytest.raises(Refused, match=f"study.probe='{probe}' is no source with a network: "):
+        with pytest.raises(UserError, match=f"study.probe='{probe}' is no source with a network: "):
             nearness(sources, 'printed', again, 5, dict(study, probe=probe), tmp_path)
 
 

@@ -5,7 +5,7 @@ from commands import call, error
 
 from experiments import config_file
 from tljax.configuration import each_named, phases, plain
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.keywords import fits, value
 
 FINETUNE, DIGITS = 'configs/finetune.py', 'configs/digits.py'
@@ -103,7 +103,7 @@ def test_what_a_config_does_not_say_can_be_set(given, setting, text, expected):
     ],
 )
 def test_what_is_no_setting_or_no_value_of_it_is_refused_in_words(given, setting, said):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         laid(given, f'--config.{setting}')
     assert said in str(refused.value)
 
@@ -121,7 +121,7 @@ def test_another_name_brings_its_own_keywords(capsys):
     assert found['optim']['momentum'] == 0.9
     said = capsys.readouterr().err
     assert said == 'config.net.alpha=0.25 is left out: conv4 does not take it\n'
-    with pytest.raises(Refused, match='config.net.alpha is no setting'):
+    with pytest.raises(UserError, match='config.net.alpha is no setting'):
         laid(FINETUNE, '--config.net.name=resnet50', '--config.net.alpha=.5')
     found = laid(
         FINETUNE,
@@ -164,7 +164,7 @@ def test_a_command_line_is_taken_apart():
     ]
     found = laid(DIGITS, '--noconfig.cache', '--config.shuffled')
     assert found['cache'] is False and found['shuffled'] is True
-    with pytest.raises(Refused, match='--config.steps: a value is missing'):
+    with pytest.raises(UserError, match='--config.steps: a value is missing'):
         laid(DIGITS, '--config.steps')
 
 
@@ -172,7 +172,7 @@ def test_types_are_those_of_annotations():
     assert value('3', float) == 3.0 and isinstance(value('3', float), float)
     assert value('None', int | None) is None and value('None', str) == 'None'
     assert not fits(True, int) and not fits(True, float) and fits({'a': 1}, dict | None)
-    with pytest.raises(Refused, match='is neither true nor false'):
+    with pytest.raises(UserError, match='is neither true nor false'):
         value('maybe', bool)
 
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from serving import Handler, serving
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.downloads import fetch
 
 server = pytest.fixture(serving)
@@ -17,7 +17,7 @@ def test_a_file_is_fetched_once_and_a_broken_download_goes_on(server, tmp_path, 
     (served / 'a.bin').write_bytes(content)
     known, cache = 'md5:' + hashlib.md5(content).hexdigest(), tmp_path / 'cache'
     monkeypatch.setattr(Handler, 'cut', 3_000_000)
-    with pytest.raises(Refused, match=r'a\.bin is not there and cannot be fetched'):
+    with pytest.raises(UserError, match=r'a\.bin is not there and cannot be fetched'):
         fetch(f'{address}/a.bin', cache, known)
     part = (cache / 'a.bin.part').stat().st_size
     assert 0 < part <= 3_000_000 and not (cache / 'a.bin').exists()
@@ -33,7 +33,7 @@ def test_a_wrong_checksum_replaces_nothing(server, tmp_path):
     (served / 'a.bin').write_bytes(b'wrong')
     (tmp_path / 'cache').mkdir()
     (tmp_path / 'cache' / 'a.bin').write_bytes(b'old')
-    with pytest.raises(Refused, match='another checksum than the one published'):
+    with pytest.raises(UserError, match='another checksum than the one published'):
         fetch(f'{address}/a.bin', tmp_path / 'cache', 'md5:' + hashlib.md5(b'right').hexdigest())
     assert (tmp_path / 'cache' / 'a.bin').read_bytes() == b'old'
 
@@ -44,5 +44,5 @@ def test_a_file_without_a_published_checksum_is_known_by_its_first(server, tmp_p
     path = fetch(f'{address}/a.bin', tmp_path / 'cache')
     assert hashlib.sha256(b'first').hexdigest() in capfd.readouterr().err
     path.write_bytes(b'second')
-    with pytest.raises(Refused, match='is not what was first fetched'):
+    with pytest.raises(UserError, match='is not what was first fetched'):
         fetch(f'{address}/a.bin', tmp_path / 'cache')

@@ -9,7 +9,7 @@ from two_sets import DOMAINS
 import tljax
 from configs import adapt
 from tljax import build, configuration
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.engine.checkpoint import load_final
 
 
@@ -99,7 +99,7 @@ def test_shot_sees_no_source_and_keeps_its_head(tmp_path):
 def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
     from tljax.engine.train import fit
 
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         fit(
             build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)),
             tmp_path,
@@ -110,5 +110,5 @@ def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
     'name, said', [('dann', 'domain adaptation needs classes'), ('mcd', 'mcd needs classes')]
 )
 def test_regression_is_refused(name, said):
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         getattr(tljax.methods, name)(tljax.zoo.identity(2), 0)

@@ -8,7 +8,7 @@ from two_sets import DOMAINS, TICK, gap, logits, softmax
 
 import tljax.methods
 from tljax import build
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.methods.pseudo_labels import centroids
 from tljax.nn import augment
 from tljax.zoo.families.identity import identity
@@ -49,7 +49,7 @@ def test_pseudo_labels_are_those_of_the_nearest_centroid():
 
 def test_pseudo_labels_want_a_run_and_one_set():
     for changes in ({'data': {'name': 'digits', 'size': 8}}, DOMAINS):
-        with pytest.raises(Refused, match='labels one set by a finished run'):
+        with pytest.raises(UserError, match='labels one set by a finished run'):
             build.build(tiny({'pseudo': {'name': 'centroids'}}, changes))
 
 

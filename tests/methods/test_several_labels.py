@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit
 
 from tljax import trained
-from tljax.core import Refused, Task
+from tljax.core import Task, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.streams import stream_of, weights_of
 from tljax.losses import sigmoid_cross_entropy
@@ -48,11 +48,11 @@ def test_a_run_learns_several_labels_at_once(tmp_path):
 
 
 def test_methods_of_one_class_refuse_several_labels(tmp_path):
-    with pytest.raises(Refused, match="'simpleshot' takes one class for each example"):
+    with pytest.raises(UserError, match="'simpleshot' takes one class for each example"):
         trained.train(several(), {'name': 'identity', 'dim': 2}, 'simpleshot', workdir=tmp_path)
-    with pytest.raises(Refused, match='several labels or numbers each'):
+    with pytest.raises(UserError, match='several labels or numbers each'):
         trained.train(several(), {'name': 'identity', 'dim': 2}, per_class=2, workdir=tmp_path)
-    with pytest.raises(Refused, match='have the same labels: there is nothing to learn'):
+    with pytest.raises(UserError, match='have the same labels: there is nothing to learn'):
         from tljax.data.splits import refuse_nothing_to_learn
 
         refuse_nothing_to_learn(
@@ -98,7 +98,7 @@ def test_weights_of_classes_change_what_is_learnt(tmp_path):
 
 
 def test_weights_never_count_the_labels_that_pseudo_labels_replace():
-    with pytest.raises(Refused, match="would count the data's own labels"):
+    with pytest.raises(UserError, match="would count the data's own labels"):
         stream_of(RARE, batch=2, labels={0: RARE.label}, class_weights='balanced')
 
 
@@ -117,5 +117,5 @@ def test_weights_never_count_the_labels_that_pseudo_labels_replace():
     ],
 )
 def test_weights_that_are_refused(weights, data, message):
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UserError, match=message):
         weights_of(data, weights)

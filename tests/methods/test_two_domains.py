@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from two_sets import TICK, made
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.methods.adaptation.two_domains import both
 from tljax.nn import augment
 from tljax.zoo.families.conv4 import conv4
@@ -37,7 +37,7 @@ def test_each_domain_is_normalised_by_itself_and_the_target_afterwards(batch):
     np.testing.assert_allclose(
         at_rest, np.maximum((rows[0] - mean) / np.sqrt(var + 1e-5), 0), rtol=1e-4, atol=1e-5
     )
-    with pytest.raises(Refused, match='3 rows does not divide into domains=2'):
+    with pytest.raises(UserError, match='3 rows does not divide into domains=2'):
         net.features(params['backbone'], state['backbone'], batch['input'][:3], jax.random.key(0))
 
 

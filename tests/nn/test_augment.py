@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 from PIL import Image, ImageEnhance
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.nn import augment
 
 CHAIN = [
@@ -247,6 +247,6 @@ def test_resized_crop_draws_areas_and_ratios_within_its_ranges():
     ],
 )
 def test_wrong_strengths_are_refused_in_one_line(make, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         make()
     assert words in str(refusal.value) and '\n' not in str(refusal.value)

@@ -16,7 +16,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.report import drawing, figures
 from tljax.report import page as report
 
@@ -207,7 +207,7 @@ def test_gains_are_hollow_where_none_was_detected():
         assert (row['gain_low'], row['gain_high']) in bars
     assert (0, 0) in bars
     assert axes.get_ylabel() == 'gain over scratch (points)'
-    with pytest.raises(Refused, match='no row has a gain'):
+    with pytest.raises(UserError, match='no row has a gain'):
         figures.gains(rows[: len(BUDGETS)])
 
 
@@ -344,7 +344,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path):
     before = written(tmp_path, [{'heading': 'First'}])
     with pytest.raises(UnicodeEncodeError):
         written(tmp_path, [{'heading': 'a lone surrogate \ud800'}])
-    with pytest.raises(Refused, match='figure; it may have code, heading'):
+    with pytest.raises(UserError, match='figure; it may have code, heading'):
         written(tmp_path, [{'heading': 'Second', 'figure': ''}])
     assert (tmp_path / 'report.html').read_text() == before
     assert [path.name for path in tmp_path.iterdir()] == ['report.html']

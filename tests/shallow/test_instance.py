@@ -9,7 +9,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from tljax.configuration import named
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.kernels import in_float64
 from tljax.shallow import instance, solvers
 from tljax.shallow.cross_validation import importance_weighted_cross_validation
@@ -308,7 +308,7 @@ GOOD = np.arange(6.0).reshape(3, 2)
     ],
 )
 def test_what_has_no_weights_is_refused_in_one_line(name, arguments, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         named(
             'tljax.shallow.instance',
             {'name': name}
@@ -331,7 +331,7 @@ def test_what_has_no_weights_is_refused_in_one_line(name, arguments, words):
     ],
 )
 def test_a_risk_that_cannot_be_estimated_is_refused(changes, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         importance_weighted_cross_validation(
             **{
                 'make': DummyClassifier,

@@ -16,7 +16,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsClassifier
 
 from tljax.configuration import named
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.shallow import mapping
 from tljax.shallow.mapping import (
     NAMES,
@@ -95,7 +95,7 @@ def test_optimal_transport_is_pots_plan():
 
 def test_without_pot_transport_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, 'ot', None)
-    with pytest.raises(Refused, match='pip install POT'):
+    with pytest.raises(UserError, match='pip install POT'):
         optimal_transport(*samples()[:2])
 
 
@@ -203,6 +203,6 @@ BROKEN = np.where(np.arange(12) == 3, np.nan, XT)
     ],
 )
 def test_refusals_are_one_line(call, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         call()
     assert words in str(refusal.value) and '\n' not in str(refusal.value)

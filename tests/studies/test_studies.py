@@ -13,7 +13,7 @@ from tiny import SMALL
 
 from configs import base
 from tljax.configuration import merge, plain
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.studies import comparison, comparison_report, episodes, shallow, shallow_report, training
 from tljax.studies.choices import chosen
 from tljax.studies.comparison import Measured, summarise
@@ -89,7 +89,7 @@ def test_a_comparison_is_a_function_of_a_config_and_a_folder(tmp_path, monkeypat
     ],
 )
 def test_what_is_no_study_is_refused(changes, said, tmp_path):
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(UserError, match=said):
         comparison.compare(config(**changes), tmp_path)
 
 
@@ -171,7 +171,7 @@ def test_training_from_python_tells_what_it_found(tmp_path):
     written = Path(found['page']).read_text()
     assert '<h2>The data</h2>' in written and '10 classes: 0, 1, 2, 3, 4, 5 and 4 more' in written
     assert 'Accuracy over training' not in written, 'nothing was measured twice'
-    with pytest.raises(Refused, match='was not trained on episodes but on digits'):
+    with pytest.raises(UserError, match='was not trained on episodes but on digits'):
         episodes.measure(tmp_path, episodes.Plan())
 
 
@@ -338,5 +338,5 @@ def test_the_mean_over_classes_stands_in_its_own_column():
 @pytest.mark.parametrize('budgets', [['abc'], [1.5], [0], [-1], [1, 1], [True]])
 def test_budgets_that_are_none_are_refused(budgets, tmp_path):
     study = config()['study'] | {'budgets': budgets}
-    with pytest.raises(Refused, match='give labels per class, each 1 or more or None for all'):
+    with pytest.raises(UserError, match='give labels per class, each 1 or more or None for all'):
         comparison.compare(config(study=study), tmp_path)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 
 def normal(*shape, seed=0):
@@ -30,7 +30,7 @@ def refused(call, *words):
     """Whether a call is refused, in one line with these words."""
     try:
         call()
-    except Refused as refusal:
+    except UserError as refusal:
         assert '\n' not in str(refusal) and all(word in str(refusal) for word in words), str(
             refusal
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_score, recall_score
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when import advice
 from tljax.when.advice import advised, facts, gain_of, held_out, judge, predict, setting, square
 
@@ -117,12 +117,12 @@ def test_advice_takes_the_largest_gain_and_refuses_small_pools():
         strategy: predict(rows, good, strategy, 'scratch') for strategy in ('frozen', 'finetune')
     }
     assert advised(gains, 'scratch') == 'frozen' and gains['frozen'].low > 0
-    with pytest.raises(Refused, match='measure three targets and five sources or more'):
+    with pytest.raises(UserError, match='measure three targets and five sources or more'):
         held_out(pool(sources=2, targets=2), 'frozen', 'scratch')
-    with pytest.raises(Refused, match='labels_per_class=None'):
+    with pytest.raises(UserError, match='labels_per_class=None'):
         facts({**rows[0], 'labels_per_class': None})
     with pytest.raises(
-        Refused, match='without the source inputs: a pool has a number of labels per class'
+        UserError, match='without the source inputs: a pool has a number of labels per class'
     ):
         facts({**rows[0], 'without': dict(inputs=[0.5])})
 

@@ -12,7 +12,7 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.weightstats import DescrStatsW
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.gain import (
     Gain,
     hierarchical_gain,
@@ -80,7 +80,7 @@ def test_equal_differences_are_a_point():
     ],
 )
 def test_what_cannot_be_paired_is_refused_in_one_line(transfer, baseline, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         transfer_gain(transfer, baseline)
     assert words in str(refusal.value) and '\n' not in str(refusal.value)
 
@@ -263,7 +263,7 @@ def test_equal_hierarchical_differences_are_a_point():
     ],
 )
 def test_what_has_no_hierarchical_gain_is_refused_in_one_line(transfer, baseline, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         hierarchical_gain(transfer, baseline)
     assert words in str(refusal.value) and '\n' not in str(refusal.value)
 
@@ -296,7 +296,9 @@ def test_verdicts_by_hand():
 )
 def test_a_gain_that_is_no_number_is_never_detected(mean, p, others):
     """Holm's correction of statsmodels calls NaN significant, and what stands beside it with it."""
-    with pytest.raises(Refused, match=f'gain {len(others) + 1} of {len(others) + 1} has the mean'):
+    with pytest.raises(
+        UserError, match=f'gain {len(others) + 1} of {len(others) + 1} has the mean'
+    ):
         verdicts([*others, Gain(mean, mean, mean, p)])
 
 
@@ -352,7 +354,7 @@ def test_a_mean_interval_by_another_way():
     assert (mean - half, mean + half) == pytest.approx(DescrStatsW(values).tconfint_mean(0.05))
     assert mean_interval([0.25]) == (0.25, None)
     assert mean_interval([0.25, 0.25]) == (0.25, 0)
-    with pytest.raises(Refused, match='no seeds'):
+    with pytest.raises(UserError, match='no seeds'):
         mean_interval([])
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.label_efficiency import Curve, fit_curve, labels_for, predicted
 
 BUDGETS = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0])
@@ -217,7 +217,7 @@ GOOD = [[0.4, 0.5], [0.6, 0.65], [0.7, 0.75], [0.8, 0.8]]
     ],
 )
 def test_what_is_no_learning_curve_is_refused_in_one_line(budgets, accuracy, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         fit_curve(budgets, accuracy)
     assert words in str(refusal.value) and '\n' not in str(refusal.value)
 
@@ -236,5 +236,5 @@ def test_what_is_no_learning_curve_is_refused_in_one_line(budgets, accuracy, wor
     ],
 )
 def test_what_no_curve_can_answer_is_refused(question, value):
-    with pytest.raises(Refused, match=f'={value}: give'):
+    with pytest.raises(UserError, match=f'={value}: give'):
         question(BY_HAND, value)

@@ -7,7 +7,7 @@ import pytest
 from gaussians import normal
 from scipy import stats
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.distances import mmd_test
 
 
@@ -84,5 +84,5 @@ def test_equal_rows_are_no_evidence():
     )
     mostly = np.tile(normal(1, 50), (30, 1)) * 1e3  # their computed distances are rounding, not 0
     mostly[0] += 1
-    with pytest.raises(Refused, match='most rows are equal: give mmd_test a width'):
+    with pytest.raises(UserError, match='most rows are equal: give mmd_test a width'):
         mmd_test(mostly, mostly + 0.0, 9)

@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.logistic import linear_probe
 from tljax.when.probes import choose_penalty, knn_accuracy, knn_score, probe_accuracy, probe_score
 
@@ -176,6 +176,6 @@ def test_settings_that_mean_nothing_are_refused_in_one_line(call, words):
 
 
 def refused(call, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         call()
     assert words in str(refusal.value) and '\n' not in str(refusal.value)

@@ -10,7 +10,7 @@ from scipy.stats import weightedtau
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 from tljax.when.relatedness import (
     rank_agreement,
     task2vec,
@@ -261,7 +261,7 @@ def test_distances_are_symmetric_of_any_scale_and_0_to_itself():
 
 
 def refused(call, said):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         call()
     assert said in str(refusal.value) and '\n' not in str(refusal.value)
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, mutual_info_score
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when import selection
 from tljax.when.selection import (
     SCORES,
@@ -198,11 +198,11 @@ def test_source_accuracy_is_that_of_scikit_learn():
 def test_the_best_is_chosen():
     assert choose([0.1, 0.3, 0.3, -np.inf, np.inf, np.nan]) == 1
     assert choose([-2.0, -1.0], ['a', 'b']) == 'b'
-    with pytest.raises(Refused, match='none of 2 scores is finite'):
+    with pytest.raises(UserError, match='none of 2 scores is finite'):
         choose([np.nan, np.inf])
-    with pytest.raises(Refused, match='none of 0 scores'):
+    with pytest.raises(UserError, match='none of 0 scores'):
         choose([])
-    with pytest.raises(Refused, match='3 names for 2 scores'):
+    with pytest.raises(UserError, match='3 names for 2 scores'):
         choose([1.0, 2.0], ['a', 'b', 'c'])
 
 
@@ -264,6 +264,6 @@ def test_more_that_is_refused_in_one_line():
 
 
 def refused(call, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         call()
     assert words in str(refusal.value) and '\n' not in str(refusal.value)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from labelled_features import cases, labelled, predictions
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.evidence import h_score, h_score_of, logme, logme_of, moments
 from tljax.when.transferability import OF_PREDICTIONS, SCORES, gbc, n_leep, nce, parc, transrate
 
@@ -139,6 +139,6 @@ def test_more_that_is_refused_in_one_line(call, words):
 
 
 def refused(call, words):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(UserError) as refusal:
         call()
     assert words in str(refusal.value) and '\n' not in str(refusal.value)

@@ -10,7 +10,7 @@ import pytest
 from keras_models import agrees, keras2, keras_model, randomise, write_legacy
 
 from tljax.configuration import named
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.features import donors_at
 from tljax.studies import donors
 from tljax.studies.models import ModelChoice, model
@@ -137,7 +137,7 @@ def test_teachable_machine_s_file_answers_with_its_labels(tmp_path, capsys):
     (tmp_path / 'labels.txt').write_text('ant\nbee\nwasp\n')
     assert model(ModelChoice(spec, str(tmp_path / 'keras_model.h5')))[2]['classes'] == ['0', '1']
     assert 'names 3 classes, they tell 2 apart' in capsys.readouterr().err
-    with pytest.raises(Refused, match='2 classes apart, and 3 are named'):
+    with pytest.raises(UserError, match='2 classes apart, and 3 are named'):
         model(ModelChoice(spec, str(tmp_path / 'keras_model.h5'), str(tmp_path / 'labels.txt')))
 
 
@@ -208,9 +208,9 @@ def test_what_is_no_head_is_left_and_said(case, body, tmp_path, capsys):
     network.save(tmp_path / 'm.keras')
     found = pretrained(SPEC, tmp_path / 'm.keras')
     assert 'what lies above the network is left' in capsys.readouterr().err
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(UserError, match=why):
         predict(found, [])
-    with pytest.raises(Refused, match=f'{why}.*graft the backbone alone'):
+    with pytest.raises(UserError, match=f'{why}.*graft the backbone alone'):
         donors_at(str(tmp_path / 'm.keras'), mobilenet(alpha=0.25), top=True)
     params = donors_at(str(tmp_path / 'm.keras'), mobilenet(alpha=0.25)).trees[0][0]
     assert set(params) == {'backbone'}
@@ -227,7 +227,9 @@ def test_weights_alone_tell_no_activations(body, tmp_path):
         np.testing.assert_array_equal(
             found.params['backbone']['conv1']['kernel'], body.get_layer('conv1').get_weights()[0]
         )
-        with pytest.raises(Refused, match='not told by weights alone: take the whole saved model'):
+        with pytest.raises(
+            UserError, match='not told by weights alone: take the whole saved model'
+        ):
             predict(pretrained(SPEC, path), [])
 
 
@@ -274,7 +276,9 @@ def test_another_network_of_the_family_is_refused(make, said, layout, body, tmp_
         'legacy.h5': lambda path: write_legacy(path, network),
     }.get(layout, network.save)
     write(tmp_path / layout)
-    with pytest.raises(Refused, match=f'another network or width .*it has, unasked for, .*{said}'):
+    with pytest.raises(
+        UserError, match=f'another network or width .*it has, unasked for, .*{said}'
+    ):
         load(tmp_path / layout, mobilenet(alpha=0.25), 224)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.studies.models import _beside
 from tljax.zoo.weights.class_names import class_index
 
@@ -104,7 +104,7 @@ def test_classes_are_named_one_a_line(tmp_path, text, names):
 )
 def test_what_names_no_classes_is_refused_in_a_line(tmp_path, text, said):
     (tmp_path / 'labels.txt').write_text(text)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         class_index(tmp_path / 'labels.txt')
     assert said in str(refused.value) and '\n' not in str(refused.value)
 
@@ -118,7 +118,7 @@ def test_what_is_no_list_at_all(tmp_path):
         (tmp_path / 'text.json', 'no JSON'),
         (tmp_path / 'other.txt', 'UTF-8'),
     ):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(UserError, match=said):
             class_index(path)
 
 

@@ -10,7 +10,7 @@ from tiny import tiny
 
 from tljax.build import build, fit_phases
 from tljax.configuration import settings
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.engine.checkpoint import load_final
 from tljax.features import donors_at
 from tljax.studies.donors import donor
@@ -122,7 +122,7 @@ def test_another_format_is_named_with_the_way_to_convert_it(name, tmp_path):
             lambda: donor('mine', {'run': str(tmp_path / name)}, {}, tmp_path),
         ]
     for way in ways:
-        with pytest.raises(Refused, match=said) as refused:
+        with pytest.raises(UserError, match=said) as refused:
             way()
         assert 'docs/weights.md' in str(refused.value)
         assert len(str(refused.value)) - len(str(tmp_path)) < 200, 'it fits on the line'
@@ -136,22 +136,22 @@ def test_a_file_is_no_folder_of_a_run(name, tmp_path):
         lambda: load(tmp_path / name),
         lambda: measure(tmp_path / name, Plan()),
     ):
-        with pytest.raises(Refused, match=f'{name} is a file, and .* --model and --weights'):
+        with pytest.raises(UserError, match=f'{name} is a file, and .* --model and --weights'):
             way()
     for place in (tmp_path / name, tmp_path / name / 'mine'):
-        with pytest.raises(Refused, match='is a file, and a run is a folder: take another'):
+        with pytest.raises(UserError, match='is a file, and a run is a folder: take another'):
             fit_phases([('only', tiny())], place)
 
 
 def test_a_run_that_has_begun_tells_its_step(tmp_path):
     (tmp_path / 'config.json').write_text('{"steps": 5}')
-    with pytest.raises(Refused, match='is at step 0 of 5: give the training command again'):
+    with pytest.raises(UserError, match='is at step 0 of 5: give the training command again'):
         load(tmp_path)
     for text in ('{}', '[]', '{', '3', '{"steps": 5}{'):
         (tmp_path / 'config.json').write_text(text)
-        with pytest.raises(Refused, match='config.json of another program'):
+        with pytest.raises(UserError, match='config.json of another program'):
             load(tmp_path)
-        with pytest.raises(Refused, match='no config of a run'):
+        with pytest.raises(UserError, match='no config of a run'):
             load_final(tmp_path)
 
 
@@ -164,12 +164,12 @@ def test_a_network_without_weights_of_files_is_told_from_one_that_is_none(tmp_pa
         ('conv4', tmp_path / 'm.h5', 'conv4. reads no Keras weights'),
         ('conv4', 'imagenet', 'conv4. has no published ImageNet weights'),
     ):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(UserError, match=said):
             pretrained({'name': name}, path)
-    with pytest.raises(Refused, match='this network reads no Keras weights'):
+    with pytest.raises(UserError, match='this network reads no Keras weights'):
         read_weights(conv4(), tmp_path / 'm.h5')
     (tmp_path / 'm.gguf').write_bytes(b'GGUF')
-    with pytest.raises(Refused, match='a GGUF file'):
+    with pytest.raises(UserError, match='a GGUF file'):
         read_weights(conv4(), tmp_path / 'm.gguf')
 
 
@@ -178,7 +178,7 @@ def test_a_donor_of_other_channels_is_told_by_them(tmp_path):
     body.save(tmp_path / 'm.h5')
     given = {'net': SPEC, 'init': {'path': str(tmp_path / 'm.h5')}, 'steps': 1}
     data = {'name': 'resampled', 'of': {'name': 'digits'}, 'size': 32}
-    with pytest.raises(Refused, match='3 channels, and the data have 1: give data.channels=3'):
+    with pytest.raises(UserError, match='3 channels, and the data have 1: give data.channels=3'):
         build(settings(data={**data, 'channels': 1}, **given))
     params, _ = build(settings(data=data, **given)).init(0)
     np.testing.assert_array_equal(
@@ -188,7 +188,7 @@ def test_a_donor_of_other_channels_is_told_by_them(tmp_path):
 
 def test_a_file_that_is_not_there_is_no_run():
     for name in ('nowhere.keras', 'nowhere.pth', 'nowhere.h5'):
-        with pytest.raises(Refused, match=f'{name} does not exist'):
+        with pytest.raises(UserError, match=f'{name} does not exist'):
             donors_at(name, mobilenet(alpha=0.25))
 
 

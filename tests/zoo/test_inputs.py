@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras_models import agrees, keras_model, randomise, write_legacy
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.studies.pictures import predict
 from tljax.weights import pretrained, read_weights
 from tljax.zoo import inception_v3, mobilenet
@@ -77,7 +77,7 @@ def test_layers_with_weights_before_the_network_are_left_and_said(
     np.testing.assert_array_equal(
         state['backbone']['conv1_bn']['mean'], body.get_layer('conv1_bn').get_weights()[2]
     )
-    with pytest.raises(Refused, match='mine before the network changes its inputs'):
+    with pytest.raises(UserError, match='mine before the network changes its inputs'):
         predict(pretrained(SPEC, tmp_path / layout), [])
 
 
@@ -110,7 +110,7 @@ def test_what_joins_a_network_midway_is_not_before_it(body, tmp_path):
     )
     network = keras.models.clone_model(base, start, call_function=call)
     network.save(tmp_path / 'm.keras')
-    with pytest.raises(Refused, match='it has, unasked for, mine'):
+    with pytest.raises(UserError, match='it has, unasked for, mine'):
         read_weights(mobilenet(alpha=0.25), tmp_path / 'm.keras', top=False)
 
 

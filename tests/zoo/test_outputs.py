@@ -7,7 +7,7 @@ import pytest
 from keras_models import agrees, keras_model, predicted, randomise, write_legacy
 from scipy.special import expit, softmax
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.program import predictor
 from tljax.studies.pictures import predict
 from tljax.weights import pretrained, read_weights
@@ -81,7 +81,7 @@ def test_a_regression_tells_no_classes(width, loss, ending, features, tmp_path):
         network = keras.Model(features.input, L.Dense(width, name='out')(features.output))
     network.compile('sgd', loss)
     network.save(tmp_path / f'm.{ending}')
-    with pytest.raises(Refused, match='it tells numbers, no classes: its loss is .*init.path'):
+    with pytest.raises(UserError, match='it tells numbers, no classes: its loss is .*init.path'):
         predict(pretrained(SPEC, tmp_path / f'm.{ending}'), [])
     params, _ = read_weights(mobilenet(alpha=0.25), tmp_path / f'm.{ending}', top=False)
     np.testing.assert_array_equal(
@@ -133,5 +133,5 @@ def test_linear_outputs_of_several_labels_are_no_classes(features, tmp_path):
     network = keras.Sequential([features, L.Dense(4)])
     network.compile('sgd', keras.losses.BinaryFocalCrossentropy(from_logits=True))
     network.save(tmp_path / 'm.keras')
-    with pytest.raises(Refused, match='sigmoids of several labels'):
+    with pytest.raises(UserError, match='sigmoids of several labels'):
         predict(pretrained(SPEC, tmp_path / 'm.keras'), [])

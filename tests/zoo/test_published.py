@@ -8,7 +8,7 @@ import pytest
 from keras_models import keras_model, write_legacy
 from serving import Handler, serving
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.weights import pretrained
 from tljax.zoo.table import ROWS, SOURCE
 from tljax.zoo.weights import published
@@ -41,7 +41,7 @@ def test_weights_by_name_are_those_of_the_network_or_refused(server, monkeypatch
         ('imagenet:192', True, 'mobilenet_2_5_192_tf.h5 is not there and cannot be fetched .404'),
         ('imagenet:100', True, 'no weights are published for mobilenet at size=100'),
     ):
-        with pytest.raises(Refused, match=said) as refused:
+        with pytest.raises(UserError, match=said) as refused:
             pretrained(SPEC, name, top=top)
         assert '\n' not in str(refused.value)
     assert sorted(
@@ -57,7 +57,7 @@ def test_without_a_network_the_message_tells_what_to_put_where(tmp_path, monkeyp
     name = 'resnet50_weights_tf_dim_ordering_tf_kernels'
     for top, file in ((True, f'{name}.h5'), (False, f'{name}_notop.h5')):
         with pytest.raises(
-            Refused,
+            UserError,
             match=rf'{tmp_path}/weights/{file} is not there and cannot be '
             rf'fetched .*get .*/{file} elsewhere',
         ):

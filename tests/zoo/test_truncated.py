@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tljax.configuration import named
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.paths import flatten
 from tljax.zoo import mobilenet
 from tljax.zoo.wrappers.truncated import truncated
@@ -66,7 +66,7 @@ def test_a_truncated_network_costs_what_its_lower_part_does():
 
 def test_a_tap_that_is_not_there():
     with pytest.raises(
-        Refused,
+        UserError,
         match="net.tap='blok3' is no group of the network among its "
         'intermediates: did you mean block3?',
     ):

@@ -8,7 +8,7 @@ import pytest
 from keras_models import agree, keras_model, predicted, randomise, scaled, write_legacy
 
 from tljax.configuration import named
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.features import extracted
 from tljax.program import predictor
 from tljax.weights import pretrained
@@ -107,12 +107,12 @@ def test_wrong_files_are_refused_by_name(tmp_path):
         (other, 'lacks conv1.*asked for, dense'),
         (write_legacy(tmp_path / 'nan.h5', broken), 'not finite, at conv1/kernel'),
     ]:
-        with pytest.raises(Refused, match=said) as refused:
+        with pytest.raises(UserError, match=said) as refused:
             pretrained(spec, path)
         assert '\n' not in str(refused.value) and str(path) in str(refused.value)
-    with pytest.raises(Refused, match='shapes differ at conv1 3x3x3x8 for 3x3x3x16'):
+    with pytest.raises(UserError, match='shapes differ at conv1 3x3x3x8 for 3x3x3x16'):
         pretrained({'name': 'mobilenet', 'alpha': 0.5}, good)
-    with pytest.raises(Refused, match='1000 classes apart, and 2 are named'):
+    with pytest.raises(UserError, match='1000 classes apart, and 2 are named'):
         pretrained(spec, good, ['a', 'b'])
 
 

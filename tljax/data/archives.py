@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from tljax.core import Refused, short
+from tljax.core import UserError, short
 
 LARGEST = 2**30  # bytes of one file that are read
 # bytes of a compressed tar archive, which is kept in memory once it is unpacked
@@ -49,10 +49,10 @@ class File(NamedTuple):
             most: bytes at most.
 
         Raises:
-            Refused: names a file that is too large, damaged or gone.
+            UserError: names a file that is too large, damaged or gone.
         """
         if self.size > LARGEST:
-            raise Refused(
+            raise UserError(
                 f'{self.path} has {self.size:,} bytes, more than the {LARGEST:,} of a picture that '
                 'is read: remove it'
             )
@@ -61,7 +61,7 @@ class File(NamedTuple):
         # a bad checksum, a cut stream, a password, a link to nothing are all different errors
         except Exception as error:
             reason = getattr(error, 'strerror', None) or str(error) or type(error).__name__
-            raise Refused(
+            raise UserError(
                 f'{self.path} cannot be read ({reason}): copy it again or remove it'
             ) from error
 
@@ -78,7 +78,7 @@ def tree(root: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str
         said of hidden files.
 
     Raises:
-        Refused: for a folder that cannot be read.
+        UserError: for a folder that cannot be read.
 
     >>> import tempfile
     >>> (root := Path(tempfile.mkdtemp(), 'a')).mkdir()
@@ -110,7 +110,7 @@ def tree(root: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str
     try:
         walk(Path(root, below), tuple(filter(None, below.split('/'))), ())
     except OSError as error:
-        raise Refused(
+        raise UserError(
             f'{error.filename} cannot be read ({error.strerror}): mend or remove it'
         ) from error
     return found, _hidden(left)
@@ -127,7 +127,7 @@ def members(path: Path, below: str = '') -> tuple[dict[str, File | None], tuple[
         As `archive`.
 
     Raises:
-        Refused: as `tree` and `archive`.
+        UserError: as `tree` and `archive`.
 
     >>> import tempfile
     >>> (place := Path(tempfile.mkdtemp(), 'a.txt')).write_text('hello')
@@ -152,7 +152,7 @@ def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None
         out of the archive.
 
     Raises:
-        Refused: for an archive that is damaged or larger.
+        UserError: for an archive that is damaged or larger.
 
     >>> import tempfile
     >>> with zipfile.ZipFile(path := Path(tempfile.mkdtemp(), 'a.zip'), 'w') as written:
@@ -171,11 +171,11 @@ def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None
         if head.startswith(b'PK'):
             return _zip(path)
         return _tar(path) if tarfile.is_tarfile(path) else None
-    except Refused:
+    except UserError:
         raise
     except Exception as error:  # of zipfile, tarfile, gzip, bz2, lzma, zlib
         kind = 'ZIP' if head.startswith(b'PK') else 'tar archive'
-        raise Refused(
+        raise UserError(
             f'{path} is no {kind} or a damaged one ({str(error) or type(error).__name__}): copy it '
             'again, or unpack it and give the folder'
         ) from error
@@ -301,7 +301,7 @@ def _in_memory(path, unpack):
     with unpack(path) as file:
         data = file.read(UNPACKED + 1)
     if len(data) > UNPACKED:
-        raise Refused(
+        raise UserError(
             f'{path} unpacks to more than {UNPACKED:,} bytes: unpack it (tar -xf) and give the '
             'folder'
         )

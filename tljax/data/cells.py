@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Refused, Task, short
+from tljax.core import Task, UserError, short
 from tljax.data.tasks import KINDS
 
 JOINED = '|;'  # between several labels in one cell; a comma is asked for
@@ -39,7 +39,7 @@ def meant(
         the task; and what was decided, a line each.
 
     Raises:
-        Refused: empty cells, cells that are not what the task says, and cells that may be several
+        UserError: empty cells, cells that are not what the task says, and cells that may be several
             labels or numbers in another writing.
 
     >>> label, task, notes = meant([['sea|sky'], ['sky']], ['tags'], ['a.png', 'b.png'], 'a.csv')
@@ -47,7 +47,7 @@ def meant(
     ([[1.0, 1.0], [0.0, 1.0]], ('sea', 'sky'))
     """
     if task not in ('', *KINDS):
-        raise Refused(f'data.task={task!r} is not classes, labels or numbers')
+        raise UserError(f'data.task={task!r} is not classes, labels or numbers')
     if len(columns) > 1:
         marks = np.array([[mark(cell) for cell in row] for row in cells], np.float32)
         return _of_columns(marks, columns, path, task)
@@ -64,7 +64,7 @@ def meant(
         )
         return *_joined(texts, joint or _other_joint(texts)), told
     if '' in texts:
-        raise Refused(
+        raise UserError(
             f'{path}: {texts.count("")} rows have no {name}, {files[texts.index("")]} is the '
             'first: fill them in or remove them'
         )
@@ -120,7 +120,7 @@ def _single(texts, name, files, path, task):
     known = [number for number in numbers if number is not None]
     words = len(known) < len(numbers)
     if task == 'numbers' and words:
-        raise Refused(
+        raise UserError(
             f'{path}: {name} holds {texts[numbers.index(None)]!r}, which is no number: mend it '
             '(such as 0.5), or leave data.task=numbers out'
         )
@@ -133,7 +133,7 @@ def _single(texts, name, files, path, task):
         return label.astype(np.int32), Task.of(tuple(found.tolist())), notes
     numbers = np.array(known)
     if not np.isfinite(numbers).all():
-        raise Refused(
+        raise UserError(
             f'{path}: the {name} of {files[int(np.argmin(np.isfinite(numbers)))]} is not finite: '
             'mend or remove the row'
         )
@@ -170,11 +170,11 @@ def _refuse_unclear(texts, name, path):
     """Refuses words that may be several labels or numbers; notes on words that may be none."""
     if all(NUMERAL.fullmatch(text) for text in texts):
         odd = next(text for text in texts if _number(text) is None)
-        raise Refused(
+        raise UserError(
             f'{path}: {name} holds {odd!r}: write numbers as 1000.5, or say data.task=classes'
         )
     if joined := [text for text in texts if ',' in text]:
-        raise Refused(
+        raise UserError(
             f'{path}: {name} holds {joined[0]!r}: say data.task=labels where these are several '
             'labels, data.task=classes where each cell is a class'
         )
@@ -197,7 +197,7 @@ def _of_columns(marks, names, path, task):
     elsewhere."""
     single = (marks.sum(1) == 1).all()
     if task == 'classes' and not single:
-        raise Refused(f'{path}: some rows have not a single 1: say data.task=labels')
+        raise UserError(f'{path}: some rows have not a single 1: say data.task=labels')
     if task == 'numbers':
         return marks, Task('numbers'), []
     if single and task != 'labels':

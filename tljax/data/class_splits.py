@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task
+from tljax.core import Dataset, Task, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.splits import restrict
@@ -42,7 +42,7 @@ def refuse_unturnable(pictures: np.ndarray) -> None:
     >>> refuse_unturnable(np.zeros((2, 4, 4, 1)))
     """
     if pictures.ndim < 3 or pictures.shape[1] != pictures.shape[2]:
-        raise Refused(
+        raise UserError(
             f'data.rotations: inputs {pictures.shape[1:]} are no square pictures that could be '
             'turned: set it to False'
         )
@@ -92,7 +92,7 @@ def cut_by_class(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> d
     {'train': 5, 'validation': 2, 'test': 3}
     """
     if not 0 < sum(shares.values()) < 1:
-        raise Refused(
+        raise UserError(
             f'data.by_class={shares}: give shares of the classes that leave some to train on'
         )
     order = np.random.default_rng([Purpose.CLASSES, seed]).permutation(len(dataset.classes))

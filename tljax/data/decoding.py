@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.console import say_once
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
@@ -43,7 +43,7 @@ def picture(
         pixels: the most that a picture may have.
 
     Raises:
-        Refused: for what cannot be decoded, is larger, or holds numbers of no stated range.
+        UserError: for what cannot be decoded, is larger, or holds numbers of no stated range.
 
     >>> file = io.BytesIO()
     >>> Image.new('RGB', (6, 4), 'red').save(file, 'PNG')
@@ -88,11 +88,11 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
         pixels: the most that it may have.
 
     Raises:
-        Refused: as `picture`, but for damage behind the header.
+        UserError: as `picture`, but for damage behind the header.
 
     >>> header(b'no picture', 'a.png')
     Traceback (most recent call last):
-    tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
+    tljax.core.UserError: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
     try:
         with _limit(2 * pixels):  # Pillow would warn of what is refused below
@@ -103,12 +103,12 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
     except Exception as error:  # each of Pillow's readers raises what it likes
         raise _undecodable(where, error) from error
     if count > pixels:
-        raise Refused(
+        raise UserError(
             f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or raise the '
             f'limit by data.pixels={count} or --pixels={count}'
         )
     if image.mode == 'F' or image.mode[0] == 'I' and _range(image) is None:
-        raise Refused(
+        raise UserError(
             f'{where} holds numbers (mode {image.mode}) whose range no file states: save it with 8 '
             'or 16 bits a channel'
         )
@@ -130,7 +130,7 @@ def _undecodable(where, error):
     reason = ' '.join(str(error).split())[:80]
     if isinstance(error, UnidentifiedImageError):
         reason = 'of no format that Pillow knows'
-    return Refused(
+    return UserError(
         f'{where} cannot be decoded as a picture ({reason or type(error).__name__}): replace or '
         'remove it'
     )

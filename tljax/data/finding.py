@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tljax.core import Refused, short
+from tljax.core import UserError, short
 from tljax.data.archives import File, members, on_disk
 from tljax.files.console import say
 
@@ -95,17 +95,17 @@ def find(paths: Iterable[str | Path]) -> list[File]:
             pictures below them in the order of their names.
 
     Raises:
-        Refused: for a path that does not exist, and a folder or archive without pictures.
+        UserError: for a path that does not exist, and a folder or archive without pictures.
 
     >>> find(['nowhere'])
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere does not exist: name a picture or a folder of pictures
+    tljax.core.UserError: nowhere does not exist: name a picture or a folder of pictures
     """
     found, notes, others = [], [], []
     for path in map(Path, paths):
         path = path.expanduser()
         if not path.exists():
-            raise Refused(f'{path} does not exist: name a picture or a folder of pictures')
+            raise UserError(f'{path} does not exist: name a picture or a folder of pictures')
         inside = None if is_picture(path) and not path.is_dir() else members(path)
         if inside is None:
             found.append(on_disk(path))
@@ -114,7 +114,7 @@ def find(paths: Iterable[str | Path]) -> list[File]:
         pictures = [below[name] for name in sorted(below) if is_picture(name)]
         if not pictures:
             told = ''.join(f'; {line}' for line in passed_over(below))
-            raise Refused(
+            raise UserError(
                 f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name another '
                 'folder'
             )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tljax.core import Refused, short
+from tljax.core import UserError, short
 from tljax.data.finding import is_picture, passed_over
 
 # what users of torchvision, Keras and Kaggle call them, in any case
@@ -49,7 +49,7 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
         domain: the subfolder that holds the class folders.
 
     Raises:
-        Refused: as `data.folder` says.
+        UserError: as `data.folder` says.
 
     >>> names = ['pets/Train/cat/1.png', 'pets/Train/dog/1.png', 'pets/test/1.png']
     >>> for note in layout(names, Path('a.zip')).notes:
@@ -76,7 +76,7 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
             held = {member for members in groups.values() for member in members}
             others += [name for name in inside if name not in held and not name.endswith('/')]
         elif split == 'train':
-            raise Refused(
+            raise UserError(
                 f'{place / folder} has no class folders: put the pictures of each class into a '
                 'folder of its name' + _table(names, place)
             )
@@ -85,7 +85,7 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
             told = f'{len(loose)} file{plural} and no class folders' if loose else 'nothing'
             notes.append(f'{folder} holds {told}: left aside; {split} is cut from train')
     if len(splits['train']) < 2 and _table(names, place):
-        raise Refused(
+        raise UserError(
             f'{place} holds the class folder {min(splits["train"])} alone: add another '
             'class' + _table(names, place)
         )
@@ -124,13 +124,13 @@ def refuse_alike(names: Iterable[str], where: str | Path) -> None:
 
     >>> refuse_alike(['Ants', 'ants'], 'insects')
     Traceback (most recent call last):
-    tljax.core.Refused: insects: the classes 'Ants' and 'ants' differ in case, blanks or ...
+    tljax.core.UserError: insects: the classes 'Ants' and 'ants' differ in case, blanks or ...
     """
     seen = {}
     for name in sorted(names):
         other = seen.setdefault(alike(name), name)
         if other != name:
-            raise Refused(
+            raise UserError(
                 f'{where}: the classes {other!r} and {name!r} differ in case, blanks or accents '
                 'alone: give them one name'
             )
@@ -149,7 +149,7 @@ def _start(names, where, domain):
     outer = '' if domain and _below(names, f'{domain}/') else _wrapper(names)
     start = f'{outer}{domain}/' if domain else outer
     if domain and not _below(names, start):
-        raise Refused(
+        raise UserError(
             f'data.domain={domain!r} is no folder of {where}, or is empty: choose from '
             f'{", ".join(_tops(_below(names, outer)))}'
         )
@@ -184,12 +184,12 @@ def _split_folders(names, place):
     for top in known:
         split = SPLITS[top.lower()]
         if split in folders:
-            raise Refused(
+            raise UserError(
                 f'{place} has more than one {split} folder ({folders[split][:-1]}, {top}): keep one'
             )
         folders[split] = f'{top}/'
     if 'train' not in folders:
-        raise Refused(
+        raise UserError(
             f'{place} has the folders {short(tops, 6)}, but none that is called train: add the '
             'training pictures in one'
         )
@@ -204,7 +204,7 @@ def _beside(names, folders, place):
         if top.lower() in UNLABELLED:
             notes.append(f'{top}/ holds {len(files)} files without labels: left aside')
         elif any(map(is_picture, files)):
-            raise Refused(
+            raise UserError(
                 f'{place / top} stands beside {folders["train"]} and is no split: call it '
                 'validation or test, or move it away'
             )
@@ -219,7 +219,7 @@ def _classes(names, place, is_domain):
     for name in names:
         top, _, rest = name.partition('/')
         if '/' in rest:
-            raise Refused(
+            raise UserError(
                 f'{place}: {name} lies deeper than <class>/<file>: '
                 + (
                     'call folders of splits train, validation and test; if they are domains '
@@ -235,7 +235,7 @@ def _classes(names, place, is_domain):
         told = passed_over(
             name for name in names if name.startswith(f'{empty[0]}/') and not name.endswith('/')
         )
-        raise Refused(
+        raise UserError(
             f'the class folder {place / empty[0]} holds no '
             f'pictures{"".join(f", {line}" for line in told)}: add some or remove it'
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task, short
+from tljax.core import Dataset, Task, UserError, short
 from tljax.data.archives import File, printable
 from tljax.data.decoding import PIXELS, header, picture
 from tljax.files.console import watched
@@ -28,10 +28,10 @@ def refuse_size(size: int, channels: int) -> None:
 
     >>> refuse_size(0, 3)
     Traceback (most recent call last):
-    tljax.core.Refused: data.size=0, data.channels=3: give a side of at least 1 pixel, and 3 ...
+    tljax.core.UserError: data.size=0, data.channels=3: give a side of at least 1 pixel, and 3 ...
     """
     if channels not in (1, 3) or size < 1:
-        raise Refused(
+        raise UserError(
             f'data.size={size}, data.channels={channels}: give a side of at least 1 pixel, and 3 '
             'channels or 1 (grey)'
         )
@@ -51,24 +51,24 @@ def refuse_unreadable(
         pixels: the most that one may have.
 
     Raises:
-        Refused: names the first of them, and how many there are.
+        UserError: names the first of them, and how many there are.
 
     >>> refuse_unreadable([File(Path('a.png'), '', 2, lambda most: b'no')], ['a.png'], 'photos')
     Traceback (most recent call last):
-    tljax.core.Refused: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
+    tljax.core.UserError: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
 
     def read(row):
         try:
             header(files[row].read(HEAD), files[row].path, pixels)
-        except Refused:  # some formats keep their header elsewhere
+        except UserError:  # some formats keep their header elsewhere
             header(files[row].read(), files[row].path, pixels)
 
     faults = dict(unreadable(read, names, f'looking at {len(files)} pictures'))
     if len(faults) == 1:
         raise next(iter(faults.values()))
     if faults:
-        raise Refused(
+        raise UserError(
             f'{len(faults)} of {len(files)} pictures of {where} cannot be read: '
             f'{short(faults, 8)}: replace or remove them'
         )
@@ -151,7 +151,7 @@ def pictures(
             {row: why} is put there.
 
     Raises:
-        Refused: for a shape that no picture has; by `take`, for pictures that cannot be decoded
+        UserError: for a shape that no picture has; by `take`, for pictures that cannot be decoded
             (names them all), unless `failed` is given.
 
     >>> import tempfile
@@ -162,7 +162,7 @@ def pictures(
     [1.0, 0.0, 0.0]
     """
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
-        raise Refused(
+        raise UserError(
             f'the model takes inputs of shape {tuple(shape)}, which are no square pictures: give '
             'it a data set by a config'
         )
@@ -179,7 +179,7 @@ def pictures(
     def decode(row):
         try:
             return read(row)
-        except Refused as refused:
+        except UserError as refused:
             if failed is None:
                 with lock:  # one thread looks at them all
                     if not every:
@@ -206,7 +206,7 @@ def _every(read, names, first):
     return (
         first
         if len(faults) < 2
-        else Refused(
+        else UserError(
             f'{len(faults)} of {len(names)} pictures cannot be decoded: {short(faults, 8)}: '
             'replace or remove them'
         )
@@ -215,17 +215,17 @@ def _every(read, names, first):
 
 def unreadable(
     read: Callable[[int], object], names: Sequence[str], said: str
-) -> Iterator[tuple[str, Refused]]:
+) -> Iterator[tuple[str, UserError]]:
     """The pictures that cannot be read, with the reason.
 
     Args:
-        read: row -> anything; raises Refused for a picture that cannot be read.
+        read: row -> anything; raises UserError for a picture that cannot be read.
         names: of the pictures, row by row.
         said: what progress is called, where it takes long.
 
     >>> def read(row):
     ...     if row == 1:
-    ...         raise Refused('cut off')
+    ...         raise UserError('cut off')
     >>> [(name, str(reason)) for name, reason in unreadable(read, ['a.png', 'b.png'], 'looking')]
     [('b.png', 'cut off')]
     """
@@ -233,7 +233,7 @@ def unreadable(
     def fault(row):
         try:
             read(row)
-        except Refused as refused:
+        except UserError as refused:
             return refused
 
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 
 # black, white, and 'i' or 'f' (integers or floats are stored) or 'as is'
 Range = tuple[float, float, str]
@@ -36,25 +36,25 @@ def range_of(
         (black, white, kind), or () for inputs that are no pictures.
 
     Raises:
-        Refused: no array of numbers, splits of different kinds or ranges, or a range that is
+        UserError: no array of numbers, splits of different kinds or ranges, or a range that is
             ambiguous.
 
     >>> range_of({'train': np.full((2, 4, 4), 204, np.uint8)})
     (0.0, 255.0, 'i')
     >>> range_of({'train': np.full((2, 4, 4, 3), 127.5)}, where='a.npz')
     Traceback (most recent call last):
-    tljax.core.Refused: a.npz: pictures run from 127.5 to 127.5: say data.range=(black, white), ...
+    tljax.core.UserError: a.npz: pictures run from 127.5 to 127.5: say data.range=(black, white), ...
     """
     inputs = {split: np.asarray(input) for split, input in inputs.items()}
     for split, input in inputs.items():
         if input.dtype.kind not in 'biuf' or not input.ndim:
-            raise Refused(
+            raise UserError(
                 f'{where}: the {split} input is {input.dtype} of shape {input.shape}: give an '
                 'array of numbers with the examples on axis 0'
             )
     if any(input.ndim not in (3, 4) for input in inputs.values()):
         if given is not None:
-            raise Refused(
+            raise UserError(
                 f'{where}: data.range={tuple(given)} is of pictures, (n, height, width) or (n, '
                 'height, width, channels), and these inputs are none'
             )
@@ -62,7 +62,7 @@ def range_of(
     kinds = {split: 'f' if input.dtype.kind == 'f' else 'i' for split, input in inputs.items()}
     if len(set(kinds.values())) > 1:
         told = ', '.join(f'{split} {input.dtype}' for split, input in inputs.items())
-        raise Refused(
+        raise UserError(
             f'{where}: pictures are integers here and floats there ({told}): store all alike'
         )
     kind = next(iter(kinds.values()))
@@ -82,7 +82,7 @@ def range_of(
     if white is None:
         guess = remedy == SAYS and low >= 0 and whole and 1 < high < 65536
         most = 2 ** int(high).bit_length() - 1
-        raise Refused(
+        raise UserError(
             f'{where}: pictures run from {low:.4g} to {high:.4g}: {remedy}'
             + (f'; their numbers fill (0, {most}) or (0, {high:.0f})' if guess else '')
         )
@@ -105,7 +105,7 @@ def _refuse_other_range(inputs, white, where):
     limit = {255.0: 1, 65535.0: 255}.get(white, 0)
     for split, input in inputs.items():
         if limit and input.size and input.min() < input.max() <= limit:
-            raise Refused(
+            raise UserError(
                 f'{where}: pictures run to {white:.0f}, but those of {split} to {input.max():.4g}: '
                 'store all splits in one range'
             )
@@ -115,11 +115,11 @@ def _given(given, where):
     try:
         black, white = (float(value) for value in given)
     except (TypeError, ValueError):
-        raise Refused(
+        raise UserError(
             f'{where}: data.range={given!r} is no pair of numbers (black, white)'
         ) from None
     if not black < white:
-        raise Refused(f'{where}: data.range={tuple(given)}: give black below white')
+        raise UserError(f'{where}: data.range={tuple(given)}: give black below white')
     return black, white
 
 
@@ -158,7 +158,7 @@ def scale(input: np.ndarray, range: Range | tuple[()] = (), remedy: str = SAYS) 
         floats as float32, and integers as they are.
 
     Raises:
-        Refused: pictures beyond black or white.
+        UserError: pictures beyond black or white.
 
     >>> bytes = np.full((2, 4, 4), 51, np.uint8)
     >>> scale(bytes, (0.0, 255.0, 'i')).shape, float(scale(bytes, (0.0, 255.0, 'i')).max())
@@ -172,7 +172,7 @@ def scale(input: np.ndarray, range: Range | tuple[()] = (), remedy: str = SAYS) 
         return input.astype(np.float32, copy=False)
     slack = (white - black) / 100
     if input.size and not black - slack <= input.min() <= input.max() <= white + slack:
-        raise Refused(
+        raise UserError(
             f'pictures run from {input.min():.4g} to {input.max():.4g}, and here black is '
             f'{black:g} and white {white:g}: {remedy}'
         )
@@ -214,7 +214,7 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
         trained: as `shown` gave it for the training set.
 
     Raises:
-        Refused: arrays that cannot be in the range of a training on arrays as they were.
+        UserError: arrays that cannot be in the range of a training on arrays as they were.
 
     >>> (
     ...     asked_range(np.full((1, 8, 8, 3), 51.0), (0.0, 255.0, 'f')),
@@ -234,7 +234,7 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
             and wide > 100
             or not low - wide <= inputs.min() <= inputs.max() <= high + wide
         ):
-            raise Refused(
+            raise UserError(
                 f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the training '
                 f'from {low:.4g} to {high:.4g}: give them as the training had them'
             )
@@ -262,7 +262,7 @@ def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
         count: examples of each that are looked at.
 
     Raises:
-        Refused: pictures of one split lie in [0, 1], those of another run beyond 16.
+        UserError: pictures of one split lie in [0, 1], those of another run beyond 16.
 
     >>> from tljax.data.formats.arrays import arrays
     >>> made = {
@@ -271,7 +271,7 @@ def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
     ... }
     >>> refuse_unlike(made)
     Traceback (most recent call last):
-    tljax.core.Refused: pictures of train run to 255 and those of test to 1: give all in one range
+    tljax.core.UserError: pictures of train run to 255 and those of test to 1: give all in one range
     """
     found = {}
     for name, split in splits.items():
@@ -282,7 +282,7 @@ def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
             found[name] = float(np.max(input))
     most, least = (choose(found, key=lambda name: found[name], default='') for choose in (max, min))
     if found and found[most] > 16 and 0 < found[least] <= 1:
-        raise Refused(
+        raise UserError(
             f'pictures of {most} run to {found[most]:.4g} and those of {least} to '
             f'{found[least]:.4g}: give all in one range'
         )
@@ -295,12 +295,12 @@ def refuse_channels_first(shape: tuple[int, ...]) -> None:
         shape: of one input.
 
     Raises:
-        Refused: the first axis is 1, 3 or 4 long, and the last is not.
+        UserError: the first axis is 1, 3 or 4 long, and the last is not.
 
     >>> refuse_channels_first((32, 32, 3))
     >>> refuse_channels_first((3, 32, 32))
     Traceback (most recent call last):
-    tljax.core.Refused: inputs are (3, 32, 32): channels last is meant, (32, 32, 3): ...
+    tljax.core.UserError: inputs are (3, 32, 32): channels last is meant, (32, 32, 3): ...
     """
     if (
         len(shape) == 3
@@ -308,7 +308,7 @@ def refuse_channels_first(shape: tuple[int, ...]) -> None:
         and shape[-1] not in CHANNELS
         and shape[0] < min(shape[1:])
     ):
-        raise Refused(
+        raise UserError(
             f'inputs are {tuple(shape)}: channels last is meant, {(*shape[1:], shape[0])}: '
             'np.moveaxis(input, 1, -1)'
         )

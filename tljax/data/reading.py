@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 from scipy.io.matlab import MatReadError
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
 
 DIGITS = tuple('0123456789')
@@ -67,13 +67,13 @@ def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
         uint8 (n, size, size, channels).
 
     Raises:
-        Refused: no such size or number of channels.
+        UserError: no such size or number of channels.
 
     >>> sized(np.zeros((2, 8, 8), np.uint8), 4, 3).shape
     (2, 4, 4, 3)
     """
     if channels not in (1, 3) or size < 1:
-        raise Refused(
+        raise UserError(
             f'data.size={size}, data.channels={channels}: give one pixel or more, and 1 or 3 '
             'channels'
         )
@@ -96,20 +96,20 @@ def reading(path: str | Path, remedy: str) -> Iterator[Path]:
         remedy: what to do where it is missing or damaged.
 
     Raises:
-        Refused: the file is missing, or what reads it fails.
+        UserError: the file is missing, or what reads it fails.
 
     >>> with reading('nowhere.gz', 'give data.path the folder of the files'):
     ...     pass
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.gz does not exist: give data.path the folder of the files
+    tljax.core.UserError: nowhere.gz does not exist: give data.path the folder of the files
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise Refused(f'{path} does not exist: {remedy}')
+        raise UserError(f'{path} does not exist: {remedy}')
     try:
         yield path
     except UNREADABLE as error:
-        raise Refused(
+        raise UserError(
             f'{path} cannot be read ({type(error).__name__}: {str(error)[:80]}): copy it again; '
             f'{remedy}'
         ) from error

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tljax.core import Refused, Task, near, short
+from tljax.core import Task, UserError, near, short
 from tljax.data.cells import JOINED, mark, meant
 from tljax.data.finding import is_picture
 from tljax.data.layout import SPLITS, refuse_alike
@@ -69,7 +69,7 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
         task: 'classes', 'labels' or 'numbers', where the cells alone do not say it.
 
     Raises:
-        Refused: for what is no table, no such column, rows of another length, empty names and
+        UserError: for what is no table, no such column, rows of another length, empty names and
             labels, cells that are not what the task says, and a picture in several rows of
             different labels or splits.
 
@@ -105,7 +105,7 @@ def cells(path: Path) -> list[tuple[int, list[str]]]:
         path: of the table, as `read` takes it.
 
     Raises:
-        Refused: for what is no text, no table, or too large.
+        UserError: for what is no text, no table, or too large.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'a.csv')
@@ -122,7 +122,7 @@ def cells(path: Path) -> list[tuple[int, list[str]]]:
         )
         found = [(number, [cell.strip() for cell in row]) for number, row in enumerate(told, 1)]
     except csv.Error as error:
-        raise Refused(f'{path} is no table of text ({error}): save it as CSV again') from error
+        raise UserError(f'{path} is no table of text ({error}): save it as CSV again') from error
     return [(number, row) for number, row in found if any(row)]
 
 
@@ -130,19 +130,21 @@ def _columns(path):
     """The names of the columns and the rows, with as many cells each."""
     lines = cells(path)
     if len(lines) < 2 or len(lines[0][1]) < 2:
-        raise Refused(
+        raise UserError(
             f'{path} is no table of two columns and a row or more: write a line such as '
             'file,label, and a line a picture below'
         )
     header = lines[0][1]
     for number, row in lines[1:]:
         if len(row) < len(header) or any(row[len(header) :]):
-            raise Refused(
+            raise UserError(
                 f'{path}, row {number}: {len(row)} cells where the first row names {len(header)} '
                 'columns: mend the row'
             )
     if len(set(header)) < len(header):
-        raise Refused(f'{path} names a column twice ({short(header)}): give each a name of its own')
+        raise UserError(
+            f'{path} names a column twice ({short(header)}): give each a name of its own'
+        )
     return header, [row[: len(header)] for _, row in lines[1:]]
 
 
@@ -150,12 +152,12 @@ def _text(path):
     with open(path, 'rb') as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise Refused(f'{path} has more than {LARGEST:,} bytes: split the table')
+        raise UserError(f'{path} has more than {LARGEST:,} bytes: split the table')
     coding = 'utf-16' if data[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
     try:
         return data.decode(coding)
     except UnicodeDecodeError as error:
-        raise Refused(
+        raise UserError(
             f'{path} is not in UTF-8 (byte {error.start}): save it as "CSV UTF-8"'
         ) from error
 
@@ -164,7 +166,7 @@ def _pictures_place(header, rows, asked, path):
     """The place of the column of the pictures' names: the only one of such names, or one that is
     called so."""
     if any(map(is_picture, header)):
-        raise Refused(
+        raise UserError(
             f'{path} begins with a picture ({short(header, 3)}): write a line above that names the '
             'columns, such as file,label'
         )
@@ -177,11 +179,11 @@ def _place(header, asked, known, what, path):
     lower = [name.lower() for name in header]
     if asked:
         if asked.lower() not in lower:
-            raise Refused(f'{path} has no column {asked!r}: data.{what}: {near(asked, header)}')
+            raise UserError(f'{path} has no column {asked!r}: data.{what}: {near(asked, header)}')
         return lower.index(asked.lower())
     found = next((name for name in known if name in lower), None)
     if found is None:
-        raise Refused(
+        raise UserError(
             f'{path} has the columns {short(header, 8)}: name the one of the '
             f'{"pictures" if what == "file" else "labels"} by data.{what}=COLUMN, or call it {what}'
         )
@@ -207,7 +209,7 @@ def _labels(header, rows, place, split, asked, path):
             header, asked, [name for name in LABEL if name != header[place].lower()], 'label', path
         )
         if found in (place, split):
-            raise Refused(
+            raise UserError(
                 f'{path}: the column {header[found]} is not that of the labels, too: name another '
                 'by data.label'
             )
@@ -215,7 +217,7 @@ def _labels(header, rows, place, split, asked, path):
     distinct = {row[i] for row in rows for i in rest}
     if len(rest) > 1 and '' in distinct and {mark(cell) for cell in distinct - {''}} <= {0, 1}:
         column, row = next((header[i], row[place]) for row in rows for i in rest if not row[i])
-        raise Refused(
+        raise UserError(
             f'{path}: {row} has nothing in the column {column}, and the others have 0 or 1: fill '
             'it in'
         )
@@ -229,12 +231,12 @@ def _once(rows, place, rest, path):
     seen, said = {}, 0
     for row in rows:
         if not row[place]:
-            raise Refused(f'{path}: a row names no picture ({", ".join(row)[:60]}): mend it')
+            raise UserError(f'{path}: a row names no picture ({", ".join(row)[:60]}): mend it')
         row[place] = posixpath.normpath(row[place].replace('\\', '/'))
         before = seen.setdefault(row[place], row)
         if any(before[i] != row[i] for i in rest):
             was, now = (', '.join(each[i] for i in rest)[:40] for each in (before, row))
-            raise Refused(
+            raise UserError(
                 f'{path}: {row[place]} stands in two rows, as {was} and as {now}: keep one; '
                 f'several labels of a picture are joined by {JOINED[0]}'
             )
@@ -248,7 +250,7 @@ def _splits(rows: Sequence[Sequence[str]], split: int | None, path: Path) -> lis
         return []
     unknown = sorted({row[split] for row in rows if row[split].lower() not in SPLITS})
     if unknown:
-        raise Refused(
+        raise UserError(
             f'{path}: the column {SPLIT} holds {short(map(repr, unknown), 4)}: write train, '
             'validation or test'
         )

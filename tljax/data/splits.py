@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, short
+from tljax.core import Dataset, UserError, short
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.ranges import refuse_unlike
@@ -82,7 +82,7 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
         Sorted integers, (number of classes * k,).
 
     Raises:
-        Refused: where a class has fewer than k examples.
+        UserError: where a class has fewer than k examples.
 
     >>> label = np.repeat([0, 1], 5)
     >>> set(per_class(label, 1, seed=0)) <= set(per_class(label, 3, seed=0))
@@ -91,13 +91,13 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     if k is None:
         return np.arange(len(label))
     if label.ndim > 1:
-        raise Refused(
+        raise UserError(
             f'per_class={k}: these examples have several labels or numbers each: leave it out'
         )
     groups = {int(c): np.flatnonzero(label == c) for c in np.unique(label)}
     few = {c: len(rows) for c, rows in groups.items() if len(rows) < k}
     if k < 1 or few:
-        raise Refused(
+        raise UserError(
             f'per_class={k}: '
             + (
                 f'class {min(few, key=lambda c: few[c])} has {min(few.values())} examples; ask for '
@@ -133,7 +133,7 @@ def complete(
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for shares that are not above 0 and below 1 together, and for a split that would be
+        UserError: for shares that are not above 0 and below 1 together, and for a split that would be
             empty.
 
     >>> whole = arrays(np.arange(10.0), np.zeros(10, int), ('a',))
@@ -149,7 +149,7 @@ def complete(
         if name not in splits
     }
     if any(share <= 0 for share in shares.values()) or sum(shares.values()) >= 1:
-        raise Refused(
+        raise UserError(
             f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of '
             'train is to be cut off: give shares above 0 whose sum is below 1'
         )
@@ -163,7 +163,7 @@ def complete(
     empty = [name for name, split in whole.items() if not split.size]
     if empty:
         numbers = all(name.replace('.', '', 1).isdigit() for name in train.classes)
-        raise Refused(
+        raise UserError(
             f'{where}: the {empty[0]} split is empty ({train.size} examples in train, of '
             f'{len(train.classes) or 1} classes): give more or a larger share'
             + (
@@ -212,11 +212,11 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
         train: the training set.
 
     Raises:
-        Refused: all examples are of one class, or all numbers are equal.
+        UserError: all examples are of one class, or all numbers are equal.
 
     >>> refuse_nothing_to_learn(arrays(np.zeros(3), np.zeros(3, int), ('ants',)))
     Traceback (most recent call last):
-    tljax.core.Refused: all 3 training examples are of the class ants: there is nothing to ...
+    tljax.core.UserError: all 3 training examples are of the class ants: there is nothing to ...
     """
     if train.example or not train.size or train.task.kind == 'unlabelled':
         return
@@ -224,16 +224,16 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
         return
     label = train.label[0]
     if train.task.kind == 'labels':
-        raise Refused(
+        raise UserError(
             f'all {train.size} training examples have the same labels: there is nothing to learn; '
             'give examples that differ'
         )
     if train.task.kind == 'classes':
-        raise Refused(
+        raise UserError(
             f'all {train.size} training examples are of the class {train.classes[label]}: there is '
             'nothing to learn; give examples of two classes or more'
         )
-    raise Refused(
+    raise UserError(
         f'all {train.size} training labels are {label}: there is nothing to learn; give numbers '
         'that differ'
     )
@@ -246,22 +246,22 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
         splits: {name: Dataset}.
 
     Raises:
-        Refused: no 'train', something that is no Dataset, nothing to learn, and a split of other
+        UserError: no 'train', something that is no Dataset, nothing to learn, and a split of other
             classes, shapes or ranges than train.
 
     >>> pets = arrays(np.eye(2), np.array([0, 1]), ('cat', 'dog'))
     >>> refuse_unfit({'train': pets, 'test': arrays(np.eye(2), np.array([0, 1]), ('dog', 'cat'))})
     Traceback (most recent call last):
-    tljax.core.Refused: the test split has the classes dog, cat, train has the classes cat, dog: ...
+    tljax.core.UserError: the test split has the classes dog, cat, train has the classes cat, dog: ...
     """
     for name, split in splits.items():
         if not isinstance(split, Dataset):
-            raise Refused(
+            raise UserError(
                 f'the {name} split is of type {type(split).__name__}: make a Dataset of it by '
                 'tljax.data.arrays(input, label, classes)'
             )
     if 'train' not in splits:
-        raise Refused(f'these splits have no train: {short(splits)}')
+        raise UserError(f'these splits have no train: {short(splits)}')
     train = splits['train']
     refuse_nothing_to_learn(train)
     shape = _shape_of_input(train)
@@ -271,13 +271,13 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
                 f'the classes {short(each.classes, 6)}' if each.classes else 'numbers'
                 for each in (split, train)
             ]
-            raise Refused(
+            raise UserError(
                 f'the {name} split has {told[0]}, train has {told[1]}: give all the same ones in '
                 'one order'
             )
         given = _shape_of_input(split)
         if split.size and given != shape:
-            raise Refused(
+            raise UserError(
                 f'inputs of the {name} split are {given}, those of train {shape}: give all one '
                 'shape'
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Refused, Stream, short
+from tljax.core import Dataset, Stream, UserError, short
 from tljax.data.purposes import Purpose
 from tljax.data.splits import per_class
 from tljax.protocols import Example, Prepare
@@ -152,7 +152,7 @@ def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = Non
         (classes,).
 
     Raises:
-        Refused: a set without classes, another word, or numbers that are not one above 0 for each
+        UserError: a set without classes, another word, or numbers that are not one above 0 for each
             class.
 
     >>> from tljax.data import arrays
@@ -162,7 +162,7 @@ def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = Non
     [0.667, 2.0]
     """
     if train.task.kind != 'classes':
-        raise Refused(f'class_weights={given!r}: this data has no classes: leave it out')
+        raise UserError(f'class_weights={given!r}: this data has no classes: leave it out')
     counts = np.bincount(train.label, minlength=len(train.classes))
     counts = np.minimum(counts, k) if k else counts
     if given == 'balanced':
@@ -179,7 +179,7 @@ def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = Non
             or not (weights > 0).all()
             or not np.isfinite(weights).all()
         ):
-            raise Refused(
+            raise UserError(
                 f'class_weights={given!r} is neither balanced nor {len(counts)} numbers above 0: '
                 f'one for each of {short(train.classes, 6)}'
             )
@@ -250,7 +250,7 @@ def stream_of(
         class_weights: as `weights_of` takes them.
 
     Raises:
-        Refused: `k`, `shuffled` or `class_weights` is asked of a set that makes its examples; as
+        UserError: `k`, `shuffled` or `class_weights` is asked of a set that makes its examples; as
             `weights_of`.
 
     >>> from tljax.data import digits, semi_supervised
@@ -259,13 +259,13 @@ def stream_of(
     """
     if train.example:
         if k or shuffled or class_weights:
-            raise Refused(
+            raise UserError(
                 'per_class, shuffled and class_weights have no meaning for this data, whose '
                 'examples are drawn afresh'
             )
         return sampled(train.example, batch)
     if labels and class_weights:
-        raise Refused(
+        raise UserError(
             f"class_weights={class_weights!r} would count the data's own labels, whose "
             'place pseudo-labels take: leave it out'
         )

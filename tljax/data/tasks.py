@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task, short
+from tljax.core import Dataset, Task, UserError, short
 from tljax.data.layout import refuse_alike
 
 KINDS = ('classes', 'labels', 'numbers')  # of tasks
@@ -32,7 +32,7 @@ def understood(
         (n, d); and what was decided for the user, a line each.
 
     Raises:
-        Refused: for labels that are none of these, have no name, are not finite, or, unnamed, are
+        UserError: for labels that are none of these, have no name, are not finite, or, unnamed, are
             not 0, 1, 2 ... without gaps in train.
 
     >>> understood({'train': np.array([1, 0, 1])}, (), 'toy')
@@ -41,12 +41,12 @@ def understood(
     array([1, 0], dtype=int32)
     """
     if task and task not in KINDS:
-        raise Refused(f'data.task={task!r} is not classes, labels or numbers')
+        raise UserError(f'data.task={task!r} is not classes, labels or numbers')
     labels = {split: _column(np.asarray(label)) for split, label in labels.items()}
     if not labels['train'].size:
-        raise Refused(f'{where} has no training examples: give some')
+        raise UserError(f'{where} has no training examples: give some')
     if len(set(map(str.strip, names))) < len(names):
-        raise Refused(
+        raise UserError(
             f'{where}: classes has a name twice ({short(names)}): give each class one of its own'
         )
     for split, label in labels.items():
@@ -55,19 +55,19 @@ def understood(
             or label.ndim > 1 + (label.dtype.kind != 'U')
             or not label.ndim
         ):
-            raise Refused(
+            raise UserError(
                 f'{where}: the {split} labels are {label.dtype} of shape {label.shape}: give (n,) '
                 'integers or words for classes, (n, labels) of 0 and 1 for several labels, floats '
                 'for regression'
             )
         if label.dtype.kind == 'f' and not np.isfinite(label).all():
-            raise Refused(
+            raise UserError(
                 f'{where}: some labels are not finite: clean them before they are trained on'
             )
     kind, notes = _kind(labels, names, task)
     if kind == 'classes' and labels['train'].dtype.kind == 'U':
         if '' in labels['train']:
-            raise Refused(
+            raise UserError(
                 f'{where}: {int((labels["train"] == "").sum())} labels are empty: fill them in or '
                 'remove the examples'
             )
@@ -147,13 +147,13 @@ def _classes(labels, names, where, notes, said):
     kind, train = labels['train'].dtype.kind, np.unique(labels['train'])
     if kind in 'biu' and any(label.dtype.kind in 'fU' and len(label) for label in labels.values()):
         told = ', '.join(f'{split} {label.dtype}' for split, label in labels.items())
-        raise Refused(f'{where}: labels are of several kinds ({told}): store all alike')
+        raise UserError(f'{where}: labels are of several kinds ({told}): store all alike')
     if kind in 'Uf' or said and not names:
         values = train if not names else np.array(names) if kind == 'U' else np.arange(len(names))
         labels = {split: _places(label, values, split, where) for split, label in labels.items()}
         names = names or tuple(f'{value:g}' if kind == 'f' else str(value) for value in train)
     elif not names and not np.array_equal(train, np.arange(len(train))):
-        raise Refused(
+        raise UserError(
             f'{where}: the train labels run from {train[0]} to {train[-1]} with {len(train)} '
             'distinct values: say data.task=classes (each value a class) or data.task=numbers, or '
             'name all of them in classes'
@@ -161,7 +161,7 @@ def _classes(labels, names, where, notes, said):
     names = names or tuple(map(str, range(len(train))))
     for split, label in labels.items():
         if len(label) and not 0 <= label.min() <= label.max() < len(names):
-            raise Refused(
+            raise UserError(
                 f'{where}: the {split} labels run from {label.min()} to {label.max()} but there '
                 f'are {len(names)} classes: number them from 0, and give every class a name or a '
                 'training example'
@@ -173,7 +173,7 @@ def _places(label, values, split, where):
     """Where each label stands among the values of the classes."""
     known = np.isin(label, values)
     if not known.all():
-        raise Refused(
+        raise UserError(
             f'{where}: the {split} labels hold {short(np.unique(label[~known]), 3)}, which is no '
             f'class of the training set ({short(values)}): mend them, or add training examples'
         )
@@ -189,7 +189,7 @@ def _one_hot(labels, names, where, notes):
             or not np.isin(label, (0, 1)).all()
             or (label.sum(1) != 1).any()
         ):
-            raise Refused(
+            raise UserError(
                 f'{where}: some rows of the {split} labels have not a single 1: say '
                 'data.task=labels for several labels of an example, or data.task=numbers'
             )
@@ -210,7 +210,7 @@ def _several(labels, names, where, notes, _):
             or labels['train'].ndim != 2
             or not np.isin(label, (0, 1)).all()
         ):
-            raise Refused(
+            raise UserError(
                 f'{where}: the {split} labels, {label.dtype} of shape {label.shape}, are no rows '
                 'of 0 and 1 with a column for each label'
             )
@@ -225,7 +225,7 @@ def _several(labels, names, where, notes, _):
 
 def _refuse_names(names, width, where):
     if names and len(names) != width:
-        raise Refused(
+        raise UserError(
             f'{where}: labels have {width} columns and classes {len(names)} names: give one for '
             'each'
         )
@@ -234,9 +234,9 @@ def _refuse_names(names, width, where):
 def _numbers(labels, _, where, notes, __):
     for split, label in labels.items():
         if label.dtype.kind == 'U':
-            raise Refused(f'{where}: the {split} labels are words: leave data.task=numbers out')
+            raise UserError(f'{where}: the {split} labels are words: leave data.task=numbers out')
         if label.shape[1:] != labels['train'].shape[1:]:
-            raise Refused(
+            raise UserError(
                 f'{where}: the {split} labels have the shape {label.shape}, those of train '
                 f'{labels["train"].shape}: give all as many numbers'
             )
@@ -256,7 +256,7 @@ def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
             'numbers' takes labels as numbers; 'labels' takes rows of 0 and 1.
 
     Raises:
-        Refused: another kind, and as `understood`.
+        UserError: another kind, and as `understood`.
 
     >>> from tljax.data.formats.arrays import arrays
     >>> found = asked({'train': arrays(np.zeros(3), np.array([5.0, 7.0, 5.0]))}, 'classes')['train']
@@ -276,7 +276,7 @@ def _as_numbers(names):
     try:
         return np.array(names, np.float32)
     except ValueError:
-        raise Refused(
+        raise UserError(
             f'data.task=numbers: the classes {short(names, 4)} are no numbers: leave data.task out'
         ) from None
 

@@ -18,7 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from tljax.core import Refused, Tree
+from tljax.core import Tree, UserError
 from tljax.engine.log import read
 from tljax.files.console import say
 from tljax.files.folders import refuse_file
@@ -88,7 +88,7 @@ class Checkpoints:
             like: a tree of the shapes and dtypes that are expected.
 
         Raises:
-            Refused: where there are checkpoints but none can be read.
+            UserError: where there are checkpoints but none can be read.
         """
         damaged = []
         for step in sorted(self.manager.all_steps(), reverse=True):
@@ -115,7 +115,7 @@ class Checkpoints:
                 self._set_aside(other)
             return step, found['state']
         if damaged:
-            raise Refused(
+            raise UserError(
                 f'none of the checkpoints {damaged} in {self.manager.directory} can be read by '
                 'this code: use the code that wrote them, or delete the workdir to start anew'
             )
@@ -200,16 +200,16 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
         workdir: folder of the run.
 
     Raises:
-        Refused: where `workdir` holds no finished run.
+        UserError: where `workdir` holds no finished run.
 
     >>> load_final('nowhere')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     path = Path(workdir, 'final').absolute()
     if not path.exists():
         begun = _progress(Path(workdir))
-        raise Refused(
+        raise UserError(
             f'{workdir}{begun}: give the training command again'
             if begun
             else f'{workdir} holds no finished run (no final/): train it to its last step first'
@@ -239,7 +239,7 @@ def plan(workdir: str | Path, folders: Sequence[str]) -> None:
     >>> plan(workdir := tempfile.mkdtemp(), ['00-head', '01-all'])
     >>> last(Path(workdir))
     Traceback (most recent call last):
-    tljax.core.Refused: ... is not finished: 00-head has not begun: give the training command again
+    tljax.core.UserError: ... is not finished: 00-head has not begun: give the training command again
     """
     if jax.process_index() == 0:
         write(Path(workdir, PHASES), json.dumps(list(folders)) + '\n')
@@ -252,7 +252,7 @@ def last(workdir: Path) -> Path:
         workdir: folder of a run, of one phase or several.
 
     Raises:
-        Refused: a phase of the run is not finished, or the folder is that of a study.
+        UserError: a phase of the run is not finished, or the folder is that of a study.
 
     >>> str(last(Path('runs/nothing')))
     'runs/nothing'
@@ -260,7 +260,7 @@ def last(workdir: Path) -> Path:
     if (workdir / 'final').exists():
         return workdir
     if cells := sorted((workdir / 'cells').glob('*/final')):
-        raise Refused(
+        raise UserError(
             f'{workdir} is a study of {len(cells)} fits: name one of them, such as '
             f'{cells[0].parent}'
         )
@@ -277,7 +277,7 @@ def last(workdir: Path) -> Path:
         return workdir / folders[-1] if folders else workdir
     pending = next(name for name in folders if name not in finished)
     before = f', or name {workdir / finished[-1]} for the phase before' if finished else ''
-    raise Refused(
+    raise UserError(
         f'{workdir} is not finished: {pending}{_progress(workdir / pending) or " has not begun"}: '
         f'give the training command again{before}'
     )
@@ -293,7 +293,7 @@ def _progress(folder):
     try:
         steps = json.loads(config.read_text())['steps']
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise Refused(f'{config} is no config of a run: name the folder of a run') from None
+        raise UserError(f'{config} is no config of a run: name the folder of a run') from None
     return f' is at step {step} of {steps}'
 
 
@@ -315,14 +315,14 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
         open: keys of the record that are not known yet and are not compared.
 
     Raises:
-        Refused: lists what differs where the workdir belongs to another config; for a finished run
+        UserError: lists what differs where the workdir belongs to another config; for a finished run
             of another length, how to go on.
 
     >>> import tempfile
     >>> claim(workdir := tempfile.mkdtemp(), {'steps': 1})
     >>> claim(workdir, {'steps': 2})
     Traceback (most recent call last):
-    tljax.core.Refused: ... belongs to another config (steps: 1 there, 2 now); take another ...
+    tljax.core.UserError: ... belongs to another config (steps: 1 there, 2 now); take another ...
     """
     path = Path(workdir, 'config.json')
     refuse_file(workdir)
@@ -338,12 +338,12 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
         ]  # older runs did not keep them
         changed = '; '.join(dict.fromkeys(_changed(name, old, new) for name in differs[:8]))
         if differs and set(differs) <= {'steps', 'epochs'} and Path(workdir, 'final').exists():
-            raise Refused(
+            raise UserError(
                 f'{workdir} is finished ({changed}): to train on from it, take another --workdir '
                 f'and --config.init.path={workdir}'
             )
         if differs:
-            raise Refused(
+            raise UserError(
                 f'{workdir} belongs to another config ({changed}); take another --workdir or the '
                 'config it was made with'
             )
@@ -357,7 +357,7 @@ def _written(path):
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Refused(f'{path} is no config of a run: take another --workdir')
+        raise UserError(f'{path} is no config of a run: take another --workdir')
     return found
 
 

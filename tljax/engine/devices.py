@@ -21,7 +21,7 @@ import numpy as np
 import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from tljax.core import Refused, TrainState, Tree
+from tljax.core import TrainState, Tree, UserError
 from tljax.engine.step import over_seeds
 from tljax.protocols import Batch, Predict, Step
 
@@ -311,7 +311,7 @@ def shard(index: Tree) -> Tree:
     def part(leaf):
         share, rest = divmod(len(leaf), jax.device_count())
         if rest:
-            raise Refused(
+            raise UserError(
                 f'batch={len(leaf)} does not divide over {jax.device_count()} devices: take a '
                 'multiple'
             )

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from tljax import paths
-from tljax.core import Refused, Tree, near
+from tljax.core import Tree, UserError, near
 from tljax.protocols import Setting, Stored
 
 NAMES = ('full', 'freeze', 'decay', 'rules')  # the partitions that a config may name
@@ -92,7 +92,7 @@ def decay(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -
     {'backbone.stage1': 0.25, 'backbone.stage2': 0.5}
     """
     if not 0 < rate <= 1:
-        raise Refused(f'partition.rate={rate}: layer-wise rates shrink by a factor in (0, 1]')
+        raise UserError(f'partition.rate={rate}: layer-wise rates shrink by a factor in (0, 1]')
     frozen = _up_to(groups, until) if until else []
     rules = [
         (f'backbone/(?:{pattern})', 'frozen' if name in frozen else f'backbone.{name}')
@@ -126,7 +126,7 @@ def rules(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
 def _up_to(groups, until):
     names = list(groups)
     if until not in names:
-        raise Refused(
+        raise UserError(
             f'partition.until={until!r} is no group of this network; it has {", ".join(names)}, or '
             'backbone for all of it'
         )
@@ -147,7 +147,7 @@ def stored(partition: Partition, statistics: str = 'follow') -> Stored:
     True
     """
     if statistics not in ('follow', 'stored', 'batch'):
-        raise Refused(f'statistics={statistics!r} is not follow, stored or batch')
+        raise UserError(f'statistics={statistics!r} is not follow, stored or batch')
     if statistics != 'follow':
         return lambda layer: statistics == 'stored'
     covered = [*partition.rules, ('.*', '')]
@@ -182,7 +182,7 @@ def every(
     """
     turns = _turns(phase)
     if period < 1 or not turns or not all(0 <= each < period for each in turns):
-        raise Refused(
+        raise UserError(
             f'period={period}, phase={phase}: a group needs a period of at least 1 and a phase '
             'below it'
         )
@@ -229,9 +229,9 @@ def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> op
         'cosine': lambda n: optax.cosine_decay_schedule(peak, n),
     }
     if schedule not in shapes:
-        raise Refused(f'schedule={schedule!r} is not one of {", ".join(shapes)}')
+        raise UserError(f'schedule={schedule!r} is not one of {", ".join(shapes)}')
     if not 0 <= warmup <= steps:
-        raise Refused(
+        raise UserError(
             f'warmup={warmup} does not lie between 0 and the {steps} steps of the run: set '
             'optim.warmup'
         )
@@ -280,7 +280,7 @@ def group(
     [[-0.20000000298023224]]
     """
     if optimizer not in OPTIMIZERS:
-        raise Refused(
+        raise UserError(
             f'optim.name={optimizer!r} is not one of {", ".join(OPTIMIZERS)} (adamw is adam with '
             'weight_decay)'
         )
@@ -290,7 +290,9 @@ def group(
     ]
     for key in options:
         if key not in accepted:
-            raise Refused(f'optim.{key} is unknown to {optimizer}: it takes {", ".join(accepted)}')
+            raise UserError(
+                f'optim.{key} is unknown to {optimizer}: it takes {", ".join(accepted)}'
+            )
     # the group counts its own updates
     steps, warmup = (-(-each * len(_turns(phase)) // period) for each in (steps, warmup))
     chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [make(learning_rate=1.0, **options)]
@@ -343,7 +345,7 @@ def joined(
         (optimiser over the whole tree, {label: learning rate at its peak}).
 
     Raises:
-        Refused: `groups` names a label that no parameter has, with the nearest one.
+        UserError: `groups` names a label that no parameter has, with the nearest one.
 
     >>> joined(
     ...     {'w': 'head'},
@@ -357,7 +359,7 @@ def joined(
     names = sorted(set(jax.tree.leaves(labels)) - {'frozen'})
     for name in groups:
         if name not in names and not any(other.split('.')[0] == name for other in names):
-            raise Refused(f'groups.{name} is no group of this run: {near(name, names)}')
+            raise UserError(f'groups.{name} is no group of this run: {near(name, names)}')
     settings = {}
     for name in names:
         keywords = {

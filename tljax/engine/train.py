@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import optax
 
-from tljax.core import Dataset, Refused, Stream, Task, TrainState, Tree
+from tljax.core import Dataset, Stream, Task, TrainState, Tree, UserError
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, answers, write_answers
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
@@ -129,7 +129,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         Fitted.
 
     Raises:
-        Refused: the workdir belongs to another config; the loss or its gradient is no longer finite
+        UserError: the workdir belongs to another config; the loss or its gradient is no longer finite
             (step and last good checkpoint).
         Stopped: after SIGTERM, Ctrl-C, or a scheduler's notice of preemption.
 
@@ -338,7 +338,7 @@ def _report(log, step, pending, run, checkpoints, kept):
     if bad.any():
         row, seed = np.argwhere(bad)[0]
         good = checkpoints.last()
-        raise Refused(
+        raise UserError(
             f'loss {metrics["loss"][row, seed]} (gradient norm '
             f'{metrics["gradient_norm"][row, seed]}) at step {pending[0][0] + row} with seed '
             f'{run.seeds[seed]}; last good checkpoint: '

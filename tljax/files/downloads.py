@@ -9,7 +9,7 @@ import requests
 from filelock import FileLock
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.console import console, say
 from tljax.files.text import write
 
@@ -31,11 +31,11 @@ def fetch(
         url: of the file; its last part becomes the name.
         folder: where the file is kept.
         known: the checksum as published, 'md5:...'.
-        check: function of a path that raises Refused for a file that is not what it should be;
+        check: function of a path that raises UserError for a file that is not what it should be;
             called before anything is replaced.
 
     Raises:
-        Refused: where the file is neither there nor to be had, with its address and where to put
+        UserError: where the file is neither there nor to be had, with its address and where to put
             it; for a wrong checksum; as `check`.
 
     >>> import tempfile
@@ -54,7 +54,7 @@ def fetch(
                 _remember(path, record)
             known = 'sha256:' + record.read_text().strip()
             if (found := pooch.file_hash(path)) != known[7:]:
-                raise Refused(
+                raise UserError(
                     f'{path} is not what was first fetched: its SHA-256 is {found}, was '
                     f'{known[7:]}: remove it, or, if it is right, remove {record.name}'
                 )
@@ -66,18 +66,18 @@ def fetch(
                 path.parent,
                 downloader=_Resumed(path.with_name(path.name + '.part'), check),
             )
-        except Refused:
+        except UserError:
             raise
         except requests.RequestException as error:
             there = (
                 'has another checksum than the one published' if path.exists() else 'is not there'
             )
-            raise Refused(
+            raise UserError(
                 f'{path} {there} and cannot be fetched ({_reason(error)}): get {url} elsewhere and '
                 'put it there'
             ) from error
         except ValueError as error:  # pooch's word for a checksum that differs
-            raise Refused(
+            raise UserError(
                 f'{url} has another checksum than the one published ({known}): fetch it again later'
             ) from error
         if known is None:
@@ -105,9 +105,9 @@ class _Resumed:
         if self.check is not None:
             try:
                 self.check(self.part)
-            except Refused as refused:
+            except UserError as refused:
                 self.part.unlink()
-                raise Refused(str(refused).replace(str(self.part), fname)) from None
+                raise UserError(str(refused).replace(str(self.part), fname)) from None
         self.part.replace(action)
 
     def _write(self, answer, have):

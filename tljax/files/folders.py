@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 
 def refuse_file(workdir: str | Path) -> None:
@@ -12,15 +12,15 @@ def refuse_file(workdir: str | Path) -> None:
         workdir: what is to be the folder.
 
     Raises:
-        Refused: for a file, and for a folder in a file.
+        UserError: for a file, and for a folder in a file.
 
     >>> refuse_file(__file__)
     Traceback (most recent call last):
-    tljax.core.Refused: --workdir=... is a file, and a run is a folder: take another --workdir
+    tljax.core.UserError: --workdir=... is a file, and a run is a folder: take another --workdir
     """
     place = Path(workdir).expanduser()
     if file := next((each for each in (place, *place.parents) if each.is_file()), None):
         where = 'is' if file == place else f'lies in {file}, which is'
-        raise Refused(
+        raise UserError(
             f'--workdir={workdir} {where} a file, and a run is a folder: take another --workdir'
         )

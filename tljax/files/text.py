@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 
 def refuse_unwritable(path: str | Path, flag: str) -> None:
@@ -17,24 +17,26 @@ def refuse_unwritable(path: str | Path, flag: str) -> None:
         flag: what names it, for errors.
 
     Raises:
-        Refused: for a folder, a path through a file, and where nothing may be written.
+        UserError: for a folder, a path through a file, and where nothing may be written.
 
     >>> refuse_unwritable('/', '--csv')
     Traceback (most recent call last):
-    tljax.core.Refused: --csv=/ is a folder: name a file in it
+    tljax.core.UserError: --csv=/ is a folder: name a file in it
     """
     file = Path(path)
     if not str(path):
-        raise Refused(f'{flag}= names no file: name one, or leave it out')
+        raise UserError(f'{flag}= names no file: name one, or leave it out')
     if file.is_dir() or str(path).endswith(('/', os.sep)):
-        raise Refused(f'{flag}={path} is a folder: name a file in it')
+        raise UserError(f'{flag}={path} is a folder: name a file in it')
     above = next(each for each in file.absolute().parents if os.path.lexists(each))
     if not above.is_dir():
-        raise Refused(f'{flag}={path}: {above} is no folder: name another')
+        raise UserError(f'{flag}={path}: {above} is no folder: name another')
     if not os.access(above, os.W_OK) or file.exists() and not os.access(file, os.W_OK):
-        raise Refused(f'{flag}={path} may not be written: name another place, or change the rights')
+        raise UserError(
+            f'{flag}={path} may not be written: name another place, or change the rights'
+        )
     if len(os.fsencode(file.name)) > 200:
-        raise Refused(f'{flag}={str(path)[:60]}...: the name is too long: name a shorter one')
+        raise UserError(f'{flag}={str(path)[:60]}...: the name is too long: name a shorter one')
 
 
 def write(path: str | Path, text: str) -> None:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.protocols import Augmentation, Prepare
 
 NAMES = ('flip', 'crop', 'affine', 'colour', 'resized_crop')  # what a config may name
@@ -82,7 +82,7 @@ def flip(probability: float = 0.5) -> Augmentation:
         probability: of a change, in [0, 1].
 
     Raises:
-        Refused: for a probability outside [0, 1].
+        UserError: for a probability outside [0, 1].
 
     >>> flip(probability=1.0)(jax.random.key(0), jnp.arange(3.0).reshape(1, 3, 1)).ravel().tolist()
     [2.0, 1.0, 0.0]
@@ -103,15 +103,15 @@ def crop(padding: int = 4, border: str = 'reflect') -> Augmentation:
         border: 'reflect' mirrors the picture into them, 'zero' leaves them black.
 
     Raises:
-        Refused: for a padding that is not a whole number of pixels, or an unknown border.
+        UserError: for a padding that is not a whole number of pixels, or an unknown border.
 
     >>> jax.jit(crop(padding=2))(jax.random.key(0), jnp.ones((8, 8, 1))).shape
     (8, 8, 1)
     """
     if not isinstance(padding, int) or padding < 0:
-        raise Refused(f'crop.padding={padding}: give a whole number of pixels, 0 or more')
+        raise UserError(f'crop.padding={padding}: give a whole number of pixels, 0 or more')
     if border not in ('reflect', 'zero'):
-        raise Refused(f'crop.border={border!r} is not reflect or zero')
+        raise UserError(f'crop.border={border!r} is not reflect or zero')
 
     def function(key, input):
         padded = jnp.pad(
@@ -138,7 +138,7 @@ def affine(
         translate: shifts by up to this share of each side.
 
     Raises:
-        Refused: for a negative strength.
+        UserError: for a negative strength.
 
     >>> still = jax.jit(affine(degrees=0, shear=0, scale=0, translate=0))
     >>> still(jax.random.key(0), jnp.arange(4.0).reshape(2, 2, 1)).ravel().tolist()
@@ -198,7 +198,7 @@ def colour(brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0
         saturation: strength, in [0, 1]; 0 leaves saturation alone.
 
     Raises:
-        Refused: for a strength outside [0, 1].
+        UserError: for a strength outside [0, 1].
 
     >>> jax.jit(colour(brightness=0, contrast=0, saturation=0))(
     ...     jax.random.key(0), jnp.full((1, 1, 3), 0.25)
@@ -235,13 +235,13 @@ def adjust(
         saturation: factor on the distance to the grey picture.
 
     Raises:
-        Refused: for another number of channels.
+        UserError: for another number of channels.
 
     >>> jax.jit(adjust)(jnp.array([[[0.25], [0.75]]]), contrast=0.5).ravel().tolist()
     [0.375, 0.625]
     """
     if input.shape[-1] not in (1, 3):
-        raise Refused(
+        raise UserError(
             f'colour: the input has {input.shape[-1]} channels; it knows pictures of 1 (grey) or 3 '
             '(red, green, blue)'
         )
@@ -264,14 +264,14 @@ def resized_crop(
             side that would be longer than the picture's is cut to it.
 
     Raises:
-        Refused: where a range is reversed, a share is outside (0, 1], or a ratio is not positive.
+        UserError: where a range is reversed, a share is outside (0, 1], or a ratio is not positive.
 
     >>> jax.jit(resized_crop())(jax.random.key(0), jnp.ones((8, 8, 3))).shape
     (8, 8, 3)
     """
     for name, (low, high), most in (('scale', scale, 1), ('ratio', ratio, jnp.inf)):
         if not 0 < low <= high <= most:
-            raise Refused(
+            raise UserError(
                 f'resized_crop.{name}=({low}, {high}): give low and high, 0 < low <= '
                 'high' + ' <= 1' * (most == 1)
             )
@@ -323,7 +323,7 @@ def _grey(input):
 def _within(name, low, high, **strengths):
     for strength, value in strengths.items():
         if not low <= value <= high:
-            raise Refused(
+            raise UserError(
                 f'{name}.{strength}={value}: '
                 + ('give 0 or more' if high == jnp.inf else f'give {low} to {high}')
             )

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 # where a network runs: on an accelerator; on a CPU, by itself or inside a compiled loop
 PLACES = ('plain', 'alone', 'looped')
@@ -64,7 +64,7 @@ def pick(
     if form in FORMS:
         return form
     if form not in PLACES:
-        raise Refused(
+        raise UserError(
             f'form={form!r} is none of {", ".join(PLACES)}, or {", ".join(FORMS)} by name'
         )
     if form == 'plain' or groups not in (1, kernel.shape[3]):
@@ -110,7 +110,7 @@ def convolve(
         length + sum(pair) < k
         for length, pair, k in zip(x.shape[1:3], border, kernel.shape, strict=False)
     ):
-        raise Refused(
+        raise UserError(
             f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the '
             f'{kernel.shape[0]}x{kernel.shape[1]} kernel on it: take larger inputs'
         )
@@ -120,13 +120,13 @@ def convolve(
         )
     if form == 'shifts':
         if not groups == x.shape[3] == kernel.shape[3]:
-            raise Refused(
+            raise UserError(
                 f'form=shifts is for one output per input channel, not {kernel.shape[3]} for '
                 f'{x.shape[3]}: take plain'
             )
         return _shifts(x, kernel, tuple(strides), border)
     if groups != 1:
-        raise Refused(
+        raise UserError(
             f'form={form} with groups={groups}: take shifts for depthwise, plain for others'
         )
     return (

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused, Tree
+from tljax.core import Net, Tree, UserError
 from tljax.nn.convolution import convolve
 from tljax.protocols import Stored
 
@@ -119,14 +119,14 @@ def refuse_smaller(x: jax.Array, smallest: int, name: str) -> None:
         name: of the network.
 
     Raises:
-        Refused: for smaller ones.
+        UserError: for smaller ones.
 
     >>> refuse_smaller(jnp.ones((1, 20, 20, 3)), 32, 'a NASNet')
     Traceback (most recent call last):
-    tljax.core.Refused: inputs (20, 20, 3) are too small for a NASNet: take 32x32 pixels or more
+    tljax.core.UserError: inputs (20, 20, 3) are too small for a NASNet: take 32x32 pixels or more
     """
     if min(x.shape[1:3]) < smallest:
-        raise Refused(
+        raise UserError(
             f'inputs {x.shape[1:]} are too small for {name}: take {smallest}x{smallest} pixels or '
             'more'
         )
@@ -164,7 +164,7 @@ def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | N
         params, state = variables.get('params', {}), variables.get('batch_stats', {})
         found = taps['features'].shape
         if found != (len(input), dim):
-            raise Refused(
+            raise UserError(
                 f'inputs {input.shape[1:]} give features {found[1:]}, not ({dim},): set net.size '
                 'to the size of the inputs'
             )
@@ -278,7 +278,7 @@ def max_pool(
     for axis, (k, stride) in enumerate(zip(size, strides, strict=True), 1):
         length = (x.shape[axis] - k) // stride + 1
         if length < 1:
-            raise Refused(
+            raise UserError(
                 f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the window {size} that pools '
                 'it: take larger inputs'
             )

@@ -4,7 +4,7 @@ themselves, to pictures in [0, 1]."""
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 # of ImageNet's red, green and blue, as its first PyTorch models took them
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -32,4 +32,4 @@ def preprocess(input: jax.Array, mode: str) -> jax.Array:
         return (input - jnp.array(MEAN)) / jnp.array(DEVIATION)
     if mode == 'caffe':
         return 255 * input[..., ::-1] - jnp.array(CAFFE)
-    raise Refused(f'mode={mode!r} is not tf, torch or caffe')
+    raise UserError(f'mode={mode!r} is not tf, torch or caffe')

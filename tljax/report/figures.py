@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from sklearn.decomposition import PCA
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.gain import share_interval
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
@@ -88,7 +88,7 @@ def gains(rows: Sequence[dict]) -> Figure:
         A matplotlib Figure.
 
     Raises:
-        Refused: where no row has a gain.
+        UserError: where no row has a gain.
 
     >>> row = {'labels_per_class': 5, 'mean': 0.5, 'ci95': 0.1, 'gain_mean': None}
     >>> gain = {'gain_mean': 0.2, 'gain_low': 0.1, 'gain_high': 0.3, 'verdict': 'positive'}
@@ -99,7 +99,7 @@ def gains(rows: Sequence[dict]) -> Figure:
     """
     gained = [row for row in rows if row['gain_mean'] is not None]
     if not gained:
-        raise Refused(
+        raise UserError(
             'no row has a gain: this figure compares strategies with a baseline, over two or more '
             'seeds'
         )

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.text import write
 
 # as written -> CSS class
@@ -71,7 +71,7 @@ def page(path: str | Path, title: str, sections: Sequence[dict]) -> None:
             number and a verdict, is coloured by it.
 
     Raises:
-        Refused: for a section with another key.
+        UserError: for a section with another key.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'report.html')
@@ -85,7 +85,7 @@ def page(path: str | Path, title: str, sections: Sequence[dict]) -> None:
     """
     for section in sections:
         if unknown := set(section) - PARTS:
-            raise Refused(
+            raise UserError(
                 f'a section of the page has {", ".join(sorted(unknown))}; it may have '
                 f'{", ".join(sorted(PARTS))}'
             )

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse.csgraph import laplacian
 from sklearn.neighbors import KNeighborsClassifier, kneighbors_graph
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.kernels import gaussian, in_float64, median_width, unit
 
 
@@ -44,7 +44,7 @@ def tca(
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        Refused: for samples that do not fit each other or the settings, see `checked`, and for an
+        UserError: for samples that do not fit each other or the settings, see `checked`, and for an
             unknown kernel.
 
     Source: Pan et al., Domain adaptation via transfer component analysis, 2011, section III
@@ -95,7 +95,7 @@ def semi_supervised_tca(
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        Refused: as `tca`, for a dependence outside [0, 1], a locality below 0, or as many
+        UserError: as `tca`, for a dependence outside [0, 1], a locality below 0, or as many
             neighbours as rows.
 
     Source: Pan et al. 2011, section IV, equations 9 to 13
@@ -110,11 +110,11 @@ def semi_supervised_tca(
     ys = np.asarray(ys)
     x = np.concatenate([xs, xt])
     if not 0 <= dependence <= 1:
-        raise Refused(f'dependence={dependence}: give a number from 0 to 1')
+        raise UserError(f'dependence={dependence}: give a number from 0 to 1')
     if not locality >= 0:
-        raise Refused(f'locality={locality}: give 0 or a positive number')
+        raise UserError(f'locality={locality}: give 0 or a positive number')
     if not 1 <= neighbours < len(x):
-        raise Refused(
+        raise UserError(
             f'neighbours={neighbours} of {len(x)} rows: give a number from 1 to {len(x) - 1}'
         )
     labels = ys[:, None] == np.unique(ys)
@@ -160,7 +160,7 @@ def jda(
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        Refused: as `tca`, and for ys of another length or other than integers from 0.
+        UserError: as `tca`, and for ys of another length or other than integers from 0.
 
     Source: Long et al., Transfer feature learning with joint distribution adaptation, 2013,
     algorithm 1 (https://doi.org/10.1109/ICCV.2013.274).
@@ -202,7 +202,7 @@ def bda(
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        Refused: as `jda`, and for a balance outside [0, 1].
+        UserError: as `jda`, and for a balance outside [0, 1].
 
     Source: Wang et al., Balanced distribution adaptation for transfer learning, 2017, equation 8
         (https://arxiv.org/abs/1807.00516).
@@ -220,7 +220,7 @@ def bda(
     xs, xt, _ = checked(xs, xt, ys, penalty=penalty, rounds=rounds, width=width)
     ys = np.asarray(ys)
     if not 0 <= balance <= 1:
-        raise Refused(f'balance={balance}: give a number from 0 to 1')
+        raise UserError(f'balance={balance}: give a number from 0 to 1')
     phi = _features(np.concatenate([xs, xt]), kernel, width)
     marginal, classes = _gaps(len(xs), len(xt)), len(np.unique(ys))
 
@@ -260,7 +260,7 @@ def _features(x, kernel, width):
     """(n, r) with the same combinations as the columns of the kernel K (n, n) of unit rows, by
     vectors of the same length."""
     if kernel not in ('linear', 'gaussian'):
-        raise Refused(f"kernel={kernel!r} is unknown: give 'linear' or 'gaussian'")
+        raise UserError(f"kernel={kernel!r} is unknown: give 'linear' or 'gaussian'")
     return _linear_features(x) if kernel == 'linear' else _gaussian_features(x, width)
 
 
@@ -321,35 +321,35 @@ def checked(
         (xs, xt, ys).
 
     Raises:
-        Refused: for fewer than two rows, different columns, values that are not finite, ys of
+        UserError: for fewer than two rows, different columns, values that are not finite, ys of
             another length or not integers from 0, a setting that is not positive.
 
     >>> checked(np.ones((2, 3)), np.ones((2, 2)))
     Traceback (most recent call last):
-    tljax.core.Refused: xs (2, 3) and xt (2, 2) differ in columns: give both the same features
+    tljax.core.UserError: xs (2, 3) and xt (2, 2) differ in columns: give both the same features
     """
     xs, xt = np.asarray(xs, float), np.asarray(xt, float)
     for name, x in (('xs', xs), ('xt', xt)):
         if x.ndim != 2 or len(x) < 2 or not x.size:
-            raise Refused(f'{name} {x.shape}: give two or more rows of features, (n, d)')
+            raise UserError(f'{name} {x.shape}: give two or more rows of features, (n, d)')
         if not np.isfinite(x).all():
-            raise Refused(
+            raise UserError(
                 f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} values are not finite: fill '
                 'them or drop their rows'
             )
     if xs.shape[1] != xt.shape[1]:
-        raise Refused(
+        raise UserError(
             f'xs {xs.shape} and xt {xt.shape} differ in columns: give both the same features'
         )
     if ys is not None:
         ys = np.asarray(ys)
         if ys.shape != (len(xs),):
-            raise Refused(f'ys {ys.shape} for the {len(xs)} rows of xs: give one label per row')
+            raise UserError(f'ys {ys.shape} for the {len(xs)} rows of xs: give one label per row')
         if not np.issubdtype(ys.dtype, np.integer) or ys.min() < 0:
-            raise Refused(f'ys of {ys.dtype} from {ys.min()}: give integers from 0')
+            raise UserError(f'ys of {ys.dtype} from {ys.min()}: give integers from 0')
     for name, value in positive.items():
         if value is not None and not 0 < value < np.inf:
-            raise Refused(f'{name}={value}: give a positive number')
+            raise UserError(f'{name}={value}: give a positive number')
     return xs, xt, ys
 
 
@@ -362,7 +362,7 @@ def check_dim(dim: int, most: int) -> None:
 
     >>> check_dim(30, 20)
     Traceback (most recent call last):
-    tljax.core.Refused: dim=30: these samples allow 1 to 20
+    tljax.core.UserError: dim=30: these samples allow 1 to 20
     """
     if dim not in range(1, most + 1):
-        raise Refused(f'dim={dim}: these samples allow 1 to {most}')
+        raise UserError(f'dim={dim}: these samples allow 1 to {most}')

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import KFold
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 
 class Estimator(Protocol):
@@ -56,7 +56,7 @@ def importance_weighted_cross_validation(
         over the folds.
 
     Raises:
-        Refused: for unequal lengths, weights that are negative or not finite, or a number of folds
+        UserError: for unequal lengths, weights that are negative or not finite, or a number of folds
             outside 2..ns.
 
     Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross
@@ -69,17 +69,17 @@ def importance_weighted_cross_validation(
     """
     xs, ys, weight = np.asarray(xs), np.asarray(ys), np.asarray(weight, np.float64)
     if not len(xs) == len(ys) == len(weight):
-        raise Refused(
+        raise UserError(
             f'xs, ys and weight have {len(xs)}, {len(ys)} and {len(weight)} rows: give one label '
             'and one weight per example'
         )
     if not (np.isfinite(weight) & (weight >= 0)).all():
-        raise Refused(
+        raise UserError(
             f'weight has a value {weight[~(weight >= 0) | np.isinf(weight)][0]}: give finite '
             'weights of at least 0'
         )
     if not 2 <= folds <= len(xs):
-        raise Refused(f'folds={folds}: give a number from 2 to the {len(xs)} examples')
+        raise UserError(f'folds={folds}: give a number from 2 to the {len(xs)} examples')
     risks = []
     for train, held in KFold(folds, shuffle=True, random_state=seed).split(xs):
         estimator = make()

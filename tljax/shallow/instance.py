@@ -6,7 +6,7 @@ then the target risk (Shimodaira 2000, https://doi.org/10.1016/S0378-3758(00)001
 function takes the source features xs (ns, d), the target features xt (nt, d) and its own settings,
 and returns weights (ns,) that are at least 0 and average 1. Labels are never looked at. A sample of
 fewer than two rows, samples of different columns, values that are not finite and settings that are
-not positive are `Refused`.
+not positive are `UserError`.
 
 A Gaussian kernel's width is in the units of the features: standardise them. Where it is None it
 comes from the median distance among at most `MEDIAN_ROWS` seeded rows of each sample, since that
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import euclidean_distances, pairwise_distances_argmin
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.kernels import gaussian, in_float64, squared_distances
 from tljax.shallow.solvers import largest_likelihood, least_discrepancy, leave_one_out
 
@@ -69,7 +69,7 @@ def kmm(
         slack: how far from 1 the weights' average may lie before that, None for the paper's
             (sqrt(ns) - 1) / sqrt(ns).
 
-    Returns (ns,) weights, or raises `Refused` as the module says, and for a slack outside [0, 1)
+    Returns (ns,) weights, or raises `UserError` as the module says, and for a slack outside [0, 1)
     and a bound below 1 - slack.
 
     Source: Huang et al., Correcting sample selection bias by unlabeled data, 2006, equation 12
@@ -81,9 +81,9 @@ def kmm(
     xs, xt = _checked(xs, xt, width=width, bound=bound)
     slack = 1 - float(len(xs) ** -0.5) if slack is None else slack
     if not 0 <= slack < 1:
-        raise Refused(f'slack={slack}: give a number from 0 to below 1')
+        raise UserError(f'slack={slack}: give a number from 0 to below 1')
     if bound < 1 - slack:
-        raise Refused(
+        raise UserError(
             f'bound={bound} is below 1 - slack = {1 - slack}, so no weights exist: raise bound or '
             'slack'
         )
@@ -112,7 +112,7 @@ def kliep(
         centres: on how many target points kernels stand, at most.
         seed: draws the centres and the folds.
 
-    Returns (ns,) weights, or raises `Refused` as the module says.
+    Returns (ns,) weights, or raises `UserError` as the module says.
 
     Source: Sugiyama et al., Direct importance estimation for covariate shift adaptation, 2008,
     sections 2.2 and 2.3 (https://doi.org/10.1007/s10463-008-0197-x).
@@ -218,7 +218,7 @@ def rulsif(
         centres: on how many target points kernels stand, at most.
         seed: draws the centres and who is left out with whom.
 
-    Returns (ns,) weights, or raises `Refused` as the module says, and for an alpha outside [0, 1).
+    Returns (ns,) weights, or raises `UserError` as the module says, and for an alpha outside [0, 1).
 
     Source: Yamada et al., Relative density-ratio estimation for robust distribution comparison,
     2011, section 2.2 (https://arxiv.org/abs/1106.4729). The coefficients are cut at 0 as in uLSIF
@@ -231,7 +231,7 @@ def rulsif(
     """
     xs, xt = _checked(xs, xt, width=width, penalty=penalty, centres=centres)
     if not 0 <= alpha < 1:
-        raise Refused(f'alpha={alpha}: give a number from 0 to below 1')
+        raise UserError(f'alpha={alpha}: give a number from 0 to below 1')
     rng = np.random.default_rng(seed)
     source, target = rng.permutation(xs), rng.permutation(xt)
     middle = target[:centres]
@@ -270,7 +270,7 @@ def discriminator(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> np.ndar
         xt: target, (nt, d).
         penalty: half of it times the squared coefficients is added to the summed log loss.
 
-    Returns (ns,) weights, or raises `Refused` as the module says.
+    Returns (ns,) weights, or raises `UserError` as the module says.
 
     Source: Bickel, Brückner and Scheffer, Discriminative learning for differing training and test
     distributions, 2007 (https://doi.org/10.1145/1273496.1273507).
@@ -292,7 +292,7 @@ def density_ratio(xs: ArrayLike, xt: ArrayLike, x: ArrayLike, penalty: float = 1
         x: (n, d), such as source examples that were not trained on.
         penalty: as `discriminator`.
 
-    Returns (n,) ratios, or raises `Refused` as the module says.
+    Returns (n,) ratios, or raises `UserError` as the module says.
 
     Source: as `discriminator`; You et al. 2019, section 3.3
         (https://proceedings.mlr.press/v97/you19a.html).
@@ -323,7 +323,7 @@ def nearest_neighbours(xs: ArrayLike, xt: ArrayLike) -> np.ndarray:
         xs: source, (ns, d).
         xt: target, (nt, d).
 
-    Returns (ns,) weights, or raises `Refused` as the module says.
+    Returns (ns,) weights, or raises `UserError` as the module says.
 
     Source: Loog, Nearest neighbor-based importance weighting, 2012
         (https://arxiv.org/abs/2102.02291), whose 1 is Laplace's
@@ -345,21 +345,21 @@ def _checked(
     xs, xt = np.asarray(xs, np.float64), np.asarray(xt, np.float64)
     for name, x in (('xs', xs), ('xt', xt)):
         if x.ndim != 2 or len(x) < 2 or not x.shape[1]:
-            raise Refused(f'{name} has shape {x.shape}: give an array (n, d) of two or more rows')
+            raise UserError(f'{name} has shape {x.shape}: give an array (n, d) of two or more rows')
         if not np.isfinite(x).all():
-            raise Refused(
+            raise UserError(
                 f'{name} has {int((~np.isfinite(x)).sum())} values that are not finite: drop or '
                 'impute their rows'
             )
     if xs.shape[1] != xt.shape[1]:
-        raise Refused(
+        raise UserError(
             f'xs has {xs.shape[1]} columns and xt {xt.shape[1]}: give both the same features'
         )
     if not isinstance(centres, (int, np.integer)) or centres < 2:
-        raise Refused(f'centres={centres}: give a whole number of two or more')
+        raise UserError(f'centres={centres}: give a whole number of two or more')
     for name, value in positive.items():
         if value is not None and not 0 < value < np.inf:
-            raise Refused(f'{name}={value}: give a finite number above 0')
+            raise UserError(f'{name}={value}: give a finite number above 0')
     return xs, xt
 
 
@@ -371,7 +371,7 @@ def _median(xs: np.ndarray, xt: np.ndarray) -> float:
         np.median(euclidean_distances(x, squared=True)[np.triu_indices(len(x), 1)]) ** 0.5
     )
     if not median:
-        raise Refused('the median distance is 0, as most rows are equal: give width')
+        raise UserError('the median distance is 0, as most rows are equal: give width')
     return median
 
 
@@ -385,7 +385,7 @@ def _scaled(weights: np.ndarray) -> np.ndarray:
     """Weights of average 1, as NumPy."""
     weights = np.asarray(weights)
     if not weights.sum() > 0:
-        raise Refused(
+        raise UserError(
             'all weights are 0, as no kernel reaches from the target to the source: give a larger '
             'width'
         )

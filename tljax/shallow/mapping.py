@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.feature_selection import mutual_info_classif
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.shallow.components import bda, check_dim, checked, jda, semi_supervised_tca, tca
 
 NAMES = {
@@ -47,7 +47,7 @@ def subspace_alignment(
         (zs, zt): (ns, dim), (nt, dim); each domain is centred by itself.
 
     Raises:
-        Refused: for samples that do not fit each other, see `checked`, or a dim that they do not
+        UserError: for samples that do not fit each other, see `checked`, or a dim that they do not
             have.
 
     Source: Fernando et al., Unsupervised visual domain adaptation using subspace alignment, 2013,
@@ -83,7 +83,7 @@ def gfk(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> tuple[np.ndarray, np.nda
         (zs, zt): (ns, 2 dim), (nt, 2 dim).
 
     Raises:
-        Refused: as `subspace_alignment`.
+        UserError: as `subspace_alignment`.
 
     Source: Gong et al., Geodesic flow kernel for unsupervised domain adaptation, 2012, equations 5
     and 6 (https://doi.org/10.1109/CVPR.2012.6247911).
@@ -111,7 +111,7 @@ def geodesic_flow_kernel(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> np.ndar
         G, (d, d), symmetric, of rank 2 dim at most.
 
     Raises:
-        Refused: as `subspace_alignment`.
+        UserError: as `subspace_alignment`.
 
     Source: as `gfk`.
 
@@ -156,7 +156,7 @@ def coral(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> tuple[np.ndarra
         (zs, zt): xs Cs^(-1/2) Ct^(1/2), (ns, d), and xt itself.
 
     Raises:
-        Refused: for samples that do not fit each other, see `checked`, or a penalty that is not
+        UserError: for samples that do not fit each other, see `checked`, or a penalty that is not
             positive.
 
     Source: Sun et al., Return of frustratingly easy domain adaptation, 2016, algorithm 1
@@ -211,7 +211,7 @@ def structural_correspondence(
         (zs, zt): [x, x theta'], (ns, d + dim), (nt, d + dim).
 
     Raises:
-        Refused: for samples or labels that do not fit, see `checked`, negative features, too few
+        UserError: for samples or labels that do not fit, see `checked`, negative features, too few
             features that both domains have for the pivots, or a dim beyond the predictors' rank.
 
     Source: Blitzer et al., Domain adaptation with structural correspondence learning, 2006, figure
@@ -230,13 +230,13 @@ def structural_correspondence(
     xs, xt, ys = checked(xs, xt, ys, penalty=penalty)
     x = np.concatenate([xs, xt])
     if x.min() < 0:
-        raise Refused(
+        raise UserError(
             f'a feature of {x.min()}: 0 means that a feature is absent, so give counts or '
             'frequencies'
         )
     common = np.minimum((xs > 0).mean(0), (xt > 0).mean(0))
     if not 1 <= pivots <= min((common > 0).sum(), x.shape[1] - 1):
-        raise Refused(
+        raise UserError(
             f'pivots={pivots} of the {(common > 0).sum()} features that both domains have, '
             f'{x.shape[1]} in all: give fewer'
         )
@@ -289,7 +289,7 @@ def optimal_transport(
         (zs, zt): (ns, d), and xt itself.
 
     Raises:
-        Refused: for samples or labels that do not fit, see `checked`, a class_penalty below 0 or
+        UserError: for samples or labels that do not fit, see `checked`, a class_penalty below 0 or
             without ys, or where POT is missing.
 
     Source: Courty et al., Optimal transport for domain adaptation, 2017, equations 11, 13 and 14
@@ -300,13 +300,13 @@ def optimal_transport(
     """
     xs, xt, ys = checked(xs, xt, ys, penalty=penalty, class_penalty=class_penalty or None)
     if class_penalty and ys is None:
-        raise Refused(
+        raise UserError(
             f'class_penalty={class_penalty} without ys: give the labels of xs, or class_penalty=0'
         )
     try:
         import ot
     except ImportError:
-        raise Refused(
+        raise UserError(
             'optimal_transport needs POT, which is not installed: pip install POT'
         ) from None
     plan = ot.da.SinkhornTransport(penalty, norm='max')

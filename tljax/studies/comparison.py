@@ -15,7 +15,7 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import folder, merge, phases
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.data.summary import unbalanced
 from tljax.engine.scores import MEAN_CLASS
 from tljax.engine.train import fit
@@ -78,25 +78,25 @@ def compare(config: dict, workdir: Path) -> dict | None:
         None on all processes but the first.
 
     Raises:
-        Refused: for a config without a study, and data that has no test split with classes.
+        UserError: for a config without a study, and data that has no test split with classes.
 
     >>> study = dict(strategies={}, budgets=[], baseline='scratch')
     >>> compare({'seeds': [0, 1], 'phases': {}, 'study': study}, Path('runs'))
     Traceback (most recent call last):
-    tljax.core.Refused: a study needs two seeds or more, budgets, and its baseline among its ...
+    tljax.core.UserError: a study needs two seeds or more, budgets, and its baseline among its ...
     """
     config = _of_several_seeds(config)
     *earlier, (_, last) = phases(config)
     study = config['study']
     strategies, budgets = study['strategies'], study['budgets']
     if len(last['seeds']) < 2 or study['baseline'] not in strategies or not budgets:
-        raise Refused(
+        raise UserError(
             'a study needs two seeds or more, budgets, and its baseline among its strategies: see '
             'configs/digits.py'
         )
     wrong = [k for k in budgets if k is not None and (type(k) is not int or k < 1)]
     if wrong or len(set(budgets)) < len(budgets):
-        raise Refused(
+        raise UserError(
             f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or None for '
             'all, none twice'
         )
@@ -160,7 +160,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         build.look(settings, place)
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
-        raise Refused(
+        raise UserError(
             'the source has no validation split, which a study of adaptation judges by: name '
             'another as data.source'
         )
@@ -172,7 +172,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
         run = build.build(settings, f'{i + 1}/{len(cells)} {strategy}, {budget_text(k)}', donor)
         labelled = 'test' in run.evals
         if not run.classes or not (labelled or 'target' in splits):
-            raise Refused(
+            raise UserError(
                 'a study compares scores on a test split: give data with classes and a test split'
             )
         donors.add(run.donors)
@@ -274,7 +274,7 @@ def _by_curve(
     try:
         curve = fit_curve(budgets, [values[strategy, k] for k in budgets])
         found = labels_for(curve, goal)
-    except Refused as refused:
+    except UserError as refused:
         return str(refused).partition(':')[0]
     value, low, high = (f'{each:.1f}' if np.isfinite(each) else 'never' for each in found[:3])
     beyond = ', beyond what was measured' if found.extrapolated else ''

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.engine.checkpoint import claim, load_final, save_final
 from tljax.files.folders import refuse_file
 from tljax.paths import flatten
@@ -20,18 +20,18 @@ def convert(choice: ModelChoice) -> dict:
         {'folder', 'model', 'classes': their number, 0 without a top, 'numbers', 'arrays'}.
 
     Raises:
-        Refused: as `models.model`; for a folder that holds something else.
+        UserError: as `models.model`; for a folder that holds something else.
 
     >>> convert(ModelChoice({'name': 'mobilenet'}, 'nowhere.h5'))
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5, .keras)
+    tljax.core.UserError: nowhere.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
     workdir = choice.workdir
     if workdir:
         refuse_file(workdir)
     params, state, record = model(choice._replace(workdir=None))
     if workdir is None or choice.net is None:
-        raise Refused('--workdir is missing: name the folder to write')
+        raise UserError('--workdir is missing: name the folder to write')
     if not (workdir / 'final').exists():
         claim(workdir, record['config'], look=True)
         save_final(workdir, params, state, record)
@@ -46,7 +46,7 @@ def convert(choice: ModelChoice) -> dict:
     ]
     if unlike or stored_record['classes'] != record['classes']:
         places = ', '.join(unlike[:8]) or 'its classes'
-        raise Refused(
+        raise UserError(
             f'{workdir}/final differs from {record["config"]["weights"]} at {places}: remove it '
             'and convert again'
         )

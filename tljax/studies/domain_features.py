@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler, normalize
 
 from tljax.configuration import DATA, ZOO, named
-from tljax.core import Dataset, Refused, near
+from tljax.core import Dataset, UserError, near
 from tljax.features import extractor, featured
 from tljax.weights import pretrained
 
@@ -40,7 +40,7 @@ def domain_features(config: dict) -> dict[str, Domain]:
             `configs.base.shallow` describes them.
 
     Raises:
-        Refused: for splits, weights and scales that do not exist, and domains that do not pair.
+        UserError: for splits, weights and scales that do not exist, and domains that do not pair.
 
     >>> digits = {'name': 'digits', 'size': 8}
     >>> config = dict(
@@ -53,7 +53,7 @@ def domain_features(config: dict) -> dict[str, Domain]:
     (899, 64)
     """
     if config['scale'] not in SCALES:
-        raise Refused(f'scale={config["scale"]!r} is not one of {", ".join(SCALES)}')
+        raise UserError(f'scale={config["scale"]!r} is not one of {", ".join(SCALES)}')
     extract = _extraction(config)
     domains = {name: _domain(config, name, extract) for name in config['domains']}
     _refuse_unlike(domains)
@@ -75,7 +75,7 @@ def _domain(config: dict, name: str, extract: Callable[[Dataset], Dataset]) -> D
     splits = named(DATA, config['domains'][name], f'domains.{name}')
     used = {*config['splits']['source'], *config['splits']['target']}
     for split in used - set(splits):
-        raise Refused(f'splits: {name} has no {split!r}: {near(split, splits)}')
+        raise UserError(f'splits: {name} has no {split!r}: {near(split, splits)}')
     splits = {split: extract(splits[split]) for split in used}
     sides = {}
     for side, names in config['splits'].items():
@@ -97,7 +97,7 @@ def _refuse_unlike(domains: dict[str, Domain]) -> None:
             ('columns', columns[0] != columns[1]),
         ):
             if unlike:
-                raise Refused(
+                raise UserError(
                     f'domains.{first} and domains.{name} differ in their {what}: adaptation needs '
                     'the same in all domains'
                 )

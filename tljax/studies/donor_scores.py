@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from tljax import build
 from tljax.configuration import ZOO, named
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.splits import per_class
 from tljax.features import extractor, featured
 from tljax.files.console import say
@@ -37,7 +37,7 @@ def seen_by(
         Features (n, d), and probabilities (n, classes) or None.
 
     Raises:
-        Refused: for features that are not finite, and a file of another number of examples.
+        UserError: for features that are not finite, and a file of another number of examples.
 
     >>> import tempfile
     >>> from tljax.data.formats.arrays import arrays
@@ -50,7 +50,7 @@ def seen_by(
         _stored(known, dataset) if isinstance(known, Path) else _extracted(known, dataset)
     )
     if not np.isfinite(x).all():
-        raise Refused(
+        raise UserError(
             f'{name}: {int((~np.isfinite(x)).sum())} of {x.size} features of the target are not '
             'finite: leave this source out, or look for the run that diverged'
         )
@@ -70,10 +70,10 @@ def _extracted(known: Donor, dataset: Dataset) -> tuple[np.ndarray, np.ndarray |
 def _stored(path: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None]:
     with np.load(path, allow_pickle=False) as file:
         if 'features' not in file:
-            raise Refused(f'{path} has {", ".join(file)} and no features: name them so')
+            raise UserError(f'{path} has {", ".join(file)} and no features: name them so')
         x, probability = file['features'], file.get('probability')
     if len(x) != dataset.size:
-        raise Refused(
+        raise UserError(
             f'{path} has features of {len(x)} examples, and the target has {dataset.size}: extract '
             'those of its training split'
         )
@@ -126,7 +126,7 @@ def scored(
         for name, (score, given) in asked.items():
             try:
                 found.setdefault(name, []).append(score(given, y))
-            except Refused as refused:
+            except UserError as refused:
                 say(f'{row["target"]}, {row["source"]}: no {name}: {refused}')
         if fresh is not None:
             without.setdefault('untrained', []).append(PROBES['probe'](fresh[chosen], y))
@@ -158,7 +158,7 @@ def embedding(
     >>> probe = Donor({'name': 'identity', 'dim': 64}, empty, empty, (), (64,), '', None)
     >>> embedding(probe, {'name': 'nothing'}, 5)
     Traceback (most recent call last):
-    tljax.core.Refused: data.name='nothing' is unknown: there are ...
+    tljax.core.UserError: data.name='nothing' is unknown: there are ...
     """
     dataset = build.load(target_for(probe, data, most))['train']
     fewest = np.unique(dataset.label, return_counts=True)[1].min()

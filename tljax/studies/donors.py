@@ -11,7 +11,7 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import ZOO, folder, innermost, merge, named
-from tljax.core import Refused, near
+from tljax.core import UserError, near
 from tljax.engine.checkpoint import digest, last, load_final
 from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
@@ -60,16 +60,16 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
         A `Donor`, or the path of the features.
 
     Raises:
-        Refused: for a spec that names no donor.
+        UserError: for a spec that names no donor.
 
     >>> donor('mine', {'features': 'nowhere.npz'}, {}, Path('runs'))
     Traceback (most recent call last):
-    tljax.core.Refused: study.sources.mine: nowhere.npz does not exist: give an .npz with ...
+    tljax.core.UserError: study.sources.mine: nowhere.npz does not exist: give an .npz with ...
     """
     spec = {key: value for key, value in spec.items() if key != 'top1'}
     kind = next((kind for kind in KINDS if kind in spec), None)
     if kind and (unknown := set(spec) - KINDS[kind]):
-        raise Refused(
+        raise UserError(
             f'study.sources.{name}.{min(unknown)} is unknown beside {kind}: '
             f'{near(min(unknown), KINDS[kind])}'
         )
@@ -89,7 +89,7 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
 def _features_file(name: str, spec: dict) -> Path:
     path = Path(spec['features']).expanduser()
     if not path.is_file():
-        raise Refused(
+        raise UserError(
             f'study.sources.{name}: {path} does not exist: give an .npz with features (n, d), in '
             'the order of the target, and probability (n, classes) if the source has classes'
         )
@@ -110,7 +110,7 @@ def _published(spec: dict) -> Donor:
 def _finished(name: str, place: Path) -> Donor:
     params, state, record = load_final(place)
     if len(record['seeds']) > 1:
-        raise Refused(
+        raise UserError(
             f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one per seed: '
             'name a run of one seed'
         )
@@ -225,14 +225,14 @@ def transfer_settings(
         strategy: one of `study.strategies`.
 
     Raises:
-        Refused: for a file of features.
+        UserError: for a file of features.
 
     >>> transfer_settings(Path('mine.npz'), {}, {'source': 'mine'}, {}, {}, 'frozen')
     Traceback (most recent call last):
-    tljax.core.Refused: study.sources.mine is a file of features, which cannot be trained ...
+    tljax.core.UserError: study.sources.mine is a file of features, which cannot be trained ...
     """
     if isinstance(known, Path):
-        raise Refused(
+        raise UserError(
             f'study.sources.{row["source"]} is a file of features, which cannot be trained '
             'further: leave it out'
         )

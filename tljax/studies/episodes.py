@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from tljax import build
 from tljax.configuration import innermost, stated
-from tljax.core import Dataset, Refused, Task, short
+from tljax.core import Dataset, Task, UserError, short
 from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.pictures import pictures
@@ -69,21 +69,21 @@ def measure(
         seeds.
 
     Raises:
-        Refused: for a run that is not finished or not few-shot, and episodes that cannot be drawn.
+        UserError: for a run that is not finished or not few-shot, and episodes that cannot be drawn.
 
     >>> measure(Path('nowhere'), Plan())
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     params, state, record = run_at(workdir)
     data, method = record['config']['data'], record['config']['method']
     if data['name'] != 'episodes':
-        raise Refused(
+        raise UserError(
             f'{workdir} was not trained on episodes but on {data["name"]}: take a few-shot run'
         )
     if inner_steps:
         if 'test_steps' not in method:
-            raise Refused(
+            raise UserError(
                 f'--inner_steps={inner_steps}: {method["name"]} takes no gradient steps in a test'
             )
         method['test_steps'] = inner_steps
@@ -130,22 +130,24 @@ def predict(
         relation network are none, and their order alone counts.
 
     Raises:
-        Refused: for a run that is not few-shot, another number of classes than its head has, and
+        UserError: for a run that is not few-shot, another number of classes than its head has, and
             folders without pictures.
 
     >>> predict(({}, {}, {'config': {'data': {'name': 'folder'}}}), 'labelled', [])
     Traceback (most recent call last):
-    tljax.core.Refused: --support: this run was not trained on episodes but on folder: take a ...
+    tljax.core.UserError: --support: this run was not trained on episodes but on folder: take a ...
     """
     params, state, record = model
     data = record['config']['data']
     if data['name'] != 'episodes' or not record['classes']:
-        raise Refused(
+        raise UserError(
             f'--support: this run was not trained on episodes but on {data["name"]}: take a '
             'few-shot run that tells classes apart'
         )
     if not record['input']:
-        raise Refused('--support: this run does not say the shape of its pictures: train it again')
+        raise UserError(
+            '--support: this run does not say the shape of its pictures: train it again'
+        )
     method = record['config']['method']
     classes, labelled = _support(Path(support).expanduser())
     _refuse_other_ways(method, params, len(classes), '', f' folders in --support={support}')
@@ -166,7 +168,7 @@ def _support(root: Path) -> tuple[list[str], list[list[File]]]:
     inside = sorted(root.iterdir()) if root.is_dir() else []
     inside = [each for each in inside if each.is_dir() and each.name[0] not in '._']
     if len(inside) < 2:
-        raise Refused(
+        raise UserError(
             f'--support={root} holds {len(inside)} folders: give it one for each of two classes or '
             'more, with a few pictures in each'
         )
@@ -253,7 +255,7 @@ def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, 
         return [('official runs', _official(runs), 20)]
     apart = classes_apart(build.load(data['of']), data.get('by_class'), data.get('seed', 0))
     if plan.split not in apart:
-        raise Refused(
+        raise UserError(
             f'--split={plan.split}: this run kept no classes for it, only for {", ".join(apart)}'
         )
     rotations = {**data, **(data.get('test') or {})}.get('rotations', False)
@@ -282,7 +284,7 @@ def _refuse_other_ways(method: dict, params: dict, ways: int, before: str, after
     if stated(method, 'BATCHES', 'labelled') != 'episodes' or bias is None or bias.ndim != 2:
         return  # a head of base classes is not asked in episodes
     if bias.shape[1] != ways:
-        raise Refused(
+        raise UserError(
             f'this model tells {bias.shape[1]} classes apart, not {ways}: ask for '
             f'{before}{bias.shape[1]}{after}'
         )

@@ -19,11 +19,11 @@ def evaluate(
         pixels: the most that a picture may have; None: the run's own limit.
 
     Raises:
-        Refused: as those, and as `models.model`.
+        UserError: as those, and as `models.model`.
 
     >>> evaluate(ModelChoice(), ['pictures'])
     Traceback (most recent call last):
-    tljax.core.Refused: name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a ...
+    tljax.core.UserError: name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a ...
     """
     model = models.model(choice)
     index = models.wordnet(choice, model[2]['classes'])

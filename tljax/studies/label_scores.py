@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task, short
+from tljax.core import Dataset, Task, UserError, short
 from tljax.data import rows
 from tljax.data.archives import File, printable
 from tljax.data.formats.listed import is_table, located
@@ -40,20 +40,20 @@ def evaluate(
         As `scored` gives, and 'unread': [{'path', 'error'}].
 
     Raises:
-        Refused: for what is no table, one of another task or of other labels, and where no picture
+        UserError: for what is no table, one of another task or of other labels, and where no picture
             can be read.
 
     >>> evaluate(({'head': 0}, {}, {'classes': []}), ['pictures'])
     Traceback (most recent call last):
-    tljax.core.Refused: this model tells numbers: name a CSV of pictures and their numbers alone
+    tljax.core.UserError: this model tells numbers: name a CSV of pictures and their numbers alone
     """
     params, state, record = with_outputs(model)
     trained = Trained(*model)
     path = Path(paths[0]).expanduser()
     if len(paths) > 1 or not is_table(path):
-        raise Refused(f'this model tells {trained.task}: name {ASKED[trained.task]} alone')
+        raise UserError(f'this model tells {trained.task}: name {ASKED[trained.task]} alone')
     if not path.is_file():
-        raise Refused(f'{path} does not exist: name {ASKED[trained.task]}')
+        raise UserError(f'{path} does not exist: name {ASKED[trained.task]}')
     files, label = _read(path, trained)
 
     def ask(dataset: Dataset) -> np.ndarray:
@@ -65,7 +65,7 @@ def evaluate(
     output, failed = read_once(trained, files, pixels, ask, size)
     good = [row for row in range(len(files)) if row not in failed]
     if output is None or not good:
-        raise Refused(f'none of the {len(files)} pictures can be read: give others')
+        raise UserError(f'none of the {len(files)} pictures can be read: give others')
     unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
     task = Task(trained.task, trained.classes)
     return {**scored(task, np.moveaxis(output[good], 1, 0), label[good], path), 'unread': unread}
@@ -77,11 +77,11 @@ def _read(path: Path, trained: Trained) -> tuple[list[File], np.ndarray]:
     columns = {key: data[key] for key in ('file', 'label') if data.get(key)}
     try:
         found = rows.read(path, **columns, task=kind)
-    except Refused:
+    except UserError:
         other = rows.read(path, **columns).task.kind  # what is wrong with the table itself
         if other == kind:
             raise
-        raise Refused(
+        raise UserError(
             f'{path} gives {other}, and this model tells {kind}: name {ASKED[kind]}'
         ) from None
     label = found.label
@@ -96,13 +96,13 @@ def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
     """The marks of a table in the order of the model's labels."""
     unknown = [name for name in found.task.names if name not in names]
     if unknown:
-        raise Refused(
+        raise UserError(
             f'{path} has the labels {short(unknown, 4)}, and the model knows {short(names, 6)}: '
             'rename or remove them'
         )
     lacking = [name for name in names if name not in found.task.names]
     if lacking and set(found.task.names) <= set(rows.cells(path)[0][1]):
-        raise Refused(
+        raise UserError(
             f'{path} has no column {short(lacking, 6)}: the model tells {short(names, 6)}, so give '
             'a column for each'
         )
@@ -131,14 +131,14 @@ def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path =
         'right': the share of answers}].
 
     Raises:
-        Refused: for another number of columns than the model's.
+        UserError: for another number of columns than the model's.
 
     >>> scored(Task('numbers'), np.array([[[1.0], [5.0]]]), np.array([1.0, 2.0]))['scores']
     {'rmse': 2.12132...}
     """
     label = label.reshape(len(label), -1)
     if label.shape[1] != output.shape[2]:
-        raise Refused(
+        raise UserError(
             f'{path} gives {label.shape[1]} numbers for each picture, and the model tells '
             f'{output.shape[2]}: give as many columns'
         )

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tljax.core import Refused, short
+from tljax.core import UserError, short
 from tljax.features import run_at
 from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
@@ -20,23 +20,23 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
         top: whether its answers are asked for, rather than its features alone.
 
     Raises:
-        Refused: where nothing is named, or what is named does not exist or does not fit.
+        UserError: where nothing is named, or what is named does not exist or does not fit.
 
     >>> model(ModelChoice())
     Traceback (most recent call last):
-    tljax.core.Refused: name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a ...
+    tljax.core.UserError: name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a ...
     """
     if choice.net and choice.workdir:
-        raise Refused('--model names a network and --workdir a run: give one of them')
+        raise UserError('--model names a network and --workdir a run: give one of them')
     if choice.net is None:
         if choice.weights or not choice.workdir:
-            raise Refused(
+            raise UserError(
                 'name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a finished '
                 'run'
             )
         return run_at(choice.workdir)
     if not choice.weights:
-        raise Refused(
+        raise UserError(
             f'--weights is missing: name a Keras weights file for {choice.net["name"]}, or '
             '--weights=imagenet'
         )
@@ -55,7 +55,7 @@ def _beside(weights: str, numbers: list[str]) -> list[str]:
         return numbers
     try:
         names = [name for _, name in class_index(path)]
-    except Refused as refused:  # nobody has asked for it
+    except UserError as refused:  # nobody has asked for it
         say(f'{refused}; it is left')
         return numbers
     if len(names) != len(numbers):
@@ -94,7 +94,7 @@ def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | 
         classes: names of the model's outputs.
 
     Raises:
-        Refused: for names of the classes of a run, and an index of other classes.
+        UserError: for names of the classes of a run, and an index of other classes.
 
     >>> wordnet(ModelChoice(workdir=Path('runs')), ['cat']) is None
     True
@@ -103,10 +103,12 @@ def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | 
     if not choice.workdir or not found:
         return found
     if not all(re.match(r'n\d{8}', known) for known, _ in found):
-        raise Refused('--classes names the classes of --model, and a run has its own: leave it out')
+        raise UserError(
+            '--classes names the classes of --model, and a run has its own: leave it out'
+        )
     names = [name for _, name in found]
     if names != list(classes) and classes != [str(i) for i in range(len(found))]:
-        raise Refused(
+        raise UserError(
             f'--classes={choice.classes} has {len(found)} classes ({short(names, 2)}), and the run '
             f'others ({short(classes, 2)}): leave it out'
         )

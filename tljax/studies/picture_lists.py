@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tljax.core import Refused, short
+from tljax.core import UserError, short
 from tljax.data.archives import File
 from tljax.data.finding import find, is_picture
 from tljax.data.formats.listed import is_table, located
@@ -19,11 +19,11 @@ def pictures(paths: Sequence[str | Path]) -> list[File]:
             labels are passed over.
 
     Raises:
-        Refused: as `find`; a table that names no pictures, and pictures that are missing.
+        UserError: as `find`; a table that names no pictures, and pictures that are missing.
 
     >>> pictures(['nowhere'])
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere does not exist: name a picture or a folder of pictures
+    tljax.core.UserError: nowhere does not exist: name a picture or a folder of pictures
     """
     found, others = [], []
     for path in (Path(path).expanduser() for path in paths):
@@ -48,12 +48,12 @@ def _listed(path: Path) -> list[File]:
         alike = [i for i in range(width) if all(is_picture(row[i]) for row in rows)]
         place = alike[0] if len(alike) == 1 else 0 if len(header) == 1 and lower else None
     if place is None or not rows:
-        raise Refused(
+        raise UserError(
             f'{path} names no pictures (columns {short(header, 6)}): call the column of their '
             'names file, and write a row for each'
         )
     if any(len(row) <= place or not row[place] for row in rows):
-        raise Refused(f'{path}: a row names no picture: mend it')
+        raise UserError(f'{path}: a row names no picture: mend it')
     names = dict.fromkeys(row[place].replace('\\', '/') for row in rows)
     files, _, notes = located(path, list(names))
     for note in notes:

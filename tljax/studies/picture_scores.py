@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, short
+from tljax.core import Dataset, UserError, short
 from tljax.data import rows
 from tljax.data.archives import File, printable
 from tljax.data.finding import find
@@ -47,17 +47,17 @@ def evaluate(
         As `counted` gives, and 'unread': [{'path', 'error'}].
 
     Raises:
-        Refused: for a model without classes, pictures that name none of them, and where no picture
+        UserError: for a model without classes, pictures that name none of them, and where no picture
             can be read.
 
     >>> evaluate(({'head': 0}, {}, {'classes': []}), [])
     Traceback (most recent call last):
-    tljax.core.Refused: this model tells numbers and no classes: take a run that was trained on ...
+    tljax.core.UserError: this model tells numbers and no classes: take a run that was trained on ...
     """
     params, state, record = with_outputs(model)
     trained = Trained(*model)
     if trained.task != 'classes':
-        raise Refused(
+        raise UserError(
             f'this model tells {trained.task} and no classes: take a run that was trained on '
             'classes'
         )
@@ -73,7 +73,7 @@ def evaluate(
     output, failed = read_once(trained, files, pixels, ask, size)
     rows = [row for row in range(len(files)) if row not in failed]
     if output is None or not rows:
-        raise Refused(f'none of the {len(files)} pictures can be read: give others')
+        raise UserError(f'none of the {len(files)} pictures can be read: give others')
     unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
     return {
         **counted(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']),
@@ -91,16 +91,16 @@ def named(
         columns: {'file': name, 'label': name, 'task': kind} of a CSV, as the run's own had.
 
     Raises:
-        Refused: as `data.listed` and `finding.find`; for a table whose labels are no classes.
+        UserError: as `data.listed` and `finding.find`; for a table whose labels are no classes.
 
     >>> named(['nowhere'])
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere does not exist: name a picture or a folder of pictures
+    tljax.core.UserError: nowhere does not exist: name a picture or a folder of pictures
     """
     path = Path(paths[0]).expanduser()
     tables = [each for each in map(Path, paths) if is_table(each) and each.expanduser().exists()]
     if tables and len(paths) > 1:
-        raise Refused(f'{tables[0]} is a table, and stands beside other paths: name it alone')
+        raise UserError(f'{tables[0]} is a table, and stands beside other paths: name it alone')
     if not is_table(path) or not path.exists():
         files = find(paths)
         inside = {part.lower() for file in files for part in file.path.parts}
@@ -108,7 +108,7 @@ def named(
         return files, None
     found = rows.read(path, **{key: name for key, name in (columns or {}).items() if name})
     if found.task.kind != 'classes':
-        raise Refused(
+        raise UserError(
             f'{path} gives {found.task.kind}, not a class for each picture: name a table of classes'
         )
     _tell_mixed(set(found.split))
@@ -245,7 +245,7 @@ def _labels(
             unknown.setdefault(folder, path)
         label.append(found)
     if unknown:
-        raise Refused(_unknown(unknown, classes, index))
+        raise UserError(_unknown(unknown, classes, index))
     for folder, name in nearly.items():
         say(f'pictures of {folder} are taken for the class {name}')
     return np.array(label, np.int32)

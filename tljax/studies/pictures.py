@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.archives import File, printable
 from tljax.files.cache import save_npz
 from tljax.files.console import say
@@ -45,11 +45,11 @@ def predict(
         {'path', 'numbers': [...]}, or {'path', 'error'}.
 
     Raises:
-        Refused: for a model without outputs.
+        UserError: for a model without outputs.
 
     >>> predict(({}, {}, {'classes': []}), [])
     Traceback (most recent call last):
-    tljax.core.Refused: this model has no outputs to tell: take weights with the top, or a run ...
+    tljax.core.UserError: this model has no outputs to tell: take weights with the top, or a run ...
     """
     trained = Trained(*with_outputs(model))
     several = trained.task == 'labels'
@@ -132,19 +132,19 @@ def with_outputs(model: Model) -> Model:
 
     >>> with_outputs(({'head': 0}, {}, {'classes': ['ants']}))
     Traceback (most recent call last):
-    tljax.core.Refused: this model knows the class ants alone, and would tell it of every ...
+    tljax.core.UserError: this model knows the class ants alone, and would tell it of every ...
     """
     params, _, record = model
     if 'config' in record:
         refuse_episodes(record)
     if 'head' not in params:
-        raise Refused(
+        raise UserError(
             record.get('left')
             or 'this model has no outputs to tell: take weights with the top, or a run that was '
             'trained'
         )
     if len(record['classes']) == 1 and record.get('task') != 'labels':
-        raise Refused(
+        raise UserError(
             f'this model knows the class {record["classes"][0]} alone, and would tell it of every '
             'picture: take one of two classes or more'
         )
@@ -211,18 +211,18 @@ def write_features(
         {'file', 'pictures', 'dim', 'unread': their number}.
 
     Raises:
-        Refused: no picture can be read.
+        UserError: no picture can be read.
 
     >>> from tljax.studies.models import ModelChoice, model
     >>> write_features(model(ModelChoice(workdir=Path('nowhere'))), [], 'features.csv')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere holds no finished run (no final/): train it to its last step first
+    tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     trained = Trained(*model)
     features, failed = read_once(trained, files, pixels, lambda data: trained.features(data, batch))
     rows = [row for row in range(len(files)) if row not in failed]
     if features is None or not rows:
-        raise Refused(f'none of the {len(files)} pictures can be read: nothing is written')
+        raise UserError(f'none of the {len(files)} pictures can be read: nothing is written')
     features, names = features[rows], [printable(files[row].path) for row in rows]
     if out.endswith('.npz'):
         save_npz(Path(out).absolute(), path=np.array(names), features=features)

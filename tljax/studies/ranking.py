@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tljax import build
 from tljax.configuration import near, phases
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.engine.train import fit
 from tljax.files.console import progress
 from tljax.files.text import write
@@ -44,19 +44,19 @@ def rank(config: dict, workdir: Path, verified: bool = False) -> dict:
         by seed}}], 'agreement' (of `agreement.agreement`), 'config'}.
 
     Raises:
-        Refused: for a config without a ranking.
+        UserError: for a config without a ranking.
 
     >>> rank({'phases': {}, 'study': {}}, Path('runs'))
     Traceback (most recent call last):
-    tljax.core.Refused: study.controls is missing, which a ranking needs: see configs/rank.py
+    tljax.core.UserError: study.controls is missing, which a ranking needs: see configs/rank.py
     """
     (_, settings), study = phases(config)[-1], config['study']
     if missing := {'targets', 'sources', 'controls', 'most', 'probe'} - set(study):
-        raise Refused(
+        raise UserError(
             f'study.{min(missing)} is missing, which a ranking needs: see configs/rank.py'
         )
     if not study['targets'] or len(study['sources']) < 2:
-        raise Refused(
+        raise UserError(
             'a ranking needs a target and two sources or more in `study`: see configs/rank.py'
         )
     donors = {
@@ -131,7 +131,7 @@ def nearness(
         A number of at most 0, or None where the donor's data are not known.
 
     Raises:
-        Refused: for a probe without a network.
+        UserError: for a probe without a network.
 
     >>> nearness({'mine': Path('mine.npz')}, 'mine', {}, 5, {'probe': 'mine', 'most': None}, Path())
     """
@@ -141,7 +141,9 @@ def nearness(
         return None
     networks = {each: own for each, own in donors.items() if not isinstance(own, Path)}
     if probe not in networks:
-        raise Refused(f'study.probe={probe!r} is no source with a network: {near(probe, networks)}')
+        raise UserError(
+            f'study.probe={probe!r} is no source with a network: {near(probe, networks)}'
+        )
     embeddings = [
         _kept(
             folder,

@@ -13,7 +13,7 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import phases
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.splits import restrict
 from tljax.files.text import write
 from tljax.report.page import page
@@ -49,20 +49,20 @@ def read_pool(path: str | Path) -> list[dict]:
         path: of its results.json.
 
     Raises:
-        Refused: for a file that is missing or holds no measured transfers.
+        UserError: for a file that is missing or holds no measured transfers.
 
     >>> read_pool('nowhere.json')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.json does not exist: name results.json of a verified ranking
+    tljax.core.UserError: nowhere.json does not exist: name results.json of a verified ranking
     """
     if not Path(path).is_file():
-        raise Refused(f'{path} does not exist: name results.json of a verified ranking')
+        raise UserError(f'{path} does not exist: name results.json of a verified ranking')
     try:
         rows = json.loads(Path(path).read_text())['rows']
     except (ValueError, KeyError, TypeError):
-        raise Refused(f'{path} is no results.json of experiments.rank') from None
+        raise UserError(f'{path} is no results.json of experiments.rank') from None
     if not rows or 'measured' not in rows[0]:
-        raise Refused(f'{path} holds no measured transfers: run experiments.rank with --verify')
+        raise UserError(f'{path} holds no measured transfers: run experiments.rank with --verify')
     return rows
 
 
@@ -79,15 +79,15 @@ def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
         {'advice': [what stands in advice.json], 'tables': their tables}.
 
     Raises:
-        Refused: for a config without a ranking, and a file of features among the sources.
+        UserError: for a config without a ranking, and a file of features among the sources.
 
     >>> advise({'phases': {}, 'study': {'targets': {}, 'most': None}}, Path('runs'))
     Traceback (most recent call last):
-    tljax.core.Refused: study.sources is missing, which advice needs: see configs/rank.py
+    tljax.core.UserError: study.sources is missing, which advice needs: see configs/rank.py
     """
     (_, settings), study = phases(config)[-1], config['study']
     if missing := {'targets', 'sources', 'most'} - set(study):
-        raise Refused(f'study.{min(missing)} is missing, which advice needs: see configs/rank.py')
+        raise UserError(f'study.{min(missing)} is missing, which advice needs: see configs/rank.py')
     donors = {
         name: donor(name, spec, settings, workdir / 'sources')
         for name, spec in study['sources'].items()
@@ -95,7 +95,7 @@ def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
     networks = {name: known for name, known in donors.items() if not isinstance(known, Path)}
     files = [name for name in donors if name not in networks]
     if files:
-        raise Refused(f'study.sources.{files[0]} is a file of features: advice needs the network')
+        raise UserError(f'study.sources.{files[0]} is a file of features: advice needs the network')
     found, tables = [], []
     for k in study['budgets']:
         for target, data in study['targets'].items():

@@ -18,7 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from tljax.configuration import named, near
-from tljax.core import Refused, Task
+from tljax.core import Task, UserError
 from tljax.engine.scores import first, proportion
 from tljax.files.console import progress
 from tljax.files.text import write
@@ -54,11 +54,11 @@ def adapt(config: dict, workdir: Path) -> dict:
         What results.json holds: 'rows' and 'chosen' (of `summarise`), and 'config'.
 
     Raises:
-        Refused: for tasks, methods and domains that do not fit.
+        UserError: for tasks, methods and domains that do not fit.
 
     >>> adapt({'tasks': (), 'domains': {'a': {}}}, Path('runs'))
     Traceback (most recent call last):
-    tljax.core.Refused: domains has 1 of them: adaptation needs two or more
+    tljax.core.UserError: domains has 1 of them: adaptation needs two or more
     """
     tasks = _tasks(config['tasks'], list(config['domains']))
     methods = _methods(config['methods'])
@@ -160,7 +160,7 @@ def source_only(classifier: str) -> str:
 
 def _tasks(asked: Sequence[str], domains: Sequence[str]) -> list[Pair]:
     if len(domains) < 2:
-        raise Refused(f'domains has {len(domains)} of them: adaptation needs two or more')
+        raise UserError(f'domains has {len(domains)} of them: adaptation needs two or more')
     tasks = {
         f'{source}-{target}': (source, target)
         for source in domains
@@ -169,7 +169,9 @@ def _tasks(asked: Sequence[str], domains: Sequence[str]) -> list[Pair]:
     }
     for task in asked:
         if task not in tasks:
-            raise Refused(f'tasks={task!r} is no source-target of this config: {near(task, tasks)}')
+            raise UserError(
+                f'tasks={task!r} is no source-target of this config: {near(task, tasks)}'
+            )
     return [tasks[task] for task in asked or tasks]
 
 
@@ -177,17 +179,17 @@ def _methods(methods: dict) -> dict:
     """The methods, each classifier on the source alone ahead of them."""
     for name, method in methods.items():
         for key in set(method) - KEYS:
-            raise Refused(
+            raise UserError(
                 f'methods.{name}.{key} is unknown: a method has a classifier, and a map, with '
                 'by_task, or weights'
             )
         if method['classifier'] not in CLASSIFIERS:
-            raise Refused(
+            raise UserError(
                 f'methods.{name}.classifier={method["classifier"]!r}: '
                 f'{near(method["classifier"], CLASSIFIERS)}'
             )
         if 'weights' in method and method['classifier'] == 'nearest':
-            raise Refused(
+            raise UserError(
                 f'methods.{name}: a nearest neighbour has no use for weights: take logistic or svm'
             )
     used = dict.fromkeys(method['classifier'] for method in methods.values())

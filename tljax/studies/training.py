@@ -8,7 +8,7 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import folder, merge, phases
-from tljax.core import Refused, Task
+from tljax.core import Task, UserError
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
@@ -44,16 +44,16 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
         without classes. None on all processes but the first.
 
     Raises:
-        Refused: for a config that does not fit.
+        UserError: for a config that does not fit.
 
     >>> train({'phases': {'a': {'stepz': 1}}, 'steps': 1}, Path('nowhere'))
     Traceback (most recent call last):
-    tljax.core.Refused: config.stepz is unknown: did you mean steps?
+    tljax.core.UserError: config.stepz is unknown: did you mean steps?
     """
     fits = phases(config)
     run, fitted = build.fit_phases(fits, workdir)
     if run is None or fitted is None:
-        raise Refused('config.phases holds no phase: name one or more')
+        raise UserError('config.phases holds no phase: name one or more')
     guarding = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
     label_free = _label_free(fits[-1][1], fitted)  # by all processes together
     if jax.process_index():
@@ -171,14 +171,14 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
         the verdict are None for a single seed.
 
     Raises:
-        Refused: for a phase without transfer, and data without a split to compare.
+        UserError: for a phase without transfer, and data without a split to compare.
 
     >>> guard({'init': {'path': '', 'phase': ''}}, {}, Path('nowhere'))
     Traceback (most recent call last):
-    tljax.core.Refused: --guard compares transfer with scratch, and the last phase starts from ...
+    tljax.core.UserError: --guard compares transfer with scratch, and the last phase starts from ...
     """
     if not settings['init']['path'] and not settings['init']['phase']:
-        raise Refused(
+        raise UserError(
             '--guard compares transfer with scratch, and the last phase starts from scratch: give '
             'it init.path or init.phase'
         )
@@ -190,7 +190,7 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
     run = build.build(alone, 'scratch')
     split = next((split for split in ('validation', 'test') if transferred.get(split)), None)
     if split is None or not run.classes:
-        raise Refused(
+        raise UserError(
             '--guard compares transfer with scratch on a validation or test split with classes, '
             'and this data has none'
         )

@@ -16,7 +16,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.gain import transfer_gain
 
 PENALTIES = np.logspace(-3, 3, 13)
@@ -60,7 +60,7 @@ def facts(row: dict) -> np.ndarray:
     """
     without = row.get('without', {})
     if not row['labels_per_class'] or 'untrained' not in without:
-        raise Refused(
+        raise UserError(
             f'labels_per_class={row["labels_per_class"]}, probes without the source '
             f'{", ".join(without) or "none"}: a pool has a number of labels per class, and a '
             'network for each source; experiments.rank makes one anew'
@@ -105,7 +105,7 @@ def held_out(pool: Sequence[dict], strategy: str, baseline: str) -> np.ndarray:
         baseline: the strategy that gains are over.
 
     Raises:
-        Refused: for a pool of which fewer than ten rows are left then.
+        UserError: for a pool of which fewer than ten rows are left then.
 
     >>> ALONE = dict(inputs=[0.5], untrained=[0.5])
     >>> rows = [
@@ -138,7 +138,7 @@ def held_out(pool: Sequence[dict], strategy: str, baseline: str) -> np.ndarray:
     for source, target in dict.fromkeys(pairs):
         apart = [j for j, pair in enumerate(pairs) if pair[0] != source and pair[1] != target]
         if len(apart) < 10:
-            raise Refused(
+            raise UserError(
                 f'{len(apart)} rows of the pool share neither source nor target with {source} on '
                 f'{target}: measure three targets and five sources or more'
             )

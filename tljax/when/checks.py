@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 
 def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -16,26 +16,26 @@ def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         y: labels, integers (n,) or floats (n,) or (n, c).
 
     Raises:
-        Refused: for no rows, rows that do not pair, labels of another kind, and values that are not
+        UserError: for no rows, rows that do not pair, labels of another kind, and values that are not
             finite.
 
     >>> paired([[1.0]], [float('nan')])
     Traceback (most recent call last):
-    tljax.core.Refused: y has 1 values that are not finite: look for where they come from
+    tljax.core.UserError: y has 1 values that are not finite: look for where they come from
     """
     f, y = np.asarray(f), np.asarray(y)
     if f.ndim != 2 or not f.size:
-        raise Refused(f'f has shape {f.shape}: give features (n, d) of one row or more')
+        raise UserError(f'f has shape {f.shape}: give features (n, d) of one row or more')
     if y.ndim not in (1, 2) or len(y) != len(f) or not y.size:
-        raise Refused(f'f has shape {f.shape} and y {y.shape}: give one label per row')
+        raise UserError(f'f has shape {f.shape} and y {y.shape}: give one label per row')
     if y.dtype.kind not in 'iuf' or y.dtype.kind != 'f' and y.ndim > 1:
-        raise Refused(
+        raise UserError(
             f'y has shape {y.shape} and type {y.dtype}: give one integer class per row, or floats '
             'for regression'
         )
     for name, each in (('f', f), ('y', y)):
         if not np.isfinite(each).all():
-            raise Refused(
+            raise UserError(
                 f'{name} has {int((~np.isfinite(each)).sum())} values that are not finite: look '
                 'for where they come from'
             )
@@ -50,7 +50,7 @@ def classified(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.n
         y: labels, integers (n,), of any values.
 
     Raises:
-        Refused: as `paired` and `labels`, and for features that are the same in all rows.
+        UserError: as `paired` and `labels`, and for features that are the same in all rows.
 
     >>> [each.tolist() for each in classified([[1.0], [2.0], [3.0]], [7, 9, 7])]
     [[[1.0], [2.0], [3.0]], [0, 1, 0], [2, 1]]
@@ -68,18 +68,18 @@ def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         y: labels, integers (n,), of any values.
 
     Raises:
-        Refused: for labels that are no integers or do not pair with the rows, and for a single
+        UserError: for labels that are no integers or do not pair with the rows, and for a single
             class.
 
     >>> labels([[1.0], [2.0]], [5, 5])
     Traceback (most recent call last):
-    tljax.core.Refused: labels of 1 class: give examples of two or more
+    tljax.core.UserError: labels of 1 class: give examples of two or more
     """
     y, n = np.asarray(y), len(np.asarray(rows))
     if y.ndim != 1 or y.dtype.kind not in 'iu':
-        raise Refused(f'y has shape {y.shape} and type {y.dtype}: give one integer class per row')
+        raise UserError(f'y has shape {y.shape} and type {y.dtype}: give one integer class per row')
     if len(y) != n:
-        raise Refused(f'{n} rows and {len(y)} labels: give one label per row')
+        raise UserError(f'{n} rows and {len(y)} labels: give one label per row')
     classes, y, count = np.unique(y, return_inverse=True, return_counts=True)
     several(classes)
     return y, count
@@ -113,7 +113,7 @@ def several(classes: np.ndarray | None) -> None:
     >>> several(None)
     """
     if classes is not None and len(classes) < 2:
-        raise Refused(
+        raise UserError(
             f'labels of {len(classes)} class{"es" * (len(classes) != 1)}: give examples of two or '
             'more'
         )
@@ -128,7 +128,7 @@ def varying(f: np.ndarray) -> None:
     >>> varying(np.array([[1.0], [2.0]]))
     """
     if (f == f[0]).all():
-        raise Refused(
+        raise UserError(
             f'all {len(f)} rows of f are the same: a source that tells no examples apart has no '
             'score'
         )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 ROUNDING = 1e-10  # shares that differ by less are equal but for rounding
 
@@ -52,7 +52,7 @@ def label_shift(
         the prior sums to 1.
 
     Raises:
-        Refused: for no rows, rows that do not pair, what are no classes, a class the source lacks,
+        UserError: for no rows, rows that do not pair, what are no classes, a class the source lacks,
             and a C no farther from a singular one, its columns scaled to sum to 1, than twice the
             largest standard error of a column: mere noise can be as far.
 
@@ -70,14 +70,14 @@ def label_shift(
         target_predictions=target_predictions,
     )
     if len(predicted) != len(label):
-        raise Refused(
+        raise UserError(
             f'{len(predicted)} source_predictions and {len(label)} source_labels: give both of the '
             'same examples'
         )
     joint = confusion_matrix(predicted, label, labels=np.arange(classes)) / len(label)
     prior = joint.sum(0)
     if not prior.all():
-        raise Refused(
+        raise UserError(
             f'no source example is of class {int(prior.argmin())} of {classes}: leave it out of '
             'the classes, or find some'
         )
@@ -85,7 +85,7 @@ def label_shift(
     smallest = np.linalg.svd(share, compute_uv=False)[-1]
     error = np.sqrt(((1 - (share**2).sum(0)) / (prior * len(label))).max())
     if smallest <= 2 * error + ROUNDING:
-        raise Refused(
+        raise UserError(
             f'the confusion is {smallest:.2g} from a singular one, and its columns are uncertain '
             f'by {error:.2g}: give more source examples, a better predictor, or merge classes it '
             'confuses'
@@ -99,14 +99,14 @@ def label_shift(
 def _as_classes(classes, **columns):
     """The columns as arrays of integers from 0 to classes - 1, or a refusal."""
     if not isinstance(classes, (int, np.integer)) or classes < 2:
-        raise Refused(f'classes={classes}: give a whole number of two or more')
+        raise UserError(f'classes={classes}: give a whole number of two or more')
     columns = {name: np.asarray(column) for name, column in columns.items()}
     for name, column in columns.items():
         if column.ndim != 1 or not column.size or not np.issubdtype(column.dtype, np.integer):
-            raise Refused(
+            raise UserError(
                 f'{name} is {column.dtype} of shape {column.shape}: give (n,) integers, the class '
                 'of each example'
             )
         if wrong := column[(column < 0) | (column >= classes)].tolist():
-            raise Refused(f'{name} has a class {wrong[0]}: give classes from 0 to {classes - 1}')
+            raise UserError(f'{name} has a class {wrong[0]}: give classes from 0 to {classes - 1}')
     return columns.values()

@@ -3,7 +3,7 @@
 Features are xs (n, d) of the source and xt (m, d) of the target. Standardise columns of different
 units first; only `proxy_a_distance` does so itself. No distance knows the task: a large one need
 not hurt, and a small one promises no transfer. All is computed in float64. Domains of fewer than
-two rows, of other columns, or with values that are not finite are `Refused`.
+two rows, of other columns, or with values that are not finite are `UserError`.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 # means of kernels, which are at most 1, that differ by less are equal but for rounding
 ROUNDING = 1e-10
@@ -67,7 +67,7 @@ def mmd_test(
         and so never 0.
 
     Raises:
-        Refused: as the module says, for no permutations, a width not above 0, and rows most of
+        UserError: as the module says, for no permutations, a width not above 0, and rows most of
             which are equal where width is None.
 
     Source: Gretton et al., A kernel two-sample test, 2012, equation 3 and section 8
@@ -81,7 +81,7 @@ def mmd_test(
     """
     xs, xt = _checked(xs, xt)
     if permutations < 1 or not (width is None or 0 < width < np.inf):
-        raise Refused(
+        raise UserError(
             f'permutations={permutations} and width={width}: give one permutation or more, and a '
             'finite width above 0 or None'
         )
@@ -91,7 +91,9 @@ def mmd_test(
     if width is None:
         width = float(np.median(distances[np.triu_indices(len(x), 1)]) ** 0.5)
         if width <= SMALLEST_WIDTH * np.linalg.norm(x, axis=1).max():
-            raise Refused('the median distance is 0, as most rows are equal: give mmd_test a width')
+            raise UserError(
+                'the median distance is 0, as most rows are equal: give mmd_test a width'
+            )
     kernel = np.exp(-distances / (2 * width**2))
     np.fill_diagonal(kernel, 0)
     source = np.repeat([1.0, 0.0], [len(xs), len(xt)])[None]
@@ -126,7 +128,7 @@ def coral_distance(xs: ArrayLike, xt: ArrayLike) -> float:
         xs: source, (n, d).
         xt: target, (m, d).
 
-    Returns a float, at least 0, or raises `Refused` as the module says.
+    Returns a float, at least 0, or raises `UserError` as the module says.
 
     Source: Sun and Saenko, Deep CORAL, 2016, equation 1 (https://arxiv.org/abs/1607.01719).
 
@@ -189,7 +191,7 @@ def gaussian_kl(xs: ArrayLike, xt: ArrayLike, shrinkage: float | None = None) ->
         A float, at least 0 but for rounding.
 
     Raises:
-        Refused: as the module says, for a shrinkage outside [0, 1], and for a covariance that is
+        UserError: as the module says, for a shrinkage outside [0, 1], and for a covariance that is
             singular after it.
 
     Source: Kullback and Leibler 1951 (https://doi.org/10.1214/aoms/1177729694); Ledoit and Wolf
@@ -200,7 +202,7 @@ def gaussian_kl(xs: ArrayLike, xt: ArrayLike, shrinkage: float | None = None) ->
     """
     xs, xt = _checked(xs, xt)
     if not (shrinkage is None or 0 <= shrinkage <= 1):
-        raise Refused(f'shrinkage={shrinkage}: give a number from 0 to 1, or None')
+        raise UserError(f'shrinkage={shrinkage}: give a number from 0 to 1, or None')
     varying = np.ptp(np.concatenate([xs, xt]), axis=0) > 0
     if not varying.any():
         return 0.0
@@ -209,7 +211,7 @@ def gaussian_kl(xs: ArrayLike, xt: ArrayLike, shrinkage: float | None = None) ->
     source, target = (estimator.fit(x).covariance_ for x in (xs, xt))
     for name, x, covariance in (('xs', xs, source), ('xt', xt, target)):
         if np.linalg.matrix_rank(covariance, hermitian=True) < len(covariance):
-            raise Refused(
+            raise UserError(
                 f'the covariance of {name} {x.shape} is singular at shrinkage={shrinkage}: give '
                 'more rows, rows that vary, or a larger shrinkage'
             )
@@ -247,7 +249,7 @@ def proxy_a_distance(
         A float, at least 0.
 
     Raises:
-        Refused: for domains of fewer than ten rows, other columns, or values that are not finite.
+        UserError: for domains of fewer than ten rows, other columns, or values that are not finite.
 
     >>> rng = np.random.default_rng(0)
     >>> proxy_a_distance(rng.normal(size=(50, 2)), rng.normal(9, size=(50, 2)))
@@ -283,7 +285,7 @@ def domain_distances(xs: ArrayLike, xt: ArrayLike, seed: int = 0) -> dict[str, f
         xt: target, (m, d), ten rows or more.
         seed: of `mmd_test` and `proxy_a_distance`.
 
-    Returns a dict of name to float, or raises `Refused` as each of the functions does.
+    Returns a dict of name to float, or raises `UserError` as each of the functions does.
 
     >>> rng = np.random.default_rng(0)
     >>> sorted(domain_distances(rng.normal(size=(20, 2)), rng.normal(9, size=(30, 2))))
@@ -310,13 +312,13 @@ def _checked(xs: ArrayLike, xt: ArrayLike, least: str = 'two') -> tuple[np.ndarr
         or xs.shape[1:] != xt.shape[1:]
         or min(len(xs), len(xt)) < ROWS[least]
     ):
-        raise Refused(
+        raise UserError(
             f'domains {xs.shape} and {xt.shape}: give {least} finite rows or more of each, of the '
             'same columns'
         )
     for name, x in (('xs', xs), ('xt', xt)):
         if not np.isfinite(x).all():
-            raise Refused(
+            raise UserError(
                 f'{name} has {int((~np.isfinite(x)).sum())} values that are not finite: drop or '
                 'impute their rows'
             )

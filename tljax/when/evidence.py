@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.linalg import eigh_tridiagonal, get_lapack_funcs
 from scipy.optimize import elementwise
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.checks import classified, columns, paired, several, varying
 
 ROWS = 4096  # rows that are held in float64 at once
@@ -64,7 +64,7 @@ def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
             class may be missing from a block.
 
     Raises:
-        Refused: as in the module, and for no blocks, or blocks of other columns.
+        UserError: as in the module, and for no blocks, or blocks of other columns.
 
     >>> x, y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 1, 2])
     >>> whole, parts = moments([(x, y)]), moments((x[i : i + 1], y[i : i + 1]) for i in range(4))
@@ -78,7 +78,7 @@ def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
             part = _moments(f[start : start + ROWS].astype(np.float64), y[start : start + ROWS])
             total = part if total is None else _sum(total, part)
     if total is None:
-        raise Refused('moments of no blocks: give one pair of features and labels or more')
+        raise UserError('moments of no blocks: give one pair of features and labels or more')
     return total
 
 
@@ -139,7 +139,7 @@ def _log_evidence(n, values, energy, square):
         of f^T f. square: (c,), t^T t.
     """
     if not square.all():
-        raise Refused(f'column {int(square.argmin())} of y is 0 throughout: leave it out')
+        raise UserError(f'column {int(square.argmin())} of y is 0 throughout: leave it out')
     kept = values > RANK * values.sum()
     values = values[kept, None]
     # shares of t^T t along the directions of f, which n directions exhaust
@@ -207,7 +207,7 @@ def h_score_of(moments: Moments) -> float:
     True
     """
     if moments.classes is None:
-        raise Refused('an H-score of float labels: give integer classes')
+        raise UserError('an H-score of float labels: give integer classes')
     several(moments.classes)
     n, count, mean = moments.n, moments.square, moments.cross.sum(1, keepdims=True) / moments.n
     between = (moments.cross / count - mean) * np.sqrt(count / n)
@@ -229,7 +229,7 @@ def _sum(a: Moments, b: Moments) -> Moments:
         (len(each.gram), len(each.square) if each.classes is None else 'integer') for each in (a, b)
     ]
     if kinds[0] != kinds[1]:
-        raise Refused(
+        raise UserError(
             f'blocks of {kinds[0][0]} features and {kinds[0][1]} labels, and of {kinds[1][0]} and '
             f'{kinds[1][1]}: give one kind'
         )

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 # accuracies over fewer than a billion examples differ by more than this, or not at all: what is
 # left is rounding
@@ -53,7 +53,7 @@ def transfer_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
         and p is 1 if they are 0, else 0.
 
     Raises:
-        Refused: for unpaired lengths, fewer than two seeds, or accuracies that are not finite.
+        UserError: for unpaired lengths, fewer than two seeds, or accuracies that are not finite.
 
     >>> gain = transfer_gain([0.7, 0.8, 0.9], [0.6, 0.6, 0.6])
     >>> f'{gain.mean:.2f} [{gain.low:.2f}, {gain.high:.2f}] p={gain.p:.3f}'
@@ -61,12 +61,12 @@ def transfer_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
     """
     transfer, baseline = np.asarray(transfer, float), np.asarray(baseline, float)
     if transfer.shape != baseline.shape or transfer.ndim != 1:
-        raise Refused(
+        raise UserError(
             f'transfer {transfer.shape} and baseline {baseline.shape} do not pair: give one '
             'accuracy per seed to each'
         )
     if len(transfer) < 2:
-        raise Refused(
+        raise UserError(
             f'a paired gain over {len(transfer)} seed{"s" * (len(transfer) != 1)}: run two or more'
         )
     difference = _difference(transfer, baseline)
@@ -103,7 +103,7 @@ def hierarchical_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
         A `Gain` of transfer - baseline, as `transfer_gain`.
 
     Raises:
-        Refused: for shapes that do not pair, nothing replicated, or numbers that are not finite.
+        UserError: for shapes that do not pair, nothing replicated, or numbers that are not finite.
 
     Sources: expected mean squares, Cornfield and Tukey 1956
     (https://doi.org/10.1214/aoms/1177728067) and Searle, Casella and McCulloch, Variance
@@ -123,12 +123,12 @@ def hierarchical_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
     """
     transfer, baseline = np.asarray(transfer, float), np.asarray(baseline, float)
     if transfer.ndim != 3 or baseline.shape not in (transfer.shape, (1, *transfer.shape[1:])):
-        raise Refused(
+        raise UserError(
             f'transfer {transfer.shape} and baseline {baseline.shape} do not pair: give (sources, '
             'seeds, examples) to each, or one source to the baseline'
         )
     if transfer.size < 2:
-        raise Refused(
+        raise UserError(
             f'nothing is replicated in {transfer.shape}: give two sources, seeds or examples, or '
             'more'
         )
@@ -146,7 +146,7 @@ def _difference(transfer, baseline):
     """transfer - baseline, once all of it is finite, without what rounding adds."""
     difference = np.round(transfer - baseline, DECIMALS)
     if not np.isfinite(difference).all():
-        raise Refused(
+        raise UserError(
             f'{int((~np.isfinite(difference)).sum())} of {difference.size} paired accuracies are '
             'not finite: look for the run that diverged'
         )
@@ -206,7 +206,7 @@ def verdicts(gains: Sequence[Gain], level: float = 0.05) -> list[str]:
         `gains`.
 
     Raises:
-        Refused: for a mean or a p value that is no number; the correction would call it detected.
+        UserError: for a mean or a p value that is no number; the correction would call it detected.
 
     >>> verdicts(
     ...     [
@@ -223,7 +223,7 @@ def verdicts(gains: Sequence[Gain], level: float = 0.05) -> list[str]:
         return []
     for i, gain in enumerate(gains, 1):
         if not (math.isfinite(gain.mean) and 0 <= gain.p <= 1):
-            raise Refused(
+            raise UserError(
                 f'gain {i} of {len(gains)} has the mean {gain.mean} and the p value {gain.p}, so '
                 'nothing can be said of the table: look for what made it, or leave it out'
             )
@@ -247,7 +247,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float 
         (mean, half width); the half width of a single value is None.
 
     Raises:
-        Refused: for no value at all.
+        UserError: for no value at all.
 
     >>> mean, half = mean_interval([1.0, 2.0, 3.0])
     >>> f'{mean:.2f} ± {half:.2f}'
@@ -257,7 +257,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float 
     """
     values = np.asarray(values, float)
     if not values.size:
-        raise Refused('a mean over no seeds: give at least one value')
+        raise UserError('a mean over no seeds: give at least one value')
     if len(values) == 1:
         return float(values[0]), None
     return float(values.mean()), float(
@@ -277,7 +277,7 @@ def share_interval(values: ArrayLike) -> tuple[float, float | None]:
         (mean, half width of the 95 % interval); the half width of one or two values is None.
 
     Raises:
-        Refused: as `mean_interval`.
+        UserError: as `mean_interval`.
 
     >>> share_interval([0.5, 0.75]), round(mean_interval([0.5, 0.75])[1], 2)
     ((0.625, None), 1.59)

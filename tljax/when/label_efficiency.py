@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 # of b: below, the law is a straight line in log k; above, it falls after the first budget only
 EXPONENTS = (0.01, 10.0)
@@ -80,7 +80,7 @@ def fit_curve(budgets: ArrayLike, accuracy: ArrayLike, seed: int = 0) -> Curve:
         A `Curve`.
 
     Raises:
-        Refused: for rows that are not the budgets', fewer than four different budgets or two seeds,
+        UserError: for rows that are not the budgets', fewer than four different budgets or two seeds,
             budgets or accuracies that are not finite or out of their range, and accuracies that no
             rising curve fits better than their mean does.
 
@@ -103,7 +103,7 @@ def fit_curve(budgets: ArrayLike, accuracy: ArrayLike, seed: int = 0) -> Curve:
     resamples = _nearest(budgets, draws, weight, floored=False)
     smallest, largest = float(budgets.min()), float(budgets.max())
     if a * (smallest**-b - largest**-b) < SMALLEST_RISE:
-        raise Refused(
+        raise UserError(
             f'accuracy does not rise from {smallest:g} to {largest:g} labels per class: look for '
             'what keeps them from being used'
         )
@@ -122,7 +122,7 @@ def predicted(curve: Curve, k: float) -> Estimate:
         the measured budgets.
 
     Raises:
-        Refused: for a k that is not above 0 and finite.
+        UserError: for a k that is not above 0 and finite.
 
     >>> curve = Curve(
     ...     a=0.5,
@@ -135,7 +135,7 @@ def predicted(curve: Curve, k: float) -> Estimate:
     [0.85, 0.84, 0.86, 0.0]
     """
     if not 0 < k < np.inf:
-        raise Refused(f'k={k}: give a finite number of labels per class above 0')
+        raise UserError(f'k={k}: give a finite number of labels per class above 0')
 
     def at(a, b, c):
         return 1 - np.clip(c + a * k**-b, 0, 1)
@@ -157,7 +157,7 @@ def labels_for(curve: Curve, goal: float) -> Estimate:
         resamples; `extrapolated` where the value is outside the measured budgets.
 
     Raises:
-        Refused: for a goal that is not between 0 and 1.
+        UserError: for a goal that is not between 0 and 1.
 
     >>> curve = Curve(
     ...     a=0.5,
@@ -172,7 +172,7 @@ def labels_for(curve: Curve, goal: float) -> Estimate:
     inf
     """
     if not 0 < goal < 1:
-        raise Refused(f'goal={goal}: give an accuracy between 0 and 1')
+        raise UserError(f'goal={goal}: give an accuracy between 0 and 1')
 
     def needed(a, b, c):
         with np.errstate(divide='ignore', over='ignore', invalid='ignore'):
@@ -244,22 +244,22 @@ def _checked(budgets, accuracy):
     """Both in float64, once they can be fitted."""
     budgets, accuracy = np.asarray(budgets, float), np.asarray(accuracy, float)
     if budgets.ndim != 1 or accuracy.ndim != 2 or len(accuracy) != len(budgets):
-        raise Refused(
+        raise UserError(
             f'budgets {budgets.shape} and accuracy {accuracy.shape} do not pair: give (budgets,) '
             'and (budgets, seeds)'
         )
     if not (np.isfinite(budgets) & (budgets > 0)).all():
-        raise Refused(
+        raise UserError(
             f'budgets={budgets.tolist()}: give finite labels per class above 0, and for all labels '
             'their number'
         )
     if len(np.unique(budgets)) < 4 or accuracy.shape[1] < 2:
-        raise Refused(
+        raise UserError(
             f'{len(np.unique(budgets))} different budgets and {accuracy.shape[1]} seeds: a curve '
             'of three parameters and its interval need four budgets and two seeds or more'
         )
     if wrong := int((~((accuracy >= 0) & (accuracy <= 1))).sum()):
-        raise Refused(
+        raise UserError(
             f'{wrong} of {accuracy.size} accuracies are not in [0, 1]: give shares, and look for '
             'runs that diverged'
         )

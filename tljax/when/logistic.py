@@ -10,7 +10,7 @@ import optax
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 RANK = 64  # directions of the features that the optimiser rescales
 ROUNDS = 2  # of finding them: one leaves it five more steps to go
@@ -53,7 +53,7 @@ def linear_probe(
         weights (d, c) and intercept (c,) in NumPy; columns in the order of np.unique(y).
 
     Raises:
-        Refused: as in the module, and for a penalty or tolerance that is not positive, no steps, or
+        UserError: as in the module, and for a penalty or tolerance that is not positive, no steps, or
             a start of another shape.
 
     >>> weights, intercept = linear_probe(
@@ -67,9 +67,9 @@ def linear_probe(
     """
     x, y = _checked(x, y)
     if not (0 < penalty < np.inf and 0 < tolerance < np.inf):
-        raise Refused(f'penalty={penalty} and tolerance={tolerance}: give finite numbers above 0')
+        raise UserError(f'penalty={penalty} and tolerance={tolerance}: give finite numbers above 0')
     if steps < 1:
-        raise Refused(f'steps={steps}: give one or more')
+        raise UserError(f'steps={steps}: give one or more')
     classes, label = np.unique(y, return_inverse=True)
     shapes = (x.shape[1], len(classes)), (len(classes),)
     begun = (
@@ -78,7 +78,7 @@ def linear_probe(
         else [np.asarray(each) for each in start]
     )
     if tuple(each.shape for each in begun) != shapes:
-        raise Refused(
+        raise UserError(
             f'start has shapes {[each.shape for each in begun]}: give weights {shapes[0]} and '
             f'intercept {shapes[1]}'
         )
@@ -170,7 +170,9 @@ def _checked(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Labelled features of two classes or more."""
     x, y = _paired(x, y, 'x', 'y')
     if len(classes := np.unique(y)) < 2:
-        raise Refused(f'y holds the class {classes[0]} alone: give examples of two classes or more')
+        raise UserError(
+            f'y holds the class {classes[0]} alone: give examples of two classes or more'
+        )
     return x, y
 
 
@@ -180,15 +182,15 @@ def _paired(
     """x in float64 if it is, else in float32, and y, once each finite row has its integer label."""
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or not x.size or y.shape != x.shape[:1]:
-        raise Refused(
+        raise UserError(
             f'{name} has shape {x.shape} and {label_name} {y.shape}: give features (n, d) of one '
             'row or more, and n labels'
         )
     if y.dtype.kind not in 'biu':
-        raise Refused(f'{label_name} is of type {y.dtype}: give integers')
+        raise UserError(f'{label_name} is of type {y.dtype}: give integers')
     x = x if x.dtype == np.float64 else x.astype(np.float32)
     if (wrong := ~(np.abs(x) < LARGEST)).any():
-        raise Refused(
+        raise UserError(
             f'{name} has {int(wrong.sum())} values that are not finite or beyond {LARGEST:.0e}: '
             'look for where they come from'
         )

@@ -4,7 +4,7 @@ them: accuracies, not estimates.
 What scores of transferability estimate from features as they are, these measure. They say nothing
 of what fine-tuning would make of the network. Features x are (n, d) of any real type, labels y (n,)
 integers whose values and order do not matter. Float64 features are computed with in float64, all
-others in float32. `Refused` are: no rows, rows that do not pair, values that are not finite or so
+others in float32. `UserError` are: no rows, rows that do not pair, values that are not finite or so
 large that their squares overflow, labels that are no integers, and a single class.
 
 `probe_score` and `knn_score` take the arguments of `tljax.when.transferability`'s scores, (f, y),
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler, normalize
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.logistic import _checked, _paired, linear_probe
 
 PENALTIES = (1.0, 10.0, 100.0, 1e3, 1e4)
@@ -54,7 +54,7 @@ def probe_accuracy(
         A float from 0 to 1.
 
     Raises:
-        Refused: as in the module and `choose_penalty`.
+        UserError: as in the module and `choose_penalty`.
 
     >>> x, y = [[0.0], [1.0], [8.0], [9.0]], [0, 0, 1, 1]
     >>> probe_accuracy(x, y, test_x=[[-3.0], [4.0], [7.0], [9.0]], test_y=[0, 0, 1, 7])
@@ -88,7 +88,7 @@ def choose_penalty(
         One of `penalties`.
 
     Raises:
-        Refused: as in the module, for no penalties, and for a class of a single example, which
+        UserError: as in the module, for no penalties, and for a class of a single example, which
             cannot be both fitted and held out.
 
     >>> rng = np.random.default_rng(5)
@@ -99,7 +99,7 @@ def choose_penalty(
     """
     x, y = _checked(x, y)
     if not len(penalties):
-        raise Refused('no penalties to choose from: give one or more')
+        raise UserError('no penalties to choose from: give one or more')
     train, held = next(_folds(y, FOLDS, seed))
     x = np.asarray(StandardScaler().fit(x[train]).transform(x))
     probe, accuracy = None, {}
@@ -129,7 +129,7 @@ def probe_score(
         A float from 0 to 1.
 
     Raises:
-        Refused: as in the module, for fewer than two folds, and for a class of a single example.
+        UserError: as in the module, for fewer than two folds, and for a class of a single example.
 
     >>> probe_score([[0.0], [1.0], [4.0], [9.0]], [0, 0, 1, 1])  # one next to the border is wrong
     0.75
@@ -170,7 +170,7 @@ def knn_accuracy(
         A float from 0 to 1.
 
     Raises:
-        Refused: as in the module, for another metric, and for a k outside 1..n.
+        UserError: as in the module, for another metric, and for a k outside 1..n.
 
     >>> knn_accuracy(
     ...     [[1.0, 0.0], [0.0, 1.0], [0.0, 9.0]],
@@ -204,7 +204,7 @@ def knn_score(f: ArrayLike, y: ArrayLike, k: int = 1, metric: str = 'cosine') ->
         A float from 0 to 1.
 
     Raises:
-        Refused: as in the module, for another metric, and for a k outside 1..n - 1.
+        UserError: as in the module, for another metric, and for a k outside 1..n - 1.
 
     >>> knn_score([[0.0], [1.0], [5.0], [6.0], [9.0]], [0, 0, 1, 1, 0], metric='euclidean')
     0.8
@@ -217,11 +217,11 @@ def _votes(x, y, rows, own, k, most, metric):
     """The label (m,) that the k rows of x nearest to each of `rows` (m, d) vote for, x[own] left
     out; an own of n leaves out none."""
     if not isinstance(k, (int, np.integer)) or not 1 <= k <= most:
-        raise Refused(
+        raise UserError(
             f'k={k}: give a whole number from 1 to the {most} rows that can be neighbours'
         )
     if metric not in ('cosine', 'euclidean'):
-        raise Refused(f'metric={metric!r}: choose cosine or euclidean')
+        raise UserError(f'metric={metric!r}: choose cosine or euclidean')
     if metric == 'cosine':
         x, rows = np.asarray(normalize(x)), np.asarray(normalize(rows))
         half_square = np.zeros(len(x), x.dtype)
@@ -260,10 +260,10 @@ def _predicted(probe, x, y):
 def _folds(y: np.ndarray, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of training and held-out rows in which every class is trained on."""
     if not isinstance(folds, (int, np.integer)) or folds < 2:
-        raise Refused(f'folds={folds}: give a whole number of two or more')
+        raise UserError(f'folds={folds}: give a whole number of two or more')
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
-        raise Refused(
+        raise UserError(
             f'class {classes[counts.argmin()]} has a single example, which cannot be both fitted '
             'and held out: give two or more of each class, or drop it'
         )
@@ -276,7 +276,7 @@ def _test_part(
     """The test part in the type of x, once it has the same columns."""
     test_x, test_y = _paired(test_x, test_y, 'test_x', 'test_y')
     if test_x.shape[1] != x.shape[1]:
-        raise Refused(
+        raise UserError(
             f'x has {x.shape[1]} columns and test_x {test_x.shape[1]}: give both the same features'
         )
     return test_x.astype(x.dtype), test_y

@@ -11,7 +11,7 @@ from scipy.spatial.distance import cosine
 from scipy.stats import weightedtau
 from sklearn.linear_model import LogisticRegression
 
-from tljax.core import Net, Refused, Tree
+from tljax.core import Net, Tree, UserError
 from tljax.paths import flatten
 from tljax.when.checks import classified
 
@@ -38,7 +38,7 @@ def rank_agreement(predicted: ArrayLike, measured: ArrayLike) -> float | np.ndar
         A float from -1 to 1, or (targets,) of them.
 
     Raises:
-        Refused: for fewer than three sources, shapes that differ, values that are not finite, and
+        UserError: for fewer than three sources, shapes that differ, values that are not finite, and
             measurements that are all the same.
 
     >>> (
@@ -58,18 +58,18 @@ def rank_agreement(predicted: ArrayLike, measured: ArrayLike) -> float | np.ndar
         or len(predicted) < 3
         or not predicted.size
     ):
-        raise Refused(
+        raise UserError(
             f'predicted {predicted.shape} and measured {measured.shape}: give one value of each '
             'for three sources or more'
         )
     if not (np.isfinite(predicted) & np.isfinite(measured)).all():
-        raise Refused('predicted or measured values are not finite: leave those sources out')
+        raise UserError('predicted or measured values are not finite: leave those sources out')
     if predicted.ndim == 2:
         return np.array(
             [rank_agreement(*columns) for columns in zip(predicted.T, measured.T, strict=True)]
         )
     if not np.ptp(measured):
-        raise Refused(
+        raise UserError(
             f'all {len(measured)} sources measure {measured[0]}: there is no order to agree with, '
             'leave that target out'
         )
@@ -95,7 +95,7 @@ def transfer_affinity(scores: ArrayLike) -> np.ndarray:
             seeds, the same for all sources.
 
     Raises:
-        Refused: for other axes, fewer than two sources, or scores that are not finite.
+        UserError: for other axes, fewer than two sources, or scores that are not finite.
 
     Source: Zamir et al., Taskonomy, 2018, section 3.3 (https://arxiv.org/abs/1804.08328).
 
@@ -104,7 +104,7 @@ def transfer_affinity(scores: ArrayLike) -> np.ndarray:
     """
     scores = np.asarray(scores, float)
     if scores.ndim != 3 or len(scores) < 2 or not scores.size or not np.isfinite(scores).all():
-        raise Refused(
+        raise UserError(
             f'scores {scores.shape}: give finite numbers (sources, targets, repetitions) of two '
             'sources or more'
         )
@@ -153,7 +153,7 @@ def task2vec(
         paths.
 
     Raises:
-        Refused: as `tljax.when.checks.classified`, for no inputs, a probe without kernels, and a
+        UserError: as `tljax.when.checks.classified`, for no inputs, a probe without kernels, and a
             penalty or block that is not positive.
 
     Source: Achille et al., Task2Vec: task embedding for meta-learning, 2019, section 2
@@ -167,12 +167,12 @@ def task2vec(
     """
     x = np.asarray(x)
     if not 0 < penalty < np.inf or not isinstance(block, (int, np.integer)) or block < 1:
-        raise Refused(
+        raise UserError(
             f'penalty={penalty} and block={block}: give a finite number above 0 and a whole number '
             'of one or more'
         )
     if x.ndim < 2 or not x.size or all(leaf.ndim < 2 for leaf in jax.tree.leaves(params)):
-        raise Refused(
+        raise UserError(
             f'x {x.shape} through {len(jax.tree.leaves(params))} parameters: give inputs (n, ...) '
             'and a probe that has kernels'
         )
@@ -232,7 +232,7 @@ def task2vec_distance(a: ArrayLike, b: ArrayLike) -> float:
         A float from 0 to 1.
 
     Raises:
-        Refused: for shapes that differ, values that are below 0 or not finite, and a vector of
+        UserError: for shapes that differ, values that are below 0 or not finite, and a vector of
             zeros, which has no direction.
 
     Source: Achille et al. 2019, 'Similarity measures on the space of tasks', equation of d_sym.
@@ -245,12 +245,12 @@ def task2vec_distance(a: ArrayLike, b: ArrayLike) -> float:
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.ndim != 1 or a.shape != b.shape:
-        raise Refused(
+        raise UserError(
             f'embeddings {a.shape} and {b.shape}: give two vectors of task2vec by one probe network'
         )
     for each in (a, b):
         if not (np.isfinite(each) & (each >= 0)).all() or not each.any():
-            raise Refused(
+            raise UserError(
                 f'an embedding from {each.min(initial=0)} to {each.max(initial=0)}: give finite '
                 'numbers of 0 or more, not all 0'
             )
@@ -280,7 +280,7 @@ def task2vec_transfer(
         A float, which may be negative.
 
     Raises:
-        Refused: as `task2vec_distance`, and for an alpha that is not finite.
+        UserError: as `task2vec_distance`, and for an alpha that is not finite.
 
     Source: Achille et al. 2019, 'Similarity measures on the space of tasks', equation of d_asym.
 
@@ -288,5 +288,5 @@ def task2vec_transfer(
     0.0488
     """
     if not np.isfinite(alpha):
-        raise Refused(f'alpha={alpha}: give a finite number')
+        raise UserError(f'alpha={alpha}: give a finite number')
     return task2vec_distance(source, target) - alpha * task2vec_distance(source, trivial)

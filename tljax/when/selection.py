@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import entr, softmax, xlogy
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 TOLERANCE = 1e-3  # how far from 1 a row of probabilities may sum
 # rows whose similarities to all others are in memory at once: 120 MB an array for 60,000 rows
@@ -37,7 +37,7 @@ def negative_entropy(probability: ArrayLike) -> float:
         A float, in nats.
 
     Raises:
-        Refused: for no rows, and rows that are no probabilities.
+        UserError: for no rows, and rows that are no probabilities.
 
     Source: Morerio, Cavazza and Murino, Minimal-entropy correlation alignment for unsupervised deep
     domain adaptation, 2018 (https://arxiv.org/abs/1711.10288).
@@ -102,7 +102,7 @@ def soft_neighbourhood_density(probability: ArrayLike, temperature: float = 0.05
     """
     (probability,) = _checked(probability=probability)
     if len(probability) < 2 or not 0 < temperature < np.inf:
-        raise Refused(
+        raise UserError(
             f'{len(probability)} rows at temperature={temperature}: give two rows or more, and a '
             'temperature above 0'
         )
@@ -132,7 +132,7 @@ def importance_weighted_risk(loss: ArrayLike, weight: ArrayLike) -> float:
         A float.
 
     Raises:
-        Refused: for no rows, lengths that differ, numbers that are not finite, and negative
+        UserError: for no rows, lengths that differ, numbers that are not finite, and negative
             weights.
 
     Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross
@@ -190,7 +190,7 @@ def source_accuracy(logits: ArrayLike, label: ArrayLike) -> float:
         A float.
 
     Raises:
-        Refused: for no rows, lengths that differ, and numbers that are not finite.
+        UserError: for no rows, lengths that differ, and numbers that are not finite.
 
     >>> source_accuracy([[2.0, 1.0], [0.0, 3.0]], [0, 0])
     0.5
@@ -217,16 +217,16 @@ def choose(scores: ArrayLike, names: Sequence[str] | None = None) -> str | int:
         Its name, or its index where no names are given.
 
     Raises:
-        Refused: where no score is finite, or names and scores do not pair.
+        UserError: where no score is finite, or names and scores do not pair.
 
     >>> choose([0.2, np.nan, 0.7]), choose([0.2, 0.1], ['dann', 'cdan'])
     (2, 'dann')
     """
     scores = np.asarray(scores, float)
     if names is not None and len(names) != len(scores):
-        raise Refused(f'{len(names)} names for {len(scores)} scores: give one name per score')
+        raise UserError(f'{len(names)} names for {len(scores)} scores: give one name per score')
     if not np.isfinite(scores).any():
-        raise Refused(
+        raise UserError(
             f'none of {len(scores)} scores is finite: look for what made the runs diverge'
         )
     best = int(np.where(np.isfinite(scores), scores, -np.inf).argmax())
@@ -239,22 +239,22 @@ def _checked(**columns: ArrayLike) -> list[np.ndarray]:
     arrays = {name: np.asarray(column, np.float64) for name, column in columns.items()}
     shapes = ' and '.join(f'{name} {column.shape}' for name, column in arrays.items())
     if any(column.ndim != AXES.get(name, 1) or not column.size for name, column in arrays.items()):
-        raise Refused(
+        raise UserError(
             f'{shapes}: give one row or more, (n, c) for probability and logits, (n,) for all else'
         )
     if len({len(column) for column in arrays.values()}) > 1:
-        raise Refused(f'{shapes} differ in length: give both of the same examples')
+        raise UserError(f'{shapes} differ in length: give both of the same examples')
     for name, column in arrays.items():
         wrong = ~np.isfinite(column) | ((column < 0) & (name in NOT_NEGATIVE))
         if wrong.any():
-            raise Refused(
+            raise UserError(
                 f'{name} has {int(wrong.sum())} values that are not '
                 f'finite{" or below 0" * (name in NOT_NEGATIVE)}: look for where they come from'
             )
     if 'probability' in arrays:
         total = arrays['probability'].sum(1, keepdims=True)
         if (wrong := np.abs(total - 1) > TOLERANCE).any():
-            raise Refused(
+            raise UserError(
                 f'{int(wrong.sum())} of {len(total)} rows of probability do not sum to 1: give '
                 'softmax outputs, not logits'
             )

@@ -7,7 +7,7 @@ head in place of f. All of them compare sources on the same examples and mean no
 of other examples. All judge the examples that they are given: with few for each class and many
 features, a source can fit them by chance. None knows how much of a network fine-tuning will change.
 
-All is computed in float64 and returned as a float. `Refused` are: no rows, rows that do not pair,
+All is computed in float64 and returned as a float. `UserError` are: no rows, rows that do not pair,
 values that are not finite, labels that are no integers, a single class, and features that are the
 same for all examples.
 """
@@ -22,7 +22,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.when.checks import classified, columns, labels
 from tljax.when.evidence import RANK, explained, h_score, logme
 
@@ -96,7 +96,7 @@ def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
     """
     f, y, count = classified(f, y)
     if not 0 < eps < np.inf:
-        raise Refused(f'eps={eps}: give a number above 0')
+        raise UserError(f'eps={eps}: give a number above 0')
     f = np.asarray(f - f.mean(0))
     f = np.asarray(f / np.sqrt((f**2).sum() / len(f)))
     return float(
@@ -132,7 +132,7 @@ def gbc(f: ArrayLike, y: ArrayLike, components: int = 64, covariance: str = 'sph
     """
     f, y, count = classified(f, y)
     if covariance not in ('spherical', 'diagonal'):
-        raise Refused(f'covariance={covariance!r}: choose spherical or diagonal')
+        raise UserError(f'covariance={covariance!r}: choose spherical or diagonal')
     f = _principal(f, components)
     of_class = [f[y == i] for i in range(len(count))]
     mean, variance = (
@@ -172,7 +172,7 @@ def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed
         seed: draws the examples.
 
     Raises:
-        Refused: as in the module, and where no two of the examples that were drawn are of one
+        UserError: as in the module, and where no two of the examples that were drawn are of one
             class, or all are, or where their features have one principal component.
 
     >>> f = np.array(
@@ -198,7 +198,7 @@ def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed
     # as a rank, the same as 1 - Pearson's correlation of one-hot labels
     differ = (y[drawn][:, None] != y[drawn])[pair]
     if f.shape[1] < 2 or differ.all() or not differ.any():
-        raise Refused(
+        raise UserError(
             f'{int(differ.sum())} of {len(differ)} pairs of examples differ in class, {f.shape[1]} '
             'principal components vary: give pairs of both kinds, and two components or more'
         )
@@ -220,7 +220,7 @@ def leep(p: ArrayLike, y: ArrayLike) -> float:
         y: as in the module.
 
     Raises:
-        Refused: as in the module, and for rows of p that are no probabilities.
+        UserError: as in the module, and for rows of p that are no probabilities.
 
     >>> leep([[1.0, 0.0], [0.0, 1.0]], [0, 1]), round(leep([[0.5, 0.5], [0.5, 0.5]], [0, 1]), 4)
     (0.0, -0.6931)
@@ -259,7 +259,7 @@ def n_leep(f: ArrayLike, y: ArrayLike, components: int | None = None, seed: int 
     f, y, count = classified(f, y)
     components = min(5 * len(count), len(f)) if components is None else components
     if not 1 <= components <= len(f):
-        raise Refused(f'components={components}: give a number from 1 to the {len(f)} examples')
+        raise UserError(f'components={components}: give a number from 1 to the {len(f)} examples')
     f = _principal(f, 0.8)
     f /= f.std()  # scikit-learn adds 1e-6 to variances, whatever their units
     return leep(GaussianMixture(components, random_state=seed).fit(f).predict_proba(f), y)
@@ -284,7 +284,7 @@ def nce(z: ArrayLike, y: ArrayLike) -> float:
     z = np.asarray(z)
     y, _ = labels(z, y)
     if z.ndim != 1 or z.dtype.kind not in 'iu':
-        raise Refused(f'z has shape {z.shape} and type {z.dtype}: give one integer class per row')
+        raise UserError(f'z has shape {z.shape} and type {z.dtype}: give one integer class per row')
     joint = np.asarray(contingency_matrix(z, y))
     return float(xlogy(joint, joint / joint.sum(1, keepdims=True)).sum() / len(y))
 
@@ -306,7 +306,7 @@ def _principal(f: np.ndarray, components: float) -> np.ndarray:
     """Principal components of f, those that vary: so many at most, or as many as keep that share of
     the variance."""
     if not 0 < components < np.inf:
-        raise Refused(f'components={components}: give a number above 0')
+        raise UserError(f'components={components}: give a number above 0')
     pca = PCA(
         components if components < 1 else min(components, *f.shape), svd_solver='covariance_eigh'
     )
@@ -323,7 +323,7 @@ def _probability(p: ArrayLike) -> np.ndarray:
         or not (np.isfinite(p) & (p >= 0)).all()
         or (np.abs(p.sum(1) - 1) > TOLERANCE).any()
     ):
-        raise Refused(
+        raise UserError(
             f'p has shape {p.shape} and rows that are no probabilities: give softmax outputs (n, '
             'source classes)'
         )

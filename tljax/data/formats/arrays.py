@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tljax.core import Dataset, Refused, Task, short
+from tljax.core import Dataset, Task, UserError, short
 from tljax.data.tasks import understood
 
 
@@ -20,7 +20,7 @@ def arrays(input: ArrayLike, label: ArrayLike, classes: Sequence[str] = ()) -> D
         classes: names, in the order of the labels.
 
     Raises:
-        Refused: where lengths differ, a label has no class, a class two names, or a number is not
+        UserError: where lengths differ, a label has no class, a class two names, or a number is not
             finite.
 
     >>> arrays(np.zeros((2, 3)), np.array([0, 1]), ('a', 'b')).take(np.array([1]))['label']
@@ -30,27 +30,27 @@ def arrays(input: ArrayLike, label: ArrayLike, classes: Sequence[str] = ()) -> D
     """
     input, label = np.asarray(input), np.asarray(label)
     if len(input) != len(label):
-        raise Refused(f'{len(input)} inputs but {len(label)} labels: give one label per input')
+        raise UserError(f'{len(input)} inputs but {len(label)} labels: give one label per input')
     task, notes = Task.of(classes), ()
     if classes and (label.dtype.kind not in 'iu' or label.ndim != 1):
         held, task, notes = understood({'train': label}, classes, 'arrays')
         label = held['train']
     if len(set(classes)) < len(classes):
-        raise Refused(
+        raise UserError(
             f'classes has a name twice ({short(classes)}): give each class one of its own'
         )
     if label.dtype.kind not in 'biuf' or label.dtype.kind == 'f' and not np.isfinite(label).all():
-        raise Refused(
+        raise UserError(
             f'the labels are {label.dtype}, and not all of them finite numbers: name the classes '
             '(arrays(input, label, classes)), or clean them'
         )
     if task.kind == 'classes' and len(label) and not 0 <= label.min() <= label.max() < len(classes):
-        raise Refused(
+        raise UserError(
             f'labels run from {label.min()} to {label.max()} but there are {len(classes)} classes: '
             'number them from 0'
         )
     if np.issubdtype(input.dtype, np.floating) and not np.isfinite(input).all():
-        raise Refused(
+        raise UserError(
             f'{int((~np.isfinite(input)).sum())} input values are not finite: clean them before '
             'they are trained on'
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task
+from tljax.core import Dataset, Task, UserError
 from tljax.data.archives import members
 from tljax.data.decoding import PIXELS
 from tljax.data.finding import is_picture
@@ -87,7 +87,7 @@ def folder(
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for a missing path, a damaged archive, an unknown domain (lists those there), no
+        UserError: for a missing path, a damaged archive, an unknown domain (lists those there), no
             class folders, an empty one, folders inside a class folder, a class without training
             pictures, classes that differ in case alone; for all pictures whose headers cannot be
             read, at once; by `take`, for a picture that cannot be decoded (names it).
@@ -111,30 +111,30 @@ def folder(
     """
     refuse_size(size, channels)
     if resize is not None and resize < size:
-        raise Refused(
+        raise UserError(
             f'data.resize={resize} is less than data.size={size}: the crop would be larger than '
             'the picture'
         )
     if pixels < 1:
-        raise Refused(
+        raise UserError(
             f'data.pixels={pixels}: give the most pixels that a picture may have, such as {PIXELS}'
         )
     path, domain = Path(path).expanduser(), domain.strip('/')
     if not path.exists():
-        raise Refused(
+        raise UserError(
             f'{path} does not exist: give data.path a folder of class folders, a ZIP or tar '
             'archive of one, or a CSV of labels'
         )
     if is_table(path):
         if domain:
-            raise Refused(
+            raise UserError(
                 f'data.domain={domain!r} picks a folder, and {path} is a table: leave it out'
             )
         return listed(
             path, size, channels, validation, test, seed, resize, pixels, file, label, task
         )
     if file or label:
-        raise Refused(
+        raise UserError(
             f'data.file and data.label name columns of a CSV, and {path} is none: leave them out'
         )
     inside, said = _members(path, domain)
@@ -143,7 +143,7 @@ def folder(
     refuse_alike(classes, path / domain)
     lacking = set(classes) - set(found.splits['train'])
     if lacking:
-        raise Refused(
+        raise UserError(
             f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other '
             'splits have: add training pictures or remove the class'
         )
@@ -173,11 +173,11 @@ def folder(
 def _members(path, domain):
     """Files of the folder or archive, and what is said of those left out."""
     if path.is_file() and path.suffix.lower() in OTHERS:
-        raise Refused(f'{path} is {OTHERS[path.suffix.lower()]}')
+        raise UserError(f'{path} is {OTHERS[path.suffix.lower()]}')
     found = members(path, domain if (path / domain).is_dir() else '')
     if found is None:
         what = 'a single picture' if is_picture(path) else 'no folder, ZIP, tar archive or CSV'
-        raise Refused(
+        raise UserError(
             f'{path} is {what}: give data.path a folder of class folders, a ZIP or tar archive of '
             'one, or a CSV of labels'
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, short
+from tljax.core import Dataset, UserError, short
 from tljax.data import rows
 from tljax.data.archives import File, on_disk, printable
 from tljax.data.decoding import PIXELS
@@ -62,7 +62,7 @@ def listed(
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for what is no such table (lists its columns), a picture in two rows that differ, a
+        UserError: for what is no such table (lists its columns), a picture in two rows that differ, a
             class without training pictures; for all pictures that are missing, or whose headers
             cannot be read, at once.
 
@@ -83,7 +83,7 @@ def listed(
     refuse_unreadable(files, names, path.parent, pixels)
     split = np.array(found.split or ['train'] * len(files))
     if 'train' not in split:
-        raise Refused(
+        raise UserError(
             f'{path}: no row of the column split says train: say it of the training pictures'
         )
     splits = {}
@@ -101,7 +101,7 @@ def listed(
     known = set(splits['train'].label.tolist()) if found.task.kind == 'classes' else set()
     lacking = [each for i, each in enumerate(found.task.names) if known and i not in known]
     if lacking:
-        raise Refused(
+        raise UserError(
             f'{path}: no training picture is of {short(lacking, 6)}: add some or remove the class'
         )
     splits['train'] = splits['train']._replace(notes=(*notes, *found.notes))
@@ -131,11 +131,11 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
         The files, their names below the table's folder, and what is said of where they are.
 
     Raises:
-        Refused: for pictures that are missing, all at once.
+        UserError: for pictures that are missing, all at once.
 
     >>> located(Path('nowhere/labels.csv'), ['a.png'])
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere/labels.csv: 1 of 1 pictures are missing below nowhere: a.png: ...
+    tljax.core.UserError: nowhere/labels.csv: 1 of 1 pictures are missing below nowhere: a.png: ...
     """
     places = [path.parent, *_folders(path.parent)]
     hits = {
@@ -147,14 +147,14 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
     best = [path.parent] if hits[path.parent] else best
     if len(best) > 1 and hits[best[0]]:
         folders = short((place.name for place in best), 4)
-        raise Refused(
+        raise UserError(
             f'{path}: the pictures are in several folders ({folders}): write their paths '
             "from the table's folder"
         )
     found = {name: _picture(best[0], name) for name in names}
     missing = [name for name, place in found.items() if place is None]
     if missing:
-        raise Refused(
+        raise UserError(
             f'{path}: {len(missing)} of {len(names)} pictures are missing below {best[0]}: '
             f'{short(missing, 8)}: mend the names, or add the pictures'
         )

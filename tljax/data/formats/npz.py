@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, short
+from tljax.core import Dataset, UserError, short
 from tljax.data.formats.arrays import arrays
 from tljax.data.ranges import range_note, range_of, scale
 from tljax.data.splits import complete
@@ -60,7 +60,7 @@ def npz(
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for a file that is missing, damaged or no .npz, for missing keys (lists those
+        UserError: for a file that is missing, damaged or no .npz, for missing keys (lists those
             there), arrays of Python objects, inputs that are no finite numbers, labels that are not
             numbered from 0 without gaps, pictures whose range is ambiguous.
 
@@ -88,7 +88,7 @@ def npz(
             len(twice := [prefix + 'input' for prefix in prefixes if prefix + 'input' in stored])
             > 1
         ):
-            raise Refused(f'{path} holds both {twice[0]} and {twice[1]}: keep one of them')
+            raise UserError(f'{path} holds both {twice[0]} and {twice[1]}: keep one of them')
     missing = [
         prefix + key
         for prefix in {'train': 'train_', **present}.values()
@@ -96,7 +96,7 @@ def npz(
         if prefix + key not in stored
     ]
     if missing:
-        raise Refused(
+        raise UserError(
             f'{path} lacks {", ".join(missing)}; it holds {", ".join(stored) or "nothing"}: name '
             'the arrays input and label, or train_input, train_label, and so for validation and '
             'test'
@@ -115,8 +115,8 @@ def npz(
             made = arrays(
                 scale(input, found), labels[split], asked.names if asked.kind == 'classes' else ()
             )
-        except Refused as error:
-            raise Refused(f'{path}, {split}: {error}') from error
+        except UserError as error:
+            raise UserError(f'{path}, {split}: {error}') from error
         splits[split] = made._replace(task=asked, notes=notes, range=found)
     return complete(splits, validation, test, seed, path)
 
@@ -124,24 +124,24 @@ def npz(
 def _read(path):
     """{key: array} of the keys that `npz` knows, and None for the others, which errors list."""
     if not path.is_file():
-        raise Refused(
+        raise UserError(
             f'{path} does not exist: give data.path an .npz, as np.savez(path, input=..., '
             'label=...) writes it'
         )
     if not zipfile.is_zipfile(path):
-        raise Refused(f'{path} is no .npz or is damaged: write it again by np.savez')
+        raise UserError(f'{path} is no .npz or is damaged: write it again by np.savez')
     stored, key = {}, 'the list of arrays'
     try:
         with np.load(path, allow_pickle=False) as file:
             for key in file.files:
                 stored[key] = np.asarray(file[key]) if key in KEYS else None
     except ValueError as error:
-        raise Refused(
+        raise UserError(
             f'{path}: {key} is no plain array ({error}): save numbers, and names as an array of '
             'strings'
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        raise Refused(
+        raise UserError(
             f'{path}: {key} is damaged ({error}): write the file again by np.savez'
         ) from error
     return stored

@@ -22,7 +22,7 @@ from tensorflow_datasets.core.file_adapters import FileFormat
 from tensorflow_datasets.core.read_only_builder import builder_from_files
 from tensorflow_datasets.core.registered import DatasetNotFoundError
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.decoding import MODES, picture
 from tljax.data.pictures import WORKERS
 from tljax.data.ranges import SAYS, range_note, range_of, scale
@@ -78,19 +78,19 @@ def tfds(
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        Refused: for a set that is not prepared (with the command that does it), another file
+        UserError: for a set that is not prepared (with the command that does it), another file
             format, a feature that is not there or is no picture and no number, missing or damaged
             files (named, for tfrecord with the offset); by `take`, for pictures of several sizes.
 
     >>> tfds('mnist', 'nowhere')  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    tljax.core.Refused: mnist is not prepared under nowhere: python -c "import ...
+    tljax.core.UserError: mnist is not prepared under nowhere: python -c "import ...
     """
     info = _info(dataset, Path(data_dir).expanduser())
     features = cast(kinds.FeaturesDict, info.features)  # of a set that was read, never None
     for feature in (input, label):
         if feature not in features:
-            raise Refused(
+            raise UserError(
                 f'{dataset} has no feature {feature!r}: set data.input and data.label to some of '
                 f'{_names(features)}'
             )
@@ -100,7 +100,7 @@ def tfds(
         if split in info.splits and info.splits[split].num_examples
     }
     if 'train' not in records:
-        raise Refused(
+        raise UserError(
             f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: prepare it '
             'with one'
         )
@@ -146,7 +146,7 @@ def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable[[Sequence[int]
         (count, read): `read(rows)` gives the records at a list of rows, as bytes.
 
     Raises:
-        Refused: names the file and the offset of a record that is cut off or has a wrong checksum:
+        UserError: names the file and the offset of a record that is cut off or has a wrong checksum:
             its length's at once, its data's when it is read.
 
     >>> import tempfile
@@ -218,7 +218,7 @@ def _scan(path):
 
 
 def _damaged(path, offset, part):
-    return Refused(f'{path}: the record at byte {offset} is damaged in {part}: {AGAIN}')
+    return UserError(f'{path}: the record at byte {offset} is damaged in {part}: {AGAIN}')
 
 
 def _info(name, data_dir):
@@ -232,18 +232,18 @@ def _info(name, data_dir):
         info = builder_from_files(name, data_dir=data_dir).info
         formats = info.available_file_formats()
     except DatasetNotFoundError as error:
-        raise Refused(
+        raise UserError(
             f'{name} is not prepared under {data_dir}: {command} prepares it (which for most sets '
             'needs tensorflow installed; reading never does)'
         ) from error
     except Exception as error:
         # a wrong name and damaged metadata fail in JSON, in protobuf or in TFDS itself
-        raise Refused(
+        raise UserError(
             f'{name} under {data_dir} cannot be read ({_line(error)}): check the name, or {AGAIN}'
         ) from error
     known = [known for known in (FileFormat.ARRAY_RECORD, FileFormat.TFRECORD) if known in formats]
     if not known:
-        raise Refused(
+        raise UserError(
             f'{name} under {data_dir} is stored as '
             f'{_names(held.value for held in formats)}: prepare it again, in '
             "another data_dir, with file_format='array_record'"
@@ -258,14 +258,14 @@ def _records(info, split):
     paths = [os.fspath(path) for path in info.splits[split].filepaths]
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
-        raise Refused(
+        raise UserError(
             f'{missing[0]} is missing ({len(missing)} of {len(paths)} {split} files): {AGAIN}'
         )
     count, read = (
         tfrecords(paths) if info.file_format == FileFormat.TFRECORD else _array_records(paths)
     )
     if count != info.splits[split].num_examples:
-        raise Refused(
+        raise UserError(
             f'{os.path.dirname(paths[0])}: {split} holds {count} of '
             f'{info.splits[split].num_examples} records: {AGAIN}'
         )
@@ -277,7 +277,7 @@ def _array_records(paths):
         try:
             return function(*arguments)
         except (RuntimeError, ValueError, OSError) as error:
-            raise Refused(
+            raise UserError(
                 f'{paths[0]} or a file beside it is damaged ({_line(error)}): {AGAIN}'
             ) from error
 
@@ -288,7 +288,7 @@ def _array_records(paths):
 def _labels(features, label, count, read, name):
     feature = features[label]
     if not _numeric(feature) or len(feature.shape) > 1 or None in feature.shape:
-        raise Refused(
+        raise UserError(
             f'{name}: the feature {label!r} is of kind {type(feature).__name__}, which is no '
             f'label: set data.label to a class or a number among {_names(features)}'
         )
@@ -308,7 +308,7 @@ def _decoder(features, input, size, name):
     feature, only = features[input], _alone(features, input)
     if not _is_picture(feature):
         if not _numeric(feature) or size is not None:
-            raise Refused(
+            raise UserError(
                 f'{name}: the feature {input!r} is of kind {type(feature).__name__}: set '
                 'data.input to a picture, or to numbers (which take no data.size), among '
                 f'{_names(features)}'
@@ -316,7 +316,7 @@ def _decoder(features, input, size, name):
         return lambda record, _: np.asarray(only.deserialize_example_np(record)[input])
     channels = feature.shape[-1]
     if feature.np_dtype != np.uint8 or channels not in MODES:
-        raise Refused(
+        raise UserError(
             f'{name}: the pictures {input!r} are {np.dtype(feature.np_dtype)} with {channels} '
             'channels: set data.input to pictures in uint8 with 1, 3 or 4'
         )
@@ -337,7 +337,7 @@ def _stacked(records, rows, decoder, where, pool: Callable[..., Iterator] = map)
     examples = list(pool(decoder, records, [f'{where}, record {row}' for row in rows]))
     shapes = {example.shape for example in examples}
     if len(shapes) > 1:
-        raise Refused(
+        raise UserError(
             f'{where}: the inputs of one batch have the shapes {_names(map(str, shapes))}: give '
             'pictures a data.size, or prepare the set with one shape'
         )
@@ -352,7 +352,7 @@ def _take(read, label, decoder, where, found, checked):
         rows = index.ravel().tolist() or [0]  # an empty batch has its inputs' shape too
         stored = _stacked(read(rows), rows, decoder, where, pool.map)
         if found and checked and not found[0] <= stored.min() <= stored.max() <= found[1]:
-            raise Refused(
+            raise UserError(
                 f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, those '
                 f'before from {found[0]:g} to {found[1]:g}: {SAYS}'
             )

@@ -32,7 +32,7 @@ def unlabelled(
         {'train': Dataset}; the examples are named by their paths.
 
     Raises:
-        Refused: the path does not exist, or holds no pictures.
+        UserError: the path does not exist, or holds no pictures.
 
     >>> import tempfile
     >>> from PIL import Image

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_svmlight_file
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.reading import reading
 from tljax.data.splits import complete
@@ -30,10 +30,10 @@ def amazon_reviews(
 
     >>> amazon_reviews('nowhere', 'books')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere/books_train.svmlight.gz does not exist: give data.path the ...
+    tljax.core.UserError: nowhere/books_train.svmlight.gz does not exist: give data.path the ...
     """
     if domain not in REVIEWS:
-        raise Refused(f'data.domain={domain!r} is not one of {", ".join(REVIEWS)}')
+        raise UserError(f'data.domain={domain!r} is not one of {", ".join(REVIEWS)}')
     splits = {}
     for split in ('train', 'test'):
         with reading(

@@ -16,7 +16,7 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 from PIL import __version__ as pillow_version
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import cut
 from tljax.files.cache import cache_dir, save_npz
@@ -63,7 +63,7 @@ def glyphs(
     Splits: of each class, by the seeded permutation of `cut`, 10 % validation and 10 % test.
 
     Raises:
-        Refused: for an unknown part, or more classes than there are.
+        UserError: for an unknown part, or more classes than there are.
 
     >>> glyphs('digits', per_class=10)['train'].classes[:2]
     ('0', '1')
@@ -71,7 +71,7 @@ def glyphs(
     chosen = characters(part)
     if part == 'letters':
         if not 1 < classes <= len(chosen):
-            raise Refused(
+            raise UserError(
                 f'data.classes={classes}: the fonts have {len(chosen)} letters to choose from'
             )
         chosen = chosen[:classes]
@@ -129,7 +129,7 @@ def characters(part: str = 'letters') -> list[str]:
     if part == 'decimals':
         return decimals
     if part != 'letters':
-        raise Refused(f'data.part={part!r} is not letters, digits or decimals')
+        raise UserError(f'data.part={part!r} is not letters, digits or decimals')
     letters = [
         c
         for c, having in fonts.items()

@@ -24,11 +24,11 @@ def mnist(
         seed: of that cut.
 
     Raises:
-        Refused: for a file that is missing or damaged, as all readers here.
+        UserError: for a file that is missing or damaged, as all readers here.
 
     >>> mnist('nowhere')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path the ...
+    tljax.core.UserError: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path the ...
     """
     parts = {
         split: read_idx(Path(path).expanduser(), name)
@@ -57,11 +57,11 @@ def read_idx(folder: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
         (pictures (n, 28, 28) uint8, labels (n,) uint8).
 
     Raises:
-        Refused: a file is missing or damaged.
+        UserError: a file is missing or damaged.
 
     >>> read_idx(Path('nowhere'), 'train')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path ...
+    tljax.core.UserError: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path ...
     """
     found = []
     for kind, start in (('images-idx3', 16), ('labels-idx1', 8)):

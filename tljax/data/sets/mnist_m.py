@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.purposes import Purpose
 from tljax.data.reading import DIGITS, EDGE, PATCH, pixels, reading
 from tljax.data.sets.mnist import read_idx
@@ -39,7 +39,7 @@ def mnist_m(
 
     >>> mnist_m('nowhere.zip', 'mnist', 'BSDS500')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.zip does not exist: give data.path a ZIP of MNIST-M's test ...
+    tljax.core.UserError: nowhere.zip does not exist: give data.path a ZIP of MNIST-M's test ...
     """
     remedy = "give data.path a ZIP of MNIST-M's test pictures and their labels"
     with reading(path, remedy) as path, zipfile.ZipFile(path) as file:
@@ -68,7 +68,7 @@ def _blended(digits, folder, seed):
         path for path in folder.rglob('*') if path.suffix.lower() in ('.jpg', '.jpeg', '.png')
     )
     if not files:
-        raise Refused(
+        raise UserError(
             f'{folder} holds no photographs: give data.photographs a folder of them, such as '
             'BSDS500'
         )

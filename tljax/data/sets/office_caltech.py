@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.reading import reading
 
@@ -37,10 +37,10 @@ def office_caltech(path: str | Path, domain: str) -> dict[str, Dataset]:
 
     >>> office_caltech('nowhere', 'office')
     Traceback (most recent call last):
-    tljax.core.Refused: data.domain='office' is not one of amazon, caltech, dslr, webcam
+    tljax.core.UserError: data.domain='office' is not one of amazon, caltech, dslr, webcam
     """
     if domain not in OFFICE_DOMAINS:
-        raise Refused(f'data.domain={domain!r} is not one of {", ".join(OFFICE_DOMAINS)}')
+        raise UserError(f'data.domain={domain!r} is not one of {", ".join(OFFICE_DOMAINS)}')
     with reading(
         Path(path, f'{OFFICE_DOMAINS[domain]}_SURF_L10.mat'),
         'give data.path the folder of the four .mat files',

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 
@@ -35,17 +35,17 @@ def omniglot(
         {'train', 'validation', 'test'}, each with classes such as 'Greek/character01'.
 
     Raises:
-        Refused: for a missing file, one of another kind, and another split.
+        UserError: for a missing file, one of another kind, and another split.
 
     >>> omniglot('nowhere.npz')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.npz does not exist: pack the pictures of ...
+    tljax.core.UserError: nowhere.npz does not exist: pack the pictures of ...
     """
     path = Path(path).expanduser()
     if split not in ('random', 'official'):
-        raise Refused(f'data.split={split!r} is not random or official')
+        raise UserError(f'data.split={split!r} is not random or official')
     if not path.is_file():
-        raise Refused(
+        raise UserError(
             f'{path} does not exist: pack the pictures of github.com/brendenlake/omniglot as '
             'tljax/data/omniglot.py says'
         )
@@ -57,7 +57,7 @@ def omniglot(
             }
         images = np.unpackbits(stored['images'], axis=1).reshape(-1, 28, 28, 1)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise Refused(
+        raise UserError(
             f'{path} is no Omniglot ({type(error).__name__}: {str(error)[:80]}): see '
             'tljax/data/omniglot.py'
         ) from error
@@ -68,7 +68,7 @@ def omniglot(
     rng = np.random.default_rng([Purpose.OMNIGLOT, seed])
     if split == 'random':
         if not 0 < validation < PAPERS:
-            raise Refused(f'data.validation={validation}: give 1 to {PAPERS - 1} characters')
+            raise UserError(f'data.validation={validation}: give 1 to {PAPERS - 1} characters')
         order = rng.permutation(len(first))
         held, test = order[PAPERS - validation : PAPERS], order[PAPERS:]
     else:
@@ -105,11 +105,11 @@ def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndar
 
     >>> one_shot_runs('nowhere.zip')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.zip does not exist: take all_runs.zip of ...
+    tljax.core.UserError: nowhere.zip does not exist: take all_runs.zip of ...
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise Refused(
+        raise UserError(
             f'{path} does not exist: take all_runs.zip of github.com/brendenlake/omniglot, '
             'python/one-shot-classification'
         )
@@ -120,7 +120,7 @@ def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndar
             if name.endswith('class_labels.txt') and '__MACOSX' not in name
         )
         if len(tables) != 20:
-            raise Refused(f'{path} holds {len(tables)} runs, not 20: copy or download it again')
+            raise UserError(f'{path} holds {len(tables)} runs, not 20: copy or download it again')
         runs = []
         for table in tables:
             # names begin with the run's folder

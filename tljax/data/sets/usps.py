@@ -27,7 +27,7 @@ def usps(
 
     >>> usps('nowhere.h5')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.h5 does not exist: give data.path usps.h5, with data and ...
+    tljax.core.UserError: nowhere.h5 does not exist: give data.path usps.h5, with data and ...
     """
     remedy = 'give data.path usps.h5, with data and target in train and test'
     with reading(path, remedy) as path:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task, near, short
+from tljax.core import Dataset, Task, UserError, near, short
 from tljax.data.layout import alike
 from tljax.data.splits import restrict
 
@@ -35,7 +35,7 @@ def domains(
         has are for reports alone.
 
     Raises:
-        Refused: inputs differ, no class is in both, or the target has classes that the source lacks
+        UserError: inputs differ, no class is in both, or the target has classes that the source lacks
             and `shared` is not set.
 
     >>> from tljax.data import digits, glyphs
@@ -62,12 +62,12 @@ def _refuse_shapes(source: Dataset, target: Dataset) -> None:
     """Refuses domains whose inputs cannot stand in one batch."""
     shapes = [np.shape(part.take(np.arange(1)).get('input'))[1:] for part in (source, target)]
     if not all(shapes):
-        raise Refused(
+        raise UserError(
             'a domain is a set of labelled examples: data.source and data.target cannot make '
             'episodes'
         )
     if shapes[0] != shapes[1]:
-        raise Refused(
+        raise UserError(
             f'inputs of the source are {shapes[0]} and of the target {shapes[1]}: give both the '
             'same size and channels'
         )
@@ -79,16 +79,16 @@ def _matched(
     """Both domains with one list of classes, and what is told of it."""
     names, theirs = source['train'].classes, target['train'].classes
     if source['train'].task.kind == 'unlabelled':
-        raise Refused('the source has no labels: give data.source a folder for each class')
+        raise UserError('the source has no labels: give data.source a folder for each class')
     kinds = [part['train'].task.kind for part in (source, target)]
     if kinds[1] not in (kinds[0], 'unlabelled'):
-        raise Refused(
+        raise UserError(
             f'the source asks for {kinds[0]} and the target for {kinds[1]}: say data.task of one '
             'of them'
         )
     if target['train'].task.kind == 'unlabelled':
         if shared:
-            raise Refused(
+            raise UserError(
                 'data.shared=True: the target has no labels that tell which classes it shares'
             )
         named = target['train']._replace(task=Task('unlabelled', names))
@@ -137,7 +137,7 @@ def _refuse_further(
 ) -> None:
     """Refuses a target with classes that no output of a method stands for."""
     if len(further) == len(theirs) and further:
-        raise Refused(
+        raise UserError(
             f'the source tells {short(names, 3)} apart and the target '
             f'{short(theirs, 3)}: no class is in both; a target whose folders mean '
             'nothing '
@@ -146,7 +146,7 @@ def _refuse_further(
     if further:
         remedy = near(further[0], lacking) if lacking else ''
         meant = f' ({remedy})' if remedy.endswith('?') else ''
-        raise Refused(
+        raise UserError(
             f'the target has classes that the source lacks: {short(further, 3)}{meant}; no output '
             'stands for them: shared=True of the domains keeps the classes that are in both '
             '(data.shared, or data.of.shared)'

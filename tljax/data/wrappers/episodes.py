@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.core import Dataset, Refused, Task
+from tljax.core import Dataset, Task, UserError
 from tljax.data.class_splits import cut_by_class, joined, refuse_unturnable, turned
 from tljax.protocols import Example
 
@@ -52,7 +52,7 @@ def episodes(
         of inputs (ways, shots, ...) and (ways, queries, ...) and labels 0 to ways - 1.
 
     Raises:
-        Refused: more ways than classes, classes with fewer pictures than shots and queries, and
+        UserError: more ways than classes, classes with fewer pictures than shots and queries, and
             counts below one.
 
     >>> from tljax.data import glyphs
@@ -66,7 +66,7 @@ def episodes(
     splits = classes_apart(splits, by_class, seed)
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
     if unknown := set(test or ()) - set(plan):
-        raise Refused(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
+        raise UserError(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
     found = {
         name: _of_split(name, split, plan | (test or {} if name != 'train' else {}), count, seed)
         for name, split in splits.items()
@@ -83,9 +83,9 @@ def _of_split(name: str, split: Dataset, plan: dict, count: int, seed: int) -> D
     """The episodes of a split, which errors name."""
     try:
         return of_episodes(split, **plan, count=count, seed=[seed, SPLITS[name]])
-    except Refused as refused:
+    except UserError as refused:
         own, share = ('data', '') if name == 'train' else ('data.test', f'.{name}')
-        raise Refused(
+        raise UserError(
             f'the {name} split: {refused} ({own}.ways, .shots, .queries), or change its share of '
             f'the classes (data.by_class{share})'
         ) from None
@@ -100,13 +100,13 @@ def refuse_no_classes(dataset: Dataset) -> None:
     >>> from tljax.data.formats.arrays import arrays
     >>> refuse_no_classes(arrays(np.zeros(2), np.array([0.5, 1.5])))
     Traceback (most recent call last):
-    tljax.core.Refused: episodes are drawn from classes, and these examples have numbers: ...
+    tljax.core.UserError: episodes are drawn from classes, and these examples have numbers: ...
     """
     if dataset.task.kind != 'classes':
         told = {'labels': 'several labels each', 'unlabelled': 'no labels'}.get(
             dataset.task.kind, 'numbers'
         )
-        raise Refused(
+        raise UserError(
             f'episodes are drawn from classes, and these examples have {told}: take a set of '
             'classes'
         )
@@ -192,7 +192,7 @@ def sampler(
         rotations: whether every class stands for four, as `episodes`.
 
     Raises:
-        Refused: as `episodes`.
+        UserError: as `episodes`.
 
     >>> from tljax.data.formats.arrays import arrays
     >>> toy = arrays(np.arange(6.0)[:, None], np.repeat(np.arange(3), 2), 'abc')
@@ -205,14 +205,14 @@ def sampler(
     total, each = len(dataset.classes) * (4 if rotations else 1), shots + queries
     for what, value, least in (('ways', ways, 2), ('shots', shots, 1), ('queries', queries, 1)):
         if value < least:
-            raise Refused(f'data.{what}={value}: an episode needs {least} or more')
+            raise UserError(f'data.{what}={value}: an episode needs {least} or more')
     if ways > total:
-        raise Refused(
+        raise UserError(
             f'data.ways={ways} is more than the {total} classes there are: take fewer ways'
         )
     counts = np.bincount(dataset.label, minlength=len(dataset.classes))
     if counts.min() < each:
-        raise Refused(
+        raise UserError(
             f'class {dataset.classes[counts.argmin()]} has {counts.min()} examples, and an episode '
             f'takes {each} of a class ({shots} shots and {queries} queries): take fewer'
         )

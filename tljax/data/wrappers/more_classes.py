@@ -3,7 +3,7 @@ questions of one-shot learning."""
 
 import numpy as np
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.class_splits import joined, of_classes
 from tljax.data.purposes import Purpose
 from tljax.data.splits import cut
@@ -38,7 +38,7 @@ def more_classes(
         classes.
 
     Raises:
-        Refused: more classes are asked for than there are, and as `episodes`.
+        UserError: more classes are asked for than there are, and as `episodes`.
 
     >>> from tljax.data import glyphs
     >>> splits = more_classes(glyphs(size=8, classes=20, per_class=8), first=5, further=(5, 10))
@@ -48,7 +48,7 @@ def more_classes(
     whole = joined(splits)
     most = max(further, default=0)
     if first + most > len(whole.classes):
-        raise Refused(
+        raise UserError(
             f'data.first={first} and data.further={most} are more than the {len(whole.classes)} '
             'classes there are'
         )

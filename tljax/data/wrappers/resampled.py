@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 from tljax.data.purposes import Purpose
 from tljax.data.splits import restrict
 
@@ -25,7 +25,7 @@ def resampled(
         seed: of that draw.
 
     Raises:
-        Refused: the set has no square pictures of 1 or 3 channels.
+        UserError: the set has no square pictures of 1 or 3 channels.
 
     >>> from tljax.data import digits
     >>> splits = resampled(digits(size=8), size=12, most=100)
@@ -33,7 +33,7 @@ def resampled(
     ((2, 12, 12, 3), 100)
     """
     if channels not in (1, 3) or size < 1 or (most is not None and most < 1):
-        raise Refused(
+        raise UserError(
             f'data.size={size}, data.channels={channels}, data.most={most}: give one pixel or '
             'more, 1 or 3 channels, one example or more'
         )
@@ -45,7 +45,7 @@ def resampled(
             else (1, 1, 1)
         )
         if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
-            raise Refused(
+            raise UserError(
                 f'data.of has inputs {shape} in its {name} split, which are no square pictures of '
                 '1 or 3 channels'
             )

@@ -1,7 +1,7 @@
 """A labelled set of which only some labels are used: the inputs of all its training examples stand
 beside a batch."""
 
-from tljax.core import Dataset, Refused
+from tljax.core import Dataset, UserError
 
 
 def semi_supervised(splits: dict[str, Dataset]) -> dict[str, Dataset]:
@@ -12,12 +12,12 @@ def semi_supervised(splits: dict[str, Dataset]) -> dict[str, Dataset]:
         splits: of a labelled set. `per_class` of a run's config says how many labels a class keeps.
 
     Raises:
-        Refused: the set makes its examples, or has a target already.
+        UserError: the set makes its examples, or has a target already.
 
     >>> from tljax.data import digits
     >>> semi_supervised(digits(size=8))['train'].target.size
     899
     """
     if splits['train'].example or splits['train'].target:
-        raise Refused('data.of has no examples that stand by themselves: give a set with labels')
+        raise UserError('data.of has no examples that stand by themselves: give a set with labels')
     return {**splits, 'train': splits['train']._replace(target=splits['train'])}

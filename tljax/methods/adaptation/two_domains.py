@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tljax.core import Batch, Method, Net, Refused, Tree
+from tljax.core import Batch, Method, Net, Tree, UserError
 from tljax.losses import accuracy, cross_entropy, linear, weighted
 from tljax.methods.fine_tuning.finetune import finetune
 from tljax.protocols import Align, Answer, Player
@@ -94,10 +94,10 @@ def refuse_regression(who: str, classes: int) -> None:
 
     >>> refuse_regression('domain adaptation', 0)
     Traceback (most recent call last):
-    tljax.core.Refused: domain adaptation needs classes: this data has numbers to regress on
+    tljax.core.UserError: domain adaptation needs classes: this data has numbers to regress on
     """
     if not classes:
-        raise Refused(f'{who} needs classes: this data has numbers to regress on')
+        raise UserError(f'{who} needs classes: this data has numbers to regress on')
 
 
 def both(
@@ -188,10 +188,10 @@ def of_target(batch: Batch) -> jax.Array:
 
     >>> of_target({'input': jnp.zeros(1)})
     Traceback (most recent call last):
-    tljax.core.Refused: this method adapts to a target, and the data has none: give ...
+    tljax.core.UserError: this method adapts to a target, and the data has none: give ...
     """
     if 'target' not in batch:
-        raise Refused(
+        raise UserError(
             'this method adapts to a target, and the data has none: give '
             "data=dict(name='domains', source=..., target=...)"
         )

@@ -3,7 +3,7 @@
 A class is the mean of its embedded examples, and a query belongs to the nearest: equations 1 and 2.
 """
 
-from tljax.core import Method, Net, Refused
+from tljax.core import Method, Net, UserError
 from tljax.kernels import cosines, squared_distances
 from tljax.methods.few_shot.episodes import metric
 
@@ -33,7 +33,7 @@ def protonet(net: Net, classes: int, distance: str = 'euclidean', scale: float =
     [[[-0.0, -16.0], [-16.0, -0.0]]]
     """
     if distance not in ('euclidean', 'cosine'):
-        raise Refused(f'method.distance={distance!r} is not euclidean or cosine')
+        raise UserError(f'method.distance={distance!r} is not euclidean or cosine')
     compare = (
         cosines
         if distance == 'cosine'

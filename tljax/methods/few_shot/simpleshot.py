@@ -7,7 +7,7 @@ support is nearest.
 
 import jax.numpy as jnp
 
-from tljax.core import Method, Net, Refused
+from tljax.core import Method, Net, UserError
 from tljax.kernels import squared_distances, unit
 from tljax.methods.few_shot.episodes import on_base_classes
 
@@ -45,7 +45,7 @@ def simpleshot(net: Net, classes: int, transform: str = 'CL2N') -> Method:
     [[[-0.0, -2.0], [-2.0, -0.0]]]
     """
     if transform not in TRANSFORMS:
-        raise Refused(f'method.transform={transform!r} is not one of {", ".join(TRANSFORMS)}')
+        raise UserError(f'method.transform={transform!r} is not one of {", ".join(TRANSFORMS)}')
     change = TRANSFORMS[transform]
 
     def compare(mean, support, query):

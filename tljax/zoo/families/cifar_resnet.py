@@ -5,7 +5,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.protocols import Stored
 
@@ -67,6 +67,6 @@ def cifar_resnet(
     64
     """
     if depth < 8 or (depth - 2) % 6:
-        raise Refused(f'net.depth={depth} is not 6 n + 2: take 8, 14, 20, 32, 44 or 56')
+        raise UserError(f'net.depth={depth} is not 6 n + 2: take 8, 14, 20, 32, 44 or 56')
     groups = {name: f'{name}_.*' for name in ('stem', 'stage1', 'stage2', 'stage3')}
     return net(_ResNet((depth - 2) // 6, width, form, stored, dtype), 4 * width, groups)

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 from tljax.protocols import Stored
 
@@ -68,12 +68,12 @@ def conv4(
     32
     """
     if norm not in ('batch', 'layer'):
-        raise Refused(f'net.norm={norm!r} is not batch or layer')
+        raise UserError(f'net.norm={norm!r} is not batch or layer')
     widths = (width,) * blocks if isinstance(width, int) else tuple(width)
     if not widths or min(widths) < 1:
-        raise Refused(f'net.width={width}: give channels of a block or more, each 1 or more')
+        raise UserError(f'net.width={width}: give channels of a block or more, each 1 or more')
     if size < 2 ** len(widths):
-        raise Refused(
+        raise UserError(
             f'net.size={size} leaves nothing after {len(widths)} poolings: take fewer blocks or '
             'larger inputs'
         )

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 from tljax.protocols import Stored
 
@@ -82,12 +82,12 @@ def lenet(
     (500, ['block1', 'block2', 'dense1'])
     """
     if norm not in ('none', 'batch'):
-        raise Refused(f'net.norm={norm!r} is not none or batch')
+        raise UserError(f'net.norm={norm!r} is not none or batch')
     side = size
     for _ in widths:
         side = (side - 4) // 2
     if side < 1:
-        raise Refused(
+        raise UserError(
             f'net.size={size} leaves nothing after {len(widths)} convolutions of 5x5 and poolings: '
             'take fewer or larger inputs'
         )

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, net
 from tljax.protocols import Stored
 
@@ -54,8 +54,8 @@ def mlp(
     (3, ['layer1', 'layer2'])
     """
     if activation not in ('relu', 'sigmoid', 'tanh'):
-        raise Refused(f'net.activation={activation!r} is not relu, sigmoid or tanh')
+        raise UserError(f'net.activation={activation!r} is not relu, sigmoid or tanh')
     if norm not in ('none', 'batch'):
-        raise Refused(f'net.norm={norm!r} is not none or batch')
+        raise UserError(f'net.norm={norm!r} is not none or batch')
     groups = {f'layer{i}': f'(dense|norm){i}/.*' for i in range(1, len(widths) + 1)}
     return net(_MLP(tuple(widths), activation, norm, stored, dtype), widths[-1], groups)

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import Stored
@@ -93,13 +93,13 @@ def mobilenet(
         dtype: what is computed in; parameters and features are float32 or wider.
 
     Raises:
-        Refused: for a width that leaves the first layer without channels.
+        UserError: for a width that leaves the first layer without channels.
 
     >>> mobilenet(alpha=0.25).dim
     256
     """
     if int(32 * alpha) < 1:
-        raise Refused(
+        raise UserError(
             f'net.alpha={alpha} leaves no channels: take 1/32 or more (weights are published for '
             '0.25, 0.5, 0.75 and 1)'
         )

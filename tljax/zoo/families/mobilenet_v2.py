@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import Stored
@@ -96,13 +96,13 @@ def mobilenet_v2(
         dtype: what is computed in; parameters and features are float32 or wider.
 
     Raises:
-        Refused: for a multiplier that is not positive.
+        UserError: for a multiplier that is not positive.
 
     >>> mobilenet_v2(alpha=0.35).dim, mobilenet_v2(alpha=1.4).dim
     (1280, 1792)
     """
     if not alpha > 0:
-        raise Refused(
+        raise UserError(
             f'net.alpha={alpha} is no width: take more than 0 (weights are published for 0.35, '
             '0.5, 0.75, 1, 1.3 and 1.4)'
         )

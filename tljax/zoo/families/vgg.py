@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 from tljax.nn.layers import Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import Stored
@@ -28,7 +28,7 @@ class _VGG(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         if self.fc and {length // 32 for length in x.shape[1:3]} != {self.size // 32}:
-            raise Refused(
+            raise UserError(
                 f'inputs {x.shape[1:]} do not fit fc1, made for net.size={self.size}: set net.size '
                 'to theirs, or net.fc=False'
             )
@@ -58,7 +58,7 @@ class _VGG(nn.Module):
 
 def _vgg(name, counts, fc, size, form, dtype):
     if size < 32:
-        raise Refused(
+        raise UserError(
             f'net.size={size} leaves nothing after five poolings: take 32 or more (the weights of '
             'fc1 were trained at 224)'
         )
@@ -92,7 +92,7 @@ def vgg16(
         dtype: what is computed in; parameters and features are float32 or wider.
 
     Raises:
-        Refused: for a size below 32; with `fc`, for inputs of another size.
+        UserError: for a size below 32; with `fc`, for inputs of another size.
 
     >>> vgg16().dim, vgg16(fc=False).dim
     (4096, 512)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from tljax.core import Refused, short
+from tljax.core import UserError, short
 
 LARGEST = 2**24  # bytes of a list of classes
 FORMS = 'write a name a line, ["cat", "dog"], {"0": "cat", "1": "dog"} or {"cat": 0, "dog": 1}'
@@ -26,7 +26,7 @@ def class_index(path: str | Path) -> Pairs:
             is a text.
 
     Raises:
-        Refused: for a missing file, one of another form, a name that stands twice, and numbers
+        UserError: for a missing file, one of another form, a name that stands twice, and numbers
             that are not those from 0 on.
 
     >>> import tempfile
@@ -36,13 +36,13 @@ def class_index(path: str | Path) -> Pairs:
     [('cat', 'cat'), ('dog', 'dog')]
     >>> class_index('nowhere.json')
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.json does not exist: name a list of classes, one a line, or ...
+    tljax.core.UserError: nowhere.json does not exist: name a list of classes, one a line, or ...
     """
     path = Path(path).expanduser()
     if path.is_dir():
-        raise Refused(f'{path} is a folder: name a file that lists the classes')
+        raise UserError(f'{path} is a folder: name a file that lists the classes')
     if not path.is_file():
-        raise Refused(
+        raise UserError(
             f"{path} does not exist: name a list of classes, one a line, or ImageNet's "
             'class index (imagenet_class_index.json)'
         )
@@ -50,7 +50,7 @@ def class_index(path: str | Path) -> Pairs:
     is_json = path.suffix.lower() == '.json' or text.lstrip()[:1] in ('{', '[')
     pairs = (_of_json if is_json else _of_lines)(path, text)
     if not pairs:
-        raise Refused(f'{path} names no classes: {FORMS}')
+        raise UserError(f'{path} names no classes: {FORMS}')
     _refuse_twice(
         path, 'class', (name if name == known else f'{known} ({name})' for known, name in pairs)
     )
@@ -59,7 +59,7 @@ def class_index(path: str | Path) -> Pairs:
 
 def _text(path):
     if path.stat().st_size > LARGEST:
-        raise Refused(
+        raise UserError(
             f'{path} takes more than {LARGEST:,} bytes: name a list of classes, one a line'
         )
     try:
@@ -67,7 +67,7 @@ def _text(path):
     except UnicodeDecodeError:
         text = '\0'
     if '\0' in text:
-        raise Refused(
+        raise UserError(
             f'{path} is no text in UTF-8: name a list of classes, one a line, or '
             "ImageNet's class index"
         )
@@ -81,30 +81,32 @@ def _of_json(path, text):
 
     try:
         found = json.loads(text, object_pairs_hook=once)
-    except Refused:
+    except UserError:
         raise
     except (ValueError, RecursionError) as error:
-        raise Refused(f'{path} is no class index (no JSON: {str(error)[:60]}): {FORMS}') from error
+        raise UserError(
+            f'{path} is no class index (no JSON: {str(error)[:60]}): {FORMS}'
+        ) from error
     if isinstance(found, list) and all(isinstance(name, str) for name in found):
         found = {str(i): name for i, name in enumerate(found)}
     if not isinstance(found, dict):
-        raise Refused(f'{path} is no class index: {FORMS}')
+        raise UserError(f'{path} is no class index: {FORMS}')
     if found and all(type(number) is int for number in found.values()):
         numbered = [(number, (name, name)) for name, number in found.items()]
     else:
         numbered = [(_number(path, key), _pair(path, key, value)) for key, value in found.items()]
     if len({isinstance(value, str) for value in found.values()}) > 1:
-        raise Refused(
+        raise UserError(
             f'{path} is no class index (some entries have an id, others have none): write all alike'
         )
     if any(not name.strip() for _, pair in numbered for name in pair):
-        raise Refused(f'{path}: a class has no name: give it one')
+        raise UserError(f'{path}: a class has no name: give it one')
     return _in_order(path, numbered)
 
 
 def _number(path, key):
     if not re.fullmatch(r'[0-9]{1,9}', key):
-        raise Refused(f'{path} is no class index ({key!r} is no number of a class): {FORMS}')
+        raise UserError(f'{path} is no class index ({key!r} is no number of a class): {FORMS}')
     return int(key)
 
 
@@ -112,7 +114,7 @@ def _pair(path, key, value) -> tuple[str, str]:
     """(id, name) of an entry."""
     pair = [value, value] if isinstance(value, str) else value
     if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(e, str) for e in pair):
-        raise Refused(f'{path} is no class index (at {key!r} stands {str(value)[:40]}): {FORMS}')
+        raise UserError(f'{path} is no class index (at {key!r} stands {str(value)[:40]}): {FORMS}')
     return pair[0], pair[1]
 
 
@@ -126,17 +128,17 @@ def _of_lines(path, text):
         or names
         and all(name.startswith('- ') for name in names)
     ):
-        raise Refused(f'{path} is YAML, which is not read: {FORMS}')
+        raise UserError(f'{path} is YAML, which is not read: {FORMS}')
     matches = [re.fullmatch(r'([0-9]{1,9})[\s:,]+(\S.*)', name) for name in names]
     numbered = [(match[1], match[2]) for match in matches if match]
     rest = len(names) > 2 and not matches[0] and len(numbered) == len(names) - 1
     if rest and int(numbered[0][0]) == 0:
-        raise Refused(
+        raise UserError(
             f'{path} begins with {names[0][:40]!r}, which is no number and name as the lines below '
             'are: remove the line'
         )
     if names and all(re.search(r'[,:\t]\s*[0-9]+$', name) for name in names) and not all(matches):
-        raise Refused(
+        raise UserError(
             f'{path} has the number of a class behind its name ({names[0][:40]!r}): write it in '
             'front, "0 cat"'
         )
@@ -155,7 +157,7 @@ def _in_order(path, numbered):
     found = dict(numbered)
     missing = [number for number in range(len(found)) if number not in found]
     if missing:
-        raise Refused(
+        raise UserError(
             f'{path} numbers {len(found)} classes by {short(sorted(found), 6)}, and '
             f'{short(missing, 6)} is missing: number them from 0 on; numbers that are a part of '
             'the names stand in a JSON list'
@@ -166,7 +168,7 @@ def _in_order(path, numbered):
 def _refuse_twice(path: Path, what: str, names: Iterable) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise Refused(
+        raise UserError(
             f'{path}: the {what} {short(twice, 4)} stands twice: give each class a name and a '
             'number of its own'
         )

@@ -10,7 +10,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from tljax.core import Refused
+from tljax.core import UserError
 
 HDF5 = b'\x89HDF\r\n\x1a\n'
 KINDS = {  # kind -> what it is, and what to do
@@ -216,16 +216,16 @@ def refuse(path: str | Path) -> None:
         path: of a file or a folder; nothing is said of one that does not exist.
 
     Raises:
-        Refused: for another format, and a folder.
+        UserError: for another format, and a folder.
 
     >>> import tempfile
     >>> refuse(tempfile.mkdtemp())
     Traceback (most recent call last):
-    tljax.core.Refused: ... is a folder: name a Keras weights file (.h5, .keras) (docs/weights.md)
+    tljax.core.UserError: ... is a folder: name a Keras weights file (.h5, .keras) (docs/weights.md)
     """
     path = Path(path).expanduser()
     if path.exists() and (kind := kind_of(path)):
-        raise Refused(f'{path} is {KINDS[kind]} (docs/weights.md)')
+        raise UserError(f'{path} is {KINDS[kind]} (docs/weights.md)')
 
 
 def refuse_no_run(path: str | Path) -> None:
@@ -235,13 +235,13 @@ def refuse_no_run(path: str | Path) -> None:
         path: of what is meant for the folder of a run.
 
     Raises:
-        Refused: for a file, another format, and the folder of another program.
+        UserError: for a file, another format, and the folder of another program.
 
     >>> refuse_no_run('runs/mine')
     """
     path = Path(path).expanduser()
     if path.is_file():
-        raise Refused(
+        raise UserError(
             f'{path} is a file, and a run is a folder: give weights by --model and --weights, or a '
             'run by its folder'
         )

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import pyfive
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.zoo.weights import foreign
 
 LARGEST = 2**30  # bytes that the weights of a .keras archive may have once they are unpacked
@@ -64,7 +64,7 @@ def read(path: str | Path) -> Stored:
         path: of the file, whatever its name ends in.
 
     Raises:
-        Refused: for a missing file, one of another format, a damaged one, one that claims to hold
+        UserError: for a missing file, one of another format, a damaged one, one that claims to hold
             more than its size allows, and one that holds no layers.
 
     >>> import tempfile
@@ -79,19 +79,19 @@ def read(path: str | Path) -> Stored:
     path = Path(path).expanduser()
     foreign.refuse(path)
     if not path.is_file():
-        raise Refused(f'{path} does not exist: name a Keras weights file (.h5, .keras)')
+        raise UserError(f'{path} does not exist: name a Keras weights file (.h5, .keras)')
     zipped = zipfile.is_zipfile(path)
     try:
         stored = _archive(path) if zipped else _file(path, path.stat().st_size, {})
-    except Refused as refused:
-        raise Refused(f'{path} {refused}') from None
+    except UserError as refused:
+        raise UserError(f'{path} {refused}') from None
     except Exception as error:  # damage is as many kinds of error as there are places in a file
         known = zipped or _is_hdf5(path)
         line = (str(error).splitlines() or [type(error).__name__])[0]
         reason = f'cut off or damaged ({line[:100]})' if known else 'no HDF5 file'
-        raise Refused(f'{path} is {reason}: copy or download it again') from error
+        raise UserError(f'{path} is {reason}: copy or download it again') from error
     if not stored.layers:
-        raise Refused(
+        raise UserError(
             f"{path} holds no layers with weights: name a file that Keras's save_weights or save "
             'wrote'
         )
@@ -116,7 +116,7 @@ def _member(archive, name, most):
     with archive.open(name) as member:
         content = member.read(most + 1)  # whatever size it claims
     if len(content) > most:
-        raise Refused(
+        raise UserError(
             f'unpacks to more than {most:,} bytes of {name}: save it without the optimiser '
             '(save_weights), to .weights.h5'
         )
@@ -155,11 +155,11 @@ class _Room:
         dataset = _held(group, path)
         layout, kind = dataset.id.layout_class, np.dtype(dataset.dtype)
         if layout not in LAYOUTS or layout == CONTIGUOUS and dataset.id.data_offset == NOWHERE:
-            raise Refused(ELSEWHERE.format(path))
+            raise UserError(ELSEWHERE.format(path))
         shapes = (dataset.shape, dataset.chunks or ())
         self.room -= max(int(np.prod(shape, dtype=object)) for shape in shapes) * kind.itemsize
         if self.room < 0:
-            raise Refused(
+            raise UserError(
                 f'is cut off or damaged (its arrays would take more than {PACKED} times its size): '
                 'copy or download it again'
             )
@@ -171,7 +171,7 @@ class _Room:
         ):
             return dataset[()].view(BFLOAT16).astype(np.float32)
         if kind.kind not in 'fiu':
-            raise Refused(
+            raise UserError(
                 f'holds {path!r} as {kind}, which is no kind of numbers: load and save it again '
                 'with Keras'
             )
@@ -185,7 +185,7 @@ def _held(group, path):
     """What a group holds by a path; links lead nowhere but into the same file."""
     found = group[path.strip('/')]
     if found is None:  # a link to nothing
-        raise Refused(ELSEWHERE.format(path))
+        raise UserError(ELSEWHERE.format(path))
     return found
 
 
@@ -254,7 +254,7 @@ def _by_class(root, take, config):
         ):
             name = group.attrs.get('name') or known.get(path)
             if name is None:
-                raise Refused(
+                raise UserError(
                     'does not tell the names of its layers, as early versions of Keras 3 did not: '
                     'load and save it again with Keras 3.7 or newer'
                 )

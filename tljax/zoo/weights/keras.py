@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.core import Net, Refused, short
+from tljax.core import Net, UserError, short
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.above import Above, above
 from tljax.zoo.weights.graph import Graph, graph
@@ -82,13 +82,13 @@ def load(
         What the network takes, and what lies above it.
 
     Raises:
-        Refused: as `hdf5.read`; for weights of another network, with what is missing, what is too
+        UserError: as `hdf5.read`; for weights of another network, with what is missing, what is too
             much and which shapes differ; for numbers that are not finite, and quantised ones.
 
     >>> from tljax.zoo.families.mobilenet import mobilenet
     >>> load('nowhere.h5', mobilenet(alpha=0.25), size=224)
     Traceback (most recent call last):
-    tljax.core.Refused: nowhere.h5 does not exist: name a Keras weights file (.h5, .keras)
+    tljax.core.UserError: nowhere.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
     stored = read(path)
     shapes = jax.eval_shape(
@@ -139,7 +139,7 @@ def _found(path, stored, told, wanted, spare):
         for layer in wanted
         if layer in layers and layers[layer][0].dtype.kind != 'f'
     ]:
-        raise Refused(
+        raise UserError(
             f'{path} holds quantised layers ({short(quantised, 8)}): name the file from before that'
         )
     found, differ = {}, []
@@ -155,7 +155,7 @@ def _found(path, stored, told, wanted, spare):
     reasons = {'it lacks': missing, 'it has, unasked for,': others, 'shapes differ at': differ}
     wrong = [f'{what} {short(names, 8)}' for what, names in reasons.items() if names]
     if wrong:
-        raise Refused(
+        raise UserError(
             f'{path} holds the weights of another network or width ({"; ".join(wrong)}): name the '
             'one it was made for'
         )
@@ -249,7 +249,7 @@ def _refuse_not_finite(path, found):
         for name, array in leaves.items()
     }
     if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
-        raise Refused(
+        raise UserError(
             f'{path} holds numbers that are not finite, at {short(bad, 8)}: copy or download it '
             'again'
         )

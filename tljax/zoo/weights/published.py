@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tljax.core import Refused
+from tljax.core import UserError
 from tljax.files.cache import cache_dir
 from tljax.files.downloads import fetch
 from tljax.zoo.table import ROWS
@@ -37,11 +37,11 @@ def published(
         source: address to take instead of the published one, up to the file's name.
 
     Raises:
-        Refused: for a width or a size without published weights, and as `files.downloads.fetch`.
+        UserError: for a width or a size without published weights, and as `files.downloads.fetch`.
 
     >>> published({'name': 'mobilenet', 'alpha': 0.3})
     Traceback (most recent call last):
-    tljax.core.Refused: no weights are published for mobilenet at alpha=0.3: there are 0.25, ...
+    tljax.core.UserError: no weights are published for mobilenet at alpha=0.3: there are 0.25, ...
     """
     row, alpha = ROWS[net['name']], net.get('alpha', 1.0)
     for what, value, there in (
@@ -49,7 +49,7 @@ def published(
         ('size', size or row.size, row.sizes or (row.size,)),
     ):
         if there and value not in there:
-            raise Refused(
+            raise UserError(
                 f'no weights are published for {net["name"]} at {what}={value}: there are '
                 f'{", ".join(map(str, there))}'
             )

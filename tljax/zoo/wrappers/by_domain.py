@@ -4,7 +4,7 @@ https://arxiv.org/abs/1906.03950, equations 3 and 4, with one scale and bias for
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Net, Refused
+from tljax.core import Net, UserError
 
 
 def by_domain(net: Net, domains: int = 2) -> Net:
@@ -19,7 +19,7 @@ def by_domain(net: Net, domains: int = 2) -> Net:
             (finetune, adabn, adda, shot): it is then the network as it is.
 
     Raises:
-        Refused: the domains do not divide a training batch.
+        UserError: the domains do not divide a training batch.
 
     >>> from tljax.zoo import mlp
     >>> net = by_domain(mlp(widths=(2,), norm='batch'))
@@ -35,7 +35,7 @@ def by_domain(net: Net, domains: int = 2) -> Net:
         if key is None:
             return net.features(params, state, input)
         if len(input) % domains:
-            raise Refused(
+            raise UserError(
                 f'a training batch of {len(input)} rows does not divide into domains={domains}: '
                 'give net.domains=1 where a method takes one domain at a time'
             )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import unflatten_dict
 
-from tljax.core import Net, Refused, near
+from tljax.core import Net, UserError, near
 from tljax.paths import flatten
 
 
@@ -22,7 +22,7 @@ def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
         channels: of the inputs.
 
     Raises:
-        Refused: the network has no such tap.
+        UserError: the network has no such tap.
 
     >>> from tljax.zoo import mobilenet
     >>> part = truncated(mobilenet(alpha=0.25), tap='block3', size=32)
@@ -34,7 +34,7 @@ def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
     taps = jax.eval_shape(net.features, *shapes, picture)[0]
     names = [name for name in net.groups if name in taps]
     if tap not in names:
-        raise Refused(
+        raise UserError(
             f'net.tap={tap!r} is no group of the network among its intermediates: '
             f'{near(tap, names)}'
         )

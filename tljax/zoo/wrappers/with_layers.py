@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Net, Refused, near
+from tljax.core import Net, UserError, near
 from tljax.losses import linear
 
 ACTIVATIONS = {  # by Keras's names and with its constants
@@ -60,7 +60,7 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
             silu, swish, gelu, leaky_relu; leaky_relu(0.3) and elu(0.5) have another number.
 
     Raises:
-        Refused: for no layers, a width below 1, and another activation.
+        UserError: for no layers, a width below 1, and another activation.
 
     >>> from tljax.zoo import mobilenet
     >>> net = with_layers(mobilenet(alpha=0.25), [[100, 'relu'], [10, 'linear']])
@@ -75,12 +75,12 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
             or not isinstance(layer[0], int)
             or layer[0] < 1
         ):
-            raise Refused(
+            raise UserError(
                 f"net.layers={layers!r}: give width and activation of each, as in [[100, 'relu']]"
             )
         activation = function(layer[1]) if isinstance(layer[1], str) else None
         if activation is None:
-            raise Refused(
+            raise UserError(
                 f'net.layers: {layer[1]!r} is no activation: {near(layer[1], ACTIVATIONS)}'
             )
         activations.append(activation)
