@@ -24,11 +24,11 @@ from tljax.configuration import merge, phases, plain
 from tljax.core import TrainState
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import restrict
-from tljax.engine.devices import each_by_itself, first_state
+from tljax.engine.devices import first_state, map_seeds_on_threads
 from tljax.engine.evaluate import predictions, score
 from tljax.engine.step import make_step
 from tljax.features import extractor
-from tljax.nn.convolution import convolve, pick, place
+from tljax.nn.convolution import choose_form, convolve, place_of_run
 from tljax.report.page import table
 from tljax.zoo.families.mobilenet import mobilenet
 
@@ -76,7 +76,10 @@ def forms():
     for n, size, c, d, k, stride, groups, looped in SHAPES:
         x, w = jnp.ones((n, size, size, c)), jnp.ones((k, k, c // groups, d)) / k
         picked, calls = (
-            {place: pick(place, x, w, (stride, stride), groups) for place in ('alone', 'looped')},
+            {
+                place: choose_form(place, x, w, (stride, stride), groups)
+                for place in ('alone', 'looped')
+            },
             {},
         )
         for form in ('plain', 'split', 'dots') if groups == 1 else ('plain', 'shifts'):
@@ -209,7 +212,7 @@ def seeds():
     for count, how in ((1, 'one call'), (5, 'each by itself'), (5, 'one call, a loop')):
         for form in ('plain', 'dots'):
             run, _ = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
-            step = run.step if how == 'one call, a loop' else each_by_itself(run.step, count)
+            step = run.step if how == 'one call, a loop' else map_seeds_on_threads(run.step, count)
             length = 10 if how == 'each by itself' else 1
             one = run.stream.take(run.stream.index(0, 0))
             batch = step.place(
@@ -351,7 +354,7 @@ def episodes():
 def extraction():
     """Features of a set against the forward passes that they need, batches in place: MobileNet,
     1,024 pictures of 112x112 in memory."""
-    net = mobilenet(alpha=0.25, form=place())
+    net = mobilenet(alpha=0.25, form=place_of_run())
     dataset = arrays(
         np.random.default_rng(0).uniform(size=(1024, 112, 112, 3)).astype(np.float32),
         np.zeros(1024, int),

@@ -24,13 +24,13 @@ from absl import flags
 from benchmarks.timing import define_rounds, take_turns
 from experiments import command
 from experiments.flag_types import define_list, one_of
-from tljax.configuration import named
+from tljax.configuration import call_named
 from tljax.core import TrainState
-from tljax.engine.devices import give_back_after_compiling
+from tljax.engine.devices import release_memory_after_compiling
 from tljax.engine.step import make_step
 from tljax.files.console import say
 from tljax.methods.fine_tuning.finetune import finetune
-from tljax.nn.convolution import place
+from tljax.nn.convolution import place_of_run
 from tljax.report.page import table
 from tljax.zoo.table import ROWS
 
@@ -114,8 +114,10 @@ def _calls(name, side):
 
 
 def _ours(name, size, batch, tx):
-    give_back_after_compiling()  # as every run does
-    method = finetune(named('tljax.zoo', {'name': name}, 'net', form=place()), classes=1000)
+    release_memory_after_compiling()  # as every run does
+    method = finetune(
+        call_named('tljax.zoo', {'name': name}, 'net', form=place_of_run()), classes=1000
+    )
     params, state = jax.jit(method.init)(jax.random.key(0), batch)
     step = jax.jit(make_step(method, tx, jax.tree.map(lambda _: 'all', params)), donate_argnums=0)
     forward = jax.jit(method.predict)

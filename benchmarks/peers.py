@@ -22,7 +22,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from benchmarks.timing import compare, define_only, define_rounds, take_turns
 from configs import office_caltech
 from experiments import command
-from tljax.configuration import named, plain
+from tljax.configuration import call_named, plain
 from tljax.files.console import progress
 from tljax.kernels import median_width
 from tljax.report.page import table
@@ -83,7 +83,7 @@ def office():
 
     config = plain(office_caltech.get_config())
     splits = {
-        name: named('tljax.data', spec, f'domains.{name}')
+        name: call_named('tljax.data', spec, f'domains.{name}')
         for name, spec in config['domains'].items()
     }
     domains = {

@@ -106,14 +106,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 def _pair(arg: ConfigDict) -> str:
     """The task, 'source-target', or OWN."""
-    from tljax.core import near
+    from tljax.core import nearest_name
 
     asked = base.pair(arg)
     for name, given in (('source', arg.source), ('target', arg.target)):
         if given and given not in DOMAINS and not Path(given).expanduser().exists():
             raise ValueError(
                 f'config argument {name}={given} is no domain of this config '
-                f'({near(given, DOMAINS)}) and no folder that is there'
+                f'({nearest_name(given, DOMAINS)}) and no folder that is there'
             )
     if asked and not arg.data and not {arg.source, arg.target} & {*DOMAINS}:
         return OWN
@@ -126,14 +126,14 @@ def _pair(arg: ConfigDict) -> str:
     if pair not in (*DIGITS, *PACS):
         raise ValueError(
             f'config arguments source={arg.source},target={arg.target} are no pair of this config: '
-            f'{near(pair, (*DIGITS, *PACS))}'
+            f'{nearest_name(pair, (*DIGITS, *PACS))}'
         )
     return pair
 
 
 def _names(arg: ConfigDict) -> list[str]:
     """The strategies: one that `train` names, or those of a study, the source alone in front."""
-    from tljax.core import near
+    from tljax.core import nearest_name
     from tljax.keywords import method_names
 
     if arg.train:
@@ -148,7 +148,7 @@ def _names(arg: ConfigDict) -> list[str]:
         if name not in method_names():
             raise ValueError(
                 f'config argument {"train" if arg.train else "method"}={name} is unknown: '
-                f'{near(name, method_names())}'
+                f'{nearest_name(name, method_names())}'
             )
     return names if arg.train else ['source_only', *names]
 

@@ -57,7 +57,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         strategies.scratch = dict(init=dict(phase='', path=''))
         strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
         strategies.finetune = dict()
-        strategies.decay = dict(partition=dict(name='decay', rate=0.5))
+        strategies.layerwise = dict(partition=dict(name='layerwise', rate=0.5))
         strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=0.01, beta=0.01))
         _control(config, asked.source)
         if asked.smoke:

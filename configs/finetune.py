@@ -60,7 +60,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.phases.all = dict(
             steps=1000,
             init=dict(path='', phase='head', rules=(('.*', None),)),
-            partition=dict(name='decay', rate=0.8),
+            partition=dict(name='layerwise', rate=0.8),
             optim=dict(lr=3e-4, warmup=100, weight_decay=1e-4, clip=1.0),
             augment=('resized_crop', 'flip', 'colour'),
         )

@@ -60,7 +60,8 @@ print('the head alone:', head.scores['test'])
 # %% [markdown]
 # ## Everything
 #
-# `init` takes all parameters of the first run, the head among them. `partition=decay` multiplies
+# `init` takes all parameters of the first run, the head among them. `partition=layerwise`
+# multiplies
 # the rate by 0.8 from group to group, from deep to shallow.
 
 # %%
@@ -68,7 +69,7 @@ whole = tljax.train(
     **shared,
     workdir=RUNS / 'all',
     init={'path': str(RUNS / 'head'), 'rules': [['.*', None]]},
-    partition={'name': 'decay', 'rate': 0.8},
+    partition={'name': 'layerwise', 'rate': 0.8},
     augment=['resized_crop', 'colour'],
     steps=STEPS,
     optim={'lr': 3e-4, 'warmup': STEPS // 10, 'clip': 1.0},

@@ -13,7 +13,7 @@ import optax
 
 from tljax.core import Method, Net, Tick
 from tljax.data import arrays, domains
-from tljax.data.streams import stream_of
+from tljax.data.streams import training_stream
 from tljax.methods.adaptation.two_domains import adapting
 from tljax.zoo import mlp
 
@@ -64,7 +64,7 @@ optimiser = optax.adam(1e-2)
 def trained(weight: float, steps: int = 300) -> float:
     """The accuracy on the target after a training with this weight of the gap."""
     method = confusion(mlp(widths=(16,)), classes=2, weight=weight)
-    stream = stream_of(both, batch=64)
+    stream = training_stream(both, batch=64)
     params, state = method.init(jax.random.key(0), stream.batch(0, 0))
     moments = optimiser.init(params)
 

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from tljax import keywords
 from tljax.configuration import merge, phases, plain
-from tljax.core import UserError, near, short
+from tljax.core import UserError, abbreviated, nearest_name
 from tljax.files.console import say
 
 MARK = 'a setting that is looked for'
@@ -70,7 +70,7 @@ def load(given: str) -> ConfigDict:
     if not Path(path).is_file():
         names = sorted(file.name for file in Path(path).parent.glob('*.py') if file.stem[0] != '_')
         raise UserError(
-            f'{path} does not exist: {near(Path(path).name, names)}'
+            f'{path} does not exist: {nearest_name(Path(path).name, names)}'
             if names
             else f'{path} does not exist: name a file of configs/'
         )
@@ -148,7 +148,7 @@ def lay(config: ConfigDict, given: str, settings: Settings) -> None:
                 f'--config.{name}=None: None is no name: write nothing behind = for none, or ./None'
             )
         try:
-            found = keywords.value(text, kind)
+            found = keywords.parse_value(text, kind)
         except UserError as refused:
             raise UserError(
                 f'--config.{name}{"" if text is None else f"={text}"}: {refused}'
@@ -162,11 +162,11 @@ def _kind(config: ConfigDict, file: str, path: list[str]) -> object:
     """The type of a setting."""
     whole, kind = plain(config), dict
     for depth, key in enumerate(path):
-        place, passed = keywords.place(whole, path[:depth]), '.'.join(['config', *path[:depth]])
+        place, passed = keywords.place_at(whole, path[:depth]), '.'.join(['config', *path[:depth]])
         if place.takes is not None and key not in place.takes:
-            remedy = near(key, place.takes)
+            remedy = nearest_name(key, place.takes)
             if place.who and remedy.endswith('?'):
-                remedy += f' ({place.who} takes {short(place.takes)})'
+                remedy += f' ({place.who} takes {abbreviated(place.takes)})'
             raise UserError(f'{passed}.{key} is no setting of {file}: {remedy}')
         kind = object if place.takes is None else place.takes[key]
         below = path[depth + 1 : depth + 2]
@@ -195,7 +195,7 @@ def _put(config: ConfigDict, path: list[str], found: object) -> None:
 
 def _leave_out(config: ConfigDict, path: list[str]) -> None:
     """Leaves out the keywords that the function named now does not take."""
-    place, taken = config, keywords.place(plain(config), path)
+    place, taken = config, keywords.place_at(plain(config), path)
     for key in path:
         place = place[key]
     for key in [key for key in place if key not in (taken.takes or place)]:
@@ -255,7 +255,7 @@ def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
     >>> config = plain(load('configs/digits.py')) | {'epochs': 2.0}
     >>> refuse_two_lengths(config, [(['epochs'], '2'), (['steps'], '9')], 'train')
     Traceback (most recent call last):
-    tljax.core.UserError: --config.steps is read by no fit, as epochs take its place: leave one of ...
+    tljax.core.UserError: --config.steps is read by no fit, as epochs take its place: ...
     """
     for (*place, key), _ in settings if name in ('train', 'compare') else ():
         fits = [

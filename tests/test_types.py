@@ -16,7 +16,7 @@ from tljax.data.formats.arrays import arrays
 from tljax.data.streams import draw
 from tljax.engine import optim
 from tljax.engine.devices import compile_jit, compile_predict, make_mesh
-from tljax.engine.step import make_step, many, over_seeds
+from tljax.engine.step import make_step, many_steps, over_seeds
 from tljax.engine.train import Run, fit
 from tljax.losses import cross_entropy
 from tljax.methods import combinators
@@ -209,7 +209,7 @@ def make_run(
     batch = source.batch(seeds[0], 0)
     labels = paths.label(jax.eval_shape(method.init, jax.random.key(0), batch)[0], rules)
     tx = optim.optimizer(labels, make)
-    step = compile_jit(many(over_seeds(make_step(method, tx, labels))), make_mesh())
+    step = compile_jit(many_steps(over_seeds(make_step(method, tx, labels))), make_mesh())
     init = jax.jit(method.init)
     return Run(
         'toy',
@@ -264,7 +264,7 @@ def test_mcd_players_take_turns_and_the_resting_one_is_untouched():
     two = two_streams(blobs(), blobs(40, shift=0.5))
     turns = {
         'backbone': lambda: optax.sgd(0.1),
-        'head1': lambda: optim.every(optax.adam(0.1), 3, 1),
+        'head1': lambda: optim.take_turns(optax.adam(0.1), 3, 1),
         'head2': lambda: optax.sgd(0.1),
     }
     run = make_run(mcd(mlp(), 3), two, 3, make=lambda label: turns[label]())

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 
 from tljax.configuration import DEFAULTS, folder
-from tljax.core import Dataset, Net, Task, Tree, UserError, short
-from tljax.data.ranges import refuse_channels_first, shown
-from tljax.data.splits import judged, per_class, signature
+from tljax.core import Dataset, Net, Task, Tree, UserError, abbreviated
+from tljax.data.ranges import input_range, refuse_channels_first
+from tljax.data.splits import per_class, scored_splits, signature
 from tljax.data.summary import summary
 from tljax.engine import scores
-from tljax.engine.checkpoint import claim, digest, plan
+from tljax.engine.checkpoint import claim, digest, write_plan
 from tljax.engine.choice import SPLIT, Choice
 from tljax.engine.train import Fitted, Run, fit
 from tljax.features import Donors, refuse_channels
@@ -52,7 +52,7 @@ def fit_phases(
     """
     names, run, fitted = [name for name, _ in phases], None, None
     for name, settings in phases:
-        look(settings, folder(workdir, names, name))
+        refuse_other_config(settings, folder(workdir, names, name))
     for _, settings in phases:  # what does not fit is refused before the first is trained
         _program(settings, parts(settings, donor(settings, workdir, names)), load(settings['data']))
     for name, settings in phases:
@@ -61,7 +61,7 @@ def fit_phases(
             folder(workdir, names, name),
         )
         claim(place, run.record, look=True)
-        plan(workdir, [folder(workdir, names, each).name for each in names])
+        write_plan(workdir, [folder(workdir, names, each).name for each in names])
         fitted = fit(run, place)
     return run, fitted
 
@@ -80,7 +80,7 @@ def donor(settings: dict, workdir: str | Path, names: list[str]) -> Path | None:
     return folder(workdir, names, settings['init']['phase']) if settings['init']['phase'] else None
 
 
-def look(config: dict, workdir: str | Path) -> None:
+def refuse_other_config(config: dict, workdir: str | Path) -> None:
     """Refuses another config than that of the run in a folder, before anything is loaded.
 
     It goes by what configs alone tell; `fit` looks once more.
@@ -92,7 +92,7 @@ def look(config: dict, workdir: str | Path) -> None:
     Raises:
         UserError: as `claim`.
 
-    >>> look(DEFAULTS, 'nowhere')
+    >>> refuse_other_config(DEFAULTS, 'nowhere')
     """
     _refuse_counted(config)
     unknown = ('donor', 'examples', *(['steps'] if config['epochs'] else []))
@@ -138,7 +138,7 @@ def build(
         tx=built.tx,
         step=built.step,
         predict=built.predict,
-        evals=judged(splits),
+        evals=scored_splits(splits),
         task=answered,
         stream=pieces.stream(
             train,
@@ -160,11 +160,13 @@ def build(
             *_length(config, train, steps),
         ),
         choice=Choice(
-            config['keep'], config['patience'], scores.row(scores.first(answered)).more_is_better
+            config['keep'],
+            config['patience'],
+            scores.score_named(scores.first_score(answered)).more_is_better,
         ),
         donors=len(donors.trees) if donors else 0,
         input=_shape(sample),
-        range=shown(train),
+        range=input_range(train),
         record={
             **_record(config),
             'steps': steps,
@@ -342,8 +344,8 @@ def _checked(pieces, built, rules, train, seeds):
     donors = pieces.donors(built.net, top=takes_head)
     if (takes_head or pieces.labels) and donors.classes != train.classes:
         raise UserError(
-            f'the head of {donors.place} knows the classes {short(donors.classes)}, this data has '
-            f'{short(train.classes)}: graft the backbone alone (init.rules)'
+            f'the head of {donors.place} knows the classes {abbreviated(donors.classes)}, this '
+            f'data has {abbreviated(train.classes)}: graft the backbone alone (init.rules)'
         )
     if len(donors.trees) not in (1, seeds):
         raise UserError(
@@ -381,7 +383,7 @@ def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset], 
         tx=reduced.tx,
         step=reduced.step,
         predict=reduced.predict,
-        evals=judged(found),
+        evals=scored_splits(found),
         whole=whole,
         stream=pieces.stream(found['train']),
     )

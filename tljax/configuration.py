@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from tljax.core import UserError, near
+from tljax.core import UserError, nearest_name
 from tljax.protocols import Setting
 
 # what a network makes of a data set is one, too
@@ -51,7 +51,7 @@ DEFAULTS: dict[str, Any] = dict(
     penalty=dict(name=''),  # tljax.methods.penalties
     # to graft from: a run, a Keras file, 'imagenet'; a phase
     init=dict(path='', phase='', rules=[['backbone/.*', None]]),
-    partition=dict(name='full'),  # tljax.engine.optim: full, freeze, decay, rules
+    partition=dict(name='full'),  # tljax.engine.optim: full, freeze, layerwise, by_path
     # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
     statistics='follow',
     optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0.0, clip=0.0),
@@ -121,7 +121,7 @@ def merge(config: dict, changes: dict, where: str = 'config') -> dict:
     for key, value in changes.items():
         # factories check their own
         if key not in config and 'name' not in config and 'groups' not in where.split('.'):
-            raise UserError(f'{where}.{key} is unknown: {near(key, config)}')
+            raise UserError(f'{where}.{key} is unknown: {nearest_name(key, config)}')
         old = config.get(key)
         if (
             not isinstance(value, dict)
@@ -172,11 +172,11 @@ def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
     'runs/a/01-transfer'
     """
     if name not in names:
-        raise UserError(f'init.phase={name!r} is no earlier phase: {near(name, names)}')
+        raise UserError(f'init.phase={name!r} is no earlier phase: {nearest_name(name, names)}')
     return Path(workdir, f'{names.index(name):02d}-{name}')
 
 
-def named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -> Any:
+def call_named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -> Any:
     """Calls the function that a config names, with the rest of the config as keywords.
 
     A keyword whose value names a function itself is resolved first, from the inside out:
@@ -195,7 +195,7 @@ def named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -
     Raises:
         UserError: for an unknown or a missing name or keyword, with the nearest one.
 
-    >>> named(
+    >>> call_named(
     ...     'tljax.zoo',
     ...     {
     ...         'name': 'truncated',
@@ -206,27 +206,30 @@ def named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -
     ...     'net',
     ... ).dim
     32
-    >>> named('tljax.zoo', {'name': 'conv5'}, 'net')
+    >>> call_named('tljax.zoo', {'name': 'conv5'}, 'net')
     Traceback (most recent call last):
     tljax.core.UserError: net.name='conv5' is unknown: did you mean conv4?
     """
-    return maker(package, spec, what, *given)(**given)
+    return bind_named(package, spec, what, *given)(**given)
 
 
-def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) -> Callable[..., Any]:
-    """What `named` calls, as a function that waits for the arguments that the config does not say.
+def bind_named(
+    package: str | tuple[str, ...], spec: dict, what: str, *later: str
+) -> Callable[..., Any]:
+    """What `call_named` calls, as a function that waits for the arguments that the config does not
+    say.
 
     Args:
-        package: as `named` takes it.
-        spec: as `named` takes it.
-        what: as `named` takes it.
+        package: as `call_named` takes it.
+        spec: as `call_named` takes it.
+        what: as `call_named` takes it.
         later: names of the arguments that are given later; the function takes those of them that it
             needs.
 
     Raises:
-        UserError: as `named`.
+        UserError: as `call_named`.
 
-    >>> make = maker('tljax.zoo', {'name': 'mlp', 'widths': [3]}, 'net', 'norm')
+    >>> make = bind_named('tljax.zoo', {'name': 'mlp', 'widths': [3]}, 'net', 'norm')
     >>> make(norm='batch').dim
     3
     """
@@ -241,18 +244,18 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
             continue
         said, key = f'{what}.{key}', accepted[0] if key == 'of' and accepted else key
         if key not in accepted:
-            raise UserError(f'{said} is unknown to {name}: {near(key, accepted)}')
+            raise UserError(f'{said} is unknown to {name}: {nearest_name(key, accepted)}')
         place = ELSEWHERE.get(key, package)
         if not isinstance(value, dict) or 'name' not in value:
             keywords[key] = (
-                each_named(place, value, said)
+                call_each(place, value, said)
                 if key in ELSEWHERE and isinstance(value, list | tuple)
                 else value
             )
         elif place == package:
-            inside[key] = maker(place, value, said, *later)
+            inside[key] = bind_named(place, value, said, *later)
         else:
-            keywords[key] = named(place, value, said)
+            keywords[key] = call_named(place, value, said)
     # a function takes what it needs
     own = () if inside else [key for key in later if key in parameters]
     missing = [
@@ -270,30 +273,31 @@ def maker(package: str | tuple[str, ...], spec: dict, what: str, *later: str) ->
     return make
 
 
-def each_named(
+def call_each(
     package: str | tuple[str, ...],
     specs: str | dict | None | Sequence[str | dict | None],
     what: str,
 ) -> list:
-    """What `named` gives for each of several configs.
+    """What `call_named` gives for each of several configs.
 
     A name alone stands for a function's defaults, None and 'none' for no function.
 
     Args:
-        package: as `named` takes it.
+        package: as `call_named` takes it.
         specs: the configs, or a single one.
         what: key of the config, for errors.
 
-    >>> len(each_named('tljax.nn.augment', ['flip', {'name': 'crop', 'padding': 1}], 'augment'))
+    >>> len(call_each('tljax.nn.augment', ['flip', {'name': 'crop', 'padding': 1}], 'augment'))
     2
-    >>> each_named('tljax.nn.augment', [None], 'augment')
+    >>> call_each('tljax.nn.augment', [None], 'augment')
     []
     """
     several: list[Any] = list(specs) if isinstance(specs, list | tuple) else [specs]
     if several in ([None], ['none']):
         return []
     return [
-        named(package, {'name': spec} if isinstance(spec, str) else spec, what) for spec in several
+        call_named(package, {'name': spec} if isinstance(spec, str) else spec, what)
+        for spec in several
     ]
 
 
@@ -301,7 +305,7 @@ def function(package: str | tuple[str, ...], name: str, what: str) -> Callable[.
     """The function of this name in a package, or in the first of several packages that has it.
 
     Args:
-        package: as `named` takes it.
+        package: as `call_named` takes it.
         name: of the function.
         what: key of the config, for errors.
 
@@ -319,25 +323,25 @@ def function(package: str | tuple[str, ...], name: str, what: str) -> Callable[.
         each: home for home in reversed(homes) for each in getattr(home, 'NAMES', None) or dir(home)
     }
     if name not in names:
-        raise UserError(f'{what}.name={name!r} is unknown: {near(name, names)}')
+        raise UserError(f'{what}.name={name!r} is unknown: {nearest_name(name, names)}')
     return getattr(names[name], name)
 
 
-def takes(package: str | tuple[str, ...], name: str, keyword: str) -> bool:
+def takes_keyword(package: str | tuple[str, ...], name: str, keyword: str) -> bool:
     """Whether the function of this name takes a keyword.
 
     Args:
-        package: as `named` takes it.
+        package: as `call_named` takes it.
         name: of the function.
         keyword: name of the keyword.
 
-    >>> takes(DATA, 'npz', 'task'), takes(DATA, 'digits', 'task')
+    >>> takes_keyword(DATA, 'npz', 'task'), takes_keyword(DATA, 'digits', 'task')
     (True, False)
     """
     return keyword in inspect.signature(function(package, name, 'data')).parameters
 
 
-def stated(spec: dict, what: str, default: T) -> T:
+def stated_by_method(spec: dict, what: str, default: T) -> T:
     """What the file of a method says of itself (`tljax.methods`), or the file of the method that it
     is made over.
 
@@ -346,14 +350,17 @@ def stated(spec: dict, what: str, default: T) -> T:
         what: name of the statement, 'BATCHES'.
         default: what holds where no file states it.
 
-    >>> stated({'name': 'dann'}, 'BATCHES', 'labelled'), stated({'name': 'dann'}, 'LOOPED', False)
+    >>> (
+    ...     stated_by_method({'name': 'dann'}, 'BATCHES', 'labelled'),
+    ...     stated_by_method({'name': 'dann'}, 'LOOPED', False),
+    ... )
     ('domains', False)
     """
     module = sys.modules[function(METHODS, spec['name'], 'method').__module__]
     inner = spec.get('of', spec.get('method'))
     if hasattr(module, what) or not isinstance(inner, dict):
         return getattr(module, what, default)
-    return stated(inner, what, default)
+    return stated_by_method(inner, what, default)
 
 
 def innermost(spec: dict) -> dict:

@@ -57,20 +57,20 @@ class Stopped(Exception):
         self.status = status
 
 
-def near(name: str, names: Iterable) -> str:
+def nearest_name(name: str, names: Iterable) -> str:
     """The remedy for a name that is not there: the nearest one, or all of them.
 
-    >>> near('conv5', ['conv4', 'resnet'])
+    >>> nearest_name('conv5', ['conv4', 'resnet'])
     'did you mean conv4?'
     """
     close = difflib.get_close_matches(str(name), [str(each) for each in names], 1, 0.5)
-    return f'did you mean {close[0]}?' if close else f'there are {short(names)}'
+    return f'did you mean {close[0]}?' if close else f'there are {abbreviated(names)}'
 
 
-def short(names: Iterable, limit: int = 12) -> str:
+def abbreviated(names: Iterable, limit: int = 12) -> str:
     """Names as one text, the first dozen of them.
 
-    >>> short(range(20), limit=2)
+    >>> abbreviated(range(20), limit=2)
     '0, 1 and 18 more'
     """
     names = [str(name) for name in names]

@@ -13,7 +13,7 @@ import numpy as np
 
 from tljax.core import Dataset, Net, Tree, UserError
 from tljax.data.formats.arrays import arrays
-from tljax.engine.checkpoint import digest, last, load_final
+from tljax.engine.checkpoint import digest, last_phase, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.cache import cache_dir, save_npz
@@ -53,7 +53,7 @@ def extracted(
             "dict(name='resampled', size=..., channels=3) around it"
         )
     params, state = jax.tree.map(lambda leaf: leaf[None], (params, state))
-    return featured_splits(net, params, state, splits)
+    return feature_splits(net, params, state, splits)
 
 
 def extractor(net: Net) -> Compiled:
@@ -81,7 +81,7 @@ def extractor(net: Net) -> Compiled:
     return compile_predict(features, make_mesh())
 
 
-def featured(
+def feature_dataset(
     net: Net, extract: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256
 ) -> Dataset:
     """A data set of the features of one, extracted once: they are kept in the cache by network,
@@ -97,7 +97,7 @@ def featured(
 
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
-    >>> featured(
+    >>> feature_dataset(
     ...     identity(2), extractor(identity(2)), params, {'backbone': {}}, arrays(np.eye(2), [0, 1])
     ... ).size
     2
@@ -126,27 +126,28 @@ def featured(
         )
 
 
-def featured_splits(
+def feature_splits(
     net: Net, params: Tree, state: Tree, splits: dict[str, Dataset], batch: int = 256
 ) -> dict[str, Dataset]:
-    """`featured` of every split that has examples; a target beside a training set stays there.
+    """`feature_dataset` of every split that has examples; a target beside a training set stays
+    there.
 
     Args:
         net: the network.
-        params: as `featured` takes them.
-        state: as `featured` takes it.
+        params: as `feature_dataset` takes them.
+        state: as `feature_dataset` takes it.
         splits: of a data set.
         batch: examples at a time.
 
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
     >>> splits = {'train': arrays(np.eye(2), [0, 1]), 'test': arrays(np.eye(2)[:0], [])}
-    >>> list(featured_splits(identity(2), params, {'backbone': {}}, splits))
+    >>> list(feature_splits(identity(2), params, {'backbone': {}}, splits))
     ['train']
     """
     extract = extractor(net)
     found = {
-        name: featured(net, extract, params, state, split, batch)
+        name: feature_dataset(net, extract, params, state, split, batch)
         for name, split in splits.items()
         if split.size
     }
@@ -169,7 +170,7 @@ def run_at(place: str | Path) -> tuple[Tree, Tree, dict]:
     tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     foreign.refuse_no_run(place)
-    return load_final(last(Path(place)))
+    return load_final(last_phase(Path(place)))
 
 
 class Donors(NamedTuple):

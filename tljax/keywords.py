@@ -20,7 +20,7 @@ from tljax.configuration import (
     merge,
     phases,
 )
-from tljax.core import Dataset, UserError, near
+from tljax.core import Dataset, UserError, nearest_name
 from tljax.doors import contents
 from tljax.protocols import Setting
 
@@ -73,7 +73,7 @@ class Place(NamedTuple):
     who: str = ''
 
 
-def place(config: dict, path: Sequence[str]) -> Place:
+def place_at(config: dict, path: Sequence[str]) -> Place:
     """What may stand in the dict at a place of a config.
 
     Args:
@@ -84,7 +84,7 @@ def place(config: dict, path: Sequence[str]) -> Place:
         UserError: a name on the way is no function's, no phase's or no strategy's.
 
     >>> config = {'data': {'name': 'digits'}, 'steps': 5, 'phases': {'head': {}}}
-    >>> place(config, ['phases', 'head', 'data']).takes
+    >>> place_at(config, ['phases', 'head', 'data']).takes
     {'size': <class 'int'>, 'name': <class 'str'>, 'task': <class 'str'>}
     """
     here, rest, default = _fit(config, list(path))
@@ -123,7 +123,7 @@ def _fit(config: dict, path: list[str]) -> tuple[dict, list[str], dict]:
             continue
         if name[0] not in among:
             raise UserError(
-                f'config.{".".join([*above, *name])} is not there: {near(name[0], among)}'
+                f'config.{".".join([*above, *name])} is not there: {nearest_name(name[0], among)}'
             )
         if above == ['phases']:
             return dict(phases(config))[name[0]], rest, DEFAULTS
@@ -135,8 +135,8 @@ def _fit(config: dict, path: list[str]) -> tuple[dict, list[str], dict]:
 def _of_values(here: dict, default: dict) -> dict[str, Kind]:
     """The keys of a dict, with the types of their defaults or of their values."""
     return {
-        key: SINGLE.get(key) or _kind(default.get(key, value))
-        for key, value in {**default, **here}.items()
+        key: SINGLE.get(key) or _kind(default.get(key, parse_value))
+        for key, parse_value in {**default, **here}.items()
     }
 
 
@@ -149,7 +149,7 @@ def _kind(value: Setting) -> Kind:
 def _of_optimiser(name: str) -> dict[str, Kind]:
     """What `optim` and a group take: keywords of ours, and the optimiser's own."""
     module = sys.modules[function(OPTIM, 'full', 'optim').__module__]
-    ours = _parameters(module.group, {'optimizer', 'steps', 'options'})
+    ours = _parameters(module.group_transform, {'optimizer', 'steps', 'options'})
     own = getattr(module.optax, name) if name in module.OPTIMIZERS else module.optax.adam
     return {'name': str, **ours, **_parameters(own, {'learning_rate'})}
 
@@ -190,15 +190,15 @@ def holds_keys(kind: Kind) -> bool:
     >>> holds_keys(dict | None), holds_keys(int)
     (True, False)
     """
-    return fits({'name': ''}, kind)
+    return is_of_type({'name': ''}, kind)
 
 
 def _names_a_function(kind: Kind) -> bool:
     """Whether a value of the type is a config of a function: of a network, a set, a method."""
-    return fits({'name': ''}, kind) and not fits({}, kind)
+    return is_of_type({'name': ''}, kind) and not is_of_type({}, kind)
 
 
-def value(text: str | None, kind: Kind) -> Setting:
+def parse_value(text: str | None, kind: Kind) -> Setting:
     """What a text of the command line stands for.
 
     Args:
@@ -208,13 +208,17 @@ def value(text: str | None, kind: Kind) -> Setting:
     Raises:
         UserError: another type, in words.
 
-    >>> value('1e-3', float), value('(4, 8)', int | Sequence[int]), value('None', int | None)
+    >>> (
+    ...     parse_value('1e-3', float),
+    ...     parse_value('(4, 8)', int | Sequence[int]),
+    ...     parse_value('None', int | None),
+    ... )
     (0.001, (4, 8), None)
-    >>> value('big', int)
+    >>> parse_value('big', int)
     Traceback (most recent call last):
     tljax.core.UserError: 'big' is not a whole number
     """
-    if text is None and not fits(True, kind):
+    if text is None and not is_of_type(True, kind):
         raise UserError('a value is missing')
     text = 'True' if text is None else text
     found: Any
@@ -225,26 +229,26 @@ def value(text: str | None, kind: Kind) -> Setting:
     several = () if text == '' else (found,)
     meant: tuple[Any, ...] = (found, several, text)  # a list of one; a name like 12
     for each in meant:
-        if fits(each, kind):
+        if is_of_type(each, kind):
             return float(each) if kind is float else each
     if kind is bool:
         raise UserError(f'{text!r} is neither true nor false')
     raise UserError(f'{text!r} is not {_words(kind)}')
 
 
-def fits(found: Setting, kind: Kind) -> bool:
+def is_of_type(found: Setting, kind: Kind) -> bool:
     """Whether a value is of a type, as the annotation of a keyword says it.
 
     Args:
         found: the value.
         kind: the type.
 
-    >>> fits(3, float), fits(True, int), fits([1, 'a'], Sequence[int])
+    >>> is_of_type(3, float), is_of_type(True, int), is_of_type([1, 'a'], Sequence[int])
     (True, False, False)
     """
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return any(fits(found, part) for part in parts)
+        return any(is_of_type(found, part) for part in parts)
     if kind in (Any, object):
         return True
     if kind in (None, types.NoneType):
@@ -257,7 +261,7 @@ def fits(found: Setting, kind: Kind) -> bool:
         return isinstance(found, str)
     if (origin or kind) in (Sequence, list, tuple):
         return isinstance(found, list | tuple) and all(
-            fits(each, parts[0]) or parts[0] is Callable and isinstance(each, str)
+            is_of_type(each, parts[0]) or parts[0] is Callable and isinstance(each, str)
             for each in found
             if parts
         )

@@ -10,7 +10,7 @@ import optax
 from tljax.core import Batch, Tree
 
 
-def weighted(values: jax.Array, batch: Batch) -> jax.Array:
+def weighted_mean(values: jax.Array, batch: Batch) -> jax.Array:
     """Mean of `values` (n,) times the batch's `weight` where it has one; weights average 1 over the
     whole batch.
 
@@ -18,7 +18,7 @@ def weighted(values: jax.Array, batch: Batch) -> jax.Array:
         values: (n,).
         batch: whose 'weight', (n,), counts; its other keys do not.
 
-    >>> float(weighted(jnp.array([1.0, 3.0]), {'weight': jnp.array([2.0, 0.0])}))
+    >>> float(weighted_mean(jnp.array([1.0, 3.0]), {'weight': jnp.array([2.0, 0.0])}))
     1.0
     """
     return jnp.mean(values * batch['weight'] if 'weight' in batch else values)

@@ -15,18 +15,18 @@ from tljax.configuration import (
     METHODS,
     PENALTIES,
     ZOO,
-    each_named,
+    bind_named,
+    call_each,
+    call_named,
     innermost,
-    maker,
-    named,
-    stated,
-    takes,
+    stated_by_method,
+    takes_keyword,
 )
 from tljax.core import Dataset, Net, Stream, Tree, UserError
 from tljax.data.splits import refuse_nothing_to_learn
-from tljax.data.streams import stream_of
-from tljax.data.tasks import asked
-from tljax.features import Donors, donors_at, featured_splits, pseudo_labels
+from tljax.data.streams import training_stream
+from tljax.data.tasks import with_task
+from tljax.features import Donors, donors_at, feature_splits, pseudo_labels
 from tljax.paths import refuse_rules
 from tljax.program import Program, program
 from tljax.recent import Recent
@@ -88,31 +88,31 @@ def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
             f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by '
             'init.path'
         )
-    _refuse_pseudo(config, stated(method, 'PSEUDO', False), place)
+    _refuse_pseudo(config, stated_by_method(method, 'PSEUDO', False), place)
     makes = pseudo['name'] not in ('', 'given')
     return Parts(
         program=functools.partial(program, **_of_program(config)),
         donors=functools.partial(donors_at, str(place)) if place else None,
         labels=functools.partial(
             pseudo_labels,
-            maker('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits'),
+            bind_named('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits'),
             batch=config['eval_batch'],
         )
         if makes
         else None,
         stream=functools.partial(
-            stream_of,
+            training_stream,
             batch=config['batch'],
             k=config['per_class'],
             shuffled=config['shuffled'],
             class_weights=config['class_weights'],
         ),
-        features=functools.partial(featured_splits, batch=config['eval_batch']),
-        batches=stated(method, 'BATCHES', 'labelled'),
-        several=stated(method, 'SEVERAL', False),
+        features=functools.partial(feature_splits, batch=config['eval_batch']),
+        batches=stated_by_method(method, 'BATCHES', 'labelled'),
+        several=stated_by_method(method, 'SEVERAL', False),
         cached=bool(
             config['cache']
-            and stated(method, 'CACHED', True)
+            and stated_by_method(method, 'CACHED', True)
             and not config['augment']
             and not pseudo['name']
             and config['statistics'] != 'batch'
@@ -137,11 +137,11 @@ def load(data: dict) -> dict[str, Dataset]:
     _refuse_below(data)
 
     def make():
-        later = 'task' in data and not takes(DATA, data['name'], 'task')
-        splits = named(
+        later = 'task' in data and not takes_keyword(DATA, data['name'], 'task')
+        splits = call_named(
             DATA, {key: value for key, value in data.items() if key != 'task' or not later}, 'data'
         )
-        splits = asked(splits, data['task']) if later else splits
+        splits = with_task(splits, data['task']) if later else splits
         refuse_nothing_to_learn(splits['train'])
         return splits
 
@@ -182,13 +182,13 @@ def _of_program(config):
     net, method, penalty = config['net'], config['method'], config['penalty']
     form_is_open = 'form' not in innermost(net)
     return dict(
-        net=maker(ZOO, net, 'net', *(('form', 'stored') if form_is_open else ('stored',))),
-        method=maker(METHODS, method, 'method', 'net', 'classes', 'several'),
-        partition=maker('tljax.engine.optim', config['partition'], 'partition', 'groups'),
-        penalty=named(PENALTIES, penalty, 'penalty') if penalty['name'] else None,
-        augment=each_named(AUGMENT, config['augment'], 'augment'),
-        looped=stated(method, 'LOOPED', False) if form_is_open else None,
-        frozen=stated(method, 'FROZEN', ''),
+        net=bind_named(ZOO, net, 'net', *(('form', 'stored') if form_is_open else ('stored',))),
+        method=bind_named(METHODS, method, 'method', 'net', 'classes', 'several'),
+        partition=bind_named('tljax.engine.optim', config['partition'], 'partition', 'groups'),
+        penalty=call_named(PENALTIES, penalty, 'penalty') if penalty['name'] else None,
+        augment=call_each(AUGMENT, config['augment'], 'augment'),
+        looped=stated_by_method(method, 'LOOPED', False) if form_is_open else None,
+        frozen=stated_by_method(method, 'FROZEN', ''),
         **{key: config[key] for key in ('statistics', 'optim', 'groups', 'steps', 'parallel')},
         key={key: config[key] for key in ('net', 'method', 'partition', 'penalty', 'augment')},
     )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from tljax.core import Tree, UserError, short
+from tljax.core import Tree, UserError, abbreviated
 
 
 def flatten(tree: Tree) -> dict[str, Any]:
@@ -119,9 +119,9 @@ def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
     unmatched = [path for path, value in flatten(labels).items() if not value]
     if unmatched:
         raise UserError(
-            f'no rule matches the parameter{"s" * (len(unmatched) > 1)} {short(unmatched)}; rules: '
-            f'{", ".join(pattern for pattern, _ in rules)}; end the rules with one for the rest, '
-            'such as ".*"'
+            f'no rule matches the parameter{"s" * (len(unmatched) > 1)} {abbreviated(unmatched)}; '
+            f'rules: {", ".join(pattern for pattern, _ in rules)}; end the rules with one for the '
+            'rest, such as ".*"'
         )
     _refuse_idle(rules, params)
     return labels
@@ -186,9 +186,9 @@ def graft(
         raise UserError(
             'the donor does not fit: '
             + '; '.join(
-                [f'it lacks {short(missing)}'] * bool(missing)
-                + [f'shapes differ at {short(shapes)}'] * bool(shapes)
-                + [f'it has, unasked for, {short(spare)}'] * bool(missing)
+                [f'it lacks {abbreviated(missing)}'] * bool(missing)
+                + [f'shapes differ at {abbreviated(shapes)}'] * bool(shapes)
+                + [f'it has, unasked for, {abbreviated(spare)}'] * bool(missing)
             )
             + "; give graft rules that name the donor's own paths, or a donor of the "
             'same network'
@@ -303,5 +303,5 @@ def _refuse_idle(rules, params):
     if idle:
         raise UserError(
             f'the rule {", ".join(idle)} matches no parameter, or only what an earlier rule took; '
-            f'paths are {short(flatten(params))}'
+            f'paths are {abbreviated(flatten(params))}'
         )

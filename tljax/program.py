@@ -8,15 +8,15 @@ import jax
 import numpy as np
 import optax
 
-from tljax.configuration import METHODS, ZOO, innermost, named, stated
+from tljax.configuration import METHODS, ZOO, call_named, innermost, stated_by_method
 from tljax.core import Dataset, Method, Net, Tree, UserError
-from tljax.data.streams import sampled
+from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
-from tljax.engine.optim import Partition, joined, stored
-from tljax.engine.step import make_step, many, over_seeds
+from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
+from tljax.engine.step import make_step, many_steps, over_seeds
 from tljax.methods import combinators
 from tljax.nn import convolution
-from tljax.nn.augment import augmented
+from tljax.nn.augment import prepare_batch
 from tljax.paths import flatten, label
 from tljax.protocols import Prepare
 from tljax.recent import Recent
@@ -148,7 +148,7 @@ def make_program(
         looped: whether the network runs inside a loop, which chooses the form of its convolutions;
             None where the form is chosen.
         frozen: regex over the parameters that the method never trains; '' for none.
-        statistics: as `optim.stored` takes it.
+        statistics: as `optim.uses_stored_statistics` takes it.
         optim: as `optim.joined` takes it.
         groups: as `optim.joined` takes it.
         steps: of the run.
@@ -160,11 +160,11 @@ def make_program(
     axis = {'jit': None, 'pmap': 'data'}.get(parallel, '')
     if axis == '':
         raise UserError(f'parallel={parallel!r} is not jit or pmap')
-    place = {} if looped is None else {'form': convolution.place(looped)}
+    place = {} if looped is None else {'form': convolution.place_of_run(looped)}
     parted = partition(groups=net(stored=None, **place).groups)
     if frozen:
         parted = parted._replace(rules=[(frozen, 'frozen'), *parted.rules])
-    network = net(stored=stored(parted, statistics), **place)
+    network = net(stored=uses_stored_statistics(parted, statistics), **place)
     asked = dict(classes=len(train.classes), several=train.task.kind == 'labels')
     minimised = method(net=network, **asked)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
@@ -174,10 +174,10 @@ def make_program(
     if width:
         network, labels = identity(width), {**labels, 'backbone': {}}
         minimised = method(net=network, **asked)
-    tx, rates = joined(labels, parted, steps, optim, groups)
+    tx, rates = join_groups(labels, parted, steps, optim, groups)
     prepare = _prepare(augment, train)
     whole = combinators.with_penalty(minimised, penalty) if penalty else minimised
-    step = many(over_seeds(make_step(whole, tx, labels, prepare, axis)))
+    step = many_steps(over_seeds(make_step(whole, tx, labels, prepare, axis)))
     minimised = minimised._replace(init=jax.jit(minimised.init))
     compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
     return Program(
@@ -212,8 +212,8 @@ def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
             'augment: the examples of this data are drawn afresh and not augmented: leave it empty'
         )
     if train.example:
-        return sampled(train.example, 1).prepare
-    return augmented(augmentations) if augmentations else None
+        return device_stream(train.example, 1).prepare
+    return prepare_batch(augmentations) if augmentations else None
 
 
 def form(net: dict, method: dict) -> dict[str, str]:
@@ -230,7 +230,7 @@ def form(net: dict, method: dict) -> dict[str, str]:
     return (
         {}
         if 'form' in innermost(net)
-        else {'form': convolution.place(stated(method, 'LOOPED', False))}
+        else {'form': convolution.place_of_run(stated_by_method(method, 'LOOPED', False))}
     )
 
 
@@ -249,8 +249,8 @@ def predictor(record: dict) -> Compiled:
     1
     """
     spec, method = record['config']['net'], record['config']['method']
-    net = named(ZOO, spec, 'net', **form(spec, method))
+    net = call_named(ZOO, spec, 'net', **form(spec, method))
     return compile_predict(
-        named(METHODS, method, 'method', net=net, classes=len(record['classes'])).predict,
+        call_named(METHODS, method, 'method', net=net, classes=len(record['classes'])).predict,
         make_mesh(),
     )

@@ -176,7 +176,7 @@ class Step(Protocol):
         ...
 
 
-class Stored(Protocol):
+class StoredStatistics(Protocol):
     """Which BatchNorm layers run on their stored statistics while they are trained."""
 
     def __call__(self, path: str, /) -> bool:

@@ -30,7 +30,7 @@ class Recent(Generic[T]):
             config: what describes the object, as it stands in a JSON file.
             make: makes it.
         """
-        key = frozen(config)
+        key = hashable(config)
         if key not in self.kept:
             while len(self.kept) >= self.most:
                 del self.kept[next(iter(self.kept))]
@@ -39,16 +39,16 @@ class Recent(Generic[T]):
         return found
 
 
-def frozen(config: Setting) -> Hashable:
+def hashable(config: Setting) -> Hashable:
     """A config as nested tuples, which can be a key. Lists and tuples are alike, as they are in a
     JSON file.
 
     Args:
         config: as `Recent.get` takes it.
 
-    >>> frozen({'b': [1, 2], 'a': None})
+    >>> hashable({'b': [1, 2], 'a': None})
     (('a', None), ('b', (1, 2)))
     """
     if isinstance(config, dict):
-        return tuple((key, frozen(value)) for key, value in sorted(config.items()))
-    return tuple(map(frozen, config)) if isinstance(config, list | tuple) else config
+        return tuple((key, hashable(value)) for key, value in sorted(config.items()))
+    return tuple(map(hashable, config)) if isinstance(config, list | tuple) else config

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 
-from tljax.build import build, look
-from tljax.configuration import ZOO, named, settings, stated
-from tljax.core import Dataset, Tree, UserError, near
+from tljax.build import build, refuse_other_config
+from tljax.configuration import ZOO, call_named, settings, stated_by_method
+from tljax.core import Dataset, Tree, UserError, nearest_name
 from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
 from tljax.data.pictures import pictures
-from tljax.data.ranges import GIVE, asked_range, refuse_channels_first, scale
+from tljax.data.ranges import GIVE, query_range, refuse_channels_first, scale
 from tljax.data.splits import refuse_unfit
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
@@ -77,8 +77,8 @@ class Trained(NamedTuple):
             for regression.
 
         Raises:
-            UserError: inputs of another shape, a path without pictures, a model without outputs or of
-                episodes.
+            UserError: inputs of another shape, a path without pictures, a model without outputs or
+                of episodes.
 
         >>> import tempfile
         >>> blobs = np.array([[0.0, 1.0], [1.0, 0.0]] * 8, np.float32)
@@ -125,7 +125,7 @@ class Trained(NamedTuple):
             for tree in (self.params, self.state)
         )
         return predictions(
-            extractor(named(ZOO, spec, 'net', **form(spec, method))),
+            extractor(call_named(ZOO, spec, 'net', **form(spec, method))),
             params,
             state,
             self._dataset(inputs),
@@ -156,7 +156,7 @@ class Trained(NamedTuple):
             raise UserError('there is no input to tell anything of: give one or more')
         inputs = inputs.reshape(-1, *shape)
         trained = tuple(self.record.get('range') or ())
-        inputs = scale(inputs, asked_range(inputs, trained), GIVE)
+        inputs = scale(inputs, query_range(inputs, trained), GIVE)
         return arrays(inputs, np.zeros(len(inputs), np.int32))
 
     def pictures(
@@ -183,7 +183,7 @@ class Trained(NamedTuple):
                 'have: give arrays'
             )
         shape, data = tuple(self.record['input']), self.record['config']['data']
-        shown, features = sized(data), data['name'] == 'extracted'
+        shown, features = picture_config(data), data['name'] == 'extracted'
         if features and 'size' not in shown:
             raise UserError(
                 'the data of this run say no size of pictures: give an array of features'
@@ -196,7 +196,7 @@ class Trained(NamedTuple):
         found = pictures(files, shape, resize, pixels=pixels or shown.get('pixels'), failed=failed)
         if not features:
             return found
-        net = named(ZOO, data['net'], 'data.net')
+        net = call_named(ZOO, data['net'], 'data.net')
         weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
         params, state = jax.tree.map(lambda leaf: leaf[None], weights)
         told = predictions(extractor(net), params, state, found)
@@ -213,20 +213,20 @@ def refuse_episodes(record: dict) -> None:
     Traceback (most recent call last):
     tljax.core.UserError: this run was trained on episodes: python -m experiments.predict ...
     """
-    if stated(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
+    if stated_by_method(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
         raise UserError(
             'this run was trained on episodes: python -m experiments.predict --support=FOLDER '
             'tells new classes by a few pictures of each, experiments.few_shot measures it'
         )
 
 
-def sized(data: dict) -> dict:
+def picture_config(data: dict) -> dict:
     """The config of a set, or of the set inside it, that says the size of its pictures.
 
     Args:
         data: config of the set.
 
-    >>> sized({'name': 'domains', 'source': {}, 'target': {'name': 'usps', 'size': 16}})
+    >>> picture_config({'name': 'domains', 'source': {}, 'target': {'name': 'usps', 'size': 16}})
     {'name': 'usps', 'size': 16}
     """
     while 'size' not in data and isinstance(data.get('of') or data.get('target'), dict):
@@ -279,7 +279,7 @@ def train(
     if unknown := [key for key in changes if key not in taken]:
         raise UserError(
             f'{unknown[0]} is unknown to tljax.train: '
-            f'{near(unknown[0], ["data", "net", "method", "workdir", *taken])}'
+            f'{nearest_name(unknown[0], ["data", "net", "method", "workdir", *taken])}'
         )
     if 'steps' in changes and changes.get('epochs'):
         raise UserError(
@@ -309,6 +309,6 @@ def train(
             for key, value in (('data', data), ('net', net), ('method', method))
         },
     )
-    look(config, workdir)
+    refuse_other_config(config, workdir)
     fit(build(config, splits=splits), workdir)
     return load(workdir)

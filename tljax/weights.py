@@ -7,8 +7,8 @@ from pathlib import Path
 import jax
 
 from tljax import zoo
-from tljax.configuration import ZOO, named
-from tljax.core import Net, Tree, UserError, near, short
+from tljax.configuration import ZOO, call_named
+from tljax.core import Net, Tree, UserError, abbreviated, nearest_name
 from tljax.files.console import say
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import foreign, keras, published
@@ -38,7 +38,7 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     """
     found, over = _loaded(net, path, top), 'above1' in net.groups  # over dense layers of its own
     if top and (found.above.why or found.above.dense and not over):
-        why = found.above.why or f'it stands on {short(found.above.names[:-1])}'
+        why = found.above.why or f'it stands on {abbreviated(found.above.names[:-1])}'
         raise UserError(
             f'{path} has no linear head on the features of the network ({why}): graft the backbone '
             'alone (init.rules)'
@@ -62,12 +62,12 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     found = read(file)
     if found.before:
         say(
-            f'{file}: {short(found.before)} before the network is left: its inputs were changed '
-            'there, and are not here'
+            f'{file}: {abbreviated(found.before)} before the network is left: its inputs were '
+            'changed there, and are not here'
         )
     if found.prepared:
         say(
-            f'{file}: {short(found.prepared)} may scale pictures otherwise than '
+            f'{file}: {abbreviated(found.prepared)} may scale pictures otherwise than '
             f'{net.published["name"]} does, which is what holds here'
         )
     if not top:
@@ -85,7 +85,7 @@ def _loaded(net: Net, path: str, top: bool) -> keras.Loaded:
     taken = (*found.above.names, *found.above.folded) if top or 'above1' in net.groups else ()
     if left := [layer for layer in found.spare if layer not in (*row.top, *taken)]:
         why = f' ({found.above.why})' if top and found.above.why else ''
-        say(f'{file}: what lies above the network is left: {short(left)}{why}')
+        say(f'{file}: what lies above the network is left: {abbreviated(left)}{why}')
     return found
 
 
@@ -122,7 +122,7 @@ def pretrained(
     if spec['name'] not in ROWS:
         _refuse_network(spec['name'], path)
     row = ROWS[spec['name']]
-    found = _loaded(named(ZOO, spec, 'net'), path, top)
+    found = _loaded(call_named(ZOO, spec, 'net'), path, top)
     taken = _with_dense(found) if top else found.params
     params, state = jax.tree.map(lambda leaf: leaf[None], (taken, found.state))
     if top and found.above.dense:
@@ -166,7 +166,7 @@ def pretrained(
 
 def _refuse_network(name: str, path: str) -> None:
     """Refuses a network that has no weights of files, by whether it is in the zoo."""
-    remedy = near(str(name).lower(), ROWS)
+    remedy = nearest_name(str(name).lower(), ROWS)
     if name not in dir(zoo):
         raise UserError(f'net.name={name!r} is no network of tljax.zoo: {remedy}')
     raise UserError(f'net.name={name!r} {_lack(path)}: {remedy}')

@@ -4,11 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from tljax.configuration import DATA, DEFAULTS, each_named, maker, named, settings
+from tljax.configuration import DATA, DEFAULTS, bind_named, call_each, call_named, settings
 from tljax.core import Tick, UserError
 from tljax.data import digits
 from tljax.parts import load
-from tljax.recent import Recent, frozen
+from tljax.recent import Recent, hashable
 from tljax.zoo import mlp
 
 
@@ -20,21 +20,23 @@ def test_a_nested_config_is_resolved_from_the_inside_out():
         'queries': 2,
         'by_class': {'test': 0.4},
     }
-    splits = named(DATA, spec, 'data')
+    splits = call_named(DATA, spec, 'data')
     assert splits['test'].take([0])['query']['input'].shape == (1, 3, 2, 6, 6, 1)
 
 
 def test_of_is_the_first_argument_and_may_be_called_by_its_name():
     whole = {'name': 'mobilenet', 'alpha': 0.25}
     by_of, by_name = (
-        named('tljax.zoo', {'name': 'truncated', key: whole, 'tap': 'block1', 'size': 32}, 'net')
+        call_named(
+            'tljax.zoo', {'name': 'truncated', key: whole, 'tap': 'block1', 'size': 32}, 'net'
+        )
         for key in ('of', 'net')
     )
     assert by_of.fingerprint == by_name.fingerprint and by_of.whole.dim == 256
 
 
 def test_what_comes_later_goes_to_the_innermost_function():
-    make = maker(
+    make = bind_named(
         'tljax.zoo',
         {'name': 'by_domain', 'of': {'name': 'mlp', 'widths': [3], 'norm': 'batch'}},
         'net',
@@ -49,7 +51,7 @@ def test_what_comes_later_goes_to_the_innermost_function():
 
 def test_a_function_of_fixed_features_takes_a_network_of_another_package():
     with pytest.raises(UserError, match='no published ImageNet weights'):
-        named(
+        call_named(
             DATA, {'name': 'extracted', 'of': {'name': 'digits'}, 'net': {'name': 'conv4'}}, 'data'
         )
 
@@ -79,12 +81,12 @@ def test_a_function_of_fixed_features_takes_a_network_of_another_package():
 )
 def test_what_does_not_fit_is_refused_by_its_place(spec, said):
     with pytest.raises(UserError) as refused:
-        named(DATA, spec, 'data')
+        call_named(DATA, spec, 'data')
     assert said in str(refused.value)
 
 
 def test_lists_of_augmentations_are_resolved_too():
-    method = named(
+    method = call_named(
         'tljax.methods',
         {'name': 'fixmatch', 'weak': ['flip'], 'strong': [{'name': 'crop', 'padding': 1}]},
         'method',
@@ -93,10 +95,10 @@ def test_lists_of_augmentations_are_resolved_too():
     )
     assert (
         callable(method.loss)
-        and len(each_named('tljax.nn.augment', ['flip', 'crop'], 'augment')) == 2
+        and len(call_each('tljax.nn.augment', ['flip', 'crop'], 'augment')) == 2
     )
     with pytest.raises(UserError, match="method.weak.name='flap' is unknown: did you mean flip?"):
-        named(
+        call_named(
             'tljax.methods', {'name': 'fixmatch', 'weak': ['flap']}, 'method', net=mlp(), classes=3
         )
 
@@ -115,7 +117,7 @@ def test_equal_configs_share_an_object_and_the_oldest_is_forgotten():
     assert get({'a': [1, 2], 'b': {'c': None}}) is first, 'what was asked for last is kept longest'
     get({'a': 1})
     assert len(made) == 4
-    assert frozen({'x': [1]}) != frozen({'x': [2]})
+    assert hashable({'x': [1]}) != hashable({'x': [2]})
 
 
 def test_the_defaults_stand_once():
@@ -156,7 +158,7 @@ def test_a_method_over_a_method_gives_net_and_classes_to_the_inner_one(monkeypat
     monkeypatch.setattr(tljax.methods, '__dir__', lambda: ['finetune', 'with_scale'])
     spec = {'name': 'with_scale', 'method': {'name': 'finetune', 'smoothing': 0.1}, 'factor': 3.0}
     plain, scaled = (
-        named('tljax.methods', each, 'method', net=mlp(widths=(4,)), classes=2)
+        call_named('tljax.methods', each, 'method', net=mlp(widths=(4,)), classes=2)
         for each in (spec['method'], spec)
     )
     batch = {'input': np.eye(2, dtype='f'), 'label': np.arange(2)}
@@ -169,7 +171,7 @@ def test_a_method_over_a_method_gives_net_and_classes_to_the_inner_one(monkeypat
     with pytest.raises(
         UserError, match='method.method.smothing is unknown to finetune: did you mean smoothing?'
     ):
-        named(
+        call_named(
             'tljax.methods',
             {**spec, 'method': {'name': 'finetune', 'smothing': 0.1}},
             'method',

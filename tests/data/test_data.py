@@ -12,8 +12,8 @@ from tljax.core import UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.sets.digits import digits
 from tljax.data.sets.glyphs import characters, glyphs, render
-from tljax.data.splits import complete, cut, per_class
-from tljax.data.streams import draw, keyed, sampled
+from tljax.data.splits import cut, cut_missing, per_class
+from tljax.data.streams import device_stream, draw, with_keys
 from tljax.parts import load
 
 
@@ -120,7 +120,7 @@ def test_shuffled_labels_keep_their_counts_and_lose_their_meaning():
 
 
 def test_keys_of_examples_are_all_different_and_reproducible():
-    source = keyed(draw(arrays(np.arange(30.0), np.arange(30)), batch=30), lambda batch: batch)
+    source = with_keys(draw(arrays(np.arange(30.0), np.arange(30)), batch=30), lambda batch: batch)
     keys = np.concatenate(
         [source.batch(seed, step)['key'] for seed in range(3) for step in range(3)]
     )
@@ -138,7 +138,7 @@ def test_shuffled_labels_of_a_subset_keep_its_counts():
 
 
 def test_examples_made_on_the_device_depend_on_their_key_alone():
-    source = sampled(
+    source = device_stream(
         lambda key: {'input': jax.random.normal(key, (2,)), 'label': jax.random.bernoulli(key)},
         batch=6,
     )
@@ -167,7 +167,7 @@ def test_arrays_that_do_not_fit_are_refused(input, label, classes, said):
 def test_complete_leaves_given_splits_alone():
     whole = arrays(np.arange(20), LABEL, ('a', 'b'))
     given = {'train': whole, 'validation': whole, 'test': whole}
-    splits = complete(given, 0.1, 0.2, 0, 'toy')
+    splits = cut_missing(given, 0.1, 0.2, 0, 'toy')
     assert sizes(splits) == {'train': 20, 'validation': 20, 'test': 20} and splits['test'] is whole
 
 

@@ -12,7 +12,7 @@ from tljax.core import Task
 from tljax.data import arrays, unlabelled
 from tljax.data import domains as paired
 from tljax.data.sets.usps import usps
-from tljax.data.splits import judged
+from tljax.data.splits import scored_splits
 from tljax.data.summary import summary
 from tljax.engine.train import fit
 
@@ -202,7 +202,7 @@ def test_a_target_without_labels(folders):
     target = {'name': 'unlabelled', 'path': str(folders / 'target'), 'size': 6}
     splits = domains({'name': 'folder', 'path': str(folders / 'source'), 'size': 6}, target)
     assert sizes(splits) == {'train': 14, 'validation': 2, 'target': 6}
-    assert list(judged(splits)) == ['train', 'validation']
+    assert list(scored_splits(splits)) == ['train', 'validation']
     assert splits['target'].task == Task('unlabelled', ('cat', 'dog'))
     assert {name.rpartition('/')[2] for name in splits['target'].names} == {
         f'{i}.png' for i in range(6)

@@ -18,7 +18,7 @@ from tljax.data import digits, glyphs
 from tljax.data.class_splits import cut_by_class
 from tljax.data.formats.arrays import arrays
 from tljax.data.sets.omniglot import omniglot, one_shot_runs
-from tljax.data.wrappers.episodes import episodes, of_episodes, sampler
+from tljax.data.wrappers.episodes import episode_dataset, episode_sampler, episodes
 from tljax.data.wrappers.more_classes import more_classes
 
 DATA = Path(os.environ.get('TLJAX_DATA', 'data'), 'omniglot')
@@ -36,7 +36,7 @@ def numbered(counts=(4, 6, 5, 4, 9)):
 def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
     data = numbered()
     drawn = jax.device_get(
-        jax.jit(jax.vmap(sampler(data, ways=3, shots=1, queries=2)))(
+        jax.jit(jax.vmap(episode_sampler(data, ways=3, shots=1, queries=2)))(
             jax.random.split(jax.random.key(0), 3000)
         )
     )
@@ -60,7 +60,7 @@ def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
 def test_classes_are_turned_and_a_class_and_its_turn_may_meet():
     pictures = np.random.default_rng(0).integers(256, size=(6, 5, 5, 1)).astype('f')
     data = arrays(pictures, np.repeat(np.arange(2), 3), 'ab')
-    drawn = jax.jit(jax.vmap(sampler(data, ways=8, shots=1, queries=2, rotations=True)))(
+    drawn = jax.jit(jax.vmap(episode_sampler(data, ways=8, shots=1, queries=2, rotations=True)))(
         jax.random.split(jax.random.key(1), 20)
     )
     drawn = jax.device_get(drawn)
@@ -82,7 +82,7 @@ def test_classes_are_turned_and_a_class_and_its_turn_may_meet():
 
 
 def test_an_episode_depends_on_its_key_alone():
-    example = jax.jit(sampler(numbered(), ways=2, shots=2, queries=1))
+    example = jax.jit(episode_sampler(numbered(), ways=2, shots=2, queries=1))
     keys = jax.random.split(jax.random.key(5), 4)
     together = jax.device_get(jax.jit(jax.vmap(example))(keys))
     for i, key in enumerate(keys):
@@ -92,14 +92,16 @@ def test_an_episode_depends_on_its_key_alone():
 
 
 def test_test_episodes_are_the_same_in_any_batch_and_however_many():
-    few, many = (of_episodes(numbered(), 2, 1, 2, count=count, seed=(3, 1)) for count in (5, 50))
+    few, many = (
+        episode_dataset(numbered(), 2, 1, 2, count=count, seed=(3, 1)) for count in (5, 50)
+    )
     whole = many.take(np.arange(50))
     rows = np.array([31, 7, 49, 0, 8])
     jax.tree.map(
         lambda a, b: np.testing.assert_array_equal(a, b[:5]), few.take(np.arange(5)), whole
     )
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[rows]), many.take(rows), whole)
-    other = of_episodes(numbered(), 2, 1, 2, count=5, seed=(4, 1)).take(np.arange(5))
+    other = episode_dataset(numbered(), 2, 1, 2, count=5, seed=(4, 1)).take(np.arange(5))
     assert (other['query']['input'] != few.take(np.arange(5))['query']['input']).any()
 
 
@@ -127,7 +129,7 @@ def test_classes_are_cut_without_overlap():
 )
 def test_what_does_not_fit_is_told_in_one_line(changes, said):
     with pytest.raises(UserError, match=said) as refused:
-        sampler(numbered(), **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
+        episode_sampler(numbered(), **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
     assert '\n' not in str(refused.value)
 
 

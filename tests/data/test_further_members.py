@@ -16,7 +16,7 @@ from tljax.data.formats.folder import folder
 from tljax.data.formats.npz import npz
 from tljax.data.ranges import range_of
 from tljax.data.summary import summary
-from tljax.data.tasks import understood
+from tljax.data.tasks import infer_task
 from tljax.files import console
 
 
@@ -81,17 +81,17 @@ def test_a_cell_that_joins_names_says_how_to_keep_it_whole(tmp_path):
 def test_rows_that_are_nearly_of_a_kind_are_counted():
     rows = np.eye(2)[[0, 1, 1, 0]]
     rows[2] = 0
-    assert '(1 of 4 have not a single 1)' in understood({'train': rows}, (), 'toy')[2][0]
+    assert '(1 of 4 have not a single 1)' in infer_task({'train': rows}, (), 'toy')[2][0]
     assert (
         'rows of -1, 1 are taken for numbers'
-        in understood({'train': 2 * np.eye(3) - 1}, (), 'toy')[2][0]
+        in infer_task({'train': 2 * np.eye(3) - 1}, (), 'toy')[2][0]
     )
 
 
 @pytest.mark.parametrize('names', [('a', 'a'), ('a', 'a ')])
 def test_classes_of_one_name_are_refused(names):
     with pytest.raises(UserError, match='classes has a name twice'):
-        understood({'train': np.array([0, 1])}, names, 'toy')
+        infer_task({'train': np.array([0, 1])}, names, 'toy')
 
 
 def test_bytes_beside_words_are_refused():
@@ -101,13 +101,13 @@ def test_bytes_beside_words_are_refused():
 
 
 def test_pictures_of_training_that_are_scored_with_others_are_told(tmp_path, capsys):
-    from tljax.studies.picture_scores import named
+    from tljax.studies.picture_scores import named_pictures
 
     for i in range(4):
         save(tmp_path / ('Train', 'test')[i % 2] / 'ants' / f'{i}.png', i)
-    named([tmp_path])
+    named_pictures([tmp_path])
     assert 'pictures of test, train are scored together' in capsys.readouterr().err
-    named([tmp_path / 'test'])
+    named_pictures([tmp_path / 'test'])
     assert 'scored together' not in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ from tljax.data.formats.arrays import arrays
 from tljax.data.formats.npz import npz
 from tljax.data.ranges import (
     GIVE,
-    asked_range,
+    query_range,
     range_note,
     range_of,
     refuse_channels_first,
@@ -155,21 +155,21 @@ def test_a_model_takes_arrays_in_the_range_of_its_training(tmp_path):
 @pytest.mark.parametrize('trained', [(0.0, 1.0, 'f'), (0.0, 255.0, 'f'), (0.0, 255.0, 'i'), ()])
 def test_a_dark_picture_of_bytes_is_one_of_bytes(trained):
     dark = np.full((1, 8, 8, 1), 51, np.uint8)
-    found = asked_range(dark, trained)
+    found = query_range(dark, trained)
     np.testing.assert_allclose(scale(dark, found), 0.2, rtol=1e-6)
     black = np.zeros((1, 8, 8, 1), np.uint8)
-    assert not scale(black, asked_range(black, trained)).any()
+    assert not scale(black, query_range(black, trained)).any()
 
 
 def test_what_a_trained_model_is_asked_has_a_remedy_of_its_own():
     with pytest.raises(
         UserError, match=r'from 51 to 51: give bytes \(uint8\), or fractions'
     ) as error:
-        asked_range(np.full((1, 8, 8, 1), 51), (0.0, 1.0, 'f'))
+        query_range(np.full((1, 8, 8, 1), 51), (0.0, 1.0, 'f'))
     assert 'data.range' not in str(error.value) and 'fill' not in str(error.value)
     with pytest.raises(UserError, match=r'white 255: give bytes'):
         beyond = np.full((1, 8, 8, 1), 300)
-        scale(beyond, asked_range(beyond, (0.0, 255.0, 'i')), GIVE)
+        scale(beyond, query_range(beyond, (0.0, 255.0, 'i')), GIVE)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from tljax.core import Task, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.formats.npz import npz
-from tljax.data.tasks import asked, understood
+from tljax.data.tasks import infer_task, with_task
 from tljax.parts import load
 
 CLASS = np.array([0, 2, 1, 1, 0])
@@ -16,7 +16,7 @@ SEVERAL = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 1], [0, 0, 1]])
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64, np.int64, np.uint8, bool])
 def test_rows_with_a_single_one_are_classes(dtype):
-    labels, task, notes = understood(
+    labels, task, notes = infer_task(
         {'train': ROWS.astype(dtype), 'test': ROWS[:2].astype(dtype)}, (), 'toy'
     )
     assert labels['train'].tolist() == CLASS.tolist() and labels['test'].tolist() == [0, 2]
@@ -33,7 +33,7 @@ def test_rows_with_a_single_one_are_classes(dtype):
     ],
 )
 def test_other_labels_that_are_classes(label, classes, names):
-    labels, task, _ = understood({'train': label}, (), 'toy')
+    labels, task, _ = infer_task({'train': label}, (), 'toy')
     assert (
         labels['train'].tolist() == classes
         and labels['train'].dtype == np.int32
@@ -42,16 +42,16 @@ def test_other_labels_that_are_classes(label, classes, names):
 
 
 def test_names_of_classes_order_words_and_floats():
-    labels, task, _ = understood({'train': np.array(['bee', 'ant', 'bee'])}, ('bee', 'ant'), 'toy')
+    labels, task, _ = infer_task({'train': np.array(['bee', 'ant', 'bee'])}, ('bee', 'ant'), 'toy')
     assert labels['train'].tolist() == [0, 1, 0] and task.names == ('bee', 'ant')
-    assert understood({'train': np.array([1.0, 0.0])}, ('bee', 'ant'), 'toy')[0][
+    assert infer_task({'train': np.array([1.0, 0.0])}, ('bee', 'ant'), 'toy')[0][
         'train'
     ].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.int64, bool])
 def test_rows_of_several_ones_are_labels(dtype):
-    labels, task, notes = understood({'train': SEVERAL.astype(dtype)}, ('a', 'b', 'c'), 'toy')
+    labels, task, notes = infer_task({'train': SEVERAL.astype(dtype)}, ('a', 'b', 'c'), 'toy')
     assert labels['train'].dtype == np.float32 and labels['train'].tolist() == SEVERAL.tolist()
     assert task == Task('labels', ('a', 'b', 'c')) and 'several labels' in notes[0]
 
@@ -66,7 +66,7 @@ def test_rows_of_several_ones_are_labels(dtype):
     ],
 )
 def test_numbers_say_what_else_they_may_be(label, said):
-    labels, task, notes = understood({'train': label}, (), 'toy')
+    labels, task, notes = infer_task({'train': label}, (), 'toy')
     assert task == Task('numbers') and labels['train'].dtype == np.float32
     assert bool(notes) == bool(said) and said in ' '.join(notes)
 
@@ -83,7 +83,7 @@ def test_numbers_say_what_else_they_may_be(label, said):
     ],
 )
 def test_a_task_that_is_said(label, task, expected):
-    labels, found, notes = understood({'train': label}, (), 'toy', task)
+    labels, found, notes = infer_task({'train': label}, (), 'toy', task)
     assert found.kind == task and labels['train'].tolist() == expected and not notes
 
 
@@ -100,14 +100,14 @@ def test_a_task_that_is_said(label, task, expected):
 )
 def test_tasks_that_are_refused(label, task, message):
     with pytest.raises(UserError, match=message):
-        understood({'train': label}, (), 'toy', task)
+        infer_task({'train': label}, (), 'toy', task)
 
 
 def test_a_test_label_without_training_examples_is_refused():
     with pytest.raises(
         UserError, match='the test labels hold wasp, which is no class of the training set'
     ):
-        understood({'train': np.array(['ant', 'bee']), 'test': np.array(['wasp'])}, (), 'toy')
+        infer_task({'train': np.array(['ant', 'bee']), 'test': np.array(['wasp'])}, (), 'toy')
 
 
 def test_the_task_of_a_file_is_what_the_config_says(tmp_path):
@@ -121,12 +121,14 @@ def test_the_task_of_a_file_is_what_the_config_says(tmp_path):
 
 def test_another_task_is_asked_of_any_set():
     toy = arrays(np.zeros(3), np.array([0, 1, 0]), ('ant', 'bee'))
-    assert asked({'train': toy}, 'classes')['train'].classes == ('ant', 'bee')
+    assert with_task({'train': toy}, 'classes')['train'].classes == ('ant', 'bee')
     with pytest.raises(UserError, match='the classes ant, bee are no numbers'):
-        asked({'train': toy}, 'numbers')
+        with_task({'train': toy}, 'numbers')
     # what a class stands for, not its place
     years = arrays(np.zeros(3), np.array([0, 1, 0]), ('1999', '2004'))
-    assert asked({'train': years}, 'numbers')['train'].take(np.array([1, 2]))['label'].tolist() == [
+    assert with_task({'train': years}, 'numbers')['train'].take(np.array([1, 2]))[
+        'label'
+    ].tolist() == [
         2004.0,
         1999.0,
     ]
@@ -134,4 +136,4 @@ def test_another_task_is_asked_of_any_set():
 
 def test_splits_whose_labels_are_of_several_kinds_are_refused():
     with pytest.raises(UserError, match='labels are of several kinds .train int64, test float64.'):
-        understood({'train': np.array([0, 1]), 'test': np.array([0.5, 1.0])}, ('a', 'b'), 'toy')
+        infer_task({'train': np.array([0, 1]), 'test': np.array([0.5, 1.0])}, ('a', 'b'), 'toy')

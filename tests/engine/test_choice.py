@@ -12,7 +12,7 @@ from tljax.data import digits
 from tljax.data.splits import restrict
 from tljax.engine import choice, train
 from tljax.engine.checkpoint import Checkpoints, load_final
-from tljax.engine.choice import Choice, begin, look, out, outcome
+from tljax.engine.choice import Choice, out_of_patience, outcome, start_choice, update_choice
 from tljax.engine.log import read
 from tljax.engine.train import fit
 
@@ -30,11 +30,11 @@ BEST = {
 
 def looked(rule, scores):
     """What is kept after scores (evaluations, seeds) at steps 10, 20, ...; parameters are steps."""
-    kept = begin({'w': np.zeros((len(scores[0]), 2))}, len(scores[0]))
+    kept = start_choice({'w': np.zeros((len(scores[0]), 2))}, len(scores[0]))
     for i, each in enumerate(scores):
         step = 10 * (i + 1)
         trees = {'w': np.full((len(each), 2), float(step))}
-        kept = look(rule, kept, step, np.array(each, float), trees)
+        kept = update_choice(rule, kept, step, np.array(each, float), trees)
     return kept
 
 
@@ -61,7 +61,7 @@ def looked(rule, scores):
 )
 def test_by_hand(rule, scores, best, step, ran_out):
     kept = looked(rule, [[each] for each in scores])
-    assert (kept.best, kept.step, out(rule, kept)) == (best, step, ran_out)
+    assert (kept.best, kept.step, out_of_patience(rule, kept)) == (best, step, ran_out)
     np.testing.assert_array_equal(kept.trees['w'], [[step, step]])
 
 

@@ -82,7 +82,7 @@ def test_what_counts_in_steps_is_refused_before_anything_is_loaded(tmp_path):
         {'epochs': 2.0, 'method': {'name': 'dann', 'ramp': 9}, 'data': {'name': 'nothing'}}
     )
     with pytest.raises(UserError, match='method.ramp is counted in steps'):
-        build.look(ramped, tmp_path)
+        build.refuse_other_config(ramped, tmp_path)
 
 
 def test_features_are_trained_for_as_many_epochs(tmp_path):

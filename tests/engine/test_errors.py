@@ -37,7 +37,7 @@ def config(**changes):
             "partition.until='blok1' is no group",
         ),
         (
-            {'partition': {'name': 'rules', 'rules': [['backbone/conv9/.*', 'frozen']]}},
+            {'partition': {'name': 'by_path', 'rules': [['backbone/conv9/.*', 'frozen']]}},
             "'backbone/conv9/.*' matches no parameter",
         ),
         ({'groups': {'critic': {'scale': 0.1}}}, 'groups.critic is no group of this run'),

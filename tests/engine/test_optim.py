@@ -9,7 +9,7 @@ from tljax.engine import optim
 
 
 def test_a_group_may_have_several_turns_and_its_schedule_counts_them():
-    tx = optim.group('sgd', steps=6, lr=1.0, schedule='linear', period=3, phase=(0, 2))
+    tx = optim.group_transform('sgd', steps=6, lr=1.0, schedule='linear', period=3, phase=(0, 2))
     update, state, moved = jax.jit(tx.update), tx.init(np.zeros(1, 'f')), []
     for _ in range(6):
         step, state = update(np.ones(1, 'f'), state)
@@ -19,7 +19,7 @@ def test_a_group_may_have_several_turns_and_its_schedule_counts_them():
 
 def test_layer_wise_rates_multiply_the_step():
     groups = {'block1': 'a/.*', 'block2': 'b/.*'}
-    partition = optim.decay(groups, rate=0.5)
+    partition = optim.layerwise(groups, rate=0.5)
     params = {
         'backbone': {'a': {'w': np.ones((2, 2))}, 'b': {'w': np.ones((2, 2))}},
         'head': {'w': np.ones((2, 2))},
@@ -27,7 +27,9 @@ def test_layer_wise_rates_multiply_the_step():
     labels = paths.label(params, partition.rules)
     tx = optim.optimizer(
         labels,
-        lambda name: optim.group('sgd', steps=10, lr=0.1, scale=partition.scales.get(name, 1.0)),
+        lambda name: optim.group_transform(
+            'sgd', steps=10, lr=0.1, scale=partition.scales.get(name, 1.0)
+        ),
     )
     update = jax.jit(tx.update)(jax.tree.map(np.ones_like, params), tx.init(params), params)[0]
     np.testing.assert_allclose(
@@ -44,7 +46,7 @@ def test_layer_wise_rates_multiply_the_step():
 def test_decoupled_decay_with_adam_is_adamw():
     params, grads = {'w': np.full((2, 2), 3.0)}, {'w': np.full((2, 2), 0.5)}
     ours, theirs = (
-        optim.group('adam', steps=5, lr=0.1, weight_decay=0.01),
+        optim.group_transform('adam', steps=5, lr=0.1, weight_decay=0.01),
         optax.adamw(0.1, weight_decay=0.01),
     )
     mine, other = params, params
@@ -60,7 +62,9 @@ def test_decoupled_decay_with_adam_is_adamw():
 def test_clipping_stays_inside_its_group():
     params = {'backbone': np.zeros(4), 'head': np.zeros(4)}
     labels = {'backbone': 'backbone', 'head': 'head'}
-    tx = optim.optimizer(labels, lambda name: optim.group('sgd', steps=1, lr=1.0, clip=1.0))
+    tx = optim.optimizer(
+        labels, lambda name: optim.group_transform('sgd', steps=1, lr=1.0, clip=1.0)
+    )
     update = jax.jit(tx.update)(
         {'backbone': np.full(4, 100.0), 'head': np.full(4, 0.1)}, tx.init(params), params
     )[0]

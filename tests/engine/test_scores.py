@@ -14,9 +14,9 @@ CLASSES, NUMBERS, SEVERAL = Task.of(('cat', 'dog')), Task.of(()), Task('labels',
 
 def scored(task, output, label, **keywords):
     kept = jax.device_get(
-        scores.keeps(task)({'output': np.asarray(output), 'label': np.asarray(label)})
+        scores.collector(task)({'output': np.asarray(output), 'label': np.asarray(label)})
     )
-    return scores.totals(task, kept, **keywords)
+    return scores.total_scores(task, kept, **keywords)
 
 
 def test_accuracy_is_the_share_of_examples_that_are_right():
@@ -101,7 +101,7 @@ def test_an_episode_counts_once_and_brings_an_interval():
     ],
 )
 def test_the_first_score_decides_and_says_whether_more_is_better(task, name, more):
-    assert scores.first(task) == name and scores.row(name).more_is_better == more
+    assert scores.first_score(task) == name and scores.score_named(name).more_is_better == more
 
 
 def test_intervals_cover_seeds_or_the_examples_of_one_seed():
@@ -109,16 +109,16 @@ def test_intervals_cover_seeds_or_the_examples_of_one_seed():
         return np.mean(values), (0.1 if len(values) > 1 else None)
 
     over = {'test': {'accuracy': [0.5, 0.6, 0.7]}}
-    assert scores.rows(over, {'test': 10}, interval)[0] == pytest.approx(
+    assert scores.score_rows(over, {'test': 10}, interval)[0] == pytest.approx(
         dict(split='test', metric='accuracy', mean=0.6, low=0.5, high=0.7)
     )
-    row = scores.rows({'test': {'accuracy': [0.9]}}, {'test': 100}, interval)[0]
+    row = scores.score_rows({'test': {'accuracy': [0.9]}}, {'test': 100}, interval)[0]
     assert (row['low'], row['high']) == pytest.approx(scores.proportion(90, 100)[1:])
-    row = scores.rows(
+    row = scores.score_rows(
         {'test': {'accuracy': [0.9], 'accuracy_ci95': [0.02]}}, {'test': 100}, interval
     )[0]
     assert (row['low'], row['high']) == pytest.approx((0.88, 0.92))
-    assert scores.rows({'test': {'rmse': [0.9]}}, {'test': 100}, interval)[0]['low'] is None
+    assert scores.score_rows({'test': {'rmse': [0.9]}}, {'test': 100}, interval)[0]['low'] is None
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def test_the_interval_of_a_share_is_one_of_shares(values, low, high):
     """Student's t over three: 4.303 times .0577 / sqrt(3). Of .5 and 1: -2.4 to 3.9."""
     more = {'accuracy': values, 'accuracy_ci95': [0.02] * len(values)}  # one seed's, over episodes
     for each in ({'accuracy': values}, more):
-        row = scores.rows({'test': each}, {'test': 10}, mean_interval)[0]
+        row = scores.score_rows({'test': each}, {'test': 10}, mean_interval)[0]
         assert row['mean'] == np.mean(values)
         assert row['low'] == pytest.approx(low, abs=1e-4)
         assert row['high'] == pytest.approx(high, abs=1e-4)
     numbers = {'test': {'rmse': [1.0, 2.0]}}
-    assert scores.rows(numbers, {'test': 10}, mean_interval)[0]['high'] > 2, 'no share'
+    assert scores.score_rows(numbers, {'test': 10}, mean_interval)[0]['high'] > 2, 'no share'
 
 
 def test_no_other_file_of_the_engine_and_the_studies_names_a_score():
@@ -164,9 +164,15 @@ def test_no_interval_leaves_nought_and_one(name):
     regression has no such bounds."""
     from tljax.when.gain import mean_interval
 
-    assert scores.rows({'test': {name: [0.5, 1.0]}}, {'test': 4}, mean_interval)[0]['low'] is None
-    row = scores.rows({'test': {name: [0.5, 1.0, 1.0]}}, {'test': 4}, mean_interval)[0]
+    assert (
+        scores.score_rows({'test': {name: [0.5, 1.0]}}, {'test': 4}, mean_interval)[0]['low']
+        is None
+    )
+    row = scores.score_rows({'test': {name: [0.5, 1.0, 1.0]}}, {'test': 4}, mean_interval)[0]
     assert 0 <= row['low'] < row['mean'] < row['high'] == 1
     assert (
-        scores.rows({'test': {'rmse': [0.5, 1.0, 1.0]}}, {'test': 4}, mean_interval)[0]['high'] > 1
+        scores.score_rows({'test': {'rmse': [0.5, 1.0, 1.0]}}, {'test': 4}, mean_interval)[0][
+            'high'
+        ]
+        > 1
     )

@@ -15,7 +15,7 @@ from tiny import tiny
 
 from tljax import build
 from tljax.core import Stopped
-from tljax.engine.signals import asked_to_stop
+from tljax.engine.signals import stop_signal
 from tljax.engine.train import fit
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def _ctrl_c_is_heard():
 
 def test_a_signal_that_is_ignored_stays_so():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with asked_to_stop() as asked:
+    with stop_signal() as asked:
         os.kill(os.getpid(), signal.SIGINT)
         assert not asked() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -66,7 +66,7 @@ def test_a_signal_saves_and_the_run_goes_on_from_there(number, word, status, tmp
 
 @pytest.mark.parametrize('first', [signal.SIGINT, signal.SIGTERM])
 def test_a_second_ctrl_c_interrupts_at_once(first):
-    with pytest.raises(KeyboardInterrupt), asked_to_stop() as asked:
+    with pytest.raises(KeyboardInterrupt), stop_signal() as asked:
         os.kill(os.getpid(), first)
         assert asked() == first
         os.kill(os.getpid(), signal.SIGINT)
@@ -74,7 +74,7 @@ def test_a_second_ctrl_c_interrupts_at_once(first):
 
 
 def test_sigterm_may_come_again_while_it_saves():
-    with asked_to_stop() as asked:
+    with stop_signal() as asked:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
         assert asked() == signal.SIGTERM
@@ -84,7 +84,7 @@ def test_beside_the_main_thread_nothing_is_changed():
     found = []
 
     def work():
-        with asked_to_stop() as asked:
+        with stop_signal() as asked:
             found.extend([asked(), signal.getsignal(signal.SIGINT)])
 
     thread = threading.Thread(target=work)

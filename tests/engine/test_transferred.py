@@ -38,7 +38,7 @@ def test_groups_tell_where_parameters_come_from_and_how_fast_they_move(tmp_path)
 
 def test_layer_wise_rates_are_groups_of_their_own(tmp_path):
     groups = build.build(
-        tiny({'partition': {'name': 'decay', 'rate': 0.5}, 'optim': {'lr': 1.0}})
+        tiny({'partition': {'name': 'layerwise', 'rate': 0.5}, 'optim': {'lr': 1.0}})
     ).transferred
     assert [(group.name, group.rate) for group in groups] == [
         ('backbone: block1', 0.25),

@@ -9,7 +9,7 @@ import tljax
 from tljax import build
 from tljax.configuration import merge
 from tljax.core import UserError
-from tljax.engine.checkpoint import last, load_final
+from tljax.engine.checkpoint import last_phase, load_final
 from tljax.engine.train import fit
 
 HEAD, WHOLE = ('head', tiny()), ('all', tiny({'steps': 8, 'init': {'phase': 'head'}}))
@@ -49,8 +49,8 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
         match=f'is not finished: 01-{said}: give the training command again, or name .*/00-head '
         'for the phase',
     ):
-        last(tmp_path)
-    assert load_final(last(tmp_path / '00-head'))
+        last_phase(tmp_path)
+    assert load_final(last_phase(tmp_path / '00-head'))
     (tmp_path / 'pictures' / 'cat').mkdir(parents=True)
     Image.new('L', (8, 8)).save(tmp_path / 'pictures' / 'cat' / 'one.png')
     for command in ('predict', 'evaluate', 'features', 'few_shot'):
@@ -66,7 +66,7 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
             load_final(tmp_path / '01-all')
     monkeypatch.undo()
     build.fit_phases([HEAD, WHOLE], tmp_path)
-    assert last(tmp_path) == tmp_path / '01-all'
+    assert last_phase(tmp_path) == tmp_path / '01-all'
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_a_phase_that_has_not_begun_is_missed(tmp_path, monkeypatch):
     with pytest.raises(Killed):
         build.fit_phases([HEAD, WHOLE], tmp_path)
     with pytest.raises(UserError, match='01-all has not begun'):
-        last(tmp_path)
+        last_phase(tmp_path)
 
 
 def test_a_refused_run_leaves_the_plan_of_the_one_before(tmp_path):
     build.fit_phases([HEAD], tmp_path)
     with pytest.raises(UserError, match='another config'):
         build.fit_phases([('head', tiny({'batch': 8})), WHOLE], tmp_path)
-    assert last(tmp_path) == tmp_path / '00-head'
+    assert last_phase(tmp_path) == tmp_path / '00-head'
 
 
 def test_a_study_is_none_of_its_fits(tmp_path):
@@ -110,4 +110,4 @@ def test_a_study_is_none_of_its_fits(tmp_path):
     with pytest.raises(
         UserError, match='is a study of 1 fits: name one of them, such as .*cells/scratch-5'
     ):
-        last(tmp_path)
+        last_phase(tmp_path)

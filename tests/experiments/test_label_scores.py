@@ -12,7 +12,7 @@ from tiny import tiny
 from tljax.build import build
 from tljax.core import Task, UserError
 from tljax.engine.train import fit
-from tljax.studies.label_scores import scored
+from tljax.studies.label_scores import score_outputs
 from tljax.trained import load
 
 COUNT, SPLITS = 24, ['train'] * 12 + ['validation'] * 4 + ['test'] * 8
@@ -62,7 +62,7 @@ def test_scores_are_those_of_scikit_learn():
     rng = np.random.default_rng(1)
     output, marks = rng.normal(size=(2, 9, 3)).astype('f'), rng.integers(0, 2, (9, 3))
     marks[:, 2] = 0
-    found = scored(Task('labels', LABELS), output, marks)
+    found = score_outputs(Task('labels', LABELS), output, marks)
     precision = [
         np.mean([average_precision_score(marks[:, c], one[:, c]) for one in output]) for c in (0, 1)
     ]
@@ -77,9 +77,11 @@ def test_scores_are_those_of_scikit_learn():
     )
     numbers = rng.normal(size=(9, 3)).astype('f')
     expected = np.mean([np.sqrt(mean_squared_error(numbers, one)) for one in output])
-    assert scored(Task('numbers'), output, numbers)['scores'] == {'rmse': pytest.approx(expected)}
+    assert score_outputs(Task('numbers'), output, numbers)['scores'] == {
+        'rmse': pytest.approx(expected)
+    }
     with pytest.raises(UserError, match='gives 1 numbers for each picture, and the model tells 3'):
-        scored(Task('numbers'), output, numbers[:, 0], 'a.csv')
+        score_outputs(Task('numbers'), output, numbers[:, 0], 'a.csv')
 
 
 def test_labels_are_found_by_their_names(runs):

@@ -22,7 +22,7 @@ from tljax.build import build
 from tljax.data.finding import find
 from tljax.engine.checkpoint import load_final
 from tljax.engine.train import fit
-from tljax.studies.picture_scores import counted
+from tljax.studies.picture_scores import count_hits
 from tljax.studies.pictures import predict
 from tljax.trained import load
 
@@ -396,7 +396,7 @@ def test_a_model_of_several_labels_tells_all_of_them(run):
 def test_scores_worked_by_hand():
     # two seeds, four pictures of the classes a, a, b and f
     told = np.eye(6)[[[0, 0, 1, 5], [0, 1, 1, 4]]]
-    found = counted(told, np.array([0, 0, 1, 5]), list('abcdef'))
+    found = count_hits(told, np.array([0, 0, 1, 5]), list('abcdef'))
     assert found['top1'] == 6 / 8
     assert found['mean_of_classes'] == pytest.approx((3 / 4 + 1 + 1 / 2) / 3)
     assert [(row['class'], row['pictures'], row['accuracy']) for row in found['classes']] == [
@@ -410,7 +410,7 @@ def test_scores_worked_by_hand():
     }
     # where e is told, f is the last of equals: a, b, c and d come before
     assert found['top5'] == 7 / 8
-    assert 'top5' not in counted(told[..., :5], np.array([0, 0, 1, 4]), list('abcde'))
+    assert 'top5' not in count_hits(told[..., :5], np.array([0, 0, 1, 4]), list('abcde'))
 
 
 def test_the_limit_of_pixels_is_a_flag(run, tmp_path):

@@ -17,8 +17,8 @@ from tljax.core import UserError
 from tljax.data.formats.arrays import arrays
 from tljax.engine.log import read
 from tljax.studies.agreement import agreement
-from tljax.studies.donor_scores import embedding, scored, seen_by
-from tljax.studies.donors import Donor, donor, same_data, target_for, top1
+from tljax.studies.donor_scores import donor_outputs, embedding, scores_of_donor
+from tljax.studies.donors import Donor, donor, target_for, top1, trained_on
 from tljax.studies.ranking import nearness
 from tljax.when.transferability import SCORES
 from tljax.zoo.table import ROWS
@@ -80,7 +80,7 @@ def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
     np.savez(tmp_path / 'mine.npz', features=x)
     known = donor('mine', {'features': str(tmp_path / 'mine.npz')}, {}, tmp_path)
     assert target_for(known, target, None) == target
-    found, without = scored(
+    found, without = scores_of_donor(
         known,
         target,
         dict(source='mine', target='digits', labels_per_class=None),
@@ -109,7 +109,7 @@ def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
 def test_files_that_do_not_fit(tmp_path, held, said):
     np.savez(tmp_path / 'f.npz', **held)
     with pytest.raises(UserError, match=said):
-        seen_by(tmp_path / 'f.npz', arrays(np.zeros((2, 1)), np.array([0, 1]), 'ab'), 'mine')
+        donor_outputs(tmp_path / 'f.npz', arrays(np.zeros((2, 1)), np.array([0, 1]), 'ab'), 'mine')
 
 
 def test_sources_that_are_none(tmp_path):
@@ -132,7 +132,7 @@ def test_what_learnt_from_the_target_is_no_source():
         '',
         {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 28},
     )
-    assert same_data(learnt, {'name': 'digits', 'size': 8}) and not same_data(
+    assert trained_on(learnt, {'name': 'digits', 'size': 8}) and not trained_on(
         learnt, {'name': 'digits', 'size': 16}
     )
 

@@ -4,9 +4,9 @@ import pytest
 from commands import call, error
 
 from experiments import config_file
-from tljax.configuration import each_named, phases, plain
+from tljax.configuration import call_each, phases, plain
 from tljax.core import UserError
-from tljax.keywords import fits, value
+from tljax.keywords import is_of_type, parse_value
 
 FINETUNE, DIGITS = 'configs/finetune.py', 'configs/digits.py'
 
@@ -169,11 +169,15 @@ def test_a_command_line_is_taken_apart():
 
 
 def test_types_are_those_of_annotations():
-    assert value('3', float) == 3.0 and isinstance(value('3', float), float)
-    assert value('None', int | None) is None and value('None', str) == 'None'
-    assert not fits(True, int) and not fits(True, float) and fits({'a': 1}, dict | None)
+    assert parse_value('3', float) == 3.0 and isinstance(parse_value('3', float), float)
+    assert parse_value('None', int | None) is None and parse_value('None', str) == 'None'
+    assert (
+        not is_of_type(True, int)
+        and not is_of_type(True, float)
+        and is_of_type({'a': 1}, dict | None)
+    )
     with pytest.raises(UserError, match='is neither true nor false'):
-        value('maybe', bool)
+        parse_value('maybe', bool)
 
 
 def test_a_keyword_of_the_command_line_reaches_its_function(tmp_path):
@@ -251,9 +255,9 @@ def test_a_seed_of_the_data_and_a_path_are_looked_at(tmp_path):
 @pytest.mark.parametrize('text', ['None', 'none', '()', '(None,)'])
 def test_no_augmentation_has_several_names(text):
     found = laid(f'{FINETUNE}:smoke', f'--config.phases.all.augment={text}')
-    assert each_named('tljax.nn.augment', dict(phases(found))['all']['augment'], 'augment') == []
-    assert each_named('tljax.nn.augment', None, 'augment') == []
-    assert len(each_named('tljax.nn.augment', 'flip', 'augment')) == 1
+    assert call_each('tljax.nn.augment', dict(phases(found))['all']['augment'], 'augment') == []
+    assert call_each('tljax.nn.augment', None, 'augment') == []
+    assert len(call_each('tljax.nn.augment', 'flip', 'augment')) == 1
 
 
 def test_a_folder_of_a_run_is_no_file(tmp_path):

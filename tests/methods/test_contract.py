@@ -19,13 +19,13 @@ from tiny import tiny
 
 import tljax.methods
 from tljax import build, paths
-from tljax.configuration import stated
+from tljax.configuration import stated_by_method
 from tljax.core import TrainState
 from tljax.engine.devices import make_mesh
 from tljax.engine.step import make_step
 from tljax.engine.train import fit
 
-METHODS = [name for name in dir(tljax.methods) if stated({'name': name}, 'BATCHES', None)]
+METHODS = [name for name in dir(tljax.methods) if stated_by_method({'name': name}, 'BATCHES', None)]
 BATCHES = {  # what a method's file states -> a config whose data gives such batches
     'labelled': {},
     'domains': {
@@ -51,7 +51,7 @@ BATCHES = {  # what a method's file states -> a config whose data gives such bat
 
 
 def says(method, what, default=''):
-    return stated({'name': method}, what, default)
+    return stated_by_method({'name': method}, what, default)
 
 
 def config(method, **changes):

@@ -10,7 +10,7 @@ from scipy.special import expit
 from tljax import trained
 from tljax.core import Task, UserError
 from tljax.data.formats.arrays import arrays
-from tljax.data.streams import stream_of, weights_of
+from tljax.data.streams import training_stream, weight_by_class
 from tljax.losses import sigmoid_cross_entropy
 
 LABEL = np.array([[1, 0], [1, 1], [0, 0], [0, 1]] * 8, np.float32)
@@ -64,23 +64,23 @@ RARE = arrays(np.arange(10.0)[:, None], np.array([0] * 8 + [1, 1]), ('ants', 'be
 
 
 def test_balanced_weights_make_classes_count_alike():
-    weights = weights_of(RARE, 'balanced')
+    weights = weight_by_class(RARE, 'balanced')
     assert weights.tolist() == [10 / 16, 10 / 4] and (weights[RARE.label]).mean() == 1
-    batch = stream_of(RARE, batch=10, class_weights='balanced').batch(seed=0, step=0)
+    batch = training_stream(RARE, batch=10, class_weights='balanced').batch(seed=0, step=0)
     assert batch['weight'].dtype == np.float32
     assert all(batch['weight'][batch['label'] == c].sum() == pytest.approx(5) for c in (0, 1))
     assert (
-        weights_of(RARE, '1, 4').tolist()
-        == weights_of(RARE, (1, 4)).tolist()
+        weight_by_class(RARE, '1, 4').tolist()
+        == weight_by_class(RARE, (1, 4)).tolist()
         == pytest.approx((np.array([1, 4]) / 1.6).tolist())
     )
 
 
 def test_weights_count_the_labels_that_are_drawn():
     """Two labels of each class are balanced already; other numbers average 1 over them."""
-    batch = stream_of(RARE, batch=4, k=2, class_weights='balanced').batch(seed=0, step=0)
+    batch = training_stream(RARE, batch=4, k=2, class_weights='balanced').batch(seed=0, step=0)
     assert batch['weight'].tolist() == [1.0] * 4
-    assert stream_of(RARE, batch=4, k=2, class_weights='1,3').batch(0, 0)[
+    assert training_stream(RARE, batch=4, k=2, class_weights='1,3').batch(0, 0)[
         'weight'
     ].mean() == pytest.approx(1)
 
@@ -99,7 +99,7 @@ def test_weights_of_classes_change_what_is_learnt(tmp_path):
 
 def test_weights_never_count_the_labels_that_pseudo_labels_replace():
     with pytest.raises(UserError, match="would count the data's own labels"):
-        stream_of(RARE, batch=2, labels={0: RARE.label}, class_weights='balanced')
+        training_stream(RARE, batch=2, labels={0: RARE.label}, class_weights='balanced')
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def test_weights_never_count_the_labels_that_pseudo_labels_replace():
 )
 def test_weights_that_are_refused(weights, data, message):
     with pytest.raises(UserError, match=message):
-        weights_of(data, weights)
+        weight_by_class(data, weights)

@@ -9,7 +9,7 @@ import pytest
 from two_sets import TICK, made
 
 from tljax.core import UserError
-from tljax.methods.adaptation.two_domains import both
+from tljax.methods.adaptation.two_domains import both_domains
 from tljax.nn import augment
 from tljax.zoo.families.conv4 import conv4
 from tljax.zoo.families.mlp import mlp
@@ -19,7 +19,7 @@ from tljax.zoo.wrappers.by_domain import by_domain
 def test_each_domain_is_normalised_by_itself_and_the_target_afterwards(batch):
     net = by_domain(mlp(widths=(4,), norm='batch'))
     _, params, state = made('dann', net, batch)
-    *domains, moved = jax.jit(partial(both, net))(params, state, batch, jax.random.key(0))
+    *domains, moved = jax.jit(partial(both_domains, net))(params, state, batch, jax.random.key(0))
     rows = [
         x @ np.asarray(params['backbone']['dense1']['kernel'])
         for x in (batch['input'], batch['target']['input'])
@@ -45,7 +45,7 @@ def test_both_domains_come_apart_as_they_went_in(batch):
     net = mlp((4,))
     params, state = jax.jit(net.init)(jax.random.key(0), batch['input'])
     head = {'kernel': np.ones((4, 3)), 'bias': np.zeros(3)}
-    source, target, _ = jax.jit(partial(both, net))(
+    source, target, _ = jax.jit(partial(both_domains, net))(
         {'backbone': params, 'head': head}, {'backbone': state}, batch
     )
     for found, x in ((source, batch['input']), (target, batch['target']['input'])):
@@ -74,7 +74,7 @@ def test_adabn_stores_the_targets_statistics():
 
 
 def test_the_target_is_augmented_by_draws_of_its_own():
-    prepare = augment.augmented([augment.flip(probability=0.5)])
+    prepare = augment.prepare_batch([augment.flip(probability=0.5)])
     picture = np.tile(np.arange(2.0)[None, None, :, None], (64, 1, 1, 1))
     keys = np.random.default_rng(0).integers(2**32, size=(64, 2), dtype=np.uint32)
     batch = jax.jit(prepare)({'input': picture, 'key': keys, 'target': {'input': picture}})

@@ -36,7 +36,7 @@ def keys(n, seed=0):
 
 @pytest.mark.parametrize('functions', [[function] for function in CHAIN] + [CHAIN])
 def test_an_example_depends_on_its_key_alone(functions):
-    prepare = jax.jit(augment.augmented(functions))
+    prepare = jax.jit(augment.prepare_batch(functions))
     batch = {'input': pictures(), 'label': np.arange(6), 'key': keys(6)}
     whole = prepare(batch)
     assert sorted(whole) == ['input', 'label']
@@ -51,7 +51,7 @@ def test_an_example_depends_on_its_key_alone(functions):
 def test_an_example_alone_is_the_same_as_in_a_compiled_batch():
     batch = {'input': pictures(2), 'key': keys(2)}
     functions = [augment.flip(), augment.crop(2), augment.affine()]
-    compiled = jax.jit(augment.augmented(functions))(batch)['input']
+    compiled = jax.jit(augment.prepare_batch(functions))(batch)['input']
     key, alone = jax.random.wrap_key_data(batch['key'][1]), batch['input'][1]
     for i, function in enumerate(functions):
         alone = function(jax.random.fold_in(key, i), alone)
@@ -80,7 +80,9 @@ def test_flip_is_numpys_and_as_frequent_as_asked():
     n = 2000
     input = np.broadcast_to(pictures(1)[0], (n, 12, 12, 3))
     output = np.asarray(
-        jax.jit(augment.augmented([augment.flip(0.3)]))({'input': input, 'key': keys(n)})['input']
+        jax.jit(augment.prepare_batch([augment.flip(0.3)]))({'input': input, 'key': keys(n)})[
+            'input'
+        ]
     )
     flipped, kept = (
         (output == np.fliplr(input[0])).all((1, 2, 3)),

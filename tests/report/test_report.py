@@ -21,7 +21,7 @@ from tljax.report import drawing, figures
 from tljax.report import page as report
 
 BUDGETS = [1, 2, 5, 10, 20, None]
-STRATEGIES = ['scratch', 'frozen', 'finetune', 'decay', 'l2_sp']
+STRATEGIES = ['scratch', 'frozen', 'finetune', 'layerwise', 'l2_sp']
 HOSTILE = [
     '<script>alert(1)</script>',
     '"><img src=x onerror=alert(1)>',

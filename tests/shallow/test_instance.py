@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
-from tljax.configuration import named
+from tljax.configuration import call_named
 from tljax.core import UserError
 from tljax.kernels import in_float64
 from tljax.shallow import instance, solvers
@@ -30,7 +30,7 @@ def kernel(a, b, width):
 @pytest.mark.parametrize('name, alpha', [('kmm', 0), ('kliep', 0), ('ulsif', 0), ('rulsif', 0.1)])
 def test_weights_follow_the_true_ratio(name, alpha):
     xs, xt, ratio = gaussians()
-    weight = named('tljax.shallow.instance', {'name': name}, 'weights', xs=xs, xt=xt)
+    weight = call_named('tljax.shallow.instance', {'name': name}, 'weights', xs=xs, xt=xt)
     assert weight.shape == (600,) and weight.dtype == np.float64
     assert weight.min() >= 0 and weight.mean() == pytest.approx(1, abs=1e-12)
     # seeds 0 to 3: .974 to .999
@@ -309,7 +309,7 @@ GOOD = np.arange(6.0).reshape(3, 2)
 )
 def test_what_has_no_weights_is_refused_in_one_line(name, arguments, words):
     with pytest.raises(UserError) as refusal:
-        named(
+        call_named(
             'tljax.shallow.instance',
             {'name': name}
             | {key: value for key, value in arguments.items() if key not in ('xs', 'xt')},

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsClassifier
 
-from tljax.configuration import named
+from tljax.configuration import call_named
 from tljax.core import UserError
 from tljax.shallow import mapping
 from tljax.shallow.mapping import (
@@ -109,11 +109,11 @@ def test_experiments_call_every_map_by_name(name):
         key: value for key, value in dict(xs=abs(xs), xt=abs(xt), ys=ys).items() if key in accepted
     }
     small = {key: value for key, value in dict(dim=4, pivots=5).items() if key in accepted}
-    zs, zt = named('tljax.shallow.mapping', {'name': name, **small}, 'map', **given)
+    zs, zt = call_named('tljax.shallow.mapping', {'name': name, **small}, 'map', **given)
     assert (
         zs.shape[0] == 40 and zt.shape == (30, zs.shape[1]) and zs.dtype == zt.dtype == np.float64
     )
-    narrow = named(
+    narrow = call_named(
         'tljax.shallow.mapping',
         {'name': name, **small},
         'map',

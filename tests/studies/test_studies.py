@@ -15,7 +15,7 @@ from configs import base
 from tljax.configuration import merge, plain
 from tljax.core import UserError
 from tljax.studies import comparison, comparison_report, episodes, shallow, shallow_report, training
-from tljax.studies.choices import chosen
+from tljax.studies.choices import choices_by_score
 from tljax.studies.comparison import Measured, summarise
 from tljax.trained import load
 
@@ -127,7 +127,7 @@ def test_label_free_scores_choose_among_their_candidates_and_the_oracle_among_al
     truth = np.array([[0.5, 0.6, 0.9], [0.8, 0.2, 0.7]])
     rows = {
         row['score']: row
-        for row in chosen(
+        for row in choices_by_score(
             {'sure': np.array([[1.0, 2.0], [np.nan, -1.0]])}, ['a', 'b'], truth, ['a', 'b', 'c']
         )
     }

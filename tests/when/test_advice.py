@@ -6,7 +6,7 @@ from sklearn.metrics import precision_score, recall_score
 
 from tljax.core import UserError
 from tljax.when import advice
-from tljax.when.advice import advised, facts, gain_of, held_out, judge, predict, setting, square
+from tljax.when.advice import advised, facts, gain_of, held_out, judge, predict, quadrant, setting
 
 
 def pool(sources=8, targets=5, noise=0.02, seed=0, offset=-0.1):
@@ -145,7 +145,7 @@ def test_the_setting_of_pan_and_yang(labels, classes, source_classes, said):
 
 
 def test_the_square_of_size_and_similarity():
-    assert [square(k, ahead)[2] for k in (20, 100) for ahead in (0.1, -0.1)] == [
+    assert [quadrant(k, ahead)[2] for k in (20, 100) for ahead in (0.1, -0.1)] == [
         'frozen',
         'top',
         'finetune',

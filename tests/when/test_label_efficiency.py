@@ -6,7 +6,7 @@ import pytest
 from scipy import optimize
 
 from tljax.core import UserError
-from tljax.when.label_efficiency import Curve, fit_curve, labels_for, predicted
+from tljax.when.label_efficiency import Curve, fit_curve, labels_for, power_law
 
 BUDGETS = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0])
 
@@ -36,7 +36,7 @@ def test_a_noiseless_law_is_recovered(a, b, c, budgets):
     curve = fit_curve(budgets, np.stack([accuracy, accuracy], 1))
     assert curve[:3] == pytest.approx((a, b, c), rel=1e-5, abs=1e-6)
     for k in (2, 40, 10**6):
-        estimate = predicted(curve, k)
+        estimate = power_law(curve, k)
         assert estimate[:3] == pytest.approx(3 * [1 - law(k, a, b, c)], abs=1e-6)
         assert estimate.extrapolated == (not budgets[0] <= k <= budgets[-1])
     for k in (budgets[0], 30):
@@ -104,8 +104,8 @@ def test_intervals_cover_the_curve_and_the_labels_it_needs(truth):
     for seed in range(200):
         curve = fit_curve(BUDGETS, accuracies(rng, *truth), seed=seed)
         estimates = [
-            predicted(curve, 10),
-            predicted(curve, 400),
+            power_law(curve, 10),
+            power_law(curve, 400),
             labels_for(curve, 0.75),
             labels_for(curve, 0.85),
         ]
@@ -133,7 +133,7 @@ def test_more_seeds_narrow_the_intervals_and_extrapolation_widens_them():
             fit_curve(BUDGETS, accuracies(np.random.default_rng(draw), 0.5, 0.5, 0.1, seeds))
             for draw in range(10)
         ]
-        return np.median([predicted(curve, k).high - predicted(curve, k).low for curve in curves])
+        return np.median([power_law(curve, k).high - power_law(curve, k).low for curve in curves])
 
     assert widths(40, 50) < widths(4, 50) / 3
     assert widths(40, 10**4) > 2 * widths(40, 50)
@@ -151,12 +151,12 @@ BY_HAND = Curve(
 
 
 def test_what_a_curve_says_by_hand():
-    assert predicted(BY_HAND, 4) == pytest.approx(
+    assert power_law(BY_HAND, 4) == pytest.approx(
         (1 - 0.1 - 0.25, 1 - 0.1 - 0.69 / 2, 1 - 0.1 - 0.31 / 2, False)
     )
-    assert predicted(BY_HAND, 25) == pytest.approx((0.8, 0.9 - 0.69 / 5, 0.9 - 0.31 / 5, True))
+    assert power_law(BY_HAND, 25) == pytest.approx((0.8, 0.9 - 0.69 / 5, 0.9 - 0.31 / 5, True))
     # an error of 5.1 is one of 1
-    assert predicted(BY_HAND, 0.01) == (0, 0, 0, True)
+    assert power_law(BY_HAND, 0.01) == (0, 0, 0, True)
     # (a / .5)^2
     assert labels_for(BY_HAND, 0.4) == pytest.approx((1, 0.36, 1.36**2, False))
     # (a / .1)^2
@@ -192,7 +192,7 @@ def test_a_curve_that_rises_ever_faster_shows_that_the_law_does_not_hold():
     curve = fit_curve(
         BUDGETS, 1 - error[:, None] + 0.005 * np.random.default_rng(0).normal(size=(7, 5))
     )
-    estimate = predicted(curve, 400)
+    estimate = power_law(curve, 400)
     assert curve.c == 0 and not estimate.low <= estimate.value <= estimate.high
 
 
@@ -225,10 +225,10 @@ def test_what_is_no_learning_curve_is_refused_in_one_line(budgets, accuracy, wor
 @pytest.mark.parametrize(
     'question, value',
     [
-        (predicted, 0),
-        (predicted, -1),
-        (predicted, np.nan),
-        (predicted, np.inf),
+        (power_law, 0),
+        (power_law, -1),
+        (power_law, np.nan),
+        (power_law, np.inf),
         (labels_for, 0),
         (labels_for, 1),
         (labels_for, 90),

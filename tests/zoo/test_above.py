@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras_models import agrees, keras2, keras_model, randomise, write_legacy
 
-from tljax.configuration import named
+from tljax.configuration import call_named
 from tljax.core import UserError
 from tljax.features import donors_at
 from tljax.studies import donors
@@ -285,7 +285,9 @@ def test_another_network_of_the_family_is_refused(make, said, layout, body, tmp_
 def test_a_run_goes_on_with_the_dense_layers_and_a_ranking_does_without(body, tmp_path):
     network = on_the_mean(L.Dense(16, 'relu'), L.Dense(3), body=body)
     network.save(tmp_path / 'm.keras')
-    net = named('tljax.zoo', {'name': 'with_layers', 'of': SPEC, 'layers': [[16, 'relu']]}, 'net')
+    net = call_named(
+        'tljax.zoo', {'name': 'with_layers', 'of': SPEC, 'layers': [[16, 'relu']]}, 'net'
+    )
     donor = donors_at(str(tmp_path / 'm.keras'), net, top=True)
     np.testing.assert_array_equal(
         donor.trees[0][0]['backbone']['above1']['bias'], network.layers[-2].get_weights()[1]

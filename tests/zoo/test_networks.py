@@ -24,7 +24,7 @@ def test_a_lenet_may_end_at_its_convolutions():
 
 @pytest.mark.parametrize('name', ['conv4', 'cifar_resnet'])
 def test_groups_cover_every_parameter_in_order(name):
-    net = configuration.named('tljax.zoo', {'name': name}, 'net')
+    net = configuration.call_named('tljax.zoo', {'name': name}, 'net')
     params, _ = jax.eval_shape(
         net.init, jax.random.key(0), jax.ShapeDtypeStruct((2, 16, 16, 3), 'float32')
     )

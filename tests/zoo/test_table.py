@@ -9,7 +9,7 @@ import pytest
 from commands import call
 
 from tljax import paths
-from tljax.configuration import named
+from tljax.configuration import call_named
 from tljax.core import Net
 from tljax.engine import optim
 from tljax.zoo.table import ROWS
@@ -41,7 +41,7 @@ DEEP = (
     params=[pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in ROWS],
 )
 def made(request):
-    net = named('tljax.zoo', {'name': request.param, 'dtype': 'bfloat16'}, 'net')
+    net = call_named('tljax.zoo', {'name': request.param, 'dtype': 'bfloat16'}, 'net')
     return Made(
         request.param, net, *jax.eval_shape(net.init, jax.random.key(0), pictures(request.param))
     )
@@ -56,7 +56,7 @@ def test_partitions_made_from_groups_label_every_parameter_in_the_order_of_depth
         {'backbone': made.params, 'head': {'kernel': 0, 'bias': 0}},
         list(made.net.groups),
     )
-    layerwise = optim.decay(made.net.groups, rate=0.5)
+    layerwise = optim.layerwise(made.net.groups, rate=0.5)
     labels = paths.flatten(paths.label(params, layerwise.rules))
     assert set(labels.values()) == {*(f'backbone.{group}' for group in groups), 'head'}
     assert [layerwise.scales[f'backbone.{group}'] for group in groups] == [

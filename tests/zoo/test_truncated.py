@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tljax.configuration import named
+from tljax.configuration import call_named
 from tljax.core import UserError
 from tljax.paths import flatten
 from tljax.zoo import mobilenet
@@ -24,7 +24,7 @@ from tljax.zoo.wrappers.truncated import truncated
     ],
 )
 def test_a_truncated_network_is_the_lower_part_of_the_whole(of, tap, shape):
-    whole = named('tljax.zoo', of, 'net')
+    whole = call_named('tljax.zoo', of, 'net')
     part = truncated(whole, tap, shape[0], shape[2])
     input = jax.random.uniform(jax.random.key(1), (3, *shape))
     params, state = jax.jit(whole.init)(jax.random.key(0), input)

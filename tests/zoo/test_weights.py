@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras_models import agree, keras_model, predicted, randomise, scaled, write_legacy
 
-from tljax.configuration import named
+from tljax.configuration import call_named
 from tljax.core import UserError
 from tljax.features import extracted
 from tljax.program import predictor
@@ -20,7 +20,7 @@ from tljax.zoo.weights.keras import load
 def test_a_set_of_features_is_what_keras_makes_of_the_pictures(tmp_path):
     body = keras_model('mobilenet', 32, {'alpha': 0.25}, include_top=False, pooling='avg')
     of = {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 32, 'most': 20}
-    pictured = named('tljax.data', of, 'data')
+    pictured = call_named('tljax.data', of, 'data')
     splits = extracted(
         pictured, mobilenet(alpha=0.25), str(write_legacy(tmp_path / 'body.h5', body))
     )
@@ -42,7 +42,7 @@ def test_three_layouts_hold_the_same_weights(tmp_path):
     model = keras_model('mobilenet', 32, {'alpha': 0.25})
     model.save(tmp_path / 'whole.h5')
     model.save_weights(tmp_path / 'new.weights.h5')
-    net = named('tljax.zoo', {'name': 'mobilenet', 'alpha': 0.25}, 'net')
+    net = call_named('tljax.zoo', {'name': 'mobilenet', 'alpha': 0.25}, 'net')
     first = load(write_legacy(tmp_path / 'legacy.h5', model), net, 224, ('conv_preds',))[:2]
     for other in ('whole.h5', 'new.weights.h5'):
         again = load(tmp_path / other, net, 224, ('conv_preds',))[:2]
@@ -54,7 +54,7 @@ def test_three_layouts_hold_the_same_weights(tmp_path):
 
 def test_a_head_of_one_s_own_is_found_and_a_model_within_a_model(tmp_path):
     body = keras_model('mobilenet', 32, {'alpha': 0.25}, include_top=False, pooling='avg')
-    net = named('tljax.zoo', {'name': 'mobilenet', 'alpha': 0.25}, 'net')
+    net = call_named('tljax.zoo', {'name': 'mobilenet', 'alpha': 0.25}, 'net')
     model = keras.Sequential([keras.Input((32, 32, 3)), body, keras.layers.Dense(7, name='mine')])
     for path in (
         write_legacy(tmp_path / 'legacy.h5', model),

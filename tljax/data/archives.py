@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from tljax.core import UserError, short
+from tljax.core import UserError, abbreviated
 
 LARGEST = 2**30  # bytes of one file that are read
 # bytes of a compressed tar archive, which is kept in memory once it is unpacked
@@ -334,7 +334,7 @@ def _hidden(names):
         for name in names
         if not any(part.startswith('._') or part in LITTER for part in name.split('/'))
     ]
-    return (f'hidden files passed over: {short(names, 3)}',) if names else ()
+    return (f'hidden files passed over: {abbreviated(names, 3)}',) if names else ()
 
 
 def _again(count):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Task, UserError, short
+from tljax.core import Task, UserError, abbreviated
 from tljax.data.tasks import KINDS
 
 JOINED = '|;'  # between several labels in one cell; a comma is asked for
@@ -18,7 +18,7 @@ NUMERAL = re.compile(r'[-+]?[\d.,]*\d[\d.,]*\s*%?')
 Meant = tuple[np.ndarray, Task, list[str]]  # labels, what is asked of a model, notes
 
 
-def meant(
+def read_labels(
     cells: Sequence[Sequence[str]],
     columns: Sequence[str],
     files: Sequence[str],
@@ -42,14 +42,16 @@ def meant(
         UserError: empty cells, cells that are not what the task says, and cells that may be several
             labels or numbers in another writing.
 
-    >>> label, task, notes = meant([['sea|sky'], ['sky']], ['tags'], ['a.png', 'b.png'], 'a.csv')
+    >>> label, task, notes = read_labels(
+    ...     [['sea|sky'], ['sky']], ['tags'], ['a.png', 'b.png'], 'a.csv'
+    ... )
     >>> label.tolist(), task.names
     ([[1.0, 1.0], [0.0, 1.0]], ('sea', 'sky'))
     """
     if task not in ('', *KINDS):
         raise UserError(f'data.task={task!r} is not classes, labels or numbers')
     if len(columns) > 1:
-        marks = np.array([[mark(cell) for cell in row] for row in cells], np.float32)
+        marks = np.array([[as_number(cell) for cell in row] for row in cells], np.float32)
         return _of_columns(marks, columns, path, task)
     texts, name = [row[0] for row in cells], columns[0]
     joint = next((each for each in JOINED if any(each in text for text in texts)), '')
@@ -71,13 +73,13 @@ def meant(
     return _single(texts, name, files, path, task)
 
 
-def mark(cell: str) -> float | None:
+def as_number(cell: str) -> float | None:
     """A cell as a number, 1 and 0 for true and false; None for a word.
 
     Args:
         cell: what stands in it.
 
-    >>> mark('True'), mark('0.5'), mark('cat')
+    >>> as_number('True'), as_number('0.5'), as_number('cat')
     (1.0, 0.5, None)
     """
     return MARKS[cell.lower()] if cell.lower() in MARKS else _number(cell)
@@ -186,8 +188,8 @@ def _refuse_unclear(texts, name, path):
         )
     if missing := [text for text in texts if text.lower() in MISSING]:
         notes.append(
-            f'{len(missing)} rows have the {name} {short(dict.fromkeys(missing), 3)}: a class of '
-            'that name'
+            f'{len(missing)} rows have the {name} {abbreviated(dict.fromkeys(missing), 3)}: a '
+            'class of that name'
         )
     return notes
 

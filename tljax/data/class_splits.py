@@ -11,18 +11,18 @@ from tljax.data.purposes import Purpose
 from tljax.data.splits import restrict
 
 
-def turned(dataset: Dataset) -> Dataset:
+def with_rotations(dataset: Dataset) -> Dataset:
     """A set of square pictures with three more classes for each, turned by 90, 180 and 270 degrees.
 
     Args:
         dataset: of square pictures, (n, side, side, channels), with classes.
 
-    >>> toy = turned(arrays(np.arange(4.0).reshape(1, 2, 2, 1), np.array([0]), ['a']))
+    >>> toy = with_rotations(arrays(np.arange(4.0).reshape(1, 2, 2, 1), np.array([0]), ['a']))
     >>> toy.classes, toy.take(np.array([2]))['input'].ravel().tolist()
     (('a', 'a, turned by 90', 'a, turned by 180', 'a, turned by 270'), [3.0, 2.0, 1.0, 0.0])
     """
     pictures = dataset.take(np.arange(dataset.size))['input']
-    refuse_unturnable(pictures)
+    refuse_not_square(pictures)
     names = [
         f'{name}, turned by {90 * k}' if k else name for k in range(4) for name in dataset.classes
     ]
@@ -33,13 +33,13 @@ def turned(dataset: Dataset) -> Dataset:
     )
 
 
-def refuse_unturnable(pictures: np.ndarray) -> None:
+def refuse_not_square(pictures: np.ndarray) -> None:
     """Raises an error unless pictures (n, h, w, ...) are square.
 
     Args:
         pictures: (n, height, width, ...).
 
-    >>> refuse_unturnable(np.zeros((2, 4, 4, 1)))
+    >>> refuse_not_square(np.zeros((2, 4, 4, 1)))
     """
     if pictures.ndim < 3 or pictures.shape[1] != pictures.shape[2]:
         raise UserError(
@@ -48,7 +48,7 @@ def refuse_unturnable(pictures: np.ndarray) -> None:
         )
 
 
-def joined(splits: dict[str, Dataset]) -> Dataset:
+def join_splits(splits: dict[str, Dataset]) -> Dataset:
     """The splits of a set as one set again, with the classes of all of them.
 
     Args:
@@ -58,7 +58,7 @@ def joined(splits: dict[str, Dataset]) -> Dataset:
     ...     'train': arrays(np.zeros(2), np.array([0, 1]), 'ab'),
     ...     'test': arrays(np.ones(1), np.array([0]), 'b'),
     ... }
-    >>> joined(parts).label.tolist()
+    >>> join_splits(parts).label.tolist()
     [0, 1, 1]
     """
     parts = [split for split in splits.values() if split.size]
@@ -100,19 +100,19 @@ def cut_by_class(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> d
     for name, share in shares.items():
         parts[name] = order[begun : (begun := begun + round(share * len(order)))]
     return {
-        name: of_classes(dataset, members)
+        name: select_classes(dataset, members)
         for name, members in {'train': order[begun:], **parts}.items()
     }
 
 
-def of_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dataset:
+def select_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dataset:
     """The examples of some of the classes, numbered from 0 in the set's own order.
 
     Args:
         dataset: with classes.
         members: the labels of those that stay.
 
-    >>> of_classes(arrays(np.zeros(3), np.array([2, 0, 2]), 'abc'), [2]).classes
+    >>> select_classes(arrays(np.zeros(3), np.array([2, 0, 2]), 'abc'), [2]).classes
     ('c',)
     """
     members = np.sort(members)

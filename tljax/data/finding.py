@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tljax.core import UserError, short
+from tljax.core import UserError, abbreviated
 from tljax.data.archives import File, members, on_disk
 from tljax.files.console import say
 
@@ -63,7 +63,7 @@ def is_picture(name: str | Path) -> bool:
     return not str(name).endswith('/') and Path(name).suffix.lower() in READABLE
 
 
-def passed_over(names: Iterable[str | Path]) -> tuple[str, ...]:
+def skipped_note(names: Iterable[str | Path]) -> tuple[str, ...]:
     """What is said of files that are no pictures: number, endings, and what would read them.
 
     Args:
@@ -72,7 +72,7 @@ def passed_over(names: Iterable[str | Path]) -> tuple[str, ...]:
     Returns:
         No line or one.
 
-    >>> passed_over(['a.heic', 'b.HEIC', 'notes.txt'])
+    >>> skipped_note(['a.heic', 'b.HEIC', 'notes.txt'])
     ('3 files passed over (.heic 2, .txt 1): pillow-heif makes PNG of .heic',)
     """
     endings = Counter(Path(name).suffix.lower() or 'no ending' for name in names)
@@ -113,14 +113,14 @@ def find(paths: Iterable[str | Path]) -> list[File]:
         below = {name: member for name, member in inside[0].items() if member}
         pictures = [below[name] for name in sorted(below) if is_picture(name)]
         if not pictures:
-            told = ''.join(f'; {line}' for line in passed_over(below))
+            told = ''.join(f'; {line}' for line in skipped_note(below))
             raise UserError(
-                f'{path} holds no pictures ({short(sorted(READABLE), 6)}){told}: name another '
-                'folder'
+                f'{path} holds no pictures ({abbreviated(sorted(READABLE), 6)}){told}: name '
+                'another folder'
             )
         found += pictures
         notes += inside[1]
         others += [name for name in below if not is_picture(name)]
-    for line in (*notes, *passed_over(others)):
+    for line in (*notes, *skipped_note(others)):
         say(line)
     return found

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tljax.core import UserError, short
-from tljax.data.finding import is_picture, passed_over
+from tljax.core import UserError, abbreviated
+from tljax.data.finding import is_picture, skipped_note
 
 # what users of torchvision, Keras and Kaggle call them, in any case
 SPLITS = {
@@ -93,42 +93,42 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
     if loose:
         notes.append(
             f'{len(loose)} picture{"s" * (len(loose) > 1)} beside the class folders passed over: '
-            f'{short(loose, 3)}'
+            f'{abbreviated(loose, 3)}'
         )
     notes += [
         f'{name}/ is taken for a class: move it away if it is none'
         for name in splits['train']
         if name.lower() in (*SPLITS, *UNLABELLED) and folders['train'] == ''
     ]
-    return Layout(splits, (*notes, *passed_over(name for name in others if not is_picture(name))))
+    return Layout(splits, (*notes, *skipped_note(name for name in others if not is_picture(name))))
 
 
-def alike(name: str) -> str:
+def normalised_name(name: str) -> str:
     """What names have in common that differ in case, blanks or the writing of accents alone.
 
     Args:
         name: of a class.
 
-    >>> alike(' Ants') == alike('ants')
+    >>> normalised_name(' Ants') == normalised_name('ants')
     True
     """
     return unicodedata.normalize('NFC', unicodedata.normalize('NFC', name).casefold()).strip()
 
 
-def refuse_alike(names: Iterable[str], where: str | Path) -> None:
+def refuse_similar_names(names: Iterable[str], where: str | Path) -> None:
     """Refuses names of classes that a person takes for one.
 
     Args:
         names: of the classes.
         where: what holds them, for errors.
 
-    >>> refuse_alike(['Ants', 'ants'], 'insects')
+    >>> refuse_similar_names(['Ants', 'ants'], 'insects')
     Traceback (most recent call last):
     tljax.core.UserError: insects: the classes 'Ants' and 'ants' differ in case, blanks or ...
     """
     seen = {}
     for name in sorted(names):
-        other = seen.setdefault(alike(name), name)
+        other = seen.setdefault(normalised_name(name), name)
         if other != name:
             raise UserError(
                 f'{where}: the classes {other!r} and {name!r} differ in case, blanks or accents '
@@ -190,8 +190,8 @@ def _split_folders(names, place):
         folders[split] = f'{top}/'
     if 'train' not in folders:
         raise UserError(
-            f'{place} has the folders {short(tops, 6)}, but none that is called train: add the '
-            'training pictures in one'
+            f'{place} has the folders {abbreviated(tops, 6)}, but none that is called train: add '
+            'the training pictures in one'
         )
     return folders
 
@@ -232,7 +232,7 @@ def _classes(names, place, is_domain):
             groups[top].append(name)
     empty = [top for top, members in groups.items() if not members]
     if empty:
-        told = passed_over(
+        told = skipped_note(
             name for name in names if name.startswith(f'{empty[0]}/') and not name.endswith('/')
         )
         raise UserError(

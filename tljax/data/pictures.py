@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError, short
+from tljax.core import Dataset, Task, UserError, abbreviated
 from tljax.data.archives import File, printable
 from tljax.data.decoding import PIXELS, header, picture
 from tljax.files.console import watched
@@ -64,17 +64,17 @@ def refuse_unreadable(
         except UserError:  # some formats keep their header elsewhere
             header(files[row].read(), files[row].path, pixels)
 
-    faults = dict(unreadable(read, names, f'looking at {len(files)} pictures'))
+    faults = dict(unreadable_pictures(read, names, f'looking at {len(files)} pictures'))
     if len(faults) == 1:
         raise next(iter(faults.values()))
     if faults:
         raise UserError(
             f'{len(faults)} of {len(files)} pictures of {where} cannot be read: '
-            f'{short(faults, 8)}: replace or remove them'
+            f'{abbreviated(faults, 8)}: replace or remove them'
         )
 
 
-def decoded(
+def picture_dataset(
     decode: Callable[[int], np.ndarray],
     shape: tuple[int, ...],
     label: np.ndarray,
@@ -99,7 +99,9 @@ def decoded(
         keep: whether what was decoded may be kept at all.
 
     >>> label, white = np.zeros(3, int), np.full((1, 1, 1), 255, np.uint8)
-    >>> decoded(lambda row: white, (1, 1, 1), label, Task.of('a'), 'white').take([2])['input']
+    >>> picture_dataset(lambda row: white, (1, 1, 1), label, Task.of('a'), 'white').take([2])[
+    ...     'input'
+    ... ]
     array([[[[1.]]]], dtype=float32)
     """
     keep = keep and len(label) * int(np.prod(shape)) <= MEMORY
@@ -197,23 +199,23 @@ def pictures(
             [(name, file.stamp) for name, file in zip(names, files, strict=True)],
         )
     )
-    return decoded(decode, tuple(shape), label, task, held, names, keep=failed is None)
+    return picture_dataset(decode, tuple(shape), label, task, held, names, keep=failed is None)
 
 
 def _every(read, names, first):
     """What is wrong with all pictures of a set, once one of them turns out to be damaged."""
-    faults = dict(unreadable(read, names, f'looking for damage in {len(names)} pictures'))
+    faults = dict(unreadable_pictures(read, names, f'looking for damage in {len(names)} pictures'))
     return (
         first
         if len(faults) < 2
         else UserError(
-            f'{len(faults)} of {len(names)} pictures cannot be decoded: {short(faults, 8)}: '
+            f'{len(faults)} of {len(names)} pictures cannot be decoded: {abbreviated(faults, 8)}: '
             'replace or remove them'
         )
     )
 
 
-def unreadable(
+def unreadable_pictures(
     read: Callable[[int], object], names: Sequence[str], said: str
 ) -> Iterator[tuple[str, UserError]]:
     """The pictures that cannot be read, with the reason.
@@ -226,7 +228,10 @@ def unreadable(
     >>> def read(row):
     ...     if row == 1:
     ...         raise UserError('cut off')
-    >>> [(name, str(reason)) for name, reason in unreadable(read, ['a.png', 'b.png'], 'looking')]
+    >>> [
+    ...     (name, str(reason))
+    ...     for name, reason in unreadable_pictures(read, ['a.png', 'b.png'], 'looking')
+    ... ]
     [('b.png', 'cut off')]
     """
 

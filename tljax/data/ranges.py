@@ -43,7 +43,7 @@ def range_of(
     (0.0, 255.0, 'i')
     >>> range_of({'train': np.full((2, 4, 4, 3), 127.5)}, where='a.npz')
     Traceback (most recent call last):
-    tljax.core.UserError: a.npz: pictures run from 127.5 to 127.5: say data.range=(black, white), ...
+    tljax.core.UserError: a.npz: pictures run from 127.5 to 127.5: say ...
     """
     inputs = {split: np.asarray(input) for split, input in inputs.items()}
     for split, input in inputs.items():
@@ -180,7 +180,7 @@ def scale(input: np.ndarray, range: Range | tuple[()] = (), remedy: str = SAYS) 
     return scaled.astype(np.float32, copy=False)
 
 
-def shown(train: Dataset, count: int = 64) -> Range | tuple[()]:
+def input_range(train: Dataset, count: int = 64) -> Range | tuple[()]:
     """The range that a model's inputs are given in: what its loader has scaled by, or as they are.
 
     Args:
@@ -189,8 +189,8 @@ def shown(train: Dataset, count: int = 64) -> Range | tuple[()]:
 
     >>> from tljax.data.formats.arrays import arrays
     >>> (
-    ...     shown(arrays(np.full((1, 8, 8, 3), 255.0), np.zeros(1, int), ('a',))),
-    ...     shown(arrays(np.eye(2), np.arange(2))),
+    ...     input_range(arrays(np.full((1, 8, 8, 3), 255.0), np.zeros(1, int), ('a',))),
+    ...     input_range(arrays(np.eye(2), np.arange(2))),
     ... )
     ((255.0, 255.0, 'as is'), ())
     """
@@ -203,7 +203,7 @@ def shown(train: Dataset, count: int = 64) -> Range | tuple[()]:
     return float(np.min(input)), float(np.max(input)), 'as is'
 
 
-def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple[()]:
+def query_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple[()]:
     """What the arrays that a model is asked about are scaled by.
 
     They are taken as those of its training, where they are numbers of the same kind; fractions in
@@ -211,14 +211,14 @@ def asked_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple
 
     Args:
         inputs: (n, ...) numbers.
-        trained: as `shown` gave it for the training set.
+        trained: as `input_range` gave it for the training set.
 
     Raises:
         UserError: arrays that cannot be in the range of a training on arrays as they were.
 
     >>> (
-    ...     asked_range(np.full((1, 8, 8, 3), 51.0), (0.0, 255.0, 'f')),
-    ...     asked_range(np.full((1, 8, 8, 3), 0.2), (0.0, 255.0, 'f')),
+    ...     query_range(np.full((1, 8, 8, 3), 51.0), (0.0, 255.0, 'f')),
+    ...     query_range(np.full((1, 8, 8, 3), 0.2), (0.0, 255.0, 'f')),
     ... )
     ((0.0, 255.0, 'f'), (0.0, 1.0, 'f'))
     """

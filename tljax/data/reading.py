@@ -55,7 +55,7 @@ def pixels(pictures: np.ndarray, label: ArrayLike, classes: Sequence[str]) -> Da
     )
 
 
-def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
+def resize(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
     """Grey pictures scaled bilinearly to a size, with as many equal channels.
 
     Args:
@@ -69,7 +69,7 @@ def sized(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
     Raises:
         UserError: no such size or number of channels.
 
-    >>> sized(np.zeros((2, 8, 8), np.uint8), 4, 3).shape
+    >>> resize(np.zeros((2, 8, 8), np.uint8), 4, 3).shape
     (2, 4, 4, 3)
     """
     if channels not in (1, 3) or size < 1:

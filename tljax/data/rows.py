@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tljax.core import Task, UserError, near, short
-from tljax.data.cells import JOINED, mark, meant
+from tljax.core import Task, UserError, abbreviated, nearest_name
+from tljax.data.cells import JOINED, as_number, read_labels
 from tljax.data.finding import is_picture
-from tljax.data.layout import SPLITS, refuse_alike
+from tljax.data.layout import SPLITS, refuse_similar_names
 
 LARGEST = 2**28  # bytes of a table
 FILE = (
@@ -85,16 +85,16 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     chosen = _labels(header, rows, place, split, label, path)
     rows, notes = _once(rows, place, [*chosen, *([] if split is None else [split])], path)
     files, names = [row[place] for row in rows], [header[i] for i in chosen]
-    labels, found, more = meant(
+    labels, found, more = read_labels(
         [[row[i] for i in chosen] for row in rows], names, files, path, task
     )
-    refuse_alike(found.names, path)
-    told = f'pictures by the column {header[place]}, labels by {short(names, 4)}'
+    refuse_similar_names(found.names, path)
+    told = f'pictures by the column {header[place]}, labels by {abbreviated(names, 4)}'
     unread = [name for i, name in enumerate(header) if i not in (place, split, *chosen)]
     if split is not None:
         told += f', splits by {header[split]}'
     if unread:
-        told += f'; not read: {short(unread, 4)}'
+        told += f'; not read: {abbreviated(unread, 4)}'
     return Rows(files, labels, found, _splits(rows, split, path), (told, *notes, *more))
 
 
@@ -143,7 +143,7 @@ def _columns(path):
             )
     if len(set(header)) < len(header):
         raise UserError(
-            f'{path} names a column twice ({short(header)}): give each a name of its own'
+            f'{path} names a column twice ({abbreviated(header)}): give each a name of its own'
         )
     return header, [row[: len(header)] for _, row in lines[1:]]
 
@@ -167,8 +167,8 @@ def _pictures_place(header, rows, asked, path):
     called so."""
     if any(map(is_picture, header)):
         raise UserError(
-            f'{path} begins with a picture ({short(header, 3)}): write a line above that names the '
-            'columns, such as file,label'
+            f'{path} begins with a picture ({abbreviated(header, 3)}): write a line above that '
+            'names the columns, such as file,label'
         )
     shown = [i for i in range(len(header)) if all(is_picture(row[i]) for row in rows)]
     return shown[0] if len(shown) == 1 and not asked else _place(header, asked, FILE, 'file', path)
@@ -179,12 +179,14 @@ def _place(header, asked, known, what, path):
     lower = [name.lower() for name in header]
     if asked:
         if asked.lower() not in lower:
-            raise UserError(f'{path} has no column {asked!r}: data.{what}: {near(asked, header)}')
+            raise UserError(
+                f'{path} has no column {asked!r}: data.{what}: {nearest_name(asked, header)}'
+            )
         return lower.index(asked.lower())
     found = next((name for name in known if name in lower), None)
     if found is None:
         raise UserError(
-            f'{path} has the columns {short(header, 8)}: name the one of the '
+            f'{path} has the columns {abbreviated(header, 8)}: name the one of the '
             f'{"pictures" if what == "file" else "labels"} by data.{what}=COLUMN, or call it {what}'
         )
     return lower.index(found)
@@ -215,13 +217,13 @@ def _labels(header, rows, place, split, asked, path):
             )
         return [found]
     distinct = {row[i] for row in rows for i in rest}
-    if len(rest) > 1 and '' in distinct and {mark(cell) for cell in distinct - {''}} <= {0, 1}:
+    if len(rest) > 1 and '' in distinct and {as_number(cell) for cell in distinct - {''}} <= {0, 1}:
         column, row = next((header[i], row[place]) for row in rows for i in rest if not row[i])
         raise UserError(
             f'{path}: {row} has nothing in the column {column}, and the others have 0 or 1: fill '
             'it in'
         )
-    if len(rest) == 1 or rest and {mark(cell) for cell in distinct} <= {0, 1}:
+    if len(rest) == 1 or rest and {as_number(cell) for cell in distinct} <= {0, 1}:
         return rest
     return [_place(header, '', LABEL, 'label', path)]
 
@@ -251,7 +253,7 @@ def _splits(rows: Sequence[Sequence[str]], split: int | None, path: Path) -> lis
     unknown = sorted({row[split] for row in rows if row[split].lower() not in SPLITS})
     if unknown:
         raise UserError(
-            f'{path}: the column {SPLIT} holds {short(map(repr, unknown), 4)}: write train, '
+            f'{path}: the column {SPLIT} holds {abbreviated(map(repr, unknown), 4)}: write train, '
             'validation or test'
         )
     return [SPLITS[row[split].lower()] for row in rows]

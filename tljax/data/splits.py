@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, UserError, short
+from tljax.core import Dataset, UserError, abbreviated
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.ranges import refuse_unlike
 
-DEFAULT_CUT = (0.1, 0.2, 0)  # validation, test and seed of the loaders that call `complete`
+DEFAULT_CUT = (0.1, 0.2, 0)  # validation, test and seed of the loaders that call `cut_missing`
 TRAINED_ON = 10_000  # examples of a training set that tell its score to half a point
 
 
@@ -116,7 +116,7 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     )
 
 
-def complete(
+def cut_missing(
     splits: dict[str, Dataset], validation: float, test: float, seed: int, where: str | Path
 ) -> dict[str, Dataset]:
     """Cuts the splits that a set lacks from its train split.
@@ -133,13 +133,15 @@ def complete(
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: for shares that are not above 0 and below 1 together, and for a split that would be
-            empty.
+        UserError: for shares that are not above 0 and below 1 together, and for a split that would
+            be empty.
 
     >>> whole = arrays(np.arange(10.0), np.zeros(10, int), ('a',))
     >>> {
     ...     name: split.size
-    ...     for name, split in complete({'train': whole, 'test': whole}, 0.1, 0.2, 0, 'toy').items()
+    ...     for name, split in cut_missing(
+    ...         {'train': whole, 'test': whole}, 0.1, 0.2, 0, 'toy'
+    ...     ).items()
     ... }
     {'train': 9, 'validation': 1, 'test': 10}
     """
@@ -252,7 +254,7 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
     >>> pets = arrays(np.eye(2), np.array([0, 1]), ('cat', 'dog'))
     >>> refuse_unfit({'train': pets, 'test': arrays(np.eye(2), np.array([0, 1]), ('dog', 'cat'))})
     Traceback (most recent call last):
-    tljax.core.UserError: the test split has the classes dog, cat, train has the classes cat, dog: ...
+    tljax.core.UserError: the test split has the classes dog, cat, train has the classes cat, ...
     """
     for name, split in splits.items():
         if not isinstance(split, Dataset):
@@ -261,14 +263,14 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
                 'tljax.data.arrays(input, label, classes)'
             )
     if 'train' not in splits:
-        raise UserError(f'these splits have no train: {short(splits)}')
+        raise UserError(f'these splits have no train: {abbreviated(splits)}')
     train = splits['train']
     refuse_nothing_to_learn(train)
     shape = _shape_of_input(train)
     for name, split in splits.items():
         if split.task != train.task and split.task.kind != 'unlabelled':
             told = [
-                f'the classes {short(each.classes, 6)}' if each.classes else 'numbers'
+                f'the classes {abbreviated(each.classes, 6)}' if each.classes else 'numbers'
                 for each in (split, train)
             ]
             raise UserError(
@@ -288,7 +290,7 @@ def _shape_of_input(split):
     return np.shape(split.take(np.arange(min(1, split.size))).get('input'))[1:]
 
 
-def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:
+def scored_splits(splits: dict[str, Dataset]) -> dict[str, Dataset]:
     """What scores are measured on: all of a validation or test split, and TRAINED_ON examples of
     larger sets that were trained on; nothing without labels.
 
@@ -296,7 +298,7 @@ def judged(splits: dict[str, Dataset]) -> dict[str, Dataset]:
         splits: {name: Dataset}.
 
     >>> whole = arrays(np.zeros(20_000), np.zeros(20_000, int), ('a',))
-    >>> {name: split.size for name, split in judged({'train': whole, 'test': whole}).items()}
+    >>> {name: split.size for name, split in scored_splits({'train': whole, 'test': whole}).items()}
     {'train': 10000, 'test': 20000}
     """
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Stream, UserError, short
+from tljax.core import Dataset, Stream, UserError, abbreviated
 from tljax.data.purposes import Purpose
 from tljax.data.splits import per_class
 from tljax.protocols import Example, Prepare
@@ -63,7 +63,7 @@ def draw(
     return Stream(index, take)
 
 
-def beside(source: Stream, target: Stream) -> Stream:
+def with_target(source: Stream, target: Stream) -> Stream:
     """Batches of `source` with as many unlabelled inputs of `target`, under that name. Each of the
     two has epochs of its own.
 
@@ -76,7 +76,7 @@ def beside(source: Stream, target: Stream) -> Stream:
     ...     draw(arrays(np.arange(start, start + 4.0), np.arange(4)), batch=2, stream=start)
     ...     for start in (0, 4)
     ... )
-    >>> batch = beside(one, other).batch(seed=0, step=0)
+    >>> batch = with_target(one, other).batch(seed=0, step=0)
     >>> sorted(batch), sorted(batch['target']), batch['target']['input'].min() >= 4
     (['input', 'label', 'target'], ['input'], np.True_)
     """
@@ -93,7 +93,7 @@ def beside(source: Stream, target: Stream) -> Stream:
     )
 
 
-def relabelled(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
+def with_labels(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
     """`stream` with other labels.
 
     Args:
@@ -101,7 +101,7 @@ def relabelled(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
         labels: {seed: (size,) labels, one for every example of that set}.
 
     >>> from tljax.data import arrays
-    >>> other = relabelled(
+    >>> other = with_labels(
     ...     draw(arrays(np.arange(3.0), np.arange(3)), batch=3), {0: np.array([7, 8, 9])}
     ... )
     >>> batch = other.batch(seed=0, step=0)
@@ -116,7 +116,7 @@ def relabelled(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
     return Stream(index, lambda index: {**stream.take(index['rows']), 'label': index['label']})
 
 
-def weighted(stream: Stream, weights: np.ndarray) -> Stream:
+def with_class_weights(stream: Stream, weights: np.ndarray) -> Stream:
     """`stream` with the weight of each example's class beside it, which losses multiply by.
 
     Args:
@@ -124,7 +124,7 @@ def weighted(stream: Stream, weights: np.ndarray) -> Stream:
         weights: (classes,) numbers.
 
     >>> from tljax.data import arrays
-    >>> stream = weighted(
+    >>> stream = with_class_weights(
     ...     draw(arrays(np.zeros(2), np.array([0, 1])), batch=2), np.array([0.5, 2.0])
     ... )
     >>> sorted(stream.batch(seed=0, step=0)['weight'].tolist())
@@ -138,7 +138,9 @@ def weighted(stream: Stream, weights: np.ndarray) -> Stream:
     return Stream(stream.index, take, stream.prepare)
 
 
-def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = None) -> np.ndarray:
+def weight_by_class(
+    train: Dataset, given: str | Sequence[float], k: int | None = None
+) -> np.ndarray:
     """The weight of each class in the loss; over the examples that are trained on, weights average
     1.
 
@@ -156,9 +158,9 @@ def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = Non
             class.
 
     >>> from tljax.data import arrays
-    >>> weights_of(arrays(np.zeros(4), np.array([0, 0, 0, 1]), ('ants', 'bees')), 'balanced').round(
-    ...     3
-    ... ).tolist()
+    >>> weight_by_class(
+    ...     arrays(np.zeros(4), np.array([0, 0, 0, 1]), ('ants', 'bees')), 'balanced'
+    ... ).round(3).tolist()
     [0.667, 2.0]
     """
     if train.task.kind != 'classes':
@@ -181,12 +183,12 @@ def weights_of(train: Dataset, given: str | Sequence[float], k: int | None = Non
         ):
             raise UserError(
                 f'class_weights={given!r} is neither balanced nor {len(counts)} numbers above 0: '
-                f'one for each of {short(train.classes, 6)}'
+                f'one for each of {abbreviated(train.classes, 6)}'
             )
     return weights * counts.sum() / (weights * counts).sum()
 
 
-def keyed(stream: Stream, prepare: Prepare) -> Stream:
+def with_keys(stream: Stream, prepare: Prepare) -> Stream:
     """`stream` with a random key for each example of a batch, from seed and step alone, and
     `prepare` to use it on the device.
 
@@ -197,7 +199,7 @@ def keyed(stream: Stream, prepare: Prepare) -> Stream:
         prepare: what uses them, such as `tljax.nn.augment.augmented` makes.
 
     >>> from tljax.data import arrays
-    >>> stream = keyed(draw(arrays(np.arange(4.0), np.arange(4)), batch=4), lambda batch: batch)
+    >>> stream = with_keys(draw(arrays(np.arange(4.0), np.arange(4)), batch=4), lambda batch: batch)
     >>> stream.batch(seed=0, step=0)['key'].shape
     (4, 2)
     """
@@ -209,7 +211,7 @@ def keyed(stream: Stream, prepare: Prepare) -> Stream:
     return Stream(index, lambda index: {**stream.take(index['rows']), 'key': index['key']}, prepare)
 
 
-def sampled(example: Example, batch: int) -> Stream:
+def device_stream(example: Example, batch: int) -> Stream:
     """A stream whose batches are made on the device: the host gives keys, the compiled step makes
     the examples.
 
@@ -217,7 +219,7 @@ def sampled(example: Example, batch: int) -> Stream:
         example: (key) -> one example or episode, a tree of arrays of fixed shapes.
         batch: examples per step.
 
-    >>> stream = sampled(lambda key: {'input': jax.random.normal(key, (3,))}, batch=2)
+    >>> stream = device_stream(lambda key: {'input': jax.random.normal(key, (3,))}, batch=2)
     >>> stream.batch(seed=0, step=0)['input'].shape
     (2, 3)
     """
@@ -228,7 +230,7 @@ def sampled(example: Example, batch: int) -> Stream:
     return Stream(lambda seed, step: _keys(seed, step, batch), lambda keys: {'key': keys}, prepare)
 
 
-def stream_of(
+def training_stream(
     train: Dataset,
     batch: int,
     k: int | None = None,
@@ -247,14 +249,16 @@ def stream_of(
         shuffled: whether labels are permuted over the examples.
         labels: {seed: (size,) labels} that take the place of the set's own.
         prepare: augmentation by the keys of the examples, or None.
-        class_weights: as `weights_of` takes them.
+        class_weights: as `weight_by_class` takes them.
 
     Raises:
         UserError: `k`, `shuffled` or `class_weights` is asked of a set that makes its examples; as
-            `weights_of`.
+            `weight_by_class`.
 
     >>> from tljax.data import digits, semi_supervised
-    >>> sorted(stream_of(semi_supervised(digits(size=8))['train'], batch=4).batch(seed=0, step=0))
+    >>> sorted(
+    ...     training_stream(semi_supervised(digits(size=8))['train'], batch=4).batch(seed=0, step=0)
+    ... )
     ['input', 'label', 'target']
     """
     if train.example:
@@ -263,7 +267,7 @@ def stream_of(
                 'per_class, shuffled and class_weights have no meaning for this data, whose '
                 'examples are drawn afresh'
             )
-        return sampled(train.example, batch)
+        return device_stream(train.example, batch)
     if labels and class_weights:
         raise UserError(
             f"class_weights={class_weights!r} would count the data's own labels, whose "
@@ -271,12 +275,12 @@ def stream_of(
         )
     stream = draw(train, batch, k, shuffled=shuffled)
     if labels:
-        stream = relabelled(stream, labels)
+        stream = with_labels(stream, labels)
     if class_weights:
-        stream = weighted(stream, weights_of(train, class_weights, k))
+        stream = with_class_weights(stream, weight_by_class(train, class_weights, k))
     if train.target:
-        stream = beside(stream, draw(train.target, batch, stream=1))
-    return keyed(stream, prepare) if prepare else stream
+        stream = with_target(stream, draw(train.target, batch, stream=1))
+    return with_keys(stream, prepare) if prepare else stream
 
 
 def _keys(seed, step, count):

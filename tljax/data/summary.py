@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tljax.core import Dataset, Task, short
+from tljax.core import Dataset, Task, abbreviated
 
 LOOKED_AT = 64  # examples whose inputs tell their range
 SHOWN = 6  # classes whose examples are counted one by one
@@ -48,12 +48,12 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
 
 def _task(task: Task, label: np.ndarray) -> str:
     if task.kind == 'labels':
-        names = short(task.names, SHOWN)
+        names = abbreviated(task.names, SHOWN)
         return f'{len(task.names)} labels, any number of them for an example: {names}'
     if task.kind == 'classes':
-        return f'{len(task.names)} classes: {short(task.names, SHOWN)}'
+        return f'{len(task.names)} classes: {abbreviated(task.names, SHOWN)}'
     if task.kind == 'unlabelled':
-        return f'{len(task.names)} classes without labels: {short(task.names, SHOWN)}'
+        return f'{len(task.names)} classes without labels: {abbreviated(task.names, SHOWN)}'
     width = label.shape[1] if label.ndim > 1 else 1
     return f'regression of {width} numbers' if width > 1 else 'regression of one number'
 
@@ -100,8 +100,8 @@ def _constant(train: Dataset) -> list[str]:
     ]
     return (
         [
-            f'the label {short(same, SHOWN)} is the same for all training examples: scores of it '
-            'tell nothing'
+            f'the label {abbreviated(same, SHOWN)} is the same for all training examples: scores '
+            'of it tell nothing'
         ]
         if same
         else []
@@ -148,7 +148,7 @@ def _counts(name: str, split: Dataset) -> str:
     )
     lacking = [name for name, count in named.items() if not count]
     return f'{split.size} examples: {each}' + (
-        f'; none of {short(lacking, SHOWN)}' if lacking else ''
+        f'; none of {abbreviated(lacking, SHOWN)}' if lacking else ''
     )
 
 

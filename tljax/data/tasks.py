@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError, short
-from tljax.data.layout import refuse_alike
+from tljax.core import Dataset, Task, UserError, abbreviated
+from tljax.data.layout import refuse_similar_names
 
 KINDS = ('classes', 'labels', 'numbers')  # of tasks
 # distinct whole numbers that may be classes written as floats
 FEW = 20
 
 
-def understood(
+def infer_task(
     labels: dict[str, np.ndarray], names: Sequence[str], where: str | Path, task: str = ''
 ) -> tuple[dict[str, np.ndarray], Task, tuple[str, ...]]:
     """What labels ask of a model: classes, several labels for an example, or numbers to regress on.
@@ -35,9 +35,9 @@ def understood(
         UserError: for labels that are none of these, have no name, are not finite, or, unnamed, are
             not 0, 1, 2 ... without gaps in train.
 
-    >>> understood({'train': np.array([1, 0, 1])}, (), 'toy')
+    >>> infer_task({'train': np.array([1, 0, 1])}, (), 'toy')
     ({'train': array([1, 0, 1], dtype=int32)}, Task(kind='classes', names=('0', '1')), ())
-    >>> understood({'train': np.array([[0.0, 1.0], [1.0, 0.0]])}, ('cat', 'dog'), 'toy')[0]['train']
+    >>> infer_task({'train': np.array([[0.0, 1.0], [1.0, 0.0]])}, ('cat', 'dog'), 'toy')[0]['train']
     array([1, 0], dtype=int32)
     """
     if task and task not in KINDS:
@@ -47,7 +47,8 @@ def understood(
         raise UserError(f'{where} has no training examples: give some')
     if len(set(map(str.strip, names))) < len(names):
         raise UserError(
-            f'{where}: classes has a name twice ({short(names)}): give each class one of its own'
+            f'{where}: classes has a name twice ({abbreviated(names)}): give each class one of its '
+            'own'
         )
     for split, label in labels.items():
         if (
@@ -71,7 +72,7 @@ def understood(
                 f'{where}: {int((labels["train"] == "").sum())} labels are empty: fill them in or '
                 'remove the examples'
             )
-        refuse_alike(np.unique(labels['train']).tolist(), where)
+        refuse_similar_names(np.unique(labels['train']).tolist(), where)
     make = {'classes': _classes, 'labels': _several, 'numbers': _numbers}[kind]
     return make(labels, tuple(names), where, notes, bool(task))
 
@@ -119,7 +120,7 @@ def _kind(labels, names, task):
         values = np.unique(labels['train'])
         if not shares and len(values) <= FEW and (values == np.round(values)).all():
             return 'numbers', (
-                f'rows of {short(f"{value:g}" for value in values)} are taken for numbers to '
+                f'rows of {abbreviated(f"{value:g}" for value in values)} are taken for numbers to '
                 'regress on; several labels are rows of 0 and 1',
             )
         return 'numbers', (
@@ -135,8 +136,8 @@ def _kind(labels, names, task):
     values = np.unique(labels['train'])
     if len(values) <= FEW and (values == np.round(values)).all():
         return 'numbers', (
-            f'labels of {short(f"{value:g}" for value in values)} are taken for numbers to regress '
-            'on; data.task=classes takes them for classes',
+            f'labels of {abbreviated(f"{value:g}" for value in values)} are taken for numbers to '
+            'regress on; data.task=classes takes them for classes',
         )
     return 'numbers', ()
 
@@ -174,8 +175,9 @@ def _places(label, values, split, where):
     known = np.isin(label, values)
     if not known.all():
         raise UserError(
-            f'{where}: the {split} labels hold {short(np.unique(label[~known]), 3)}, which is no '
-            f'class of the training set ({short(values)}): mend them, or add training examples'
+            f'{where}: the {split} labels hold {abbreviated(np.unique(label[~known]), 3)}, which '
+            f'is no class of the training set ({abbreviated(values)}): mend them, or add training '
+            'examples'
         )
     order = np.argsort(values)
     return order[np.searchsorted(values, label, sorter=order)].astype(np.int32)
@@ -247,7 +249,7 @@ def _numbers(labels, _, where, notes, __):
     )
 
 
-def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
+def with_task(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
     """The splits of a set that is asked for another task than its loader says.
 
     Args:
@@ -256,10 +258,12 @@ def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
             'numbers' takes labels as numbers; 'labels' takes rows of 0 and 1.
 
     Raises:
-        UserError: another kind, and as `understood`.
+        UserError: another kind, and as `infer_task`.
 
     >>> from tljax.data.formats.arrays import arrays
-    >>> found = asked({'train': arrays(np.zeros(3), np.array([5.0, 7.0, 5.0]))}, 'classes')['train']
+    >>> found = with_task({'train': arrays(np.zeros(3), np.array([5.0, 7.0, 5.0]))}, 'classes')[
+    ...     'train'
+    ... ]
     >>> found.task, found.label.tolist(), found.take(np.array([1]))['label'].tolist()
     (Task(kind='classes', names=('5', '7')), [0, 1, 0], [1])
     """
@@ -267,7 +271,7 @@ def asked(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
     if kind == 'numbers' and splits['train'].task.kind == 'classes':
         values, names = _as_numbers(names), ()
         held = {name: values[label] for name, label in held.items()}
-    labels, task, notes = understood(held, names, f'data.task={kind}', kind)
+    labels, task, notes = infer_task(held, names, f'data.task={kind}', kind)
     return {name: _labelled(split, labels[name], task, notes) for name, split in splits.items()}
 
 
@@ -277,7 +281,8 @@ def _as_numbers(names):
         return np.array(names, np.float32)
     except ValueError:
         raise UserError(
-            f'data.task=numbers: the classes {short(names, 4)} are no numbers: leave data.task out'
+            f'data.task=numbers: the classes {abbreviated(names, 4)} are no numbers: leave '
+            'data.task out'
         ) from None
 
 

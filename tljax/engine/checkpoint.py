@@ -228,7 +228,7 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
     return found.tree['params'], found.tree['state'], found.record
 
 
-def plan(workdir: str | Path, folders: Sequence[str]) -> None:
+def write_plan(workdir: str | Path, folders: Sequence[str]) -> None:
     """Writes which phases a run has, so that none of them is taken for the whole.
 
     Args:
@@ -236,16 +236,16 @@ def plan(workdir: str | Path, folders: Sequence[str]) -> None:
         folders: names of the folders of its phases, in their order.
 
     >>> import tempfile
-    >>> plan(workdir := tempfile.mkdtemp(), ['00-head', '01-all'])
-    >>> last(Path(workdir))
+    >>> write_plan(workdir := tempfile.mkdtemp(), ['00-head', '01-all'])
+    >>> last_phase(Path(workdir))
     Traceback (most recent call last):
-    tljax.core.UserError: ... is not finished: 00-head has not begun: give the training command again
+    tljax.core.UserError: ... is not finished: 00-head has not begun: ...
     """
     if jax.process_index() == 0:
         write(Path(workdir, PHASES), json.dumps(list(folders)) + '\n')
 
 
-def last(workdir: Path) -> Path:
+def last_phase(workdir: Path) -> Path:
     """The folder of the last phase of a run, or the folder itself.
 
     Args:
@@ -254,7 +254,7 @@ def last(workdir: Path) -> Path:
     Raises:
         UserError: a phase of the run is not finished, or the folder is that of a study.
 
-    >>> str(last(Path('runs/nothing')))
+    >>> str(last_phase(Path('runs/nothing')))
     'runs/nothing'
     """
     if (workdir / 'final').exists():
@@ -315,8 +315,8 @@ def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[
         open: keys of the record that are not known yet and are not compared.
 
     Raises:
-        UserError: lists what differs where the workdir belongs to another config; for a finished run
-            of another length, how to go on.
+        UserError: lists what differs where the workdir belongs to another config; for a finished
+            run of another length, how to go on.
 
     >>> import tempfile
     >>> claim(workdir := tempfile.mkdtemp(), {'steps': 1})

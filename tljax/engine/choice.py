@@ -49,7 +49,7 @@ class Kept(NamedTuple):
         score: the best score, (seeds,); not a number before the first evaluation.
         since: evaluations since the best score, (seeds,) integers.
 
-    >>> begin(({'w': jnp.zeros((2, 3))}, {}), seeds=2).best.tolist()
+    >>> start_choice(({'w': jnp.zeros((2, 3))}, {}), seeds=2).best.tolist()
     [0, 0]
     """
 
@@ -60,35 +60,38 @@ class Kept(NamedTuple):
     since: np.ndarray
 
 
-def begin(trees: Tree, seeds: int) -> Kept:
+def start_choice(trees: Tree, seeds: int) -> Kept:
     """Before the first evaluation. `trees` are copied, as a step gives its arguments' memory away.
 
     Args:
         trees: params and state of the method, with a leading axis of seeds.
         seeds: how many there are.
 
-    >>> begin(jnp.ones((2, 1)), seeds=2).since.tolist()
+    >>> start_choice(jnp.ones((2, 1)), seeds=2).since.tolist()
     [0, 0]
     """
     none, copied = np.zeros(seeds, np.int64), _taken(np.ones(seeds, bool), trees, trees)
     return Kept(copied, step=none, best=none, score=np.full(seeds, np.nan), since=none)
 
 
-def out(choice: Choice, kept: Kept) -> np.ndarray:
+def out_of_patience(choice: Choice, kept: Kept) -> np.ndarray:
     """Which seeds have run out of patience, (seeds,) booleans.
 
     Args:
         choice: how the fit ends.
         kept: after the last evaluation.
 
-    >>> kept = begin({}, seeds=2)._replace(since=np.array([1, 2]))
-    >>> out(Choice(patience=2), kept).tolist(), out(Choice(keep='best'), kept).tolist()
+    >>> kept = start_choice({}, seeds=2)._replace(since=np.array([1, 2]))
+    >>> (
+    ...     out_of_patience(Choice(patience=2), kept).tolist(),
+    ...     out_of_patience(Choice(keep='best'), kept).tolist(),
+    ... )
     ([False, True], [False, False])
     """
     return kept.since >= choice.patience if choice.patience else np.zeros(len(kept.since), bool)
 
 
-def look(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree) -> Kept:
+def update_choice(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree) -> Kept:
     """What is kept after an evaluation.
 
     A score that is no number is worse than all others; an equal one is not better.
@@ -100,9 +103,9 @@ def look(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree)
         scores: on the validation split, (seeds,).
         trees: params and state of the method at this step.
 
-    >>> rule, kept = Choice('best'), begin(jnp.zeros(2), seeds=2)
+    >>> rule, kept = Choice('best'), start_choice(jnp.zeros(2), seeds=2)
     >>> for step, scores in ((10, [0.5, np.nan]), (20, [0.4, 0.1])):
-    ...     kept = look(rule, kept, step, np.array(scores), jnp.full(2, step / 10))
+    ...     kept = update_choice(rule, kept, step, np.array(scores), jnp.full(2, step / 10))
     >>> kept.trees.tolist(), kept.best.tolist(), kept.since.tolist()
     ([1.0, 2.0], [10, 20], [1, 0])
     """
@@ -110,7 +113,7 @@ def look(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree)
     def rank(values):
         return np.where(np.isnan(values), -np.inf, values if choice.more_is_better else -values)
 
-    running = ~out(choice, kept)
+    running = ~out_of_patience(choice, kept)
     better = running & ((kept.best == 0) | (rank(scores) > rank(kept.score)))
     taken = better if choice.keep == 'best' else running
     return Kept(
@@ -131,7 +134,7 @@ def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
         step: the last one that was trained.
         steps: of the run.
 
-    >>> kept = begin({}, seeds=1)._replace(best=np.array([150]), step=np.array([150]))
+    >>> kept = start_choice({}, seeds=1)._replace(best=np.array([150]), step=np.array([150]))
     >>> outcome(Choice('best', patience=3), kept, step=300, steps=1000)
     'stopped at step 300 of 1000: no better validation score for 3 evaluations; best at step 150'
     """

@@ -27,14 +27,14 @@ from tljax.protocols import Batch, Predict, Step
 
 
 @functools.cache
-def give_back_after_compiling() -> None:
+def release_memory_after_compiling() -> None:
     """From now on, memory that a long compilation has freed goes back to the system before the
     program runs.
 
     XLA takes gigabytes to compile a large network for a CPU, and glibc would keep them beside what
     a step needs. Elsewhere than on glibc nothing is done.
 
-    >>> give_back_after_compiling()
+    >>> release_memory_after_compiling()
     """
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
     if trim is None:
@@ -94,7 +94,7 @@ class Compiled(NamedTuple):
     join: Callable[[Tree, int], Tree] = lambda parts, axis: parts
 
 
-def each_by_itself(compiled: Compiled, count: int) -> Compiled:
+def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
     """The same for several seeds on a CPU: a call for each seed and step, as many seeds at a time
     as there are cores.
 
@@ -106,7 +106,7 @@ def each_by_itself(compiled: Compiled, count: int) -> Compiled:
         compiled: a step, by `compile_jit` or `compile_pmap`.
         count: of seeds.
 
-    >>> each = each_by_itself(
+    >>> each = map_seeds_on_threads(
     ...     Compiled(lambda state, batch, seeds: (2 * state, state[None]), lambda batch: batch), 3
     ... )
     >>> parts, metrics = each.run(
@@ -212,7 +212,7 @@ def compile_jit(step: Step, mesh: Mesh) -> Compiled:
     ... )[1].item()
     8.0
     """
-    give_back_after_compiling()
+    release_memory_after_compiling()
     whole, rows = (
         NamedSharding(mesh, PartitionSpec()),
         NamedSharding(mesh, PartitionSpec(None, None, 'data')),
@@ -247,7 +247,7 @@ def compile_pmap(step: Step) -> Compiled:
             batch,
         )
 
-    give_back_after_compiling()
+    release_memory_after_compiling()
     mapped = jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
     if jax.process_count() == 1:
         return Compiled(mapped, place)
@@ -278,7 +278,7 @@ def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     >>> predict.run(jnp.array([1.0, 2.0]), {}, predict.place(np.ones(1)))['output'].tolist()
     [[1.0], [2.0]]
     """
-    give_back_after_compiling()
+    release_memory_after_compiling()
     whole, rows = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec('data'))
     run = jax.jit(
         lambda params, state, batch: over_seeds(

@@ -96,8 +96,10 @@ def score(
     ... )
     {'accuracy': array([0.5]), 'mean_class_accuracy': array([0.5])}
     """
-    kept = predictions(compiled, params, state, dataset, batch, said, scores.keeps(dataset.task))
-    return scores.totals(dataset.task, kept, episodes=of_episodes(dataset))
+    kept = predictions(
+        compiled, params, state, dataset, batch, said, scores.collector(dataset.task)
+    )
+    return scores.total_scores(dataset.task, kept, episodes=is_episodic(dataset))
 
 
 def score_and_tell(
@@ -121,7 +123,7 @@ def score_and_tell(
     >>> score_and_tell(first, np.array([1.0]), {}, toy)[1]['output'].shape
     (1, 2, 2)
     """
-    keep = scores.keeps(dataset.task)
+    keep = scores.collector(dataset.task)
     kept = predictions(
         compiled,
         params,
@@ -130,17 +132,17 @@ def score_and_tell(
         batch,
         keep=lambda told: {'kept': keep(told), 'told': told},
     )
-    return scores.totals(dataset.task, kept['kept']), kept['told']
+    return scores.total_scores(dataset.task, kept['kept']), kept['told']
 
 
-def of_episodes(dataset: Dataset) -> bool:
+def is_episodic(dataset: Dataset) -> bool:
     """Whether an example of the set is an episode.
 
     Args:
         dataset: the set.
 
     >>> from tljax.data import digits
-    >>> of_episodes(digits(size=8)['test'])
+    >>> is_episodic(digits(size=8)['test'])
     False
     """
     return 'support' in dataset.take(np.arange(1))

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import optax
 
 from tljax import paths
-from tljax.core import Tree, UserError, near
-from tljax.protocols import Setting, Stored
+from tljax.core import Tree, UserError, nearest_name
+from tljax.protocols import Setting, StoredStatistics
 
-NAMES = ('full', 'freeze', 'decay', 'rules')  # the partitions that a config may name
+NAMES = ('full', 'freeze', 'layerwise', 'by_path')  # the partitions that a config may name
 OPTIMIZERS = (
     'sgd',
     'adam',
@@ -78,7 +78,7 @@ def freeze(groups: dict[str, str], until: str = 'backbone') -> Partition:
     )
 
 
-def decay(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -> Partition:
+def layerwise(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -> Partition:
     """Layer-wise rates: each group below the head learns `rate` times as fast as the one above it
     (ULMFiT, Howard and Ruder 2018, section 3.2, where the factor is 1/2.6); groups up to `until`
     are frozen.
@@ -88,7 +88,7 @@ def decay(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -
         rate: the factor, in (0, 1].
         until: the deepest frozen group; None: none is frozen.
 
-    >>> decay({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, rate=0.5).scales
+    >>> layerwise({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, rate=0.5).scales
     {'backbone.stage1': 0.25, 'backbone.stage2': 0.5}
     """
     if not 0 < rate <= 1:
@@ -106,7 +106,7 @@ def decay(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -
     return Partition([*rules, REST], scales)
 
 
-def rules(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
+def by_path(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
     """A partition written out: pairs (regex, label), completed by one group for each other
     top-level name.
 
@@ -116,7 +116,7 @@ def rules(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
 
     BitFit (Ben Zaken et al. 2021), which trains biases alone:
 
-    >>> rules({}, [('backbone/.*(?<!bias)', 'frozen')]).rules
+    >>> by_path({}, [('backbone/.*(?<!bias)', 'frozen')]).rules
     [('backbone/.*(?<!bias)', 'frozen'), ('(\\\\w+)/.*', '\\\\1')]
     """
     paths.refuse_rules(rules, 'partition.rules')
@@ -133,7 +133,7 @@ def _up_to(groups, until):
     return names[: names.index(until) + 1]
 
 
-def stored(partition: Partition, statistics: str = 'follow') -> Stored:
+def uses_stored_statistics(partition: Partition, statistics: str = 'follow') -> StoredStatistics:
     """Which BatchNorm layers run on stored statistics while training, as a predicate over the
     backbone's own layer paths.
 
@@ -143,7 +143,7 @@ def stored(partition: Partition, statistics: str = 'follow') -> Stored:
             statistics, a trainable one the batch's), 'stored' (all layers) or 'batch' (none, frozen
             ones included).
 
-    >>> stored(Partition([('backbone/bn1/.*', 'frozen'), REST]))('bn1')
+    >>> uses_stored_statistics(Partition([('backbone/bn1/.*', 'frozen'), REST]))('bn1')
     True
     """
     if statistics not in ('follow', 'stored', 'batch'):
@@ -156,7 +156,7 @@ def stored(partition: Partition, statistics: str = 'follow') -> Stored:
     )
 
 
-def every(
+def take_turns(
     transform: optax.GradientTransformation, period: int, phase: int | Sequence[int] = 0
 ) -> optax.GradientTransformation:
     """Runs `transform` on steps `phase, phase + period, ...` and rests in between: no update, and
@@ -171,7 +171,7 @@ def every(
         phase: the turn's place in the period, or several places, each below it.
 
     >>> import numpy as np
-    >>> tx = every(optax.sgd(1.0), period=2, phase=1)
+    >>> tx = take_turns(optax.sgd(1.0), period=2, phase=1)
     >>> state = tx.init(np.zeros(1))
     >>> for _ in range(3):
     ...     update, state = tx.update(np.ones(1), state)
@@ -243,7 +243,7 @@ def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> op
     )
 
 
-def group(
+def group_transform(
     optimizer: str,
     steps: int,
     lr: float,
@@ -268,12 +268,12 @@ def group(
         warmup: as `learning_rate` takes it.
         weight_decay: per unit of learning rate, on leaves of two or more axes.
         clip: the largest global norm of this group's gradient; 0 leaves it alone.
-        period: as `every` takes it.
-        phase: as `every` takes it.
+        period: as `take_turns` takes it.
+        phase: as `take_turns` takes it.
         **options: the optimiser's own keywords.
 
     >>> import numpy as np
-    >>> tx = group('sgd', steps=1, lr=0.1, weight_decay=1.0)
+    >>> tx = group_transform('sgd', steps=1, lr=0.1, weight_decay=1.0)
     >>> tx.update({'w': np.ones((1, 1))}, tx.init({'w': np.ones((1, 1))}), {'w': np.ones((1, 1))})[
     ...     0
     ... ]['w'].tolist()
@@ -285,9 +285,9 @@ def group(
             'weight_decay)'
         )
     make = getattr(optax, optimizer)
-    accepted = [*inspect.signature(group).parameters][2:-1] + [*inspect.signature(make).parameters][
-        1:
-    ]
+    accepted = [*inspect.signature(group_transform).parameters][2:-1] + [
+        *inspect.signature(make).parameters
+    ][1:]
     for key in options:
         if key not in accepted:
             raise UserError(
@@ -304,7 +304,7 @@ def group(
         )
     chain.append(optax.scale_by_schedule(learning_rate(schedule, lr * scale, steps, warmup)))
     transform = optax.chain(*chain)
-    return every(transform, period, phase) if period > 1 else transform
+    return take_turns(transform, period, phase) if period > 1 else transform
 
 
 def optimizer(
@@ -328,7 +328,7 @@ def optimizer(
     )
 
 
-def joined(
+def join_groups(
     labels: Tree, partition: Partition, steps: int, optim: dict, groups: dict[str, dict]
 ) -> tuple[optax.GradientTransformation, dict[str, float]]:
     """The optimiser of a run, and how fast each group moves.
@@ -337,9 +337,9 @@ def joined(
         labels: tree of labels like the parameters.
         partition: it has the factors on the rates of its labels.
         steps: of the run.
-        optim: keywords of `group` for all groups, with the optimiser as 'name'.
-        groups: {label: keywords of `group`}. The settings of a player ('backbone') hold for its
-            groups ('backbone.block1'), unless the group has its own.
+        optim: keywords of `group_transform` for all groups, with the optimiser as 'name'.
+        groups: {label: keywords of `group_transform`}. The settings of a player ('backbone') hold
+            for its groups ('backbone.block1'), unless the group has its own.
 
     Returns:
         (optimiser over the whole tree, {label: learning rate at its peak}).
@@ -347,7 +347,7 @@ def joined(
     Raises:
         UserError: `groups` names a label that no parameter has, with the nearest one.
 
-    >>> joined(
+    >>> join_groups(
     ...     {'w': 'head'},
     ...     Partition([REST]),
     ...     10,
@@ -359,7 +359,7 @@ def joined(
     names = sorted(set(jax.tree.leaves(labels)) - {'frozen'})
     for name in groups:
         if name not in names and not any(other.split('.')[0] == name for other in names):
-            raise UserError(f'groups.{name} is no group of this run: {near(name, names)}')
+            raise UserError(f'groups.{name} is no group of this run: {nearest_name(name, names)}')
     settings = {}
     for name in names:
         keywords = {
@@ -372,7 +372,7 @@ def joined(
 
     def make(name):
         keywords = dict(settings[name])
-        return group(keywords.pop('name'), steps, **keywords)
+        return group_transform(keywords.pop('name'), steps, **keywords)
 
     return optimizer(labels, make), {
         name: keywords['lr'] * keywords['scale'] for name, keywords in settings.items()

@@ -138,32 +138,32 @@ SCORES = {  # kind of a task -> its scores by name
 }
 
 
-def first(task: Task) -> str:
+def first_score(task: Task) -> str:
     """The name of the score that decides.
 
     Args:
         task: what is asked.
 
-    >>> first(Task.of(('cat', 'dog'))), first(Task.of(()))
+    >>> first_score(Task.of(('cat', 'dog'))), first_score(Task.of(()))
     ('accuracy', 'rmse')
     """
     return next(iter(SCORES[task.kind]))
 
 
-def row(name: str) -> Score:
+def score_named(name: str) -> Score:
     """What is known of a score.
 
     Args:
         name: of the score.
 
-    >>> row('rmse').more_is_better
+    >>> score_named('rmse').more_is_better
     False
     """
     return next(scores[name] for scores in SCORES.values() if name in scores)
 
 
 @functools.lru_cache(maxsize=16)
-def keeps(task: Task) -> Callable[[Tree], dict[str, Tree]]:
+def collector(task: Task) -> Callable[[Tree], dict[str, Tree]]:
     """What is kept of a batch: {'output', 'label'} -> {score: what is kept of each example},
     compiled.
 
@@ -171,7 +171,7 @@ def keeps(task: Task) -> Callable[[Tree], dict[str, Tree]]:
         task: what is asked.
 
     >>> told = {'output': jnp.array([[[0.0, 1.0], [0.0, 1.0]]]), 'label': jnp.array([[1, 0]])}
-    >>> keeps(Task.of(('cat', 'dog')))(told)['accuracy'].tolist()
+    >>> collector(Task.of(('cat', 'dog')))(told)['accuracy'].tolist()
     [[True, False]]
     """
     return jax.jit(
@@ -179,12 +179,14 @@ def keeps(task: Task) -> Callable[[Tree], dict[str, Tree]]:
     )
 
 
-def totals(task: Task, kept: dict[str, Tree], episodes: bool = False) -> dict[str, np.ndarray]:
+def total_scores(
+    task: Task, kept: dict[str, Tree], episodes: bool = False
+) -> dict[str, np.ndarray]:
     """The scores of a data set.
 
     Args:
         task: what the set asks.
-        kept: {score: tree of (seeds, n, ...)} of all its examples, as `keeps` makes them.
+        kept: {score: tree of (seeds, n, ...)} of all its examples, as `collector` makes them.
         episodes: whether an example is an episode; half a 95 % interval over episodes (normal) then
             stands beside a share.
 
@@ -192,7 +194,7 @@ def totals(task: Task, kept: dict[str, Tree], episodes: bool = False) -> dict[st
         {name: (seeds,)}; the first name is the one that decides.
 
     >>> right, label = np.array([[True, True, False]]), np.array([[0, 0, 1]])
-    >>> totals(
+    >>> total_scores(
     ...     Task.of(('cat', 'dog')),
     ...     {'accuracy': right, 'mean_class_accuracy': {'right': right, 'label': label}},
     ... )
@@ -226,7 +228,7 @@ def proportion(correct: int, count: int) -> tuple[float, float, float]:
     return correct / count, float(interval.low), float(interval.high)
 
 
-def rows(
+def score_rows(
     scores: dict[str, dict[str, list[float]]],
     sizes: dict[str, int],
     interval: Callable[[Sequence[float]], tuple[float, float | None]],
@@ -247,9 +249,9 @@ def rows(
         [{'split', 'metric', 'mean', 'low', 'high'}]; 'low' and 'high' are None where there is no
         interval.
 
-    >>> found = rows({'test': {'accuracy': [0.5]}}, {'test': 4}, lambda values: (values[0], None))[
-    ...     0
-    ... ]
+    >>> found = score_rows(
+    ...     {'test': {'accuracy': [0.5]}}, {'test': 4}, lambda values: (values[0], None)
+    ... )[0]
     >>> found['metric'], round(found['low'], 2), round(found['high'], 2)
     ('accuracy', 0.15, 0.85)
     """
@@ -258,8 +260,8 @@ def rows(
         for name, values in each.items():
             if name.endswith(INTERVAL):
                 continue
-            (mean, half), share = interval(values), row(name).share
-            bounded = share or row(name).bounded
+            (mean, half), share = interval(values), score_named(name).share
+            bounded = share or score_named(name).bounded
             if len(values) == 1:
                 half = each.get(name + INTERVAL, [half])[0]
             elif len(values) == 2 and bounded:

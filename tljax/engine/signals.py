@@ -14,14 +14,14 @@ NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[Callable[[], int]]:
+def stop_signal() -> Iterator[Callable[[], int]]:
     """A function that gives the signal that has come, SIGTERM or SIGINT (Ctrl-C), or 0.
 
     A second Ctrl-C does what Ctrl-C did before: it interrupts at once. Where there are several
     processes, SIGTERM is left to JAX, which tells all of them; there, and beside the main thread,
     nothing is changed. A signal that is ignored, as Ctrl-C is behind a shell's &, stays so.
 
-    >>> with asked_to_stop() as asked:
+    >>> with stop_signal() as asked:
     ...     print(asked())
     0
     """
@@ -48,14 +48,14 @@ def asked_to_stop() -> Iterator[Callable[[], int]]:
             signal.signal(number, handler)
 
 
-def stopped(text: str, number: int) -> Stopped:
+def stop_exception(text: str, number: int) -> Stopped:
     """The exception that ends a run after a signal, with its exit status; 0 stands for SIGTERM.
 
     Args:
         text: what is told.
         number: of the signal.
 
-    >>> stopped('stopped at step 3 of 9', signal.SIGINT).status
+    >>> stop_exception('stop_exception at step 3 of 9', signal.SIGINT).status
     130
     """
     return Stopped(text, 128 + (number or signal.SIGTERM))

@@ -118,14 +118,14 @@ def over_seeds(function: Callable[..., Out]) -> Callable[..., Out]:
     return mapped
 
 
-def many(step: Step) -> Step:
+def many_steps(step: Step) -> Step:
     """Runs one step per entry of the batch's leading axis, in one compiled loop; metrics keep that
     axis.
 
     Args:
         step: one step, of one seed or of several.
 
-    >>> many(lambda state, batch, seed: (state + batch, state))(
+    >>> many_steps(lambda state, batch, seed: (state + batch, state))(
     ...     jnp.zeros(()), jnp.array([1.0, 2.0]), 0
     ... )[0].tolist()
     3.0

@@ -15,11 +15,19 @@ from tljax.core import Dataset, Stream, Task, TrainState, Tree, UserError
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, answers, write_answers
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
-from tljax.engine.choice import SPLIT, Choice, Kept, begin, look, out, outcome
-from tljax.engine.devices import Compiled, each_by_itself, first_state, shard
-from tljax.engine.evaluate import of_episodes, score, score_and_tell
+from tljax.engine.choice import (
+    SPLIT,
+    Choice,
+    Kept,
+    out_of_patience,
+    outcome,
+    start_choice,
+    update_choice,
+)
+from tljax.engine.devices import Compiled, first_state, map_seeds_on_threads, shard
+from tljax.engine.evaluate import is_episodic, score, score_and_tell
 from tljax.engine.log import Log, tell_facts, tell_transferred
-from tljax.engine.signals import asked_to_stop, stopped
+from tljax.engine.signals import stop_exception, stop_signal
 from tljax.files.text import write
 from tljax.paths import Group
 
@@ -129,8 +137,8 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         Fitted.
 
     Raises:
-        UserError: the workdir belongs to another config; the loss or its gradient is no longer finite
-            (step and last good checkpoint).
+        UserError: the workdir belongs to another config; the loss or its gradient is no longer
+            finite (step and last good checkpoint).
         Stopped: after SIGTERM, Ctrl-C, or a scheduler's notice of preemption.
 
     >>> import tempfile
@@ -139,7 +147,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     >>> from tljax.data.streams import draw
     >>> from tljax.methods.fine_tuning.finetune import finetune
     >>> from tljax.engine.devices import compile_jit, compile_predict, make_mesh
-    >>> from tljax.engine.step import make_step, many, over_seeds
+    >>> from tljax.engine.step import make_step, many_steps, over_seeds
     >>> from tljax.zoo.families.identity import identity
     >>> data, method, mesh = (
     ...     arrays(np.eye(2, dtype='f'), np.array([0, 1]), ('a', 'b')),
@@ -148,7 +156,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     ... )
     >>> labels = {'backbone': {}, 'head': {'kernel': 'head', 'bias': 'head'}}
     >>> init = lambda seed: method.init(jax.random.key(seed), data.take(np.array([0])))
-    >>> step = compile_jit(many(over_seeds(make_step(method, optax.sgd(1.0), labels))), mesh)
+    >>> step = compile_jit(many_steps(over_seeds(make_step(method, optax.sgd(1.0), labels))), mesh)
     >>> run = Run(
     ...     'toy',
     ...     init,
@@ -168,13 +176,13 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         params, state, record = load_final(workdir)
         return Fitted(params, state, record['scores'], record.get('kept'))
     state, seeds = first_state(run.init, run.tx, run.seeds), np.asarray(run.seeds, np.uint32)
-    run = run._replace(step=each_by_itself(run.step, len(run.seeds)))
+    run = run._replace(step=map_seeds_on_threads(run.step, len(run.seeds)))
     for seed in run.seeds:  # what does not fit is refused before anything is written
         shard(run.stream.index(seed, 0))
     claim(workdir, run.record)
-    kept = begin((state.params, state.state), len(seeds)) if run.choice.chooses else None
+    kept = start_choice((state.params, state.state), len(seeds)) if run.choice.chooses else None
     first_process = jax.process_index() == 0
-    with Checkpoints(workdir) as checkpoints, asked_to_stop() as asked:
+    with Checkpoints(workdir) as checkpoints, stop_signal() as asked:
         begun, found = checkpoints.restore(_saved(state, kept)) or (0, _saved(state, kept))
         state, kept = _apart(found, kept is not None)
         if not begun and first_process:
@@ -200,12 +208,12 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                     told = _evaluate(run, state, last, log)
                     if kept is not None:
                         kept = _look(run, kept, last, state, told)
-                        if out(run.choice, kept).all():
+                        if out_of_patience(run.choice, kept).all():
                             break
                 if saving or stopping:
                     checkpoints.save(last, _saved(state, kept))
                 if stopping:
-                    raise stopped(
+                    raise stop_exception(
                         f'stopped at step {last} of {run.steps}, saved in {workdir}: the same '
                         'command goes on from there',
                         stopping,
@@ -225,8 +233,8 @@ def _apart(found: Tree, kept: bool) -> tuple[TrainState, Kept | None]:
 
 def _look(run, kept, step, state, found):
     """What is kept after an evaluation."""
-    values = np.asarray(found[SPLIT][scores.first(run.task)])
-    return look(run.choice, kept, step, values, (state.params, state.state))
+    values = np.asarray(found[SPLIT][scores.first_score(run.task)])
+    return update_choice(run.choice, kept, step, values, (state.params, state.state))
 
 
 def _tell(run, workdir):
@@ -251,7 +259,7 @@ def _finish(run, workdir, step, state, kept, log, stopping):
         log.tell(told)
         kept = {
             'split': SPLIT,
-            'metric': scores.first(run.task),
+            'metric': scores.first_score(run.task),
             'ended': step,
             'text': told,
             **{name: getattr(kept, name).tolist() for name in ('score', 'best', 'step')},
@@ -270,7 +278,7 @@ def _finish(run, workdir, step, state, kept, log, stopping):
     }
     save_final(workdir, params, moved, record | ({'kept': kept} if kept else {}))
     if stopping():
-        raise stopped(
+        raise stop_exception(
             f'stopped at the last step, saved in {workdir}: the same command goes on with what '
             'comes next',
             stopping(),
@@ -334,7 +342,7 @@ def _report(log, step, pending, run, checkpoints, kept):
     )
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
     if kept is not None:  # what a seed does that has run out of patience counts no more
-        bad &= ~out(run.choice, kept)
+        bad &= ~out_of_patience(run.choice, kept)
     if bad.any():
         row, seed = np.argwhere(bad)[0]
         good = checkpoints.last()
@@ -360,12 +368,12 @@ def _report(log, step, pending, run, checkpoints, kept):
 
 
 def _evaluate(run, state, step, log=None, rows=None):
-    """The scores of every split. Where `rows` is a dict, the answers to every example of JUDGED
-    splits are put there."""
+    """The scores of every split. Where `rows` is a dict, the answers to every example of
+    JUDGED splits are put there."""
     found = {}
     for split, dataset in run.evals.items():
         numbers = dataset.size * max(len(run.classes), 1) * len(run.seeds)
-        if rows is not None and split in JUDGED and numbers <= TOLD and not of_episodes(dataset):
+        if rows is not None and split in JUDGED and numbers <= TOLD and not is_episodic(dataset):
             each, told = score_and_tell(
                 run.predict, state.params, state.state, dataset, run.eval_batch
             )

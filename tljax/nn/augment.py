@@ -40,7 +40,7 @@ def chain(functions: Sequence[Augmentation]) -> Augmentation:
     return one
 
 
-def augmented(functions: Sequence[Augmentation]) -> Prepare:
+def prepare_batch(functions: Sequence[Augmentation]) -> Prepare:
     """What a `core.Stream` prepares its batches with: the `chain` of `functions`, each example by
     its own key.
 
@@ -52,7 +52,7 @@ def augmented(functions: Sequence[Augmentation]) -> Prepare:
         'key' holds the raw data of one threefry key per example, and returns the batch with its
         inputs, and those of its 'target', augmented and without 'key'.
 
-    >>> prepare = jax.jit(augmented([flip(probability=1.0)]))
+    >>> prepare = jax.jit(prepare_batch([flip(probability=1.0)]))
     >>> batch = prepare(
     ...     {'input': jnp.arange(3.0).reshape(1, 1, 3, 1), 'key': jnp.zeros((1, 2), jnp.uint32)}
     ... )

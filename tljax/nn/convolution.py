@@ -3,8 +3,8 @@ where.
 
 XLA's own convolution is right for accelerators. On a CPU its forward pass is good and its gradient
 is not, least of all inside a loop, where it misses the fast path; sums of matrix products, and of
-shifted products for a depthwise one, do that work several times sooner. `pick` chooses, from the
-table that `python -m benchmarks.engine --only=forms` prints.
+shifted products for a depthwise one, do that work several times sooner. `choose_form` chooses, from
+the table that `python -m benchmarks.engine --only=forms` prints.
 """
 
 import functools
@@ -23,19 +23,19 @@ FORMS = ('plain', 'split', 'dots', 'shifts')
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
-def place(looped: bool = False) -> str:
+def place_of_run(looped: bool = False) -> str:
     """Where a network built now will run, one of PLACES: the `form` that network factories take.
 
     Args:
         looped: whether it runs inside a compiled loop.
 
-    >>> place() in PLACES
+    >>> place_of_run() in PLACES
     True
     """
     return 'plain' if jax.default_backend() != 'cpu' else 'looped' if looped else 'alone'
 
 
-def pick(
+def choose_form(
     form: str,
     x: jax.Array | jax.ShapeDtypeStruct,
     kernel: jax.Array | jax.ShapeDtypeStruct,
@@ -52,7 +52,7 @@ def pick(
         strides: steps down and to the right, pixels.
         groups: number of parts that the channels are cut into.
 
-    >>> pick(
+    >>> choose_form(
     ...     'alone',
     ...     jax.ShapeDtypeStruct((8, 56, 56, 64), 'float32'),
     ...     jax.ShapeDtypeStruct((3, 3, 64, 64), 'float32'),
@@ -102,7 +102,7 @@ def convolve(
     >>> bool(jnp.allclose(convolve(x, kernel, form='dots'), convolve(x, kernel)))
     True
     """
-    form = pick(form, x, kernel, strides, groups)
+    form = choose_form(form, x, kernel, strides, groups)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
     border = tuple((before, after) for before, after in padding)

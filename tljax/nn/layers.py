@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, Tree, UserError
 from tljax.nn.convolution import convolve
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 
 class Conv(nn.Module):
@@ -60,7 +60,7 @@ class BatchNorm(nn.Module):
         use_scale: whether there is a scale.
         stored: predicate on the layer's path. Where it says so the layer runs on stored statistics,
             whatever the network as a whole does. A frozen layer whose statistics moved would not be
-            frozen; `optim.stored` makes the predicate from the partition.
+            frozen; `optim.uses_stored_statistics` makes the predicate from the partition.
         dtype: of the output; statistics are float32 or wider.
 
     >>> layer = BatchNorm(stored=lambda path: True, name='bn', parent=None)
@@ -74,7 +74,7 @@ class BatchNorm(nn.Module):
     momentum: float = 0.99
     epsilon: float = 1e-5
     use_scale: bool = True
-    stored: Stored | None = None
+    stored: StoredStatistics | None = None
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -196,7 +196,7 @@ def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | N
     )
 
 
-def applied(module: nn.Module, params: Tree, *inputs: jax.Array) -> Tree:
+def apply_stateless(module: nn.Module, params: Tree, *inputs: jax.Array) -> Tree:
     """What a flax module without state answers.
 
     Args:
@@ -204,7 +204,7 @@ def applied(module: nn.Module, params: Tree, *inputs: jax.Array) -> Tree:
         params: its parameters.
         inputs: what its call takes.
 
-    >>> applied(
+    >>> apply_stateless(
     ...     nn.Dense(1), {'kernel': jnp.ones((2, 1)), 'bias': jnp.ones(1)}, jnp.ones(2)
     ... ).tolist()
     [3.0]

@@ -1,9 +1,9 @@
 """Figures of what was measured, which stand in a page as SVG.
 
-Those of studies are drawn from `rows`, one dict per strategy and number of labels: 'strategy',
-'labels_per_class' (None: all), 'mean', 'ci95' (half width, None for one or two seeds), 'gain_mean',
-'gain_low', 'gain_high' and 'verdict' (these four None for the baseline). Accuracies and gains are
-fractions there and percent in the figures. Colours are those of Okabe and Ito (2008,
+Those of studies are drawn from `rows`, one dict per strategy and number of labels:
+'strategy', 'labels_per_class' (None: all), 'mean', 'ci95' (half width, None for one or two seeds),
+'gain_mean', 'gain_low', 'gain_high' and 'verdict' (these four None for the baseline). Accuracies
+and gains are fractions there and percent in the figures. Colours are those of Okabe and Ito (2008,
 https://jfly.uni-koeln.de/color/), which all kinds of colour vision tell apart; markers differ, too.
 """
 

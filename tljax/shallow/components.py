@@ -44,8 +44,8 @@ def tca(
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        UserError: for samples that do not fit each other or the settings, see `checked`, and for an
-            unknown kernel.
+        UserError: for samples that do not fit each other or the settings, see `checked_samples`,
+            and for an unknown kernel.
 
     Source: Pan et al., Domain adaptation via transfer component analysis, 2011, section III
         (https://doi.org/10.1109/TNN.2010.2091281).
@@ -56,7 +56,7 @@ def tca(
     >>> abs(zs).tolist(), abs(zt).tolist()
     ([[1.0], [1.0]], [[1.0], [1.0]])
     """
-    xs, xt, _ = checked(xs, xt, penalty=penalty, width=width)
+    xs, xt, _ = checked_samples(xs, xt, penalty=penalty, width=width)
     phi = _features(np.concatenate([xs, xt]), kernel, width)
     return _split(
         _components(phi, phi - phi.mean(0), _gaps(len(xs), len(xt)), penalty, dim), len(xs)
@@ -106,7 +106,7 @@ def semi_supervised_tca(
     >>> abs(zs).tolist(), abs(zt).tolist()
     ([[1.0], [1.0]], [[1.0], [1.0]])
     """
-    xs, xt, _ = checked(xs, xt, ys, penalty=penalty, width=width)
+    xs, xt, _ = checked_samples(xs, xt, ys, penalty=penalty, width=width)
     ys = np.asarray(ys)
     x = np.concatenate([xs, xt])
     if not 0 <= dependence <= 1:
@@ -217,7 +217,7 @@ def bda(
     >>> np.allclose(bda(xs, xt, ys, dim=1, balance=0.0)[0], tca(xs, xt, dim=1)[0])
     True
     """
-    xs, xt, _ = checked(xs, xt, ys, penalty=penalty, rounds=rounds, width=width)
+    xs, xt, _ = checked_samples(xs, xt, ys, penalty=penalty, rounds=rounds, width=width)
     ys = np.asarray(ys)
     if not 0 <= balance <= 1:
         raise UserError(f'balance={balance}: give a number from 0 to 1')
@@ -305,7 +305,7 @@ def _split(z: np.ndarray, ns: int) -> tuple[np.ndarray, np.ndarray]:
     return z[:ns], z[ns:]
 
 
-def checked(
+def checked_samples(
     xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None, **positive: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Two samples in float64 and the labels, or one line about what is wrong with them. All maps
@@ -324,7 +324,7 @@ def checked(
         UserError: for fewer than two rows, different columns, values that are not finite, ys of
             another length or not integers from 0, a setting that is not positive.
 
-    >>> checked(np.ones((2, 3)), np.ones((2, 2)))
+    >>> checked_samples(np.ones((2, 3)), np.ones((2, 2)))
     Traceback (most recent call last):
     tljax.core.UserError: xs (2, 3) and xt (2, 2) differ in columns: give both the same features
     """

@@ -56,8 +56,8 @@ def importance_weighted_cross_validation(
         over the folds.
 
     Raises:
-        UserError: for unequal lengths, weights that are negative or not finite, or a number of folds
-            outside 2..ns.
+        UserError: for unequal lengths, weights that are negative or not finite, or a number of
+            folds outside 2..ns.
 
     Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross
     validation, 2007, section 3 (https://jmlr.org/papers/v8/sugiyama07a.html).

@@ -218,7 +218,8 @@ def rulsif(
         centres: on how many target points kernels stand, at most.
         seed: draws the centres and who is left out with whom.
 
-    Returns (ns,) weights, or raises `UserError` as the module says, and for an alpha outside [0, 1).
+    Returns (ns,) weights, or raises `UserError` as the module says, and for an alpha outside [0,
+    1).
 
     Source: Yamada et al., Relative density-ratio estimation for robust distribution comparison,
     2011, section 2.2 (https://arxiv.org/abs/1106.4729). The coefficients are cut at 0 as in uLSIF

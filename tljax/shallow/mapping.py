@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from sklearn.feature_selection import mutual_info_classif
 
 from tljax.core import UserError
-from tljax.shallow.components import bda, check_dim, checked, jda, semi_supervised_tca, tca
+from tljax.shallow.components import bda, check_dim, checked_samples, jda, semi_supervised_tca, tca
 
 NAMES = {
     function.__name__: function.__name__ for function in (tca, semi_supervised_tca, jda, bda)
@@ -47,8 +47,8 @@ def subspace_alignment(
         (zs, zt): (ns, dim), (nt, dim); each domain is centred by itself.
 
     Raises:
-        UserError: for samples that do not fit each other, see `checked`, or a dim that they do not
-            have.
+        UserError: for samples that do not fit each other, see `checked_samples`, or a dim that they
+            do not have.
 
     Source: Fernando et al., Unsupervised visual domain adaptation using subspace alignment, 2013,
     equation 2 and algorithm 1 (https://doi.org/10.1109/ICCV.2013.368).
@@ -59,7 +59,7 @@ def subspace_alignment(
     >>> abs(zs).round(3).tolist(), abs(zt).round(3).tolist()
     ([[1.414], [1.414]], [[4.243], [4.243]])
     """
-    xs, xt, _ = checked(xs, xt)
+    xs, xt, _ = checked_samples(xs, xt)
     source, target = _directions(xs, dim), _directions(xt, dim)
     return (xs - xs.mean(0)) @ source @ (source.T @ target), (xt - xt.mean(0)) @ target
 
@@ -93,7 +93,7 @@ def gfk(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> tuple[np.ndarray, np.nda
     >>> np.allclose(zs @ zt.T, xs @ geodesic_flow_kernel(xs, xt, dim=1) @ xt.T)
     True
     """
-    xs, xt, _ = checked(xs, xt)
+    xs, xt, _ = checked_samples(xs, xt)
     root = _flow(_directions(xs, dim), _directions(xt, dim))
     return xs @ root, xt @ root
 
@@ -119,7 +119,7 @@ def geodesic_flow_kernel(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> np.ndar
     >>> abs(geodesic_flow_kernel(xs, xt, dim=1)).round(3).tolist()  # a quarter turn: 1/2 and 1/pi
     [[0.5, 0.318], [0.318, 0.5]]
     """
-    xs, xt, _ = checked(xs, xt)
+    xs, xt, _ = checked_samples(xs, xt)
     root = _flow(_directions(xs, dim), _directions(xt, dim))
     return root @ root.T
 
@@ -156,8 +156,8 @@ def coral(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> tuple[np.ndarra
         (zs, zt): xs Cs^(-1/2) Ct^(1/2), (ns, d), and xt itself.
 
     Raises:
-        UserError: for samples that do not fit each other, see `checked`, or a penalty that is not
-            positive.
+        UserError: for samples that do not fit each other, see `checked_samples`, or a penalty that
+            is not positive.
 
     Source: Sun et al., Return of frustratingly easy domain adaptation, 2016, algorithm 1
         (https://arxiv.org/abs/1511.05547).
@@ -170,7 +170,7 @@ def coral(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> tuple[np.ndarra
     >>> zs.round(3).tolist()
     [[3.0, 0.0], [-3.0, 0.0], [0.0, 3.0], [0.0, -3.0]]
     """
-    xs, xt, _ = checked(xs, xt, penalty=penalty)
+    xs, xt, _ = checked_samples(xs, xt, penalty=penalty)
 
     def power(x, exponent):
         values, vectors = np.linalg.eigh(
@@ -211,8 +211,9 @@ def structural_correspondence(
         (zs, zt): [x, x theta'], (ns, d + dim), (nt, d + dim).
 
     Raises:
-        UserError: for samples or labels that do not fit, see `checked`, negative features, too few
-            features that both domains have for the pivots, or a dim beyond the predictors' rank.
+        UserError: for samples or labels that do not fit, see `checked_samples`, negative features,
+            too few features that both domains have for the pivots, or a dim beyond the predictors'
+            rank.
 
     Source: Blitzer et al., Domain adaptation with structural correspondence learning, 2006, figure
         2
@@ -227,7 +228,7 @@ def structural_correspondence(
     >>> np.allclose(zs[0, 3], zt[0, 3]), zs.shape
     (True, (2, 4))
     """
-    xs, xt, ys = checked(xs, xt, ys, penalty=penalty)
+    xs, xt, ys = checked_samples(xs, xt, ys, penalty=penalty)
     x = np.concatenate([xs, xt])
     if x.min() < 0:
         raise UserError(
@@ -246,7 +247,7 @@ def structural_correspondence(
         told = mutual_info_classif(
             xs > 0,
             ys,
-            discrete_features=True,  # pyright: ignore[reportArgumentType]  a bool may stand for 'auto'
+            discrete_features=True,  # pyright: ignore[reportArgumentType]
         )
         score = np.where(common > 0, told, -1)
     chosen = np.argsort(-score, kind='stable')[:pivots]
@@ -289,8 +290,8 @@ def optimal_transport(
         (zs, zt): (ns, d), and xt itself.
 
     Raises:
-        UserError: for samples or labels that do not fit, see `checked`, a class_penalty below 0 or
-            without ys, or where POT is missing.
+        UserError: for samples or labels that do not fit, see `checked_samples`, a class_penalty
+            below 0 or without ys, or where POT is missing.
 
     Source: Courty et al., Optimal transport for domain adaptation, 2017, equations 11, 13 and 14
     (https://arxiv.org/abs/1507.00504), as POT solves them (https://pythonot.github.io).
@@ -298,7 +299,7 @@ def optimal_transport(
     >>> optimal_transport(np.array([[0.0], [1.0]]), np.array([[5.0], [8.0]]))[0].round(1).tolist()
     [[5.0], [8.0]]
     """
-    xs, xt, ys = checked(xs, xt, ys, penalty=penalty, class_penalty=class_penalty or None)
+    xs, xt, ys = checked_samples(xs, xt, ys, penalty=penalty, class_penalty=class_penalty or None)
     if class_penalty and ys is None:
         raise UserError(
             f'class_penalty={class_penalty} without ys: give the labels of xs, or class_penalty=0'

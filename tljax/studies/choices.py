@@ -6,7 +6,7 @@ from tljax.studies.tables import Table
 from tljax.when.selection import choose
 
 
-def chosen(
+def choices_by_score(
     scores: dict[str, np.ndarray],
     names: list[str],
     truth: np.ndarray | None,
@@ -25,7 +25,9 @@ def chosen(
         A dict for each score, the oracle last: {'score', 'picks': a name for each case, 'values':
         what the picks reach, None without labels}.
 
-    >>> rows = chosen({'sure': np.array([[1.0, 2.0]])}, ['a', 'b'], np.array([[0.9, 0.7]]))
+    >>> rows = choices_by_score(
+    ...     {'sure': np.array([[1.0, 2.0]])}, ['a', 'b'], np.array([[0.9, 0.7]])
+    ... )
     >>> [(row['score'], row['picks'], row['values']) for row in rows]
     [('sure', ['b'], [0.7]), ('oracle', ['a'], [0.9])]
     """
@@ -51,7 +53,7 @@ def table(
     """The choices as a table.
 
     Args:
-        rows: as `chosen` gives them.
+        rows: as `choices_by_score` gives them.
         columns: names of the columns between the score and its choices.
         cells: what stands in those, a list for each row.
         labels: whose labels the oracle sees.

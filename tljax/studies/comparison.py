@@ -25,7 +25,7 @@ from tljax.paths import Group
 from tljax.report.drawing import svg
 from tljax.report.figures import two_domains
 from tljax.report.page import page
-from tljax.studies.choices import chosen
+from tljax.studies.choices import choices_by_score
 from tljax.studies.comparison_report import sections
 from tljax.studies.label_free import Judgement, judge
 from tljax.studies.tables import budget_text, data
@@ -157,7 +157,7 @@ def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
     places = {folder(workdir, names, name): settings for name, settings in earlier}
     places |= {_place(workdir, *cell): settings for cell, settings in cells.items()}
     for place, settings in places.items():
-        build.look(settings, place)
+        build.refuse_other_config(settings, place)
     splits = build.load(last['data'])
     if 'target' in splits and 'validation' not in splits:
         raise UserError(
@@ -304,7 +304,7 @@ def chosen_by_budget(measured: Measured) -> dict:
             for score in first.scores
         }
         truth = np.array([measured.values[name, k] for name in names]).T
-        for row in chosen(scores, names, truth if measured.labelled else None):
+        for row in choices_by_score(scores, names, truth if measured.labelled else None):
             mean, half = share_interval(row['values']) if measured.labelled else (None, None)
             rows.append(
                 dict(

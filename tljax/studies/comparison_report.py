@@ -9,7 +9,7 @@ from tljax.engine.scores import MEAN_CLASS
 from tljax.report.drawing import svg
 from tljax.report.figures import gains, learning_curves
 from tljax.studies import choices
-from tljax.studies.tables import Table, budget, section, transferred
+from tljax.studies.tables import Table, budget, section, transfer_table
 
 
 def tables(results: dict) -> list[Table]:
@@ -123,7 +123,7 @@ def sections(results: dict, domains: str | None = None, data: Sequence[dict] = (
             )
         )
     if results.get('transferred'):
-        found.append(section('What was transferred', transferred(results['transferred'])))
+        found.append(section('What was transferred', transfer_table(results['transferred'])))
     return [
         *found,
         *data,

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.preprocessing import StandardScaler, normalize
 
-from tljax.configuration import DATA, ZOO, named
-from tljax.core import Dataset, UserError, near
-from tljax.features import extractor, featured
+from tljax.configuration import DATA, ZOO, call_named
+from tljax.core import Dataset, UserError, nearest_name
+from tljax.features import extractor, feature_dataset
 from tljax.weights import pretrained
 
 SCALES = {'none': lambda x: x, 'standard': StandardScaler().fit_transform, 'unit': normalize}
@@ -66,16 +66,16 @@ def _extraction(config: dict) -> Callable[[Dataset], Dataset]:
     if not net['name']:
         return lambda dataset: dataset
     params, state, _ = pretrained(net, config['init']['path'], top=False)
-    network = named(ZOO, net, 'net')
+    network = call_named(ZOO, net, 'net')
     extract = extractor(network)
-    return lambda dataset: featured(network, extract, params, state, dataset)
+    return lambda dataset: feature_dataset(network, extract, params, state, dataset)
 
 
 def _domain(config: dict, name: str, extract: Callable[[Dataset], Dataset]) -> Domain:
-    splits = named(DATA, config['domains'][name], f'domains.{name}')
+    splits = call_named(DATA, config['domains'][name], f'domains.{name}')
     used = {*config['splits']['source'], *config['splits']['target']}
     for split in used - set(splits):
-        raise UserError(f'splits: {name} has no {split!r}: {near(split, splits)}')
+        raise UserError(f'splits: {name} has no {split!r}: {nearest_name(split, splits)}')
     splits = {split: extract(splits[split]) for split in used}
     sides = {}
     for side, names in config['splits'].items():

@@ -10,12 +10,12 @@ import numpy as np
 from scipy.special import softmax
 
 from tljax import build
-from tljax.configuration import ZOO, named
+from tljax.configuration import ZOO, call_named
 from tljax.core import Dataset, UserError
 from tljax.data.splits import per_class
-from tljax.features import extractor, featured
+from tljax.features import extractor, feature_dataset
 from tljax.files.console import say
-from tljax.studies.donors import Donor, target_for, untrained
+from tljax.studies.donors import Donor, target_for, untrained_donor
 from tljax.when.probes import knn_score, probe_score
 from tljax.when.relatedness import task2vec
 from tljax.when.transferability import OF_PREDICTIONS
@@ -23,7 +23,7 @@ from tljax.when.transferability import OF_PREDICTIONS
 PROBES = {'probe': functools.partial(probe_score, penalty=100.0), 'nearest': knn_score}
 
 
-def seen_by(
+def donor_outputs(
     known: Donor | Path, dataset: Dataset, name: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Features of a labelled set, kept in the cache, and probabilities by the donor's own head.
@@ -43,7 +43,9 @@ def seen_by(
     >>> from tljax.data.formats.arrays import arrays
     >>> path = Path(tempfile.mkdtemp(), 'mine.npz')
     >>> np.savez(path, features=np.eye(2))
-    >>> seen_by(path, arrays(np.zeros((2, 1)), np.array([0, 1]), ('a', 'b')), 'mine')[0].tolist()
+    >>> donor_outputs(path, arrays(np.zeros((2, 1)), np.array([0, 1]), ('a', 'b')), 'mine')[
+    ...     0
+    ... ].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
     x, probability = (
@@ -58,8 +60,8 @@ def seen_by(
 
 
 def _extracted(known: Donor, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None]:
-    network = named(ZOO, known.net, 'net')
-    features = featured(network, extractor(network), known.params, known.state, dataset)
+    network = call_named(ZOO, known.net, 'net')
+    features = feature_dataset(network, extractor(network), known.params, known.state, dataset)
     x = features.take(np.arange(dataset.size))['input']
     head = known.params.get('head', {})
     if set(head) != {'kernel', 'bias'} or len(head['kernel'][0]) != x.shape[1]:
@@ -80,7 +82,7 @@ def _stored(path: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None
     return x, probability
 
 
-def scored(
+def scores_of_donor(
     known: Donor | Path,
     target: dict,
     row: dict,
@@ -105,15 +107,17 @@ def scored(
         untrained}.
 
     >>> row = {'source': 'mine', 'target': 'digits', 'labels_per_class': 1}
-    >>> scored(Path('nowhere.npz'), {'name': 'digits', 'size': 8}, row, [0], None, {})
+    >>> scores_of_donor(Path('nowhere.npz'), {'name': 'digits', 'size': 8}, row, [0], None, {})
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.npz'
     """
     data = target_for(known, target, most)
     dataset = build.load(data)['train']
-    x, probability = seen_by(known, dataset, row['source'])
+    x, probability = donor_outputs(known, dataset, row['source'])
     fresh = (
-        None if isinstance(known, Path) else seen_by(untrained(known), dataset, row['source'])[0]
+        None
+        if isinstance(known, Path)
+        else donor_outputs(untrained_donor(known), dataset, row['source'])[0]
     )
     k, found = row['labels_per_class'], {}
     without = {'inputs': [_probe_of_inputs(json.dumps(data), k, seed) for seed in seeds]}
@@ -168,7 +172,7 @@ def embedding(
         lambda leaf: leaf[0], (probe.params['backbone'], probe.state['backbone'])
     )
     return task2vec(
-        named(ZOO, probe.net, 'net'),
+        call_named(ZOO, probe.net, 'net'),
         params,
         state,
         dataset.take(chosen)['input'],

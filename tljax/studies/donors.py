@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from tljax import build
-from tljax.configuration import ZOO, folder, innermost, merge, named
-from tljax.core import UserError, near
-from tljax.engine.checkpoint import digest, last, load_final
+from tljax.configuration import ZOO, call_named, folder, innermost, merge
+from tljax.core import UserError, nearest_name
+from tljax.engine.checkpoint import digest, last_phase, load_final
 from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import foreign
@@ -71,7 +71,7 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
     if kind and (unknown := set(spec) - KINDS[kind]):
         raise UserError(
             f'study.sources.{name}.{min(unknown)} is unknown beside {kind}: '
-            f'{near(min(unknown), KINDS[kind])}'
+            f'{nearest_name(min(unknown), KINDS[kind])}'
         )
     if kind == 'features':
         return _features_file(name, spec)
@@ -79,7 +79,7 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
         return _published(spec)
     if kind == 'run':
         foreign.refuse_no_run(spec['run'])
-        return _finished(name, last(Path(spec['run'])))
+        return _finished(name, last_phase(Path(spec['run'])))
     fresh = merge(settings, {'seeds': [100], 'init': {'path': '', 'phase': ''}, 'per_class': None})
     fits = [(name, merge(fresh, spec, f'study.sources.{name}'))]
     build.fit_phases(fits, workdir / name)
@@ -179,7 +179,7 @@ def target_for(known: Donor | Path, target: dict, most: int | None = None) -> di
     )
 
 
-def same_data(known: Donor, target: dict) -> bool:
+def trained_on(known: Donor, target: dict) -> bool:
     """Whether a donor was trained on the target's data.
 
     Args:
@@ -187,23 +187,23 @@ def same_data(known: Donor, target: dict) -> bool:
         target: config of the target's data.
 
     >>> digits = {'name': 'digits'}
-    >>> same_data(Donor({}, {}, {}, (), (), '', {'name': 'resampled', 'of': digits}), digits)
+    >>> trained_on(Donor({}, {}, {}, (), (), '', {'name': 'resampled', 'of': digits}), digits)
     True
     """
     trained_on = known.data or {}
     return trained_on.get('of', trained_on) == target
 
 
-def untrained(known: Donor) -> Donor:
+def untrained_donor(known: Donor) -> Donor:
     """The same network with weights that have learnt nothing.
 
     Args:
         known: the donor.
 
-    >>> untrained(Donor({'name': 'identity', 'dim': 2}, {}, {}, (), (2,), '', None)).params
+    >>> untrained_donor(Donor({'name': 'identity', 'dim': 2}, {}, {}, (), (2,), '', None)).params
     {'backbone': {}}
     """
-    net = named(ZOO, known.net, 'net')
+    net = call_named(ZOO, known.net, 'net')
     fresh = net.init(jax.random.key(0), jnp.zeros((1, *known.shape)))
     params, state = (
         {'backbone': jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)} for tree in fresh

@@ -7,20 +7,20 @@ import numpy as np
 from scipy.special import softmax
 
 from tljax import build
-from tljax.configuration import innermost, stated
-from tljax.core import Dataset, Task, UserError, short
+from tljax.configuration import innermost, stated_by_method
+from tljax.core import Dataset, Task, UserError, abbreviated
 from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.pictures import pictures
 from tljax.data.sets.omniglot import one_shot_runs
-from tljax.data.wrappers.episodes import classes_apart, of_episodes
+from tljax.data.wrappers.episodes import disjoint_classes, episode_dataset
 from tljax.engine.evaluate import predictions, score
 from tljax.features import run_at
 from tljax.files.console import say
 from tljax.program import predictor
 from tljax.studies.pictures import answers, read_once
 from tljax.studies.tables import Table
-from tljax.trained import Trained, sized
+from tljax.trained import Trained, picture_config
 from tljax.when.gain import share_interval
 
 INK = ('digits', 'glyphs', 'mnist', 'omniglot', 'usps')  # sets whose strokes are 1 and paper 0
@@ -69,7 +69,8 @@ def measure(
         seeds.
 
     Raises:
-        UserError: for a run that is not finished or not few-shot, and episodes that cannot be drawn.
+        UserError: for a run that is not finished or not few-shot, and episodes that cannot be
+            drawn.
 
     >>> measure(Path('nowhere'), Plan())
     Traceback (most recent call last):
@@ -151,7 +152,7 @@ def predict(
     method = record['config']['method']
     classes, labelled = _support(Path(support).expanduser())
     _refuse_other_ways(method, params, len(classes), '', f' folders in --support={support}')
-    if stated(method, 'LOOPED', False):  # `inner_loop.on_batch_statistics`
+    if stated_by_method(method, 'LOOPED', False):  # `inner_loop.on_batch_statistics`
         say(f'{method["name"]} normalises the pictures that are asked together, {batch} at a time')
 
     def ask(asked: Dataset) -> np.ndarray:
@@ -178,7 +179,7 @@ def _support(root: Path) -> tuple[list[str], list[list[File]]]:
     if more:
         say(
             f'support: {shots} of each class, as many as the smallest has; there are more of '
-            f'{short(more)}'
+            f'{abbreviated(more)}'
         )
     return list(found), [files[:shots] for files in found.values()]
 
@@ -193,7 +194,7 @@ def _asked(
     pixels: int | None,
 ) -> Dataset:
     """Episodes of one support, whose queries are the pictures asked for, so many at a time."""
-    resize = sized(data).get('resize')
+    resize = picture_config(data).get('resize')
     shown = pictures([file for each in labelled for file in each], shape, resize, pixels=pixels)
     shown = shown.take(np.arange(shown.size))['input']
     inverted = innermost(data)['name'] in INK and np.median(shown) > 0.5
@@ -253,7 +254,7 @@ def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, 
     """The episodes to measure: [(name, Dataset of episodes, ways)]."""
     if runs:
         return [('official runs', _official(runs), 20)]
-    apart = classes_apart(build.load(data['of']), data.get('by_class'), data.get('seed', 0))
+    apart = disjoint_classes(build.load(data['of']), data.get('by_class'), data.get('seed', 0))
     if plan.split not in apart:
         raise UserError(
             f'--split={plan.split}: this run kept no classes for it, only for {", ".join(apart)}'
@@ -262,7 +263,7 @@ def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, 
     return [
         (
             f'{ways}-way {shots}-shot',
-            of_episodes(
+            episode_dataset(
                 apart[plan.split],
                 ways,
                 shots,
@@ -281,7 +282,11 @@ def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, 
 def _refuse_other_ways(method: dict, params: dict, ways: int, before: str, after: str = '') -> None:
     """Refuses episodes of more or fewer classes than a model's head has outputs."""
     bias = params.get('head', {}).get('bias')
-    if stated(method, 'BATCHES', 'labelled') != 'episodes' or bias is None or bias.ndim != 2:
+    if (
+        stated_by_method(method, 'BATCHES', 'labelled') != 'episodes'
+        or bias is None
+        or bias.ndim != 2
+    ):
         return  # a head of base classes is not asked in episodes
     if bias.shape[1] != ways:
         raise UserError(

@@ -32,6 +32,6 @@ def evaluate(
         return found, label_scores.tables(found)
     data = model[2]['config']['data']
     columns = {key: data.get(key, '') for key in ('file', 'label', 'task')}
-    files, names = picture_scores.named(paths, columns)
+    files, names = picture_scores.named_pictures(paths, columns)
     found = picture_scores.evaluate(model, files, index, size, batch, pixels, names)
     return found, picture_scores.accuracy_tables(found)

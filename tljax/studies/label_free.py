@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import softmax
 
-from tljax.configuration import ZOO, named
+from tljax.configuration import ZOO, call_named
 from tljax.core import Dataset
 from tljax.data.splits import restrict
 from tljax.engine.evaluate import predictions
@@ -94,7 +94,7 @@ def judge(
     """
     sets = {name: _some(split, rows) for name, split in splits.items()}
     predict = predictor({'config': settings, 'classes': splits['train'].classes})
-    extract = extractor(named(ZOO, settings['net'], 'net'))
+    extract = extractor(call_named(ZOO, settings['net'], 'net'))
     target_side = fitted.params, fitted.state
     source_params, source_state = (
         {**tree, 'backbone': tree.get('source', tree['backbone'])} for tree in target_side

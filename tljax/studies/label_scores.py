@@ -6,15 +6,15 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError, short
+from tljax.core import Dataset, Task, UserError, abbreviated
 from tljax.data import rows
 from tljax.data.archives import File, printable
-from tljax.data.formats.listed import is_table, located
+from tljax.data.formats.listed import is_table, locate_pictures
 from tljax.engine.evaluate import predictions
-from tljax.engine.scores import average_precision, keeps, totals
+from tljax.engine.scores import average_precision, collector, total_scores
 from tljax.files.console import say
 from tljax.program import predictor
-from tljax.studies.pictures import Model, read_once, with_outputs
+from tljax.studies.pictures import Model, read_once, refuse_no_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
@@ -37,17 +37,17 @@ def evaluate(
         pixels: the most that a picture may have; None: the run's own limit.
 
     Returns:
-        As `scored` gives, and 'unread': [{'path', 'error'}].
+        As `score_outputs` gives, and 'unread': [{'path', 'error'}].
 
     Raises:
-        UserError: for what is no table, one of another task or of other labels, and where no picture
-            can be read.
+        UserError: for what is no table, one of another task or of other labels, and where no
+            picture can be read.
 
     >>> evaluate(({'head': 0}, {}, {'classes': []}), ['pictures'])
     Traceback (most recent call last):
     tljax.core.UserError: this model tells numbers: name a CSV of pictures and their numbers alone
     """
-    params, state, record = with_outputs(model)
+    params, state, record = refuse_no_outputs(model)
     trained = Trained(*model)
     path = Path(paths[0]).expanduser()
     if len(paths) > 1 or not is_table(path):
@@ -68,7 +68,10 @@ def evaluate(
         raise UserError(f'none of the {len(files)} pictures can be read: give others')
     unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
     task = Task(trained.task, trained.classes)
-    return {**scored(task, np.moveaxis(output[good], 1, 0), label[good], path), 'unread': unread}
+    return {
+        **score_outputs(task, np.moveaxis(output[good], 1, 0), label[good], path),
+        'unread': unread,
+    }
 
 
 def _read(path: Path, trained: Trained) -> tuple[list[File], np.ndarray]:
@@ -88,8 +91,11 @@ def _read(path: Path, trained: Trained) -> tuple[list[File], np.ndarray]:
     if kind == 'labels':
         label = _in_order(path, found, trained.classes)
     if len(set(found.split)) > 1 and 'train' in found.split:
-        say(f'pictures of {short(sorted(set(found.split)))} are scored together, as they stand')
-    return located(path, found.files)[0], label
+        say(
+            f'pictures of {abbreviated(sorted(set(found.split)))} are scored together, as they '
+            'stand'
+        )
+    return locate_pictures(path, found.files)[0], label
 
 
 def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
@@ -97,17 +103,17 @@ def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
     unknown = [name for name in found.task.names if name not in names]
     if unknown:
         raise UserError(
-            f'{path} has the labels {short(unknown, 4)}, and the model knows {short(names, 6)}: '
-            'rename or remove them'
+            f'{path} has the labels {abbreviated(unknown, 4)}, and the model knows '
+            f'{abbreviated(names, 6)}: rename or remove them'
         )
     lacking = [name for name in names if name not in found.task.names]
     if lacking and set(found.task.names) <= set(rows.cells(path)[0][1]):
         raise UserError(
-            f'{path} has no column {short(lacking, 6)}: the model tells {short(names, 6)}, so give '
-            'a column for each'
+            f'{path} has no column {abbreviated(lacking, 6)}: the model tells '
+            f'{abbreviated(names, 6)}, so give a column for each'
         )
     if lacking:
-        say(f'no picture has the label {short(lacking, 6)}')
+        say(f'no picture has the label {abbreviated(lacking, 6)}')
     place = {name: i for i, name in enumerate(found.task.names)}
     label = np.zeros((len(found.files), len(names)), np.float32)
     for i, name in enumerate(names):
@@ -116,7 +122,7 @@ def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
     return label
 
 
-def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path = '') -> dict:
+def score_outputs(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path = '') -> dict:
     """The scores of outputs, means over seeds.
 
     Args:
@@ -133,7 +139,7 @@ def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path =
     Raises:
         UserError: for another number of columns than the model's.
 
-    >>> scored(Task('numbers'), np.array([[[1.0], [5.0]]]), np.array([1.0, 2.0]))['scores']
+    >>> score_outputs(Task('numbers'), np.array([[[1.0], [5.0]]]), np.array([1.0, 2.0]))['scores']
     {'rmse': 2.12132...}
     """
     label = label.reshape(len(label), -1)
@@ -142,8 +148,8 @@ def scored(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path =
             f'{path} gives {label.shape[1]} numbers for each picture, and the model tells '
             f'{output.shape[2]}: give as many columns'
         )
-    kept = keeps(task)({'output': output, 'label': np.broadcast_to(label, output.shape)})
-    scores = totals(task, jax.device_get(kept))
+    kept = collector(task)({'output': output, 'label': np.broadcast_to(label, output.shape)})
+    scores = total_scores(task, jax.device_get(kept))
     found = {
         'scores': {name: float(np.mean(values)) for name, values in scores.items()},
         'pictures': len(label),

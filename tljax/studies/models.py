@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tljax.core import UserError, short
+from tljax.core import UserError, abbreviated
 from tljax.features import run_at
 from tljax.files.console import say
 from tljax.studies.model_choice import ModelChoice
@@ -64,7 +64,7 @@ def _beside(weights: str, numbers: list[str]) -> list[str]:
             'apart: it is left'
         )
         return numbers
-    say(f'the names of the classes are those of {path}: {short(names)}')
+    say(f'the names of the classes are those of {path}: {abbreviated(names)}')
     return names
 
 
@@ -109,7 +109,7 @@ def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | 
     names = [name for _, name in found]
     if names != list(classes) and classes != [str(i) for i in range(len(found))]:
         raise UserError(
-            f'--classes={choice.classes} has {len(found)} classes ({short(names, 2)}), and the run '
-            f'others ({short(classes, 2)}): leave it out'
+            f'--classes={choice.classes} has {len(found)} classes ({abbreviated(names, 2)}), and '
+            f'the run others ({abbreviated(classes, 2)}): leave it out'
         )
     return found

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import jax
 
-from tljax.configuration import ZOO, named
+from tljax.configuration import ZOO, call_named
 from tljax.studies.tables import Table
 from tljax.zoo.table import ROWS
 
@@ -92,7 +92,7 @@ def parameters(net: dict, classes: int = 1000) -> int:
     >>> parameters({'name': 'mobilenet', 'alpha': 0.25})
     475544
     """
-    network, size = named(ZOO, net, 'net'), ROWS[net['name']].size
+    network, size = call_named(ZOO, net, 'net'), ROWS[net['name']].size
     picture = jax.ShapeDtypeStruct((1, size, size, 3), 'float32')
     shapes = jax.eval_shape(network.init, jax.random.key(0), picture)
     return sum(leaf.size for leaf in jax.tree.leaves(shapes)) + classes * (network.dim + 1)

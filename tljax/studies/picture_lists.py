@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tljax.core import UserError, short
+from tljax.core import UserError, abbreviated
 from tljax.data.archives import File
 from tljax.data.finding import find, is_picture
-from tljax.data.formats.listed import is_table, located
+from tljax.data.formats.listed import is_table, locate_pictures
 from tljax.data.rows import FILE, cells
 from tljax.files.console import say
 
@@ -49,13 +49,13 @@ def _listed(path: Path) -> list[File]:
         place = alike[0] if len(alike) == 1 else 0 if len(header) == 1 and lower else None
     if place is None or not rows:
         raise UserError(
-            f'{path} names no pictures (columns {short(header, 6)}): call the column of their '
-            'names file, and write a row for each'
+            f'{path} names no pictures (columns {abbreviated(header, 6)}): call the column of '
+            'their names file, and write a row for each'
         )
     if any(len(row) <= place or not row[place] for row in rows):
         raise UserError(f'{path}: a row names no picture: mend it')
     names = dict.fromkeys(row[place].replace('\\', '/') for row in rows)
-    files, _, notes = located(path, list(names))
+    files, _, notes = locate_pictures(path, list(names))
     for note in notes:
         say(note)
     return files

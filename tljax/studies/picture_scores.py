@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, UserError, short
+from tljax.core import Dataset, UserError, abbreviated
 from tljax.data import rows
 from tljax.data.archives import File, printable
 from tljax.data.finding import find
-from tljax.data.formats.listed import is_table, located
-from tljax.data.layout import SPLITS, alike
+from tljax.data.formats.listed import is_table, locate_pictures
+from tljax.data.layout import SPLITS, normalised_name
 from tljax.engine.evaluate import predictions
 from tljax.engine.scores import proportion
 from tljax.files.console import say
 from tljax.program import predictor
-from tljax.studies.pictures import Model, read_once, with_outputs
+from tljax.studies.pictures import Model, read_once, refuse_no_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
@@ -44,17 +44,17 @@ def evaluate(
         names: the class of each picture; None: the name of its folder.
 
     Returns:
-        As `counted` gives, and 'unread': [{'path', 'error'}].
+        As `count_hits` gives, and 'unread': [{'path', 'error'}].
 
     Raises:
-        UserError: for a model without classes, pictures that name none of them, and where no picture
-            can be read.
+        UserError: for a model without classes, pictures that name none of them, and where no
+            picture can be read.
 
     >>> evaluate(({'head': 0}, {}, {'classes': []}), [])
     Traceback (most recent call last):
-    tljax.core.UserError: this model tells numbers and no classes: take a run that was trained on ...
+    tljax.core.UserError: this model tells numbers and no classes: take a run ...
     """
-    params, state, record = with_outputs(model)
+    params, state, record = refuse_no_outputs(model)
     trained = Trained(*model)
     if trained.task != 'classes':
         raise UserError(
@@ -76,12 +76,12 @@ def evaluate(
         raise UserError(f'none of the {len(files)} pictures can be read: give others')
     unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
     return {
-        **counted(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']),
+        **count_hits(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']),
         'unread': unread,
     }
 
 
-def named(
+def named_pictures(
     paths: list[str], columns: dict[str, str] | None = None
 ) -> tuple[list[File], list[str] | None]:
     """The pictures that paths name, and the class of each where the only path is a CSV of labels.
@@ -93,7 +93,7 @@ def named(
     Raises:
         UserError: as `data.listed` and `finding.find`; for a table whose labels are no classes.
 
-    >>> named(['nowhere'])
+    >>> named_pictures(['nowhere'])
     Traceback (most recent call last):
     tljax.core.UserError: nowhere does not exist: name a picture or a folder of pictures
     """
@@ -112,19 +112,19 @@ def named(
             f'{path} gives {found.task.kind}, not a class for each picture: name a table of classes'
         )
     _tell_mixed(set(found.split))
-    return located(path, found.files)[0], [found.task.names[i] for i in found.label]
+    return locate_pictures(path, found.files)[0], [found.task.names[i] for i in found.label]
 
 
 def _tell_mixed(splits: set[str]) -> None:
     """Tells that pictures of training are scored with others."""
     if 'train' in splits and len(splits) > 1:
         say(
-            f'pictures of {short(sorted(splits))} are scored together, as they stand: name one '
-            'folder alone'
+            f'pictures of {abbreviated(sorted(splits))} are scored together, as they stand: name '
+            'one folder alone'
         )
 
 
-def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
+def count_hits(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
     """How often outputs are right.
 
     Args:
@@ -140,7 +140,7 @@ def counted(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
         than five classes. All are means over seeds; intervals cover 95 % over pictures.
 
     >>> told = np.array([[[2.0, 1.0], [2.0, 1.0], [0.0, 1.0]]])
-    >>> found = counted(told, np.array([0, 1, 1]), ['ants', 'bees'])
+    >>> found = count_hits(told, np.array([0, 1, 1]), ['ants', 'bees'])
     >>> found['mean_of_classes'], found['confusion']['counts']
     (0.75, [[1.0, 0.0], [1.0, 1.0]])
     """
@@ -183,9 +183,9 @@ def accuracy_tables(found: dict) -> list[Table]:
     """What `evaluate` found, as tables.
 
     Args:
-        found: as `counted` or `evaluate` gives it.
+        found: as `count_hits` or `evaluate` gives it.
 
-    >>> found = counted(np.array([[[2.0, 1.0], [0.0, 1.0]]]), np.array([0, 1]), ['ants', 'bees'])
+    >>> found = count_hits(np.array([[[2.0, 1.0], [0.0, 1.0]]]), np.array([0, 1]), ['ants', 'bees'])
     >>> [table.rows[0] for table in accuracy_tables(found)]
     [['1 guess', '1.0000', '0.3424 to 1.0000'], ['ants', 1, '1.0000']]
     """
@@ -208,7 +208,7 @@ def accuracy_tables(found: dict) -> list[Table]:
         each = sorted(each, key=lambda row: row['accuracy'])[:SHOWN]
         title = f'the {SHOWN} least accurate of {title}'
     if found['without_pictures']:
-        title += f'; no pictures of {short(found["without_pictures"], 6)}'
+        title += f'; no pictures of {abbreviated(found["without_pictures"], 6)}'
     return [
         Table(
             ['accuracy of', 'mean', '95 % interval over pictures'],
@@ -234,12 +234,14 @@ def _labels(
     wordnet = {wordnet_id: i for i, (wordnet_id, _) in enumerate(index or ())}
     near = {}
     for name, i in numbers.items():
-        near[alike(name)] = None if alike(name) in near else i  # only where it is one class
+        near[normalised_name(name)] = (
+            None if normalised_name(name) in near else i
+        )  # only where it is one class
     label, nearly, unknown = [], {}, {}
     for path, folder in zip((file.path for file in files), folders, strict=True):
         found = _by_wordnet(path, wordnet)
         found = numbers.get(folder) if found is None else found
-        if found is None and (found := near.get(alike(folder))) is not None:
+        if found is None and (found := near.get(normalised_name(folder))) is not None:
             nearly[folder] = classes[found]
         if found is None:
             unknown.setdefault(folder, path)
@@ -264,13 +266,13 @@ def _unknown(
 ) -> str:
     path = f'{next(iter(folders.values()))} names'
     if len(folders) > 1:
-        path = f'pictures of {short(folders, 4)} name'
+        path = f'pictures of {abbreviated(folders, 4)} name'
     if index:
         return (
             f'{path} no class of the model: put it into a folder of its class, or begin its '
             "name with a WordNet id and name ImageNet's class index by --classes"
         )
     return (
-        f'{path} no class of the model, which knows {short(classes, 6)}: put each into a folder of '
-        'its class'
+        f'{path} no class of the model, which knows {abbreviated(classes, 6)}: put each into a '
+        'folder of its class'
     )

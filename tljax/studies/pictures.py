@@ -51,7 +51,7 @@ def predict(
     Traceback (most recent call last):
     tljax.core.UserError: this model has no outputs to tell: take weights with the top, or a run ...
     """
-    trained = Trained(*with_outputs(model))
+    trained = Trained(*refuse_no_outputs(model))
     several = trained.task == 'labels'
     found, failed = read_once(trained, files, pixels, lambda data: trained.predict(data, batch))
     return answers(files, found, failed, trained.classes, None if several else top)
@@ -124,13 +124,13 @@ def read_once(
     return found, failed
 
 
-def with_outputs(model: Model) -> Model:
+def refuse_no_outputs(model: Model) -> Model:
     """The model, unless it has nothing to tell of a picture.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
 
-    >>> with_outputs(({'head': 0}, {}, {'classes': ['ants']}))
+    >>> refuse_no_outputs(({'head': 0}, {}, {'classes': ['ants']}))
     Traceback (most recent call last):
     tljax.core.UserError: this model knows the class ants alone, and would tell it of every ...
     """

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from tljax import build
-from tljax.configuration import near, phases
+from tljax.configuration import nearest_name, phases
 from tljax.core import UserError
 from tljax.engine.train import fit
 from tljax.files.console import progress
 from tljax.files.text import write
 from tljax.report.page import page
 from tljax.studies.agreement import agreement
-from tljax.studies.donor_scores import PROBES, embedding, scored
-from tljax.studies.donors import Donor, donor, fingerprint, same_data, top1, transfer_settings
+from tljax.studies.donor_scores import PROBES, embedding, scores_of_donor
+from tljax.studies.donors import Donor, donor, fingerprint, top1, trained_on, transfer_settings
 from tljax.studies.ranking_report import sections
 from tljax.when.relatedness import task2vec_distance
 from tljax.when.transferability import SCORES
@@ -81,7 +81,7 @@ def _scored_rows(donors: Donors, settings: dict, study: dict, workdir: Path) -> 
         for k in study['budgets']
         for target in study['targets']
         for name, known in donors.items()
-        if isinstance(known, Path) or not same_data(known, study['targets'][target])
+        if isinstance(known, Path) or not trained_on(known, study['targets'][target])
     ]
     rows, seeds, most = [], settings['seeds'], study['most']
     for k, target, name in progress(cells, 'scoring sources'):
@@ -92,7 +92,9 @@ def _scored_rows(donors: Donors, settings: dict, study: dict, workdir: Path) -> 
             workdir / 'scores',
             f'{target}-{name}',
             key,
-            lambda known=known, data=data, row=row: scored(known, data, row, seeds, most, ALL),
+            lambda known=known, data=data, row=row: scores_of_donor(
+                known, data, row, seeds, most, ALL
+            ),
         )
         once = {
             'task2vec': nearness(donors, name, data, k, study, workdir / 'tasks'),
@@ -142,7 +144,7 @@ def nearness(
     networks = {each: own for each, own in donors.items() if not isinstance(own, Path)}
     if probe not in networks:
         raise UserError(
-            f'study.probe={probe!r} is no source with a network: {near(probe, networks)}'
+            f'study.probe={probe!r} is no source with a network: {nearest_name(probe, networks)}'
         )
     embeddings = [
         _kept(
@@ -179,7 +181,7 @@ def _measure(
         if not cell['init']['path']:  # from scratch: one run for all donors of a network
             text = json.dumps([cell['net'], cell['data']])
             start = hashlib.sha256(text.encode()).hexdigest()[:8]
-        build.look(cell, place / f'{strategy}-{start}')
+        build.refuse_other_config(cell, place / f'{strategy}-{start}')
         run = build.build(cell, f'{row["target"]}, {row["source"]}, {strategy}')
         test = fit(run, place / f'{strategy}-{start}').scores['test']
         metric = next(iter(test))

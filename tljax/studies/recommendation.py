@@ -17,10 +17,10 @@ from tljax.core import Dataset, UserError
 from tljax.data.splits import restrict
 from tljax.files.text import write
 from tljax.report.page import page
-from tljax.studies.donor_scores import PROBES, scored, seen_by
-from tljax.studies.donors import Donor, donor, same_data, target_for, transfer_settings
+from tljax.studies.donor_scores import PROBES, donor_outputs, scores_of_donor
+from tljax.studies.donors import Donor, donor, target_for, trained_on, transfer_settings
 from tljax.studies.tables import Table, section
-from tljax.when.advice import advised, judge, predict, setting, square
+from tljax.when.advice import advised, judge, predict, quadrant, setting
 from tljax.when.distances import domain_distances
 
 ROWS = 500  # examples of a domain that distances look at
@@ -100,7 +100,7 @@ def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
     for k in study['budgets']:
         for target, data in study['targets'].items():
             for name, known in networks.items():
-                if same_data(known, data):
+                if trained_on(known, data):
                     continue
                 row = dict(target=target, source=name, labels_per_class=k)
                 rows, advice = _advise_on(known, data, row, settings, study, pool, workdir)
@@ -163,10 +163,10 @@ def _advise_on(
         strategy, how = _without_labels(shared == len(dataset.classes))
         rows.append(['how', how, 'no label to fit or to judge by'])
         return rows, dict(strategy=strategy, distances=distances)
-    scores, without = scored(known, data, row, settings['seeds'], study['most'], PROBES)
+    scores, without = scores_of_donor(known, data, row, settings['seeds'], study['most'], PROBES)
     facts = dict(probe=scores['probe'], inputs=without['inputs'], untrained=without['untrained'])
     facts = {name: float(np.mean(values)) for name, values in facts.items()}
-    size, similarity, customary = square(per_class, facts['probe'] - facts['inputs'])
+    size, similarity, customary = quadrant(per_class, facts['probe'] - facts['inputs'])
     rows.append(
         [
             'size and similarity',
@@ -296,7 +296,7 @@ def _distances(known: Donor, dataset: Dataset) -> dict:
         restrict(each, np.random.default_rng(0).permutation(each.size)[:ROWS])
         for each in (own, dataset)
     ]
-    xs, xt = (seen_by(known, each, 'the source')[0] for each in some)
+    xs, xt = (donor_outputs(known, each, 'the source')[0] for each in some)
     return domain_distances(xs, xt)
 
 

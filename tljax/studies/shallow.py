@@ -17,16 +17,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from tljax.configuration import named, near
+from tljax.configuration import call_named, nearest_name
 from tljax.core import Task, UserError
-from tljax.engine.scores import first, proportion
+from tljax.engine.scores import first_score, proportion
 from tljax.files.console import progress
 from tljax.files.text import write
 from tljax.report.drawing import svg
 from tljax.report.figures import two_domains
 from tljax.report.page import page
 from tljax.shallow import mapping
-from tljax.studies.choices import chosen
+from tljax.studies.choices import choices_by_score
 from tljax.studies.domain_features import Domain, domain_features
 from tljax.studies.shallow_report import sections
 from tljax.when.gain import transfer_gain, verdicts
@@ -38,7 +38,7 @@ CLASSIFIERS: dict[str, Callable[[], Classifier]] = {
     'logistic': lambda: LogisticRegression(max_iter=1000),
     'svm': lambda: LinearSVC(dual='auto'),
 }
-METRIC = first(Task('classes'))  # a classifier is scored
+METRIC = first_score(Task('classes'))  # a classifier is scored
 KEYS = {'classifier', 'map', 'weights', 'by_task'}  # of a method
 Pair = tuple[str, str]  # source, target
 
@@ -142,7 +142,7 @@ def _chosen(rows: dict, scores: dict, methods: dict, tasks: list[Pair]) -> list[
             mean=float(np.mean(row['values'])),
             picks=dict(zip(names, row['picks'], strict=True)),
         )
-        for row in chosen(values, graded, truth, list(methods))
+        for row in choices_by_score(values, graded, truth, list(methods))
     ]
 
 
@@ -170,7 +170,7 @@ def _tasks(asked: Sequence[str], domains: Sequence[str]) -> list[Pair]:
     for task in asked:
         if task not in tasks:
             raise UserError(
-                f'tasks={task!r} is no source-target of this config: {near(task, tasks)}'
+                f'tasks={task!r} is no source-target of this config: {nearest_name(task, tasks)}'
             )
     return [tasks[task] for task in asked or tasks]
 
@@ -186,7 +186,7 @@ def _methods(methods: dict) -> dict:
         if method['classifier'] not in CLASSIFIERS:
             raise UserError(
                 f'methods.{name}.classifier={method["classifier"]!r}: '
-                f'{near(method["classifier"], CLASSIFIERS)}'
+                f'{nearest_name(method["classifier"], CLASSIFIERS)}'
             )
         if 'weights' in method and method['classifier'] == 'nearest':
             raise UserError(
@@ -201,11 +201,13 @@ def _adapted(method: dict, task: str, xs: np.ndarray, ys: np.ndarray, xt: np.nda
     zs, zt, keywords = xs, xt, {}
     if 'map' in method:
         spec = {**method['map'], **method.get('by_task', {}).get(task, {})}
-        function = getattr(mapping, spec['name'], lambda: None)  # `named` refuses an unknown name
+        function = getattr(
+            mapping, spec['name'], lambda: None
+        )  # `call_named` refuses an unknown name
         labels = {'ys': ys} if 'ys' in inspect.signature(function).parameters else {}
-        zs, zt = named('tljax.shallow.mapping', spec, 'map', xs=xs, xt=xt, **labels)
+        zs, zt = call_named('tljax.shallow.mapping', spec, 'map', xs=xs, xt=xt, **labels)
     if 'weights' in method:
-        keywords['sample_weight'] = named(
+        keywords['sample_weight'] = call_named(
             'tljax.shallow.instance', method['weights'], 'weights', xs=xs, xt=xt
         )
     classifier = CLASSIFIERS[method['classifier']]()

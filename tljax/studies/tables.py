@@ -26,7 +26,7 @@ class Table(NamedTuple):
     title: str = ''
 
 
-def transferred(strategies: dict[str, list[dict]]) -> Table:
+def transfer_table(strategies: dict[str, list[dict]]) -> Table:
     """What each strategy transfers: groups of parameters, where they come from, and how fast they
     move.
 
@@ -34,7 +34,7 @@ def transferred(strategies: dict[str, list[dict]]) -> Table:
         strategies: {strategy: `paths.Group`s as dicts}; a single strategy is not named.
 
     >>> group = {'name': 'head', 'numbers': 30, 'donor': 'fresh', 'rate': 0.001}
-    >>> transferred({'finetune': [group]}).rows
+    >>> transfer_table({'finetune': [group]}).rows
     [['head', '30', 'fresh', 'rate 0.001']]
     """
     named = len(strategies) > 1

@@ -18,7 +18,7 @@ from tljax.report.figures import training_curves
 from tljax.report.page import page
 from tljax.studies import mistakes
 from tljax.studies.label_free import scores_of_target
-from tljax.studies.tables import Table, data, section, transferred
+from tljax.studies.tables import Table, data, section, transfer_table
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
 LISTED = 20  # classes that a terminal has room for
@@ -61,7 +61,7 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
     folders = [folder(workdir, [name for name, _ in fits], name) for name, _ in fits]
     place = folders[-1]
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
-    rows = scores.rows(fitted.scores, sizes, mean_interval) + label_free
+    rows = scores.score_rows(fitted.scores, sizes, mean_interval) + label_free
     found = dict(
         phase=run.name,
         seeds=list(run.seeds),
@@ -186,7 +186,7 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
         settings,
         {'init': {'path': '', 'phase': ''}, 'partition': {'name': 'full'}, 'statistics': 'follow'},
     ) | {'groups': {}}
-    build.look(alone, workdir)
+    build.refuse_other_config(alone, workdir)
     run = build.build(alone, 'scratch')
     split = next((split for split in ('validation', 'test') if transferred.get(split)), None)
     if split is None or not run.classes:
@@ -239,6 +239,6 @@ def _sections(
         section('At the end', table(found), text=' '.join(kept)),
         *judged,
         *told,
-        section('What was transferred', transferred({found['phase']: found['transferred']})),
+        section('What was transferred', transfer_table({found['phase']: found['transferred']})),
         section('How it was run', code=json.dumps(config, indent=1)),
     ]

@@ -306,7 +306,7 @@ def setting(labels: int, classes: Sequence[str], source_classes: Sequence[str]) 
     )
 
 
-def square(labels_per_class: float, ahead: float) -> tuple[str, str, str]:
+def quadrant(labels_per_class: float, ahead: float) -> tuple[str, str, str]:
     """The cell of the square of size and similarity, and what is customary there.
 
     Args:
@@ -315,7 +315,7 @@ def square(labels_per_class: float, ahead: float) -> tuple[str, str, str]:
             which stands for similarity: a source whose features tell the target's classes apart
             worse than the inputs do is no relative.
 
-    >>> square(5, 0.2), square(500, -0.1)
+    >>> quadrant(5, 0.2), quadrant(500, -0.1)
     (('small', 'similar', 'frozen'), ('large', 'different', 'scratch'))
     """
     size, similarity = (

@@ -8,7 +8,7 @@ from scipy import sparse
 from tljax.core import UserError
 
 
-def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def checked_pair(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """f (n, d) and y, integers (n,) or floats (n,) or (n, c), as arrays.
 
     Args:
@@ -16,10 +16,10 @@ def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         y: labels, integers (n,) or floats (n,) or (n, c).
 
     Raises:
-        UserError: for no rows, rows that do not pair, labels of another kind, and values that are not
-            finite.
+        UserError: for no rows, rows that do not pair, labels of another kind, and values that are
+            not finite.
 
-    >>> paired([[1.0]], [float('nan')])
+    >>> checked_pair([[1.0]], [float('nan')])
     Traceback (most recent call last):
     tljax.core.UserError: y has 1 values that are not finite: look for where they come from
     """
@@ -42,7 +42,7 @@ def paired(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return f, y
 
 
-def classified(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def checked_classes(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """f (n, d) in float64, classes numbered from 0 (n,), and their sizes (c,).
 
     Args:
@@ -50,17 +50,18 @@ def classified(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.n
         y: labels, integers (n,), of any values.
 
     Raises:
-        UserError: as `paired` and `labels`, and for features that are the same in all rows.
+        UserError: as `checked_pair` and `numbered_classes`, and for features that are the same in
+            all rows.
 
-    >>> [each.tolist() for each in classified([[1.0], [2.0], [3.0]], [7, 9, 7])]
+    >>> [each.tolist() for each in checked_classes([[1.0], [2.0], [3.0]], [7, 9, 7])]
     [[[1.0], [2.0], [3.0]], [0, 1, 0], [2, 1]]
     """
-    f, y = paired(f, y)
-    varying(f)
-    return f.astype(np.float64), *labels(f, y)
+    f, y = checked_pair(f, y)
+    refuse_constant(f)
+    return f.astype(np.float64), *numbered_classes(f, y)
 
 
-def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def numbered_classes(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Classes numbered from 0 (n,) and their sizes (c,).
 
     Args:
@@ -71,7 +72,7 @@ def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         UserError: for labels that are no integers or do not pair with the rows, and for a single
             class.
 
-    >>> labels([[1.0], [2.0]], [5, 5])
+    >>> numbered_classes([[1.0], [2.0]], [5, 5])
     Traceback (most recent call last):
     tljax.core.UserError: labels of 1 class: give examples of two or more
     """
@@ -81,18 +82,18 @@ def labels(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     if len(y) != n:
         raise UserError(f'{n} rows and {len(y)} labels: give one label per row')
     classes, y, count = np.unique(y, return_inverse=True, return_counts=True)
-    several(classes)
+    refuse_single_class(classes)
     return y, count
 
 
-def columns(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_array]:
+def one_hot_targets(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_array]:
     """The classes of integer labels, or None, and the targets (n, c): one-hot and sparse, or float
     labels.
 
     Args:
         y: labels, integers (n,), or floats (n,) or (n, c).
 
-    >>> classes, targets = columns(np.array([9, 7, 9]))
+    >>> classes, targets = one_hot_targets(np.array([9, 7, 9]))
     >>> classes.tolist(), targets.toarray().tolist()
     ([7, 9], [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
     """
@@ -104,13 +105,13 @@ def columns(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_a
     )
 
 
-def several(classes: np.ndarray | None) -> None:
+def refuse_single_class(classes: np.ndarray | None) -> None:
     """Refuses classes that are fewer than two; None, of float labels, passes.
 
     Args:
         classes: (c,), or None for regression.
 
-    >>> several(None)
+    >>> refuse_single_class(None)
     """
     if classes is not None and len(classes) < 2:
         raise UserError(
@@ -119,13 +120,13 @@ def several(classes: np.ndarray | None) -> None:
         )
 
 
-def varying(f: np.ndarray) -> None:
+def refuse_constant(f: np.ndarray) -> None:
     """Refuses features (n, d) that are the same in all rows.
 
     Args:
         f: features, (n, d).
 
-    >>> varying(np.array([[1.0], [2.0]]))
+    >>> refuse_constant(np.array([[1.0], [2.0]]))
     """
     if (f == f[0]).all():
         raise UserError(

@@ -52,9 +52,9 @@ def label_shift(
         the prior sums to 1.
 
     Raises:
-        UserError: for no rows, rows that do not pair, what are no classes, a class the source lacks,
-            and a C no farther from a singular one, its columns scaled to sum to 1, than twice the
-            largest standard error of a column: mere noise can be as far.
+        UserError: for no rows, rows that do not pair, what are no classes, a class the source
+            lacks, and a C no farther from a singular one, its columns scaled to sum to 1, than
+            twice the largest standard error of a column: mere noise can be as far.
 
     Source: Lipton, Wang and Smola, Detecting and correcting for label shift with black box
     predictors, 2018, algorithm 1 (https://arxiv.org/abs/1802.03916).

@@ -15,7 +15,13 @@ from scipy.linalg import eigh_tridiagonal, get_lapack_funcs
 from scipy.optimize import elementwise
 
 from tljax.core import UserError
-from tljax.when.checks import classified, columns, paired, several, varying
+from tljax.when.checks import (
+    checked_classes,
+    checked_pair,
+    one_hot_targets,
+    refuse_constant,
+    refuse_single_class,
+)
 
 ROWS = 4096  # rows that are held in float64 at once
 # directions with less of the features' power than this are taken for rounding, which is near 1e-16
@@ -73,7 +79,7 @@ def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
     """
     total = None
     for f, y in blocks:
-        f, y = paired(f, y)
+        f, y = checked_pair(f, y)
         for start in range(0, len(f), ROWS):
             part = _moments(f[start : start + ROWS].astype(np.float64), y[start : start + ROWS])
             total = part if total is None else _sum(total, part)
@@ -107,12 +113,12 @@ def logme(f: ArrayLike, y: ArrayLike) -> float:
     >>> logme(f, np.array([0, 0, 1, 1])) > logme(f, np.array([0, 1, 0, 1]))
     True
     """
-    f, y = paired(f, y)
-    varying(f)
+    f, y = checked_pair(f, y)
+    refuse_constant(f)
     if len(f) >= f.shape[1]:
         return logme_of(moments([(f, y)]))
-    classes, targets = columns(y)
-    several(classes)
+    classes, targets = one_hot_targets(y)
+    refuse_single_class(classes)
     f, targets = f.astype(np.float64), _dense(targets)
     values, energy = _spectrum(f @ f.T, targets)
     return _log_evidence(len(f), values, values[:, None] * energy, (targets**2).sum(0))
@@ -128,7 +134,7 @@ def logme_of(moments: Moments) -> float:
     >>> logme_of(moments([(f[:1], y[:1]), (f[1:], y[1:])])) == logme(f, y)
     True
     """
-    several(moments.classes)
+    refuse_single_class(moments.classes)
     return _log_evidence(moments.n, *_spectrum(moments.gram, moments.cross), moments.square)
 
 
@@ -189,7 +195,7 @@ def h_score(f: ArrayLike, y: ArrayLike) -> float:
     ... )
     1.0
     """
-    f, y, _ = classified(f, y)
+    f, y, _ = checked_classes(f, y)
     return h_score_of(moments([(f - f.mean(0), y)]))
 
 
@@ -208,10 +214,12 @@ def h_score_of(moments: Moments) -> float:
     """
     if moments.classes is None:
         raise UserError('an H-score of float labels: give integer classes')
-    several(moments.classes)
+    refuse_single_class(moments.classes)
     n, count, mean = moments.n, moments.square, moments.cross.sum(1, keepdims=True) / moments.n
     between = (moments.cross / count - mean) * np.sqrt(count / n)
-    return explained(moments.gram / n - mean @ mean.T, between, RANK * np.trace(moments.gram) / n)
+    return explained_trace(
+        moments.gram / n - mean @ mean.T, between, RANK * np.trace(moments.gram) / n
+    )
 
 
 def _dense(targets: np.ndarray | sparse.csr_array) -> np.ndarray:
@@ -219,7 +227,7 @@ def _dense(targets: np.ndarray | sparse.csr_array) -> np.ndarray:
 
 
 def _moments(f: np.ndarray, y: np.ndarray) -> Moments:
-    classes, targets = columns(y)
+    classes, targets = one_hot_targets(y)
     return Moments(len(f), f.T @ f, (targets.T @ f).T, (targets * targets).sum(0), classes)
 
 
@@ -244,7 +252,7 @@ def _sum(a: Moments, b: Moments) -> Moments:
     return Moments(a.n + b.n, a.gram + b.gram, cross, square, classes)
 
 
-def explained(covariance: np.ndarray, between: np.ndarray, smallest: float) -> float:
+def explained_trace(covariance: np.ndarray, between: np.ndarray, smallest: float) -> float:
     """tr(covariance^+ between between^T) for covariance (d, d) and between (d, c), without
     eigenvalues up to the smallest.
 
@@ -253,7 +261,7 @@ def explained(covariance: np.ndarray, between: np.ndarray, smallest: float) -> f
         between: (d, c).
         smallest: eigenvalues of the covariance up to this one are left out.
 
-    >>> explained(np.diag([2.0, 0.0]), np.array([[2.0], [1.0]]), smallest=1e-9)
+    >>> explained_trace(np.diag([2.0, 0.0]), np.array([[2.0], [1.0]]), smallest=1e-9)
     2.0
     """
     values, energy = _spectrum(covariance, between)

@@ -80,9 +80,9 @@ def fit_curve(budgets: ArrayLike, accuracy: ArrayLike, seed: int = 0) -> Curve:
         A `Curve`.
 
     Raises:
-        UserError: for rows that are not the budgets', fewer than four different budgets or two seeds,
-            budgets or accuracies that are not finite or out of their range, and accuracies that no
-            rising curve fits better than their mean does.
+        UserError: for rows that are not the budgets', fewer than four different budgets or two
+            seeds, budgets or accuracies that are not finite or out of their range, and accuracies
+            that no rising curve fits better than their mean does.
 
     Source: Figueroa et al., Predicting sample size required for classification performance, 2012,
     who fit this law to learning curves with weights of their own
@@ -110,7 +110,7 @@ def fit_curve(budgets: ArrayLike, accuracy: ArrayLike, seed: int = 0) -> Curve:
     return Curve(a, b, c, resamples, (smallest, largest))
 
 
-def predicted(curve: Curve, k: float) -> Estimate:
+def power_law(curve: Curve, k: float) -> Estimate:
     """The accuracy with k labels per class.
 
     Args:
@@ -131,7 +131,7 @@ def predicted(curve: Curve, k: float) -> Estimate:
     ...     resamples=np.array([[0.4, 1.0, 0.1], [0.6, 1.0, 0.1]]),
     ...     budgets=(1.0, 20.0),
     ... )
-    >>> [round(float(each), 3) for each in predicted(curve, 10)]
+    >>> [round(float(each), 3) for each in power_law(curve, 10)]
     [0.85, 0.84, 0.86, 0.0]
     """
     if not 0 < k < np.inf:

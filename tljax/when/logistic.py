@@ -53,8 +53,8 @@ def linear_probe(
         weights (d, c) and intercept (c,) in NumPy; columns in the order of np.unique(y).
 
     Raises:
-        UserError: as in the module, and for a penalty or tolerance that is not positive, no steps, or
-            a start of another shape.
+        UserError: as in the module, and for a penalty or tolerance that is not positive, no steps,
+            or a start of another shape.
 
     >>> weights, intercept = linear_probe(
     ...     np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([3, 3, 8, 8])

@@ -214,8 +214,8 @@ def knn_score(f: ArrayLike, y: ArrayLike, k: int = 1, metric: str = 'cosine') ->
 
 
 def _votes(x, y, rows, own, k, most, metric):
-    """The label (m,) that the k rows of x nearest to each of `rows` (m, d) vote for, x[own] left
-    out; an own of n leaves out none."""
+    """The label (m,) that the k rows of x nearest to each of `rows` (m, d) vote for, x[own]
+    left out; an own of n leaves out none."""
     if not isinstance(k, (int, np.integer)) or not 1 <= k <= most:
         raise UserError(
             f'k={k}: give a whole number from 1 to the {most} rows that can be neighbours'

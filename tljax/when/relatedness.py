@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tljax.core import Net, Tree, UserError
 from tljax.paths import flatten
-from tljax.when.checks import classified
+from tljax.when.checks import checked_classes
 
 # of comparisons that a source wins, as Taskonomy clips them: a source that never wins is not
 # infinitely worse
@@ -177,7 +177,7 @@ def task2vec(
             'and a probe that has kernels'
         )
     probe = jax.jit(lambda params, state, x: net.features(params, state, x)[0]['features'])
-    features, y, count = classified(
+    features, y, count = checked_classes(
         _in_blocks(functools.partial(probe, params, state), x, block), y
     )
     head = LogisticRegression(C=1 / penalty, max_iter=1000).fit(features, y)

@@ -23,8 +23,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
 from tljax.core import UserError
-from tljax.when.checks import classified, columns, labels
-from tljax.when.evidence import RANK, explained, h_score, logme
+from tljax.when.checks import checked_classes, numbered_classes, one_hot_targets
+from tljax.when.evidence import RANK, explained_trace, h_score, logme
 
 # a class's variance is at least this part of the features' mean variance, so that one example has a
 # Gaussian
@@ -53,11 +53,11 @@ def regularised_h_score(f: ArrayLike, y: ArrayLike) -> float:
     ... )
     (0.6415, 0.8571)
     """
-    f, y, count = classified(f, y)
+    f, y, count = checked_classes(f, y)
     f = np.asarray(StandardScaler().fit_transform(f))
     covariance, shrinkage = ledoit_wolf(f)
-    between = (columns(y)[1].T @ f).T / np.sqrt(count * len(f))
-    return float(1 - shrinkage) * explained(covariance, between, RANK * np.trace(covariance))
+    between = (one_hot_targets(y)[1].T @ f).T / np.sqrt(count * len(f))
+    return float(1 - shrinkage) * explained_trace(covariance, between, RANK * np.trace(covariance))
 
 
 def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
@@ -94,7 +94,7 @@ def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
     ... )
     (3.9403, 3.3919)
     """
-    f, y, count = classified(f, y)
+    f, y, count = checked_classes(f, y)
     if not 0 < eps < np.inf:
         raise UserError(f'eps={eps}: give a number above 0')
     f = np.asarray(f - f.mean(0))
@@ -130,7 +130,7 @@ def gbc(f: ArrayLike, y: ArrayLike, components: int = 64, covariance: str = 'sph
     >>> round(gbc(f, np.array([0, 0, 1, 1])), 4), round(gbc(f, np.array([0, 1, 0, 1])), 4)
     (-0.0, -1.9755)
     """
-    f, y, count = classified(f, y)
+    f, y, count = checked_classes(f, y)
     if covariance not in ('spherical', 'diagonal'):
         raise UserError(f'covariance={covariance!r}: choose spherical or diagonal')
     f = _principal(f, components)
@@ -191,7 +191,7 @@ def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed
     ... )
     (0.0772, -0.3086)
     """
-    f, y, _ = classified(f, y)
+    f, y, _ = checked_classes(f, y)
     drawn = np.random.default_rng(seed).permutation(len(f))[:rows]
     f = np.asarray(StandardScaler().fit_transform(_principal(f[drawn], components)))
     pair = np.triu_indices(len(drawn), 1)
@@ -226,8 +226,8 @@ def leep(p: ArrayLike, y: ArrayLike) -> float:
     (0.0, -0.6931)
     """
     p = _probability(p)
-    y, _ = labels(p, y)
-    joint = columns(y)[1].T @ p
+    y, _ = numbered_classes(p, y)
+    joint = one_hot_targets(y)[1].T @ p
     # a source class that nothing is predicted as
     label_given_source = joint / np.maximum(joint.sum(0), np.finfo(float).tiny)
     return float(np.log((p * label_given_source[y]).sum(1)).mean())
@@ -256,7 +256,7 @@ def n_leep(f: ArrayLike, y: ArrayLike, components: int | None = None, seed: int 
     ... )
     (0.0, -0.6931)
     """
-    f, y, count = classified(f, y)
+    f, y, count = checked_classes(f, y)
     components = min(5 * len(count), len(f)) if components is None else components
     if not 1 <= components <= len(f):
         raise UserError(f'components={components}: give a number from 1 to the {len(f)} examples')
@@ -282,7 +282,7 @@ def nce(z: ArrayLike, y: ArrayLike) -> float:
     (0.0, -0.6931)
     """
     z = np.asarray(z)
-    y, _ = labels(z, y)
+    y, _ = numbered_classes(z, y)
     if z.ndim != 1 or z.dtype.kind not in 'iu':
         raise UserError(f'z has shape {z.shape} and type {z.dtype}: give one integer class per row')
     joint = np.asarray(contingency_matrix(z, y))

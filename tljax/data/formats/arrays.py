@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tljax.core import Dataset, Task, UserError, short
-from tljax.data.tasks import understood
+from tljax.core import Dataset, Task, UserError, abbreviated
+from tljax.data.tasks import infer_task
 
 
 def arrays(input: ArrayLike, label: ArrayLike, classes: Sequence[str] = ()) -> Dataset:
@@ -33,11 +33,11 @@ def arrays(input: ArrayLike, label: ArrayLike, classes: Sequence[str] = ()) -> D
         raise UserError(f'{len(input)} inputs but {len(label)} labels: give one label per input')
     task, notes = Task.of(classes), ()
     if classes and (label.dtype.kind not in 'iu' or label.ndim != 1):
-        held, task, notes = understood({'train': label}, classes, 'arrays')
+        held, task, notes = infer_task({'train': label}, classes, 'arrays')
         label = held['train']
     if len(set(classes)) < len(classes):
         raise UserError(
-            f'classes has a name twice ({short(classes)}): give each class one of its own'
+            f'classes has a name twice ({abbreviated(classes)}): give each class one of its own'
         )
     if label.dtype.kind not in 'biuf' or label.dtype.kind == 'f' and not np.isfinite(label).all():
         raise UserError(

@@ -9,10 +9,10 @@ from tljax.data.archives import members
 from tljax.data.decoding import PIXELS
 from tljax.data.finding import is_picture
 from tljax.data.formats.listed import is_table, listed
-from tljax.data.layout import layout, refuse_alike
+from tljax.data.layout import layout, refuse_similar_names
 from tljax.data.pictures import pictures, refuse_size, refuse_unreadable
-from tljax.data.splits import complete
-from tljax.data.tasks import asked
+from tljax.data.splits import cut_missing
+from tljax.data.tasks import with_task
 
 WEIGHTS = 'a file of weights: it is given by init.path, and data.path names the pictures'
 OTHERS = {  # by ending: several are ZIPs
@@ -140,7 +140,7 @@ def folder(
     inside, said = _members(path, domain)
     found = layout(list(inside), path, domain)
     classes = tuple(sorted(set().union(*found.splits.values())))
-    refuse_alike(classes, path / domain)
+    refuse_similar_names(classes, path / domain)
     lacking = set(classes) - set(found.splits['train'])
     if lacking:
         raise UserError(
@@ -166,8 +166,8 @@ def folder(
             pixels,
         )
     splits['train'] = splits['train']._replace(notes=(*said, *found.notes))
-    splits = asked(splits, task) if task else splits
-    return complete(splits, validation, test, seed, path / domain)
+    splits = with_task(splits, task) if task else splits
+    return cut_missing(splits, validation, test, seed, path / domain)
 
 
 def _members(path, domain):

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, UserError, short
+from tljax.core import Dataset, UserError, abbreviated
 from tljax.data import rows
 from tljax.data.archives import File, on_disk, printable
 from tljax.data.decoding import PIXELS
 from tljax.data.finding import READABLE, is_picture
 from tljax.data.layout import TABLES
 from tljax.data.pictures import pictures, refuse_unreadable
-from tljax.data.splits import complete
+from tljax.data.splits import cut_missing
 
 LOOKED_AT = 50  # rows that tell in which folder the pictures are
 DEEPEST = 2  # folders below the table that are looked into
@@ -62,8 +62,8 @@ def listed(
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: for what is no such table (lists its columns), a picture in two rows that differ, a
-            class without training pictures; for all pictures that are missing, or whose headers
+        UserError: for what is no such table (lists its columns), a picture in two rows that differ,
+            a class without training pictures; for all pictures that are missing, or whose headers
             cannot be read, at once.
 
     >>> import tempfile
@@ -79,7 +79,7 @@ def listed(
     """
     path = Path(path).expanduser()
     found = rows.read(path, file, label, task)
-    files, names, notes = located(path, found.files)
+    files, names, notes = locate_pictures(path, found.files)
     refuse_unreadable(files, names, path.parent, pixels)
     split = np.array(found.split or ['train'] * len(files))
     if 'train' not in split:
@@ -102,10 +102,11 @@ def listed(
     lacking = [each for i, each in enumerate(found.task.names) if known and i not in known]
     if lacking:
         raise UserError(
-            f'{path}: no training picture is of {short(lacking, 6)}: add some or remove the class'
+            f'{path}: no training picture is of {abbreviated(lacking, 6)}: add some or remove the '
+            'class'
         )
     splits['train'] = splits['train']._replace(notes=(*notes, *found.notes))
-    return complete(splits, validation, test, seed, path)
+    return cut_missing(splits, validation, test, seed, path)
 
 
 def is_table(path: Path) -> bool:
@@ -120,7 +121,9 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in TABLES and not path.is_dir()
 
 
-def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tuple[str, ...]]:
+def locate_pictures(
+    path: Path, names: Sequence[str]
+) -> tuple[list[File], list[str], tuple[str, ...]]:
     """The pictures that a table names.
 
     Args:
@@ -133,7 +136,7 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
     Raises:
         UserError: for pictures that are missing, all at once.
 
-    >>> located(Path('nowhere/labels.csv'), ['a.png'])
+    >>> locate_pictures(Path('nowhere/labels.csv'), ['a.png'])
     Traceback (most recent call last):
     tljax.core.UserError: nowhere/labels.csv: 1 of 1 pictures are missing below nowhere: a.png: ...
     """
@@ -146,7 +149,7 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
     best = [place for place in best if place.name == path.stem] or best  # train/ beside train.csv
     best = [path.parent] if hits[path.parent] else best
     if len(best) > 1 and hits[best[0]]:
-        folders = short((place.name for place in best), 4)
+        folders = abbreviated((place.name for place in best), 4)
         raise UserError(
             f'{path}: the pictures are in several folders ({folders}): write their paths '
             "from the table's folder"
@@ -156,7 +159,7 @@ def located(path: Path, names: Sequence[str]) -> tuple[list[File], list[str], tu
     if missing:
         raise UserError(
             f'{path}: {len(missing)} of {len(names)} pictures are missing below {best[0]}: '
-            f'{short(missing, 8)}: mend the names, or add the pictures'
+            f'{abbreviated(missing, 8)}: mend the names, or add the pictures'
         )
     said = f'pictures are read from {best[0].relative_to(path.parent)}/'
     there = [place for place in found.values() if place is not None]

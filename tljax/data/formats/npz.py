@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, UserError, short
+from tljax.core import Dataset, UserError, abbreviated
 from tljax.data.formats.arrays import arrays
 from tljax.data.ranges import range_note, range_of, scale
-from tljax.data.splits import complete
-from tljax.data.tasks import understood
+from tljax.data.splits import cut_missing
+from tljax.data.tasks import infer_task
 
 PREFIXES = {
     'train': ('', 'train_', 'training_'),
@@ -103,12 +103,12 @@ def npz(
         )
     classes = tuple(np.ravel(stored['classes']).astype(str).tolist()) if 'classes' in stored else ()
     held = {split: stored[prefix + 'label'] for split, prefix in present.items()}
-    labels, asked, notes = understood(held, classes, path, task)
+    labels, asked, notes = infer_task(held, classes, path, task)
     inputs = {split: stored[prefix + 'input'] for split, prefix in present.items()}
     found = range_of(inputs, range, path)
     notes += range_note(found, range)
     if others := [key for key in stored if key not in KEYS]:
-        notes += (f'arrays passed over: {short(others)}',)
+        notes += (f'arrays passed over: {abbreviated(others)}',)
     splits = {}
     for split, input in inputs.items():
         try:
@@ -118,7 +118,7 @@ def npz(
         except UserError as error:
             raise UserError(f'{path}, {split}: {error}') from error
         splits[split] = made._replace(task=asked, notes=notes, range=found)
-    return complete(splits, validation, test, seed, path)
+    return cut_missing(splits, validation, test, seed, path)
 
 
 def _read(path):

@@ -26,8 +26,8 @@ from tljax.core import Dataset, UserError
 from tljax.data.decoding import MODES, picture
 from tljax.data.pictures import WORKERS
 from tljax.data.ranges import SAYS, range_note, range_of, scale
-from tljax.data.splits import complete
-from tljax.data.tasks import understood
+from tljax.data.splits import cut_missing
+from tljax.data.tasks import infer_task
 
 AGAIN = 'copy or prepare the data set again'
 CHUNK = 1024  # records that are held at once while labels are read
@@ -110,7 +110,7 @@ def tfds(
     }
     of_label = features[label]
     names = tuple(of_label.names) if isinstance(of_label, kinds.ClassLabel) else ()
-    labels, asked, notes = understood(labels, names, dataset, task)
+    labels, asked, notes = infer_task(labels, names, dataset, task)
     decoder = _decoder(features, input, size, dataset)
     found = (
         (0.0, 255.0, 'i')
@@ -133,7 +133,7 @@ def tfds(
         ).hexdigest()
         take = _take(records[split][1], held, decoder, f'{dataset}, {split}', found, range is None)
         splits[split] = Dataset(take, held, asked, digest, notes=notes, range=found)
-    return complete(splits, validation, test, seed, dataset)
+    return cut_missing(splits, validation, test, seed, dataset)
 
 
 def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable[[Sequence[int]], list[bytes]]]:
@@ -146,8 +146,8 @@ def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable[[Sequence[int]
         (count, read): `read(rows)` gives the records at a list of rows, as bytes.
 
     Raises:
-        UserError: names the file and the offset of a record that is cut off or has a wrong checksum:
-            its length's at once, its data's when it is read.
+        UserError: names the file and the offset of a record that is cut off or has a wrong
+            checksum: its length's at once, its data's when it is read.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'a.tfrecord')

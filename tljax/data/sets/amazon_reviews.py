@@ -9,7 +9,7 @@ from sklearn.datasets import load_svmlight_file
 from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.reading import reading
-from tljax.data.splits import complete
+from tljax.data.splits import cut_missing
 
 REVIEWS = ('books', 'dvd', 'electronics', 'kitchen')
 
@@ -49,4 +49,4 @@ def amazon_reviews(
         splits[split] = arrays(
             words.astype(np.float32).toarray(), (label > 0).astype(np.int32), ('bad', 'good')
         )
-    return complete(splits, validation, 0, seed, path)
+    return cut_missing(splits, validation, 0, seed, path)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import Dataset
-from tljax.data.reading import DIGITS, pixels, reading, sized
-from tljax.data.splits import complete
+from tljax.data.reading import DIGITS, pixels, reading, resize
+from tljax.data.splits import cut_missing
 
 
 def mnist(
@@ -34,9 +34,9 @@ def mnist(
         split: read_idx(Path(path).expanduser(), name)
         for split, name in (('train', 'train'), ('test', 't10k'))
     }
-    return complete(
+    return cut_missing(
         {
-            split: pixels(sized(pictures, size, channels), label, DIGITS)
+            split: pixels(resize(pictures, size, channels), label, DIGITS)
             for split, (pictures, label) in parts.items()
         },
         validation,

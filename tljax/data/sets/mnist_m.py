@@ -11,7 +11,7 @@ from tljax.core import Dataset, UserError
 from tljax.data.purposes import Purpose
 from tljax.data.reading import DIGITS, EDGE, PATCH, pixels, reading
 from tljax.data.sets.mnist import read_idx
-from tljax.data.splits import complete
+from tljax.data.splits import cut_missing
 
 
 def mnist_m(
@@ -60,7 +60,7 @@ def mnist_m(
         'train': pixels(_blended(digits, Path(photographs).expanduser(), seed), known, DIGITS),
         'test': pixels(test[:, EDGE:-EDGE, EDGE:-EDGE], label, DIGITS),
     }
-    return complete(splits, validation, 0, seed, path)
+    return cut_missing(splits, validation, 0, seed, path)
 
 
 def _blended(digits, folder, seed):

@@ -7,8 +7,8 @@ import numpy as np
 import pyfive
 
 from tljax.core import Dataset
-from tljax.data.reading import DIGITS, UNREADABLE, pixels, reading, sized
-from tljax.data.splits import complete
+from tljax.data.reading import DIGITS, UNREADABLE, pixels, reading, resize
+from tljax.data.splits import cut_missing
 
 
 def usps(
@@ -38,9 +38,9 @@ def usps(
         split: (np.round(255 * grey).astype(np.uint8), label)
         for split, (grey, label) in parts.items()
     }
-    return complete(
+    return cut_missing(
         {
-            split: pixels(sized(pictures, size, channels), label, DIGITS)
+            split: pixels(resize(pictures, size, channels), label, DIGITS)
             for split, (pictures, label) in parts.items()
         },
         validation,

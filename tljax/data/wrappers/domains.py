@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError, near, short
-from tljax.data.layout import alike
+from tljax.core import Dataset, Task, UserError, abbreviated, nearest_name
+from tljax.data.layout import normalised_name
 from tljax.data.splits import restrict
 
 
@@ -35,8 +35,8 @@ def domains(
         has are for reports alone.
 
     Raises:
-        UserError: inputs differ, no class is in both, or the target has classes that the source lacks
-            and `shared` is not set.
+        UserError: inputs differ, no class is in both, or the target has classes that the source
+            lacks and `shared` is not set.
 
     >>> from tljax.data import digits, glyphs
     >>> splits = domains(glyphs(part='digits', size=8, per_class=10), digits(size=8))
@@ -93,8 +93,10 @@ def _matched(
             )
         named = target['train']._replace(task=Task('unlabelled', names))
         return source, {'train': named}, ('the target has no labels: it is judged without them',)
-    known = {alike(name): name for name in names}
-    written = tuple(known.get(alike(name), name) for name in theirs)  # as the source writes them
+    known = {normalised_name(name): name for name in names}
+    written = tuple(
+        known.get(normalised_name(name), name) for name in theirs
+    )  # as the source writes them
     notes = _lines(
         'the classes of the target are called as those of the source: {}',
         [f'{old} is {new}' for old, new in zip(theirs, written, strict=True) if old != new],
@@ -129,7 +131,7 @@ def _matched(
 
 
 def _lines(text: str, names: Sequence[str]) -> tuple[str, ...]:
-    return (text.format(short(names)),) if names else ()
+    return (text.format(abbreviated(names)),) if names else ()
 
 
 def _refuse_further(
@@ -138,17 +140,17 @@ def _refuse_further(
     """Refuses a target with classes that no output of a method stands for."""
     if len(further) == len(theirs) and further:
         raise UserError(
-            f'the source tells {short(names, 3)} apart and the target '
-            f'{short(theirs, 3)}: no class is in both; a target whose folders mean '
+            f'the source tells {abbreviated(names, 3)} apart and the target '
+            f'{abbreviated(theirs, 3)}: no class is in both; a target whose folders mean '
             'nothing '
             "is read by name='unlabelled' (configs/adapt.py:...,unlabelled)"
         )
     if further:
-        remedy = near(further[0], lacking) if lacking else ''
+        remedy = nearest_name(further[0], lacking) if lacking else ''
         meant = f' ({remedy})' if remedy.endswith('?') else ''
         raise UserError(
-            f'the target has classes that the source lacks: {short(further, 3)}{meant}; no output '
-            'stands for them: shared=True of the domains keeps the classes that are in both '
+            f'the target has classes that the source lacks: {abbreviated(further, 3)}{meant}; no '
+            'output stands for them: shared=True of the domains keeps the classes that are in both '
             '(data.shared, or data.of.shared)'
         )
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tljax.core import Dataset, Task, UserError
-from tljax.data.class_splits import cut_by_class, joined, refuse_unturnable, turned
+from tljax.data.class_splits import cut_by_class, join_splits, refuse_not_square, with_rotations
 from tljax.protocols import Example
 
 SPLITS = {'train': 0, 'validation': 1, 'test': 2}
@@ -63,7 +63,7 @@ def episodes(
     (4, 3, 2, 8, 8, 1)
     """
     refuse_no_classes(splits['train'])
-    splits = classes_apart(splits, by_class, seed)
+    splits = disjoint_classes(splits, by_class, seed)
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
     if unknown := set(test or ()) - set(plan):
         raise UserError(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
@@ -73,7 +73,7 @@ def episodes(
         if split.size and not (pictures and name == 'train')
     }
     return (
-        {'train': turned(splits['train']) if rotations else splits['train'], **found}
+        {'train': with_rotations(splits['train']) if rotations else splits['train'], **found}
         if pictures
         else found
     )
@@ -82,7 +82,7 @@ def episodes(
 def _of_split(name: str, split: Dataset, plan: dict, count: int, seed: int) -> Dataset:
     """The episodes of a split, which errors name."""
     try:
-        return of_episodes(split, **plan, count=count, seed=[seed, SPLITS[name]])
+        return episode_dataset(split, **plan, count=count, seed=[seed, SPLITS[name]])
     except UserError as refused:
         own, share = ('data', '') if name == 'train' else ('data.test', f'.{name}')
         raise UserError(
@@ -112,7 +112,7 @@ def refuse_no_classes(dataset: Dataset) -> None:
         )
 
 
-def classes_apart(
+def disjoint_classes(
     splits: dict[str, Dataset], by_class: dict[str, float] | None = None, seed: int = 0
 ) -> dict[str, Dataset]:
     """The sets that `episodes` draws from, by the same arguments: no class is in two of them.
@@ -123,13 +123,13 @@ def classes_apart(
         seed: of the cut by class.
 
     >>> from tljax.data import digits
-    >>> [len(split.classes) for split in classes_apart(digits(size=8), {'test': 0.3}).values()]
+    >>> [len(split.classes) for split in disjoint_classes(digits(size=8), {'test': 0.3}).values()]
     [7, 3]
     """
-    return cut_by_class(joined(splits), by_class, seed) if by_class else splits
+    return cut_by_class(join_splits(splits), by_class, seed) if by_class else splits
 
 
-def of_episodes(
+def episode_dataset(
     dataset: Dataset,
     ways: int,
     shots: int,
@@ -152,7 +152,7 @@ def of_episodes(
 
     >>> from tljax.data.formats.arrays import arrays
     >>> toy = arrays(np.arange(12.0)[:, None], np.repeat(np.arange(4), 3), 'abcd')
-    >>> episode = of_episodes(toy, ways=2, shots=1, queries=2).take(np.array([7]))
+    >>> episode = episode_dataset(toy, ways=2, shots=1, queries=2).take(np.array([7]))
     >>> [
     ...     sorted(set((episode[part]['input'][0, i] // 3).ravel().tolist()))
     ...     for part in ('support', 'query')
@@ -160,7 +160,7 @@ def of_episodes(
     ... ]
     [[2.0], [3.0], [2.0], [3.0]]
     """
-    example = sampler(dataset, ways, shots, queries, rotations)
+    example = episode_sampler(dataset, ways, shots, queries, rotations)
     root = jax.random.fold_in(jax.random.fold_in(jax.random.key(97), seed[0]), seed[1])
     make = jax.jit(jax.vmap(lambda number: example(jax.random.fold_in(root, number))))
     digest = hashlib.sha256(
@@ -176,7 +176,7 @@ def of_episodes(
     )
 
 
-def sampler(
+def episode_sampler(
     dataset: Dataset, ways: int, shots: int, queries: int, rotations: bool = False
 ) -> Example:
     """key -> one episode, without a class or a picture twice; jit, vmap and scan take it.
@@ -196,7 +196,7 @@ def sampler(
 
     >>> from tljax.data.formats.arrays import arrays
     >>> toy = arrays(np.arange(6.0)[:, None], np.repeat(np.arange(3), 2), 'abc')
-    >>> jax.jit(sampler(toy, ways=3, shots=1, queries=1))(jax.random.key(0))['support'][
+    >>> jax.jit(episode_sampler(toy, ways=3, shots=1, queries=1))(jax.random.key(0))['support'][
     ...     'label'
     ... ].ravel().tolist()
     [0, 1, 2]
@@ -228,7 +228,7 @@ def sampler(
     ):
         held = held.astype(np.uint8)
     if rotations:
-        refuse_unturnable(held)
+        refuse_not_square(held)
     held, rows = jnp.asarray(held), jnp.asarray(rows)
     label = jnp.arange(ways)[:, None]
 

@@ -4,10 +4,10 @@ questions of one-shot learning."""
 import numpy as np
 
 from tljax.core import Dataset, UserError
-from tljax.data.class_splits import joined, of_classes
+from tljax.data.class_splits import join_splits, select_classes
 from tljax.data.purposes import Purpose
 from tljax.data.splits import cut
-from tljax.data.wrappers.episodes import of_episodes
+from tljax.data.wrappers.episodes import episode_dataset
 
 
 def more_classes(
@@ -45,7 +45,7 @@ def more_classes(
     >>> {name: (split.size, len(split.classes)) for name, split in splits.items()}
     {'train': (30, 5), 'test': (10, 5), 'next 5': (200, 5), 'next 10': (200, 10)}
     """
-    whole = joined(splits)
+    whole = join_splits(splits)
     most = max(further, default=0)
     if first + most > len(whole.classes):
         raise UserError(
@@ -53,10 +53,10 @@ def more_classes(
             'classes there are'
         )
     order = np.random.default_rng([Purpose.FIRST_CLASSES, seed]).permutation(len(whole.classes))
-    parts = cut(of_classes(whole, order[:first]), {'test': held}, seed)
+    parts = cut(select_classes(whole, order[:first]), {'test': held}, seed)
     for size in further:
-        others = of_classes(whole, order[first : first + size])
-        parts[f'next {size}'] = of_episodes(
+        others = select_classes(whole, order[first : first + size])
+        parts[f'next {size}'] = episode_dataset(
             others, size, shots, queries, count=count, seed=(seed, size)
         )
     return {name: parts[name] for name in ('train', 'test', *(f'next {size}' for size in further))}

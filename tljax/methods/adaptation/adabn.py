@@ -1,7 +1,7 @@
 """Adaptive batch normalisation: Li et al. 2016, https://arxiv.org/abs/1603.04779, algorithm 1."""
 
 from tljax.core import Method, Net
-from tljax.methods.adaptation.two_domains import of_target
+from tljax.methods.adaptation.two_domains import target_input
 from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'domains'
@@ -32,7 +32,9 @@ def adabn(net: Net, classes: int) -> Method:
 
     def loss(params, state, batch, tick):
         value, (_, metrics) = alone.loss(params, state, batch, tick)
-        moved = net.features(params['backbone'], state['backbone'], of_target(batch), tick.key)[1]
+        moved = net.features(params['backbone'], state['backbone'], target_input(batch), tick.key)[
+            1
+        ]
         return value, ({**state, 'backbone': moved}, metrics)
 
     return Method(alone.init, loss, alone.predict)

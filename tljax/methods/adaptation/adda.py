@@ -7,7 +7,7 @@ import optax
 from tljax.core import Method, Net
 from tljax.losses import accuracy, linear
 from tljax.methods.adaptation.critic import Critic, domain_error
-from tljax.methods.adaptation.two_domains import of_target
+from tljax.methods.adaptation.two_domains import target_input
 from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'domains'
@@ -55,7 +55,7 @@ def adda(net: Net, classes: int, width: int = 500) -> Method:
             'features'
         ]
         taps, moved = net.features(
-            params['backbone'], state['backbone'], of_target(batch), tick.key
+            params['backbone'], state['backbone'], target_input(batch), tick.key
         )
         learning = domain_error(
             critic.tell(params, still(source)), critic.tell(params, still(taps['features']))

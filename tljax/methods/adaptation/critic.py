@@ -10,7 +10,7 @@ import optax
 from jax.typing import ArrayLike
 
 from tljax.core import Tree
-from tljax.nn.layers import applied
+from tljax.nn.layers import apply_stateless
 
 
 @jax.custom_vjp
@@ -35,7 +35,7 @@ def _reverse_back(strength, gradient):
 reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _reverse_back)
 
 
-def hidden(x: jax.Array, widths: Sequence[int]) -> jax.Array:
+def hidden_layers(x: jax.Array, widths: Sequence[int]) -> jax.Array:
     """Dense layers with ReLU on rows x, of the module that calls this while it is compact: (n,
     widths[-1]).
 
@@ -67,7 +67,7 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        return nn.Dense(1, name='out')(hidden(x, self.widths))[:, 0]
+        return nn.Dense(1, name='out')(hidden_layers(x, self.widths))[:, 0]
 
     def start(self, key: jax.Array, *shape: int) -> dict[str, Tree]:
         """{'critic': its parameters}.
@@ -85,7 +85,7 @@ class Critic(nn.Module):
             params: of all players, 'critic' among them.
             x: rows, (n, ...).
         """
-        return applied(self, params['critic'], x)
+        return apply_stateless(self, params['critic'], x)
 
 
 def domain_error(

@@ -25,7 +25,7 @@ def dann(
         classes: number of classes.
         width: of the critic's hidden layer; 0: it has none.
         weight: of the reversed gradient.
-        ramp: steps over which the weight rises (`two_domains.risen`), the paper's whole training;
+        ramp: steps over which the weight rises (`two_domains.ramp_up`), the paper's whole training;
             the critic learns at full rate from the start.
         layer: which intermediate is f: the rest of the network is part of h.
 

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method, Net, Tree
-from tljax.losses import accuracy, cross_entropy, linear, weighted
-from tljax.methods.adaptation.critic import hidden, reverse
-from tljax.methods.adaptation.two_domains import both, refuse_regression
-from tljax.nn.layers import applied
+from tljax.losses import accuracy, cross_entropy, linear, weighted_mean
+from tljax.methods.adaptation.critic import hidden_layers, reverse
+from tljax.methods.adaptation.two_domains import both_domains, refuse_regression
+from tljax.nn.layers import apply_stateless
 
 BATCHES = 'domains'
 
@@ -23,7 +23,7 @@ class _Hidden(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        return hidden(x, self.widths)
+        return hidden_layers(x, self.widths)
 
 
 def mcd(
@@ -60,7 +60,7 @@ def mcd(
     below = _Hidden(tuple(widths))
 
     def answer(head, features):
-        return linear(head, applied(below, head, features))
+        return linear(head, apply_stateless(below, head, features))
 
     def head(key):  # heads that start alike would never disagree
         last, layers = below.init_with_output(key, jnp.zeros((1, net.dim)))
@@ -83,10 +83,10 @@ def mcd(
             name: reverse(leaves, -(learns if name == 'backbone' else heads_learn))
             for name, leaves in params.items()
         }
-        source, target, moved = both(net, params, state, batch, tick.key, answer)
+        source, target, moved = both_domains(net, params, state, batch, tick.key, answer)
         second = [answer(params['second'], domain['features']) for domain in (source, target)]
         error = sum(
-            weighted(cross_entropy(logits, batch['label']), batch)
+            weighted_mean(cross_entropy(logits, batch['label']), batch)
             for logits in (source['logits'], second[0])
         )
         gap = jnp.mean(jnp.abs(jax.nn.softmax(target['logits']) - jax.nn.softmax(second[1])))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method, Net
-from tljax.losses import accuracy, cross_entropy, linear, weighted
+from tljax.losses import accuracy, cross_entropy, linear, weighted_mean
 from tljax.methods.fine_tuning.finetune import finetune
 
 BATCHES = 'labelled'
@@ -52,7 +52,7 @@ def shot(net: Net, classes: int, weight: float = 0.3) -> Method:
         logits = linear(params['head'], taps['features'])
         probability = jax.nn.softmax(logits)
         information = entropy(probability).mean() - entropy(probability.mean(0))
-        error = weighted(cross_entropy(logits, batch['label']), batch)
+        error = weighted_mean(cross_entropy(logits, batch['label']), batch)
         metrics = {
             'loss': information,
             'accuracy': accuracy(logits, batch['label']),

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tljax.core import Batch, Method, Net, Tree, UserError
-from tljax.losses import accuracy, cross_entropy, linear, weighted
+from tljax.losses import accuracy, cross_entropy, linear, weighted_mean
 from tljax.methods.fine_tuning.finetune import finetune
 from tljax.protocols import Align, Answer, Player
 
@@ -36,7 +36,7 @@ def adapting(
         players: (key, taps) -> {name: parameters} of what `align` has of its own, such as a critic;
             taps are shapes of the network's intermediates.
         weight: strength that is reached in the end.
-        ramp: steps over which the strength is brought up from 0 (`risen`); 0: at once.
+        ramp: steps over which the strength is brought up from 0 (`ramp_up`); 0: at once.
 
     Returns:
         A Method over params {'backbone', 'head', players}. Both domains go through the network in
@@ -72,9 +72,9 @@ def adapting(
         return {**params, **players(jax.random.fold_in(key, 1), taps)}, state
 
     def loss(params, state, batch, tick):
-        source, target, moved = both(net, params, state, batch, tick.key)
-        error = weighted(cross_entropy(source['logits'], batch['label']), batch)
-        gap = align(params, source, target, weight * risen(tick.step, ramp))
+        source, target, moved = both_domains(net, params, state, batch, tick.key)
+        error = weighted_mean(cross_entropy(source['logits'], batch['label']), batch)
+        gap = align(params, source, target, weight * ramp_up(tick.step, ramp))
         metrics = {
             'loss': error,
             'accuracy': accuracy(source['logits'], batch['label']),
@@ -100,7 +100,7 @@ def refuse_regression(who: str, classes: int) -> None:
         raise UserError(f'{who} needs classes: this data has numbers to regress on')
 
 
-def both(
+def both_domains(
     net: Net,
     params: Tree,
     state: Tree,
@@ -121,7 +121,7 @@ def both(
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
-    >>> source, target, _ = both(
+    >>> source, target, _ = both_domains(
     ...     identity(1),
     ...     params,
     ...     {'backbone': {}},
@@ -130,13 +130,13 @@ def both(
     >>> source['logits'].tolist(), target['logits'].tolist()
     ([[0.0], [0.0]], [[1.0], [1.0]])
     """
-    (source, target), moved = together(
-        net, params, state, [batch['input'], of_target(batch)], key, answer
+    (source, target), moved = in_one_batch(
+        net, params, state, [batch['input'], target_input(batch)], key, answer
     )
     return source, target, moved
 
 
-def together(
+def in_one_batch(
     net: Net,
     params: Tree,
     state: Tree,
@@ -160,7 +160,7 @@ def together(
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
-    >>> taps, _ = together(
+    >>> taps, _ = in_one_batch(
     ...     identity(1),
     ...     params,
     ...     {'backbone': {}},
@@ -180,13 +180,13 @@ def together(
     ], moved
 
 
-def of_target(batch: Batch) -> jax.Array:
+def target_input(batch: Batch) -> jax.Array:
     """The target's inputs of a batch.
 
     Args:
         batch: of two domains.
 
-    >>> of_target({'input': jnp.zeros(1)})
+    >>> target_input({'input': jnp.zeros(1)})
     Traceback (most recent call last):
     tljax.core.UserError: this method adapts to a target, and the data has none: give ...
     """
@@ -198,7 +198,7 @@ def of_target(batch: Batch) -> jax.Array:
     return batch['target']['input']
 
 
-def risen(step: ArrayLike, ramp: int, steepness: float = 10.0) -> jax.Array | float:
+def ramp_up(step: ArrayLike, ramp: int, steepness: float = 10.0) -> jax.Array | float:
     """2 / (1 + exp(-steepness p)) - 1 with p = step / ramp, at most 1: Ganin et al. 2016, section
     5.2.2.
 
@@ -207,7 +207,7 @@ def risen(step: ArrayLike, ramp: int, steepness: float = 10.0) -> jax.Array | fl
         ramp: steps until the end; 0: at once.
         steepness: of the rise.
 
-    >>> [round(float(risen(step, 100)), 3) for step in (0, 10, 100, 200)], risen(0, 0)
+    >>> [round(float(ramp_up(step, 100)), 3) for step in (0, 10, 100, 200)], ramp_up(0, 0)
     ([0.0, 0.462, 1.0, 1.0], 1.0)
     """
     return 2 / (1 + jnp.exp(-steepness * jnp.minimum(step / ramp, 1.0))) - 1 if ramp else 1.0

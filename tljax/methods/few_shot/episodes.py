@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method, Net, Tree
-from tljax.losses import accuracy, cross_entropy, weighted
+from tljax.losses import accuracy, cross_entropy, weighted_mean
 from tljax.protocols import Answer, Comparison, Head, Values
 
 
@@ -134,7 +134,7 @@ def on_base_classes(
     def loss(params, state, batch, tick):
         taps, moved = net.features(params['backbone'], state['backbone'], batch['input'], tick.key)
         out = classify(params['head'], taps['features'])
-        value = weighted(cross_entropy(out, batch['label']), batch)
+        value = weighted_mean(cross_entropy(out, batch['label']), batch)
         mean = momentum * state['mean'] + (1 - momentum) * jax.lax.stop_gradient(
             taps['features']
         ).mean(0)

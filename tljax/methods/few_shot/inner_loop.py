@@ -42,19 +42,19 @@ def on_batch_statistics(net: Net) -> Net:
     return net._replace(features=features)
 
 
-def flat(examples: Tree) -> Tree:
+def flatten_shots(examples: Tree) -> Tree:
     """A task's set (ways, shots, ...) as one of examples: (ways * shots, ...).
 
     Args:
         examples: arrays with two leading axes, in a tree.
 
-    >>> flat({'input': jnp.zeros((5, 2, 3))})['input'].shape
+    >>> flatten_shots({'input': jnp.zeros((5, 2, 3))})['input'].shape
     (10, 3)
     """
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), examples)
 
 
-def descend(
+def gradient_descent(
     loss: Callable[[Tree, ArrayLike], jax.Array],
     params: Tree,
     rates: Tree,
@@ -76,7 +76,7 @@ def descend(
         order: 2 differentiates through the gradient, 1 takes it as a constant.
         moves: regex of the paths that move.
 
-    >>> float(descend(lambda p, i: p['a'] ** 2, {'a': jnp.array(1.0)}, 0.25, steps=2)['a'])
+    >>> float(gradient_descent(lambda p, i: p['a'] ** 2, {'a': jnp.array(1.0)}, 0.25, steps=2)['a'])
     0.25
     """
     rates = rates if isinstance(rates, dict) else jax.tree.map(lambda _: rates, params)
@@ -152,14 +152,14 @@ def mean_over_tasks(
     return mean(params, parts)
 
 
-def step_key(tick: Tick, i: ArrayLike) -> Tick:
+def inner_tick(tick: Tick, i: ArrayLike) -> Tick:
     """The Tick of an inner step: its own key.
 
     Args:
         tick: of the outer step.
         i: number of the inner step.
 
-    >>> step_key(Tick(3, jax.random.key(0)), 1).step
+    >>> inner_tick(Tick(3, jax.random.key(0)), 1).step
     3
     """
     return Tick(tick.step, jax.random.fold_in(tick.key, i))

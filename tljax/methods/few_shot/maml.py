@@ -15,11 +15,11 @@ from jax import lax
 
 from tljax.core import Method, Net, Tick
 from tljax.methods.few_shot.inner_loop import (
-    descend,
-    flat,
+    flatten_shots,
+    gradient_descent,
+    inner_tick,
     mean_over_tasks,
     on_batch_statistics,
-    step_key,
 )
 from tljax.methods.fine_tuning.finetune import finetune
 from tljax.protocols import Factory
@@ -73,7 +73,9 @@ def maml(
     inner = method(on_batch_statistics(net), classes)
 
     def init(key, batch):
-        params, state = inner.init(key, flat(jax.tree.map(lambda leaf: leaf[0], batch['support'])))
+        params, state = inner.init(
+            key, flatten_shots(jax.tree.map(lambda leaf: leaf[0], batch['support']))
+        )
         return {
             **params,
             'rates': jax.tree.map(lambda leaf: jnp.full(leaf.shape, rate), params),
@@ -82,8 +84,8 @@ def maml(
     def adapted(params, state, support, tick, steps):
         rates = params['rates'] if learn_rates else rate
         theta = {player: leaves for player, leaves in params.items() if player != 'rates'}
-        return descend(
-            lambda phi, i: inner.loss(phi, state, flat(support), step_key(tick, i))[0],
+        return gradient_descent(
+            lambda phi, i: inner.loss(phi, state, flatten_shots(support), inner_tick(tick, i))[0],
             theta,
             rates,
             steps,
@@ -94,7 +96,9 @@ def maml(
     def loss(params, state, batch, tick):
         def of_task(params, task):
             phi = adapted(params, state, task['support'], tick, steps)
-            value, (_, metrics) = inner.loss(phi, state, flat(task['query']), step_key(tick, steps))
+            value, (_, metrics) = inner.loss(
+                phi, state, flatten_shots(task['query']), inner_tick(tick, steps)
+            )
             return value, metrics
 
         value, metrics = mean_over_tasks(of_task, params, batch, chunk)
@@ -105,7 +109,7 @@ def maml(
 
         def of_task(task):
             phi = adapted(params, state, task['support'], tick, test_steps or steps)
-            return inner.predict(phi, state, flat(task['query']))
+            return inner.predict(phi, state, flatten_shots(task['query']))
 
         return lax.map(of_task, batch, batch_size=chunk)
 

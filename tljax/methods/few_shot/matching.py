@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from tljax.core import Method, Net
 from tljax.kernels import cosines
 from tljax.methods.few_shot.episodes import metric
-from tljax.nn.layers import applied
+from tljax.nn.layers import apply_stateless
 
 BATCHES = 'episodes'
 CACHED = False  # an episode is no labelled set
@@ -49,7 +49,7 @@ def matching(
         ways, shots, dim = support.shape
         support = support.reshape(-1, dim)
         if context:
-            support, query = applied(_Context(dim, steps), head, support, query)
+            support, query = apply_stateless(_Context(dim, steps), head, support, query)
         attention = jax.nn.log_softmax(scale * cosines(query, support))
         return jax.nn.logsumexp(attention.reshape(-1, ways, shots), -1)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from tljax.core import Method, Net
 from tljax.methods.few_shot.episodes import metric
-from tljax.nn.layers import applied
+from tljax.nn.layers import apply_stateless
 
 BATCHES = 'episodes'
 CACHED = False  # an episode is no labelled set
@@ -54,7 +54,7 @@ def relation(
         both = jnp.concatenate([left, right], -1).reshape(
             -1, *support.shape[1:-1], 2 * support.shape[-1]
         )
-        return applied(_Relation(width, channels), head, both).reshape(pairs)
+        return apply_stateless(_Relation(width, channels), head, both).reshape(pairs)
 
     def head(key, embedding):
         both = jnp.zeros((1, *embedding.shape[:-1], 2 * embedding.shape[-1]))

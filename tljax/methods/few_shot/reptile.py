@@ -14,7 +14,12 @@ import optax
 from jax import lax
 
 from tljax.core import Method, Net, Tick
-from tljax.methods.few_shot.inner_loop import flat, mean_over_tasks, on_batch_statistics, step_key
+from tljax.methods.few_shot.inner_loop import (
+    flatten_shots,
+    inner_tick,
+    mean_over_tasks,
+    on_batch_statistics,
+)
 from tljax.methods.fine_tuning.finetune import finetune
 from tljax.protocols import Factory
 
@@ -64,17 +69,17 @@ def reptile(
     inner, tx = method(on_batch_statistics(net), classes), optax.adam(rate, b1=0.0)
 
     def init(key, batch):
-        return inner.init(key, flat(jax.tree.map(lambda leaf: leaf[0], batch['support'])))
+        return inner.init(key, flatten_shots(jax.tree.map(lambda leaf: leaf[0], batch['support'])))
 
     def trained(params, state, support, tick, steps, size):
-        support = flat(support)
+        support = flatten_shots(support)
         count = len(support['label'])
 
         def step(carry, i):
             phi, memory = carry
             rows = _rows(tick.key, i, min(size, count), count)
             taken = jax.tree.map(lambda leaf: leaf[rows], support)
-            grads = jax.grad(lambda phi: inner.loss(phi, state, taken, step_key(tick, i))[0])(phi)
+            grads = jax.grad(lambda phi: inner.loss(phi, state, taken, inner_tick(tick, i))[0])(phi)
             updates, memory = tx.update(grads, memory, phi)
             return (optax.apply_updates(phi, updates), memory), None
 
@@ -87,9 +92,9 @@ def reptile(
             surrogate = sum(
                 jax.tree.leaves(jax.tree.map(lambda d, p: jnp.sum(d * p), direction, params))
             )
-            return surrogate, inner.loss(phi, state, flat(task['query']), step_key(tick, steps))[1][
-                1
-            ]
+            return surrogate, inner.loss(
+                phi, state, flatten_shots(task['query']), inner_tick(tick, steps)
+            )[1][1]
 
         value, metrics = mean_over_tasks(of_task, params, episodes, chunk)
         return value, (state, metrics)
@@ -99,7 +104,7 @@ def reptile(
 
         def of_task(task):
             phi = trained(params, state, task['support'], tick, test_steps, test_batch)
-            return inner.predict(phi, state, flat(task['query']))
+            return inner.predict(phi, state, flatten_shots(task['query']))
 
         return lax.map(of_task, episodes, batch_size=chunk)
 

@@ -15,7 +15,7 @@ from tljax.losses import (
     linear,
     sigmoid_cross_entropy,
     squared_error,
-    weighted,
+    weighted_mean,
 )
 
 BATCHES = 'labelled'
@@ -69,7 +69,7 @@ def finetune(net: Net, classes: int, smoothing: float = 0.0, several: bool = Fal
                 if classes
                 else squared_error(out, batch['label'])
             )
-        value = weighted(values, batch)
+        value = weighted_mean(values, batch)
         metrics = {'loss': value}
         if classes and not several:
             metrics['accuracy'] = accuracy(out, batch['label'])

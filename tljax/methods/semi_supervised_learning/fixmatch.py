@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method, Net
-from tljax.losses import accuracy, cross_entropy, weighted
-from tljax.methods.adaptation.two_domains import of_target, together
+from tljax.losses import accuracy, cross_entropy, weighted_mean
+from tljax.methods.adaptation.two_domains import in_one_batch, target_input
 from tljax.methods.fine_tuning.finetune import finetune
 from tljax.nn.augment import affine, chain, colour, crop
 
@@ -52,7 +52,7 @@ def fixmatch(
     alone, weaken, strengthen = finetune(net, classes), chain(weak), chain(strong)
 
     def loss(params, state, batch, tick):
-        unlabelled = of_target(batch)
+        unlabelled = target_input(batch)
         keys = jax.random.split(tick.key, (4, len(unlabelled)))
         inputs = [
             jax.vmap(function)(*pair)
@@ -62,8 +62,8 @@ def fixmatch(
                 (strengthen, keys[2], unlabelled),
             )
         ]
-        (labelled, guess, hard), moved = together(net, params, state, inputs, keys[3, 0])
-        error = weighted(cross_entropy(labelled['logits'], batch['label']), batch)
+        (labelled, guess, hard), moved = in_one_batch(net, params, state, inputs, keys[3, 0])
+        error = weighted_mean(cross_entropy(labelled['logits'], batch['label']), batch)
         told = jax.lax.stop_gradient(guess['logits'])
         sure = jax.nn.softmax(told).max(-1) >= threshold
         unsure = jnp.mean(sure * cross_entropy(hard['logits'], told.argmax(-1)))

@@ -7,14 +7,14 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, net
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 
 class _ResNet(nn.Module):
     blocks: int
     width: int
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -48,7 +48,7 @@ def cifar_resnet(
     depth: int = 20,
     width: int = 16,
     form: str = 'plain',
-    stored: Stored | None = None,
+    stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Three stages of (depth - 2) / 6 residual blocks at full, half and quarter size, then the mean

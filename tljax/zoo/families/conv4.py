@@ -9,14 +9,14 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 
 class _Conv4(nn.Module):
     widths: tuple
     norm: str
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -47,7 +47,7 @@ def conv4(
     blocks: int = 4,
     norm: str = 'batch',
     form: str = 'plain',
-    stored: Stored | None = None,
+    stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling; the features are the last

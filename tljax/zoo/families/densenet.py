@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 GROWTH = 32  # channels that a layer adds; its 1x1 convolution makes four times as many
 
@@ -20,7 +20,7 @@ GROWTH = 32  # channels that a layer adds; its 1x1 convolution makes four times 
 class _DenseNet(nn.Module):
     layers: tuple
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -79,7 +79,7 @@ def _densenet(name, layers, dim, form, stored, dtype):
 
 
 def densenet121(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """58 layers in four dense blocks, up to the mean over positions: 1024 features of pictures in
     [0, 1], (n, h, w, 3) of any size from 32 on.
@@ -99,7 +99,7 @@ def densenet121(
 
 
 def densenet169(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `densenet121`, with 82 layers.
 
@@ -115,7 +115,7 @@ def densenet169(
 
 
 def densenet201(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `densenet121`, with 98 layers.
 

@@ -4,11 +4,14 @@ on feature files, use it."""
 from jax.typing import DTypeLike
 
 from tljax.core import Net
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 
 def identity(
-    dim: int, form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike | None = None
+    dim: int,
+    form: str = 'plain',
+    stored: StoredStatistics | None = None,
+    dtype: DTypeLike | None = None,
 ) -> Net:
     """Features = input, (n, dim); no parameters.
 

@@ -16,8 +16,8 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
-from tljax.zoo.families.inception_v3 import SMALLEST, STEM, mixed, numbered
+from tljax.protocols import StoredStatistics
+from tljax.zoo.families.inception_v3 import SMALLEST, STEM, layer_patterns, mixed
 
 
 class Block(NamedTuple):
@@ -59,7 +59,7 @@ BLOCKS = (
 
 class _InceptionResNetV2(nn.Module):
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -112,7 +112,7 @@ def _groups():
     members = {}
     for block in BLOCKS:
         members.setdefault(block.group, []).append(block)
-    groups = numbered(
+    groups = layer_patterns(
         {group: sum((block.branches for block in blocks), ()) for group, blocks in members.items()}
     )
     for group, blocks in members.items():
@@ -122,7 +122,7 @@ def _groups():
 
 
 def inception_resnet_v2(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """The network up to the mean over positions: 1536 features of pictures in [0, 1], (n, h, w, 3)
     of 75 by 75 pixels or more.

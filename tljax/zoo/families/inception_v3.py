@@ -20,7 +20,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 POOLS = {
     'mean': functools.partial(mean_pool, size=(3, 3), strides=(1, 1), padding='SAME'),
@@ -102,14 +102,14 @@ def mixed(x: jax.Array, branches: Sequence[str], conv: Conv2D) -> jax.Array:
     return jnp.concatenate([along(x, branch) for branch in branches], -1)
 
 
-def numbered(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
+def layer_patterns(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
     """Regular expressions for the layers of {block: branches}, which Keras numbers through: {block:
     regex}.
 
     Args:
         blocks: {block: its branches}, in the order of the network.
 
-    >>> numbered({'stem': ('32:3x3 max',), 'mixed': ('8', '4 8:1x3|8:3x1', 'max')})['mixed']
+    >>> layer_patterns({'stem': ('32:3x3 max',), 'mixed': ('8', '4 8:1x3|8:3x1', 'max')})['mixed']
     '(conv2d|batch_normalization)_(2|3|4|5)/.*'
     """
     number = itertools.count(1)
@@ -127,7 +127,7 @@ def numbered(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
 
 class _InceptionV3(nn.Module):
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -167,7 +167,7 @@ class _InceptionV3(nn.Module):
 
 
 def inception_v3(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3)
     of 75 by 75 pixels or more.
@@ -180,4 +180,6 @@ def inception_v3(
     >>> inception_v3().dim
     2048
     """
-    return net(_InceptionV3(form, stored, dtype), 2048, numbered(BLOCKS), {'name': 'inception_v3'})
+    return net(
+        _InceptionV3(form, stored, dtype), 2048, layer_patterns(BLOCKS), {'name': 'inception_v3'}
+    )

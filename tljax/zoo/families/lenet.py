@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 
 class _LeNet(nn.Module):
@@ -19,7 +19,7 @@ class _LeNet(nn.Module):
     norm: str
     dropout: float
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -62,7 +62,7 @@ def lenet(
     norm: str = 'none',
     dropout: float = 0.0,
     form: str = 'plain',
-    stored: Stored | None = None,
+    stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Features (n, dense[-1]), or those of the convolutions where there is no dense layer, of

@@ -8,14 +8,14 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, net
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 
 class _MLP(nn.Module):
     widths: tuple
     activation: str
     norm: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -36,7 +36,7 @@ def mlp(
     activation: str = 'relu',
     norm: str = 'none',
     form: str = 'plain',
-    stored: Stored | None = None,
+    stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Features (n, widths[-1]) of inputs (n, ...), which are flattened; the default is the network

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 # channels, stride
 BLOCKS = (
@@ -33,7 +33,7 @@ class _MobileNet(nn.Module):
     dropout: float
     momentum: float
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -77,7 +77,7 @@ def mobilenet(
     dropout: float = 1e-3,
     momentum: float = 0.99,
     form: str = 'plain',
-    stored: Stored | None = None,
+    stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """The network up to the mean over positions: 1024 alpha features of pictures in [0, 1], (n, h,

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 # channels, blocks, the first's stride
 STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
@@ -24,7 +24,7 @@ EXPANSION = 6
 class _MobileNetV2(nn.Module):
     alpha: float
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -82,7 +82,7 @@ def _last(alpha):
 def mobilenet_v2(
     alpha: float = 1.0,
     form: str = 'plain',
-    stored: Stored | None = None,
+    stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """The network up to the mean over positions: 1280 features, 1280 alpha for alpha > 1, of

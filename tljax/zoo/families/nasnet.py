@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 SMALLEST = 32  # side of the pictures whose map every reduction still halves, pixels
 _mean = functools.partial(mean_pool, size=(3, 3), strides=(1, 1), padding='SAME')
@@ -75,7 +75,7 @@ class _NASNet(nn.Module):
     repeats: int
     skip: bool
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -134,7 +134,7 @@ def _nasnet(name, stem, width, repeats, skip, form, stored, dtype):
 
 
 def nasnet_mobile(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """NASNet-A (4 @ 1056) up to the mean over positions: 1056 features of pictures in [0, 1], (n,
     h, w, 3) of 32 by 32 pixels or more.
@@ -151,7 +151,7 @@ def nasnet_mobile(
 
 
 def nasnet_large(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """NASNet-A (6 @ 4032) up to the mean over positions: 4032 features of pictures in [0, 1], (n,
     h, w, 3) of 32 by 32 pixels or more.

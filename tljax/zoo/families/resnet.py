@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # in the stages conv2 to conv5
 # of their 3x3 convolutions; the sums have 4 times that
@@ -24,7 +24,7 @@ class _ResNet(nn.Module):
     blocks: tuple
     v2: bool
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -121,7 +121,7 @@ def _resnet(depth, v2, form, stored, dtype):
 
 
 def resnet50(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """A convolution and 16 residual blocks of three, up to the mean over positions: 2048 features
     of pictures in [0, 1], (n, h, w, 3) of any size.
@@ -138,7 +138,7 @@ def resnet50(
 
 
 def resnet101(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50`, with 33 blocks.
 
@@ -154,7 +154,7 @@ def resnet101(
 
 
 def resnet152(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50`, with 50 blocks.
 
@@ -170,7 +170,7 @@ def resnet152(
 
 
 def resnet50v2(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50`, with blocks of 2016 and a BatchNorm after the last one, the group 'post'.
 
@@ -186,7 +186,7 @@ def resnet50v2(
 
 
 def resnet101v2(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50v2`, with 33 blocks.
 
@@ -202,7 +202,7 @@ def resnet101v2(
 
 
 def resnet152v2(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """As `resnet50v2`, with 50 blocks.
 

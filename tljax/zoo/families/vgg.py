@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, UserError
 from tljax.nn.layers import Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 WIDTHS = (64, 128, 256, 512, 512)  # of the blocks
 DENSE = 4096  # of fc1 and fc2
@@ -76,7 +76,7 @@ def vgg16(
     fc: bool = True,
     size: int = 224,
     form: str = 'plain',
-    stored: Stored | None = None,
+    stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Thirteen convolutions in five blocks, then fc1 and fc2: 4096 features of pictures in [0, 1],
@@ -104,7 +104,7 @@ def vgg19(
     fc: bool = True,
     size: int = 224,
     form: str = 'plain',
-    stored: Stored | None = None,
+    stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """As `vgg16`, with sixteen convolutions.

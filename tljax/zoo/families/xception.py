@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
-from tljax.protocols import Stored
+from tljax.protocols import StoredStatistics
 
 # side of the pictures that the two unpadded convolutions leave one position of, pixels; Keras asks
 # for 71
@@ -30,7 +30,7 @@ SHORTCUTS = {2: 1, 3: 2, 4: 3, 13: 4}
 
 class _Xception(nn.Module):
     form: str
-    stored: Stored | None
+    stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
@@ -98,7 +98,7 @@ class _Xception(nn.Module):
 
 
 def xception(
-    form: str = 'plain', stored: Stored | None = None, dtype: DTypeLike = jnp.float32
+    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3)
     of 7 by 7 pixels or more.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tljax.core import Net, short
+from tljax.core import Net, abbreviated
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.weights.training import tells_classes, tells_labels, tells_numbers
 from tljax.zoo.wrappers.with_layers import function
@@ -104,8 +104,8 @@ def _alone(spare, dim, top):
     *_, name = spare
     if len(spare) > 1 and not set(spare) <= set(top):
         raise _Unlike(
-            f'the activations of {short(spare, 4)} are not told by weights alone: take the whole '
-            'saved model (model.save)'
+            f'the activations of {abbreviated(spare, 4)} are not told by weights alone: take the '
+            'whole saved model (model.save)'
         )
     return Above(_dense(name, spare, dim), names=(name,), guessed=not set(spare) <= set(top))
 
@@ -129,7 +129,7 @@ def _way(spare, told, wanted, net):
         way.append(name)
         (name,) = layer.below
     raise _Unlike(
-        f'{short(spare, 4)}: no linear head stands on the mean of the features over positions'
+        f'{abbreviated(spare, 4)}: no linear head stands on the mean of the features over positions'
     )
 
 
@@ -152,7 +152,7 @@ def _refuse_between(spare, told, wanted, net, pooling):
         if told.layers[name].kind not in BETWEEN:
             inside = [name]
     if inside:
-        raise _Unlike(f'{short(inside, 4)} between the network and the mean of its features')
+        raise _Unlike(f'{abbreviated(inside, 4)} between the network and the mean of its features')
 
 
 def _stack(spare, way, told, dim, loss):
@@ -178,11 +178,11 @@ def _stack(spare, way, told, dim, loss):
                 raise _Unlike(f'{name} stands on no dense layer')
             steps[-1][3] = activation
     if not steps or (scale != 1).any() or (shift != 0).any():
-        raise _Unlike(f'{short(way, 4)} ends with no dense layer')
+        raise _Unlike(f'{abbreviated(way, 4)} ends with no dense layer')
     *below, (_, kernel, bias, activation) = steps
     _refuse_no_classes(activation, kernel.shape[1], loss)
     if unknown := [f'{each[0]} ({each[3]})' for each in below if function(each[3]) is None]:
-        raise _Unlike(f'unknown activation of {short(unknown, 4)}')
+        raise _Unlike(f'unknown activation of {abbreviated(unknown, 4)}')
     return Above(
         _single(kernel, bias),
         tuple(_single(*each[1:3]) for each in below),
@@ -240,9 +240,9 @@ def _dense(name, spare, dim):
         and [each.shape for each in arrays[1:]] in ([], [kernel.shape[-1:]])
     )
     if any(each.dtype.kind != 'f' for each in arrays):
-        raise _Unlike(f'{name} is quantised ({short(each.dtype for each in arrays)})')
+        raise _Unlike(f'{name} is quantised ({abbreviated(each.dtype for each in arrays)})')
     if not fits:
-        shapes = short(('x'.join(map(str, each.shape)) for each in arrays), 4)
+        shapes = abbreviated(('x'.join(map(str, each.shape)) for each in arrays), 4)
         raise _Unlike(f'{name} {shapes} does not fit on {dim} features')
     kernel = kernel.reshape(dim, -1)
     return _single(kernel, arrays[1] if arrays[1:] else np.zeros(kernel.shape[1]))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from tljax.core import UserError, short
+from tljax.core import UserError, abbreviated
 
 LARGEST = 2**24  # bytes of a list of classes
 FORMS = 'write a name a line, ["cat", "dog"], {"0": "cat", "1": "dog"} or {"cat": 0, "dog": 1}'
@@ -158,9 +158,9 @@ def _in_order(path, numbered):
     missing = [number for number in range(len(found)) if number not in found]
     if missing:
         raise UserError(
-            f'{path} numbers {len(found)} classes by {short(sorted(found), 6)}, and '
-            f'{short(missing, 6)} is missing: number them from 0 on; numbers that are a part of '
-            'the names stand in a JSON list'
+            f'{path} numbers {len(found)} classes by {abbreviated(sorted(found), 6)}, and '
+            f'{abbreviated(missing, 6)} is missing: number them from 0 on; numbers that are a part '
+            'of the names stand in a JSON list'
         )
     return [found[number] for number in range(len(found))]
 
@@ -169,6 +169,6 @@ def _refuse_twice(path: Path, what: str, names: Iterable) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(
-            f'{path}: the {what} {short(twice, 4)} stands twice: give each class a name and a '
-            'number of its own'
+            f'{path}: the {what} {abbreviated(twice, 4)} stands twice: give each class a name and '
+            'a number of its own'
         )

@@ -82,7 +82,10 @@ def graph(config: dict) -> Graph | None:
     Returns:
         The graph; None where the config tells none, or two layers of one name.
 
-    >>> dense = {'class_name': 'Dense', 'config': {'name': 'out', 'activation': 'softmax'}}
+    >>> dense = {
+    ...     'class_name': 'Dense',
+    ...     'config': {'name': 'out', 'activation': 'softmax'},
+    ... }
     >>> shape = {'name': 'in', 'batch_shape': [None, 8, 8, 3]}
     >>> layers = [{'class_name': 'InputLayer', 'config': shape}, dense]
     >>> graph({'class_name': 'Sequential', 'config': {'layers': layers}})[1:]

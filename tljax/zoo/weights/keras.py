@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.core import Net, UserError, short
+from tljax.core import Net, UserError, abbreviated
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.above import Above, above
 from tljax.zoo.weights.graph import Graph, graph
@@ -116,7 +116,7 @@ def load(
         loss_of(stored.training),
     )
     if first and known.head:
-        known = Above(why=f'{short(first, 4)} before the network changes its inputs')
+        known = Above(why=f'{abbreviated(first, 4)} before the network changes its inputs')
     head = {'head': _two_classes(**known.head)} if known.head else {}
     _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
     mode = ROWS[net.published['name']].mode if net.published else 'tf'
@@ -140,7 +140,8 @@ def _found(path, stored, told, wanted, spare):
         if layer in layers and layers[layer][0].dtype.kind != 'f'
     ]:
         raise UserError(
-            f'{path} holds quantised layers ({short(quantised, 8)}): name the file from before that'
+            f'{path} holds quantised layers ({abbreviated(quantised, 8)}): name the file from '
+            'before that'
         )
     found, differ = {}, []
     for layer, leaves in wanted.items():
@@ -153,7 +154,7 @@ def _found(path, stored, told, wanted, spare):
         layer for layer in spare if missing or _of_another_network(layer, stored, within, wanted)
     ]
     reasons = {'it lacks': missing, 'it has, unasked for,': others, 'shapes differ at': differ}
-    wrong = [f'{what} {short(names, 8)}' for what, names in reasons.items() if names]
+    wrong = [f'{what} {abbreviated(names, 8)}' for what, names in reasons.items() if names]
     if wrong:
         raise UserError(
             f'{path} holds the weights of another network or width ({"; ".join(wrong)}): name the '
@@ -250,8 +251,8 @@ def _refuse_not_finite(path, found):
     }
     if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
         raise UserError(
-            f'{path} holds numbers that are not finite, at {short(bad, 8)}: copy or download it '
-            'again'
+            f'{path} holds numbers that are not finite, at {abbreviated(bad, 8)}: copy or download '
+            'it again'
         )
 
 

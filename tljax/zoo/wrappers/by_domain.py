@@ -15,7 +15,7 @@ def by_domain(net: Net, domains: int = 2) -> Net:
     Args:
         net: the network, whose parameters it has.
         domains: how many alternate in the rows of a training batch, the target last, as
-            `two_domains.together` lays them; 1 for a method that takes each domain by itself
+            `two_domains.in_one_batch` lays them; 1 for a method that takes each domain by itself
             (finetune, adabn, adda, shot): it is then the network as it is.
 
     Raises:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import unflatten_dict
 
-from tljax.core import Net, UserError, near
+from tljax.core import Net, UserError, nearest_name
 from tljax.paths import flatten
 
 
@@ -36,7 +36,7 @@ def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
     if tap not in names:
         raise UserError(
             f'net.tap={tap!r} is no group of the network among its intermediates: '
-            f'{near(tap, names)}'
+            f'{nearest_name(tap, names)}'
         )
     groups = {
         name: net.groups[name] for name in list(net.groups)[: list(net.groups).index(tap) + 1]

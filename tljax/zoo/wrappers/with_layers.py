@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Net, UserError, near
+from tljax.core import Net, UserError, nearest_name
 from tljax.losses import linear
 
 ACTIVATIONS = {  # by Keras's names and with its constants
@@ -81,7 +81,7 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
         activation = function(layer[1]) if isinstance(layer[1], str) else None
         if activation is None:
             raise UserError(
-                f'net.layers: {layer[1]!r} is no activation: {near(layer[1], ACTIVATIONS)}'
+                f'net.layers: {layer[1]!r} is no activation: {nearest_name(layer[1], ACTIVATIONS)}'
             )
         activations.append(activation)
     widths = [net.dim, *(width for width, _ in layers)]
