@@ -45,6 +45,7 @@ from ml_collections import ConfigDict
 
 from configs import base
 from tljax.data.archives import members
+from tljax.protocols import Config
 
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(base.PACS, 2))
@@ -166,7 +167,7 @@ def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
             config.groups.backbone = dict(scale=0.1)
 
 
-def _strategy(config: ConfigDict, pair: str, name: str) -> dict:
+def _strategy(config: ConfigDict, pair: str, name: str) -> Config:
     """What a method changes in the last phase."""
     from tljax.keywords import method_takes
 
@@ -209,7 +210,7 @@ def _strategy(config: ConfigDict, pair: str, name: str) -> dict:
     return strategy
 
 
-def _one_domain(config: ConfigDict) -> dict:
+def _one_domain(config: ConfigDict) -> Config:
     """What a phase changes whose batches have one domain."""
     return dict(net=dict(domains=1)) if config.net.name == 'by_domain' else {}
 
@@ -235,7 +236,7 @@ def _data(config: ConfigDict, pair: str, arg: ConfigDict) -> None:
     config.net = dict(name='mlp', widths=(256,), norm='batch')
 
 
-def _folder(path: str, arg: ConfigDict, unlabelled: bool = False) -> dict:
+def _folder(path: str, arg: ConfigDict, unlabelled: bool = False) -> Config:
     """A folder of one's own."""
     shape = dict(size=112, resize=128) if arg.finetune else dict(size=224, resize=256)
     return dict(name='unlabelled' if unlabelled else 'folder', path=path, **shape)
@@ -248,14 +249,14 @@ def _flat(path: str) -> bool:
     return inside is not None and not any('/' in name for name in inside[0])
 
 
-def _glyphs() -> tuple[dict, dict]:
+def _glyphs() -> tuple[Config, Config]:
     """Printed and handwritten digits by name, and the network."""
     printed = dict(name='glyphs', part='digits', size=16, resolution=8, per_class=200)
     network = dict(name='conv4', width=(32, 64, 128), blocks=3, size=16)
     return dict(glyphs=printed, digits=dict(name='digits')), network
 
 
-def _digits(pair: str) -> tuple[dict, dict]:
+def _digits(pair: str) -> tuple[Config, Config]:
     """MNIST, USPS and MNIST-M by name, and the network."""
     colour = pair.endswith('mnist_m')
     layers = dict(widths=(32, 48), dense=(100, 100)) if colour else dict(dense=(500,))

@@ -9,6 +9,7 @@ from pathlib import Path
 from ml_collections import ConfigDict, config_dict
 
 from tljax.configuration import DEFAULTS
+from tljax.protocols import Config
 
 PACS = ('photo', 'art_painting', 'cartoon', 'sketch')  # domains of Li et al. 2017
 EPISODES = 'glyphs', 'omniglot'  # what `episodic` draws from
@@ -127,7 +128,7 @@ def data(path: str) -> str:
     return str(Path(os.environ.get('TLJAX_DATA', 'data'), path))
 
 
-def pacs(domain: str, size: int = 112) -> dict:
+def pacs(domain: str, size: int = 112) -> Config:
     """A domain of PACS.
 
     Args:
@@ -137,7 +138,7 @@ def pacs(domain: str, size: int = 112) -> dict:
     return dict(name='folder', path=data('pacs/pacs_112.zip'), domain=domain, size=size)
 
 
-def mnist(**keywords: int | str) -> dict:
+def mnist(**keywords: int | str) -> Config:
     """MNIST's handwritten digits.
 
     Args:
@@ -146,7 +147,7 @@ def mnist(**keywords: int | str) -> dict:
     return dict(name='mnist', path=data('mnist/raw'), **keywords)
 
 
-def usps(**keywords: int | str) -> dict:
+def usps(**keywords: int | str) -> Config:
     """USPS's handwritten digits.
 
     Args:
@@ -155,7 +156,7 @@ def usps(**keywords: int | str) -> dict:
     return dict(name='usps', path=data('usps/usps.h5'), **keywords)
 
 
-def mnist_m() -> dict:
+def mnist_m() -> Config:
     """MNIST-M: MNIST's training digits on patches of photographs, and the published test set."""
     return dict(
         name='mnist_m',
@@ -165,7 +166,7 @@ def mnist_m() -> dict:
     )
 
 
-def mobilenet(**keywords: float | str) -> dict:
+def mobilenet(**keywords: float | str) -> Config:
     """MobileNet at alpha 0.25, whose weights `mobilenet_weights` names.
 
     Args:
@@ -183,7 +184,7 @@ def mobilenet_weights(top: bool = False) -> str:
     return data(f'imagenet_weights/mobilenet_2_5_224_tf{"" if top else "_no_top"}.h5')
 
 
-def strategies() -> dict:
+def strategies() -> Config:
     """From scratch, on frozen features, and fine-tuned with a slow backbone."""
     return dict(
         scratch=dict(init=dict(path='')),
@@ -192,7 +193,7 @@ def strategies() -> dict:
     )
 
 
-def characters(of: str) -> dict:
+def characters(of: str) -> Config:
     """Omniglot's pictures, rendered letters, which need no download, or a folder of one's own.
 
     Args:
@@ -205,7 +206,7 @@ def characters(of: str) -> dict:
     return dict(name='glyphs', size=28, classes=600, per_class=20)
 
 
-def episodes(of: str, **plan: int | dict | None) -> dict:
+def episodes(of: str, **plan: int | Config | None) -> Config:
     """Episodes of Omniglot in the papers' split, of rendered letters, both in four rotations, or of
     the classes of a folder, three in ten of them for the test.
 
@@ -237,7 +238,7 @@ def episodic_arg(arg: str | None) -> ConfigDict:
     return found
 
 
-def episodic(arg: ConfigDict, method: dict, **plan: int | dict | None) -> ConfigDict:
+def episodic(arg: ConfigDict, method: Config, **plan: int | Config | None) -> ConfigDict:
     """A locked config of a few-shot method: Conv4-64, tested on the argument's ways and shots.
 
     Args:
@@ -263,7 +264,7 @@ def episodic(arg: ConfigDict, method: dict, **plan: int | dict | None) -> Config
     return config
 
 
-def smallest() -> dict:
+def smallest() -> Config:
     """The network of smallest configs, for pictures of 8 pixels."""
     return dict(name='conv4', width=4, blocks=1, size=8)
 

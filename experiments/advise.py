@@ -18,12 +18,13 @@ from experiments import command
 from tljax import studies
 from tljax.core import UserError
 from tljax.files.console import say
+from tljax.protocols import Config
 
 POOL = flags.DEFINE_string('pool', None, 'results.json of a verified ranking.')
 JUDGE = flags.DEFINE_bool('judge', False, 'Judge the advice on the pool instead of giving any.')
 
 
-def main(config: dict, workdir: Path) -> None:
+def main(config: Config, workdir: Path) -> None:
     """Advises on every pair of the config, or judges the advice.
 
     Args:

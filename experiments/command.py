@@ -18,6 +18,7 @@ from tljax.configuration import plain
 from tljax.core import Stopped, UserError
 from tljax.files.console import say
 from tljax.files.folders import refuse_file
+from tljax.protocols import Config, Record
 from tljax.studies.model_choice import ModelChoice
 
 SHARED = {  # flags of several commands: name -> (how it is defined, default, help)
@@ -78,7 +79,7 @@ PARSERS = {  # what Python, absl and ml_collections say of a value -> what the u
 }
 
 
-def run(main: Callable[[dict, Path], None], name: str) -> None:
+def run(main: Callable[[Config, Path], None], name: str) -> None:
     """Runs a command that takes a config.
 
     Args:
@@ -146,7 +147,7 @@ def run_plain(main: Callable[[], None], *shared: str) -> None:
     _start(lambda _: main(), lambda argv: _without_strays(flags.FLAGS(argv)))
 
 
-def tell(document: dict | list | None, tables: Iterable['studies.tables.Table']) -> None:
+def tell(document: Record | list | None, tables: Iterable['studies.tables.Table']) -> None:
     """Prints tables, or with --json the same as one JSON document, to standard output.
 
     Args:

@@ -13,9 +13,10 @@ from pathlib import Path
 from experiments import command
 from tljax import studies
 from tljax.files.console import console, say
+from tljax.protocols import Config
 
 
-def main(config: dict, workdir: Path) -> None:
+def main(config: Config, workdir: Path) -> None:
     """Runs the study and reports it.
 
     Args:

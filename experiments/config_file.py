@@ -16,6 +16,7 @@ from tljax import keywords
 from tljax.configuration import merge, phases, plain
 from tljax.core import UserError, abbreviated, nearest_name
 from tljax.files.console import say
+from tljax.protocols import Config, Record
 
 MARK = 'a setting that is looked for'
 Settings = list[tuple[list[str], str | None]]  # keys on the way to a setting, and its text
@@ -241,7 +242,7 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
             )
 
 
-def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
+def refuse_two_lengths(config: Config, settings: Settings, name: str) -> None:
     """Refuses a `steps` of the command line that no fit goes by, as epochs take its place.
 
     Args:
@@ -270,7 +271,7 @@ def refuse_two_lengths(config: dict, settings: Settings, name: str) -> None:
             )
 
 
-def _marked(config: dict, path: list[str]) -> dict:
+def _marked(config: Config, path: list[str]) -> Record:
     """The config with MARK for a setting."""
     *above, key = path
     place = config
@@ -287,7 +288,7 @@ def _at(config: object, path: list[str]) -> object:
     return config
 
 
-def _fits(config: dict, name: str, path: list[str]) -> list[tuple[str, dict]]:
+def _fits(config: Config, name: str, path: list[str]) -> list[tuple[str, Config]]:
     """The fits of a training or a comparison, and the place in the config that sets the setting of
     each."""
     fits = [(f'phases.{phase}', fit) for phase, fit in phases(config)]

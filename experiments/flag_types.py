@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from absl import flags
 
 from tljax.core import UserError
+from tljax.protocols import Record
 
 Part = str | int | float  # of a list, as JSON has it
 
@@ -71,7 +72,7 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
     return part
 
 
-def take_keywords(argv: list[str], prefix: str) -> tuple[list[str], dict]:
+def take_keywords(argv: list[str], prefix: str) -> tuple[list[str], Record]:
     """The arguments without `--PREFIX.KEY=VALUE`, and those as {key: value}.
 
     Args:

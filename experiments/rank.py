@@ -16,11 +16,12 @@ from absl import flags
 from experiments import command
 from tljax import studies
 from tljax.files.console import say
+from tljax.protocols import Config
 
 VERIFY = flags.DEFINE_bool('verify', False, 'Train every source on every target and compare.')
 
 
-def main(config: dict, workdir: Path) -> None:
+def main(config: Config, workdir: Path) -> None:
     """Ranks the sources and reports.
 
     Args:

@@ -15,9 +15,10 @@ from pathlib import Path
 from experiments import command
 from tljax import studies
 from tljax.files.console import say
+from tljax.protocols import Config
 
 
-def main(config: dict, workdir: Path) -> None:
+def main(config: Config, workdir: Path) -> None:
     """Runs every method on every task and reports.
 
     Args:

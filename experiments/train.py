@@ -14,13 +14,14 @@ from absl import flags
 from experiments import command
 from tljax import studies
 from tljax.files.console import console, say
+from tljax.protocols import Config
 
 GUARD = flags.DEFINE_bool(
     'guard', False, 'Train the last phase from scratch, too, and say whether transfer helped.'
 )
 
 
-def main(config: dict, workdir: Path) -> None:
+def main(config: Config, workdir: Path) -> None:
     """Fits every phase and prints the scores of the last.
 
     Args:

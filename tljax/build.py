@@ -1,6 +1,7 @@
 """From a phase's config, a plain dict (`tljax.configuration`), to the run that it describes."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -19,6 +20,7 @@ from tljax.features import Donors, refuse_channels
 from tljax.parts import Parts, load, parts
 from tljax.paths import first, flatten, overview
 from tljax.program import Program
+from tljax.protocols import Config
 
 # may differ when a run goes on
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')
@@ -33,7 +35,7 @@ WANTS = {
 
 
 def fit_phases(
-    phases: list[tuple[str, dict]], workdir: str | Path
+    phases: list[tuple[str, Config]], workdir: str | Path
 ) -> tuple[Run | None, Fitted | None]:
     """Fits phases in a row, each in its numbered folder, and skips those that have finished.
 
@@ -66,7 +68,7 @@ def fit_phases(
     return run, fitted
 
 
-def donor(settings: dict, workdir: str | Path, names: list[str]) -> Path | None:
+def donor(settings: Config, workdir: str | Path, names: list[str]) -> Path | None:
     """The folder of the phase that a phase's config starts from, or None.
 
     Args:
@@ -80,7 +82,7 @@ def donor(settings: dict, workdir: str | Path, names: list[str]) -> Path | None:
     return folder(workdir, names, settings['init']['phase']) if settings['init']['phase'] else None
 
 
-def refuse_other_config(config: dict, workdir: str | Path) -> None:
+def refuse_other_config(config: Config, workdir: str | Path) -> None:
     """Refuses another config than that of the run in a folder, before anything is loaded.
 
     It goes by what configs alone tell; `fit` looks once more.
@@ -100,7 +102,7 @@ def refuse_other_config(config: dict, workdir: str | Path) -> None:
 
 
 def build(
-    config: dict,
+    config: Config,
     name: str = 'train',
     donor_dir: str | Path | None = None,
     splits: dict[str, Dataset] | None = None,
@@ -178,7 +180,9 @@ def build(
     return _on_features(run, pieces, built.net, splits, _optim(config, steps)) if cached else run
 
 
-def _program(config: dict, pieces: Parts, splits: dict[str, Dataset]) -> tuple[Program, Tree, int]:
+def _program(
+    config: Config, pieces: Parts, splits: dict[str, Dataset]
+) -> tuple[Program, Tree, int]:
     """The program of a phase, an example of its training set, and the number of its steps."""
     train = splits['train']
     sample = train.take(np.arange(1))
@@ -278,7 +282,12 @@ def _refuse_choice(config, splits, steps):
         )
 
 
-def can_cache(labels: Tree, donors: Donors | None, rules: list, splits: dict[str, Dataset]) -> bool:
+def can_cache(
+    labels: Tree,
+    donors: Donors | None,
+    rules: Sequence[Sequence[str | None]],
+    splits: dict[str, Dataset],
+) -> bool:
     """Whether a frozen backbone computes the same for an input at every step and seed, so that
     features are extracted once.
 
@@ -361,7 +370,9 @@ def _grafted(rules, path):
     return bool(first([(pattern, 'grafted') for pattern, _ in rules], path))
 
 
-def _on_features(run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset], optim: dict) -> Run:
+def _on_features(
+    run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset], optim: Config
+) -> Run:
     """The same run with the frozen backbone's features, extracted once, in place of the inputs;
     `whole` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from ml_collections import ConfigDict
 
 from tljax.core import UserError, nearest_name
-from tljax.protocols import Setting
+from tljax.protocols import Config, Setting
 
 # what a network makes of a data set is one, too
 METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'
@@ -70,7 +70,7 @@ DEFAULTS: dict[str, Any] = dict(
 )
 
 
-def settings(**changes: Setting) -> dict:
+def settings(**changes: Setting) -> Config:
     """The config of one fit, as a plain dict: the defaults with changes laid over them.
 
     Args:
@@ -85,7 +85,7 @@ def settings(**changes: Setting) -> dict:
     return merge(DEFAULTS, plain(changes))
 
 
-def plain(config: ConfigDict | dict) -> dict:
+def plain(config: ConfigDict | Config) -> Config:
     """A config as a plain dict of dicts, numbers, strings and lists, as it stands in a JSON file.
 
     Args:
@@ -97,7 +97,7 @@ def plain(config: ConfigDict | dict) -> dict:
     return json.loads(json.dumps(config.to_dict() if isinstance(config, ConfigDict) else config))
 
 
-def merge(config: dict, changes: dict, where: str = 'config') -> dict:
+def merge(config: Config, changes: Config, where: str = 'config') -> Config:
     """`config` with `changes` laid over it, key by key; a dict that names another thing (its 'name'
     differs) takes its place.
 
@@ -134,7 +134,7 @@ def merge(config: dict, changes: dict, where: str = 'config') -> dict:
     return merged
 
 
-def phases(config: ConfigDict | dict) -> list[tuple[str, dict]]:
+def phases(config: ConfigDict | Config) -> list[tuple[str, Config]]:
     """The fits that a config stands for, in their order: [(name, config without phases)].
 
     Args:
@@ -176,7 +176,7 @@ def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
     return Path(workdir, f'{names.index(name):02d}-{name}')
 
 
-def call_named(package: str | tuple[str, ...], spec: dict, what: str, **given: Any) -> Any:
+def call_named(package: str | tuple[str, ...], spec: Config, what: str, **given: Any) -> Any:
     """Calls the function that a config names, with the rest of the config as keywords.
 
     A keyword whose value names a function itself is resolved first, from the inside out:
@@ -214,7 +214,7 @@ def call_named(package: str | tuple[str, ...], spec: dict, what: str, **given: A
 
 
 def bind_named(
-    package: str | tuple[str, ...], spec: dict, what: str, *later: str
+    package: str | tuple[str, ...], spec: Config, what: str, *later: str
 ) -> Callable[..., Any]:
     """What `call_named` calls, as a function that waits for the arguments that the config does not
     say.
@@ -275,9 +275,9 @@ def bind_named(
 
 def call_each(
     package: str | tuple[str, ...],
-    specs: str | dict | None | Sequence[str | dict | None],
+    specs: str | Config | None | Sequence[str | Config | None],
     what: str,
-) -> list:
+) -> list[Any]:
     """What `call_named` gives for each of several configs.
 
     A name alone stands for a function's defaults, None and 'none' for no function.
@@ -341,7 +341,7 @@ def takes_keyword(package: str | tuple[str, ...], name: str, keyword: str) -> bo
     return keyword in inspect.signature(function(package, name, 'data')).parameters
 
 
-def stated_by_method(spec: dict, what: str, default: T) -> T:
+def stated_by_method(spec: Config, what: str, default: T) -> T:
     """What the file of a method says of itself (`tljax.methods`), or the file of the method that it
     is made over.
 
@@ -363,7 +363,7 @@ def stated_by_method(spec: dict, what: str, default: T) -> T:
     return stated_by_method(inner, what, default)
 
 
-def innermost(spec: dict) -> dict:
+def innermost(spec: Config) -> Config:
     """The config of the function that others are made of.
 
     Args:

@@ -57,7 +57,7 @@ class Stopped(Exception):
         self.status = status
 
 
-def nearest_name(name: str, names: Iterable) -> str:
+def nearest_name(name: str, names: Iterable[str]) -> str:
     """The remedy for a name that is not there: the nearest one, or all of them.
 
     >>> nearest_name('conv5', ['conv4', 'resnet'])
@@ -67,7 +67,7 @@ def nearest_name(name: str, names: Iterable) -> str:
     return f'did you mean {close[0]}?' if close else f'there are {abbreviated(names)}'
 
 
-def abbreviated(names: Iterable, limit: int = 12) -> str:
+def abbreviated(names: Iterable[object], limit: int = 12) -> str:
     """Names as one text, the first dozen of them.
 
     >>> abbreviated(range(20), limit=2)

@@ -18,6 +18,7 @@ from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.cache import cache_dir, save_npz
 from tljax.paths import flatten
+from tljax.protocols import Record
 from tljax.weights import read_weights
 from tljax.zoo.weights import foreign, published
 
@@ -156,7 +157,7 @@ def feature_splits(
     return found
 
 
-def run_at(place: str | Path) -> tuple[Tree, Tree, dict]:
+def run_at(place: str | Path) -> tuple[Tree, Tree, Record]:
     """(params, state, record) of a finished run, or of the last phase of one.
 
     Args:
@@ -221,7 +222,7 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     return Donors(trees, tuple(record['classes']), place)
 
 
-def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence) -> None:
+def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence[tuple[str, str | None]]) -> None:
     """Refuses a donor of pictures of other channels: one kernel alone differs, in what it takes.
 
     Args:

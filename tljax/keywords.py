@@ -22,7 +22,7 @@ from tljax.configuration import (
 )
 from tljax.core import Dataset, UserError, nearest_name
 from tljax.doors import contents
-from tljax.protocols import Setting
+from tljax.protocols import Config, Record, Setting
 
 OPTIM, SHALLOW, PSEUDO = 'tljax.engine.optim', 'tljax.shallow', 'tljax.methods.pseudo_labels'
 PACKAGES = {
@@ -73,7 +73,7 @@ class Place(NamedTuple):
     who: str = ''
 
 
-def place_at(config: dict, path: Sequence[str]) -> Place:
+def place_at(config: Config, path: Sequence[str]) -> Place:
     """What may stand in the dict at a place of a config.
 
     Args:
@@ -110,7 +110,7 @@ def place_at(config: dict, path: Sequence[str]) -> Place:
     return found
 
 
-def _fit(config: dict, path: list[str]) -> tuple[dict, list[str], dict]:
+def _fit(config: Config, path: list[str]) -> tuple[Record, list[str], Record]:
     """The fit that a place belongs to, with all that it inherits; the way there; its defaults."""
     study = config.get('study', {})
     for above, among in (
@@ -132,7 +132,7 @@ def _fit(config: dict, path: list[str]) -> tuple[dict, list[str], dict]:
     return config, path, DEFAULTS if 'steps' in config else {}
 
 
-def _of_values(here: dict, default: dict) -> dict[str, Kind]:
+def _of_values(here: Record, default: Record) -> dict[str, Kind]:
     """The keys of a dict, with the types of their defaults or of their values."""
     return {
         key: SINGLE.get(key) or _kind(default.get(key, parse_value))

@@ -29,6 +29,7 @@ from tljax.data.tasks import with_task
 from tljax.features import Donors, donors_at, feature_splits, pseudo_labels
 from tljax.paths import refuse_rules
 from tljax.program import Program, program
+from tljax.protocols import Config
 from tljax.recent import Recent
 
 LOADED: Recent[dict[str, Dataset]] = Recent(most=8)
@@ -67,7 +68,7 @@ class Parts(NamedTuple):
     cached: bool
 
 
-def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
+def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
     """The functions that a phase's config stands for.
 
     Args:
@@ -120,7 +121,7 @@ def parts(config: dict, donor_dir: str | Path | None = None) -> Parts:
     )
 
 
-def load(data: dict) -> dict[str, Dataset]:
+def load(data: Config) -> dict[str, Dataset]:
     """The splits of a data set by its config: {'train': Dataset, 'validation': Dataset, 'test':
     Dataset}.
 

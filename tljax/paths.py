@@ -46,7 +46,7 @@ def map_paths(function: Callable[[str, Tree], Tree], tree: Tree) -> Tree:
     )
 
 
-def refuse_rules(rules: Sequence, what: str) -> None:
+def refuse_rules(rules: Sequence[Sequence[str | None]], what: str) -> None:
     """Refuses rules that are no pairs of a pattern and a text.
 
     Args:

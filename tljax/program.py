@@ -18,7 +18,7 @@ from tljax.methods import combinators
 from tljax.nn import convolution
 from tljax.nn.augment import prepare_batch
 from tljax.paths import flatten, label
-from tljax.protocols import Prepare
+from tljax.protocols import Config, Prepare, Record
 from tljax.recent import Recent
 from tljax.zoo import identity
 
@@ -74,14 +74,14 @@ class Described(TypedDict):
     looped: bool | None
     frozen: str
     statistics: str
-    optim: dict
-    groups: dict
+    optim: Config
+    groups: Config
     steps: int
     parallel: str
 
 
 def program(
-    train: Dataset, width: int = 0, *, key: dict, **described: Unpack[Described]
+    train: Dataset, width: int = 0, *, key: Config, **described: Unpack[Described]
 ) -> Program:
     """The program of a phase for a training set like `train`; one object for all configs that mean
     the same program.
@@ -130,8 +130,8 @@ def make_program(
     looped: bool | None,
     frozen: str,
     statistics: str,
-    optim: dict,
-    groups: dict,
+    optim: Config,
+    groups: Config,
     steps: int,
     parallel: str,
 ) -> Program:
@@ -216,7 +216,7 @@ def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
     return prepare_batch(augmentations) if augmentations else None
 
 
-def form(net: dict, method: dict) -> dict[str, str]:
+def form(net: Config, method: Config) -> dict[str, str]:
     """The keyword `form` of a network's function, unless the config says it: the place where a
     method's convolutions run.
 
@@ -234,7 +234,7 @@ def form(net: dict, method: dict) -> dict[str, str]:
     )
 
 
-def predictor(record: dict) -> Compiled:
+def predictor(record: Record) -> Compiled:
     """The compiled `predict` of a finished run, or of a network with its weights, by its record.
 
     Args:

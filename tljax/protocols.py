@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 Tree = Any  # a pytree of arrays
 # {'input': tree, 'label': (n,) or (n, d), optional 'weight': (n,)}, or a dict of such sets
 Batch = Any
-Setting = bool | int | float | str | Sequence | dict | None  # of a config, as in a JSON file
+Setting = (
+    bool | int | float | str | Sequence[Any] | dict[str, Any] | None
+)  # of a config, as in a JSON file
 Rows = Any  # an integer array (n, ...), or a tree of them
+Config = dict[str, Any]  # settings by name, or the name of a function with its keywords
+Cell = str | int | float | None  # of a table
+Record = dict[str, Any]  # what a run, a study or a file tells, as JSON holds it
 
 
 class Init(Protocol):

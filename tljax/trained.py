@@ -22,7 +22,7 @@ from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
 from tljax.features import extractor, run_at
 from tljax.program import form, predictor
-from tljax.protocols import Setting
+from tljax.protocols import Config, Record, Setting
 from tljax.weights import read_weights
 
 # an array (n, ...), a set, or files and folders of pictures
@@ -45,7 +45,7 @@ class Trained(NamedTuple):
 
     params: Tree
     state: Tree
-    record: dict
+    record: Record
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ class Trained(NamedTuple):
         return arrays(told['features'][0], np.zeros(found.size, np.int32))
 
 
-def refuse_episodes(record: dict) -> None:
+def refuse_episodes(record: Record) -> None:
     """Refuses a run that tells the classes of an episode apart, and has none of its own.
 
     Args:
@@ -220,7 +220,7 @@ def refuse_episodes(record: dict) -> None:
         )
 
 
-def picture_config(data: dict) -> dict:
+def picture_config(data: Config) -> Record:
     """The config of a set, or of the set inside it, that says the size of its pictures.
 
     Args:
@@ -251,9 +251,9 @@ def load(workdir: str | Path) -> Trained:
 
 
 def train(
-    data: str | dict,
-    net: str | dict,
-    method: str | dict = 'finetune',
+    data: str | Config,
+    net: str | Config,
+    method: str | Config = 'finetune',
     workdir: str | Path = 'runs/python',
     **changes: Setting,
 ) -> Trained:

@@ -10,6 +10,7 @@ from tljax import zoo
 from tljax.configuration import ZOO, call_named
 from tljax.core import Net, Tree, UserError, abbreviated, nearest_name
 from tljax.files.console import say
+from tljax.protocols import Config, Record
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import foreign, keras, published
 
@@ -96,8 +97,8 @@ def _with_dense(found: keras.Loaded) -> Tree:
 
 
 def pretrained(
-    spec: dict, path: str, classes: Sequence[str] | None = None, top: bool = True
-) -> tuple[Tree, Tree, dict]:
+    spec: Config, path: str, classes: Sequence[str] | None = None, top: bool = True
+) -> tuple[Tree, Tree, Record]:
     """A network of the zoo with ImageNet weights, as what a finished run saves.
 
     Args:

@@ -8,11 +8,12 @@ from scipy.special import expit, softmax
 
 from tljax.core import Dataset, Task
 from tljax.files.text import write_csv
+from tljax.protocols import Record
 
 ANSWERS = 'answers.csv'  # in the folder of a fit
 
 
-def answers(task: Task, dataset: Dataset, told: dict[str, np.ndarray]) -> list[dict]:
+def answers(task: Task, dataset: Dataset, told: dict[str, np.ndarray]) -> list[Record]:
     """A row for every example, averaged over seeds.
 
     Args:
@@ -77,7 +78,7 @@ def _short(values):
     return values.round(4).tolist()
 
 
-def write_answers(path: str | Path, rows: dict[str, list[dict]]) -> None:
+def write_answers(path: str | Path, rows: dict[str, list[Record]]) -> None:
     """Writes the rows of every split to a CSV file, whole or not at all.
 
     Args:
@@ -98,7 +99,7 @@ def write_answers(path: str | Path, rows: dict[str, list[dict]]) -> None:
     )
 
 
-def read_answers(path: str | Path) -> dict[str, list[dict]]:
+def read_answers(path: str | Path) -> dict[str, list[Record]]:
     """The rows of every split as `write_answers` wrote them, as text; {} where there is no file.
 
     Args:

@@ -23,6 +23,7 @@ from tljax.engine.log import read
 from tljax.files.console import say
 from tljax.files.folders import refuse_file
 from tljax.files.text import write
+from tljax.protocols import Record
 
 PHASES = 'phases.json'  # names of the folders of a run's phases
 # keys of a record that are hashes -> what it means that they differ
@@ -167,7 +168,7 @@ def digest(tree: Tree) -> str:
     return total.hexdigest()
 
 
-def save_final(workdir: str | Path, params: Tree, state: Tree, record: dict) -> None:
+def save_final(workdir: str | Path, params: Tree, state: Tree, record: Record) -> None:
     """Writes the product of a run: parameters, method state, and a JSON record (config, classes) of
     where they come from.
 
@@ -193,7 +194,7 @@ def save_final(workdir: str | Path, params: Tree, state: Tree, record: dict) -> 
         )
 
 
-def load_final(workdir: str | Path) -> tuple[Tree, Tree, dict]:
+def load_final(workdir: str | Path) -> tuple[Tree, Tree, Record]:
     """(params, state, record) of a finished run, as NumPy arrays.
 
     Args:
@@ -305,7 +306,9 @@ def _final_files():
     )
 
 
-def claim(workdir: str | Path, record: dict, look: bool = False, open: Sequence[str] = ()) -> None:
+def claim(
+    workdir: str | Path, record: Record, look: bool = False, open: Sequence[str] = ()
+) -> None:
     """Makes a workdir this run's own: writes `config.json`, or compares it where it is.
 
     Args:

@@ -15,6 +15,7 @@ from tensorboardX import SummaryWriter
 
 from tljax.files.console import TimeLeft, console, say
 from tljax.paths import Group
+from tljax.protocols import Record
 
 COLUMNS = ('parameters', 'numbers', 'from', 'moves')  # of what is transferred
 
@@ -223,7 +224,7 @@ def _length(path, step):
     return length
 
 
-def read(path: str | Path) -> list[dict]:
+def read(path: str | Path) -> list[Record]:
     """The records of a log, without a last line that a killed run left unfinished.
 
     Args:

@@ -16,7 +16,7 @@ import optax
 
 from tljax import paths
 from tljax.core import Tree, UserError, nearest_name
-from tljax.protocols import Setting, StoredStatistics
+from tljax.protocols import Config, Setting, StoredStatistics
 
 NAMES = ('full', 'freeze', 'layerwise', 'by_path')  # the partitions that a config may name
 OPTIMIZERS = (
@@ -329,7 +329,7 @@ def optimizer(
 
 
 def join_groups(
-    labels: Tree, partition: Partition, steps: int, optim: dict, groups: dict[str, dict]
+    labels: Tree, partition: Partition, steps: int, optim: Config, groups: dict[str, Config]
 ) -> tuple[optax.GradientTransformation, dict[str, float]]:
     """The optimiser of a run, and how fast each group moves.
 

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from tljax.core import Task, Tree
+from tljax.protocols import Record
 
 MEAN_CLASS = 'mean_class_accuracy'  # beside the accuracy, where classes are unbalanced
 # ends the name of half a 95 % interval over episodes, beside the score that it belongs to
@@ -232,7 +233,7 @@ def score_rows(
     scores: dict[str, dict[str, list[float]]],
     sizes: dict[str, int],
     interval: Callable[[Sequence[float]], tuple[float, float | None]],
-) -> list[dict]:
+) -> list[Record]:
     """Scores with their 95 % intervals: over seeds, or over the episodes or examples of a single
     seed.
 

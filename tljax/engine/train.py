@@ -30,6 +30,7 @@ from tljax.engine.log import Log, tell_facts, tell_transferred
 from tljax.engine.signals import stop_exception, stop_signal
 from tljax.files.text import write
 from tljax.paths import Group
+from tljax.protocols import Record
 
 # splits whose answers are written; the most numbers that they may have
 JUDGED, TOLD = ('validation', 'test'), 2e7
@@ -86,11 +87,11 @@ class Run(NamedTuple):
     chunk: int = 1
     eval_batch: int = 256
     task: Task = Task('numbers')
-    record: dict = {}
+    record: Record = {}
     whole: Callable[[Tree, Tree], tuple[Tree, Tree]] = lambda params, state: (params, state)
     donors: int = 0
     input: tuple[int, ...] = ()
-    range: tuple = ()
+    range: tuple[float, float, str] | tuple[()] = ()
     transferred: Sequence[Group] = ()
     facts: Callable[[], Iterable[tuple[str, str]]] = tuple
     choice: Choice = Choice()
@@ -117,10 +118,10 @@ class Fitted(NamedTuple):
     {'accuracy': [0.9]}
     """
 
-    params: dict
-    state: dict
-    scores: dict
-    kept: dict | None = None
+    params: Tree
+    state: Tree
+    scores: Record
+    kept: Record | None = None
 
 
 def fit(run: Run, workdir: str | Path) -> Fitted:

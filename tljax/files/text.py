@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tljax.core import UserError
+from tljax.protocols import Cell
 
 
 def refuse_unwritable(path: str | Path, flag: str) -> None:
@@ -58,7 +59,7 @@ def write(path: str | Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def write_csv(path: str | Path, rows: Iterable[Sequence]) -> None:
+def write_csv(path: str | Path, rows: Iterable[Sequence[Cell]]) -> None:
     """Writes rows of cells as a CSV, whole or not at all.
 
     Args:

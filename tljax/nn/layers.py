@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, Tree, UserError
 from tljax.nn.convolution import convolve
-from tljax.protocols import StoredStatistics
+from tljax.protocols import Config, StoredStatistics
 
 
 class Conv(nn.Module):
@@ -28,9 +28,9 @@ class Conv(nn.Module):
     """
 
     features: int
-    kernel_size: tuple = (3, 3)
-    strides: tuple = (1, 1)
-    padding: str | tuple = 'SAME'
+    kernel_size: tuple[int, int] = (3, 3)
+    strides: tuple[int, int] = (1, 1)
+    padding: str | tuple[tuple[int, int], ...] = 'SAME'
     groups: int = 1
     use_bias: bool = False
     form: str = 'plain'
@@ -132,7 +132,9 @@ def refuse_smaller(x: jax.Array, smallest: int, name: str) -> None:
         )
 
 
-def net(module: nn.Module, dim: int, groups: dict[str, str], published: dict | None = None) -> Net:
+def net(
+    module: nn.Module, dim: int, groups: dict[str, str], published: Config | None = None
+) -> Net:
     """A `Net` from a flax module whose call `(input, train)` returns a dict of intermediates with
     'features' (n, dim) among them.
 
@@ -224,9 +226,9 @@ class SeparableConv(nn.Module):
     """
 
     features: int
-    kernel_size: tuple = (3, 3)
-    strides: tuple = (1, 1)
-    padding: str | tuple = 'SAME'
+    kernel_size: tuple[int, int] = (3, 3)
+    strides: tuple[int, int] = (1, 1)
+    padding: str | tuple[tuple[int, int], ...] = 'SAME'
     form: str = 'plain'
     dtype: DTypeLike = jnp.float32
 

@@ -17,6 +17,7 @@ from matplotlib.ticker import NullLocator
 from sklearn.decomposition import PCA
 
 from tljax.core import UserError
+from tljax.protocols import Record
 from tljax.when.gain import share_interval
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
@@ -26,7 +27,7 @@ MARKERS = 'sD^vPX*'
 INK, PAPER = '#1B1C1D', '#FDFDFC'
 
 
-def learning_curves(rows: Sequence[dict]) -> Figure:
+def learning_curves(rows: Sequence[Record]) -> Figure:
     """A score (the rows' 'metric') against labels per class: a line with a 95 % band per strategy,
     named at its end.
 
@@ -77,7 +78,7 @@ def learning_curves(rows: Sequence[dict]) -> Figure:
     return figure
 
 
-def gains(rows: Sequence[dict]) -> Figure:
+def gains(rows: Sequence[Record]) -> Figure:
     """Paired gain over the baseline with its 95 % interval, per number of labels and strategy;
     hollow where none was detected.
 
@@ -140,7 +141,7 @@ def gains(rows: Sequence[dict]) -> Figure:
     return figure
 
 
-def training_curves(records: Sequence[dict]) -> Figure:
+def training_curves(records: Sequence[Record]) -> Figure:
     """The score of every evaluated split over the steps of a run, the mean with a 95 % band over
     seeds.
 

@@ -13,13 +13,14 @@ from rich.table import Table
 
 from tljax.core import UserError
 from tljax.files.text import write
+from tljax.protocols import Cell, Record
 
 # as written -> CSS class
 VERDICTS = {'positive': 'positive', 'none detected': 'none', 'negative': 'negative'}
 PARTS = {'heading', 'text', 'svg', 'table', 'pictures', 'code'}
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence], title: str = '') -> None:
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = '') -> None:
     """Prints a table, drawn on a terminal and as plain aligned text elsewhere; nothing is ever cut
     off.
 
@@ -58,7 +59,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence], title: str = '') -> 
     )
 
 
-def page(path: str | Path, title: str, sections: Sequence[dict]) -> None:
+def page(path: str | Path, title: str, sections: Sequence[Record]) -> None:
     """Writes one HTML page that needs no other file and no network, whole or not at all.
 
     Args:

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from tljax.protocols import Config, Record
 from tljax.when.relatedness import rank_agreement
 
 OTHERS = 'chosen by the other targets'  # the score that one would have taken for a target
 
 
-def agreement(rows: list[dict], study: dict) -> list[dict]:
+def agreement(rows: list[Record], study: Config) -> list[Record]:
     """How well each score's ranking agrees with what was measured.
 
     Args:
@@ -54,7 +55,7 @@ def agreement(rows: list[dict], study: dict) -> list[dict]:
     return found
 
 
-def _blocks(rows: list[dict], controls: list[str]) -> dict[str, list[dict]]:
+def _blocks(rows: list[Record], controls: list[str]) -> dict[str, list[Record]]:
     real = [row for row in rows if row['source'] not in controls]
     return {
         'all': rows,
@@ -63,7 +64,7 @@ def _blocks(rows: list[dict], controls: list[str]) -> dict[str, list[dict]]:
     }
 
 
-def _taus(rows: list[dict], strategy: str) -> dict[str, dict]:
+def _taus(rows: list[Record], strategy: str) -> dict[str, Record]:
     """{score: {target: tau}} of the scores that every row has."""
     if not rows:
         return {}
@@ -75,7 +76,7 @@ def _taus(rows: list[dict], strategy: str) -> dict[str, dict]:
     return by_score
 
 
-def _by_target(rows: list[dict], score: str, strategy: str) -> dict:
+def _by_target(rows: list[Record], score: str, strategy: str) -> Record:
     """{target: weighted tau} of a score that every source has; {} of one that some source lacks."""
     if any(score not in row['scores'] for row in rows):
         return {}
@@ -89,7 +90,7 @@ def _by_target(rows: list[dict], score: str, strategy: str) -> dict:
     return by_target
 
 
-def _best(by_score: dict[str, dict], target: object) -> str:
+def _best(by_score: dict[str, Record], target: object) -> str:
     """The score with the largest mean tau on the other targets."""
     return max(
         by_score,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tljax.protocols import Cell, Record
 from tljax.studies.tables import Table
 from tljax.when.selection import choose
 
@@ -11,7 +12,7 @@ def choices_by_score(
     names: list[str],
     truth: np.ndarray | None,
     all_names: list[str] | None = None,
-) -> list[dict]:
+) -> list[Record]:
     """What each score chooses among candidates, case by case; a case is a seed, or a task.
 
     Args:
@@ -48,7 +49,7 @@ def choices_by_score(
 
 
 def table(
-    rows: list[dict], columns: list[str], cells: list[list], labels: str, title: str
+    rows: list[Record], columns: list[str], cells: list[list[Cell]], labels: str, title: str
 ) -> Table:
     """The choices as a table.
 

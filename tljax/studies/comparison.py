@@ -22,6 +22,7 @@ from tljax.engine.train import fit
 from tljax.files.console import say
 from tljax.files.text import write
 from tljax.paths import Group
+from tljax.protocols import Config, Record
 from tljax.report.drawing import svg
 from tljax.report.figures import two_domains
 from tljax.report.page import page
@@ -63,7 +64,7 @@ class Measured(NamedTuple):
     mean_class: dict[Cell, np.ndarray] = {}  # noqa: RUF012
 
 
-def compare(config: dict, workdir: Path) -> dict | None:
+def compare(config: Config, workdir: Path) -> Record | None:
     """Runs a study, or goes on where it was cut off, and writes results.json and report.html.
 
     Args:
@@ -125,7 +126,7 @@ def compare(config: dict, workdir: Path) -> dict | None:
     return results
 
 
-def _of_several_seeds(config: dict) -> dict:
+def _of_several_seeds(config: Config) -> Record:
     """A config of one seed with three: gains of a single seed have no interval."""
     if len(config['seeds']) != 1:
         return config
@@ -139,7 +140,7 @@ def _of_several_seeds(config: dict) -> dict:
     return config | {'seeds': seeds}
 
 
-def _measure(earlier: list, last: dict, study: dict, workdir: Path) -> Measured:
+def _measure(earlier: list, last: Record, study: Config, workdir: Path) -> Measured:
     """Trains every cell of a study.
 
     Args:
@@ -192,7 +193,7 @@ def _place(workdir: Path, strategy: str, k: int | None) -> Path:
     return workdir / 'cells' / f'{strategy}-{k or "all"}'
 
 
-def summarise(measured: Measured, config: dict) -> dict:
+def summarise(measured: Measured, config: Config) -> Record:
     """What results.json holds of the measured values.
 
     Args:
@@ -281,7 +282,7 @@ def _by_curve(
     return f'{value} ({low} to {high}){beyond}'
 
 
-def chosen_by_budget(measured: Measured) -> dict:
+def chosen_by_budget(measured: Measured) -> Record:
     """What each label-free score would have chosen among the strategies, seed by seed.
 
     Args:

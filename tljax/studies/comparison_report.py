@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from tljax.engine.scores import MEAN_CLASS
+from tljax.protocols import Config, Record
 from tljax.report.drawing import svg
 from tljax.report.figures import gains, learning_curves
 from tljax.studies import choices
 from tljax.studies.tables import Table, budget, section, transfer_table
 
 
-def tables(results: dict) -> list[Table]:
+def tables(results: Record) -> list[Table]:
     """The tables that are printed.
 
     Args:
@@ -39,7 +40,9 @@ def tables(results: dict) -> list[Table]:
     return printed
 
 
-def sections(results: dict, domains: str | None = None, data: Sequence[dict] = ()) -> list[dict]:
+def sections(
+    results: Record, domains: str | None = None, data: Sequence[Config] = ()
+) -> list[Record]:
     """The sections of the page.
 
     Args:
@@ -135,7 +138,7 @@ def sections(results: dict, domains: str | None = None, data: Sequence[dict] = (
     ]
 
 
-def reading(results: dict) -> str:
+def reading(results: Record) -> str:
     """How the first of the tables is to be read.
 
     Args:
@@ -163,7 +166,7 @@ def reading(results: dict) -> str:
     )
 
 
-def _cells(results: dict) -> Table:
+def _cells(results: Record) -> Table:
     """Every strategy with every number of labels: its score, and its gain over the baseline."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
     metric, body, by_class = rows[0]['metric'], [], MEAN_CLASS in rows[0]
@@ -189,7 +192,7 @@ def _cells(results: dict) -> Table:
     return Table(columns, body, f'{len(results["seeds"])} seeds; {metric} on the test split')
 
 
-def _without_labels(results: dict) -> Table:
+def _without_labels(results: Record) -> Table:
     """Every cell by what is told of it without labels of the target, means over seeds."""
     scores = results['chosen']['scores']
     names = [name for name in next(iter(scores.values()), {}) if name != 'source_accuracy']
@@ -209,7 +212,7 @@ def _without_labels(results: dict) -> Table:
     )
 
 
-def _choice_table(results: dict) -> Table:
+def _choice_table(results: Record) -> Table:
     """What each label-free score would have chosen."""
     rows, metric = results['chosen']['rows'], results['rows'][0]['metric']
     reached = [[_percent(row)] if results['labelled'] else [] for row in rows]
@@ -222,7 +225,7 @@ def _choice_table(results: dict) -> Table:
     )
 
 
-def _distance_table(results: dict) -> Table:
+def _distance_table(results: Record) -> Table:
     """The proxy A-distance of the domains by every cell's features."""
     rows = [
         [name, f'{np.mean(values):.3f}']
@@ -235,7 +238,7 @@ def _distance_table(results: dict) -> Table:
     )
 
 
-def _label_table(results: dict) -> Table:
+def _label_table(results: Record) -> Table:
     """The labels per class that each strategy needs for the goal."""
     rows = []
     for strategy, k in results['labels_for_goal'].items():
@@ -248,15 +251,15 @@ def _label_table(results: dict) -> Table:
     )
 
 
-def _goal(results: dict) -> str:
+def _goal(results: Record) -> str:
     baseline = results['config']['study']['baseline']
     return f'{100 * results["goal"]:.1f} %, 90 % of what {baseline} reaches with most labels'
 
 
-def _percent(row: dict) -> str:
+def _percent(row: Record) -> str:
     half = '' if row['ci95'] is None else f' ± {100 * row["ci95"]:.1f}'
     return f'{100 * row["mean"]:.1f}{half}'
 
 
-def _several_budgets(results: dict) -> bool:
+def _several_budgets(results: Record) -> bool:
     return len({row['labels_per_class'] for row in results['rows']}) > 1

@@ -7,10 +7,11 @@ from tljax.core import UserError
 from tljax.engine.checkpoint import claim, load_final, save_final
 from tljax.files.folders import refuse_file
 from tljax.paths import flatten
+from tljax.protocols import Record
 from tljax.studies.models import ModelChoice, model
 
 
-def convert(choice: ModelChoice) -> dict:
+def convert(choice: ModelChoice) -> Record:
     """Writes a network with its weights as a finished run, or compares it with the one there.
 
     Args:

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from tljax.configuration import DATA, ZOO, call_named
 from tljax.core import Dataset, UserError, nearest_name
 from tljax.features import extractor, feature_dataset
+from tljax.protocols import Config
 from tljax.weights import pretrained
 
 SCALES = {'none': lambda x: x, 'standard': StandardScaler().fit_transform, 'unit': normalize}
@@ -32,7 +33,7 @@ class Domain(NamedTuple):
     classes: tuple[str, ...]
 
 
-def domain_features(config: dict) -> dict[str, Domain]:
+def domain_features(config: Config) -> dict[str, Domain]:
     """The domains of a config by name.
 
     Args:
@@ -60,7 +61,7 @@ def domain_features(config: dict) -> dict[str, Domain]:
     return domains
 
 
-def _extraction(config: dict) -> Callable[[Dataset], Dataset]:
+def _extraction(config: Config) -> Callable[[Dataset], Dataset]:
     """Dataset -> Dataset of its features, by the config's network, or as it is."""
     net = config['net']
     if not net['name']:
@@ -71,7 +72,7 @@ def _extraction(config: dict) -> Callable[[Dataset], Dataset]:
     return lambda dataset: feature_dataset(network, extract, params, state, dataset)
 
 
-def _domain(config: dict, name: str, extract: Callable[[Dataset], Dataset]) -> Domain:
+def _domain(config: Config, name: str, extract: Callable[[Dataset], Dataset]) -> Domain:
     splits = call_named(DATA, config['domains'][name], f'domains.{name}')
     used = {*config['splits']['source'], *config['splits']['target']}
     for split in used - set(splits):

@@ -15,6 +15,7 @@ from tljax.core import Dataset, UserError
 from tljax.data.splits import per_class
 from tljax.features import extractor, feature_dataset
 from tljax.files.console import say
+from tljax.protocols import Config, Record
 from tljax.studies.donors import Donor, target_for, untrained_donor
 from tljax.when.probes import knn_score, probe_score
 from tljax.when.relatedness import task2vec
@@ -84,12 +85,12 @@ def _stored(path: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None
 
 def scores_of_donor(
     known: Donor | Path,
-    target: dict,
-    row: dict,
+    target: Config,
+    row: Record,
     seeds: list[int],
     most: int | None,
     scores: Mapping[str, Callable[[np.ndarray, np.ndarray], float]],
-) -> tuple[dict, dict]:
+) -> tuple[Record, Record]:
     """Scores of the labelled examples that training with so many labels would see.
 
     Args:
@@ -147,7 +148,7 @@ def _probe_of_inputs(data: str, k: int | None, seed: int) -> float:
 
 
 def embedding(
-    probe: Donor, data: dict, k: int | None, most: int | None = None, classes: int = 20
+    probe: Donor, data: Config, k: int | None, most: int | None = None, classes: int = 20
 ) -> list[float]:
     """Task2Vec of a data set's training examples by a donor's network.
 

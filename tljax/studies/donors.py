@@ -13,6 +13,7 @@ from tljax import build
 from tljax.configuration import ZOO, call_named, folder, innermost, merge
 from tljax.core import UserError, nearest_name
 from tljax.engine.checkpoint import digest, last_phase, load_final
+from tljax.protocols import Config, Record, Tree
 from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import foreign
@@ -36,16 +37,16 @@ class Donor(NamedTuple):
     ('a', 'b')
     """
 
-    net: dict
-    params: dict
-    state: dict
-    classes: tuple
-    shape: tuple
+    net: Config
+    params: Tree
+    state: Tree
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
     place: str
-    data: dict | None
+    data: Config | None
 
 
-def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
+def donor(name: str, spec: Config, settings: Config, workdir: Path) -> Donor | Path:
     """The donor that a config's `study.sources` names.
 
     Args:
@@ -86,7 +87,7 @@ def donor(name: str, spec: dict, settings: dict, workdir: Path) -> Donor | Path:
     return _finished(name, folder(workdir / name, [name], name))
 
 
-def _features_file(name: str, spec: dict) -> Path:
+def _features_file(name: str, spec: Config) -> Path:
     path = Path(spec['features']).expanduser()
     if not path.is_file():
         raise UserError(
@@ -96,7 +97,7 @@ def _features_file(name: str, spec: dict) -> Path:
     return path
 
 
-def _published(spec: dict) -> Donor:
+def _published(spec: Config) -> Donor:
     net = innermost(spec['net'])
     params, state, record = pretrained(net, spec['weights'])
     # dense layers lie below the head: it is none on the features
@@ -125,7 +126,7 @@ def _finished(name: str, place: Path) -> Donor:
     )
 
 
-def top1(spec: dict) -> float | None:
+def top1(spec: Config) -> float | None:
     """The accuracy on ImageNet of a donor: what its config says, or what is published of it.
 
     Args:
@@ -161,7 +162,7 @@ def fingerprint(known: Donor | Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def target_for(known: Donor | Path, target: dict, most: int | None = None) -> dict:
+def target_for(known: Donor | Path, target: Config, most: int | None = None) -> Record:
     """The config of a target's data at the shape that a donor takes.
 
     Args:
@@ -179,7 +180,7 @@ def target_for(known: Donor | Path, target: dict, most: int | None = None) -> di
     )
 
 
-def trained_on(known: Donor, target: dict) -> bool:
+def trained_on(known: Donor, target: Config) -> bool:
     """Whether a donor was trained on the target's data.
 
     Args:
@@ -212,8 +213,8 @@ def untrained_donor(known: Donor) -> Donor:
 
 
 def transfer_settings(
-    known: Donor | Path, target: dict, row: dict, settings: dict, study: dict, strategy: str
-) -> dict:
+    known: Donor | Path, target: Config, row: Record, settings: Config, study: Config, strategy: str
+) -> Record:
     """The config of a run that trains a donor on a target.
 
     Args:

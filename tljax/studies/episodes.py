@@ -18,6 +18,7 @@ from tljax.engine.evaluate import predictions, score
 from tljax.features import run_at
 from tljax.files.console import say
 from tljax.program import predictor
+from tljax.protocols import Batch, Config, Record, Tree
 from tljax.studies.pictures import answers, read_once
 from tljax.studies.tables import Table
 from tljax.trained import Trained, picture_config
@@ -53,7 +54,7 @@ def measure(
     runs: str | None = None,
     inner_steps: int | None = None,
     batch: int = 4,
-) -> dict:
+) -> Record:
     """Scores of a finished few-shot run on new classes.
 
     Args:
@@ -108,13 +109,13 @@ def measure(
 
 
 def predict(
-    model: tuple[dict, dict, dict],
+    model: tuple[Tree, Tree, Record],
     support: str,
     files: list[File],
     top: int = 5,
     batch: int = 32,
     pixels: int | None = None,
-) -> list[dict]:
+) -> list[Record]:
     """The most probable of the classes that a folder of labelled pictures shows.
 
     Args:
@@ -185,7 +186,7 @@ def _support(root: Path) -> tuple[list[str], list[list[File]]]:
 
 
 def _asked(
-    data: dict,
+    data: Config,
     shape: tuple[int, ...],
     classes: list[str],
     labelled: list[list[File]],
@@ -208,7 +209,7 @@ def _asked(
     shown = (1 - shown if inverted else shown).reshape(1, ways, -1, *shape)
     label = np.broadcast_to(np.arange(ways)[:, None], shown.shape[1:3])
 
-    def take(index: np.ndarray) -> dict:
+    def take(index: np.ndarray) -> Batch:
         input = np.stack([asked.take(rows[i])['input'] for i in index])[:, None]
         return {
             'support': {
@@ -224,7 +225,7 @@ def _asked(
     return Dataset(take, np.zeros(len(rows), np.int32), Task.of(classes), asked.fingerprint)
 
 
-def table(found: dict) -> Table:
+def table(found: Record) -> Table:
     """What `measure` found, as a table.
 
     Args:
@@ -250,7 +251,7 @@ def table(found: dict) -> Table:
     )
 
 
-def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, int]]:
+def _sets(data: Config, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, int]]:
     """The episodes to measure: [(name, Dataset of episodes, ways)]."""
     if runs:
         return [('official runs', _official(runs), 20)]
@@ -279,7 +280,9 @@ def _sets(data: dict, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, 
     ]
 
 
-def _refuse_other_ways(method: dict, params: dict, ways: int, before: str, after: str = '') -> None:
+def _refuse_other_ways(
+    method: Config, params: Tree, ways: int, before: str, after: str = ''
+) -> None:
     """Refuses episodes of more or fewer classes than a model's head has outputs."""
     bias = params.get('head', {}).get('bias')
     if (
@@ -299,7 +302,7 @@ def _official(path: str) -> Dataset:
     """The 20 official one-shot runs as episodes of 20 ways."""
     training, test, label = one_shot_runs(path)
 
-    def take(index: np.ndarray) -> dict:
+    def take(index: np.ndarray) -> Batch:
         order = np.argsort(label[index], 1)  # the test picture of each class, in class order
         queries = np.take_along_axis(test[index], order[..., None, None, None], 1)
         ways = np.broadcast_to(np.arange(20)[:, None], (len(index), 20, 1))

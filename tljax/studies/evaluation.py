@@ -1,5 +1,6 @@
 """A model scored on what paths name: classes, numbers or several labels."""
 
+from tljax.protocols import Record
 from tljax.studies import label_scores, models, picture_scores
 from tljax.studies.model_choice import ModelChoice
 from tljax.studies.tables import Table
@@ -8,7 +9,7 @@ from tljax.trained import Trained
 
 def evaluate(
     choice: ModelChoice, paths: list[str], size: int = 0, batch: int = 32, pixels: int | None = None
-) -> tuple[dict, list[Table]]:
+) -> tuple[Record, list[Table]]:
     """What `picture_scores.evaluate` or `label_scores.evaluate` finds, and its tables.
 
     Args:

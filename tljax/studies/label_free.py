@@ -12,6 +12,7 @@ from tljax.engine.evaluate import predictions
 from tljax.engine.train import Fitted
 from tljax.features import extractor
 from tljax.program import predictor
+from tljax.protocols import Config
 from tljax.shallow.instance import density_ratio
 from tljax.when.distances import proxy_a_distance
 from tljax.when.selection import SCORES, deep_embedded_validation, source_accuracy
@@ -38,7 +39,7 @@ class Judgement(NamedTuple):
 
 
 def scores_of_target(
-    settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
+    settings: Config, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
 ) -> dict[str, list[float]]:
     """The scores that need nothing but predictions for the target, {score: values by seed}.
 
@@ -70,7 +71,7 @@ def _some(split: Dataset, rows: int) -> Dataset:
 
 
 def judge(
-    settings: dict, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
+    settings: Config, fitted: Fitted, splits: dict[str, Dataset], rows: int = 2000
 ) -> Judgement:
     """Judges a fitted model without labels of the target.
 

@@ -14,6 +14,7 @@ from tljax.engine.evaluate import predictions
 from tljax.engine.scores import average_precision, collector, total_scores
 from tljax.files.console import say
 from tljax.program import predictor
+from tljax.protocols import Record
 from tljax.studies.pictures import Model, read_once, refuse_no_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
@@ -26,7 +27,7 @@ ASKED = {
 
 def evaluate(
     model: Model, paths: Sequence[str], size: int = 0, batch: int = 32, pixels: int | None = None
-) -> dict:
+) -> Record:
     """The scores of a regression or of several labels, as its training tells them.
 
     Args:
@@ -122,7 +123,9 @@ def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
     return label
 
 
-def score_outputs(task: Task, output: np.ndarray, label: np.ndarray, path: str | Path = '') -> dict:
+def score_outputs(
+    task: Task, output: np.ndarray, label: np.ndarray, path: str | Path = ''
+) -> Record:
     """The scores of outputs, means over seeds.
 
     Args:
@@ -161,7 +164,7 @@ def score_outputs(task: Task, output: np.ndarray, label: np.ndarray, path: str |
     return found
 
 
-def _label(name: str, output: np.ndarray, label: np.ndarray) -> dict:
+def _label(name: str, output: np.ndarray, label: np.ndarray) -> Record:
     """How well one label is told: outputs (seeds, n), marks (n,)."""
     precision = [average_precision(one, label) for one in output] if label.any() else []
     return {
@@ -172,7 +175,7 @@ def _label(name: str, output: np.ndarray, label: np.ndarray) -> dict:
     }
 
 
-def tables(found: dict) -> list[Table]:
+def tables(found: Record) -> list[Table]:
     """What `evaluate` found, as tables, the worst labels in front.
 
     Args:

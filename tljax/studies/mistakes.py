@@ -7,6 +7,7 @@ import numpy as np
 
 from tljax.core import Dataset, Task
 from tljax.engine.scores import average_precision
+from tljax.protocols import Record
 from tljax.report.drawing import svg
 from tljax.report.mistakes import confusion, png
 from tljax.studies.tables import Table, section
@@ -15,7 +16,7 @@ DRAWN = 30  # classes that a matrix has room for
 SHOWN = 12  # mistakes whose pictures are shown
 
 
-def class_table(rows: list[dict], names: tuple[str, ...]) -> Table:
+def class_table(rows: list[Record], names: tuple[str, ...]) -> Table:
     """The accuracy of every class that has examples, the worst in front.
 
     Args:
@@ -52,7 +53,7 @@ def class_table(rows: list[dict], names: tuple[str, ...]) -> Table:
     )
 
 
-def label_table(rows: list[dict], names: tuple[str, ...]) -> Table:
+def label_table(rows: list[Record], names: tuple[str, ...]) -> Table:
     """How well each of several labels is told, the worst in front.
 
     Args:
@@ -82,7 +83,7 @@ def label_table(rows: list[dict], names: tuple[str, ...]) -> Table:
     )
 
 
-def counts(rows: list[dict], names: tuple[str, ...]) -> np.ndarray:
+def counts(rows: list[Record], names: tuple[str, ...]) -> np.ndarray:
     """How many examples of each class were taken for which, (classes, classes), a row for every
     true class.
 
@@ -100,7 +101,7 @@ def counts(rows: list[dict], names: tuple[str, ...]) -> np.ndarray:
     return found
 
 
-def worst(rows: list[dict], most: int = SHOWN) -> list[int]:
+def worst(rows: list[Record], most: int = SHOWN) -> list[int]:
     """The places of the mistakes that the model was surest of.
 
     Args:
@@ -115,7 +116,7 @@ def worst(rows: list[dict], most: int = SHOWN) -> list[int]:
     return sorted(wrong, key=lambda i: -float(rows[i]['probability']))[:most]
 
 
-def by_class(rows: list[dict], task: Task) -> Table:
+def by_class(rows: list[Record], task: Task) -> Table:
     """The table of every class, or of every label.
 
     Args:
@@ -129,8 +130,8 @@ def by_class(rows: list[dict], task: Task) -> Table:
 
 
 def sections(
-    rows: list[dict], task: Task, split: str, dataset: Dataset | None = None
-) -> list[dict]:
+    rows: list[Record], task: Task, split: str, dataset: Dataset | None = None
+) -> list[Record]:
     """The sections of a page that show what a run got wrong.
 
     Args:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from tljax.protocols import Config
+
 
 class ModelChoice(NamedTuple):
     """Which model is meant: a network with its weights, or a run.
@@ -18,7 +20,7 @@ class ModelChoice(NamedTuple):
     'imagenet:160'
     """
 
-    net: dict | None = None
+    net: Config | None = None
     weights: str | None = None
     classes: str | None = None
     workdir: Path | None = None

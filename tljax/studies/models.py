@@ -6,13 +6,14 @@ from pathlib import Path
 from tljax.core import UserError, abbreviated
 from tljax.features import run_at
 from tljax.files.console import say
+from tljax.protocols import Record, Tree
 from tljax.studies.model_choice import ModelChoice
 from tljax.weights import pretrained
 from tljax.zoo.weights.class_names import class_index
 from tljax.zoo.weights.published import NAME, published_classes
 
 
-def model(choice: ModelChoice, top: bool = True) -> tuple[dict, dict, dict]:
+def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
     """The parameters, the state and the record of a model, as `checkpoint.load_final` gives them.
 
     Args:

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 import jax
 
 from tljax.configuration import ZOO, call_named
+from tljax.protocols import Config, Record
 from tljax.studies.tables import Table
 from tljax.zoo.table import ROWS
 
 
-def facts(names: Iterable[str] = ROWS) -> list[dict]:
+def facts(names: Iterable[str] = ROWS) -> list[Record]:
     """Everything about networks, one dict each: names, sizes, accuracies, files.
 
     Args:
@@ -48,7 +49,7 @@ def table() -> Table:
     )
 
 
-def _facts(name: str) -> dict:
+def _facts(name: str) -> Record:
     row = ROWS[name]
     files = [
         {
@@ -82,7 +83,7 @@ def _facts(name: str) -> dict:
     }
 
 
-def parameters(net: dict, classes: int = 1000) -> int:
+def parameters(net: Config, classes: int = 1000) -> int:
     """How many numbers a network holds, batch statistics and an output for each class counted.
 
     Args:

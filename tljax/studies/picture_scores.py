@@ -15,6 +15,7 @@ from tljax.engine.evaluate import predictions
 from tljax.engine.scores import proportion
 from tljax.files.console import say
 from tljax.program import predictor
+from tljax.protocols import Record
 from tljax.studies.pictures import Model, read_once, refuse_no_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
@@ -31,7 +32,7 @@ def evaluate(
     batch: int = 32,
     pixels: int | None = None,
     names: list[str] | None = None,
-) -> dict:
+) -> Record:
     """Accuracy on pictures whose classes are known; one that cannot be read is told and left out.
 
     Args:
@@ -124,7 +125,7 @@ def _tell_mixed(splits: set[str]) -> None:
         )
 
 
-def count_hits(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dict:
+def count_hits(output: np.ndarray, label: np.ndarray, classes: list[str]) -> Record:
     """How often outputs are right.
 
     Args:
@@ -179,7 +180,7 @@ def count_hits(output: np.ndarray, label: np.ndarray, classes: list[str]) -> dic
     }
 
 
-def accuracy_tables(found: dict) -> list[Table]:
+def accuracy_tables(found: Record) -> list[Table]:
     """What `evaluate` found, as tables.
 
     Args:

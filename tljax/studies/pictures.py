@@ -10,6 +10,7 @@ from tljax.data.archives import File, printable
 from tljax.files.cache import save_npz
 from tljax.files.console import say
 from tljax.files.text import write_csv
+from tljax.protocols import Record
 from tljax.studies.picture_lists import pictures as find
 from tljax.studies.tables import Table
 from tljax.trained import Trained, refuse_episodes
@@ -30,7 +31,7 @@ Model = tuple[dict, dict, dict]  # parameters, state and record, as `models.mode
 
 def predict(
     model: Model, files: list[File], top: int = 5, batch: int = 32, pixels: int | None = None
-) -> list[dict]:
+) -> list[Record]:
     """What a model says of every picture, averaged over seeds; one that cannot be read is told.
 
     Args:
@@ -63,7 +64,7 @@ def answers(
     failed: dict[int, str],
     classes: Sequence[str],
     top: int | None = None,
-) -> list[dict]:
+) -> list[Record]:
     """What is told of every picture, as `predict` gives it.
 
     Args:
@@ -79,7 +80,7 @@ def answers(
     """
     told = []
     for row, file in enumerate(files):
-        answer: dict = {'path': printable(file.path)}
+        answer: Record = {'path': printable(file.path)}
         if found is None or row in failed:
             answer['error'] = failed[row]
         elif classes:
@@ -151,7 +152,7 @@ def refuse_no_outputs(model: Model) -> Model:
     return model
 
 
-def answer_table(answer: dict) -> Table:
+def answer_table(answer: Record) -> Table:
     """What `predict` says of one picture, as a table.
 
     Args:
@@ -168,7 +169,7 @@ def answer_table(answer: dict) -> Table:
     return Table(['label', 'probability'], rows, answer['path'])
 
 
-def write_predictions(answers: Sequence[dict], out: str) -> None:
+def write_predictions(answers: Sequence[Record], out: str) -> None:
     """Writes what `predict` says as a CSV, a row for each picture that was read.
 
     Args:
@@ -196,7 +197,7 @@ def write_predictions(answers: Sequence[dict], out: str) -> None:
 
 def write_features(
     model: Model, files: list[File], out: str, batch: int = 32, pixels: int | None = None
-) -> dict:
+) -> Record:
     """Writes the features that a network makes of pictures that can be read, whole or not at all.
 
     Args:
@@ -233,7 +234,7 @@ def write_features(
     return {'file': out, 'pictures': len(names), 'dim': features.shape[1], 'unread': len(failed)}
 
 
-def feature_table(found: dict) -> Table:
+def feature_table(found: Record) -> Table:
     """Where `write_features` has written, as a table.
 
     Args:

@@ -17,6 +17,7 @@ from tljax.core import UserError
 from tljax.engine.train import fit
 from tljax.files.console import progress
 from tljax.files.text import write
+from tljax.protocols import Config, Record
 from tljax.report.page import page
 from tljax.studies.agreement import agreement
 from tljax.studies.donor_scores import PROBES, embedding, scores_of_donor
@@ -30,7 +31,7 @@ Donors = dict[str, Donor | Path]
 Kept = TypeVar('Kept')  # what JSON holds
 
 
-def rank(config: dict, workdir: Path, verified: bool = False) -> dict:
+def rank(config: Config, workdir: Path, verified: bool = False) -> Record:
     """Scores every source of a config for every target, and writes results.json and report.html.
 
     Args:
@@ -75,7 +76,7 @@ def rank(config: dict, workdir: Path, verified: bool = False) -> dict:
     return results
 
 
-def _scored_rows(donors: Donors, settings: dict, study: dict, workdir: Path) -> list[dict]:
+def _scored_rows(donors: Donors, settings: Config, study: Config, workdir: Path) -> list[Record]:
     cells = [
         (k, target, name)
         for k in study['budgets']
@@ -86,7 +87,7 @@ def _scored_rows(donors: Donors, settings: dict, study: dict, workdir: Path) -> 
     rows, seeds, most = [], settings['seeds'], study['most']
     for k, target, name in progress(cells, 'scoring sources'):
         data, known = study['targets'][target], donors[name]
-        row: dict = dict(target=target, source=name, labels_per_class=k)
+        row: Record = dict(target=target, source=name, labels_per_class=k)
         key = [fingerprint(known), data, k, most, seeds, list(ALL), 'without']
         found, row['without'] = _kept(
             workdir / 'scores',
@@ -117,7 +118,7 @@ def _kept(folder: Path, name: str, key: list, make: Callable[[], Kept]) -> Kept:
 
 
 def nearness(
-    donors: Donors, name: str, data: dict, k: int | None, study: dict, folder: Path
+    donors: Donors, name: str, data: Config, k: int | None, study: Config, folder: Path
 ) -> float | None:
     """How near a donor's task is to the target's: minus the distance of their Task2Vec embeddings.
 
@@ -159,8 +160,8 @@ def nearness(
 
 
 def _measure(
-    known: Donor | Path, target: dict, row: dict, settings: dict, study: dict, place: Path
-) -> tuple[str, dict]:
+    known: Donor | Path, target: Config, row: Record, settings: Config, study: Config, place: Path
+) -> tuple[str, Record]:
     """Trains a donor on a target by every strategy.
 
     Args:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from tljax.protocols import Record
 from tljax.report.drawing import svg
 from tljax.report.figures import matrix, rankings
 from tljax.studies.tables import Table, budget, section
@@ -14,7 +15,7 @@ READING = (
 )
 
 
-def tables(results: dict) -> list[Table]:
+def tables(results: Record) -> list[Table]:
     """The tables that are printed.
 
     Args:
@@ -31,7 +32,7 @@ def tables(results: dict) -> list[Table]:
     return [*printed, _agreement_table(results)] if results['agreement'] else printed
 
 
-def sections(results: dict) -> list[dict]:
+def sections(results: Record) -> list[Record]:
     """The sections of the page.
 
     Args:
@@ -52,7 +53,7 @@ def sections(results: dict) -> list[dict]:
     return [*found, section('How it was run', code=json.dumps(results['config'], indent=1))]
 
 
-def _agreement_table(results: dict) -> Table:
+def _agreement_table(results: Record) -> Table:
     """How well the rankings agree with what was measured."""
     rows = results['rows']
     targets = list(dict.fromkeys(row['target'] for row in rows))
@@ -76,15 +77,15 @@ def _agreement_table(results: dict) -> Table:
     return Table(['labels', 'strategy', 'sources', 'score', *targets, 'mean'], body, title)
 
 
-def _blocks(results: dict) -> dict:
-    return dict.fromkeys((row['labels_per_class'], row['target']) for row in results['rows'])
+def _blocks(results: Record) -> list[tuple[int | None, str]]:
+    return list(dict.fromkeys((row['labels_per_class'], row['target']) for row in results['rows']))
 
 
 def _heading(k: int | None, target: str) -> str:
     return f'{target}, all labels' if k is None else f'{target}, {k} labels per class'
 
 
-def _scores(results: dict, k: int | None, target: str) -> tuple[Table, dict]:
+def _scores(results: Record, k: int | None, target: str) -> tuple[Table, Record]:
     """The sources of one target by LogME: a table, and {source: {column: number}} to draw."""
     values = {}
     for row in results['rows']:
@@ -102,7 +103,7 @@ def _scores(results: dict, k: int | None, target: str) -> tuple[Table, dict]:
     return Table(['source', *columns], body, title), {name: values[name] for name in order}
 
 
-def _matrices(results: dict) -> list[dict]:
+def _matrices(results: Record) -> list[Record]:
     """What every source reached on every target, a section for each strategy and budget."""
     rows, found = results['rows'], []
     targets, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ('target', 'source'))

@@ -16,6 +16,7 @@ from tljax.configuration import phases
 from tljax.core import Dataset, UserError
 from tljax.data.splits import restrict
 from tljax.files.text import write
+from tljax.protocols import Config, Record
 from tljax.report.page import page
 from tljax.studies.donor_scores import PROBES, donor_outputs, scores_of_donor
 from tljax.studies.donors import Donor, donor, target_for, trained_on, transfer_settings
@@ -42,7 +43,7 @@ def get_config(arg=None):
 '''
 
 
-def read_pool(path: str | Path) -> list[dict]:
+def read_pool(path: str | Path) -> list[Record]:
     """The measured transfers of a verified ranking.
 
     Args:
@@ -66,7 +67,7 @@ def read_pool(path: str | Path) -> list[dict]:
     return rows
 
 
-def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
+def advise(config: Config, workdir: Path, pool: Sequence[Record] = ()) -> Record:
     """Advises on every pair of a config, and writes advice.json, advice.html and a config for each.
 
     Args:
@@ -118,13 +119,13 @@ def advise(config: dict, workdir: Path, pool: Sequence[dict] = ()) -> dict:
 
 def _advise_on(
     known: Donor,
-    data: dict,
-    row: dict,
-    settings: dict,
-    study: dict,
-    pool: Sequence[dict],
+    data: Config,
+    row: Record,
+    settings: Config,
+    study: Config,
+    pool: Sequence[Record],
     workdir: Path,
-) -> tuple[list[list[str]], dict]:
+) -> tuple[list[list[str]], Record]:
     """Advises on one target and donor, and writes the config of the advised run.
 
     Args:
@@ -197,7 +198,7 @@ def _advise_on(
     )
 
 
-def judge_pool(pool: Sequence[dict], baseline: str) -> dict:
+def judge_pool(pool: Sequence[Record], baseline: str) -> Record:
     """How good the advice would have been on a pool, each row's source and target held out.
 
     Args:
@@ -226,7 +227,7 @@ def judge_pool(pool: Sequence[dict], baseline: str) -> dict:
     return judge(pool, baseline) | {'transfers': len(pool)}
 
 
-def judgement_table(found: dict) -> Table:
+def judgement_table(found: Record) -> Table:
     """What `judge_pool` found, as a table.
 
     Args:
@@ -274,7 +275,7 @@ def _counts(known: Donor, dataset: Dataset, k: int | None) -> tuple[int, int, in
     return k * len(dataset.classes), k, len(shared)
 
 
-def _inputs(known: Donor, data: dict) -> list[list[str]]:
+def _inputs(known: Donor, data: Config) -> list[list[str]]:
     original = build.load(data)['train'].take(np.arange(1))['input'].shape[1:]
     same = tuple(original) == tuple(known.shape)
     return [
@@ -286,7 +287,7 @@ def _inputs(known: Donor, data: dict) -> list[list[str]]:
     ]
 
 
-def _distances(known: Donor, dataset: Dataset) -> dict:
+def _distances(known: Donor, dataset: Dataset) -> Record:
     """Distances of the donor's own data from the target, as the donor sees both; {} where its data
     are not known."""
     if known.data is None:
@@ -307,7 +308,7 @@ def _without_labels(same_task: bool) -> tuple[str, str]:
     return 'none', "find labels: nothing ties the source's task to the target's"
 
 
-def _expected(pool: Sequence[dict], measured: dict, study: dict) -> dict:
+def _expected(pool: Sequence[Record], measured: Record, study: Config) -> Record:
     """{strategy: the gain that a pool lets one expect}; {} without a pool."""
     strategies = [name for name in study['strategies'] if name != study['baseline']]
     return {
@@ -317,7 +318,7 @@ def _expected(pool: Sequence[dict], measured: dict, study: dict) -> dict:
     }
 
 
-def _when(expected: dict, baseline: str, transfers: int) -> list[list[str]]:
+def _when(expected: Record, baseline: str, transfers: int) -> list[list[str]]:
     rows = []
     for strategy, gain in expected.items():
         verdict = 'it hurts' if gain.high < 0 else 'it helps' if gain.low > 0 else 'open'
@@ -337,7 +338,7 @@ def _when(expected: dict, baseline: str, transfers: int) -> list[list[str]]:
     return rows
 
 
-def _choice(expected: dict, customary: str, study: dict) -> str:
+def _choice(expected: Record, customary: str, study: Config) -> str:
     if expected:
         return advised(expected, study['baseline'])
     if customary in study['strategies']:
@@ -346,7 +347,13 @@ def _choice(expected: dict, customary: str, study: dict) -> str:
 
 
 def _write_config(
-    known: Donor, data: dict, row: dict, settings: dict, study: dict, choice: str, workdir: Path
+    known: Donor,
+    data: Config,
+    row: Record,
+    settings: Config,
+    study: Config,
+    choice: str,
+    workdir: Path,
 ) -> Path:
     k = row['labels_per_class']
     path = workdir / f'{row["target"]}-{row["source"]}-{"all" if k is None else k}.py'

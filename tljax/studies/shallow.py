@@ -9,6 +9,7 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -22,6 +23,7 @@ from tljax.core import Task, UserError
 from tljax.engine.scores import first_score, proportion
 from tljax.files.console import progress
 from tljax.files.text import write
+from tljax.protocols import Config, Record
 from tljax.report.drawing import svg
 from tljax.report.figures import two_domains
 from tljax.report.page import page
@@ -41,9 +43,10 @@ CLASSIFIERS: dict[str, Callable[[], Classifier]] = {
 METRIC = first_score(Task('classes'))  # a classifier is scored
 KEYS = {'classifier', 'map', 'weights', 'by_task'}  # of a method
 Pair = tuple[str, str]  # source, target
+OfCells = dict[tuple[str, Pair], Any]  # {(method, task): what was measured}
 
 
-def adapt(config: dict, workdir: Path) -> dict:
+def adapt(config: Config, workdir: Path) -> Record:
     """Runs every method on every task, and writes results.json and report.html.
 
     Args:
@@ -81,7 +84,7 @@ def adapt(config: dict, workdir: Path) -> dict:
     return results
 
 
-def summarise(right: dict, scores: dict, methods: dict, tasks: list[Pair]) -> dict:
+def summarise(right: OfCells, scores: OfCells, methods: Config, tasks: list[Pair]) -> Record:
     """What results.json holds of the answers.
 
     Args:
@@ -125,7 +128,7 @@ def summarise(right: dict, scores: dict, methods: dict, tasks: list[Pair]) -> di
     return dict(rows=list(rows.values()), chosen=_chosen(rows, scores, methods, tasks))
 
 
-def _chosen(rows: dict, scores: dict, methods: dict, tasks: list[Pair]) -> list[dict]:
+def _chosen(rows: OfCells, scores: OfCells, methods: Config, tasks: list[Pair]) -> list[Record]:
     """What each score would have chosen for each task, among classifiers that are not always
     sure."""
     graded = [name for name, method in methods.items() if method['classifier'] != 'nearest']
@@ -175,7 +178,7 @@ def _tasks(asked: Sequence[str], domains: Sequence[str]) -> list[Pair]:
     return [tasks[task] for task in asked or tasks]
 
 
-def _methods(methods: dict) -> dict:
+def _methods(methods: Config) -> Config:
     """The methods, each classifier on the source alone ahead of them."""
     for name, method in methods.items():
         for key in set(method) - KEYS:
@@ -196,7 +199,7 @@ def _methods(methods: dict) -> dict:
     return {**{source_only(name): {'classifier': name} for name in used}, **methods}
 
 
-def _adapted(method: dict, task: str, xs: np.ndarray, ys: np.ndarray, xt: np.ndarray) -> tuple:
+def _adapted(method: Config, task: str, xs: np.ndarray, ys: np.ndarray, xt: np.ndarray) -> tuple:
     """Mapped rows of source and target, probabilities of the target's (nt, c), classes (c,)."""
     zs, zt, keywords = xs, xt, {}
     if 'map' in method:
@@ -224,7 +227,7 @@ def _probabilities(classifier: Classifier, x: np.ndarray) -> np.ndarray:
     return softmax(np.stack([-margin, margin], 1) / 2 if margin.ndim == 1 else margin, 1)
 
 
-def _figure(domains: dict[str, Domain], task: Pair, mapped: dict) -> str:
+def _figure(domains: dict[str, Domain], task: Pair, mapped: Record) -> str:
     """Source and target of a task, as they are and as each map makes them."""
     (xs, ys), (xt, _) = domains[task[0]].source, domains[task[1]].target
     return svg(two_domains({'as they are': (xs, xt), **mapped}, ys))

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from tljax.protocols import Record
 from tljax.studies import choices
 from tljax.studies.tables import Table, section
 
@@ -19,7 +20,7 @@ READING = (
 SIGNS = {'positive': ' +', 'negative': ' −'}
 
 
-def tables(results: dict) -> list[Table]:
+def tables(results: Record) -> list[Table]:
     """The tables that are printed.
 
     Args:
@@ -32,7 +33,7 @@ def tables(results: dict) -> list[Table]:
     return [_task_table(results), _choice_table(results)]
 
 
-def sections(results: dict, figure: str) -> list[dict]:
+def sections(results: Record, figure: str) -> list[Record]:
     """The sections of the page.
 
     Args:
@@ -58,7 +59,7 @@ def sections(results: dict, figure: str) -> list[dict]:
     ]
 
 
-def _task_table(results: dict) -> Table:
+def _task_table(results: Record) -> Table:
     """Every method on every task, with its mean over them."""
     rows = results['rows']
     tasks = dict.fromkeys(f'{row["source"]}-{row["target"]}' for row in rows)
@@ -70,7 +71,7 @@ def _task_table(results: dict) -> Table:
     return Table(['method', *tasks, 'mean'], body, READING.format(rows[0]['metric'].capitalize()))
 
 
-def _choice_table(results: dict) -> Table:
+def _choice_table(results: Record) -> Table:
     """What each label-free score would have chosen."""
     rows = [{**row, 'picks': list(row['picks'].values())} for row in results['chosen']]
     return choices.table(
@@ -82,7 +83,7 @@ def _choice_table(results: dict) -> Table:
     )
 
 
-def _gain_table(results: dict) -> Table:
+def _gain_table(results: Record) -> Table:
     """The gain of every method on every task, with its interval."""
     body = [
         [

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tljax.engine.log import COLUMNS, transferred_rows
 from tljax.paths import Group
+from tljax.protocols import Cell, Record
 
 
 class Table(NamedTuple):
@@ -22,11 +23,11 @@ class Table(NamedTuple):
     """
 
     columns: list[str]
-    rows: list[list]
+    rows: Sequence[Sequence[Cell]]
     title: str = ''
 
 
-def transfer_table(strategies: dict[str, list[dict]]) -> Table:
+def transfer_table(strategies: dict[str, list[Record]]) -> Table:
     """What each strategy transfers: groups of parameters, where they come from, and how fast they
     move.
 
@@ -48,7 +49,7 @@ def transfer_table(strategies: dict[str, list[dict]]) -> Table:
 
 def section(
     heading: str, table: Table | None = None, **parts: str | Sequence[tuple[str, str]] | None
-) -> dict:
+) -> Record:
     """A section of a page.
 
     Args:
@@ -63,7 +64,7 @@ def section(
     return {'heading': heading, **shown, **parts}
 
 
-def data(folders: Iterable[Path]) -> list[dict]:
+def data(folders: Iterable[Path]) -> list[Record]:
     """Sections of what fits have understood of their data, each data set once.
 
     Args:

@@ -13,6 +13,7 @@ from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
 from tljax.engine.train import Fitted, fit
+from tljax.protocols import Config, Record
 from tljax.report.drawing import svg
 from tljax.report.figures import training_curves
 from tljax.report.page import page
@@ -29,7 +30,7 @@ READING = {
 }
 
 
-def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
+def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None:
     """Fits every phase of a config, or goes on where it was cut off.
 
     Args:
@@ -89,8 +90,8 @@ def train(config: dict, workdir: Path, guarded: bool = False) -> dict | None:
 
 
 def _judged(
-    answers: dict[str, list[dict]], settings: dict, task: Task
-) -> tuple[Table, list[dict]] | None:
+    answers: dict[str, list[Record]], settings: Config, task: Task
+) -> tuple[Table, list[Record]] | None:
     """The table of every class and the sections of the page, of the test split or else of
     validation; None where there are no answers."""
     split = next((split for split in ('test', 'validation') if split in answers), None)
@@ -103,7 +104,7 @@ def _judged(
     )
 
 
-def tables(found: dict) -> list[Table]:
+def tables(found: Record) -> list[Table]:
     """What `train` found, as tables: the scores, and class by class where a terminal has room for
     that.
 
@@ -120,7 +121,7 @@ def tables(found: dict) -> list[Table]:
     return [table(found)]
 
 
-def _label_free(settings: dict, fitted: Fitted) -> list[dict]:
+def _label_free(settings: Config, fitted: Fitted) -> list[Record]:
     """What is told of a target without labels, as rows; [] where there is no such target."""
     splits = build.load(settings['data'])
     if 'target' not in splits or splits['target'].task.kind != 'unlabelled':
@@ -133,7 +134,7 @@ def _label_free(settings: dict, fitted: Fitted) -> list[dict]:
     return found
 
 
-def table(found: dict) -> Table:
+def table(found: Record) -> Table:
     """The scores that `train` found, as a table.
 
     Args:
@@ -157,7 +158,7 @@ def table(found: dict) -> Table:
     return Table(['split', 'metric', 'mean', f'95 % interval over {over}'], rows, found['phase'])
 
 
-def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
+def guard(settings: Config, transferred: Record, workdir: Path) -> Record:
     """Trains from scratch what a phase describes, and says what transfer gained.
 
     Args:
@@ -213,13 +214,13 @@ def guard(settings: dict, transferred: dict, workdir: Path) -> dict:
     return found | dict(low=gain.low, high=gain.high, verdict=verdict, text=text)
 
 
-def _measured_twice(records: list[dict], evals: dict) -> bool:
+def _measured_twice(records: list[Record], evals: Record) -> bool:
     return sum(record['kind'] in evals for record in records) > len(evals)
 
 
 def _sections(
-    found: dict, records: list[dict], config: dict, told: list[dict], judged: list[dict]
-) -> list[dict]:
+    found: Record, records: list[Record], config: Config, told: list[Record], judged: list[Record]
+) -> list[Record]:
     seeds = len(found['seeds'])
     parts = [f'Means and 95 % intervals over {seeds} seeds.'] * (seeds > 2)
     kept = [found['kept']['text'].capitalize() + '.'] if found['kept'] else []

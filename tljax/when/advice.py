@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tljax.core import UserError
+from tljax.protocols import Record
 from tljax.when.gain import transfer_gain
 
 PENALTIES = np.logspace(-3, 3, 13)
@@ -38,7 +39,7 @@ class Prediction(NamedTuple):
     high: float
 
 
-def facts(row: dict) -> np.ndarray:
+def facts(row: Record) -> np.ndarray:
     """What the regression looks at, (4,): log2 of the labels per class; how far the probe of the
     source's features is ahead of that of the same network untrained; how far that one is ahead of a
     probe of the inputs; the nearest neighbour's accuracy on the features.
@@ -79,7 +80,7 @@ def facts(row: dict) -> np.ndarray:
     )
 
 
-def gain_of(row: dict, strategy: str, baseline: str) -> float:
+def gain_of(row: Record, strategy: str, baseline: str) -> float:
     """The measured mean gain of a strategy over the baseline.
 
     Args:
@@ -95,7 +96,7 @@ def gain_of(row: dict, strategy: str, baseline: str) -> float:
     return float(np.mean(row['measured'][strategy]) - np.mean(row['measured'][baseline]))
 
 
-def held_out(pool: Sequence[dict], strategy: str, baseline: str) -> np.ndarray:
+def held_out(pool: Sequence[Record], strategy: str, baseline: str) -> np.ndarray:
     """The predicted gain of every row from the rows that share neither its source nor its target,
     (rows,).
 
@@ -147,7 +148,7 @@ def held_out(pool: Sequence[dict], strategy: str, baseline: str) -> np.ndarray:
     return predicted
 
 
-def predict(pool: Sequence[dict], row: dict, strategy: str, baseline: str) -> Prediction:
+def predict(pool: Sequence[Record], row: Record, strategy: str, baseline: str) -> Prediction:
     """The gain of a strategy over the baseline for a row that is not measured: a `Prediction`.
 
     The interval is of the errors that predictions of held-out rows made, which assumes that the row
@@ -203,7 +204,7 @@ def advised(predictions: dict[str, Prediction], baseline: str) -> str:
     return best if predictions[best].mean > 0 else baseline
 
 
-def judge(pool: Sequence[dict], baseline: str) -> dict:
+def judge(pool: Sequence[Record], baseline: str) -> Record:
     """How good the advice is on the pool itself, every row's source and target held out.
 
     Args:

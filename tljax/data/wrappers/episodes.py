@@ -13,7 +13,7 @@ import numpy as np
 
 from tljax.core import Dataset, Task, UserError
 from tljax.data.class_splits import cut_by_class, join_splits, refuse_not_square, with_rotations
-from tljax.protocols import Example
+from tljax.protocols import Config, Example
 
 SPLITS = {'train': 0, 'validation': 1, 'test': 2}
 
@@ -24,7 +24,7 @@ def episodes(
     shots: int = 1,
     queries: int = 15,
     rotations: bool = False,
-    test: dict | None = None,
+    test: Config | None = None,
     count: int = 600,
     seed: int = 0,
     by_class: dict[str, float] | None = None,
@@ -79,7 +79,7 @@ def episodes(
     )
 
 
-def _of_split(name: str, split: Dataset, plan: dict, count: int, seed: int) -> Dataset:
+def _of_split(name: str, split: Dataset, plan: Config, count: int, seed: int) -> Dataset:
     """The episodes of a split, which errors name."""
     try:
         return episode_dataset(split, **plan, count=count, seed=[seed, SPLITS[name]])

@@ -1,6 +1,6 @@
 """FixMatch: Sohn et al. 2020, https://arxiv.org/abs/2001.07685, equations 3 and 4."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from tljax.losses import accuracy, cross_entropy, weighted_mean
 from tljax.methods.adaptation.two_domains import in_one_batch, target_input
 from tljax.methods.fine_tuning.finetune import finetune
 from tljax.nn.augment import affine, chain, colour, crop
+from tljax.protocols import Augmentation
 
 BATCHES = 'domains'
 CACHED = False  # it augments the inputs itself
@@ -21,8 +22,8 @@ def fixmatch(
     classes: int,
     threshold: float = 0.95,
     weight: float = 1.0,
-    weak: Sequence[Callable] = WEAK,
-    strong: Sequence[Callable] = STRONG,
+    weak: Sequence[Augmentation] = WEAK,
+    strong: Sequence[Augmentation] = STRONG,
 ) -> Method:
     """CE(weak(x), y) + weight * mean of CE(strong(u), the class of weak(u)) over the unlabelled u
     where that class is sure.

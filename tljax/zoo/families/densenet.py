@@ -26,12 +26,12 @@ class _DenseNet(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv(x, width, name, size=1, stride=1):
-            padding = ((size // 2,) * 2,) * 2
+            padding = size // 2, size // 2
             return Conv(
                 width,
                 (size, size),
                 (stride, stride),
-                padding,
+                (padding, padding),
                 form=self.form,
                 dtype=self.dtype,
                 name=f'{name}_conv',

@@ -30,12 +30,12 @@ class _ResNet(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv(x, width, name, size=1, stride=1, use_bias=True):
-            padding = ((size // 2,) * 2,) * 2
+            padding = size // 2, size // 2
             return Conv(
                 width,
                 (size, size),
                 (stride, stride),
-                padding,
+                (padding, padding),
                 use_bias=use_bias,
                 form=self.form,
                 dtype=self.dtype,

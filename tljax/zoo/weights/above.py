@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tljax.core import Net, abbreviated
+from tljax.protocols import Record
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.weights.training import tells_classes, tells_labels, tells_numbers
 from tljax.zoo.wrappers.with_layers import function
@@ -50,8 +51,8 @@ class Above(NamedTuple):
     {}
     """
 
-    head: dict = {}  # noqa: RUF012
-    dense: tuple[dict, ...] = ()
+    head: Record = {}  # noqa: RUF012
+    dense: tuple[Record, ...] = ()
     activations: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     folded: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
 """The graph of a saved model, from its config as plain data: which layer stands on which."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from tljax.protocols import Config
 
 MOST = 100  # layers that one joins; without a limit a short text tells a graph of billions of ways
 
@@ -21,9 +23,9 @@ class Layer(NamedTuple):
     """
 
     kind: str
-    config: dict
+    config: Config
     below: tuple[str, ...]
-    args: tuple = ()
+    args: tuple[Any, ...] = ()
 
 
 class Graph(NamedTuple):
@@ -73,7 +75,7 @@ class Graph(NamedTuple):
         }
 
 
-def graph(config: dict) -> Graph | None:
+def graph(config: Config) -> Graph | None:
     """The graph that a config tells.
 
     Args:

@@ -23,6 +23,7 @@ import numpy as np
 import pyfive
 
 from tljax.core import UserError
+from tljax.protocols import Config, Record
 from tljax.zoo.weights import foreign
 
 LARGEST = 2**30  # bytes that the weights of a .keras archive may have once they are unpacked
@@ -53,8 +54,8 @@ class Stored(NamedTuple):
 
     layers: dict[str, list[np.ndarray]]
     place: dict[str, int]
-    config: dict = {}  # noqa: RUF012
-    training: dict = {}  # noqa: RUF012
+    config: Config = {}  # noqa: RUF012
+    training: Record = {}  # noqa: RUF012
 
 
 def read(path: str | Path) -> Stored:
@@ -266,7 +267,7 @@ def _by_class(root, take, config):
     return layers, {}
 
 
-def _by_path(config: dict, above: str = '') -> Iterator[tuple[str, str]]:
+def _by_path(config: Config, above: str = '') -> Iterator[tuple[str, str]]:
     """(path of a layer's arrays, its name): the layers of a class are counted as they stand."""
     inner, used = config.get('config'), {}
     for layer in inner.get('layers', ()) if isinstance(inner, dict) else ():

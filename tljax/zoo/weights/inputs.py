@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tljax.nn.preprocessing import preprocess
+from tljax.protocols import Record
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.weights.hdf5 import Stored
 
@@ -139,7 +140,7 @@ def _agrees(told, first, mode):
         return False
 
 
-def _value(layer: Layer, values: dict, pixels: np.ndarray) -> np.ndarray:
+def _value(layer: Layer, values: Record, pixels: np.ndarray) -> np.ndarray:
     """What a layer makes of pixels (n, channels)."""
 
     def given(each):

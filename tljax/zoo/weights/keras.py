@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tljax.core import Net, UserError, abbreviated
+from tljax.protocols import Config, Record, Tree
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.above import Above, above
 from tljax.zoo.weights.graph import Graph, graph
@@ -52,8 +53,8 @@ class Loaded(NamedTuple):
     ('dense',)
     """
 
-    params: dict
-    state: dict
+    params: Tree
+    state: Tree
     above: Above
     spare: tuple[str, ...]
     shape: tuple[int | None, ...]
@@ -165,7 +166,7 @@ def _found(path, stored, told, wanted, spare):
 
 
 def _in_our_names(
-    stored: Stored, told: Graph | None, wanted: dict, published: dict, dim: int
+    stored: Stored, told: Graph | None, wanted: Record, published: Config, dim: int
 ) -> tuple[Stored, Graph | None]:
     """The same with the zoo's names of layers."""
     new = published
@@ -200,7 +201,9 @@ def _renumbered(layers, dim):
     }
 
 
-def _of_another_network(layer: str, stored: Stored, within: set[str] | None, wanted: dict) -> bool:
+def _of_another_network(
+    layer: str, stored: Stored, within: set[str] | None, wanted: Record
+) -> bool:
     """Whether a layer that a network does not ask for may lie below its last layer, or is of a
     deeper network of its family; `within` are the layers that the network's own stand on,
     None where no graph tells them."""

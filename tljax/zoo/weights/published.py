@@ -8,6 +8,7 @@ from pathlib import Path
 from tljax.core import UserError
 from tljax.files.cache import cache_dir
 from tljax.files.downloads import fetch
+from tljax.protocols import Config
 from tljax.zoo.table import ROWS
 
 CLASSES = (
@@ -19,7 +20,7 @@ NAME = re.compile(r'imagenet(?::(\d+))?')
 
 
 def published(
-    net: dict,
+    net: Config,
     size: int = 0,
     top: bool = True,
     check: Callable[[Path], object] | None = None,

@@ -2,6 +2,8 @@
 
 import re
 
+from tljax.protocols import Record
+
 NUMBERS = {
     'mse',
     'meansquarederror',
@@ -21,7 +23,7 @@ NUMBERS = {
 }
 
 
-def loss_of(training: dict) -> str:
+def loss_of(training: Record) -> str:
     """The name of the loss that a model was compiled with, as the file writes it; '' where there is
     none, or several.
 
