@@ -14,6 +14,7 @@ from tljax.core import UserError
 from tljax.engine.checkpoint import load_final
 from tljax.engine.log import Log, read
 from tljax.engine.train import fit
+from tljax.epochs import ramp_setting
 from tljax.features import donors_at
 
 
@@ -145,8 +146,8 @@ def test_a_ramp_is_found_however_deep_it_lies():
     def around(ramp):
         return {'name': 'outer', 'method': {'name': 'dann', 'ramp': ramp}, 'x': 1}
 
-    assert build._ramp(around(5), 'method') == 'method.method.ramp'
-    assert build._ramp(around(0), 'method') is None
+    assert ramp_setting(around(5)) == 'method.method.ramp'
+    assert ramp_setting(around(0)) is None
 
 
 def test_two_lengths_are_refused(tmp_path):
