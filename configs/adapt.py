@@ -14,27 +14,28 @@
     # one method, without a study
     python -m experiments.train --config=configs/adapt.py:train=cdan,data=usps-mnist
 
-`data=A-B` is short for `source=A,target=B`. A folder of your own has one folder per class, or is a
-ZIP of them; classes are matched by name. A target without folders inside has no labels, and
-`unlabelled` says so of a target whose folders mean nothing: it is judged by label-free scores
-alone, and `python -m experiments.predict --workdir=RUN TARGET` tells its classes. A target may lack
-classes of the source; where it has others, --config.data.of.shared=True keeps those that are in
-both. Weights are fetched once, or --config.data.weights=FILE.h5 names them (with `finetune`:
---config.init.path=FILE.h5, --config.data.shared=True).
+`data=A-B` is short for `source=A,target=B`. A folder of your own holds one folder per class, or is
+a ZIP of those. Classes are matched by name. A target without folders inside has no labels; the
+argument `unlabelled` says the same of a target whose folders are no classes. Such a target is
+judged by label-free scores alone, and `python -m experiments.predict --workdir=RUN TARGET` predicts
+its classes. A target may lack classes of the source. If it has classes of its own,
+--config.data.of.shared=True keeps the classes that are in both. Weights are fetched once;
+--config.data.weights=FILE.h5 takes a file instead (with `finetune`: --config.init.path=FILE.h5 and
+--config.data.shared=True).
 
-Every method of tljax/methods/adaptation, or those that `method` joins by +, stand beside a network
-trained on the source alone, with the same network, steps and batches. `source_only` is that
-network; ADDA and SHOT, which begin from it, train on for as many steps again; MCD's players take
-six turns where others take a step, as its paper counts. PACS: one layer on fixed features of
-MobileNet (alpha 0.25, 112 pixels, ImageNet weights); your own pictures: the same at 224 pixels
+The study compares every method of tljax/methods/adaptation, or those that `method` joins by +, with
+`source_only`, a network that is trained on the source alone. Network, steps and batches are the
+same. ADDA and SHOT begin from the trained source network and train for as many steps again. MCD
+takes six steps for every step of the others, as its paper counts. PACS: one layer on fixed features
+of MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Your own pictures: the same at 224 pixels
 (`finetune`: 112). Data are looked for under `$TLJAX_DATA`.
 
-Hyper-parameters: weights are the papers' or peers' defaults. What BUDGETS says, the dropout, the
-layer that the critic sees and `by_domain` were chosen for mnist-usps and mnist-mnist_m by accuracy
-on the target's training pictures, with a seed that no study has: with their labels, as is usual in
-this field; DANN's rate on mnist-mnist_m and ADDA's on the printed digits by the source's
-validation. RESULTS.md tells what was tried, and on which pairs the test was seen while that was
-done. Expected: there.
+Hyper-parameters: loss weights are the defaults of the papers or of peers. The steps and rates of
+BUDGETS, the dropout, the layer that the critic sees and `by_domain` were chosen on mnist-usps and
+mnist-mnist_m by accuracy on the target's training pictures, with a seed that no study has. This
+uses the target's labels, as is usual in this field. DANN's rate on mnist-mnist_m and ADDA's on the
+printed digits were chosen by the source's validation split. RESULTS.md lists what was tried, on
+which pairs the test was seen meanwhile, and the expected accuracies.
 """
 
 import itertools
@@ -50,14 +51,14 @@ from tljax.protocols import Config
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(base.PACS, 2))
 DOMAINS = tuple(dict.fromkeys(name for pair in (*DIGITS, *PACS) for name in pair.split('-')))
-OWN = 'own'  # two folders
+OWN = 'own'  # two folders of the user's
 PICTURES = (*PACS, OWN)
 BUDGETS = {  # steps, rate
     'mnist-usps': (6000, 4e-3),
     'usps-mnist': (3000, 1e-3),
     'mnist-mnist_m': (10_000, 4e-3),
 }
-SOURCE = dict(path='', phase='source', rules=(('.*', None),))  # from the network of the source
+SOURCE = dict(path='', phase='source', rules=(('.*', None),))  # starts from the source's network
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -68,7 +69,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             network: 'source=A,target=B', 'data=A-B', 'method=NAME+NAME', 'train=NAME', 'finetune',
             'unlabelled', 'smoke'; None for nothing.
     """
-    asked = base.parse_arg(
+    options = base.parse_arg(
         arg,
         data=('', *DIGITS, *PACS),
         source='',
@@ -79,51 +80,64 @@ def get_config(arg: str | None = None) -> ConfigDict:
         unlabelled=False,
         smoke=False,
     )
-    pair = _pair(asked)
-    names = _names(asked)
+    pair = _pair(options)
+    names = _names(options)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
-        _data(config, pair, asked)
-        _budget(config, pair, asked.finetune)
+
+        # Data and network
+        _data(config, pair, options)
+
+        # Training
+        _budget(config, pair, options.finetune)
+
+        # Phases
         strategies = {name: _strategy(config, pair, name) for name in names}
-        if not asked.train or 'init' in strategies[asked.train]:
+        if not options.train or 'init' in strategies[options.train]:
             config.phases.source = _one_domain(config)
-        config.phases.adapt = strategies[asked.train] if asked.train else {}
+        config.phases.adapt = strategies[options.train] if options.train else {}
+
+        # Study
         config.study.baseline = 'source_only'
         config.study.budgets = (None,)
-        if not asked.train:
+        if not options.train:
             for name, strategy in strategies.items():
                 config.study.strategies[name] = strategy
-        if asked.smoke:
-            config.seeds = (0, 1)
-            config.steps = 2
-            config.batch = 8
-            config.net.update({key: (4,) for key in ('width', 'widths') if key in config.net})
-            if pair == DIGITS[0]:
-                config.data.source.per_class = 10
+        if options.smoke:
+            _smoke(config, pair)
     return config
 
 
+def _smoke(config: ConfigDict, pair: str) -> None:
+    config.seeds = (0, 1)
+    config.steps = 2
+    config.batch = 8
+    for key in {'width', 'widths'} & set(config.net):
+        config.net[key] = (4,)
+    if pair == DIGITS[0]:
+        config.data.source.per_class = 10
+
+
 def _pair(arg: ConfigDict) -> str:
-    """The task, 'source-target', or OWN."""
+    """The pair of domains, 'source-target', or OWN for two folders."""
     from tljax.core import nearest_name
 
-    asked = base.pair(arg)
-    for name, given in (('source', arg.source), ('target', arg.target)):
-        if given and given not in DOMAINS and not Path(given).expanduser().exists():
+    named_pair = base.pair(arg)
+    for name, domain in (('source', arg.source), ('target', arg.target)):
+        if domain and domain not in DOMAINS and not Path(domain).expanduser().exists():
             raise ValueError(
-                f'config argument {name}={given} is no domain of this config '
-                f'({nearest_name(given, DOMAINS)}) and no folder that is there'
+                f'config argument {name}={domain} is no domain of this config '
+                f'({nearest_name(domain, DOMAINS)}) and no folder that is there'
             )
-    if asked and not arg.data and not {arg.source, arg.target} & {*DOMAINS}:
+    if named_pair and not arg.data and not {arg.source, arg.target} & {*DOMAINS}:
         return OWN
-    if asked and arg.data not in ('', asked):
+    if named_pair and arg.data not in ('', named_pair):
         raise ValueError(
             f'config arguments data={arg.data} and source={arg.source},target={arg.target} differ: '
             'give one of them'
         )
-    pair = asked or arg.data or DIGITS[0]
+    pair = named_pair or arg.data or DIGITS[0]
     if pair not in (*DIGITS, *PACS):
         raise ValueError(
             f'config arguments source={arg.source},target={arg.target} are no pair of this config: '
@@ -133,7 +147,8 @@ def _pair(arg: ConfigDict) -> str:
 
 
 def _names(arg: ConfigDict) -> list[str]:
-    """The strategies: one that `train` names, or those of a study, the source alone in front."""
+    """Names of the strategies: the one of `train`, or those of a study, which begins with
+    source_only."""
     from tljax.core import nearest_name
     from tljax.keywords import method_names
 
@@ -168,7 +183,7 @@ def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
 
 
 def _strategy(config: ConfigDict, pair: str, name: str) -> Config:
-    """What a method changes in the last phase."""
+    """The settings by which a method's last phase differs from the config."""
     from tljax.keywords import method_takes
 
     steps = config.get_ref('steps')
@@ -183,48 +198,48 @@ def _strategy(config: ConfigDict, pair: str, name: str) -> Config:
         rate = 2e-5 if pair == DIGITS[0] else 2e-4  # at 2e-4 it unlearnt the source there
         strategy.update(optim=dict(lr=rate), init={**SOURCE, 'rules': rules})
     if name == 'shot':
-        alone = dict(alone=True)  # the target
+        target_alone = dict(alone=True)
         strategy.update(
-            data=dict(of=alone) if 'of' in config.data else alone,
+            data=dict(of=target_alone) if 'of' in config.data else target_alone,
             pseudo=dict(name='centroids'),
             init=SOURCE,
         )
     if name == 'mcd':
         strategy.update(
             steps=6 * steps,
-            groups=dict(  # turns of six steps
+            groups=dict(  # the players take turns within six steps
                 backbone=dict(period=6, phase=(0, 2, 3, 4, 5)),
                 head=dict(period=6, phase=(0, 1)),
                 second=dict(period=6, phase=(0, 1)),
             ),
         )
-        if pair in BUDGETS:  # as in its paper, convolutions generate and heads have dense layers
+        if pair in BUDGETS:  # as in its paper: a convolutional generator, heads of dense layers
             by_domain = config.net.name == 'by_domain'
             strategy['net'] = dict(of=dict(dense=())) if by_domain else dict(dense=())
             strategy['method']['widths'] = config.net.get('of', config.net).dense
-    if name == 'dann' and pair == 'mnist-mnist_m':  # the critic looks at the convolutions, as in
-        strategy['method']['layer'] = 'block2'  # the paper's figure 4; at 4e-3 a seed lost
-        strategy['optim'] = dict(lr=2e-3)  # the source
-    if name in ('adabn', 'adda', 'shot'):  # no batch of theirs has two domains
+    if name == 'dann' and pair == 'mnist-mnist_m':
+        strategy['method']['layer'] = 'block2'  # the critic sees convolutions: the paper's figure 4
+        strategy['optim'] = dict(lr=2e-3)  # at 4e-3 one seed unlearnt the source
+    if name in ('adabn', 'adda', 'shot'):  # their batches have one domain
         strategy.update(_one_domain(config))
     return strategy
 
 
 def _one_domain(config: ConfigDict) -> Config:
-    """What a phase changes whose batches have one domain."""
+    """The settings of a phase whose batches have one domain."""
     return dict(net=dict(domains=1)) if config.net.name == 'by_domain' else {}
 
 
 def _data(config: ConfigDict, pair: str, arg: ConfigDict) -> None:
     """Sets the data and the network."""
     if pair == OWN:
-        bare = arg.unlabelled or _flat(arg.target)
-        sets = (_folder(arg.source, arg), _folder(arg.target, arg, bare))
+        unlabelled = arg.unlabelled or _flat(arg.target)
+        sets = (_folder(arg.source, arg), _folder(arg.target, arg, unlabelled))
     elif pair in PACS:
         sets = [base.pacs(name, 64 if arg.finetune else 112) for name in pair.split('-')]
     else:
-        found, config.net = _glyphs() if pair == 'glyphs-digits' else _digits(pair)
-        sets = [found[name] for name in pair.split('-')]
+        by_name, config.net = _glyphs() if pair == 'glyphs-digits' else _digits(pair)
+        sets = [by_name[name] for name in pair.split('-')]
     config.data = dict(name='domains', source=sets[0], target=sets[1])
     if pair not in PICTURES:
         return
@@ -242,11 +257,11 @@ def _folder(path: str, arg: ConfigDict, unlabelled: bool = False) -> Config:
     return dict(name='unlabelled' if unlabelled else 'folder', path=path, **shape)
 
 
-def _flat(path: str) -> bool:
-    """Whether a folder or an archive has no folders inside, so that nothing names a class."""
-    place = Path(path).expanduser()
-    inside = members(place) if place.exists() else None
-    return inside is not None and not any('/' in name for name in inside[0])
+def _flat(path: str | Path) -> bool:
+    """Whether a folder or an archive has no folders inside, which would name its classes."""
+    path = Path(path).expanduser()
+    files = members(path) if path.exists() else None
+    return files is not None and not any('/' in name for name in files[0])
 
 
 def _glyphs() -> tuple[Config, Config]:

@@ -24,13 +24,20 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
             'shots=5', 'smoke'; None for nothing.
     """
-    asked = base.episodic_arg(arg)
+    options = base.episodic_arg(arg)
     config = base.episodic(
-        asked, dict(name='baseline_plus_plus', scale=10.0, steps=100), pictures=True
+        options,
+        dict(
+            name='baseline_plus_plus',
+            scale=10.0,
+            steps=100,
+        ),
+        pictures=True,
     )
     with config.unlocked():
+        # Training
         config.batch = 128
         config.steps = 10_000
-        if asked.smoke:
+        if options.smoke:
             base.smoke_episodes(config, pictures=True)
     return config

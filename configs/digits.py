@@ -31,36 +31,66 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'source=glyphs' (also
             untrained, shuffled), 'smoke'; None for nothing.
     """
-    asked = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
+    options = base.parse_arg(arg, source=('glyphs', 'untrained', 'shuffled'), smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
+
+        # Data
+        config.data = dict(name='digits', size=8)
+
+        # Network
+        config.net = dict(
+            name='conv4',
+            width=(32, 64, 128),
+            size=8,
+            norm='layer',
+        )
+        config.init.phase = 'pretrain'
+
+        # Training
         config.seeds = tuple(range(8))
         config.steps = 450
         config.batch = 16
-        config.data = dict(name='digits', size=8)
-        config.net = dict(name='conv4', width=(32, 64, 128), size=8, norm='layer')
         config.optim.lr = 2e-3
-        config.init.phase = 'pretrain'
+
+        # Phases
         config.phases.pretrain = dict(
-            data=dict(name='glyphs', size=8, classes=600, per_class=40),
+            data=dict(
+                name='glyphs',
+                size=8,
+                classes=600,
+                per_class=40,
+            ),
             seeds=(100,),
             steps=2000,
             batch=128,
             save_every=500,
-            optim=dict(lr=4e-3, warmup=200, clip=1.0),
+            optim=dict(
+                lr=4e-3,
+                warmup=200,
+                clip=1.0,
+            ),
             init=dict(phase=''),
         )
         config.phases.transfer = dict()
+
+        # Study
         config.study.budgets = (1, 2, 5, 10, 20, None)
         strategies = config.study.strategies
         strategies.scratch = dict(init=dict(phase='', path=''))
         strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
         strategies.finetune = dict()
         strategies.layerwise = dict(partition=dict(name='layerwise', rate=0.5))
-        strategies.l2_sp = dict(penalty=dict(name='l2_sp', alpha=0.01, beta=0.01))
-        _control(config, asked.source)
-        if asked.smoke:
+        strategies.l2_sp = dict(
+            penalty=dict(
+                name='l2_sp',
+                alpha=0.01,
+                beta=0.01,
+            )
+        )
+        _control(config, options.source)
+        if options.smoke:
             _smoke(config)
     return config
 

@@ -42,16 +42,33 @@ def get_config(arg: str | None = None) -> ConfigDict:
     Args:
         arg: what stands behind the colon of `--config`, with commas: 'smoke'; None for nothing.
     """
-    asked = base.parse_arg(arg, smoke=False)
+    options = base.parse_arg(arg, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('train', 'compare')
-        config.data = dict(name='folder', path='pictures', domain='', size=224, resize=256)
+
+        # Data
+        config.data = dict(
+            name='folder',
+            path='pictures',
+            domain='',
+            size=224,
+            resize=256,
+        )
+
+        # Network
         config.net = base.mobilenet()
         config.init.path = 'imagenet'
+
+        # Method
+        config.statistics = 'stored'
+
+        # Training
         config.batch = 32
         config.save_every = 200
-        config.statistics = 'stored'
+        config.seeds = (0,)
+
+        # Phases
         config.phases.head = dict(
             steps=500,
             partition=dict(name='freeze', until='backbone'),
@@ -59,20 +76,34 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
         config.phases.all = dict(
             steps=1000,
-            init=dict(path='', phase='head', rules=(('.*', None),)),
+            init=dict(
+                path='',
+                phase='head',
+                rules=(('.*', None),),
+            ),
             partition=dict(name='layerwise', rate=0.8),
-            optim=dict(lr=3e-4, warmup=100, weight_decay=1e-4, clip=1.0),
+            optim=dict(
+                lr=3e-4,
+                warmup=100,
+                weight_decay=1e-4,
+                clip=1.0,
+            ),
             augment=('resized_crop', 'flip', 'colour'),
         )
+
+        # Study
         config.study.budgets = (None,)
         config.study.strategies.scratch = dict(
-            init=dict(path='', phase='', rules=(('backbone/.*', None),)),
+            init=dict(
+                path='',
+                phase='',
+                rules=(('backbone/.*', None),),
+            ),
             partition=dict(name='full'),
             statistics='follow',
         )
         config.study.strategies.recipe = dict()
-        config.seeds = (0,)
-        if asked.smoke:
+        if options.smoke:
             _smoke(config)
     return config
 

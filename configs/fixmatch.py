@@ -24,26 +24,44 @@ def get_config(arg: str | None = None) -> ConfigDict:
     Args:
         arg: what stands behind the colon of `--config`, with commas: 'smoke'; None for nothing.
     """
-    asked = base.parse_arg(arg, smoke=False)
+    options = base.parse_arg(arg, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
+
+        # Data
+        config.data = dict(name='semi_supervised', of=dict(name='digits', size=16))
+
+        # Network
+        config.net = dict(
+            name='conv4',
+            width=(32, 64, 128),
+            blocks=3,
+            size=16,
+        )
+
+        # Training
         config.seeds = tuple(range(5))
         config.steps = 1000
         config.batch = 32
-        config.data = dict(name='semi_supervised', of=dict(name='digits', size=16))
-        config.net = dict(name='conv4', width=(32, 64, 128), blocks=3, size=16)
         config.optim.lr = 2e-3
+
+        # Study
         weak = (dict(name='crop', padding=2),)
         config.study.baseline = 'supervised'
         config.study.budgets = (1, 2, 5, 20)
         strategies = config.study.strategies
         strategies.supervised = dict(augment=weak)
         strategies.pseudo_labels = dict(
-            augment=weak, method=dict(name='self_training', threshold=0.95, ramp=500)
+            augment=weak,
+            method=dict(
+                name='self_training',
+                threshold=0.95,
+                ramp=500,
+            ),
         )
         strategies.fixmatch = dict(method=dict(name='fixmatch', weak=weak))
-        if asked.smoke:
+        if options.smoke:
             config.data.of.size = 8
             config.net = base.smallest()
             config.seeds = (0, 1)

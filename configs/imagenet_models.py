@@ -53,14 +53,20 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'sizes', 'smoke'; None for
             nothing.
     """
-    asked = base.parse_arg(arg, sizes=False, smoke=False)
+    options = base.parse_arg(arg, sizes=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('rank', 'advise')
+
+        # Network
+        config.net = dict(name='conv4')  # no source is trained here: every one brings its network
+
+        # Training
         config.seeds = tuple(range(3))
         config.steps = 5000
         config.batch = 64
-        config.net = dict(name='conv4')  # no source is trained here: every one brings its network
+
+        # Study
         config.study.update(
             dict(
                 baseline='scratch',
@@ -79,9 +85,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
             config.study.targets[domain] = base.pacs(domain)
         for name in NETWORKS:
             config.study.sources[name] = dict(net=dict(name=name), weights='imagenet')
-        if asked.sizes or asked.smoke:
+        if options.sizes or options.smoke:
             _sizes(config)
-        if asked.smoke:
+        if options.smoke:
             _smoke(config)
     return config
 

@@ -26,8 +26,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
             'shots=5', 'smoke'; None for nothing.
     """
-    asked = base.episodic_arg(arg)
-    five = asked.ways <= 5
+    options = base.episodic_arg(arg)
+    five = options.ways <= 5
     method = dict(
         name='maml',
         steps=1 if five else 5,
@@ -39,19 +39,20 @@ def get_config(arg: str | None = None) -> ConfigDict:
         chunk=1,
     )
     config = base.episodic(
-        asked,
+        options,
         method,
-        ways=asked.ways,
-        shots=asked.shots,
-        queries=asked.shots,
+        ways=options.ways,
+        shots=options.shots,
+        queries=options.shots,
         test=dict(queries=15),
     )
     with config.unlocked():
+        # Training
         config.optim.schedule = 'constant'
         config.batch = 32 if five else 16
         config.steps = 60_000
         config.save_every = 100
         config.eval_batch = 16
-        if asked.smoke:
+        if options.smoke:
             base.smoke_episodes(config)
     return config

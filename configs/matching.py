@@ -26,12 +26,17 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
             'shots=5', 'smoke'; None for nothing.
     """
-    asked = base.episodic_arg(arg)
-    method = dict(name='matching', context=False, scale=10.0)
-    config = base.episodic(asked, method, ways=20, shots=asked.shots, queries=5)
+    options = base.episodic_arg(arg)
+    method = dict(
+        name='matching',
+        context=False,
+        scale=10.0,
+    )
+    config = base.episodic(options, method, ways=20, shots=options.shots, queries=5)
     with config.unlocked():
+        # Training
         config.batch = 1
         config.steps = 20_000
-        if asked.smoke:
+        if options.smoke:
             base.smoke_episodes(config)
     return config

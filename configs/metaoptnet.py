@@ -23,11 +23,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
             'shots=5', 'smoke'; None for nothing.
     """
-    asked = base.episodic_arg(arg)
-    config = base.episodic(asked, dict(name='metaoptnet', penalty=0.1), ways=5, shots=5, queries=5)
+    options = base.episodic_arg(arg)
+    config = base.episodic(
+        options, dict(name='metaoptnet', penalty=0.1), ways=5, shots=5, queries=5
+    )
     with config.unlocked():
+        # Training
         config.batch = 8
         config.steps = 5_000
-        if asked.smoke:
+        if options.smoke:
             base.smoke_episodes(config)
     return config

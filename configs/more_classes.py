@@ -1,4 +1,4 @@
-"""The two questions of one-shot learning, asked of ten characters.
+"""The two questions of one-shot learning, options of ten characters.
 
     # rendered letters, nothing to download
     python -m experiments.train --config=configs/more_classes.py
@@ -26,27 +26,39 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=glyphs' (also omniglot),
             'first=10', 'smoke'; None for nothing.
     """
-    asked = base.parse_arg(arg, data=base.EPISODES, first=10, smoke=False)
+    options = base.parse_arg(arg, data=base.EPISODES, first=10, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('train',)
-        config.seeds = tuple(range(5))
-        config.method = dict(name='simpleshot', transform='L2N')
-        config.net = dict(name='conv4', width=64, size=28)
+
+        # Data
         config.data = dict(
             name='more_classes',
-            of=base.characters(asked.data),
-            first=asked.first,
+            of=base.characters(options.data),
+            first=options.first,
             further=(10, 20, 50),
             count=40,
         )
+
+        # Network
+        config.net = dict(
+            name='conv4',
+            width=64,
+            size=28,
+        )
+
+        # Method
+        config.method = dict(name='simpleshot', transform='L2N')
+
+        # Training
+        config.seeds = tuple(range(5))
         config.optim.schedule = 'constant'
         config.batch = 32
         config.steps = 400
         config.log_every = 10
         config.eval_every = 20
         config.eval_batch = 50
-        if asked.smoke:
+        if options.smoke:
             _smoke(config)
     return config
 

@@ -35,17 +35,27 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'source=A,target=B', 'smoke';
             None for nothing.
     """
-    asked = base.parse_arg(arg, source=('', *DOMAINS), target=('', *DOMAINS), smoke=False)
+    options = base.parse_arg(arg, source=('', *DOMAINS), target=('', *DOMAINS), smoke=False)
     config = base.shallow()
     with config.unlocked():
+        # Data
         path = base.data('office_caltech10_surf')
         config.domains = {
-            name: dict(name='office_caltech', path=path, domain=name) for name in DOMAINS
+            name: dict(
+                name='office_caltech',
+                path=path,
+                domain=name,
+            )
+            for name in DOMAINS
         }
         config.splits = dict(source=('train',), target=('test',))
+
+        # Method
         config.methods = base.shallow_methods()
         config.methods.gfk.by_task = {task: dict(dim=10) for task in TEN}
-        config.tasks = tuple(filter(None, [base.pair(asked)]))
-        if asked.smoke:
+
+        # Study
+        config.tasks = tuple(filter(None, [base.pair(options)]))
+        if options.smoke:
             base.smoke_shallow(config)
     return config

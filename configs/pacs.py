@@ -27,20 +27,30 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'domain=sketch' (also photo,
             art_painting, cartoon), 'smoke'; None for nothing.
     """
-    asked = base.parse_arg(arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False)
+    options = base.parse_arg(
+        arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False
+    )
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
+
+        # Data
+        config.data = base.pacs(options.domain)
+
+        # Network
+        config.net = base.mobilenet(momentum=0.9)
+        config.init.path = base.mobilenet_weights()
+
+        # Training
         config.seeds = tuple(range(4))
         config.steps = 150
         config.batch = 16
-        config.data = base.pacs(asked.domain)
-        config.net = base.mobilenet(momentum=0.9)
         config.optim.lr = 1e-3
-        config.init.path = base.mobilenet_weights()
+
+        # Study
         config.study.budgets = (1, 5, 20)
         config.study.strategies.update(base.strategies())
-        if asked.smoke:
+        if options.smoke:
             config.data = dict(name='glyphs', size=8, classes=4, per_class=10)
             config.net = base.smallest()
             config.init.path = ''

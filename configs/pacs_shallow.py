@@ -24,15 +24,22 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'source=A,target=B', 'smoke';
             None for nothing.
     """
-    asked = base.parse_arg(arg, source=('', *base.PACS), target=('', *base.PACS), smoke=False)
+    options = base.parse_arg(arg, source=('', *base.PACS), target=('', *base.PACS), smoke=False)
     config = base.shallow()
     with config.unlocked():
+        # Data
         config.domains = {name: base.pacs(name) for name in base.PACS}
+
+        # Network
         config.net = base.mobilenet()
         config.init.path = base.mobilenet_weights()
         config.scale = 'unit'
+
+        # Method
         config.methods = base.shallow_methods(classifier='logistic')
-        config.tasks = tuple(filter(None, [base.pair(asked)]))
-        if asked.smoke:
+
+        # Study
+        config.tasks = tuple(filter(None, [base.pair(options)]))
+        if options.smoke:
             base.smoke_shallow(config)
     return config

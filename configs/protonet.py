@@ -32,12 +32,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
             'shots=5', 'smoke'; None for nothing.
     """
-    asked = base.episodic_arg(arg)
-    config = base.episodic(asked, dict(name='protonet'), ways=60, shots=asked.shots, queries=5)
+    options = base.episodic_arg(arg)
+    config = base.episodic(options, dict(name='protonet'), ways=60, shots=options.shots, queries=5)
     with config.unlocked():
+        # Training
         config.batch = 1
         config.steps = 10_000
         config.eval_every = 2000
-        if asked.smoke:
+        if options.smoke:
             base.smoke_episodes(config)
     return config

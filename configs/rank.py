@@ -36,14 +36,25 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'pool', 'smoke'; None for
             nothing.
     """
-    asked = base.parse_arg(arg, pool=False, smoke=False)
+    options = base.parse_arg(arg, pool=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('rank', 'advise')
+
+        # Network
+        config.net = dict(
+            name='conv4',
+            width=(32, 64, 64, 128),
+            size=28,
+            norm='layer',
+        )
+
+        # Training
         config.seeds = tuple(range(3))
         config.steps = 150
         config.batch = 16
-        config.net = dict(name='conv4', width=(32, 64, 64, 128), size=28, norm='layer')
+
+        # Study
         config.study.update(
             dict(
                 baseline='scratch',
@@ -57,27 +68,58 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
         config.study.strategies.update(base.strategies())
         config.study.strategies.frozen.optim = dict(lr=1e-2)
-        _letters(config.study, size=28)
         config.study.targets.digits = dict(name='digits', size=28)
-        if asked.pool:
+        _letters(config.study, size=28)
+        if options.pool:
             _pool(config.study)
-        if asked.smoke:
+        if options.smoke:
             _smoke(config)
     return config
 
 
 def _letters(study: ConfigDict, size: int) -> None:
     letters = dict(
-        data=dict(name='glyphs', size=size, classes=600, per_class=40), steps=2000, batch=64
+        data=dict(
+            name='glyphs',
+            size=size,
+            classes=600,
+            per_class=40,
+        ),
+        steps=2000,
+        batch=64,
     )
-    study.sources.letters = dict(letters, optim=dict(lr=2e-3, warmup=200, clip=1.0))
-    study.sources.shuffled = dict(letters, optim=dict(lr=5e-4, warmup=200, clip=1.0), shuffled=True)
+    study.sources.letters = dict(
+        letters,
+        optim=dict(
+            lr=2e-3,
+            warmup=200,
+            clip=1.0,
+        ),
+    )
+    study.sources.shuffled = dict(
+        letters,
+        optim=dict(
+            lr=5e-4,
+            warmup=200,
+            clip=1.0,
+        ),
+        shuffled=True,
+    )
     study.sources.untrained = dict(letters, steps=0)
     study.sources.printed_digits = dict(
-        data=dict(name='glyphs', part='digits', size=size, per_class=400),
+        data=dict(
+            name='glyphs',
+            part='digits',
+            size=size,
+            per_class=400,
+        ),
         steps=1000,
         batch=64,
-        optim=dict(lr=2e-3, warmup=100, clip=1.0),
+        optim=dict(
+            lr=2e-3,
+            warmup=100,
+            clip=1.0,
+        ),
     )
 
 
@@ -89,8 +131,20 @@ def _pool(study: ConfigDict) -> None:
         mnist_m=base.mnist_m(),
         **{domain: base.pacs(domain) for domain in base.PACS},
     )
-    trained = dict(steps=1000, batch=64, optim=dict(lr=2e-3, warmup=100, clip=1.0))
-    grey = dict(name='resampled', size=28, channels=1)
+    trained = dict(
+        steps=1000,
+        batch=64,
+        optim=dict(
+            lr=2e-3,
+            warmup=100,
+            clip=1.0,
+        ),
+    )
+    grey = dict(
+        name='resampled',
+        size=28,
+        channels=1,
+    )
     for name in ('mnist', 'usps', 'mnist_m', *base.PACS):
         study.sources[name] = dict(trained, data=dict(grey, of=study.targets[name]))
     study.sources.omniglot = dict(
@@ -101,10 +155,20 @@ def _pool(study: ConfigDict) -> None:
         ),
     )
     mobilenet, weights = base.mobilenet(momentum=0.9), base.mobilenet_weights(top=True)
-    study.sources.imagenet = dict(net=mobilenet, weights=weights, size=64)
+    study.sources.imagenet = dict(
+        net=mobilenet,
+        weights=weights,
+        size=64,
+    )
     for tap in ('block3', 'block5', 'block11'):
         study.sources[f'imagenet_{tap}'] = dict(
-            net=dict(name='truncated', of=mobilenet, tap=tap), weights=weights, size=64
+            net=dict(
+                name='truncated',
+                of=mobilenet,
+                tap=tap,
+            ),
+            weights=weights,
+            size=64,
         )
 
 

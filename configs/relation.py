@@ -24,13 +24,18 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
             'shots=5', 'smoke'; None for nothing.
     """
-    asked = base.episodic_arg(arg)
+    options = base.episodic_arg(arg)
     method = dict(name='relation', tap='block2')
-    config = base.episodic(asked, method, ways=asked.ways, shots=asked.shots, queries=10, test=None)
+    config = base.episodic(
+        options, method, ways=options.ways, shots=options.shots, queries=10, test=None
+    )
     with config.unlocked():
+        # Network
         config.net.blocks = 2
+
+        # Training
         config.batch = 4
         config.steps = 10_000
-        if asked.smoke:
+        if options.smoke:
             base.smoke_episodes(config)
     return config

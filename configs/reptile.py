@@ -25,8 +25,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
             'shots=5', 'smoke'; None for nothing.
     """
-    asked = base.episodic_arg(arg)
-    five = asked.ways <= 5
+    options = base.episodic_arg(arg)
+    five = options.ways <= 5
     method = dict(
         name='reptile',
         steps=5 if five else 10,
@@ -36,14 +36,26 @@ def get_config(arg: str | None = None) -> ConfigDict:
         test_batch=5 if five else 10,
     )
     config = base.episodic(
-        asked, method, ways=asked.ways, shots=10, queries=1, test=dict(shots=asked.shots, queries=5)
+        options,
+        method,
+        ways=options.ways,
+        shots=10,
+        queries=1,
+        test=dict(shots=options.shots, queries=5),
     )
     with config.unlocked():
-        config.optim.update(dict(name='sgd', lr=1.0, schedule='linear'))
+        # Training
+        config.optim.update(
+            dict(
+                name='sgd',
+                lr=1.0,
+                schedule='linear',
+            )
+        )
         config.batch = 5
         config.steps = 100_000
         config.save_every = 1000
         config.eval_batch = 16
-        if asked.smoke:
+        if options.smoke:
             base.smoke_episodes(config)
     return config

@@ -32,33 +32,45 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'source=A,target=B', 'smoke';
             None for nothing.
     """
-    asked = base.parse_arg(arg, source=DOMAINS, target=(DOMAINS[1], *DOMAINS), smoke=False)
+    options = base.parse_arg(arg, source=DOMAINS, target=(DOMAINS[1], *DOMAINS), smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('compare', 'train')
-        config.seeds = tuple(range(5))
+
+        # Data
         config.data = dict(
             name='domains',
             source=dict(
-                name='amazon_reviews', path=base.data('amazon_sentiment'), domain=asked.source
+                name='amazon_reviews', path=base.data('amazon_sentiment'), domain=options.source
             ),
             target=dict(
-                name='amazon_reviews', path=base.data('amazon_sentiment'), domain=asked.target
+                name='amazon_reviews', path=base.data('amazon_sentiment'), domain=options.target
             ),
         )
-        config.net = dict(name='mlp', widths=(50,), activation='sigmoid')
+
+        # Network
+        config.net = dict(
+            name='mlp',
+            widths=(50,),
+            activation='sigmoid',
+        )
+
+        # Training
+        config.seeds = tuple(range(5))
         config.steps = 2000
         config.batch = 64
         config.optim = dict(
             name='sgd', lr=0.2, schedule='cosine', warmup=0, weight_decay=0.0, clip=0.0
         )
+
+        # Study
         config.study.baseline = 'source_only'
         config.study.budgets = (None,)
         config.study.strategies.source_only = dict()
         config.study.strategies.dann = dict(
             method=dict(name='dann', width=0), groups=dict(critic=dict(weight_decay=0.03))
         )
-        if asked.smoke:
+        if options.smoke:
             _smoke(config)
     return config
 

@@ -22,11 +22,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
             'shots=5', 'smoke'; None for nothing.
     """
-    asked = base.episodic_arg(arg)
-    config = base.episodic(asked, dict(name='simpleshot', transform='CL2N'), pictures=True)
+    options = base.episodic_arg(arg)
+    config = base.episodic(options, dict(name='simpleshot', transform='CL2N'), pictures=True)
     with config.unlocked():
+        # Training
         config.batch = 128
         config.steps = 10_000
-        if asked.smoke:
+        if options.smoke:
             base.smoke_episodes(config, pictures=True)
     return config

@@ -23,21 +23,33 @@ def get_config(arg: str | None = None) -> ConfigDict:
         arg: what stands behind the colon of `--config`, with commas: 'pretrained', 'smoke'; None
             for nothing.
     """
-    asked = base.parse_arg(arg, pretrained=False, smoke=False)
+    options = base.parse_arg(arg, pretrained=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('train',)
-        config.method = dict(
-            name='maml', steps=0 if asked.pretrained else 1, rate=0.01, test_steps=1, chunk=25
+
+        # Data
+        config.data = dict(
+            name='sine',
+            shots=10,
+            queries=10,
         )
+
+        # Network
         config.net = dict(name='mlp')
-        config.data = dict(name='sine', shots=10, queries=10)
+
+        # Method
+        config.method = dict(
+            name='maml', steps=0 if options.pretrained else 1, rate=0.01, test_steps=1, chunk=25
+        )
+
+        # Training
         config.optim.schedule = 'constant'
         config.batch = 25
         config.steps = 30_000
         config.eval_batch = 100
         config.chunk = 100
-        if asked.smoke:
+        if options.smoke:
             config.seeds = (0, 1)
             config.steps = 2
             config.data.count = 4
