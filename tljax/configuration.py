@@ -1,8 +1,8 @@
-"""What a config says: as a plain dict, with changes laid over it, phase by phase, and the functions
-that it names.
+"""Configs as plain dicts: their defaults, changes to them, their phases, and the functions that
+they name.
 
-Configs are written with ml_collections; here they become dicts of numbers, strings and lists, as
-they stand in a JSON file, and `build` makes objects of those. Nothing else reads one.
+The files of `configs` use ml_collections. Here a config becomes a dict of dicts, numbers, strings
+and lists, as JSON holds it. `tljax.parts` turns its names into functions.
 """
 
 import importlib
@@ -18,10 +18,13 @@ from ml_collections import ConfigDict
 from tljax.core import UserError, nearest_name
 from tljax.protocols import Config, Setting
 
-# what a network makes of a data set is one, too
-METHODS, DATA, ZOO = 'tljax.methods', ('tljax.data', 'tljax.features'), 'tljax.zoo'
-AUGMENT, PENALTIES = 'tljax.nn.augment', METHODS  # penalties are a chapter of the methods' door
-# keyword -> package of its configs
+# Packages of the functions that a config names.
+METHODS = 'tljax.methods'
+PENALTIES = METHODS  # a chapter of tljax.methods
+DATA = ('tljax.data', 'tljax.features')  # features of a data set are a data set, too
+ZOO = 'tljax.zoo'
+AUGMENT = 'tljax.nn.augment'
+# {keyword: package of the functions that its value names}, in any config
 ELSEWHERE = {
     'net': ZOO,
     'method': METHODS,
@@ -32,52 +35,65 @@ ELSEWHERE = {
 
 T = TypeVar('T')
 DEFAULTS: dict[str, Any] = dict(
-    # one run each, trained together; a seed draws initialisation, labels, batches and noise
-    seeds=[0],
+    # Length
     steps=1000,
-    epochs=0.0,  # passes over the training set, in place of steps; 0: steps hold
+    epochs=0.0,  # passes over the training set, instead of steps; 0: as many steps as `steps` says
     batch=64,  # examples per step and seed, over all devices
-    data=dict(name=''),  # tljax.data; tljax.features: extracted
-    # tljax.methods.pseudo_labels: labels by the run that `init` names, in place of the data's own
-    pseudo=dict(name=''),
+    # Seeds: one run each, trained together. A seed draws initialisation, labels, batches and noise.
+    seeds=[0],
+    # Data
+    data=dict(name=''),  # a function of tljax.data, or tljax.features.extracted
     per_class=None,  # labels per class, drawn by the seed; None: all
-    shuffled=False,  # labels permuted over the examples: a control
-    # of the loss: 'balanced' (every class counts alike), or a number for each class
-    class_weights='',
-    # names of tljax.nn.augment's functions with their default strengths, or configs of them
-    augment=[],
-    net=dict(name=''),  # tljax.zoo
-    method=dict(name='finetune'),  # tljax.methods
-    penalty=dict(name=''),  # tljax.methods.penalties
-    # to graft from: a run, a Keras file, 'imagenet'; a phase
-    init=dict(path='', phase='', rules=[['backbone/.*', None]]),
-    partition=dict(name='full'),  # tljax.engine.optim: full, freeze, layerwise, by_path
-    # BatchNorm of trained layers: follow (the batch's), stored, batch (frozen layers too)
+    shuffled=False,  # whether labels are permuted over the examples: a control
+    class_weights='',  # in the loss: 'balanced' (classes count alike), or a number for each class
+    augment=[],  # functions of tljax.nn.augment: names, or configs with keywords
+    pseudo=dict(name=''),  # tljax.methods.pseudo_labels: labels by the run that `init` names
+    # Network, and where its parameters come from
+    net=dict(name=''),  # a function of tljax.zoo
+    init=dict(
+        path='',  # a finished run, a Keras file, or 'imagenet'
+        phase='',  # or an earlier phase of this run
+        rules=[['backbone/.*', None]],  # which parameters are taken: (pattern, path in the source)
+    ),
+    # Method
+    method=dict(name='finetune'),  # a function of tljax.methods
+    penalty=dict(name=''),  # a function of tljax.methods.penalties
+    # BatchNorm of trained layers uses the batch's statistics (follow) or the stored ones (stored);
+    # with 'batch' frozen layers use the batch's, too
     statistics='follow',
-    optim=dict(name='adam', lr=1e-3, schedule='cosine', warmup=0, weight_decay=0.0, clip=0.0),
-    # keywords of tljax.engine.optim.group by label: groups.backbone.scale=0.1
-    groups={},
-    # whether what is frozen is extracted once, and the rest trained on it
-    cache=True,
-    parallel='jit',  # or pmap
-    chunk=0,  # steps per call; 0: one for a single seed on a CPU, else ten
-    log_every=100,
-    save_every=0,  # 0: at the end only
-    eval_every=0,
+    # Optimiser
+    partition=dict(name='full'),  # of tljax.engine.optim: full, freeze, layerwise, by_path
+    optim=dict(
+        name='adam',
+        lr=1e-3,
+        schedule='cosine',
+        warmup=0,
+        weight_decay=0.0,
+        clip=0.0,
+    ),
+    groups={},  # optimiser settings of one group of parameters: groups.backbone.scale=0.1
+    # Evaluation and choice of the step
+    eval_every=0,  # steps; 0: at the end only
     eval_batch=256,
-    keep='last',  # or 'best': what finishes has the best validation score
-    patience=0,  # evaluations without a better one before a run stops; 0: never
+    keep='last',  # or 'best': the parameters with the best validation score
+    patience=0,  # evaluations without a better score before a run stops; 0: it never stops early
+    # Running
+    cache=True,  # whether features of a frozen backbone are extracted once, and the head trained
+    parallel='jit',  # or 'pmap'
+    chunk=0,  # steps per call; 0: one for a single seed on a CPU, otherwise ten
+    log_every=100,
+    save_every=0,  # steps; 0: at the end only
 )
 
 
 def settings(**changes: Setting) -> Config:
-    """The config of one fit, as a plain dict: the defaults with changes laid over them.
+    """The config of one fit: DEFAULTS with changes, as a plain dict.
 
     Args:
         **changes: values for keys of DEFAULTS.
 
     Raises:
-        UserError: for a key that is no setting, with the nearest one.
+        UserError: a key that is no setting; names the nearest one.
 
     >>> settings(steps=5, optim={'lr': 0.1})['optim']['lr']
     0.1
@@ -86,10 +102,10 @@ def settings(**changes: Setting) -> Config:
 
 
 def plain(config: ConfigDict | Config) -> Config:
-    """A config as a plain dict of dicts, numbers, strings and lists, as it stands in a JSON file.
+    """A config as a dict of dicts, numbers, strings and lists, as JSON holds it.
 
     Args:
-        config: as a file of `configs` makes it, or a dict.
+        config: a ConfigDict, as the files of `configs` make it, or a dict.
 
     >>> plain(ConfigDict({'seeds': (0, 1)}))
     {'seeds': [0, 1]}
@@ -98,16 +114,18 @@ def plain(config: ConfigDict | Config) -> Config:
 
 
 def merge(config: Config, changes: Config, where: str = 'config') -> Config:
-    """`config` with `changes` laid over it, key by key; a dict that names another thing (its 'name'
-    differs) takes its place.
+    """`config` with changes, key by key.
+
+    A nested dict is merged, too, unless it names another function (its 'name' differs): then it
+    replaces the old one.
 
     Args:
         config: a plain dict.
-        changes: a plain dict of some of its keys.
-        where: what the config is called in errors.
+        changes: a plain dict with some of its keys.
+        where: name of the config in errors.
 
     Raises:
-        UserError: for a key that the config does not have, with the nearest one.
+        UserError: a key that the config does not have; names the nearest one.
 
     >>> merge({'net': {'name': 'a', 'width': 1}, 'steps': 1}, {'net': {'name': 'b'}})
     {'net': {'name': 'b'}, 'steps': 1}
@@ -117,56 +135,56 @@ def merge(config: Config, changes: Config, where: str = 'config') -> Config:
     """
     if not isinstance(changes, dict):
         raise UserError(f'{where}={changes!r} is no dict: set its keys one by one')
+    # the keywords of a function and the settings of a group are checked where they are used
+    open_to_new_keys = 'name' in config or 'groups' in where.split('.')
     merged = dict(config)
     for key, value in changes.items():
-        # factories check their own
-        if key not in config and 'name' not in config and 'groups' not in where.split('.'):
+        if key not in config and not open_to_new_keys:
             raise UserError(f'{where}.{key} is unknown: {nearest_name(key, config)}')
         old = config.get(key)
-        if (
-            not isinstance(value, dict)
-            or not isinstance(old, dict)
-            or value.get('name', old.get('name')) != old.get('name')
-        ):
-            merged[key] = value
-        else:
+        both_dicts = isinstance(value, dict) and isinstance(old, dict)
+        if both_dicts and value.get('name', old.get('name')) == old.get('name'):
             merged[key] = merge(old, value, f'{where}.{key}')
+        else:
+            merged[key] = value
     return merged
 
 
 def phases(config: ConfigDict | Config) -> list[tuple[str, Config]]:
-    """The fits that a config stands for, in their order: [(name, config without phases)].
+    """The fits of a config in order: [(name, config of the fit)].
 
     Args:
         config: as a file of `configs` makes it, or the same as a plain dict.
 
-    >>> [
-    ...     (name, each['steps'])
-    ...     for name, each in phases(
-    ...         {'steps': 1, 'phases': {'first': {'steps': 5}, 'second': {}}, 'study': {}}
-    ...     )
-    ... ]
-    [('first', 5), ('second', 1)]
+    Raises:
+        UserError: a phase that is no dict, or that changes what is no setting.
+
+    >>> config = {'steps': 1, 'phases': {'first': {'steps': 5}, 'second': {}}, 'study': {}}
+    >>> phases(config)
+    [('first', {'steps': 5}), ('second', {'steps': 1})]
     """
     config = plain(config)
     for name, changes in config['phases'].items():
         if not isinstance(changes, dict):
             raise UserError(f'phases.{name}={changes!r} is no dict: set its keys one by one')
-    single = {
+    fit = {
         key: value for key, value in config.items() if key not in ('commands', 'phases', 'study')
     }
-    return [(name, merge(single, changes)) for name, changes in config['phases'].items()] or [
-        ('train', single)
-    ]
+    if not config['phases']:
+        return [('train', fit)]
+    return [(name, merge(fit, changes)) for name, changes in config['phases'].items()]
 
 
 def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
-    """Where a phase lives: numbered, in the order of the phases.
+    """The folder of a phase, numbered in the order of the phases.
 
     Args:
         workdir: folder of the run.
-        names: of all phases, in their order.
-        name: of the phase.
+        names: names of all phases, in order.
+        name: name of the phase.
+
+    Raises:
+        UserError: no phase has this name.
 
     >>> str(folder('runs/a', ['pretrain', 'transfer'], 'transfer'))
     'runs/a/01-transfer'
@@ -177,23 +195,22 @@ def folder(workdir: str | Path, names: Sequence[str], name: str) -> Path:
 
 
 def call_named(package: str | tuple[str, ...], spec: Config, what: str, **given: Any) -> Any:
-    """Calls the function that a config names, with the rest of the config as keywords.
+    """Calls the function that a config names, with the other keys of the config as keywords.
 
-    A keyword whose value names a function itself is resolved first, from the inside out:
-    `dict(name='truncated', of=dict(name='resnet50'), tap='conv1')` calls `truncated(resnet50(),
-    tap='conv1')`. The key `of` stands for a function's first argument. A nested config is looked up
-    in the package of the outer one, unless ELSEWHERE has its keyword.
+    A value that names a function itself is resolved first: `dict(name='truncated',
+    of=dict(name='resnet50'), tap='conv1')` calls `truncated(resnet50(), tap='conv1')`. The key `of`
+    stands for a function's first argument. The inner function is looked up in the package of the
+    outer one, unless ELSEWHERE has the keyword.
 
     Args:
         package: dotted name of a package with a door (`tljax.doors`), or of a module with NAMES of
             functions; or several of them.
         spec: {'name': name of the function, keyword: value}.
         what: key of the config, for errors.
-        given: arguments that the config does not say. They go to the innermost function of the
-            package.
+        **given: arguments that no config says. The innermost function of the package takes them.
 
     Raises:
-        UserError: for an unknown or a missing name or keyword, with the nearest one.
+        UserError: an unknown or a missing name or keyword; names the nearest one.
 
     >>> call_named(
     ...     'tljax.zoo',
@@ -216,15 +233,16 @@ def call_named(package: str | tuple[str, ...], spec: Config, what: str, **given:
 def bind_named(
     package: str | tuple[str, ...], spec: Config, what: str, *later: str
 ) -> Callable[..., Any]:
-    """What `call_named` calls, as a function that waits for the arguments that the config does not
-    say.
+    """The call of `call_named` as a function of the arguments that the config does not say.
 
     Args:
         package: as `call_named` takes it.
         spec: as `call_named` takes it.
         what: as `call_named` takes it.
-        later: names of the arguments that are given later; the function takes those of them that it
-            needs.
+        *later: names of those arguments. The result ignores those that the function does not take.
+
+    Returns:
+        A function of keywords that calls the function of the config.
 
     Raises:
         UserError: as `call_named`.
@@ -235,40 +253,39 @@ def bind_named(
     """
     if not isinstance(spec, dict) or not isinstance(spec.get('name'), str):
         raise UserError(f'{what}={spec!r} names no function: give {what}.name')
-    name, made_by = spec['name'], function(package, spec['name'], what)
-    parameters = inspect.signature(made_by).parameters
+    name = spec['name']
+    factory = function(package, name, what)
+    parameters = inspect.signature(factory).parameters
     accepted = [key for key in parameters if key not in later]
-    keywords, inside = {}, {}
+    keywords, inner_factories = {}, {}
     for key, value in spec.items():
         if key == 'name':
             continue
-        said, key = f'{what}.{key}', accepted[0] if key == 'of' and accepted else key
+        setting = f'{what}.{key}'
+        if key == 'of' and accepted:
+            key = accepted[0]
         if key not in accepted:
-            raise UserError(f'{said} is unknown to {name}: {nearest_name(key, accepted)}')
-        place = ELSEWHERE.get(key, package)
-        if not isinstance(value, dict) or 'name' not in value:
-            keywords[key] = (
-                call_each(place, value, said)
-                if key in ELSEWHERE and isinstance(value, list | tuple)
-                else value
-            )
-        elif place == package:
-            inside[key] = bind_named(place, value, said, *later)
+            raise UserError(f'{setting} is unknown to {name}: {nearest_name(key, accepted)}')
+        home = ELSEWHERE.get(key, package)
+        if isinstance(value, dict) and 'name' in value:
+            if home == package:
+                inner_factories[key] = bind_named(home, value, setting, *later)
+            else:
+                keywords[key] = call_named(home, value, setting)
+        elif key in ELSEWHERE and isinstance(value, list | tuple):
+            keywords[key] = call_each(home, value, setting)
         else:
-            keywords[key] = call_named(place, value, said)
-    # a function takes what it needs
-    own = () if inside else [key for key in later if key in parameters]
-    missing = [
-        key
-        for key, each in parameters.items()
-        if each.default is each.empty and key not in {*own, *keywords, *inside}
-    ]
-    if missing:
-        raise UserError(f'{what}: {name} needs {missing[0]}: give {what}.{missing[0]}')
+            keywords[key] = value
+    # the arguments that come later go to the innermost function
+    late = [] if inner_factories else [key for key in later if key in parameters]
+    for key, parameter in parameters.items():
+        required = parameter.default is parameter.empty
+        if required and key not in {*late, *keywords, *inner_factories}:
+            raise UserError(f'{what}: {name} needs {key}: give {what}.{key}')
 
     def make(**given):
-        made = {key: inner(**given) for key, inner in inside.items()}
-        return made_by(**(made or {key: given[key] for key in own if key in given}), **keywords)
+        inner = {key: inner_factory(**given) for key, inner_factory in inner_factories.items()}
+        return factory(**inner, **{key: given[key] for key in late if key in given}, **keywords)
 
     return make
 
@@ -278,9 +295,9 @@ def call_each(
     specs: str | Config | None | Sequence[str | Config | None],
     what: str,
 ) -> list[Any]:
-    """What `call_named` gives for each of several configs.
+    """The results of `call_named` for several configs.
 
-    A name alone stands for a function's defaults, None and 'none' for no function.
+    A name alone stands for a function with its defaults; None and 'none' stand for no function.
 
     Args:
         package: as `call_named` takes it.
@@ -292,47 +309,45 @@ def call_each(
     >>> call_each('tljax.nn.augment', [None], 'augment')
     []
     """
-    several: list[Any] = list(specs) if isinstance(specs, list | tuple) else [specs]
-    if several in ([None], ['none']):
+    configs: list[Any] = list(specs) if isinstance(specs, list | tuple) else [specs]
+    if configs in ([None], ['none']):
         return []
     return [
         call_named(package, {'name': spec} if isinstance(spec, str) else spec, what)
-        for spec in several
+        for spec in configs
     ]
 
 
 def function(package: str | tuple[str, ...], name: str, what: str) -> Callable[..., Any]:
-    """The function of this name in a package, or in the first of several packages that has it.
+    """The function of a name in a package, or in the first of several packages that has it.
 
     Args:
         package: as `call_named` takes it.
-        name: of the function.
+        name: name of the function.
         what: key of the config, for errors.
 
     Raises:
-        UserError: for an unknown name, with the nearest one.
+        UserError: an unknown name; names the nearest one.
 
     >>> function('tljax.methods', 'dann', 'method').__name__
     'dann'
     """
-    homes = [
-        importlib.import_module(each)
-        for each in ([package] if isinstance(package, str) else package)
-    ]
-    names = {
-        each: home for home in reversed(homes) for each in getattr(home, 'NAMES', None) or dir(home)
-    }
-    if name not in names:
-        raise UserError(f'{what}.name={name!r} is unknown: {nearest_name(name, names)}')
-    return getattr(names[name], name)
+    packages = [package] if isinstance(package, str) else package
+    modules = [importlib.import_module(dotted) for dotted in packages]
+    module_of = {}
+    for module in reversed(modules):
+        module_of.update(dict.fromkeys(getattr(module, 'NAMES', None) or dir(module), module))
+    if name not in module_of:
+        raise UserError(f'{what}.name={name!r} is unknown: {nearest_name(name, module_of)}')
+    return getattr(module_of[name], name)
 
 
 def takes_keyword(package: str | tuple[str, ...], name: str, keyword: str) -> bool:
-    """Whether the function of this name takes a keyword.
+    """Whether the function of a name takes a keyword.
 
     Args:
         package: as `call_named` takes it.
-        name: of the function.
+        name: name of the function.
         keyword: name of the keyword.
 
     >>> takes_keyword(DATA, 'npz', 'task'), takes_keyword(DATA, 'digits', 'task')
@@ -342,13 +357,14 @@ def takes_keyword(package: str | tuple[str, ...], name: str, keyword: str) -> bo
 
 
 def stated_by_method(spec: Config, what: str, default: T) -> T:
-    """What the file of a method says of itself (`tljax.methods`), or the file of the method that it
-    is made over.
+    """A constant in the file of a method, such as BATCHES (`tljax.methods` lists them).
+
+    If the file does not have it, the file of the method inside it is asked.
 
     Args:
         spec: config of the method, {'name': ...}.
-        what: name of the statement, 'BATCHES'.
-        default: what holds where no file states it.
+        what: name of the constant, 'BATCHES'.
+        default: value where no file has it.
 
     >>> (
     ...     stated_by_method({'name': 'dann'}, 'BATCHES', 'labelled'),
@@ -364,10 +380,10 @@ def stated_by_method(spec: Config, what: str, default: T) -> T:
 
 
 def innermost(spec: Config) -> Config:
-    """The config of the function that others are made of.
+    """The innermost config of nested ones.
 
     Args:
-        spec: {'name': ..., 'of': the config of the function inside}.
+        spec: {'name': ..., 'of': the config inside}.
 
     >>> innermost({'name': 'by_domain', 'of': {'name': 'lenet'}})
     {'name': 'lenet'}

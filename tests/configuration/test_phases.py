@@ -48,11 +48,8 @@ def test_gradual_unfreezing_is_phases_of_partitions(tmp_path):
 def test_the_phases_of_the_digits_study_build(source):
     for smoke in ('', ',smoke'):
         for name, settings in configuration.phases(digits.get_config(f'source={source}{smoke}')):
-            # 24,000 would be drawn
-            few = (
-                {'data': {'per_class': 2, 'classes': 9}}
-                if settings['data']['name'] == 'glyphs'
-                else {}
-            )
-            built = build.build(configuration.merge(settings, {'init': {'phase': ''}}, few), name)
+            changes: dict = {'init': {'phase': ''}}
+            if settings['data']['name'] == 'glyphs':  # 24,000 letters would be drawn
+                changes['data'] = {'per_class': 5, 'classes': 9}
+            built = build.build(configuration.merge(settings, changes), name)
             assert (built.steps == 0) == (source == 'untrained' and name == 'pretrain')
