@@ -142,11 +142,11 @@ def merge(config: Config, changes: Config, where: str = 'config') -> Config:
         if key not in config and not open_to_new_keys:
             raise UserError(f'{where}.{key} is unknown: {nearest_name(key, config)}')
         old = config.get(key)
-        both_dicts = isinstance(value, dict) and isinstance(old, dict)
-        if both_dicts and value.get('name', old.get('name')) == old.get('name'):
+        merged[key] = value
+        if not isinstance(value, dict) or not isinstance(old, dict):
+            continue
+        if value.get('name', old.get('name')) == old.get('name'):
             merged[key] = merge(old, value, f'{where}.{key}')
-        else:
-            merged[key] = value
     return merged
 
 

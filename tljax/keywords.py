@@ -1,5 +1,5 @@
-"""What may be set at each place of a config: the keys there, the keywords of the function that it
-names, and the type of each."""
+"""Which settings each dict of a config may have, and their types: its own keys, and the keywords of
+the function that it names."""
 
 import ast
 import inspect
@@ -34,17 +34,18 @@ PACKAGES = {
     'partition': OPTIM,
     'map': SHALLOW,
     'weights': SHALLOW,
-}  # key -> where its names are
+}  # {key: package of the functions that its value names}
 LATER: dict[str | tuple[str, ...], set[str]] = {
     METHODS: {'net', 'classes', 'several'},
     ZOO: {'stored'},
     OPTIM: {'groups'},
     PSEUDO: {'features', 'logits'},
-}  # arguments that no config says
-OWN = {'data': {'task': str}}  # what else is read beside the keywords of a function
+}  # {package: arguments that no config says}
+EXTRA = {'data': {'task': str}}  # {key: settings that are no keywords of the function}
 SOURCE = {'run': str, 'features': str, 'weights': str, 'size': int, 'top1': float}  # of a ranking
-SINGLE = {'per_class': int | None, 'most': int | None, 'seeds': Sequence[int]}  # no default tells
-Kind = Any  # a type, as an annotation says it: classes, unions and generics share no type
+# Settings whose default does not tell their type.
+TYPES = {'per_class': int | None, 'most': int | None, 'seeds': Sequence[int]}
+Kind = Any  # a type as an annotation writes it: classes, unions and generics have no common type
 WORDS: dict[Kind, str] = {
     int: 'a whole number',
     float: 'a number',
@@ -60,9 +61,9 @@ class Place(NamedTuple):
     """A dict of a config.
 
     Attributes:
-        takes: {key: type of its value}; None where any key may stand.
-        holds: {key: its value}, as the fit that the place belongs to reads them.
-        who: the function that takes them; '' where there is none.
+        takes: {setting: its type}; None where any key is allowed.
+        holds: {setting: its value}, with all that the fit inherits.
+        who: name of the function whose keywords they are; '' where there is none.
 
     >>> Place({'size': int}, {'size': 8}, 'digits').who
     'digits'
@@ -74,69 +75,78 @@ class Place(NamedTuple):
 
 
 def place_at(config: Config, path: Sequence[str]) -> Place:
-    """What may stand in the dict at a place of a config.
+    """The settings that a dict of a config may have.
 
     Args:
         config: a plain dict, as `configuration.plain` makes it.
-        path: keys on the way to the dict; [] for the config itself.
+        path: keys from the config to the dict; [] for the config itself.
 
     Raises:
-        UserError: a name on the way is no function's, no phase's or no strategy's.
+        UserError: a name on the path belongs to no function, phase or strategy.
 
     >>> config = {'data': {'name': 'digits'}, 'steps': 5, 'phases': {'head': {}}}
     >>> place_at(config, ['phases', 'head', 'data']).takes
     {'size': <class 'int'>, 'name': <class 'str'>, 'task': <class 'str'>}
     """
-    here, rest, default = _fit(config, list(path))
-    package, optimiser = None, here.get('optim', {}).get('name', '')
-    values = _of_values(here, default)
-    found = Place({**SOURCE, **values} if 'sources' in path else values, here)
+    settings, rest, defaults = _fit(config, list(path))
+    package, optimizer = None, settings.get('optim', {}).get('name', '')
+    takes = _types(settings, defaults)
+    place = Place({**SOURCE, **takes} if 'sources' in path else takes, settings)
     for depth, key in enumerate(rest):
-        kind = Any if found.takes is None else found.takes.get(key, Any)
+        kind = Any if place.takes is None else place.takes.get(key, Any)
         package = PACKAGES.get(key, package)
-        here, default = ((each or {}).get(key) for each in (here, default))
-        here, default = (each if isinstance(each, dict) else {} for each in (here, default))
+        settings, defaults = _dict_at(settings, key), _dict_at(defaults, key)
         if key == 'optim' or 'groups' in rest[:depth]:
-            found = Place(_of_optimiser(optimiser), here, optimiser)
-        elif package and here.get('name'):
+            place = Place(_of_optimizer(optimizer), settings, optimizer)
+        elif package and settings.get('name'):
             what = '.'.join([*path[: -len(rest)], *rest[: depth + 1]])
-            taken = keywords(package, here['name'], what)
-            found = Place({**taken, 'name': str, **OWN.get(key, {})}, here, here['name'])
-        elif found.who and not _names_a_function(kind) or key == 'groups':
-            found = Place(None, here)
+            types_of_function = keywords(package, settings['name'], what)
+            takes = {**types_of_function, 'name': str, **EXTRA.get(key, {})}
+            place = Place(takes, settings, settings['name'])
+        elif place.who and not _names_a_function(kind) or key == 'groups':
+            place = Place(None, settings)
         else:
-            taken = _of_values(here, default)
-            found = Place({'name': str, **taken} if package else taken, here)
-    return found
+            takes = _types(settings, defaults)
+            place = Place({'name': str, **takes} if package else takes, settings)
+    return place
+
+
+def _dict_at(tree, key):
+    """The dict under a key; {} where there is none."""
+    value = (tree or {}).get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _fit(config: Config, path: list[str]) -> tuple[Record, list[str], Record]:
-    """The fit that a place belongs to, with all that it inherits; the way there; its defaults."""
+    """The fit that a path leads into, with all that it inherits; the rest of the path; the defaults
+    of a fit."""
     study = config.get('study', {})
-    for above, among in (
+    for prefix, children in (
         (['phases'], config.get('phases', {})),
         (['study', 'strategies'], study.get('strategies', {})),
         (['study', 'sources'], study.get('sources', {})),
     ):
-        name, rest = path[len(above) : len(above) + 1], path[len(above) + 1 :]
-        if path[: len(above)] != above or not name:
+        depth = len(prefix)
+        if path[:depth] != prefix or len(path) == depth:
             continue
-        if name[0] not in among:
+        name, rest = path[depth], path[depth + 1 :]
+        if name not in children:
             raise UserError(
-                f'config.{".".join([*above, *name])} is not there: {nearest_name(name[0], among)}'
+                f'config.{".".join([*prefix, name])} is not there: {nearest_name(name, children)}'
             )
-        if above == ['phases']:
-            return dict(phases(config))[name[0]], rest, DEFAULTS
-        last, changes = phases(config)[-1][1], among[name[0]]
-        return last | changes if above[1] == 'sources' else merge(last, changes), rest, DEFAULTS
+        if prefix == ['phases']:
+            return dict(phases(config))[name], rest, DEFAULTS
+        last_phase, changes = phases(config)[-1][1], children[name]
+        is_source = prefix[1] == 'sources'
+        return last_phase | changes if is_source else merge(last_phase, changes), rest, DEFAULTS
     return config, path, DEFAULTS if 'steps' in config else {}
 
 
-def _of_values(here: Record, default: Record) -> dict[str, Kind]:
-    """The keys of a dict, with the types of their defaults or of their values."""
+def _types(settings: Record, defaults: Record) -> dict[str, Kind]:
+    """The type of each setting, from its default or else from its value."""
     return {
-        key: SINGLE.get(key) or _kind(default.get(key, parse_value))
-        for key, parse_value in {**default, **here}.items()
+        key: TYPES.get(key) or _kind(defaults.get(key, value))
+        for key, value in {**defaults, **settings}.items()
     }
 
 
@@ -146,37 +156,40 @@ def _kind(value: Setting) -> Kind:
     return Sequence if isinstance(value, list | tuple) else type(value)
 
 
-def _of_optimiser(name: str) -> dict[str, Kind]:
-    """What `optim` and a group take: keywords of ours, and the optimiser's own."""
+def _of_optimizer(name: str) -> dict[str, Kind]:
+    """The settings of `optim` and of a group: those of `group_transform`, and the optimiser's."""
     module = sys.modules[function(OPTIM, 'full', 'optim').__module__]
-    ours = _parameters(module.group_transform, {'optimizer', 'steps', 'options'})
-    own = getattr(module.optax, name) if name in module.OPTIMIZERS else module.optax.adam
-    return {'name': str, **ours, **_parameters(own, {'learning_rate'})}
+    settings = _parameters(module.group_transform, {'optimizer', 'steps', 'options'})
+    optimizer = getattr(module.optax, name) if name in module.OPTIMIZERS else module.optax.adam
+    return {'name': str, **settings, **_parameters(optimizer, {'learning_rate'})}
 
 
 def keywords(package: str | tuple[str, ...], name: str, what: str) -> dict[str, Kind]:
     """The keywords that a config may give to a function, with their types.
 
     Args:
-        package: as `configuration.named` takes it.
-        name: of the function.
+        package: as `configuration.call_named` takes it.
+        name: name of the function.
         what: key of the config, for errors.
 
     Raises:
-        UserError: for an unknown name, with the nearest one.
+        UserError: an unknown name; names the nearest one.
 
     >>> keywords('tljax.zoo', 'conv4', 'net')['size']
     <class 'int'>
     """
-    found = _parameters(function(package, name, what), LATER.get(package, set()))
-    first = next(iter(found), None)
-    return {'of': found[first], **found} if first and _names_a_function(found[first]) else found
+    parameters = _parameters(function(package, name, what), LATER.get(package, set()))
+    first = next(iter(parameters), None)
+    if first and _names_a_function(parameters[first]):
+        return {'of': parameters[first], **parameters}
+    return parameters
 
 
-def _parameters(made_by: Callable, later: set[str]) -> dict[str, Kind]:
+def _parameters(factory: Callable, later: set[str]) -> dict[str, Kind]:
+    """{parameter: type} of a function, without those that come later."""
     return {
-        key: Any if each.annotation is each.empty else each.annotation
-        for key, each in inspect.signature(made_by, eval_str=True).parameters.items()
+        key: Any if parameter.annotation is parameter.empty else parameter.annotation
+        for key, parameter in inspect.signature(factory, eval_str=True).parameters.items()
         if key not in later
     }
 
@@ -194,19 +207,19 @@ def holds_keys(kind: Kind) -> bool:
 
 
 def _names_a_function(kind: Kind) -> bool:
-    """Whether a value of the type is a config of a function: of a network, a set, a method."""
+    """Whether values of the type are configs of functions, such as a network, a set or a method."""
     return is_of_type({'name': ''}, kind) and not is_of_type({}, kind)
 
 
 def parse_value(text: str | None, kind: Kind) -> Setting:
-    """What a text of the command line stands for.
+    """The value of a text on the command line.
 
     Args:
-        text: as a literal of Python, or as it is; None where a flag has no value.
-        kind: the type that is asked for.
+        text: a literal of Python, or a plain word; None for a flag without a value.
+        kind: type of the setting.
 
     Raises:
-        UserError: another type, in words.
+        UserError: the text is no value of this type.
 
     >>> (
     ...     parse_value('1e-3', float),
@@ -221,26 +234,26 @@ def parse_value(text: str | None, kind: Kind) -> Setting:
     if text is None and not is_of_type(True, kind):
         raise UserError('a value is missing')
     text = 'True' if text is None else text
-    found: Any
+    literal: Any
     try:
-        found = ast.literal_eval({'true': 'True', 'false': 'False'}.get(text, text))
+        literal = ast.literal_eval({'true': 'True', 'false': 'False'}.get(text, text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        found = text
-    several = () if text == '' else (found,)
-    meant: tuple[Any, ...] = (found, several, text)  # a list of one; a name like 12
-    for each in meant:
-        if is_of_type(each, kind):
-            return float(each) if kind is float else each
+        literal = text
+    as_list = () if text == '' else (literal,)
+    readings: tuple[Any, ...] = (literal, as_list, text)  # text: a name such as 12
+    for value in readings:
+        if is_of_type(value, kind):
+            return float(value) if kind is float else value
     if kind is bool:
         raise UserError(f'{text!r} is neither true nor false')
     raise UserError(f'{text!r} is not {_words(kind)}')
 
 
-def is_of_type(found: Setting, kind: Kind) -> bool:
-    """Whether a value is of a type, as the annotation of a keyword says it.
+def is_of_type(value: Setting, kind: Kind) -> bool:
+    """Whether a value is of a type, as the annotation of a keyword writes it.
 
     Args:
-        found: the value.
+        value: the value.
         kind: the type.
 
     >>> is_of_type(3, float), is_of_type(True, int), is_of_type([1, 'a'], Sequence[int])
@@ -248,26 +261,29 @@ def is_of_type(found: Setting, kind: Kind) -> bool:
     """
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return any(is_of_type(found, part) for part in parts)
+        return any(is_of_type(value, part) for part in parts)
     if kind in (Any, object):
         return True
     if kind in (None, types.NoneType):
-        return found is None
-    if kind in (bool, int, float):
-        return isinstance(found, (int, float) if kind is float else kind) and isinstance(
-            found, bool
-        ) == (kind is bool)
+        return value is None
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    if kind in (int, float):
+        return isinstance(value, (int, float) if kind is float else int)
     if kind in (str, Path):
-        return isinstance(found, str)
+        return isinstance(value, str)
     if (origin or kind) in (Sequence, list, tuple):
-        return isinstance(found, list | tuple) and all(
-            is_of_type(each, parts[0]) or parts[0] is Callable and isinstance(each, str)
-            for each in found
-            if parts
+        return isinstance(value, list | tuple) and all(
+            _is_item(item, parts[0]) for item in value if parts
         )
     if kind is dict or origin is dict and parts[1] is not Dataset:
-        return isinstance(found, dict)
-    return isinstance(found, dict) and set(found) >= {'name'}  # a config of a function
+        return isinstance(value, dict)
+    return isinstance(value, dict) and 'name' in value  # the config of a function
+
+
+def _is_item(item, kind):
+    """Whether an item of a list is of a type; names stand for functions."""
+    return is_of_type(item, kind) or kind is Callable and isinstance(item, str)
 
 
 def _words(kind: Kind) -> str:
@@ -279,27 +295,26 @@ def _words(kind: Kind) -> str:
 
 
 def method_names(chapter: str = '') -> list[str]:
-    """The names of all methods, or of those of one chapter, in alphabetical order.
+    """The names of all methods, or of the methods of a chapter, in alphabetical order.
 
-    Files are read, not imported, so that a config may ask.
+    Their files are read, not imported, so that a config can use this.
 
     Args:
-        chapter: a folder of `tljax/methods`; '' stands for all of them.
+        chapter: a folder of `tljax/methods`; '' for all of them.
 
     >>> 'dann' in method_names(), 'dann' in method_names('few_shot')
     (True, False)
     """
-    found = contents(METHODS, (chapter,) if chapter else ())
-    return sorted(
-        name for name in found if re.search('^BATCHES = ', _text(found[name]), re.MULTILINE)
-    )
+    module_of = contents(METHODS, (chapter,) if chapter else ())
+    states_batches = re.compile('^BATCHES = ', re.MULTILINE)
+    return sorted(name for name in module_of if states_batches.search(_text(module_of[name])))
 
 
 def method_takes(name: str, keyword: str) -> bool:
-    """Whether the factory of a method takes a keyword; its file is read, not imported.
+    """Whether a method takes a keyword. Its file is read, not imported.
 
     Args:
-        name: of the method.
+        name: name of the method.
         keyword: name of the keyword.
 
     >>> method_takes('dann', 'ramp'), method_takes('shot', 'ramp')

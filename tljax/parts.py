@@ -1,5 +1,8 @@
-"""What a phase's config says, as functions that wait for what it does not say. This is the only
-file that reads a run's config."""
+"""From a phase's config to the functions that it names.
+
+The functions still take what the config does not say, such as the training set. This is the only
+file that reads a run's config.
+"""
 
 import functools
 import os
@@ -33,29 +36,35 @@ from tljax.protocols import Config
 from tljax.recent import Recent
 
 LOADED: Recent[dict[str, Dataset]] = Recent(most=8)
-MOST = {'batch': 2**20, 'eval_batch': 2**20}  # of a count; of others what an int32 holds
 INT32 = 2**31 - 1
+LARGEST = {'batch': 2**20, 'eval_batch': 2**20}  # {setting: largest value}; of the others INT32
+SMALLEST = {  # {setting: smallest value}
+    'batch': 1,
+    'steps': 0,
+    'log_every': 0,
+    'save_every': 0,
+    'eval_every': 0,
+    'eval_batch': 1,
+    'patience': 0,
+    'chunk': 0,
+}
 Splits = dict[str, Dataset]  # by name: 'train', 'validation', 'test'
 
 
 class Parts(NamedTuple):
-    """The functions that a config stands for, and what the file of its method states
-    (`tljax.methods`).
+    """The functions of a config, and the facts that the file of its method states.
 
     Attributes:
         program: (train, width=0) -> Program.
-        donors: (net, top=) -> Donors, or None where the run starts from nothing.
-        labels: (net, donors, train) -> pseudo-labels of each donor, or None where the labels of the
-            data are taken.
+        donors: (net, top=) -> Donors; None for a run that starts from no other network.
+        labels: (net, donors, train) -> pseudo-labels by each donor; None for a run on the labels of
+            the data.
         stream: (train, labels=, prepare=) -> Stream.
         features: (net, params, state, splits) -> splits of features.
-        batches: which batches the method takes.
-        several: whether it takes several labels for an example.
-        cached: whether a frozen backbone may be run once: neither method, augmentation, statistics
-            nor labels forbid it.
-
-    >>> Parts._fields[:2]
-    ('program', 'donors')
+        batches: kind of batches that the method takes: 'labelled', 'domains' or 'episodes'.
+        several: whether the method takes several labels for an example.
+        cached: whether features of a frozen backbone may be cached. Methods, augmentation, batch
+            statistics and pseudo-labels can forbid it.
     """
 
     program: Callable[..., Program]
@@ -69,38 +78,44 @@ class Parts(NamedTuple):
 
 
 def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
-    """The functions that a phase's config stands for.
+    """The functions of a phase's config.
 
     Args:
         config: a plain dict, one of `configuration.phases`.
-        donor_dir: a finished run to graft from, where the config names none by path.
+        donor_dir: finished run whose weights this one starts from, unless the config names another
+            by `init.path`.
 
     Raises:
-        UserError: for names, keywords and numbers that do not fit.
+        UserError: names, keywords and numbers that do not fit.
 
     >>> from tljax.configuration import settings
     >>> parts(settings(net={'name': 'mlp'}, method={'name': 'dann'})).batches
     'domains'
     """
     _refuse_counts(config)
-    method, pseudo, place = config['method'], config['pseudo'], config['init']['path'] or donor_dir
-    if config['init']['phase'] and not place:
+    method, pseudo = config['method'], config['pseudo']
+    donor = config['init']['path'] or donor_dir
+    if config['init']['phase'] and not donor:
         raise UserError(
             f'init.phase={config["init"]["phase"]!r}: run all phases, or name a finished run by '
             'init.path'
         )
-    _refuse_pseudo(config, stated_by_method(method, 'PSEUDO', False), place)
-    makes = pseudo['name'] not in ('', 'given')
+    _refuse_pseudo(config, stated_by_method(method, 'PSEUDO', False), donor)
+    labels = None
+    if pseudo['name'] not in ('', 'given'):
+        make = bind_named('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits')
+        labels = functools.partial(pseudo_labels, make, batch=config['eval_batch'])
+    can_cache = (
+        config['cache']
+        and stated_by_method(method, 'CACHED', True)
+        and not config['augment']
+        and not pseudo['name']
+        and config['statistics'] != 'batch'
+    )
     return Parts(
-        program=functools.partial(program, **_of_program(config)),
-        donors=functools.partial(donors_at, str(place)) if place else None,
-        labels=functools.partial(
-            pseudo_labels,
-            bind_named('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits'),
-            batch=config['eval_batch'],
-        )
-        if makes
-        else None,
+        program=functools.partial(program, **_program_keywords(config)),
+        donors=functools.partial(donors_at, str(donor)) if donor else None,
+        labels=labels,
         stream=functools.partial(
             training_stream,
             batch=config['batch'],
@@ -111,23 +126,20 @@ def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
         features=functools.partial(feature_splits, batch=config['eval_batch']),
         batches=stated_by_method(method, 'BATCHES', 'labelled'),
         several=stated_by_method(method, 'SEVERAL', False),
-        cached=bool(
-            config['cache']
-            and stated_by_method(method, 'CACHED', True)
-            and not config['augment']
-            and not pseudo['name']
-            and config['statistics'] != 'batch'
-        ),
+        cached=bool(can_cache),
     )
 
 
 def load(data: Config) -> dict[str, Dataset]:
-    """The splits of a data set by its config: {'train': Dataset, 'validation': Dataset, 'test':
-    Dataset}.
+    """The splits of a data set, {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Args:
-        data: {'name': ..., keyword: value}, and 'task' ('classes', 'labels' or 'numbers') where the
-            loader's own task is not meant.
+        data: its config, {'name': ..., keyword: value}. 'task' ('classes', 'labels' or 'numbers')
+            replaces the task that the loader finds.
+
+    Raises:
+        UserError: an unknown name or keyword, data that the loader refuses, and labels with nothing
+            to learn.
 
     >>> (
     ...     load({'name': 'digits'})['test'].size,
@@ -138,47 +150,50 @@ def load(data: Config) -> dict[str, Dataset]:
     _refuse_below(data)
 
     def make():
-        later = 'task' in data and not takes_keyword(DATA, data['name'], 'task')
-        splits = call_named(
-            DATA, {key: value for key, value in data.items() if key != 'task' or not later}, 'data'
-        )
-        splits = with_task(splits, data['task']) if later else splits
+        if 'task' not in data or takes_keyword(DATA, data['name'], 'task'):
+            splits = call_named(DATA, data, 'data')
+        else:
+            without_task = {key: value for key, value in data.items() if key != 'task'}
+            splits = with_task(call_named(DATA, without_task, 'data'), data['task'])
         refuse_nothing_to_learn(splits['train'])
         return splits
 
     return LOADED.get([data, _stamps(data)], make)
 
 
-def _refuse_below(data, said='data'):
-    """Refuses pictures without pixels and seeds below 0, however deep the set lies that says so."""
+def _refuse_below(data, setting='data'):
+    """Refuses picture sizes below 1 and seeds below 0, in a set and in the sets inside it."""
     for key, value in data.items():
         if isinstance(value, dict):
-            _refuse_below(value, f'{said}.{key}')
+            _refuse_below(value, f'{setting}.{key}')
         elif key in ('size', 'resize', 'pixels') and type(value) is int and value < 1:
-            raise UserError(f'{said}.{key}={value}: give a whole number, 1 or more')
+            raise UserError(f'{setting}.{key}={value}: give a whole number, 1 or more')
         elif key == 'seed' and type(value) is int and not 0 <= value <= INT32:
-            raise UserError(f'{said}.{key}={value}: give a whole number from 0 to {INT32}')
+            raise UserError(f'{setting}.{key}={value}: give a whole number from 0 to {INT32}')
 
 
 def _stamps(data):
-    """What changes when the files that a set is read from do; files of a folder that are written
-    over keep it."""
+    """Names, times and sizes of the files that a config names, so that a set that has changed is
+    read again. Of a folder only the folders inside are looked at: a file that is overwritten in
+    place goes unnoticed."""
     if isinstance(data, dict):
         return [_stamps(value) for value in data.values()]
     if not isinstance(data, str):
         return ''
-    place = Path(data).expanduser()
+    path = Path(data).expanduser()
     try:
-        held = place.exists()
-    except (OSError, ValueError):  # no such name can be
-        held = False
-    if not held:
+        if not path.exists():
+            return ''
+    except (OSError, ValueError):  # no file can have this name
         return ''
-    places = [place, *(folder for folder, _, _ in os.walk(place))] if place.is_dir() else [place]
-    return [(str(each), os.stat(each).st_mtime_ns, os.stat(each).st_size) for each in places]
+    paths = [path]
+    if path.is_dir():
+        paths += [folder for folder, _, _ in os.walk(path)]
+    stats = [(str(name), os.stat(name)) for name in paths]
+    return [(name, stat.st_mtime_ns, stat.st_size) for name, stat in stats]
 
 
-def _of_program(config):
+def _program_keywords(config):
     """The keywords of `program`."""
     net, method, penalty = config['net'], config['method'], config['penalty']
     form_is_open = 'form' not in innermost(net)
@@ -196,21 +211,13 @@ def _of_program(config):
 
 
 def _refuse_counts(config):
-    counts = {
-        'batch': 1,
-        'steps': 0,
-        'log_every': 0,
-        'save_every': 0,
-        'eval_every': 0,
-        'eval_batch': 1,
-        'patience': 0,
-        'chunk': 0,
-    }
-    for key, least in counts.items():
-        if type(config[key]) is not int or config[key] < least:
-            raise UserError(f'config.{key}={config[key]}: give a whole number, {least} or more')
-        if config[key] > MOST.get(key, INT32):
-            raise UserError(f'config.{key}={config[key]}: give at most {MOST.get(key, INT32)}')
+    """Refuses numbers that no run can go by."""
+    for key, smallest in SMALLEST.items():
+        if type(config[key]) is not int or config[key] < smallest:
+            raise UserError(f'config.{key}={config[key]}: give a whole number, {smallest} or more')
+        largest = LARGEST.get(key, INT32)
+        if config[key] > largest:
+            raise UserError(f'config.{key}={config[key]}: give at most {largest}')
     epochs = config['epochs']
     if type(epochs) not in (int, float) or not 0 <= epochs < float('inf'):
         raise UserError(
@@ -219,24 +226,23 @@ def _refuse_counts(config):
         )
     if config['keep'] not in ('last', 'best'):
         raise UserError(f'config.keep={config["keep"]!r} is not last or best')
-    if any(not isinstance(seed, int) for seed in config['seeds']):
-        raise UserError(f'config.seeds={config["seeds"]}: give whole numbers')
-    if (
-        not config['seeds']
-        or len(set(config['seeds'])) < len(config['seeds'])
-        or min(config['seeds']) < 0
-    ):
-        raise UserError(
-            f'config.seeds={config["seeds"]}: give one or more, none negative, none twice'
-        )
-    if max(config['seeds']) > INT32:
-        raise UserError(f'config.seeds={config["seeds"]}: give numbers of at most {INT32}')
+    _refuse_seeds(config['seeds'])
     refuse_rules(config['init']['rules'], 'init.rules')
     _refuse_optimiser(config['optim'], config['groups'])
 
 
+def _refuse_seeds(seeds):
+    """Refuses seeds that are no different whole numbers from 0 to INT32."""
+    if any(not isinstance(seed, int) for seed in seeds):
+        raise UserError(f'config.seeds={seeds}: give whole numbers')
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise UserError(f'config.seeds={seeds}: give one or more, none negative, none twice')
+    if max(seeds) > INT32:
+        raise UserError(f'config.seeds={seeds}: give numbers of at most {INT32}')
+
+
 def _refuse_optimiser(optim, groups):
-    """Refuses settings of optimisers that no training can go by."""
+    """Refuses optimiser settings without a name or a rate, and rates that are no finite numbers."""
     if not isinstance(optim, dict) or not {'name', 'lr'} <= set(optim):
         raise UserError(f'optim={optim!r} says no name or no rate: give optim.name and optim.lr')
     for label, keywords in groups.items():
@@ -245,25 +251,25 @@ def _refuse_optimiser(optim, groups):
                 f'groups.{label}={keywords!r} is no dict: set its keys, such as '
                 f'groups.{label}.scale=.1'
             )
-    named_groups = ((f'groups.{label}', groups[label]) for label in groups)
-    for said, keywords in (('optim', optim), *named_groups):
+    settings = {'optim': optim} | {f'groups.{label}': groups[label] for label in groups}
+    for name, keywords in settings.items():
         for key in ('lr', 'clip', 'weight_decay', 'scale'):
-            given = keywords.get(key, 0.0)
-            if type(given) not in (int, float) or not 0 <= given < float('inf'):
-                raise UserError(f'{said}.{key}={given!r}: give a number, 0 or more')
+            value = keywords.get(key, 0.0)
+            if type(value) not in (int, float) or not 0 <= value < float('inf'):
+                raise UserError(f'{name}.{key}={value!r}: give a number, 0 or more')
 
 
-def _refuse_pseudo(config, needed, place):
-    """Refuses a method that takes pseudo-labels where none are made, and pseudo-labels that nobody
-    can make."""
+def _refuse_pseudo(config, required, donor):
+    """Refuses a method without the pseudo-labels that it takes, and pseudo-labels without a donor
+    that makes them."""
     name = config['pseudo']['name']
-    if needed and not name:
+    if required and not name:
         raise UserError(
             f'method.name={config["method"]["name"]!r} takes pseudo-labels: set '
             'pseudo.name=centroids and name a finished run by init.phase or init.path'
         )
-    if name not in ('', 'given') and (not place or config['shuffled'] or config['per_class']):
+    if name not in ('', 'given') and (not donor or config['shuffled'] or config['per_class']):
         raise UserError(
             f'pseudo.name={name!r} labels one set by a finished run: name it by init.phase or '
-            'init.path, and leave shuffled and per_class alone'
+            'init.path, and do not set shuffled or per_class'
         )

@@ -1,6 +1,9 @@
-"""What is compiled: method, partition, optimiser and step. Fits that differ in data, seeds or donor
-alone share one program."""
+"""The compiled part of a run: method, partition, optimiser and step.
 
+Fits that differ only in data, seeds or donor share one program.
+"""
+
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypedDict, Unpack
 
@@ -28,23 +31,21 @@ Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, input) -> input
 
 
 class Program(NamedTuple):
-    """What all runs share that differ in data, seeds and donors alone.
+    """The compiled part of a run.
 
     Attributes:
-        method: what is minimised, without a penalty.
-        init: (seed, batch, donor, rules) -> params, state before the first step: fresh, grafted
-            from the donor where there is one, and remembered by a penalty.
+        method: the method, without a penalty.
+        init: (seed, batch, donor, rules) -> params, state before the first step. Parameters are
+            fresh, or taken from the donor by the rules; a penalty remembers them.
         net: the network.
         shapes: tree of the parameters' shapes.
-        labels: tree of labels like the parameters: the group that each belongs to, or 'frozen'.
-        rates: {group: learning rate at its peak}.
+        labels: tree like the parameters: the group of each parameter, or 'frozen'.
+        rates: {group: highest learning rate}.
         tx: the optimiser.
-        prepare: (batch) -> batch, on the device; None where batches stay as they are.
+        prepare: (batch) -> batch on the device, such as augmentation; None where there is nothing
+            to prepare.
         step: the compiled step.
         predict: the compiled prediction.
-
-    >>> Program._fields[:3]
-    ('method', 'init', 'net')
     """
 
     method: Method
@@ -59,12 +60,8 @@ class Program(NamedTuple):
     predict: Compiled
 
 
-class Described(TypedDict):
-    """What the config of a phase says of its program: the keywords of `make_program`.
-
-    >>> sorted(Described.__annotations__)[:2]
-    ['augment', 'frozen']
-    """
+class ProgramKeywords(TypedDict):
+    """The keywords of `make_program` that a phase's config says."""
 
     net: Callable[..., Net]
     method: Callable[..., Method]
@@ -81,16 +78,17 @@ class Described(TypedDict):
 
 
 def program(
-    train: Dataset, width: int = 0, *, key: Config, **described: Unpack[Described]
+    train: Dataset, width: int = 0, *, key: Config, **keywords: Unpack[ProgramKeywords]
 ) -> Program:
-    """The program of a phase for a training set like `train`; one object for all configs that mean
-    the same program.
+    """The program of a phase for a training set like `train`.
+
+    Equal configs, and data of equal shapes, task and number of classes, share one program.
 
     Args:
         train: the training set.
-        width: of cached features that take the frozen backbone's place; 0 for none.
-        key: the part of the config that functions in `described` were made of.
-        **described: as `make_program` takes them.
+        width: width of cached features that replace a frozen backbone; 0: there are none.
+        key: the part of the config that the functions in `keywords` were made from.
+        **keywords: as `make_program` takes them.
 
     >>> from tljax.configuration import settings
     >>> from tljax.data import digits
@@ -100,23 +98,22 @@ def program(
     """
     sample = train.take(np.arange(1))
     shapes = {path: (leaf.shape, str(leaf.dtype)) for path, leaf in flatten(sample).items()}
-    numbers = {
+    values = {
         name: value
-        for name, value in described.items()
+        for name, value in keywords.items()
         if name in ('statistics', 'optim', 'groups', 'steps', 'parallel')
     }
-    # examples that are made on the device are made by the program
-    made = train.fingerprint if train.example else ''
     key = {
         **key,
-        **numbers,
+        **values,
         'task': train.task.kind,
         'classes': len(train.classes),
         'width': width,
         'sample': shapes,
-        'made': made,
+        # a set that makes its examples on the device is part of the program
+        'made': train.fingerprint if train.example else '',
     }
-    return PROGRAMS.get(key, lambda: make_program(train, width, **described))
+    return PROGRAMS.get(key, lambda: make_program(train, width, **keywords))
 
 
 def make_program(
@@ -135,7 +132,7 @@ def make_program(
     steps: int,
     parallel: str,
 ) -> Program:
-    """Compiles (at the first call) what a phase trains with.
+    """The program of a phase. Its step and its prediction are compiled when they are first called.
 
     Args:
         train: the training set.
@@ -143,46 +140,47 @@ def make_program(
         net: (stored=, form=) -> Net.
         method: (net=, classes=, several=) -> Method.
         partition: (groups=) -> Partition.
-        penalty: what is added to the loss, or None.
+        penalty: a penalty that is added to the loss, or None.
         augment: functions (key, input) -> input.
-        looped: whether the network runs inside a loop, which chooses the form of its convolutions;
-            None where the form is chosen.
-        frozen: regex over the parameters that the method never trains; '' for none.
+        looped: whether the network runs inside a loop, which decides the form of its convolutions;
+            None where the config says the form.
+        frozen: regex of the parameters that the method never trains; '' for none.
         statistics: as `optim.uses_stored_statistics` takes it.
-        optim: as `optim.joined` takes it.
-        groups: as `optim.joined` takes it.
-        steps: of the run.
+        optim: as `optim.join_groups` takes it.
+        groups: as `optim.join_groups` takes it.
+        steps: number of steps of the run.
         parallel: 'jit' or 'pmap'.
 
     Raises:
-        UserError: for what does not fit the data or the network.
+        UserError: settings that do not fit the data or the network.
     """
-    axis = {'jit': None, 'pmap': 'data'}.get(parallel, '')
-    if axis == '':
+    if parallel not in ('jit', 'pmap'):
         raise UserError(f'parallel={parallel!r} is not jit or pmap')
-    place = {} if looped is None else {'form': convolution.place_of_run(looped)}
-    parted = partition(groups=net(stored=None, **place).groups)
+    axis = 'data' if parallel == 'pmap' else None
+    form = {} if looped is None else {'form': convolution.place_of_run(looped)}
+    scheme = partition(groups=net(stored=None, **form).groups)
     if frozen:
-        parted = parted._replace(rules=[(frozen, 'frozen'), *parted.rules])
-    network = net(stored=uses_stored_statistics(parted, statistics), **place)
-    asked = dict(classes=len(train.classes), several=train.task.kind == 'labels')
-    minimised = method(net=network, **asked)
+        scheme = scheme._replace(rules=[(frozen, 'frozen'), *scheme.rules])
+    network = net(stored=uses_stored_statistics(scheme, statistics), **form)
+    make = functools.partial(
+        method, classes=len(train.classes), several=train.task.kind == 'labels'
+    )
+    base_method = make(net=network)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
-    shapes = jax.eval_shape(minimised.init, jax.random.key(0), sample)[0]
-    labels = label(shapes, parted.rules)
-    # the same method on features of that width: what the backbone was is no longer there
-    if width:
+    shapes = jax.eval_shape(base_method.init, jax.random.key(0), sample)[0]
+    labels = label(shapes, scheme.rules)
+    if width:  # the method on cached features, in which the backbone has no parameters
         network, labels = identity(width), {**labels, 'backbone': {}}
-        minimised = method(net=network, **asked)
-    tx, rates = join_groups(labels, parted, steps, optim, groups)
+        base_method = make(net=network)
+    tx, rates = join_groups(labels, scheme, steps, optim, groups)
     prepare = _prepare(augment, train)
-    whole = combinators.with_penalty(minimised, penalty) if penalty else minimised
+    whole = combinators.with_penalty(base_method, penalty) if penalty else base_method
     step = many_steps(over_seeds(make_step(whole, tx, labels, prepare, axis)))
-    minimised = minimised._replace(init=jax.jit(minimised.init))
+    base_method = base_method._replace(init=jax.jit(base_method.init))
     compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
     return Program(
-        minimised,
-        _init(minimised, penalty),
+        base_method,
+        _init(base_method, penalty),
         network,
         shapes,
         labels,
@@ -198,15 +196,15 @@ def _init(method: Method, penalty: combinators.Penalty | None) -> Begin:
     def init(
         seed: int, batch: Tree, donor: tuple[Tree, Tree] | None = None, rules: Sequence = ()
     ) -> tuple[Tree, Tree]:
-        begun = combinators.with_graft(method, *donor, rules) if donor else method
-        begun = combinators.with_penalty(begun, penalty) if penalty else begun
-        return begun.init(jax.random.key(seed), batch)
+        whole = combinators.with_graft(method, *donor, rules) if donor else method
+        whole = combinators.with_penalty(whole, penalty) if penalty else whole
+        return whole.init(jax.random.key(seed), batch)
 
     return init
 
 
 def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
-    """What the compiled step does to a batch first: augmentation, or making the examples."""
+    """The first part of the compiled step: it augments a batch, or makes its examples."""
     if train.example and augmentations:
         raise UserError(
             'augment: the examples of this data are drawn afresh and not augmented: leave it empty'
@@ -217,8 +215,8 @@ def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
 
 
 def form(net: Config, method: Config) -> dict[str, str]:
-    """The keyword `form` of a network's function, unless the config says it: the place where a
-    method's convolutions run.
+    """The keyword `form` of a network's function, how its convolutions run; {} if the config says
+    it.
 
     Args:
         net: config of the network.
@@ -227,18 +225,16 @@ def form(net: Config, method: Config) -> dict[str, str]:
     >>> form({'name': 'conv4', 'form': 'dots'}, {'name': 'finetune'})
     {}
     """
-    return (
-        {}
-        if 'form' in innermost(net)
-        else {'form': convolution.place_of_run(stated_by_method(method, 'LOOPED', False))}
-    )
+    if 'form' in innermost(net):
+        return {}
+    return {'form': convolution.place_of_run(stated_by_method(method, 'LOOPED', False))}
 
 
 def predictor(record: Record) -> Compiled:
-    """The compiled `predict` of a finished run, or of a network with its weights, by its record.
+    """The compiled `predict` of a finished run, or of a network with weights.
 
     Args:
-        record: as `checkpoint.load_final` gives it; its config and its classes count.
+        record: as `checkpoint.load_final` gives it. Only its config and classes are used.
 
     >>> predictor(
     ...     {
