@@ -1,5 +1,4 @@
-"""What networks make of a data set: its features, a data set of their own; and what a run is
-grafted from."""
+"""Features of a data set as a data set of their own, and the donors that a run starts from."""
 
 import hashlib
 import json
@@ -28,16 +27,15 @@ NAMES = ('extracted',)  # data sets of this module
 def extracted(
     splits: dict[str, Dataset], net: Net, weights: str = 'imagenet'
 ) -> dict[str, Dataset]:
-    """The splits of a data set, each picture as the features (dim,) of a network with ImageNet
-    weights, float32.
+    """The splits of a data set, with the features (dim,) of a pretrained network for pictures.
 
     Args:
-        splits: of a set of pictures, or of `domains` of them.
+        splits: splits of pictures, or of `domains` of pictures.
         net: the network.
         weights: as `weights.read_weights` takes them.
 
     Raises:
-        UserError: as `read_weights`; the set has no pictures of three channels.
+        UserError: as `read_weights`, and for a set without pictures of three channels.
 
     >>> from tljax.data import digits
     >>> from tljax.zoo import conv4
@@ -58,11 +56,13 @@ def extracted(
 
 
 def extractor(net: Net) -> Compiled:
-    """The compiled features of a network, for the parameters of any method that has it as its
-    backbone.
+    """The compiled features of a network.
 
     Args:
         net: the network.
+
+    Returns:
+        A function of the parameters and state of a method whose backbone is the network.
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
@@ -85,16 +85,18 @@ def extractor(net: Net) -> Compiled:
 def feature_dataset(
     net: Net, extract: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256
 ) -> Dataset:
-    """A data set of the features of one, extracted once: they are kept in the cache by network,
-    weights and examples.
+    """A data set of features, which are extracted once and kept in the cache.
+
+    Network, weights and examples are the key of the cache.
 
     Args:
         net: the network.
-        extract: its `extractor`, which serves all sets.
-        params: of a method that has the network as its backbone, with a leading axis of one seed.
-        state: of the same method.
-        dataset: set of examples.
-        batch: examples at a time.
+        extract: `extractor` of the network.
+        params: parameters of a method with the network as its backbone, with a leading axis of one
+            seed.
+        state: state of the same method.
+        dataset: the examples.
+        batch: examples per call.
 
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
@@ -108,7 +110,7 @@ def feature_dataset(
         json.dumps([net.fingerprint, numbers, dataset.fingerprint]).encode()
     ).hexdigest()
     path = cache_dir() / 'features' / f'{key}.npz'
-    # processes extract together, whichever of them has the file
+    # all processes take part in an extraction, even those that have the file
     if jax.process_count() > 1 or not path.exists():
         save_npz(
             path,
@@ -121,8 +123,8 @@ def feature_dataset(
                 said=f'extracting features of {dataset.size} examples',
             )['features'][0],
         )
-    with np.load(path, allow_pickle=False) as stored:
-        return arrays(stored['features'], dataset.label)._replace(
+    with np.load(path, allow_pickle=False) as file:
+        return arrays(file['features'], dataset.label)._replace(
             task=dataset.task, notes=dataset.notes, names=dataset.names
         )
 
@@ -130,15 +132,14 @@ def feature_dataset(
 def feature_splits(
     net: Net, params: Tree, state: Tree, splits: dict[str, Dataset], batch: int = 256
 ) -> dict[str, Dataset]:
-    """`feature_dataset` of every split that has examples; a target beside a training set stays
-    there.
+    """`feature_dataset` of every split that has examples, and of the training set's target.
 
     Args:
         net: the network.
         params: as `feature_dataset` takes them.
         state: as `feature_dataset` takes it.
-        splits: of a data set.
-        batch: examples at a time.
+        splits: splits of a data set.
+        batch: examples per call.
 
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
@@ -147,24 +148,25 @@ def feature_splits(
     ['train']
     """
     extract = extractor(net)
-    found = {
+    features = {
         name: feature_dataset(net, extract, params, state, split, batch)
         for name, split in splits.items()
         if split.size
     }
     if splits['train'].target:
-        found['train'] = found['train']._replace(target=found.get('target', found['train']))
-    return found
+        train = features['train']
+        features['train'] = train._replace(target=features.get('target', train))
+    return features
 
 
 def run_at(place: str | Path) -> tuple[Tree, Tree, Record]:
-    """(params, state, record) of a finished run, or of the last phase of one.
+    """(params, state, record) of a finished run; of its last phase if it has several.
 
     Args:
         place: folder of the run.
 
     Raises:
-        UserError: the folder holds no finished run, or the model of another program.
+        UserError: the folder holds no finished run, or a model of another library.
 
     >>> run_at('nowhere')
     Traceback (most recent call last):
@@ -175,12 +177,12 @@ def run_at(place: str | Path) -> tuple[Tree, Tree, Record]:
 
 
 class Donors(NamedTuple):
-    """What a run is grafted from.
+    """The networks that a run takes parameters from.
 
     Attributes:
-        trees: [(params, state)], one for all seeds or one for each.
-        classes: names that the heads tell apart.
-        place: where they come from.
+        trees: [(params, state)], one for all seeds, or one for each seed.
+        classes: names of the classes of their heads.
+        place: run, file or name that they come from.
 
     >>> Donors([], (), 'runs/a').place
     'runs/a'
@@ -192,15 +194,15 @@ class Donors(NamedTuple):
 
 
 def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
-    """The donors at a place: a finished run or the last phase of one, or weights of the network.
+    """The donors at a place: the networks of a finished run, or weights of a network.
 
     Args:
         place: folder of a finished run, or as `weights.read_weights` takes it.
-        net: network of the run that is grafted; not looked at where the place is a run.
-        top: whether the head is asked for.
+        net: network of the new run, whose weights a file holds; unused if the place is a run.
+        top: whether the head is needed, too.
 
     Raises:
-        UserError: as `read_weights`; the folder holds no finished run.
+        UserError: as `read_weights`, and for a folder without a finished run.
 
     >>> donors_at('nowhere', None)
     Traceback (most recent call last):
@@ -209,11 +211,8 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     if published.NAME.fullmatch(place) or foreign.named_as_weights(place):
         assert net is not None, f'{place} are weights of a network'
         params, state = read_weights(net, place, top)
-        return Donors(
-            [(params, state)],
-            tuple(str(i) for i in range(len(params.get('head', {}).get('bias', ())))),
-            place,
-        )
+        outputs = len(params.get('head', {}).get('bias', ()))
+        return Donors([(params, state)], tuple(map(str, range(outputs))), place)
     params, state, record = run_at(place)
     trees = [
         jax.tree.map(lambda leaf, i=i: leaf[i], (params, state))
@@ -223,56 +222,61 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
 
 
 def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence[tuple[str, str | None]]) -> None:
-    """Refuses a donor of pictures of other channels: one kernel alone differs, in what it takes.
+    """Refuses donors that were trained on pictures of another number of channels.
+
+    Then exactly one kernel differs in its shape, and only in the number of input channels.
 
     Args:
-        donors: what is grafted.
-        shapes: of the receiving parameters, a tree of what has a `shape`.
-        rules: of the graft, as `paths.graft` takes them.
+        donors: the donors.
+        shapes: tree of the parameters' shapes in the new run.
+        rules: rules of the graft, as `paths.graft` takes them.
 
     Raises:
-        UserError: with both numbers of channels.
+        UserError: names both numbers of channels.
 
     >>> shapes, kernel = [{'backbone': {'conv1': np.ones((3, 3, n, 8))}} for n in (1, 3)]
     >>> refuse_channels(Donors([(kernel, {})], (), 'w.h5'), shapes, [('backbone/.*', None)])
     Traceback (most recent call last):
     tljax.core.UserError: w.h5 takes pictures of 3 channels, and the data have 1: ...
     """
-    same = [(pattern, path) for pattern, path in rules if path is None]
-    ours = {
+    patterns = [pattern for pattern, path in rules if path is None]  # same path in both networks
+    run_shapes = {
         path: leaf.shape
         for path, leaf in flatten(shapes).items()
-        if path.startswith('backbone/') and any(re.fullmatch(rule, path) for rule, _ in same)
+        if path.startswith('backbone/') and any(re.fullmatch(rule, path) for rule in patterns)
     }
-    theirs = {path: np.shape(leaf) for path, leaf in flatten(donors.trees[0][0]).items()}
-    differ = [(theirs[path], here) for path, here in ours.items() if theirs.get(path, here) != here]
-    if len(differ) != 1 or {len(shape) for shape in differ[0]} != {4}:
+    donor_shapes = {path: np.shape(leaf) for path, leaf in flatten(donors.trees[0][0]).items()}
+    differences = [
+        (donor_shapes[path], shape)
+        for path, shape in run_shapes.items()
+        if donor_shapes.get(path, shape) != shape
+    ]
+    if len(differences) != 1 or {len(shape) for shape in differences[0]} != {4}:
         return
-    there, here = differ[0]
-    if (*here[:2], here[3]) == (*there[:2], there[3]):
-        grey = ', as grey ones are read, too' if there[2] == 3 else ''
+    donor, run = differences[0]  # kernels (height, width, channels, features)
+    if (*run[:2], run[3]) == (*donor[:2], donor[3]):
+        grey = ', as grey ones are read, too' if donor[2] == 3 else ''
         raise UserError(
-            f'{donors.place} takes pictures of {there[2]} channels, and the data have '
-            f'{here[2]}: give data.channels={there[2]}{grey}, or lay '
-            "dict(name='resampled', "
-            f'size=..., channels={there[2]}) around the data'
+            f'{donors.place} takes pictures of {donor[2]} channels, and the data have {run[2]}: '
+            f'give data.channels={donor[2]}{grey}, or lay '
+            f"dict(name='resampled', size=..., channels={donor[2]}) around the data"
         )
 
 
 def pseudo_labels(
     make: Callable[..., np.ndarray], net: Net, donors: Donors, train: Dataset, batch: int = 256
 ) -> list[np.ndarray]:
-    """Labels that each donor gives to a training set.
+    """Labels of a training set by each donor.
 
     Args:
-        make: (features=, logits=) -> labels of one donor.
+        make: (features=, logits=) -> labels by one donor.
         net: network of the donors.
-        donors: trained on the same classes.
+        donors: networks that were trained on the same classes.
         train: the training set.
-        batch: examples at a time.
+        batch: examples per call.
 
     Returns:
-        [(size,) labels], one for each donor.
+        [(size,) labels], one array for each donor.
 
     >>> from tljax.zoo import identity
     >>> donors = Donors(
@@ -292,4 +296,7 @@ def pseudo_labels(
     params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *donors.trees)
     features = predictions(extractor(net), params, state, train, batch)['features']
     logits = features @ params['head']['kernel'] + params['head']['bias'][:, None]
-    return [make(features=each, logits=said) for each, said in zip(features, logits, strict=True)]
+    return [
+        make(features=donor_features, logits=donor_logits)
+        for donor_features, donor_logits in zip(features, logits, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""Objects that configs described, kept for a while."""
+"""Objects that were made from configs, kept so that equal configs share one object."""
 
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -9,10 +9,10 @@ T = TypeVar('T')
 
 
 class Recent(Generic[T]):
-    """The objects that the last few configs described, so that equal configs share one object.
+    """The objects of the last few configs.
 
     Args:
-        most: how many are kept.
+        most: number of objects that are kept.
 
     >>> numbers = Recent(most=2)
     >>> numbers.get({'a': [1]}, lambda: object()) is numbers.get({'a': [1]}, lambda: object())
@@ -21,27 +21,26 @@ class Recent(Generic[T]):
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.kept: dict[Hashable, T] = {}
+        self.objects: dict[Hashable, T] = {}
 
     def get(self, config: Setting, make: Callable[[], T]) -> T:
-        """The object of this config: the one that is kept, or else what `make()` gives.
+        """The object of a config; it is made if no equal config came before.
 
         Args:
-            config: what describes the object, as it stands in a JSON file.
-            make: makes it.
+            config: description of the object, as JSON holds it.
+            make: () -> object.
         """
         key = hashable(config)
-        if key not in self.kept:
-            while len(self.kept) >= self.most:
-                del self.kept[next(iter(self.kept))]
-            self.kept[key] = make()
-        self.kept[key] = found = self.kept.pop(key)  # the latest is kept longest
-        return found
+        if key not in self.objects:
+            while len(self.objects) >= self.most:
+                del self.objects[next(iter(self.objects))]
+            self.objects[key] = make()
+        self.objects[key] = self.objects.pop(key)  # to the end: the oldest use goes first
+        return self.objects[key]
 
 
 def hashable(config: Setting) -> Hashable:
-    """A config as nested tuples, which can be a key. Lists and tuples are alike, as they are in a
-    JSON file.
+    """A config as nested tuples, which can be a key. A list and a tuple give the same key.
 
     Args:
         config: as `Recent.get` takes it.
