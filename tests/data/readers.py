@@ -74,7 +74,7 @@ def make_npz(folder: Path) -> bytes:
 def read_npz(path: Path) -> None:
     from tljax.parts import load
 
-    load.__globals__['LOADED'].kept.clear()  # the same path holds other bytes each time
+    load.__globals__['LOADED'].objects.clear()  # the same path holds other bytes each time
     whole(load({'name': 'npz', 'path': str(path)}))
 
 
