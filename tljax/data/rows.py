@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tljax.core import Task, UserError, abbreviated, nearest_name
-from tljax.data.cells import JOINED, as_number, read_labels
+from tljax.data.cells import SEPARATORS, as_number, read_labels
 from tljax.data.finding import is_picture
 from tljax.data.layout import SPLITS, refuse_similar_names
 
@@ -240,7 +240,7 @@ def _once(rows, place, rest, path):
             was, now = (', '.join(each[i] for i in rest)[:40] for each in (before, row))
             raise UserError(
                 f'{path}: {row[place]} stands in two rows, as {was} and as {now}: keep one; '
-                f'several labels of a picture are joined by {JOINED[0]}'
+                f'several labels of a picture are joined by {SEPARATORS[0]}'
             )
         said += before is not row
     notes = [f'{said} row{"s" * (said > 1)} left out: the same again'] if said else []
