@@ -17,7 +17,7 @@ MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
 # formats that Pillow opens but that are not pictures; EPS is a program, run by Ghostscript
 OTHER_FORMATS = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
 FORMATS = sorted({*Image.registered_extensions().values()} & {*Image.OPEN} - OTHER_FORMATS)
-PIXELS = 178_956_970  # most pixels of a picture; Pillow refuses pictures of more than this
+PIXELS = 178_956_970  # largest number of pixels of a picture, which is Pillow's own limit
 DARK = 8  # if white is this many times the lightest number, the file may have fewer bits
 _LIMIT = threading.Lock()
 
@@ -80,7 +80,7 @@ def picture(
         elif size is not None:
             image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # Pillow's readers raise errors of many types
-        raise _undecodable(where, error) from error
+        raise _decode_error(where, error) from error
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
@@ -113,7 +113,7 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
     except Image.DecompressionBombError as error:  # more than twice Pillow's limit
         size = count = int(re.sub(r'\D*(\d+).*', r'\1', str(error)))
     except Exception as error:  # Pillow's readers raise errors of many types
-        raise _undecodable(where, error) from error
+        raise _decode_error(where, error) from error
     if count > pixels:
         raise UserError(
             f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or raise the '
@@ -138,7 +138,7 @@ def _limit(pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = old_limit
 
 
-def _undecodable(where, error):
+def _decode_error(where, error):
     reason = ' '.join(str(error).split())[:80]
     if isinstance(error, UnidentifiedImageError):
         reason = 'of no format that Pillow knows'

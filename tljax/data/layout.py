@@ -60,40 +60,44 @@ def layout(names: Sequence[str], where: Path, domain: str = '') -> Layout:
     start, notes = _start(names, where, domain)
     place, names = where / start, _below(names, start)
     folders = _split_folders(names, place)
-    splits, others = {}, []
+    splits, other_names = {}, []
     if '' not in folders.values():
-        others, outside_notes = _outside_splits(names, folders, place)
+        other_names, outside_notes = _outside_splits(names, folders, place)
         notes += outside_notes
     for split, folder in folders.items():
-        inside = _below(names, folder)
-        groups = _classes(inside, place / folder, is_domain=not folder)
+        contents = _below(names, folder)
+        groups = _classes(contents, place / folder, is_domain=not folder)
         if groups:
             splits[split] = {
                 name: [start + folder + member for member in members]
                 for name, members in groups.items()
             }
             pictures = {member for members in groups.values() for member in members}
-            others += [name for name in inside if name not in pictures and not name.endswith('/')]
+            other_names += [
+                name for name in contents if name not in pictures and not name.endswith('/')
+            ]
         elif split == 'train':
             raise UserError(
                 f'{place / folder} has no class folders: put the pictures of each class into a '
                 'folder of its name' + _table_hint(names, place)
             )
         else:
-            notes.append(_no_classes_note(split, folder, inside))
+            notes.append(_no_classes_note(split, folder, contents))
     if len(splits['train']) < 2 and _table_hint(names, place):
         raise UserError(
             f'{place} holds the class folder {min(splits["train"])} alone: add another '
             'class' + _table_hint(names, place)
         )
-    notes += _other_notes(others)
+    notes += _other_notes(other_names)
     if folders['train'] == '':
         notes += [
             f'{name}/ is taken for a class: move it away if it is none'
             for name in splits['train']
             if name.lower() in (*SPLITS, *UNLABELLED)
         ]
-    return Layout(splits, (*notes, *skipped_note(name for name in others if not is_picture(name))))
+    return Layout(
+        splits, (*notes, *skipped_note(name for name in other_names if not is_picture(name)))
+    )
 
 
 def _no_classes_note(split, folder, names):
@@ -163,16 +167,16 @@ def _top_folders(names):
 
 def _start(names, where, domain):
     """The folder that holds the classes or splits, such as 'a/b/', and notes about it."""
-    outer = '' if domain and _below(names, f'{domain}/') else _wrapper(names)
-    start = f'{outer}{domain}/' if domain else outer
+    outer_wrapper = '' if domain and _below(names, f'{domain}/') else _wrapper(names)
+    start = f'{outer_wrapper}{domain}/' if domain else outer_wrapper
     if domain and not _below(names, start):
         raise UserError(
             f'data.domain={domain!r} is no folder of {where}, or is empty: choose from '
-            f'{", ".join(_top_folders(_below(names, outer)))}'
+            f'{", ".join(_top_folders(_below(names, outer_wrapper)))}'
         )
-    inner = _wrapper(_below(names, start)) if domain else ''
-    wrapper = outer + inner
-    return start + inner, [f'read from {wrapper}, the only folder'] if wrapper else []
+    inner_wrapper = _wrapper(_below(names, start)) if domain else ''
+    wrapper = outer_wrapper + inner_wrapper
+    return start + inner_wrapper, [f'read from {wrapper}, the only folder'] if wrapper else []
 
 
 def _wrapper(names):
@@ -216,7 +220,7 @@ def _split_folders(names, place):
 
 def _outside_splits(names, folders, place):
     """The files that are in no folder of a split, and notes about folders without labels."""
-    others, notes = [name for name in names if '/' not in name], []
+    other_names, notes = [name for name in names if '/' not in name], []
     for top in sorted(set(_top_folders(names)) - {folder[:-1] for folder in folders.values()}):
         files = [name for name in _below(names, f'{top}/') if not name.endswith('/')]
         if top.lower() in UNLABELLED:
@@ -227,16 +231,16 @@ def _outside_splits(names, folders, place):
                 'validation or test, or move it away'
             )
         else:
-            others += files
-    return others, notes
+            other_names += files
+    return other_names, notes
 
 
 def _classes(names, place, is_domain):
     """{class: names of its pictures}."""
     groups = {top: [] for top in _top_folders(names)}
     for name in names:
-        top, _, rest = name.partition('/')
-        if '/' in rest:
+        top, _, path = name.partition('/')
+        if '/' in path:
             remedy = 'move it up'
             if is_domain:
                 remedy = (
@@ -244,7 +248,7 @@ def _classes(names, place, is_domain):
                     f'instead, pick one of {", ".join(groups)} by data.domain'
                 )
             raise UserError(f'{place}: {name} lies deeper than <class>/<file>: {remedy}')
-        if rest and is_picture(rest):
+        if path and is_picture(path):
             groups[top].append(name)
     empty = [top for top, members in groups.items() if not members]
     if empty:

@@ -16,7 +16,7 @@ from tljax.files.console import watched
 
 HEAD = 2**16  # bytes that contain the header of most pictures
 WORKERS = min(8, os.cpu_count() or 1)
-MEMORY = 2**31  # most bytes of decoded pictures that a data set keeps
+MEMORY = 2**31  # bytes of decoded pictures that a data set keeps at most
 
 
 def refuse_size(size: int, channels: int) -> None:
@@ -110,12 +110,12 @@ def picture_dataset(
     pool = ThreadPoolExecutor(WORKERS)
     # memory of zeros is allocated page by page, when it is written
     store = np.zeros((len(label) if keep else 0, *shape), np.uint8)
-    ready = np.zeros(len(label), bool)
+    is_decoded = np.zeros(len(label), bool)
 
     def stored_picture(row):
-        if not ready[row]:
+        if not is_decoded[row]:
             store[row] = decode(row)
-            ready[row] = True
+            is_decoded[row] = True
         return store[row]
 
     def take(index):

@@ -101,8 +101,8 @@ def _inferred_white(inputs, kind, where, remedy):
     if white is None:
         message = f'{where}: pictures run from {low:.4g} to {high:.4g}: {remedy}'
         if remedy == SAYS and low >= 0 and is_whole and 1 < high < 65536:
-            most = 2 ** int(high).bit_length() - 1
-            message += f'; their numbers fill (0, {most}) or (0, {high:.0f})'
+            largest = 2 ** int(high).bit_length() - 1
+            message += f'; their numbers fill (0, {largest}) or (0, {high:.0f})'
         raise UserError(message)
     _refuse_other_range(inputs, white, where)
     return white

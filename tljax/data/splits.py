@@ -62,9 +62,9 @@ def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, 
         members = np.random.default_rng([Purpose.CUT, seed, int(label)]).permutation(
             np.flatnonzero(dataset.label == label)
         )
-        size, least = len(members), int(len(members) > len(shares))
+        size, minimum = len(members), int(len(members) > len(shares))
         for name, share in shares.items():
-            count = min(max(round(share * size), least), len(members) - 1)
+            count = min(max(round(share * size), minimum), len(members) - 1)
             parts[name].append(members[:count])
             members = members[count:]
         parts['train'].append(members)

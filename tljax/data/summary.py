@@ -5,9 +5,9 @@ import numpy as np
 from tljax.core import Dataset, Task, abbreviated
 
 SAMPLE = 64  # examples whose inputs are read
-CLASS_LIMIT = 6  # most classes whose counts are listed one by one
+CLASS_LIMIT = 6  # largest number of classes whose counts are listed one by one
 DARK = 0.25  # largest number of suspiciously dark pictures, as a fraction of white
-IMBALANCE = 5  # ratio of the largest class to the smallest from which on a note is given
+IMBALANCE = 5  # a note is given if the largest class is this many times the smallest
 
 
 def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
@@ -71,8 +71,8 @@ def unbalanced(train: Dataset) -> tuple[int, int] | None:
     if train.example or train.task.kind != 'classes':
         return None
     counts = np.bincount(train.label)
-    least, most = int(counts[counts > 0].min()), int(counts.max())
-    return (least, most) if most >= IMBALANCE * least else None
+    smallest, largest = int(counts[counts > 0].min()), int(counts.max())
+    return (smallest, largest) if largest >= IMBALANCE * smallest else None
 
 
 def _imbalance_notes(train: Dataset) -> list[str]:
@@ -137,8 +137,10 @@ def _by_class(counts: dict[str, int]) -> str:
     present = {name: count for name, count in counts.items() if count}
     if len(counts) <= CLASS_LIMIT:
         return ', '.join(f'{name} {count}' for name, count in present.items())
-    least, most = min(present.values(), default=0), max(present.values(), default=0)
-    return f'{least} of each class' if least == most else f'{least} to {most} of each class'
+    smallest, largest = min(present.values(), default=0), max(present.values(), default=0)
+    if smallest == largest:
+        return f'{smallest} of each class'
+    return f'{smallest} to {largest} of each class'
 
 
 def _spread(label: np.ndarray) -> str:

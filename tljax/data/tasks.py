@@ -9,7 +9,7 @@ from tljax.core import Dataset, Task, UserError, abbreviated
 from tljax.data.layout import refuse_similar_names
 
 KINDS = ('classes', 'labels', 'numbers')  # kinds of tasks
-VALUE_LIMIT = 20  # with at most so many distinct whole numbers, floats may be meant as classes
+VALUE_LIMIT = 20  # floats with at most this many distinct whole numbers could be classes
 
 
 def infer_task(
