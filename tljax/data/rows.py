@@ -91,7 +91,9 @@ def read(path: Path, file: str = '', label: str = '', task: str = '') -> Rows:
     picture_column = _picture_column(header, rows, file, path)
     split_column = _split_column(header, rows, picture_column)
     label_columns = _label_columns(header, rows, picture_column, split_column, label, path)
-    content = [*label_columns, *([] if split_column is None else [split_column])]
+    content = [*label_columns]
+    if split_column is not None:
+        content.append(split_column)
     rows, duplicate_notes = _without_duplicates(rows, picture_column, content, path)
     files = [row[picture_column] for row in rows]
     names = [header[i] for i in label_columns]
