@@ -193,7 +193,7 @@ class Trained(NamedTuple):
         resize = shown.get('resize')
         if size:
             resize, shape = resize and round(resize * size / shape[0]), (size, size, *shape[2:])
-        found = pictures(files, shape, resize, pixels=pixels or shown.get('pixels'), failed=failed)
+        found = pictures(files, shape, resize, pixels=pixels or shown.get('pixels'), errors=failed)
         if not features:
             return found
         net = call_named(ZOO, data['net'], 'data.net')

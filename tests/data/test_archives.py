@@ -83,10 +83,10 @@ def test_damaged_archives_are_refused(tmp_path, damage, message):
 
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     path = tarred(tree(tmp_path / 'set'), tmp_path / 'a.tgz', 'w:gz')
-    monkeypatch.setattr(archives, 'UNPACKED', 30_000)
+    monkeypatch.setattr(archives, 'TAR_LIMIT', 30_000)
     with pytest.raises(UserError, match='unpacks to more than 30,000 bytes: unpack it .tar -xf'):
         folder(path, size=6)
-    monkeypatch.setattr(archives, 'LARGEST', 100)
+    monkeypatch.setattr(archives, 'FILE_LIMIT', 100)
     for place in (tmp_path / 'set', tarred(tmp_path / 'set', tmp_path / 'b.tar')):
         with pytest.raises(UserError, match='20 of 20 pictures of .* cannot be read'):
             folder(place, size=6)
@@ -96,7 +96,7 @@ def test_a_member_that_declares_gigabytes_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
         archive.writestr('cat/1.png', b'x')
     files, _ = archives.archive(tmp_path / 'a.zip')
-    large = files['cat/1.png']._replace(size=2**40, start=lambda most: pytest.fail('it was read'))
+    large = files['cat/1.png']._replace(size=2**40, start=lambda limit: pytest.fail('it was read'))
     with pytest.raises(UserError, match='cat/1.png has 1,099,511,627,776 bytes, more than'):
         large.read()
 

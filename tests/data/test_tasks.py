@@ -137,3 +137,15 @@ def test_another_task_is_asked_of_any_set():
 def test_splits_whose_labels_are_of_several_kinds_are_refused():
     with pytest.raises(UserError, match='labels are of several kinds .train int64, test float64.'):
         infer_task({'train': np.array([0, 1]), 'test': np.array([0.5, 1.0])}, ('a', 'b'), 'toy')
+
+
+@pytest.mark.parametrize(
+    'label, message',
+    [
+        (np.array([0, 1]), 'several kinds .train int64, test <U1'),
+        (np.array([0.5, 1.0]), 'hold a, b'),
+    ],
+)
+def test_words_of_a_split_beside_numbers_of_another_are_refused(label, message):
+    with pytest.raises(UserError, match=message):
+        infer_task({'train': label, 'test': np.array(['a', 'b'])}, (), 'toy')

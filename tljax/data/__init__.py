@@ -1,8 +1,8 @@
-"""Data sets: `tljax.data.digits` loads one.
+"""Data sets: for example, `tljax.data.digits(size=8)` loads scikit-learn's digits.
 
-A loader returns `{'train': Dataset, 'validation': Dataset, 'test': Dataset}`; its docstring says
-how the splits were cut. `formats/` read files of any set, `sets/` are the sets of the literature,
-`wrappers/` make sets of sets.
+A loader returns `{'train': Dataset, 'validation': Dataset, 'test': Dataset}`, and its docstring
+says how the splits were cut. `formats/` reads files of any data set, `sets/` has the published data
+sets, and `wrappers/` builds data sets from other data sets.
 """
 
 from tljax.doors import door

@@ -15,25 +15,25 @@ from typing import BinaryIO, NamedTuple
 
 from tljax.core import UserError, abbreviated
 
-LARGEST = 2**30  # bytes of one file that are read
-# bytes of a compressed tar archive, which is kept in memory once it is unpacked
-UNPACKED = 2**30
-# what file managers and notebooks leave in folders
+FILE_LIMIT = 2**30  # bytes of the largest file that is read
+# bytes of the largest compressed tar archive after decompression, because it is kept in memory
+TAR_LIMIT = 2**30
+# names that file managers and notebooks create in folders
 LITTER = {'.DS_Store', '__MACOSX', '.ipynb_checkpoints', '.git', '.thumbnails', '.Trash'}
-# first bytes -> what unpacks them
-PACKED = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ': lzma.open}
+# first bytes of a compressed file -> function that opens it
+DECOMPRESSORS = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ': lzma.open}
 
 
 class File(NamedTuple):
     """A file of a folder or an archive.
 
     Attributes:
-        path: what it is called in front of a user.
-        stamp: a text that changes when the file does.
-        size: its bytes, unpacked.
-        start: (bytes at most) -> its first bytes; raises whatever the file's format raises.
+        path: path of the file in messages.
+        stamp: text that changes when the file changes.
+        size: number of bytes after decompression.
+        start: (limit) -> the first `limit` bytes of the file; may raise any error.
 
-    >>> File(Path('a.txt'), '', 5, lambda most: b'hello'[:most]).read()
+    >>> File(Path('a.txt'), '', 5, lambda limit: b'hello'[:limit]).read()
     b'hello'
     """
 
@@ -42,23 +42,23 @@ class File(NamedTuple):
     size: int
     start: Callable[[int], bytes]
 
-    def read(self, most: int = LARGEST) -> bytes:
-        """The first bytes of the file, all of them unless `most` says less.
+    def read(self, limit: int = FILE_LIMIT) -> bytes:
+        """Returns the bytes of the file, at most the first `limit`.
 
         Args:
-            most: bytes at most.
+            limit: largest number of bytes to return.
 
         Raises:
-            UserError: names a file that is too large, damaged or gone.
+            UserError: the file is too large, damaged or missing.
         """
-        if self.size > LARGEST:
+        if self.size > FILE_LIMIT:
             raise UserError(
-                f'{self.path} has {self.size:,} bytes, more than the {LARGEST:,} of a picture that '
-                'is read: remove it'
+                f'{self.path} has {self.size:,} bytes, more than the {FILE_LIMIT:,} that a picture '
+                'may have: remove it'
             )
         try:
-            return self.start(most)
-        # a bad checksum, a cut stream, a password, a link to nothing are all different errors
+            return self.start(limit)
+        # a bad checksum, a truncated stream, a password and a broken link raise different errors
         except Exception as error:
             reason = getattr(error, 'strerror', None) or str(error) or type(error).__name__
             raise UserError(
@@ -66,108 +66,115 @@ class File(NamedTuple):
             ) from error
 
 
-def tree(root: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str, ...]]:
-    """The files and folders below a folder, but for hidden ones.
+def tree(root: Path, subfolder: str = '') -> tuple[dict[str, File | None], tuple[str, ...]]:
+    """Lists the files and folders below a folder, without the hidden ones.
 
     Args:
         root: the folder.
-        below: the part of it that is walked, 'photos/2024'.
+        subfolder: the part of `root` to list, such as 'photos/2024'; '' lists all of it.
 
     Returns:
-        {name below `root`: File}, and {name with a slash at its end: None} of folders; and what is
-        said of hidden files.
+        A dict of name below `root` -> File, in which folders have names that end in a slash and the
+        value None; and notes for the user about hidden files.
 
     Raises:
-        UserError: for a folder that cannot be read.
+        UserError: a folder cannot be read.
 
     >>> import tempfile
-    >>> (root := Path(tempfile.mkdtemp(), 'a')).mkdir()
-    >>> _ = (root / 'b.txt').write_bytes(b'hello')
-    >>> _ = (root / '.c.txt').write_bytes(b'')
-    >>> (
-    ...     {name: file and file.read() for name, file in tree(root.parent)[0].items()},
-    ...     tree(root.parent)[1],
-    ... )
-    ({'a/': None, 'a/b.txt': b'hello'}, ('hidden files passed over: a/.c.txt',))
+    >>> root = Path(tempfile.mkdtemp())
+    >>> (root / 'a').mkdir()
+    >>> _ = (root / 'a' / 'b.txt').write_bytes(b'hello')
+    >>> _ = (root / 'a' / '.c.txt').write_bytes(b'')
+    >>> files, notes = tree(root)
+    >>> list(files), files['a/b.txt'].read()
+    (['a/', 'a/b.txt'], b'hello')
+    >>> notes
+    ('hidden files passed over: a/.c.txt',)
     """
-    found, left = {}, []
+    files, hidden_names = {}, []
 
-    def walk(place, parts, above):
-        real = os.path.realpath(place)
-        if real in above:  # a link that leads back up
+    def walk(folder, parts, parents):
+        real_path = os.path.realpath(folder)
+        if real_path in parents:  # a link that leads back up
             return
-        for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             name = '/'.join((*parts, printable(entry.name)))
             if hidden(name):
-                left.append(name)
-                continue
-            if not entry.is_dir():
-                found[name] = on_disk(Path(entry.path))
-                continue
-            found[f'{name}/'] = None
-            walk(entry.path, (*parts, printable(entry.name)), (*above, real))
+                hidden_names.append(name)
+            elif entry.is_dir():
+                files[f'{name}/'] = None
+                walk(entry.path, (*parts, printable(entry.name)), (*parents, real_path))
+            else:
+                files[name] = on_disk(Path(entry.path))
 
     try:
-        walk(Path(root, below), tuple(filter(None, below.split('/'))), ())
+        walk(Path(root, subfolder), tuple(filter(None, subfolder.split('/'))), ())
     except OSError as error:
         raise UserError(
             f'{error.filename} cannot be read ({error.strerror}): mend or remove it'
         ) from error
-    return found, _hidden(left)
+    return files, _hidden_notes(hidden_names)
 
 
-def members(path: Path, below: str = '') -> tuple[dict[str, File | None], tuple[str, ...]] | None:
-    """The files and folders of a folder or an archive; None for a file that is no archive.
+def members(
+    path: Path, subfolder: str = ''
+) -> tuple[dict[str, File | None], tuple[str, ...]] | None:
+    """Lists the files and folders of a folder or an archive.
 
     Args:
         path: the folder or archive.
-        below: as `tree` takes it; archives are read whole.
+        subfolder: the part of a folder to list, as in `tree`; archives are always listed whole.
 
     Returns:
-        As `archive`.
+        As `archive`; None for a file that is not an archive.
 
     Raises:
-        UserError: as `tree` and `archive`.
+        UserError: as in `tree` and `archive`.
 
     >>> import tempfile
-    >>> (place := Path(tempfile.mkdtemp(), 'a.txt')).write_text('hello')
-    5
-    >>> members(place) is None, list(members(place.parent)[0])
-    (True, ['a.txt'])
+    >>> root = Path(tempfile.mkdtemp())
+    >>> _ = (root / 'a.txt').write_text('hello')
+    >>> files, notes = members(root)
+    >>> files['a.txt'].read()
+    b'hello'
+    >>> members(root / 'a.txt') is None
+    True
     """
-    return tree(path, below) if path.is_dir() else archive(path)
+    return tree(path, subfolder) if path.is_dir() else archive(path)
 
 
 def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None:
-    """The files of a ZIP or tar archive, whatever it is called; None for a file that is neither.
+    """Lists the files of a ZIP or tar archive, which is recognised by its content.
 
-    A tar archive may be compressed by gzip, bzip2 or xz: it is then unpacked into memory, up to
-    UNPACKED bytes.
+    A tar archive may be compressed by gzip, bzip2 or xz. It is then decompressed into memory, up to
+    TAR_LIMIT bytes.
 
     Args:
         path: the archive.
 
     Returns:
-        As `tree`, and what is said of members that are left out: links, devices, paths that lead
-        out of the archive.
+        As `tree`, with notes about members that are left out (links, devices, paths that lead out
+        of the archive); None for a file that is neither a ZIP nor a tar archive.
 
     Raises:
-        UserError: for an archive that is damaged or larger.
+        UserError: the archive is damaged or too large.
 
     >>> import tempfile
-    >>> with zipfile.ZipFile(path := Path(tempfile.mkdtemp(), 'a.zip'), 'w') as written:
-    ...     written.writestr('cat/1.png', b'hello')
-    >>> archive(path)[0]['cat/1.png'].read(), archive(path)[1]
-    (b'hello', ())
+    >>> path = Path(tempfile.mkdtemp(), 'a.zip')
+    >>> with zipfile.ZipFile(path, 'w') as file:
+    ...     file.writestr('cat/1.png', b'hello')
+    >>> files, notes = archive(path)
+    >>> files['cat/1.png'].read()
+    b'hello'
     """
-    if not path.is_file():  # a pipe would hang
+    if not path.is_file():  # opening a pipe would block
         return None
     try:
         with open(path, 'rb') as file:
             head = file.read(512)
-        unpack = next((unpack for first, unpack in PACKED.items() if head.startswith(first)), None)
-        if unpack:
-            return _tar(path, _in_memory(path, unpack))
+        for magic, decompressor in DECOMPRESSORS.items():
+            if head.startswith(magic):
+                return _tar(path, _decompress(path, decompressor))
         if head.startswith(b'PK'):
             return _zip(path)
         return _tar(path) if tarfile.is_tarfile(path) else None
@@ -182,35 +189,38 @@ def archive(path: Path) -> tuple[dict[str, File | None], tuple[str, ...]] | None
 
 
 def on_disk(path: Path) -> File:
-    """A File of the disk.
+    """Returns the File of a path on disk.
 
-    What is no regular file (a pipe would hang, a link may lead nowhere) fails when it is read.
+    A path that is not a regular file (a pipe, a broken link) raises an error when it is read.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
-    >>> on_disk(Path('nowhere.png')).size
-    0
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), 'a.txt')
+    >>> _ = path.write_text('hello')
+    >>> on_disk(path).size, on_disk(path).read(2)
+    (5, b'he')
     """
 
-    def start(most):
+    def start(limit):
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise OSError('it is no regular file')
         with open(path, 'rb') as file:
-            return file.read(most)
+            return file.read(limit)
 
     try:
-        held = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return File(path, '', 0, start)
-    return File(path, f'{held.st_size} {held.st_mtime_ns}', held.st_size, start)
+    return File(path, f'{status.st_size} {status.st_mtime_ns}', status.st_size, start)
 
 
 def printable(path: str | Path) -> str:
-    """A path as text that can be printed and written, whatever the bytes of its name.
+    """Returns a path as valid Unicode text: bytes that are not UTF-8 are escaped.
 
     Args:
-        path: of a file or folder.
+        path: path of a file or folder.
 
     >>> printable('a.png'), printable(os.fsdecode(b'\\xff.png'))
     ('a.png', '\\\\xff.png')
@@ -219,10 +229,12 @@ def printable(path: str | Path) -> str:
 
 
 def hidden(name: str) -> bool:
-    """Whether a name, or a folder in it, is hidden, or one of macOS's own in a ZIP.
+    """Whether any part of a path is hidden: it starts with a dot, or is __MACOSX.
+
+    macOS adds a folder __MACOSX to the ZIP files that it makes.
 
     Args:
-        name: path below a folder, parts by /.
+        name: path below a folder, with parts separated by /.
 
     >>> hidden('cat/.1.png'), hidden('__MACOSX/cat/1.png'), hidden('cat/1.png')
     (True, True, False)
@@ -231,115 +243,122 @@ def hidden(name: str) -> bool:
 
 
 def _zip(path):
-    opened, found, led_out, out, again = zipfile.ZipFile(path), {}, 0, [], 0
+    """The files of a ZIP, and notes about members that are left out."""
+    zip_file = zipfile.ZipFile(path)
+    files, hidden_names, outside_count, duplicate_count = {}, [], 0, 0
 
-    def start(info, most):
-        with opened.open(info) as file:
-            return file.read(most)
+    def start(info, limit):
+        with zip_file.open(info) as file:
+            return file.read(limit)
 
-    for info in opened.infolist():
-        name = _inside(info.filename.replace('\\', '/'))  # some Windows programs write those
+    for info in zip_file.infolist():
+        name = _safe_name(info.filename.replace('\\', '/'))  # some Windows programs write \
         if name is None:
-            led_out += 1
+            outside_count += 1
         elif hidden(name):
-            out.append(name)
+            hidden_names.append(name)
         elif name.endswith('/'):
-            found[name] = None
+            files[name] = None
         else:
-            again += name in found
-            found[name] = File(
+            duplicate_count += name in files
+            files[name] = File(
                 path / name,
                 f'{info.file_size} {info.CRC}',
                 info.file_size,
                 functools.partial(start, info),
             )
-    return found, (*_left_out(led_out), *_hidden(out), *_again(again))
+    return files, _notes(outside_count, hidden_names, duplicate_count)
 
 
 def _tar(path, data=None):
-    """Members of a tar archive on disk, or of one that was unpacked into memory."""
-    found, left, held, out, again = {}, 0, path.stat(), [], 0
-    # a member's time may be anything, and it has no checksum
-    whole = f'{held.st_size} {held.st_mtime_ns}'
+    """The files of a tar archive on disk, or of its decompressed bytes `data`, and notes."""
+    files, hidden_names, outside_count, duplicate_count = {}, [], 0, 0
+    status = path.stat()
+    # part of every member's stamp, because a member's time may be anything and has no checksum
+    archive_stamp = f'{status.st_size} {status.st_mtime_ns}'
 
-    def start(offset, size, most):
+    def start(offset, size, limit):
         if data is not None:
-            return bytes(data[offset : offset + min(size, most)])
-        with open(path, 'rb') as file:  # each read by a file of its own: threads share nothing
+            return bytes(data[offset : offset + min(size, limit)])
+        with open(path, 'rb') as file:  # every call opens the archive, so threads share no position
             file.seek(offset)
-            return file.read(min(size, most))
+            return file.read(min(size, limit))
 
     with open(path, 'rb') if data is None else io.BytesIO(data) as file:
-        for info in _members(file):
-            name = _inside(info.name + '/' * info.isdir())
+        for info in _tar_members(file):
+            name = _safe_name(info.name + '/' * info.isdir())
             if name is None or not (info.isdir() or info.isreg() and not info.issparse()):
-                left += 1
+                outside_count += 1
             elif hidden(name):
-                out.append(name)
+                hidden_names.append(name)
             elif info.isdir():
-                found |= {name: None} if name != '/' else {}
+                if name != '/':
+                    files[name] = None
             else:
-                again += name in found
-                read = functools.partial(start, info.offset_data, info.size)
-                found[name] = File(
-                    path / name, f'{info.size} {info.mtime} {whole}', info.size, read
+                duplicate_count += name in files
+                files[name] = File(
+                    path / name,
+                    f'{info.size} {info.mtime} {archive_stamp}',
+                    info.size,
+                    functools.partial(start, info.offset_data, info.size),
                 )
-    return found, (*_left_out(left), *_hidden(out), *_again(again))
+    return files, _notes(outside_count, hidden_names, duplicate_count)
 
 
-def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """The members of a tar archive, which blocks of zeros end: tarfile takes damage for those."""
-    with tarfile.open(fileobj=file, mode='r:') as opened:
-        yield from opened
-        file.seek(opened.offset)
+def _tar_members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """Yields the members of a tar archive, and raises ReadError if no block of zeros follows them.
+
+    The module tarfile takes a damaged header for the end of the archive. A real end is a block of
+    zeros.
+    """
+    with tarfile.open(fileobj=file, mode='r:') as tar_file:
+        yield from tar_file
+        file.seek(tar_file.offset)
         end = file.read(tarfile.BLOCKSIZE)
     if len(end) < tarfile.BLOCKSIZE or any(end):
-        raise tarfile.ReadError(f'it is cut off or damaged at byte {opened.offset}')
+        raise tarfile.ReadError(f'it is cut off or damaged at byte {tar_file.offset}')
 
 
-def _in_memory(path, unpack):
-    with unpack(path) as file:
-        data = file.read(UNPACKED + 1)
-    if len(data) > UNPACKED:
+def _decompress(path, decompressor):
+    with decompressor(path) as file:
+        data = file.read(TAR_LIMIT + 1)
+    if len(data) > TAR_LIMIT:
         raise UserError(
-            f'{path} unpacks to more than {UNPACKED:,} bytes: unpack it (tar -xf) and give the '
+            f'{path} unpacks to more than {TAR_LIMIT:,} bytes: unpack it (tar -xf) and give the '
             'folder'
         )
     return data
 
 
-def _inside(name):
-    """A member's name below the root of its archive; None where it leads out of it."""
+def _safe_name(name):
+    """A member's normalised name below the archive's root; None if it leads out of the archive."""
     parts = [part for part in name.split('/') if part != '.'] or ['']
     if name.startswith('/') or '..' in parts or parts[0].endswith(':'):
         return None
     return '/'.join(part for i, part in enumerate(parts) if part or i == len(parts) - 1)
 
 
-def _left_out(count):
-    return (
-        (
-            f'{count} member{"s" * (count > 1)} of the archive left out: links, devices or paths '
-            'that lead out of it',
+def _notes(outside_count, hidden_names, duplicate_count):
+    """Notes about the members of an archive that are left out."""
+    notes = []
+    if outside_count:
+        notes.append(
+            f'{outside_count} member{"s" * (outside_count > 1)} of the archive left out: links, '
+            'devices or paths that lead out of it'
         )
-        if count
-        else ()
-    )
+    notes += _hidden_notes(hidden_names)
+    if duplicate_count:
+        notes.append(
+            f'{duplicate_count} files of the archive have the name of another: the last is read'
+        )
+    return tuple(notes)
 
 
-def _hidden(names):
-    """What is said of hidden files, but for those that file managers leave everywhere."""
+def _hidden_notes(names):
+    """One note about hidden files; none if file managers and notebooks made all of them."""
     names = [
         name
         for name in names
         if not any(part.startswith('._') or part in LITTER for part in name.split('/'))
     ]
     return (f'hidden files passed over: {abbreviated(names, 3)}',) if names else ()
-
-
-def _again(count):
-    return (
-        (f'{count} files of the archive have the name of another: the last is read',)
-        if count
-        else ()
-    )

@@ -1,4 +1,4 @@
-"""Splits that have no class in common, as few-shot learning needs them, and classes of turned
+"""Splits that have no class in common, as few-shot learning needs them, and classes of rotated
 pictures."""
 
 from collections.abc import Sequence
@@ -12,20 +12,22 @@ from tljax.data.splits import restrict
 
 
 def with_rotations(dataset: Dataset) -> Dataset:
-    """A set of square pictures with three more classes for each, turned by 90, 180 and 270 degrees.
+    """Adds three new classes per class: its pictures rotated by 90, 180 and 270 degrees.
 
     Args:
-        dataset: of square pictures, (n, side, side, channels), with classes.
+        dataset: a set with classes, of square pictures (n, side, side, channels).
 
     >>> toy = with_rotations(arrays(np.arange(4.0).reshape(1, 2, 2, 1), np.array([0]), ['a']))
-    >>> toy.classes, toy.take(np.array([2]))['input'].ravel().tolist()
-    (('a', 'a, turned by 90', 'a, turned by 180', 'a, turned by 270'), [3.0, 2.0, 1.0, 0.0])
+    >>> toy.classes
+    ('a', 'a, turned by 90', 'a, turned by 180', 'a, turned by 270')
+    >>> toy.take(np.array([0, 2]))['input'].reshape(2, 4).tolist()
+    [[0.0, 1.0, 2.0, 3.0], [3.0, 2.0, 1.0, 0.0]]
     """
     pictures = dataset.take(np.arange(dataset.size))['input']
     refuse_not_square(pictures)
-    names = [
-        f'{name}, turned by {90 * k}' if k else name for k in range(4) for name in dataset.classes
-    ]
+    names = list(dataset.classes)
+    for degrees in (90, 180, 270):
+        names += [f'{name}, turned by {degrees}' for name in dataset.classes]
     return arrays(
         np.concatenate([np.rot90(pictures, k, (1, 2)) for k in range(4)]),
         np.concatenate([dataset.label + k * len(dataset.classes) for k in range(4)]),
@@ -34,12 +36,17 @@ def with_rotations(dataset: Dataset) -> Dataset:
 
 
 def refuse_not_square(pictures: np.ndarray) -> None:
-    """Raises an error unless pictures (n, h, w, ...) are square.
+    """Raises an error unless pictures are square.
 
     Args:
         pictures: (n, height, width, ...).
 
-    >>> refuse_not_square(np.zeros((2, 4, 4, 1)))
+    Raises:
+        UserError: height and width differ, or the array has fewer than three axes.
+
+    >>> refuse_not_square(np.zeros((2, 4, 6, 1)))
+    Traceback (most recent call last):
+    tljax.core.UserError: data.rotations: inputs (4, 6, 1) are no square pictures that could be ...
     """
     if pictures.ndim < 3 or pictures.shape[1] != pictures.shape[2]:
         raise UserError(
@@ -49,46 +56,44 @@ def refuse_not_square(pictures: np.ndarray) -> None:
 
 
 def join_splits(splits: dict[str, Dataset]) -> Dataset:
-    """The splits of a set as one set again, with the classes of all of them.
+    """Joins splits into one set, whose classes are the classes of all splits.
 
     Args:
         splits: {name: Dataset}; some may be empty.
 
-    >>> parts = {
-    ...     'train': arrays(np.zeros(2), np.array([0, 1]), 'ab'),
-    ...     'test': arrays(np.ones(1), np.array([0]), 'b'),
+    >>> splits = {
+    ...     'train': arrays(np.zeros(2), np.array([0, 1]), ('ants', 'bees')),
+    ...     'test': arrays(np.ones(2), np.array([0, 1]), ('bees', 'cats')),
     ... }
-    >>> join_splits(parts).label.tolist()
-    [0, 1, 1]
+    >>> joint = join_splits(splits)
+    >>> joint.classes, joint.label.tolist()
+    (('ants', 'bees', 'cats'), [0, 1, 1, 2])
     """
     parts = [split for split in splits.values() if split.size]
-    number = {
-        name: i
-        for i, name in enumerate(dict.fromkeys(name for part in parts for name in part.classes))
-    }
-    return arrays(
-        np.concatenate([part.take(np.arange(part.size))['input'] for part in parts]),
-        np.concatenate(
-            [np.array([number[name] for name in part.classes])[part.label] for part in parts]
-        ),
-        tuple(number),
-    )
+    number = {}
+    for part in parts:
+        for name in part.classes:
+            number.setdefault(name, len(number))
+    inputs = [part.take(np.arange(part.size))['input'] for part in parts]
+    labels = [np.array([number[name] for name in part.classes])[part.label] for part in parts]
+    return arrays(np.concatenate(inputs), np.concatenate(labels), tuple(number))
 
 
 def cut_by_class(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, Dataset]:
-    """Splits that have no class in common: {'validation': .2, 'test': .2} are shares of the
-    classes, drawn by the seed; the rest trains.
+    """Cuts a set into splits that have no class in common; the remaining classes are 'train'.
 
     Args:
-        dataset: with classes.
-        shares: {name of a split: share of the classes, in (0, 1)}.
-        seed: draws the classes.
+        dataset: a set with classes.
+        shares: {name of a split: share of the classes, in (0, 1)}, such as {'validation': .2,
+            'test': .2}.
+        seed: seed that draws the classes.
+
+    Raises:
+        UserError: the shares leave no class for training.
 
     >>> toy = arrays(np.zeros(10), np.arange(10), 'abcdefghij')
-    >>> {
-    ...     name: len(split.classes)
-    ...     for name, split in cut_by_class(toy, {'validation': 0.2, 'test': 0.3}).items()
-    ... }
+    >>> splits = cut_by_class(toy, {'validation': 0.2, 'test': 0.3})
+    >>> {name: len(split.classes) for name, split in splits.items()}
     {'train': 5, 'validation': 2, 'test': 3}
     """
     if not 0 < sum(shares.values()) < 1:
@@ -96,24 +101,26 @@ def cut_by_class(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> d
             f'data.by_class={shares}: give shares of the classes that leave some to train on'
         )
     order = np.random.default_rng([Purpose.CLASSES, seed]).permutation(len(dataset.classes))
-    parts, begun = {}, 0
+    parts, start = {}, 0
     for name, share in shares.items():
-        parts[name] = order[begun : (begun := begun + round(share * len(order)))]
-    return {
-        name: select_classes(dataset, members)
-        for name, members in {'train': order[begun:], **parts}.items()
-    }
+        end = start + round(share * len(order))
+        parts[name] = order[start:end]
+        start = end
+    parts = {'train': order[start:], **parts}
+    return {name: select_classes(dataset, members) for name, members in parts.items()}
 
 
 def select_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dataset:
-    """The examples of some of the classes, numbered from 0 in the set's own order.
+    """Returns the examples of some classes, numbered anew from 0 in the order of the old labels.
 
     Args:
-        dataset: with classes.
-        members: the labels of those that stay.
+        dataset: a set with classes.
+        members: labels of the classes to keep.
 
-    >>> select_classes(arrays(np.zeros(3), np.array([2, 0, 2]), 'abc'), [2]).classes
-    ('c',)
+    >>> toy = arrays(np.zeros(4), np.array([2, 0, 1, 2]), ('ants', 'bees', 'cats'))
+    >>> part = select_classes(toy, [2, 0])
+    >>> part.classes, part.label.tolist()
+    (('ants', 'cats'), [1, 0, 1])
     """
     members = np.sort(members)
     split = restrict(dataset, np.flatnonzero(np.isin(dataset.label, members)))

@@ -1,4 +1,4 @@
-"""One picture file, decoded: upright, in 8 bits, scaled and cropped."""
+"""Decodes a picture file: turns it upright, converts it to 8 bits, scales and crops it."""
 
 import io
 import re
@@ -14,11 +14,11 @@ from tljax.core import UserError
 from tljax.files.console import say_once
 
 MODES = {1: 'L', 3: 'RGB', 4: 'RGBA'}
-# Pillow opens them, too; EPS is a program, which Ghostscript would run
-NO_PICTURES = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
-FORMATS = sorted({*Image.registered_extensions().values()} & {*Image.OPEN} - NO_PICTURES)
-PIXELS = 178_956_970  # that a picture may have: where Pillow itself stops
-DARK = 8  # times white is as large as the lightest number: fewer bits may be meant
+# formats that Pillow opens but that are not pictures; EPS is a program, run by Ghostscript
+OTHER_FORMATS = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
+FORMATS = sorted({*Image.registered_extensions().values()} & {*Image.OPEN} - OTHER_FORMATS)
+PIXELS = 178_956_970  # largest number of pixels of a picture, which is Pillow's own limit
+DARK = 8  # if white is this many times the lightest number, the file may have fewer bits
 _LIMIT = threading.Lock()
 
 
@@ -30,35 +30,40 @@ def picture(
     resize: int | None = None,
     pixels: int = PIXELS,
 ) -> np.ndarray:
-    """One encoded picture, upright, as (height, width, channels) uint8, or (size, size, channels).
+    """Decodes one picture and turns it upright.
 
     Args:
-        data: bytes of a file that Pillow reads. 16-bit grey is scaled by the range of its depth.
+        data: bytes of a file that Pillow reads; 16-bit grey is scaled by the range of its depth.
         where: name of the file, for errors.
         channels: 1, 3 or 4; transparent pictures are laid over white unless it is 4.
-        size: None for the picture as it is; otherwise its short side is scaled to `size` bilinearly
-            and its centre kept.
-        resize: where given, the short side is scaled to this, and the centre of `size` pixels cut
-            out.
-        pixels: the most that a picture may have.
+        size: side of the result in pixels: the short side is scaled to it bilinearly and the centre
+            is kept. None keeps the picture's own size.
+        resize: if given, the short side is scaled to this instead, and the central `size` pixels
+            are cropped.
+        pixels: most pixels that the picture may have.
+
+    Returns:
+        (height, width, channels) uint8, or (size, size, channels).
 
     Raises:
-        UserError: for what cannot be decoded, is larger, or holds numbers of no stated range.
+        UserError: the picture cannot be decoded, is too large, or has numbers of unknown range.
 
     >>> file = io.BytesIO()
     >>> Image.new('RGB', (6, 4), 'red').save(file, 'PNG')
-    >>> picture(file.getvalue(), 'red.png', channels=3, size=2)[0, 0].tolist()
-    [255, 0, 0]
+    >>> red = picture(file.getvalue(), 'red.png', channels=3, size=2)
+    >>> red.shape, red[0, 0].tolist()
+    ((2, 2, 3), [255, 0, 0])
     """
     file = header(data, where, pixels)
     try:
-        # a telephone's MPO holds one scene
+        # an MPO file of a telephone has several frames of one scene
         if file.format != 'MPO' and getattr(file, 'is_animated', False):
             say_once(
                 'frames', f'{where} has several frames or pages: of such files the first is read'
             )
         if file.width * file.height > (Image.MAX_IMAGE_PIXELS or pixels):
-            # some formats look at it a second time; one large picture at a time is enough, too
+            # some formats check the limit again while they load; this also loads large pictures
+            # one at a time
             with _limit(pixels):
                 file.load()
         image = ImageOps.exif_transpose(file)
@@ -70,38 +75,45 @@ def picture(
         image = image.convert(MODES[channels])
         if size is not None and resize is not None:
             image = image.resize(
-                (size, size), Image.Resampling.BILINEAR, _shown(image.size, size, resize)
+                (size, size), Image.Resampling.BILINEAR, _crop_box(image.size, size, resize)
             )
         elif size is not None:
             image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    except Exception as error:  # each of Pillow's readers raises what it likes
-        raise _undecodable(where, error) from error
+    except Exception as error:  # Pillow's readers raise errors of many types
+        raise _decode_error(where, error) from error
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 
 def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
-    """A picture of which no more than the header is read yet.
+    """Opens a picture and reads its header only.
 
     Args:
-        data: bytes of its file, or its first ones.
+        data: bytes of the file, or its first bytes.
         where: name of the file, for errors.
-        pixels: the most that it may have.
+        pixels: most pixels that the picture may have.
+
+    Returns:
+        The picture, whose size and mode are known and whose pixels are not read yet.
 
     Raises:
-        UserError: as `picture`, but for damage behind the header.
+        UserError: as in `picture`, except for damage after the header.
 
+    >>> file = io.BytesIO()
+    >>> Image.new('RGB', (6, 4)).save(file, 'PNG')
+    >>> header(file.getvalue()[:64], 'a.png').size
+    (6, 4)
     >>> header(b'no picture', 'a.png')
     Traceback (most recent call last):
     tljax.core.UserError: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
     try:
-        with _limit(2 * pixels):  # Pillow would warn of what is refused below
+        with _limit(2 * pixels):  # avoids Pillow's warning: the check below raises an error
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         count, size = image.width * image.height, f'{image.width} x {image.height}'
-    except Image.DecompressionBombError as error:  # of far more
+    except Image.DecompressionBombError as error:  # more than twice Pillow's limit
         size = count = int(re.sub(r'\D*(\d+).*', r'\1', str(error)))
-    except Exception as error:  # each of Pillow's readers raises what it likes
-        raise _undecodable(where, error) from error
+    except Exception as error:  # Pillow's readers raise errors of many types
+        raise _decode_error(where, error) from error
     if count > pixels:
         raise UserError(
             f'{where} has {size} pixels, and at most {pixels:,} are read: shrink it, or raise the '
@@ -117,16 +129,16 @@ def header(data: bytes, where: str | Path, pixels: int = PIXELS) -> Image.Image:
 
 @contextmanager
 def _limit(pixels: int) -> Iterator[None]:
-    """Pillow's limit of pixels, one for the whole process, is `pixels` while this lasts."""
+    """Sets Pillow's limit of pixels, which is global to the process, within a `with` block."""
     with _LIMIT:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, pixels
+        old_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, pixels
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS = before
+            Image.MAX_IMAGE_PIXELS = old_limit
 
 
-def _undecodable(where, error):
+def _decode_error(where, error):
     reason = ' '.join(str(error).split())[:80]
     if isinstance(error, UnidentifiedImageError):
         reason = 'of no format that Pillow knows'
@@ -137,18 +149,19 @@ def _undecodable(where, error):
 
 
 def _range(image):
-    """The numbers of black and white in grey of more than 8 bits; None where none are stated."""
-    # Pillow scales any depth of those to 16 bits
+    """(black, white) of grey with more than 8 bits; None if the file does not state them."""
+    # Pillow scales PNG and PPM of any depth to 16 bits
     if image.mode == 'I' and image.format not in ('PNG', 'PPM'):
         return None
-    tags = getattr(image, 'tag_v2', {})  # of a TIFF
-    white = 2 ** min(tags.get(258, (16,))) - 1
-    return (white, 0) if tags.get(262) == 0 else (0, white)
+    tags = getattr(image, 'tag_v2', {})  # of a TIFF: 258 is bits per sample, 262 is photometric
+    largest = 2 ** min(tags.get(258, (16,))) - 1
+    white_is_zero = tags.get(262) == 0
+    return (largest, 0) if white_is_zero else (0, largest)
 
 
-def _eight_bits(image, stated, where):
-    """A grey picture scaled to 8 bits by the range of its depth; Pillow would clip it at 255."""
-    black, white = stated
+def _eight_bits(image, black_and_white, where):
+    """Scales a grey picture to 8 bits by the range of its depth; Pillow would clip it at 255."""
+    black, white = black_and_white
     values, top = np.asarray(image).astype(np.int32), max(black, white)
     light = abs(values.clip(0, top) - black)
     if 0 < light.max() * DARK <= top:
@@ -164,14 +177,24 @@ def _eight_bits(image, stated, where):
     return Image.merge('LA', (grey, Image.fromarray(alpha)))
 
 
-def _shown(sides, size, resize):
-    """The box of a picture that shows once its short side is `resize` and it is cropped."""
+def _crop_box(sides, size, resize):
+    """The box of the original picture that a crop of `size` pixels shows.
+
+    The crop is central and is taken after the short side is scaled to `resize`.
+
+    Args:
+        sides: (width, height) of the original.
+        size: side of the crop.
+        resize: short side after scaling.
+
+    Returns:
+        (left, top, right, bottom) in pixels of the original.
+    """
     scale = resize / min(sides)
-    scaled = [max(round(side * scale), resize) for side in sides]
-    starts = [(side - size) // 2 for side in scaled]
-    left, top, right, bottom = (
-        (start + length) * side / full
-        for length in (0, size)
-        for start, side, full in zip(starts, sides, scaled, strict=True)
-    )
-    return left, top, right, bottom
+    starts, ends = [], []
+    for side in sides:
+        scaled = max(round(side * scale), resize)
+        start = (scaled - size) // 2
+        starts.append(start * side / scaled)
+        ends.append((start + size) * side / scaled)
+    return *starts, *ends

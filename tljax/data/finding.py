@@ -1,4 +1,4 @@
-"""Which files are pictures: by their endings, below the paths that a user names."""
+"""Finds the picture files below the paths that a user names, by their endings."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from tljax.core import UserError, abbreviated
 from tljax.data.archives import File, members, on_disk
 from tljax.files.console import say
 
-# of pictures: Pillow registers .h5 and .pdf, too
+# endings of pictures; a fixed list, because Pillow also registers .h5 and .pdf
 ENDINGS = {
     '.apng',
     '.avif',
@@ -33,11 +33,11 @@ ENDINGS = {
     '.tiff',
     '.webp',
 }
-# of those, what this Pillow reads
+# those that the installed Pillow reads
 READABLE = {
     ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN
 } & ENDINGS
-# of other endings: packages that make a PNG of them
+# ending that Pillow does not read -> package that converts such files to PNG
 READERS = {
     '.heic': 'pillow-heif',
     '.heif': 'pillow-heif',
@@ -52,10 +52,10 @@ READERS = {
 
 
 def is_picture(name: str | Path) -> bool:
-    """Whether a file is a picture that this Pillow reads, by its ending.
+    """Whether a name has the ending of a picture that the installed Pillow reads.
 
     Args:
-        name: of a file; that of a folder ends in /.
+        name: name of a file; a name that ends in / is a folder.
 
     >>> is_picture('a/b.JPG'), is_picture('a.heic'), is_picture('a/')
     (True, False, False)
@@ -64,13 +64,13 @@ def is_picture(name: str | Path) -> bool:
 
 
 def skipped_note(names: Iterable[str | Path]) -> tuple[str, ...]:
-    """What is said of files that are no pictures: number, endings, and what would read them.
+    """Returns a note about files that are no pictures: how many, their endings, and converters.
 
     Args:
-        names: of the files.
+        names: names of the files.
 
     Returns:
-        No line or one.
+        One line, or none if there are no such files.
 
     >>> skipped_note(['a.heic', 'b.HEIC', 'notes.txt'])
     ('3 files passed over (.heic 2, .txt 1): pillow-heif makes PNG of .heic',)
@@ -78,49 +78,53 @@ def skipped_note(names: Iterable[str | Path]) -> tuple[str, ...]:
     endings = Counter(Path(name).suffix.lower() or 'no ending' for name in names)
     if not endings:
         return ()
-    told = ', '.join(f'{ending} {count}' for ending, count in endings.most_common(6))
-    help = ', '.join(
+    count = endings.total()
+    counts = ', '.join(f'{ending} {count}' for ending, count in endings.most_common(6))
+    note = f'{count} file{"s" * (count > 1)} passed over ({counts})'
+    converters = ', '.join(
         f'{READERS[ending]} makes PNG of {ending}' for ending in endings if ending in READERS
     )
-    count = endings.total()
-    told = f'{count} file{"s" * (count > 1)} passed over ({told})'
-    return (f'{told}: {help}' if help else told,)
+    return (f'{note}: {converters}' if converters else note,)
 
 
 def find(paths: Iterable[str | Path]) -> list[File]:
-    """The picture files that paths name, and on standard error how many others were passed over.
+    """Finds the picture files below paths, and prints how many other files were passed over.
 
     Args:
-        paths: of files, each taken as it is; of folders and of ZIP and tar archives, with all
-            pictures below them in the order of their names.
+        paths: files, folders, and ZIP and tar archives. A file is taken if its ending is that of a
+            picture or if it is no archive. All pictures below a folder or archive are taken,
+            sorted by name.
 
     Raises:
-        UserError: for a path that does not exist, and a folder or archive without pictures.
+        UserError: a path does not exist, or a folder or archive has no pictures.
 
-    >>> find(['nowhere'])
-    Traceback (most recent call last):
-    tljax.core.UserError: nowhere does not exist: name a picture or a folder of pictures
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ('b.png', 'a.jpg'):
+    ...     (folder / name).touch()
+    >>> [file.path.name for file in find([folder])]
+    ['a.jpg', 'b.png']
     """
-    found, notes, others = [], [], []
+    files, notes, other_names = [], [], []
     for path in map(Path, paths):
         path = path.expanduser()
         if not path.exists():
             raise UserError(f'{path} does not exist: name a picture or a folder of pictures')
-        inside = None if is_picture(path) and not path.is_dir() else members(path)
-        if inside is None:
-            found.append(on_disk(path))
+        listing = None if is_picture(path) and not path.is_dir() else members(path)
+        if listing is None:
+            files.append(on_disk(path))
             continue
-        below = {name: member for name, member in inside[0].items() if member}
+        below = {name: member for name, member in listing[0].items() if member}
         pictures = [below[name] for name in sorted(below) if is_picture(name)]
         if not pictures:
-            told = ''.join(f'; {line}' for line in skipped_note(below))
+            hint = ''.join(f'; {line}' for line in skipped_note(below))
             raise UserError(
-                f'{path} holds no pictures ({abbreviated(sorted(READABLE), 6)}){told}: name '
+                f'{path} holds no pictures ({abbreviated(sorted(READABLE), 6)}){hint}: name '
                 'another folder'
             )
-        found += pictures
-        notes += inside[1]
-        others += [name for name in below if not is_picture(name)]
-    for line in (*notes, *skipped_note(others)):
-        say(line)
-    return found
+        files += pictures
+        notes += listing[1]
+        other_names += [name for name in below if not is_picture(name)]
+    for note in (*notes, *skipped_note(other_names)):
+        say(note)
+    return files

@@ -1,4 +1,4 @@
-"""Data sets of picture files, which are decoded when they are asked for."""
+"""Data sets of picture files, which are decoded when their examples are read."""
 
 import hashlib
 import os
@@ -14,17 +14,20 @@ from tljax.data.archives import File, printable
 from tljax.data.decoding import PIXELS, header, picture
 from tljax.files.console import watched
 
-HEAD = 2**16  # bytes that hold most pictures' headers
+HEAD = 2**16  # bytes that contain the header of most pictures
 WORKERS = min(8, os.cpu_count() or 1)
-MEMORY = 2**31  # bytes of decoded pictures that a data set may keep
+MEMORY = 2**31  # bytes of decoded pictures that a data set keeps at most
 
 
 def refuse_size(size: int, channels: int) -> None:
-    """Refuses a shape that no picture can be given.
+    """Refuses a shape that pictures cannot be converted to.
 
     Args:
-        size: side, pixels.
-        channels: 1 or 3.
+        size: side in pixels.
+        channels: number of channels.
+
+    Raises:
+        UserError: the side is below 1, or there are neither 1 nor 3 channels.
 
     >>> refuse_size(0, 3)
     Traceback (most recent call last):
@@ -40,20 +43,20 @@ def refuse_size(size: int, channels: int) -> None:
 def refuse_unreadable(
     files: Sequence[File], names: Sequence[str], where: str | Path, pixels: int = PIXELS
 ) -> None:
-    """Refuses pictures whose headers cannot be read, all at once.
+    """Reads the headers of all pictures, and reports the unreadable ones in one error.
 
-    Damage behind a header is found when the picture is asked for.
+    Damage after the header is noticed only when the picture is decoded.
 
     Args:
         files: the pictures.
-        names: what they are called below `where`.
-        where: the folder or archive.
-        pixels: the most that one may have.
+        names: names of the pictures below `where`.
+        where: the folder or archive, for errors.
+        pixels: most pixels that a picture may have.
 
     Raises:
-        UserError: names the first of them, and how many there are.
+        UserError: some headers cannot be read; the message has their number and the first names.
 
-    >>> refuse_unreadable([File(Path('a.png'), '', 2, lambda most: b'no')], ['a.png'], 'photos')
+    >>> refuse_unreadable([File(Path('a.png'), '', 2, lambda limit: b'no')], ['a.png'], 'photos')
     Traceback (most recent call last):
     tljax.core.UserError: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
@@ -61,7 +64,7 @@ def refuse_unreadable(
     def read(row):
         try:
             header(files[row].read(HEAD), files[row].path, pixels)
-        except UserError:  # some formats keep their header elsewhere
+        except UserError:  # in some formats the header is not at the start of the file
             header(files[row].read(), files[row].path, pixels)
 
     faults = dict(unreadable_pictures(read, names, f'looking at {len(files)} pictures'))
@@ -79,53 +82,52 @@ def picture_dataset(
     shape: tuple[int, ...],
     label: np.ndarray,
     task: Task,
-    held: str,
+    content: str,
     names: Sequence[str] = (),
     keep: bool = True,
 ) -> Dataset:
-    """A Dataset whose examples are decoded on several threads when they are first asked for,
-    float32 in [0, 1].
+    """Returns a Dataset whose pictures are decoded by several threads when they are first read.
 
-    What was decoded is kept as long as all of it would fit MEMORY: an epoch after the first then
-    costs no decoding.
+    Decoded pictures are kept in memory if all of them fit into MEMORY bytes. Then only the first
+    epoch decodes files. Inputs are float32 in [0, 1].
 
     Args:
         decode: row -> uint8 of `shape`.
         shape: shape of an example.
         label: (n,) or (n, d).
-        task: what is asked of a model.
-        held: a text that tells what the set holds, for its fingerprint.
-        names: of the examples.
-        keep: whether what was decoded may be kept at all.
+        task: task of the labels.
+        content: text that identifies the contents of the set; the fingerprint is its hash.
+        names: names of the examples.
+        keep: False if decoded pictures must not be kept.
 
-    >>> label, white = np.zeros(3, int), np.full((1, 1, 1), 255, np.uint8)
-    >>> picture_dataset(lambda row: white, (1, 1, 1), label, Task.of('a'), 'white').take([2])[
-    ...     'input'
-    ... ]
-    array([[[[1.]]]], dtype=float32)
+    >>> def decode(row):
+    ...     return np.full((1, 1, 1), 51 * row, np.uint8)
+    >>> dataset = picture_dataset(decode, (1, 1, 1), np.array([0, 0, 1]), Task.of('ab'), 'greys')
+    >>> dataset.take(np.array([0, 2]))['input'].ravel().tolist()
+    [0.0, 0.4000000059604645]
     """
     keep = keep and len(label) * int(np.prod(shape)) <= MEMORY
     pool = ThreadPoolExecutor(WORKERS)
-    store = np.zeros((len(label) if keep else 0, *shape), np.uint8)  # takes no room until written
-    ready = np.zeros(len(label), bool)
+    # memory of zeros is allocated page by page, when it is written
+    store = np.zeros((len(label) if keep else 0, *shape), np.uint8)
+    is_decoded = np.zeros(len(label), bool)
 
-    def one(row):
-        if not keep:
-            return decode(row)
-        if not ready[row]:
+    def stored_picture(row):
+        if not is_decoded[row]:
             store[row] = decode(row)
-            ready[row] = True
+            is_decoded[row] = True
         return store[row]
 
     def take(index):
         index = np.asarray(index)
         inputs = np.empty((index.size, *shape), np.float32)
-        for place, each in enumerate(pool.map(one, index.ravel().tolist())):
-            inputs[place] = each
+        rows = index.ravel().tolist()
+        for i, image in enumerate(pool.map(stored_picture if keep else decode, rows)):
+            inputs[i] = image
         inputs /= 255
         return {'input': inputs.reshape(*index.shape, *shape), 'label': label[index]}
 
-    digest = hashlib.sha256(held.encode(errors='surrogatepass')).hexdigest()
+    digest = hashlib.sha256(content.encode(errors='surrogatepass')).hexdigest()
     return Dataset(take, label, task, digest, names=np.array(names, str), range=(0.0, 255.0, 'i'))
 
 
@@ -137,31 +139,33 @@ def pictures(
     task: Task = Task('classes'),
     names: Sequence[str] | None = None,
     pixels: int | None = None,
-    failed: dict[int, str] | None = None,
+    errors: dict[int, str] | None = None,
 ) -> Dataset:
-    """A Dataset of picture files, float32 in [0, 1], decoded as `data.folder` does.
+    """Returns a Dataset of picture files, float32 in [0, 1], decoded as in `data.folder`.
 
     Args:
         files: the pictures.
         shape: (size, size, channels) of an example.
-        resize: as `data.folder` takes it.
-        label: (n,) or (n, d), or None: zeros.
-        task: what is asked of a model.
-        names: of the pictures; None: their paths.
-        pixels: the most that a picture may have; None: PIXELS.
-        failed: where given, the set is read once: a picture that cannot be decoded is black, and
-            {row: why} is put there.
+        resize: as in `data.folder`.
+        label: (n,) or (n, d); None for zeros.
+        task: task of the labels.
+        names: names of the pictures; None for their paths.
+        pixels: most pixels that a picture may have; None for PIXELS.
+        errors: a dict for sets that are read once only. If given, a picture that cannot be decoded
+            becomes black, and its row and the reason are added to the dict.
 
     Raises:
-        UserError: for a shape that no picture has; by `take`, for pictures that cannot be decoded
-            (names them all), unless `failed` is given.
+        UserError: pictures cannot have this shape. Without `errors`, `take` raises it if a picture
+            cannot be decoded, and the message names all such pictures of the set.
 
     >>> import tempfile
     >>> from PIL import Image
     >>> from tljax.data.finding import find
-    >>> Image.new('RGB', (9, 6), 'red').save(path := Path(tempfile.mkdtemp(), 'red.png'))
-    >>> pictures(find([path]), (4, 4, 3)).take(np.array([0]))['input'][0, 0, 0].tolist()
-    [1.0, 0.0, 0.0]
+    >>> path = Path(tempfile.mkdtemp(), 'red.png')
+    >>> Image.new('RGB', (9, 6), 'red').save(path)
+    >>> red = pictures(find([path]), (4, 4, 3)).take(np.array([0]))['input']
+    >>> red.shape, red[0, 0, 0].tolist()
+    ((1, 4, 4, 3), [1.0, 0.0, 0.0])
     """
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
         raise UserError(
@@ -170,8 +174,7 @@ def pictures(
         )
     names = [printable(file.path) for file in files] if names is None else names
     label = np.zeros(len(files), np.int32) if label is None else np.asarray(label)
-
-    lock, every = threading.Lock(), []
+    lock, decoding_errors = threading.Lock(), []
 
     def read(row):
         return picture(
@@ -181,68 +184,57 @@ def pictures(
     def decode(row):
         try:
             return read(row)
-        except UserError as refused:
-            if failed is None:
-                with lock:  # one thread looks at them all
-                    if not every:
-                        every.append(_every(read, names, refused))
-                raise every[0] from refused
-            failed[row] = str(refused)
+        except UserError as error:
+            if errors is None:
+                with lock:  # only one of the threads reads all pictures
+                    if not decoding_errors:
+                        decoding_errors.append(_decoding_error(read, names, error))
+                raise decoding_errors[0] from error
+            errors[row] = str(error)
             return np.zeros(shape, np.uint8)
 
-    held = repr(
-        (
-            tuple(shape),
-            resize,
-            task,
-            label.tolist(),
-            [(name, file.stamp) for name, file in zip(names, files, strict=True)],
-        )
-    )
-    return picture_dataset(decode, tuple(shape), label, task, held, names, keep=failed is None)
+    stamps = [(name, file.stamp) for name, file in zip(names, files, strict=True)]
+    content = repr((tuple(shape), resize, task, label.tolist(), stamps))
+    return picture_dataset(decode, tuple(shape), label, task, content, names, keep=errors is None)
 
 
-def _every(read, names, first):
-    """What is wrong with all pictures of a set, once one of them turns out to be damaged."""
+def _decoding_error(read, names, first):
+    """The error about all pictures of a set that cannot be decoded; `first` if there is one."""
     faults = dict(unreadable_pictures(read, names, f'looking for damage in {len(names)} pictures'))
-    return (
-        first
-        if len(faults) < 2
-        else UserError(
-            f'{len(faults)} of {len(names)} pictures cannot be decoded: {abbreviated(faults, 8)}: '
-            'replace or remove them'
-        )
+    if len(faults) < 2:
+        return first
+    return UserError(
+        f'{len(faults)} of {len(names)} pictures cannot be decoded: {abbreviated(faults, 8)}: '
+        'replace or remove them'
     )
 
 
 def unreadable_pictures(
-    read: Callable[[int], object], names: Sequence[str], said: str
+    read: Callable[[int], object], names: Sequence[str], text: str
 ) -> Iterator[tuple[str, UserError]]:
-    """The pictures that cannot be read, with the reason.
+    """Yields the name of each picture that cannot be read, and the error.
 
     Args:
-        read: row -> anything; raises UserError for a picture that cannot be read.
-        names: of the pictures, row by row.
-        said: what progress is called, where it takes long.
+        read: row -> anything; raises UserError if the picture cannot be read.
+        names: names of the pictures, row by row.
+        text: text of the progress line, which is printed if reading takes long.
 
     >>> def read(row):
     ...     if row == 1:
     ...         raise UserError('cut off')
-    >>> [
-    ...     (name, str(reason))
-    ...     for name, reason in unreadable_pictures(read, ['a.png', 'b.png'], 'looking')
-    ... ]
-    [('b.png', 'cut off')]
+    >>> for name, error in unreadable_pictures(read, ['a.png', 'b.png'], 'looking'):
+    ...     print(name, error)
+    b.png cut off
     """
 
     def fault(row):
         try:
             read(row)
-        except UserError as refused:
-            return refused
+        except UserError as error:
+            return error
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        found = pool.map(fault, range(len(names)))
-        for name in watched(names, said):
-            if reason := next(found):
-                yield name, reason
+        faults = pool.map(fault, range(len(names)))
+        for name in watched(names, text):
+            if error := next(faults):
+                yield name, error

@@ -1,18 +1,18 @@
-"""What a random stream on the host is for: streams of different purposes are independent, whatever
-their seeds are."""
+"""Purposes of the random streams on the host. Streams of different purposes are independent, even
+if their seeds are equal."""
 
 from enum import IntEnum
 
 
 class Purpose(IntEnum):
-    """The first number of a NumPy seed, `np.random.default_rng([Purpose.CUT, seed, ...])`.
+    """First number of a NumPy seed, as in `np.random.default_rng([Purpose.CUT, seed, ...])`.
 
-    The numbers are part of what a seed means: a new purpose takes the next one.
+    The numbers decide the random draws, so they never change; a new purpose takes the next number.
 
     >>> import numpy as np
-    >>> np.random.default_rng([Purpose.CUT, 0]).random() == np.random.default_rng(
-    ...     [Purpose.SUBSET, 0]
-    ... ).random()
+    >>> cut = np.random.default_rng([Purpose.CUT, 0])
+    >>> subset = np.random.default_rng([Purpose.SUBSET, 0])
+    >>> cut.random() == subset.random()
     False
     """
 
@@ -22,7 +22,7 @@ class Purpose(IntEnum):
     SHUFFLE = 4  # labels permuted over examples
     KEY = 5  # keys of examples that are made on the device
     CLASSES = 6  # which classes a split gets
-    OMNIGLOT = 7  # which characters validate
+    OMNIGLOT = 7  # which characters of Omniglot are for validation
     FIRST_CLASSES = 8  # which classes are learnt first
-    BACKGROUNDS = 9  # windows of photographs behind MNIST-M's digits
-    MOST = 10  # which examples are kept of a large split
+    BACKGROUNDS = 9  # crops of photographs behind MNIST-M's digits
+    MOST = 10  # which examples of a large split are kept

@@ -1,4 +1,5 @@
-"""Numbers of files as networks take them: pictures run from black at 0 to white at 1."""
+"""The range of pictures in arrays and files, and their scaling to networks' inputs: black is 0 and
+white is 1."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,36 +8,38 @@ import numpy as np
 
 from tljax.core import Dataset, UserError
 
-# black, white, and 'i' or 'f' (integers or floats are stored) or 'as is'
+# black, white, and 'i' (stored as integers), 'f' (stored as floats) or 'as is' (not scaled)
 Range = tuple[float, float, str]
 CHANNELS = (1, 3, 4)  # of pictures: grey, RGB, RGB with alpha
+# remedies of errors about ranges: for data sets, and for trained models, which have no data.range
 SAYS = 'say data.range=(black, white), or data.range=(0, 1) to take them as they are'
-GIVE = 'give bytes (uint8), or fractions in [0, 1]'  # to a trained model, which has no data.range
+GIVE = 'give bytes (uint8), or fractions in [0, 1]'
 
 
 def range_of(
     inputs: dict[str, np.ndarray],
-    given: Sequence[float] | None = None,
+    user_range: Sequence[float] | None = None,
     where: str | Path = 'the input',
     remedy: str = SAYS,
 ) -> Range | tuple[()]:
-    """The values of black and white in pictures, which all splits share.
+    """Infers the values of black and white in pictures, which are the same for all splits.
 
-    Integers to 1 are masks, those to 255 have 8 bits, larger ones 16. Floats are in [0, 1]; whole
-    ones to 255 have been bytes. All else is ambiguous, and is asked for: what stays below half of
-    white, too, which may have fewer bits (digits from 0 to 16, 12 bits in 16).
+    Integers up to 1 are masks, integers up to 255 have 8 bits, and larger integers have 16. Floats
+    are in [0, 1], or are bytes if they are whole numbers up to 255. Any other range is ambiguous
+    and raises an error. A range is also ambiguous if all numbers are below half of white, because
+    they may have fewer bits (digits from 0 to 16, or 12 bits in 16).
 
     Args:
-        inputs: {split: numbers (n, ...)}; those with three or four axes are pictures.
-        given: (black, white), where the user says it.
+        inputs: {split: numbers (n, ...)}; arrays with three or four axes are pictures.
+        user_range: (black, white) as the user states it; None infers it.
         where: name of the set, for errors.
         remedy: what the user can do about an ambiguous range, for errors.
 
     Returns:
-        (black, white, kind), or () for inputs that are no pictures.
+        (black, white, kind), or () if the inputs are no pictures.
 
     Raises:
-        UserError: no array of numbers, splits of different kinds or ranges, or a range that is
+        UserError: inputs are no array of numbers, splits differ in type or range, or the range is
             ambiguous.
 
     >>> range_of({'train': np.full((2, 4, 4), 204, np.uint8)})
@@ -53,55 +56,69 @@ def range_of(
                 'array of numbers with the examples on axis 0'
             )
     if any(input.ndim not in (3, 4) for input in inputs.values()):
-        if given is not None:
+        if user_range is not None:
             raise UserError(
-                f'{where}: data.range={tuple(given)} is of pictures, (n, height, width) or (n, '
-                'height, width, channels), and these inputs are none'
+                f'{where}: data.range={tuple(user_range)} is for pictures, (n, height, width) or '
+                '(n, height, width, channels), and these inputs are none'
             )
         return ()
-    kinds = {split: 'f' if input.dtype.kind == 'f' else 'i' for split, input in inputs.items()}
-    if len(set(kinds.values())) > 1:
-        told = ', '.join(f'{split} {input.dtype}' for split, input in inputs.items())
-        raise UserError(
-            f'{where}: pictures are integers here and floats there ({told}): store all alike'
-        )
-    kind = next(iter(kinds.values()))
-    if given is not None:
-        black, white = _given(given, where)
+    kind = _shared_kind(inputs, where)
+    if user_range is not None:
+        black, white = _checked_range(user_range, where)
         return black, white, 'as is' if (black, white) == (0, 1) else kind
-    parts = [input for input in inputs.values() if input.size]
-    if not parts or any(kind == 'f' and not np.isfinite(input).all() for input in parts):
-        return 0.0, 1.0, kind  # what is not finite is refused where the set is made
-    low, high = (
-        min(float(input.min()) for input in parts),
-        max(float(input.max()) for input in parts),
-    )
-    whole = kind == 'i' or all((input == np.round(input)).all() for input in parts)
-    words = kind == 'i' and min(input.itemsize for input in parts) > 1
-    white = _white(high, words) if low >= 0 and (whole or high <= 1) else None
-    if white is None:
-        guess = remedy == SAYS and low >= 0 and whole and 1 < high < 65536
-        most = 2 ** int(high).bit_length() - 1
+    return 0.0, _inferred_white(inputs, kind, where, remedy), kind
+
+
+def _kind(input):
+    """'f' for an array of floats, 'i' for one of integers or booleans."""
+    return 'f' if input.dtype.kind == 'f' else 'i'
+
+
+def _shared_kind(inputs, where):
+    """The kind of numbers, which must be the same in all splits."""
+    kinds = {_kind(input) for input in inputs.values()}
+    if len(kinds) > 1:
+        types = ', '.join(f'{split} {input.dtype}' for split, input in inputs.items())
         raise UserError(
-            f'{where}: pictures run from {low:.4g} to {high:.4g}: {remedy}'
-            + (f'; their numbers fill (0, {most}) or (0, {high:.0f})' if guess else '')
+            f'{where}: pictures are integers in some splits and floats in others ({types}): store '
+            'all alike'
         )
+    return kinds.pop()
+
+
+def _inferred_white(inputs, kind, where, remedy):
+    """The value of white in pictures whose black is 0; refuses an ambiguous one."""
+    arrays = [input for input in inputs.values() if input.size]
+    if not arrays or any(kind == 'f' and not np.isfinite(input).all() for input in arrays):
+        return 1.0  # numbers that are not finite are refused when the Dataset is made
+    low = min(float(input.min()) for input in arrays)
+    high = max(float(input.max()) for input in arrays)
+    is_whole = kind == 'i' or all((input == np.round(input)).all() for input in arrays)
+    may_have_16_bits = kind == 'i' and min(input.itemsize for input in arrays) > 1
+    white = None
+    if low >= 0 and (is_whole or high <= 1):
+        white = _white(high, may_have_16_bits)
+    if white is None:
+        message = f'{where}: pictures run from {low:.4g} to {high:.4g}: {remedy}'
+        if remedy == SAYS and low >= 0 and is_whole and 1 < high < 65536:
+            largest = 2 ** int(high).bit_length() - 1
+            message += f'; their numbers fill (0, {largest}) or (0, {high:.0f})'
+        raise UserError(message)
     _refuse_other_range(inputs, white, where)
-    return 0.0, white, kind
+    return white
 
 
-def _white(high, words):
-    """White of whole numbers from 0, or of fractions, or None where it is not clear; `words` may
-    have 16 bits."""
+def _white(high, may_have_16_bits):
+    """White of pictures with the largest number `high`; None if it is ambiguous."""
     if high <= 1:
         return 1.0
     if 127 < high <= 255:
         return 255.0
-    return 65535.0 if words and 32767 < high <= 65535 else None
+    return 65535.0 if may_have_16_bits and 32767 < high <= 65535 else None
 
 
 def _refuse_other_range(inputs, white, where):
-    """Refuses splits of smaller numbers than the others: masks beside bytes, bytes beside words."""
+    """Refuses a split of much smaller numbers: masks beside bytes, or bytes beside 16 bits."""
     limit = {255.0: 1, 65535.0: 255}.get(white, 0)
     for split, input in inputs.items():
         if limit and input.size and input.min() < input.max() <= limit:
@@ -111,57 +128,62 @@ def _refuse_other_range(inputs, white, where):
             )
 
 
-def _given(given, where):
+def _checked_range(user_range, where):
     try:
-        black, white = (float(value) for value in given)
+        black, white = (float(value) for value in user_range)
     except (TypeError, ValueError):
         raise UserError(
-            f'{where}: data.range={given!r} is no pair of numbers (black, white)'
+            f'{where}: data.range={user_range!r} is no pair of numbers (black, white)'
         ) from None
     if not black < white:
-        raise UserError(f'{where}: data.range={tuple(given)}: give black below white')
+        raise UserError(f'{where}: data.range={tuple(user_range)}: give black below white')
     return black, white
 
 
-def range_note(found: Range | tuple[()], given: Sequence[float] | None = None) -> tuple[str, ...]:
-    """What is said of a range that was found rather than given; nothing where it is that of the
-    stored numbers.
+def range_note(
+    range: Range | tuple[()], user_range: Sequence[float] | None = None
+) -> tuple[str, ...]:
+    """Returns a note about an inferred range, if the user could expect another one.
 
     Args:
-        found: as `range_of` gives it.
-        given: what the user said.
+        range: result of `range_of`.
+        user_range: the range that the user stated, if any; then there is no note.
 
     >>> range_note((0.0, 255.0, 'f'))
     ('whole numbers in floats are taken for bytes: divided by 255',)
+    >>> range_note((0.0, 255.0, 'i'))
+    ()
     """
-    if not found or given is not None or found[1:] in ((255.0, 'i'), (1.0, 'f')):
+    if not range or user_range is not None:
         return ()
-    told = {
+    notes = {
         (1.0, 'i'): 'integers from 0 to 1 are taken for masks: 1 is white',
         (65535.0, 'i'): 'integers above 255 are taken for 16 bits: divided by 65535 (data.range '
         'says another range)',
         (255.0, 'f'): 'whole numbers in floats are taken for bytes: divided by 255',
     }
-    return (told[found[1:]],)
+    _, white, kind = range
+    return (notes[white, kind],) if (white, kind) in notes else ()
 
 
 def scale(input: np.ndarray, range: Range | tuple[()] = (), remedy: str = SAYS) -> np.ndarray:
-    """Numbers as networks take them.
+    """Scales pictures so that black is 0 and white is 1.
 
     Args:
         input: numbers, (n, ...); pictures have three or four axes.
-        range: (black, white, kind), or () for what is no picture.
+        range: (black, white, kind), or () for inputs that are no pictures.
         remedy: what the user can do about pictures beyond black or white, for errors.
 
     Returns:
-        Pictures as float32 (n, height, width, channels), black at 0 and white at 1. Otherwise
-        floats as float32, and integers as they are.
+        Pictures as float32 (n, height, width, channels). Of other inputs, floats become float32 and
+        integers are unchanged.
 
     Raises:
-        UserError: pictures beyond black or white.
+        UserError: numbers lie beyond black or white by more than 1 % of the range.
 
-    >>> bytes = np.full((2, 4, 4), 51, np.uint8)
-    >>> scale(bytes, (0.0, 255.0, 'i')).shape, float(scale(bytes, (0.0, 255.0, 'i')).max())
+    >>> pictures = np.full((2, 4, 4), 51, np.uint8)
+    >>> scaled = scale(pictures, (0.0, 255.0, 'i'))
+    >>> scaled.shape, float(scaled.max())
     ((2, 4, 4, 1), 0.20000000298023224)
     """
     if not range:
@@ -181,121 +203,134 @@ def scale(input: np.ndarray, range: Range | tuple[()] = (), remedy: str = SAYS) 
 
 
 def input_range(train: Dataset, count: int = 64) -> Range | tuple[()]:
-    """The range that a model's inputs are given in: what its loader has scaled by, or as they are.
+    """Returns the range in which a model expects its inputs, from its training set.
 
     Args:
         train: the training set.
-        count: examples that are looked at.
+        count: number of examples to read if the set states no range.
+
+    Returns:
+        The range by which the loader has scaled pictures. For pictures that were not scaled,
+        (smallest number, largest number, 'as is'). () for all other inputs and for unscaled
+        pictures in [0, 1].
 
     >>> from tljax.data.formats.arrays import arrays
-    >>> (
-    ...     input_range(arrays(np.full((1, 8, 8, 3), 255.0), np.zeros(1, int), ('a',))),
-    ...     input_range(arrays(np.eye(2), np.arange(2))),
-    ... )
-    ((255.0, 255.0, 'as is'), ())
+    >>> input_range(arrays(np.full((1, 8, 8, 3), 255.0), np.zeros(1, int), ('a',)))
+    (255.0, 255.0, 'as is')
+    >>> input_range(arrays(np.eye(2), np.arange(2)))
+    ()
     """
-    as_they_are = train.range[2:] == ('as is',)
-    if train.range and not as_they_are or not train.size:
+    is_unscaled = train.range[2:] == ('as is',)
+    if train.range and not is_unscaled or not train.size:
         return train.range
     input = train.take(np.arange(min(count, train.size))).get('input')
-    if not as_they_are and (np.ndim(input) != 4 or 0 <= np.min(input) <= np.max(input) <= 1):
+    if not is_unscaled and (np.ndim(input) != 4 or 0 <= np.min(input) <= np.max(input) <= 1):
         return ()
     return float(np.min(input)), float(np.max(input)), 'as is'
 
 
-def query_range(inputs: np.ndarray, trained: Range | tuple[()]) -> Range | tuple[()]:
-    """What the arrays that a model is asked about are scaled by.
+def query_range(inputs: np.ndarray, training_range: Range | tuple[()]) -> Range | tuple[()]:
+    """Returns the range by which new inputs of a trained model are scaled.
 
-    They are taken as those of its training, where they are numbers of the same kind; fractions in
-    [0, 1] are pictures that are scaled already, and so are masks of 0 and 1.
+    This is the training range if the new inputs are numbers of the same kind. Fractions in [0, 1]
+    are pictures that are already scaled, and so are masks of 0 and 1. Otherwise the range is
+    inferred from the inputs.
 
     Args:
         inputs: (n, ...) numbers.
-        trained: as `input_range` gave it for the training set.
+        training_range: result of `input_range` for the training set.
 
     Raises:
-        UserError: arrays that cannot be in the range of a training on arrays as they were.
+        UserError: the model was trained on unscaled arrays and the inputs are in another range, or
+            the range is ambiguous.
 
-    >>> (
-    ...     query_range(np.full((1, 8, 8, 3), 51.0), (0.0, 255.0, 'f')),
-    ...     query_range(np.full((1, 8, 8, 3), 0.2), (0.0, 255.0, 'f')),
-    ... )
-    ((0.0, 255.0, 'f'), (0.0, 1.0, 'f'))
+    >>> query_range(np.full((1, 8, 8, 3), 51.0), (0.0, 255.0, 'f'))
+    (0.0, 255.0, 'f')
+    >>> query_range(np.full((1, 8, 8, 3), 0.2), (0.0, 255.0, 'f'))
+    (0.0, 1.0, 'f')
     """
-    if not trained or not inputs.size or trained == (0.0, 1.0, 'f'):
-        return _alone(inputs)
-    low, high, kind = trained
-    inside = 0 <= inputs.min() <= inputs.max() <= 1
-    fractions = inside and inputs.dtype.kind == 'f' and (inputs != np.round(inputs)).any()
+    if not training_range or not inputs.size or training_range == (0.0, 1.0, 'f'):
+        return _own_range(inputs)
+    low, high, kind = training_range
+    in_unit_interval = 0 <= inputs.min() <= inputs.max() <= 1
+    are_fractions = (
+        in_unit_interval and inputs.dtype.kind == 'f' and (inputs != np.round(inputs)).any()
+    )
     if kind == 'as is':
-        wide = high - low
-        if (
-            fractions
-            and wide > 100
-            or not low - wide <= inputs.min() <= inputs.max() <= high + wide
-        ):
-            raise UserError(
-                f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the training '
-                f'from {low:.4g} to {high:.4g}: give them as the training had them'
-            )
-        return trained
-    if inside and inputs.max() == 1:
-        return 0.0, 1.0, 'f' if inputs.dtype.kind == 'f' else 'i'
-    same = kind == ('f' if inputs.dtype.kind == 'f' else 'i')
-    bytes_of_words = same and (high, kind) == (65535.0, 'i') and inputs.itemsize == 1
-    return trained if same and not bytes_of_words and not fractions else _alone(inputs)
+        _refuse_far_from_training(inputs, low, high, are_fractions)
+        return training_range
+    if in_unit_interval and inputs.max() == 1:
+        return 0.0, 1.0, _kind(inputs)
+    is_same_kind = kind == _kind(inputs)
+    has_fewer_bits = is_same_kind and (high, kind) == (65535.0, 'i') and inputs.itemsize == 1
+    if is_same_kind and not has_fewer_bits and not are_fractions:
+        return training_range
+    return _own_range(inputs)
 
 
-def _alone(inputs):
-    """The range of pictures that only their dtype and their numbers tell: a dark picture of bytes
-    is one of bytes."""
+def _refuse_far_from_training(inputs, low, high, are_fractions):
+    """Refuses inputs that lie far outside [low, high], or are scaled to [0, 1] unlike training."""
+    width = high - low
+    is_near = low - width <= inputs.min() <= inputs.max() <= high + width
+    if not is_near or are_fractions and width > 100:
+        raise UserError(
+            f'inputs run from {inputs.min():.4g} to {inputs.max():.4g}, those of the training '
+            f'from {low:.4g} to {high:.4g}: give them as the training had them'
+        )
+
+
+def _own_range(inputs):
+    """The range of inputs from their type and numbers only; uint8 has 8 bits even if it is dark."""
     if inputs.ndim == 4 and inputs.dtype == np.uint8 and inputs.max(initial=0) > 1:
         return 0.0, 255.0, 'i'
     return range_of({'given': inputs}, remedy=GIVE)
 
 
 def refuse_unlike(splits: dict[str, Dataset], count: int = 64) -> None:
-    """Refuses splits of arrays that were made in Python in different ranges.
+    """Refuses splits of pictures that differ in range, for sets made in Python.
 
     Args:
-        splits: {name: Dataset}, 'train' among them.
-        count: examples of each that are looked at.
+        splits: {name: Dataset}, with 'train'.
+        count: number of examples to read from each split.
 
     Raises:
-        UserError: pictures of one split lie in [0, 1], those of another run beyond 16.
+        UserError: pictures of one split lie in [0, 1], and those of another exceed 16.
 
     >>> from tljax.data.formats.arrays import arrays
-    >>> made = {
-    ...     name: arrays(np.full((2, 4, 4, 1), white), np.zeros(2))
-    ...     for name, white in (('train', 255.0), ('test', 1.0))
+    >>> splits = {
+    ...     'train': arrays(np.full((2, 4, 4, 1), 255.0), np.zeros(2)),
+    ...     'test': arrays(np.full((2, 4, 4, 1), 1.0), np.zeros(2)),
     ... }
-    >>> refuse_unlike(made)
+    >>> refuse_unlike(splits)
     Traceback (most recent call last):
     tljax.core.UserError: pictures of train run to 255 and those of test to 1: give all in one range
     """
-    found = {}
+    largest = {}
     for name, split in splits.items():
         if not split.size:
             continue
         input = split.take(np.arange(min(count, split.size))).get('input')
         if np.ndim(input) == 4:
-            found[name] = float(np.max(input))
-    most, least = (choose(found, key=lambda name: found[name], default='') for choose in (max, min))
-    if found and found[most] > 16 and 0 < found[least] <= 1:
+            largest[name] = float(np.max(input))
+    if not largest:
+        return
+    bright, dark = max(largest, key=largest.__getitem__), min(largest, key=largest.__getitem__)
+    if largest[bright] > 16 and 0 < largest[dark] <= 1:
         raise UserError(
-            f'pictures of {most} run to {found[most]:.4g} and those of {least} to '
-            f'{found[least]:.4g}: give all in one range'
+            f'pictures of {bright} run to {largest[bright]:.4g} and those of {dark} to '
+            f'{largest[dark]:.4g}: give all in one range'
         )
 
 
 def refuse_channels_first(shape: tuple[int, ...]) -> None:
-    """Refuses pictures whose channels stand before height and width.
+    """Refuses pictures with the channels on the first axis.
 
     Args:
-        shape: of one input.
+        shape: shape of one input.
 
     Raises:
-        UserError: the first axis is 1, 3 or 4 long, and the last is not.
+        UserError: the first of three axes has length 1, 3 or 4 and is the shortest, and the last
+            has another length.
 
     >>> refuse_channels_first((32, 32, 3))
     >>> refuse_channels_first((3, 32, 32))

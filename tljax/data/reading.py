@@ -1,5 +1,5 @@
-"""What readers of published data sets share: pictures kept as bytes, sizes, and damage told in one
-line."""
+"""Shared parts of the readers of published data sets: pictures kept as bytes, resizing, and errors
+about damaged files."""
 
 import hashlib
 import zipfile
@@ -17,7 +17,7 @@ from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
 
 DIGITS = tuple('0123456789')
-UNREADABLE = (
+UNREADABLE = (  # errors that damaged files raise in the readers
     OSError,
     EOFError,
     KeyError,
@@ -28,46 +28,46 @@ UNREADABLE = (
     zipfile.BadZipFile,
     MatReadError,
 )
-PATCH, EDGE = 28, 2  # side of MNIST's pictures; what MNIST-M's 32 pixels have around them
+PATCH = 28  # side of MNIST's pictures in pixels
+EDGE = 2  # pixels that MNIST-M adds on every side, so that its pictures are 32 wide
 
 
 def pixels(pictures: np.ndarray, label: ArrayLike, classes: Sequence[str]) -> Dataset:
-    """A Dataset of pictures that are kept as bytes and given as float32 in [0, 1].
+    """Returns a Dataset of pictures that are stored as bytes and read as float32 in [0, 1].
 
     Args:
-        pictures: uint8 (n, h, w, c).
+        pictures: uint8 (n, height, width, channels).
         label: (n,) integers.
         classes: names of the classes.
 
-    >>> pixels(np.full((1, 1, 1, 1), 255, np.uint8), [0], ('white',)).take(np.array([0]))[
-    ...     'input'
-    ... ].ravel()
+    >>> white = np.full((1, 1, 1, 1), 255, np.uint8)
+    >>> pixels(white, [0], ('white',)).take(np.array([0]))['input'].ravel()
     array([1.], dtype=float32)
     """
     label = np.asarray(label, np.int32)
-    whole = arrays(pictures, label, classes)
+    dataset = arrays(pictures, label, classes)
     return Dataset(
         lambda index: {'input': pictures[index] / np.float32(255), 'label': label[index]},
         label,
-        whole.task,
-        hashlib.sha256(whole.fingerprint.encode() + b'pixels').hexdigest(),
+        dataset.task,
+        hashlib.sha256(dataset.fingerprint.encode() + b'pixels').hexdigest(),
         range=(0.0, 255.0, 'i'),
     )
 
 
 def resize(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
-    """Grey pictures scaled bilinearly to a size, with as many equal channels.
+    """Scales square grey pictures bilinearly, and repeats them in every channel.
 
     Args:
         pictures: uint8 (n, side, side).
-        size: side in pixels.
-        channels: 1 or 3.
+        size: side of the result in pixels.
+        channels: number of channels, 1 or 3, all equal.
 
     Returns:
         uint8 (n, size, size, channels).
 
     Raises:
-        UserError: no such size or number of channels.
+        UserError: the size is below 1, or there are neither 1 nor 3 channels.
 
     >>> resize(np.zeros((2, 8, 8), np.uint8), 4, 3).shape
     (2, 4, 4, 3)
@@ -80,8 +80,8 @@ def resize(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
     if size != pictures.shape[1]:
         pictures = np.stack(
             [
-                np.asarray(Image.fromarray(each).resize((size, size), Image.Resampling.BILINEAR))
-                for each in pictures
+                np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+                for image in pictures
             ]
         )
     return np.repeat(pictures[..., None], channels, -1)
@@ -89,14 +89,14 @@ def resize(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:
 
 @contextmanager
 def reading(path: str | Path, remedy: str) -> Iterator[Path]:
-    """The path of a file that is there; whatever goes wrong in reading it is told in one line.
+    """Gives the path of a file to a `with` block, and turns errors of the block into UserError.
 
     Args:
-        path: of the file; `~` is expanded.
-        remedy: what to do where it is missing or damaged.
+        path: path of the file; `~` is expanded.
+        remedy: what the user can do if the file is missing or damaged, for errors.
 
     Raises:
-        UserError: the file is missing, or what reads it fails.
+        UserError: the file is missing, or the block raises one of UNREADABLE.
 
     >>> with reading('nowhere.gz', 'give data.path the folder of the files'):
     ...     pass

@@ -1,5 +1,5 @@
-"""Splits of a data set: parts by index, cuts by class, k labels per class, and the splits that a
-file lacks."""
+"""Splits of a data set: subsets by index, stratified cuts, k labels per class, and the splits that
+a set lacks."""
 
 import hashlib
 from pathlib import Path
@@ -11,19 +11,20 @@ from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.ranges import refuse_unlike
 
-DEFAULT_CUT = (0.1, 0.2, 0)  # validation, test and seed of the loaders that call `cut_missing`
-TRAINED_ON = 10_000  # examples of a training set that tell its score to half a point
+DEFAULT_CUT = (0.1, 0.2, 0)  # default validation, test and seed of loaders with `cut_missing`
+TRAIN_SAMPLE = 10_000  # examples that measure a training score to half a percentage point
 
 
 def restrict(dataset: Dataset, index: np.ndarray) -> Dataset:
-    """The examples of `dataset` at `index`, as a dataset.
+    """Returns the examples of a dataset at some indices, as a dataset.
 
     Args:
-        dataset: the whole set.
-        index: places of the examples that stay, integers (m,).
+        dataset: the dataset.
+        index: indices of the examples to keep, integers (m,).
 
-    >>> restrict(arrays(np.arange(3.0), np.arange(3)), np.array([2, 0])).label
-    array([2, 0])
+    >>> toy = arrays(np.array([0.5, 1.5, 2.5]), np.arange(3))
+    >>> restrict(toy, np.array([2, 0])).take(np.array([0, 1]))['input'].tolist()
+    [2.5, 0.5]
     """
     index = np.asarray(index)
     digest = hashlib.sha256(dataset.fingerprint.encode() + index.tobytes()).hexdigest()
@@ -40,29 +41,30 @@ def restrict(dataset: Dataset, index: np.ndarray) -> Dataset:
 
 
 def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, Dataset]:
-    """Cuts a dataset into named splits, class by class, by a seeded permutation.
+    """Cuts a dataset at random into splits, with the same share of every class (stratified).
+
+    A class with more examples than there are shares is in every split. Any other class keeps at
+    least one example for training.
 
     Args:
-        dataset: the set to cut.
-        shares: {'validation': .1, 'test': .2}: shares of each class; what is left is 'train'. A
-            class with more examples than there are shares stands in every split; one with fewer
-            keeps at least one training example.
-        seed: of the permutation.
+        dataset: the dataset.
+        shares: {name of a split: share of each class}, such as {'validation': .1, 'test': .2}; the
+            remaining examples are 'train'.
+        seed: seed of the permutation of each class.
 
-    >>> splits = cut(
-    ...     arrays(np.arange(10.0), np.zeros(10, int), ('a',)), {'validation': 0.1, 'test': 0.2}
-    ... )
-    >>> {name: split.size for name, split in splits.items()}
-    {'train': 7, 'validation': 1, 'test': 2}
+    >>> label = np.repeat([0, 1], [10, 20])
+    >>> splits = cut(arrays(np.zeros(30), label, 'ab'), {'validation': 0.1, 'test': 0.2})
+    >>> {name: np.bincount(split.label).tolist() for name, split in splits.items()}
+    {'train': [7, 14], 'validation': [1, 2], 'test': [2, 4]}
     """
     parts = {name: [] for name in ('train', *shares)}
     for label in np.unique(dataset.label):
         members = np.random.default_rng([Purpose.CUT, seed, int(label)]).permutation(
             np.flatnonzero(dataset.label == label)
         )
-        size, least = len(members), int(len(members) > len(shares))
+        size, minimum = len(members), int(len(members) > len(shares))
         for name, share in shares.items():
-            count = min(max(round(share * size), least), len(members) - 1)
+            count = min(max(round(share * size), minimum), len(members) - 1)
             parts[name].append(members[:count])
             members = members[count:]
         parts['train'].append(members)
@@ -70,21 +72,22 @@ def cut(dataset: Dataset, shares: dict[str, float], seed: int = 0) -> dict[str, 
 
 
 def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
-    """Which examples a subset of k labels per class holds: nested (a smaller k is a part of a
-    larger one) and seeded.
+    """Draws k examples per class; a smaller k draws a subset of those of a larger k.
 
     Args:
         label: (n,) integers.
-        k: labels per class, None for all.
-        seed: draws the subset.
+        k: examples per class; None for all.
+        seed: seed of the draw.
 
     Returns:
-        Sorted integers, (number of classes * k,).
+        Indices of the examples, sorted integers (number of classes * k,).
 
     Raises:
-        UserError: where a class has fewer than k examples.
+        UserError: a class has fewer than k examples, k is below 1, or labels are no classes.
 
     >>> label = np.repeat([0, 1], 5)
+    >>> len(per_class(label, 3, seed=0))
+    6
     >>> set(per_class(label, 1, seed=0)) <= set(per_class(label, 3, seed=0))
     True
     """
@@ -94,62 +97,48 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
         raise UserError(
             f'per_class={k}: these examples have several labels or numbers each: leave it out'
         )
+    if k < 1:
+        raise UserError(f'per_class={k}: at least one label per class is needed, or none for all')
     groups = {int(c): np.flatnonzero(label == c) for c in np.unique(label)}
-    few = {c: len(rows) for c, rows in groups.items() if len(rows) < k}
-    if k < 1 or few:
+    smallest = min(groups, key=lambda c: len(groups[c]))
+    if len(groups[smallest]) < k:
         raise UserError(
-            f'per_class={k}: '
-            + (
-                f'class {min(few, key=lambda c: few[c])} has {min(few.values())} examples; ask for '
-                'at most that many'
-                if few
-                else 'at least one label per class is needed, or none for all'
-            )
+            f'per_class={k}: class {smallest} has {len(groups[smallest])} examples; ask for at '
+            'most that many'
         )
-    return np.sort(
-        np.concatenate(
-            [
-                np.random.default_rng([Purpose.SUBSET, seed, c]).permutation(rows)[:k]
-                for c, rows in groups.items()
-            ]
-        )
-    )
+    subsets = [
+        np.random.default_rng([Purpose.SUBSET, seed, c]).permutation(rows)[:k]
+        for c, rows in groups.items()
+    ]
+    return np.sort(np.concatenate(subsets))
 
 
 def cut_missing(
     splits: dict[str, Dataset], validation: float, test: float, seed: int, where: str | Path
 ) -> dict[str, Dataset]:
-    """Cuts the splits that a set lacks from its train split.
+    """Cuts the validation and test splits that a set lacks from its training split.
 
     Args:
-        splits: {'train': Dataset} and what else of 'validation' and 'test' the set brings, which is
-            kept.
-        validation: share of train's classes, used where that split is missing.
-        test: share of train's classes, used where that split is missing.
-        seed: of the cut.
-        where: the name of the set, for errors.
+        splits: 'train', and 'validation' and 'test' if the set has them; these are kept.
+        validation: share of each class of 'train' that becomes a missing validation split.
+        test: share of each class of 'train' that becomes a missing test split.
+        seed: seed of the cut.
+        where: name of the set, for errors.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: for shares that are not above 0 and below 1 together, and for a split that would
+        UserError: a share is not above 0, the shares do not add up to less than 1, or a split would
             be empty.
 
-    >>> whole = arrays(np.arange(10.0), np.zeros(10, int), ('a',))
-    >>> {
-    ...     name: split.size
-    ...     for name, split in cut_missing(
-    ...         {'train': whole, 'test': whole}, 0.1, 0.2, 0, 'toy'
-    ...     ).items()
-    ... }
+    >>> toy = arrays(np.zeros(10), np.zeros(10, int), ('ants',))
+    >>> splits = cut_missing({'train': toy, 'test': toy}, 0.1, 0.2, seed=0, where='toy')
+    >>> {name: split.size for name, split in splits.items()}
     {'train': 9, 'validation': 1, 'test': 10}
     """
-    shares = {
-        name: share
-        for name, share in (('validation', validation), ('test', test))
-        if name not in splits
-    }
+    shares = {'validation': validation, 'test': test}
+    shares = {name: share for name, share in shares.items() if name not in splits}
     if any(share <= 0 for share in shares.values()) or sum(shares.values()) >= 1:
         raise UserError(
             f'{where}: {", ".join(f"data.{name}={share}" for name, share in shares.items())} of '
@@ -158,63 +147,66 @@ def cut_missing(
     train = splits['train']
     strata = train.label if train.task.kind == 'classes' else np.zeros(train.size, np.int32)
     parts = cut(arrays(np.arange(train.size), strata), shares, seed)
-    whole = splits | {
-        name: restrict(train, part.take(np.arange(part.size))['input'])
-        for name, part in parts.items()
-    }
-    empty = [name for name, split in whole.items() if not split.size]
-    if empty:
-        numbers = all(name.replace('.', '', 1).isdigit() for name in train.classes)
-        raise UserError(
-            f'{where}: the {empty[0]} split is empty ({train.size} examples in train, of '
-            f'{len(train.classes) or 1} classes): give more or a larger share'
-            + (
-                ', or take the classes for numbers by data.task=numbers'
-                if numbers and train.classes
-                else ''
-            )
-        )
+    splits = dict(splits)
+    for name, part in parts.items():
+        rows = part.take(np.arange(part.size))['input']
+        splits[name] = restrict(train, rows)
+    _refuse_empty(splits, train, where)
     if not shares and (validation, test, seed) != DEFAULT_CUT:
-        told = 'data.validation, data.test and data.seed cut nothing: this set has its own splits'
-        whole['train'] = whole['train']._replace(notes=(*whole['train'].notes, told))
-    return {name: whole[name] for name in ('train', 'validation', 'test')}
+        note = 'data.validation, data.test and data.seed cut nothing: this set has its own splits'
+        splits['train'] = splits['train']._replace(notes=(*splits['train'].notes, note))
+    return {name: splits[name] for name in ('train', 'validation', 'test')}
+
+
+def _refuse_empty(splits, train, where):
+    """Refuses a set with an empty split; `train` is the training split before the cut."""
+    empty = [name for name, split in splits.items() if not split.size]
+    if not empty:
+        return
+    message = (
+        f'{where}: the {empty[0]} split is empty ({train.size} examples in train, of '
+        f'{len(train.classes) or 1} classes): give more or a larger share'
+    )
+    are_numbers = all(name.replace('.', '', 1).isdigit() for name in train.classes)
+    if train.classes and are_numbers:
+        message += ', or take the classes for numbers by data.task=numbers'
+    raise UserError(message)
 
 
 def signature(splits: dict[str, Dataset]) -> str:
-    """A hash of what a set's examples are: their shape, names, labels and classes, the same
-    wherever the files lie.
+    """Hashes what the examples of a set are: their number, shape, names, labels and classes.
+
+    The hash does not depend on where the files are. It includes the sets of other domains
+    (`Dataset.target`).
 
     Args:
         splits: {name: Dataset}.
 
     >>> pets = arrays(np.eye(2), np.array([0, 1]), ('cat', 'dog'))
-    >>> signature({'train': pets}) == signature(
-    ...     {'train': arrays(np.eye(2), np.array([1, 0]), ('cat', 'dog'))}
-    ... )
+    >>> other_labels = arrays(np.eye(2), np.array([1, 0]), ('cat', 'dog'))
+    >>> signature({'train': pets}) == signature({'train': other_labels})
     False
     """
-    found = hashlib.sha256()
-    for name, split in [
-        *splits.items(),
-        *((f'{name}, target', split.target) for name, split in splits.items() if split.target),
-    ]:
-        found.update(
-            repr(
-                (name, split.task, split.size, _shape_of_input(split), list(map(str, split.names)))
-            ).encode()
-        )
-        found.update(np.ascontiguousarray(split.label, np.float64).tobytes())
-    return found.hexdigest()[:16]
+    targets = {f'{name}, target': split.target for name, split in splits.items() if split.target}
+    digest = hashlib.sha256()
+    for name, split in [*splits.items(), *targets.items()]:
+        names = [str(name) for name in split.names]
+        facts = (name, split.task, split.size, _shape_of_input(split), names)
+        digest.update(repr(facts).encode())
+        digest.update(np.ascontiguousarray(split.label, np.float64).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def refuse_nothing_to_learn(train: Dataset) -> None:
-    """Refuses a training set whose labels are all the same; one that is drawn afresh is left alone.
+    """Refuses a training set whose labels are all the same.
+
+    Sets that make their examples on the device, and sets without labels, are not checked.
 
     Args:
         train: the training set.
 
     Raises:
-        UserError: all examples are of one class, or all numbers are equal.
+        UserError: all examples have the same class, labels or number.
 
     >>> refuse_nothing_to_learn(arrays(np.zeros(3), np.zeros(3, int), ('ants',)))
     Traceback (most recent call last):
@@ -242,17 +234,18 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
 
 
 def refuse_unfit(splits: dict[str, Dataset]) -> None:
-    """Refuses splits made in Python that are no splits of one set.
+    """Refuses splits, made in Python, that do not belong to one set.
 
     Args:
         splits: {name: Dataset}.
 
     Raises:
-        UserError: no 'train', something that is no Dataset, nothing to learn, and a split of other
-            classes, shapes or ranges than train.
+        UserError: 'train' is missing or cannot be learnt from, a split is no Dataset, or a split
+            differs from 'train' in classes, shape of inputs or range of pictures.
 
     >>> pets = arrays(np.eye(2), np.array([0, 1]), ('cat', 'dog'))
-    >>> refuse_unfit({'train': pets, 'test': arrays(np.eye(2), np.array([0, 1]), ('dog', 'cat'))})
+    >>> other_order = arrays(np.eye(2), np.array([0, 1]), ('dog', 'cat'))
+    >>> refuse_unfit({'train': pets, 'test': other_order})
     Traceback (most recent call last):
     tljax.core.UserError: the test split has the classes dog, cat, train has the classes cat, ...
     """
@@ -269,50 +262,50 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
     shape = _shape_of_input(train)
     for name, split in splits.items():
         if split.task != train.task and split.task.kind != 'unlabelled':
-            told = [
-                f'the classes {abbreviated(each.classes, 6)}' if each.classes else 'numbers'
-                for each in (split, train)
-            ]
             raise UserError(
-                f'the {name} split has {told[0]}, train has {told[1]}: give all the same ones in '
-                'one order'
+                f'the {name} split has {_labels_text(split)}, train has {_labels_text(train)}: '
+                'give all the same ones in one order'
             )
-        given = _shape_of_input(split)
-        if split.size and given != shape:
+        split_shape = _shape_of_input(split)
+        if split.size and split_shape != shape:
             raise UserError(
-                f'inputs of the {name} split are {given}, those of train {shape}: give all one '
-                'shape'
+                f'inputs of the {name} split are {split_shape}, those of train {shape}: give all '
+                'one shape'
             )
     refuse_unlike(splits)
 
 
+def _labels_text(split):
+    """What the labels of a split are, for errors."""
+    return f'the classes {abbreviated(split.classes, 6)}' if split.classes else 'numbers'
+
+
 def _shape_of_input(split):
+    """The shape of one example; () if the split has no input."""
     return np.shape(split.take(np.arange(min(1, split.size))).get('input'))[1:]
 
 
 def scored_splits(splits: dict[str, Dataset]) -> dict[str, Dataset]:
-    """What scores are measured on: all of a validation or test split, and TRAINED_ON examples of
-    larger sets that were trained on; nothing without labels.
+    """Returns the examples on which scores are measured.
+
+    Validation and test splits stay as they are. 'train' and 'target', which are trained on, become
+    random samples of TRAIN_SAMPLE examples if they are larger. Splits that are empty, have no
+    labels, or make their training examples on the device are left out.
 
     Args:
         splits: {name: Dataset}.
 
-    >>> whole = arrays(np.zeros(20_000), np.zeros(20_000, int), ('a',))
-    >>> {name: split.size for name, split in scored_splits({'train': whole, 'test': whole}).items()}
+    >>> large = arrays(np.zeros(20_000), np.zeros(20_000, int), ('a',))
+    >>> {name: split.size for name, split in scored_splits({'train': large, 'test': large}).items()}
     {'train': 10000, 'test': 20000}
     """
-
-    def some(name, split):
-        if name not in ('train', 'target') or split.size <= TRAINED_ON:
-            return split
-        return restrict(
-            split, np.sort(np.random.default_rng(0).permutation(split.size)[:TRAINED_ON])
-        )
-
-    return {
-        name: some(name, split)
-        for name, split in splits.items()
-        if split.size
-        and split.task.kind != 'unlabelled'
-        and not (name == 'train' and split.example)
-    }
+    scored = {}
+    for name, split in splits.items():
+        is_drawn = name == 'train' and split.example is not None
+        if not split.size or split.task.kind == 'unlabelled' or is_drawn:
+            continue
+        if name in ('train', 'target') and split.size > TRAIN_SAMPLE:
+            rows = np.random.default_rng(0).permutation(split.size)[:TRAIN_SAMPLE]
+            split = restrict(split, np.sort(rows))
+        scored[name] = split
+    return scored

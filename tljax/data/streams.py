@@ -1,4 +1,4 @@
-"""Streams of batches: what a step trains on, as a pure function of seed and step."""
+"""Streams of training batches: each batch is a pure function of seed and step."""
 
 import functools
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from tljax.protocols import Example, Prepare
 def draw(
     dataset: Dataset, batch: int, k: int | None = None, stream: int = 0, shuffled: bool = False
 ) -> Stream:
-    """A stream of batches of one data set: a fresh permutation per epoch, read by random access.
+    """Returns a stream of batches of one dataset, in a new random order in each epoch.
 
-    Batches run on over the end of an epoch, so that all have the same size, whatever the number of
-    examples.
+    All batches have the same size: a batch at the end of an epoch continues with the next epoch.
 
     Args:
-        dataset: set of examples.
-        batch: examples per step.
+        dataset: the dataset.
+        batch: number of examples in a batch.
         k: labels per class, drawn by the run's seed (`per_class`); None for all.
-        stream: number of the stream; streams of one run that differ in it are drawn independently.
-        shuffled: whether labels are permuted over the examples by the run's seed: a control that
-            keeps inputs and class counts.
+        stream: number of the stream; streams of one run with different numbers are independent.
+        shuffled: whether the run's seed permutes the labels over the examples. This is a control:
+            inputs and class counts stay the same, but labels carry no information.
 
     >>> from tljax.data import arrays
-    >>> stream = draw(arrays(np.arange(4.0), np.arange(4)), batch=4)
-    >>> sorted(stream.index(seed=0, step=5).tolist())
+    >>> stream = draw(arrays(np.arange(4.0), np.arange(4)), batch=2)
+    >>> epoch = np.concatenate([stream.index(seed=0, step=0), stream.index(seed=0, step=1)])
+    >>> sorted(epoch.tolist())
     [0, 1, 2, 3]
     """
 
@@ -50,9 +50,8 @@ def draw(
 
     def index(seed, step):
         epoch, offset = np.divmod(np.arange(step * batch, (step + 1) * batch), len(subset(seed)))
-        rows = np.concatenate(
-            [order(seed, e)[offset[epoch == e]] for e in np.unique(epoch).tolist()]
-        )
+        parts = [order(seed, e)[offset[epoch == e]] for e in np.unique(epoch).tolist()]
+        rows = np.concatenate(parts)
         return {'input': rows, 'label': permutation(seed)[rows]} if shuffled else rows
 
     def take(index):
@@ -64,21 +63,20 @@ def draw(
 
 
 def with_target(source: Stream, target: Stream) -> Stream:
-    """Batches of `source` with as many unlabelled inputs of `target`, under that name. Each of the
-    two has epochs of its own.
+    """Adds inputs of a target domain to the batches of a source domain, without their labels.
+
+    The two domains have separate epochs.
 
     Args:
-        source: whose labels are read.
-        target: whose inputs alone are.
+        source: stream of batches with labels.
+        target: stream whose inputs become the batch's 'target'; its labels are dropped.
 
     >>> from tljax.data import arrays
-    >>> one, other = (
-    ...     draw(arrays(np.arange(start, start + 4.0), np.arange(4)), batch=2, stream=start)
-    ...     for start in (0, 4)
-    ... )
-    >>> batch = with_target(one, other).batch(seed=0, step=0)
-    >>> sorted(batch), sorted(batch['target']), batch['target']['input'].min() >= 4
-    (['input', 'label', 'target'], ['input'], np.True_)
+    >>> source = draw(arrays(np.zeros(4), np.arange(4)), batch=2)
+    >>> target = draw(arrays(np.ones(4), np.arange(4)), batch=2, stream=1)
+    >>> batch = with_target(source, target).batch(seed=0, step=0)
+    >>> batch['input'].tolist(), batch['target']
+    ([0.0, 0.0], {'input': array([1., 1.])})
     """
 
     def index(seed, step):
@@ -94,17 +92,16 @@ def with_target(source: Stream, target: Stream) -> Stream:
 
 
 def with_labels(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
-    """`stream` with other labels.
+    """Replaces the labels of a stream, for example by pseudo-labels.
 
     Args:
-        stream: of batches of one data set.
-        labels: {seed: (size,) labels, one for every example of that set}.
+        stream: stream of batches of one dataset.
+        labels: {seed: (size,) labels, one for every example of the dataset}.
 
     >>> from tljax.data import arrays
-    >>> other = with_labels(
-    ...     draw(arrays(np.arange(3.0), np.arange(3)), batch=3), {0: np.array([7, 8, 9])}
-    ... )
-    >>> batch = other.batch(seed=0, step=0)
+    >>> stream = draw(arrays(np.arange(3.0), np.arange(3)), batch=3)
+    >>> pseudo_labels = {0: np.array([7, 8, 9])}
+    >>> batch = with_labels(stream, pseudo_labels).batch(seed=0, step=0)
     >>> (batch['label'] - batch['input']).tolist()
     [7.0, 7.0, 7.0]
     """
@@ -117,18 +114,17 @@ def with_labels(stream: Stream, labels: dict[int, np.ndarray]) -> Stream:
 
 
 def with_class_weights(stream: Stream, weights: np.ndarray) -> Stream:
-    """`stream` with the weight of each example's class beside it, which losses multiply by.
+    """Adds the field 'weight' to batches: the weight of each example's class in the loss.
 
     Args:
-        stream: of batches of one data set.
+        stream: stream of batches of one dataset.
         weights: (classes,) numbers.
 
     >>> from tljax.data import arrays
-    >>> stream = with_class_weights(
-    ...     draw(arrays(np.zeros(2), np.array([0, 1])), batch=2), np.array([0.5, 2.0])
-    ... )
-    >>> sorted(stream.batch(seed=0, step=0)['weight'].tolist())
-    [0.5, 2.0]
+    >>> stream = draw(arrays(np.zeros(2), np.array([0, 1])), batch=2)
+    >>> batch = with_class_weights(stream, np.array([0.5, 2.0])).batch(seed=0, step=0)
+    >>> bool((batch['weight'] == np.array([0.5, 2.0])[batch['label']]).all())
+    True
     """
 
     def take(index):
@@ -139,69 +135,72 @@ def with_class_weights(stream: Stream, weights: np.ndarray) -> Stream:
 
 
 def weight_by_class(
-    train: Dataset, given: str | Sequence[float], k: int | None = None
+    train: Dataset, class_weights: str | Sequence[float], k: int | None = None
 ) -> np.ndarray:
-    """The weight of each class in the loss; over the examples that are trained on, weights average
-    1.
+    """Returns the weight of each class in the loss, scaled to average 1 over training examples.
 
     Args:
-        train: a set of classes.
-        given: 'balanced', by which every class counts alike, or a number for each class, '1,4' or
-            (1, 4).
+        train: the training set, with classes.
+        class_weights: 'balanced' gives every class the same total weight; otherwise a number for
+            each class, as '1,4' or (1, 4).
         k: labels per class that are trained on; None for all.
 
     Returns:
         (classes,).
 
     Raises:
-        UserError: a set without classes, another word, or numbers that are not one above 0 for each
-            class.
+        UserError: the set has no classes, or `class_weights` is neither 'balanced' nor a number
+            above 0 for each class.
 
     >>> from tljax.data import arrays
-    >>> weight_by_class(
-    ...     arrays(np.zeros(4), np.array([0, 0, 0, 1]), ('ants', 'bees')), 'balanced'
-    ... ).round(3).tolist()
+    >>> train = arrays(np.zeros(4), np.array([0, 0, 0, 1]), ('ants', 'bees'))
+    >>> weight_by_class(train, 'balanced').round(3).tolist()
     [0.667, 2.0]
     """
     if train.task.kind != 'classes':
-        raise UserError(f'class_weights={given!r}: this data has no classes: leave it out')
+        raise UserError(f'class_weights={class_weights!r}: this data has no classes: leave it out')
     counts = np.bincount(train.label, minlength=len(train.classes))
     counts = np.minimum(counts, k) if k else counts
-    if given == 'balanced':
+    if class_weights == 'balanced':
         weights = 1 / np.maximum(counts, 1)
     else:
-        try:
-            weights = np.array(
-                given.strip('()[] ').split(',') if isinstance(given, str) else given, float
-            )
-        except ValueError:
-            weights = np.zeros(0)
-        if (
-            weights.shape != counts.shape
-            or not (weights > 0).all()
-            or not np.isfinite(weights).all()
-        ):
-            raise UserError(
-                f'class_weights={given!r} is neither balanced nor {len(counts)} numbers above 0: '
-                f'one for each of {abbreviated(train.classes, 6)}'
-            )
+        weights = _parsed_weights(class_weights, train.classes)
     return weights * counts.sum() / (weights * counts).sum()
 
 
-def with_keys(stream: Stream, prepare: Prepare) -> Stream:
-    """`stream` with a random key for each example of a batch, from seed and step alone, and
-    `prepare` to use it on the device.
+def _parsed_weights(class_weights, classes):
+    """The numbers of `class_weights`; raises UserError unless there is one above 0 per class."""
+    numbers = class_weights
+    if isinstance(numbers, str):
+        numbers = numbers.strip('()[] ').split(',')
+    try:
+        weights = np.array(numbers, float)
+    except ValueError:
+        weights = np.zeros(0)
+    is_valid = weights.shape == (len(classes),) and np.isfinite(weights).all()
+    if not is_valid or not (weights > 0).all():
+        raise UserError(
+            f'class_weights={class_weights!r} is neither balanced nor {len(classes)} numbers above '
+            f'0: one for each of {abbreviated(classes, 6)}'
+        )
+    return weights
 
-    The field 'key' is raw key data, (n, 2) uint32 (`tljax.nn.augment.augmented` consumes it).
+
+def with_keys(stream: Stream, prepare: Prepare) -> Stream:
+    """Adds a random key for each example to batches, and a function that uses the keys.
+
+    The keys depend on seed and step only. The field 'key' is raw key data, (n, 2) uint32.
 
     Args:
-        stream: of batches without keys.
-        prepare: what uses them, such as `tljax.nn.augment.augmented` makes.
+        stream: stream of batches without keys.
+        prepare: (batch) -> batch, runs on the device and uses the keys, such as the result of
+            `tljax.nn.augment.augmented`.
 
     >>> from tljax.data import arrays
-    >>> stream = with_keys(draw(arrays(np.arange(4.0), np.arange(4)), batch=4), lambda batch: batch)
-    >>> stream.batch(seed=0, step=0)['key'].shape
-    (4, 2)
+    >>> stream = with_keys(draw(arrays(np.zeros(4), np.arange(4)), batch=4), lambda batch: batch)
+    >>> batch = stream.batch(seed=0, step=0)
+    >>> batch['key'].shape, batch['key'].dtype
+    ((4, 2), dtype('uint32'))
     """
 
     def index(seed, step):
@@ -212,12 +211,13 @@ def with_keys(stream: Stream, prepare: Prepare) -> Stream:
 
 
 def device_stream(example: Example, batch: int) -> Stream:
-    """A stream whose batches are made on the device: the host gives keys, the compiled step makes
-    the examples.
+    """Returns a stream whose examples are made on the device, in the compiled step.
+
+    The host only draws a random key for each example.
 
     Args:
         example: (key) -> one example or episode, a tree of arrays of fixed shapes.
-        batch: examples per step.
+        batch: number of examples in a batch.
 
     >>> stream = device_stream(lambda key: {'input': jax.random.normal(key, (3,))}, batch=2)
     >>> stream.batch(seed=0, step=0)['input'].shape
@@ -239,27 +239,26 @@ def training_stream(
     prepare: Prepare | None = None,
     class_weights: str | Sequence[float] = '',
 ) -> Stream:
-    """The stream that a training set is trained with, whatever kind of set it is.
+    """Returns the stream of training batches of any training set.
 
     Args:
-        train: the training set. If it makes its examples, the stream makes them; if it has a
-            target, inputs of that stand beside.
-        batch: examples per step.
+        train: the training set. If it makes examples on the device (`train.example`), the stream
+            does so. If it has a target domain (`train.target`), batches have inputs of it.
+        batch: number of examples in a batch.
         k: labels per class; None for all.
         shuffled: whether labels are permuted over the examples.
-        labels: {seed: (size,) labels} that take the place of the set's own.
-        prepare: augmentation by the keys of the examples, or None.
-        class_weights: as `weight_by_class` takes them.
+        labels: {seed: (size,) labels} that replace the labels of the set; None keeps them.
+        prepare: augmentation that uses a key for each example; None for no augmentation.
+        class_weights: as in `weight_by_class`; '' for no weights.
 
     Raises:
-        UserError: `k`, `shuffled` or `class_weights` is asked of a set that makes its examples; as
-            `weight_by_class`.
+        UserError: `k`, `shuffled` or `class_weights` is set for a set that makes its examples,
+            `class_weights` is set with `labels`, or as in `weight_by_class`.
 
-    >>> from tljax.data import digits, semi_supervised
-    >>> sorted(
-    ...     training_stream(semi_supervised(digits(size=8))['train'], batch=4).batch(seed=0, step=0)
-    ... )
-    ['input', 'label', 'target']
+    >>> from tljax.data import arrays
+    >>> train = arrays(np.zeros(4), np.arange(4))._replace(target=arrays(np.ones(4), np.zeros(4)))
+    >>> training_stream(train, batch=2).batch(seed=0, step=0)['target']
+    {'input': array([1., 1.])}
     """
     if train.example:
         if k or shuffled or class_weights:

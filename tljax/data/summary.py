@@ -1,69 +1,68 @@
-"""What a data set turned out to be, told before the first step."""
+"""Describes a data set before the first step of training."""
 
 import numpy as np
 
 from tljax.core import Dataset, Task, abbreviated
 
-LOOKED_AT = 64  # examples whose inputs tell their range
-SHOWN = 6  # classes whose examples are counted one by one
-DARK = 0.25  # of white: no picture of a sound set stays below it
-UNBALANCED = 5  # times as many examples in the largest class as in the smallest: that is told
+SAMPLE = 64  # examples whose inputs are read
+CLASS_LIMIT = 6  # largest number of classes whose counts are listed one by one
+DARK = 0.25  # largest number of suspiciously dark pictures, as a fraction of white
+IMBALANCE = 5  # a note is given if the largest class is this many times the smallest
 
 
 def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
-    """The task, the examples of every class in every split, what inputs look like, and what loaders
-    have decided.
+    """Describes the task, the class counts of every split, the inputs, and notes of the loaders.
 
     Args:
-        splits: {name: Dataset}, 'train' among them.
+        splits: {name: Dataset}, with 'train'.
 
     Returns:
-        Pairs of a word and a text.
+        Pairs (heading, text).
 
     >>> from tljax.data import arrays
     >>> label = np.array([0, 0, 0, 1])
     >>> toy = arrays(np.arange(8, dtype='f').reshape(4, 2), label, ('ants', 'bees'))
-    >>> for word, text in summary({'train': toy, 'test': toy._replace(label=label[:3])}):
-    ...     print(f'{word}: {text}')
+    >>> for heading, text in summary({'train': toy, 'test': toy._replace(label=label[:3])}):
+    ...     print(f'{heading}: {text}')
     task: 2 classes: ants, bees
     train: 4 examples: ants 3, bees 1
     test: 3 examples: ants 3; none of bees
     inputs: float32 (2,), 0 to 7 in 4 examples
     """
     train = splits['train']
-    found = [('task', _task(train.task, train.label))]
-    found += [(name, _counts(name, split)) for name, split in splits.items()]
-    notes = dict.fromkeys(
-        note for split in (*splits.values(), train.target) if split for note in split.notes
-    )
-    return (
-        found
-        + _inputs(train)
-        + [
-            ('note', note)
-            for note in [*_balance(train), *_constant(train), *_unnamed(train), *notes]
-        ]
-    )
+    notes = [*_imbalance_notes(train), *_constant_label_notes(train), *_unnamed_notes(train)]
+    for split in (*splits.values(), train.target):
+        if split:
+            notes += split.notes
+    pairs = [('task', _task(train.task, train.label))]
+    pairs += [(name, _counts(name, split)) for name, split in splits.items()]
+    pairs += _inputs(train)
+    pairs += [('note', note) for note in dict.fromkeys(notes)]
+    return pairs
 
 
 def _task(task: Task, label: np.ndarray) -> str:
+    names = abbreviated(task.names, CLASS_LIMIT)
     if task.kind == 'labels':
-        names = abbreviated(task.names, SHOWN)
         return f'{len(task.names)} labels, any number of them for an example: {names}'
     if task.kind == 'classes':
-        return f'{len(task.names)} classes: {abbreviated(task.names, SHOWN)}'
+        return f'{len(task.names)} classes: {names}'
     if task.kind == 'unlabelled':
-        return f'{len(task.names)} classes without labels: {abbreviated(task.names, SHOWN)}'
+        return f'{len(task.names)} classes without labels: {names}'
     width = label.shape[1] if label.ndim > 1 else 1
     return f'regression of {width} numbers' if width > 1 else 'regression of one number'
 
 
 def unbalanced(train: Dataset) -> tuple[int, int] | None:
-    """The examples of the smallest and of the largest class, where these differ so much that
-    accuracy tells little; None otherwise.
+    """Returns the sizes of the smallest and largest class if they differ much.
+
+    Accuracy says little about the small classes of such a set.
 
     Args:
         train: the training set.
+
+    Returns:
+        (smallest, largest) number of examples if the ratio is at least IMBALANCE, otherwise None.
 
     >>> from tljax.data import arrays
     >>> unbalanced(arrays(np.zeros(7), np.array([0, 1, 1, 1, 1, 1, 1]), ('ants', 'bees')))
@@ -72,56 +71,49 @@ def unbalanced(train: Dataset) -> tuple[int, int] | None:
     if train.example or train.task.kind != 'classes':
         return None
     counts = np.bincount(train.label)
-    least, most = int(counts[counts > 0].min()), int(counts.max())
-    return (least, most) if most >= UNBALANCED * least else None
+    smallest, largest = int(counts[counts > 0].min()), int(counts.max())
+    return (smallest, largest) if largest >= IMBALANCE * smallest else None
 
 
-def _balance(train: Dataset) -> list[str]:
-    found = unbalanced(train)
-    return (
-        [
-            f'classes have {found[0]} to {found[1]} training examples: accuracy tells little of '
-            'the smaller ones; '
-            "class_weights='balanced' lets all count alike in the loss"
-        ]
-        if found
-        else []
-    )
+def _imbalance_notes(train: Dataset) -> list[str]:
+    sizes = unbalanced(train)
+    if sizes is None:
+        return []
+    return [
+        f'classes have {sizes[0]} to {sizes[1]} training examples: accuracy tells little of the '
+        "smaller ones; class_weights='balanced' lets all count alike in the loss"
+    ]
 
 
-def _constant(train: Dataset) -> list[str]:
-    """Labels that hold for every example, or for none: their precision tells nothing."""
+def _constant_label_notes(train: Dataset) -> list[str]:
+    """A note about labels that are equal in all examples, because their scores mean nothing."""
     if train.task.kind != 'labels' or not train.size:
         return []
-    same = [
+    names = [
         name
         for name, column in zip(train.task.names, train.label.T, strict=True)
         if (column == column[0]).all()
     ]
-    return (
-        [
-            f'the label {abbreviated(same, SHOWN)} is the same for all training examples: scores '
-            'of it tell nothing'
-        ]
-        if same
-        else []
-    )
+    if not names:
+        return []
+    return [
+        f'the label {abbreviated(names, CLASS_LIMIT)} is the same for all training examples: '
+        'scores of it tell nothing'
+    ]
 
 
-def _unnamed(train: Dataset) -> list[str]:
-    """Whole numbers that Python gave without names."""
-    whole = train.task.kind == 'numbers' and not train.example and train.label.dtype.kind in 'biu'
-    return (
-        [
-            'labels are whole numbers without names: they are numbers to regress on; arrays(input, '
-            'label, classes) takes them for classes'
-        ]
-        if whole
-        else []
-    )
+def _unnamed_notes(train: Dataset) -> list[str]:
+    """A note about integer labels without class names, which count as numbers to regress on."""
+    if train.task.kind != 'numbers' or train.example or train.label.dtype.kind not in 'biu':
+        return []
+    return [
+        'labels are whole numbers without names: they are numbers to regress on; arrays(input, '
+        'label, classes) takes them for classes'
+    ]
 
 
 def _counts(name: str, split: Dataset) -> str:
+    """The number of examples of a split, in total and by class."""
     if split.example and name == 'train':
         return 'drawn afresh'
     if 'support' in split.take(np.arange(min(1, split.size))):
@@ -130,62 +122,61 @@ def _counts(name: str, split: Dataset) -> str:
         return f'{split.size} examples without labels'
     if split.task.kind == 'numbers':
         return f'{split.size} examples' + _spread(split.label)
-    several = split.task.kind == 'labels'
-    counts = (
-        split.label.sum(0).astype(int)
-        if several
-        else np.bincount(split.label, minlength=len(split.classes))
-    )
-    named = dict(zip(split.classes, counts.tolist(), strict=True))
-    present = {name: count for name, count in named.items() if count}
-    least, most = min(present.values(), default=0), max(present.values(), default=0)
-    each = (
-        ', '.join(f'{name} {count}' for name, count in present.items())
-        if len(named) <= SHOWN
-        else f'{least} of each class'
-        if least == most
-        else f'{least} to {most} of each class'
-    )
-    lacking = [name for name, count in named.items() if not count]
-    return f'{split.size} examples: {each}' + (
-        f'; none of {abbreviated(lacking, SHOWN)}' if lacking else ''
-    )
+    if split.task.kind == 'labels':
+        counts = split.label.sum(0).astype(int)
+    else:
+        counts = np.bincount(split.label, minlength=len(split.classes))
+    counts = dict(zip(split.classes, counts.tolist(), strict=True))
+    text = f'{split.size} examples: {_by_class(counts)}'
+    empty = [name for name, count in counts.items() if not count]
+    return f'{text}; none of {abbreviated(empty, CLASS_LIMIT)}' if empty else text
+
+
+def _by_class(counts: dict[str, int]) -> str:
+    """The count of every class that has examples, or the smallest and largest of many counts."""
+    present = {name: count for name, count in counts.items() if count}
+    if len(counts) <= CLASS_LIMIT:
+        return ', '.join(f'{name} {count}' for name, count in present.items())
+    smallest, largest = min(present.values(), default=0), max(present.values(), default=0)
+    if smallest == largest:
+        return f'{smallest} of each class'
+    return f'{smallest} to {largest} of each class'
 
 
 def _spread(label: np.ndarray) -> str:
-    """Mean and standard deviation of numbers: the root mean squared error of telling their mean."""
-    if label.ndim > 1 and label.shape[1] > SHOWN or not len(label):
+    """Mean and standard deviation of each number.
+
+    The standard deviation is the root mean squared error of a model that always predicts the mean.
+    """
+    if label.ndim > 1 and label.shape[1] > CLASS_LIMIT or not len(label):
         return ''
-    mean, deviation = label.mean(0, dtype=np.float64), label.std(0, dtype=np.float64)
-    told = [f'{m:.4g} ± {s:.4g}' for m, s in zip(np.ravel(mean), np.ravel(deviation), strict=True)]
-    return f', mean ± standard deviation {", ".join(told)}'
+    means = np.ravel(label.mean(0, dtype=np.float64))
+    deviations = np.ravel(label.std(0, dtype=np.float64))
+    texts = [f'{m:.4g} ± {s:.4g}' for m, s in zip(means, deviations, strict=True)]
+    return f', mean ± standard deviation {", ".join(texts)}'
 
 
 def _inputs(train: Dataset) -> list[tuple[str, str]]:
-    count = min(LOOKED_AT, train.size)
+    """Type, shape and range of inputs, and notes about pictures that networks cannot use well."""
+    count = min(SAMPLE, train.size)
     batch = train.take(np.arange(count))
-    input = batch.get(
-        'input', batch.get('support', {}).get('input') if 'support' in batch else None
-    )
+    if 'input' in batch:
+        input, unit, first_axis = batch['input'], 'examples', 1
+    elif 'support' in batch:  # (episodes, classes, examples, ...)
+        input, unit, first_axis = batch['support'].get('input'), 'episodes', 3
+    else:
+        return []
     if not hasattr(input, 'dtype') or not input.size:
         return []
-    shape = input.shape[1:] if 'input' in batch else input.shape[3:]
-    low, high = input.min(), input.max()
-    found = [
-        (
-            'inputs',
-            f'{input.dtype} {tuple(shape)}, {low:.4g} to {high:.4g} in {count} '
-            + ('examples' if 'input' in batch else 'episodes'),
-        )
-    ]
+    shape, low, high = input.shape[first_axis:], input.min(), input.max()
+    text = f'{input.dtype} {tuple(shape)}, {low:.4g} to {high:.4g} in {count} {unit}'
+    pairs = [('inputs', text)]
     if len(shape) == 3 and 0 < high < DARK and low >= 0:
-        found.append(
-            (
-                'note',
-                f'these pictures are dark, {high:.2g} of white at most: their numbers may have '
-                'fewer bits than their files or types (12 in 16, masks); scale them up before',
-            )
+        note = (
+            f'these pictures are dark, {high:.2g} of white at most: their numbers may have '
+            'fewer bits than their files or types (12 in 16, masks); scale them up before'
         )
+        pairs.append(('note', note))
     if len(shape) == 3 and (low < 0 or high > 1):
-        found.append(('note', 'networks of the zoo take pictures in [0, 1], and these are not'))
-    return found
+        pairs.append(('note', 'networks of the zoo take pictures in [0, 1], and these are not'))
+    return pairs
