@@ -104,6 +104,15 @@ def test_labels_one_by_one_are_those_of_scikit_learn():
     assert [each['heading'] for each in only] == ['Label by label, test split']
 
 
+def test_labels_without_examples_come_last_and_leave_the_order_of_the_others():
+    names = ('a', 'none', 'b')  # two examples, of which only the first has labels: a and b
+    values = [('1', '0.9', '0', '0.5', '1', '0.2'), ('0', '0.1', '0', '0.5', '0', '0.8')]
+    columns = [f'{kind} {name}' for name in names for kind in ('label', 'probability of')]
+    rows = [dict(zip(columns, row, strict=True)) for row in values]
+    table = mistakes.label_table(rows, names)
+    assert [row[:3] for row in table.rows] == [['b', 1, '50.0'], ['a', 1, '100.0'], ['none', 0, '']]
+
+
 def test_inputs_that_are_no_pictures_and_many_classes_have_no_drawing():
     features = arrays(np.zeros((40, 5)), LABEL, NAMES)
     assert all('pictures' not in each for each in mistakes.sections(ROWS, TASK, 'test', features))
