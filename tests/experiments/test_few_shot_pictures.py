@@ -71,7 +71,7 @@ def test_new_pictures_are_told_by_a_few_labelled_ones(method, root):
         assert sum(share for _, share in each['top']) == pytest.approx(1, abs=1e-5)
         if method in ('protonet', 'simpleshot'):  # features of a random network keep the level
             assert Path(each['path']).name.startswith(each['top'][0][0])
-    assert ('normalises the pictures that are asked together' in done.err) == (method == 'maml')
+    assert ('normalises the pictures of a batch together' in done.err) == (method == 'maml')
 
 
 def test_a_classifier_of_base_classes_is_measured_on_any_number_of_new_ones(tmp_path):

@@ -67,7 +67,7 @@ def test_the_surest_mistakes_are_shown_with_their_pictures(tmp_path):
     *_, shown = found
     order = mistakes.worst(ROWS)
     wrong = np.flatnonzero(LABEL != ANSWER)
-    assert set(order) <= set(wrong) and len(order) == mistakes.SHOWN
+    assert set(order) <= set(wrong) and len(order) == mistakes.MAX_PICTURES
     assert float(ROWS[order[0]]['probability']) == max(float(ROWS[i]['probability']) for i in wrong)
     address, text = shown['pictures'][0]
     assert f'{order[0]}.png' in text
@@ -79,7 +79,8 @@ def test_the_surest_mistakes_are_shown_with_their_pictures(tmp_path):
     page(tmp_path / 'report.html', 'Mistakes', found)
     written = (tmp_path / 'report.html').read_text()
     assert (
-        written.count('<img src="data:image/png;base64,') == mistakes.SHOWN and address in written
+        written.count('<img src="data:image/png;base64,') == mistakes.MAX_PICTURES
+        and address in written
     )
 
 
@@ -116,7 +117,7 @@ def test_labels_without_examples_come_last_and_leave_the_order_of_the_others():
 def test_inputs_that_are_no_pictures_and_many_classes_have_no_drawing():
     features = arrays(np.zeros((40, 5)), LABEL, NAMES)
     assert all('pictures' not in each for each in mistakes.sections(ROWS, TASK, 'test', features))
-    many = tuple(map(str, range(mistakes.DRAWN + 1)))
+    many = tuple(map(str, range(mistakes.MAX_CLASSES + 1)))
     assert [
         sorted(each)
         for each in mistakes.sections(

@@ -61,11 +61,11 @@ def agreement(rows: list[Record], study: Config) -> list[Record]:
 
 def _blocks(rows: list[Record], controls: list[str]) -> dict[str, list[Record]]:
     """The rows of each set of sources: {name of the set: rows}."""
-    without_controls = [row for row in rows if row['source'] not in controls]
+    rows_without_controls = [row for row in rows if row['source'] not in controls]
     blocks = {'all': rows}
     if controls:
-        blocks['no controls'] = without_controls
-    blocks['of known data'] = [row for row in without_controls if 'task2vec' in row['scores']]
+        blocks['no controls'] = rows_without_controls
+    blocks['of known data'] = [row for row in rows_without_controls if 'task2vec' in row['scores']]
     return blocks
 
 
@@ -93,11 +93,11 @@ def _tau_by_target(rows: list[Record], score: str, strategy: str) -> Record:
     by_target = {}
     for target in dict.fromkeys(row['target'] for row in rows):
         target_rows = [row for row in rows if row['target'] == target]
-        predicted = [np.mean(row['scores'][score]) for row in target_rows]
-        measured = [np.mean(row['measured'][strategy]) for row in target_rows]
+        estimates = [np.mean(row['scores'][score]) for row in target_rows]
+        measurements = [np.mean(row['measured'][strategy]) for row in target_rows]
         # two sources, or equal measured values, give no ranking
-        if len(target_rows) > 2 and np.ptp(measured):
-            by_target[target] = rank_agreement(predicted, measured)
+        if len(target_rows) > 2 and np.ptp(measurements):
+            by_target[target] = rank_agreement(estimates, measurements)
     return by_target
 
 

@@ -84,22 +84,22 @@ def compare(config: Config, workdir: Path) -> Record | None:
     *earlier, (_, last) = phases(config)
     study = config['study']
     _refuse_no_study(last, study)
-    measured = _measure(earlier, last, study, workdir)
+    measurements = _measure(earlier, last, study, workdir)
     if jax.process_index():
         return None
     transferred = {
         strategy: [group._asdict() for group in groups]
-        for strategy, groups in measured.transferred.items()
+        for strategy, groups in measurements.transferred.items()
     }
-    results = summarise(measured, config) | {
-        'chosen': chosen_by_budget(measured),
+    results = summarise(measurements, config) | {
+        'chosen': chosen_by_budget(measurements),
         'transferred': transferred,
     }
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
     names = [name for name, _ in earlier]
     folders = [folder(workdir, names, name) for name in names]
-    folders += [_cell_folder(workdir, *cell) for cell in measured.values]
-    page_sections = sections(results, _domain_figure(measured.judgements), data(folders))
+    folders += [_cell_folder(workdir, *cell) for cell in measurements.values]
+    page_sections = sections(results, _domain_figure(measurements.judgements), data(folders))
     page(workdir / 'report.html', 'Does transfer help?', page_sections)
     return results
 
@@ -196,9 +196,9 @@ def _cell_settings(last: Record, study: Config) -> dict[Cell, Record]:
     """The config of the last phase for every strategy and number of labels per class."""
     settings = {}
     for strategy, changes in study['strategies'].items():
-        changed = merge(last, changes, f'study.strategies.{strategy}')
+        strategy_settings = merge(last, changes, f'study.strategies.{strategy}')
         for k in study['budgets']:
-            settings[strategy, k] = merge(changed, {'per_class': k})
+            settings[strategy, k] = merge(strategy_settings, {'per_class': k})
     return settings
 
 
@@ -215,11 +215,11 @@ def _cell_folder(workdir: Path, strategy: str, k: int | None) -> Path:
     return workdir / 'cells' / f'{strategy}-{k or "all"}'
 
 
-def summarise(measured: Measured, config: Config) -> Record:
+def summarise(measurements: Measured, config: Config) -> Record:
     """Returns the scores, gains and verdicts of a study, as results.json holds them.
 
     Args:
-        measured: scores of all cells.
+        measurements: scores of all cells.
         config: config of the study.
 
     Returns:
@@ -231,14 +231,14 @@ def summarise(measured: Measured, config: Config) -> Record:
 
     >>> values = {('scratch', 5): np.array([0.5, 0.6]), ('frozen', 5): np.array([0.7, 0.8])}
     >>> study = dict(baseline='scratch', budgets=[5], strategies=dict(scratch={}, frozen={}))
-    >>> measured = Measured('accuracy', values, {}, True)
-    >>> rows = summarise(measured, dict(study=study, seeds=[0, 1]))['rows']
+    >>> measurements = Measured('accuracy', values, {}, True)
+    >>> rows = summarise(measurements, dict(study=study, seeds=[0, 1]))['rows']
     >>> [(row['strategy'], round(row['mean'], 2), row['verdict']) for row in rows]
     [('scratch', 0.55, None), ('frozen', 0.75, 'positive')]
     """
-    values, study = measured.values, config['study']
+    values, study = measurements.values, config['study']
     baseline, budgets = study['baseline'], study['budgets']
-    rows = _rows(measured, baseline)
+    rows = _rows(measurements, baseline)
     largest_budget = None if None in budgets else max(budgets)
     goal = 0.9 * float(values[baseline, largest_budget].mean())
     labels_for_goal, labels_by_curve = {}, {}
@@ -248,13 +248,13 @@ def summarise(measured: Measured, config: Config) -> Record:
         counts = [k for k in budgets if k]
         labels_by_curve[strategy] = _labels_by_curve(counts, values, strategy, goal)
     intervals_cover = 'seeds of the target run and of the source, one source network per seed'
-    if measured.one_source:
+    if measurements.one_source:
         intervals_cover = (
             'seeds of the target run only: they hold for the one source network trained'
         )
     return dict(
         rows=rows,
-        labelled=measured.labelled,
+        labelled=measurements.labelled,
         goal=goal,
         labels_for_goal=labels_for_goal,
         labels_for_goal_by_curve=labels_by_curve,
@@ -264,25 +264,25 @@ def summarise(measured: Measured, config: Config) -> Record:
     )
 
 
-def _rows(measured: Measured, baseline: str) -> list[Record]:
+def _rows(measurements: Measured, baseline: str) -> list[Record]:
     """The rows of `summarise`, one for each cell."""
     gains, cell_verdicts = {}, {}
-    if measured.labelled:
+    if measurements.labelled:
         gains = {
-            (strategy, k): transfer_gain(by_seed, measured.values[baseline, k])
-            for (strategy, k), by_seed in measured.values.items()
+            (strategy, k): transfer_gain(by_seed, measurements.values[baseline, k])
+            for (strategy, k), by_seed in measurements.values.items()
             if strategy != baseline
         }
         cell_verdicts = dict(zip(gains, verdicts(list(gains.values())), strict=True))
     rows = []
-    for cell, by_seed in measured.values.items():
+    for cell, by_seed in measurements.values.items():
         (mean, half), gain = share_interval(by_seed), gains.get(cell)
         if gain:  # scores of classes lie between 0 and 1
             gain = gain._replace(low=max(gain.low, -1.0), high=min(gain.high, 1.0))
-        row = dict(
+        row: Record = dict(
             strategy=cell[0],
             labels_per_class=cell[1],
-            metric=measured.metric,
+            metric=measurements.metric,
             mean=mean,
             ci95=half,
             gain_mean=gain and gain.mean,
@@ -292,8 +292,8 @@ def _rows(measured: Measured, baseline: str) -> list[Record]:
             verdict=cell_verdicts.get(cell),
             values=by_seed.tolist(),
         )
-        if cell in measured.mean_class:
-            by_class = measured.mean_class[cell]
+        if cell in measurements.mean_class:
+            by_class = measurements.mean_class[cell]
             mean, half = share_interval(by_class)
             row[MEAN_CLASS] = dict(mean=mean, ci95=half, values=by_class.tolist())
         rows.append(row)
@@ -319,11 +319,11 @@ def _labels_by_curve(
     return f'{value} ({low} to {high}){suffix}'
 
 
-def chosen_by_budget(measured: Measured) -> Record:
+def chosen_by_budget(measurements: Measured) -> Record:
     """Finds the strategy that each label-free score chooses, by number of labels and by seed.
 
     Args:
-        measured: scores of all cells, with and without labels.
+        measurements: scores of all cells, with and without labels.
 
     Returns:
         {'rows': [{'score', 'labels_per_class', 'picks', 'mean', 'ci95'}], 'scores': {cell: {score:
@@ -342,7 +342,7 @@ def chosen_by_budget(measured: Measured) -> Record:
     entropy ['frozen', 'scratch'] 0.65
     oracle ['frozen', 'frozen'] 0.75
     """
-    rows, judgements = [], measured.judgements
+    rows, judgements = [], measurements.judgements
     for k in dict.fromkeys(k for _, k in judgements):
         names = [strategy for strategy, budget in judgements if budget == k]
         scores = {
@@ -350,11 +350,11 @@ def chosen_by_budget(measured: Measured) -> Record:
             for score in judgements[names[0], k].scores
         }
         truth = None
-        if measured.labelled:
-            truth = np.array([measured.values[name, k] for name in names]).T
+        if measurements.labelled:
+            truth = np.array([measurements.values[name, k] for name in names]).T
         for row in choices_by_score(scores, names, truth):
             mean, half = None, None
-            if measured.labelled:
+            if measurements.labelled:
                 mean, half = share_interval(row['values'])
             rows.append(
                 dict(

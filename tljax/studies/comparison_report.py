@@ -32,12 +32,12 @@ def tables(results: Record) -> list[Table]:
     >>> tables(results)[0].rows
     [['scratch', '5', '50.0 ± 10.0', '', '', '']]
     """
-    printed = [_cell_table(results) if results['labelled'] else _label_free_table(results)]
+    result_tables = [_cell_table(results) if results['labelled'] else _label_free_table(results)]
     if results['chosen']['rows']:
-        printed += [_choice_table(results), _distance_table(results)]
+        result_tables += [_choice_table(results), _distance_table(results)]
     if results['labelled'] and _has_several_budgets(results):
-        printed.append(_label_table(results))
-    return printed
+        result_tables.append(_label_table(results))
+    return result_tables
 
 
 def sections(

@@ -127,7 +127,7 @@ def scores_of_donor(
         untrained_x, _ = donor_outputs(untrained_donor(donor), dataset, row['source'])
     k = row['labels_per_class']
     values: dict[str, list[float]] = {}
-    without_donor = {'inputs': [_probe_of_inputs(json.dumps(data), k, seed) for seed in seeds]}
+    baselines = {'inputs': [_probe_of_inputs(json.dumps(data), k, seed) for seed in seeds]}
     for seed in seeds:
         index = per_class(dataset.label, k, seed)
         y = dataset.label[index]
@@ -142,9 +142,11 @@ def scores_of_donor(
                 say(f'{row["target"]}, {row["source"]}: no {name}: {error}')
         if untrained_x is not None:
             accuracy = PROBES['probe'](untrained_x[index], y)
-            without_donor.setdefault('untrained', []).append(accuracy)
-    complete = {name: by_seed for name, by_seed in values.items() if len(by_seed) == len(seeds)}
-    return complete, without_donor
+            baselines.setdefault('untrained', []).append(accuracy)
+    complete_scores = {
+        name: by_seed for name, by_seed in values.items() if len(by_seed) == len(seeds)
+    }
+    return complete_scores, baselines
 
 
 @functools.lru_cache(maxsize=256)
@@ -175,8 +177,8 @@ def embedding(
     tljax.core.UserError: data.name='nothing' is unknown: there are ...
     """
     dataset = build.load(target_for(probe, data, most))['train']
-    fewest = np.unique(dataset.label, return_counts=True)[1].min()
-    index = per_class(dataset.label, k and min(k, fewest), 0)
+    smallest_class = np.unique(dataset.label, return_counts=True)[1].min()
+    index = per_class(dataset.label, k and min(k, smallest_class), 0)
     index = index[dataset.label[index] < classes]
     params, state = jax.tree.map(
         lambda leaf: leaf[0], (probe.params['backbone'], probe.state['backbone'])

@@ -78,8 +78,10 @@ def donor(name: str, spec: Config, settings: Config, workdir: Path) -> Donor | P
     if kind == 'run':
         foreign.refuse_no_run(spec['run'])
         return _donor_of_run(name, last_phase(Path(spec['run'])))
-    fresh = merge(settings, {'seeds': [100], 'init': {'path': '', 'phase': ''}, 'per_class': None})
-    fits = [(name, merge(fresh, spec, f'study.sources.{name}'))]
+    run_settings = merge(
+        settings, {'seeds': [100], 'init': {'path': '', 'phase': ''}, 'per_class': None}
+    )
+    fits = [(name, merge(run_settings, spec, f'study.sources.{name}'))]
     build.fit_phases(fits, workdir / name)
     return _donor_of_run(name, folder(workdir / name, [name], name))
 
@@ -205,9 +207,9 @@ def untrained_donor(donor: Donor) -> Donor:
     {'backbone': {}}
     """
     net = call_named(ZOO, donor.net, 'net')
-    fresh = net.init(jax.random.key(0), jnp.zeros((1, *donor.shape)))
+    variables = net.init(jax.random.key(0), jnp.zeros((1, *donor.shape)))
     params, state = (
-        {'backbone': jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)} for tree in fresh
+        {'backbone': jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)} for tree in variables
     )
     return donor._replace(params=params, state=state)
 

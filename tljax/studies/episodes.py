@@ -162,7 +162,7 @@ def predict(
             f'{head_ways} folders in --support={support}'
         )
     if stated_by_method(method, 'LOOPED', False):  # `inner_loop.on_batch_statistics`
-        say(f'{method["name"]} normalises the pictures that are asked together, {batch} at a time')
+        say(f'{method["name"]} normalises the pictures of a batch together, {batch} at a time')
 
     def probabilities(queries: Dataset) -> np.ndarray:
         support_input = _support_input(data, tuple(record['input']), support_files, pixels)
@@ -189,11 +189,13 @@ def _support_files(root: Path) -> tuple[list[str], list[list[File]]]:
         )
     by_class = {path.name: find([path]) for path in folders}
     shots = min(len(files) for files in by_class.values())
-    larger = [f'{name} {len(files)}' for name, files in by_class.items() if len(files) > shots]
-    if larger:
+    larger_classes = [
+        f'{name} {len(files)}' for name, files in by_class.items() if len(files) > shots
+    ]
+    if larger_classes:
         say(
             f'support: {shots} of each class, as many as the smallest has; there are more of '
-            f'{abbreviated(larger)}'
+            f'{abbreviated(larger_classes)}'
         )
     return list(by_class), [files[:shots] for files in by_class.values()]
 
@@ -220,8 +222,8 @@ def _query_episodes(
         queries: the pictures to classify; the first of them fill up the last episode.
         batch: number of queries in an episode.
     """
-    inverted = innermost(data)['name'] in INK and np.median(support_input) > 0.5
-    if inverted:
+    is_dark_on_light = innermost(data)['name'] in INK and np.median(support_input) > 0.5
+    if is_dark_on_light:
         say(
             f'the pictures are dark on light, those of {innermost(data)["name"]} light on dark: '
             'they are inverted'
@@ -234,7 +236,7 @@ def _query_episodes(
 
     def take(index: np.ndarray) -> Batch:
         input = np.stack([queries.take(rows[i])['input'] for i in index])[:, None]
-        if inverted:
+        if is_dark_on_light:
             input = 1 - input
         return {
             'support': {

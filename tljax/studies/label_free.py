@@ -104,10 +104,10 @@ def judge(
         source_accuracy(output, label)
         for output, label in zip(source['output'], source['label'], strict=True)
     ]
-    wrong = source['output'].argmax(-1) != source['label']
+    errors = source['output'].argmax(-1) != source['label']
     scores['deep_embedded_validation'] = [
         deep_embedded_validation(loss, density_ratio(train, target, validation))
-        for loss, train, target, validation in zip(wrong, xs, xt, xv, strict=True)
+        for loss, train, target, validation in zip(errors, xs, xt, xv, strict=True)
     ]
     distances = [proxy_a_distance(train, target) for train, target in zip(xs, xt, strict=True)]
     return Judgement(scores, distances, (xs[0], xt[0]), samples['train'].label)

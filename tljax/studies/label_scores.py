@@ -99,20 +99,20 @@ def _read(path: Path, trained: Trained) -> tuple[list[File], np.ndarray]:
 
 def _in_model_order(path: Path, table: rows.Rows, names: Sequence[str]) -> np.ndarray:
     """The labels of a table, 0 or 1, in the order of the model's labels."""
-    unknown = [name for name in table.task.names if name not in names]
-    if unknown:
+    unknown_labels = [name for name in table.task.names if name not in names]
+    if unknown_labels:
         raise UserError(
-            f'{path} has the labels {abbreviated(unknown, 4)}, and the model knows '
+            f'{path} has the labels {abbreviated(unknown_labels, 4)}, and the model knows '
             f'{abbreviated(names, 6)}: rename or remove them'
         )
-    absent = [name for name in names if name not in table.task.names]
-    if absent and set(table.task.names) <= set(rows.cells(path)[0][1]):
+    absent_labels = [name for name in names if name not in table.task.names]
+    if absent_labels and set(table.task.names) <= set(rows.cells(path)[0][1]):
         raise UserError(
-            f'{path} has no column {abbreviated(absent, 6)}: the model tells '
+            f'{path} has no column {abbreviated(absent_labels, 6)}: the model tells '
             f'{abbreviated(names, 6)}, so give a column for each'
         )
-    if absent:
-        say(f'no picture has the label {abbreviated(absent, 6)}')
+    if absent_labels:
+        say(f'no picture has the label {abbreviated(absent_labels, 6)}')
     label = np.zeros((len(table.files), len(names)), np.float32)
     for column, name in enumerate(table.task.names):
         label[:, names.index(name)] = table.label[:, column]

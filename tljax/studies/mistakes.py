@@ -11,8 +11,8 @@ from tljax.report.drawing import svg
 from tljax.report.mistakes import confusion, png
 from tljax.studies.tables import Table, section
 
-DRAWN = 30  # classes that a matrix has room for
-SHOWN = 12  # mistakes whose pictures are shown
+MAX_CLASSES = 30  # a larger matrix has no room
+MAX_PICTURES = 12  # of mistakes
 
 
 def class_table(rows: list[Record], names: tuple[str, ...]) -> Table:
@@ -94,19 +94,19 @@ def counts(rows: list[Record], names: tuple[str, ...]) -> np.ndarray:
     return matrix
 
 
-def worst(rows: list[Record], most: int = SHOWN) -> list[int]:
+def worst(rows: list[Record], limit: int = MAX_PICTURES) -> list[int]:
     """Returns the row numbers of the most confident mistakes, the most confident first.
 
     Args:
         rows: as `engine.answers.answers` returns them.
-        most: maximal number of mistakes.
+        limit: maximal number of mistakes.
 
     >>> mistakes = [{'label': 'a', 'answer': 'b', 'probability': p} for p in ('0.6', '0.9')]
     >>> worst([*mistakes, {'label': 'a', 'answer': 'a', 'probability': '1.0'}])
     [1, 0]
     """
     wrong_rows = [i for i, row in enumerate(rows) if row['label'] != row['answer']]
-    return sorted(wrong_rows, key=lambda i: -float(rows[i]['probability']))[:most]
+    return sorted(wrong_rows, key=lambda i: -float(rows[i]['probability']))[:limit]
 
 
 def by_class(rows: list[Record], task: Task) -> Table:
@@ -144,7 +144,7 @@ def sections(
     parts = [section(f'{table.title}, {split} split', table)]
     if task.kind == 'labels':
         return parts
-    if len(names) <= DRAWN:
+    if len(names) <= MAX_CLASSES:
         matrix = svg(confusion(counts(rows, names), names))
         parts.append(section(f'Which classes are confused, {split} split', svg=matrix))
     pictures = _mistake_pictures(rows, dataset)
