@@ -105,7 +105,7 @@ def compare(config: Config, workdir: Path) -> Record | None:
 
 
 def _refuse_no_study(last: Record, study: Config) -> None:
-    """Raises an error if a config has too few seeds, or budgets that are no numbers of labels."""
+    """Raises an error if the seeds, the baseline or the budgets of a study are invalid."""
     strategies, budgets = study['strategies'], study['budgets']
     if len(last['seeds']) < 2 or study['baseline'] not in strategies or not budgets:
         raise UserError(

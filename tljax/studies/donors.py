@@ -18,6 +18,7 @@ from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import foreign
 
+# the kinds of donors, and the keys of their configs
 KINDS = {'features': {'features'}, 'run': {'run'}, 'weights': {'net', 'weights', 'size'}}
 
 
@@ -99,7 +100,7 @@ def _features_file(name: str, spec: Config) -> Path:
 def _published_donor(spec: Config) -> Donor:
     net = innermost(spec['net'])
     params, state, record = pretrained(net, spec['weights'])
-    # dense layers between the features and the head: the head cannot answer from the features
+    # with dense layers between features and head, the head cannot classify the features
     if record['config']['net'] != net:
         params, state, record = pretrained(net, spec['weights'], top=False)
     size = spec.get('size', record['input'][0])

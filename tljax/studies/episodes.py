@@ -131,8 +131,8 @@ def predict(
 
     Returns:
         A dict for each picture, as `pictures.predict` returns it. Probabilities are the softmax of
-        the method's outputs. Those of a relation network are no true probabilities: only their
-        order has a meaning.
+        the method's outputs. The outputs of a relation network are not logits: only the order
+        of its probabilities has a meaning.
 
     Raises:
         UserError: if the run is not few-shot, if its head has another number of classes, or if a
@@ -250,7 +250,7 @@ def _query_episodes(
 
 
 def _head_ways(method: Config, params: Tree) -> int | None:
-    """The number of classes of a head that answers episodes; None if any number will do."""
+    """The number of classes of a head that answers episodes; None if the number is free."""
     bias = params.get('head', {}).get('bias')
     if bias is None or bias.ndim != 2:
         return None
