@@ -65,13 +65,13 @@ def test_new_pictures_are_told_by_a_few_labelled_ones(method, root):
     )
     assert done.code == 0, done.err
     answers = json.loads(done.out)
-    assert [Path(each['path']).name[:-6] for each in answers] == sorted(2 * list(LEVELS))
-    for each in answers:
-        assert {label for label, _ in each['top']} == set(LEVELS)
-        assert sum(share for _, share in each['top']) == pytest.approx(1, abs=1e-5)
+    assert [Path(answer['path']).name[:-6] for answer in answers] == sorted(2 * list(LEVELS))
+    for answer in answers:
+        assert {label for label, _ in answer['top']} == set(LEVELS)
+        assert sum(share for _, share in answer['top']) == pytest.approx(1, abs=1e-5)
         if method in ('protonet', 'simpleshot'):  # features of a random network keep the level
-            assert Path(each['path']).name.startswith(each['top'][0][0])
-    assert ('normalises the pictures that are asked together' in done.err) == (method == 'maml')
+            assert Path(answer['path']).name.startswith(answer['top'][0][0])
+    assert ('normalises the pictures of a batch together' in done.err) == (method == 'maml')
 
 
 def test_a_classifier_of_base_classes_is_measured_on_any_number_of_new_ones(tmp_path):
@@ -102,9 +102,11 @@ def test_answers_are_those_of_prototypes_worked_by_hand(root):
         )
         features = Trained(*model).features(root / 'new', seed=seed)
         expected.append(softmax(-((features[:, None] - centres) ** 2).sum(-1), -1))
-    for each, probability in zip(found, np.mean(expected, 0), strict=True):
-        told = dict(each['top'])
-        np.testing.assert_allclose([told[name] for name in sorted(LEVELS)], probability, atol=1e-4)
+    for answer, probability in zip(found, np.mean(expected, 0), strict=True):
+        shares = dict(answer['top'])
+        np.testing.assert_allclose(
+            [shares[name] for name in sorted(LEVELS)], probability, atol=1e-4
+        )
 
 
 def test_of_an_uneven_support_as_many_are_taken_and_it_is_said(root):

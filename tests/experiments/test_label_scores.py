@@ -51,9 +51,11 @@ def runs(tmp_path_factory):
 @pytest.mark.parametrize('name', ['one', 'three'])
 def test_scores_are_those_of_the_training(runs, name):
     done = call('evaluate', f'--workdir={runs[0]}/{name}', '--json', runs[0] / f'{name}_test.csv')
-    found, own = json.loads(done.out), load(runs[0] / name).scores['test']
+    found, run_scores = json.loads(done.out), load(runs[0] / name).scores['test']
     assert done.code == 0 and found['pictures'] == 8 and found['unread'] == []
-    assert found['scores'] == {key: pytest.approx(np.mean(own[key]), abs=1e-5) for key in own}
+    assert found['scores'] == {
+        key: pytest.approx(np.mean(run_scores[key]), abs=1e-5) for key in run_scores
+    }
     done = call('evaluate', f'--workdir={runs[0]}/{name}', runs[0] / f'{name}.csv')
     assert '24 pictures' in done.out and 'test, train, validation are scored together' in done.err
 
@@ -64,7 +66,8 @@ def test_scores_are_those_of_scikit_learn():
     marks[:, 2] = 0
     found = score_outputs(Task('labels', LABELS), output, marks)
     precision = [
-        np.mean([average_precision_score(marks[:, c], one[:, c]) for one in output]) for c in (0, 1)
+        np.mean([average_precision_score(marks[:, c], seed_output[:, c]) for seed_output in output])
+        for c in (0, 1)
     ]
     assert found['scores']['mean_average_precision'] == pytest.approx(np.mean(precision))
     assert found['scores']['label_accuracy'] == pytest.approx(np.mean((output > 0) == marks))
@@ -76,7 +79,9 @@ def test_scores_are_those_of_scikit_learn():
         np.mean((output > 0)[..., 1] == marks[:, 1])
     )
     numbers = rng.normal(size=(9, 3)).astype('f')
-    expected = np.mean([np.sqrt(mean_squared_error(numbers, one)) for one in output])
+    expected = np.mean(
+        [np.sqrt(mean_squared_error(numbers, seed_output)) for seed_output in output]
+    )
     assert score_outputs(Task('numbers'), output, numbers)['scores'] == {
         'rmse': pytest.approx(expected)
     }

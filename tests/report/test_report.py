@@ -34,8 +34,8 @@ HOSTILE = [
 VOID = {'meta', 'link', 'br', 'img', 'hr', 'input'}
 
 
-def made(strategies=STRATEGIES, budgets=BUDGETS):
-    """Rows as a study makes them: strategies close together at the end, a verdict of each kind."""
+def study_rows(strategies=STRATEGIES, budgets=BUDGETS):
+    """Rows as of a study: the curves end close together, and every verdict occurs."""
     rng, rows = np.random.default_rng(0), []
     for (i, strategy), k in itertools.product(enumerate(strategies), budgets):
         mean = float(1 - 0.5 / (k or 200) ** 0.4 + 0.01 * rng.normal())
@@ -64,8 +64,7 @@ def made(strategies=STRATEGIES, budgets=BUDGETS):
 
 
 class Reader(HTMLParser):
-    """Collects tags, attributes, text and table cells, and holds that every tag is closed in
-    order."""
+    """Collects tags, attributes, text and table cells, and checks that tags close in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -96,22 +95,22 @@ class Reader(HTMLParser):
             self.cells[-1][1] += data
 
 
-def written(tmp_path, sections, title='Does transfer help?'):
+def page_text(tmp_path, sections, title='Does transfer help?'):
     report.page(tmp_path / 'report.html', title, sections)
     return (tmp_path / 'report.html').read_text(encoding='utf-8')
 
 
 def test_a_table_in_a_pipe_is_plain_aligned_and_whole(capsys):
-    long = 'x' * 500
-    rows = [['scratch', 'all', 0.5], ['[red]:smile:', 20, 0.123456], [long, 5, None]]
-    report.table(['strategy', 'labels', 'accuracy'], rows, title='T ' + long)
+    long_text = 'x' * 500
+    rows = [['scratch', 'all', 0.5], ['[red]:smile:', 20, 0.123456], [long_text, 5, None]]
+    report.table(['strategy', 'labels', 'accuracy'], rows, title='T ' + long_text)
     blank, title, header, *lines = capsys.readouterr().out.split('\n')
-    assert (blank, title, lines.pop()) == ('', 'T ' + long, '')
+    assert (blank, title, lines.pop()) == ('', 'T ' + long_text, '')
     assert header.split() == ['strategy', 'labels', 'accuracy']
     assert [line.split() for line in lines] == [
         ['scratch', 'all', '0.500'],
         ['[red]:smile:', '20', '0.123'],
-        [long, '5'],
+        [long_text, '5'],
     ]
     # numbers stand below each other
     assert len({re.search(r' (all|20|5)(?= |$)', line).end() for line in lines}) == 1
@@ -149,7 +148,7 @@ def test_cells_as_text(cell, text, capsys):
 
 
 def test_learning_curves_draw_every_row():
-    rows = made()
+    rows = study_rows()
     axes = figures.learning_curves(rows).axes[0]
     assert axes.get_xscale() == 'log'
     ticks = dict(
@@ -177,7 +176,7 @@ def test_learning_curves_draw_every_row():
 
 @pytest.mark.parametrize('strategies', [STRATEGIES, STRATEGIES + HOSTILE])
 def test_names_stand_apart_outside_the_axes(strategies):
-    figure = figures.learning_curves(made(strategies))
+    figure = figures.learning_curves(study_rows(strategies))
     FigureCanvasAgg(figure).draw()
     axes = figure.axes[0]
     boxes = {text.get_text(): text.get_window_extent() for text in axes.texts if text.get_text()}
@@ -193,7 +192,7 @@ def test_names_stand_apart_outside_the_axes(strategies):
 
 
 def test_gains_are_hollow_where_none_was_detected():
-    rows = made()
+    rows = study_rows()
     axes = figures.gains(rows).axes[0]
     marks = {
         (round(float(line.get_ydata()[0]), 9), round(float(line.get_xdata()[0]))): line
@@ -212,31 +211,33 @@ def test_gains_are_hollow_where_none_was_detected():
 
 
 def test_one_seed_has_neither_bands_nor_gains():
-    rows = [{**row, 'ci95': None, 'gain_mean': None, 'verdict': None} for row in made(budgets=[5])]
+    rows = [
+        {**row, 'ci95': None, 'gain_mean': None, 'verdict': None} for row in study_rows(budgets=[5])
+    ]
     lines = figures.learning_curves(rows).axes[0].lines
     assert len({to_hex(line.get_color()) for line in lines}) == len(STRATEGIES)
 
 
 @pytest.mark.parametrize('draw', [figures.learning_curves, figures.gains])
 def test_svg_is_deterministic_well_formed_and_needs_nothing(draw):
-    rows = made(STRATEGIES + HOSTILE)
+    rows = study_rows(STRATEGIES + HOSTILE)
     figure = draw(rows)
     text = drawing.svg(figure)
     assert text == drawing.svg(draw(rows))
     assert not figure.axes
     root = ElementTree.fromstring(text)
     assert root.tag == 'svg'
-    shown = {element.text for element in root.iter('text')}
-    assert shown >= set(STRATEGIES[1:] + HOSTILE)
+    texts = {element.text for element in root.iter('text')}
+    assert texts >= set(STRATEGIES[1:] + HOSTILE)
     ids = [element.get('id') for element in root.iter() if element.get('id')]
     assert len(ids) == len(set(ids))
-    used = {element.get('href') for element in root.iter() if element.get('href')}
-    used |= {
+    references = {element.get('href') for element in root.iter() if element.get('href')}
+    references |= {
         match
         for element in root.iter()
         for match in re.findall(r'url\((.*?)\)', element.get('clip-path', ''))
     }
-    assert used and used <= {f'#{name}' for name in ids}
+    assert references and references <= {f'#{name}' for name in ids}
     assert 'http' not in text
     assert not {element.tag for element in root.iter()} & {'script', 'image', 'metadata'}
     styles = ' '.join(element.get('style', '') for element in root.iter())
@@ -249,7 +250,7 @@ def test_svg_is_deterministic_well_formed_and_needs_nothing(draw):
 
 def test_what_two_figures_of_a_page_share_by_id_is_the_same():
     roots = [
-        ElementTree.fromstring(drawing.svg(draw(made())))
+        ElementTree.fromstring(drawing.svg(draw(study_rows())))
         for draw in (figures.learning_curves, figures.gains)
     ]
     defined = [
@@ -265,7 +266,7 @@ def test_what_two_figures_of_a_page_share_by_id_is_the_same():
 
 
 def test_the_page_holds_every_number_and_reaches_for_nothing(tmp_path):
-    rows = made()
+    rows = study_rows()
     columns = ['strategy', 'labels per class', 'accuracy', 'interval', 'gain', 'verdict']
     cells = [
         [
@@ -278,7 +279,7 @@ def test_the_page_holds_every_number_and_reaches_for_nothing(tmp_path):
         ]
         for row in rows
     ]
-    text = written(
+    text = page_text(
         tmp_path,
         [
             {
@@ -321,7 +322,7 @@ def test_the_page_holds_every_number_and_reaches_for_nothing(tmp_path):
 
 def test_hostile_names_are_text(tmp_path):
     rows = [[name, 'positive', '+1.2 none detected'] for name in HOSTILE]
-    drawn = drawing.svg(figures.gains(made(['scratch', *HOSTILE])))
+    gain_svg = drawing.svg(figures.gains(study_rows(['scratch', *HOSTILE])))
     sections = [
         {
             'heading': HOSTILE[0],
@@ -329,9 +330,9 @@ def test_hostile_names_are_text(tmp_path):
             'code': HOSTILE[1],
             'table': (HOSTILE[:3], rows),
         },
-        {'heading': HOSTILE[2], 'svg': drawn},
+        {'heading': HOSTILE[2], 'svg': gain_svg},
     ]
-    page = Reader(written(tmp_path, sections, title=HOSTILE[0]))
+    page = Reader(page_text(tmp_path, sections, title=HOSTILE[0]))
     assert not {'script', 'img', 'b'} & set(page.tags)
     assert [cell for _, cell in page.cells] == HOSTILE[:3] + [cell for row in rows for cell in row]
     assert [kind for kind, _ in page.cells[3:]] == ['text', 'text positive', 'number none'] * len(
@@ -341,15 +342,15 @@ def test_hostile_names_are_text(tmp_path):
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path):
-    before = written(tmp_path, [{'heading': 'First'}])
+    before = page_text(tmp_path, [{'heading': 'First'}])
     with pytest.raises(UnicodeEncodeError):
-        written(tmp_path, [{'heading': 'a lone surrogate \ud800'}])
+        page_text(tmp_path, [{'heading': 'a lone surrogate \ud800'}])
     with pytest.raises(UserError, match='figure; it may have code, heading'):
-        written(tmp_path, [{'heading': 'Second', 'figure': ''}])
+        page_text(tmp_path, [{'heading': 'Second', 'figure': ''}])
     assert (tmp_path / 'report.html').read_text() == before
     assert [path.name for path in tmp_path.iterdir()] == ['report.html']
     with (tmp_path / 'report.html').open() as reader:
-        after = written(tmp_path, [{'heading': 'Second'}])
+        after = page_text(tmp_path, [{'heading': 'Second'}])
         assert reader.read() == before != after  # whoever was reading goes on reading the old one
     umask = os.umask(0o022)
     os.umask(umask)

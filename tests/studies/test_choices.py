@@ -1,4 +1,4 @@
-"""What a study makes of label-free scores."""
+"""Choices of a study by label-free scores."""
 
 import numpy as np
 import pytest
@@ -13,9 +13,8 @@ def test_what_a_score_chooses_is_looked_up_in_the_test_scores():
         ('a', None): Judgement({'sure': [1.0, 1.0]}, [0.1, 0.2], None, None),
         ('b', None): Judgement({'sure': [2.0, np.nan]}, [0.3, 0.4], None, None),
     }
-    whole = chosen_by_budget(Measured('accuracy', values, judgements, True))
-    found = {row['score']: row for row in whole['rows']}
-    assert found['sure']['picks'] == ['b', 'a'] and found['sure']['mean'] == pytest.approx(0.8)
-    assert found['oracle']['picks'] == ['b', 'a'] and whole['proxy_a_distance'][
-        'b, all labels'
-    ] == [0.3, 0.4]
+    results = chosen_by_budget(Measured('accuracy', values, judgements, True))
+    rows = {row['score']: row for row in results['rows']}
+    assert rows['sure']['picks'] == ['b', 'a'] and rows['sure']['mean'] == pytest.approx(0.8)
+    assert rows['oracle']['picks'] == ['b', 'a']
+    assert results['proxy_a_distance']['b, all labels'] == [0.3, 0.4]

@@ -1,4 +1,4 @@
-"""How classes are taken for one another: a matrix, and pictures to look at."""
+"""Confusion matrix and pictures of mistakes."""
 
 import base64
 import io
@@ -12,12 +12,11 @@ from tljax.report.figures import INK
 
 
 def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
-    """How many examples of each class were taken for which; a cell is as light as its share of the
-    row.
+    """Draws a confusion matrix. The shade of a cell is its fraction of the row's examples.
 
     Args:
-        counts: (classes, classes) integers, a row for every true class.
-        names: of the classes.
+        counts: (classes, classes) integers: true classes in rows, answers in columns.
+        names: names of the classes.
 
     Returns:
         A matplotlib Figure.
@@ -26,14 +25,14 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['3', '1', '4']
     """
-    figure = Figure(figsize=(9, 1.4 + 0.42 * len(names)), layout='constrained')  # as wide as all
+    figure = Figure(figsize=(9, 1.4 + 0.42 * len(names)), layout='constrained')  # 9: as all figures
     axes = figure.add_subplot()
     axes.set_anchor('W')
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap='cividis', vmin=0, vmax=1)
     for (i, j), count in np.ndenumerate(counts):
         if count:
-            ink = 'white' if shares[i, j] < 0.5 else 'black'  # on the shades of cividis
+            ink = 'white' if shares[i, j] < 0.5 else 'black'  # cividis is dark below 0.5
             axes.text(j, i, str(int(count)), ha='center', va='center', color=ink)
     axes.set_xticks(range(len(names)), names, rotation=45, ha='right', color=INK)
     axes.set_yticks(range(len(names)), names, color=INK)
@@ -47,11 +46,11 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
 
 
 def png(picture: np.ndarray, side: int = 160) -> str:
-    """A picture as a data address, which a page holds by itself.
+    """Returns a picture as a data: URL, so that a page needs no picture file.
 
     Args:
         picture: (height, width, 1 or 3) numbers in [0, 1].
-        side: largest side in pixels; smaller pictures are enlarged by whole factors.
+        side: maximal side in pixels. Smaller pictures are enlarged by an integer factor.
 
     >>> png(np.zeros((2, 2, 3))).startswith('data:image/png;base64,')
     True
@@ -64,5 +63,6 @@ def png(picture: np.ndarray, side: int = 160) -> str:
             (image.width * factor, image.height * factor), Image.Resampling.NEAREST
         )
     image.thumbnail((side, side))
-    image.save(held := io.BytesIO(), 'PNG')
-    return 'data:image/png;base64,' + base64.b64encode(held.getvalue()).decode()
+    buffer = io.BytesIO()
+    image.save(buffer, 'PNG')
+    return 'data:image/png;base64,' + base64.b64encode(buffer.getvalue()).decode()

@@ -1,5 +1,4 @@
-"""What a person reads: tables in the terminal, and one page of HTML that needs nothing but
-itself."""
+"""Reports: tables in the terminal, and self-contained HTML pages."""
 
 import re
 from collections.abc import Sequence
@@ -15,19 +14,20 @@ from tljax.core import UserError
 from tljax.files.text import write
 from tljax.protocols import Cell, Record
 
-# as written -> CSS class
+# verdict in a cell -> CSS class
 VERDICTS = {'positive': 'positive', 'none detected': 'none', 'negative': 'negative'}
 PARTS = {'heading', 'text', 'svg', 'table', 'pictures', 'code'}
+StyledCell = tuple[str, str]  # text and CSS class of a cell
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = '') -> None:
-    """Prints a table, drawn on a terminal and as plain aligned text elsewhere; nothing is ever cut
-    off.
+    """Prints a table, with rules on a terminal and as aligned text elsewhere. No text is cut off.
 
     Args:
         columns: names of the columns.
-        rows: sequences of as many cells; columns of numbers are aligned to the right.
-        title: what stands above the table; '' for nothing.
+        rows: a sequence of cells for each row, one for each column. Columns of numbers are aligned
+            to the right.
+        title: line above the table; '' for none.
 
     >>> table(['strategy', 'accuracy'], [['scratch', 0.5], ['finetune', 0.875]], title='Digits')
     <BLANKLINE>
@@ -37,42 +37,37 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = '
     finetune     0.875
     """
     console = Console(markup=False, emoji=False, highlight=False)
-    drawn = Table(
-        box=box.SIMPLE_HEAD if console.is_terminal else None, show_edge=False, pad_edge=False
-    )
+    rules = box.SIMPLE_HEAD if console.is_terminal else None
+    grid = Table(box=rules, show_edge=False, pad_edge=False)
     if not console.is_terminal:
-        # whatever reads it may scroll; a cell in two lines could not be searched for
-        console.width = 10_000
+        console.width = 10_000  # one line a row, so that text can be searched for
     for i, column in enumerate(columns):
-        drawn.add_column(
-            str(column),
-            justify='right' if _numeric([row[i] for row in rows]) else 'left',
-            overflow='fold',
-        )
+        justify = 'right' if _is_numeric([row[i] for row in rows]) else 'left'
+        grid.add_column(str(column), justify=justify, overflow='fold')
     for row in rows:
-        drawn.add_row(*map(_text, row))
-    with console.capture() as captured:
-        console.print(drawn)
-    print(
-        f'\n{title}\n' * bool(title)
-        + '\n'.join(line.rstrip() for line in captured.get().splitlines())
-    )
+        grid.add_row(*map(_text, row))
+    with console.capture() as capture:
+        console.print(grid)
+    if title:
+        print(f'\n{title}')
+    print('\n'.join(line.rstrip() for line in capture.get().splitlines()))
 
 
 def page(path: str | Path, title: str, sections: Sequence[Record]) -> None:
-    """Writes one HTML page that needs no other file and no network, whole or not at all.
+    """Writes an HTML page that needs no other file and no network.
+
+    The file is replaced at once: a failure leaves the old page as it was.
 
     Args:
-        path: the file.
+        path: path of the page.
         title: heading of the page.
-        sections: dicts with 'heading' and, as there are, 'text' (blank lines part paragraphs),
-            'svg' (an element made by `drawing.svg`, taken as it is), 'table' (columns, rows),
-            'pictures' (pairs of a data address, as `mistakes.png` makes it, and a text) and 'code'
-            (shown as it stands, folded). All but 'svg' is escaped. A cell that is a verdict, or a
-            number and a verdict, is coloured by it.
+        sections: dicts with 'heading' and any of 'text' (blank lines separate paragraphs), 'svg'
+            (an element of `drawing.svg`), 'table' (columns, rows), 'pictures' (pairs of a data: URL
+            of `mistakes.png` and a text) and 'code' (preformatted, folded). Everything except
+            'svg' is escaped. A cell with a verdict, or with a number and a verdict, is coloured.
 
     Raises:
-        UserError: for a section with another key.
+        UserError: if a section has another key.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'report.html')
@@ -84,52 +79,48 @@ def page(path: str | Path, title: str, sections: Sequence[Record]) -> None:
     >>> '<td class="number">0.875</td>' in path.read_text()
     True
     """
+    page_sections = []
     for section in sections:
         if unknown := set(section) - PARTS:
             raise UserError(
                 f'a section of the page has {", ".join(sorted(unknown))}; it may have '
                 f'{", ".join(sorted(PARTS))}'
             )
+        page_section = dict.fromkeys(PARTS) | section
+        if page_section['table']:
+            page_section['table'] = _table_cells(*page_section['table'])
+        page_sections.append(page_section)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(
-        Path(__file__).with_name('report.html').read_text(encoding='utf-8')
-    )
-    text = template.render(
-        title=title,
-        sections=[
-            {
-                **dict.fromkeys(PARTS),
-                **section,
-                'table': section.get('table') and _cells(*section['table']),
-            }
-            for section in sections
-        ],
-    )
-    write(path, text)
+    source = Path(__file__).with_name('report.html').read_text(encoding='utf-8')
+    write(path, environment.from_string(source).render(title=title, sections=page_sections))
 
 
-def _cells(columns, rows):
+def _table_cells(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]]
+) -> tuple[list[StyledCell], list[list[StyledCell]]]:
     """Columns and rows of (text, CSS class)."""
     kinds = [
-        'number' if _numeric([row[i] for row in rows]) else 'text' for i in range(len(columns))
+        'number' if _is_numeric([row[i] for row in rows]) else 'text' for i in range(len(columns))
     ]
-
-    def kind(text, otherwise):
-        verdict = re.fullmatch(rf'(?:.*\d\S*\s+)?({"|".join(VERDICTS)})', text)
-        return f'{otherwise} {VERDICTS[verdict[1]]}' if verdict else otherwise
-
-    return (
-        list(zip(map(str, columns), kinds, strict=True)),
-        [
-            [(_text(cell), kind(_text(cell), kinds[i])) for i, cell in enumerate(row)]
-            for row in rows
-        ],
-    )
+    header = [(str(column), kind) for column, kind in zip(columns, kinds, strict=True)]
+    body = [
+        [_styled_cell(_text(cell), kind) for cell, kind in zip(row, kinds, strict=True)]
+        for row in rows
+    ]
+    return header, body
 
 
-def _text(cell):
+def _styled_cell(text: str, kind: str) -> StyledCell:
+    """A cell's text and CSS class, with the class of the verdict at its end."""
+    verdict = re.fullmatch(rf'(?:.*\d\S*\s+)?({"|".join(VERDICTS)})', text)
+    if verdict:
+        kind = f'{kind} {VERDICTS[verdict[1]]}'
+    return text, kind
+
+
+def _text(cell: Cell) -> str:
     if cell is None:
         return ''
     if isinstance(cell, (float, np.floating)):
@@ -137,9 +128,9 @@ def _text(cell):
     return str(cell)
 
 
-def _numeric(cells):
-    """Whether most of a column's cells that are not empty begin with a number."""
+def _is_numeric(cells: Sequence[Cell]) -> bool:
+    """Whether most of a column's cells with text begin with a number."""
     texts = [text for text in map(_text, cells) if text]
-    return 2 * sum(
-        bool(re.match(r'[+−-]?\d[\d.,]*(e[+-]?\d+)?(\s|%|$)', text)) for text in texts
-    ) > len(texts)
+    number = re.compile(r'[+−-]?\d[\d.,]*(e[+-]?\d+)?(\s|%|$)')
+    numbers = [text for text in texts if number.match(text)]
+    return 2 * len(numbers) > len(texts)

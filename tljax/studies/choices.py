@@ -1,4 +1,4 @@
-"""What each label-free score would have chosen, and beside it the oracle that sees the labels."""
+"""Choices of label-free scores, compared with an oracle that sees the labels."""
 
 import numpy as np
 
@@ -13,60 +13,63 @@ def choices_by_score(
     truth: np.ndarray | None,
     all_names: list[str] | None = None,
 ) -> list[Record]:
-    """What each score chooses among candidates, case by case; a case is a seed, or a task.
+    """Finds the candidate that each score chooses in each case (a seed or a task).
 
     Args:
-        scores: {score: (cases, candidates)}; larger is better, and what is not finite is not taken.
-        names: of the candidates, in their order.
-        truth: (cases, all candidates), what each candidate reaches on the labelled test; None where
-            the test has no labels, and there is no oracle.
-        all_names: names of the columns of `truth`, the oracle's candidates; None: as `names`.
+        scores: {score: (cases, candidates)}. Larger is better; values that are not finite are
+            never chosen.
+        names: names of the candidates, in the order of the columns of `scores`.
+        truth: (cases, all candidates), score of each candidate on the labelled test split. None if
+            the test split has no labels; then there is no oracle.
+        all_names: names of the columns of `truth`, among which the oracle chooses; None: `names`.
 
     Returns:
-        A dict for each score, the oracle last: {'score', 'picks': a name for each case, 'values':
-        what the picks reach, None without labels}.
+        A dict for each score, the oracle last: {'score', 'picks': name of the choice in each case,
+        'values': test score of each choice, None without labels}.
 
     >>> rows = choices_by_score(
-    ...     {'sure': np.array([[1.0, 2.0]])}, ['a', 'b'], np.array([[0.9, 0.7]])
+    ...     {'entropy': np.array([[1.0, 2.0]])}, ['a', 'b'], np.array([[0.9, 0.7]])
     ... )
     >>> [(row['score'], row['picks'], row['values']) for row in rows]
-    [('sure', ['b'], [0.7]), ('oracle', ['a'], [0.9])]
+    [('entropy', ['b'], [0.7]), ('oracle', ['a'], [0.9])]
     """
     all_names = all_names or names
-    rows = []
     candidates = [(score, values, names) for score, values in scores.items()]
     if truth is not None:
         candidates.append(('oracle', truth, all_names))
-    for score, values, among in candidates:
-        picks = [str(choose(list(each), among)) for each in values]
-        reached = (
-            None
-            if truth is None
-            else [float(row[all_names.index(pick)]) for row, pick in zip(truth, picks, strict=True)]
-        )
-        rows.append(dict(score=score, picks=picks, values=reached))
+    rows = []
+    for score, values, candidate_names in candidates:
+        picks = [str(choose(list(case), candidate_names)) for case in values]
+        test_scores = None
+        if truth is not None:
+            test_scores = [
+                float(case[all_names.index(pick)]) for case, pick in zip(truth, picks, strict=True)
+            ]
+        rows.append(dict(score=score, picks=picks, values=test_scores))
     return rows
 
 
 def table(
     rows: list[Record], columns: list[str], cells: list[list[Cell]], labels: str, title: str
 ) -> Table:
-    """The choices as a table.
+    """Returns the choices as a table.
 
     Args:
-        rows: as `choices_by_score` gives them.
+        rows: as `choices_by_score` returns them.
         columns: names of the columns between the score and its choices.
-        cells: what stands in those, a list for each row.
-        labels: whose labels the oracle sees.
-        title: of the table.
+        cells: cells of those columns, a list for each row.
+        labels: 'test' or 'target', the labels that the oracle sees.
+        title: title of the table.
 
     >>> row = {'score': 'oracle', 'picks': ['a', 'b', 'a']}
     >>> table([row], ['accuracy %'], [['90.0']], 'test', '').rows
     [['oracle (sees test labels)', '90.0', 'a, b']]
     """
-    names = {'oracle': f'oracle (sees {labels} labels)'}
-    body = [
-        [names.get(row['score'], row['score']), *cell, ', '.join(dict.fromkeys(row['picks']))]
-        for row, cell in zip(rows, cells, strict=True)
-    ]
+    body = []
+    for row, row_cells in zip(rows, cells, strict=True):
+        score = row['score']
+        if score == 'oracle':
+            score = f'oracle (sees {labels} labels)'
+        picks = ', '.join(dict.fromkeys(row['picks']))
+        body.append([score, *row_cells, picks])
     return Table(['chosen by', *columns, 'its choices'], body, title)

@@ -1,4 +1,4 @@
-"""The tables and the page of a transfer study."""
+"""Tables and page of a transfer study."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tljax.engine.scores import MEAN_CLASS
-from tljax.protocols import Config, Record
+from tljax.protocols import Cell, Config, Record
 from tljax.report.drawing import svg
 from tljax.report.figures import gains, learning_curves
 from tljax.studies import choices
@@ -14,7 +14,7 @@ from tljax.studies.tables import Table, budget, section, transfer_table
 
 
 def tables(results: Record) -> list[Table]:
-    """The tables that are printed.
+    """Returns the tables that the command prints.
 
     Args:
         results: as `comparison.compare` returns them.
@@ -32,23 +32,23 @@ def tables(results: Record) -> list[Table]:
     >>> tables(results)[0].rows
     [['scratch', '5', '50.0 ± 10.0', '', '', '']]
     """
-    printed = [_cells(results) if results['labelled'] else _without_labels(results)]
+    result_tables = [_cell_table(results) if results['labelled'] else _label_free_table(results)]
     if results['chosen']['rows']:
-        printed += [_choice_table(results), _distance_table(results)]
-    if _several_budgets(results) and results['labelled']:
-        printed.append(_label_table(results))
-    return printed
+        result_tables += [_choice_table(results), _distance_table(results)]
+    if results['labelled'] and _has_several_budgets(results):
+        result_tables.append(_label_table(results))
+    return result_tables
 
 
 def sections(
     results: Record, domains: str | None = None, data: Sequence[Config] = ()
 ) -> list[Record]:
-    """The sections of the page.
+    """Returns the sections of the page.
 
     Args:
         results: as `comparison.compare` returns them.
-        domains: drawing of source and target, an SVG element.
-        data: sections of what the fits have understood of their data.
+        domains: drawing of the source's and the target's features, an SVG element.
+        data: sections that describe the data of the runs.
 
     >>> row = dict(
     ...     strategy='a',
@@ -72,80 +72,81 @@ def sections(
     >>> [part['heading'] for part in sections(results)]
     ['Accuracy by number of labels', 'Gain over b', 'Every cell', 'How it was run']
     """
-    rows, baseline = results['rows'], results['config']['study']['baseline']
-    several, metric = _several_budgets(results) and results['labelled'], rows[0]['metric']
-    curves = {'svg': svg(learning_curves(rows))} if several else {}
-    if not results['labelled']:
-        found = [
-            section('Without labels of the target', _without_labels(results), text=reading(results))
-        ]
+    if results['labelled']:
+        parts = _score_sections(results)
     else:
-        found = [
-            {
-                **section(f'{metric.capitalize()} by number of labels', text=reading(results)),
-                **curves,
-            },
-            section(
-                f'Gain over {baseline}',
-                svg=svg(gains(rows)),
-                text='Filled: a gain or a loss was detected. Hollow: none was.',
-            ),
-            section(
-                'Every cell',
-                _cells(results),
-                text=f'{metric.capitalize()} on the test split, which chose nothing.',
-            ),
-        ]
+        table = _label_free_table(results)
+        parts = [section('Without labels of the target', table, text=reading(results))]
     if results['chosen']['rows']:
-        found += [
-            section(
-                'Chosen without target labels',
-                _choice_table(results),
-                text='Per seed, among the strategies'
-                + ('; the oracle looks at the test.' if results['labelled'] else '.'),
-            ),
-            section(
-                'Distance of the domains',
-                _distance_table(results),
-                text='Proxy A-distance of the features: 0 to 2.',
-            ),
-            section(
-                'Source and target',
-                svg=domains,
-                text='Features by the first seed: the source coloured by class, the target in ink.',
-            ),
-        ]
-    if several:
-        found.append(
-            section(
-                'From how few labels',
-                _label_table(results),
-                text=f'Fewest labels per class whose mean {metric} reaches {_goal(results)}; '
-                'beside it, where a power law with a floor, fitted to what was measured, reaches '
-                'it, with its 95 % interval over seeds.',
-            )
+        parts += _choice_sections(results, domains)
+    if results['labelled'] and _has_several_budgets(results):
+        metric = results['rows'][0]['metric']
+        text = (
+            f'Fewest labels per class whose mean {metric} reaches {_goal(results)}; '
+            'beside it, where a power law with a floor, fitted to what was measured, reaches '
+            'it, with its 95 % interval over seeds.'
         )
+        parts.append(section('From how few labels', _label_table(results), text=text))
     if results.get('transferred'):
-        found.append(section('What was transferred', transfer_table(results['transferred'])))
+        parts.append(section('What was transferred', transfer_table(results['transferred'])))
+    config = section(
+        'How it was run',
+        code=json.dumps(results['config'], indent=1),
+        text='The config, from which the same command makes the same page.',
+    )
+    return [*parts, *data, config]
+
+
+def _score_sections(results: Record) -> list[Record]:
+    """Learning curves, gains and table of the scores on a labelled test split."""
+    rows, baseline = results['rows'], results['config']['study']['baseline']
+    metric = rows[0]['metric'].capitalize()
+    curves = section(f'{metric} by number of labels', text=reading(results))
+    if _has_several_budgets(results):
+        curves['svg'] = svg(learning_curves(rows))
     return [
-        *found,
-        *data,
+        curves,
         section(
-            'How it was run',
-            code=json.dumps(results['config'], indent=1),
-            text='The config, from which the same command makes the same page.',
+            f'Gain over {baseline}',
+            svg=svg(gains(rows)),
+            text='Filled: a gain or a loss was detected. Hollow: none was.',
+        ),
+        section(
+            'Every cell',
+            _cell_table(results),
+            text=f'{metric} on the test split, which chose nothing.',
+        ),
+    ]
+
+
+def _choice_sections(results: Record, domains: str | None) -> list[Record]:
+    """Choices of the label-free scores, and distances of the two domains."""
+    text = 'Per seed, among the strategies.'
+    if results['labelled']:
+        text = 'Per seed, among the strategies; the oracle looks at the test.'
+    return [
+        section('Chosen without target labels', _choice_table(results), text=text),
+        section(
+            'Distance of the domains',
+            _distance_table(results),
+            text='Proxy A-distance of the features: 0 to 2.',
+        ),
+        section(
+            'Source and target',
+            svg=domains,
+            text='Features by the first seed: the source coloured by class, the target in ink.',
         ),
     ]
 
 
 def reading(results: Record) -> str:
-    """How the first of the tables is to be read.
+    """Explains how to read the first table.
 
     Args:
         results: as `comparison.compare` returns them.
 
-    >>> reading({'seeds': [0, 1], 'intervals_cover': 'seeds', 'labelled': True})[:24]
-    'Gains are paired by seed'
+    >>> reading({'seeds': [0, 1], 'intervals_cover': 'seeds', 'labelled': True})
+    'Gains are paired by seed. An interval is a 95 % paired t interval over 2 seeds; a verdict ...'
     """
     if not results['labelled']:
         return (
@@ -153,83 +154,82 @@ def reading(results: Record) -> str:
             'score, and none can vouch for a model. A strategy tells classes by python -m '
             'experiments.predict --workdir=STUDY/cells/STRATEGY-all FOLDER.'
         )
-    unbalanced = ''
+    text = (
+        'Gains are paired by seed. An interval is a 95 % paired t interval over '
+        f'{len(results["seeds"])} seeds; a verdict is corrected over the table (Holm, 5 %). '
+        f'Intervals cover {results["intervals_cover"]}.'
+    )
     if any(MEAN_CLASS in row for row in results.get('rows', ())):
-        unbalanced = (
+        text += (
             ' The classes are unbalanced, so that accuracy, and the gain in it, tells little of '
             'the smaller ones: the mean of classes counts all alike.'
         )
-    return (
-        'Gains are paired by seed. An interval is a 95 % paired t interval over '
-        f'{len(results["seeds"])} seeds; a verdict is corrected over the table (Holm, 5 %). '
-        f'Intervals cover {results["intervals_cover"]}.' + unbalanced
-    )
+    return text
 
 
-def _cells(results: Record) -> Table:
-    """Every strategy with every number of labels: its score, and its gain over the baseline."""
+def _cell_table(results: Record) -> Table:
+    """Score and gain over the baseline of every strategy at every number of labels."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
-    metric, body, by_class = rows[0]['metric'], [], MEAN_CLASS in rows[0]
+    metric, has_class_means = rows[0]['metric'], MEAN_CLASS in rows[0]
+    columns = ['strategy', 'labels per class', f'{metric} %']
+    if has_class_means:
+        columns.append('mean of classes %')
+    columns += [f'gain over {baseline}, points', '95 % interval', 'verdict']
+    body = []
     for row in rows:
-        gain = ['', '', '']
-        if row['verdict'] is not None:
-            gain = [
+        cells = [row['strategy'], budget(row['labels_per_class']), _percent(row)]
+        if has_class_means:
+            cells.append(_percent(row[MEAN_CLASS]))
+        if row['verdict'] is None:
+            cells += ['', '', '']
+        else:
+            cells += [
                 f'{100 * row["gain_mean"]:+.1f}',
                 f'{100 * row["gain_low"]:+.1f} to {100 * row["gain_high"]:+.1f}',
                 row['verdict'],
             ]
-        told = [_percent(row), *([_percent(row[MEAN_CLASS])] if by_class else [])]
-        body.append([row['strategy'], budget(row['labels_per_class']), *told, *gain])
-    columns = [
-        'strategy',
-        'labels per class',
-        f'{metric} %',
-        *['mean of classes %'] * by_class,
-        f'gain over {baseline}, points',
-        '95 % interval',
-        'verdict',
-    ]
+        body.append(cells)
     return Table(columns, body, f'{len(results["seeds"])} seeds; {metric} on the test split')
 
 
-def _without_labels(results: Record) -> Table:
-    """Every cell by what is told of it without labels of the target, means over seeds."""
-    scores = results['chosen']['scores']
-    names = [name for name in next(iter(scores.values()), {}) if name != 'source_accuracy']
-    body = [
-        [
-            cell,
-            f'{100 * np.mean(each["source_accuracy"]):.1f}',
-            *(f'{np.mean(each[name]):.3f}' for name in names),
-        ]
-        for cell, each in scores.items()
-    ]
-    return Table(
-        ['strategy', 'source accuracy %', *(name.replace('_', ' ') for name in names)],
-        body,
+def _label_free_table(results: Record) -> Table:
+    """Label-free scores of every cell, means over seeds."""
+    by_cell = results['chosen']['scores']
+    names = [name for name in next(iter(by_cell.values()), {}) if name != 'source_accuracy']
+    body = []
+    for cell, scores in by_cell.items():
+        means = [f'{np.mean(scores[name]):.3f}' for name in names]
+        body.append([cell, f'{100 * np.mean(scores["source_accuracy"]):.1f}', *means])
+    columns = ['strategy', 'source accuracy %', *(name.replace('_', ' ') for name in names)]
+    title = (
         f'{len(results["seeds"])} seeds; the target without labels, and the '
-        "source's validation split",
+        "source's validation split"
     )
+    return Table(columns, body, title)
 
 
 def _choice_table(results: Record) -> Table:
-    """What each label-free score would have chosen."""
-    rows, metric = results['chosen']['rows'], results['rows'][0]['metric']
-    reached = [[_percent(row)] if results['labelled'] else [] for row in rows]
+    """The choices of each label-free score."""
+    rows, columns = results['chosen']['rows'], ['labels per class']
+    cells: list[list[Cell]] = [[budget(row['labels_per_class'])] for row in rows]
+    if results['labelled']:
+        columns.append(f'{results["rows"][0]["metric"]} %')
+        for row, row_cells in zip(rows, cells, strict=True):
+            row_cells.append(_percent(row))
     return choices.table(
         rows,
-        ['labels per class', *[f'{metric} %'] * results['labelled']],
-        [[budget(row['labels_per_class']), *each] for row, each in zip(rows, reached, strict=True)],
+        columns,
+        cells,
         'test',
         "Which strategy to take, chosen per seed without the target's labels",
     )
 
 
 def _distance_table(results: Record) -> Table:
-    """The proxy A-distance of the domains by every cell's features."""
+    """Proxy A-distance of the two domains in the features of every cell."""
     rows = [
-        [name, f'{np.mean(values):.3f}']
-        for name, values in results['chosen']['proxy_a_distance'].items()
+        [cell, f'{np.mean(values):.3f}']
+        for cell, values in results['chosen']['proxy_a_distance'].items()
     ]
     return Table(
         ['features of', 'proxy A-distance'],
@@ -239,11 +239,11 @@ def _distance_table(results: Record) -> Table:
 
 
 def _label_table(results: Record) -> Table:
-    """The labels per class that each strategy needs for the goal."""
+    """Labels per class that each strategy needs to reach the goal."""
     rows = []
     for strategy, k in results['labels_for_goal'].items():
-        needed = 'never' if k is None else budget(None if k == 'all' else k)
-        rows.append([strategy, needed, results['labels_for_goal_by_curve'][strategy]])
+        labels = 'never' if k is None else str(k)
+        rows.append([strategy, labels, results['labels_for_goal_by_curve'][strategy]])
     return Table(
         ['strategy', 'labels per class', 'by the fitted curve'],
         rows,
@@ -257,9 +257,12 @@ def _goal(results: Record) -> str:
 
 
 def _percent(row: Record) -> str:
-    half = '' if row['ci95'] is None else f' ± {100 * row["ci95"]:.1f}'
-    return f'{100 * row["mean"]:.1f}{half}'
+    """Mean and half width of the interval, if there is one: '50.0 ± 10.0'."""
+    text = f'{100 * row["mean"]:.1f}'
+    if row['ci95'] is not None:
+        text += f' ± {100 * row["ci95"]:.1f}'
+    return text
 
 
-def _several_budgets(results: Record) -> bool:
+def _has_several_budgets(results: Record) -> bool:
     return len({row['labels_per_class'] for row in results['rows']}) > 1

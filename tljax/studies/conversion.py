@@ -1,4 +1,6 @@
-"""A weights file as a finished run."""
+"""Conversion of a weights file to a finished run."""
+
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -7,21 +9,24 @@ from tljax.core import UserError
 from tljax.engine.checkpoint import claim, load_final, save_final
 from tljax.files.folders import refuse_file
 from tljax.paths import flatten
-from tljax.protocols import Record
+from tljax.protocols import Record, Tree
 from tljax.studies.models import ModelChoice, model
 
 
 def convert(choice: ModelChoice) -> Record:
-    """Writes a network with its weights as a finished run, or compares it with the one there.
+    """Writes a network with its weights as a finished run, and checks the written arrays.
+
+    A run that is already in the folder is compared with the weights instead.
 
     Args:
-        choice: network, weights, and in `workdir` the folder to write.
+        choice: network and weights; `workdir` is the folder to write.
 
     Returns:
-        {'folder', 'model', 'classes': their number, 0 without a top, 'numbers', 'arrays'}.
+        {'folder', 'model', 'classes': number of classes, 0 without a top, 'numbers': number of
+        weights, 'arrays': number of arrays}.
 
     Raises:
-        UserError: as `models.model`; for a folder that holds something else.
+        UserError: as `models.model`, or if the folder holds something else.
 
     >>> convert(ModelChoice({'name': 'mobilenet'}, 'nowhere.h5'))
     Traceback (most recent call last):
@@ -37,26 +42,34 @@ def convert(choice: ModelChoice) -> Record:
         claim(workdir, record['config'], look=True)
         save_final(workdir, params, state, record)
     claim(workdir, record['config'])
-    stored_params, stored_state, stored_record = load_final(workdir)
-    written = flatten({'params': params, 'state': state})
-    read = flatten({'params': stored_params, 'state': stored_state})
-    unlike = [
-        path
-        for path in {**written, **read}
-        if path not in written or path not in read or not np.array_equal(written[path], read[path])
-    ]
-    if unlike or stored_record['classes'] != record['classes']:
-        places = ', '.join(unlike[:8]) or 'its classes'
-        raise UserError(
-            f'{workdir}/final differs from {record["config"]["weights"]} at {places}: remove it '
-            'and convert again'
-        )
-    count = sum(leaf.size for leaf in jax.tree.leaves((params, state)))
+    arrays = _refuse_difference(workdir, params, state, record)
     classes = len(record['classes']) if 'head' in params else 0
+    numbers = sum(leaf.size for leaf in jax.tree.leaves((params, state)))
     return dict(
         folder=str(workdir),
         model=choice.net['name'],
         classes=classes,
-        numbers=int(count),
-        arrays=len(read),
+        numbers=int(numbers),
+        arrays=arrays,
     )
+
+
+def _refuse_difference(workdir: Path, params: Tree, state: Tree, record: Record) -> int:
+    """Raises an error if a finished run differs from a model; returns its number of arrays."""
+    stored_params, stored_state, stored_record = load_final(workdir)
+    arrays = flatten({'params': params, 'state': state})
+    stored_arrays = flatten({'params': stored_params, 'state': stored_state})
+    paths = [
+        path
+        for path in {**arrays, **stored_arrays}
+        if path not in arrays
+        or path not in stored_arrays
+        or not np.array_equal(arrays[path], stored_arrays[path])
+    ]
+    if paths or stored_record['classes'] != record['classes']:
+        places = ', '.join(paths[:8]) or 'its classes'
+        raise UserError(
+            f'{workdir}/final differs from {record["config"]["weights"]} at {places}: remove it '
+            'and convert again'
+        )
+    return len(stored_arrays)

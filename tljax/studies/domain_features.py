@@ -1,4 +1,4 @@
-"""The features of domains: the inputs themselves, or what a pretrained network makes of them."""
+"""Features of domains: the inputs themselves, or features of a pretrained network."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,16 +16,12 @@ SCALES = {'none': lambda x: x, 'standard': StandardScaler().fit_transform, 'unit
 
 
 class Domain(NamedTuple):
-    """A domain's features and labels.
+    """Features and labels of a domain.
 
     Attributes:
-        source: (x (n, d), label (n,)) of the splits that stand for it where it is the source.
-        target: the same where it is the target.
-        classes: their names.
-
-    >>> rows = np.zeros((2, 3)), np.array([0, 1])
-    >>> Domain(rows, rows, ('cup', 'mouse')).classes
-    ('cup', 'mouse')
+        source: (x (n, d), label (n,)) of the splits that are used when the domain is the source.
+        target: (x (n, d), label (n,)) of the splits that are used when the domain is the target.
+        classes: names of the classes.
     """
 
     source: tuple[np.ndarray, np.ndarray]
@@ -34,14 +30,15 @@ class Domain(NamedTuple):
 
 
 def domain_features(config: Config) -> dict[str, Domain]:
-    """The domains of a config by name.
+    """Returns the features of the domains that a config names, by name.
 
     Args:
         config: plain dict with 'domains', 'splits', 'net', 'init' and 'scale', as
             `configs.base.shallow` describes them.
 
     Raises:
-        UserError: for splits, weights and scales that do not exist, and domains that do not pair.
+        UserError: if a split, the weights or the scale do not exist, or the domains have different
+            classes or dimensions.
 
     >>> digits = {'name': 'digits', 'size': 8}
     >>> config = dict(
@@ -57,12 +54,12 @@ def domain_features(config: Config) -> dict[str, Domain]:
         raise UserError(f'scale={config["scale"]!r} is not one of {", ".join(SCALES)}')
     extract = _extraction(config)
     domains = {name: _domain(config, name, extract) for name in config['domains']}
-    _refuse_unlike(domains)
+    _refuse_different_domains(domains)
     return domains
 
 
 def _extraction(config: Config) -> Callable[[Dataset], Dataset]:
-    """Dataset -> Dataset of its features, by the config's network, or as it is."""
+    """Returns the function that computes features: the config's network, or the identity."""
     net = config['net']
     if not net['name']:
         return lambda dataset: dataset
@@ -74,31 +71,31 @@ def _extraction(config: Config) -> Callable[[Dataset], Dataset]:
 
 def _domain(config: Config, name: str, extract: Callable[[Dataset], Dataset]) -> Domain:
     splits = call_named(DATA, config['domains'][name], f'domains.{name}')
-    used = {*config['splits']['source'], *config['splits']['target']}
-    for split in used - set(splits):
+    used_splits = {*config['splits']['source'], *config['splits']['target']}
+    for split in used_splits - set(splits):
         raise UserError(f'splits: {name} has no {split!r}: {nearest_name(split, splits)}')
-    splits = {split: extract(splits[split]) for split in used}
+    features = {split: extract(splits[split]) for split in used_splits}
+    scale = SCALES[config['scale']]
     sides = {}
     for side, names in config['splits'].items():
-        parts = [splits[split].take(np.arange(splits[split].size)) for split in names]
-        x, label = (np.concatenate([part[key] for part in parts]) for key in ('input', 'label'))
-        rows = x.reshape(len(x), -1).astype(np.float64)
-        sides[side] = SCALES[config['scale']](rows), label
-    return Domain(**sides, classes=splits[config['splits']['source'][0]].classes)
+        parts = [features[split].take(np.arange(features[split].size)) for split in names]
+        x = np.concatenate([part['input'] for part in parts])
+        label = np.concatenate([part['label'] for part in parts])
+        sides[side] = scale(x.reshape(len(x), -1).astype(np.float64)), label
+    return Domain(**sides, classes=features[config['splits']['source'][0]].classes)
 
 
-def _refuse_unlike(domains: dict[str, Domain]) -> None:
-    first, *others = domains
-    one = domains[first]
-    for name in others:
-        other = domains[name]
-        columns = one.source[0].shape[1], other.source[0].shape[1]
-        for what, unlike in (
-            ('classes', one.classes != other.classes),
-            ('columns', columns[0] != columns[1]),
-        ):
-            if unlike:
-                raise UserError(
-                    f'domains.{first} and domains.{name} differ in their {what}: adaptation needs '
-                    'the same in all domains'
-                )
+def _refuse_different_domains(domains: dict[str, Domain]) -> None:
+    """Raises an error if the domains differ in their classes or in their number of features."""
+    (first, domain), *others = domains.items()
+    for name, other in others:
+        if other.classes != domain.classes:
+            difference = 'classes'
+        elif other.source[0].shape[1] != domain.source[0].shape[1]:
+            difference = 'columns'
+        else:
+            continue
+        raise UserError(
+            f'domains.{first} and domains.{name} differ in their {difference}: adaptation needs '
+            'the same in all domains'
+        )

@@ -1,4 +1,4 @@
-"""What a target may be taught from: runs, networks with published weights, files of features."""
+"""Donors of a transfer: finished runs, networks with published weights, and files of features."""
 
 import hashlib
 import json
@@ -18,6 +18,7 @@ from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import foreign
 
+# the kinds of donors, and the keys of their configs
 KINDS = {'features': {'features'}, 'run': {'run'}, 'weights': {'net', 'weights', 'size'}}
 
 
@@ -26,15 +27,12 @@ class Donor(NamedTuple):
 
     Attributes:
         net: config of the network.
-        params: its weights, with a leading axis of one seed.
-        state: its batch statistics, likewise.
-        classes: names of the outputs of its head; empty without a head.
-        shape: of its inputs.
-        place: run, file or name that its weights are grafted from.
-        data: config of the data that it was trained on; None where that is not known.
-
-    >>> Donor({'name': 'identity', 'dim': 2}, {}, {}, ('a', 'b'), (2,), 'runs/a', None).classes
-    ('a', 'b')
+        params: weights, with a leading axis of one seed.
+        state: batch statistics, with a leading axis of one seed.
+        classes: names of the outputs of the head; empty without a head.
+        shape: shape of an input.
+        place: the run, the file or the name of weights that are grafted.
+        data: config of the training data; None if it is unknown.
     """
 
     net: Config
@@ -47,21 +45,21 @@ class Donor(NamedTuple):
 
 
 def donor(name: str, spec: Config, settings: Config, workdir: Path) -> Donor | Path:
-    """The donor that a config's `study.sources` names.
+    """Loads or trains a donor of a config's `study.sources`.
 
     Args:
-        name: of the donor in the config.
-        spec: {'run': folder of a finished run}; {'net', 'weights': as `weights.pretrained` takes
-            them, 'size'}; {'features': an .npz}; or what differs from `settings` in a run that is
-            trained under `workdir`, or found finished there. Any of them may have 'top1'.
+        name: name of the donor in the config.
+        spec: one of {'run': folder of a finished run}; {'net', 'weights': as `weights.pretrained`
+            takes them, 'size'}; {'features': an .npz file}; or changes of `settings` for a run that
+            is trained in `workdir`, unless it is finished there. Each may also have 'top1'.
         settings: config of one fit.
-        workdir: folder of the runs.
+        workdir: folder of the donors that are trained.
 
     Returns:
-        A `Donor`, or the path of the features.
+        A `Donor`, or the path of the file of features.
 
     Raises:
-        UserError: for a spec that names no donor.
+        UserError: if the spec has unknown keys, or its run or file does not exist.
 
     >>> donor('mine', {'features': 'nowhere.npz'}, {}, Path('runs'))
     Traceback (most recent call last):
@@ -77,14 +75,16 @@ def donor(name: str, spec: Config, settings: Config, workdir: Path) -> Donor | P
     if kind == 'features':
         return _features_file(name, spec)
     if kind == 'weights':
-        return _published(spec)
+        return _published_donor(spec)
     if kind == 'run':
         foreign.refuse_no_run(spec['run'])
-        return _finished(name, last_phase(Path(spec['run'])))
-    fresh = merge(settings, {'seeds': [100], 'init': {'path': '', 'phase': ''}, 'per_class': None})
-    fits = [(name, merge(fresh, spec, f'study.sources.{name}'))]
+        return _donor_of_run(name, last_phase(Path(spec['run'])))
+    run_settings = merge(
+        settings, {'seeds': [100], 'init': {'path': '', 'phase': ''}, 'per_class': None}
+    )
+    fits = [(name, merge(run_settings, spec, f'study.sources.{name}'))]
     build.fit_phases(fits, workdir / name)
-    return _finished(name, folder(workdir / name, [name], name))
+    return _donor_of_run(name, folder(workdir / name, [name], name))
 
 
 def _features_file(name: str, spec: Config) -> Path:
@@ -97,10 +97,10 @@ def _features_file(name: str, spec: Config) -> Path:
     return path
 
 
-def _published(spec: Config) -> Donor:
+def _published_donor(spec: Config) -> Donor:
     net = innermost(spec['net'])
     params, state, record = pretrained(net, spec['weights'])
-    # dense layers lie below the head: it is none on the features
+    # with dense layers between features and head, the head cannot classify the features
     if record['config']['net'] != net:
         params, state, record = pretrained(net, spec['weights'], top=False)
     size = spec.get('size', record['input'][0])
@@ -108,11 +108,11 @@ def _published(spec: Config) -> Donor:
     return Donor(spec['net'], params, state, classes, (size, size, 3), spec['weights'], None)
 
 
-def _finished(name: str, place: Path) -> Donor:
-    params, state, record = load_final(place)
+def _donor_of_run(name: str, run: Path) -> Donor:
+    params, state, record = load_final(run)
     if len(record['seeds']) > 1:
         raise UserError(
-            f'study.sources.{name}: {place} holds {len(record["seeds"])} networks, one per seed: '
+            f'study.sources.{name}: {run} holds {len(record["seeds"])} networks, one per seed: '
             'name a run of one seed'
         )
     return Donor(
@@ -121,19 +121,19 @@ def _finished(name: str, place: Path) -> Donor:
         state,
         tuple(record['classes']),
         tuple(record['input']),
-        str(place),
+        str(run),
         record['config']['data'],
     )
 
 
 def top1(spec: Config) -> float | None:
-    """The accuracy on ImageNet of a donor: what its config says, or what is published of it.
+    """Returns the ImageNet accuracy of a donor: its config's 'top1', or else the published one.
 
     Args:
-        spec: as for `donor`.
+        spec: as `donor` takes it.
 
     Returns:
-        A share, or None where neither is known.
+        A fraction of 1; None if there is neither.
 
     >>> top1({'net': {'name': 'vgg16'}, 'weights': 'imagenet'})
     0.713
@@ -147,103 +147,108 @@ def top1(spec: Config) -> float | None:
     return row.top1 if published and as_published else None
 
 
-def fingerprint(known: Donor | Path) -> str:
-    """A hash of a donor and of the shape of its inputs, or of a file of features.
+def fingerprint(donor: Donor | Path) -> str:
+    """Returns a hash of a donor's weights and input shape, or of a file of features.
 
     Args:
-        known: the donor, or the path of a file of features.
+        donor: a donor, or the path of a file of features.
 
-    >>> len(fingerprint(Donor({}, {}, {}, (), (8, 8, 1), '', None)))
-    64
+    >>> donor = Donor({}, {}, {}, (), (8, 8, 1), '', None)
+    >>> fingerprint(donor) == fingerprint(donor._replace(shape=(16, 16, 1)))
+    False
     """
-    if isinstance(known, Path):
-        return hashlib.sha256(known.read_bytes()).hexdigest()
-    text = json.dumps([known.net, known.shape, digest((known.params, known.state))])
+    if isinstance(donor, Path):
+        return hashlib.sha256(donor.read_bytes()).hexdigest()
+    text = json.dumps([donor.net, donor.shape, digest((donor.params, donor.state))])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def target_for(known: Donor | Path, target: Config, most: int | None = None) -> Record:
-    """The config of a target's data at the shape that a donor takes.
+def target_for(donor: Donor | Path, target: Config, most: int | None = None) -> Record:
+    """Returns the config of a target's data, resampled to the input shape of a donor.
 
     Args:
-        known: the donor.
+        donor: a donor, or the path of a file of features, for which nothing is resampled.
         target: config of the data.
-        most: examples of a split at most.
+        most: maximal number of examples of a split; None: all.
 
-    >>> target_for(Path('mine.npz'), {'name': 'digits'})
-    {'name': 'digits'}
+    >>> donor = Donor({}, {}, {}, (), (32, 32, 3), '', None)
+    >>> target_for(donor, {'name': 'digits'})
+    {'name': 'resampled', 'of': {'name': 'digits'}, 'size': 32, 'channels': 3, 'most': None}
     """
-    if isinstance(known, Path) or len(known.shape) != 3:
+    if isinstance(donor, Path) or len(donor.shape) != 3:
         return target
     return dict(
-        name='resampled', of=target, size=known.shape[0], channels=known.shape[2], most=most
+        name='resampled', of=target, size=donor.shape[0], channels=donor.shape[2], most=most
     )
 
 
-def trained_on(known: Donor, target: Config) -> bool:
-    """Whether a donor was trained on the target's data.
+def trained_on(donor: Donor, target: Config) -> bool:
+    """Returns whether a donor was trained on the target's data.
 
     Args:
-        known: the donor.
+        donor: a donor.
         target: config of the target's data.
 
     >>> digits = {'name': 'digits'}
     >>> trained_on(Donor({}, {}, {}, (), (), '', {'name': 'resampled', 'of': digits}), digits)
     True
     """
-    trained_on = known.data or {}
-    return trained_on.get('of', trained_on) == target
+    data = donor.data or {}
+    return data.get('of', data) == target
 
 
-def untrained_donor(known: Donor) -> Donor:
-    """The same network with weights that have learnt nothing.
+def untrained_donor(donor: Donor) -> Donor:
+    """Returns a donor with the same network, newly initialised.
 
     Args:
-        known: the donor.
+        donor: a donor.
 
-    >>> untrained_donor(Donor({'name': 'identity', 'dim': 2}, {}, {}, (), (2,), '', None)).params
+    >>> donor = Donor({'name': 'identity', 'dim': 2}, {}, {}, (), (2,), 'runs/a', None)
+    >>> untrained_donor(donor).params
     {'backbone': {}}
     """
-    net = call_named(ZOO, known.net, 'net')
-    fresh = net.init(jax.random.key(0), jnp.zeros((1, *known.shape)))
+    net = call_named(ZOO, donor.net, 'net')
+    variables = net.init(jax.random.key(0), jnp.zeros((1, *donor.shape)))
     params, state = (
-        {'backbone': jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)} for tree in fresh
+        {'backbone': jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)} for tree in variables
     )
-    return known._replace(params=params, state=state)
+    return donor._replace(params=params, state=state)
 
 
 def transfer_settings(
-    known: Donor | Path, target: Config, row: Record, settings: Config, study: Config, strategy: str
+    donor: Donor | Path, target: Config, row: Record, settings: Config, study: Config, strategy: str
 ) -> Record:
-    """The config of a run that trains a donor on a target.
+    """Returns the config of a run that trains a donor on a target.
 
     Args:
-        known: the donor.
-        target: config of the data.
+        donor: a donor.
+        target: config of the target's data.
         row: {'source': name of the donor, 'labels_per_class'}.
         settings: config of one fit.
         study: the config's `study`.
-        strategy: one of `study.strategies`.
+        strategy: name of a strategy of `study.strategies`.
 
     Raises:
-        UserError: for a file of features.
+        UserError: if the donor is a file of features.
 
-    >>> transfer_settings(Path('mine.npz'), {}, {'source': 'mine'}, {}, {}, 'frozen')
-    Traceback (most recent call last):
-    tljax.core.UserError: study.sources.mine is a file of features, which cannot be trained ...
+    >>> donor = Donor({'name': 'identity', 'dim': 64}, {}, {}, (), (64,), 'runs/a', None)
+    >>> row = {'source': 'mine', 'labels_per_class': 5}
+    >>> settings = dict(data={}, net={}, init={'path': ''}, per_class=None, steps=100)
+    >>> study = {'most': None, 'strategies': {'short': {'steps': 10}}}
+    >>> config = transfer_settings(donor, {'name': 'digits'}, row, settings, study, 'short')
+    >>> config['init'], config['per_class'], config['steps']
+    ({'path': 'runs/a'}, 5, 10)
     """
-    if isinstance(known, Path):
+    if isinstance(donor, Path):
         raise UserError(
             f'study.sources.{row["source"]} is a file of features, which cannot be trained '
             'further: leave it out'
         )
-    start = merge(
-        settings,
-        {
-            'data': target_for(known, target, study['most']),
-            'net': known.net,
-            'init': {'path': known.place},
-            'per_class': row['labels_per_class'],
-        },
-    )
+    changes = {
+        'data': target_for(donor, target, study['most']),
+        'net': donor.net,
+        'init': {'path': donor.place},
+        'per_class': row['labels_per_class'],
+    }
+    start = merge(settings, changes)
     return merge(start, study['strategies'][strategy], f'study.strategies.{strategy}')

@@ -1,4 +1,4 @@
-"""How well a few-shot run does on classes that it has not seen."""
+"""Scores and predictions of a few-shot run on new classes."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -24,21 +24,18 @@ from tljax.studies.tables import Table
 from tljax.trained import Trained, picture_config
 from tljax.when.gain import share_interval
 
-INK = ('digits', 'glyphs', 'mnist', 'omniglot', 'usps')  # sets whose strokes are 1 and paper 0
+INK = ('digits', 'glyphs', 'mnist', 'omniglot', 'usps')  # sets with strokes of 1 on paper of 0
 
 
 class Plan(NamedTuple):
-    """Which episodes are drawn: every number of ways with every number of shots.
+    """The episodes to draw: `count` episodes for every pair of ways and shots.
 
     Attributes:
-        ways: classes of an episode.
-        shots: labelled examples of each class.
-        queries: examples of each class that are to be told.
-        count: episodes.
-        split: whose classes, 'validation' or 'test'.
-
-    >>> Plan(ways=(5,), shots=(1,)).queries
-    15
+        ways: numbers of classes of an episode.
+        shots: numbers of labelled examples of each class.
+        queries: number of examples of each class to classify.
+        count: number of episodes.
+        split: split of the classes, 'validation' or 'test'.
     """
 
     ways: tuple[int, ...] = (5, 20)
@@ -55,23 +52,22 @@ def measure(
     inner_steps: int | None = None,
     batch: int = 4,
 ) -> Record:
-    """Scores of a finished few-shot run on new classes.
+    """Scores a finished few-shot run on new classes.
 
     Args:
         workdir: folder of the run.
-        plan: which episodes.
-        runs: path of Omniglot's all_runs.zip; its 20 one-shot runs take the place of the plan.
-        inner_steps: gradient steps on an episode's examples; None: as many as the run's own test.
-        batch: episodes at a time.
+        plan: episodes to draw.
+        runs: path of Omniglot's all_runs.zip, to score its 20 one-shot runs instead of the plan.
+        inner_steps: gradient steps on an episode's support; None: as in the run's own test.
+        batch: number of episodes in a batch.
 
     Returns:
-        {'method', 'workdir', 'classes', 'over', 'rows': [{'episodes', 'metric', 'mean', 'ci95'}]},
-        where the half width 'ci95' of a 95 % interval is over what 'over' says, and None over two
-        seeds.
+        {'method', 'workdir', 'classes', 'over', 'rows': [{'episodes', 'metric', 'mean', 'ci95'}]}.
+        'ci95' is the half width of a 95 % interval over seeds or over episodes, as 'over' says. It
+        is None over two seeds.
 
     Raises:
-        UserError: for a run that is not finished or not few-shot, and episodes that cannot be
-            drawn.
+        UserError: if the run is not finished or not few-shot, or the episodes cannot be drawn.
 
     >>> measure(Path('nowhere'), Plan())
     Traceback (most recent call last):
@@ -89,14 +85,20 @@ def measure(
                 f'--inner_steps={inner_steps}: {method["name"]} takes no gradient steps in a test'
             )
         method['test_steps'] = inner_steps
+    episode_sets = _episode_sets(data, plan, runs)
+    head_ways = _head_ways(method, params)
     rows = []
-    for name, dataset, ways in _sets(data, plan, runs):
-        _refuse_other_ways(method, params, ways, '--ways=')
-        found = score(predictor(record), params, state, dataset, batch, said=f'{ways} ways')
-        metric = next(iter(found))
-        mean, half = share_interval(found[metric])
-        if len(found[metric]) == 1:
-            half = float(found[f'{metric}_ci95'][0])
+    for name, dataset, ways in episode_sets:
+        if head_ways is not None and head_ways != ways:
+            raise UserError(
+                f'this model tells {head_ways} classes apart, not {ways}: ask for '
+                f'--ways={head_ways}'
+            )
+        scores = score(predictor(record), params, state, dataset, batch, said=f'{ways} ways')
+        metric = next(iter(scores))
+        mean, half = share_interval(scores[metric])
+        if len(scores[metric]) == 1:
+            half = float(scores[f'{metric}_ci95'][0])
         rows.append(dict(episodes=name, metric=metric, mean=mean, ci95=half))
     seeds = len(record['seeds'])
     return dict(
@@ -116,24 +118,25 @@ def predict(
     batch: int = 32,
     pixels: int | None = None,
 ) -> list[Record]:
-    """The most probable of the classes that a folder of labelled pictures shows.
+    """Classifies pictures into classes that a folder of labelled pictures defines.
 
     Args:
-        model: parameters, state and record of a few-shot run, as `models.model` gives them.
-        support: the folder; it holds one folder for each class, with a few pictures. Of each class
-            as many are taken as the smallest has.
-        files: the pictures.
-        top: how many classes of each.
-        batch: pictures at a time, which together are the query of an episode.
-        pixels: the most that a picture may have; None: the run's own limit.
+        model: parameters, state and record of a few-shot run, as `models.model` returns them.
+        support: a folder with one folder of pictures for each class. The smallest class sets the
+            number of pictures that are used of every class.
+        files: the pictures to classify.
+        top: number of classes in an answer, the most probable ones.
+        batch: number of pictures in a batch, which are the query of one episode.
+        pixels: maximal number of pixels of a picture; None: the limit of the model's run.
 
     Returns:
-        As `pictures.predict`. Probabilities are the softmax of what the method says; scores of a
-        relation network are none, and their order alone counts.
+        A dict for each picture, as `pictures.predict` returns it. Probabilities are the softmax of
+        the method's outputs. The outputs of a relation network are not logits: only the order
+        of its probabilities has a meaning.
 
     Raises:
-        UserError: for a run that is not few-shot, another number of classes than its head has, and
-            folders without pictures.
+        UserError: if the run is not few-shot, if its head has another number of classes, or if a
+            folder has no pictures.
 
     >>> predict(({}, {}, {'config': {'data': {'name': 'folder'}}}), 'labelled', [])
     Traceback (most recent call last):
@@ -151,154 +154,156 @@ def predict(
             '--support: this run does not say the shape of its pictures: train it again'
         )
     method = record['config']['method']
-    classes, labelled = _support(Path(support).expanduser())
-    _refuse_other_ways(method, params, len(classes), '', f' folders in --support={support}')
+    classes, support_files = _support_files(Path(support).expanduser())
+    head_ways = _head_ways(method, params)
+    if head_ways is not None and head_ways != len(classes):
+        raise UserError(
+            f'this model tells {head_ways} classes apart, not {len(classes)}: ask for '
+            f'{head_ways} folders in --support={support}'
+        )
     if stated_by_method(method, 'LOOPED', False):  # `inner_loop.on_batch_statistics`
-        say(f'{method["name"]} normalises the pictures that are asked together, {batch} at a time')
+        say(f'{method["name"]} normalises the pictures of a batch together, {batch} at a time')
 
-    def ask(asked: Dataset) -> np.ndarray:
-        dataset = _asked(data, tuple(record['input']), classes, labelled, asked, batch, pixels)
-        output = predictions(predictor(record), params, state, dataset, 1)['output']
+    def probabilities(queries: Dataset) -> np.ndarray:
+        support_input = _support_input(data, tuple(record['input']), support_files, pixels)
+        episodes = _query_episodes(data, classes, support_input, queries, batch)
+        output = predictions(predictor(record), params, state, episodes, 1)['output']
         output = output.reshape(len(output), -1, len(classes))[:, : len(files)]
         return softmax(output, -1).mean(0)
 
-    return answers(files, *read_once(Trained(*model), files, pixels, ask), classes, top)
+    shares, errors = read_once(Trained(*model), files, pixels, probabilities)
+    return answers(files, shares, errors, classes, top)
 
 
-def _support(root: Path) -> tuple[list[str], list[list[File]]]:
-    """The classes that a folder shows, and as many pictures of each."""
-    inside = sorted(root.iterdir()) if root.is_dir() else []
-    inside = [each for each in inside if each.is_dir() and each.name[0] not in '._']
-    if len(inside) < 2:
+def _support_files(root: Path) -> tuple[list[str], list[list[File]]]:
+    """The classes of a support folder, and the pictures of each, equally many."""
+    folders = []
+    if root.is_dir():
+        folders = [
+            path for path in sorted(root.iterdir()) if path.is_dir() and path.name[0] not in '._'
+        ]
+    if len(folders) < 2:
         raise UserError(
-            f'--support={root} holds {len(inside)} folders: give it one for each of two classes or '
-            'more, with a few pictures in each'
+            f'--support={root} holds {len(folders)} folders: give it one for each of two classes '
+            'or more, with a few pictures in each'
         )
-    found = {each.name: find([each]) for each in inside}
-    shots = min(map(len, found.values()))
-    more = [f'{name} {len(files)}' for name, files in found.items() if len(files) > shots]
-    if more:
+    by_class = {path.name: find([path]) for path in folders}
+    shots = min(len(files) for files in by_class.values())
+    larger_classes = [
+        f'{name} {len(files)}' for name, files in by_class.items() if len(files) > shots
+    ]
+    if larger_classes:
         say(
             f'support: {shots} of each class, as many as the smallest has; there are more of '
-            f'{abbreviated(more)}'
+            f'{abbreviated(larger_classes)}'
         )
-    return list(found), [files[:shots] for files in found.values()]
+    return list(by_class), [files[:shots] for files in by_class.values()]
 
 
-def _asked(
-    data: Config,
-    shape: tuple[int, ...],
-    classes: list[str],
-    labelled: list[list[File]],
-    asked: Dataset,
-    batch: int,
-    pixels: int | None,
+def _support_input(
+    data: Config, shape: tuple[int, ...], support_files: list[list[File]], pixels: int | None
+) -> np.ndarray:
+    """The pictures of a support as an array (1, ways, shots, h, w, c)."""
+    files = [file for class_files in support_files for file in class_files]
+    dataset = pictures(files, shape, picture_config(data).get('resize'), pixels=pixels)
+    inputs = dataset.take(np.arange(dataset.size))['input']
+    return inputs.reshape(1, len(support_files), -1, *shape)
+
+
+def _query_episodes(
+    data: Config, classes: list[str], support_input: np.ndarray, queries: Dataset, batch: int
 ) -> Dataset:
-    """Episodes of one support, whose queries are the pictures asked for, so many at a time."""
-    resize = picture_config(data).get('resize')
-    shown = pictures([file for each in labelled for file in each], shape, resize, pixels=pixels)
-    shown = shown.take(np.arange(shown.size))['input']
-    inverted = innermost(data)['name'] in INK and np.median(shown) > 0.5
-    if inverted:
+    """Episodes of one support, each with `batch` query pictures.
+
+    Args:
+        data: config of the run's data.
+        classes: names of the classes.
+        support_input: the support (1, ways, shots, h, w, c).
+        queries: the pictures to classify; the first of them fill up the last episode.
+        batch: number of queries in an episode.
+    """
+    is_dark_on_light = innermost(data)['name'] in INK and np.median(support_input) > 0.5
+    if is_dark_on_light:
         say(
             f'the pictures are dark on light, those of {innermost(data)["name"]} light on dark: '
             'they are inverted'
         )
-    ways = len(classes)
-    rows = np.resize(np.arange(asked.size), (-(-asked.size // batch), min(batch, asked.size)))
-    shown = (1 - shown if inverted else shown).reshape(1, ways, -1, *shape)
-    label = np.broadcast_to(np.arange(ways)[:, None], shown.shape[1:3])
+        support_input = 1 - support_input
+    count = -(-queries.size // batch)
+    rows = np.resize(np.arange(queries.size), (count, min(batch, queries.size)))
+    ways, shots = support_input.shape[1:3]
+    label = np.broadcast_to(np.arange(ways)[None, :, None], (1, ways, shots))
 
     def take(index: np.ndarray) -> Batch:
-        input = np.stack([asked.take(rows[i])['input'] for i in index])[:, None]
+        input = np.stack([queries.take(rows[i])['input'] for i in index])[:, None]
+        if is_dark_on_light:
+            input = 1 - input
         return {
             'support': {
-                'input': np.repeat(shown, len(index), 0),
-                'label': np.repeat(label[None], len(index), 0),
+                'input': np.repeat(support_input, len(index), 0),
+                'label': np.repeat(label, len(index), 0),
             },
-            'query': {
-                'input': 1 - input if inverted else input,
-                'label': np.zeros(input.shape[:3], np.int32),
-            },
+            'query': {'input': input, 'label': np.zeros(input.shape[:3], np.int32)},
         }
 
-    return Dataset(take, np.zeros(len(rows), np.int32), Task.of(classes), asked.fingerprint)
+    return Dataset(take, np.zeros(count, np.int32), Task.of(classes), queries.fingerprint)
 
 
-def table(found: Record) -> Table:
-    """What `measure` found, as a table.
+def _head_ways(method: Config, params: Tree) -> int | None:
+    """The number of classes of a head that answers episodes; None if the number is free."""
+    bias = params.get('head', {}).get('bias')
+    if bias is None or bias.ndim != 2:
+        return None
+    if stated_by_method(method, 'BATCHES', 'labelled') != 'episodes':
+        return None  # the head of the base classes does not answer episodes
+    return bias.shape[1]
+
+
+def table(scores: Record) -> Table:
+    """Returns the scores of `measure` as a table.
 
     Args:
-        found: as `measure` gives it.
+        scores: as `measure` returns them.
 
     >>> row = {'episodes': '5-way 1-shot', 'metric': 'accuracy', 'mean': 0.5, 'ci95': 0.01}
     >>> table({'method': 'a', 'workdir': 'b', 'classes': 'c', 'over': 'd', 'rows': [row]}).rows
     [['5-way 1-shot', '50.00', '1.00']]
     """
-    metric = found['rows'][0]['metric']
-    rows = [
-        [
-            row['episodes'],
-            f'{100 * row["mean"]:.2f}',
-            '' if row['ci95'] is None else f'{100 * row["ci95"]:.2f}',
-        ]
-        for row in found['rows']
-    ]
+    body = []
+    for row in scores['rows']:
+        half = '' if row['ci95'] is None else f'{100 * row["ci95"]:.2f}'
+        body.append([row['episodes'], f'{100 * row["mean"]:.2f}', half])
+    metric = scores['rows'][0]['metric']
     return Table(
-        ['episodes', f'{metric} %', f'± (95 %, over {found["over"]})'],
-        rows,
-        f'{found["method"]} on {found["classes"]}, {found["workdir"]}',
+        ['episodes', f'{metric} %', f'± (95 %, over {scores["over"]})'],
+        body,
+        f'{scores["method"]} on {scores["classes"]}, {scores["workdir"]}',
     )
 
 
-def _sets(data: Config, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, int]]:
+def _episode_sets(data: Config, plan: Plan, runs: str | None) -> list[tuple[str, Dataset, int]]:
     """The episodes to measure: [(name, Dataset of episodes, ways)]."""
     if runs:
-        return [('official runs', _official(runs), 20)]
-    apart = disjoint_classes(build.load(data['of']), data.get('by_class'), data.get('seed', 0))
-    if plan.split not in apart:
+        return [('official runs', _official_runs(runs), 20)]
+    splits = disjoint_classes(build.load(data['of']), data.get('by_class'), data.get('seed', 0))
+    if plan.split not in splits:
         raise UserError(
-            f'--split={plan.split}: this run kept no classes for it, only for {", ".join(apart)}'
+            f'--split={plan.split}: this run kept no classes for it, only for {", ".join(splits)}'
         )
-    rotations = {**data, **(data.get('test') or {})}.get('rotations', False)
-    return [
-        (
-            f'{ways}-way {shots}-shot',
-            episode_dataset(
-                apart[plan.split],
-                ways,
-                shots,
-                plan.queries,
-                rotations,
-                plan.count,
-                (data.get('seed', 0), 2),
-            ),
-            ways,
-        )
-        for ways in plan.ways
-        for shots in plan.shots
-    ]
+    test_settings = {**data, **(data.get('test') or {})}
+    rotations = test_settings.get('rotations', False)
+    seed = data.get('seed', 0), 2
+    episode_sets = []
+    for ways in plan.ways:
+        for shots in plan.shots:
+            dataset = episode_dataset(
+                splits[plan.split], ways, shots, plan.queries, rotations, plan.count, seed
+            )
+            episode_sets.append((f'{ways}-way {shots}-shot', dataset, ways))
+    return episode_sets
 
 
-def _refuse_other_ways(
-    method: Config, params: Tree, ways: int, before: str, after: str = ''
-) -> None:
-    """Refuses episodes of more or fewer classes than a model's head has outputs."""
-    bias = params.get('head', {}).get('bias')
-    if (
-        stated_by_method(method, 'BATCHES', 'labelled') != 'episodes'
-        or bias is None
-        or bias.ndim != 2
-    ):
-        return  # a head of base classes is not asked in episodes
-    if bias.shape[1] != ways:
-        raise UserError(
-            f'this model tells {bias.shape[1]} classes apart, not {ways}: ask for '
-            f'{before}{bias.shape[1]}{after}'
-        )
-
-
-def _official(path: str) -> Dataset:
+def _official_runs(path: str) -> Dataset:
     """The 20 official one-shot runs as episodes of 20 ways."""
     training, test, label = one_shot_runs(path)
 
@@ -306,10 +311,9 @@ def _official(path: str) -> Dataset:
         order = np.argsort(label[index], 1)  # the test picture of each class, in class order
         queries = np.take_along_axis(test[index], order[..., None, None, None], 1)
         ways = np.broadcast_to(np.arange(20)[:, None], (len(index), 20, 1))
-        parts = (('support', training[index]), ('query', queries))
         return {
-            part: {'input': pictures[:, :, None].astype(np.float32), 'label': ways}
-            for part, pictures in parts
+            'support': {'input': training[index][:, :, None].astype(np.float32), 'label': ways},
+            'query': {'input': queries[:, :, None].astype(np.float32), 'label': ways},
         }
 
     return Dataset(take, np.zeros(20), Task.of(tuple(map(str, range(20)))), 'official')

@@ -1,4 +1,4 @@
-"""A model scored on what paths name: classes, numbers or several labels."""
+"""Evaluation of a model on labelled pictures: classes, numbers or several labels."""
 
 from tljax.protocols import Record
 from tljax.studies import label_scores, models, picture_scores
@@ -10,17 +10,20 @@ from tljax.trained import Trained
 def evaluate(
     choice: ModelChoice, paths: list[str], size: int = 0, batch: int = 32, pixels: int | None = None
 ) -> tuple[Record, list[Table]]:
-    """What `picture_scores.evaluate` or `label_scores.evaluate` finds, and its tables.
+    """Evaluates a model by `picture_scores.evaluate` (classes) or `label_scores.evaluate`.
 
     Args:
-        choice: of the model.
-        paths: of pictures, folders and archives, or of one table.
-        size: side of the pictures that the network is shown; 0: the one it is for.
-        batch: pictures at a time.
-        pixels: the most that a picture may have; None: the run's own limit.
+        choice: the model to load.
+        paths: pictures, folders and archives, or one table of pictures.
+        size: side of the pictures in pixels; 0: the size of the network's training.
+        batch: number of pictures in a batch.
+        pixels: maximal number of pixels of a picture; None: the limit of the model's run.
+
+    Returns:
+        The scores, as those functions return them, and their tables.
 
     Raises:
-        UserError: as those, and as `models.model`.
+        UserError: as those functions and `models.model`.
 
     >>> evaluate(ModelChoice(), ['pictures'])
     Traceback (most recent call last):
@@ -29,10 +32,10 @@ def evaluate(
     model = models.model(choice)
     index = models.wordnet(choice, model[2]['classes'])
     if Trained(*model).task != 'classes':
-        found = label_scores.evaluate(model, paths, size, batch, pixels)
-        return found, label_scores.tables(found)
+        scores = label_scores.evaluate(model, paths, size, batch, pixels)
+        return scores, label_scores.tables(scores)
     data = model[2]['config']['data']
     columns = {key: data.get(key, '') for key in ('file', 'label', 'task')}
     files, names = picture_scores.named_pictures(paths, columns)
-    found = picture_scores.evaluate(model, files, index, size, batch, pixels, names)
-    return found, picture_scores.accuracy_tables(found)
+    scores = picture_scores.evaluate(model, files, index, size, batch, pixels, names)
+    return scores, picture_scores.accuracy_tables(scores)

@@ -1,4 +1,4 @@
-"""How well a model tells numbers or several labels, on the pictures of a table."""
+"""Scores of a regression or of a model of several labels, on the pictures of a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from tljax.studies.pictures import Model, read_once, refuse_no_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
-ASKED = {
+INPUTS = {
     'numbers': 'a CSV of pictures and their numbers',
     'labels': 'a CSV of pictures and their labels',
 }
@@ -28,21 +28,21 @@ ASKED = {
 def evaluate(
     model: Model, paths: Sequence[str], size: int = 0, batch: int = 32, pixels: int | None = None
 ) -> Record:
-    """The scores of a regression or of several labels, as its training tells them.
+    """Scores a regression or a model of several labels, by the scores of its training.
 
     Args:
-        model: parameters, state and record, as `models.model` gives them.
-        paths: of one table.
-        size: side of the pictures that the network is shown; 0: the one it is for.
-        batch: pictures at a time.
-        pixels: the most that a picture may have; None: the run's own limit.
+        model: parameters, state and record, as `models.model` returns them.
+        paths: the path of one table.
+        size: side of the pictures in pixels; 0: the size of the network's training.
+        batch: number of pictures in a batch.
+        pixels: maximal number of pixels of a picture; None: the limit of the model's run.
 
     Returns:
-        As `score_outputs` gives, and 'unread': [{'path', 'error'}].
+        The dict of `score_outputs`, with 'unread': [{'path', 'error'}].
 
     Raises:
-        UserError: for what is no table, one of another task or of other labels, and where no
-            picture can be read.
+        UserError: if `paths` is not one table, if the table has another task or other labels than
+            the model, or if no picture can be read.
 
     >>> evaluate(({'head': 0}, {}, {'classes': []}), ['pictures'])
     Traceback (most recent call last):
@@ -52,95 +52,91 @@ def evaluate(
     trained = Trained(*model)
     path = Path(paths[0]).expanduser()
     if len(paths) > 1 or not is_table(path):
-        raise UserError(f'this model tells {trained.task}: name {ASKED[trained.task]} alone')
+        raise UserError(f'this model tells {trained.task}: name {INPUTS[trained.task]} alone')
     if not path.is_file():
-        raise UserError(f'{path} does not exist: name {ASKED[trained.task]}')
+        raise UserError(f'{path} does not exist: name {INPUTS[trained.task]}')
     files, label = _read(path, trained)
 
     def ask(dataset: Dataset) -> np.ndarray:
-        told = predictions(
+        output = predictions(
             predictor(record), params, state, dataset, batch, said='looking at pictures'
         )['output']
-        return np.moveaxis(told, 0, 1)
+        return np.moveaxis(output, 0, 1)
 
-    output, failed = read_once(trained, files, pixels, ask, size)
-    good = [row for row in range(len(files)) if row not in failed]
-    if output is None or not good:
+    output, errors = read_once(trained, files, pixels, ask, size)
+    good_rows = [row for row in range(len(files)) if row not in errors]
+    if output is None or not good_rows:
         raise UserError(f'none of the {len(files)} pictures can be read: give others')
-    unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
     task = Task(trained.task, trained.classes)
-    return {
-        **score_outputs(task, np.moveaxis(output[good], 1, 0), label[good], path),
-        'unread': unread,
-    }
+    scores = score_outputs(task, np.moveaxis(output[good_rows], 1, 0), label[good_rows], path)
+    scores['unread'] = [
+        {'path': printable(files[row].path), 'error': errors[row]} for row in sorted(errors)
+    ]
+    return scores
 
 
 def _read(path: Path, trained: Trained) -> tuple[list[File], np.ndarray]:
-    """The pictures of a table and their labels, in the order of the model's."""
-    kind, data = trained.task, trained.record['config']['data']
+    """The pictures of a table, and their labels in the order of the model's labels."""
+    task, data = trained.task, trained.record['config']['data']
     columns = {key: data[key] for key in ('file', 'label') if data.get(key)}
     try:
-        found = rows.read(path, **columns, task=kind)
+        table = rows.read(path, **columns, task=task)
     except UserError:
-        other = rows.read(path, **columns).task.kind  # what is wrong with the table itself
-        if other == kind:
+        table_task = rows.read(path, **columns).task.kind  # raises if the table itself is invalid
+        if table_task == task:
             raise
         raise UserError(
-            f'{path} gives {other}, and this model tells {kind}: name {ASKED[kind]}'
+            f'{path} gives {table_task}, and this model tells {task}: name {INPUTS[task]}'
         ) from None
-    label = found.label
-    if kind == 'labels':
-        label = _in_order(path, found, trained.classes)
-    if len(set(found.split)) > 1 and 'train' in found.split:
-        say(
-            f'pictures of {abbreviated(sorted(set(found.split)))} are scored together, as they '
-            'stand'
-        )
-    return locate_pictures(path, found.files)[0], label
+    label = table.label
+    if task == 'labels':
+        label = _in_model_order(path, table, trained.classes)
+    splits = sorted(set(table.split))
+    if len(splits) > 1 and 'train' in splits:
+        say(f'pictures of {abbreviated(splits)} are scored together, as they stand')
+    return locate_pictures(path, table.files)[0], label
 
 
-def _in_order(path: Path, found: rows.Rows, names: Sequence[str]) -> np.ndarray:
-    """The marks of a table in the order of the model's labels."""
-    unknown = [name for name in found.task.names if name not in names]
-    if unknown:
+def _in_model_order(path: Path, table: rows.Rows, names: Sequence[str]) -> np.ndarray:
+    """The labels of a table, 0 or 1, in the order of the model's labels."""
+    unknown_labels = [name for name in table.task.names if name not in names]
+    if unknown_labels:
         raise UserError(
-            f'{path} has the labels {abbreviated(unknown, 4)}, and the model knows '
+            f'{path} has the labels {abbreviated(unknown_labels, 4)}, and the model knows '
             f'{abbreviated(names, 6)}: rename or remove them'
         )
-    lacking = [name for name in names if name not in found.task.names]
-    if lacking and set(found.task.names) <= set(rows.cells(path)[0][1]):
+    absent_labels = [name for name in names if name not in table.task.names]
+    if absent_labels and set(table.task.names) <= set(rows.cells(path)[0][1]):
         raise UserError(
-            f'{path} has no column {abbreviated(lacking, 6)}: the model tells '
+            f'{path} has no column {abbreviated(absent_labels, 6)}: the model tells '
             f'{abbreviated(names, 6)}, so give a column for each'
         )
-    if lacking:
-        say(f'no picture has the label {abbreviated(lacking, 6)}')
-    place = {name: i for i, name in enumerate(found.task.names)}
-    label = np.zeros((len(found.files), len(names)), np.float32)
-    for i, name in enumerate(names):
-        if name in place:
-            label[:, i] = found.label[:, place[name]]
+    if absent_labels:
+        say(f'no picture has the label {abbreviated(absent_labels, 6)}')
+    label = np.zeros((len(table.files), len(names)), np.float32)
+    for column, name in enumerate(table.task.names):
+        label[:, names.index(name)] = table.label[:, column]
     return label
 
 
 def score_outputs(
     task: Task, output: np.ndarray, label: np.ndarray, path: str | Path = ''
 ) -> Record:
-    """The scores of outputs, means over seeds.
+    """Scores outputs, averaged over seeds.
 
     Args:
-        task: of numbers or of several labels.
-        output: (seeds, n, d).
+        task: a task of numbers or of several labels.
+        output: outputs of the model, (seeds, n, d).
         label: (n,) or (n, d).
-        path: of the table, for errors.
+        path: path of the table, for errors.
 
     Returns:
-        {'scores': {name: mean}, 'pictures': their number}, and of several labels 'labels':
-        [{'label', 'pictures' that have it, 'average_precision' (None where no picture has it),
-        'right': the share of answers}].
+        {'scores': {name: mean}, 'pictures': number of pictures}. For several labels also 'labels':
+        [{'label', 'pictures': number of pictures with the label, 'average_precision' (None if no
+        picture has the label), 'right': fraction of correct answers}].
 
     Raises:
-        UserError: for another number of columns than the model's.
+        UserError: if labels and outputs differ in their number of columns.
 
     >>> score_outputs(Task('numbers'), np.array([[[1.0], [5.0]]]), np.array([1.0, 2.0]))['scores']
     {'rmse': 2.12132...}
@@ -151,62 +147,64 @@ def score_outputs(
             f'{path} gives {label.shape[1]} numbers for each picture, and the model tells '
             f'{output.shape[2]}: give as many columns'
         )
-    kept = collector(task)({'output': output, 'label': np.broadcast_to(label, output.shape)})
-    scores = total_scores(task, jax.device_get(kept))
-    found = {
-        'scores': {name: float(np.mean(values)) for name, values in scores.items()},
+    example_scores = collector(task)(
+        {'output': output, 'label': np.broadcast_to(label, output.shape)}
+    )
+    by_score = total_scores(task, jax.device_get(example_scores))
+    scores = {
+        'scores': {name: float(np.mean(by_seed)) for name, by_seed in by_score.items()},
         'pictures': len(label),
     }
     if task.kind == 'labels':
-        found['labels'] = [
-            _label(name, output[..., i], label[:, i]) for i, name in enumerate(task.names)
+        scores['labels'] = [
+            _label_row(name, output[..., i], label[:, i]) for i, name in enumerate(task.names)
         ]
-    return found
+    return scores
 
 
-def _label(name: str, output: np.ndarray, label: np.ndarray) -> Record:
-    """How well one label is told: outputs (seeds, n), marks (n,)."""
-    precision = [average_precision(one, label) for one in output] if label.any() else []
+def _label_row(name: str, output: np.ndarray, label: np.ndarray) -> Record:
+    """The scores of one label from its outputs (seeds, n) and its marks (n,)."""
+    precision = None
+    if label.any():
+        by_seed = [average_precision(seed_output, label) for seed_output in output]
+        precision = float(np.mean(by_seed))
     return {
         'label': name,
         'pictures': int(label.sum()),
-        'average_precision': float(np.mean(precision)) if precision else None,
+        'average_precision': precision,
         'right': float(np.mean((output > 0) == (label > 0))),
     }
 
 
-def tables(found: Record) -> list[Table]:
-    """What `evaluate` found, as tables, the worst labels in front.
+def tables(scores: Record) -> list[Table]:
+    """Returns the scores as tables, the worst label first.
 
     Args:
-        found: as `evaluate` gives it; 'unread' is not looked at.
+        scores: as `evaluate` returns them; 'unread' is not shown.
 
     >>> tables({'scores': {'rmse': 0.5}, 'pictures': 3})[0].rows
     [['rmse', '0.5000']]
     """
-    each = sorted(
-        found.get('labels', ()),
-        key=lambda row: (row['average_precision'] is None, row['average_precision'] or 0.0),
-    )
-    body = [
-        [
-            row['label'],
-            row['pictures'],
-            '' if row['average_precision'] is None else f'{row["average_precision"]:.4f}',
-            f'{row["right"]:.4f}',
-        ]
-        for row in each
-    ]
-    first = Table(
-        ['score', 'mean'],
-        [[name.replace('_', ' '), f'{value:.4f}'] for name, value in found['scores'].items()],
-        f'{found["pictures"]} pictures',
-    )
-    if not each:
-        return [first]
-    return [
-        first,
-        Table(
-            ['label', 'pictures', 'average precision', 'answers right'], body, f'{len(each)} labels'
-        ),
-    ]
+    means = [[name.replace('_', ' '), f'{value:.4f}'] for name, value in scores['scores'].items()]
+    score_table = Table(['score', 'mean'], means, f'{scores["pictures"]} pictures')
+    if not scores.get('labels'):
+        return [score_table]
+    body = []
+    for row in sorted(scores['labels'], key=_worst_first):
+        precision = row['average_precision']
+        body.append(
+            [
+                row['label'],
+                row['pictures'],
+                '' if precision is None else f'{precision:.4f}',
+                f'{row["right"]:.4f}',
+            ]
+        )
+    columns = ['label', 'pictures', 'average precision', 'answers right']
+    return [score_table, Table(columns, body, f'{len(body)} labels')]
+
+
+def _worst_first(row: Record) -> tuple[bool, float]:
+    """Sorts labels by average precision, those that no picture has last."""
+    precision = row['average_precision']
+    return precision is None, precision or 0.0

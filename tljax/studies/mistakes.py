@@ -1,7 +1,6 @@
-"""What a run of classes gets wrong: its accuracy class by class, which classes it confuses, its
-surest mistakes."""
+"""Mistakes of a classifier: accuracy by class, confused classes, and most confident mistakes."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 
@@ -12,168 +11,162 @@ from tljax.report.drawing import svg
 from tljax.report.mistakes import confusion, png
 from tljax.studies.tables import Table, section
 
-DRAWN = 30  # classes that a matrix has room for
-SHOWN = 12  # mistakes whose pictures are shown
+MAX_CLASSES = 30  # a larger matrix has no room
+MAX_PICTURES = 12  # of mistakes
 
 
 def class_table(rows: list[Record], names: tuple[str, ...]) -> Table:
-    """The accuracy of every class that has examples, the worst in front.
+    """Returns a table of the accuracy of every class that has examples, the worst class first.
 
     Args:
-        rows: as `engine.answers.answers` gives them.
-        names: of the classes.
+        rows: as `engine.answers.answers` returns them.
+        names: names of the classes.
 
     >>> rows = [{'label': 'ants', 'answer': 'ants'}, {'label': 'bees', 'answer': 'ants'}]
     >>> class_table(rows, ('ants', 'bees')).rows
     [['bees', 1, '0.0', 'ants 1'], ['ants', 1, '100.0', '']]
     """
-    table = []
-    by_label = {}
+    answers_by_label = defaultdict(Counter)
     for row in rows:
-        by_label.setdefault(row['label'], Counter())[row['answer']] += 1
-    for name in filter(by_label.get, names):
-        answers = by_label[name]
-        right = answers.pop(name, 0)
-        share = right / (right + answers.total())
-        table.append(
-            (
-                share,
-                [
-                    name,
-                    right + answers.total(),
-                    f'{100 * share:.1f}',
-                    ', '.join(f'{other} {count}' for other, count in answers.most_common(3)),
-                ],
-            )
-        )
+        answers_by_label[row['label']][row['answer']] += 1
+    accuracies, body = [], []
+    for name in names:
+        answers = answers_by_label[name]
+        examples = answers.total()
+        if not examples:
+            continue
+        accuracy = answers.pop(name, 0) / examples
+        mistakes = ', '.join(f'{answer} {count}' for answer, count in answers.most_common(3))
+        accuracies.append(accuracy)
+        body.append([name, examples, f'{100 * accuracy:.1f}', mistakes])
+    order = np.argsort(accuracies, kind='stable')
     return Table(
         ['class', 'examples', 'accuracy %', 'taken for'],
-        [row for _, row in sorted(table, key=lambda each: each[0])],
+        [body[i] for i in order],
         'Class by class',
     )
 
 
 def label_table(rows: list[Record], names: tuple[str, ...]) -> Table:
-    """How well each of several labels is told, the worst in front.
+    """Returns a table of average precision and accuracy of every label, the worst label first.
 
     Args:
-        rows: as `engine.answers.answers` gives them for several labels.
-        names: of the labels.
+        rows: as `engine.answers.answers` returns them for several labels.
+        names: names of the labels.
 
     >>> row = {'label sky': '1', 'probability of sky': '0.9'}
     >>> label_table([row], ('sky',)).rows
     [['sky', 1, '100.0', '100.0']]
     """
-    table = []
+    precisions, body = [], []
     for name in names:
         label = np.array([int(row[f'label {name}']) for row in rows])
-        share = np.array([float(row[f'probability of {name}']) for row in rows])
-        precision = 100 * average_precision(share, label) if label.any() else np.nan
-        right = 100 * np.mean((share > 0.5) == label)
-        table.append(
-            (
-                precision,
-                [name, int(label.sum()), f'{precision:.1f}' if label.any() else '', f'{right:.1f}'],
-            )
-        )
+        probability = np.array([float(row[f'probability of {name}']) for row in rows])
+        accuracy = np.mean((probability > 0.5) == label)
+        precision, text = np.nan, ''  # a label without examples has no precision and comes last
+        if label.any():
+            precision = average_precision(probability, label)
+            text = f'{100 * precision:.1f}'
+        precisions.append(precision)
+        body.append([name, int(label.sum()), text, f'{100 * accuracy:.1f}'])
+    order = np.argsort(precisions, kind='stable')
     return Table(
         ['label', 'examples', 'average precision %', 'accuracy %'],
-        [row for _, row in sorted(table, key=lambda each: each[0])],
+        [body[i] for i in order],
         'Label by label',
     )
 
 
 def counts(rows: list[Record], names: tuple[str, ...]) -> np.ndarray:
-    """How many examples of each class were taken for which, (classes, classes), a row for every
-    true class.
+    """Returns the confusion matrix (classes, classes): true classes in rows, answers in columns.
 
     Args:
-        rows: as `engine.answers.answers` gives them.
-        names: of the classes.
+        rows: as `engine.answers.answers` returns them.
+        names: names of the classes.
 
     >>> counts([{'label': 'b', 'answer': 'a'}, {'label': 'b', 'answer': 'b'}], ('a', 'b')).tolist()
     [[0, 0], [1, 1]]
     """
-    place = {name: i for i, name in enumerate(names)}
-    found = np.zeros((len(names), len(names)), int)
+    index = {name: i for i, name in enumerate(names)}
+    matrix = np.zeros((len(names), len(names)), int)
     for row in rows:
-        found[place[row['label']], place[row['answer']]] += 1
-    return found
+        matrix[index[row['label']], index[row['answer']]] += 1
+    return matrix
 
 
-def worst(rows: list[Record], most: int = SHOWN) -> list[int]:
-    """The places of the mistakes that the model was surest of.
+def worst(rows: list[Record], limit: int = MAX_PICTURES) -> list[int]:
+    """Returns the row numbers of the most confident mistakes, the most confident first.
 
     Args:
-        rows: as `engine.answers.answers` gives them.
-        most: how many places at most.
+        rows: as `engine.answers.answers` returns them.
+        limit: maximal number of mistakes.
 
-    >>> sure = [{'label': 'a', 'answer': 'b', 'probability': p} for p in ('0.6', '0.9')]
-    >>> worst([*sure, {'label': 'a', 'answer': 'a', 'probability': '1.0'}])
+    >>> mistakes = [{'label': 'a', 'answer': 'b', 'probability': p} for p in ('0.6', '0.9')]
+    >>> worst([*mistakes, {'label': 'a', 'answer': 'a', 'probability': '1.0'}])
     [1, 0]
     """
-    wrong = [i for i, row in enumerate(rows) if row['label'] != row['answer']]
-    return sorted(wrong, key=lambda i: -float(rows[i]['probability']))[:most]
+    wrong_rows = [i for i, row in enumerate(rows) if row['label'] != row['answer']]
+    return sorted(wrong_rows, key=lambda i: -float(rows[i]['probability']))[:limit]
 
 
 def by_class(rows: list[Record], task: Task) -> Table:
-    """The table of every class, or of every label.
+    """Returns the table of every class, or of every label if examples have several labels.
 
     Args:
-        rows: as `engine.answers.answers` gives them.
-        task: what the set asks; no numbers.
+        rows: as `engine.answers.answers` returns them.
+        task: a task of classes or of several labels.
 
     >>> by_class([{'label': 'a', 'answer': 'a'}], Task.of(('a', 'b'))).title
     'Class by class'
     """
-    return (label_table if task.kind == 'labels' else class_table)(rows, task.names)
+    if task.kind == 'labels':
+        return label_table(rows, task.names)
+    return class_table(rows, task.names)
 
 
 def sections(
     rows: list[Record], task: Task, split: str, dataset: Dataset | None = None
 ) -> list[Record]:
-    """The sections of a page that show what a run got wrong.
+    """Returns the sections of a page that show the mistakes of a run.
 
     Args:
-        rows: as `engine.answers.answers` gives them.
-        task: what the set asks; no numbers.
-        split: that the rows are of.
-        dataset: that split, whose pictures are shown; None for none.
+        rows: as `engine.answers.answers` returns them.
+        task: a task of classes or of several labels.
+        split: name of the split of the rows.
+        dataset: that split, whose pictures are shown; None: no pictures.
 
-    >>> [
-    ...     each['heading']
-    ...     for each in sections(
-    ...         [{'label': 'a', 'answer': 'a', 'probability': '1.0'}], Task.of(('a', 'b')), 'test'
-    ...     )
-    ... ]
+    >>> rows = [{'label': 'a', 'answer': 'a', 'probability': '1.0'}]
+    >>> parts = sections(rows, Task.of(('a', 'b')), 'test')
+    >>> [part['heading'] for part in parts]
     ['Class by class, test split', 'Which classes are confused, test split']
     """
     table, names = by_class(rows, task), task.names
-    found = [section(f'{table.title}, {split} split', table)]
+    parts = [section(f'{table.title}, {split} split', table)]
     if task.kind == 'labels':
-        return found
-    if len(names) <= DRAWN:
-        found.append(
-            section(
-                f'Which classes are confused, {split} split',
-                svg=svg(confusion(counts(rows, names), names)),
-            )
+        return parts
+    if len(names) <= MAX_CLASSES:
+        matrix = svg(confusion(counts(rows, names), names))
+        parts.append(section(f'Which classes are confused, {split} split', svg=matrix))
+    pictures = _mistake_pictures(rows, dataset)
+    if pictures:
+        parts.append(section(f'The surest mistakes, {split} split', pictures=pictures))
+    return parts
+
+
+def _mistake_pictures(rows: list[Record], dataset: Dataset | None) -> list[tuple[str, str]]:
+    """The most confident mistakes as [(picture, text)]; [] without mistakes or pictures."""
+    wrong_rows = worst(rows)
+    if not wrong_rows or dataset is None:
+        return []
+    inputs = dataset.take(np.array(wrong_rows))['input']
+    if inputs.ndim != 4 or inputs.shape[-1] not in (1, 3):
+        return []
+    pictures = []
+    for i, picture in zip(wrong_rows, inputs, strict=True):
+        row = rows[i]
+        text = (
+            f'{row["label"]}, taken for {row["answer"]} '
+            f'({float(row["probability"]):.2f}): {row["example"]}'
         )
-    mistakes = worst(rows)
-    if mistakes and dataset is not None:
-        inputs = dataset.take(np.array(mistakes))['input']
-        if inputs.ndim == 4 and inputs.shape[-1] in (1, 3):
-            found.append(
-                section(
-                    f'The surest mistakes, {split} split',
-                    pictures=[
-                        (
-                            png(picture),
-                            f'{rows[i]["label"]}, taken for {rows[i]["answer"]} '
-                            f'({float(rows[i]["probability"]):.2f}): {rows[i]["example"]}',
-                        )
-                        for i, picture in zip(mistakes, inputs, strict=True)
-                    ],
-                )
-            )
-    return found
+        pictures.append((png(picture), text))
+    return pictures
