@@ -213,9 +213,9 @@ def test_what_has_no_distance_is_refused_in_one_line(distance, xs, xt, words):
 
 
 def test_how_many_rows_each_needs():
-    assert refused(lambda: proxy_a_distance(GOOD[:9], GOOD), 'give ten finite rows')
-    assert refused(lambda: domain_distances(GOOD[:9], GOOD), 'give ten finite rows')
-    assert refused(lambda: coral_distance(GOOD[:1], GOOD), 'give two finite rows')
+    assert refused(lambda: proxy_a_distance(GOOD[:9], GOOD), 'give 10 finite rows')
+    assert refused(lambda: domain_distances(GOOD[:9], GOOD), 'give 10 finite rows')
+    assert refused(lambda: coral_distance(GOOD[:1], GOOD), 'give 2 finite rows')
 
 
 @pytest.mark.parametrize(
@@ -249,5 +249,5 @@ def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
     # the best threshold errs with probability Phi(-1) = 0.159
     shifted = proxy_a_distance(x[0], x[1] + np.array([2.0, 0, 0]))
     assert shifted == pytest.approx(2 * (1 - 2 * 0.1587), abs=0.15)
-    with pytest.raises(ValueError, match='ten finite rows'):
+    with pytest.raises(ValueError, match='10 finite rows'):
         proxy_a_distance(x[0][:5], x[1])

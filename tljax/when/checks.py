@@ -129,7 +129,7 @@ def refuse_constant(f: np.ndarray) -> None:
 
     >>> refuse_constant(np.array([[1.0], [1.0]]))
     Traceback (most recent call last):
-    tljax.core.UserError: all 2 rows of f are the same: a source that tells no examples apart has no ...
+    tljax.core.UserError: all 2 rows of f are the same: ...
     """
     if (f == f[0]).all():
         raise UserError(

@@ -35,14 +35,14 @@ def label_shift(
     target_predictions: ArrayLike,
     classes: int,
 ) -> LabelShift:
-    """Black box shift estimation: a target's class shares w, without its labels, from C w = mu_t.
+    """Black box shift estimation: a target's class weights w, without its labels, from C w = mu_t.
 
-    C_ij is the share of source examples with prediction i and label j; mu_t holds the shares of the
+    C_ij is the share of source examples with prediction i and label j. mu_t holds the shares of the
     target's predictions. The estimate is right if three things hold: p(x | y) is the same in both
     domains, the target has no class that the source lacks, and C comes from examples that the model
     was not trained on. It cannot check any of the three: under another kind of shift its shares
-    look equally good and are wrong. With only a few source examples of a class, that class's share
-    is less certain than it looks.
+    look equally good and are wrong. The weight of a class with only a few source examples is less
+    certain than it looks.
 
     Args:
         source_predictions: (n,) classes 0 to c - 1.
@@ -56,9 +56,10 @@ def label_shift(
 
     Raises:
         UserError: for no rows, different numbers of predictions and labels, values that are not
-            classes, a class without source examples, and a C that is too close to a singular
-            matrix: with columns scaled to sum to 1, its distance from one is at most twice the
-            largest standard error of a column, as noise alone can produce.
+            classes, and a class without source examples.
+        UserError: for a C that noise could have made singular. With columns scaled to sum to 1, the
+            distance of C from a singular matrix must exceed twice the largest standard error of a
+            column.
 
     Source: Lipton, Wang and Smola, Detecting and correcting for label shift with black box
     predictors, 2018, algorithm 1 (https://arxiv.org/abs/1802.03916).
