@@ -80,7 +80,7 @@ def mmd_test(
     >>> f'{test.squared:.2f} p={test.p:.2f}'
     '1.04 p=0.01'
     """
-    xs, xt = _checked_domains(xs, xt)
+    xs, xt = _as_domains(xs, xt)
     if permutations < 1 or not (width is None or 0 < width < np.inf):
         raise UserError(
             f'permutations={permutations} and width={width}: give one permutation or more, and a '
@@ -143,7 +143,7 @@ def coral_distance(xs: ArrayLike, xt: ArrayLike) -> float:
     >>> coral_distance([[-1.0], [0.0], [1.0]], [[8.0], [10.0], [12.0]])
     2.25
     """
-    xs, xt = _checked_domains(xs, xt)
+    xs, xt = _as_domains(xs, xt)
     return float(
         ((np.cov(xs, rowvar=False) - np.cov(xt, rowvar=False)) ** 2).sum() / (4 * xs.shape[1] ** 2)
     )
@@ -174,7 +174,7 @@ def frechet_distance(xs: ArrayLike, xt: ArrayLike) -> float:
     >>> round(frechet_distance(xs, xt), 6)  # 10^2 + (2 - 1)^2
     101.0
     """
-    xs, xt = _checked_domains(xs, xt)
+    xs, xt = _as_domains(xs, xt)
     # With C = R' R, the eigenvalues of the matrix root are the singular values of R_s R_t'. They
     # avoid the square root of an eigenvalue that rounding made negative.
     root_s, root_t = (
@@ -214,7 +214,7 @@ def gaussian_kl(xs: ArrayLike, xt: ArrayLike, shrinkage: float | None = None) ->
     >>> round(gaussian_kl([[-2.0], [2.0]], [[0.0], [2.0]]), 4)  # log 2 + (1 + 1) / (2 * 4) - 1 / 2
     0.4431
     """
-    xs, xt = _checked_domains(xs, xt)
+    xs, xt = _as_domains(xs, xt)
     if not (shrinkage is None or 0 <= shrinkage <= 1):
         raise UserError(f'shrinkage={shrinkage}: give a number from 0 to 1, or None')
     columns = np.ptp(np.concatenate([xs, xt]), axis=0) > 0
@@ -272,7 +272,7 @@ def proxy_a_distance(
     >>> proxy_a_distance(xs, xt), proxy_a_distance(xs, xt + 9)
     (0.0, 2.0)
     """
-    xs, xt = _checked_domains(xs, xt, minimum=10)
+    xs, xt = _as_domains(xs, xt, minimum=10)
     size = min(len(xs), len(xt))
     rng = np.random.default_rng(seed)
     x = np.concatenate([rng.permutation(xs)[:size], rng.permutation(xt)[:size]])
@@ -315,7 +315,7 @@ def domain_distances(xs: ArrayLike, xt: ArrayLike, seed: int = 0) -> dict[str, f
     gaussian_kl 9.09
     proxy_a_distance 2.0
     """
-    xs, xt = _checked_domains(xs, xt, minimum=10)
+    xs, xt = _as_domains(xs, xt, minimum=10)
     test = mmd_test(xs, xt, seed=seed)
     return {
         'mmd_squared': test.squared,
@@ -327,9 +327,7 @@ def domain_distances(xs: ArrayLike, xt: ArrayLike, seed: int = 0) -> dict[str, f
     }
 
 
-def _checked_domains(
-    xs: ArrayLike, xt: ArrayLike, minimum: int = 2
-) -> tuple[np.ndarray, np.ndarray]:
+def _as_domains(xs: ArrayLike, xt: ArrayLike, minimum: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Returns xs and xt in float64, or refuses domains that have no distance."""
     xs, xt = np.asarray(xs, np.float64), np.asarray(xt, np.float64)
     if (

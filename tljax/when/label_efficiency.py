@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from tljax.core import UserError
 
-# range of b: below, the law is a straight line in log k; above, it falls after the first budget only
+# range of b: below, the law is a straight line in log k; above, only the first budget has an error
+# above the floor
 EXPONENTS = (0.01, 10.0)
 GRID = 16  # values of log b
 ROUNDS = 9  # of refining the grid, which finds log b to (2 / 15)^8 of its range
@@ -102,7 +103,7 @@ def fit_curve(budgets: ArrayLike, accuracy: ArrayLike, seed: int = 0) -> Curve:
     >>> f'{curve.c:.2f} + {curve.a:.2f} k^-{curve.b:.2f}'
     '0.09 + 0.51 k^-0.48'
     """
-    budgets, accuracy = _checked_curve(budgets, accuracy)
+    budgets, accuracy = _as_curve_points(budgets, accuracy)
     seeds = accuracy.shape[1]
     error, deviation = 1 - accuracy.mean(1), accuracy - accuracy.mean(1, keepdims=True)
     weight = _weight(budgets, accuracy.var(1, ddof=1))
@@ -185,7 +186,8 @@ def labels_for(curve: Curve, goal: float) -> Estimate:
 
 
 def _of_fit_and_resamples(function, curve):
-    """A function of a, b and c at the fit, and its 2.5 % and 97.5 % quantiles over the resamples."""
+    """Returns a function of a, b and c at the fit, and its 2.5 % and 97.5 % quantiles over the
+    resamples."""
     a, b, c = np.vstack([[curve.a, curve.b, curve.c], curve.resamples]).T
     value, *resamples = function(a, b, c)
     # a quantile of the values themselves, because infinities do not interpolate
@@ -246,7 +248,7 @@ def _given_exponent(power, error, weight, floored):
     return a, c, (error - c[..., None] - a[..., None] * power) ** 2 @ share
 
 
-def _checked_curve(budgets, accuracy):
+def _as_curve_points(budgets, accuracy):
     """Returns both in float64, or refuses values that no curve can be fitted to."""
     budgets, accuracy = np.asarray(budgets, float), np.asarray(accuracy, float)
     if budgets.ndim != 1 or accuracy.ndim != 2 or len(accuracy) != len(budgets):
