@@ -87,7 +87,7 @@ def linear_probe(
         )
         return span @ weights, intercept
     with jax.enable_x64(x.dtype == np.float64):
-        start = [jnp.asarray(weights, x.dtype), jnp.asarray(intercept, x.dtype)]
+        start = jnp.asarray(weights, x.dtype), jnp.asarray(intercept, x.dtype)
         fit = _minimise(jnp.asarray(x), jnp.asarray(label), start, penalty, tolerance, steps)
         weights, intercept, count = jax.tree.map(np.asarray, fit)
     if count == steps:

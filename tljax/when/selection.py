@@ -249,7 +249,7 @@ def choose(scores: ArrayLike, names: Sequence[str] | None = None) -> str | int:
     return best if names is None else names[best]
 
 
-def _as_probability(probability):
+def _as_probability(probability: ArrayLike) -> np.ndarray:
     """Returns probabilities in float64 whose rows sum to 1, or refuses what are none."""
     probability = np.asarray(probability, np.float64)
     if probability.ndim != 2 or not probability.size:
@@ -266,7 +266,7 @@ def _as_probability(probability):
     return probability / total
 
 
-def _as_loss_and_weight(loss, weight):
+def _as_loss_and_weight(loss: ArrayLike, weight: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Returns losses and weights in float64, or refuses those that do not pair."""
     loss, weight = np.asarray(loss, np.float64), np.asarray(weight, np.float64)
     shapes = f'loss {loss.shape} and weight {weight.shape}'
