@@ -9,7 +9,7 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def moved(x, mean, covariance):
+def with_moments(x, mean, covariance):
     """Rows moved to have exactly this mean and covariance, whose divisor is n - 1."""
     white = np.linalg.solve(
         np.linalg.cholesky(np.atleast_2d(np.cov(x, rowvar=False))), (x - x.mean(0)).T
@@ -18,7 +18,7 @@ def moved(x, mean, covariance):
 
 
 def sample(mean, covariance, n, seed=0):
-    return moved(normal(n, len(mean), seed=seed), mean, covariance)
+    return with_moments(normal(n, len(mean), seed=seed), mean, covariance)
 
 
 def covariance(d, seed):
