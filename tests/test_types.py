@@ -1,5 +1,5 @@
-"""The types carry the field: episodes, nested gradients, players in turn, low-rank updates, two
-streams, each in a few lines."""
+"""Methods of many kinds, each in a few lines of the core types: episodes, nested gradients, players
+that take turns, low-rank updates, two streams."""
 
 import re
 

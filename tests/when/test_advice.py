@@ -1,4 +1,4 @@
-"""Advice: what a pool predicts, how its intervals cover, and how its own judgement is counted."""
+"""Advice: predictions from a pool, the coverage of their intervals, and the pool's judgement."""
 
 import numpy as np
 import pytest

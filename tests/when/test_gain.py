@@ -1,5 +1,5 @@
-"""Gains and verdicts against SciPy and statsmodels computed another way, numbers by hand, simulated
-tables without any gain."""
+"""Gains and verdicts against SciPy, statsmodels, numbers by hand, and simulated tables without any
+gain."""
 
 import gc
 import itertools

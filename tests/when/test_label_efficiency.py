@@ -1,5 +1,5 @@
-"""Learning curves against curves known exactly, SciPy's curve_fit, numbers by hand, and simulated
-seeds for the intervals."""
+"""Learning curves against exact curves, SciPy's curve_fit and numbers by hand; their intervals
+against simulated seeds."""
 
 import numpy as np
 import pytest

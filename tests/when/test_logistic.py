@@ -1,4 +1,4 @@
-"""Logistic regression against scikit-learn's, and where it has no minimum."""
+"""Logistic regression against scikit-learn's, and cases without a minimum."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Probes against scikit-learn's, their penalties and folds, and what they refuse."""
+"""Probes, penalties and folds against scikit-learn's, and invalid arguments."""
 
 import numpy as np
 import pytest

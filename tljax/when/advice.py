@@ -1,5 +1,6 @@
-"""Advice for a new transfer, learnt from a pool of measured ones: the expected gain and its
-interval.
+"""Advice for a new transfer, learnt from a pool of measured ones.
+
+The advice is the expected gain of each strategy, with an interval.
 
 A pool is what `experiments.rank --verify` writes: rows with 'source', 'target', 'labels_per_class',
 'scores', 'without' and 'measured'. Ridge regression predicts the gain of a strategy over the
@@ -312,7 +313,7 @@ def quadrant(labels_per_class: float, lead: float) -> tuple[str, str, str]:
 
 
 def _as_good(row, strategy):
-    """Whether a strategy is within `CLOSE` of a row's best one, or not significantly worse."""
+    """Returns whether a strategy is within `CLOSE` of a row's best one, or not significantly worse."""
     measured = row['measured']
     best = max(measured, key=lambda name: np.mean(measured[name]))
     loss = transfer_gain(measured[best], measured[strategy])

@@ -1,5 +1,4 @@
-"""Distances between two domains, from features of both. Each docstring says what its distance
-misses.
+"""Distances between two domains, from features of both.
 
 Features are xs (n, d) of the source and xt (m, d) of the target. Standardise columns of different
 units first; only `proxy_a_distance` does so itself. No distance uses the labels: transfer can
@@ -29,8 +28,9 @@ SMALLEST_WIDTH = 1e-7
 
 
 class Discrepancy(NamedTuple):
-    """Squared MMD, and the p-value for the null hypothesis that both samples share one
-    distribution.
+    """Squared MMD and its p-value.
+
+    The null hypothesis is that both samples share one distribution.
 
     >>> test = Discrepancy(squared=0.1, p=0.001)
     >>> test.p < 0.05  # do the distributions differ?
@@ -120,8 +120,9 @@ def _discrepancies(kernel, source):
 
 
 def coral_distance(xs: ArrayLike, xt: ArrayLike) -> float:
-    """CORAL distance |cov(xs) - cov(xt)|_F^2 / (4 d^2), as in
-    `tljax.methods.adaptation.deep_coral`.
+    """CORAL distance: |cov(xs) - cov(xt)|_F^2 / (4 d^2).
+
+    `tljax.methods.adaptation.deep_coral` minimises it.
 
     It measures variances and correlations, in the fourth power of the features' unit. Domains that
     differ only in their means, or only in the shape of their distributions, have distance 0. Two

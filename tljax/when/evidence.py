@@ -1,5 +1,6 @@
-"""LogME and the H-score. Both need only sums over the labelled features, so that they can also
-score sets that do not fit in memory.
+"""LogME and the H-score, from sums over labelled features.
+
+The sums can be collected block by block, so that sets need not fit in memory.
 
 Features f are (n, d) of any real type. Labels y are (n,) integers, whose values and order do not
 matter. All is computed in float64.
@@ -90,10 +91,9 @@ def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
 
 
 def logme(f: ArrayLike, y: ArrayLike) -> float:
-    """LogME: the largest log evidence per example of a Bayesian linear model, averaged over
-    classes.
+    """LogME: the largest log evidence per example of a Bayesian linear model.
 
-    The targets of a class against the rest are t = f w + noise, with w ~ N(0, 1 / alpha) and noise
+    It is averaged over classes. The targets of a class against the rest are t = f w + noise, with w ~ N(0, 1 / alpha) and noise
     of variance 1 / beta. Thus t ~ N(0, (I + f f^T beta / alpha) / beta). The evidence is its
     density at the alpha and beta that maximise it. The model has no offset: append a column of ones
     to f for one. If fewer than n features explain the labels fully, the evidence is unbounded; the
@@ -267,20 +267,21 @@ def explained_trace(covariance: np.ndarray, cross: np.ndarray, cutoff: float) ->
     return float((energy[mask] / values[mask, None]).sum())
 
 
-def _spectrum(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the eigenvalues (d,) of a symmetric matrix (d, d), and (v^T right)^2 (d, c) for its
-    eigenvectors v and right (d, c).
+def _spectrum(matrix: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the spectrum of a symmetric matrix (d, d), and the energy of `cross` (d, c) in it.
+
+    These are the eigenvalues (d,), and (v^T cross)^2 (d, c) for the eigenvectors v.
 
     LAPACK reduces the matrix to a tridiagonal one with the same eigenvalues. Only the eigenvectors
     of the tridiagonal matrix are computed, since those of the matrix itself would double the cost.
     """
     if len(matrix) == 1:
-        return matrix[0], right**2
+        return matrix[0], cross**2
     work = 64 * len(matrix)  # LAPACK's blocks have at most 64 columns
     sytrd, ormqr = get_lapack_funcs(('sytrd', 'ormqr'), dtype=np.float64)
     reflectors, diagonal, off_diagonal, tau, _ = sytrd(matrix, lower=1, lwork=work)
     rotated = np.concatenate(
-        [right[:1], ormqr('L', 'T', reflectors[1:, :-1], tau, right[1:], work)[0]]
+        [cross[:1], ormqr('L', 'T', reflectors[1:, :-1], tau, cross[1:], work)[0]]
     )
     values, vectors = eigh_tridiagonal(diagonal, off_diagonal)
     return values, (vectors.T @ rotated) ** 2

@@ -186,8 +186,10 @@ def labels_for(curve: Curve, goal: float) -> Estimate:
 
 
 def _of_fit_and_resamples(function, curve):
-    """Returns a function of a, b and c at the fit, and its 2.5 % and 97.5 % quantiles over the
-    resamples."""
+    """Returns a function's value at the fit, and its 2.5 % and 97.5 % quantiles over resamples.
+
+    The function is of a, b and c.
+    """
     a, b, c = np.vstack([[curve.a, curve.b, curve.c], curve.resamples]).T
     value, *resamples = function(a, b, c)
     # a quantile of the values themselves, because infinities do not interpolate
@@ -200,8 +202,10 @@ def _outside(k, curve):
 
 
 def _weight(budgets, variance):
-    """Returns the weights (budgets,): one over the smoothed variances, or all equal if no seeds
-    differ."""
+    """Returns the weights (budgets,): one over the smoothed variances.
+
+    If no seeds differ, all weights are equal.
+    """
     if not variance.any():
         return np.ones(len(budgets))
     log_variance = np.log(np.maximum(variance, SMALLEST_VARIANCE * variance.mean()))

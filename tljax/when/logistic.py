@@ -177,8 +177,10 @@ def _as_training_set(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray
 def _as_labelled_features(
     x: ArrayLike, y: ArrayLike, name: str, label_name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns x in float64 if it is, else in float32, and y, if each finite row has an integer
-    label."""
+    """Returns features and labels, or refuses those that do not pair or are not finite.
+
+    Float64 features stay as they are, and others become float32.
+    """
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim != 2 or not x.size or y.shape != x.shape[:1]:
         raise UserError(

@@ -237,8 +237,9 @@ def _votes(x, y, rows, self_index, k, limit, metric):
 
 @functools.partial(jax.jit, static_argnames=('k', 'c', 'block'))
 def _vote(x, half_square, label, rows, self_index, k, c, block):
-    """Returns the most frequent class (m,) among the k rows of x with the largest x . row -
-    half_square.
+    """Returns the most frequent class (m,) among the k nearest rows of x.
+
+    These are the rows with the largest x . row - half_square.
 
     This value orders the rows of x as their distances from the row do.
     """
@@ -253,8 +254,10 @@ def _vote(x, half_square, label, rows, self_index, k, c, block):
 
 
 def _predict(probe, x, y):
-    """Returns the classes (m,) that a probe, fitted to labels y, predicts for the rows of x (m,
-    d)."""
+    """Returns the classes (m,) that a probe predicts for the rows of x (m, d).
+
+    y holds the labels that the probe was fitted to.
+    """
     weights, intercept = probe
     return np.unique(y)[(x @ weights + intercept).argmax(1)]
 

@@ -24,8 +24,9 @@ SHARES = (0.001, 0.999)
 
 
 def rank_agreement(predicted: ArrayLike, measured: ArrayLike) -> float | np.ndarray:
-    """Weighted Kendall tau of two orders of the same sources: 1 for the same, -1 for opposite
-    orders.
+    """Weighted Kendall tau of two orders of the same sources, from -1 to 1.
+
+    It is 1 for the same order and -1 for opposite orders.
 
     An exchange near the top weighs most, by 1 / (rank + 1), averaged over the ranks of both orders
     (Vigna 2015, https://doi.org/10.1145/2736277.2741088), as in the LogME paper (You et al. 2021,
@@ -232,7 +233,7 @@ def task2vec_distance(a: ArrayLike, b: ArrayLike) -> float:
 
     Filters with a value of 0 in both embeddings are left out, and all others count equally, however
     little information they have. Two halves of one task have a distance above 0: compare a distance
-    with that one. For many classes the distance can depend on the inputs more than on the labels:
+    with theirs. For many classes the distance can depend on the inputs more than on the labels:
     with an untrained probe, ten digits and the same digits with shuffled labels had a distance of
     .03.
 
@@ -273,8 +274,9 @@ def task2vec_distance(a: ArrayLike, b: ArrayLike) -> float:
 def task2vec_transfer(
     source: ArrayLike, target: ArrayLike, trivial: ArrayLike, alpha: float = 0.15
 ) -> float:
-    """Asymmetric Task2Vec distance: d(source, target) - alpha d(source, trivial); smaller is
-    better.
+    """Asymmetric Task2Vec distance: d(source, target) - alpha d(source, trivial).
+
+    Smaller is better.
 
     A source far from the trivial task has learnt more, and is preferred. The caller chooses the
     trivial embedding, which decides how strong this effect is. Two obvious choices fail: the

@@ -121,8 +121,9 @@ def soft_neighbourhood_density(probability: ArrayLike, temperature: float = 0.05
 
 
 def importance_weighted_risk(loss: ArrayLike, weight: ArrayLike) -> float:
-    """Minus the weighted mean loss over source examples: minus the target's risk under covariate
-    shift.
+    """Minus the weighted mean loss over source examples.
+
+    This is minus the target's risk under covariate shift.
 
     The estimate is unbiased if p(y | x) is the same in both domains, the weights are p_t(x) /
     p_s(x), and the source covers the target. It cannot check these conditions. A few large weights

@@ -1,7 +1,6 @@
-"""Scores of transferability: which source will transfer best, from one forward pass and no
-training.
+"""Scores of transferability: which source will transfer best, before any training.
 
-They need labelled target data, and larger is better for all. Scores of features take f (n, d),
+They need labelled target data and one forward pass. Larger is better for all. Scores of features take f (n, d),
 features of any real type, and y (n,), integer classes whose values and order do not matter. Scores
 of predictions take the predictions of the source's own head instead of f. Scores can be compared
 between sources on the same examples, but not between different sets of examples. With few examples
@@ -60,8 +59,7 @@ def regularised_h_score(f: ArrayLike, y: ArrayLike) -> float:
 
 
 def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
-    """TransRate: coding rate of all features minus the mean within-class coding rate, in nats per
-    example.
+    """TransRate: coding rate of all features minus the mean within-class coding rate.
 
     A coding rate is the number of nats that encode an example up to a squared distortion of eps.
     The score is high for classes that lie in different directions from the centre. It cannot
