@@ -1,5 +1,5 @@
-"""Scores without target labels against numbers by hand, SciPy, scikit-learn and plain loops; and bad
-models that each score prefers."""
+"""Scores without target labels against numbers by hand, SciPy, scikit-learn and plain loops; and the
+bad models that each score prefers."""
 
 import numpy as np
 import pytest

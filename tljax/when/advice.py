@@ -313,7 +313,7 @@ def quadrant(labels_per_class: float, lead: float) -> tuple[str, str, str]:
 
 
 def _as_good(row, strategy):
-    """Returns whether a strategy is within `CLOSE` of a row's best one, or not significantly worse."""
+    """Returns whether a strategy is nearly as good as a row's best, or not significantly worse."""
     measured = row['measured']
     best = max(measured, key=lambda name: np.mean(measured[name]))
     loss = transfer_gain(measured[best], measured[strategy])

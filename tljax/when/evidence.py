@@ -93,11 +93,11 @@ def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
 def logme(f: ArrayLike, y: ArrayLike) -> float:
     """LogME: the largest log evidence per example of a Bayesian linear model.
 
-    It is averaged over classes. The targets of a class against the rest are t = f w + noise, with w ~ N(0, 1 / alpha) and noise
-    of variance 1 / beta. Thus t ~ N(0, (I + f f^T beta / alpha) / beta). The evidence is its
-    density at the alpha and beta that maximise it. The model has no offset: append a column of ones
-    to f for one. If fewer than n features explain the labels fully, the evidence is unbounded; the
-    share `RESIDUAL` of the labels then counts as noise.
+    It is averaged over classes. The targets of a class against the rest are t = f w + noise, with w
+    ~ N(0, 1 / alpha) and noise of variance 1 / beta. Thus t ~ N(0, (I + f f^T beta / alpha) /
+    beta). The evidence is its density at the alpha and beta that maximise it. The model has no
+    offset: append a column of ones to f for one. If fewer than n features explain the labels fully,
+    the evidence is unbounded; the share `RESIDUAL` of the labels then counts as noise.
 
     Args:
         f: as described in the module.

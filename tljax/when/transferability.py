@@ -1,11 +1,11 @@
 """Scores of transferability: which source will transfer best, before any training.
 
-They need labelled target data and one forward pass. Larger is better for all. Scores of features take f (n, d),
-features of any real type, and y (n,), integer classes whose values and order do not matter. Scores
-of predictions take the predictions of the source's own head instead of f. Scores can be compared
-between sources on the same examples, but not between different sets of examples. With few examples
-per class and many features, a source can fit the examples by chance. No score takes into account
-how much fine-tuning will change the network.
+They need labelled target data and one forward pass. Larger is better for all. Scores of features
+take f (n, d), features of any real type, and y (n,), integer classes whose values and order do not
+matter. Scores of predictions take the predictions of the source's own head instead of f. Scores can
+be compared between sources on the same examples, but not between different sets of examples. With
+few examples per class and many features, a source can fit the examples by chance. No score takes
+into account how much fine-tuning will change the network.
 
 All is computed in float64 and returned as a float. Every score raises `UserError` for no rows,
 different numbers of rows and labels, values that are not finite, labels that are not integers, a
