@@ -1,4 +1,4 @@
-"""Scores without target labels against numbers by hand, SciPy, scikit-learn and plain loops; and the
+"""Scores without target labels against numbers by hand, SciPy, scikit-learn and plain loops, and on
 bad models that each score prefers."""
 
 import numpy as np

@@ -5,8 +5,8 @@ networks follow power laws (Hestness et al. 2017, https://arxiv.org/abs/1712.004
 (Rosenfeld et al. 2020, https://arxiv.org/abs/1909.12673), but not all do: some curves start with a
 plateau, and some even rise (Viering and Loog 2021, https://arxiv.org/abs/2103.10948). No interval
 here accounts for that. Beyond the measured budgets an answer depends on the law alone, and every
-answer says whether it lies there. `tljax.when.gain.labels_needed` uses the measured budgets only,
-without a law.
+answer says whether it is such an extrapolation. `tljax.when.gain.labels_needed` uses the measured
+budgets only, without a law.
 """
 
 from typing import NamedTuple
