@@ -1,5 +1,5 @@
-"""The types carry the field: episodes, nested gradients, players in turn, low-rank updates, two
-streams, each in a few lines."""
+"""Methods of many kinds, each in a few lines of the core types: episodes, nested gradients, players
+that take turns, low-rank updates, two streams."""
 
 import re
 
@@ -88,8 +88,8 @@ def maml(method, rate, inner):
 
     def loss(params, state, batch, tick):
         def task(number, support, query):
-            own = tick._replace(key=jax.random.fold_in(tick.key, number))
-            return method.loss(adapt(params, state, support, own), state, query, own)[0]
+            task_tick = tick._replace(key=jax.random.fold_in(tick.key, number))
+            return method.loss(adapt(params, state, support, task_tick), state, query, task_tick)[0]
 
         return jax.vmap(task)(
             jnp.arange(len(batch['query']['label'])), batch['support'], batch['query']
@@ -116,16 +116,16 @@ def mcd(net, classes):
         }, state
 
     def loss(params, state, batch, tick):
-        both = jnp.concatenate([batch['input'], batch['target']['input']])
-        f = net.features(params['backbone'], state, both)[0]['features']
+        inputs = jnp.concatenate([batch['input'], batch['target']['input']])
+        f = net.features(params['backbone'], state, inputs)[0]['features']
         logits = [f @ params[head]['kernel'] for head in ('head1', 'head2')]
         n = len(batch['label'])
-        source = sum(cross_entropy(each[:n], batch['label']).mean() for each in logits)
-        apart = jnp.abs(jax.nn.softmax(logits[0][n:]) - jax.nn.softmax(logits[1][n:])).mean()
+        source = sum(cross_entropy(values[:n], batch['label']).mean() for values in logits)
+        discrepancy = jnp.abs(jax.nn.softmax(logits[0][n:]) - jax.nn.softmax(logits[1][n:])).mean()
         value = jax.lax.switch(
-            tick.step % 3, [lambda: source, lambda: source - apart, lambda: apart]
+            tick.step % 3, [lambda: source, lambda: source - discrepancy, lambda: discrepancy]
         )
-        return value, (state, {'discrepancy': apart})
+        return value, (state, {'discrepancy': discrepancy})
 
     return Method(init, loss, None)
 
@@ -181,7 +181,7 @@ def episodes(data, tasks=4, shots=2):
         rng = np.random.default_rng([seed, step])
         members = [np.flatnonzero(data.label == c) for c in range(3)]
         return np.stack(
-            [[rng.permutation(each)[: 2 * shots] for each in members] for _ in range(tasks)]
+            [[rng.permutation(rows)[: 2 * shots] for rows in members] for _ in range(tasks)]
         )
 
     def take(index):
@@ -270,15 +270,15 @@ def test_mcd_players_take_turns_and_the_resting_one_is_untouched():
     run = make_run(mcd(mlp(), 3), two, 3, make=lambda label: turns[label]())
     params, state = run.init(0)
     step = jax.jit(make_step(mcd(mlp(), 3), run.tx, paths.label(params, [optim.REST])))
-    before = TrainState(jnp.zeros((), jnp.int32), params, state, jax.jit(run.tx.init)(params))
-    after, metrics = step(before, two.batch(0, 0), 0)
+    state_0 = TrainState(jnp.zeros((), jnp.int32), params, state, jax.jit(run.tx.init)(params))
+    state_1, metrics = step(state_0, two.batch(0, 0), 0)
     assert metrics['discrepancy'] > 0
-    assert (after.params['head1']['kernel'] == params['head1']['kernel']).all(), (
+    assert (state_1.params['head1']['kernel'] == params['head1']['kernel']).all(), (
         'head1 rests on step 0'
     )
-    assert not (after.params['head2']['kernel'] == params['head2']['kernel']).all()
-    later, _ = step(after, two.batch(0, 1), 0)
-    assert not (later.params['head1']['kernel'] == params['head1']['kernel']).all(), (
+    assert not (state_1.params['head2']['kernel'] == params['head2']['kernel']).all()
+    state_2, _ = step(state_1, two.batch(0, 1), 0)
+    assert not (state_2.params['head1']['kernel'] == params['head1']['kernel']).all(), (
         'head1 plays on step 1'
     )
 
@@ -311,20 +311,20 @@ def test_lora_starts_as_its_method_and_trains_its_own_leaves_alone(tmp_path):
     method = with_lora(base, 'backbone/.*kernel')
     batch = source.batch(0, 0)
     params, state = jax.jit(method.init)(jax.random.key(0), batch)
-    plain = {k: v for k, v in params.items() if k != 'lora'}
-    ours, theirs = (
-        jax.jit(predict)(held, state, batch)['output']
-        for predict, held in ((method.predict, params), (base.predict, plain))
+    base_params = {k: v for k, v in params.items() if k != 'lora'}
+    lora_output, base_output = (
+        jax.jit(predict)(values, state, batch)['output']
+        for predict, values in ((method.predict, params), (base.predict, base_params))
     )
-    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(lora_output, base_output)
     run = make_run(
         method, source, 20, rules=[('lora/.*', 'lora'), ('head/.*', 'head'), ('.*', 'frozen')]
     )
-    trained = jax.tree.map(lambda leaf: leaf[0], fit(run, tmp_path).params)
+    new_params = jax.tree.map(lambda leaf: leaf[0], fit(run, tmp_path).params)
     assert jax.tree.all(
-        jax.tree.map(lambda a, b: bool((a == b).all()), trained['backbone'], params['backbone'])
+        jax.tree.map(lambda a, b: bool((a == b).all()), new_params['backbone'], params['backbone'])
     )
-    assert all((leaf != 0).any() for leaf in jax.tree.leaves(trained['lora']))
+    assert all((leaf != 0).any() for leaf in jax.tree.leaves(new_params['lora']))
 
 
 def test_a_penalty_on_a_graft_measures_the_distance_from_the_donor():
@@ -333,22 +333,24 @@ def test_a_penalty_on_a_graft_measures_the_distance_from_the_donor():
     grafted = combinators.with_graft(finetune(mlp(), 3), *donor)
     method = combinators.with_penalty(grafted, l2_sp(alpha=2.0, beta=0.0))
     params, state = jax.jit(method.init)(jax.random.key(0), source.batch(0, 0))
-    moved = jax.tree.map(lambda leaf: np.asarray(leaf) + 1, params)
+    shifted = jax.tree.map(lambda leaf: np.asarray(leaf) + 1, params)
     tick = Tick(jnp.zeros((), int), jax.random.key(0))
-    whole, alone = (
-        float(jax.jit(each.loss)(moved, held, source.batch(0, 0), tick)[0])
-        for each, held in ((method, state), (grafted, {'backbone': {}}))
+    penalised_loss, loss = (
+        float(jax.jit(case_method.loss)(shifted, case_state, source.batch(0, 0), tick)[0])
+        for case_method, case_state in ((method, state), (grafted, {'backbone': {}}))
     )
-    assert whole - alone == pytest.approx(
+    assert penalised_loss - loss == pytest.approx(
         sum(leaf.size for leaf in jax.tree.leaves(params['backbone'])), rel=1e-5
     )
 
 
 def test_two_seeds_in_one_fit_equal_two_fits(tmp_path):
     source = draw(blobs(), 12, k=5)
-    together = fit(make_run(finetune(mlp(), 3), source, 15, seeds=(3, 4)), tmp_path / 'both').params
+    joint_params = fit(
+        make_run(finetune(mlp(), 3), source, 15, seeds=(3, 4)), tmp_path / 'both'
+    ).params
     for i, seed in enumerate((3, 4)):
-        alone = fit(
+        params = fit(
             make_run(finetune(mlp(), 3), source, 15, seeds=(seed,))._replace(
                 init=lambda seed: jax.jit(finetune(mlp(), 3).init)(
                     jax.random.key(seed), source.batch(3, 0)
@@ -357,7 +359,9 @@ def test_two_seeds_in_one_fit_equal_two_fits(tmp_path):
             tmp_path / str(seed),
         ).params
         jax.tree.map(
-            lambda a, b, i=i: np.testing.assert_allclose(a[i], b[0], atol=1e-6), together, alone
+            lambda a, b, i=i: np.testing.assert_allclose(a[i], b[0], atol=1e-6),
+            joint_params,
+            params,
         )
 
 
@@ -374,7 +378,7 @@ class Cut(Exception):
 
 def test_a_fit_that_was_cut_off_ends_bit_equal(tmp_path):
     data = blobs()
-    whole = fit(
+    expected = fit(
         make_run(
             finetune(mlp(), 3),
             draw(data, 12),
@@ -385,21 +389,25 @@ def test_a_fit_that_was_cut_off_ends_bit_equal(tmp_path):
         tmp_path / 'whole',
     )
 
-    def failing(rows, calls=[]):  # noqa: B006
+    def take_until_cut(rows, calls=[]):  # noqa: B006
         calls.append(rows)
         if len(calls) == 14:
             raise Cut
         return data.take(rows)
 
-    broken = draw(data, 12)._replace(take=failing)
+    interrupted = draw(data, 12)._replace(take=take_until_cut)
     with pytest.raises(Cut):
         fit(
             make_run(
-                finetune(mlp(), 3), broken, 20, save_every=4, make=lambda label: optax.adam(1e-2)
+                finetune(mlp(), 3),
+                interrupted,
+                20,
+                save_every=4,
+                make=lambda label: optax.adam(1e-2),
             ),
             tmp_path / 'cut',
         )
-    again = fit(
+    resumed = fit(
         make_run(
             finetune(mlp(), 3),
             draw(data, 12),
@@ -409,4 +417,4 @@ def test_a_fit_that_was_cut_off_ends_bit_equal(tmp_path):
         ),
         tmp_path / 'cut',
     )
-    jax.tree.map(np.testing.assert_array_equal, whole.params, again.params)
+    jax.tree.map(np.testing.assert_array_equal, expected.params, resumed.params)

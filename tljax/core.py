@@ -1,9 +1,10 @@
-"""The types that everything else is made of.
+"""The types that the rest of tljax is built from.
 
-A transfer method is a scalar whose gradient is right for every parameter. `Method` holds that
-scalar, `Net` the network it is computed with, `Dataset` and `Stream` the examples, `TrainState`
-what training changes. All are NamedTuples of pure functions made by a factory: what varies is
-passed in, nothing is kept inside.
+A transfer method is a scalar whose gradient is right for every parameter. `Method` computes that
+scalar from the features of a `Net`. `Dataset` and `Stream` supply the examples, and `TrainState`
+holds what training changes. All are NamedTuples; `Method`, `Net` and `Stream` hold pure functions,
+which take their state as an argument and return the new one. `tljax.protocols` states the arguments
+of these functions.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
 
 class UserError(ValueError):
-    """A request that cannot be served, in one line: the thing, the value, the remedy. Commands
-    print it and exit with 2.
+    """A request that cannot be served. The message names the thing, the value and the remedy.
+
+    The message is one line. Commands print it and exit with status 2.
 
     >>> str(UserError('data.per_class=0: at least one label per class is needed'))
     'data.per_class=0: at least one label per class is needed'
@@ -42,11 +44,11 @@ class UserError(ValueError):
 
 
 class Stopped(Exception):
-    """A run that was asked to stop: it has saved, and the same command goes on from there.
+    """A run stopped on request. It has saved its state, and the same command resumes it.
 
     Args:
-        text: what is told.
-        status: exit status of a command that it ends: 143 after SIGTERM, 130 after Ctrl-C.
+        text: the message.
+        status: exit status of the command: 143 after SIGTERM, 130 after Ctrl-C.
 
     >>> str(Stopped('stopped at step 3 of 9'))
     'stopped at step 3 of 9'
@@ -58,50 +60,64 @@ class Stopped(Exception):
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str:
-    """The remedy for a name that is not there: the nearest one, or all of them.
+    """Suggests a remedy for an unknown name: the most similar name, or a list of all names.
+
+    Args:
+        name: the unknown name.
+        names: the valid names.
 
     >>> nearest_name('conv5', ['conv4', 'resnet'])
     'did you mean conv4?'
     """
-    close = difflib.get_close_matches(str(name), [str(each) for each in names], 1, 0.5)
-    return f'did you mean {close[0]}?' if close else f'there are {abbreviated(names)}'
+    matches = difflib.get_close_matches(str(name), [str(name) for name in names], 1, 0.5)
+    return f'did you mean {matches[0]}?' if matches else f'there are {abbreviated(names)}'
 
 
 def abbreviated(names: Iterable[object], limit: int = 12) -> str:
-    """Names as one text, the first dozen of them.
+    """Joins names to one text, and counts those beyond the first dozen.
+
+    Args:
+        names: the names.
+        limit: how many names are written out.
 
     >>> abbreviated(range(20), limit=2)
     '0, 1 and 18 more'
     """
-    names = [str(name) for name in names]
-    return (
-        ', '.join(names[:limit]) + (f' and {len(names) - limit} more' if len(names) > limit else '')
-        or 'none'
-    )
+    texts = [str(name) for name in names]
+    text = ', '.join(texts[:limit])
+    if len(texts) > limit:
+        text += f' and {len(texts) - limit} more'
+    return text or 'none'
 
 
 class Method(NamedTuple):
-    """What is minimised. Pure maths: it knows no optimiser, no device and no config.
+    """What is minimised: pure functions, without optimiser, device or config.
 
-    `init(key, batch) -> params, state`: `params` is a dict whose top level names the players
-    (`backbone`, `head`, `critic`); `state` is what is not differentiated (BatchNorm statistics, a
-    starting point, a moving average). `loss(params, state, batch, tick) -> value, (state,
-    metrics)`: `value` is the scalar to differentiate, `metrics['loss']` the one that people read;
-    they differ where a surrogate's gradient is right but its value means nothing. `predict(params,
-    state, batch) -> {'output': (n, ...), 'label': (n, ...)}`: axis 0 counts examples or episodes.
+    A batch's `weight` averages 1 over the whole batch, and a loss is `mean(weight * values)`, so
+    that the losses of a batch's shards add up.
 
-    A batch's `weight` averages 1 over the whole batch, and a loss is `mean(weight * values)`:
-    shards of a batch then add up.
+    Attributes:
+        init: (key, batch) -> params, state. `params` is a dict whose top level names the players
+            (`backbone`, `head`, `critic`). `state` holds what is not differentiated: BatchNorm
+            statistics, starting points, moving averages.
+        loss: (params, state, batch, tick) -> value, (state, metrics). `value` is the scalar to
+            differentiate, and `metrics['loss']` the one to read. They differ for a surrogate loss,
+            whose gradient is right but whose value means nothing.
+        predict: (params, state, batch) -> {'output': (n, ...), 'label': (n, ...)}. Axis 0 counts
+            examples or episodes.
 
     >>> import jax
     >>> import jax.numpy as jnp
-    >>> mean = Method(
-    ...     init=lambda key, batch: ({'head': jnp.zeros(())}, {}),
-    ...     loss=lambda p, s, batch, tick: (jnp.mean((batch['input'] - p['head']) ** 2), (s, {})),
-    ...     predict=lambda p, s, batch: {'output': 0 * batch['input'] + p['head']},
+    >>> def loss(params, state, batch, tick):
+    ...     return jnp.mean((batch['input'] - params['mean']) ** 2), (state, {})
+    >>> method = Method(
+    ...     init=lambda key, batch: ({'mean': jnp.zeros(())}, {}),
+    ...     loss=loss,
+    ...     predict=lambda params, state, batch: {'output': params['mean'] + 0 * batch['input']},
     ... )
-    >>> params, state = mean.init(jax.random.key(0), None)
-    >>> float(mean.loss(params, state, {'input': jnp.array([1.0, 3.0])}, None)[0])
+    >>> batch = {'input': jnp.array([1.0, 3.0])}
+    >>> params, state = method.init(jax.random.key(0), batch)
+    >>> float(method.loss(params, state, batch, None)[0])  # the mean of 1 and 9
     5.0
     """
 
@@ -111,27 +127,29 @@ class Method(NamedTuple):
 
 
 class Net(NamedTuple):
-    """A network without its last layer: what a method turns inputs into features with.
+    """A network without its last layer. A method uses it to turn inputs into features.
 
     Attributes:
         init: (key, input) -> params, state.
         features: (params, state, input, key=None) -> taps, state. `taps` is {'stage1': ...,
-            'features': (n, dim)}: every intermediate by the name of its group; what nobody uses is
-            never computed. `key=None` means inference, a key means training (dropout, batch
-            statistics).
+            'features': (n, dim)}: every intermediate value by the name of its group. The compiler
+            removes those that nobody uses. `key=None` means inference; a key means training
+            (dropout, batch statistics).
         dim: int, width of `features`.
         groups: {name: regex over the network's own parameter paths}, shallow to deep. Together they
             cover every parameter.
-        fingerprint: a text that says what the network computes, which keys caches. Networks of one
-            fingerprint are one function.
-        published: {'name': ..., and keywords}: which row of `tljax.zoo.table` has ImageNet weights
-            for it; empty where none has.
-        whole: the network that this one is a part or a variant of, whose weights it takes; None
-            where it is the whole one.
+        fingerprint: a text that identifies the function, used in cache keys. Two networks with one
+            fingerprint compute the same function.
+        published: {'name': ..., and keywords}: the row of `tljax.zoo.table` with this network's
+            ImageNet weights; empty if there are none.
+        whole: the network that this one is a part or a variant of, and whose weights it takes; None
+            if there is no other.
 
     >>> from tljax.zoo import identity
-    >>> identity(dim=3).dim
-    3
+    >>> net = identity(dim=3)
+    >>> taps, _ = net.features({}, {}, np.ones((2, 3)))
+    >>> net.dim, taps['features'].shape
+    (3, (2, 3))
     """
 
     init: NetInit
@@ -144,13 +162,13 @@ class Net(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a data set asks of a model. Its loader says it; `data.task` of a config overrides it.
+    """What a data set asks of a model. Its loader sets it; `data.task` of a config overrides it.
 
     Attributes:
-        kind: 'classes' (one class of several for each example), 'labels' (any number of several
-            labels for each), 'numbers' (regression) or 'unlabelled' (no labels are known; they are
-            -1).
-        names: names of the classes, in the order of the labels, or of the labels; empty for
+        kind: 'classes' (each example has one of several classes), 'labels' (each has any number of
+            several labels), 'numbers' (regression) or 'unlabelled' (the labels are unknown and set
+            to -1).
+        names: names of the classes or labels, in the order of the label values; empty for
             regression.
 
     >>> Task.of(('cat', 'dog')), Task.of(())
@@ -162,27 +180,24 @@ class Task(NamedTuple):
 
     @classmethod
     def of(cls, classes: Sequence[str]) -> Task:
-        """The task of labels that have these names: classes, or numbers where there are none."""
+        """Returns the task for these class names: 'classes', or 'numbers' if there are none."""
         return cls('classes', tuple(classes)) if len(classes) else cls('numbers')
 
 
 class Dataset(NamedTuple):
-    """A labelled set that is read by index, so that pictures may stay on disk until they are asked
-    for.
+    """A labelled set that is read by index, so that pictures stay on disk until a batch needs them.
 
     Attributes:
         take: (index) -> {'input': (n, ...), 'label': (n,)} for an integer array `index`.
         label: all labels, (size,) or (size, d), in memory.
-        task: what is asked of a model.
-        fingerprint: hash of what the set holds, which keys caches.
-        example: (key) -> one more example, made on the device, where examples are drawn rather than
-            stored (episodes). Training then never sees the same example twice.
-        target: the set of another domain whose unlabelled inputs stand beside this one's in a
-            batch.
-        notes: what its loader has decided for the user, a line each.
-        names: names of the examples, such as paths of files, (size,) strings; empty where they have
-            none.
-        range: what pictures were scaled by (`data.ranges.range_of`); empty where they were not.
+        task: what the set asks of a model.
+        fingerprint: hash of the set's contents, used in cache keys.
+        example: (key) -> one more example, made on the device, for sets whose examples are drawn
+            rather than stored (episodes). Training then never sees an example twice.
+        target: the set of another domain, whose unlabelled inputs are added to every batch.
+        notes: choices that the loader made for the user, one line each.
+        names: names of the examples, such as file paths, (size,) strings; empty if there are none.
+        range: how pictures were scaled (`data.ranges.range_of`); empty if they were not.
 
     >>> from tljax.data import arrays
     >>> toy = arrays(np.arange(6.0).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
@@ -212,17 +227,16 @@ class Dataset(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Where batches come from: a pure function of seed and step, never an iterator with hidden
-    state.
+    """Where batches come from: a pure function of seed and step.
 
-    Resuming and sharding then need no state.
+    It has no hidden state, as an iterator would, so that resuming and sharding need none either.
 
     Attributes:
-        index: (seed, step) -> which examples this step uses, an integer array (n, ...) or a tree of
-            them, cheap to make on every host.
-        take: (index) -> batch; a host reads its own shard only.
-        prepare: (batch) -> batch, on the device inside the compiled step (augmentation, or making
-            the whole batch from keys).
+        index: (seed, step) -> the examples of this step, an integer array (n, ...) or a tree of
+            them. Every host computes it, so it must be cheap.
+        take: (index) -> batch. A host reads its own shard only.
+        prepare: (batch) -> batch, on the device inside the compiled step. It augments a batch, or
+            makes one from keys.
 
     >>> count = Stream(
     ...     index=lambda seed, step: np.arange(2) + 2 * step,
@@ -237,7 +251,7 @@ class Stream(NamedTuple):
     prepare: Prepare = lambda batch: batch
 
     def batch(self, seed: int, step: int) -> Batch:
-        """The whole batch of one step, as a single host would see it."""
+        """Returns the whole batch of a step, as a single host sees it."""
         return self.prepare(self.take(self.index(seed, step)))
 
 
@@ -245,8 +259,9 @@ class Tick(NamedTuple):
     """The moment of a step: `step`, int32 (), and `key`, which is `fold_in(key(seed), step)`.
 
     >>> import jax
-    >>> Tick(step=7, key=jax.random.fold_in(jax.random.key(0), 7)).step
-    7
+    >>> tick = Tick(step=7, key=jax.random.fold_in(jax.random.key(0), 7))
+    >>> jax.random.bernoulli(tick.key, 0.5, (2,)).shape  # a dropout mask of this step
+    (2,)
     """
 
     step: jax.Array
@@ -254,11 +269,13 @@ class Tick(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """All that training changes, and all that a checkpoint holds. Every leaf has a leading axis of
-    seeds outside the step.
+    """Everything that training changes, and everything that a checkpoint holds.
 
-    >>> TrainState(step=0, params={'head': 1.0}, state={}, opt_state=()).params
-    {'head': 1.0}
+    Outside the step every leaf has a leading axis of seeds.
+
+    >>> state = TrainState(step=0, params={'head': 1.0}, state={}, opt_state=())
+    >>> state._replace(step=1, params={'head': 0.5}).params
+    {'head': 0.5}
     """
 
     step: jax.Array

@@ -1,9 +1,9 @@
-"""Parameters by the name of their path: label them, graft them from a donor, select them.
+"""Parameters by their paths: label them, select them, copy them from a donor.
 
 A path joins a parameter's keys with slashes, 'backbone/conv1/kernel'. A rule is a pair (regex,
-value); the first rule whose regex matches the whole path wins. Coverage is enforced: a parameter
-that no rule matches and a rule that matches nothing are errors, since both are how a frozen layer
-ends up trained.
+value). The first rule whose regex matches the whole path wins. Rules must cover all parameters: a
+parameter without a rule and a rule without a parameter are errors, because either can leave a layer
+trained that should be frozen.
 """
 
 import re
@@ -16,10 +16,10 @@ from tljax.core import Tree, UserError, abbreviated
 
 
 def flatten(tree: Tree) -> dict[str, Any]:
-    """Leaves of `tree` by path, in the tree's own order.
+    """Returns the leaves of a tree by path, in the tree's order.
 
     Args:
-        tree: a pytree, whose leaves may be of any type.
+        tree: a pytree with leaves of any type.
 
     >>> flatten({'head': {'bias': 1, 'kernel': 2}})
     {'head/bias': 1, 'head/kernel': 2}
@@ -31,11 +31,11 @@ def flatten(tree: Tree) -> dict[str, Any]:
 
 
 def map_paths(function: Callable[[str, Tree], Tree], tree: Tree) -> Tree:
-    """`tree` with every leaf replaced by `function(path, leaf)`.
+    """Returns a tree with every leaf replaced by `function(path, leaf)`.
 
     Args:
         function: (path, leaf) -> the new leaf.
-        tree: a pytree, whose leaves may be of any type.
+        tree: a pytree with leaves of any type.
 
     >>> map_paths(lambda path, leaf: path.upper(), {'head': {'bias': 1}})
     {'head': {'bias': 'HEAD/BIAS'}}
@@ -46,15 +46,15 @@ def map_paths(function: Callable[[str, Tree], Tree], tree: Tree) -> Tree:
     )
 
 
-def refuse_rules(rules: Sequence[Sequence[str | None]], what: str) -> None:
-    """Refuses rules that are no pairs of a pattern and a text.
+def refuse_rules(rules: Sequence[Sequence[str | None]], key: str) -> None:
+    """Refuses rules that are not pairs of a regular expression and a text or None.
 
     Args:
         rules: pairs (regex, text or None).
-        what: key of the config, for errors.
+        key: the config's key of the rules, for the error.
 
     Raises:
-        UserError: names the first such rule.
+        UserError: names the first invalid rule.
 
     >>> refuse_rules([('head/(', None)], 'init.rules')
     Traceback (most recent call last):
@@ -68,34 +68,34 @@ def refuse_rules(rules: Sequence[Sequence[str | None]], what: str) -> None:
             or not isinstance(rule[1], str | None)
         ):
             raise UserError(
-                f'{what}: {rule!r} is no pair of a pattern and a text or None: write '
+                f'{key}: {rule!r} is no pair of a pattern and a text or None: write '
                 '"((\'backbone/.*\', None),)"'
             )
         try:
             re.compile(rule[0])
         except re.error as error:
-            raise UserError(f'{what}: {rule[0]!r} is no pattern ({error}): mend it') from None
+            raise UserError(f'{key}: {rule[0]!r} is no pattern ({error}): mend it') from None
 
 
 def first(rules: Sequence[tuple[str, str]], path: str) -> str:
-    """The value of the first rule that matches the whole path, its group references filled in; ''
-    where none does.
+    """Returns the value of the first rule that matches a path; '' if none does.
 
     Args:
         rules: pairs (regex, value); the value may refer to groups of the regex.
-        path: of a parameter.
+        path: path of a parameter.
 
     >>> first([('head/.*', 'fast'), (r'(\\w+)/.*', r'\\1')], 'backbone/conv1/kernel')
     'backbone'
     """
-    return next(
-        (match.expand(value) for pattern, value in rules if (match := re.fullmatch(pattern, path))),
-        '',
-    )
+    for pattern, value in rules:
+        match = re.fullmatch(pattern, path)
+        if match:
+            return match.expand(value)
+    return ''
 
 
 def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
-    """Labels every parameter by the first rule whose regex matches its whole path.
+    """Labels every parameter by the first rule that matches its path.
 
     Args:
         params: a tree of parameters (arrays or shapes).
@@ -106,7 +106,7 @@ def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
         A tree of strings of the same structure.
 
     Raises:
-        UserError: names every parameter that no rule matches, and every rule that labels nothing.
+        UserError: names every parameter without a rule, and every rule that labels nothing.
 
     >>> label(
     ...     {'backbone': {'w': 0}, 'head': {'w': 0}},
@@ -114,12 +114,13 @@ def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
     ... )
     {'backbone': {'w': 'frozen'}, 'head': {'w': 'head'}}
     """
-    _refuse_bad(rules)
+    _refuse_invalid(rules)
     labels = map_paths(lambda path, _: first(rules, path), params)
     unmatched = [path for path, value in flatten(labels).items() if not value]
     if unmatched:
+        noun = 'parameter' if len(unmatched) == 1 else 'parameters'
         raise UserError(
-            f'no rule matches the parameter{"s" * (len(unmatched) > 1)} {abbreviated(unmatched)}; '
+            f'no rule matches the {noun} {abbreviated(unmatched)}; '
             f'rules: {", ".join(pattern for pattern, _ in rules)}; end the rules with one for the '
             'rest, such as ".*"'
         )
@@ -128,10 +129,10 @@ def label(params: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
 
 
 def select(tree: Tree, pattern: str) -> dict[str, Any]:
-    """The leaves whose whole path matches `pattern`, by path.
+    """Returns the leaves whose whole path matches a pattern, by path.
 
     Args:
-        tree: a pytree, whose leaves may be of any type.
+        tree: a pytree with leaves of any type.
         pattern: regex over whole paths.
 
     >>> select({'backbone': {'w': 1, 'b': 2}, 'head': {'w': 3}}, '.*/w')
@@ -146,67 +147,77 @@ def graft(
     rules: Sequence[Sequence[str | None]] = (('backbone/.*', None),),
     strict: bool = True,
 ) -> tuple[Tree, tuple[str, ...]]:
-    """Copies leaves of a donor into freshly initialised parameters: parameter transfer.
+    """Copies leaves of a donor into freshly initialised parameters (parameter transfer).
 
     Args:
         params: the receiving tree.
-        donor: the giving tree; leaves that no rule asks for are ignored.
-        rules: pairs (regex over the receiver's paths, donor path); the donor path may refer to
-            groups of the regex, and None means the same path.
-        strict: whether a rule that matches nothing is an error; statistics, which not every layer
-            has, are grafted without.
+        donor: the tree to copy from; leaves that no rule selects are ignored.
+        rules: pairs (regex over the receiver's paths, donor path). The donor path may refer to
+            groups of the regex; None means the same path.
+        strict: whether a rule that matches nothing is an error. Statistics are grafted with False,
+            because not every layer has them.
 
     Returns:
-        (params, fresh): the grafted tree and the paths that stayed as they were, by name.
+        (params, fresh): the grafted tree, and the paths of the parameters that were not replaced.
 
     Raises:
-        UserError: lists every leaf that the donor lacks, every shape that differs, and every idle
-            rule, before anything is copied.
+        UserError: lists every leaf that the donor lacks, every shape that differs, and every rule
+            that matches nothing. Nothing is copied before these checks.
 
     >>> import numpy as np
     >>> new = {'backbone': {'w': np.zeros(2)}, 'head': {'w': np.zeros(3)}}
     >>> graft(new, {'backbone': {'w': np.ones(2)}, 'head': {'w': np.ones(9)}})
     ({'backbone': {'w': array([1., 1.])}, 'head': {'w': array([0., 0., 0.])}}, ('head/w',))
     """
-    _refuse_bad(rules)
-    gifts, fresh = flatten(donor), flatten(params)
-    named = [
-        (str(pattern), r'\g<0>' if replacement is None else replacement)
-        for pattern, replacement in rules
+    _refuse_invalid(rules)
+    donor_leaves, leaves = flatten(donor), flatten(params)
+    path_rules = [
+        (str(pattern), r'\g<0>' if donor_path is None else donor_path)
+        for pattern, donor_path in rules
     ]
-    wanted = {path: name for path in fresh if (name := first(named, path))}
-    missing = [name for name in wanted.values() if name not in gifts]
-    shapes = [
-        f'{path} {tuple(fresh[path].shape)} <- {tuple(gifts[name].shape)}'
-        for path, name in wanted.items()
-        if name in gifts and gifts[name].shape != fresh[path].shape
-    ]
-    if missing or shapes:
-        spare = sorted(set(gifts) - set(wanted.values()))
-        raise UserError(
-            'the donor does not fit: '
-            + '; '.join(
-                [f'it lacks {abbreviated(missing)}'] * bool(missing)
-                + [f'shapes differ at {abbreviated(shapes)}'] * bool(shapes)
-                + [f'it has, unasked for, {abbreviated(spare)}'] * bool(missing)
-            )
-            + "; give graft rules that name the donor's own paths, or a donor of the "
-            'same network'
-        )
+    donor_paths = {path: first(path_rules, path) for path in leaves}
+    donor_paths = {path: donor_path for path, donor_path in donor_paths.items() if donor_path}
+    _refuse_misfit(donor_leaves, leaves, donor_paths)
     if strict:
-        _refuse_idle(named, params)
-    grafted = map_paths(lambda path, leaf: gifts[wanted[path]] if path in wanted else leaf, params)
-    return grafted, tuple(path for path in fresh if path not in wanted)
+        _refuse_idle(path_rules, params)
+    grafted = map_paths(
+        lambda path, leaf: donor_leaves[donor_paths[path]] if path in donor_paths else leaf, params
+    )
+    return grafted, tuple(path for path in leaves if path not in donor_paths)
+
+
+def _refuse_misfit(donor_leaves, leaves, donor_paths):
+    """Refuses a donor that lacks leaves, or has leaves of another shape."""
+    absent = [donor_path for donor_path in donor_paths.values() if donor_path not in donor_leaves]
+    shapes = [
+        f'{path} {tuple(leaves[path].shape)} <- {tuple(donor_leaves[donor_path].shape)}'
+        for path, donor_path in donor_paths.items()
+        if donor_path in donor_leaves and donor_leaves[donor_path].shape != leaves[path].shape
+    ]
+    reasons = []
+    if absent:
+        reasons.append(f'it lacks {abbreviated(absent)}')
+    if shapes:
+        reasons.append(f'shapes differ at {abbreviated(shapes)}')
+    if absent:
+        unused = sorted(set(donor_leaves) - set(donor_paths.values()))
+        reasons.append(f'it has, unasked for, {abbreviated(unused)}')
+    if reasons:
+        raise UserError(
+            f"the donor does not fit: {'; '.join(reasons)}; give graft rules that name the donor's "
+            'own paths, or a donor of the same network'
+        )
 
 
 class Group(NamedTuple):
-    """Parameters that have one origin and one fate.
+    """Parameters with the same origin and the same learning rate.
 
     Attributes:
-        name: player, 'head', and for a part of a network its groups, 'backbone: conv1 to block2'.
-        numbers: how many numbers they hold.
-        donor: where they come from, or 'fresh'.
-        rate: learning rate at its peak; None if they are frozen.
+        name: player, such as 'head'; for a part of a network its player and groups, 'backbone:
+            conv1 to block2'.
+        numbers: how many numbers the group holds.
+        donor: where the parameters come from, or 'fresh'.
+        rate: peak learning rate; None if they are frozen.
 
     >>> Group('head', 30, 'fresh', 0.001).rate
     0.001
@@ -222,67 +233,68 @@ def overview(
     shapes: Tree,
     labels: Tree,
     rates: dict[str, float],
-    taken: Sequence[tuple[str, str]],
+    donors: Sequence[tuple[str, str]],
     groups: dict[str, str],
 ) -> list[Group]:
-    """What is transferred: every group of parameters, where it comes from, and how fast it moves.
+    """Summarises a transfer: the origin and the learning rate of every group of parameters.
 
     Args:
         shapes: tree of parameters (arrays or shapes).
-        labels: tree of labels like the parameters (`label`).
-        rates: {label: learning rate}.
-        taken: pairs (regex over whole paths, donor); what none matches is fresh.
+        labels: tree of labels of the same structure (`label`).
+        rates: {label: learning rate}; a label without a rate is frozen.
+        donors: pairs (regex over whole paths, donor); parameters that match none are fresh.
         groups: {name: regex over the backbone's own paths}, shallow to deep.
 
     Returns:
-        Groups in the order of the parameters' players, the backbone's from shallow to deep.
+        The groups, in the order of the players; those of the backbone from shallow to deep.
 
     >>> import numpy as np
     >>> shapes = {'backbone': {'a': np.zeros(4), 'b': np.zeros(2)}, 'head': np.zeros(3)}
     >>> labels = {'backbone': {'a': 'frozen', 'b': 'backbone'}, 'head': 'head'}
-    >>> for each in overview(
-    ...     shapes,
-    ...     labels,
-    ...     {'backbone': 0.1, 'head': 0.5},
-    ...     [('backbone/.*', 'runs/a')],
-    ...     {'one': 'a', 'two': 'b'},
-    ... ):
-    ...     print(*each)
+    >>> rates = {'backbone': 0.1, 'head': 0.5}
+    >>> donors = [('backbone/.*', 'runs/a')]
+    >>> for group in overview(shapes, labels, rates, donors, groups={'one': 'a', 'two': 'b'}):
+    ...     print(*group)
     backbone: one 4 runs/a None
     backbone: two 2 runs/a 0.1
     head 3 fresh 0.5
     """
     depth = {name: i for i, name in enumerate(groups)}
-    inner = [(f'backbone/(?:{pattern})', name) for name, pattern in groups.items()]
-    members = {}
-
-    def giver(path):
-        return next((donor for pattern, donor in taken if re.fullmatch(pattern, path)), 'fresh')
-
+    group_rules = [(f'backbone/(?:{pattern})', name) for name, pattern in groups.items()]
+    path_labels = flatten(labels)
+    players = {}
     for path, leaf in flatten(shapes).items():
-        player, group = path.partition('/')[0], first(inner, path)
-        members.setdefault(player, []).append(
-            (depth.get(group, 0), group, flatten(labels)[path], giver(path), leaf.size)
-        )
-    found = []
-    for player, leaves in members.items():
+        player, group = path.partition('/')[0], first(group_rules, path)
+        kind = path_labels[path], _donor_of(path, donors)
+        players.setdefault(player, []).append((depth.get(group, 0), group, kind, leaf.size))
+    rows = []
+    for player, leaves in players.items():
         kinds = {}
-        for _, group, label, donor, size in sorted(leaves, key=lambda leaf: leaf[0]):
-            kinds.setdefault((label, donor), []).append((group, size))
-        for (label, donor), parts in kinds.items():
-            names = list(dict.fromkeys(group for group, _ in parts if group))
-            span = (
-                f': {names[0]}' + (f' to {names[-1]}' if len(names) > 1 else '')
-                if len(kinds) > 1 and names
-                else ''
-            )
-            found.append(
-                Group(player + span, sum(size for _, size in parts), donor, rates.get(label))
-            )
-    return found
+        for _, group, kind, size in sorted(leaves, key=lambda leaf: leaf[0]):
+            kinds.setdefault(kind, []).append((group, size))
+        for (label, donor), members in kinds.items():
+            name = player
+            if len(kinds) > 1:
+                name += _span([group for group, _ in members if group])
+            rows.append(Group(name, sum(size for _, size in members), donor, rates.get(label)))
+    return rows
 
 
-def _refuse_bad(rules):
+def _donor_of(path, donors):
+    for pattern, donor in donors:
+        if re.fullmatch(pattern, path):
+            return donor
+    return 'fresh'
+
+
+def _span(groups):
+    """The first and the last group, as the end of a row's name: ': conv1 to block2'."""
+    if not groups:
+        return ''
+    return f': {groups[0]}' if groups[-1] == groups[0] else f': {groups[0]} to {groups[-1]}'
+
+
+def _refuse_invalid(rules):
     for pattern, _ in rules:
         try:
             re.compile(pattern)
@@ -293,13 +305,12 @@ def _refuse_bad(rules):
 
 
 def _refuse_idle(rules, params):
-    """A rule is idle when every path it matches was taken by an earlier one, or when it matches
-    none."""
-    took = {
-        next((i for i, (pattern, _) in enumerate(rules) if re.fullmatch(pattern, path)), None)
-        for path in flatten(params)
-    }
-    idle = [repr(pattern) for i, (pattern, _) in enumerate(rules) if i not in took]
+    """Refuses rules that match no parameter, or only parameters that an earlier rule matches."""
+    used = set()
+    for path in flatten(params):
+        matches = [i for i, (pattern, _) in enumerate(rules) if re.fullmatch(pattern, path)]
+        used.update(matches[:1])
+    idle = [repr(pattern) for i, (pattern, _) in enumerate(rules) if i not in used]
     if idle:
         raise UserError(
             f'the rule {", ".join(idle)} matches no parameter, or only what an earlier rule took; '

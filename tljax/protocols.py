@@ -1,6 +1,31 @@
-"""What the functions in the fields of `Method`, `Net`, `Dataset` and `Stream` take and give.
+"""Types of the functions in the fields of `Method`, `Net`, `Dataset` and `Stream`.
 
-A field may hold any function of these arguments; their order counts, not their names.
+A field may hold any function with these arguments. The order of the arguments counts, their names
+do not. For example, linear regression as a `Method`:
+
+>>> import jax
+>>> import jax.numpy as jnp
+>>> from tljax.core import Method
+>>> def init(key, batch):  # an Init
+...     return {'head': jnp.zeros(batch['input'].shape[1])}, {}
+>>> def predict(params, state, batch):  # a Predict
+...     return {'output': batch['input'] @ params['head'], 'label': batch['label']}
+>>> def loss(params, state, batch, tick):  # a Loss
+...     output = predict(params, state, batch)['output']
+...     value = jnp.mean((output - batch['label']) ** 2)
+...     return value, (state, {'loss': value})
+>>> method = Method(init, loss, predict)
+
+One gradient step fits the line y = 2 x:
+
+>>> batch = {'input': jnp.array([[1.0], [2.0]]), 'label': jnp.array([2.0, 4.0])}
+>>> params, state = method.init(jax.random.key(0), batch)
+>>> gradient, (_, metrics) = jax.grad(method.loss, has_aux=True)(params, state, batch, None)
+>>> params = jax.tree.map(lambda p, g: p - 0.2 * g, params, gradient)
+>>> float(metrics['loss']), float(method.loss(params, state, batch, None)[0])
+(10.0, 0.0)
+>>> method.predict(params, state, batch)['output'].tolist()
+[2.0, 4.0]
 """
 
 from __future__ import annotations
@@ -17,34 +42,51 @@ if TYPE_CHECKING:
 Tree = Any  # a pytree of arrays
 # {'input': tree, 'label': (n,) or (n, d), optional 'weight': (n,)}, or a dict of such sets
 Batch = Any
-Setting = (
-    bool | int | float | str | Sequence[Any] | dict[str, Any] | None
-)  # of a config, as in a JSON file
-Rows = Any  # an integer array (n, ...), or a tree of them
-Config = dict[str, Any]  # settings by name, or the name of a function with its keywords
-Cell = str | int | float | None  # of a table
-Record = dict[str, Any]  # what a run, a study or a file tells, as JSON holds it
+# one setting of a config; JSON can hold it
+Setting = bool | int | float | str | Sequence[Any] | dict[str, Any] | None
+Rows = Any  # indices: an integer array (n, ...), or a tree of them
+Config = dict[str, Any]  # settings by name, or a function's name with its keywords
+Cell = str | int | float | None  # one cell of a table
+Record = dict[str, Any]  # results of a run, a study or a file; JSON can hold them
 
 
 class Init(Protocol):
-    """`Method.init`: what is trained, before the first step."""
+    """`Method.init`: makes what is trained, before the first step.
+
+    >>> import numpy as np
+    >>> def init(key, batch):
+    ...     return {'head': np.zeros((batch['input'].shape[1], 2))}, {}
+    >>> params, state = init(None, {'input': np.ones((5, 3)), 'label': np.zeros(5, int)})
+    >>> params['head'].shape
+    (3, 2)
+    """
 
     def __call__(self, key: jax.Array, batch: Batch, /) -> tuple[Tree, Tree]:
         """Makes parameters and state.
 
         Args:
             key: random key of the run's seed.
-            batch: an example of a batch; its shapes and dtypes count, its numbers need not.
+            batch: an example of a batch; only its shapes and dtypes matter.
 
         Returns:
-            Parameters, a dict whose top level names the players (`backbone`, `head`, `critic`),
+            The parameters, a dict whose top level names the players (`backbone`, `head`, `critic`),
             and the state, which is not differentiated (BatchNorm statistics, a moving average).
         """
         ...
 
 
 class Loss(Protocol):
-    """`Method.loss`: the scalar whose gradient trains."""
+    """`Method.loss`: computes the scalar whose gradient trains the parameters.
+
+    >>> import numpy as np
+    >>> def loss(params, state, batch, tick):
+    ...     value = np.mean((batch['input'] @ params['head'] - batch['label']) ** 2)
+    ...     return value, (state, {'loss': value})
+    >>> batch = {'input': np.array([[1.0], [2.0]]), 'label': np.array([1.0, 4.0])}
+    >>> value, (state, metrics) = loss({'head': np.ones(1)}, {}, batch, None)
+    >>> float(value)
+    2.0
+    """
 
     def __call__(
         self, params: Tree, state: Tree, batch: Batch, tick: Tick, /
@@ -52,28 +94,36 @@ class Loss(Protocol):
         """Computes the loss of a batch.
 
         Args:
-            params: as `init` made them; what is frozen carries no gradient.
-            state: as `init` made it, moved by the steps before.
-            batch: of the step.
+            params: parameters in the structure that `init` made; frozen ones carry no gradient.
+            state: the state that `init` made, or that the previous step returned.
+            batch: the step's batch.
             tick: the step's number and random key.
 
         Returns:
-            The scalar to differentiate; and the moved state with the metrics, of which
-            `metrics['loss']` is the one that people read.
+            The scalar to differentiate, and a pair: the new state and the metrics.
+            `metrics['loss']` is the value to read.
         """
         ...
 
 
 class Predict(Protocol):
-    """`Method.predict`: what a model says."""
+    """`Method.predict`: computes a model's outputs.
+
+    >>> import numpy as np
+    >>> def predict(params, state, batch):
+    ...     return {'output': batch['input'] @ params['head'], 'label': batch['label']}
+    >>> batch = {'input': np.array([[1.0], [2.0]]), 'label': np.array([1.0, 4.0])}
+    >>> predict({'head': np.array([2.0])}, {}, batch)['output'].tolist()
+    [2.0, 4.0]
+    """
 
     def __call__(self, params: Tree, state: Tree, batch: Batch, /) -> dict[str, jax.Array]:
-        """Answers a batch.
+        """Computes the outputs for a batch.
 
         Args:
-            params: of one seed.
-            state: of one seed.
-            batch: whose labels are passed on.
+            params: parameters of one seed.
+            state: state of one seed.
+            batch: a batch; its labels are returned beside the outputs.
 
         Returns:
             {'output': (n, ...), 'label': (n, ...)}; axis 0 counts examples or episodes.
@@ -82,20 +132,40 @@ class Predict(Protocol):
 
 
 class NetInit(Protocol):
-    """`Net.init`: a network's parameters and statistics."""
+    """`Net.init`: makes a network's parameters and statistics.
+
+    >>> import jax
+    >>> def init(key, input):
+    ...     return {'layer': {'kernel': jax.random.normal(key, (input.shape[-1], 4))}}, {}
+    >>> params, state = init(jax.random.key(0), jax.numpy.ones((1, 3)))
+    >>> params['layer']['kernel'].shape
+    (3, 4)
+    """
 
     def __call__(self, key: jax.Array, input: Tree, /) -> tuple[Tree, Tree]:
         """Makes parameters and state.
 
         Args:
             key: random key.
-            input: an example (n, ...) of the inputs; its shape and dtype count.
+            input: an example (n, ...) of the inputs; only its shape and dtype matter.
+
+        Returns:
+            The parameters and the state.
         """
         ...
 
 
 class Features(Protocol):
-    """`Net.features`: everything that a network computes on the way to its features."""
+    """`Net.features`: computes a network's features and all intermediate values.
+
+    >>> import numpy as np
+    >>> def features(params, state, input, key=None):
+    ...     hidden = np.maximum(input @ params['layer']['kernel'], 0)
+    ...     return {'layer': hidden, 'features': hidden / 2}, state
+    >>> taps, state = features({'layer': {'kernel': np.eye(2)}}, {}, np.array([[4.0, -1.0]]))
+    >>> taps['features'].tolist()
+    [[2.0, 0.0]]
+    """
 
     def __call__(
         self, params: Tree, state: Tree, input: Tree, key: jax.Array | None = None, /
@@ -103,111 +173,188 @@ class Features(Protocol):
         """Computes the features of inputs.
 
         Args:
-            params: of the network.
-            state: its statistics.
+            params: parameters of the network.
+            state: statistics of the network.
             input: (n, ...).
-            key: None for inference; a random key for training, with dropout and the statistics of
-                the batch.
+            key: None for inference; a random key for training, with dropout and batch statistics.
 
         Returns:
-            The taps, {'stage1': ..., 'features': (n, dim)}, by the names of the groups; and the
-            moved state.
+            The taps, {'stage1': ..., 'features': (n, dim)}, by the names of the network's groups,
+            and the new state.
         """
         ...
 
 
 class Take(Protocol):
-    """`Dataset.take` and `Stream.take`: examples by their places."""
+    """`Dataset.take` and `Stream.take`: read examples by index.
+
+    >>> import numpy as np
+    >>> inputs, labels = np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1])
+    >>> def take(index):
+    ...     return {'input': inputs[index], 'label': labels[index]}
+    >>> take(np.array([3, 0]))['label'].tolist()
+    [1, 0]
+    """
 
     def __call__(self, index: Rows, /) -> Batch:
         """Reads examples.
 
         Args:
-            index: places of the examples.
+            index: indices of the examples.
+
+        Returns:
+            The batch of these examples.
         """
         ...
 
 
 class Index(Protocol):
-    """`Stream.index`: which examples a step uses; cheap to make on every host."""
+    """`Stream.index`: selects the examples of a step. Every host calls it, so it must be cheap.
+
+    >>> import numpy as np
+    >>> def index(seed, step):
+    ...     return np.random.default_rng([seed, step]).integers(0, 1000, size=16)
+    >>> bool((index(seed=0, step=7) == index(seed=0, step=7)).all())  # no hidden state
+    True
+    """
 
     def __call__(self, seed: int, step: int, /) -> Rows:
-        """Draws places of examples.
+        """Selects the examples of a step.
 
         Args:
-            seed: of the run.
+            seed: seed of the run.
             step: number of the step, from 0.
+
+        Returns:
+            Indices of the examples.
         """
         ...
 
 
 class Prepare(Protocol):
-    """`Stream.prepare`: what the compiled step does to a batch first, on the device."""
+    """`Stream.prepare`: changes a batch on the device, at the start of the compiled step.
+
+    >>> import numpy as np
+    >>> def prepare(batch):
+    ...     return {**batch, 'input': batch['input'] / 255}
+    >>> prepare({'input': np.array([[0.0, 255.0]]), 'label': np.array([3])})['input'].tolist()
+    [[0.0, 1.0]]
+    """
 
     def __call__(self, batch: Batch, /) -> Batch:
         """Augments a batch, or makes it from keys.
 
         Args:
-            batch: as `take` read it.
+            batch: the batch that `take` read.
+
+        Returns:
+            The batch for the method's loss.
         """
         ...
 
 
 class Example(Protocol):
-    """`Dataset.example`: one more example, made on the device."""
+    """`Dataset.example`: draws one more example on the device.
+
+    >>> import jax
+    >>> def example(key):
+    ...     x = jax.random.uniform(key)
+    ...     return {'input': x[None], 'label': jax.numpy.sin(x)[None]}
+    >>> example(jax.random.key(0))['input'].shape
+    (1,)
+    """
 
     def __call__(self, key: jax.Array, /) -> Batch:
         """Draws an example.
 
         Args:
             key: random key.
+
+        Returns:
+            The example, without the axis of the batch.
         """
         ...
 
 
 class Step(Protocol):
-    """One training step of one seed (`engine.step.make_step`)."""
+    """One training step of one seed (`engine.step.make_step`).
+
+    >>> from tljax.core import TrainState
+    >>> def step(state, batch, seed):
+    ...     difference = state.params - batch
+    ...     state = state._replace(step=state.step + 1, params=state.params - 0.5 * difference)
+    ...     return state, {'loss': difference**2}
+    >>> state, metrics = step(TrainState(0, params=4.0, state={}, opt_state=()), batch=2.0, seed=0)
+    >>> state.params, metrics
+    (3.0, {'loss': 4.0})
+    """
 
     def __call__(
         self, state: TrainState, batch: Batch, seed: int | jax.Array, /
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        """Moves the state by a batch.
+        """Updates the state with a batch.
 
         Args:
-            state: of one seed.
-            batch: of the step.
-            seed: of the run.
+            state: state of one seed.
+            batch: the step's batch.
+            seed: seed of the run.
+
+        Returns:
+            The new state and the metrics.
         """
         ...
 
 
 class StoredStatistics(Protocol):
-    """Which BatchNorm layers run on their stored statistics while they are trained."""
+    """Selects the BatchNorm layers that use their stored statistics during training.
+
+    >>> def stored(path):
+    ...     return path.startswith('stage1/')
+    >>> stored('stage1/norm'), stored('stage2/norm')
+    (True, False)
+    """
 
     def __call__(self, path: str, /) -> bool:
-        """Tells whether a layer does.
+        """Returns whether a layer uses its stored statistics.
 
         Args:
-            path: of the layer's parameters in the network, 'stage1/norm'.
+            path: path of the layer's parameters in the network, 'stage1/norm'.
         """
         ...
 
 
 class Player(Protocol):
-    """Further players of a method, such as a critic."""
+    """Makes the parameters of further players of a method, such as a critic.
+
+    >>> import numpy as np
+    >>> def critic(key, taps):
+    ...     return {'critic': np.zeros((taps['features'].shape[-1], 1))}
+    >>> critic(None, {'features': np.ones((8, 5))})['critic'].shape
+    (5, 1)
+    """
 
     def __call__(self, key: jax.Array, taps: dict[str, Any], /) -> dict[str, Tree]:
-        """Makes their parameters.
+        """Makes parameters.
 
         Args:
             key: random key.
-            taps: shapes of what the network computes.
+            taps: shapes of the network's intermediate values and features.
+
+        Returns:
+            {player: parameters}.
         """
         ...
 
 
 class Augmentation(Protocol):
-    """What changes one example at random (`nn.augment`)."""
+    """Changes one example at random (`nn.augment`).
+
+    >>> import jax
+    >>> def flip(key, input):
+    ...     return jax.numpy.where(jax.random.bernoulli(key), input[:, ::-1], input)
+    >>> flip(jax.random.key(0), jax.numpy.ones((4, 4, 3))).shape
+    (4, 4, 3)
+    """
 
     def __call__(self, key: jax.Array, input: jax.Array, /) -> jax.Array:
         """Changes an example.
@@ -215,12 +362,24 @@ class Augmentation(Protocol):
         Args:
             key: random key of the example.
             input: float32 (h, w, c) in [0, 1].
+
+        Returns:
+            The changed example.
         """
         ...
 
 
 class Align(Protocol):
-    """What a method of adaptation adds to the loss of the source (`two_domains.adapting`)."""
+    """The term that a method of adaptation adds to the source's loss (`two_domains.adapting`).
+
+    >>> import numpy as np
+    >>> def align(params, source, target, strength):
+    ...     gap = source['features'].mean(0) - target['features'].mean(0)
+    ...     return strength * (gap**2).sum()
+    >>> source, target = {'features': np.ones((4, 2))}, {'features': np.zeros((4, 2))}
+    >>> float(align({}, source, target, strength=0.5))
+    1.0
+    """
 
     def __call__(
         self,
@@ -230,19 +389,29 @@ class Align(Protocol):
         strength: ArrayLike,
         /,
     ) -> ArrayLike:
-        """Measures how far two domains are apart: a scalar.
+        """Computes the term: a scalar that decreases as the two domains become alike.
 
         Args:
-            params: of all players.
-            source: what the network computes of the source, {'logits', 'features', ...}.
-            target: what it computes of the target, as many rows.
-            strength: present weight of the term.
+            params: parameters of all players.
+            source: the network's values for the source, {'logits', 'features', ...}.
+            target: the network's values for the target, with as many rows.
+            strength: current weight of the term.
+
+        Returns:
+            The term, multiplied by its weight.
         """
         ...
 
 
 class Answer(Protocol):
-    """A head on features, such as `losses.linear`."""
+    """A head that turns features into logits, such as `losses.linear`.
+
+    >>> import numpy as np
+    >>> def scaled(head, features):
+    ...     return head['scale'] * features @ head['kernel']
+    >>> scaled({'scale': 10.0, 'kernel': np.eye(2)}, np.array([[1.0, 0.5]])).tolist()
+    [[10.0, 5.0]]
+    """
 
     def __call__(self, head: Tree, features: jax.Array, /) -> jax.Array:
         """Computes logits.
@@ -250,52 +419,96 @@ class Answer(Protocol):
         Args:
             head: parameters of the head.
             features: (n, dim).
+
+        Returns:
+            Logits, (n, classes).
         """
         ...
 
 
 class Comparison(Protocol):
-    """How an episode's queries are compared with its support (`few_shot.episodes`)."""
+    """Compares an episode's queries with its support set (`few_shot.episodes`).
+
+    >>> import numpy as np
+    >>> def to_prototypes(head, support, query):
+    ...     prototypes = support.mean(1)  # (n, d)
+    ...     return -((query[:, None] - prototypes) ** 2).sum(-1)
+    >>> support = np.array([[[0.0], [2.0]], [[4.0], [6.0]]])  # two classes, two shots
+    >>> to_prototypes({}, support, query=np.array([[2.0]])).tolist()
+    [[-1.0, -9.0]]
+    """
 
     def __call__(self, head: Tree, support: jax.Array, query: jax.Array, /) -> jax.Array:
-        """Computes logits of one episode, (m, n).
+        """Computes the logits of one episode.
 
         Args:
-            head: parameters of the comparison, or what else the method gives it.
-            support: embeddings (n, k, ...).
+            head: parameters of the comparison, or other data that the method passes to it.
+            support: embeddings (n, k, ...) of n classes with k shots.
             query: embeddings (m, ...).
+
+        Returns:
+            Logits, (m, n).
         """
         ...
 
 
 class Head(Protocol):
-    """What a comparison has of parameters (`few_shot.episodes.metric`)."""
+    """Makes the parameters of a comparison (`few_shot.episodes.metric`).
+
+    >>> import numpy as np
+    >>> def head(key, embedding):
+    ...     return {'weights': np.ones(embedding.shape[-1])}
+    >>> head(None, np.zeros(3))['weights'].tolist()
+    [1.0, 1.0, 1.0]
+    """
 
     def __call__(self, key: jax.Array, embedding: jax.Array, /) -> Tree:
-        """Makes them.
+        """Makes parameters.
 
         Args:
             key: random key.
-            embedding: of one example; its shape counts.
+            embedding: embedding of one example; only its shape matters.
+
+        Returns:
+            The parameters.
         """
         ...
 
 
 class Values(Protocol):
-    """A loss of each example, such as `losses.cross_entropy`."""
+    """Computes one loss value per example, as `losses.cross_entropy` does.
+
+    >>> import numpy as np
+    >>> def absolute_error(output, label):
+    ...     return np.abs(output[..., 0] - label)
+    >>> absolute_error(np.array([[1.0], [5.0]]), np.array([2.0, 2.0])).tolist()
+    [1.0, 3.0]
+    """
 
     def __call__(self, output: jax.Array, label: jax.Array, /) -> jax.Array:
-        """Computes values (...).
+        """Computes the values.
 
         Args:
             output: (..., n).
             label: (...).
+
+        Returns:
+            Loss values, (...).
         """
         ...
 
 
 class Factory(Protocol):
-    """What makes a method of a network, such as `finetune`."""
+    """Makes a method over a network, as `finetune` does.
+
+    >>> from tljax.methods.fine_tuning.finetune import finetune
+    >>> from tljax.zoo import identity
+    >>> import jax
+    >>> method = finetune(identity(dim=3), 2)
+    >>> params, _ = method.init(jax.random.key(0), {'input': jax.numpy.ones((1, 3))})
+    >>> params['head']['kernel'].shape
+    (3, 2)
+    """
 
     def __call__(self, net: Net, classes: int, /) -> Method:
         """Makes the method.
@@ -303,5 +516,8 @@ class Factory(Protocol):
         Args:
             net: the backbone.
             classes: number of classes; 0 for regression.
+
+        Returns:
+            The method.
         """
         ...

@@ -1,4 +1,4 @@
-"""Samples of Gaussians with moments as asked for, and refusals in one line."""
+"""Samples with exact means and covariances, and a check that a call is refused in one line."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def moved(x, mean, covariance):
-    """Rows moved to have exactly this mean and covariance, whose divisor is n - 1."""
+def with_moments(x, mean, covariance):
+    """Maps rows linearly so that they have this mean and covariance (divisor n - 1)."""
     white = np.linalg.solve(
         np.linalg.cholesky(np.atleast_2d(np.cov(x, rowvar=False))), (x - x.mean(0)).T
     ).T
@@ -18,7 +18,7 @@ def moved(x, mean, covariance):
 
 
 def sample(mean, covariance, n, seed=0):
-    return moved(normal(n, len(mean), seed=seed), mean, covariance)
+    return with_moments(normal(n, len(mean), seed=seed), mean, covariance)
 
 
 def covariance(d, seed):
@@ -27,7 +27,7 @@ def covariance(d, seed):
 
 
 def refused(call, *words):
-    """Whether a call is refused, in one line with these words."""
+    """Returns whether a call is refused with one line that contains these words."""
     try:
         call()
     except UserError as refusal:

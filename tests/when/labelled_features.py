@@ -1,4 +1,4 @@
-"""Features with labels, and predictions, that scores are tried on."""
+"""Labelled features and predictions for the tests of scores."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ def labelled(n=90, d=6, c=3, separation=1.0, seed=0):
 
 
 def network_like(n=300, d=20, c=4, distance=1.0, seed=0):
-    """Features as after a ReLU: nonnegative, correlated, of unlike lengths, with classes that
-    overlap."""
+    """Features as after a ReLU: nonnegative and correlated, of different lengths, with classes
+    that overlap."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, c, n)
     hidden = rng.normal(size=(c, 8))[y] * distance + rng.normal(size=(n, 8))

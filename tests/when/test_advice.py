@@ -1,4 +1,4 @@
-"""Advice: what a pool predicts, how its intervals cover, and how its own judgement is counted."""
+"""Advice: predictions from a pool, the coverage of their intervals, and the pool's judgement."""
 
 import numpy as np
 import pytest
@@ -38,56 +38,56 @@ def pool(sources=8, targets=5, noise=0.02, seed=0, offset=-0.1):
 
 def test_a_held_out_row_is_predicted_by_rows_of_other_sources_and_targets_alone():
     rows = pool(noise=0)
-    honest = held_out(rows, 'frozen', 'scratch')
+    prediction = held_out(rows, 'frozen', 'scratch')
     np.testing.assert_allclose(
-        honest, [gain_of(row, 'frozen', 'scratch') for row in rows], atol=0.02
+        prediction, [gain_of(row, 'frozen', 'scratch') for row in rows], atol=0.02
     )
     # were they looked at, gains of a wild source or target would move its own predictions
     for row in rows:
         if row['source'] == 3 or row['target'] == 2:
             row['measured']['frozen'] = [5.0, 5.0, 5.0]
-    wild = held_out(rows, 'frozen', 'scratch')
+    new_prediction = held_out(rows, 'frozen', 'scratch')
     cell = [i for i, row in enumerate(rows) if row['source'] == 3 and row['target'] == 2]
-    np.testing.assert_array_equal(wild[cell], honest[cell])
+    np.testing.assert_array_equal(new_prediction[cell], prediction[cell])
 
 
 def test_intervals_cover_new_rows(monkeypatch):
-    covered = []
+    hits = []
     for seed in range(8):
-        rows, new = pool(noise=0.05, seed=seed), pool(noise=0.05, seed=100 + seed)[:12]
-        honest = held_out(rows, 'frozen', 'scratch')
+        rows, new_rows = pool(noise=0.05, seed=seed), pool(noise=0.05, seed=100 + seed)[:12]
+        pool_predictions = held_out(rows, 'frozen', 'scratch')
         # of one pool, whatever the new row
-        monkeypatch.setattr(advice, 'held_out', lambda *pool, same=honest: same)
-        predictions = [predict(rows, row, 'frozen', 'scratch') for row in new]
-        covered += [
-            found.low <= gain_of(row, 'frozen', 'scratch') <= found.high
-            for row, found in zip(new, predictions, strict=True)
+        monkeypatch.setattr(advice, 'held_out', lambda *pool, values=pool_predictions: values)
+        predictions = [predict(rows, row, 'frozen', 'scratch') for row in new_rows]
+        hits += [
+            prediction.low <= gain_of(row, 'frozen', 'scratch') <= prediction.high
+            for row, prediction in zip(new_rows, predictions, strict=True)
         ]
-    assert 0.88 <= np.mean(covered) <= 1
+    assert 0.88 <= np.mean(hits) <= 1
 
 
 def test_the_judgement_counts_as_scikit_learn_does():
     rows = pool(noise=0.05)
-    found = judge(rows, 'scratch')
-    true = np.concatenate(
+    report = judge(rows, 'scratch')
+    label = np.concatenate(
         [
             [gain_of(row, strategy, 'scratch') < -0.01 for row in rows]
             for strategy in ('frozen', 'finetune')
         ]
     )
-    expected = np.concatenate(
+    prediction = np.concatenate(
         [held_out(rows, strategy, 'scratch') for strategy in ('frozen', 'finetune')]
     )
-    assert found['negative'] == true.sum() >= 20 and found['of'] == len(true)
-    assert found['precision'] == pytest.approx(precision_score(true, expected < 0))
-    assert found['recall'] == pytest.approx(recall_score(true, expected < 0))
-    best = max(
-        precision_score(true, expected < threshold)
-        for threshold in np.sort(expected)[1:]
-        if recall_score(true, expected < threshold) >= 0.6
+    assert report['negative'] == label.sum() >= 20 and report['of'] == len(label)
+    assert report['precision'] == pytest.approx(precision_score(label, prediction < 0))
+    assert report['recall'] == pytest.approx(recall_score(label, prediction < 0))
+    precision = max(
+        precision_score(label, prediction < threshold)
+        for threshold in np.sort(prediction)[1:]
+        if recall_score(label, prediction < threshold) >= 0.6
     )
-    assert found['precision_at_recall_60'] == pytest.approx(best)
-    assert found['right'] >= max(found['always'].values()), (
+    assert report['precision_at_recall_60'] == pytest.approx(precision)
+    assert report['right'] >= max(report['always'].values()), (
         'advice that follows the facts is no worse than one strategy for all'
     )
 
@@ -108,13 +108,13 @@ def test_a_strategy_within_a_point_or_within_noise_is_as_good():
 
 def test_advice_takes_the_largest_gain_and_refuses_small_pools():
     rows = pool()
-    good = {
+    new_row = {
         **rows[0],
         'scores': dict(probe=[0.95], nearest=[0.5]),
         'without': dict(inputs=[0.3], untrained=[0.3]),
     }
     gains = {
-        strategy: predict(rows, good, strategy, 'scratch') for strategy in ('frozen', 'finetune')
+        strategy: predict(rows, new_row, strategy, 'scratch') for strategy in ('frozen', 'finetune')
     }
     assert advised(gains, 'scratch') == 'frozen' and gains['frozen'].low > 0
     with pytest.raises(UserError, match='measure three targets and five sources or more'):
@@ -128,7 +128,7 @@ def test_advice_takes_the_largest_gain_and_refuses_small_pools():
 
 
 @pytest.mark.parametrize(
-    'labels, classes, source_classes, said',
+    'labels, classes, source_classes, expected',
     [
         (100, ('a', 'b'), ('A', 'B', 'c'), 'inductive: the same task, labels in both'),
         (100, ('a', 'b'), ('b', 'c'), 'inductive: 1 of 2 classes in common, labels in both'),
@@ -140,12 +140,12 @@ def test_advice_takes_the_largest_gain_and_refuses_small_pools():
         (0, (), (), 'unsupervised: no labels'),
     ],
 )
-def test_the_setting_of_pan_and_yang(labels, classes, source_classes, said):
-    assert setting(labels, classes, source_classes) == said
+def test_the_setting_of_pan_and_yang(labels, classes, source_classes, expected):
+    assert setting(labels, classes, source_classes) == expected
 
 
 def test_the_square_of_size_and_similarity():
-    assert [quadrant(k, ahead)[2] for k in (20, 100) for ahead in (0.1, -0.1)] == [
+    assert [quadrant(k, lead)[2] for k in (20, 100) for lead in (0.1, -0.1)] == [
         'frozen',
         'top',
         'finetune',

@@ -44,9 +44,9 @@ def test_regularised_h_score_is_the_formula_with_scikit_learns_shrinkage(case):
     f, y = cases()[case]
     deviation = f.std(0)
     z = (f - f.mean(0)) / np.where(deviation > 1e-12, deviation, 1)
-    shrunk = LedoitWolf().fit(z)
-    expected = (1 - shrunk.shrinkage_) * np.trace(
-        np.linalg.pinv(shrunk.covariance_, hermitian=True) @ between(z, y)
+    estimate = LedoitWolf().fit(z)
+    expected = (1 - estimate.shrinkage_) * np.trace(
+        np.linalg.pinv(estimate.covariance_, hermitian=True) @ between(z, y)
     )
     assert regularised_h_score(f, y) == pytest.approx(expected, rel=1e-6)
 
@@ -98,16 +98,16 @@ def test_gbc_is_a_loop_over_pairs(case, covariance, components):
     f, y = cases()[case]
     rank = np.linalg.matrix_rank(f - f.mean(0))
     z = PCA(min(components, rank), svd_solver='full').fit_transform(f)
-    total, least = 0.0, 1e-4 * z.var(0).mean()
+    total, smallest_variance = 0.0, 1e-4 * z.var(0).mean()
     statistics = {}
     for label in np.unique(y):
         variance = z[y == label].var(0)
         variance = (
             np.full_like(variance, variance.mean()) if covariance == 'spherical' else variance
         )
-        statistics[label] = z[y == label].mean(0), np.maximum(variance, least)
-    for one, other in itertools.permutations(statistics, 2):
-        total -= bhattacharyya(*statistics[one], *statistics[other])
+        statistics[label] = z[y == label].mean(0), np.maximum(variance, smallest_variance)
+    for label, other_label in itertools.permutations(statistics, 2):
+        total -= bhattacharyya(*statistics[label], *statistics[other_label])
     assert gbc(f, y, components, covariance) == pytest.approx(total, rel=1e-6)
 
 
@@ -131,18 +131,18 @@ def test_parc_is_a_rank_correlation_of_pairs(case, components):
     z = (z - z.mean(0)) / z.std(0)
     onehot = (y[:, None] == np.unique(y)) * 1.0
     pairs = list(itertools.combinations(range(len(y)), 2))
-    apart, differ = (
+    feature_distance, label_distance = (
         [1 - correlation[pair] for pair in pairs]
         for correlation in (np.corrcoef(z), np.corrcoef(onehot))
     )
     assert parc(f, y, components) == pytest.approx(
-        spearmanr(apart, np.round(differ, 9)).statistic, abs=1e-6
+        spearmanr(feature_distance, np.round(label_distance, 9)).statistic, abs=1e-6
     )
 
 
 def test_parc_draws_its_examples_by_seed():
     f, y = labelled(200)
-    drawn = np.random.default_rng(3).permutation(200)[:40]
-    assert parc(f, y, rows=40, seed=3) == pytest.approx(parc(f[drawn], y[drawn])) and parc(
+    sample = np.random.default_rng(3).permutation(200)[:40]
+    assert parc(f, y, rows=40, seed=3) == pytest.approx(parc(f[sample], y[sample])) and parc(
         f, y, rows=40
     ) != parc(f, y, rows=40, seed=3)

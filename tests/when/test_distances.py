@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gaussians import covariance, moved, normal, refused, sample
+from gaussians import covariance, normal, refused, sample, with_moments
 from scipy import linalg, stats
 from sklearn.covariance import ledoit_wolf
 
@@ -146,47 +146,63 @@ def test_samples_of_one_gaussian_lie_as_far_apart_as_the_docstring_says():
 def test_what_the_distances_are_blind_to():
     rng = np.random.default_rng(0)
     xs = rng.normal(size=(200, 2))
-    shifted, coin = xs + 3, moved(np.sign(rng.normal(size=(200, 2))), xs.mean(0), np.cov(xs.T))
+    shifted, coin = (
+        xs + 3,
+        with_moments(np.sign(rng.normal(size=(200, 2))), xs.mean(0), np.cov(xs.T)),
+    )
     assert coral_distance(xs, shifted) == pytest.approx(0, abs=1e-12) and frechet_distance(
         xs, shifted
     ) == pytest.approx(18)
-    for blind in (coral_distance, frechet_distance, gaussian_kl):
-        assert blind(xs, coin) == pytest.approx(0, abs=1e-2)
+    for distance in (coral_distance, frechet_distance, gaussian_kl):
+        assert distance(xs, coin) == pytest.approx(0, abs=1e-2)
     # the median is too coarse
     assert mmd_test(xs, coin, 199, width=0.3).p == 1 / 200 and mmd_test(xs, coin, 199).p > 0.05
 
 
 def test_domain_distances_are_all_of_them():
     xs, xt = normal(30, 3), normal(20, 3, seed=1) + 1
-    found = domain_distances(xs, xt, seed=4)
-    assert found == {
+    distances = domain_distances(xs, xt, seed=4)
+    assert distances == {
         'mmd_squared': mmd_test(xs, xt, seed=4).squared,
         'mmd_p': mmd_test(xs, xt, seed=4).p,
         'proxy_a_distance': proxy_a_distance(xs, xt, seed=4),
-    } | {each.__name__: each(xs, xt) for each in (coral_distance, frechet_distance, gaussian_kl)}
-    assert all(type(value) is float for value in found.values())
+    } | {
+        distance.__name__: distance(xs, xt)
+        for distance in (coral_distance, frechet_distance, gaussian_kl)
+    }
+    assert all(type(value) is float for value in distances.values())
 
 
 def test_neither_constant_columns_nor_a_common_offset_nor_order_nor_float32_matter():
     xs, xt = normal(30, 3).astype(np.float32), (normal(20, 3, seed=1) + 1).astype(np.float32)
-    found, rng = domain_distances(xs, xt), np.random.default_rng(0)
-    with_constants = [
+    distances, rng = domain_distances(xs, xt), np.random.default_rng(0)
+    padded = [
         np.column_stack([x.astype(float), np.zeros(len(x)), np.full(len(x), 1e6)]) for x in (xs, xt)
     ]
-    found_with = domain_distances(*with_constants)
-    assert found_with.pop('coral_distance') == pytest.approx(found['coral_distance'] * (3 / 5) ** 2)
-    assert found_with == pytest.approx({name: found[name] for name in found_with}, rel=1e-6)
-    far = domain_distances(xs.astype(float) + 1e5, xt.astype(float) + 1e5)
-    assert far == pytest.approx(found, rel=1e-6)
-    assert domain_distances(jnp.array(xs), jnp.array(xt)) == found
-    for each in (coral_distance, frechet_distance, gaussian_kl, lambda *x: mmd_test(*x).squared):
-        assert each(rng.permutation(xs), rng.permutation(xt)) == pytest.approx(each(xs, xt))
+    padded_distances = domain_distances(*padded)
+    assert padded_distances.pop('coral_distance') == pytest.approx(
+        distances['coral_distance'] * (3 / 5) ** 2
+    )
+    assert padded_distances == pytest.approx(
+        {name: distances[name] for name in padded_distances}, rel=1e-6
+    )
+    shifted_distances = domain_distances(xs.astype(float) + 1e5, xt.astype(float) + 1e5)
+    assert shifted_distances == pytest.approx(distances, rel=1e-6)
+    assert domain_distances(jnp.array(xs), jnp.array(xt)) == distances
+    for distance in (
+        coral_distance,
+        frechet_distance,
+        gaussian_kl,
+        lambda *x: mmd_test(*x).squared,
+    ):
+        assert distance(rng.permutation(xs), rng.permutation(xt)) == pytest.approx(distance(xs, xt))
 
 
 def test_domains_that_are_one_and_the_same_constant_lie_at_0():
     xs, xt = np.full((12, 2), 7.0), np.full((15, 2), 7.0)
     assert [
-        each(xs, xt) for each in (coral_distance, frechet_distance, gaussian_kl, proxy_a_distance)
+        distance(xs, xt)
+        for distance in (coral_distance, frechet_distance, gaussian_kl, proxy_a_distance)
     ] == [0, 0, 0, 0]
     assert frechet_distance(xs, xt + 2) == 8
 
@@ -213,9 +229,9 @@ def test_what_has_no_distance_is_refused_in_one_line(distance, xs, xt, words):
 
 
 def test_how_many_rows_each_needs():
-    assert refused(lambda: proxy_a_distance(GOOD[:9], GOOD), 'give ten finite rows')
-    assert refused(lambda: domain_distances(GOOD[:9], GOOD), 'give ten finite rows')
-    assert refused(lambda: coral_distance(GOOD[:1], GOOD), 'give two finite rows')
+    assert refused(lambda: proxy_a_distance(GOOD[:9], GOOD), 'give 10 finite rows')
+    assert refused(lambda: domain_distances(GOOD[:9], GOOD), 'give 10 finite rows')
+    assert refused(lambda: coral_distance(GOOD[:1], GOOD), 'give 2 finite rows')
 
 
 @pytest.mark.parametrize(
@@ -249,5 +265,5 @@ def test_proxy_a_distance_of_domains_that_agree_and_that_do_not():
     # the best threshold errs with probability Phi(-1) = 0.159
     shifted = proxy_a_distance(x[0], x[1] + np.array([2.0, 0, 0]))
     assert shifted == pytest.approx(2 * (1 - 2 * 0.1587), abs=0.15)
-    with pytest.raises(ValueError, match='ten finite rows'):
+    with pytest.raises(ValueError, match='10 finite rows'):
         proxy_a_distance(x[0][:5], x[1])

@@ -20,9 +20,9 @@ def textbook(f, t):
         inverse = np.linalg.inv(alpha * np.eye(d) + beta * gram)
         m = beta * inverse @ f.T @ t
         gamma = d - alpha * np.trace(inverse)
-        before = alpha / beta
+        previous_ratio = alpha / beta
         alpha, beta = gamma / (m @ m), (n - gamma) / ((t - f @ m) @ (t - f @ m))
-        if abs(alpha / beta / before - 1) < 1e-9:
+        if abs(alpha / beta / previous_ratio - 1) < 1e-9:
             break
     a = alpha * np.eye(d) + beta * gram
     m = beta * np.linalg.solve(a, f.T @ t)
@@ -56,7 +56,7 @@ def largest_density(f, t):
         except np.linalg.LinAlgError:  # singular to double precision
             return np.inf
 
-    found = [
+    fits = [
         optimize.minimize(
             loss,
             start,
@@ -66,12 +66,12 @@ def largest_density(f, t):
         )
         for start in itertools.product([-8.0, -2.0, 4.0, 10.0], [0.0, 3.0])
     ]
-    return -min(each.fun for each in found)
+    return -min(fit.fun for fit in fits)
 
 
 @pytest.mark.parametrize('case', ['tall', 'wide', 'low rank', 'constant column'])
 def test_logme_is_the_largest_density_that_scipy_finds(case):
-    f, y = (each[:25] for each in cases()[case])
+    f, y = (values[:25] for values in cases()[case])
     assert logme(f, y) == pytest.approx(
         np.mean([largest_density(f, (y == label) * 1.0) for label in np.unique(y)]), rel=1e-6
     )
@@ -82,10 +82,10 @@ def test_regression_is_averaged_over_columns(shape):
     rng = np.random.default_rng(0)
     f = rng.normal(size=shape)
     t = f[:, :3] + rng.normal(size=(len(f), 3)) + [0, 1, 2]
-    each = [textbook(f, column) for column in t.T]
-    assert logme(f, t) == pytest.approx(np.mean(each), rel=1e-6)
-    assert logme(f, t[:, 0]) == logme(f, t[:, :1]) == pytest.approx(each[0], rel=1e-6)
-    assert logme_of(moments([(f, t)])) == pytest.approx(np.mean(each), rel=1e-6)
+    scores = [textbook(f, column) for column in t.T]
+    assert logme(f, t) == pytest.approx(np.mean(scores), rel=1e-6)
+    assert logme(f, t[:, 0]) == logme(f, t[:, :1]) == pytest.approx(scores[0], rel=1e-6)
+    assert logme_of(moments([(f, t)])) == pytest.approx(np.mean(scores), rel=1e-6)
 
 
 def test_of_two_maxima_the_larger_is_found_where_the_published_iteration_stops_at_the_smaller():
@@ -94,22 +94,22 @@ def test_of_two_maxima_the_larger_is_found_where_the_published_iteration_stops_a
     q = np.linalg.qr(np.random.default_rng(0).normal(size=(100, 3)))[0]
     f = q[:, :2] * [30.0, 0.01]
     t = 10 * q @ np.sqrt([0.4, 0.3, 0.3])
-    published, largest = textbook(f, t), largest_density(f, t)
-    assert largest > published + 0.1
-    assert logme(f, t) == pytest.approx(largest, rel=1e-6)
+    iteration, maximum = textbook(f, t), largest_density(f, t)
+    assert maximum > iteration + 0.1
+    assert logme(f, t) == pytest.approx(maximum, rel=1e-6)
 
 
 def test_evidence_at_its_limits():
     rng = np.random.default_rng(0)
     f, y = np.eye(3)[rng.integers(0, 3, 50)], rng.integers(0, 2, 50)
-    exact, noisy = np.eye(3)[np.arange(60) % 3], np.arange(60) % 3
-    assert 5 < logme(exact, noisy) < 15  # infinite but for RESIDUAL
+    onehot, classes = np.eye(3)[np.arange(60) % 3], np.arange(60) % 3
+    assert 5 < logme(onehot, classes) < 15  # infinite but for RESIDUAL
     # Where features say nothing, alpha grows without limit and t ~ N(0, mean of t^2).
     t = np.where(np.arange(50) % 2, 1.0, -1.0)
-    nothing = np.c_[np.repeat([1.0, -1.0], 25), np.repeat([1.0, -1.0], 25)]
-    nothing = nothing - np.outer(t, t @ nothing) / 50  # no correlation at all
-    assert logme(nothing, t) == pytest.approx(-np.log(2 * np.pi * np.e) / 2, abs=1e-9)
-    assert logme(f, y) < logme(exact, noisy)
+    features = np.c_[np.repeat([1.0, -1.0], 25), np.repeat([1.0, -1.0], 25)]
+    features = features - np.outer(t, t @ features) / 50  # no correlation at all
+    assert logme(features, t) == pytest.approx(-np.log(2 * np.pi * np.e) / 2, abs=1e-9)
+    assert logme(f, y) < logme(onehot, classes)
 
 
 def test_logme_keeps_its_digits_where_products_of_float32_would_not():
@@ -135,17 +135,19 @@ def test_blocks_are_their_union(monkeypatch, rows):
     f, y = labelled()
     y = np.array([-5, 70, 2])[y]
     order = np.argsort(y, kind='stable')  # so that blocks lack classes
-    blocks = [(f[part], y[part]) for part in np.split(order, [10, 11, 60])]
-    whole, onehot = moments(iter(blocks)), (y[:, None] == [-5, 2, 70]) * 1.0
-    assert whole.n == 90 and whole.classes.tolist() == [-5, 2, 70]
-    for found, expected in (
-        (whole.gram, f.T @ f),
-        (whole.cross, f.T @ onehot),
-        (whole.square, onehot.sum(0)),
+    blocks = [
+        (f[rows_of_block], y[rows_of_block]) for rows_of_block in np.split(order, [10, 11, 60])
+    ]
+    sums, onehot = moments(iter(blocks)), (y[:, None] == [-5, 2, 70]) * 1.0
+    assert sums.n == 90 and sums.classes.tolist() == [-5, 2, 70]
+    for value, expected in (
+        (sums.gram, f.T @ f),
+        (sums.cross, f.T @ onehot),
+        (sums.square, onehot.sum(0)),
     ):
-        assert found == pytest.approx(expected, rel=1e-12)
-    assert logme_of(whole) == pytest.approx(logme(f, y), rel=1e-9) and h_score_of(
-        whole
+        assert value == pytest.approx(expected, rel=1e-12)
+    assert logme_of(sums) == pytest.approx(logme(f, y), rel=1e-9) and h_score_of(
+        sums
     ) == pytest.approx(h_score(f, y), rel=1e-9)
     wide, labels = labelled(30, 50)
     # (d, d) and (n, n) matrices agree

@@ -1,5 +1,5 @@
-"""Gains and verdicts against SciPy and statsmodels computed another way, numbers by hand, simulated
-tables without any gain."""
+"""Gains and verdicts against SciPy, statsmodels, numbers by hand, and simulated tables without any
+gain."""
 
 import gc
 import itertools
@@ -51,12 +51,12 @@ def test_a_gain_is_a_one_sample_test_of_the_differences(seeds):
     rng = np.random.default_rng(seeds)
     baseline = rng.uniform(0.5, 0.9, seeds)
     transfer = baseline + rng.normal(0.03, 0.05, seeds)
-    gain, other = transfer_gain(transfer, baseline), DescrStatsW(transfer - baseline)
-    assert gain.mean == pytest.approx(other.mean, abs=1e-9)
-    assert (gain.low, gain.high) == pytest.approx(other.tconfint_mean(0.05))
-    assert gain.p == pytest.approx(other.ttest_mean(0)[1])
-    mirrored = transfer_gain(baseline, transfer)
-    assert mirrored == pytest.approx((-gain.mean, -gain.high, -gain.low, gain.p))
+    gain, test = transfer_gain(transfer, baseline), DescrStatsW(transfer - baseline)
+    assert gain.mean == pytest.approx(test.mean, abs=1e-9)
+    assert (gain.low, gain.high) == pytest.approx(test.tconfint_mean(0.05))
+    assert gain.p == pytest.approx(test.ttest_mean(0)[1])
+    reverse_gain = transfer_gain(baseline, transfer)
+    assert reverse_gain == pytest.approx((-gain.mean, -gain.high, -gain.low, gain.p))
 
 
 @pytest.mark.filterwarnings('error')
@@ -106,8 +106,10 @@ def test_a_hierarchical_gain_by_hand():
     # + 2^2 / 2) degrees of freedom.
     difference = np.array([[1.0, 4.0, 4.0], [1.0, 6.0, 8.0]])
     gain = hierarchical_gain(difference[..., None], np.zeros((1, 3, 1)))
-    other = stats.t(18**2 / (36 + 98 + 2), loc=4, scale=3**0.5)
-    assert gain == pytest.approx((4, other.ppf(0.025), other.ppf(0.975), 2 * other.cdf(0)))
+    distribution = stats.t(18**2 / (36 + 98 + 2), loc=4, scale=3**0.5)
+    assert gain == pytest.approx(
+        (4, distribution.ppf(0.025), distribution.ppf(0.975), 2 * distribution.cdf(0))
+    )
 
 
 @pytest.mark.parametrize('seed', range(6))  # two to four of the seven components come out negative
@@ -141,9 +143,14 @@ def test_a_hierarchical_gain_solves_the_expected_mean_squares_of_an_analysis_of_
         for part, name in zip(component, names, strict=True)
     )
     freedom = variance**2 / ((table.mean_sq / 60) ** 2 / table.df).sum()
-    other = stats.t(freedom, loc=cells.d.mean(), scale=variance**0.5)
+    distribution = stats.t(freedom, loc=cells.d.mean(), scale=variance**0.5)
     assert hierarchical_gain(transfer, baseline) == pytest.approx(
-        (cells.d.mean(), other.ppf(0.025), other.ppf(0.975), 2 * min(other.cdf(0), other.sf(0))),
+        (
+            cells.d.mean(),
+            distribution.ppf(0.025),
+            distribution.ppf(0.975),
+            2 * min(distribution.cdf(0), distribution.sf(0)),
+        ),
         abs=1e-6,
     )
 
@@ -189,7 +196,7 @@ def answers(rng, sources, seeds, examples, source, seed, example, accuracy=0.8):
 
 # a variance of .01 is a standard deviation of .028 of the accuracy
 @pytest.mark.parametrize(
-    'least, most, setting',
+    'lower, upper, setting',
     [
         (0.03, 0.07, (4, 5, 300, 0.01, 0.01, 0.1)),
         (0.03, 0.07, (5, 5, 500, 0.005, 0.005, 0.05)),
@@ -200,20 +207,23 @@ def answers(rng, sources, seeds, examples, source, seed, example, accuracy=0.8):
         (0, 0.07, (4, 5, 300, 0.0, 0.0, 0.0)),
     ],
 )
-def test_gains_where_there_is_none_are_found_as_rarely_as_said(least, most, setting):
+def test_gains_where_there_is_none_are_found_as_rarely_as_said(lower, upper, setting):
     rng = np.random.default_rng(0)
     p = [hierarchical_gain(*answers(rng, *setting)).p for _ in range(500)]
     # of 2000: .045, .044, .045, .052, .046, .032 and .018
-    assert least <= np.mean(np.array(p) < 0.05) <= most
+    assert lower <= np.mean(np.array(p) < 0.05) <= upper
 
 
 def test_a_bootstrap_over_five_seeds_finds_far_more():
     rng = np.random.default_rng(0)
     differences = rng.normal(size=(1000, 5))
-    resampled = differences[:, rng.integers(0, 5, (2000, 5))].mean(-1)
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
+    resamples = differences[:, rng.integers(0, 5, (2000, 5))].mean(-1)
+    low, high = np.quantile(resamples, [0.025, 0.975], axis=1)
     assert 0.13 < np.mean((low > 0) | (high < 0)) < 0.19
-    p = [hierarchical_gain(each[None, :, None], np.zeros((1, 5, 1))).p for each in differences]
+    p = [
+        hierarchical_gain(difference[None, :, None], np.zeros((1, 5, 1))).p
+        for difference in differences
+    ]
     assert 0.03 < np.mean(np.array(p) < 0.05) < 0.07
 
 
@@ -222,11 +232,13 @@ def test_what_one_source_gains_is_no_gain_of_sources():
     # would show again.
     rng = np.random.default_rng(0)
     pairs = [answers(rng, 4, 5, 300, 0.02, 0.001, 0.0) for _ in range(100)]
-    one = [
+    one_source = [
         transfer_gain(transfer[0].mean(-1), baseline[0].mean(-1)).p for transfer, baseline in pairs
     ]
     all_sources = [hierarchical_gain(transfer, baseline).p for transfer, baseline in pairs]
-    assert np.mean(np.array(one) < 0.05) > 0.3 and np.mean(np.array(all_sources) < 0.05) < 0.1
+    assert (
+        np.mean(np.array(one_source) < 0.05) > 0.3 and np.mean(np.array(all_sources) < 0.05) < 0.1
+    )
 
 
 def test_a_real_gain_is_found_and_its_interval_covers_it():
@@ -246,8 +258,10 @@ def test_equal_hierarchical_differences_are_a_point():
     baseline = np.random.default_rng(0).uniform(size=(1, 3, 4))
     assert hierarchical_gain(np.repeat(baseline, 2, 0), baseline) == (0, 0, 0, 1)
     assert hierarchical_gain(np.repeat(baseline, 2, 0) + 0.1, baseline) == (0.1, 0.1, 0.1, 0)
-    crossed = np.array([[1.0, -1.0], [-1.0, 1.0]])[..., None]  # nothing but the interaction varies
-    assert hierarchical_gain(crossed, np.zeros((1, 2, 1))).p == 1
+    interaction = np.array([[1.0, -1.0], [-1.0, 1.0]])[
+        ..., None
+    ]  # nothing but the interaction varies
+    assert hierarchical_gain(interaction, np.zeros((1, 2, 1))).p == 1
 
 
 @pytest.mark.parametrize(
@@ -303,12 +317,13 @@ def test_a_gain_that_is_no_number_is_never_detected(mean, p, others):
 
 
 @pytest.mark.parametrize(
-    'values, half', [([0.4], None), ([0.0, 1.0], None), ([0.1, 0.2, 0.3], 4.302653 * 0.1 / 3**0.5)]
+    'values, expected',
+    [([0.4], None), ([0.0, 1.0], None), ([0.1, 0.2, 0.3], 4.302653 * 0.1 / 3**0.5)],
 )
-def test_shares_of_two_seeds_have_no_interval(values, half):
-    mean, found = share_interval(values)
+def test_shares_of_two_seeds_have_no_interval(values, expected):
+    mean, half_width = share_interval(values)
     assert mean == pytest.approx(np.mean(values))
-    assert found == (half and pytest.approx(half, rel=1e-6))
+    assert half_width == (expected and pytest.approx(expected, rel=1e-6))
 
 
 def test_verdicts_are_holms_loop(quick_gc):

@@ -1,5 +1,5 @@
-"""Learning curves against curves known exactly, SciPy's curve_fit, numbers by hand, and simulated
-seeds for the intervals."""
+"""Learning curves against exact curves, SciPy's curve_fit and numbers by hand; their intervals
+against simulated seeds."""
 
 import numpy as np
 import pytest
@@ -82,16 +82,20 @@ def test_a_fit_is_that_of_scipy(truth, seed):
 def test_a_fit_knows_no_order_and_no_unit_of_its_budgets():
     accuracy = accuracies(np.random.default_rng(0), 0.5, 0.5, 0.1)
     curve = fit_curve(BUDGETS, accuracy)
-    turned = fit_curve(BUDGETS[::-1], accuracy[::-1])
-    assert turned[:3] == pytest.approx(curve[:3]) and turned.budgets == curve.budgets == (1, 100)
-    of_tens = fit_curve(10 * BUDGETS, accuracy)
-    assert of_tens[:3] == pytest.approx((curve.a * 10**curve.b, curve.b, curve.c))
-    assert labels_for(of_tens, 0.8)[:3] == pytest.approx(10 * np.array(labels_for(curve, 0.8)[:3]))
-    again, other = fit_curve(BUDGETS, accuracy), fit_curve(BUDGETS, accuracy, seed=1)
+    reversed_curve = fit_curve(BUDGETS[::-1], accuracy[::-1])
+    assert reversed_curve[:3] == pytest.approx(
+        curve[:3]
+    ) and reversed_curve.budgets == curve.budgets == (1, 100)
+    tenfold_curve = fit_curve(10 * BUDGETS, accuracy)
+    assert tenfold_curve[:3] == pytest.approx((curve.a * 10**curve.b, curve.b, curve.c))
+    assert labels_for(tenfold_curve, 0.8)[:3] == pytest.approx(
+        10 * np.array(labels_for(curve, 0.8)[:3])
+    )
+    same_curve, reseeded_curve = fit_curve(BUDGETS, accuracy), fit_curve(BUDGETS, accuracy, seed=1)
     assert (
-        (again.resamples == curve.resamples).all()
-        and other[:3] == curve[:3]
-        and (other.resamples != curve.resamples).any()
+        (same_curve.resamples == curve.resamples).all()
+        and reseeded_curve[:3] == curve[:3]
+        and (reseeded_curve.resamples != curve.resamples).any()
     )
 
 
@@ -111,8 +115,8 @@ def test_intervals_cover_the_curve_and_the_labels_it_needs(truth):
         ]
         hits.append(
             [
-                each.low <= value <= each.high
-                for each, value in zip(
+                estimate.low <= value <= estimate.high
+                for estimate, value in zip(
                     estimates,
                     (
                         1 - law(10, *truth),
@@ -171,13 +175,17 @@ def test_goals_at_and_above_the_ceiling_need_infinitely_many_labels():
     floors = np.where(
         np.arange(40) < 2, 0.3, 0.1
     )  # two of forty resamples have a lower ceiling, .7
-    some = BY_HAND._replace(resamples=np.stack([np.full(40, 0.5), np.full(40, 0.5), floors], 1))
-    assert labels_for(some, 0.8) == pytest.approx((25, 25, np.inf, True))
-    assert labels_for(some._replace(resamples=some.resamples[1:]), 0.8).high == np.inf
-    below = BY_HAND._replace(
+    low_ceilings = BY_HAND._replace(
+        resamples=np.stack([np.full(40, 0.5), np.full(40, 0.5), floors], 1)
+    )
+    assert labels_for(low_ceilings, 0.8) == pytest.approx((25, 25, np.inf, True))
+    assert (
+        labels_for(low_ceilings._replace(resamples=low_ceilings.resamples[1:]), 0.8).high == np.inf
+    )
+    negative_floors = BY_HAND._replace(
         resamples=np.stack([np.full(40, 0.5), np.full(40, 0.5), np.full(40, -0.1)], 1)
     )
-    assert labels_for(below, 0.9).low == pytest.approx(6.25)
+    assert labels_for(negative_floors, 0.9).low == pytest.approx(6.25)
 
 
 def test_equal_seeds_at_one_budget_do_not_outweigh_all_others():

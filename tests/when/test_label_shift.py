@@ -22,7 +22,7 @@ def test_label_shift_by_hand():
 
 def confused(label, share, rng):
     """Predictions of each label by its row of shares."""
-    return np.array([rng.choice(len(share), p=share[each]) for each in label])
+    return np.array([rng.choice(len(share), p=share[c]) for c in label])
 
 
 SHARE = np.array(
@@ -45,11 +45,11 @@ def test_label_shift_solves_scikit_learn_s_confusion():
 
 def test_a_known_label_shift_is_found():
     rng = np.random.default_rng(0)
-    before, after = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.3, 0.6])
-    label, target = rng.choice(3, 20000, p=before), rng.choice(3, 20000, p=after)
+    source_prior, target_prior = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.3, 0.6])
+    label, target = rng.choice(3, 20000, p=source_prior), rng.choice(3, 20000, p=target_prior)
     shift = label_shift(confused(label, SHARE, rng), label, confused(target, SHARE, rng), 3)
-    assert shift.prior == pytest.approx(after, abs=0.02) and shift.weights == pytest.approx(
-        after / before, rel=0.1
+    assert shift.prior == pytest.approx(target_prior, abs=0.02) and shift.weights == pytest.approx(
+        target_prior / source_prior, rel=0.1
     )
 
 
@@ -64,11 +64,11 @@ def test_a_negative_weight_is_cut_and_counted_and_a_class_may_be_missing_from_th
     )
     # of right + 2, one is taken for each other class: a target of class 0 alone is found up to
     # rounding
-    for right in range(7, 13):
+    for hits in range(7, 13):
         predicted = np.concatenate(
-            [np.repeat(np.arange(3), np.where(np.arange(3) == each, right, 1)) for each in range(3)]
+            [np.repeat(np.arange(3), np.where(np.arange(3) == c, hits, 1)) for c in range(3)]
         )
-        shift = label_shift(predicted, np.repeat([0, 1, 2], right + 2), predicted[: right + 2], 3)
+        shift = label_shift(predicted, np.repeat([0, 1, 2], hits + 2), predicted[: hits + 2], 3)
         assert shift.clipped == 0 and shift.prior == pytest.approx([1, 0, 0])
 
 
@@ -112,10 +112,10 @@ def test_a_predictor_that_guesses_is_refused_and_one_that_knows_little_needs_man
     ],
 )
 def test_label_shift_refuses_what_it_cannot_solve_in_one_line(changes, words):
-    good = {
+    arguments = {
         'source_predictions': [0, 0, 1, 1],
         'source_labels': [0, 0, 1, 1],
         'target_predictions': [0, 1, 1, 1],
         'classes': 2,
     }
-    assert refused(lambda: label_shift(**good | changes), words)
+    assert refused(lambda: label_shift(**arguments | changes), words)

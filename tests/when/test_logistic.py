@@ -1,4 +1,4 @@
-"""Logistic regression against scikit-learn's, and where it has no minimum."""
+"""Logistic regression against scikit-learn's, and cases without a minimum."""
 
 import numpy as np
 import pytest
@@ -43,8 +43,8 @@ def test_the_minimum_is_that_of_scikit_learn(shape, penalty):
     assert weights == pytest.approx(expected.coef_.T, abs=1e-4) and intercept == pytest.approx(
         expected.intercept_, abs=1e-4
     )
-    theirs = objective(x, y, expected.coef_.T, expected.intercept_, penalty)[0]
-    assert objective(x, y, weights, intercept, penalty)[0] == pytest.approx(theirs, rel=1e-9)
+    expected_loss = objective(x, y, expected.coef_.T, expected.intercept_, penalty)[0]
+    assert objective(x, y, weights, intercept, penalty)[0] == pytest.approx(expected_loss, rel=1e-9)
 
 
 def test_two_classes_are_scikit_learn_s_single_column_at_half_the_penalty():
@@ -87,9 +87,9 @@ def test_neither_a_constant_column_nor_a_far_away_origin_matters():
         and np.abs(weights[3]).max() < 1e-7
     )
     assert intercept == pytest.approx(expected.intercept_, abs=1e-4)
-    far, moved = linear_probe(x + 100.0, y, tolerance=TIGHT)
-    assert far == pytest.approx(weights, abs=1e-5)
-    assert moved == pytest.approx(intercept - 100 * weights.sum(0), abs=1e-3)
+    shifted_weights, shifted_intercept = linear_probe(x + 100.0, y, tolerance=TIGHT)
+    assert shifted_weights == pytest.approx(weights, abs=1e-5)
+    assert shifted_intercept == pytest.approx(intercept - 100 * weights.sum(0), abs=1e-3)
     float32 = linear_probe((x + 100.0).astype(np.float32), y, tolerance=1e-10)[0]
     assert float32 == pytest.approx(weights, abs=1e-2)
 
@@ -116,16 +116,16 @@ def test_separable_classes_with_hardly_a_penalty_come_to_an_end(kind):
 def test_features_of_any_scale_have_their_minimum(scale):
     x, y = network_like()
     weights, intercept = linear_probe(x, y, 1.0, TIGHT)
-    scaled, same = linear_probe(x * scale, y, scale**2, TIGHT)
-    assert scaled * scale == pytest.approx(weights, abs=1e-5) and same == pytest.approx(
-        intercept, abs=1e-4
-    )
+    scaled_weights, scaled_intercept = linear_probe(x * scale, y, scale**2, TIGHT)
+    assert scaled_weights * scale == pytest.approx(
+        weights, abs=1e-5
+    ) and scaled_intercept == pytest.approx(intercept, abs=1e-4)
 
 
 def test_a_start_changes_nothing_but_the_way():
     x, y = network_like()
-    expected, other = linear_probe(x, y, 1.0, TIGHT), linear_probe(x, y, 100.0)
-    weights, intercept = linear_probe(x, y, 1.0, TIGHT, start=other)
+    expected, start = linear_probe(x, y, 1.0, TIGHT), linear_probe(x, y, 100.0)
+    weights, intercept = linear_probe(x, y, 1.0, TIGHT, start=start)
     assert weights == pytest.approx(expected[0], abs=1e-5) and intercept == pytest.approx(
         expected[1], abs=1e-4
     )
@@ -140,5 +140,5 @@ def test_labels_are_any_integers_and_columns_in_their_order():
         linear_probe(x, np.array([-7, 2, 30, 900])[y], tolerance=TIGHT)[0].tolist()
         == weights.tolist()
     )
-    turned = linear_probe(x, np.array([2, 30, 900, -7])[y], tolerance=TIGHT)[0]
-    assert turned == pytest.approx(weights[:, [3, 0, 1, 2]], abs=1e-4)
+    permuted_weights = linear_probe(x, np.array([2, 30, 900, -7])[y], tolerance=TIGHT)[0]
+    assert permuted_weights == pytest.approx(weights[:, [3, 0, 1, 2]], abs=1e-4)

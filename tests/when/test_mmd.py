@@ -18,9 +18,13 @@ def mmd_by_loops(xs, xt, width):
         return np.exp(-sum((a - b) ** 2) / (2 * width**2))
 
     n, m = len(xs), len(xt)
-    within = sum(kernel(xs[i], xs[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
-    others = sum(kernel(xt[i], xt[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
-    return within + others - 2 * sum(kernel(a, b) for a in xs for b in xt) / (n * m)
+    source_mean = sum(kernel(xs[i], xs[j]) for i in range(n) for j in range(n) if i != j) / (
+        n * (n - 1)
+    )
+    target_mean = sum(kernel(xt[i], xt[j]) for i in range(m) for j in range(m) if i != j) / (
+        m * (m - 1)
+    )
+    return source_mean + target_mean - 2 * sum(kernel(a, b) for a in xs for b in xt) / (n * m)
 
 
 @pytest.mark.parametrize('n, m', [(7, 7), (5, 11), (2, 3)])
@@ -41,20 +45,20 @@ def test_p_is_that_of_all_permutations(n, m, shift):
     x = normal(n + m, 2, seed=3) + shift * (np.arange(n + m) < n)[:, None]
     splits = [list(split) for split in itertools.combinations(range(n + m), n)]
     values = np.array([mmd_by_loops(x[split], np.delete(x, split, 0), 1.0) for split in splits])
-    exact = (values >= values[0] - 1e-12).mean()
+    expected = (values >= values[0] - 1e-12).mean()
     draws = 20000
-    found = mmd_test(x[:n], x[n:], draws, width=1.0)
-    assert found.squared == pytest.approx(values[0], abs=1e-12)
-    assert abs(found.p - exact) < 4 * (exact * (1 - exact) / draws) ** 0.5 + 1 / draws
+    test = mmd_test(x[:n], x[n:], draws, width=1.0)
+    assert test.squared == pytest.approx(values[0], abs=1e-12)
+    assert abs(test.p - expected) < 4 * (expected * (1 - expected) / draws) ** 0.5 + 1 / draws
 
 
 def test_p_is_a_loop_over_the_same_permutations():
     xs, xt = normal(6, 2), normal(9, 2, seed=1) + 0.7
     x, observed = np.concatenate([xs, xt]), mmd_by_loops(xs, xt, 1.0)
     members = np.random.default_rng(5).permuted(np.tile(np.arange(15) < 6, (50, 1)), axis=1)
-    reached = sum(mmd_by_loops(x[member], x[~member], 1.0) >= observed for member in members)
-    assert 0 < reached < 50
-    assert mmd_test(xs, xt, 50, seed=5, width=1.0).p == pytest.approx((1 + reached) / 51)
+    count = sum(mmd_by_loops(x[member], x[~member], 1.0) >= observed for member in members)
+    assert 0 < count < 50
+    assert mmd_test(xs, xt, 50, seed=5, width=1.0).p == pytest.approx((1 + count) / 51)
 
 
 def test_p_is_uniform_where_the_domains_agree():
@@ -82,7 +86,7 @@ def test_equal_rows_are_no_evidence():
         pytest.approx(0, abs=1e-12),
         1,
     )
-    mostly = np.tile(normal(1, 50), (30, 1)) * 1e3  # their computed distances are rounding, not 0
-    mostly[0] += 1
+    rows = np.tile(normal(1, 50), (30, 1)) * 1e3  # their computed distances are rounding, not 0
+    rows[0] += 1
     with pytest.raises(UserError, match='most rows are equal: give mmd_test a width'):
-        mmd_test(mostly, mostly + 0.0, 9)
+        mmd_test(rows, rows + 0.0, 9)

@@ -1,4 +1,4 @@
-"""Probes against scikit-learn's, their penalties and folds, and what they refuse."""
+"""Probes, penalties and folds against scikit-learn's, and invalid arguments."""
 
 import numpy as np
 import pytest
@@ -20,21 +20,21 @@ def test_a_probe_s_accuracy_is_that_of_scikit_learn_on_standardised_features():
         expected = make_pipeline(
             StandardScaler(), LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000)
         ).fit(x[train], y[train])
-        found = probe_accuracy(x[train], y[train], x[test], y[test], penalties=[penalty])
+        accuracy = probe_accuracy(x[train], y[train], x[test], y[test], penalties=[penalty])
         # a row on the border may fall to either side
-        assert found == pytest.approx(expected.score(x[test], y[test]), abs=1 / 300)
-        assert 0.4 < found < 0.95
+        assert accuracy == pytest.approx(expected.score(x[test], y[test]), abs=1 / 300)
+        assert 0.4 < accuracy < 0.95
 
 
 def test_the_penalty_is_the_best_on_the_held_out_fold_and_the_test_part_has_no_say():
     x, y = network_like(distance=0.5)
-    train, held = next(StratifiedKFold(5, shuffle=True, random_state=3).split(x, y))
+    train, test = next(StratifiedKFold(5, shuffle=True, random_state=3).split(x, y))
     scores = {}
     for penalty in (1000.0, 100.0, 10.0, 1.0):
         model = make_pipeline(
             StandardScaler(), LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000)
         )
-        scores[penalty] = model.fit(x[train], y[train]).score(x[held], y[held])
+        scores[penalty] = model.fit(x[train], y[train]).score(x[test], y[test])
     best = max(scores, key=scores.get)
     assert (
         len(set(scores.values())) > 1
@@ -42,11 +42,11 @@ def test_the_penalty_is_the_best_on_the_held_out_fold_and_the_test_part_has_no_s
     )
     test_x, test_y = network_like(50, distance=0.5, seed=1)
     for label in (test_y, (test_y + 1) % 4):
-        both = [
+        accuracies = [
             probe_accuracy(x, y, test_x, label, penalties, seed=3)
             for penalties in ((1.0, 10.0, 100.0, 1000.0), [best])
         ]
-        assert both[0] == both[1]
+        assert accuracies[0] == accuracies[1]
 
 
 def test_equal_penalties_go_to_the_largest():
@@ -76,16 +76,16 @@ def test_cross_validation_is_that_of_scikit_learn():
 
 def test_a_small_class_leaves_as_many_folds_as_it_has_examples():
     x, y = network_like(40, d=1, c=2)
-    kept = np.r_[np.flatnonzero(y == 0)[:6], np.flatnonzero(y == 1)[:2]]
-    assert probe_score(x[kept], y[kept], folds=5) == probe_score(x[kept], y[kept], folds=2)
-    refused(lambda: probe_score(x[kept][:-1], y[kept][:-1]), 'class 1 has a single example')
+    rows = np.r_[np.flatnonzero(y == 0)[:6], np.flatnonzero(y == 1)[:2]]
+    assert probe_score(x[rows], y[rows], folds=5) == probe_score(x[rows], y[rows], folds=2)
+    refused(lambda: probe_score(x[rows][:-1], y[rows][:-1]), 'class 1 has a single example')
 
 
 def test_a_class_that_training_has_not_seen_counts_as_wrong():
     x, y = network_like(distance=9.0)
-    other = np.where(np.arange(300) < 75, 4, y)
+    labels = np.where(np.arange(300) < 75, 4, y)
     assert probe_accuracy(x, y, x, y, [1.0]) == knn_accuracy(x, y, x, y) == 1.0
-    assert probe_accuracy(x, y, x, other, [1.0]) == knn_accuracy(x, y, x, other) == 0.75
+    assert probe_accuracy(x, y, x, labels, [1.0]) == knn_accuracy(x, y, x, labels) == 0.75
 
 
 @pytest.mark.parametrize('score', [probe_score, knn_score])

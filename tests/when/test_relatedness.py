@@ -44,8 +44,8 @@ def test_agreement_is_scipys_and_of_one_for_the_same_order():
         a, -a
     ) == pytest.approx(-1)
     assert rank_agreement(np.zeros(9), b) == 0
-    tied = np.round(a)
-    assert len(set(tied)) < 9 and rank_agreement(tied, b) == pytest.approx(weightedtau(tied, b)[0])
+    ties = np.round(a)
+    assert len(set(ties)) < 9 and rank_agreement(ties, b) == pytest.approx(weightedtau(ties, b)[0])
     # two exchanged at the top, two at the bottom
     top, bottom = np.array([4.0, 5.0, 3.0, 2.0, 1.0]), np.array([5.0, 4.0, 3.0, 1.0, 2.0])
     assert rank_agreement(top, [5.0, 4.0, 3.0, 2.0, 1.0]) < rank_agreement(
@@ -63,8 +63,8 @@ def test_agreement_target_by_target():
     rng = np.random.default_rng(0)
     predicted, measured = rng.normal(size=(2, 6, 3))
     predicted[:, 1] = 0
-    found = rank_agreement(predicted, measured)
-    assert found[1] == 0 and [found[j] for j in (0, 2)] == pytest.approx(
+    agreement = rank_agreement(predicted, measured)
+    assert agreement[1] == 0 and [agreement[j] for j in (0, 2)] == pytest.approx(
         [weightedtau(predicted[:, j], measured[:, j])[0] for j in (0, 2)]
     )
 
@@ -92,27 +92,27 @@ def test_affinity_recovers_consistent_preferences():
 def test_affinity_is_the_limit_of_powers_of_any_preferences():
     # ties, and no consistency
     scores = np.random.default_rng(0).integers(0, 4, (5, 3, 40)) + np.arange(5)[:, None, None] % 3
-    found = transfer_affinity(scores)
+    affinity = transfer_affinity(scores)
     for target in range(3):
         ratio = np.ones((5, 5))
         for i in range(5):
             for j in range(5):
-                won = [
+                wins = [
                     (a > b) + (a == b) / 2
                     for a, b in zip(scores[i, target], scores[j, target], strict=True)
                 ]
-                lost = [1 - each for each in won]
-                ratio[i, j] = np.clip(np.mean(won), 0.001, 0.999) / np.clip(
-                    np.mean(lost), 0.001, 0.999
+                losses = [1 - win for win in wins]
+                ratio[i, j] = np.clip(np.mean(wins), 0.001, 0.999) / np.clip(
+                    np.mean(losses), 0.001, 0.999
                 )
         vector = np.ones(5)
         for _ in range(200):
             vector = ratio @ vector / (ratio @ vector).sum()
         # a consistent one has the eigenvalue 5
         assert np.abs(ratio @ vector / vector - 5).min() > 0.01
-        np.testing.assert_allclose(found[:, target], vector)
+        np.testing.assert_allclose(affinity[:, target], vector)
     # only which is larger counts
-    np.testing.assert_allclose(transfer_affinity(np.exp(scores / 3)), found)
+    np.testing.assert_allclose(transfer_affinity(np.exp(scores / 3)), affinity)
 
 
 def test_affinity_by_hand_for_two_sources_and_for_ties():
@@ -120,8 +120,8 @@ def test_affinity_by_hand_for_two_sources_and_for_ties():
     # W = [[., 3], [1/3, .]], eigenvector (3, 1)
     np.testing.assert_allclose(transfer_affinity(scores), [[0.75], [0.25]])
     np.testing.assert_allclose(transfer_affinity(np.ones((3, 2, 4))), np.full((3, 2), 1 / 3))
-    never = transfer_affinity(np.array([[[1.0, 1.0]], [[0.0, 0.0]]]))
-    np.testing.assert_allclose(never[:, 0], [0.999, 0.001])
+    affinity = transfer_affinity(np.array([[[1.0, 1.0]], [[0.0, 0.0]]]))
+    np.testing.assert_allclose(affinity[:, 0], [0.999, 0.001])
 
 
 # Task2Vec
@@ -204,17 +204,17 @@ def gradients_one_by_one(classes):
 def test_the_information_is_that_of_gradients_one_by_one(classes, block):
     net, params, state, x, _ = probed()
     y, expected = np.arange(24) % classes, gradients_one_by_one(classes)
-    found = task2vec(net, params, state, x, y, block=block)
-    assert found.shape == (6,)
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    vector = task2vec(net, params, state, x, y, block=block)
+    assert vector.shape == (6,)
+    np.testing.assert_allclose(vector, expected, rtol=1e-4)
 
 
 def test_neither_the_order_of_examples_nor_the_names_of_classes_matter():
     net, params, state, x, y = probed()
     order = np.random.default_rng(0).permutation(len(x))
-    found = task2vec(net, params, state, x, y)
+    vector = task2vec(net, params, state, x, y)
     np.testing.assert_allclose(
-        task2vec(net, params, state, x[order], 7 - 3 * y[order]), found, rtol=1e-3
+        task2vec(net, params, state, x[order], 7 - 3 * y[order]), vector, rtol=1e-3
     )
 
 
@@ -222,12 +222,12 @@ def test_halves_of_one_task_are_nearer_than_two_tasks():
     net = conv4(width=16, size=8, blocks=1)
     params, state = jax.jit(net.init)(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
     parity, size = (
-        [task2vec(net, params, state, *task(which, half)) for half in (0, 1)]
-        for which in (True, False)
+        [task2vec(net, params, state, *task(by_parity, half)) for half in (0, 1)]
+        for by_parity in (True, False)
     )
-    within = task2vec_distance(*parity), task2vec_distance(*size)
+    half_distances = task2vec_distance(*parity), task2vec_distance(*size)
     # .08 and .45
-    assert 3 * max(within) < min(task2vec_distance(a, b) for a in parity for b in size)
+    assert 3 * max(half_distances) < min(task2vec_distance(a, b) for a in parity for b in size)
 
 
 # distances
@@ -260,14 +260,14 @@ def test_distances_are_symmetric_of_any_scale_and_0_to_itself():
 # refusals
 
 
-def refused(call, said):
+def refused(call, words):
     with pytest.raises(UserError) as refusal:
         call()
-    assert said in str(refusal.value) and '\n' not in str(refusal.value)
+    assert words in str(refusal.value) and '\n' not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    'call, said',
+    'call, words',
     [
         (lambda: rank_agreement([1.0], [1.0]), 'three sources or more'),
         (lambda: rank_agreement([1.0, 2.0], [1.0, 2.0]), 'three sources or more'),
@@ -291,15 +291,15 @@ def refused(call, said):
         (lambda: task2vec_transfer([1.0], [1.0], [1.0], alpha=np.nan), 'alpha=nan'),
     ],
 )
-def test_what_has_no_answer(call, said):
-    refused(call, said)
+def test_what_has_no_answer(call, words):
+    refused(call, words)
 
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 
 @pytest.mark.parametrize(
-    'changes, said',
+    'changes, words',
     [
         ({'y': [0, 0, 0, 0]}, 'labels of 1 class'),
         ({'y': [0, 1]}, 'one label per row'),
@@ -315,7 +315,7 @@ X = np.arange(12, dtype=np.float32).reshape(4, 3)
         ({'params': {}}, 'a probe that has kernels'),
     ],
 )
-def test_what_has_no_vector(changes, said):
+def test_what_has_no_vector(changes, words):
     net = mlp((2,))
     params, state = jax.jit(net.init)(jax.random.key(0), X)
     refused(
@@ -323,5 +323,5 @@ def test_what_has_no_vector(changes, said):
             **{'net': net, 'params': params, 'state': state, 'x': X, 'y': np.arange(4) % 2}
             | changes
         ),
-        said,
+        words,
     )

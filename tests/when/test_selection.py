@@ -1,5 +1,5 @@
-"""Scores without target labels against numbers by hand, SciPy, scikit-learn, plain loops; and what
-each of them is fooled by."""
+"""Scores without target labels against numbers by hand, SciPy, scikit-learn and plain loops, and on
+bad models that each score prefers."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def predictions(n=60, c=5, seed=0):
     return np.random.default_rng(seed).dirichlet(np.full(c, 0.3), n)
 
 
-def hard(label, c):
+def one_hot(label, c):
     return np.eye(c)[label]
 
 
@@ -55,7 +55,7 @@ def test_information_is_the_mutual_information_of_scikit_learn():
     rng = np.random.default_rng(0)
     # a hundred votes on each example
     label, votes = rng.integers(0, 5, 60), rng.multinomial(100, predictions())
-    assert information_maximisation(hard(label, 5)) == pytest.approx(
+    assert information_maximisation(one_hot(label, 5)) == pytest.approx(
         mutual_info_score(label, np.arange(60))
     )
     assert information_maximisation(votes / 100) == pytest.approx(
@@ -65,10 +65,10 @@ def test_information_is_the_mutual_information_of_scikit_learn():
 
 def density(probability, temperature):
     entropies = []
-    for i, one in enumerate(probability):
+    for i, row in enumerate(probability):
         cosines = [
-            one @ other / np.sqrt((one @ one) * (other @ other))
-            for j, other in enumerate(probability)
+            row @ other_row / np.sqrt((row @ row) * (other_row @ other_row))
+            for j, other_row in enumerate(probability)
             if j != i
         ]
         weight = np.exp(np.array(cosines) / temperature)
@@ -89,30 +89,34 @@ def test_density_is_a_double_loop_in_blocks_of_any_size(monkeypatch, block, temp
 def test_density_by_hand():
     # Two pairs of equals, at a right angle: at temperature 1 the weights are e, 1 and 1 over e + 2.
     weight = np.array([np.e, 1, 1]) / (np.e + 2)
-    assert soft_neighbourhood_density(hard([0, 0, 1, 1], 2), temperature=1) == pytest.approx(
+    assert soft_neighbourhood_density(one_hot([0, 0, 1, 1], 2), temperature=1) == pytest.approx(
         -(weight * np.log(weight)).sum()
     )
-    assert soft_neighbourhood_density(hard([0, 1], 2)) == 0  # one neighbour only
+    assert soft_neighbourhood_density(one_hot([0, 1], 2)) == 0  # one neighbour only
 
 
 def test_what_each_score_cannot_tell():
     label = np.repeat([0, 1, 2], [40, 10, 10])
-    right, wrong, one_class = hard(label, 3), hard((label + 1) % 3, 3), hard(np.zeros(60, int), 3)
-    even = hard(np.arange(60) % 3, 3)  # wrong, and even where the labels are not
-    assert negative_entropy(right) == negative_entropy(one_class) == 0
-    assert information_maximisation(one_class) == pytest.approx(0) and information_maximisation(
-        even
-    ) > information_maximisation(right)
-    assert soft_neighbourhood_density(one_class) == pytest.approx(np.log(59))
+    correct_model, wrong_model, constant_model = (
+        one_hot(label, 3),
+        one_hot((label + 1) % 3, 3),
+        one_hot(np.zeros(60, int), 3),
+    )
+    balanced_model = one_hot(np.arange(60) % 3, 3)  # wrong, and even where the labels are not
+    assert negative_entropy(correct_model) == negative_entropy(constant_model) == 0
+    assert information_maximisation(constant_model) == pytest.approx(
+        0
+    ) and information_maximisation(balanced_model) > information_maximisation(correct_model)
+    assert soft_neighbourhood_density(constant_model) == pytest.approx(np.log(59))
     for score in SCORES.values():
-        assert score(wrong) == pytest.approx(score(right))
+        assert score(wrong_model) == pytest.approx(score(correct_model))
 
 
 def test_bounds():
     flat = np.full((20, 4), 0.25)
     assert negative_entropy(flat) == pytest.approx(-np.log(4))
     assert information_maximisation(flat) == pytest.approx(0)
-    assert information_maximisation(hard(np.arange(20) % 4, 4)) == pytest.approx(np.log(4))
+    assert information_maximisation(one_hot(np.arange(20) % 4, 4)) == pytest.approx(np.log(4))
 
 
 @pytest.mark.parametrize('name', SCORES)
@@ -155,14 +159,14 @@ def test_deep_embedded_validation_is_the_closed_form_of_sample_covariances():
 def test_a_control_variate_has_nothing_to_say_of_equal_or_scaled_weights():
     rng = np.random.default_rng(0)
     loss, weight = rng.exponential(size=(2, 50))
-    for same in (
+    for weights in (
         np.full(50, 0.1),
         1 + 1e-16 * np.round(weight),
         1 + 1e-7 * weight,
         weight / weight.mean(),
     ):
-        assert deep_embedded_validation(loss, same) == pytest.approx(
-            importance_weighted_risk(loss, same)
+        assert deep_embedded_validation(loss, weights) == pytest.approx(
+            importance_weighted_risk(loss, weights)
         )
 
 
@@ -171,7 +175,7 @@ def test_both_risks_are_the_targets_and_the_control_variate_varies_less():
     # loss 1 - x^2 / 2 has the target risk
     # 1 - 1 / 4, and is smaller by the source's own account, 1 - 1 / 6.
     draws = np.random.default_rng(0).uniform(size=(300, 200))
-    plain, controlled = np.array(
+    plain_risk, controlled_risk = np.array(
         [
             [
                 risk(1 - x**2 / 2, 2 * x)
@@ -180,10 +184,10 @@ def test_both_risks_are_the_targets_and_the_control_variate_varies_less():
             for x in draws
         ]
     ).T
-    for risk in (plain, controlled):
+    for risk in (plain_risk, controlled_risk):
         assert abs(risk.mean() + 3 / 4) < 4 * stats.sem(risk)
         assert abs(risk.mean() + 5 / 6) > 4 * stats.sem(risk)
-    assert controlled.var() < plain.var() / 4
+    assert controlled_risk.var() < plain_risk.var() / 4
 
 
 def test_source_accuracy_is_that_of_scikit_learn():

@@ -1,4 +1,4 @@
-"""What all scores of transferability have in common, and what they refuse."""
+"""Properties that all scores of transferability share, and invalid arguments."""
 
 import jax.numpy as jnp
 import numpy as np

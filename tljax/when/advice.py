@@ -1,11 +1,12 @@
-"""What a pool of measured transfers says of one that has not been measured: the gain to expect, how
-sure of it one can be, what to do.
+"""Advice for a new transfer, learnt from a pool of measured ones.
+
+The advice is the expected gain of each strategy, with an interval.
 
 A pool is what `experiments.rank --verify` writes: rows with 'source', 'target', 'labels_per_class',
-'scores', 'without' and 'measured'. The gain of a strategy over the baseline is predicted from facts
-that cost no training, by ridge regression, and every interval comes from predictions of rows whose
-source and whose target were both left out: it holds for sources and targets like the pool's, and no
-others.
+'scores', 'without' and 'measured'. Ridge regression predicts the gain of a strategy over the
+baseline from facts that need no training of the network. Intervals come from predictions of rows
+whose source and target were both left out of the fit. They hold for sources and targets like those
+of the pool, and for no others.
 """
 
 from collections.abc import Sequence
@@ -21,17 +22,17 @@ from tljax.protocols import Record
 from tljax.when.gain import transfer_gain
 
 PENALTIES = np.logspace(-3, 3, 13)
-CLOSE = 0.01  # an advised strategy this near to the best one is as good
+CLOSE = 0.01  # a strategy whose accuracy is this near to the best one counts as right
 NEGATIVE = -0.01  # a mean gain below this counts as negative transfer
-# labels per class from which a target counts as large in the square of size and similarity
-LARGE = 100
+LARGE = 100  # a target with this many labels per class or more counts as large
 
 
 class Prediction(NamedTuple):
-    """A gain that is expected, and the ends of its 95 % interval.
+    """An expected gain and the ends of its 95 % interval.
 
-    >>> Prediction(mean=0.1, low=0.05, high=0.2).mean
-    0.1
+    >>> gain = Prediction(mean=0.1, low=-0.05, high=0.25)
+    >>> gain.low > 0  # would transfer help for certain?
+    False
     """
 
     mean: float
@@ -40,16 +41,19 @@ class Prediction(NamedTuple):
 
 
 def facts(row: Record) -> np.ndarray:
-    """What the regression looks at, (4,): log2 of the labels per class; how far the probe of the
-    source's features is ahead of that of the same network untrained; how far that one is ahead of a
-    probe of the inputs; the nearest neighbour's accuracy on the features.
+    """Returns the regression's inputs for a row, (4,).
 
-    The untrained network stands for the scratch that one would train: what a source gains depends
-    on how well its network would do alone.
+    They are log2 of the labels per class; the accuracy of a probe of the source's features, minus
+    that of the same network untrained; the accuracy of the untrained network's probe, minus that of
+    a probe of the inputs; and the accuracy of the nearest neighbour on the features. The untrained
+    network stands for training from scratch: a source's gain depends on how well its network does
+    without the source.
 
     Args:
-        row: of a pool, with 'labels_per_class', 'scores' and 'without'; 'measured' is not
-            looked at.
+        row: row of a pool, with 'labels_per_class', 'scores' and 'without'; 'measured' is not used.
+
+    Raises:
+        UserError: for a row without a number of labels per class, or without an untrained network.
 
     >>> row = {
     ...     'labels_per_class': 4,
@@ -59,140 +63,121 @@ def facts(row: Record) -> np.ndarray:
     >>> facts(row).round(2).tolist()
     [2.0, 0.15, 0.25, 0.8]
     """
-    without = row.get('without', {})
-    if not row['labels_per_class'] or 'untrained' not in without:
+    scores, controls = row['scores'], row.get('without', {})
+    if not row['labels_per_class'] or 'untrained' not in controls:
         raise UserError(
             f'labels_per_class={row["labels_per_class"]}, probes without the source '
-            f'{", ".join(without) or "none"}: a pool has a number of labels per class, and a '
+            f'{", ".join(controls) or "none"}: a pool has a number of labels per class, and a '
             'network for each source; experiments.rank makes one anew'
         )
-    probe, nearest, untrained, inputs = (
-        float(np.mean(each))
-        for each in (
-            row['scores']['probe'],
-            row['scores']['nearest'],
-            without['untrained'],
-            without['inputs'],
-        )
-    )
+    probe, nearest = np.mean(scores['probe']), np.mean(scores['nearest'])
+    untrained, inputs = np.mean(controls['untrained']), np.mean(controls['inputs'])
     return np.array(
         [np.log2(row['labels_per_class']), probe - untrained, untrained - inputs, nearest]
     )
 
 
 def gain_of(row: Record, strategy: str, baseline: str) -> float:
-    """The measured mean gain of a strategy over the baseline.
+    """Returns the measured mean gain of a strategy over the baseline.
 
     Args:
-        row: of a pool, with 'measured'.
-        strategy: one of those measured.
-        baseline: another of them, which the gain is over.
+        row: row of a pool, with 'measured'.
+        strategy: a measured strategy.
+        baseline: the measured strategy to compare with.
 
-    >>> gain_of(
-    ...     {'measured': {'scratch': [0.5, 0.75], 'finetune': [0.75, 1.0]}}, 'finetune', 'scratch'
-    ... )
+    >>> row = {'measured': {'scratch': [0.5, 0.75], 'finetune': [0.75, 1.0]}}
+    >>> gain_of(row, 'finetune', 'scratch')
     0.25
     """
     return float(np.mean(row['measured'][strategy]) - np.mean(row['measured'][baseline]))
 
 
 def held_out(pool: Sequence[Record], strategy: str, baseline: str) -> np.ndarray:
-    """The predicted gain of every row from the rows that share neither its source nor its target,
-    (rows,).
+    """Predicts the gain of every row from the rows with another source and another target.
 
     Args:
-        pool: rows, as the module says.
-        strategy: one of those measured.
+        pool: rows, as described in the module.
+        strategy: a measured strategy.
         baseline: the strategy that gains are over.
 
-    Raises:
-        UserError: for a pool of which fewer than ten rows are left then.
+    Returns:
+        Predicted gains, (rows,).
 
-    >>> ALONE = dict(inputs=[0.5], untrained=[0.5])
-    >>> rows = [
-    ...     dict(
-    ...         source=s,
-    ...         target=t,
+    Raises:
+        UserError: if fewer than ten such rows are left for any row.
+
+    >>> def row(source, target):
+    ...     return dict(
+    ...         source=source,
+    ...         target=target,
     ...         labels_per_class=4,
-    ...         without=ALONE,
-    ...         scores=dict(probe=[s / 9], nearest=[0.5]),
-    ...         measured=dict(scratch=[0.5], frozen=[0.5 + s / 9]),
+    ...         without=dict(inputs=[0.5], untrained=[0.5]),
+    ...         scores=dict(probe=[0.5 + source / 10], nearest=[0.5]),
+    ...         measured=dict(scratch=[0.5], frozen=[0.5 + source / 10]),
     ...     )
-    ...     for s in range(6)
-    ...     for t in range(3)
-    ... ]
-    >>> bool(
-    ...     abs(
-    ...         held_out(rows, 'frozen', 'scratch') - [s / 9 for s in range(6) for t in range(3)]
-    ...     ).max()
-    ...     < 0.02
-    ... )
-    True
+    >>> pool = [row(source, target) for source in range(6) for target in range(3)]
+    >>> held_out(pool, 'frozen', 'scratch')[[3, 9, 15]].round(1).tolist()
+    [0.1, 0.3, 0.5]
     """
-    x, gain = (
-        np.stack([facts(row) for row in pool]),
-        np.array([gain_of(row, strategy, baseline) for row in pool]),
-    )
-    predicted = np.empty(len(pool))
+    x = np.stack([facts(row) for row in pool])
+    gain = np.array([gain_of(row, strategy, baseline) for row in pool])
+    prediction = np.empty(len(pool))
     pairs = [(row['source'], row['target']) for row in pool]
-    # rows of one pair are predicted from the same others
+    # rows of one pair share their training rows, and so one fit
     for source, target in dict.fromkeys(pairs):
-        apart = [j for j, pair in enumerate(pairs) if pair[0] != source and pair[1] != target]
-        if len(apart) < 10:
+        train = [j for j, pair in enumerate(pairs) if pair[0] != source and pair[1] != target]
+        if len(train) < 10:
             raise UserError(
-                f'{len(apart)} rows of the pool share neither source nor target with {source} on '
+                f'{len(train)} rows of the pool share neither source nor target with {source} on '
                 f'{target}: measure three targets and five sources or more'
             )
-        rows = [i for i, pair in enumerate(pairs) if pair == (source, target)]
-        predicted[rows] = _model().fit(x[apart], gain[apart]).predict(x[rows])
-    return predicted
+        test = [i for i, pair in enumerate(pairs) if pair == (source, target)]
+        prediction[test] = _model().fit(x[train], gain[train]).predict(x[test])
+    return prediction
 
 
 def predict(pool: Sequence[Record], row: Record, strategy: str, baseline: str) -> Prediction:
-    """The gain of a strategy over the baseline for a row that is not measured: a `Prediction`.
+    """Predicts the gain of a strategy over the baseline for a row that was not measured.
 
-    The interval is of the errors that predictions of held-out rows made, which assumes that the row
-    is like those.
+    The interval is the mean plus the 2.5 % and 97.5 % quantiles of the errors of `held_out`. It
+    assumes that the row is like those of the pool.
 
     Args:
-        pool: rows, as the module says.
-        row: as `facts` takes it.
-        strategy: one of those that the pool has measured.
+        pool: rows, as described in the module.
+        row: the new row, as for `facts`.
+        strategy: a strategy that the pool has measured.
         baseline: the strategy that gains are over.
 
-    >>> ALONE = dict(inputs=[0.5], untrained=[0.5])
-    >>> rows = [
-    ...     dict(
-    ...         source=s,
-    ...         target=t,
+    Returns:
+        A `Prediction`.
+
+    >>> def row(source, target):
+    ...     return dict(
+    ...         source=source,
+    ...         target=target,
     ...         labels_per_class=4,
-    ...         without=ALONE,
-    ...         scores=dict(probe=[s / 9], nearest=[0.5]),
-    ...         measured=dict(scratch=[0.5], frozen=[0.5 + s / 9]),
+    ...         without=dict(inputs=[0.5], untrained=[0.5]),
+    ...         scores=dict(probe=[0.5 + source / 10], nearest=[0.5]),
+    ...         measured=dict(scratch=[0.5], frozen=[0.5 + source / 10]),
     ...     )
-    ...     for s in range(6)
-    ...     for t in range(3)
-    ... ]
-    >>> gain = predict(
-    ...     rows, {**rows[0], 'scores': dict(probe=[0.5], nearest=[0.5])}, 'frozen', 'scratch'
-    ... )
-    >>> f'{gain.mean:.2f}'
-    '0.50'
+    >>> pool = [row(source, target) for source in range(6) for target in range(3)]
+    >>> new = {**row(7, 7), 'scores': dict(probe=[0.75], nearest=[0.5])}
+    >>> round(predict(pool, new, 'frozen', 'scratch').mean, 2)
+    0.25
     """
-    x, gain = (
-        np.stack([facts(other) for other in pool]),
-        np.array([gain_of(other, strategy, baseline) for other in pool]),
-    )
+    x = np.stack([facts(pool_row) for pool_row in pool])
+    gain = np.array([gain_of(pool_row, strategy, baseline) for pool_row in pool])
     mean = float(_model().fit(x, gain).predict(facts(row)[None])[0])
-    low, high = np.quantile(gain - held_out(pool, strategy, baseline), [0.025, 0.975])
+    error = gain - held_out(pool, strategy, baseline)
+    low, high = np.quantile(error, [0.025, 0.975])
     return Prediction(mean, mean + float(low), mean + float(high))
 
 
 def advised(predictions: dict[str, Prediction], baseline: str) -> str:
-    """The strategy with the largest expected gain, or the baseline where none is above 0.
+    """Returns the strategy with the largest expected gain, or the baseline if no gain is above 0.
 
     Args:
-        predictions: {strategy: its gain over the baseline}.
+        predictions: {strategy: its predicted gain over the baseline}.
         baseline: name of the strategy that gains are over.
 
     >>> advised({'frozen': Prediction(0.1, 0, 0.2), 'finetune': Prediction(0.2, 0, 0.3)}, 'scratch')
@@ -205,78 +190,79 @@ def advised(predictions: dict[str, Prediction], baseline: str) -> str:
 
 
 def judge(pool: Sequence[Record], baseline: str) -> Record:
-    """How good the advice is on the pool itself, every row's source and target held out.
+    """Measures how good the advice is on the pool, with each row's source and target held out.
 
     Args:
-        pool: rows, as the module says.
+        pool: rows, as described in the module.
         baseline: the strategy that gains are over.
 
     Returns:
-        {'right': share of rows whose advised strategy is within a point of the best one, or not
-        significantly worse (paired t, 95 %), 'always': that share for each strategy if it were
-        always advised, 'negative': rows and strategies with a gain below -1 point, 'precision',
-        'recall': of predicting those by a predicted gain below 0, 'precision_at_recall_60': the
-        best precision among thresholds with a recall of .6 or more}; None where there is nothing to
-        be right about.
+        A dict. 'right' is the share of rows whose advised strategy is within one point of the best
+        one, or not significantly worse (paired t, 95 %). 'always' is that share for each strategy,
+        as if it were always advised. 'negative' counts the pairs of a row and a strategy with a
+        gain below -1 point, and 'of' all pairs. 'precision' and 'recall' are those of predicting a
+        negative pair by a predicted gain below 0. 'precision_at_recall_60' is the best precision
+        over all thresholds with a recall of at least .6. A value that is undefined is None.
 
-    >>> ALONE = dict(inputs=[0.5], untrained=[0.5])
-    >>> rows = [
-    ...     dict(
-    ...         source=s,
-    ...         target=t,
+    >>> def row(source, target):
+    ...     gain = source / 10 - 0.1  # negative transfer from source 0
+    ...     return dict(
+    ...         source=source,
+    ...         target=target,
     ...         labels_per_class=4,
-    ...         without=ALONE,
-    ...         scores=dict(probe=[s / 9], nearest=[0.5]),
-    ...         measured=dict(scratch=[0.5, 0.5], frozen=[0.5 + s / 9, 0.5 + s / 9]),
+    ...         without=dict(inputs=[0.5], untrained=[0.5]),
+    ...         scores=dict(probe=[0.5 + gain] * 2, nearest=[0.5]),
+    ...         measured=dict(scratch=[0.5, 0.5], frozen=[0.5 + gain] * 2),
     ...     )
-    ...     for s in range(6)
-    ...     for t in range(3)
-    ... ]
-    >>> found = judge(rows, 'scratch')
-    >>> found['right'], found['negative']
-    (1.0, 0)
+    >>> pool = [row(source, target) for source in range(6) for target in range(3)]
+    >>> report = judge(pool, 'scratch')
+    >>> report['right'], report['negative'], report['of'], report['recall']
+    (1.0, 3, 18, 1.0)
     """
     strategies = [strategy for strategy in pool[0]['measured'] if strategy != baseline]
-    expected = {strategy: held_out(pool, strategy, baseline) for strategy in strategies}
-    picks = [
-        advised(
-            {strategy: Prediction(expected[strategy][i], 0, 0) for strategy in strategies}, baseline
-        )
-        for i in range(len(pool))
-    ]
-    measured = np.concatenate(
-        [[gain_of(row, strategy, baseline) for row in pool] for strategy in strategies]
-    )
-    predicted = np.concatenate([expected[strategy] for strategy in strategies])
-    negative = measured < NEGATIVE
-    points = [
-        _precision_recall(negative, predicted < threshold) for threshold in np.sort(predicted)[1:]
-    ]
-    precision, recall = _precision_recall(negative, predicted < 0)
+    predicted = {strategy: held_out(pool, strategy, baseline) for strategy in strategies}
+    successes = []
+    for i, row in enumerate(pool):
+        predictions = {name: Prediction(gains[i], 0, 0) for name, gains in predicted.items()}
+        successes.append(_as_good(row, advised(predictions, baseline)))
+    gain = np.array([gain_of(row, strategy, baseline) for strategy in strategies for row in pool])
+    negative = gain < NEGATIVE
     return dict(
-        right=float(np.mean([_as_good(row, pick) for row, pick in zip(pool, picks, strict=True)])),
+        right=float(np.mean(successes)),
         always={
             strategy: float(np.mean([_as_good(row, strategy) for row in pool]))
             for strategy in (baseline, *strategies)
         },
         negative=int(negative.sum()),
         of=len(negative),
+        **_detection(negative, np.concatenate([predicted[strategy] for strategy in strategies])),
+    )
+
+
+def _detection(negative, prediction):
+    """How well predicted gains detect negative transfer: the last three entries of `judge`."""
+    precision, recall = _precision_recall(negative, prediction < 0)
+    curve = [
+        _precision_recall(negative, prediction < threshold) for threshold in np.sort(prediction)[1:]
+    ]
+    candidates = [p for p, r in curve if p is not None and r is not None and r >= 0.6]
+    return dict(
         precision=precision,
         recall=recall,
-        precision_at_recall_60=max(
-            (p for p, r in points if r is not None and p is not None and r >= 0.6), default=None
-        ),
+        precision_at_recall_60=max(candidates, default=None),
     )
 
 
 def setting(labels: int, classes: Sequence[str], source_classes: Sequence[str]) -> str:
-    """Which setting of Pan and Yang 2010, table 2 (https://doi.org/10.1109/TKDE.2009.191), a
-    transfer is.
+    """Names the setting of a transfer in the taxonomy of Pan and Yang 2010.
 
     Args:
-        labels: number of labels of the target, in all.
+        labels: number of labels of the target, over all classes.
         classes: names of the target's classes, which may be known without a single label.
-        source_classes: names of the source's classes; () where it had no labels.
+        source_classes: names of the source's classes; () if the source has no labels.
+
+    Source: Pan and Yang, A survey on transfer learning, 2010, table 2
+    (https://doi.org/10.1109/TKDE.2009.191).
 
     >>> setting(0, ('a', 'b'), ('a', 'b')), setting(0, ('a',), ())
     ('transductive: the same task, labels in the source alone', 'unsupervised: no labels')
@@ -285,64 +271,60 @@ def setting(labels: int, classes: Sequence[str], source_classes: Sequence[str]) 
     """
     shared = len({name.lower() for name in classes} & {name.lower() for name in source_classes})
     same = shared == len(classes) > 0
+    if labels and not source_classes:
+        return 'inductive: self-taught, no labels in the source'
+    if labels and same:
+        return 'inductive: the same task, labels in both'
+    if labels and shared:
+        return f'inductive: {shared} of {len(classes)} classes in common, labels in both'
     if labels:
-        task = (
-            'the same task'
-            if same
-            else f'{shared} of {len(classes)} classes in common'
-            if shared
-            else 'another task'
-        )
-        return (
-            f'inductive: {task}, labels in both'
-            if source_classes
-            else 'inductive: self-taught, no labels in the source'
-        )
+        return 'inductive: another task, labels in both'
     if not source_classes:
         return 'unsupervised: no labels'
-    return (
-        'transductive: the same task, labels in the source alone'
-        if same
-        else 'unsupervised: another task, no labels in the target'
-    )
+    if same:
+        return 'transductive: the same task, labels in the source alone'
+    return 'unsupervised: another task, no labels in the target'
 
 
-def quadrant(labels_per_class: float, ahead: float) -> tuple[str, str, str]:
-    """The cell of the square of size and similarity, and what is customary there.
+def quadrant(labels_per_class: float, lead: float) -> tuple[str, str, str]:
+    """Places a target in the square of size and similarity, and names the usual strategy there.
 
     Args:
-        labels_per_class: of the target.
-        ahead: how far the probe of the source's features is above that of the inputs themselves,
-            which stands for similarity: a source whose features tell the target's classes apart
-            worse than the inputs do is no relative.
+        labels_per_class: labels per class of the target.
+        lead: accuracy of a probe of the source's features minus that of a probe of the inputs. It
+            stands for similarity: a source whose features separate the target's classes worse than
+            the inputs do is not similar.
+
+    Returns:
+        (size, similarity, strategy).
 
     >>> quadrant(5, 0.2), quadrant(500, -0.1)
     (('small', 'similar', 'frozen'), ('large', 'different', 'scratch'))
     """
-    size, similarity = (
-        ('large' if labels_per_class >= LARGE else 'small'),
-        ('similar' if ahead > 0 else 'different'),
-    )
-    customary = {
+    size = 'large' if labels_per_class >= LARGE else 'small'
+    similarity = 'similar' if lead > 0 else 'different'
+    strategies = {
         ('small', 'similar'): 'frozen',
         ('small', 'different'): 'top',
         ('large', 'similar'): 'finetune',
         ('large', 'different'): 'scratch',
     }
-    return size, similarity, customary[size, similarity]
+    return size, similarity, strategies[size, similarity]
 
 
-def _as_good(row, pick):
-    best = max(row['measured'], key=lambda strategy: np.mean(row['measured'][strategy]))
-    lost = transfer_gain(row['measured'][best], row['measured'][pick])
-    return lost.mean <= CLOSE or lost.low <= 0
+def _as_good(row, strategy):
+    """Returns whether a strategy is nearly as good as a row's best, or not significantly worse."""
+    measured = row['measured']
+    best = max(measured, key=lambda name: np.mean(measured[name]))
+    loss = transfer_gain(measured[best], measured[strategy])
+    return loss.mean <= CLOSE or loss.low <= 0
 
 
-def _precision_recall(true, said):
-    hits = (true & said).sum()
-    return (float(hits / said.sum()) if said.any() else None), (
-        float(hits / true.sum()) if true.any() else None
-    )
+def _precision_recall(label, prediction):
+    hits = (label & prediction).sum()
+    precision = float(hits / prediction.sum()) if prediction.any() else None
+    recall = float(hits / label.sum()) if label.any() else None
+    return precision, recall
 
 
 def _model():

@@ -1,5 +1,4 @@
-"""Labelled features, as scores of transferability demand them: arrays that pair, or a refusal in
-one line."""
+"""Checks of labelled features. Each returns clean arrays or raises an error of one line."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,15 +8,15 @@ from tljax.core import UserError
 
 
 def checked_pair(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """f (n, d) and y, integers (n,) or floats (n,) or (n, c), as arrays.
+    """Returns features and labels as arrays, if they pair.
 
     Args:
         f: features, (n, d).
         y: labels, integers (n,) or floats (n,) or (n, c).
 
     Raises:
-        UserError: for no rows, rows that do not pair, labels of another kind, and values that are
-            not finite.
+        UserError: for no rows, different numbers of rows and labels, labels of another type, and
+            values that are not finite.
 
     >>> checked_pair([[1.0]], [float('nan')])
     Traceback (most recent call last):
@@ -33,28 +32,29 @@ def checked_pair(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
             f'y has shape {y.shape} and type {y.dtype}: give one integer class per row, or floats '
             'for regression'
         )
-    for name, each in (('f', f), ('y', y)):
-        if not np.isfinite(each).all():
+    for name, values in (('f', f), ('y', y)):
+        if not np.isfinite(values).all():
             raise UserError(
-                f'{name} has {int((~np.isfinite(each)).sum())} values that are not finite: look '
+                f'{name} has {int((~np.isfinite(values)).sum())} values that are not finite: look '
                 'for where they come from'
             )
     return f, y
 
 
 def checked_classes(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """f (n, d) in float64, classes numbered from 0 (n,), and their sizes (c,).
+    """Returns features in float64 (n, d), classes numbered from 0 (n,), and class sizes (c,).
 
     Args:
         f: features, (n, d).
-        y: labels, integers (n,), of any values.
+        y: labels, integers (n,) of any values.
 
     Raises:
         UserError: as `checked_pair` and `numbered_classes`, and for features that are the same in
             all rows.
 
-    >>> [each.tolist() for each in checked_classes([[1.0], [2.0], [3.0]], [7, 9, 7])]
-    [[[1.0], [2.0], [3.0]], [0, 1, 0], [2, 1]]
+    >>> f, label, size = checked_classes([[1.0], [2.0], [3.0]], [7, 9, 7])
+    >>> label.tolist(), size.tolist()
+    ([0, 1, 0], [2, 1])
     """
     f, y = checked_pair(f, y)
     refuse_constant(f)
@@ -62,19 +62,19 @@ def checked_classes(f: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray,
 
 
 def numbered_classes(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Classes numbered from 0 (n,) and their sizes (c,).
+    """Returns classes numbered from 0 (n,) and class sizes (c,).
 
     Args:
-        rows: (n, ...), what the labels are of; their number alone counts.
-        y: labels, integers (n,), of any values.
+        rows: the labelled rows, (n, ...); only their number matters.
+        y: labels, integers (n,) of any values.
 
     Raises:
-        UserError: for labels that are no integers or do not pair with the rows, and for a single
-            class.
+        UserError: for labels that are not integers, different numbers of rows and labels, and a
+            single class.
 
-    >>> numbered_classes([[1.0], [2.0]], [5, 5])
-    Traceback (most recent call last):
-    tljax.core.UserError: labels of 1 class: give examples of two or more
+    >>> label, size = numbered_classes([[1.0], [2.0], [3.0]], [5, 8, 8])
+    >>> label.tolist(), size.tolist()
+    ([0, 1, 1], [1, 2])
     """
     y, n = np.asarray(y), len(np.asarray(rows))
     if y.ndim != 1 or y.dtype.kind not in 'iu':
@@ -87,8 +87,9 @@ def numbered_classes(rows: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndar
 
 
 def one_hot_targets(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | sparse.csr_array]:
-    """The classes of integer labels, or None, and the targets (n, c): one-hot and sparse, or float
-    labels.
+    """Returns classes (c,) and sparse one-hot targets (n, c) of integer labels.
+
+    Float labels are their own targets, (n, c), and have no classes: None.
 
     Args:
         y: labels, integers (n,), or floats (n,) or (n, c).
@@ -106,27 +107,29 @@ def one_hot_targets(y: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | spar
 
 
 def refuse_single_class(classes: np.ndarray | None) -> None:
-    """Refuses classes that are fewer than two; None, of float labels, passes.
+    """Refuses fewer than two classes.
 
     Args:
-        classes: (c,), or None for regression.
+        classes: (c,), or None for regression, which passes.
 
-    >>> refuse_single_class(None)
+    >>> refuse_single_class(np.array([7]))
+    Traceback (most recent call last):
+    tljax.core.UserError: labels of 1 class: give examples of two or more
     """
     if classes is not None and len(classes) < 2:
-        raise UserError(
-            f'labels of {len(classes)} class{"es" * (len(classes) != 1)}: give examples of two or '
-            'more'
-        )
+        noun = 'class' if len(classes) == 1 else 'classes'
+        raise UserError(f'labels of {len(classes)} {noun}: give examples of two or more')
 
 
 def refuse_constant(f: np.ndarray) -> None:
-    """Refuses features (n, d) that are the same in all rows.
+    """Refuses features that are the same in all rows.
 
     Args:
         f: features, (n, d).
 
-    >>> refuse_constant(np.array([[1.0], [2.0]]))
+    >>> refuse_constant(np.array([[1.0], [1.0]]))
+    Traceback (most recent call last):
+    tljax.core.UserError: all 2 rows of f are the same: ...
     """
     if (f == f[0]).all():
         raise UserError(

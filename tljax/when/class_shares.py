@@ -1,4 +1,4 @@
-"""The shares of a target's classes, from predictions alone."""
+"""The class shares of an unlabelled target, from the predictions of a source model."""
 
 from typing import NamedTuple
 
@@ -8,17 +8,20 @@ from sklearn.metrics import confusion_matrix
 
 from tljax.core import UserError
 
-ROUNDING = 1e-10  # shares that differ by less are equal but for rounding
+ROUNDING = 1e-10  # smaller differences of shares are rounding errors
 
 
 class LabelShift(NamedTuple):
-    """A target's classes: weights p_t(y) / p_s(y) (c,), prior p_t(y) (c,), and how many weights
-    were negative and clipped at 0.
+    """A target's estimated classes.
 
-    >>> LabelShift(
-    ...     weights=np.array([0.5, 1.5]), prior=np.array([0.25, 0.75]), clipped=0
-    ... ).prior.tolist()
-    [0.25, 0.75]
+    Attributes:
+        weights: p_t(y) / p_s(y), (c,).
+        prior: p_t(y), (c,).
+        clipped: how many weights were negative and set to 0.
+
+    >>> shift = LabelShift(weights=np.array([0.5, 1.5]), prior=np.array([0.25, 0.75]), clipped=0)
+    >>> (shift.prior / shift.weights).tolist()  # the source's prior
+    [0.5, 0.5]
     """
 
     weights: np.ndarray
@@ -32,14 +35,14 @@ def label_shift(
     target_predictions: ArrayLike,
     classes: int,
 ) -> LabelShift:
-    """The target's class shares without its labels: w with C w = mu_t, by black box shift
-    estimation.
+    """Black box shift estimation: a target's class weights w, without its labels, from C w = mu_t.
 
-    C_ij is the share of source examples predicted i and labelled j, mu_t that of the target's
-    predicted i. It is right where p(x | y) is common to both domains, only classes the source has
-    occur, and C comes from examples the model was not trained on. It can see none of the three:
-    under any other shift it returns shares that look as good, and are wrong. A class of a handful
-    of source examples looks surer than it is.
+    C_ij is the share of source examples with prediction i and label j. mu_t holds the shares of the
+    target's predictions. The estimate is right if three things hold: p(x | y) is the same in both
+    domains, the target has no class that the source lacks, and C comes from examples that the model
+    was not trained on. It cannot check any of the three: under another kind of shift its shares
+    look equally good and are wrong. The weight of a class with only a few source examples is less
+    certain than it looks.
 
     Args:
         source_predictions: (n,) classes 0 to c - 1.
@@ -48,13 +51,15 @@ def label_shift(
         classes: number of classes, c.
 
     Returns:
-        A `LabelShift`. Negative weights are clipped at 0 and counted, and the rest scaled so that
+        A `LabelShift`. Negative weights are set to 0 and counted, and the others are scaled so that
         the prior sums to 1.
 
     Raises:
-        UserError: for no rows, rows that do not pair, what are no classes, a class the source
-            lacks, and a C no farther from a singular one, its columns scaled to sum to 1, than
-            twice the largest standard error of a column: mere noise can be as far.
+        UserError: for no rows, different numbers of predictions and labels, values that are not
+            classes, and a class without source examples.
+        UserError: for a C that noise could have made singular. With columns scaled to sum to 1, the
+            distance of C from a singular matrix must exceed twice the largest standard error of a
+            column.
 
     Source: Lipton, Wang and Smola, Detecting and correcting for label shift with black box
     predictors, 2018, algorithm 1 (https://arxiv.org/abs/1802.03916).
@@ -63,18 +68,18 @@ def label_shift(
     >>> shift.weights.tolist(), shift.prior.tolist(), shift.clipped
     ([0.5, 1.5], [0.25, 0.75], 0)
     """
-    predicted, label, target = _as_classes(
+    prediction, label, target = _as_classes(
         classes,
         source_predictions=source_predictions,
         source_labels=source_labels,
         target_predictions=target_predictions,
     )
-    if len(predicted) != len(label):
+    if len(prediction) != len(label):
         raise UserError(
-            f'{len(predicted)} source_predictions and {len(label)} source_labels: give both of the '
-            'same examples'
+            f'{len(prediction)} source_predictions and {len(label)} source_labels: give both of '
+            'the same examples'
         )
-    joint = confusion_matrix(predicted, label, labels=np.arange(classes)) / len(label)
+    joint = confusion_matrix(prediction, label, labels=np.arange(classes)) / len(label)
     prior = joint.sum(0)
     if not prior.all():
         raise UserError(
@@ -82,11 +87,11 @@ def label_shift(
             'the classes, or find some'
         )
     share = joint / prior
-    smallest = np.linalg.svd(share, compute_uv=False)[-1]
+    distance = np.linalg.svd(share, compute_uv=False)[-1]  # from the nearest singular matrix
     error = np.sqrt(((1 - (share**2).sum(0)) / (prior * len(label))).max())
-    if smallest <= 2 * error + ROUNDING:
+    if distance <= 2 * error + ROUNDING:
         raise UserError(
-            f'the confusion is {smallest:.2g} from a singular one, and its columns are uncertain '
+            f'the confusion is {distance:.2g} from a singular one, and its columns are uncertain '
             f'by {error:.2g}: give more source examples, a better predictor, or merge classes it '
             'confuses'
         )
@@ -97,7 +102,7 @@ def label_shift(
 
 
 def _as_classes(classes, **columns):
-    """The columns as arrays of integers from 0 to classes - 1, or a refusal."""
+    """Returns the columns as arrays of integers from 0 to classes - 1."""
     if not isinstance(classes, (int, np.integer)) or classes < 2:
         raise UserError(f'classes={classes}: give a whole number of two or more')
     columns = {name: np.asarray(column) for name, column in columns.items()}
@@ -107,6 +112,9 @@ def _as_classes(classes, **columns):
                 f'{name} is {column.dtype} of shape {column.shape}: give (n,) integers, the class '
                 'of each example'
             )
-        if wrong := column[(column < 0) | (column >= classes)].tolist():
-            raise UserError(f'{name} has a class {wrong[0]}: give classes from 0 to {classes - 1}')
+        invalid_classes = column[(column < 0) | (column >= classes)]
+        if invalid_classes.size:
+            raise UserError(
+                f'{name} has a class {invalid_classes[0]}: give classes from 0 to {classes - 1}'
+            )
     return columns.values()

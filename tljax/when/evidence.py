@@ -1,8 +1,9 @@
-"""LogME and the H-score, which need no more of labelled features than sums over them, and so also
-score sets too large for memory.
+"""LogME and the H-score, from sums over labelled features.
 
-Features f are (n, d) of any real type, labels y (n,) integers whose values and order do not matter.
-All is computed in float64.
+The sums can be collected block by block, so that sets need not fit in memory.
+
+Features f are (n, d) of any real type. Labels y are (n,) integers, whose values and order do not
+matter. All is computed in float64.
 """
 
 from collections.abc import Iterable
@@ -23,33 +24,33 @@ from tljax.when.checks import (
     refuse_single_class,
 )
 
-ROWS = 4096  # rows that are held in float64 at once
-# directions with less of the features' power than this are taken for rounding, which is near 1e-16
-# n
+ROWS = 4096  # rows in memory as float64 at once
+# directions with a smaller share of the features' power count as rounding error, which is near
+# 1e-16 n
 RANK = 1e-12
-# a smaller unexplained share of the labels is taken for rounding; at 0 their evidence would be
-# infinite
+# a smaller unexplained share of the labels counts as rounding error; with a share of 0 the evidence
+# would be infinite
 RESIDUAL = 1e-10
-# ln(alpha / beta) over the features' power: beyond, nothing or everything is explained
+# ln(alpha / beta), relative to the features' power; beyond these limits the features explain
+# everything or nothing
 LOG_RATIOS = np.linspace(-60, 25, 400)
 
 
 class Moments(NamedTuple):
-    """What `logme_of` and `h_score_of` need to know of labelled features; `moments` makes it, also
-    of sets too large for memory.
+    """Sums over labelled features, which `logme_of` and `h_score_of` take and `moments` computes.
 
-    The targets t are classes one-hot, or float labels.
+    The targets t are one-hot classes, or float labels.
 
     Attributes:
         n: number of rows.
         gram: (d, d), f^T f.
         cross: (d, c), f^T t.
         square: (c,), column sums of t^2.
-        classes: (c,), which integers the columns stand for; None for float labels.
+        classes: (c,), the integer class of each column of t; None for float labels.
 
-    >>> moments([(np.array([[1.0, 2.0]]), np.array([7]))])._replace(gram=None)
-    Moments(n=1, gram=None, cross=array([[1.],
-           [2.]]), square=array([1.]), classes=array([7]))
+    >>> sums = moments([(np.array([[1.0, 2.0]]), np.array([7]))])
+    >>> sums.n, sums.gram.tolist(), sums.cross.tolist(), sums.classes.tolist()
+    (1, [[1.0, 2.0], [2.0, 4.0]], [[1.0], [2.0]], [7])
     """
 
     n: int
@@ -60,21 +61,22 @@ class Moments(NamedTuple):
 
 
 def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
-    """The `Moments` of all rows together, in memory of d^2 and one block.
+    """Computes the `Moments` of all blocks together, in the memory of one block and d^2.
 
-    Products are of float64: those of float32 move LogME in its second digit where features have a
-    mean and a decaying spectrum.
+    Products are computed in float64. Those in float32 would change LogME in its second digit for
+    features with a mean and a decaying spectrum.
 
     Args:
-        blocks: an iterable of pairs (f, y), (n, d) and (n,) integers or (n,) or (n, c) floats. A
-            class may be missing from a block.
+        blocks: an iterable of pairs (f, y): features (n, d), and labels (n,) integers or (n,) or
+            (n, c) floats. A block need not have all classes.
 
     Raises:
-        UserError: as in the module, and for no blocks, or blocks of other columns.
+        UserError: as `tljax.when.checks.checked_pair`; for no blocks, and for blocks of different
+            columns.
 
-    >>> x, y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 1, 2])
-    >>> whole, parts = moments([(x, y)]), moments((x[i : i + 1], y[i : i + 1]) for i in range(4))
-    >>> parts.classes.tolist(), parts.cross.tolist() == whole.cross.tolist()
+    >>> f, y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 1, 2])
+    >>> full, sums = moments([(f, y)]), moments([(f[:1], y[:1]), (f[1:], y[1:])])
+    >>> sums.classes.tolist(), bool((sums.cross == full.cross).all())
     ([0, 1, 2], True)
     """
     total = None
@@ -89,25 +91,24 @@ def moments(blocks: Iterable[tuple[ArrayLike, ArrayLike]]) -> Moments:
 
 
 def logme(f: ArrayLike, y: ArrayLike) -> float:
-    """The largest log evidence of a Bayesian linear model per example, averaged over classes:
-    LogME.
+    """LogME: the largest log evidence per example of a Bayesian linear model.
 
-    Targets, one class against the rest, are t = f w + noise with w ~ N(0, 1 / alpha) and noise of
-    variance 1 / beta, thus t ~ N(0, (I + f f^T beta / alpha) / beta), for the alpha and beta that
-    make t most likely. It knows no offset: append a column of ones for one. Where fewer than n
-    features explain labels in full the evidence has no upper limit; their noise is then taken for
-    `RESIDUAL` of them.
-
-    Source: You et al. 2021 (https://arxiv.org/abs/2102.11005) and 2022
-        (https://arxiv.org/abs/2110.10545). Their fixed point iteration from
-    alpha = beta = 1 is not used: evidence can have several maxima, and it stops at one that need
-    not be the largest, near it rather than at it. Given alpha / beta the best beta is known in
-    closed form, and that one ratio is looked for everywhere.
+    It is averaged over classes. The targets of a class against the rest are t = f w + noise, with w
+    ~ N(0, 1 / alpha) and noise of variance 1 / beta. Thus t ~ N(0, (I + f f^T beta / alpha) /
+    beta). The evidence is its density at the alpha and beta that maximise it. The model has no
+    offset: append a column of ones to f for one. If fewer than n features explain the labels fully,
+    the evidence is unbounded; the share `RESIDUAL` of the labels then counts as noise.
 
     Args:
-        f: as in the module.
-        y: as in the module; or float labels, (n,) or (n, k), for regression, averaged over columns:
-            none of them 0 throughout.
+        f: as described in the module.
+        y: as described in the module; or float labels, (n,) or (n, k), for regression. Columns are
+            averaged, and none may be 0 throughout.
+
+    Source: You et al. 2021 (https://arxiv.org/abs/2102.11005) and 2022
+    (https://arxiv.org/abs/2110.10545). Their fixed point iteration from alpha = beta = 1 is not
+    used. The evidence can have several maxima, and the iteration stops near one of them, not always
+    the largest. Here the best beta is computed in closed form for each alpha / beta, and this ratio
+    is searched over its whole range.
 
     >>> f = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 0.0]])
     >>> logme(f, np.array([0, 0, 1, 1])) > logme(f, np.array([0, 1, 0, 1]))
@@ -125,10 +126,10 @@ def logme(f: ArrayLike, y: ArrayLike) -> float:
 
 
 def logme_of(moments: Moments) -> float:
-    """`logme` of what `moments` has summed.
+    """Computes `logme` from `Moments`.
 
     Args:
-        moments: of labelled features, with integer or float labels.
+        moments: sums over features with integer or float labels.
 
     >>> f, y = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1, 1])
     >>> logme_of(moments([(f[:1], y[:1]), (f[1:], y[1:])])) == logme(f, y)
@@ -139,60 +140,57 @@ def logme_of(moments: Moments) -> float:
 
 
 def _log_evidence(n, values, energy, square):
-    """The largest log evidence per row, averaged over columns t of targets.
+    """Returns the largest log evidence per row, averaged over the columns t of the targets.
 
-    values: (r,) eigenvalues of f^T f or f f^T. energy: (r, c), (v^T f^T t)^2 for the eigenvectors v
-        of f^T f. square: (c,), t^T t.
+    Args:
+        n: number of rows.
+        values: (r,), eigenvalues of f^T f or f f^T.
+        energy: (r, c), (v^T f^T t)^2 for the eigenvectors v of f^T f.
+        square: (c,), t^T t.
     """
     if not square.all():
         raise UserError(f'column {int(square.argmin())} of y is 0 throughout: leave it out')
-    kept = values > RANK * values.sum()
-    values = values[kept, None]
-    # shares of t^T t along the directions of f, which n directions exhaust
-    inside = energy[kept] / (values * square)
-    outside = np.maximum(1 - inside.sum(0), RESIDUAL) * (len(values) < n)
+    mask = values > RANK * values.sum()
+    values = values[mask, None]
+    share = energy[mask] / (values * square)  # of t^T t along each direction of f
+    rest = np.maximum(1 - share.sum(0), RESIDUAL)  # of t^T t outside of all directions
+    if len(values) >= n:
+        rest = np.zeros_like(rest)
 
-    # minus the evidence over n at the best beta, but for what depends on neither
-    def cost(ratio, unexplained):
-        return (np.log1p(values / ratio).sum(0) / n + np.log(unexplained)) / 2
+    # minus the evidence over n at the best beta, without terms that are the same for all ratios
+    def cost(ratio, residual):
+        return (np.log1p(values / ratio).sum(0) / n + np.log(residual)) / 2
 
-    def of_column(log_ratio, column):
+    def column_cost(log_ratio, column):
         ratio = np.exp(log_ratio)
-        return cost(
-            ratio, outside[column] + (inside[:, column] * (ratio / (values + ratio))).sum(0)
-        )
+        return cost(ratio, rest[column] + (share[:, column] * (ratio / (values + ratio))).sum(0))
 
     grid = LOG_RATIOS + np.log(values.sum() or 1.0)
-    costs = cost(np.exp(grid), outside[:, None] + inside.T @ (1 / (1 + values / np.exp(grid))))
+    costs = cost(np.exp(grid), rest[:, None] + share.T @ (1 / (1 + values / np.exp(grid))))
     place = costs.argmin(1).clip(1, len(grid) - 2)
-    found = elementwise.find_minimum(
-        of_column, (grid[place - 1], grid[place], grid[place + 1]), args=(np.arange(len(square)),)
+    minimum = elementwise.find_minimum(
+        column_cost, (grid[place - 1], grid[place], grid[place + 1]), args=(np.arange(len(square)),)
     )
-    # at an end of the grid there is no minimum between two points
-    least = np.where(found.success, found.f_x, costs.min(1))
-    return -float((least + np.log(2 * np.pi * np.e * square / n) / 2).mean())
+    # a column whose best ratio is an end of the grid has no minimum between two points
+    smallest_cost = np.where(minimum.success, minimum.f_x, costs.min(1))
+    return -float((smallest_cost + np.log(2 * np.pi * np.e * square / n) / 2).mean())
 
 
 def h_score(f: ArrayLike, y: ArrayLike) -> float:
-    """tr(cov(f)^+ cov(E[f | y])), 0 to min(d, classes - 1): how much of the features' whitened
-    variance lies between classes: the H-score.
+    """H-score: tr(cov(f)^+ cov(E[f | y])), 0 to min(d, classes - 1).
 
-    With d near n it reaches its maximum whatever the labels are; `regularised_h_score` is made for
-    that.
+    It is the amount of the features' whitened variance that lies between classes. With d near n it
+    reaches its maximum for any labels; use `regularised_h_score` then. Directions without variance
+    are left out.
 
     Args:
-        f: as in the module.
-        y: as in the module.
+        f: as described in the module.
+        y: as described in the module.
 
-    Source: Bao et al. 2019 (https://doi.org/10.1109/ICIP.2019.8803726). Directions that do not vary
-        are left out.
+    Source: Bao et al. 2019 (https://doi.org/10.1109/ICIP.2019.8803726).
 
-    >>> round(
-    ...     h_score(
-    ...         np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 1.0], [1.0, 2.0]]), np.array([0, 0, 1, 1])
-    ...     ),
-    ...     6,
-    ... )
+    >>> f = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 1.0], [1.0, 2.0]])
+    >>> round(h_score(f, np.array([0, 0, 1, 1])), 6)  # the first column equals the class
     1.0
     """
     f, y, _ = checked_classes(f, y)
@@ -200,13 +198,13 @@ def h_score(f: ArrayLike, y: ArrayLike) -> float:
 
 
 def h_score_of(moments: Moments) -> float:
-    """`h_score` of what `moments` has summed of integer labels.
+    """Computes `h_score` from `Moments` of integer labels.
 
-    Features whose mean is far above their spread lose digits here: subtract about that mean from
-    all blocks.
+    Features with a mean far above their spread lose digits: subtract an approximate mean from all
+    blocks first.
 
     Args:
-        moments: of features with integer labels.
+        moments: sums over features with integer labels.
 
     >>> f, y = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1, 1])
     >>> abs(h_score_of(moments([(f[:1], y[:1]), (f[1:], y[1:])])) - h_score(f, y)) < 1e-9
@@ -216,9 +214,9 @@ def h_score_of(moments: Moments) -> float:
         raise UserError('an H-score of float labels: give integer classes')
     refuse_single_class(moments.classes)
     n, count, mean = moments.n, moments.square, moments.cross.sum(1, keepdims=True) / moments.n
-    between = (moments.cross / count - mean) * np.sqrt(count / n)
+    class_means = (moments.cross / count - mean) * np.sqrt(count / n)
     return explained_trace(
-        moments.gram / n - mean @ mean.T, between, RANK * np.trace(moments.gram) / n
+        moments.gram / n - mean @ mean.T, class_means, RANK * np.trace(moments.gram) / n
     )
 
 
@@ -232,57 +230,58 @@ def _moments(f: np.ndarray, y: np.ndarray) -> Moments:
 
 
 def _sum(a: Moments, b: Moments) -> Moments:
-    """The moments of both, whose classes need not be the same."""
-    kinds = [
-        (len(each.gram), len(each.square) if each.classes is None else 'integer') for each in (a, b)
-    ]
-    if kinds[0] != kinds[1]:
+    """Adds moments, whose classes may differ."""
+    kind_a, kind_b = (
+        (len(block.gram), len(block.square) if block.classes is None else 'integer')
+        for block in (a, b)
+    )
+    if kind_a != kind_b:
         raise UserError(
-            f'blocks of {kinds[0][0]} features and {kinds[0][1]} labels, and of {kinds[1][0]} and '
-            f'{kinds[1][1]}: give one kind'
+            f'blocks of {kind_a[0]} features and {kind_a[1]} labels, and of {kind_b[0]} and '
+            f'{kind_b[1]}: give one kind'
         )
     if a.classes is None or b.classes is None:
         return Moments(a.n + b.n, a.gram + b.gram, a.cross + b.cross, a.square + b.square, None)
     classes = np.union1d(a.classes, b.classes)
     cross, square = np.zeros((len(a.gram), len(classes))), np.zeros(len(classes))
-    for each, own in ((a, a.classes), (b, b.classes)):
-        place = np.searchsorted(classes, own)
-        cross[:, place] += each.cross
-        square[place] += each.square
+    for block, block_classes in ((a, a.classes), (b, b.classes)):
+        place = np.searchsorted(classes, block_classes)
+        cross[:, place] += block.cross
+        square[place] += block.square
     return Moments(a.n + b.n, a.gram + b.gram, cross, square, classes)
 
 
-def explained_trace(covariance: np.ndarray, between: np.ndarray, smallest: float) -> float:
-    """tr(covariance^+ between between^T) for covariance (d, d) and between (d, c), without
-    eigenvalues up to the smallest.
+def explained_trace(covariance: np.ndarray, cross: np.ndarray, cutoff: float) -> float:
+    """Returns tr(covariance^+ cross cross^T), the trace of the covariance that `cross` explains.
 
     Args:
         covariance: (d, d), symmetric.
-        between: (d, c).
-        smallest: eigenvalues of the covariance up to this one are left out.
+        cross: (d, c).
+        cutoff: eigenvalues of the covariance up to this one are left out.
 
-    >>> explained_trace(np.diag([2.0, 0.0]), np.array([[2.0], [1.0]]), smallest=1e-9)
+    >>> explained_trace(np.diag([2.0, 0.0]), np.array([[2.0], [1.0]]), cutoff=1e-9)
     2.0
     """
-    values, energy = _spectrum(covariance, between)
-    kept = values > smallest
-    return float((energy[kept] / values[kept, None]).sum())
+    values, energy = _spectrum(covariance, cross)
+    mask = values > cutoff
+    return float((energy[mask] / values[mask, None]).sum())
 
 
-def _spectrum(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues (d,) of a symmetric matrix (d, d), and (v^T right)^2 (d, c) for its eigenvectors
-    v, right (d, c).
+def _spectrum(matrix: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the spectrum of a symmetric matrix (d, d), and the energy of `cross` (d, c) in it.
 
-    LAPACK reduces the matrix to a tridiagonal one of the same eigenvalues; only that one's
-    eigenvectors are formed, as those of the matrix would cost as much again.
+    These are the eigenvalues (d,), and (v^T cross)^2 (d, c) for the eigenvectors v.
+
+    LAPACK reduces the matrix to a tridiagonal one with the same eigenvalues. Only the eigenvectors
+    of the tridiagonal matrix are computed, since those of the matrix itself would double the cost.
     """
     if len(matrix) == 1:
-        return matrix[0], right**2
-    work = 64 * len(matrix)  # LAPACK's blocks are of 64 columns at most
+        return matrix[0], cross**2
+    work = 64 * len(matrix)  # LAPACK's blocks have at most 64 columns
     sytrd, ormqr = get_lapack_funcs(('sytrd', 'ormqr'), dtype=np.float64)
-    reflectors, diagonal, beside, tau, _ = sytrd(matrix, lower=1, lwork=work)
+    reflectors, diagonal, off_diagonal, tau, _ = sytrd(matrix, lower=1, lwork=work)
     rotated = np.concatenate(
-        [right[:1], ormqr('L', 'T', reflectors[1:, :-1], tau, right[1:], work)[0]]
+        [cross[:1], ormqr('L', 'T', reflectors[1:, :-1], tau, cross[1:], work)[0]]
     )
-    values, vectors = eigh_tridiagonal(diagonal, beside)
+    values, vectors = eigh_tridiagonal(diagonal, off_diagonal)
     return values, (vectors.T @ rotated) ** 2

@@ -1,10 +1,9 @@
-"""Does transfer help: how much a source helped, and how sure of it a handful of seeds allow one to
-be.
+"""Does transfer help? Gains over a baseline, with intervals from a few seeds.
 
-Runs are paired by seed: the transferred and the baseline run of a seed share their subset of labels
-and their batch order, so that the luck of the draw cancels in the difference. An interval over
-seeds holds for the one source network that was trained, and for the test examples that were seen:
-others could move all gains together. `hierarchical_gain` is over all three.
+Runs are paired by seed: the transferred run and the baseline run of a seed use the same labelled
+subset and batch order, so that their luck cancels in the difference. An interval over seeds holds
+for the one source network that was trained and for the test examples that were used; with others
+all gains could change together. `hierarchical_gain` covers all three.
 """
 
 import itertools
@@ -19,16 +18,15 @@ from statsmodels.stats.multitest import multipletests
 
 from tljax.core import UserError
 
-# accuracies over fewer than a billion examples differ by more than this, or not at all: what is
-# left is rounding
-DECIMALS = 9
+DECIMALS = 9  # accuracies over fewer than a billion examples differ by more, or are equal
 
 
 class Gain(NamedTuple):
-    """A paired gain: its mean, the ends of its 95 % interval, and the two-sided p value of no gain.
+    """A paired gain: its mean, its 95 % interval, and the two-sided p-value of no gain.
 
-    >>> Gain(mean=0.05, low=0.03, high=0.07, p=0.001).mean
-    0.05
+    >>> gain = Gain(mean=0.05, low=0.03, high=0.07, p=0.001)
+    >>> gain.low > 0
+    True
     """
 
     mean: float
@@ -38,22 +36,24 @@ class Gain(NamedTuple):
 
 
 def transfer_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
-    """What transfer gains over the baseline, by the paired t test (Student 1908).
+    """Gain of transfer over the baseline, by the paired t test over seeds.
 
-    The interval covers the seeds' draws, not the source network's: it holds for the one source
-    trained, unless a source was drawn per seed. It assumes nearly normal differences and stands for
-    one comparison: `verdicts` corrects for a table of them.
+    The interval covers the draws of the seeds, not of the source: it holds for the one source
+    network, unless each seed trained its own. It assumes nearly normal differences, and it is for a
+    single comparison: `verdicts` corrects for a table of them.
 
     Args:
         transfer: (seeds,) accuracies, paired by seed.
         baseline: (seeds,) accuracies, paired by seed.
 
     Returns:
-        A `Gain` of transfer - baseline. Where all differences are equal the interval is the point,
-        and p is 1 if they are 0, else 0.
+        A `Gain` of transfer - baseline. If all differences are equal, the interval is a point, and
+        p is 1 for differences of 0 and 0 for others.
 
     Raises:
-        UserError: for unpaired lengths, fewer than two seeds, or accuracies that are not finite.
+        UserError: for different lengths, fewer than two seeds, or accuracies that are not finite.
+
+    Source: Student, The probable error of a mean, 1908.
 
     >>> gain = transfer_gain([0.7, 0.8, 0.9], [0.6, 0.6, 0.6])
     >>> f'{gain.mean:.2f} [{gain.low:.2f}, {gain.high:.2f}] p={gain.p:.3f}'
@@ -66,9 +66,8 @@ def transfer_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
             'accuracy per seed to each'
         )
     if len(transfer) < 2:
-        raise UserError(
-            f'a paired gain over {len(transfer)} seed{"s" * (len(transfer) != 1)}: run two or more'
-        )
+        noun = 'seed' if len(transfer) == 1 else 'seeds'
+        raise UserError(f'a paired gain over {len(transfer)} {noun}: run two or more')
     difference = _difference(transfer, baseline)
     if np.ptp(difference) == 0:
         return _point(difference)
@@ -80,38 +79,41 @@ def transfer_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
 
 
 def hierarchical_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
-    """What transfer gains over the baseline with sources, seeds and test examples other than those
-    that were drawn.
+    """Gain of transfer over the baseline, generalised to other sources, seeds and test examples.
 
-    A difference is mu + source + seed + example + the interactions of these, all random and
-    crossed: a seed means the same labels and initialisation with every source, an example is the
-    same to every network. What an effect adds to the variance of the mean is the alternating sum of
-    the mean squares of its own and of its interactions. Sums that come out negative count as 0,
-    which errs towards a wider interval; the degrees of freedom are Satterthwaite's.
+    The model of a difference is mu + source + seed + example + the interactions of these. All
+    effects are random and crossed: a seed has the same labels and initialisation with every source,
+    and an example is the same for every network. An effect's contribution to the variance of the
+    mean is the alternating sum of the mean squares of the effect and its interactions. A negative
+    sum counts as 0, which errs towards a wider interval. The degrees of freedom are
+    Satterthwaite's.
 
-    An axis of one is not generalised over. Where there is no gain, p is below .05 in 6 % of normal
-    draws at most if what varies most is drawn five times or more, in up to 8 % if three times and
-    13 % if twice, and in fewer than 5 % where much of the variance is the interactions'. Of one
-    source and averages over examples it is the paired t test over seeds.
+    An axis of length one is treated as fixed. The false-positive rate at the 5 % level depends on
+    how often the effect with the largest variance was sampled, here for normal effects: five times
+    or more, at most 6 %; three times, 8 %; twice, 13 %. It is below 5 % if much of the variance
+    belongs to interactions. For one source and accuracies averaged over examples, the result is the
+    paired t test over seeds.
 
     Args:
-        transfer: (sources, seeds, examples), 0 or 1 for wrong and right answers, or any score.
-        baseline: the same shape, or (1, seeds, examples) where there is no source, as with training
-            from scratch.
+        transfer: (sources, seeds, examples), 1 for right answers and 0 for wrong ones, or any
+            score.
+        baseline: the same shape, or (1, seeds, examples) for a baseline without a source, such as
+            training from scratch.
 
     Returns:
-        A `Gain` of transfer - baseline, as `transfer_gain`.
+        A `Gain` of transfer - baseline, as for `transfer_gain`.
 
     Raises:
-        UserError: for shapes that do not pair, nothing replicated, or numbers that are not finite.
+        UserError: for shapes that do not pair, a single value, or numbers that are not finite.
 
-    Sources: expected mean squares, Cornfield and Tukey 1956
-    (https://doi.org/10.1214/aoms/1177728067) and Searle, Casella and McCulloch, Variance
-    components, 1992, chapter 4; degrees of freedom, Satterthwaite 1946
-    (https://doi.org/10.2307/3002019); what varies in a benchmark, Bouthillier et al. 2021
-    (https://arxiv.org/abs/2103.03098). No bootstrap is exact for crossed effects (Owen 2007,
-    https://arxiv.org/abs/0712.1111), and the percentiles of the plain one over five seeds find a
-    gain where there is none one time in six.
+    Sources:
+        expected mean squares: Cornfield and Tukey 1956 (https://doi.org/10.1214/aoms/1177728067),
+        and Searle, Casella and McCulloch, Variance components, 1992, chapter 4.
+        degrees of freedom: Satterthwaite 1946 (https://doi.org/10.2307/3002019).
+        what varies in a benchmark: Bouthillier et al. 2021 (https://arxiv.org/abs/2103.03098).
+        why no bootstrap: none is exact for crossed effects (Owen 2007,
+        https://arxiv.org/abs/0712.1111), and with five seeds the percentile bootstrap reports a
+        gain where there is none in one case of six.
 
     >>> transfer = [
     ...     [[1, 1, 1, 1], [1, 1, 0, 1]],
@@ -135,15 +137,15 @@ def hierarchical_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
     difference = _difference(transfer, baseline)
     if np.ptp(difference) == 0:
         return _point(difference)
-    mean, (variance, freedom) = float(difference.mean()), _variance_of_mean(difference)
+    mean = float(difference.mean())
+    variance, freedom = _variance_of_mean(difference)
     low, high = stats.t.interval(0.95, freedom, mean, variance**0.5)
-    return Gain(
-        mean, float(low), float(high), float(2 * stats.t.sf(abs(mean) / variance**0.5, freedom))
-    )
+    p = 2 * stats.t.sf(abs(mean) / variance**0.5, freedom)
+    return Gain(mean, float(low), float(high), float(p))
 
 
 def _difference(transfer, baseline):
-    """transfer - baseline, once all of it is finite, without what rounding adds."""
+    """Returns transfer - baseline without rounding errors, or refuses infinite and NaN values."""
     difference = np.round(transfer - baseline, DECIMALS)
     if not np.isfinite(difference).all():
         raise UserError(
@@ -154,18 +156,20 @@ def _difference(transfer, baseline):
 
 
 def _point(difference):
-    """The gain where all differences are equal."""
+    """Returns the gain when all differences are equal."""
     point = float(difference.flat[0])
     return Gain(point, point, point, float(point == 0))
 
 
 def _variance_of_mean(difference):
-    """The variance of the mean of crossed random effects, and its degrees of freedom; some of the
-    differences must differ."""
+    """Returns the variance of the mean of crossed random effects, and its degrees of freedom.
+
+    At least two of the differences must differ.
+    """
     axes = range(difference.ndim)
-    replicated = [axis for axis in axes if difference.shape[axis] > 1]
+    random_axes = [axis for axis in axes if difference.shape[axis] > 1]
     effects = [
-        set(effect) for order in axes for effect in itertools.combinations(replicated, order + 1)
+        set(effect) for order in axes for effect in itertools.combinations(random_axes, order + 1)
     ]
     freedom = np.array(
         [math.prod(difference.shape[axis] - 1 for axis in effect) for effect in effects]
@@ -173,32 +177,27 @@ def _variance_of_mean(difference):
     # divided by the number of differences, and so a variance of their mean
     mean_square = np.empty(len(effects))
     for i, effect in enumerate(effects):
-        part = difference.mean(tuple(set(axes) - effect), keepdims=True)
+        residual = difference.mean(tuple(set(axes) - effect), keepdims=True)
         for axis in effect:
-            part = part - part.mean(axis, keepdims=True)
-        mean_square[i] = (part**2).mean() / freedom[i]
-    alone = [
-        sum(
-            (-1) ** len(other - effect) * mean_square[i]
-            for i, other in enumerate(effects)
-            if effect <= other
-        )
-        for effect in effects
-    ]
-    variance = np.maximum(alone, 0).sum()
+            residual = residual - residual.mean(axis, keepdims=True)
+        mean_square[i] = (residual**2).mean() / freedom[i]
+    component = np.zeros(len(effects))
+    for i, effect in enumerate(effects):
+        for j, interaction in enumerate(effects):
+            if effect <= interaction:
+                component[i] += (-1) ** len(interaction - effect) * mean_square[j]
+    variance = np.maximum(component, 0).sum()
     return variance, variance**2 / (mean_square**2 / freedom).sum()
 
 
 def verdicts(gains: Sequence[Gain], level: float = 0.05) -> list[str]:
-    """What a table of gains lets one say, with at most `level` chance of one false alarm or more in
-    the whole table.
+    """Classifies the gains of a table, with a chance of at most `level` for any false alarm in it.
 
-    Holm's step-down correction (Holm 1979, https://www.jstor.org/stable/4615733), which needs no
-    independence of the cells. It is stricter than the cells' own intervals: one that just excludes
-    0 may still read 'none detected'.
+    Holm's step-down correction needs no independence of the cells. It is stricter than the cells'
+    own intervals: a cell whose interval just excludes 0 can still be 'none detected'.
 
     Args:
-        gains: every cell that was looked at.
+        gains: all cells that were examined, including those that are not reported.
         level: the family-wise error rate.
 
     Returns:
@@ -206,7 +205,10 @@ def verdicts(gains: Sequence[Gain], level: float = 0.05) -> list[str]:
         `gains`.
 
     Raises:
-        UserError: for a mean or a p value that is no number; the correction would call it detected.
+        UserError: for a mean or a p-value that is not a number; the correction would call it
+            significant.
+
+    Source: Holm 1979 (https://www.jstor.org/stable/4615733).
 
     >>> verdicts(
     ...     [
@@ -227,27 +229,28 @@ def verdicts(gains: Sequence[Gain], level: float = 0.05) -> list[str]:
                 f'gain {i} of {len(gains)} has the mean {gain.mean} and the p value {gain.p}, so '
                 'nothing can be said of the table: look for what made it, or leave it out'
             )
-    detected = multipletests([gain.p for gain in gains], alpha=level, method='holm')[0]
+    rejected = multipletests([gain.p for gain in gains], alpha=level, method='holm')[0]
+    signs = ['positive' if gain.mean > 0 else 'negative' for gain in gains]
     return [
-        ('positive' if gain.mean > 0 else 'negative') if found else 'none detected'
-        for gain, found in zip(gains, detected, strict=True)
+        sign if significant else 'none detected'
+        for sign, significant in zip(signs, rejected, strict=True)
     ]
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float | None]:
-    """The mean over seeds and the half width of its interval by Student's t.
+    """Mean over seeds, and the half width of its interval by Student's t.
 
-    As with `transfer_gain`, the interval is of the seeds' draws, given the one source network.
+    As for `transfer_gain`, the interval covers the draws of the seeds for the one source network.
 
     Args:
         values: (seeds,).
-        level: the coverage.
+        level: coverage of the interval.
 
     Returns:
         (mean, half width); the half width of a single value is None.
 
     Raises:
-        UserError: for no value at all.
+        UserError: for no values.
 
     >>> mean, half = mean_interval([1.0, 2.0, 3.0])
     >>> f'{mean:.2f} ± {half:.2f}'
@@ -260,15 +263,15 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float 
         raise UserError('a mean over no seeds: give at least one value')
     if len(values) == 1:
         return float(values[0]), None
-    return float(values.mean()), float(
-        stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
-    )
+    half_width = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    return float(values.mean()), float(half_width)
 
 
 def share_interval(values: ArrayLike) -> tuple[float, float | None]:
-    """The same for shares of examples, which have no interval over two seeds.
+    """Mean over seeds and its 95 % half width, for shares of examples.
 
-    Student's t over two values, 12.7 standard errors, tells nothing of a number between 0 and 1.
+    It differs from `mean_interval` for two seeds, which have no interval here: Student's t over two
+    values is 12.7 standard errors wide, and says nothing about a number between 0 and 1.
 
     Args:
         values: (seeds,) between 0 and 1.
@@ -282,31 +285,30 @@ def share_interval(values: ArrayLike) -> tuple[float, float | None]:
     >>> share_interval([0.5, 0.75]), round(mean_interval([0.5, 0.75])[1], 2)
     ((0.625, None), 1.59)
     """
-    mean, half = mean_interval(values)
-    return mean, half if len(np.asarray(values)) > 2 else None
+    mean, half_width = mean_interval(values)
+    return mean, half_width if len(np.asarray(values)) > 2 else None
 
 
 def labels_needed(
     budgets: Sequence[int | None], means: Sequence[float], goal: float
 ) -> int | str | None:
-    """How many labels per class a strategy needs: the smallest budget whose mean reaches the goal.
+    """Labels per class that a strategy needs: the smallest budget whose mean reaches a goal.
 
     Args:
-        budgets: labels per class, None for all of them, in any order.
-        means: mean accuracies with these budgets.
-        goal: an accuracy, such as what training from scratch reaches with all labels.
+        budgets: labels per class, in any order; None for all labels.
+        means: mean accuracy at each budget.
+        goal: an accuracy, such as that of training from scratch with all labels.
 
     Returns:
-        The budget, 'all' for the budget None, or None where no budget reaches the goal.
+        The budget, 'all' for the budget None, or None if no budget reaches the goal.
 
-    >>> labels_needed([1, 5, None], [0.4, 0.7, 0.9], goal=0.6)
+    >>> labels_needed([1, 5, None], means=[0.4, 0.7, 0.9], goal=0.6)
     5
-    >>> (
-    ...     labels_needed([1, 5, None], [0.4, 0.7, 0.9], goal=0.8),
-    ...     labels_needed([1, 5, None], [0.4, 0.7, 0.9], goal=0.95),
-    ... )
-    ('all', None)
+    >>> labels_needed([1, 5, None], means=[0.4, 0.7, 0.9], goal=0.8)
+    'all'
     """
-    reached = [budget for budget, mean in zip(budgets, means, strict=True) if mean >= goal]
-    smallest = min(reached, key=lambda budget: np.inf if budget is None else budget, default=None)
-    return 'all' if reached and smallest is None else smallest
+    sufficient = [budget for budget, mean in zip(budgets, means, strict=True) if mean >= goal]
+    if not sufficient:
+        return None
+    smallest = min(sufficient, key=lambda budget: np.inf if budget is None else budget)
+    return 'all' if smallest is None else smallest

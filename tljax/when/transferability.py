@@ -1,15 +1,15 @@
-"""Which source will transfer best, before anything is trained: scores of one forward pass over
-labelled target data.
+"""Scores of transferability: which source will transfer best, before any training.
 
-Larger is better for all. Scores of features take f (n, d), features of any real type, and y (n,),
-integer classes whose values and order do not matter; scores of predictions take the source's own
-head in place of f. All of them compare sources on the same examples and mean nothing beside those
-of other examples. All judge the examples that they are given: with few for each class and many
-features, a source can fit them by chance. None knows how much of a network fine-tuning will change.
+They need labelled target data and one forward pass. Larger is better for all. Scores of features
+take f (n, d), features of any real type, and y (n,), integer classes whose values and order do not
+matter. Scores of predictions take the predictions of the source's own head instead of f. Scores can
+be compared between sources on the same examples, but not between different sets of examples. With
+few examples per class and many features, a source can fit the examples by chance. No score takes
+into account how much fine-tuning will change the network.
 
-All is computed in float64 and returned as a float. `UserError` are: no rows, rows that do not pair,
-values that are not finite, labels that are no integers, a single class, and features that are the
-same for all examples.
+All is computed in float64 and returned as a float. Every score raises `UserError` for no rows,
+different numbers of rows and labels, values that are not finite, labels that are not integers, a
+single class, and features that are the same for all examples.
 """
 
 import numpy as np
@@ -26,72 +26,59 @@ from tljax.core import UserError
 from tljax.when.checks import checked_classes, numbered_classes, one_hot_targets
 from tljax.when.evidence import RANK, explained_trace, h_score, logme
 
-# a class's variance is at least this part of the features' mean variance, so that one example has a
-# Gaussian
+# smallest variance of a class, relative to the features' mean variance; with it, a class of one
+# example has a Gaussian
 VARIANCE = 1e-4
-TOLERANCE = 1e-3  # how far from 1 a row of probabilities may sum
+TOLERANCE = 1e-3  # largest difference from 1 of the sum of a row of probabilities
 
 
 def regularised_h_score(f: ArrayLike, y: ArrayLike) -> float:
-    """The H-score of standardised features with the covariance that Ledoit and Wolf shrink, 0 to
-    classes - 1.
+    """H-score of standardised features with a shrunk covariance, 0 to classes - 1.
 
-    Shrinkage keeps it meaningful where d is near n or above. Of features that hardly correlate
-    little is left, as of very few rows.
+    Ledoit and Wolf's shrinkage keeps the score meaningful if d is near n or larger. It also removes
+    most of the score if the features hardly correlate or the rows are very few.
 
     Args:
-        f: as in the module.
-        y: as in the module.
+        f: as described in the module.
+        y: as described in the module.
 
     Source: Ibrahim, Ponomareva and Mazumder 2021 (https://arxiv.org/abs/2110.06893): tr(cov_a(f)^-1
     (1 - a) cov(E[f | y])), where a is scikit-learn's estimate of the shrinkage.
 
     >>> f = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
-    >>> (
-    ...     round(regularised_h_score(f, np.array([0, 0, 0, 1, 1, 1])), 4),
-    ...     round(h_score(f, np.array([0, 0, 0, 1, 1, 1])), 4),
-    ... )
+    >>> y = np.array([0, 0, 0, 1, 1, 1])
+    >>> round(regularised_h_score(f, y), 4), round(h_score(f, y), 4)
     (0.6415, 0.8571)
     """
     f, y, count = checked_classes(f, y)
     f = np.asarray(StandardScaler().fit_transform(f))
     covariance, shrinkage = ledoit_wolf(f)
-    between = (one_hot_targets(y)[1].T @ f).T / np.sqrt(count * len(f))
-    return float(1 - shrinkage) * explained_trace(covariance, between, RANK * np.trace(covariance))
+    class_means = (one_hot_targets(y)[1].T @ f).T / np.sqrt(count * len(f))
+    trace = explained_trace(covariance, class_means, RANK * np.trace(covariance))
+    return float(1 - shrinkage) * trace
 
 
 def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
-    """How many nats an example's features cost in code up to a distortion, less what they cost once
-    its class is known: TransRate.
+    """TransRate: coding rate of all features minus the mean within-class coding rate.
 
-    It rewards classes that lie in different directions from the centre, and cannot tell those on
-    opposite sides: two balanced classes in one dimension score 0 however far apart they are. More
-    features raise it.
-
-    Source: Huang et al. 2022 (https://arxiv.org/abs/2106.09362): R(Z) - sum n_c / n R(Z_c) with
-    R(Z) = log det(I + Z^T Z / (n eps)) / 2. Features are centred, once for all classes, and scaled
-    to a total variance of 1, as the authors' code does for most data sets: else the score would
-    grow with their units. The paper's listing has all classes weigh the same.
+    A coding rate is the number of nats that encode an example up to a squared distortion of eps.
+    The score is high for classes that lie in different directions from the centre. It cannot
+    separate classes on opposite sides of it: two balanced classes in one dimension score 0, at any
+    distance. It grows with the number of features.
 
     Args:
-        f: as in the module.
-        y: as in the module.
+        f: as described in the module.
+        y: as described in the module.
         eps: the squared distortion, above 0.
 
-    >>> f = np.array(
-    ...     [
-    ...         [1.0, 0.0, 0.0],
-    ...         [2.0, 0.0, 0.0],
-    ...         [0.0, 1.0, 0.0],
-    ...         [0.0, 2.0, 0.0],
-    ...         [0.0, 0.0, 1.0],
-    ...         [0.0, 0.0, 2.0],
-    ...     ]
-    ... )
-    >>> (
-    ...     round(transrate(f, np.array([0, 0, 1, 1, 2, 2])), 4),
-    ...     round(transrate(f, np.array([0, 1, 2, 0, 1, 2])), 4),
-    ... )
+    Source: Huang et al. 2022 (https://arxiv.org/abs/2106.09362): R(Z) - sum n_c / n R(Z_c) with
+    R(Z) = log det(I + Z^T Z / (n eps)) / 2. Features are centred once for all classes. They are
+    scaled to a total variance of 1, as in the authors' code for most data sets; otherwise the score
+    would grow with their units. The paper's listing weighs all classes equally.
+
+    >>> f = np.array([[1, 0, 0], [2, 0, 0], [0, 1, 0], [0, 2, 0], [0, 0, 1], [0, 0, 2]])
+    >>> y = np.array([0, 0, 1, 1, 2, 2])  # a direction for each class
+    >>> round(transrate(f, y), 4), round(transrate(f, np.array([0, 1, 2, 0, 1, 2])), 4)
     (3.9403, 3.3919)
     """
     f, y, count = checked_classes(f, y)
@@ -99,32 +86,31 @@ def transrate(f: ArrayLike, y: ArrayLike, eps: float = 1e-4) -> float:
         raise UserError(f'eps={eps}: give a number above 0')
     f = np.asarray(f - f.mean(0))
     f = np.asarray(f / np.sqrt((f**2).sum() / len(f)))
-    return float(
-        _rate(f, eps) - sum(count[i] / len(f) * _rate(f[y == i], eps) for i in range(len(count)))
-    )
+    within = sum(count[i] / len(f) * _rate(f[y == i], eps) for i in range(len(count)))
+    return float(_rate(f, eps) - within)
 
 
 def _rate(z: np.ndarray, eps: float) -> float:
+    """The coding rate of z (n, d): log det(I + z^T z / (n eps)) / 2."""
     product = z.T @ z if len(z) >= z.shape[1] else z @ z.T
     return np.linalg.slogdet(np.eye(len(product)) + product / (len(z) * eps))[1] / 2
 
 
 def gbc(f: ArrayLike, y: ArrayLike, components: int = 64, covariance: str = 'spherical') -> float:
-    """Minus the overlap of classes, summed over ordered pairs, as of Gaussians: the Gaussian
-    Bhattacharyya coefficient, at most 0.
+    """Gaussian Bhattacharyya coefficient: minus the overlap of the classes' Gaussians, at most 0.
 
-    It sees nothing of a class but its mean and spread: two classes around one centre overlap
-    whatever their shapes.
-
-    Source: Pándy et al. 2022 (https://arxiv.org/abs/2111.12780): -sum exp(-Bhattacharyya's
-    distance), after a PCA to 64 dimensions. The logarithm of a spherical covariance's determinant
-    counts every dimension; in the authors' code it counts one.
+    The overlaps are summed over ordered pairs of classes. Only the mean and the variance of a class
+    count: two classes with one centre overlap, whatever their shapes.
 
     Args:
-        f: as in the module.
-        y: as in the module.
-        components: of the PCA, at most.
-        covariance: 'spherical', a variance for each class, or 'diagonal'.
+        f: as described in the module.
+        y: as described in the module.
+        components: largest number of principal components.
+        covariance: 'spherical', one variance per class, or 'diagonal'.
+
+    Source: Pándy et al. 2022 (https://arxiv.org/abs/2111.12780): -sum exp(-Bhattacharyya's
+    distance), after a PCA to 64 dimensions. Here the logarithm of a spherical covariance's
+    determinant counts every dimension; in the authors' code it counts one.
 
     >>> f = np.array([[0.0, 1.0], [0.0, 2.0], [9.0, 1.0], [9.0, 2.0]])
     >>> round(gbc(f, np.array([0, 0, 1, 1])), 4), round(gbc(f, np.array([0, 1, 0, 1])), 4)
@@ -134,10 +120,9 @@ def gbc(f: ArrayLike, y: ArrayLike, components: int = 64, covariance: str = 'sph
     if covariance not in ('spherical', 'diagonal'):
         raise UserError(f'covariance={covariance!r}: choose spherical or diagonal')
     f = _principal(f, components)
-    of_class = [f[y == i] for i in range(len(count))]
-    mean, variance = (
-        np.stack([statistic(part, 0) for part in of_class]) for statistic in (np.mean, np.var)
-    )
+    classes = [f[y == i] for i in range(len(count))]
+    mean = np.stack([rows.mean(0) for rows in classes])
+    variance = np.stack([rows.var(0) for rows in classes])
     if covariance == 'spherical':
         variance = np.broadcast_to(variance.mean(1, keepdims=True), mean.shape)
     variance = np.maximum(variance, VARIANCE * f.var(0).mean())
@@ -153,108 +138,99 @@ def gbc(f: ArrayLike, y: ArrayLike, components: int = 64, covariance: str = 'sph
 
 
 def parc(f: ArrayLike, y: ArrayLike, components: int = 32, rows: int = 500, seed: int = 0) -> float:
-    """Whether examples of one class are alike and others are not: a rank correlation from -1 to 1,
-    PARC over 100.
+    """PARC: rank correlation between the similarities of features and of labels, -1 to 1.
 
-    Spearman's correlation, over pairs of examples, of 1 - Pearson's correlation of their features
-    with that of their one-hot labels. As pairs of one class are few and all the same to the labels,
-    features that tell classes apart without error stay below 1, too. The sign of a principal
-    component matters, and is scikit-learn's.
-
-    Source: Bolya, Mittapalli and Hoffman 2021 (https://arxiv.org/abs/2111.06977). As in their code,
-    principal components are standardised first; 500 examples are theirs, too.
+    It is Spearman's correlation over pairs of examples. It compares 1 - Pearson's correlation of
+    two examples' features with the same of their one-hot labels. Most pairs differ in class and are
+    tied in the labels, so that even features that separate the classes perfectly score below 1. The
+    score depends on the signs of the principal components, which are scikit-learn's.
 
     Args:
-        f: as in the module.
-        y: as in the module.
-        components: of the PCA, at most.
-        rows: how many examples, at most, since time and memory grow with their square.
-        seed: draws the examples.
+        f: as described in the module.
+        y: as described in the module.
+        components: largest number of principal components.
+        rows: largest number of examples; time and memory grow with its square.
+        seed: seed of the draw of examples.
 
     Raises:
-        UserError: as in the module, and where no two of the examples that were drawn are of one
-            class, or all are, or where their features have one principal component.
+        UserError: as described in the module; if the drawn pairs of examples are all of one class
+            or all of different classes, and if the features have one principal component.
 
-    >>> f = np.array(
-    ...     [
-    ...         [1.0, 0.0, 0.0],
-    ...         [2.0, 0.0, 0.1],
-    ...         [0.0, 1.0, 0.0],
-    ...         [0.0, 2.0, 0.1],
-    ...         [0.0, 0.0, 1.0],
-    ...         [0.1, 0.0, 2.0],
-    ...     ]
-    ... )
-    >>> (
-    ...     round(parc(f, np.array([0, 0, 1, 1, 2, 2])), 4),
-    ...     round(parc(f, np.array([0, 1, 2, 0, 1, 2])), 4),
-    ... )
+    Source: Bolya, Mittapalli and Hoffman 2021 (https://arxiv.org/abs/2111.06977), whose PARC is 100
+    times this one. As in their code, the principal components are standardised first, and 500
+    examples are drawn.
+
+    >>> f = np.array([[1, 0, 0], [2, 0, 0.1], [0, 1, 0], [0, 2, 0.1], [0, 0, 1], [0.1, 0, 2]])
+    >>> y = np.array([0, 0, 1, 1, 2, 2])
+    >>> round(parc(f, y), 4), round(parc(f, np.array([0, 1, 2, 0, 1, 2])), 4)
     (0.0772, -0.3086)
     """
     f, y, _ = checked_classes(f, y)
-    drawn = np.random.default_rng(seed).permutation(len(f))[:rows]
-    f = np.asarray(StandardScaler().fit_transform(_principal(f[drawn], components)))
-    pair = np.triu_indices(len(drawn), 1)
-    # as a rank, the same as 1 - Pearson's correlation of one-hot labels
-    differ = (y[drawn][:, None] != y[drawn])[pair]
-    if f.shape[1] < 2 or differ.all() or not differ.any():
+    sample = np.random.default_rng(seed).permutation(len(f))[:rows]
+    f = np.asarray(StandardScaler().fit_transform(_principal(f[sample], components)))
+    pair = np.triu_indices(len(sample), 1)
+    # it has the same ranks as 1 - Pearson's correlation of one-hot labels
+    label_distance = (y[sample][:, None] != y[sample])[pair]
+    if f.shape[1] < 2 or label_distance.all() or not label_distance.any():
         raise UserError(
-            f'{int(differ.sum())} of {len(differ)} pairs of examples differ in class, {f.shape[1]} '
-            'principal components vary: give pairs of both kinds, and two components or more'
+            f'{int(label_distance.sum())} of {len(label_distance)} pairs of examples differ in '
+            f'class, {f.shape[1]} principal components vary: give pairs of both kinds, and two '
+            'components or more'
         )
-    found = spearmanr(1 - np.corrcoef(f)[pair], differ)
-    return float(found.statistic)  # pyright: ignore[reportAttributeAccessIssue]  SciPy names it
+    correlation = spearmanr(1 - np.corrcoef(f)[pair], label_distance)
+    return float(correlation.statistic)  # pyright: ignore[reportAttributeAccessIssue]  SciPy has it
 
 
 def leep(p: ArrayLike, y: ArrayLike) -> float:
-    """The mean log likelihood of the labels by way of the source's classes, at most 0: LEEP.
+    """LEEP: mean log likelihood of the labels given the source's predictions, at most 0.
 
-    An example's source class is drawn from its prediction, then a label from those that go with
-    that class over all examples. It looks at the source's head alone, so that what its features
-    know beyond its classes does not count; more source classes raise it.
-
-    Source: Nguyen et al. 2020, equation 2 (https://arxiv.org/abs/2002.12462).
+    The model draws a source class from an example's prediction, then a label from the labels that
+    go with this class over all examples. It uses the source's head only, so that information in the
+    features beyond the source's classes does not count. It grows with the number of source classes.
 
     Args:
         p: (n, source classes), softmax outputs of the source.
-        y: as in the module.
+        y: as described in the module.
 
     Raises:
-        UserError: as in the module, and for rows of p that are no probabilities.
+        UserError: as described in the module, and for rows of p that are not probabilities.
 
-    >>> leep([[1.0, 0.0], [0.0, 1.0]], [0, 1]), round(leep([[0.5, 0.5], [0.5, 0.5]], [0, 1]), 4)
-    (0.0, -0.6931)
+    Source: Nguyen et al. 2020, equation 2 (https://arxiv.org/abs/2002.12462).
+
+    >>> leep([[1.0, 0.0], [0.0, 1.0]], [0, 1])  # each source class goes with one label
+    0.0
+    >>> round(leep([[0.5, 0.5], [0.5, 0.5]], [0, 1]), 4)
+    -0.6931
     """
-    p = _probability(p)
+    p = _as_probability(p)
     y, _ = numbered_classes(p, y)
     joint = one_hot_targets(y)[1].T @ p
-    # a source class that nothing is predicted as
+    # no 0 / 0 for a source class without predictions
     label_given_source = joint / np.maximum(joint.sum(0), np.finfo(float).tiny)
     return float(np.log((p * label_given_source[y]).sum(1)).mean())
 
 
 def n_leep(f: ArrayLike, y: ArrayLike, components: int | None = None, seed: int = 0) -> float:
-    """LEEP with a Gaussian mixture of the features in place of the source's classes, so that a
-    source needs no head: N-LEEP.
+    """N-LEEP: LEEP with a Gaussian mixture of the features instead of the source's classes.
 
-    A mixture with few examples for each component follows single examples, and any labels then look
-    likely.
-
-    Source: Li et al. 2021 (https://arxiv.org/abs/2011.11200): a PCA that keeps 80 % of the
-    variance, and five components for each class, of full covariance, by scikit-learn.
+    It needs no source head. If a component has few examples, the mixture fits single examples, and
+    any labels look likely.
 
     Args:
-        f: as in the module.
-        y: as in the module.
-        components: of the mixture, None for five times the classes, but no more than examples.
-        seed: of the mixture's start.
+        f: as described in the module.
+        y: as described in the module.
+        components: number of components of the mixture. None means five per class, but no more than
+            examples.
+        seed: seed of the mixture's start.
+
+    Source: Li et al. 2021 (https://arxiv.org/abs/2011.11200): a PCA that keeps 80 % of the
+    variance, and five components per class with full covariances, by scikit-learn.
 
     >>> f = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 0.0], [9.0, 1.0]])
-    >>> (
-    ...     round(n_leep(f, np.array([0, 0, 1, 1]), components=2), 4),
-    ...     round(n_leep(f, np.array([0, 1, 0, 1]), components=2), 4),
-    ... )
-    (0.0, -0.6931)
+    >>> round(n_leep(f, np.array([0, 0, 1, 1]), components=2), 4)
+    0.0
+    >>> round(n_leep(f, np.array([0, 1, 0, 1]), components=2), 4)
+    -0.6931
     """
     f, y, count = checked_classes(f, y)
     components = min(5 * len(count), len(f)) if components is None else components
@@ -266,20 +242,20 @@ def n_leep(f: ArrayLike, y: ArrayLike, components: int | None = None, seed: int 
 
 
 def nce(z: ArrayLike, y: ArrayLike) -> float:
-    """Minus the entropy of the labels once the source's class is known, in nats, at most 0:
-    negative conditional entropy.
+    """Negative conditional entropy of the labels given the source's class, in nats, at most 0.
 
-    It is the log likelihood that `leep` would be if predictions were certain; how sure the source
-    is does not count.
+    It equals `leep` for predictions with probability 1. The source's certainty does not count.
+
+    Args:
+        z: (n,) integers, the class that the source predicts.
+        y: as described in the module.
 
     Source: Tran, Nguyen and Hassner 2019 (https://arxiv.org/abs/1908.08142).
 
-    Args:
-        z: (n,), integers: the class that the source predicts.
-        y: as in the module.
-
-    >>> nce([3, 3, 5], [0, 0, 1]), round(nce([3, 3, 3, 3], [0, 1, 0, 1]), 4)
-    (0.0, -0.6931)
+    >>> nce([3, 3, 5], [0, 0, 1])  # the source's class determines the label
+    0.0
+    >>> round(nce([3, 3, 3, 3], [0, 1, 0, 1]), 4)
+    -0.6931
     """
     z = np.asarray(z)
     y, _ = numbered_classes(z, y)
@@ -290,32 +266,35 @@ def nce(z: ArrayLike, y: ArrayLike) -> float:
 
 
 def _nce_of_predictions(p: ArrayLike, y: ArrayLike) -> float:
-    return nce(_probability(p).argmax(1), y)
+    return nce(_as_probability(p).argmax(1), y)
 
 
-# (f, y)
+# scores of features, (f, y)
 SCORES = {
-    each.__name__: each
-    for each in (logme, h_score, regularised_h_score, transrate, gbc, parc, n_leep)
+    score.__name__: score
+    for score in (logme, h_score, regularised_h_score, transrate, gbc, parc, n_leep)
 }
-# (p, y), softmax outputs of the source's own head
+# scores of predictions, (p, y): softmax outputs of the source's own head
 OF_PREDICTIONS = {'leep': leep, 'nce': _nce_of_predictions}
 
 
 def _principal(f: np.ndarray, components: float) -> np.ndarray:
-    """Principal components of f, those that vary: so many at most, or as many as keep that share of
-    the variance."""
+    """Returns the principal components of f that have variance.
+
+    A number of 1 or more limits how many; a number below 1 is the share of variance to keep.
+    """
     if not 0 < components < np.inf:
         raise UserError(f'components={components}: give a number above 0')
     pca = PCA(
         components if components < 1 else min(components, *f.shape), svd_solver='covariance_eigh'
     )
-    # which scikit-learn would subtract from products, where it costs digits
+    # scikit-learn would subtract the mean from products, and so lose digits
     scores = pca.fit_transform(f - f.mean(0))
     return scores[:, pca.explained_variance_ > RANK * pca.explained_variance_.sum()]
 
 
-def _probability(p: ArrayLike) -> np.ndarray:
+def _as_probability(p: ArrayLike) -> np.ndarray:
+    """Returns p in float64 with rows that sum to 1, or refuses rows that are not probabilities."""
     p = np.asarray(p, np.float64)
     if (
         p.ndim != 2
