@@ -2,6 +2,7 @@
 Omniglot's splits and runs."""
 
 import os
+import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -259,6 +260,11 @@ def test_missing_files_are_named(tmp_path):
         omniglot(tmp_path / 'a.npz')
     with pytest.raises(UserError, match="data.split='x'"):
         omniglot(tmp_path / 'a.npz', split='x')
+    for name in ('a.npz', 'nowhere.npz'):
+        with pytest.raises(UserError) as refusal:
+            omniglot(tmp_path / name)
+        (guide,) = re.findall(r'tljax/\S+\.py', str(refusal.value))
+        assert (Path(__file__).parents[2] / guide).is_file()
 
 
 def test_a_trained_run_is_measured_on_new_episodes(tmp_path):

@@ -375,8 +375,8 @@ def _take(read, label, decoder, where, input_range, check):
             black, white, _ = input_range
             if not black <= stored.min() <= stored.max() <= white:
                 raise UserError(
-                    f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, those '
-                    f'before from {black:g} to {white:g}: {SAYS}'
+                    f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, the '
+                    f'first ones from {black:g} to {white:g}: {SAYS}'
                 )
         input = scale(stored, input_range)[: index.size]
         return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
