@@ -278,3 +278,22 @@ def test_classes_are_matched_whatever_their_case():
     assert splits['train'].notes == (
         'the classes of the target are called as those of the source: Dog is dog, Cat  is cat',
     )
+
+
+def test_several_labels_of_an_example_are_matched_by_name():
+    rows = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]], np.float32)
+    source = {'train': arrays(np.zeros((4, 1)), rows, ('a', 'b', 'c'))}
+    target = {
+        name: arrays(np.zeros((4, 1)), rows[:, [2, 0, 1]], ('c', 'a', 'b'))
+        for name in ('train', 'test')
+    }
+    splits = paired(source, target)
+    assert splits['test'].task == Task('labels', ('a', 'b', 'c'))
+    assert splits['test'].label.tolist() == rows.tolist()
+    assert splits['test'].take(np.array([2]))['label'].tolist() == [[0, 0, 1]]
+    fewer = {'train': arrays(np.zeros((4, 1)), rows[:, [1, 0]], ('b', 'a'))}
+    refused(lambda: paired(source, fewer), 'no column for the labels c', 'shared=True')
+    splits = paired(source, fewer, shared=True)
+    assert splits['train'].task == splits['target'].task == Task('labels', ('a', 'b'))
+    assert splits['train'].label.tolist() == splits['target'].label.tolist()
+    assert splits['train'].notes[-1] == 'c of the source is left aside'

@@ -104,6 +104,12 @@ def _match_classes(
     target_only = [name for name in target_names if name not in common]
     if target_only and not (shared and common):
         _raise_for_other_classes(source_names, target_names, source_only, target_only)
+    if source['train'].task.kind == 'labels' and source_only and not shared:
+        raise UserError(
+            f'the target has no column for the labels {abbreviated(source_only, 3)} of the source: '
+            'shared=True of the domains keeps the labels that are in both (data.shared, or '
+            'data.of.shared)'
+        )
     names = common if shared else source_names
     source = {name: _with_classes(split, names) for name, split in source.items()}
     target = {name: _with_classes(split, names) for name, split in target.items()}
@@ -165,18 +171,23 @@ def _raise_for_other_classes(
 
 
 def _with_classes(split: Dataset, names: Sequence[str]) -> Dataset:
-    """The examples of some classes, with labels in the order of `names`."""
+    """The split with the classes `names` in this order, and without examples of other classes.
+
+    A split with several labels per example keeps all examples, and the columns of `names`.
+    """
     if split.classes == tuple(names):
         return split
-    new_number = {name: i for i, name in enumerate(names)}
-    new_label = np.array([new_number.get(name, -1) for name in split.classes], np.int32)[
-        split.label
-    ]
-    part, label = restrict(split, np.flatnonzero(new_label >= 0)), new_label[new_label >= 0]
+    if split.task.kind == 'labels':
+        part, label = split, split.label[:, [split.classes.index(name) for name in names]]
+    else:
+        new_number = {name: i for i, name in enumerate(names)}
+        new_numbers = np.array([new_number.get(name, -1) for name in split.classes], np.int32)
+        label = new_numbers[split.label]
+        part, label = restrict(split, np.flatnonzero(label >= 0)), label[label >= 0]
     digest = hashlib.sha256(repr((part.fingerprint, list(names))).encode()).hexdigest()
     return part._replace(
         take=lambda index: {**part.take(index), 'label': label[index]},
         label=label,
-        task=Task.of(names),
+        task=Task(split.task.kind, tuple(names)),
         fingerprint=digest,
     )
