@@ -199,6 +199,9 @@ def test_further_classes_are_none_of_the_first():
         UserError, match='data.first=10 and data.further=25 are more than the 30 classes'
     ):
         more_classes(glyphs(size=8, classes=30, per_class=8), further=(25,))
+    numbers = arrays(np.zeros((4, 1)), np.array([0.5, 1.5, 2.5, 3.5]))
+    with pytest.raises(UserError, match='these examples have numbers'):
+        more_classes({'train': numbers}, first=1, further=(1,))
 
 
 @real
