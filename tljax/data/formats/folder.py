@@ -121,11 +121,11 @@ def folder(
     tree = layout(list(members_by_name), path, domain)
     classes = tuple(sorted(set().union(*tree.splits.values())))
     refuse_similar_names(classes, path / domain)
-    absent = set(classes) - set(tree.splits['train'])
-    if absent:
+    absent_classes = set(classes) - set(tree.splits['train'])
+    if absent_classes:
         raise UserError(
-            f'{path / domain}: train has no folder {", ".join(sorted(absent))}, which other '
-            'splits have: add training pictures or remove the class'
+            f'{path / domain}: train has no folder {", ".join(sorted(absent_classes))}, which '
+            'other splits have: add training pictures or remove the class'
         )
     files = {name: file for name, file in members_by_name.items() if file is not None}
     names = [name for groups in tree.splits.values() for group in groups.values() for name in group]

@@ -107,11 +107,11 @@ def listed(
 def _refuse_untrained_classes(train, path):
     """Raises an error if a class of a table has no training picture."""
     labels = set(train.label.tolist())
-    absent = [name for i, name in enumerate(train.classes) if i not in labels]
-    if absent:
+    absent_classes = [name for i, name in enumerate(train.classes) if i not in labels]
+    if absent_classes:
         raise UserError(
-            f'{path}: no training picture is of {abbreviated(absent, 6)}: add some or remove the '
-            'class'
+            f'{path}: no training picture is of {abbreviated(absent_classes, 6)}: add some or '
+            'remove the class'
         )
 
 
@@ -148,23 +148,23 @@ def locate_pictures(
     tljax.core.UserError: nowhere/labels.csv: 1 of 1 pictures are missing below nowhere: a.png: ...
     """
     folder = _picture_folder(path, names)
-    paths, absent = [], []
+    paths, absent_names = [], []
     for name in names:
         picture = _picture(folder, name)
         if picture is None:
-            absent.append(name)
+            absent_names.append(name)
         else:
             paths.append(picture)
-    if absent:
+    if absent_names:
         raise UserError(
-            f'{path}: {len(absent)} of {len(names)} pictures are missing below {folder}: '
-            f'{abbreviated(absent, 8)}: mend the names, or add the pictures'
+            f'{path}: {len(absent_names)} of {len(names)} pictures are missing below {folder}: '
+            f'{abbreviated(absent_names, 8)}: mend the names, or add the pictures'
         )
     notes = ()
     if folder != path.parent:
         notes = (f'pictures are read from {folder.relative_to(path.parent)}/',)
-    relative = [printable(os.path.relpath(picture, path.parent)) for picture in paths]
-    return [on_disk(picture) for picture in paths], relative, notes
+    relative_paths = [printable(os.path.relpath(picture, path.parent)) for picture in paths]
+    return [on_disk(picture) for picture in paths], relative_paths, notes
 
 
 def _picture_folder(path, names):
@@ -179,16 +179,16 @@ def _picture_folder(path, names):
     }
     if hits[path.parent]:
         return path.parent
-    most = max(hits.values())
-    best = [folder for folder in folders if hits[folder] == most]
-    best = [folder for folder in best if folder.name == path.stem] or best
-    if len(best) > 1 and most:
+    most_hits = max(hits.values())
+    best_folders = [folder for folder in folders if hits[folder] == most_hits]
+    best_folders = [folder for folder in best_folders if folder.name == path.stem] or best_folders
+    if len(best_folders) > 1 and most_hits:
+        names = abbreviated((folder.name for folder in best_folders), 4)
         raise UserError(
-            f'{path}: the pictures are in several folders '
-            f'({abbreviated((folder.name for folder in best), 4)}): write their paths from the '
+            f'{path}: the pictures are in several folders ({names}): write their paths from the '
             "table's folder"
         )
-    return best[0]
+    return best_folders[0]
 
 
 def _folders(root, level=1):

@@ -75,19 +75,21 @@ def npz(
     (('cat', 'dog'), {'train': 14, 'validation': 2, 'test': 4})
     """
     path = Path(path).expanduser()
-    stored = _read(path)
-    prefix_of_split = _prefix_of_split(stored, path)
-    classes = tuple(np.ravel(stored['classes']).astype(str).tolist()) if 'classes' in stored else ()
+    content = _read(path)
+    prefix_of_split = _prefix_of_split(content, path)
+    classes = (
+        tuple(np.ravel(content['classes']).astype(str).tolist()) if 'classes' in content else ()
+    )
     labels, task_of_labels, notes = infer_task(
-        {split: stored[f'{prefix}label'] for split, prefix in prefix_of_split.items()},
+        {split: content[f'{prefix}label'] for split, prefix in prefix_of_split.items()},
         classes,
         path,
         task,
     )
-    inputs = {split: stored[f'{prefix}input'] for split, prefix in prefix_of_split.items()}
+    inputs = {split: content[f'{prefix}input'] for split, prefix in prefix_of_split.items()}
     input_range = range_of(inputs, range, path)
     notes += range_note(input_range, range)
-    if unread_keys := [key for key in stored if key not in KEYS]:
+    if unread_keys := [key for key in content if key not in KEYS]:
         notes += (f'arrays passed over: {abbreviated(unread_keys)}',)
     names = task_of_labels.names if task_of_labels.kind == 'classes' else ()
     splits = {}
@@ -100,24 +102,24 @@ def npz(
     return cut_missing(splits, validation, test, seed, path)
 
 
-def _prefix_of_split(stored, path):
+def _prefix_of_split(content, path):
     """{split: prefix of its keys}; raises an error if a split lacks one of its two arrays."""
     prefix_of_split = {}
     for split, prefixes in PREFIXES.items():
-        inputs = [f'{prefix}input' for prefix in prefixes if f'{prefix}input' in stored]
+        inputs = [f'{prefix}input' for prefix in prefixes if f'{prefix}input' in content]
         if len(inputs) > 1:
             raise UserError(f'{path} holds both {inputs[0]} and {inputs[1]}: keep one of them')
         for prefix in prefixes:
-            if f'{prefix}input' in stored or f'{prefix}label' in stored:
+            if f'{prefix}input' in content or f'{prefix}label' in content:
                 prefix_of_split[split] = prefix
-    absent = []
+    absent_keys = []
     for prefix in {'train': 'train_', **prefix_of_split}.values():
-        absent += [key for key in (f'{prefix}input', f'{prefix}label') if key not in stored]
-    if absent:
+        absent_keys += [key for key in (f'{prefix}input', f'{prefix}label') if key not in content]
+    if absent_keys:
         raise UserError(
-            f'{path} lacks {", ".join(absent)}; it holds {", ".join(stored) or "nothing"}: name '
-            'the arrays input and label, or train_input, train_label, and so for validation and '
-            'test'
+            f'{path} lacks {", ".join(absent_keys)}; it holds {", ".join(content) or "nothing"}: '
+            'name the arrays input and label, or train_input, train_label, and so for validation '
+            'and test'
         )
     return prefix_of_split
 
@@ -131,11 +133,11 @@ def _read(path):
         )
     if not zipfile.is_zipfile(path):
         raise UserError(f'{path} is no .npz or is damaged: write it again by np.savez')
-    stored, key = {}, 'the list of arrays'
+    content, key = {}, 'the list of arrays'
     try:
         with np.load(path, allow_pickle=False) as file:
             for key in file.files:
-                stored[key] = np.asarray(file[key]) if key in KEYS else None
+                content[key] = np.asarray(file[key]) if key in KEYS else None
     except ValueError as error:
         raise UserError(
             f'{path}: {key} is no plain array ({error}): save numbers, and names as an array of '
@@ -145,4 +147,4 @@ def _read(path):
         raise UserError(
             f'{path}: {key} is damaged ({error}): write the file again by np.savez'
         ) from error
-    return stored
+    return content

@@ -235,14 +235,14 @@ def _info(name, data_dir):
         raise UserError(
             f'{name} under {data_dir} cannot be read ({_line(error)}): check the name, or {REMEDY}'
         ) from error
-    readable = [format for format in FORMATS if format in formats]
-    if not readable:
+    readable_formats = [format for format in FORMATS if format in formats]
+    if not readable_formats:
         raise UserError(
             f'{name} under {data_dir} is stored as {_join(format.value for format in formats)}: '
             "prepare it again, in another data_dir, with file_format='array_record'"
         )
-    if info.file_format != readable[0]:
-        info.set_file_format(readable[0], override=True, override_if_initialized=True)
+    if info.file_format != readable_formats[0]:
+        info.set_file_format(readable_formats[0], override=True, override_if_initialized=True)
     return info
 
 
@@ -264,10 +264,11 @@ def _records_by_split(info, dataset):
 def _records(info, split):
     """(count, read) of a split's records, as `tfrecords` returns them."""
     paths = [os.fspath(path) for path in info.splits[split].filepaths]
-    absent = [path for path in paths if not os.path.isfile(path)]
-    if absent:
+    absent_files = [path for path in paths if not os.path.isfile(path)]
+    if absent_files:
         raise UserError(
-            f'{absent[0]} is missing ({len(absent)} of {len(paths)} {split} files): {REMEDY}'
+            f'{absent_files[0]} is missing ({len(absent_files)} of {len(paths)} {split} files): '
+            f'{REMEDY}'
         )
     if info.file_format == FileFormat.TFRECORD:
         count, read = tfrecords(paths)
@@ -370,15 +371,15 @@ def _take(read, label, decoder, where, input_range, check):
     def take(index):
         index = np.arange(len(label))[index]
         rows = index.ravel().tolist() or [0]  # an empty batch needs the shape of an input
-        stored = _decode(read(rows), rows, decoder, where, pool.map)
+        numbers = _decode(read(rows), rows, decoder, where, pool.map)
         if input_range and check:
             black, white, _ = input_range
-            if not black <= stored.min() <= stored.max() <= white:
+            if not black <= numbers.min() <= numbers.max() <= white:
                 raise UserError(
-                    f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, the '
+                    f'{where}: pictures run from {numbers.min():.4g} to {numbers.max():.4g}, the '
                     f'first ones from {black:g} to {white:g}: {SAYS}'
                 )
-        input = scale(stored, input_range)[: index.size]
+        input = scale(numbers, input_range)[: index.size]
         return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
 
     return take

@@ -155,14 +155,14 @@ def characters(part: str = 'letters') -> list[str]:
         and not unicodedata.decomposition(c)
     ]
     seen = {(render(c) > 127).tobytes() for c in decimals}
-    distinct = []
+    distinct_letters = []
     for letter in sorted(letters, key=lambda c: (-len(fonts[c]), c)):
         picture = render(letter)
         shape = (picture > 127).tobytes()
         if picture.any() and shape not in seen:
             seen.add(shape)
-            distinct.append(letter)
-    return distinct
+            distinct_letters.append(letter)
+    return distinct_letters
 
 
 def render(

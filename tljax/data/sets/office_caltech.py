@@ -60,10 +60,10 @@ def office_caltech(path: str | Path, domain: str) -> dict[str, Dataset]:
         Path(path, f'{OFFICE_DOMAINS[domain]}_SURF_L10.mat'),
         'give data.path the folder of the four .mat files',
     ) as path:
-        stored = loadmat(path)
-        words, label = stored['fts'].astype(float), stored['labels'].ravel().astype(np.int32) - 1
+        content = loadmat(path)
+        words, label = content['fts'].astype(float), content['labels'].ravel().astype(np.int32) - 1
     words /= words.sum(1, keepdims=True)
     deviation = words.std(0)
-    standardised = (words - words.mean(0)) / np.where(deviation > 0, deviation, 1)
-    dataset = arrays(standardised.astype(np.float32), label, OFFICE)
+    input = (words - words.mean(0)) / np.where(deviation > 0, deviation, 1)
+    dataset = arrays(input.astype(np.float32), label, OFFICE)
     return {'train': dataset, 'test': dataset}

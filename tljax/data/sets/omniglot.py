@@ -57,26 +57,27 @@ def omniglot(
     """
     if split not in ('random', 'official'):
         raise UserError(f'data.split={split!r} is not random or official')
-    images, stored = _read(Path(path).expanduser())
-    character = stored['character']
-    first = np.unique(character, return_index=True)[1]  # a picture of each character
-    alphabet, evaluation = stored['alphabet'][first], stored['is_evaluation'][first].astype(bool)
-    names = [str(name) for name in stored['character_names']]
+    images, content = _read(Path(path).expanduser())
+    character = content['character']
+    first_rows = np.unique(character, return_index=True)[1]  # a picture of each character
+    alphabet = content['alphabet'][first_rows]
+    is_evaluation = content['is_evaluation'][first_rows].astype(bool)
+    names = [str(name) for name in content['character_names']]
     rng = np.random.default_rng([Purpose.OMNIGLOT, seed])
     if split == 'random':
         if not 0 < validation < TRAINING_CHARACTERS:
             raise UserError(
                 f'data.validation={validation}: give 1 to {TRAINING_CHARACTERS - 1} characters'
             )
-        order = rng.permutation(len(first))
+        order = rng.permutation(len(first_rows))
         validation_characters = order[TRAINING_CHARACTERS - validation : TRAINING_CHARACTERS]
         test = order[TRAINING_CHARACTERS:]
     else:
-        background = np.unique(alphabet[~evaluation])
-        alphabets = rng.choice(background, VALIDATION_ALPHABETS, replace=False)
-        validation_characters = np.flatnonzero(np.isin(alphabet, alphabets))
-        test = np.flatnonzero(evaluation)
-    train = np.setdiff1d(np.arange(len(first)), np.concatenate([validation_characters, test]))
+        background_alphabets = np.unique(alphabet[~is_evaluation])
+        validation_alphabets = rng.choice(background_alphabets, VALIDATION_ALPHABETS, replace=False)
+        validation_characters = np.flatnonzero(np.isin(alphabet, validation_alphabets))
+        test = np.flatnonzero(is_evaluation)
+    train = np.setdiff1d(np.arange(len(first_rows)), np.concatenate([validation_characters, test]))
     characters = {'train': train, 'validation': validation_characters, 'test': test}
     return {
         name: _characters(images, character, np.sort(members), names)
@@ -93,14 +94,14 @@ def _read(path):
         )
     try:
         with np.load(path, allow_pickle=False) as file:
-            stored = {key: file[key] for key in KEYS}
-        images = np.unpackbits(stored['images'], axis=1).reshape(-1, 28, 28, 1)
+            content = {key: file[key] for key in KEYS}
+        images = np.unpackbits(content['images'], axis=1).reshape(-1, 28, 28, 1)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f'{path} is no Omniglot ({type(error).__name__}: {str(error)[:80]}): see '
             'tljax/data/sets/omniglot.py'
         ) from error
-    return images, stored
+    return images, content
 
 
 def _characters(images, character, members, names):

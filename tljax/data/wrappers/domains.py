@@ -99,25 +99,25 @@ def _match_classes(
     target_names = target['train'].classes
     if source_names == target_names:
         return source, target, notes
-    common = [name for name in source_names if name in target_names]
-    source_only = [name for name in source_names if name not in common]
-    target_only = [name for name in target_names if name not in common]
-    if target_only and not (shared and common):
-        _raise_for_other_classes(source_names, target_names, source_only, target_only)
-    if source['train'].task.kind == 'labels' and source_only and not shared:
+    common_names = [name for name in source_names if name in target_names]
+    source_extras = [name for name in source_names if name not in common_names]
+    target_extras = [name for name in target_names if name not in common_names]
+    if target_extras and not (shared and common_names):
+        _raise_for_other_classes(source_names, target_names, source_extras, target_extras)
+    if source['train'].task.kind == 'labels' and source_extras and not shared:
         raise UserError(
-            f'the target has no column for the labels {abbreviated(source_only, 3)} of the source: '
-            'shared=True of the domains keeps the labels that are in both (data.shared, or '
+            f'the target has no column for the labels {abbreviated(source_extras, 3)} of the '
+            'source: shared=True of the domains keeps the labels that are in both (data.shared, or '
             'data.of.shared)'
         )
-    names = common if shared else source_names
+    names = common_names if shared else source_names
     source = {name: _with_classes(split, names) for name, split in source.items()}
     target = {name: _with_classes(split, names) for name, split in target.items()}
     if shared:
-        notes += _note('{} of the source is left aside', source_only)
-        notes += _note('{} of the target is left aside', target_only)
+        notes += _note('{} of the source is left aside', source_extras)
+        notes += _note('{} of the target is left aside', target_extras)
     else:
-        notes += _note('the target has no examples of {}', source_only)
+        notes += _note('the target has no examples of {}', source_extras)
     return source, target, notes
 
 
@@ -148,23 +148,23 @@ def _note(text: str, names: Sequence[str]) -> tuple[str, ...]:
 def _raise_for_other_classes(
     source_names: Sequence[str],
     target_names: Sequence[str],
-    source_only: Sequence[str],
-    target_only: Sequence[str],
+    source_extras: Sequence[str],
+    target_extras: Sequence[str],
 ) -> NoReturn:
     """Raises the error for a target with classes for which a method has no output."""
-    if len(target_only) == len(target_names):
+    if len(target_extras) == len(target_names):
         raise UserError(
             f'the source tells {abbreviated(source_names, 3)} apart and the target '
             f'{abbreviated(target_names, 3)}: no class is in both; a target whose folders mean '
             "nothing is read by name='unlabelled' (configs/adapt.py:...,unlabelled)"
         )
     hint = ''
-    if source_only:
-        suggestion = nearest_name(target_only[0], source_only)
+    if source_extras:
+        suggestion = nearest_name(target_extras[0], source_extras)
         if suggestion.endswith('?'):
             hint = f' ({suggestion})'
     raise UserError(
-        f'the target has classes that the source lacks: {abbreviated(target_only, 3)}{hint}; no '
+        f'the target has classes that the source lacks: {abbreviated(target_extras, 3)}{hint}; no '
         'output stands for them: shared=True of the domains keeps the classes that are in both '
         '(data.shared, or data.of.shared)'
     )

@@ -67,8 +67,8 @@ def episodes(
     refuse_no_classes(splits['train'])
     splits = disjoint_classes(splits, by_class, seed)
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
-    if unknown := set(test or ()) - set(plan):
-        raise UserError(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
+    if unknown_keys := set(test or ()) - set(plan):
+        raise UserError(f'data.test.{min(unknown_keys)} is unknown: give {", ".join(plan)}')
     datasets = {}
     if pictures:
         datasets['train'] = with_rotations(splits['train']) if rotations else splits['train']
