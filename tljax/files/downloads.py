@@ -22,9 +22,9 @@ def fetch(
 ) -> Path:
     """Returns the path of a file in `folder`, and downloads it from `url` if it is missing.
 
-    A broken download stays beside it as `.part`, and the next call resumes it. If no checksum is
-    published, the SHA-256 of the first download is printed, stored beside the file as `.sha256`
-    and checked by every later call. A lock lets several processes ask for one file at once.
+    If a download breaks off, its bytes stay in `NAME.part`, and the next call resumes it. If no
+    checksum is published, the SHA-256 of the first download is printed, stored in `NAME.sha256` and
+    checked by every later call. Several processes may fetch one file at once, as a lock guards it.
 
     Args:
         url: address of the file; its last part becomes the file's name.
@@ -34,8 +34,8 @@ def fetch(
             before it takes the file's place.
 
     Raises:
-        UserError: the file is missing and cannot be downloaded, its checksum is wrong, or `check`
-            refuses it.
+        UserError: the file is missing and cannot be downloaded (the error says where to put it),
+            its checksum is wrong, or `check` refuses it.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())

@@ -90,10 +90,11 @@ def folder(
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: the path is missing or a damaged archive; the domain is unknown; there are no
-            class folders, an empty one, one with folders inside, one without training pictures, or
-            two whose names differ in case alone; headers of pictures cannot be read (one error for
-            all of them); in `take`, a picture cannot be decoded.
+        UserError: the path is missing or a damaged archive; the domain is unknown (the error lists
+            those of the set); there are no class folders, an empty one, one with folders inside,
+            one without training pictures, or two whose names differ in case alone; headers of
+            pictures cannot be read (one error for all of them); in `take`, a picture cannot be
+            decoded (the error names it).
 
     >>> import tempfile
     >>> from PIL import Image

@@ -19,7 +19,7 @@ def unlabelled(
 ) -> dict[str, Dataset]:
     """Reads all pictures below a folder or in an archive, without regard to the folders' names.
 
-    Pictures are decoded as by `folder`. All labels are -1, so that no score is measured on them.
+    Pictures are decoded as by `folder`. All labels are -1, so no score is measured on them.
 
     Args:
         path: the folder, ZIP or tar archive; `~` is expanded.

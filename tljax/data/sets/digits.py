@@ -20,8 +20,8 @@ def digits(size: int = 16) -> dict[str, Dataset]:
         size: side of the pictures, in pixels; they are enlarged bilinearly.
 
     Splits: 20 % of each class for validation and 30 % for the test, by the seeded permutation of
-        `cut`: 899, 359 and 539 examples. The data does not name the writers, so that digits of one
-        writer may stand in several splits.
+        `cut`: 899, 359 and 539 examples. The data does not name the writers, so digits of one
+        writer may be in several splits.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.

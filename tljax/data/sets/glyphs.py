@@ -1,9 +1,9 @@
 """Characters of many scripts, rendered from the fonts that matplotlib ships: a source task without
 a download.
 
-The letters have no character with a numeric value in Unicode; decimal digits are a part of their
-own. Of letters that look alike in their first font (Latin A, Greek Alpha, Cyrillic A) only one is a
-class, and a letter that looks like a decimal digit is left out.
+A character with a numeric value in Unicode is no letter; decimal digits are a set of their own. If
+several letters have the same rendering in their first font (Latin A, Greek Alpha, Cyrillic A), one
+of them is a class. A letter with the rendering of a decimal digit is left out.
 """
 
 import functools

@@ -17,7 +17,7 @@ def domains(
     shared: bool = False,
     alone: bool = False,
 ) -> dict[str, Dataset]:
-    """Pairs a source with a target: source batches carry unlabelled target inputs beside them.
+    """Pairs a source with a target: each source batch also carries unlabelled target inputs.
 
     Classes are matched by name, without regard to case, and numbered as in the source. A target may
     lack classes of the source, or have no labels at all (`tljax.data.unlabelled`).
