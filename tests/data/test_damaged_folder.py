@@ -182,13 +182,13 @@ def test_pictures_that_cannot_be_decoded_are_named_at_once(tmp_path, damage, dam
 
 def test_a_damaged_zip_member_is_named(tmp_path):
     path = zipped(tree(tmp_path / 'set'), tmp_path / 'set.zip')
-    whole = path.read_bytes()
-    start = whole.index(b'IHDR', whole.index(b'dog/03.png'))
-    path.write_bytes(whole[:start] + b'J' + whole[start + 1 :])
+    content = path.read_bytes()
+    start = content.index(b'IHDR', content.index(b'dog/03.png'))
+    path.write_bytes(content[:start] + b'J' + content[start + 1 :])
     with pytest.raises(UserError, match=r'set\.zip/dog/03\.png cannot be read .*CRC'):
         for split in folder(path, size=6).values():
             everything(split)
-    path.write_bytes(whole[:-30])
+    path.write_bytes(content[:-30])
     with pytest.raises(UserError, match='no ZIP or a damaged one'):
         folder(path, size=6)
 

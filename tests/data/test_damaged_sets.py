@@ -41,14 +41,16 @@ READERS = {
 )
 def test_files_that_are_missing_or_damaged(root, name, damage):
     path = root / name
-    whole = path.read_bytes()
+    content = path.read_bytes()
     if damage == 'gone':
         path.unlink()
     else:
         path.write_bytes(
-            {'half': whole[: len(whole) // 2], 'empty': b'', 'text': b'1 no such format\n' * 20}[
-                damage
-            ]
+            {
+                'half': content[: len(content) // 2],
+                'empty': b'',
+                'text': b'1 no such format\n' * 20,
+            }[damage]
         )
     refused(
         lambda: READERS[name](root),
@@ -66,8 +68,8 @@ def test_files_that_are_missing_or_damaged(root, name, damage):
     ],
 )
 def test_a_compressed_stream_that_is_damaged(root, name, start):
-    whole = (root / name).read_bytes()
-    (root / name).write_bytes(whole[:start] + b'\xff' * (len(whole) - start))
+    content = (root / name).read_bytes()
+    (root / name).write_bytes(content[:start] + b'\xff' * (len(content) - start))
     refused(lambda: READERS[name](root), root / name, 'copy it again; give')
 
 

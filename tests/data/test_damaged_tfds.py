@@ -21,14 +21,14 @@ def test_tfds_files_that_are_missing(copy, form):
 
 def test_tfds_metadata_that_is_damaged_or_of_another_format(copy):
     root, files = copy('array_record')
-    whole = (files / 'dataset_info.json').read_text()
-    (files / 'dataset_info.json').write_text(whole.replace('array_record', 'parquet'))
+    metadata = (files / 'dataset_info.json').read_text()
+    (files / 'dataset_info.json').write_text(metadata.replace('array_record', 'parquet'))
     with pytest.raises(UserError, match="stored as parquet: .* file_format='array_record'"):
         tfds('scenes', root)
-    (files / 'dataset_info.json').write_text(whole.replace('"train"', '"all"'))
+    (files / 'dataset_info.json').write_text(metadata.replace('"train"', '"all"'))
     with pytest.raises(UserError, match='no train split, only all, test, validation'):
         tfds('scenes', root)
-    (files / 'dataset_info.json').write_text(whole[:50])
+    (files / 'dataset_info.json').write_text(metadata[:50])
     with pytest.raises(UserError, match='scenes under .* cannot be read .*: check') as refusal:
         tfds('scenes', root)
     assert '\n' not in str(refusal.value)
@@ -38,14 +38,14 @@ def test_tfds_metadata_that_is_damaged_or_of_another_format(copy):
 def test_tfds_array_records_that_are_damaged(copy, damage):
     root, files = copy('array_record')
     (path,) = files.glob('*train*')
-    whole = path.read_bytes()
-    flipped = whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:]
+    content = path.read_bytes()
+    flipped_content = content[:2000] + bytes([content[2000] ^ 1]) + content[2001:]
     path.write_bytes(
         {
-            'half': whole[: len(whole) // 2],
+            'half': content[: len(content) // 2],
             'empty': b'',
-            'garbage': b'x' * len(whole),
-            'flip': flipped,
+            'garbage': b'x' * len(content),
+            'flip': flipped_content,
         }[damage]
     )
     with pytest.raises(
@@ -77,13 +77,13 @@ def test_tfds_array_records_of_another_split(copy):
 def test_a_flipped_bit_in_a_tfrecord_is_named_by_its_offset(copy, place, part):
     root, files = copy('tfrecord')
     path = files / 'scenes-train.tfrecord-00001-of-00002'
-    whole = bytearray(path.read_bytes())
-    second = 16 + struct.unpack('<Q', whole[:8])[0]
-    whole[second + place if place >= 0 else -1] ^= 4
-    path.write_bytes(whole)
+    content = bytearray(path.read_bytes())
+    offset = 16 + struct.unpack('<Q', content[:8])[0]
+    content[offset + place if place >= 0 else -1] ^= 4
+    path.write_bytes(content)
     with pytest.raises(
         UserError,
-        match=f'scenes-train.tfrecord-00001-of-00002: the record at byte {second} is damaged in '
+        match=f'scenes-train.tfrecord-00001-of-00002: the record at byte {offset} is damaged in '
         f'{part}',
     ):
         tfds('scenes', root)
@@ -92,16 +92,16 @@ def test_a_flipped_bit_in_a_tfrecord_is_named_by_its_offset(copy, place, part):
 def test_a_tfrecord_that_is_cut_off(copy):
     root, files = copy('tfrecord')
     path = files / 'scenes-train.tfrecord-00001-of-00002'
-    whole = path.read_bytes()
-    second = 16 + struct.unpack('<Q', whole[:8])[0]
+    content = path.read_bytes()
+    offset = 16 + struct.unpack('<Q', content[:8])[0]
     for end, message in (
-        (-1, f'byte {second} is damaged in its data, which is cut'),
-        (second + 20, f'byte {second} .* its data'),
-        (second + 5, f'byte {second} is damaged in its header, which is cut off'),
+        (-1, f'byte {offset} is damaged in its data, which is cut'),
+        (offset + 20, f'byte {offset} .* its data'),
+        (offset + 5, f'byte {offset} is damaged in its header, which is cut off'),
         (10, 'byte 0 .* its header'),
-        (second, 'train holds 29 of 30 records'),
+        (offset, 'train holds 29 of 30 records'),
     ):
-        path.write_bytes(whole[:end])
+        path.write_bytes(content[:end])
         with pytest.raises(UserError, match=message):
             tfds('scenes', root)
 

@@ -32,15 +32,15 @@ def test_mnist(root):
 
 
 def test_digits_of_another_size_and_in_three_channels(root):
-    whole, small = (rows(read_mnist(root, size, 3), 'test')[0] for size in (28, 14))
+    large, small = (rows(read_mnist(root, size, 3), 'test')[0] for size in (28, 14))
     assert small.shape == (40, 14, 14, 3) and (small == small[..., :1]).all()
-    np.testing.assert_array_equal(whole, np.repeat(unit(random(1, 40, 28, 28, 1)), 3, -1))
+    np.testing.assert_array_equal(large, np.repeat(unit(random(1, 40, 28, 28, 1)), 3, -1))
     # At half the size a bilinear filter weighs four neighbours on each side 1, 3, 3, 1: those of
     # pixel i begin at 2 i - 1.
     weight = np.array([1, 3, 3, 1]) / 8
     np.testing.assert_allclose(
         small[:, 3, 5, 0],
-        np.einsum('nij,i,j', whole[:, 5:9, 9:13, 0], weight, weight),
+        np.einsum('nij,i,j', large[:, 5:9, 9:13, 0], weight, weight),
         atol=1.5 / 255,
     )
     for size, channels in ((0, 1), (28, 2)):
@@ -87,13 +87,11 @@ def test_windows_lie_anywhere_in_any_photograph_and_go_by_the_seed(root):
             f'{1 + which}.PNG',
         )
     write_idx(root / 'mnist', 'train', np.zeros((800, 28, 28)), np.arange(800) % 10)
-    found = [read_mnist_m(root, seed) for seed in (0, 0, 1)]
-    corners = np.round(255 * rows(found[0], 'train', 'validation')[0][:, 0, 0]).astype(int)
+    sets = [read_mnist_m(root, seed) for seed in (0, 0, 1)]
+    corners = np.round(255 * rows(sets[0], 'train', 'validation')[0][:, 0, 0]).astype(int)
     counts = np.zeros((3, 4, 2), int)
     np.add.at(counts, tuple(corners.T), 1)
     assert counts.min() > 15  # 33 each on average
     assert (
-        found[0]['train'].fingerprint
-        == found[1]['train'].fingerprint
-        != found[2]['train'].fingerprint
+        sets[0]['train'].fingerprint == sets[1]['train'].fingerprint != sets[2]['train'].fingerprint
     )

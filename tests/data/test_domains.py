@@ -72,8 +72,8 @@ def test_batches_carry_inputs_of_the_target_and_no_labels_of_it(root):
         ordered=False,
     )
     target, _ = rows(run.evals, 'target')
-    found = np.concatenate([batch['target']['input'] for batch in batches])
-    assert sorted(row.tobytes() for row in found) == sorted(row.tobytes() for row in target)
+    target_inputs = np.concatenate([batch['target']['input'] for batch in batches])
+    assert sorted(row.tobytes() for row in target_inputs) == sorted(row.tobytes() for row in target)
     index = run.stream.index(0, 0)
     assert (index['source'] != index['target']).any()  # the domains have orders of their own
 
@@ -139,24 +139,26 @@ def relabelled(splits, change):
     }
 
 
-def equal(one, other):
-    return all((a == b).all() for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True))
+def equal(params, other_params):
+    return all(
+        (a == b).all() for a, b in zip(*map(jax.tree.leaves, (params, other_params)), strict=True)
+    )
 
 
 def test_classes_are_matched_by_name():
-    found = paired(splits_of(ALL, 'abc'), splits_of(ALL, 'cab'))
-    for split in (found['train'], found['test'], found['target'], found['train'].target):
+    splits = paired(splits_of(ALL, 'abc'), splits_of(ALL, 'cab'))
+    for split in (splits['train'], splits['test'], splits['target'], splits['train'].target):
         assert split.classes == tuple('abc') and by_name(split) == {'a': {0}, 'b': {1}, 'c': {2}}
-    assert found['train'].notes == ()
+    assert splits['train'].notes == ()
 
 
 def test_a_target_with_some_of_the_classes_is_told_and_trained_as_it_is():
-    found = paired(splits_of(ALL, 'abc'), splits_of(ALL, 'ca'))
-    assert found['train'].notes == ('the target has no examples of b',)
-    assert found['target'].classes == tuple('abc')
-    assert by_name(found['target']) == {'a': {0}, 'c': {2}}
-    assert by_name(found['train']) == {'a': {0}, 'b': {1}, 'c': {2}}
-    assert ('note', 'the target has no examples of b') in summary(found)
+    splits = paired(splits_of(ALL, 'abc'), splits_of(ALL, 'ca'))
+    assert splits['train'].notes == ('the target has no examples of b',)
+    assert splits['target'].classes == tuple('abc')
+    assert by_name(splits['target']) == {'a': {0}, 'c': {2}}
+    assert by_name(splits['train']) == {'a': {0}, 'b': {1}, 'c': {2}}
+    assert ('note', 'the target has no examples of b') in summary(splits)
 
 
 def test_a_target_with_further_classes_is_refused_or_cut_down():
@@ -166,13 +168,13 @@ def test_a_target_with_further_classes_is_refused_or_cut_down():
         'the target has classes that the source lacks: d, e',
         'shared=True of the domains',
     )
-    found = paired(source, splits_of(ALL, 'cbd'), shared=True)
-    assert found['train'].notes == (
+    splits = paired(source, splits_of(ALL, 'cbd'), shared=True)
+    assert splits['train'].notes == (
         'a of the source is left aside',
         'd of the target is left aside',
     )
     for name in ('train', 'validation', 'test', 'target'):
-        assert found[name].classes == ('b', 'c') and by_name(found[name]) == {'b': {1}, 'c': {2}}
+        assert splits[name].classes == ('b', 'c') and by_name(splits[name]) == {'b': {1}, 'c': {2}}
     for shared in (False, True):
         refused(
             lambda shared=shared: paired(source, splits_of(ALL, 'def'), shared=shared),
@@ -207,9 +209,9 @@ def test_a_target_without_labels(folders):
     assert {name.rpartition('/')[2] for name in splits['target'].names} == {
         f'{i}.png' for i in range(6)
     } and set(splits['target'].label) == {-1}
-    told = dict(summary(splits))
-    assert told['target'] == '6 examples without labels'
-    assert told['note'] == 'the target has no labels: it is judged without them'
+    lines = dict(summary(splits))
+    assert lines['target'] == '6 examples without labels'
+    assert lines['note'] == 'the target has no labels: it is judged without them'
     refused(lambda: paired(splits, {'train': splits['target']}, shared=True), 'data.shared=True')
     refused(lambda: paired({'train': splits['target']}, splits), 'the source has no labels')
 
@@ -236,11 +238,11 @@ def test_labels_of_the_target_change_nothing_in_training(method, tmp_path):
             'steps': 2,
         }
     )
-    one, other = (
-        fit(build(settings, splits=paired(source, each)), tmp_path / str(i)).params
-        for i, each in enumerate((target, relabelled(target, lambda x: (x + 1) % 3)))
+    params, other_params = (
+        fit(build(settings, splits=paired(source, target_splits)), tmp_path / str(i)).params
+        for i, target_splits in enumerate((target, relabelled(target, lambda x: (x + 1) % 3)))
     )
-    assert equal(one, other)
+    assert equal(params, other_params)
 
 
 def test_a_method_that_takes_the_network_of_the_source_sees_no_label_of_the_target(tmp_path):
@@ -251,10 +253,10 @@ def test_a_method_that_takes_the_network_of_the_source_sees_no_label_of_the_targ
     shot = {'method': {'name': 'shot'}, 'pseudo': {'name': 'centroids'}, 'init': donor}
     bare = {'train': target['train']._replace(task=Task('unlabelled'), label=np.full(12, -1))}
     params = []
-    for i, each in enumerate((target, relabelled(target, lambda x: 0 * x), bare)):
-        found = paired(source, each, alone=True)
-        assert found['train'].target is None and found['train'].classes == tuple('abc')
-        params.append(fit(build(tiny(settings, shot), splits=found), tmp_path / str(i)).params)
+    for i, target_splits in enumerate((target, relabelled(target, lambda x: 0 * x), bare)):
+        splits = paired(source, target_splits, alone=True)
+        assert splits['train'].target is None and splits['train'].classes == tuple('abc')
+        params.append(fit(build(tiny(settings, shot), splits=splits), tmp_path / str(i)).params)
     assert equal(params[0], params[1]) and equal(params[0], params[2])
 
 
@@ -278,3 +280,22 @@ def test_classes_are_matched_whatever_their_case():
     assert splits['train'].notes == (
         'the classes of the target are called as those of the source: Dog is dog, Cat  is cat',
     )
+
+
+def test_several_labels_of_an_example_are_matched_by_name():
+    rows = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]], np.float32)
+    source = {'train': arrays(np.zeros((4, 1)), rows, ('a', 'b', 'c'))}
+    target = {
+        name: arrays(np.zeros((4, 1)), rows[:, [2, 0, 1]], ('c', 'a', 'b'))
+        for name in ('train', 'test')
+    }
+    splits = paired(source, target)
+    assert splits['test'].task == Task('labels', ('a', 'b', 'c'))
+    assert splits['test'].label.tolist() == rows.tolist()
+    assert splits['test'].take(np.array([2]))['label'].tolist() == [[0, 0, 1]]
+    fewer = {'train': arrays(np.zeros((4, 1)), rows[:, [1, 0]], ('b', 'a'))}
+    refused(lambda: paired(source, fewer), 'no column for the labels c', 'shared=True')
+    splits = paired(source, fewer, shared=True)
+    assert splits['train'].task == splits['target'].task == Task('labels', ('a', 'b'))
+    assert splits['train'].label.tolist() == splits['target'].label.tolist()
+    assert splits['train'].notes[-1] == 'c of the source is left aside'

@@ -2,6 +2,7 @@
 Omniglot's splits and runs."""
 
 import os
+import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -35,13 +36,13 @@ def numbered(counts=(4, 6, 5, 4, 9)):
 
 def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
     data = numbered()
-    drawn = jax.device_get(
+    batch = jax.device_get(
         jax.jit(jax.vmap(episode_sampler(data, ways=3, shots=1, queries=2)))(
             jax.random.split(jax.random.key(0), 3000)
         )
     )
     rows = np.concatenate(
-        [drawn[part]['input'][..., 0] for part in ('support', 'query')], -1
+        [batch[part]['input'][..., 0] for part in ('support', 'query')], -1
     ).astype(int)
     classes = data.label[rows]
     assert (classes == classes[..., :1]).all(), 'a way is one class'
@@ -54,55 +55,56 @@ def test_no_class_and_no_picture_comes_twice_and_all_come_as_often():
                 data.label == number
             ]
             assert chisquare(seen).pvalue > 1e-4
-    assert (drawn['query']['label'] == np.arange(3)[:, None]).all()
+    assert (batch['query']['label'] == np.arange(3)[:, None]).all()
 
 
 def test_classes_are_turned_and_a_class_and_its_turn_may_meet():
     pictures = np.random.default_rng(0).integers(256, size=(6, 5, 5, 1)).astype('f')
     data = arrays(pictures, np.repeat(np.arange(2), 3), 'ab')
-    drawn = jax.jit(jax.vmap(episode_sampler(data, ways=8, shots=1, queries=2, rotations=True)))(
+    batch = jax.jit(jax.vmap(episode_sampler(data, ways=8, shots=1, queries=2, rotations=True)))(
         jax.random.split(jax.random.key(1), 20)
     )
-    drawn = jax.device_get(drawn)
-    turned = {
+    batch = jax.device_get(batch)
+    class_and_turn = {
         np.rot90(picture, k).tobytes(): (row // 3, k)
         for row, picture in enumerate(pictures)
         for k in range(4)
     }
     for episode in range(20):
-        found = [
+        members_of_way = [
             [
-                turned[drawn[part]['input'][episode, way, i].tobytes()]
+                class_and_turn[batch[part]['input'][episode, way, i].tobytes()]
                 for part, count in (('support', 1), ('query', 2))
                 for i in range(count)
             ]
             for way in range(8)
         ]
-        assert all(len(set(way)) == 1 for way in found) and len({way[0] for way in found}) == 8
+        assert (
+            all(len(set(way)) == 1 for way in members_of_way)
+            and len({way[0] for way in members_of_way}) == 8
+        )
 
 
 def test_an_episode_depends_on_its_key_alone():
     example = jax.jit(episode_sampler(numbered(), ways=2, shots=2, queries=1))
     keys = jax.random.split(jax.random.key(5), 4)
-    together = jax.device_get(jax.jit(jax.vmap(example))(keys))
+    batch = jax.device_get(jax.jit(jax.vmap(example))(keys))
     for i, key in enumerate(keys):
-        jax.tree.map(
-            lambda a, b, i=i: np.testing.assert_array_equal(a, b[i]), example(key), together
-        )
+        jax.tree.map(lambda a, b, i=i: np.testing.assert_array_equal(a, b[i]), example(key), batch)
 
 
 def test_test_episodes_are_the_same_in_any_batch_and_however_many():
-    few, many = (
+    short, long = (
         episode_dataset(numbered(), 2, 1, 2, count=count, seed=(3, 1)) for count in (5, 50)
     )
-    whole = many.take(np.arange(50))
+    batch = long.take(np.arange(50))
     rows = np.array([31, 7, 49, 0, 8])
     jax.tree.map(
-        lambda a, b: np.testing.assert_array_equal(a, b[:5]), few.take(np.arange(5)), whole
+        lambda a, b: np.testing.assert_array_equal(a, b[:5]), short.take(np.arange(5)), batch
     )
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[rows]), many.take(rows), whole)
-    other = episode_dataset(numbered(), 2, 1, 2, count=5, seed=(4, 1)).take(np.arange(5))
-    assert (other['query']['input'] != few.take(np.arange(5))['query']['input']).any()
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[rows]), long.take(rows), batch)
+    other_seed = episode_dataset(numbered(), 2, 1, 2, count=5, seed=(4, 1)).take(np.arange(5))
+    assert (other_seed['query']['input'] != short.take(np.arange(5))['query']['input']).any()
 
 
 def test_classes_are_cut_without_overlap():
@@ -110,9 +112,9 @@ def test_classes_are_cut_without_overlap():
     splits = cut_by_class(data, {'validation': 0.2, 'test': 0.3})
     assert sorted(sum((split.classes for split in splits.values()), ())) == sorted(data.classes)
     for split in splits.values():
-        taken = split.take(np.arange(split.size))
-        assert [data.classes[data.label[int(row)]] for row in taken['input'][:, 0]] == [
-            split.classes[label] for label in taken['label']
+        batch = split.take(np.arange(split.size))
+        assert [data.classes[data.label[int(row)]] for row in batch['input'][:, 0]] == [
+            split.classes[label] for label in batch['label']
         ]
 
 
@@ -128,9 +130,9 @@ def test_classes_are_cut_without_overlap():
     ],
 )
 def test_what_does_not_fit_is_told_in_one_line(changes, said):
-    with pytest.raises(UserError, match=said) as refused:
+    with pytest.raises(UserError, match=said) as refusal:
         episode_sampler(numbered(), **{'ways': 2, 'shots': 1, 'queries': 1, **changes})
-    assert '\n' not in str(refused.value)
+    assert '\n' not in str(refusal.value)
 
 
 def test_any_labelled_set_is_a_source_of_episodes():
@@ -158,10 +160,12 @@ def test_any_labelled_set_is_a_source_of_episodes():
         pictures=True,
     )
     assert len(pictures['train'].classes) == 28 and pictures['test'].size == 7
-    shown = pictures['train'].take(np.arange(pictures['train'].size))
+    train_batch = pictures['train'].take(np.arange(pictures['train'].size))
     count = pictures['train'].size // 4
-    assert (np.rot90(shown['input'][:count], 3, (1, 2)) == shown['input'][-count:]).all()
-    assert (shown['label'][:count] + 21 == shown['label'][-count:]).all()
+    assert (
+        np.rot90(train_batch['input'][:count], 3, (1, 2)) == train_batch['input'][-count:]
+    ).all()
+    assert (train_batch['label'][:count] + 21 == train_batch['label'][-count:]).all()
     with pytest.raises(UserError, match='more than the 2 classes'):
         episodes(
             digits(size=8), ways=3, shots=1, queries=2, by_class={'validation': 0.2, 'test': 0.3}
@@ -178,26 +182,29 @@ def test_further_classes_are_none_of_the_first():
         'next 5': 9,
         'next 20': 9,
     }
-    known = {
+    first_pictures = {
         picture.tobytes()
         for name in ('train', 'test')
         for picture in splits[name].take(np.arange(splits[name].size))['input']
     }
-    assert len(known) == 80
-    drawn = {
+    assert len(first_pictures) == 80
+    queries = {
         name: {
             picture.tobytes()
             for picture in splits[name].take(np.arange(9))['query']['input'].reshape(-1, 64)
         }
         for name in ('next 5', 'next 20')
     }
-    assert not known & drawn['next 20'] and len(drawn['next 5'] - drawn['next 20']) < len(
-        drawn['next 5']
-    )
+    assert not first_pictures & queries['next 20'] and len(
+        queries['next 5'] - queries['next 20']
+    ) < len(queries['next 5'])
     with pytest.raises(
         UserError, match='data.first=10 and data.further=25 are more than the 30 classes'
     ):
         more_classes(glyphs(size=8, classes=30, per_class=8), further=(25,))
+    numbers = arrays(np.zeros((4, 1)), np.array([0.5, 1.5, 2.5, 3.5]))
+    with pytest.raises(UserError, match='these examples have numbers'):
+        more_classes({'train': numbers}, first=1, further=(1,))
 
 
 @real
@@ -212,14 +219,16 @@ def test_omniglot_is_split_by_character():
         )
         assert all((np.bincount(part.label) == 20).all() for part in splits.values())
     alphabets = [{name.split('/')[0] for name in part} for part in names]
-    assert [len(each) for each in alphabets] == [25, 5, 20] and not set.intersection(*alphabets)
+    assert [len(alphabet) for alphabet in alphabets] == [25, 5, 20] and not set.intersection(
+        *alphabets
+    )
 
 
 @real
 def test_pictures_of_the_runs_are_scaled_as_those_of_the_set():
-    stored = np.load(DATA / 'omniglot_28x28.npz', allow_pickle=False)
-    images = np.unpackbits(stored['images'], axis=1).reshape(-1, 28, 28)
-    names = list(stored['character_names'])
+    content = np.load(DATA / 'omniglot_28x28.npz', allow_pickle=False)
+    images = np.unpackbits(content['images'], axis=1).reshape(-1, 28, 28)
+    names = list(content['character_names'])
     from tljax.data.sets.omniglot import _ink
 
     with zipfile.ZipFile(DATA / 'images_background_small1.zip') as file:
@@ -229,8 +238,8 @@ def test_pictures_of_the_runs_are_scaled_as_those_of_the_set():
         for name in members:
             alphabet, character, picture = name.split('/')[-3:]
             (row,) = np.flatnonzero(
-                (stored['character'] == names.index(f'{alphabet}/{character}'))
-                & (stored['drawer'] == int(picture[:-4].split('_')[1]))
+                (content['character'] == names.index(f'{alphabet}/{character}'))
+                & (content['drawer'] == int(picture[:-4].split('_')[1]))
             )
             np.testing.assert_array_equal(_ink(file, name, 28)[..., 0], images[row])
 
@@ -247,9 +256,9 @@ def test_the_twenty_runs_are_read():
             line.split() for line in file.read('run07/class_labels.txt').decode().splitlines()
         )
         for place, name in enumerate(sorted(pairs)):
-            whole = Image.open(BytesIO(file.read(pairs[name]))).resize((28, 28))
+            picture = Image.open(BytesIO(file.read(pairs[name]))).resize((28, 28))
             np.testing.assert_array_equal(
-                training[6, label[6, place], ..., 0], 1 - np.asarray(whole, np.uint8)
+                training[6, label[6, place], ..., 0], 1 - np.asarray(picture, np.uint8)
             )
 
 
@@ -259,6 +268,11 @@ def test_missing_files_are_named(tmp_path):
         omniglot(tmp_path / 'a.npz')
     with pytest.raises(UserError, match="data.split='x'"):
         omniglot(tmp_path / 'a.npz', split='x')
+    for name in ('a.npz', 'nowhere.npz'):
+        with pytest.raises(UserError) as refusal:
+            omniglot(tmp_path / name)
+        (guide,) = re.findall(r'tljax/\S+\.py', str(refusal.value))
+        assert (Path(__file__).parents[2] / guide).is_file()
 
 
 def test_a_trained_run_is_measured_on_new_episodes(tmp_path):

@@ -22,17 +22,17 @@ def test_folder_gives_each_picture_once_with_its_label(tmp_path, form):
     root = tree(tmp_path / 'set')
     splits = folder(root if form == 'tree' else zipped(root, tmp_path / 'set.zip'), size=6)
     assert sizes(splits) == {'train': 14, 'validation': 2, 'test': 4}
-    found = {}
+    label_of_picture = {}
     for split in splits.values():
         assert split.classes == ('cat', 'dog')
         batch = everything(split)
         assert batch['input'].dtype == np.float32
         np.testing.assert_array_equal(batch['label'], split.label)
-        found |= {
+        label_of_picture |= {
             image.tobytes(): label
             for image, label in zip(batch['input'], batch['label'], strict=True)
         }
-    assert found == {
+    assert label_of_picture == {
         (pixels(100 * c + number) / np.float32(255)).tobytes(): c
         for c in (0, 1)
         for number in range(10)
@@ -41,12 +41,12 @@ def test_folder_gives_each_picture_once_with_its_label(tmp_path, form):
 
 def test_folder_cut_is_that_of_cut(tmp_path):
     splits = folder(tree(tmp_path), size=6, validation=0.2, test=0.3, seed=5)
-    whole = arrays(
+    dataset = arrays(
         np.stack([pixels(100 * c + number) for c in (0, 1) for number in range(10)]),
         LABEL,
         ('cat', 'dog'),
     )
-    for name, split in cut(whole, {'validation': 0.2, 'test': 0.3}, seed=5).items():
+    for name, split in cut(dataset, {'validation': 0.2, 'test': 0.3}, seed=5).items():
         np.testing.assert_array_equal(
             np.round(everything(splits[name])['input'] * 255), everything(split)['input']
         )
@@ -54,11 +54,11 @@ def test_folder_cut_is_that_of_cut(tmp_path):
 
 def test_take_is_in_the_order_asked_for(tmp_path):
     train = folder(tree(tmp_path), size=6)['train']
-    whole = everything(train)
+    examples = everything(train)
     index = np.array([[3, 0], [3, 13]])
     batch = train.take(index)
-    np.testing.assert_array_equal(batch['input'], whole['input'][index])
-    np.testing.assert_array_equal(batch['label'], whole['label'][index])
+    np.testing.assert_array_equal(batch['input'], examples['input'][index])
+    np.testing.assert_array_equal(batch['label'], examples['label'][index])
     assert train.take(np.array([], int))['input'].shape == (0, 6, 6, 3)
 
 
@@ -137,11 +137,11 @@ def test_a_link_that_leads_back_up_ends(tmp_path):
 
 def test_a_zip_is_read_by_many_threads_at_once(tmp_path):
     train = folder(zipped(tree(tmp_path / 'set', count=40), tmp_path / 'set.zip'), size=6)['train']
-    whole = everything(train)['input']
+    inputs = everything(train)['input']
     orders = [np.random.default_rng(seed).permutation(train.size) for seed in range(16)]
     with ThreadPoolExecutor(8) as threads:
         for order, batch in zip(orders, threads.map(train.take, orders), strict=True):
-            np.testing.assert_array_equal(batch['input'], whole[order])
+            np.testing.assert_array_equal(batch['input'], inputs[order])
 
 
 def test_fingerprints_follow_what_is_held(tmp_path):
@@ -150,12 +150,12 @@ def test_fingerprints_follow_what_is_held(tmp_path):
     def prints(size=6, channels=3, path=root):
         return {split.fingerprint for split in folder(path, size, channels).values()}
 
-    first = prints()
-    assert len(first) == 3 and prints() == first
-    assert first.isdisjoint(prints(size=7)) and first.isdisjoint(prints(channels=1))
+    fingerprints = prints()
+    assert len(fingerprints) == 3 and prints() == fingerprints
+    assert fingerprints.isdisjoint(prints(size=7)) and fingerprints.isdisjoint(prints(channels=1))
     packed = prints(path=zipped(root, tmp_path / 'a.zip'))
     os.utime(root / 'cat' / '00.png', (10**9, 10**9))
-    assert not first <= prints()
+    assert not fingerprints <= prints()
     assert packed == prints(path=zipped(root, tmp_path / 'b.zip'))  # a ZIP goes by content
     save(root / 'cat' / '00.png', seed=9)
     assert packed.isdisjoint(prints(path=zipped(root, tmp_path / 'c.zip')))
@@ -218,19 +218,19 @@ def test_an_unlabelled_test_folder_is_left_aside(tmp_path):
     assert sizes(splits) == {'train': 14, 'validation': 2, 'test': 4} and splits['test'].names[
         0
     ].startswith('train/')
-    left = 'test/ holds 1 file and no class folders: left aside; test is cut from train'
-    assert left in splits['train'].notes
+    note = 'test/ holds 1 file and no class folders: left aside; test is cut from train'
+    assert note in splits['train'].notes
     assert 'unlabelled/ holds 1 files without labels: left aside' in splits['train'].notes
     shutil.rmtree(tmp_path / 'test')
     (tmp_path / 'test').mkdir()
-    left = 'test/ holds nothing: left aside; test is cut from train'
-    assert left in folder(tmp_path, size=6)['train'].notes
+    note = 'test/ holds nothing: left aside; test is cut from train'
+    assert note in folder(tmp_path, size=6)['train'].notes
 
 
 def test_names_follow_the_examples(tmp_path):
     splits = folder(tree(tmp_path), size=6)
-    held = np.concatenate([split.names for split in splits.values()])
-    assert sorted(held) == sorted(
+    stored_names = np.concatenate([split.names for split in splits.values()])
+    assert sorted(stored_names) == sorted(
         path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*.png')
     )
     for split in splits.values():

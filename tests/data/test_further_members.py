@@ -202,7 +202,7 @@ def test_dark_pictures_constant_labels_and_the_spread_of_numbers_are_told():
 
 
 def test_sixteen_bits_that_fill_twelve_and_further_frames_are_told_once(capsys):
-    console.SAID.clear()
+    console.SEEN.clear()
     grey = np.linspace(0, 4095, 64).reshape(8, 8).astype(np.uint16)
     for name, images in (
         ('a.png', [Image.fromarray(grey)]),

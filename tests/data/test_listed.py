@@ -28,14 +28,14 @@ def rows(header, cell, name='{}.png', separator=','):
 
 def labels(splits):
     """{seed of a picture: its label}, after a check that each picture stands under its own name."""
-    found = {}
+    label_of_seed = {}
     for split in splits.values():
         batch = everything(split)
         for name, image, label in zip(split.names, batch['input'], batch['label'], strict=True):
             seed = int(name.removeprefix('img/').removesuffix('.png'))
             np.testing.assert_array_equal(image, pixels(seed) / np.float32(255))
-            found[seed] = label.tolist()
-    return found
+            label_of_seed[seed] = label.tolist()
+    return label_of_seed
 
 
 def animal(i):
@@ -141,8 +141,8 @@ def test_words_that_recur_in_cells_and_names_for_none_are_told(table):
     assert labels(splits) == {
         i: [[0, 1, 1], [1, 0, 1], [0, 1, 0], [1, 0, 0]][i % 4] for i in range(12)
     }
-    lacking = table(rows('file,label', lambda i: ('cat', 'dog', 'NA')[i % 3]))['train']
-    assert '4 rows have the label NA: a class of that name' in lacking.notes
+    train = table(rows('file,label', lambda i: ('cat', 'dog', 'NA')[i % 3]))['train']
+    assert '4 rows have the label NA: a class of that name' in train.notes
 
 
 def test_numbers_with_fractions_are_regression_and_whole_ones_are_classes(table):
@@ -172,8 +172,8 @@ def test_a_task_that_is_said_holds(task, lines, expected, table):
     assert splits['train'].task.kind == task and not any(
         'age is' in note for note in splits['train'].notes
     )
-    found = labels(splits)
-    assert {i: np.ravel(found[i]).tolist() for i in found} == {
+    label_of_seed = labels(splits)
+    assert {i: np.ravel(label_of_seed[i]).tolist() for i in label_of_seed} == {
         i: np.ravel(expected(i)).tolist() for i in range(12)
     }
 

@@ -137,10 +137,10 @@ def test_npz_that_are_damaged(tmp_path):
     with pytest.raises(UserError, match='b.npz does not exist: give'):
         npz(tmp_path / 'b.npz')
     path = stored(tmp_path, input=np.ones((20, 30)), label=LABEL)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-40])
+    content = path.read_bytes()
+    path.write_bytes(content[:-40])
     with pytest.raises(UserError, match='is no .npz or is damaged'):
         npz(path)
-    path.write_bytes(whole[:900] + b'damage' + whole[906:])
+    path.write_bytes(content[:900] + b'damage' + content[906:])
     with pytest.raises(UserError, match='input is damaged'):
         npz(path)

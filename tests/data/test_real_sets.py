@@ -73,15 +73,15 @@ def test_real_mnist_m():
 
 @real
 def test_real_office_caltech_by_one_nearest_neighbour():
-    found = {
+    batches = {
         domain: rows(office_caltech(DATA / 'office_caltech10_surf', domain), 'test')
         for domain in OFFICE_DOMAINS
     }
-    assert [len(label) for _, label in found.values()] == [958, 1123, 157, 295]
+    assert [len(label) for _, label in batches.values()] == [958, 1123, 157, 295]
     scores = [
-        KNeighborsClassifier(1, algorithm='brute').fit(*found[source]).score(*found[target])
-        for source in found
-        for target in found
+        KNeighborsClassifier(1, algorithm='brute').fit(*batches[source]).score(*batches[target])
+        for source in batches
+        for target in batches
         if source != target
     ]
     assert 100 * np.mean(scores) == pytest.approx(31.37, abs=0.01)

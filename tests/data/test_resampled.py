@@ -26,15 +26,15 @@ def coloured(pictures):
 
 
 def test_pictures_are_scaled_as_pillow_does_and_greyed_by_luma(coloured, pictures):
-    found = resampled(coloured, size=6, channels=1)['train'].take(np.array([[1], [0]]))
-    assert found['input'].shape == (2, 1, 6, 6, 1) and found['label'].tolist() == [[1], [0]]
+    batch = resampled(coloured, size=6, channels=1)['train'].take(np.array([[1], [0]]))
+    assert batch['input'].shape == (2, 1, 6, 6, 1) and batch['label'].tolist() == [[1], [0]]
     for row, picture in ((0, pictures[1]), (1, pictures[0])):
         luma = sum(
             weight
             * np.asarray(Image.fromarray(picture[..., i]).resize((6, 6), Image.Resampling.BILINEAR))
             for i, weight in enumerate((0.299, 0.587, 0.114))
         )
-        np.testing.assert_allclose(found['input'][row, 0, ..., 0], luma, atol=1e-6)
+        np.testing.assert_allclose(batch['input'][row, 0, ..., 0], luma, atol=1e-6)
 
 
 def test_pictures_of_the_right_shape_stay_as_they_are(coloured, pictures):
@@ -44,13 +44,13 @@ def test_pictures_of_the_right_shape_stay_as_they_are(coloured, pictures):
 
 
 def test_no_more_than_was_asked_for_and_the_same_each_time():
-    first, second = (resampled(digits(size=8), 8, 1, most=50)['train'] for _ in range(2))
-    whole = digits(size=8)['train']
-    assert first.size == 50 and first.fingerprint == second.fingerprint
-    pictures = {picture.tobytes() for picture in whole.take(np.arange(whole.size))['input']}
-    assert all(picture.tobytes() in pictures for picture in first.take(np.arange(50))['input'])
+    subset, same_subset = (resampled(digits(size=8), 8, 1, most=50)['train'] for _ in range(2))
+    train = digits(size=8)['train']
+    assert subset.size == 50 and subset.fingerprint == same_subset.fingerprint
+    pictures = {picture.tobytes() for picture in train.take(np.arange(train.size))['input']}
+    assert all(picture.tobytes() in pictures for picture in subset.take(np.arange(50))['input'])
     assert (
-        first.fingerprint != resampled(digits(size=8), 8, 1, most=50, seed=1)['train'].fingerprint
+        subset.fingerprint != resampled(digits(size=8), 8, 1, most=50, seed=1)['train'].fingerprint
     )
 
 

@@ -32,16 +32,16 @@ def test_tfds_pictures_and_labels(prepared, form):
     # validation brings no labels: another is cut
     assert sizes(splits) == {'train': 26, 'validation': 4, 'test': 6}
     assert splits['train'].classes == ('sea', 'hill')
-    found = {}
+    label_of_picture = {}
     for split in splits.values():
         batch = everything(split)
         assert batch['input'].shape == (split.size, 6, 5, 3) and batch['input'].dtype == np.float32
         np.testing.assert_array_equal(batch['label'], split.label)
-        found |= {
+        label_of_picture |= {
             image.tobytes(): label
             for image, label in zip(batch['input'], batch['label'], strict=True)
         }
-    assert found == drawn(0, 30) | drawn(2, 6)
+    assert label_of_picture == drawn(0, 30) | drawn(2, 6)
     assert {image.tobytes() for image in everything(splits['test'])['input']} == set(drawn(2, 6))
     for index in (np.array([[3, 0], [5, 3]]), np.array([-1]), np.array([], int)):
         np.testing.assert_array_equal(
@@ -50,9 +50,10 @@ def test_tfds_pictures_and_labels(prepared, form):
 
 
 def test_a_config_reaches_tfds(prepared):
-    found = load({'name': 'tfds', 'dataset': 'scenes', 'data_dir': str(prepared / 'array_record')})
+    splits = load({'name': 'tfds', 'dataset': 'scenes', 'data_dir': str(prepared / 'array_record')})
     assert (
-        found['train'].fingerprint == tfds('scenes', prepared / 'array_record')['train'].fingerprint
+        splits['train'].fingerprint
+        == tfds('scenes', prepared / 'array_record')['train'].fingerprint
     )
 
 
@@ -60,13 +61,13 @@ def test_tfds_agrees_with_its_own_reader(prepared):
     import tensorflow_datasets
 
     split = tfds('scenes:1.2.0', prepared / 'array_record')['test']
-    own = tensorflow_datasets.data_source(
+    reference = tensorflow_datasets.data_source(
         'scenes', data_dir=prepared / 'array_record', split='test', download=False
     )
     batch = everything(split)
     for i in range(6):
-        np.testing.assert_array_equal(np.round(batch['input'][i] * 255), own[i]['image'])
-        assert batch['label'][i] == own[i]['label']
+        np.testing.assert_array_equal(np.round(batch['input'][i] * 255), reference[i]['image'])
+        assert batch['label'][i] == reference[i]['label']
 
 
 @FORMS
@@ -131,10 +132,12 @@ def test_tfds_fingerprints(prepared, form):
     def prints(**keywords):
         return {split.fingerprint for split in tfds('scenes', prepared / form, **keywords).values()}
 
-    first = prints()
-    assert len(first) == 3 and first == prints()
-    assert first.isdisjoint(prints(size=4)) and first.isdisjoint(prints(input='vector'))
-    assert len(first & prints(seed=1)) == 1  # only test is no cut
+    fingerprints = prints()
+    assert len(fingerprints) == 3 and fingerprints == prints()
+    assert fingerprints.isdisjoint(prints(size=4)) and fingerprints.isdisjoint(
+        prints(input='vector')
+    )
+    assert len(fingerprints & prints(seed=1)) == 1  # only test is no cut
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ def clock(monkeypatch):
         def monotonic(self):
             return self.now
 
-    found = Clock()
-    monkeypatch.setattr(console, 'time', found)
-    monkeypatch.setattr(log, 'time', found)
-    return found
+    clock = Clock()
+    monkeypatch.setattr(console, 'time', clock)
+    monkeypatch.setattr(log, 'time', clock)
+    return clock
 
 
 def test_the_first_item_which_may_compile_is_no_measure(clock, capsys):
@@ -47,22 +47,22 @@ def test_what_is_quick_says_nothing_more(clock, capsys):
 
 
 def test_a_run_is_measured_since_its_restart_and_compilation(clock, capsys, tmp_path):
-    with Log(tmp_path, 'toy', steps=1000, start=500) as told:
+    with Log(tmp_path, 'toy', steps=1000, start=500) as run_log:
         clock.now += 300  # compilation
-        told.started(510)
+        run_log.started(510)
         clock.now += 20
-        told.started(520)  # later calls change nothing
-        told.show(550, {})
+        run_log.started(520)  # later calls change nothing
+        run_log.show(550, {})
     assert capsys.readouterr().err == 'toy  step 550/1000  3:45 left  \n', '40 in 20 seconds'
 
 
 def test_the_bar_of_a_terminal_is_measured_in_the_same_way(monkeypatch, tmp_path):
-    seen = Console(file=io.StringIO(), force_terminal=True, width=100)
-    monkeypatch.setattr(log, 'console', seen)
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
+    monkeypatch.setattr(log, 'console', terminal)
     now = [0.0]
-    monkeypatch.setattr(seen, 'get_time', lambda: now[0])
-    with Log(tmp_path, 'toy', steps=1000, start=500) as told:
+    monkeypatch.setattr(terminal, 'get_time', lambda: now[0])
+    with Log(tmp_path, 'toy', steps=1000, start=500) as run_log:
         for seconds, step in ((300.0, 510), (20.0, 550)):
             now[0] += seconds
-            told.show(step, {})
-        assert told.bar.tasks[0].time_remaining == 225
+            run_log.show(step, {})
+        assert run_log.bar.tasks[0].time_remaining == 225

@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, kept in a cache, or downloaded."""
+"""Atomic file writes, the cache folder, downloads and lines on the terminal."""

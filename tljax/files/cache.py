@@ -1,5 +1,4 @@
-"""Files that are made once: where they are kept, and how they are written so that no half of one is
-ever read."""
+"""The cache folder, and an atomic writer for .npz files: a reader never sees half a file."""
 
 import os
 import tempfile
@@ -9,7 +8,7 @@ import numpy as np
 
 
 def cache_dir() -> Path:
-    """Where rendered and downloaded things are kept: `$TLJAX_CACHE`, or `~/.cache/tljax`.
+    """Returns the folder of rendered and downloaded files: `$TLJAX_CACHE`, or `~/.cache/tljax`.
 
     >>> cache_dir().is_absolute()
     True
@@ -18,13 +17,16 @@ def cache_dir() -> Path:
 
 
 def save_npz(path: Path, /, **columns: np.ndarray) -> None:
-    """Writes an .npz whole or not at all, whoever else writes it at the same time.
+    """Writes an .npz atomically, also if several processes write the same file at once.
 
     Args:
-        path: of the file.
+        path: path of the file; missing folders are made.
         **columns: arrays by name.
 
-    >>> save_npz(Path(tempfile.mkdtemp()) / 'a.npz', x=np.zeros(2))
+    >>> path = Path(tempfile.mkdtemp(), 'cache', 'a.npz')
+    >>> save_npz(path, x=np.arange(3))
+    >>> np.load(path)['x'].tolist()
+    [0, 1, 2]
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:

@@ -1,5 +1,4 @@
-"""What a person at the terminal is told: lines, and progress with the time left, on standard
-error."""
+"""Lines and progress bars for the person at the terminal, on standard error."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -10,41 +9,45 @@ from rich.progress import track
 
 console = Console(stderr=True, highlight=False)
 T = TypeVar('T')
-SAID = set()  # kinds of lines that `say_once` has told
+SEEN = set()  # kinds of lines that `say_once` has printed
+INTERVAL = 10  # seconds between two lines of `watched`
 
 
 class TimeLeft:
-    """The time that is left, by the speed since this was made.
+    """Estimates the remaining time of a loop from its speed since this object was made.
 
     Args:
-        total: how many there are to do.
-        done: how many had been done when the clock started.
+        total: number of items in the loop.
+        start: number of items that were finished when the clock started.
 
-    >>> TimeLeft(total=100, done=10).left(10), TimeLeft(100).left(100)
+    >>> TimeLeft(total=100, start=10).left(10), TimeLeft(100).left(100)
     ('time left unknown', '0:00 left')
     """
 
-    def __init__(self, total: int, done: int = 0) -> None:
-        self.total, self.before, self.begun = total, done, time.monotonic()
+    def __init__(self, total: int, start: int = 0) -> None:
+        self.total, self.start, self.start_time = total, start, time.monotonic()
 
-    def left(self, done: int) -> str:
-        """The time left, now that so many are done.
+    def left(self, count: int) -> str:
+        """Returns the remaining time as 'minutes:seconds left'.
 
         Args:
-            done: how many.
+            count: number of items finished so far, those before `start` included.
         """
-        if done <= self.before < self.total:
+        if count <= self.start < self.total:
             return 'time left unknown'
-        seconds = (time.monotonic() - self.begun) / max(done - self.before, 1) * (self.total - done)
+        seconds_per_item = (time.monotonic() - self.start_time) / max(count - self.start, 1)
+        seconds = seconds_per_item * (self.total - count)
         return f'{int(seconds // 60)}:{int(seconds % 60):02d} left'
 
 
 def progress(items: Sequence[T], text: str) -> Iterable[T]:
-    """Goes through a sequence with a bar and the time left; elsewhere than on a terminal `watched`.
+    """Yields the items of a sequence and shows a progress bar with the time left.
+
+    If standard error is no terminal, it prints the text and then the lines of `watched`.
 
     Args:
         items: the sequence.
-        text: what is done with it.
+        text: what the loop does, such as 'drawing 600 characters'.
 
     >>> list(progress([1, 2], 'counting'))
     [1, 2]
@@ -56,29 +59,29 @@ def progress(items: Sequence[T], text: str) -> Iterable[T]:
 
 
 def watched(items: Sequence[T], text: str) -> Iterable[T]:
-    """Goes through a sequence, and tells every ten seconds how far it is, and the time left.
+    """Yields the items of a sequence and prints a line of progress every ten seconds.
 
-    The first item, which may compile, is no measure of that.
+    The estimate of the time left ignores the first item, which may include a compilation.
 
     Args:
         items: the sequence.
-        text: what is done with it.
+        text: what the loop does, such as 'predicting 600 examples'.
 
     >>> list(watched([1, 2], 'counting'))
     [1, 2]
     """
-    spoke, clock = time.monotonic(), TimeLeft(len(items))
-    for done, item in enumerate(items):
-        if done == 1:
+    last_time, clock = time.monotonic(), TimeLeft(len(items))
+    for count, item in enumerate(items):
+        if count == 1:
             clock = TimeLeft(len(items), 1)
-        if time.monotonic() - spoke > 10:
-            spoke = time.monotonic()
-            say(f'{text}  {done}/{len(items)}  {clock.left(done)}')
+        if time.monotonic() - last_time > INTERVAL:
+            last_time = time.monotonic()
+            say(f'{text}  {count}/{len(items)}  {clock.left(count)}')
         yield item
 
 
 def say(text: str) -> None:
-    """One line to the person at the terminal (standard error, so that results can be piped).
+    """Prints one line on standard error, so that standard output carries results alone.
 
     Args:
         text: the line.
@@ -89,7 +92,7 @@ def say(text: str) -> None:
 
 
 def say_once(kind: str, text: str) -> None:
-    """As `say`, but for the first text of a kind alone: thousands of files may have the same.
+    """Prints the first line of a kind and drops later ones, as thousands of files may have one.
 
     Args:
         kind: what such lines have in common.
@@ -97,6 +100,6 @@ def say_once(kind: str, text: str) -> None:
 
     >>> say_once('frames', 'a.gif has several frames')
     """
-    if kind not in SAID:
-        SAID.add(kind)
+    if kind not in SEEN:
+        SEEN.add(kind)
         say(text)

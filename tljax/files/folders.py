@@ -1,4 +1,4 @@
-"""Folders of runs, before anything is written there."""
+"""A check of a run's folder, made before anything is written there."""
 
 from pathlib import Path
 
@@ -6,21 +6,22 @@ from tljax.core import UserError
 
 
 def refuse_file(workdir: str | Path) -> None:
-    """Refuses a file where the folder of a run is to be.
+    """Raises an error if a file stands where the folder of a run should be.
 
     Args:
-        workdir: what is to be the folder.
+        workdir: path of the run's folder, which need not exist; `~` is expanded.
 
     Raises:
-        UserError: for a file, and for a folder in a file.
+        UserError: the path or one of its parents is a file.
 
     >>> refuse_file(__file__)
     Traceback (most recent call last):
     tljax.core.UserError: --workdir=... is a file, and a run is a folder: take another --workdir
     """
-    place = Path(workdir).expanduser()
-    if file := next((each for each in (place, *place.parents) if each.is_file()), None):
-        where = 'is' if file == place else f'lies in {file}, which is'
+    folder = Path(workdir).expanduser()
+    file = next((path for path in (folder, *folder.parents) if path.is_file()), None)
+    if file is not None:
+        where = 'is' if file == folder else f'lies in {file}, which is'
         raise UserError(
             f'--workdir={workdir} {where} a file, and a run is a folder: take another --workdir'
         )

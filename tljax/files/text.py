@@ -1,4 +1,4 @@
-"""Text files and tables of cells that are written whole or not at all."""
+"""Atomic writers for text files and CSV tables: a reader never sees half a file."""
 
 import csv
 import io
@@ -11,14 +11,15 @@ from tljax.protocols import Cell
 
 
 def refuse_unwritable(path: str | Path, flag: str) -> None:
-    """Refuses a file that cannot be written, before there is anything to write.
+    """Raises an error if a file cannot be written, so that a command fails before its work.
 
     Args:
-        path: of the file; folders on the way that are missing are made when it is written.
-        flag: what names it, for errors.
+        path: path of the file; its folders may be missing, `write` makes them.
+        flag: the flag that sets the path, for errors.
 
     Raises:
-        UserError: for a folder, a path through a file, and where nothing may be written.
+        UserError: the path is empty, a folder, below a file, without write permission, or its
+            name is too long.
 
     >>> refuse_unwritable('/', '--csv')
     Traceback (most recent call last):
@@ -29,10 +30,10 @@ def refuse_unwritable(path: str | Path, flag: str) -> None:
         raise UserError(f'{flag}= names no file: name one, or leave it out')
     if file.is_dir() or str(path).endswith(('/', os.sep)):
         raise UserError(f'{flag}={path} is a folder: name a file in it')
-    above = next(each for each in file.absolute().parents if os.path.lexists(each))
-    if not above.is_dir():
-        raise UserError(f'{flag}={path}: {above} is no folder: name another')
-    if not os.access(above, os.W_OK) or file.exists() and not os.access(file, os.W_OK):
+    parent = next(path for path in file.absolute().parents if os.path.lexists(path))
+    if not parent.is_dir():
+        raise UserError(f'{flag}={path}: {parent} is no folder: name another')
+    if not os.access(parent, os.W_OK) or file.exists() and not os.access(file, os.W_OK):
         raise UserError(
             f'{flag}={path} may not be written: name another place, or change the rights'
         )
@@ -41,18 +42,18 @@ def refuse_unwritable(path: str | Path, flag: str) -> None:
 
 
 def write(path: str | Path, text: str) -> None:
-    """Writes a text file whole or not at all.
+    """Writes a text file atomically.
 
     Args:
-        path: of the file; folders on the way are made.
-        text: what it holds.
+        path: path of the file; missing folders are made.
+        text: content of the file.
 
     >>> import tempfile
     >>> write(path := Path(tempfile.mkdtemp(), 'a', 'b.txt'), 'x')
     >>> path.read_text()
     'x'
     """
-    path, content = Path(path), text.encode()  # what cannot be encoded leaves no trace
+    path, content = Path(path), text.encode()  # encoded first: an error must leave no file
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_bytes(content)
@@ -60,11 +61,11 @@ def write(path: str | Path, text: str) -> None:
 
 
 def write_csv(path: str | Path, rows: Iterable[Sequence[Cell]]) -> None:
-    """Writes rows of cells as a CSV, whole or not at all.
+    """Writes a CSV file atomically.
 
     Args:
-        path: of the file.
-        rows: the names of the columns, and then as many cells a row.
+        path: path of the file; missing folders are made.
+        rows: the row of column names, then rows of as many cells.
 
     >>> import tempfile
     >>> write_csv(path := Path(tempfile.mkdtemp(), 'a.csv'), [['name', 'share'], ['a,b', 0.5]])

@@ -1,1 +1,1 @@
-"""Formats of files: one module each."""
+"""Loaders of file formats: one module each."""

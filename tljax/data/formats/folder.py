@@ -1,4 +1,4 @@
-"""Pictures in folders, one per class, or in an archive of such folders; decoded when asked for."""
+"""Pictures in class folders, or in an archive of such folders; decoded when they are read."""
 
 from pathlib import Path
 
@@ -14,29 +14,31 @@ from tljax.data.pictures import pictures, refuse_size, refuse_unreadable
 from tljax.data.splits import cut_missing
 from tljax.data.tasks import with_task
 
+TABLE = 'a table of another kind: save it as CSV'
+ARCHIVE = 'an archive of another kind: unpack it and give the folder'
 WEIGHTS = 'a file of weights: it is given by init.path, and data.path names the pictures'
-OTHERS = {  # by ending: several are ZIPs
+# ending -> what the file is, and the remedy; several of these files are ZIPs
+OTHER_FILES = {
     '.npz': "a file of arrays: it is read by data.name='npz'",
-    **dict.fromkeys(
-        ('.xlsx', '.xls', '.ods', '.parquet', '.feather', '.jsonl', '.json'),
-        'a table of another kind: save it as CSV',
-    ),
-    **dict.fromkeys(
-        (
-            '.h5',
-            '.hdf5',
-            '.keras',
-            '.pth',
-            '.pt',
-            '.safetensors',
-            '.onnx',
-            '.tflite',
-            '.ckpt',
-            '.pb',
-        ),
-        WEIGHTS,
-    ),
-    **dict.fromkeys(('.rar', '.7z'), 'an archive of another kind: unpack it and give the folder'),
+    '.xlsx': TABLE,
+    '.xls': TABLE,
+    '.ods': TABLE,
+    '.parquet': TABLE,
+    '.feather': TABLE,
+    '.jsonl': TABLE,
+    '.json': TABLE,
+    '.h5': WEIGHTS,
+    '.hdf5': WEIGHTS,
+    '.keras': WEIGHTS,
+    '.pth': WEIGHTS,
+    '.pt': WEIGHTS,
+    '.safetensors': WEIGHTS,
+    '.onnx': WEIGHTS,
+    '.tflite': WEIGHTS,
+    '.ckpt': WEIGHTS,
+    '.pb': WEIGHTS,
+    '.rar': ARCHIVE,
+    '.7z': ARCHIVE,
 }
 
 
@@ -54,43 +56,45 @@ def folder(
     label: str = '',
     task: str = '',
 ) -> dict[str, Dataset]:
-    """Pictures of a tree `<class>/<file>` or `train/<class>/<file>`, of an archive of it, or a CSV.
+    """Reads pictures of a tree `<class>/<file>` or `train/<class>/<file>`, an archive or a CSV.
 
-    They are float32 in [0, 1], (n, size, size, channels), each turned upright as its EXIF
-    orientation says, scaled bilinearly so that its short side is `size`, and cropped at its centre.
-    Hidden files, files that Pillow has no reader for, and files beside the class folders are passed
-    over. A folder that holds nothing but one folder of folders is stepped into.
+    Pictures become float32 in [0, 1], (n, size, size, channels). Each is turned upright by its EXIF
+    orientation, scaled bilinearly so that its short side is `resize`, and cropped at its centre.
+    The loader ignores hidden files, files that Pillow cannot read, and files beside the class
+    folders. A folder that holds nothing but one folder of folders is replaced by that folder.
 
     Args:
-        path: the folder, the archive, or the CSV, which `data.listed` reads; `~` is expanded.
-        size: side in pixels.
+        path: the folder, the archive, or a CSV, which `data.listed` reads; `~` is expanded.
+        size: side of the pictures, in pixels.
         channels: 3 for RGB, 1 for grey.
-        validation: share of each class that is cut from train where there is no such split.
-        test: share of each class that is cut from train where there is no such split.
-        seed: of that cut.
-        domain: the subfolder that holds the class folders, for sets of several domains,
-            `<domain>/<class>/<file>`.
-        resize: what the short side is scaled to before the centre is cropped; None means `size`,
-            8/7 of it is ImageNet's custom.
-        pixels: the most that a picture may have: it guards against files that unpack to gigabytes.
-        file: of a CSV: the column of the pictures' names.
-        label: of a CSV: the column of their labels.
-        task: 'classes', 'labels' or 'numbers', where names of folders or cells of a CSV do not say
-            it.
+        validation: share of each class that is cut from train if there is no such split.
+        test: share of each class that is cut from train if there is no such split.
+        seed: seed of that cut.
+        domain: for a set of several domains, `<domain>/<class>/<file>`: the folder of one of them.
+        resize: length of the short side before the centre crop, in pixels; None means `size`.
+            ImageNet's custom is 8/7 of `size`.
+        pixels: largest number of pixels of a picture, a guard against files that unpack to
+            gigabytes.
+        file: column of the pictures' names, for a CSV.
+        label: column of the labels, for a CSV.
+        task: 'classes', 'labels' or 'numbers'; needed if the names of the folders or the cells of
+            the CSV leave it open.
 
-    Splits: folders called train (or training) and validation (val, valid) and test (testing), in
-        any case, are the splits, and only train must have every class. A missing validation or test
-        split, or one without class folders (which is left aside), is cut from train by the seeded
-        permutation of `cut`, class by class. Classes are sorted by name and shared by all splits.
+    Splits: folders called train (or training), validation (val, valid) and test (testing), in any
+        case, are the splits. Only train must have every class. If a validation or test folder is
+        missing, or has no class folders (it is then ignored), the split is cut from train, class by
+        class, by the seeded permutation of `cut`. All splits share one list of classes, sorted by
+        name.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: for a missing path, a damaged archive, an unknown domain (lists those there), no
-            class folders, an empty one, folders inside a class folder, a class without training
-            pictures, classes that differ in case alone; for all pictures whose headers cannot be
-            read, at once; by `take`, for a picture that cannot be decoded (names it).
+        UserError: the path is missing or a damaged archive; the domain is unknown (the error lists
+            those of the set); there are no class folders, an empty one, one with folders inside,
+            one without training pictures, or two whose names differ in case alone; headers of
+            pictures cannot be read (one error for all of them); in `take`, a picture cannot be
+            decoded (the error names it).
 
     >>> import tempfile
     >>> from PIL import Image
@@ -100,16 +104,44 @@ def folder(
     ...     for number in range(10):
     ...         Image.new('L', (12, 9), value).save(root / name / f'{number}.png')
     >>> splits = folder(root, size=8, channels=1)
-    >>> (
-    ...     splits['train'].classes,
-    ...     splits['train'].size,
-    ...     splits['test'].take(np.array([0]))['input'].shape,
-    ... )
-    (('day', 'night'), 14, (1, 8, 8, 1))
+    >>> splits['train'].classes, {name: split.size for name, split in splits.items()}
+    (('day', 'night'), {'train': 14, 'validation': 2, 'test': 4})
     >>> splits['test'].names.tolist()[:2]
     ['day/4.png', 'day/7.png']
+    >>> splits['test'].take(np.array([0]))['input'].shape
+    (1, 8, 8, 1)
     """
     refuse_size(size, channels)
+    path, domain = Path(path).expanduser(), domain.strip('/')
+    _refuse_settings(path, domain, size, resize, pixels, file or label)
+    if is_table(path):
+        return listed(
+            path, size, channels, validation, test, seed, resize, pixels, file, label, task
+        )
+    members_by_name, member_notes = _members(path, domain)
+    tree = layout(list(members_by_name), path, domain)
+    classes = tuple(sorted(set().union(*tree.splits.values())))
+    refuse_similar_names(classes, path / domain)
+    absent_classes = set(classes) - set(tree.splits['train'])
+    if absent_classes:
+        raise UserError(
+            f'{path / domain}: train has no folder {", ".join(sorted(absent_classes))}, which '
+            'other splits have: add training pictures or remove the class'
+        )
+    files = {name: file for name, file in members_by_name.items() if file is not None}
+    names = [name for groups in tree.splits.values() for group in groups.values() for name in group]
+    refuse_unreadable([files[name] for name in names], names, path, pixels)
+    splits = {
+        split: _pictures(groups, classes, files, (size, size, channels), resize, pixels)
+        for split, groups in tree.splits.items()
+    }
+    splits['train'] = splits['train']._replace(notes=(*member_notes, *tree.notes))
+    splits = with_task(splits, task) if task else splits
+    return cut_missing(splits, validation, test, seed, path / domain)
+
+
+def _refuse_settings(path, domain, size, resize, pixels, columns):
+    """Raises an error for settings that fit no picture, or that do not fit the path."""
     if resize is not None and resize < size:
         raise UserError(
             f'data.resize={resize} is less than data.size={size}: the crop would be larger than '
@@ -119,66 +151,48 @@ def folder(
         raise UserError(
             f'data.pixels={pixels}: give the most pixels that a picture may have, such as {PIXELS}'
         )
-    path, domain = Path(path).expanduser(), domain.strip('/')
     if not path.exists():
         raise UserError(
             f'{path} does not exist: give data.path a folder of class folders, a ZIP or tar '
             'archive of one, or a CSV of labels'
         )
-    if is_table(path):
-        if domain:
-            raise UserError(
-                f'data.domain={domain!r} picks a folder, and {path} is a table: leave it out'
-            )
-        return listed(
-            path, size, channels, validation, test, seed, resize, pixels, file, label, task
+    if domain and is_table(path):
+        raise UserError(
+            f'data.domain={domain!r} picks a folder, and {path} is a table: leave it out'
         )
-    if file or label:
+    if columns and not is_table(path):
         raise UserError(
             f'data.file and data.label name columns of a CSV, and {path} is none: leave them out'
         )
-    inside, said = _members(path, domain)
-    found = layout(list(inside), path, domain)
-    classes = tuple(sorted(set().union(*found.splits.values())))
-    refuse_similar_names(classes, path / domain)
-    lacking = set(classes) - set(found.splits['train'])
-    if lacking:
-        raise UserError(
-            f'{path / domain}: train has no folder {", ".join(sorted(lacking))}, which other '
-            'splits have: add training pictures or remove the class'
-        )
-    names = [name for groups in found.splits.values() for held in groups.values() for name in held]
-    files = {name: file for name, file in inside.items() if file is not None}
-    refuse_unreadable([files[name] for name in names], names, path, pixels)
-    splits = {}
-    for split, groups in found.splits.items():
-        names = [name for each in classes for name in sorted(groups.get(each, ()))]
-        numbers = np.repeat(
-            np.arange(len(classes), dtype=np.int32), [len(groups.get(each, ())) for each in classes]
-        )
-        splits[split] = pictures(
-            [files[name] for name in names],
-            (size, size, channels),
-            resize,
-            numbers,
-            Task.of(classes),
-            names,
-            pixels,
-        )
-    splits['train'] = splits['train']._replace(notes=(*said, *found.notes))
-    splits = with_task(splits, task) if task else splits
-    return cut_missing(splits, validation, test, seed, path / domain)
 
 
 def _members(path, domain):
-    """Files of the folder or archive, and what is said of those left out."""
-    if path.is_file() and path.suffix.lower() in OTHERS:
-        raise UserError(f'{path} is {OTHERS[path.suffix.lower()]}')
-    found = members(path, domain if (path / domain).is_dir() else '')
-    if found is None:
-        what = 'a single picture' if is_picture(path) else 'no folder, ZIP, tar archive or CSV'
+    """The files of a folder or archive by name, and notes on those that are ignored."""
+    if path.is_file() and path.suffix.lower() in OTHER_FILES:
+        raise UserError(f'{path} is {OTHER_FILES[path.suffix.lower()]}')
+    files_and_notes = members(path, domain if (path / domain).is_dir() else '')
+    if files_and_notes is None:
+        kind = 'a single picture' if is_picture(path) else 'no folder, ZIP, tar archive or CSV'
         raise UserError(
-            f'{path} is {what}: give data.path a folder of class folders, a ZIP or tar archive of '
+            f'{path} is {kind}: give data.path a folder of class folders, a ZIP or tar archive of '
             'one, or a CSV of labels'
         )
-    return found
+    return files_and_notes
+
+
+def _pictures(groups, classes, files, shape, resize, pixels):
+    """The Dataset of one split; `groups` are {class: names of its pictures}."""
+    names, label = [], []
+    for number, name in enumerate(classes):
+        members = sorted(groups.get(name, ()))
+        names += members
+        label += [number] * len(members)
+    return pictures(
+        [files[name] for name in names],
+        shape,
+        resize,
+        np.array(label, np.int32),
+        Task.of(classes),
+        names,
+        pixels,
+    )

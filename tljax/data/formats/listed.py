@@ -1,4 +1,4 @@
-"""Pictures that a CSV lists with their labels, a row each."""
+"""Pictures that a CSV lists with their labels, one picture a row."""
 
 import os
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from tljax.data.layout import TABLES
 from tljax.data.pictures import pictures, refuse_unreadable
 from tljax.data.splits import cut_missing
 
-LOOKED_AT = 50  # rows that tell in which folder the pictures are
-DEEPEST = 2  # folders below the table that are looked into
+SAMPLE = 50  # rows whose pictures decide which folder holds all of them
+DEPTH = 2  # levels of folders below the table that are searched
 
 
 def listed(
@@ -32,39 +32,39 @@ def listed(
     label: str = '',
     task: str = '',
 ) -> dict[str, Dataset]:
-    """Pictures that a CSV (or TSV) lists: a row each, with the picture's name and its labels.
+    """Reads the pictures that a CSV or TSV lists, one a row, with their labels.
 
-    Names are paths from the CSV's folder, or else from the one folder below it that holds them
-    (from train/ for train.csv, if several do), with the picture's ending or without. Labels that
-    are names or whole numbers are classes; numbers with fractions are regression. Several names in
-    one cell, joined by | or ;, or several columns of 0 and 1 are any number of labels for each
-    picture (classes, where each row has a single 1).
+    A name is a path with or without its ending. Names are looked up in the CSV's folder first, then
+    in the folders below it; all pictures must lie in one of them (for train.csv, in train/ if
+    several folders fit). Labels that are names or whole numbers are classes; numbers with fractions
+    are for regression. A picture has several labels if one cell joins their names by | or ;, or if
+    several columns hold 0 and 1. Columns with a single 1 in each row are classes.
 
     Args:
         path: the CSV, whose first line names the columns; `~` is expanded.
-        size: side in pixels.
+        size: side of the pictures, in pixels.
         channels: 3 for RGB, 1 for grey.
-        validation: share of each class that is cut from train where there is no such split.
-        test: share of each class that is cut from train where there is no such split.
-        seed: of that cut.
-        resize: as `data.folder` takes it.
-        pixels: the most that a picture may have.
-        file: the column of the pictures' names; '' for the only one whose cells are such names, or
-            one that is called file, filename, path, image, image_id, id or alike.
-        label: the column of their labels; '' for one that is called label, class, category, target,
-            species or tags, or the only other one.
-        task: 'classes', 'labels' or 'numbers', where the cells alone do not say it.
+        validation: share of each class that is cut from train if there is no such split.
+        test: share of each class that is cut from train if there is no such split.
+        seed: seed of that cut.
+        resize: length of the short side before the centre crop, as for `folder`; None means `size`.
+        pixels: largest number of pixels of a picture, as for `folder`.
+        file: column of the pictures' names; '' takes the only column whose cells are such names, or
+            one called file, filename, path, image, image_id, id or similar.
+        label: column of the labels; '' takes one called label, class, category, target, species or
+            tags, or the only other column.
+        task: 'classes', 'labels' or 'numbers'; needed if the cells leave it open.
 
-    Splits: a column `split` says train, validation or test. A missing validation or test split is
-        cut from train by the seeded permutation of `cut`, class by class.
+    Splits: a column `split` holds train, validation or test. A missing validation or test split is
+        cut from train, class by class, by the seeded permutation of `cut`.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: for what is no such table (lists its columns), a picture in two rows that differ,
-            a class without training pictures; for all pictures that are missing, or whose headers
-            cannot be read, at once.
+        UserError: the file is no such table (the error lists its columns), a picture stands in two
+            rows that differ, a class has no training picture, or pictures are missing or have
+            headers that cannot be read (one error for all of them).
 
     >>> import tempfile
     >>> from PIL import Image
@@ -78,10 +78,10 @@ def listed(
     (('dark', 'light'), ['1.png', '2.png'])
     """
     path = Path(path).expanduser()
-    found = rows.read(path, file, label, task)
-    files, names, notes = locate_pictures(path, found.files)
+    table = rows.read(path, file, label, task)
+    files, names, notes = locate_pictures(path, table.files)
     refuse_unreadable(files, names, path.parent, pixels)
-    split = np.array(found.split or ['train'] * len(files))
+    split = np.array(table.split or ['train'] * len(files))
     if 'train' not in split:
         raise UserError(
             f'{path}: no row of the column split says train: say it of the training pictures'
@@ -93,30 +93,36 @@ def listed(
             [files[i] for i in members],
             (size, size, channels),
             resize,
-            found.label[members],
-            found.task,
+            table.label[members],
+            table.task,
             [names[i] for i in members],
             pixels,
         )
-    known = set(splits['train'].label.tolist()) if found.task.kind == 'classes' else set()
-    lacking = [each for i, each in enumerate(found.task.names) if known and i not in known]
-    if lacking:
-        raise UserError(
-            f'{path}: no training picture is of {abbreviated(lacking, 6)}: add some or remove the '
-            'class'
-        )
-    splits['train'] = splits['train']._replace(notes=(*notes, *found.notes))
+    if table.task.kind == 'classes':
+        _refuse_untrained_classes(splits['train'], path)
+    splits['train'] = splits['train']._replace(notes=(*notes, *table.notes))
     return cut_missing(splits, validation, test, seed, path)
 
 
+def _refuse_untrained_classes(train, path):
+    """Raises an error if a class of a table has no training picture."""
+    labels = set(train.label.tolist())
+    absent_classes = [name for i, name in enumerate(train.classes) if i not in labels]
+    if absent_classes:
+        raise UserError(
+            f'{path}: no training picture is of {abbreviated(absent_classes, 6)}: add some or '
+            'remove the class'
+        )
+
+
 def is_table(path: Path) -> bool:
-    """Whether a path is that of a table of labels, by its ending.
+    """Returns whether a path is a table of labels, by its ending (.csv, .tsv).
 
     Args:
-        path: of a file or folder.
+        path: path of a file or folder.
 
-    >>> is_table(Path('labels.CSV'))
-    True
+    >>> is_table(Path('labels.CSV')), is_table(Path('labels.png'))
+    (True, False)
     """
     return path.suffix.lower() in TABLES and not path.is_dir()
 
@@ -124,74 +130,91 @@ def is_table(path: Path) -> bool:
 def locate_pictures(
     path: Path, names: Sequence[str]
 ) -> tuple[list[File], list[str], tuple[str, ...]]:
-    """The pictures that a table names.
+    """Finds the files of the pictures that a table lists.
 
     Args:
-        path: the table.
-        names: as it writes them.
+        path: path of the table.
+        names: the pictures' names, as the table writes them.
 
     Returns:
-        The files, their names below the table's folder, and what is said of where they are.
+        The files, their paths from the table's folder, and a note if they lie in another folder.
 
     Raises:
-        UserError: for pictures that are missing, all at once.
+        UserError: several folders hold such pictures, or pictures are missing (one error for all of
+            them).
 
     >>> locate_pictures(Path('nowhere/labels.csv'), ['a.png'])
     Traceback (most recent call last):
     tljax.core.UserError: nowhere/labels.csv: 1 of 1 pictures are missing below nowhere: a.png: ...
     """
-    places = [path.parent, *_folders(path.parent)]
+    folder = _picture_folder(path, names)
+    paths, absent_names = [], []
+    for name in names:
+        picture = _picture(folder, name)
+        if picture is None:
+            absent_names.append(name)
+        else:
+            paths.append(picture)
+    if absent_names:
+        raise UserError(
+            f'{path}: {len(absent_names)} of {len(names)} pictures are missing below {folder}: '
+            f'{abbreviated(absent_names, 8)}: mend the names, or add the pictures'
+        )
+    notes = ()
+    if folder != path.parent:
+        notes = (f'pictures are read from {folder.relative_to(path.parent)}/',)
+    relative_paths = [printable(os.path.relpath(picture, path.parent)) for picture in paths]
+    return [on_disk(picture) for picture in paths], relative_paths, notes
+
+
+def _picture_folder(path, names):
+    """The folder with most of a table's first pictures.
+
+    The table's own folder is preferred, then a folder of its name (train/ beside train.csv).
+    """
+    folders = [path.parent, *_folders(path.parent)]
     hits = {
-        place: sum(_picture(place, name) is not None for name in names[:LOOKED_AT])
-        for place in places
+        folder: sum(_picture(folder, name) is not None for name in names[:SAMPLE])
+        for folder in folders
     }
-    best = [place for place in places if hits[place] == max(hits.values())]
-    best = [place for place in best if place.name == path.stem] or best  # train/ beside train.csv
-    best = [path.parent] if hits[path.parent] else best
-    if len(best) > 1 and hits[best[0]]:
-        folders = abbreviated((place.name for place in best), 4)
+    if hits[path.parent]:
+        return path.parent
+    most_hits = max(hits.values())
+    best_folders = [folder for folder in folders if hits[folder] == most_hits]
+    best_folders = [folder for folder in best_folders if folder.name == path.stem] or best_folders
+    if len(best_folders) > 1 and most_hits:
+        names = abbreviated((folder.name for folder in best_folders), 4)
         raise UserError(
-            f'{path}: the pictures are in several folders ({folders}): write their paths '
-            "from the table's folder"
+            f'{path}: the pictures are in several folders ({names}): write their paths from the '
+            "table's folder"
         )
-    found = {name: _picture(best[0], name) for name in names}
-    missing = [name for name, place in found.items() if place is None]
-    if missing:
-        raise UserError(
-            f'{path}: {len(missing)} of {len(names)} pictures are missing below {best[0]}: '
-            f'{abbreviated(missing, 8)}: mend the names, or add the pictures'
-        )
-    said = f'pictures are read from {best[0].relative_to(path.parent)}/'
-    there = [place for place in found.values() if place is not None]
-    below = [printable(os.path.relpath(place, path.parent)) for place in there]
-    return [on_disk(place) for place in there], below, (said,) * (best[0] != path.parent)
+    return best_folders[0]
 
 
-def _folders(root, depth=1):
-    """Folders below `root`, a few levels deep."""
+def _folders(root, level=1):
+    """Yields the folders below `root`, DEPTH levels deep."""
     try:
-        below = sorted(
+        children = sorted(
             entry.path
             for entry in os.scandir(root)
             if entry.is_dir() and not entry.name.startswith('.')
         )
     except OSError:
         return
-    for place in map(Path, below):
-        yield place
-        if depth < DEEPEST:
-            yield from _folders(place, depth + 1)
+    for folder in map(Path, children):
+        yield folder
+        if level < DEPTH:
+            yield from _folders(folder, level + 1)
 
 
 def _picture(folder, name):
-    """The picture of a name that may lack its ending, or have it in the other case; or None."""
-    stem, dot, ending = name.rpartition('.')
-    endings = ['', *sorted(READABLE)]
+    """Path of a picture whose name may lack its ending or have it in the other case; or None."""
+    stem, dot, suffix = name.rpartition('.')
     if is_picture(name):
-        name, endings = stem, [f'{dot}{each}' for each in (ending, ending.lower(), ending.upper())]
+        paths = [f'{stem}{dot}{suffix}' for suffix in (suffix, suffix.lower(), suffix.upper())]
+    else:
+        paths = [name, *(name + ending for ending in sorted(READABLE))]
     try:
-        return next(
-            (place for ending in endings if (place := Path(folder, name + ending)).is_file()), None
-        )
-    except (OSError, ValueError):  # no such name can be
+        return next((Path(folder, path) for path in paths if Path(folder, path).is_file()), None)
+    except (OSError, ValueError):  # the system allows no such name
         return None

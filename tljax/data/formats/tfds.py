@@ -1,8 +1,9 @@
 """Data sets that TensorFlow Datasets has prepared, read by random access and without TensorFlow.
 
-array_record is read by its own library. A tfrecord file holds for each record: its length, 8 bytes
-little-endian; the masked CRC-32C of these bytes, 4 bytes; the data; its masked CRC-32C
-(https://www.tensorflow.org/tutorials/load_data/tfrecord).
+The array_record library reads array_record files. A tfrecord file is a sequence of records, and
+each record consists of the length of its data (8 bytes, little-endian), the masked CRC-32C of the
+length (4 bytes), the data, and the masked CRC-32C of the data (4 bytes):
+https://www.tensorflow.org/tutorials/load_data/tfrecord.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ import google_crc32c
 import numpy as np
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 from tensorflow_datasets import decode
-from tensorflow_datasets import features as kinds
+from tensorflow_datasets import features as feature_types
 from tensorflow_datasets.core.file_adapters import FileFormat
 from tensorflow_datasets.core.read_only_builder import builder_from_files
 from tensorflow_datasets.core.registered import DatasetNotFoundError
@@ -29,9 +30,10 @@ from tljax.data.ranges import SAYS, range_note, range_of, scale
 from tljax.data.splits import cut_missing
 from tljax.data.tasks import infer_task
 
-AGAIN = 'copy or prepare the data set again'
-CHUNK = 1024  # records that are held at once while labels are read
-LOOKED_AT = 64  # records of a split whose inputs tell the range of all
+REMEDY = 'copy or prepare the data set again'
+CHUNK = 1024  # records in memory at once while labels are read
+SAMPLE = 64  # records of a split whose inputs decide the range of all
+FORMATS = (FileFormat.ARRAY_RECORD, FileFormat.TFRECORD)  # in order of preference
 
 
 def tfds(
@@ -46,84 +48,78 @@ def tfds(
     task: str = '',
     range: Sequence[float] | None = None,
 ) -> dict[str, Dataset]:
-    """A data set of the TensorFlow Datasets catalogue, or of one's own builder, prepared as
-    array_record or tfrecord.
+    """Reads a prepared set of TensorFlow Datasets, from its catalogue or from a builder of yours.
 
-    Pictures become float32 in [0, 1], (n, height, width, channels), upright and in the channels
-    that the set declares; tensors of three or four axes with the examples count as pictures, whose
-    range the first records of each split tell (`ranges.range_of`). Other floats become float32,
-    other integers stay what they are. Labels that are a ClassLabel carry its names; what others
-    ask, `tasks.understood` tells. Labels are read once, at the start; inputs when they are asked
-    for.
+    The files are array_record or tfrecord. Pictures become float32 in [0, 1], (n, height, width,
+    channels), upright and with the channels that the set declares. A tensor that has three or four
+    axes with that of the examples counts as pictures; `ranges.range_of` finds their black and white
+    from the first records of each split. Other floats become float32, other integers stay as they
+    are. A ClassLabel names its classes; `tasks.infer_task` decides the task of other labels. Labels
+    are read once, at the start, and inputs when they are used.
 
     Args:
-        dataset: name of the set, as the catalogue writes it: 'mnist', 'mnist:3.0.1',
-            'domainnet/real'.
-        data_dir: where it was prepared; `~` is expanded.
-        input: the feature to read as the input.
-        label: the feature to read as the label.
-        validation: share of each class that is cut from train where the set has no such split.
-        test: share of each class that is cut from train where the set has no such split.
-        seed: of that cut.
-        size: None for pictures as they are; otherwise the short side is scaled to `size` bilinearly
-            and the centre kept.
-        task: 'classes', 'labels' or 'numbers', where the labels alone do not say it.
-        range: (black, white) of the pictures, where their numbers alone do not say it.
+        dataset: name of the set in the catalogue: 'mnist', 'mnist:3.0.1', 'domainnet/real'.
+        data_dir: folder in which the set was prepared; `~` is expanded.
+        input: name of the feature that is the input.
+        label: name of the feature that is the label.
+        validation: share of each class that is cut from train if the set has no such split.
+        test: share of each class that is cut from train if the set has no such split.
+        seed: seed of that cut.
+        size: side of the pictures, in pixels: the short side is scaled to `size` bilinearly and the
+            centre kept. None leaves pictures as they are.
+        task: 'classes', 'labels' or 'numbers'; needed if the labels leave it open.
+        range: (black, white) of the pictures; needed if their numbers leave it open.
 
-    Splits: train, validation and test of the set are kept, others left out; a split whose labels
-    are all -1 is unlabelled and counts as missing. A missing validation or test split is cut from
-    train by the seeded permutation of `cut`, class by class.
+    Splits: train, validation and test of the set are kept, others ignored. A split whose labels are
+        all -1 is unlabelled and counts as missing. A missing validation or test split is cut from
+        train, class by class, by the seeded permutation of `cut`.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: for a set that is not prepared (with the command that does it), another file
-            format, a feature that is not there or is no picture and no number, missing or damaged
-            files (named, for tfrecord with the offset); by `take`, for pictures of several sizes.
+        UserError: the set is not prepared (the error shows the command that prepares it) or has
+            another file format; a feature is missing, or neither a picture nor numbers; a file is
+            missing or damaged (the error names it, and for tfrecord the offset); in `take`,
+            pictures have several sizes.
 
     >>> tfds('mnist', 'nowhere')  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     tljax.core.UserError: mnist is not prepared under nowhere: python -c "import ...
     """
     info = _info(dataset, Path(data_dir).expanduser())
-    features = cast(kinds.FeaturesDict, info.features)  # of a set that was read, never None
+    features = cast(feature_types.FeaturesDict, info.features)  # never None for a set on disk
     for feature in (input, label):
         if feature not in features:
             raise UserError(
                 f'{dataset} has no feature {feature!r}: set data.input and data.label to some of '
-                f'{_names(features)}'
+                f'{_join(features)}'
             )
-    records = {
-        split: _records(info, split)
-        for split in ('train', 'validation', 'test')
-        if split in info.splits and info.splits[split].num_examples
-    }
-    if 'train' not in records:
-        raise UserError(
-            f'{dataset} has no train split, only {_names(info.splits) or "empty ones"}: prepare it '
-            'with one'
-        )
-    labels = {split: _labels(features, label, *held, dataset) for split, held in records.items()}
-    labels = {
-        split: held for split, held in labels.items() if split == 'train' or not (held == -1).all()
-    }
-    of_label = features[label]
-    names = tuple(of_label.names) if isinstance(of_label, kinds.ClassLabel) else ()
-    labels, asked, notes = infer_task(labels, names, dataset, task)
+    records = _records_by_split(info, dataset)
+    labels = _labels_by_split(features, label, records, dataset)
+    label_type = features[label]
+    names = tuple(label_type.names) if isinstance(label_type, feature_types.ClassLabel) else ()
+    labels, task_of_labels, notes = infer_task(labels, names, dataset, task)
     decoder = _decoder(features, input, size, dataset)
-    found = (
-        (0.0, 255.0, 'i')
-        if _is_picture(features[input])
-        else range_of(
-            {split: _first(records[split], decoder, f'{dataset}, {split}') for split in labels},
-            range,
-            dataset,
-        )
-    )
-    notes += range_note(found, range)
+    if _is_picture(features[input]):
+        input_range = (0.0, 255.0, 'i')
+    else:
+        first_inputs = {
+            split: _first_inputs(*records[split], decoder, f'{dataset}, {split}')
+            for split in labels
+        }
+        input_range = range_of(first_inputs, range, dataset)
+    notes += range_note(input_range, range)
     splits = {}
-    for split, held in labels.items():
+    for split, split_label in labels.items():
+        take = _take(
+            records[split][1],
+            split_label,
+            decoder,
+            f'{dataset}, {split}',
+            input_range,
+            range is None,
+        )
         files = [
             (path.name, os.stat(path).st_size, os.stat(path).st_mtime_ns)
             for path in info.splits[split].filepaths
@@ -131,23 +127,25 @@ def tfds(
         digest = hashlib.sha256(
             repr((info.full_name, split, input, label, size, range, files)).encode()
         ).hexdigest()
-        take = _take(records[split][1], held, decoder, f'{dataset}, {split}', found, range is None)
-        splits[split] = Dataset(take, held, asked, digest, notes=notes, range=found)
+        splits[split] = Dataset(
+            take, split_label, task_of_labels, digest, notes=notes, range=input_range
+        )
     return cut_missing(splits, validation, test, seed, dataset)
 
 
 def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable[[Sequence[int]], list[bytes]]]:
-    """Random access to the records of TFRecord files, both checksums verified.
+    """Opens TFRecord files for random access, and verifies both checksums of each record.
 
     Args:
-        paths: the files, read in this order; their offsets are scanned once.
+        paths: the files; their records are numbered in this order.
 
     Returns:
-        (count, read): `read(rows)` gives the records at a list of rows, as bytes.
+        (count, read): the number of records, and a function from a list of record numbers to the
+        records' data.
 
     Raises:
-        UserError: names the file and the offset of a record that is cut off or has a wrong
-            checksum: its length's at once, its data's when it is read.
+        UserError: a record is cut off or has a wrong checksum (the error names the file and the
+            offset). Lengths are checked at once, data when `read` reads them.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'a.tfrecord')
@@ -163,34 +161,30 @@ def tfrecords(paths: Sequence[str | Path]) -> tuple[int, Callable[[Sequence[int]
     >>> count, read([0])
     (1, [b'hello'])
     """
-    places = np.array(
-        [
-            (shard, offset, length)
-            for shard, path in enumerate(paths)
-            for offset, length in _scan(path)
-        ],
-        np.int64,
-    )
+    positions = []  # a row for each record: number of its file, offset, length
+    for number, path in enumerate(paths):
+        positions += [(number, offset, length) for offset, length in _scan(path)]
+    positions = np.array(positions, np.int64)
 
     def record(row):
-        shard, offset, length = places[row].tolist()
-        with open(paths[shard], 'rb') as file:
+        number, offset, length = positions[row].tolist()
+        with open(paths[number], 'rb') as file:
             file.seek(offset + 12)
             data, crc = file.read(length), file.read(4)
         if crc != struct.pack('<I', masked_crc(data)):
-            raise _damaged(paths[shard], offset, 'its data')
+            raise _damage_error(paths[number], offset, 'its data')
         return data
 
-    return len(places), lambda rows: [record(row) for row in rows]
+    return len(positions), lambda rows: [record(row) for row in rows]
 
 
 def masked_crc(data: bytes) -> int:
-    """The CRC-32C of bytes, rotated right by 15 bits plus a constant, as TFRecord files store it.
+    """Masked CRC-32C of TFRecord files: the CRC-32C rotated right by 15 bits, plus a constant.
 
     Args:
         data: the bytes.
 
-    >>> hex(masked_crc(bytes(32)))  # its CRC-32C is 0x8a9136aa (RFC 3720, B.4)
+    >>> hex(masked_crc(bytes(32)))  # the CRC-32C is 0x8a9136aa (RFC 3720, B.4)
     '0xfd7fffa'
     """
     crc = google_crc32c.value(data)
@@ -198,8 +192,7 @@ def masked_crc(data: bytes) -> int:
 
 
 def _scan(path):
-    """(offset, length) of each record, whose length's checksum is right and whose end lies in the
-    file."""
+    """Yields (offset, length of the data) of each record after checks of its length and end."""
     size = os.path.getsize(path)
     with open(path, 'rb') as file:
         offset = 0
@@ -207,22 +200,23 @@ def _scan(path):
             file.seek(offset)
             header = file.read(12)
             if len(header) < 12:
-                raise _damaged(path, offset, 'its header, which is cut off')
+                raise _damage_error(path, offset, 'its header, which is cut off')
             if header[8:] != struct.pack('<I', masked_crc(header[:8])):
-                raise _damaged(path, offset, 'its length')
+                raise _damage_error(path, offset, 'its length')
             (length,) = struct.unpack('<Q', header[:8])
             if offset + 16 + length > size:
-                raise _damaged(path, offset, 'its data, which is cut off')
+                raise _damage_error(path, offset, 'its data, which is cut off')
             yield offset, length
             offset += 16 + length
 
 
-def _damaged(path, offset, part):
-    return UserError(f'{path}: the record at byte {offset} is damaged in {part}: {AGAIN}')
+def _damage_error(path, offset, part):
+    """The error for a record whose `part` is damaged."""
+    return UserError(f'{path}: the record at byte {offset} is damaged in {part}: {REMEDY}')
 
 
 def _info(name, data_dir):
-    """What TFDS knows of a prepared set; the code that made it is not needed."""
+    """The DatasetInfo of a prepared set, read without the code of its builder."""
     command = (
         f'python -c "import tensorflow_datasets as tfds; tfds.builder({name!r}, '
         "file_format='array_record', "
@@ -237,83 +231,109 @@ def _info(name, data_dir):
             'needs tensorflow installed; reading never does)'
         ) from error
     except Exception as error:
-        # a wrong name and damaged metadata fail in JSON, in protobuf or in TFDS itself
+        # a wrong name and damaged metadata raise errors of JSON, of protobuf or of TFDS
         raise UserError(
-            f'{name} under {data_dir} cannot be read ({_line(error)}): check the name, or {AGAIN}'
+            f'{name} under {data_dir} cannot be read ({_line(error)}): check the name, or {REMEDY}'
         ) from error
-    known = [known for known in (FileFormat.ARRAY_RECORD, FileFormat.TFRECORD) if known in formats]
-    if not known:
+    readable_formats = [format for format in FORMATS if format in formats]
+    if not readable_formats:
         raise UserError(
-            f'{name} under {data_dir} is stored as '
-            f'{_names(held.value for held in formats)}: prepare it again, in '
-            "another data_dir, with file_format='array_record'"
+            f'{name} under {data_dir} is stored as {_join(format.value for format in formats)}: '
+            "prepare it again, in another data_dir, with file_format='array_record'"
         )
-    if info.file_format != known[0]:
-        info.set_file_format(known[0], override=True, override_if_initialized=True)
+    if info.file_format != readable_formats[0]:
+        info.set_file_format(readable_formats[0], override=True, override_if_initialized=True)
     return info
 
 
-def _records(info, split):
-    """(count, read) of a split's records."""
-    paths = [os.fspath(path) for path in info.splits[split].filepaths]
-    missing = [path for path in paths if not os.path.isfile(path)]
-    if missing:
+def _records_by_split(info, dataset):
+    """{split: (count, read)} of the splits that have records, train among them."""
+    records = {
+        split: _records(info, split)
+        for split in ('train', 'validation', 'test')
+        if split in info.splits and info.splits[split].num_examples
+    }
+    if 'train' not in records:
         raise UserError(
-            f'{missing[0]} is missing ({len(missing)} of {len(paths)} {split} files): {AGAIN}'
+            f'{dataset} has no train split, only {_join(info.splits) or "empty ones"}: prepare it '
+            'with one'
         )
-    count, read = (
-        tfrecords(paths) if info.file_format == FileFormat.TFRECORD else _array_records(paths)
-    )
+    return records
+
+
+def _records(info, split):
+    """(count, read) of a split's records, as `tfrecords` returns them."""
+    paths = [os.fspath(path) for path in info.splits[split].filepaths]
+    absent_files = [path for path in paths if not os.path.isfile(path)]
+    if absent_files:
+        raise UserError(
+            f'{absent_files[0]} is missing ({len(absent_files)} of {len(paths)} {split} files): '
+            f'{REMEDY}'
+        )
+    if info.file_format == FileFormat.TFRECORD:
+        count, read = tfrecords(paths)
+    else:
+        count, read = _array_records(paths)
     if count != info.splits[split].num_examples:
         raise UserError(
             f'{os.path.dirname(paths[0])}: {split} holds {count} of '
-            f'{info.splits[split].num_examples} records: {AGAIN}'
+            f'{info.splits[split].num_examples} records: {REMEDY}'
         )
     return count, read
 
 
 def _array_records(paths):
-    def guarded(function, *arguments):
+    """(count, read) of array_record files, as `tfrecords` returns them."""
+
+    def call(function, *arguments):
         try:
             return function(*arguments)
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(
-                f'{paths[0]} or a file beside it is damaged ({_line(error)}): {AGAIN}'
+                f'{paths[0]} or a file beside it is damaged ({_line(error)}): {REMEDY}'
             ) from error
 
-    source = guarded(ArrayRecordDataSource, paths)
-    return len(source), lambda rows: guarded(source.__getitems__, rows)
+    source = call(ArrayRecordDataSource, paths)
+    return len(source), lambda rows: call(source.__getitems__, rows)
+
+
+def _labels_by_split(features, label, records, dataset):
+    """{split: labels} of train and of those other splits that have labels (not all -1)."""
+    labels = {}
+    for split, (count, read) in records.items():
+        split_label = _labels(features, label, count, read, dataset)
+        if split == 'train' or not (split_label == -1).all():
+            labels[split] = split_label
+    return labels
 
 
 def _labels(features, label, count, read, name):
+    """The labels of all records of a split."""
     feature = features[label]
-    if not _numeric(feature) or len(feature.shape) > 1 or None in feature.shape:
+    if not _is_numeric(feature) or len(feature.shape) > 1 or None in feature.shape:
         raise UserError(
             f'{name}: the feature {label!r} is of kind {type(feature).__name__}, which is no '
-            f'label: set data.label to a class or a number among {_names(features)}'
+            f'label: set data.label to a class or a number among {_join(features)}'
         )
-    # parses this feature alone: the picture beside it is never decoded
-    only = _alone(features, label)
-    return np.array(
-        [
-            only.deserialize_example_np(record)[label]
-            for start in range(0, count, CHUNK)
-            for record in read(list(range(start, min(start + CHUNK, count))))
-        ]
-    )
+    parser = _parser(features, label)  # of this feature: pictures are not decoded
+    labels = []
+    for start in range(0, count, CHUNK):
+        rows = list(range(start, min(start + CHUNK, count)))
+        labels += [parser.deserialize_example_np(record)[label] for record in read(rows)]
+    return np.array(labels)
 
 
 def _decoder(features, input, size, name):
-    """What turns a record, and its name for errors, into a picture or an array."""
-    feature, only = features[input], _alone(features, input)
+    """A function (record, name of the record for errors) -> picture or array."""
+    feature, parser = features[input], _parser(features, input)
     if not _is_picture(feature):
-        if not _numeric(feature) or size is not None:
+        if not _is_numeric(feature) or size is not None:
             raise UserError(
                 f'{name}: the feature {input!r} is of kind {type(feature).__name__}: set '
                 'data.input to a picture, or to numbers (which take no data.size), among '
-                f'{_names(features)}'
+                f'{_join(features)}'
             )
-        return lambda record, _: np.asarray(only.deserialize_example_np(record)[input])
+        return lambda record, _: np.asarray(parser.deserialize_example_np(record)[input])
     channels = feature.shape[-1]
     if feature.np_dtype != np.uint8 or channels not in MODES:
         raise UserError(
@@ -322,62 +342,66 @@ def _decoder(features, input, size, name):
         )
     skip = {input: decode.SkipDecoding()}
     return lambda record, where: picture(
-        only.deserialize_example_np(record, decoders=skip)[input], where, channels, size
+        parser.deserialize_example_np(record, decoders=skip)[input], where, channels, size
     )
 
 
-def _first(records, decoder, where):
-    """The inputs of the first records of a split, which tell the range of all."""
-    count, read = records
-    rows = list(range(min(count, LOOKED_AT)))
-    return _stacked(read(rows), rows, decoder, where)
+def _first_inputs(count, read, decoder, where):
+    """The inputs of the first records of a split, which decide the range of all."""
+    rows = list(range(min(count, SAMPLE)))
+    return _decode(read(rows), rows, decoder, where)
 
 
-def _stacked(records, rows, decoder, where, pool: Callable[..., Iterator] = map):
-    examples = list(pool(decoder, records, [f'{where}, record {row}' for row in rows]))
+def _decode(records, rows, decoder, where, map_function: Callable[..., Iterator] = map):
+    """The inputs of records as one array; `map_function` may be the `map` of a thread pool."""
+    examples = list(map_function(decoder, records, [f'{where}, record {row}' for row in rows]))
     shapes = {example.shape for example in examples}
     if len(shapes) > 1:
         raise UserError(
-            f'{where}: the inputs of one batch have the shapes {_names(map(str, shapes))}: give '
+            f'{where}: the inputs of one batch have the shapes {_join(map(str, shapes))}: give '
             'pictures a data.size, or prepare the set with one shape'
         )
     return np.stack(examples)
 
 
-def _take(read, label, decoder, where, found, checked):
+def _take(read, label, decoder, where, input_range, check):
+    """The `take` of a split; with `check`, an input beyond the range raises an error."""
     pool = ThreadPoolExecutor(WORKERS)
 
     def take(index):
         index = np.arange(len(label))[index]
-        rows = index.ravel().tolist() or [0]  # an empty batch has its inputs' shape too
-        stored = _stacked(read(rows), rows, decoder, where, pool.map)
-        if found and checked and not found[0] <= stored.min() <= stored.max() <= found[1]:
-            raise UserError(
-                f'{where}: pictures run from {stored.min():.4g} to {stored.max():.4g}, those '
-                f'before from {found[0]:g} to {found[1]:g}: {SAYS}'
-            )
-        input = scale(stored, found)[: index.size]
+        rows = index.ravel().tolist() or [0]  # an empty batch needs the shape of an input
+        numbers = _decode(read(rows), rows, decoder, where, pool.map)
+        if input_range and check:
+            black, white, _ = input_range
+            if not black <= numbers.min() <= numbers.max() <= white:
+                raise UserError(
+                    f'{where}: pictures run from {numbers.min():.4g} to {numbers.max():.4g}, the '
+                    f'first ones from {black:g} to {white:g}: {SAYS}'
+                )
+        input = scale(numbers, input_range)[: index.size]
         return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
 
     return take
 
 
-def _alone(features, name) -> Any:  # by TFDS's annotations it may give anything
-    """What parses one feature of a record and no other."""
-    return kinds.FeaturesDict({name: features[name]})
+def _parser(features, name) -> Any:  # TFDS's annotations leave the type open
+    """A parser of one feature of a record that skips all others."""
+    return feature_types.FeaturesDict({name: features[name]})
 
 
 def _is_picture(feature):
-    return isinstance(feature, kinds.Image)
+    return isinstance(feature, feature_types.Image)
 
 
-def _numeric(feature):
+def _is_numeric(feature):
     return isinstance(feature.shape, tuple) and np.dtype(feature.np_dtype).kind in 'biuf'
 
 
-def _names(names):
+def _join(names):
     return ', '.join(sorted(names))
 
 
 def _line(error):
+    """The text of an error in one line."""
     return ' '.join(str(error).split()) or type(error).__name__

@@ -17,16 +17,16 @@ def unlabelled(
     resize: int | None = None,
     pixels: int | None = None,
 ) -> dict[str, Dataset]:
-    """All pictures below a folder or in an archive; folders' names mean nothing here.
+    """Reads all pictures below a folder or in an archive, without regard to the folders' names.
 
-    Pictures are read as `folder` reads them. Labels are -1, and no score is measured on them.
+    Pictures are decoded as by `folder`. All labels are -1, so no score is measured on them.
 
     Args:
-        path: the folder, ZIP or tar; `~` is expanded.
-        size: side in pixels.
+        path: the folder, ZIP or tar archive; `~` is expanded.
+        size: side of the pictures, in pixels.
         channels: 3 for RGB, 1 for grey.
-        resize: as `folder` takes it.
-        pixels: as `folder` takes it.
+        resize: length of the short side before the centre crop, as for `folder`; None means `size`.
+        pixels: largest number of pixels of a picture, as for `folder`.
 
     Returns:
         {'train': Dataset}; the examples are named by their paths.
@@ -39,8 +39,8 @@ def unlabelled(
     >>> root = Path(tempfile.mkdtemp())
     >>> for number in range(3):
     ...     Image.new('L', (12, 9), 80 * number).save(root / f'{number}.png')
-    >>> found = unlabelled(root, size=8)['train']
-    >>> found.size, found.task, found.label.tolist()
+    >>> train = unlabelled(root, size=8)['train']
+    >>> train.size, train.task, train.label.tolist()
     (3, Task(kind='unlabelled', names=()), [-1, -1, -1])
     """
     path = Path(path).expanduser()

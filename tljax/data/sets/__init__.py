@@ -1,1 +1,1 @@
-"""Data sets of the literature: one module each."""
+"""Loaders of published data sets: one module each."""

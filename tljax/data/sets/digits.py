@@ -1,6 +1,8 @@
-"""The 1,797 handwritten digits that scikit-learn ships: the test part of Alpaydin and Kaynak's
-Optical Recognition of Handwritten Digits (1998, https://doi.org/10.24432/C50P49), 8x8 pixels of 17
-grey levels."""
+"""The 1,797 handwritten digits that scikit-learn ships, 8x8 pixels of 17 grey levels.
+
+They are the test part of Alpaydin and Kaynak's Optical Recognition of Handwritten Digits (1998,
+https://doi.org/10.24432/C50P49).
+"""
 
 import numpy as np
 from PIL import Image
@@ -12,15 +14,17 @@ from tljax.data.splits import cut
 
 
 def digits(size: int = 16) -> dict[str, Dataset]:
-    """Handwritten digits, enlarged bilinearly to `size` x `size`, white on black, float32 in [0,
-    1], (n, size, size, 1).
-
-    Splits: of each class, by the seeded permutation of `cut`, 20 % validation and 30 % test; 899 /
-    359 / 539 examples. Writers are not named in the data, so that one writer's digits may stand on
-    both sides of a cut.
+    """Loads handwritten digits, white on black, float32 in [0, 1], (n, size, size, 1).
 
     Args:
-        size: side of the pictures, pixels.
+        size: side of the pictures, in pixels; they are enlarged bilinearly.
+
+    Splits: 20 % of each class for validation and 30 % for the test, by the seeded permutation of
+        `cut`: 899, 359 and 539 examples. The data does not name the writers, so digits of one
+        writer may be in several splits.
+
+    Returns:
+        {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     >>> {name: split.size for name, split in digits().items()}
     {'train': 899, 'validation': 359, 'test': 539}
@@ -33,7 +37,7 @@ def digits(size: int = 16) -> dict[str, Dataset]:
             for image in small
         ]
     )
-    everything = arrays(
+    dataset = arrays(
         (large / np.float32(255))[..., None], label.astype(np.int32), tuple('0123456789')
     )
-    return cut(everything, {'validation': 0.2, 'test': 0.3})
+    return cut(dataset, {'validation': 0.2, 'test': 0.3})

@@ -1,9 +1,9 @@
-"""Characters of many scripts, rendered from the fonts that matplotlib ships: an embedded source
-task that needs no download.
+"""Characters of many scripts, rendered from the fonts that matplotlib ships: a source task without
+a download.
 
-Every character that Unicode gives a numeric value is left out of the letters; decimal digits are
-there apart. Two characters whose first renderings look alike (Latin A, Greek Alpha, Cyrillic A) are
-one class, and a letter that looks like a decimal digit is none.
+A character with a numeric value in Unicode is no letter; decimal digits are a set of their own. If
+several letters have the same rendering in their first font (Latin A, Greek Alpha, Cyrillic A), one
+of them is a class. A letter with the rendering of a decimal digit is left out.
 """
 
 import functools
@@ -23,15 +23,24 @@ from tljax.files.cache import cache_dir, save_npz
 from tljax.files.console import progress
 
 FONTS = (
-    tuple(
-        f'DejaVu{family}{style}'
-        for family in ('Sans', 'SansMono')
-        for style in ('', '-Bold', '-Oblique', '-BoldOblique')
-    )
-    + tuple(f'DejaVuSerif{style}' for style in ('', '-Bold', '-Italic', '-BoldItalic'))
-    + ('STIXGeneral', 'STIXGeneralBol', 'STIXGeneralItalic', 'STIXGeneralBolIta')
+    'DejaVuSans',
+    'DejaVuSans-Bold',
+    'DejaVuSans-Oblique',
+    'DejaVuSans-BoldOblique',
+    'DejaVuSansMono',
+    'DejaVuSansMono-Bold',
+    'DejaVuSansMono-Oblique',
+    'DejaVuSansMono-BoldOblique',
+    'DejaVuSerif',
+    'DejaVuSerif-Bold',
+    'DejaVuSerif-Italic',
+    'DejaVuSerif-BoldItalic',
+    'STIXGeneral',
+    'STIXGeneralBol',
+    'STIXGeneralItalic',
+    'STIXGeneralBolIta',
 )
-# a character is drawn this large, on a canvas with room for any turn of it
+# size of the font, and side in pixels of a canvas that holds any affine map of a character
 POINTS, CANVAS = 40, 96
 
 
@@ -43,43 +52,61 @@ def glyphs(
     per_class: int = 40,
     seed: int = 0,
 ) -> dict[str, Dataset]:
-    """Rendered characters, white on black, float32 in [0, 1], (n, size, size, 1); drawn once and
-    cached under `cache_dir()`.
+    """Renders characters, white on black, float32 in [0, 1], (n, size, size, 1).
 
-    Each picture takes one of the fonts that have the character, a stroke up to two pixels wider,
-    and an affine map (turn within 15 degrees, shear within 0.25, each axis scaled within e^±0.2),
-    then fills its box. A picture depends on its character, its number and `seed` alone.
+    Each picture has a random font, a stroke that is 0 to 2 pixels wider, and a random affine map: a
+    rotation within 15 degrees, a shear within 0.25, and a scale within e^±0.2 for each axis. The
+    character then fills the picture. A picture depends on its character, its number and `seed`
+    alone. The pictures are drawn once and cached under `cache_dir()`.
 
     Args:
-        part: 'letters' (no character with a numeric value), 'digits' (0 to 9, ten classes) or
-            'decimals' (every Unicode decimal digit that the fonts have, a class per character).
-        size: side of a picture, pixels.
-        resolution: pixels a side to draw at before enlarging bilinearly to `size`; none: `size`
-            (the handwritten digits have 8).
-        classes: the first so many letters, those in most fonts first.
-        per_class: pictures of each class.
-        seed: draws the pictures.
+        part: 'letters' (without numeric value), 'digits' (0 to 9, ten classes) or 'decimals' (every
+            Unicode decimal digit that the fonts have, one class per character).
+        size: side of the pictures, in pixels.
+        resolution: side at which characters are drawn before they are enlarged bilinearly to
+            `size`; None means `size`. The handwritten digits have 8.
+        classes: number of letters; those in most fonts come first. Other parts ignore it.
+        per_class: number of pictures of each class.
+        seed: seed of fonts, strokes and affine maps.
 
-    Splits: of each class, by the seeded permutation of `cut`, 10 % validation and 10 % test.
+    Splits: 10 % of each class for validation and 10 % for the test, by the seeded permutation of
+        `cut`.
+
+    Returns:
+        {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: for an unknown part, or more classes than there are.
+        UserError: the part is unknown, or has fewer characters than `classes`.
 
-    >>> glyphs('digits', per_class=10)['train'].classes[:2]
-    ('0', '1')
+    >>> splits = glyphs('digits', size=8, per_class=10)
+    >>> {name: split.size for name, split in splits.items()}
+    {'train': 80, 'validation': 10, 'test': 10}
+    >>> splits['train'].take(np.array([0]))['input'].shape
+    (1, 8, 8, 1)
     """
-    chosen = characters(part)
+    symbols = characters(part)
     if part == 'letters':
-        if not 1 < classes <= len(chosen):
+        if not 1 < classes <= len(symbols):
             raise UserError(
-                f'data.classes={classes}: the fonts have {len(chosen)} letters to choose from'
+                f'data.classes={classes}: the fonts have {len(symbols)} letters to choose from'
             )
-        chosen = chosen[:classes]
+        symbols = symbols[:classes]
+    pictures = _cached_pictures(part, symbols, size, resolution, per_class, seed)
+    label = np.repeat(np.arange(len(symbols), dtype=np.int32), per_class)
+    names = symbols
+    if part != 'digits':
+        names = [unicodedata.name(symbol, f'U+{ord(symbol):04X}') for symbol in symbols]
+    dataset = arrays(pictures[..., None] / np.float32(255), label, tuple(names))
+    return cut(dataset, {'validation': 0.1, 'test': 0.1})
+
+
+def _cached_pictures(part, symbols, size, resolution, per_class, seed):
+    """`per_class` renderings of each character, (n, size, size) uint8, from the cache if there."""
     settings = (
         part,
         size,
         resolution or size,
-        len(chosen),
+        len(symbols),
         per_class,
         seed,
         matplotlib.__version__,
@@ -87,42 +114,31 @@ def glyphs(
     )
     path = cache_dir() / f'{"-".join(map(str, ("glyphs", *settings)))}.npz'
     if not path.exists():
-        pictures = np.stack(
-            [
-                render(
-                    character,
-                    size,
-                    np.random.default_rng([seed, ord(character), number]),
-                    resolution,
-                )
-                for character in progress(chosen, f'drawing {len(chosen)} characters')
-                for number in range(per_class)
-            ]
-        )
-        save_npz(path, input=pictures)
-    with np.load(path, allow_pickle=False) as stored:
-        pictures = stored['input'][..., None] / np.float32(255)
-    label = np.repeat(np.arange(len(chosen), dtype=np.int32), per_class)
-    names = tuple(
-        chosen
-        if part == 'digits'
-        else (unicodedata.name(character, f'U+{ord(character):04X}') for character in chosen)
-    )
-    return cut(arrays(pictures, label, names), {'validation': 0.1, 'test': 0.1})
+        pictures = []
+        for symbol in progress(symbols, f'drawing {len(symbols)} characters'):
+            for number in range(per_class):
+                rng = np.random.default_rng([seed, ord(symbol), number])
+                pictures.append(render(symbol, size, rng, resolution))
+        save_npz(path, input=np.stack(pictures))
+    with np.load(path, allow_pickle=False) as file:
+        return file['input']
 
 
 def characters(part: str = 'letters') -> list[str]:
-    """The characters of a part, those that most fonts have first.
+    """Returns the characters of a part; letters are sorted by their number of fonts.
 
     Args:
-        part: 'letters', 'digits' (0 to 9) or 'decimals' (of all scripts).
+        part: 'letters', 'digits' (0 to 9) or 'decimals' (decimal digits of all scripts).
+
+    Raises:
+        UserError: the part is unknown.
 
     >>> characters('digits')
     ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']
-    >>> any(unicodedata.numeric(character, None) is not None for character in characters('letters'))
-    False
+    >>> '٣' in characters('decimals'), '²' in characters('letters')
+    (True, False)
     """
-    fonts = _fonts_of()
+    fonts = _fonts_by_character()
     decimals = sorted(c for c in fonts if unicodedata.decimal(c, None) is not None)
     if part == 'digits':
         return [c for c in decimals if c.isascii()]
@@ -132,20 +148,21 @@ def characters(part: str = 'letters') -> list[str]:
         raise UserError(f'data.part={part!r} is not letters, digits or decimals')
     letters = [
         c
-        for c, having in fonts.items()
+        for c in fonts
         if unicodedata.category(c) in ('Lu', 'Ll', 'Lt', 'Lo')
-        and len(having) > 1
+        and len(fonts[c]) > 1
         and unicodedata.numeric(c, None) is None
         and not unicodedata.decomposition(c)
     ]
     seen = {(render(c) > 127).tobytes() for c in decimals}
-    kept = []
-    for character in sorted(letters, key=lambda c: (-len(fonts[c]), c)):
-        shape = render(character)
-        if shape.any() and (shape > 127).tobytes() not in seen:
-            seen.add((shape > 127).tobytes())
-            kept.append(character)
-    return kept
+    distinct_letters = []
+    for letter in sorted(letters, key=lambda c: (-len(fonts[c]), c)):
+        picture = render(letter)
+        shape = (picture > 127).tobytes()
+        if picture.any() and shape not in seen:
+            seen.add(shape)
+            distinct_letters.append(letter)
+    return distinct_letters
 
 
 def render(
@@ -154,20 +171,25 @@ def render(
     rng: np.random.Generator | None = None,
     resolution: int | None = None,
 ) -> np.ndarray:
-    """One picture of a character, (size, size) uint8: in its first font as it stands, or varied by
-    `rng` (see `glyphs`).
+    """Renders one picture of a character, (size, size) uint8.
 
     Args:
-        character: one that a font has.
-        size: side of the picture, pixels.
-        rng: draws font, stroke and shape; None: the first font as it stands.
-        resolution: pixels a side to draw at, as `glyphs`; None: `size`.
+        character: a character that one of the fonts has.
+        size: side of the picture, in pixels.
+        rng: draws font, stroke and affine map (see `glyphs`); None means the first font, unchanged.
+        resolution: side at which the character is drawn, as for `glyphs`; None means `size`.
 
-    >>> render('L').shape
-    (16, 16)
+    >>> for row in render('L', size=6):
+    ...     print(''.join('#' if value > 60 else '.' for value in row))
+    .#....
+    .#....
+    .#....
+    .#....
+    .#....
+    .####.
     """
-    having = _fonts_of()[character]
-    font = having[0] if rng is None else having[rng.integers(len(having))]
+    fonts = _fonts_by_character()[character]
+    font = fonts[0] if rng is None else fonts[rng.integers(len(fonts))]
     picture = Image.new('L', (CANVAS, CANVAS))
     ImageDraw.Draw(picture).text(
         (CANVAS / 2, CANVAS / 2),
@@ -185,20 +207,21 @@ def render(
     if box is None:
         return np.zeros((size, size), np.uint8)
     picture = picture.crop(box)
-    drawn = resolution or size
-    width, height = (max(1, round(side * drawn / max(picture.size))) for side in picture.size)
-    framed = Image.new('L', (drawn, drawn))
-    framed.paste(
+    side = resolution or size
+    width, height = (max(1, round(length * side / max(picture.size))) for length in picture.size)
+    frame = Image.new('L', (side, side))
+    frame.paste(
         picture.resize((width, height), Image.Resampling.BOX),
-        ((drawn - width) // 2, (drawn - height) // 2),
+        ((side - width) // 2, (side - height) // 2),
     )
-    return np.asarray(framed.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(frame.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _affine(rng):
-    turn, shear = np.deg2rad(rng.uniform(-15, 15)), rng.uniform(-0.25, 0.25)
+    """The six numbers, for Pillow, of a random affine map about the centre of the canvas."""
+    angle, shear = np.deg2rad(rng.uniform(-15, 15)), rng.uniform(-0.25, 0.25)
     matrix = (
-        np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         @ np.array([[1, shear], [0, 1]])
         @ np.diag(np.exp(rng.uniform(-0.2, 0.2, 2)))
     )
@@ -207,12 +230,13 @@ def _affine(rng):
 
 
 @functools.cache
-def _fonts_of():
-    having = {}
+def _fonts_by_character():
+    """{character: the fonts that have it}."""
+    fonts = {}
     for font in FONTS:
         for code in FT2Font(_path(font)).get_charmap():
-            having.setdefault(chr(code), []).append(font)
-    return having
+            fonts.setdefault(chr(code), []).append(font)
+    return fonts
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""MNIST, in the four .gz files of its authors."""
+"""MNIST, read from the four .gz files of its authors."""
 
 import gzip
 from pathlib import Path
@@ -13,44 +13,42 @@ from tljax.data.splits import cut_missing
 def mnist(
     path: str | Path, size: int = 28, channels: int = 1, validation: float = 0.05, seed: int = 0
 ) -> dict[str, Dataset]:
-    """Handwritten digits (LeCun et al. 1998): 60,000 to train on, 10,000 for the test; float32 in
-    [0, 1], (n, size, size, channels).
+    """Loads handwritten digits, float32 in [0, 1], (n, size, size, channels).
+
+    There are 60,000 training digits, from which the validation split is cut, and 10,000 test
+    digits.
 
     Args:
-        path: the folder of `train-images-idx3-ubyte.gz` and the other three.
-        size: pixels, scaled bilinearly.
-        channels: 1, or 3 alike.
-        validation: the share of train's classes that is cut off by `seed`.
-        seed: of that cut.
+        path: folder of `train-images-idx3-ubyte.gz` and the other three files; `~` is expanded.
+        size: side of the pictures, in pixels; they are scaled bilinearly.
+        channels: 1, or 3 equal ones.
+        validation: share of each class that is cut from train.
+        seed: seed of that cut.
+
+    Returns:
+        {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
 
     Raises:
-        UserError: for a file that is missing or damaged, as all readers here.
+        UserError: a file is missing or damaged.
+
+    Source: LeCun et al. 1998, Gradient-based learning applied to document recognition.
 
     >>> mnist('nowhere')
     Traceback (most recent call last):
     tljax.core.UserError: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path the ...
     """
-    parts = {
-        split: read_idx(Path(path).expanduser(), name)
-        for split, name in (('train', 'train'), ('test', 't10k'))
-    }
-    return cut_missing(
-        {
-            split: pixels(resize(pictures, size, channels), label, DIGITS)
-            for split, (pictures, label) in parts.items()
-        },
-        validation,
-        0,
-        seed,
-        path,
-    )
+    splits = {}
+    for split, name in (('train', 'train'), ('test', 't10k')):
+        pictures, label = read_idx(Path(path).expanduser(), name)
+        splits[split] = pixels(resize(pictures, size, channels), label, DIGITS)
+    return cut_missing(splits, validation, 0, seed, path)
 
 
 def read_idx(folder: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures and labels of two idx files: http://yann.lecun.com/exdb/mnist, 'file formats'.
+    """Reads the pictures and labels of two idx files.
 
     Args:
-        folder: holds `NAME-images-idx3-ubyte.gz` and `NAME-labels-idx1-ubyte.gz`.
+        folder: folder of `NAME-images-idx3-ubyte.gz` and `NAME-labels-idx1-ubyte.gz`.
         name: 'train' or 't10k'.
 
     Returns:
@@ -59,17 +57,24 @@ def read_idx(folder: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: a file is missing or damaged.
 
-    >>> read_idx(Path('nowhere'), 'train')
-    Traceback (most recent call last):
-    tljax.core.UserError: nowhere/train-images-idx3-ubyte.gz does not exist: give data.path ...
+    Source: http://yann.lecun.com/exdb/mnist, 'file formats'.
+
+    >>> import struct, tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for kind, magic, shape in (('images-idx3', 2051, (2, 28, 28)), ('labels-idx1', 2049, (2,))):
+    ...     content = struct.pack(f'>{1 + len(shape)}i', magic, *shape) + bytes(np.prod(shape))
+    ...     _ = (folder / f'train-{kind}-ubyte.gz').write_bytes(gzip.compress(content))
+    >>> pictures, labels = read_idx(folder, 'train')
+    >>> pictures.shape, labels
+    ((2, 28, 28), array([0, 0], dtype=uint8))
     """
-    found = []
+    arrays = []
     for kind, start in (('images-idx3', 16), ('labels-idx1', 8)):
         with reading(
             Path(folder, f'{name}-{kind}-ubyte.gz'),
             "give data.path the folder of MNIST's four .gz files",
         ) as path:
-            raw = gzip.decompress(path.read_bytes())
-            shape = np.frombuffer(raw, '>i4', start // 4 - 1, 4)
-            found.append(np.frombuffer(raw, np.uint8, offset=start).reshape(shape))
-    return tuple(found)
+            content = gzip.decompress(path.read_bytes())
+            shape = np.frombuffer(content, '>i4', start // 4 - 1, 4)
+            arrays.append(np.frombuffer(content, np.uint8, offset=start).reshape(shape))
+    return tuple(arrays)

@@ -1,4 +1,4 @@
-"""Office-Caltech10, as SURF histograms in .mat files."""
+"""Office-Caltech10, read from .mat files of SURF histograms."""
 
 from pathlib import Path
 
@@ -25,19 +25,34 @@ OFFICE_DOMAINS = {'amazon': 'amazon', 'caltech': 'Caltech10', 'dslr': 'dslr', 'w
 
 
 def office_caltech(path: str | Path, domain: str) -> dict[str, Dataset]:
-    """Ten classes of objects as 800 visual words (Gong et al. 2012), one of four domains, as
-    float32 that sum to 1 for each picture and are then standardised over the domain: (n, 800).
+    """Loads histograms of 800 visual words for ten classes of objects, from one of four domains.
 
-    Adaptation is transductive there: 'train' and 'test' are all pictures of the domain.
+    Inputs are float32, (n, 800). A picture's histogram is divided by its sum, and each word is then
+    standardised over the domain.
 
     Args:
-        path: the folder of `amazon_SURF_L10.mat`, `Caltech10_SURF_L10.mat`, `dslr_SURF_L10.mat`,
+        path: folder of `amazon_SURF_L10.mat`, `Caltech10_SURF_L10.mat`, `dslr_SURF_L10.mat` and
             `webcam_SURF_L10.mat`.
         domain: 'amazon', 'caltech', 'dslr' or 'webcam'.
 
-    >>> office_caltech('nowhere', 'office')
-    Traceback (most recent call last):
-    tljax.core.UserError: data.domain='office' is not one of amazon, caltech, dslr, webcam
+    Splits: 'train' and 'test' both hold all pictures of the domain, as published results on this
+        set are transductive.
+
+    Returns:
+        {'train': Dataset, 'test': Dataset}.
+
+    Raises:
+        UserError: the domain is unknown, or the file is missing or damaged.
+
+    Source: Gong et al. 2012, Geodesic flow kernel for unsupervised domain adaptation.
+
+    >>> import tempfile
+    >>> from scipy.io import savemat
+    >>> folder, label = tempfile.mkdtemp(), np.arange(1, 11)[:, None]
+    >>> savemat(f'{folder}/webcam_SURF_L10.mat', {'fts': np.eye(10, 800), 'labels': label})
+    >>> train = office_caltech(folder, 'webcam')['train']
+    >>> train.take(np.arange(2))['input'].shape, train.classes[0]
+    ((2, 800), 'backpack')
     """
     if domain not in OFFICE_DOMAINS:
         raise UserError(f'data.domain={domain!r} is not one of {", ".join(OFFICE_DOMAINS)}')
@@ -45,13 +60,10 @@ def office_caltech(path: str | Path, domain: str) -> dict[str, Dataset]:
         Path(path, f'{OFFICE_DOMAINS[domain]}_SURF_L10.mat'),
         'give data.path the folder of the four .mat files',
     ) as path:
-        stored = loadmat(path)
-        words, label = stored['fts'].astype(float), stored['labels'].ravel().astype(np.int32) - 1
+        content = loadmat(path)
+        words, label = content['fts'].astype(float), content['labels'].ravel().astype(np.int32) - 1
     words /= words.sum(1, keepdims=True)
-    spread = words.std(0)
-    everything = arrays(
-        ((words - words.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32),
-        label,
-        OFFICE,
-    )
-    return {'train': everything, 'test': everything}
+    deviation = words.std(0)
+    input = (words - words.mean(0)) / np.where(deviation > 0, deviation, 1)
+    dataset = arrays(input.astype(np.float32), label, OFFICE)
+    return {'train': dataset, 'test': dataset}

@@ -1,4 +1,4 @@
-"""Omniglot: Lake, Salakhutdinov and Tenenbaum 2015: 1,623 handwritten characters of 50 alphabets,
+"""Omniglot (Lake, Salakhutdinov and Tenenbaum 2015): 1,623 handwritten characters of 50 alphabets,
 each drawn by 20 people."""
 
 import io
@@ -12,80 +12,100 @@ from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 
-# characters that the papers train on; background alphabets kept for validation
-PAPERS, ALPHABETS = 1200, 5
+TRAINING_CHARACTERS = 1200  # of the random split; validation characters are cut from them
+VALIDATION_ALPHABETS = 5  # of the 30 background alphabets of the official split
+KEYS = ('images', 'character', 'alphabet', 'is_evaluation', 'character_names')
 
 
 def omniglot(
     path: str | Path, split: str = 'random', validation: int = 100, seed: int = 0
 ) -> dict[str, Dataset]:
-    """Pictures of 28x28 with ink 1 on paper 0, uint8, (n, 28, 28, 1); the splits have no character
-    in common.
+    """Loads handwritten characters, uint8 with ink 1 on paper 0, (n, 28, 28, 1).
 
     Args:
-        path: `omniglot_28x28.npz`: `images`, bits of (32460, 784); `character`, `alphabet`,
-            `is_evaluation`, and `character_names`.
-        split: 'random', 1,200 characters against 423 for the test, drawn by `seed`, as Vinyals et
-            al. 2016 do; or 'official', the authors' 30 background against 20 evaluation alphabets.
-        validation: characters that are cut from the 1,200 for validation; with 'official', five of
-            the 30 alphabets are.
-        seed: of the draws.
+        path: `omniglot_28x28.npz`; `~` is expanded. It holds, for each picture, `images`, 784 bits
+            packed by np.packbits, `character` and `alphabet`, numbers from 0, and `is_evaluation`,
+            whether the alphabet is an evaluation alphabet. `character_names` names the characters.
+        split: 'random': 1,200 random characters for training and validation, and 423 for the test,
+            as Vinyals et al. 2016. 'official': 30 background and 20 evaluation alphabets, as Lake
+            et al. 2015.
+        validation: number of the 1,200 characters that are for validation. With 'official' it is
+            unused: five of the 30 background alphabets are for validation.
+        seed: seed of the random choices.
+
+    Splits: no character is in two splits.
 
     Returns:
-        {'train', 'validation', 'test'}, each with classes such as 'Greek/character01'.
+        {'train', 'validation', 'test'}: Datasets with classes such as 'Greek/character01'.
 
     Raises:
-        UserError: for a missing file, one of another kind, and another split.
+        UserError: the file is missing or no Omniglot, or the split is unknown.
 
-    >>> omniglot('nowhere.npz')
-    Traceback (most recent call last):
-    tljax.core.UserError: nowhere.npz does not exist: pack the pictures of ...
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), 'omniglot_28x28.npz')
+    >>> character = np.repeat(np.arange(8), 20)  # of eight alphabets with one character each
+    >>> np.savez(
+    ...     path,
+    ...     images=np.packbits(np.zeros((160, 784), bool), axis=1),
+    ...     character=character,
+    ...     alphabet=character,
+    ...     is_evaluation=character >= 6,
+    ...     character_names=[f'alphabet {i}/character01' for i in range(8)],
+    ... )
+    >>> omniglot(path, split='official')['test'].classes
+    ('alphabet 6/character01', 'alphabet 7/character01')
     """
-    path = Path(path).expanduser()
     if split not in ('random', 'official'):
         raise UserError(f'data.split={split!r} is not random or official')
-    if not path.is_file():
-        raise UserError(
-            f'{path} does not exist: pack the pictures of github.com/brendenlake/omniglot as '
-            'tljax/data/omniglot.py says'
-        )
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            stored = {
-                name: file[name]
-                for name in ('images', 'character', 'alphabet', 'is_evaluation', 'character_names')
-            }
-        images = np.unpackbits(stored['images'], axis=1).reshape(-1, 28, 28, 1)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f'{path} is no Omniglot ({type(error).__name__}: {str(error)[:80]}): see '
-            'tljax/data/omniglot.py'
-        ) from error
-    character = stored['character']
-    first = np.unique(character, return_index=True)[1]
-    alphabet, evaluation = stored['alphabet'][first], stored['is_evaluation'][first].astype(bool)
-    names = [str(name) for name in stored['character_names']]
+    images, content = _read(Path(path).expanduser())
+    character = content['character']
+    first_rows = np.unique(character, return_index=True)[1]  # a picture of each character
+    alphabet = content['alphabet'][first_rows]
+    is_evaluation = content['is_evaluation'][first_rows].astype(bool)
+    names = [str(name) for name in content['character_names']]
     rng = np.random.default_rng([Purpose.OMNIGLOT, seed])
     if split == 'random':
-        if not 0 < validation < PAPERS:
-            raise UserError(f'data.validation={validation}: give 1 to {PAPERS - 1} characters')
-        order = rng.permutation(len(first))
-        held, test = order[PAPERS - validation : PAPERS], order[PAPERS:]
-    else:
-        held = np.flatnonzero(
-            np.isin(
-                alphabet, rng.choice(np.unique(alphabet[~evaluation]), ALPHABETS, replace=False)
+        if not 0 < validation < TRAINING_CHARACTERS:
+            raise UserError(
+                f'data.validation={validation}: give 1 to {TRAINING_CHARACTERS - 1} characters'
             )
-        )
-        test = np.flatnonzero(evaluation)
-    train = np.setdiff1d(np.arange(len(first)), np.concatenate([held, test]))
+        order = rng.permutation(len(first_rows))
+        validation_characters = order[TRAINING_CHARACTERS - validation : TRAINING_CHARACTERS]
+        test = order[TRAINING_CHARACTERS:]
+    else:
+        background_alphabets = np.unique(alphabet[~is_evaluation])
+        validation_alphabets = rng.choice(background_alphabets, VALIDATION_ALPHABETS, replace=False)
+        validation_characters = np.flatnonzero(np.isin(alphabet, validation_alphabets))
+        test = np.flatnonzero(is_evaluation)
+    train = np.setdiff1d(np.arange(len(first_rows)), np.concatenate([validation_characters, test]))
+    characters = {'train': train, 'validation': validation_characters, 'test': test}
     return {
         name: _characters(images, character, np.sort(members), names)
-        for name, members in (('train', train), ('validation', held), ('test', test))
+        for name, members in characters.items()
     }
 
 
+def _read(path):
+    """The images of the file, (n, 28, 28, 1) uint8, and its arrays by name."""
+    if not path.is_file():
+        raise UserError(
+            f'{path} does not exist: pack the pictures of github.com/brendenlake/omniglot as '
+            'tljax/data/sets/omniglot.py says'
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {key: file[key] for key in KEYS}
+        images = np.unpackbits(content['images'], axis=1).reshape(-1, 28, 28, 1)
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f'{path} is no Omniglot ({type(error).__name__}: {str(error)[:80]}): see '
+            'tljax/data/sets/omniglot.py'
+        ) from error
+    return images, content
+
+
 def _characters(images, character, members, names):
+    """The Dataset of the pictures of some characters, whose numbers are `members`."""
     rows = np.flatnonzero(np.isin(character, members))
     return arrays(
         images[rows], np.searchsorted(members, character[rows]), [names[i] for i in members]
@@ -93,15 +113,18 @@ def _characters(images, character, members, names):
 
 
 def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The 20 published one-shot runs of 20 ways each, from `all_runs.zip`.
+    """Loads the 20 published one-shot runs of 20 ways each.
 
     Args:
-        path: `all_runs.zip`; `~` is expanded.
-        size: side of the pictures, pixels.
+        path: `all_runs.zip` of the authors; `~` is expanded.
+        size: side of the pictures, in pixels.
 
     Returns:
-        (training, test, label): (20, 20, size, size, 1) uint8, ink 1, twice; label (20, 20): which
-        training picture each test picture is of the same character as.
+        (training, test, label): training and test pictures, (20, 20, size, size, 1) uint8 with ink
+        1; and label, (20, 20), the place of the training picture of the same character.
+
+    Raises:
+        UserError: the file is missing, or does not hold 20 runs.
 
     >>> one_shot_runs('nowhere.zip')
     Traceback (most recent call last):
@@ -123,19 +146,19 @@ def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndar
             raise UserError(f'{path} holds {len(tables)} runs, not 20: copy or download it again')
         runs = []
         for table in tables:
-            # names begin with the run's folder
+            # names in the table begin with the run's folder
             root = table.removesuffix('class_labels.txt').rstrip('/').rpartition('/')[0]
-            same = dict(
-                [f'{root}/{name}'.lstrip('/') for name in line.split()]
-                for line in file.read(table).decode().splitlines()
-                if line
-            )
-            test, training = sorted(same), sorted(set(same.values()))
+            training_of_test = {}
+            for line in filter(None, file.read(table).decode().splitlines()):
+                test_name, training_name = (f'{root}/{name}'.lstrip('/') for name in line.split())
+                training_of_test[test_name] = training_name
+            test_names = sorted(training_of_test)
+            training_names = sorted(set(training_of_test.values()))
             runs.append(
                 (
-                    [_ink(file, name, size) for name in training],
-                    [_ink(file, name, size) for name in test],
-                    [training.index(same[name]) for name in test],
+                    [_ink(file, name, size) for name in training_names],
+                    [_ink(file, name, size) for name in test_names],
+                    [training_names.index(training_of_test[name]) for name in test_names],
                 )
             )
     training, test, label = (np.array(part) for part in zip(*runs, strict=True))
@@ -143,12 +166,11 @@ def one_shot_runs(path: str | Path, size: int = 28) -> tuple[np.ndarray, np.ndar
 
 
 def _ink(file, name, size):
-    """A picture of 1 bit, black ink on white, scaled as the 28x28 set was: Pillow takes the nearest
-    point of such pictures."""
+    """A picture of a ZIP, (size, size, 1) uint8 with ink 1; the file has black ink on white, 1 bit.
+
+    It is scaled as the pictures of `omniglot_28x28.npz` were: by the nearest point, Pillow's only
+    method for pictures of 1 bit.
+    """
     with Image.open(io.BytesIO(file.read(name))) as picture:
-        return (
-            1
-            - np.asarray(
-                picture.convert('1').resize((size, size), Image.Resampling.NEAREST), np.uint8
-            )[..., None]
-        )
+        scaled = picture.convert('1').resize((size, size), Image.Resampling.NEAREST)
+    return 1 - np.asarray(scaled, np.uint8)[..., None]

@@ -1,4 +1,4 @@
-"""USPS, in the HDF5 file of Kaggle."""
+"""USPS, read from the HDF5 file of Kaggle."""
 
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,25 @@ from tljax.data.splits import cut_missing
 def usps(
     path: str | Path, size: int = 16, channels: int = 1, validation: float = 0.05, seed: int = 0
 ) -> dict[str, Dataset]:
-    """Digits of envelopes (Hull 1994): 7,291 to train on, 2,007 for the test; float32 in [0, 1],
-    (n, size, size, channels).
+    """Loads digits from envelopes, float32 in [0, 1], (n, size, size, channels).
+
+    There are 7,291 training digits, from which the validation split is cut, and 2,007 test digits.
 
     Args:
-        path: `usps.h5`: groups `train` and `test` with `data` (n, 256) in [0, 1], which is rounded
-            to 256 greys, and `target` (n,).
-        size: as `mnist`.
-        channels: as `mnist`.
-        validation: as `mnist`.
-        seed: as `mnist`.
+        path: `usps.h5`; its groups `train` and `test` hold `data`, (n, 256) in [0, 1], which is
+            rounded to 256 grey levels, and `target`, (n,).
+        size: side of the pictures, in pixels; they are scaled bilinearly.
+        channels: 1, or 3 equal ones.
+        validation: share of each class that is cut from train.
+        seed: seed of that cut.
+
+    Returns:
+        {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
+
+    Raises:
+        UserError: the file is missing or damaged, or its numbers are not in [0, 1].
+
+    Source: Hull 1994, A database for handwritten text recognition research.
 
     >>> usps('nowhere.h5')
     Traceback (most recent call last):
@@ -34,24 +43,15 @@ def usps(
         parts = _parts(path)
         if any(grey.min() < 0 or grey.max() > 1 for grey, _ in parts.values()):
             raise ValueError('grey values outside of 0 to 1')
-    parts = {
-        split: (np.round(255 * grey).astype(np.uint8), label)
-        for split, (grey, label) in parts.items()
-    }
-    return cut_missing(
-        {
-            split: pixels(resize(pictures, size, channels), label, DIGITS)
-            for split, (pictures, label) in parts.items()
-        },
-        validation,
-        0,
-        seed,
-        path,
-    )
+    splits = {}
+    for split, (grey, label) in parts.items():
+        pictures = resize(np.round(255 * grey).astype(np.uint8), size, channels)
+        splits[split] = pixels(pictures, label, DIGITS)
+    return cut_missing(splits, validation, 0, seed, path)
 
 
 def _parts(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{split: (greys (n, 16, 16), labels (n,))}"""
+    """{split: (grey levels (n, 16, 16), labels (n,))} of the file."""
     try:
         with pyfive.File(str(path)) as file:
             return {
@@ -61,14 +61,12 @@ def _parts(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                 )
                 for split in ('train', 'test')
             }
-    except Exception as error:  # damage is as many kinds of error as there are places in a file
-        raise (
-            error
-            if isinstance(error, UNREADABLE)
-            else ValueError(str(error) or type(error).__name__)
-        ) from error
+    except UNREADABLE:
+        raise
+    except Exception as error:  # damage may raise any error, by its place in the file
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _array(file: Any, group: str, name: str) -> np.ndarray:
-    """An array of a file, which by its annotations may hold a group or nothing in its place."""
+    """An array of a file, which is Any as pyfive's annotations allow a group or None there too."""
     return file[group][name][:]

@@ -1,1 +1,1 @@
-"""Data sets made of data sets: one module each."""
+"""Functions that make data sets of other data sets: one module each."""

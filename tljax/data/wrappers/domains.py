@@ -1,7 +1,8 @@
-"""Two domains of one task: labels in the source, none in the target."""
+"""Two domains of one task, a labelled source and a target without labels."""
 
 import hashlib
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -16,27 +17,27 @@ def domains(
     shared: bool = False,
     alone: bool = False,
 ) -> dict[str, Dataset]:
-    """A source set whose batches carry unlabelled inputs of a target set beside them.
+    """Pairs a source with a target: each source batch also carries unlabelled target inputs.
 
-    Classes are matched by name, whatever its case; their numbers are the source's. A target may
+    Classes are matched by name, without regard to case, and numbered as in the source. A target may
     lack classes of the source, or have no labels at all (`tljax.data.unlabelled`).
 
     Args:
         source: splits of the source.
-        target: splits of the target, whose inputs have the same shape.
-        shared: whether both are cut down to the classes that both have.
-        alone: whether the training set is the target's, for methods that take the network of the
-            source and not its data.
+        target: splits of the target; its inputs have the shape of the source's.
+        shared: whether both domains are restricted to the classes that both have.
+        alone: whether 'train' is the target's training set alone, for methods that start from a
+            network trained on the source and do not use the source's data.
 
     Returns:
-        'train': training set of the source, with that of the target as its `target`; or the latter
-        alone. 'validation': that of the source. 'test': that of the target, if it has labels.
-        'target': training set of the target, which is trained on without labels; the labels that it
-        has are for reports alone.
+        A dict of four splits. 'train': training set of the source, whose `target` is the training
+        set of the target (or, if `alone`, the latter). 'validation': that of the source. 'test':
+        that of the target, if it has labels. 'target': training set of the target; its labels, if
+        it has any, are for reports, never for training.
 
     Raises:
-        UserError: inputs differ, no class is in both, or the target has classes that the source
-            lacks and `shared` is not set.
+        UserError: inputs or tasks differ, the domains have no class in common, or the target has
+            classes that the source lacks and `shared` is False.
 
     >>> from tljax.data import digits, glyphs
     >>> splits = domains(glyphs(part='digits', size=8, per_class=10), digits(size=8))
@@ -44,22 +45,20 @@ def domains(
     ({'train': 80, 'validation': 10, 'test': 539, 'target': 899}, 899)
     """
     _refuse_shapes(source['train'], target['train'])
-    source, target, notes = _matched(source, target, shared)
-    trained = target['train'] if alone else source['train']._replace(target=target['train'])
-    kept = {
-        name: part[name]
-        for name, part in (('validation', source), ('test', target))
-        if name in part
-    }
-    return {
-        'train': trained._replace(notes=(*trained.notes, *notes)),
-        **kept,
-        'target': target['train'],
-    }
+    _refuse_tasks(source['train'].task, target['train'].task, shared)
+    source, target, notes = _match_classes(source, target, shared)
+    train = target['train'] if alone else source['train']._replace(target=target['train'])
+    splits = {'train': train._replace(notes=(*train.notes, *notes))}
+    if 'validation' in source:
+        splits['validation'] = source['validation']
+    if 'test' in target:
+        splits['test'] = target['test']
+    splits['target'] = target['train']
+    return splits
 
 
 def _refuse_shapes(source: Dataset, target: Dataset) -> None:
-    """Refuses domains whose inputs cannot stand in one batch."""
+    """Raises an error if inputs of the domains differ in shape, so that no batch can hold both."""
     shapes = [np.shape(part.take(np.arange(1)).get('input'))[1:] for part in (source, target)]
     if not all(shapes):
         raise UserError(
@@ -73,99 +72,122 @@ def _refuse_shapes(source: Dataset, target: Dataset) -> None:
         )
 
 
-def _matched(
+def _refuse_tasks(source: Task, target: Task, shared: bool) -> None:
+    """Raises an error if the tasks of the domains do not fit together."""
+    if source.kind == 'unlabelled':
+        raise UserError('the source has no labels: give data.source a folder for each class')
+    if target.kind not in (source.kind, 'unlabelled'):
+        raise UserError(
+            f'the source asks for {source.kind} and the target for {target.kind}: say data.task of '
+            'one of them'
+        )
+    if target.kind == 'unlabelled' and shared:
+        raise UserError(
+            'data.shared=True: the target has no labels that tell which classes it shares'
+        )
+
+
+def _match_classes(
     source: dict[str, Dataset], target: dict[str, Dataset], shared: bool
 ) -> tuple[dict[str, Dataset], dict[str, Dataset], tuple[str, ...]]:
-    """Both domains with one list of classes, and what is told of it."""
-    names, theirs = source['train'].classes, target['train'].classes
-    if source['train'].task.kind == 'unlabelled':
-        raise UserError('the source has no labels: give data.source a folder for each class')
-    kinds = [part['train'].task.kind for part in (source, target)]
-    if kinds[1] not in (kinds[0], 'unlabelled'):
-        raise UserError(
-            f'the source asks for {kinds[0]} and the target for {kinds[1]}: say data.task of one '
-            'of them'
-        )
+    """Both domains with one list of classes, and notes on what changed."""
+    source_names = source['train'].classes
     if target['train'].task.kind == 'unlabelled':
-        if shared:
-            raise UserError(
-                'data.shared=True: the target has no labels that tell which classes it shares'
-            )
-        named = target['train']._replace(task=Task('unlabelled', names))
-        return source, {'train': named}, ('the target has no labels: it is judged without them',)
-    known = {normalised_name(name): name for name in names}
-    written = tuple(
-        known.get(normalised_name(name), name) for name in theirs
-    )  # as the source writes them
-    notes = _lines(
-        'the classes of the target are called as those of the source: {}',
-        [f'{old} is {new}' for old, new in zip(theirs, written, strict=True) if old != new],
-    )
-    if notes:
-        target = {
-            name: split._replace(task=split.task._replace(names=written))
-            for name, split in target.items()
-        }
-    theirs = written
-    if names == theirs:
+        train = target['train']._replace(task=Task('unlabelled', source_names))
+        return source, {'train': train}, ('the target has no labels: it is judged without them',)
+    target, notes = _with_names_of_source(target, source_names)
+    target_names = target['train'].classes
+    if source_names == target_names:
         return source, target, notes
-    both = [name for name in names if name in theirs]
-    lacking, further = ([name for name in some if name not in both] for some in (names, theirs))
-    _refuse_further(names, theirs, lacking, [] if shared and both else further)
-    kept = both if shared else names
-    source, target = (
-        {name: _renumbered(split, kept) for name, split in part.items()}
-        for part in (source, target)
-    )
-    if not shared:
-        return source, target, (*notes, *_lines('the target has no examples of {}', lacking))
-    return (
-        source,
-        target,
-        (
-            *notes,
-            *_lines('{} of the source is left aside', lacking),
-            *_lines('{} of the target is left aside', further),
-        ),
-    )
+    common_names = [name for name in source_names if name in target_names]
+    source_extras = [name for name in source_names if name not in common_names]
+    target_extras = [name for name in target_names if name not in common_names]
+    if target_extras and not (shared and common_names):
+        _raise_for_other_classes(source_names, target_names, source_extras, target_extras)
+    if source['train'].task.kind == 'labels' and source_extras and not shared:
+        raise UserError(
+            f'the target has no column for the labels {abbreviated(source_extras, 3)} of the '
+            'source: shared=True of the domains keeps the labels that are in both (data.shared, or '
+            'data.of.shared)'
+        )
+    names = common_names if shared else source_names
+    source = {name: _with_classes(split, names) for name, split in source.items()}
+    target = {name: _with_classes(split, names) for name, split in target.items()}
+    if shared:
+        notes += _note('{} of the source is left aside', source_extras)
+        notes += _note('{} of the target is left aside', target_extras)
+    else:
+        notes += _note('the target has no examples of {}', source_extras)
+    return source, target, notes
 
 
-def _lines(text: str, names: Sequence[str]) -> tuple[str, ...]:
+def _with_names_of_source(
+    target: dict[str, Dataset], source_names: Sequence[str]
+) -> tuple[dict[str, Dataset], tuple[str, ...]]:
+    """The target with its classes spelt as in the source, and a note if a name changed."""
+    source_name = {normalised_name(name): name for name in source_names}
+    old_names = target['train'].classes
+    new_names = tuple(source_name.get(normalised_name(name), name) for name in old_names)
+    if new_names == old_names:
+        return target, ()
+    changes = [
+        f'{old} is {new}' for old, new in zip(old_names, new_names, strict=True) if old != new
+    ]
+    target = {
+        name: split._replace(task=split.task._replace(names=new_names))
+        for name, split in target.items()
+    }
+    return target, _note('the classes of the target are called as those of the source: {}', changes)
+
+
+def _note(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The text about some names, or no note if there are none."""
     return (text.format(abbreviated(names)),) if names else ()
 
 
-def _refuse_further(
-    names: Sequence[str], theirs: Sequence[str], lacking: Sequence[str], further: Sequence[str]
-) -> None:
-    """Refuses a target with classes that no output of a method stands for."""
-    if len(further) == len(theirs) and further:
+def _raise_for_other_classes(
+    source_names: Sequence[str],
+    target_names: Sequence[str],
+    source_extras: Sequence[str],
+    target_extras: Sequence[str],
+) -> NoReturn:
+    """Raises the error for a target with classes for which a method has no output."""
+    if len(target_extras) == len(target_names):
         raise UserError(
-            f'the source tells {abbreviated(names, 3)} apart and the target '
-            f'{abbreviated(theirs, 3)}: no class is in both; a target whose folders mean '
-            'nothing '
-            "is read by name='unlabelled' (configs/adapt.py:...,unlabelled)"
+            f'the source tells {abbreviated(source_names, 3)} apart and the target '
+            f'{abbreviated(target_names, 3)}: no class is in both; a target whose folders mean '
+            "nothing is read by name='unlabelled' (configs/adapt.py:...,unlabelled)"
         )
-    if further:
-        remedy = nearest_name(further[0], lacking) if lacking else ''
-        meant = f' ({remedy})' if remedy.endswith('?') else ''
-        raise UserError(
-            f'the target has classes that the source lacks: {abbreviated(further, 3)}{meant}; no '
-            'output stands for them: shared=True of the domains keeps the classes that are in both '
-            '(data.shared, or data.of.shared)'
-        )
+    hint = ''
+    if source_extras:
+        suggestion = nearest_name(target_extras[0], source_extras)
+        if suggestion.endswith('?'):
+            hint = f' ({suggestion})'
+    raise UserError(
+        f'the target has classes that the source lacks: {abbreviated(target_extras, 3)}{hint}; no '
+        'output stands for them: shared=True of the domains keeps the classes that are in both '
+        '(data.shared, or data.of.shared)'
+    )
 
 
-def _renumbered(split: Dataset, names: Sequence[str]) -> Dataset:
-    """The examples of these classes, with labels in the order of the names."""
+def _with_classes(split: Dataset, names: Sequence[str]) -> Dataset:
+    """The split with the classes `names` in this order, and without examples of other classes.
+
+    A split with several labels per example keeps all examples, and the columns of `names`.
+    """
     if split.classes == tuple(names):
         return split
-    number = {name: i for i, name in enumerate(names)}
-    every = np.array([number.get(name, -1) for name in split.classes], np.int32)[split.label]
-    kept, label = restrict(split, np.flatnonzero(every >= 0)), every[every >= 0]
-    digest = hashlib.sha256(repr((kept.fingerprint, list(names))).encode()).hexdigest()
-    return kept._replace(
-        take=lambda index: {**kept.take(index), 'label': label[index]},
+    if split.task.kind == 'labels':
+        part, label = split, split.label[:, [split.classes.index(name) for name in names]]
+    else:
+        new_number = {name: i for i, name in enumerate(names)}
+        new_numbers = np.array([new_number.get(name, -1) for name in split.classes], np.int32)
+        label = new_numbers[split.label]
+        part, label = restrict(split, np.flatnonzero(label >= 0)), label[label >= 0]
+    digest = hashlib.sha256(repr((part.fingerprint, list(names))).encode()).hexdigest()
+    return part._replace(
+        take=lambda index: {**part.take(index), 'label': label[index]},
         label=label,
-        task=Task.of(names),
+        task=Task(split.task.kind, tuple(names)),
         fingerprint=digest,
     )

@@ -1,5 +1,5 @@
-"""Few-shot episodes: N ways, K shots, Q queries, as a pure function of a key over pictures that
-stay on the device.
+"""Few-shot episodes of N ways, K shots and Q queries, drawn by a pure function of a key from
+pictures that stay on the device.
 
 Source: Vinyals et al. 2016, section 4.1 (https://arxiv.org/abs/1606.04080).
 """
@@ -30,30 +30,32 @@ def episodes(
     by_class: dict[str, float] | None = None,
     pictures: bool = False,
 ) -> dict[str, Dataset]:
-    """A labelled set as a source of episodes.
+    """Makes few-shot episodes of a labelled set.
 
     Args:
-        splits: of the labelled set.
-        ways: number of classes of a training episode.
-        shots: support pictures per class.
-        queries: query pictures per class.
-        rotations: whether every class stands for four, its pictures turned by 0, 90, 180 and 270
+        splits: splits of the labelled set.
+        ways: number of classes in a training episode.
+        shots: number of support pictures per class.
+        queries: number of query pictures per class.
+        rotations: whether every class becomes four, with pictures rotated by 0, 90, 180 and 270
             degrees.
-        test: {'ways', 'shots', 'queries', 'rotations'} of validation and test where they differ.
-        count: number of validation and of test episodes, the same for every method and run.
-        seed: of those, and of the cut by class.
-        by_class: {'validation': .2, 'test': .2}, shares of the classes that are cut from all
-            pictures; None where the set's own splits have no class in common.
-        pictures: whether the training split is the labelled set of its classes (and of their turns)
-            itself, for methods that train a classifier.
+        test: {'ways', 'shots', 'queries', 'rotations'} of validation and test episodes, if they
+            differ from those of training.
+        count: number of validation episodes, and of test episodes. They are the same for every
+            method and run.
+        seed: seed of the validation and test episodes, and of the cut by class.
+        by_class: {'validation': .2, 'test': .2}: the splits are joined, and these shares of the
+            classes cut from them. None keeps the splits, which must have no class in common.
+        pictures: whether 'train' is the labelled set of the training classes (with their rotations)
+            instead of episodes, for methods that train a classifier.
 
     Returns:
-        {'train', 'validation', 'test'}: Datasets whose examples are episodes, {'support', 'query'}
-        of inputs (ways, shots, ...) and (ways, queries, ...) and labels 0 to ways - 1.
+        {'train', 'validation', 'test'}: Datasets whose examples are episodes {'support', 'query'}.
+        Inputs are (ways, shots, ...) and (ways, queries, ...), labels are 0 to ways - 1.
 
     Raises:
-        UserError: more ways than classes, classes with fewer pictures than shots and queries, and
-            counts below one.
+        UserError: the set has no classes, an episode has more ways than there are classes, a class
+            has fewer pictures than shots and queries, or a number is too small.
 
     >>> from tljax.data import glyphs
     >>> splits = episodes(
@@ -65,37 +67,38 @@ def episodes(
     refuse_no_classes(splits['train'])
     splits = disjoint_classes(splits, by_class, seed)
     plan = {'ways': ways, 'shots': shots, 'queries': queries, 'rotations': rotations}
-    if unknown := set(test or ()) - set(plan):
-        raise UserError(f'data.test.{min(unknown)} is unknown: give {", ".join(plan)}')
-    found = {
-        name: _of_split(name, split, plan | (test or {} if name != 'train' else {}), count, seed)
-        for name, split in splits.items()
-        if split.size and not (pictures and name == 'train')
-    }
-    return (
-        {'train': with_rotations(splits['train']) if rotations else splits['train'], **found}
-        if pictures
-        else found
-    )
+    if unknown_keys := set(test or ()) - set(plan):
+        raise UserError(f'data.test.{min(unknown_keys)} is unknown: give {", ".join(plan)}')
+    datasets = {}
+    if pictures:
+        datasets['train'] = with_rotations(splits['train']) if rotations else splits['train']
+    for name, split in splits.items():
+        if split.size and name not in datasets:
+            split_plan = plan if name == 'train' else {**plan, **(test or {})}
+            datasets[name] = _split_episodes(name, split, split_plan, count, seed)
+    return datasets
 
 
-def _of_split(name: str, split: Dataset, plan: Config, count: int, seed: int) -> Dataset:
-    """The episodes of a split, which errors name."""
+def _split_episodes(name: str, split: Dataset, plan: Config, count: int, seed: int) -> Dataset:
+    """The episodes of a split; errors name the split and its settings."""
     try:
         return episode_dataset(split, **plan, count=count, seed=[seed, SPLITS[name]])
-    except UserError as refused:
-        own, share = ('data', '') if name == 'train' else ('data.test', f'.{name}')
+    except UserError as error:
+        settings, share = ('data', '') if name == 'train' else ('data.test', f'.{name}')
         raise UserError(
-            f'the {name} split: {refused} ({own}.ways, .shots, .queries), or change its share of '
-            f'the classes (data.by_class{share})'
+            f'the {name} split: {error} ({settings}.ways, .shots, .queries), or change its share '
+            f'of the classes (data.by_class{share})'
         ) from None
 
 
 def refuse_no_classes(dataset: Dataset) -> None:
-    """Refuses a set that episodes cannot be drawn from.
+    """Raises an error if a set has no classes, so that no episodes can be drawn from it.
 
     Args:
-        dataset: what is looked at.
+        dataset: the set.
+
+    Raises:
+        UserError: the examples have numbers, several labels, or no labels.
 
     >>> from tljax.data.formats.arrays import arrays
     >>> refuse_no_classes(arrays(np.zeros(2), np.array([0.5, 1.5])))
@@ -103,24 +106,26 @@ def refuse_no_classes(dataset: Dataset) -> None:
     tljax.core.UserError: episodes are drawn from classes, and these examples have numbers: ...
     """
     if dataset.task.kind != 'classes':
-        told = {'labels': 'several labels each', 'unlabelled': 'no labels'}.get(
-            dataset.task.kind, 'numbers'
-        )
+        contents = {
+            'labels': 'several labels each',
+            'unlabelled': 'no labels',
+            'numbers': 'numbers',
+        }
         raise UserError(
-            f'episodes are drawn from classes, and these examples have {told}: take a set of '
-            'classes'
+            'episodes are drawn from classes, and these examples have '
+            f'{contents[dataset.task.kind]}: take a set of classes'
         )
 
 
 def disjoint_classes(
     splits: dict[str, Dataset], by_class: dict[str, float] | None = None, seed: int = 0
 ) -> dict[str, Dataset]:
-    """The sets that `episodes` draws from, by the same arguments: no class is in two of them.
+    """Returns the splits that `episodes` draws from: no two of them share a class.
 
     Args:
-        splits: of the labelled set.
-        by_class: as `episodes`.
-        seed: of the cut by class.
+        splits: splits of the labelled set.
+        by_class: shares of the classes, as for `episodes`.
+        seed: seed of the cut by class.
 
     >>> from tljax.data import digits
     >>> [len(split.classes) for split in disjoint_classes(digits(size=8), {'test': 0.3}).values()]
@@ -138,27 +143,30 @@ def episode_dataset(
     count: int = 600,
     seed: Sequence[int] = (0, 0),
 ) -> Dataset:
-    """A Dataset of `count` episodes: example i is a pure function of seed and i, and `example(key)`
-    makes more of them on the device.
+    """Makes a Dataset of `count` episodes.
+
+    Episode i is a pure function of `seed` and i. The Dataset's `example(key)` draws further
+    episodes on the device.
 
     Args:
         dataset: the labelled set.
-        ways: classes of an episode.
-        shots: support pictures per class.
-        queries: query pictures per class.
-        rotations: whether every class stands for four, as `episodes`.
+        ways: number of classes in an episode.
+        shots: number of support pictures per class.
+        queries: number of query pictures per class.
+        rotations: whether every class becomes four by rotation, as for `episodes`.
         count: number of episodes.
-        seed: two numbers, of the set and of its split.
+        seed: two numbers: the seed of the data set, and the number of its split.
+
+    Raises:
+        UserError: as `episodes`.
 
     >>> from tljax.data.formats.arrays import arrays
     >>> toy = arrays(np.arange(12.0)[:, None], np.repeat(np.arange(4), 3), 'abcd')
     >>> episode = episode_dataset(toy, ways=2, shots=1, queries=2).take(np.array([7]))
-    >>> [
-    ...     sorted(set((episode[part]['input'][0, i] // 3).ravel().tolist()))
-    ...     for part in ('support', 'query')
-    ...     for i in (0, 1)
-    ... ]
-    [[2.0], [3.0], [2.0], [3.0]]
+    >>> (episode['support']['input'][0] // 3).ravel()  # inputs 3c to 3c + 2 are of class c
+    array([2., 3.], dtype=float32)
+    >>> (episode['query']['input'][0, ..., 0] // 3).tolist()
+    [[2.0, 2.0], [3.0, 3.0]]
     """
     example = episode_sampler(dataset, ways, shots, queries, rotations)
     root = jax.random.fold_in(jax.random.fold_in(jax.random.key(97), seed[0]), seed[1])
@@ -179,71 +187,63 @@ def episode_dataset(
 def episode_sampler(
     dataset: Dataset, ways: int, shots: int, queries: int, rotations: bool = False
 ) -> Example:
-    """key -> one episode, without a class or a picture twice; jit, vmap and scan take it.
+    """Returns a function from a key to one episode, in which no class or picture comes twice.
 
-    Pictures are held once, as bytes where they are whole numbers; an episode gathers its own and no
-    others.
+    The function works under jit, vmap and scan. The pictures are on the device once, as bytes if
+    they are whole numbers in [0, 255]; an episode gathers its own pictures alone.
 
     Args:
         dataset: the labelled set.
-        ways: classes of an episode.
-        shots: support pictures per class.
-        queries: query pictures per class.
-        rotations: whether every class stands for four, as `episodes`.
+        ways: number of classes in an episode.
+        shots: number of support pictures per class.
+        queries: number of query pictures per class.
+        rotations: whether every class becomes four by rotation, as for `episodes`.
 
     Raises:
         UserError: as `episodes`.
 
     >>> from tljax.data.formats.arrays import arrays
     >>> toy = arrays(np.arange(6.0)[:, None], np.repeat(np.arange(3), 2), 'abc')
-    >>> jax.jit(episode_sampler(toy, ways=3, shots=1, queries=1))(jax.random.key(0))['support'][
-    ...     'label'
-    ... ].ravel().tolist()
-    [0, 1, 2]
+    >>> episode = jax.jit(episode_sampler(toy, ways=3, shots=1, queries=1))(jax.random.key(0))
+    >>> support_class, query_class = (
+    ...     episode[part]['input'].ravel() // 2 for part in ('support', 'query')
+    ... )
+    >>> bool((support_class == query_class).all()), episode['query']['label'].ravel().tolist()
+    (True, [0, 1, 2])
     """
     refuse_no_classes(dataset)
-    total, each = len(dataset.classes) * (4 if rotations else 1), shots + queries
-    for what, value, least in (('ways', ways, 2), ('shots', shots, 1), ('queries', queries, 1)):
+    classes = len(dataset.classes) * (4 if rotations else 1)
+    per_class = shots + queries
+    for name, value, least in (('ways', ways, 2), ('shots', shots, 1), ('queries', queries, 1)):
         if value < least:
-            raise UserError(f'data.{what}={value}: an episode needs {least} or more')
-    if ways > total:
+            raise UserError(f'data.{name}={value}: an episode needs {least} or more')
+    if ways > classes:
         raise UserError(
-            f'data.ways={ways} is more than the {total} classes there are: take fewer ways'
+            f'data.ways={ways} is more than the {classes} classes there are: take fewer ways'
         )
     counts = np.bincount(dataset.label, minlength=len(dataset.classes))
-    if counts.min() < each:
+    if counts.min() < per_class:
         raise UserError(
             f'class {dataset.classes[counts.argmin()]} has {counts.min()} examples, and an episode '
-            f'takes {each} of a class ({shots} shots and {queries} queries): take fewer'
+            f'takes {per_class} of a class ({shots} shots and {queries} queries): take fewer'
         )
-    rows = np.full((len(counts), counts.max()), -1)
-    for number, members in enumerate(rows):
-        members[: counts[number]] = np.flatnonzero(dataset.label == number)
-    held = np.asarray(dataset.take(np.arange(dataset.size))['input'])
-    if (
-        np.issubdtype(held.dtype, np.floating)
-        and held.min() >= 0
-        and held.max() <= 255
-        and (held == held.astype(np.uint8)).all()
-    ):
-        held = held.astype(np.uint8)
+    pictures = _compact(np.asarray(dataset.take(np.arange(dataset.size))['input']))
     if rotations:
-        refuse_not_square(held)
-    held, rows = jnp.asarray(held), jnp.asarray(rows)
+        refuse_not_square(pictures)
+    pictures, rows = jnp.asarray(pictures), jnp.asarray(_rows_by_class(dataset.label, counts))
     label = jnp.arange(ways)[:, None]
 
     def example(key):
-        first, second = jax.random.split(key)
-        chosen = jax.random.choice(first, total, (ways,), replace=False)
-        turn, members = chosen // len(counts), rows[chosen % len(counts)]
-        # padding comes last
-        rank = jnp.where(members < 0, 2.0, jax.random.uniform(second, members.shape))
-        inputs = held[jnp.take_along_axis(members, rank.argsort(-1)[:, :each], -1)].astype(
-            jnp.float32
-        )
+        class_key, picture_key = jax.random.split(key)
+        way = jax.random.choice(class_key, classes, (ways,), replace=False)
+        quarter_turns, members = way // len(counts), rows[way % len(counts)]
+        # the smallest ranks are drawn; 2 puts padding last
+        rank = jnp.where(members < 0, 2.0, jax.random.uniform(picture_key, members.shape))
+        members = jnp.take_along_axis(members, rank.argsort(-1)[:, :per_class], -1)
+        inputs = pictures[members].astype(jnp.float32)
         if rotations:
-            turned = jnp.stack([jnp.rot90(inputs, k, (2, 3)) for k in range(4)], 1)
-            inputs = turned[jnp.arange(ways), turn]
+            views = jnp.stack([jnp.rot90(inputs, k, (2, 3)) for k in range(4)], 1)
+            inputs = views[jnp.arange(ways), quarter_turns]
         return {
             'support': {
                 'input': inputs[:, :shots],
@@ -256,3 +256,23 @@ def episode_sampler(
         }
 
     return example
+
+
+def _rows_by_class(label, counts):
+    """The rows of each class's examples, (classes, max(counts)), padded by -1."""
+    rows = np.full((len(counts), counts.max()), -1)
+    for number, members in enumerate(rows):
+        members[: counts[number]] = np.flatnonzero(label == number)
+    return rows
+
+
+def _compact(pictures):
+    """The pictures as bytes, if they are floats with whole numbers in [0, 255]."""
+    if (
+        np.issubdtype(pictures.dtype, np.floating)
+        and pictures.min() >= 0
+        and pictures.max() <= 255
+        and (pictures == pictures.astype(np.uint8)).all()
+    ):
+        return pictures.astype(np.uint8)
+    return pictures

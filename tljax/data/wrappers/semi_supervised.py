@@ -1,23 +1,30 @@
-"""A labelled set of which only some labels are used: the inputs of all its training examples stand
-beside a batch."""
+"""A labelled set for semi-supervised methods: batches also carry inputs without labels."""
 
 from tljax.core import Dataset, UserError
 
 
 def semi_supervised(splits: dict[str, Dataset]) -> dict[str, Dataset]:
-    """The splits of a set, whose training batches carry as many inputs of any of its examples,
-    without labels, as their `target`.
+    """Adds unlabelled inputs to the training batches of a set, as their `target`.
+
+    A batch carries as many unlabelled inputs as labelled ones; they are drawn from all training
+    examples. `per_class` of a run's config sets the number of labels per class.
 
     Args:
-        splits: of a labelled set. `per_class` of a run's config says how many labels a class keeps.
+        splits: splits of a labelled set.
+
+    Returns:
+        The splits; `target` of 'train' is 'train' itself.
 
     Raises:
-        UserError: the set makes its examples, or has a target already.
+        UserError: the set draws its examples (episodes), or has a target already.
 
     >>> from tljax.data import digits
     >>> semi_supervised(digits(size=8))['train'].target.size
     899
     """
     if splits['train'].example or splits['train'].target:
-        raise UserError('data.of has no examples that stand by themselves: give a set with labels')
+        raise UserError(
+            'data.of draws its examples, such as episodes, or pairs two domains: give a labelled '
+            'set of stored examples'
+        )
     return {**splits, 'train': splits['train']._replace(target=splits['train'])}
