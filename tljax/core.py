@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     import jax
 
 
-class UserError(ValueError):
+class _OneLine(Exception):
+    """An exception that a notebook shows as its message, as a command does."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it in place of a traceback
+        return [f'{type(self).__name__}: {self}']
+
+
+class UserError(_OneLine, ValueError):
     """A request that cannot be served. The message names the thing, the value and the remedy.
 
     The message is one line. Commands print it and exit with status 2.
@@ -43,7 +50,7 @@ class UserError(ValueError):
     """
 
 
-class Stopped(Exception):
+class Stopped(_OneLine):
     """A run stopped on request. It has saved its state, and the same command resumes it.
 
     Args:

@@ -7,10 +7,33 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
-console = Console(stderr=True, highlight=False)
 T = TypeVar('T')
 SEEN = set()  # kinds of lines that `say_once` has printed
 INTERVAL = 10  # seconds between two lines of `watched`
+
+
+def plain_console(stderr: bool = False) -> Console:
+    """A console of plain text: no markup in the texts, and no bars or colours in a notebook.
+
+    Args:
+        stderr: whether it writes to standard error.
+
+    >>> plain_console().is_jupyter
+    False
+    """
+    # a notebook's streams say that they are terminals, but do not move a cursor
+    force_terminal = False if Console().is_jupyter else None
+    return Console(
+        stderr=stderr,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        force_jupyter=False,
+        force_terminal=force_terminal,
+    )
+
+
+console = plain_console(stderr=True)
 
 
 class TimeLeft:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from tljax.core import UserError
+from tljax.files.console import plain_console
 from tljax.files.text import write
 from tljax.protocols import Cell, Record
 
@@ -36,7 +36,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = '
     scratch      0.500
     finetune     0.875
     """
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = plain_console()
     rules = box.SIMPLE_HEAD if console.is_terminal else None
     grid = Table(box=rules, show_edge=False, pad_edge=False)
     if not console.is_terminal:
