@@ -59,9 +59,10 @@ def cifar_resnet(
     Args:
         depth: 8, 14, 20, 32, 44, 56, 110, ...: 6 n + 2.
         width: channels of the first stage.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> cifar_resnet().dim
     64

@@ -60,9 +60,10 @@ def conv4(
         norm: 'batch' as published, or 'layer' (each example by itself: Wu and He 2018, with one
             group), which a handful of labels suits better than statistics of a batch that repeats
             them.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> conv4(width=32, size=28).dim
     32

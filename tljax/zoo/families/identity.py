@@ -17,9 +17,9 @@ def identity(
 
     Args:
         dim: width of the inputs.
-        form: taken as by every network, for nothing.
-        stored: taken as by every network, for nothing.
-        dtype: taken as by every network, for nothing.
+        form: unused; there is no convolution.
+        stored: unused; there is no BatchNorm.
+        dtype: unused; the features keep the input's type.
 
     >>> identity(3).features({}, {}, 'x')
     ({'features': 'x'}, {})

@@ -128,9 +128,10 @@ def inception_resnet_v2(
     of 75 by 75 pixels or more.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> list(inception_resnet_v2().groups)[:4]
     ['stem', 'mixed_5b', 'block35_5', 'block35_10']

@@ -74,9 +74,10 @@ def lenet(
         size: side of the pictures, pixels.
         norm: 'none' as published, or 'batch': BatchNorm ahead of every ReLU.
         dropout: ahead of every dense layer.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> lenet().dim, list(lenet().groups)
     (500, ['block1', 'block2', 'dense1'])

@@ -46,9 +46,10 @@ def mlp(
         widths: units of each layer.
         activation: 'relu', 'sigmoid' or 'tanh'.
         norm: 'none', or 'batch': BatchNorm ahead of every activation.
-        form: taken as by every network, for nothing.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: unused; there is no convolution.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> mlp((5, 3)).dim, list(mlp((5, 3)).groups)
     (3, ['layer1', 'layer2'])

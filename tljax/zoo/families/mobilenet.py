@@ -88,9 +88,10 @@ def mobilenet(
         dropout: of the features while training.
         momentum: of BatchNorm's statistics; what 0.99 takes in 500 steps, 0.9 takes in 50, which
             short runs from scratch need.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
         UserError: for a width that leaves the first layer without channels.

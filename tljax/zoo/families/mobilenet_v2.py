@@ -91,9 +91,10 @@ def mobilenet_v2(
     Args:
         alpha: the width multiplier; ImageNet weights are published for 0.35, 0.5, 0.75, 1, 1.3 and
             1.4.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
         UserError: for a multiplier that is not positive.

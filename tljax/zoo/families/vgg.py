@@ -87,9 +87,9 @@ def vgg16(
             the last block's map, of pictures of any size from 32 on.
         size: of the inputs, pixels, which the shape of fc1 follows; ImageNet weights of fc1 are
             published for 224.
-        stored: taken as by every network, for nothing: there is no BatchNorm.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        stored: unused; there is no BatchNorm.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
         UserError: for a size below 32; with `fc`, for inputs of another size.
@@ -112,9 +112,9 @@ def vgg19(
     Args:
         fc: as `vgg16`.
         size: as `vgg16`.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: taken as by every network, for nothing: there is no BatchNorm.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: unused; there is no BatchNorm.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> list(vgg19(fc=False).groups)
     ['block1', 'block2', 'block3', 'block4', 'block5']
