@@ -39,8 +39,8 @@ class _MobileNet(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv(x, width, kernel, stride, name, groups=1):
-            # A strided depthwise convolution pads below and right alone, as the weights expect.
-            # The first convolution pads both sides where the size is odd.
+            # Strided depthwise convolutions pad only below and right. The first convolution pads
+            # all sides where the size is odd.
             padding = ((0, 1), (0, 1)) if groups > 1 and stride == 2 else 'SAME'
             x = Conv(
                 width,

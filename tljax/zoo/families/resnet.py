@@ -1,8 +1,8 @@
 """Residual networks with the layer names of their Keras weights.
 
-Version 1 is He et al. 2015, table 1 (https://arxiv.org/abs/1512.03385). Version 2 is He et al. 2016,
-figure 4e (https://arxiv.org/abs/1603.05027): its blocks begin with BatchNorm, and nothing follows
-the sum.
+Version 1 is He et al. 2015, table 1 (https://arxiv.org/abs/1512.03385). Version 2 is He et al.
+2016, figure 4e (https://arxiv.org/abs/1603.05027): its blocks begin with BatchNorm, and nothing
+follows the sum.
 
 The strides are those of the published weights. Version 1 strides in the first 1x1 convolution of a
 stage's first block, version 2 in the 3x3 convolution of a stage's last block.
