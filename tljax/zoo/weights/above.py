@@ -17,7 +17,7 @@ from tljax.core import Net, abbreviated
 from tljax.protocols import Record
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.weights.training import tells_classes, tells_labels, tells_numbers
-from tljax.zoo.wrappers.with_layers import function
+from tljax.zoo.wrappers.with_layers import activation_function
 
 # Layers that leave a vector as it is, those that change each of its numbers, and those that may
 # stand between the last layer of a network and the mean of its features.
@@ -182,7 +182,9 @@ def _stack(spare, way, told, dim, loss):
         raise _Unlike(f'{abbreviated(way, 4)} ends with no dense layer')
     *below, (_, kernel, bias, activation) = steps
     _refuse_no_classes(activation, kernel.shape[1], loss)
-    if unknown := [f'{each[0]} ({each[3]})' for each in below if function(each[3]) is None]:
+    if unknown := [
+        f'{each[0]} ({each[3]})' for each in below if activation_function(each[3]) is None
+    ]:
         raise _Unlike(f'unknown activation of {abbreviated(unknown, 4)}')
     return Above(
         _single(kernel, bias),
