@@ -15,7 +15,7 @@ Keras numbers the convolutions of the whole network in the order in which they a
 import functools
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
 import jax
@@ -108,7 +108,7 @@ def mixed(x: jax.Array, branches: Sequence[str], conv: Conv2D) -> jax.Array:
     return jnp.concatenate([apply_branch(x, branch) for branch in branches], -1)
 
 
-def layer_patterns(blocks: dict[str, Sequence[str]]) -> dict[str, str]:
+def layer_patterns(blocks: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Regular expressions for the names of the layers of each block.
 
     Keras numbers the layers of the whole network; the numbers follow the order of the blocks.

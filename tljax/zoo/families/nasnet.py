@@ -22,7 +22,10 @@ _mean = functools.partial(mean_pool, size=(3, 3), strides=(1, 1), padding='SAME'
 
 
 def _cells(width, repeats):
-    """Lists (Keras's name, channels of each branch, is it a reduction) of every cell."""
+    """Returns the cells, from the input to the output.
+
+    Each is (Keras's name, channels of each branch, whether the cell is a reduction).
+    """
     cells = [('stem_1', width // 4, True), ('stem_2', width // 2, True)]
     for stage in range(3):
         first, channels = stage * repeats, width * 2**stage

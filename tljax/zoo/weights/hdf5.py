@@ -91,8 +91,8 @@ def read(path: str | Path) -> Stored:
         raise UserError(f'{path} {error}') from None
     except Exception as error:  # damage raises errors of any kind
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        is_keras = is_zip or _is_hdf5(path)
-        reason = f'cut off or damaged ({line[:100]})' if is_keras else 'no HDF5 file'
+        is_damaged = is_zip or _is_hdf5(path)
+        reason = f'cut off or damaged ({line[:100]})' if is_damaged else 'no HDF5 file'
         raise UserError(f'{path} is {reason}: copy or download it again') from error
     if not stored.layers:
         raise UserError(
@@ -161,8 +161,8 @@ class _ArrayReader:
         ):
             raise UserError(ELSEWHERE.format(path))
         shapes = (dataset.shape, dataset.chunks or ())
-        largest = max(int(np.prod(shape, dtype=object)) for shape in shapes)
-        self.bytes_left -= largest * dtype.itemsize
+        count = max(int(np.prod(shape, dtype=object)) for shape in shapes)
+        self.bytes_left -= count * dtype.itemsize
         if self.bytes_left < 0:
             raise UserError(
                 f'is cut off or damaged (its arrays would take more than {LARGEST_RATIO} times its '
@@ -223,8 +223,8 @@ def _inner_models(config):
 def _layers_by_name(root, reader, inner_models):
     """Reads groups named after layers.
 
-    The group of an inner model has the arrays of all layers in that model; their names begin with
-    the layer's.
+    The group of an inner model has the arrays of all layers in that model. The path of an array
+    then has the layer's name.
     """
     layers, places = {}, {}
     for place, layer in enumerate(_names(root, 'layer_names')):

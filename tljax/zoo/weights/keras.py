@@ -102,25 +102,29 @@ def load(
     model = graph(stored.config)
     stored, model = _rename_layers(stored, model, net_layers, published or {}, net.dim)
     first = before(stored, model, net_layers, net.dim)
-    others = [layer for layer in stored.layers if layer not in net_layers and layer not in first]
-    unexpected = [layer for layer in others if layer not in top]
+    extra_layers = {
+        layer: arrays
+        for layer, arrays in stored.layers.items()
+        if layer not in net_layers and layer not in first
+    }
+    unexpected = [layer for layer in extra_layers if layer not in top]
     arrays = _net_arrays(path, stored, model, net_layers, unexpected)
     params, state = (
         {layer: {name: arrays[layer][name] for name in leaves} for layer, leaves in tree.items()}
         for tree in shapes
     )
-    extra_layers = {layer: stored.layers[layer] for layer in others}
-    head = above(extra_layers, model, set(net_layers), net, top, loss_of(stored.training))
-    if first and head.head:
-        head = Above(why=f'{abbreviated(first, 4)} before the network changes its inputs')
-    _refuse_not_finite(path, dict(zip(head.names, (*head.dense, head.head), strict=False)))
+    top_layers = above(extra_layers, model, set(net_layers), net, top, loss_of(stored.training))
+    if first and top_layers.head:
+        top_layers = Above(why=f'{abbreviated(first, 4)} before the network changes its inputs')
+    dense = (*top_layers.dense, top_layers.head)
+    _refuse_not_finite(path, dict(zip(top_layers.names, dense, strict=False)))
+    head = {'head': _softmax_head(**top_layers.head)} if top_layers.head else {}
     mode = ROWS[net.published['name']].mode if net.published else 'tf'
-    backbone = {'backbone': params}
     return Loaded(
-        params={**backbone, 'head': _softmax_head(**head.head)} if head.head else backbone,
+        params={'backbone': params, **head},
         state={'backbone': state},
-        above=head,
-        spare=tuple(others),
+        above=top_layers,
+        spare=tuple(extra_layers),
         shape=model.shape if model else (),
         prepared=unlike(model, net_layers, first, mode),
         before=tuple(first),
@@ -139,14 +143,18 @@ def _net_arrays(path, stored, model, net_layers, others):
         if layer in layers:
             arrays[layer], mismatch = _match(layer, leaves, layers[layer])
             mismatches += mismatch
-    absent = [layer for layer in net_layers if layer not in layers]
+    absent_layers = [layer for layer in net_layers if layer not in layers]
     has_graph = model and all(layer in model.layers for layer in net_layers)
     under = model.under(net_layers) if has_graph else None
-    if not absent:
+    if not absent_layers:
         others = [
             layer for layer in others if _of_another_network(layer, stored, under, net_layers)
         ]
-    reasons = {'it lacks': absent, 'it has, unasked for,': others, 'shapes differ at': mismatches}
+    reasons = {
+        'it lacks': absent_layers,
+        'it has, unasked for,': others,
+        'shapes differ at': mismatches,
+    }
     texts = [f'{reason} {abbreviated(names, 8)}' for reason, names in reasons.items() if names]
     if texts:
         raise UserError(
