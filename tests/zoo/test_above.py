@@ -1,5 +1,5 @@
-"""Files whose layers above the network are anything: what is taken as a head answers as Keras does,
-what is not is left and said."""
+"""Layers above the network in a file: a head gives Keras's answers, and other layers are left out
+with a message."""
 
 import json
 
@@ -27,7 +27,7 @@ def body():
     return keras_model('mobilenet', 32, {'alpha': 0.25}, include_top=False)
 
 
-def on_the_mean(*layers, body):
+def model_on_mean(*layers, body):
     x = mean(body)
     for layer in layers:
         x = layer(x)
@@ -94,7 +94,7 @@ HEADS = {
     ],
 )
 def test_a_saved_model_answers_as_in_keras(head, ending, body, tmp_path):
-    network = on_the_mean(*HEADS[head](), body=body)
+    network = model_on_mean(*HEADS[head](), body=body)
     network.save(tmp_path / f'm.{ending}')
     record = agrees(network, tmp_path / f'm.{ending}', SPEC)
     assert record['config']['net']['of'] == SPEC and record['input'] == [32, 32, 3], (
@@ -149,10 +149,10 @@ def two_heads(body):
     return [L.Dense(n)(mean(body)) for n in (2, 3)]
 
 
-def beside(body):
-    other = keras.Input((5,))
-    joined = L.Concatenate()([mean(body), L.Dense(16)(L.Dense(16)(other))])
-    return keras.Model([body.input, other], L.Dense(2)(joined))
+def two_inputs(body):
+    second_input = keras.Input((5,))
+    features = L.Concatenate()([mean(body), L.Dense(16)(L.Dense(16)(second_input))])
+    return keras.Model([body.input, second_input], L.Dense(2)(features))
 
 
 NO_HEADS = {
@@ -175,7 +175,7 @@ NO_HEADS = {
         ),
         'extra between the network and the mean',
     ),
-    'a second input': (beside, 'concatenate.*, of kind Concatenate, is not computed'),
+    'a second input': (two_inputs, 'concatenate.*, of kind Concatenate, is not computed'),
     'an activation unheard of': (
         lambda body: L.Dense(2)(L.Dense(4, 'hard_sigmoid')(mean(body))),
         'unknown activation of dense.* \\(hard_sigmoid\\)',
@@ -203,13 +203,13 @@ NO_HEADS = {
 @pytest.mark.parametrize('case', NO_HEADS)
 def test_what_is_no_head_is_left_and_said(case, body, tmp_path, capsys):
     make, why = NO_HEADS[case]
-    made = make(body)
-    network = made if isinstance(made, keras.Model) else keras.Model(body.input, made)
+    output = make(body)
+    network = output if isinstance(output, keras.Model) else keras.Model(body.input, output)
     network.save(tmp_path / 'm.keras')
-    found = pretrained(SPEC, tmp_path / 'm.keras')
+    weights = pretrained(SPEC, tmp_path / 'm.keras')
     assert 'what lies above the network is left' in capsys.readouterr().err
     with pytest.raises(UserError, match=why):
-        predict(found, [])
+        predict(weights, [])
     with pytest.raises(UserError, match=f'{why}.*graft the backbone alone'):
         donors_at(str(tmp_path / 'm.keras'), mobilenet(alpha=0.25), top=True)
     params = donors_at(str(tmp_path / 'm.keras'), mobilenet(alpha=0.25)).trees[0][0]
@@ -220,12 +220,12 @@ def test_what_is_no_head_is_left_and_said(case, body, tmp_path, capsys):
 
 
 def test_weights_alone_tell_no_activations(body, tmp_path):
-    network = on_the_mean(L.BatchNormalization(), L.Dense(16, 'relu'), L.Dense(3), body=body)
+    network = model_on_mean(L.BatchNormalization(), L.Dense(16, 'relu'), L.Dense(3), body=body)
     network.save_weights(tmp_path / 'm.weights.h5')
     for path in (tmp_path / 'm.weights.h5', write_legacy(tmp_path / 'm.h5', network)):
-        found = load(path, mobilenet(alpha=0.25), 224)
+        weights = load(path, mobilenet(alpha=0.25), 224)
         np.testing.assert_array_equal(
-            found.params['backbone']['conv1']['kernel'], body.get_layer('conv1').get_weights()[0]
+            weights.params['backbone']['conv1']['kernel'], body.get_layer('conv1').get_weights()[0]
         )
         with pytest.raises(
             UserError, match='not told by weights alone: take the whole saved model'
@@ -233,43 +233,47 @@ def test_weights_alone_tell_no_activations(body, tmp_path):
             predict(pretrained(SPEC, path), [])
 
 
-def deeper(body, name='conv_dw_14'):
+def deeper_network(body, name='conv_dw_14'):
     x = L.BatchNormalization(name=f'{name}_bn')(
         L.DepthwiseConv2D(3, padding='same', use_bias=False, name=name)(body.output)
     )
     return keras.Model(body.input, L.Dense(2)(L.GlobalAveragePooling2D()(x)))
 
 
-def inserted():
-    base = keras.applications.MobileNet(
+def network_with_prelu():
+    network = keras.applications.MobileNet(
         alpha=0.25, include_top=False, weights=None, input_shape=(32, 32, 3)
     )
     return keras.models.clone_model(
-        base,
+        network,
         call_function=lambda layer, x, **kw: (
             L.PReLU(name='mine')(layer(x)) if layer.name == 'conv_pw_5_relu' else layer(x, **kw)
         ),
     )
 
 
-def several(body):
+def two_networks(body):
     x = keras.Input((32, 32, 3))
-    both = [
+    networks = [
         keras.applications.MobileNet(
             alpha=0.25, include_top=False, weights=None, input_shape=(32, 32, 3), name=name
         )
         for name in 'ab'
     ]
-    return keras.Model(x, L.Add()([each(x) for each in both]))
+    return keras.Model(x, L.Add()([network(x) for network in networks]))
 
 
 @pytest.mark.parametrize('layout', ['m.h5', 'm.keras', 'm.weights.h5', 'legacy.h5'])
 @pytest.mark.parametrize(
-    'make, said',
-    [(deeper, 'conv_dw_14'), (lambda body: inserted(), 'mine'), (several, 'conv1')],
+    'make, layer',
+    [
+        (deeper_network, 'conv_dw_14'),
+        (lambda body: network_with_prelu(), 'mine'),
+        (two_networks, 'conv1'),
+    ],
     ids=['deeper', 'inserted', 'several'],
 )
-def test_another_network_of_the_family_is_refused(make, said, layout, body, tmp_path):
+def test_another_network_of_the_family_is_refused(make, layer, layout, body, tmp_path):
     network = make(body)
     write = {
         'm.weights.h5': network.save_weights,
@@ -277,13 +281,13 @@ def test_another_network_of_the_family_is_refused(make, said, layout, body, tmp_
     }.get(layout, network.save)
     write(tmp_path / layout)
     with pytest.raises(
-        UserError, match=f'another network or width .*it has, unasked for, .*{said}'
+        UserError, match=f'another network or width .*it has, unasked for, .*{layer}'
     ):
         load(tmp_path / layout, mobilenet(alpha=0.25), 224)
 
 
 def test_a_run_goes_on_with_the_dense_layers_and_a_ranking_does_without(body, tmp_path):
-    network = on_the_mean(L.Dense(16, 'relu'), L.Dense(3), body=body)
+    network = model_on_mean(L.Dense(16, 'relu'), L.Dense(3), body=body)
     network.save(tmp_path / 'm.keras')
     net = call_named(
         'tljax.zoo', {'name': 'with_layers', 'of': SPEC, 'layers': [[16, 'relu']]}, 'net'
@@ -295,18 +299,20 @@ def test_a_run_goes_on_with_the_dense_layers_and_a_ranking_does_without(body, tm
     np.testing.assert_array_equal(
         donor.trees[0][0]['head']['kernel'], network.layers[-1].get_weights()[0]
     )
-    known = donors.donor('mine', {'net': SPEC, 'weights': str(tmp_path / 'm.keras')}, {}, tmp_path)
-    assert known.classes == () and 'head' not in known.params, (
+    study_donor = donors.donor(
+        'mine', {'net': SPEC, 'weights': str(tmp_path / 'm.keras')}, {}, tmp_path
+    )
+    assert study_donor.classes == () and 'head' not in study_donor.params, (
         'scores that ask a head need one on the features'
     )
 
 
-@pytest.mark.parametrize('scale, said', [(1 / 127.5, False), (1 / 255, True)])
-def test_a_file_that_scales_pictures_otherwise_is_told(scale, said, body, tmp_path, capsys):
+@pytest.mark.parametrize('scale, is_told', [(1 / 127.5, False), (1 / 255, True)])
+def test_a_file_that_scales_pictures_otherwise_is_told(scale, is_told, body, tmp_path, capsys):
     x = keras.Input((32, 32, 3))
     y = keras.Sequential([L.RandomFlip(), L.Rescaling(scale, offset=-1, name='mine')])(x)
     keras.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(body(y)))).save(tmp_path / 'm.h5')
     pretrained(SPEC, tmp_path / 'm.h5')
     assert (
         'mine may scale pictures otherwise than mobilenet does' in capsys.readouterr().err
-    ) == said
+    ) == is_told

@@ -1,5 +1,5 @@
-"""Logits, features and intermediates of networks against Keras, on the same random weights and
-BatchNorm statistics."""
+"""Networks give Keras's logits, features and intermediates on the same random weights and BatchNorm
+statistics."""
 
 import re
 
@@ -39,18 +39,20 @@ FULL = [(name, row.size, {}) for name, row in ROWS.items()]
 ODD = [(name, 117, {'fc': False} if row.module == 'vgg' else {}) for name, row in ROWS.items()]
 
 
-def compare(each, tmp_path):
-    """Logits of a file with top, features of one without, and that groups are in the order in which
-    Keras's layers follow each other."""
-    name, size, options = each
+def compare(setting, tmp_path):
+    """Compares the logits of a file with top and the features of a file without.
+
+    Checks also that the groups have the order of Keras's layers.
+    """
+    name, size, options = setting
     x = pictures(size)
     if 'fc' not in options:
         spec = {'name': name, **options, **({'size': size} if ROWS[name].module == 'vgg' else {})}
-        whole = keras_model(name, size, options, classifier_activation=None)
-        params, state, record = pretrained(spec, write_legacy(tmp_path / 'top.h5', whole))
+        full_model = keras_model(name, size, options, classifier_activation=None)
+        params, state, record = pretrained(spec, write_legacy(tmp_path / 'top.h5', full_model))
         agree(
             predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0],
-            predicted(whole, scaled(name, x)),
+            predicted(full_model, scaled(name, x)),
         )
         (tmp_path / 'top.h5').unlink()
     body = keras_model(name, size, options, include_top=False, pooling='avg')
@@ -73,29 +75,29 @@ def compare(each, tmp_path):
         assert order == sorted(order) and set(order) == set(range(len(net.groups)))
 
 
-# layers that Keras numbers by the session: read through the file
+# Networks whose layers Keras numbers by the session: their names depend on the tests before.
 AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')
 
-# Up to a minute each to compile: with the giants. Of resnet50, the test of intermediates compares
-# the features as well.
+# Networks that take up to a minute to compile. They are among the slow tests. For resnet50 the slow
+# test of intermediates compares the features, too.
 LONG = ('densenet121', 'inception_v3', 'mobilenet_v2', 'nasnet_mobile', 'resnet50', 'xception')
 
 
 @pytest.mark.parametrize(
-    'each',
+    'setting',
     [
-        pytest.param(each, marks=[pytest.mark.slow] * (each[0] in LONG), id=case(each))
-        for each in FAST
+        pytest.param(setting, marks=[pytest.mark.slow] * (setting[0] in LONG), id=case(setting))
+        for setting in FAST
     ],
 )
-def test_logits_and_features_are_keras_s(each, tmp_path):
-    compare(each, tmp_path)
+def test_logits_and_features_are_keras_s(setting, tmp_path):
+    compare(setting, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('each', ALPHAS + FULL + ODD, ids=case)
-def test_logits_and_features_are_keras_s_at_full_size(each, tmp_path):
-    compare(each, tmp_path)
+@pytest.mark.parametrize('setting', ALPHAS + FULL + ODD, ids=case)
+def test_logits_and_features_are_keras_s_at_full_size(setting, tmp_path):
+    compare(setting, tmp_path)
 
 
 @pytest.mark.parametrize(

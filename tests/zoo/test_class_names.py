@@ -1,4 +1,4 @@
-"""Files that name the classes of weights: every form that is read, and what is refused."""
+"""Files with the names of classes: every form that is read, and the forms that are refused."""
 
 import json
 
@@ -12,7 +12,7 @@ PETS = [('cat', 'cat'), ('dog', 'dog'), ('ok', 'ok')]
 
 
 @pytest.mark.parametrize(
-    'found',
+    'index',
     [
         {'0': 'cat', '1': 'dog', '2': 'ok'},
         {'2': 'ok', '0': 'cat', '1': 'dog'},
@@ -21,9 +21,9 @@ PETS = [('cat', 'cat'), ('dog', 'dog'), ('ok', 'ok')]
     ],
 )
 @pytest.mark.parametrize('name', ['names.json', 'names.txt', 'names.JSON'])
-def test_names_in_json(tmp_path, found, name):
+def test_names_in_json(tmp_path, index, name):
     for indent in (None, 2):
-        (tmp_path / name).write_text(json.dumps(found, indent=indent))
+        (tmp_path / name).write_text(json.dumps(index, indent=indent))
         assert class_index(tmp_path / name) == PETS
 
 
@@ -68,7 +68,7 @@ def test_classes_are_named_one_a_line(tmp_path, text, names):
 
 
 @pytest.mark.parametrize(
-    'text, said',
+    'text, message',
     [
         ('{"0": "cat", "1": "cat"}', 'the class cat stands twice'),
         ('{"0": "cat", "0": "dog"}', 'the key 0 stands twice'),
@@ -102,23 +102,23 @@ def test_classes_are_named_one_a_line(tmp_path, text, names):
         ('\0' * 9, 'no text in UTF-8'),
     ],
 )
-def test_what_names_no_classes_is_refused_in_a_line(tmp_path, text, said):
+def test_what_names_no_classes_is_refused_in_a_line(tmp_path, text, message):
     (tmp_path / 'labels.txt').write_text(text)
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as error:
         class_index(tmp_path / 'labels.txt')
-    assert said in str(refused.value) and '\n' not in str(refused.value)
+    assert message in str(error.value) and '\n' not in str(error.value)
 
 
 def test_what_is_no_list_at_all(tmp_path):
     (tmp_path / 'text.json').write_text('cat\ndog')
     (tmp_path / 'other.txt').write_bytes(b'\xff\xfe\0')
-    for path, said in (
+    for path, message in (
         (tmp_path, 'is a folder: name a file'),
         (tmp_path / 'no', 'does not exist'),
         (tmp_path / 'text.json', 'no JSON'),
         (tmp_path / 'other.txt', 'UTF-8'),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             class_index(path)
 
 

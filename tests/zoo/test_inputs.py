@@ -1,5 +1,5 @@
-"""What stands before the network in a file: arithmetic that the network does itself is none, and
-layers with weights leave the backbone as it is."""
+"""Layers before the network in a file: the network's own preprocessing is recognised, and layers
+with weights are left out."""
 
 import json
 
@@ -23,27 +23,27 @@ def body():
     return keras_model('mobilenet', 32, {'alpha': 0.25}, include_top=False)
 
 
-def on(body, x, y):
+def head_on(body, x, y):
     return keras.Model(x, L.Dense(3, 'softmax')(L.GlobalAveragePooling2D()(body(y))))
 
 
-def grey(body):
+def grey_inputs(body):
     x = keras.Input((32, 32, 1))
-    return on(body, x, L.Conv2D(3, 3, padding='same', name='mine')(x))
+    return head_on(body, x, L.Conv2D(3, 3, padding='same', name='mine')(x))
 
 
-def coloured(body):
+def two_convolutions(body):
     x = keras.Input((32, 32, 3))
-    return on(body, x, L.Conv2D(3, 1, name='mine')(L.Conv2D(3, 1, use_bias=False)(x)))
+    return head_on(body, x, L.Conv2D(3, 1, name='mine')(L.Conv2D(3, 1, use_bias=False)(x)))
 
 
-def normalised(body):
+def normalisation(body):
     x, layer = keras.Input((32, 32, 3)), L.Normalization(name='mine')
     layer.build((None, 32, 32, 3))
-    return on(body, x, layer(x))
+    return head_on(body, x, layer(x))
 
 
-def inside(body):
+def inner_model(body):
     layer = L.Normalization(name='mine')
     return keras.Sequential(
         [
@@ -56,7 +56,7 @@ def inside(body):
 
 
 @pytest.mark.parametrize('layout', ['m.h5', 'm.keras', 'm.weights.h5', 'legacy.h5'])
-@pytest.mark.parametrize('make', [grey, coloured, normalised, inside])
+@pytest.mark.parametrize('make', [grey_inputs, two_convolutions, normalisation, inner_model])
 def test_layers_with_weights_before_the_network_are_left_and_said(
     make, layout, body, tmp_path, capsys
 ):
@@ -67,9 +67,9 @@ def test_layers_with_weights_before_the_network_are_left_and_said(
     }.get(layout, network.save)
     write(tmp_path / layout)
     params, state = read_weights(mobilenet(alpha=0.25), tmp_path / layout, top=False)
-    said = capsys.readouterr().err
-    assert 'mine before the network is left: its inputs were changed there' in said, said
-    assert 'above the network is left: dense' in said and 'may scale' not in said, said
+    message = capsys.readouterr().err
+    assert 'mine before the network is left: its inputs were changed there' in message, message
+    assert 'above the network is left: dense' in message and 'may scale' not in message, message
     for name in ('conv1', 'conv_pw_13'):
         np.testing.assert_array_equal(
             params['backbone'][name]['kernel'], body.get_layer(name).get_weights()[0]
@@ -87,14 +87,14 @@ def test_a_convolution_before_does_not_count_among_those_that_keras_names_itself
     x = keras.Input((96, 96, 1))
     y = L.Conv2D(3, 1)(x)
     base = keras_model('inception_v3', 96, {}, include_top=False)
-    on(base, x, y).save(tmp_path / 'm.keras')
+    head_on(base, x, y).save(tmp_path / 'm.keras')
     params, _ = read_weights(inception_v3(), tmp_path / 'm.keras', top=False)
     assert "conv2d (the file's) before the network is left" in capsys.readouterr().err
-    own = [layer for layer in base.layers if isinstance(layer, L.Conv2D)]
+    conv_layers = [layer for layer in base.layers if isinstance(layer, L.Conv2D)]
     for number in (1, 94):
         np.testing.assert_array_equal(
             params['backbone'][f'conv2d_{number}']['kernel'],
-            sorted(own, key=lambda layer: int(layer.name[7:]))[number - 1].get_weights()[0],
+            sorted(conv_layers, key=lambda layer: int(layer.name[7:]))[number - 1].get_weights()[0],
         )
 
 
@@ -116,14 +116,14 @@ def test_what_joins_a_network_midway_is_not_before_it(body, tmp_path):
 
 def test_keras_s_own_preprocessing_in_the_model_is_no_reason_for_a_word(body, tmp_path, capsys):
     x = keras.Input((32, 32, 3))
-    network = randomise(on(body, x, keras.applications.mobilenet.preprocess_input(x)))
+    network = randomise(head_on(body, x, keras.applications.mobilenet.preprocess_input(x)))
     for name in ('m.keras', 'm.h5'):
         network.save(tmp_path / name)
         agrees(network, tmp_path / name, SPEC, scaled=lambda x: 255 * x)
         assert 'scale pictures' not in capsys.readouterr().err
 
 
-def told(make):
+def graph_of(make):
     x = keras.Input((8, 8, 3))
     y = L.Conv2D(2, 3, name='conv1')(make(x))
     return graph(json.loads(keras.Model(x, y).to_json()))
@@ -134,13 +134,13 @@ MODES = {'tf': 'mobilenet', 'torch': 'densenet', 'caffe': 'resnet'}
 
 @pytest.mark.parametrize('mode', MODES)
 def test_arithmetic_is_compared_with_each_way_of_preprocessing(mode):
-    own = told(getattr(keras.applications, MODES[mode]).preprocess_input)
-    for other in MODES:
-        assert (unlike(own, ['conv1'], [], other) == ()) == (other == mode)
+    model = graph_of(getattr(keras.applications, MODES[mode]).preprocess_input)
+    for net_mode in MODES:
+        assert (unlike(model, ['conv1'], [], net_mode) == ()) == (net_mode == mode)
 
 
 @pytest.mark.parametrize(
-    'make, right',
+    'make, is_same',
     [
         (lambda x: x / 127.5 - 1, True),
         (lambda x: (x - 127.5) / 127.5, True),
@@ -155,8 +155,8 @@ def test_arithmetic_is_compared_with_each_way_of_preprocessing(mode):
         (lambda x: L.Concatenate()([x[..., :1]] * 3), False),
     ],
 )
-def test_only_what_comes_out_the_same_is_the_same(make, right):
-    assert (unlike(told(make), ['conv1'], [], 'tf') == ()) == right
+def test_only_what_comes_out_the_same_is_the_same(make, is_same):
+    assert (unlike(graph_of(make), ['conv1'], [], 'tf') == ()) == is_same
 
 
 def test_operations_of_keras_2_are_arithmetic_too():
@@ -220,7 +220,7 @@ def test_a_config_that_is_not_as_keras_writes_it_is_another_way(args):
         {'class_name': 'Add', 'config': {'name': 'add'}, 'inbound_nodes': args},
         {'class_name': 'Conv2D', 'config': {'name': 'conv1'}, 'inbound_nodes': [['add', 0, 0, {}]]},
     ]
-    found = graph(
+    model = graph(
         {'class_name': 'F', 'config': {'layers': layers, 'output_layers': [['conv1', 0, 0]]}}
     )
-    assert found is None or unlike(found, ['conv1'], [], 'tf') == ('add',)
+    assert model is None or unlike(model, ['conv1'], [], 'tf') == ('add',)

@@ -1,4 +1,4 @@
-"""Layouts and kinds of numbers in files of Keras weights, and files that claim too much."""
+"""Layouts and number types of Keras files, and files whose arrays claim too much space."""
 
 import io
 import json
@@ -27,22 +27,22 @@ def network():
     return randomise(keras.Sequential([body, inner]))
 
 
-def same(one, other):
+def assert_same_weights(first, second):
     for part in ('params', 'state'):
-        jax.tree.map(np.testing.assert_array_equal, getattr(one, part), getattr(other, part))
+        jax.tree.map(np.testing.assert_array_equal, getattr(first, part), getattr(second, part))
 
 
-def changed(path, change):
-    """The archive with its weights changed by a function of the open file."""
+def rewrite(path, change):
+    """Rewrites an archive after a function has changed the open file of its weights."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    held = io.BytesIO(members['model.weights.h5'])
-    with h5py.File(held, 'r+') as file:
+    buffer = io.BytesIO(members['model.weights.h5'])
+    with h5py.File(buffer, 'r+') as file:
         change(file)
     with zipfile.ZipFile(path, 'w') as archive:
         for name, content in {
             **members,
-            'model.weights.h5': held.getvalue(),
+            'model.weights.h5': buffer.getvalue(),
             '../../model.weights.h5': b'nothing',
         }.items():
             archive.writestr(name, content)
@@ -53,14 +53,14 @@ def test_an_archive_is_read_by_the_names_in_it_or_by_the_order_of_its_config(net
     network.save(tmp_path / 'm.keras')
     expected = load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224)
     assert 'head' in expected.params and len(expected.above.dense) == 1
-    same(expected, load(tmp_path / 'm.keras', mobilenet(alpha=0.25), 224))
+    assert_same_weights(expected, load(tmp_path / 'm.keras', mobilenet(alpha=0.25), 224))
 
     def without_names(file):
         file.visititems(lambda _, group: group.attrs.pop('name', None) and None)
 
-    changed(tmp_path / 'm.keras', without_names)  # as Keras 3.0 to 3.6 wrote them
+    rewrite(tmp_path / 'm.keras', without_names)  # as Keras 3.0 to 3.6 wrote them
     (tmp_path / 'm.keras').rename(tmp_path / 'm.zip')
-    same(expected, load(tmp_path / 'm.zip', mobilenet(alpha=0.25), 224))
+    assert_same_weights(expected, load(tmp_path / 'm.zip', mobilenet(alpha=0.25), 224))
     network.save_weights(tmp_path / 'm.weights.h5')
     with h5py.File(tmp_path / 'm.weights.h5', 'r+') as file:
         without_names(file)
@@ -80,11 +80,11 @@ def test_names_that_keras_splits_are_joined(network, tmp_path):
             names = group.attrs.pop(name)
             for i, part in enumerate(np.array_split(names, 3)):
                 group.attrs[f'{name}{i}'] = part
-    same(expected, load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224))
+    assert_same_weights(expected, load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224))
 
 
 def dense(path, kernel, bias=(0.0, 0.0), **kw):
-    """A file of one dense layer."""
+    """Writes a file with one dense layer."""
     with h5py.File(path, 'w') as file:
         file.attrs['layer_names'] = [b'dense']
         group = file.create_group('dense')
@@ -96,22 +96,22 @@ def dense(path, kernel, bias=(0.0, 0.0), **kw):
 
 def test_numbers_of_every_width_become_float32(tmp_path):
     kernel = np.array([[1.5, -2.0], [0.25, 3.0]])
-    brain = kernel.astype(jnp.bfloat16)
-    for each in (kernel.astype('<f2'), kernel.astype('>f4'), kernel, brain.view('V2')):
-        found = read(dense(tmp_path / 'm.h5', each)).layers['dense'][0]
-        assert found.dtype == np.float32
-        np.testing.assert_array_equal(found, kernel)
-    for each in (np.zeros((2, 2), 'V3'), np.zeros((2, 2), 'S4'), np.zeros((2, 2), 'c8')):
+    bfloat16 = kernel.astype(jnp.bfloat16)
+    for values in (kernel.astype('<f2'), kernel.astype('>f4'), kernel, bfloat16.view('V2')):
+        array = read(dense(tmp_path / 'm.h5', values)).layers['dense'][0]
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, kernel)
+    for values in (np.zeros((2, 2), 'V3'), np.zeros((2, 2), 'S4'), np.zeros((2, 2), 'c8')):
         with pytest.raises(UserError, match="'dense/kernel' as .* no kind of numbers"):
-            read(dense(tmp_path / 'm.h5', each))
+            read(dense(tmp_path / 'm.h5', values))
     network = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2, dtype='bfloat16', name='mine')]
     )
     for name in ('b.h5', 'b.keras'):
         network.save(tmp_path / name)
-        found = read(tmp_path / name).layers['mine'][0]
+        array = read(tmp_path / name).layers['mine'][0]
         np.testing.assert_array_equal(
-            found, np.asarray(network.get_layer('mine').get_weights()[0], np.float32)
+            array, np.asarray(network.get_layer('mine').get_weights()[0], np.float32)
         )
 
 
@@ -205,8 +205,8 @@ def test_a_config_of_any_form_is_data_alone(network, tmp_path):
     ):
         with h5py.File(tmp_path / 'm.h5', 'r+') as file:
             file.attrs['model_config'] = config
-        found = load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224)
-        assert 'head' not in found.params and 'not told by weights alone' in found.above.why
+        weights = load(tmp_path / 'm.h5', mobilenet(alpha=0.25), 224)
+        assert 'head' not in weights.params and 'not told by weights alone' in weights.above.why
 
 
 def test_a_short_config_that_tells_billions_of_ways_is_left_soon():
@@ -215,7 +215,7 @@ def test_a_short_config_that_tells_billions_of_ways_is_left_soon():
             'class_name': 'Dense',
             'config': {'name': name},
             'name': name,
-            'inbound_nodes': [[[each, 0, 0, {}] for each in below]],
+            'inbound_nodes': [[[parent, 0, 0, {}] for parent in below]],
         }
 
     wide = [dense(f'w{i}') for i in range(20_000)]
@@ -226,7 +226,7 @@ def test_a_short_config_that_tells_billions_of_ways_is_left_soon():
         'config': {
             'name': 'inner',
             'layers': wide,
-            'output_layers': [[each['name'], 0, 0] for each in wide],
+            'output_layers': [[layer['name'], 0, 0] for layer in wide],
         },
     }
     joins = [dense(f'j{i}', 'inner') for i in range(20_000)]

@@ -1,4 +1,4 @@
-"""Small networks: their intermediates, groups and normalisation."""
+"""Small networks: intermediates, groups and normalisation."""
 
 import re
 
@@ -36,7 +36,7 @@ def test_groups_cover_every_parameter_in_order(name):
 def test_a_normalised_perceptron_by_hand(training):
     net, x = mlp((5, 3), norm='batch'), np.random.default_rng(0).normal(size=(8, 4)).astype('f')
     params, state = net.init(jax.random.key(0), x)
-    found, moved = net.features(params, state, x, jax.random.key(1) if training else None)
+    taps, new_state = net.features(params, state, x, jax.random.key(1) if training else None)
     for i in (1, 2):
         x = x @ params[f'dense{i}']['kernel']
         mean, deviation = (
@@ -44,7 +44,7 @@ def test_a_normalised_perceptron_by_hand(training):
         )
         if training:
             np.testing.assert_allclose(
-                moved[f'norm{i}']['mean'], 0.1 * x.mean(0), rtol=1e-4, atol=1e-6
+                new_state[f'norm{i}']['mean'], 0.1 * x.mean(0), rtol=1e-4, atol=1e-6
             )
         x = np.maximum((x - mean) / deviation, 0)
-    np.testing.assert_allclose(found['features'], x, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(taps['features'], x, rtol=1e-4, atol=1e-5)

@@ -1,4 +1,4 @@
-"""What a file's loss says of its outputs, and heads that stand in models of their own."""
+"""The kind of outputs by the loss in a file, and heads in inner models."""
 
 import h5py
 import keras
@@ -25,7 +25,7 @@ def features():
     return keras.Sequential([body(), L.GlobalAveragePooling2D()])
 
 
-def nested():
+def nested_network():
     return randomise(
         keras.Sequential(
             [
@@ -39,7 +39,7 @@ def nested():
 
 @pytest.mark.parametrize('layout', ['m.h5', 'm.keras', 'm.weights.h5', 'legacy.h5'])
 def test_a_head_in_models_of_its_own_answers_in_every_layout(layout, tmp_path):
-    network = nested()
+    network = nested_network()
     network(np.zeros((1, 32, 32, 3), 'f'))
     network = randomise(network)
     write = {
@@ -51,7 +51,7 @@ def test_a_head_in_models_of_its_own_answers_in_every_layout(layout, tmp_path):
 
 
 def test_the_only_layer_of_a_model_bears_its_own_name_in_keras_2_too(tmp_path):
-    network = nested()
+    network = nested_network()
     network(np.zeros((1, 32, 32, 3), 'f'))
     network.save(tmp_path / 'm.h5')
     with h5py.File(tmp_path / 'm.h5', 'r+') as file:  # Keras 2 wrote the layer's name alone
@@ -92,7 +92,7 @@ def test_a_regression_tells_no_classes(width, loss, ending, features, tmp_path):
 
 @pytest.mark.parametrize('ending', ['h5', 'keras'])
 @pytest.mark.parametrize(
-    'loss, said',
+    'loss, is_told',
     [
         (None, True),
         ('categorical_hinge', True),
@@ -101,14 +101,14 @@ def test_a_regression_tells_no_classes(width, loss, ending, features, tmp_path):
     ],
 )
 def test_linear_outputs_are_logits_and_said_to_be_where_no_loss_tells(
-    loss, said, ending, features, tmp_path, capsys
+    loss, is_told, ending, features, tmp_path, capsys
 ):
     network = keras.Sequential([features, L.Dense(4)])
     if loss:
         network.compile('sgd', loss)
     network.save(path := tmp_path / f'm.{ending}')
     params, state, record = pretrained(SPEC, path)
-    assert ('no loss in the file tells' in capsys.readouterr().err) == said
+    assert ('no loss in the file tells' in capsys.readouterr().err) == is_told
     x = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype('f')
     output = predictor(record).run(params, state, {'input': x, 'label': np.zeros(2)})['output'][0]
     np.testing.assert_allclose(

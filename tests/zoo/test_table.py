@@ -15,7 +15,7 @@ from tljax.engine import optim
 from tljax.zoo.table import ROWS
 
 
-class Made(NamedTuple):
+class NetworkCase(NamedTuple):
     """A network that computes in bfloat16, and the shapes of its parameters and state."""
 
     name: str
@@ -33,16 +33,16 @@ DEEP = (
     'densenet201',
     'nasnet_large',
     'inception_resnet_v2',
-)  # others of their families stand for them in the default tests
+)  # slow: smaller networks of the same families are in the default tests
 
 
 @pytest.fixture(
     scope='module',
     params=[pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in ROWS],
 )
-def made(request):
+def case(request):
     net = call_named('tljax.zoo', {'name': request.param, 'dtype': 'bfloat16'}, 'net')
-    return Made(
+    return NetworkCase(
         request.param, net, *jax.eval_shape(net.init, jax.random.key(0), pictures(request.param))
     )
 
@@ -51,44 +51,46 @@ def pictures(name):
     return jax.ShapeDtypeStruct((1, ROWS[name].size, ROWS[name].size, 3), 'float32')
 
 
-def test_partitions_made_from_groups_label_every_parameter_in_the_order_of_depth(made):
+def test_partitions_made_from_groups_label_every_parameter_in_the_order_of_depth(case):
     params, groups = (
-        {'backbone': made.params, 'head': {'kernel': 0, 'bias': 0}},
-        list(made.net.groups),
+        {'backbone': case.params, 'head': {'kernel': 0, 'bias': 0}},
+        list(case.net.groups),
     )
-    layerwise = optim.layerwise(made.net.groups, rate=0.5)
+    layerwise = optim.layerwise(case.net.groups, rate=0.5)
     labels = paths.flatten(paths.label(params, layerwise.rules))
     assert set(labels.values()) == {*(f'backbone.{group}' for group in groups), 'head'}
     assert [layerwise.scales[f'backbone.{group}'] for group in groups] == [
         0.5 ** (len(groups) - depth) for depth in range(len(groups))
     ]
     for depth, until in enumerate(groups):
-        found = paths.flatten(paths.label(params, optim.freeze(made.net.groups, until).rules))
+        frozen_labels = paths.flatten(
+            paths.label(params, optim.freeze(case.net.groups, until).rules)
+        )
         below = {
             path
-            for path, each in labels.items()
-            if each in {f'backbone.{group}' for group in groups[: depth + 1]}
+            for path, label in labels.items()
+            if label in {f'backbone.{group}' for group in groups[: depth + 1]}
         }
-        assert {path for path, each in found.items() if each == 'frozen'} == below
+        assert {path for path, label in frozen_labels.items() if label == 'frozen'} == below
 
 
-def test_the_table_s_numbers_are_the_network_s_and_groups_cover_every_parameter_once(made):
-    count = sum(leaf.size for leaf in jax.tree.leaves((made.params, made.state))) + 1000 * (
-        made.net.dim + 1
+def test_the_table_s_numbers_are_the_network_s_and_groups_cover_every_parameter_once(case):
+    count = sum(leaf.size for leaf in jax.tree.leaves((case.params, case.state))) + 1000 * (
+        case.net.dim + 1
     )
-    assert count == ROWS[made.name].parameters
-    for path in paths.flatten(made.params):
+    assert count == ROWS[case.name].parameters
+    for path in paths.flatten(case.params):
         assert (
-            sum(bool(re.fullmatch(pattern, path)) for pattern in made.net.groups.values()) == 1
+            sum(bool(re.fullmatch(pattern, path)) for pattern in case.net.groups.values()) == 1
         ), path
 
 
-# of each module: the others are as it is, and deeper
+# module -> its first network; the others of the module are deeper
 FIRST = {row.module: name for name, row in reversed(ROWS.items())}
 
 
 @pytest.mark.parametrize(
-    'made',
+    'case',
     [
         pytest.param(name, marks=[pytest.mark.slow] * (FIRST[row.module] != name))
         for name, row in ROWS.items()
@@ -96,15 +98,15 @@ FIRST = {row.module: name for name, row in reversed(ROWS.items())}
     indirect=True,
     scope='module',
 )
-def test_bfloat16_computes_in_halves_and_keeps_float32(made):
-    assert {leaf.dtype.name for leaf in jax.tree.leaves((made.params, made.state))} == {'float32'}
-    taps, _ = jax.eval_shape(made.net.features, made.params, made.state, pictures(made.name))
+def test_bfloat16_computes_in_halves_and_keeps_float32(case):
+    assert {leaf.dtype.name for leaf in jax.tree.leaves((case.params, case.state))} == {'float32'}
+    taps, _ = jax.eval_shape(case.net.features, case.params, case.state, pictures(case.name))
     assert (
-        taps['features'].dtype == 'float32' and taps[list(made.net.groups)[0]].dtype == 'bfloat16'
+        taps['features'].dtype == 'float32' and taps[list(case.net.groups)[0]].dtype == 'bfloat16'
     )
 
 
-PUBLISHED = {  # parameters, batch statistics counted, as published
+PUBLISHED = {  # published number of parameters, with batch statistics
     'xception': 22_910_480,
     'vgg16': 138_357_544,
     'vgg19': 143_667_240,
@@ -127,11 +129,11 @@ PUBLISHED = {  # parameters, batch statistics counted, as published
 
 
 def test_the_models_command_lists_all_with_their_numbers():
-    done = call('models', '--json')
-    assert done.code == 0, done.err
-    rows = {row['name']: row for row in json.loads(done.out)}
+    result = call('models', '--json')
+    assert result.code == 0, result.err
+    rows = {row['name']: row for row in json.loads(result.out)}
     assert {name: row['parameters'] for name, row in rows.items()} == PUBLISHED
-    assert [each['alpha'] for each in rows['mobilenet_v2']['widths']] == [
+    assert [width['alpha'] for width in rows['mobilenet_v2']['widths']] == [
         0.35,
         0.5,
         0.75,

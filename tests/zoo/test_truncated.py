@@ -24,32 +24,32 @@ from tljax.zoo.wrappers.truncated import truncated
     ],
 )
 def test_a_truncated_network_is_the_lower_part_of_the_whole(of, tap, shape):
-    whole = call_named('tljax.zoo', of, 'net')
-    part = truncated(whole, tap, shape[0], shape[2])
+    network = call_named('tljax.zoo', of, 'net')
+    part = truncated(network, tap, shape[0], shape[2])
     input = jax.random.uniform(jax.random.key(1), (3, *shape))
-    params, state = jax.jit(whole.init)(jax.random.key(0), input)
-    mine, statistics = jax.jit(part.init)(jax.random.key(0), input)
+    params, state = jax.jit(network.init)(jax.random.key(0), input)
+    part_params, part_state = jax.jit(part.init)(jax.random.key(0), input)
     jax.tree.map(
         np.testing.assert_array_equal,
-        flatten(mine),
-        {path: flatten(params)[path] for path in flatten(mine)},
+        flatten(part_params),
+        {path: flatten(params)[path] for path in flatten(part_params)},
     )
     for key in (None, jax.random.key(2)):
-        taps, moved = jax.jit(whole.features)(params, state, input, key)
-        found, mine_moved = jax.jit(part.features)(mine, statistics, input, key)
+        taps, new_state = jax.jit(network.features)(params, state, input, key)
+        part_taps, new_part_state = jax.jit(part.features)(part_params, part_state, input, key)
         mean = taps[tap].mean((1, 2)) if taps[tap].ndim == 4 else taps[tap]
-        np.testing.assert_allclose(found['features'], mean, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(part_taps['features'], mean, rtol=1e-5, atol=1e-6)
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5),
-            flatten(mine_moved),
-            {path: flatten(moved)[path] for path in flatten(mine_moved)},
+            flatten(new_part_state),
+            {path: flatten(new_state)[path] for path in flatten(new_part_state)},
         )
     assert part.dim == taps[tap].shape[-1] and list(part.groups)[-1] == tap
     gradient = jax.jit(
         jax.grad(
-            lambda params: jnp.sum(part.features(params, statistics, input)[0]['features'] ** 2)
+            lambda params: jnp.sum(part.features(params, part_state, input)[0]['features'] ** 2)
         )
-    )(mine)
+    )(part_params)
     assert all(float(jnp.abs(leaf).max()) > 0 for leaf in jax.tree.leaves(gradient))
 
 
@@ -60,8 +60,8 @@ def test_a_truncated_network_costs_what_its_lower_part_does():
         forward = jax.jit(lambda *arguments: net.features(*arguments)[0]['features'])
         return forward.lower(params, state, input).compile().cost_analysis()['flops']
 
-    whole = mobilenet(alpha=0.25)
-    assert flops(truncated(whole, 'block3', 64)) < 0.6 * flops(whole)
+    network = mobilenet(alpha=0.25)
+    assert flops(truncated(network, 'block3', 64)) < 0.6 * flops(network)
 
 
 def test_a_tap_that_is_not_there():

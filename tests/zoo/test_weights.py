@@ -1,4 +1,4 @@
-"""Files of weights: their layouts, heads, names of classes, and those that are refused."""
+"""Files of weights: layouts, heads, names of classes, and files that are refused."""
 
 import h5py
 import jax
@@ -20,9 +20,9 @@ from tljax.zoo.weights.keras import load
 def test_a_set_of_features_is_what_keras_makes_of_the_pictures(tmp_path):
     body = keras_model('mobilenet', 32, {'alpha': 0.25}, include_top=False, pooling='avg')
     of = {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 32, 'most': 20}
-    pictured = call_named('tljax.data', of, 'data')
+    pictures = call_named('tljax.data', of, 'data')
     splits = extracted(
-        pictured, mobilenet(alpha=0.25), str(write_legacy(tmp_path / 'body.h5', body))
+        pictures, mobilenet(alpha=0.25), str(write_legacy(tmp_path / 'body.h5', body))
     )
     assert {name: split.size for name, split in splits.items()} == {
         'train': 20,
@@ -33,9 +33,9 @@ def test_a_set_of_features_is_what_keras_makes_of_the_pictures(tmp_path):
         batch = split.take(np.arange(20))
         agree(
             batch['input'],
-            predicted(body, scaled('mobilenet', pictured[name].take(np.arange(20))['input'])),
+            predicted(body, scaled('mobilenet', pictures[name].take(np.arange(20))['input'])),
         )
-        np.testing.assert_array_equal(batch['label'], pictured[name].label)
+        np.testing.assert_array_equal(batch['label'], pictures[name].label)
 
 
 def test_three_layouts_hold_the_same_weights(tmp_path):
@@ -44,9 +44,9 @@ def test_three_layouts_hold_the_same_weights(tmp_path):
     model.save_weights(tmp_path / 'new.weights.h5')
     net = call_named('tljax.zoo', {'name': 'mobilenet', 'alpha': 0.25}, 'net')
     first = load(write_legacy(tmp_path / 'legacy.h5', model), net, 224, ('conv_preds',))[:2]
-    for other in ('whole.h5', 'new.weights.h5'):
-        again = load(tmp_path / other, net, 224, ('conv_preds',))[:2]
-        jax.tree.map(np.testing.assert_array_equal, first, again)
+    for name in ('whole.h5', 'new.weights.h5'):
+        second = load(tmp_path / name, net, 224, ('conv_preds',))[:2]
+        jax.tree.map(np.testing.assert_array_equal, first, second)
     np.testing.assert_array_equal(
         first[0]['head']['kernel'], model.get_layer('conv_preds').get_weights()[0][0, 0]
     )
@@ -86,34 +86,34 @@ def test_a_full_vgg_file_serves_without_its_dense_layers(tmp_path):
 
 def test_wrong_files_are_refused_by_name(tmp_path):
     spec = {'name': 'mobilenet', 'alpha': 0.25}
-    good = write_legacy(tmp_path / 'good.h5', keras_model('mobilenet', 32, {'alpha': 0.25}))
-    (tmp_path / 'cut.h5').write_bytes(good.read_bytes()[:-200_000])
+    file = write_legacy(tmp_path / 'good.h5', keras_model('mobilenet', 32, {'alpha': 0.25}))
+    (tmp_path / 'cut.h5').write_bytes(file.read_bytes()[:-200_000])
     (tmp_path / 'text.h5').write_text('no weights')
     with h5py.File(tmp_path / 'empty.h5', 'w'):
         pass
-    other = write_legacy(
+    dense_file = write_legacy(
         tmp_path / 'other.h5',
         randomise(keras.Sequential([keras.Input((8,)), keras.layers.Dense(3, name='dense')])),
     )
-    broken = keras_model('mobilenet', 32, {'alpha': 0.25})
-    broken.get_layer('conv1').set_weights(
-        [np.full_like(broken.get_layer('conv1').get_weights()[0], np.nan)]
+    nan_model = keras_model('mobilenet', 32, {'alpha': 0.25})
+    nan_model.get_layer('conv1').set_weights(
+        [np.full_like(nan_model.get_layer('conv1').get_weights()[0], np.nan)]
     )
-    for path, said in [
+    for path, message in [
         (tmp_path / 'cut.h5', 'cut off or damaged'),
         (tmp_path / 'text.h5', 'no HDF5'),
         (tmp_path / 'empty.h5', 'no layers'),
         (tmp_path / 'none.h5', 'does not exist'),
-        (other, 'lacks conv1.*asked for, dense'),
-        (write_legacy(tmp_path / 'nan.h5', broken), 'not finite, at conv1/kernel'),
+        (dense_file, 'lacks conv1.*asked for, dense'),
+        (write_legacy(tmp_path / 'nan.h5', nan_model), 'not finite, at conv1/kernel'),
     ]:
-        with pytest.raises(UserError, match=said) as refused:
+        with pytest.raises(UserError, match=message) as error:
             pretrained(spec, path)
-        assert '\n' not in str(refused.value) and str(path) in str(refused.value)
+        assert '\n' not in str(error.value) and str(path) in str(error.value)
     with pytest.raises(UserError, match='shapes differ at conv1 3x3x3x8 for 3x3x3x16'):
-        pretrained({'name': 'mobilenet', 'alpha': 0.5}, good)
+        pretrained({'name': 'mobilenet', 'alpha': 0.5}, file)
     with pytest.raises(UserError, match='1000 classes apart, and 2 are named'):
-        pretrained(spec, good, ['a', 'b'])
+        pretrained(spec, file, ['a', 'b'])
 
 
 @pytest.mark.parametrize('layout', ['whole', 'weights', 'legacy'])
@@ -121,10 +121,13 @@ def test_one_output_is_two_classes_by_a_sigmoid(layout, tmp_path):
     body = keras_model('mobilenet', 32, {'alpha': 0.25}, include_top=False, pooling='avg')
     model = keras.Model(body.input, keras.layers.Dense(1, 'sigmoid', name='mine')(body.output))
     model.layers[-1].set_weights([np.random.default_rng(0).normal(size=(256, 1)), np.array([0.3])])
-    path = tmp_path / {'whole': 'm.h5', 'weights': 'm.weights.h5', 'legacy': 'm.h5'}[layout]
-    write_legacy(path, model) if layout == 'legacy' else model.save_weights(
-        path
-    ) if layout == 'weights' else model.save(path)
+    path = tmp_path / ('m.weights.h5' if layout == 'weights' else 'm.h5')
+    if layout == 'legacy':
+        write_legacy(path, model)
+    elif layout == 'weights':
+        model.save_weights(path)
+    else:
+        model.save(path)
     params, state, record = pretrained({'name': 'mobilenet', 'alpha': 0.25}, path)
     x = np.random.default_rng(1).uniform(size=(3, 32, 32, 3)).astype('f')
     output = predictor(record).run(params, state, {'input': x, 'label': np.zeros(3)})['output'][0]

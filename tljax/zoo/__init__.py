@@ -1,5 +1,7 @@
-"""Networks: `tljax.zoo.resnet50` makes one. Each family has a module in `families/`; `wrappers/`
-make networks of networks."""
+"""Networks: `tljax.zoo.resnet50()` makes one.
+
+Each family has a module in `families/`. The functions of `wrappers/` make a network from another.
+"""
 
 from tljax.doors import door
 

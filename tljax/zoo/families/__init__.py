@@ -1,1 +1,1 @@
-"""Families of networks: one module each."""
+"""Families of networks, one module for each."""

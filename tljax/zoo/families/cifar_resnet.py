@@ -1,4 +1,4 @@
-"""Residual networks for small pictures: He et al. 2016, section 4.2
+"""Residual networks for CIFAR's small pictures: He et al. 2016, section 4.2
 (https://arxiv.org/abs/1512.03385)."""
 
 import flax.linen as nn
@@ -27,7 +27,8 @@ class _ResNet(nn.Module):
                 x, train
             )
 
-        taps = {'stem': (x := nn.relu(conv_bn(x, self.width, 'stem')))}
+        x = nn.relu(conv_bn(x, self.width, 'stem'))
+        taps = {'stem': x}
         for stage in range(1, 4):
             for block in range(self.blocks):
                 name, width = f'stage{stage}_block{block}', self.width * 2 ** (stage - 1)
@@ -51,19 +52,23 @@ def cifar_resnet(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
-    """Three stages of (depth - 2) / 6 residual blocks at full, half and quarter size, then the mean
-    over positions: 64 features.
+    """CIFAR ResNet up to global average pooling: 4 * width features of pictures (n, h, w, c).
 
-    Shortcuts that change shape are 1x1 convolutions (option B of the paper).
+    The network has three stages of (depth - 2) / 6 residual blocks, with maps of full, half and
+    quarter size. Shortcuts that change the shape are 1x1 convolutions (option B of the paper).
 
     Args:
-        depth: 8, 14, 20, 32, 44, 56, 110, ...: 6 n + 2.
-        width: channels of the first stage.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        depth: number of layers, 6 n + 2: 8, 14, 20, 32, 44, 56, 110, ...
+        width: number of channels of the first stage.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
-    >>> cifar_resnet().dim
+    Raises:
+        UserError: for a depth that is not 6 n + 2.
+
+    >>> cifar_resnet(depth=20, width=16).dim
     64
     """
     if depth < 8 or (depth - 2) % 6:

@@ -1,5 +1,5 @@
-"""The four-block convolutional network of few-shot learning: Vinyals et al. 2016, section 4.1
-(https://arxiv.org/abs/1606.04080)."""
+"""Conv-4, the four-block convolutional network of few-shot learning: Vinyals et al. 2016, section
+4.1 (https://arxiv.org/abs/1606.04080)."""
 
 from collections.abc import Sequence
 
@@ -50,21 +50,27 @@ def conv4(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
-    """Blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling; the features are the last
-    block's map, flattened.
+    """Conv-4: blocks of a 3x3 convolution, BatchNorm, ReLU and 2x2 max pooling.
+
+    The features are the last block's map, flattened.
 
     Args:
-        width: channels of every block, or a tuple of one per block.
-        size: of the input, pixels.
-        blocks: number of blocks.
-        norm: 'batch' as published, or 'layer' (each example by itself: Wu and He 2018, with one
-            group), which a handful of labels suits better than statistics of a batch that repeats
-            them.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        width: number of channels of every block, or a sequence with one number per block.
+        size: side of the input, pixels.
+        blocks: number of blocks; unused where `width` is a sequence.
+        norm: 'batch' as published, or 'layer', which normalises each example separately (group
+            normalisation with one group, Wu and He 2018). 'layer' is better with few labels,
+            because a batch then repeats the same examples.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
-    >>> conv4(width=32, size=28).dim
+    Raises:
+        UserError: for another normalisation, a block without channels, and inputs too small for
+            the poolings.
+
+    >>> conv4(width=32, size=28).dim  # one position of 32 channels is left of 28x28 pixels
     32
     """
     if norm not in ('batch', 'layer'):

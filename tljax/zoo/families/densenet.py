@@ -1,8 +1,8 @@
 """DenseNet: Huang et al. 2017, table 1 (https://arxiv.org/abs/1608.06993), with the layer names of
 its Keras weights.
 
-Every layer of a dense block adds 32 channels to all that came before it; a transition between
-blocks halves channels and size.
+Every layer of a dense block appends 32 channels to its input. A transition between two blocks
+halves the channels and the size of the map.
 """
 
 import flax.linen as nn
@@ -14,7 +14,7 @@ from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
-GROWTH = 32  # channels that a layer adds; its 1x1 convolution makes four times as many
+GROWTH = 32  # channels that a layer appends; its 1x1 convolution has four times as many
 
 
 class _DenseNet(nn.Module):
@@ -45,23 +45,22 @@ class _DenseNet(nn.Module):
             )
 
         x = conv(preprocess(x, 'torch'), 64, 'conv1', size=7, stride=2)
-        taps = {'conv1': (x := norm(x, 'conv1_bn'))}
+        x = norm(x, 'conv1_bn')
+        taps = {'conv1': x}
         x = max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
         for stage, count in enumerate(self.layers, 2):
             if stage > 2:
-                taps[f'pool{stage - 1}'] = (
-                    x := mean_pool(
-                        conv(norm(x, f'pool{stage - 1}_bn'), x.shape[-1] // 2, f'pool{stage - 1}')
-                    )
-                )
+                name = f'pool{stage - 1}'
+                x = mean_pool(conv(norm(x, f'{name}_bn'), x.shape[-1] // 2, name))
+                taps[name] = x
             for i in range(1, count + 1):
                 name = f'conv{stage}_block{i}'
                 y = conv(norm(x, f'{name}_0_bn'), 4 * GROWTH, f'{name}_1')
-                x = jnp.concatenate(
-                    [x, conv(norm(y, f'{name}_1_bn'), GROWTH, f'{name}_2', size=3)], -1
-                )
+                y = conv(norm(y, f'{name}_1_bn'), GROWTH, f'{name}_2', size=3)
+                x = jnp.concatenate([x, y], -1)
             taps[f'conv{stage}'] = x
-        taps['bn'] = (x := norm(x, 'bn'))
+        x = norm(x, 'bn')
+        taps['bn'] = x
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
@@ -73,7 +72,7 @@ def _densenet(name, layers, dim, form, stored, dtype):
     return net(
         _DenseNet(layers, form, stored, dtype),
         dim,
-        {**{each: f'{each}_.*' for each in names}, 'bn': 'bn/.*'},
+        {**{group: f'{group}_.*' for group in names}, 'bn': 'bn/.*'},
         {'name': name},
     )
 
@@ -81,16 +80,17 @@ def _densenet(name, layers, dim, form, stored, dtype):
 def densenet121(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """58 layers in four dense blocks, up to the mean over positions: 1024 features of pictures in
-    [0, 1], (n, h, w, 3) of any size from 32 on.
+    """DenseNet-121 up to global average pooling: 1024 features.
 
-    The groups are the first convolution, each dense block (conv2 to conv5), each transition (pool2
-    to pool4) and the last BatchNorm.
+    The network has 58 layers in four dense blocks. Inputs are pictures in [0, 1], (n, h, w, 3), of
+    32x32 pixels or more. The groups are the first convolution, each dense block (conv2 to conv5),
+    each transition (pool2 to pool4) and the last BatchNorm.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> list(densenet121().groups)
     ['conv1', 'conv2', 'pool2', 'conv3', 'pool3', 'conv4', 'pool4', 'conv5', 'bn']
@@ -101,12 +101,13 @@ def densenet121(
 def densenet169(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """As `densenet121`, with 82 layers.
+    """DenseNet-169, with 82 layers in its dense blocks; otherwise as `densenet121`.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> densenet169().dim
     1664
@@ -117,12 +118,13 @@ def densenet169(
 def densenet201(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """As `densenet121`, with 98 layers.
+    """DenseNet-201, with 98 layers in its dense blocks; otherwise as `densenet121`.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> densenet201().dim
     1920

@@ -1,5 +1,7 @@
-"""The network that does nothing: its features are its input. Heads on cached features, and methods
-on feature files, use it."""
+"""The network that does nothing: its features are its input.
+
+Heads on cached features use it, and so do methods on files of features.
+"""
 
 from jax.typing import DTypeLike
 
@@ -13,16 +15,18 @@ def identity(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike | None = None,
 ) -> Net:
-    """Features = input, (n, dim); no parameters.
+    """Identity network: its features are its inputs, (n, dim), and it has no parameters.
 
     Args:
-        dim: width of the inputs.
-        form: taken as by every network, for nothing.
-        stored: taken as by every network, for nothing.
-        dtype: taken as by every network, for nothing.
+        dim: number of features of an input.
+        form: unused; there is no convolution.
+        stored: unused; there is no BatchNorm.
+        dtype: unused; the features keep the input's type.
 
-    >>> identity(3).features({}, {}, 'x')
-    ({'features': 'x'}, {})
+    >>> net = identity(dim=3)
+    >>> taps, state = net.features({}, {}, [[1.0, 2.0, 3.0]])
+    >>> taps['features']
+    [[1.0, 2.0, 3.0]]
     """
     return Net(
         lambda key, input: ({}, {}),

@@ -1,8 +1,8 @@
 """Inception-ResNet-v2: Szegedy et al. 2017, section 3.2 (https://arxiv.org/abs/1602.07261), with
 the layer names of its Keras weights.
 
-Blocks are written as in `inception_v3`; their widths are those of TF-slim, where the weights come
-from, not those of the paper's figures.
+Blocks are written as in `inception_v3`. The weights come from TF-slim, so the widths are those of
+TF-slim and not those of the paper's figures.
 """
 
 import itertools
@@ -21,11 +21,14 @@ from tljax.zoo.families.inception_v3 import SMALLEST, STEM, layer_patterns, mixe
 
 
 class Block(NamedTuple):
-    """`scale`: of what a residual block adds to its input, by a 1x1 convolution of its branches; 0
-    where the branches take its place.
+    """A block of the network.
 
-    >>> Block('block35_1', 'block35_5', ('32', '32 32:3x3'), scale=0.17).group
-    'block35_5'
+    Attributes:
+        name: name of the block.
+        group: name of the group of parameters that the block is in.
+        branches: texts of steps, as in `inception_v3`.
+        scale: factor on what a residual block adds to its input, a 1x1 convolution of the joined
+            branches. 0 where the block is not residual: the branches are its output.
     """
 
     name: str
@@ -35,14 +38,15 @@ class Block(NamedTuple):
 
 
 def _residual(name, count, scale, branches):
-    """Numbered blocks, in groups of five that have the name of their last."""
+    """Residual blocks 1 to `count`, in groups of five; a group has the name of its last block."""
     return [
         Block(f'{name}_{i}', f'{name}_{-(-i // 5) * 5}', branches, scale)
         for i in range(1, count + 1)
     ]
 
 
-EIGHTS, LAST = ('192', '192 224:1x3 256:3x1'), 'block8_10'  # the last block has no ReLU at its end
+BLOCK8 = ('192', '192 224:1x3 256:3x1')
+LAST = 'block8_10'  # the one residual block without a ReLU after the sum
 BLOCKS = (
     Block('stem', 'stem', STEM),
     Block('mixed_5b', 'mixed_5b', ('96', '48 64:5x5', '64 96:3x3 96:3x3', 'mean 64')),
@@ -52,8 +56,8 @@ BLOCKS = (
     Block(
         'mixed_7a', 'mixed_7a', ('256 384:3x3/2', '256 288:3x3/2', '256 288:3x3 320:3x3/2', 'max')
     ),
-    *_residual('block8', 9, 0.2, EIGHTS),
-    Block(LAST, 'block8_10', EIGHTS, 1.0),
+    *_residual('block8', 9, 0.2, BLOCK8),
+    Block(LAST, 'block8_10', BLOCK8, 1.0),
 )
 
 
@@ -83,8 +87,9 @@ class _InceptionResNetV2(nn.Module):
             )
 
         def conv(x, channels, kernel, strides, padding):
-            i, shape = next(number), (channels, kernel, strides, padding)
-            return unit(x, *shape, f'conv2d_{i}', f'batch_normalization_{i}')
+            i = next(number)
+            conv, norm = f'conv2d_{i}', f'batch_normalization_{i}'
+            return unit(x, channels, kernel, strides, padding, conv, norm)
 
         x, taps = preprocess(x, 'tf'), {}
         for block in BLOCKS:
@@ -100,8 +105,10 @@ class _InceptionResNetV2(nn.Module):
                 )(y)
                 y = x + block.scale * y
                 y = y if block.name == LAST else nn.relu(y)
-            taps[block.group] = x = y
-        taps['conv_7b'] = x = unit(x, 1536, (1, 1), (1, 1), 'SAME', 'conv_7b', 'conv_7b_bn')
+            x = y
+            taps[block.group] = x
+        x = unit(x, 1536, (1, 1), (1, 1), 'SAME', 'conv_7b', 'conv_7b_bn')
+        taps['conv_7b'] = x
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
@@ -112,9 +119,11 @@ def _groups():
     members = {}
     for block in BLOCKS:
         members.setdefault(block.group, []).append(block)
-    groups = layer_patterns(
-        {group: sum((block.branches for block in blocks), ()) for group, blocks in members.items()}
-    )
+    branches = {group: [] for group in members}
+    for group, blocks in members.items():
+        for block in blocks:
+            branches[group] += block.branches
+    groups = layer_patterns(branches)
     for group, blocks in members.items():
         if blocks[0].scale:
             groups[group] += f'|({"|".join(block.name for block in blocks)})_conv/.*'
@@ -124,13 +133,15 @@ def _groups():
 def inception_resnet_v2(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """The network up to the mean over positions: 1536 features of pictures in [0, 1], (n, h, w, 3)
-    of 75 by 75 pixels or more.
+    """Inception-ResNet-v2 up to global average pooling: 1536 features.
+
+    Inputs are pictures in [0, 1], (n, h, w, 3), of 75x75 pixels or more.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> list(inception_resnet_v2().groups)[:4]
     ['stem', 'mixed_5b', 'block35_5', 'block35_10']
@@ -143,23 +154,24 @@ def inception_resnet_v2(
     )
 
 
-def _slim():
+def _slim_names():
     """TF-slim's names of the convolutions, in the order in which Keras numbers them."""
     yield from (f'Conv2d_{name}' for name in ('1a_3x3', '2a_3x3', '2b_3x3', '3b_1x1', '4a_3x3'))
     for block in BLOCKS[1:]:
         for branch, line in enumerate(block.branches):
             steps = line.split()
             for letter, step in zip('abc', steps, strict=False):
-                if written := re.fullmatch(r'\d+(?::(\dx\d))?(/2)?', step):  # no pooling
-                    size, stride = written.groups(default='')
+                match = re.fullmatch(r'\d+(?::(\dx\d))?(/2)?', step)
+                if match:  # a pooling has no name
+                    size, stride = match.groups(default='')
                     place = '1a_' if stride else f'0{letter}_' if len(steps) > 1 else ''
                     yield f'{block.name.capitalize()}_Branch_{branch}_Conv2d_{place}{size or "1x1"}'
 
 
-# the published files were saved before Keras dropped TF-slim's names: {theirs: ours}
+# {name in the published files: name here}; those files were saved with TF-slim's names of layers
 PUBLISHED = {
-    **{name: f'conv2d_{i}' for i, name in enumerate(_slim(), 1)},
-    **{f'{name}_BatchNorm': f'batch_normalization_{i}' for i, name in enumerate(_slim(), 1)},
+    **{name: f'conv2d_{i}' for i, name in enumerate(_slim_names(), 1)},
+    **{f'{name}_BatchNorm': f'batch_normalization_{i}' for i, name in enumerate(_slim_names(), 1)},
     **{
         f'{block.name.capitalize()}_Conv2d_1x1': f'{block.name}_conv'
         for block in BLOCKS

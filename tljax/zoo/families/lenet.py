@@ -1,6 +1,9 @@
-"""The small networks of digit adaptation: convolutions of 5x5 with 2x2 max pooling, then dense
-layers (LeCun et al. 1998; as Ganin et al. 2016, figure 4, and Tzeng et al. 2017, section 5.1, use
-them)."""
+"""LeNet, the small network of digit adaptation: 5x5 convolutions with 2x2 max pooling, then dense
+layers.
+
+Source: LeCun et al. 1998. Ganin et al. 2016, figure 4, and Tzeng et al. 2017, section 5.1, use it
+for adaptation.
+"""
 
 from collections.abc import Sequence
 
@@ -41,7 +44,8 @@ class _LeNet(nn.Module):
                 )
             else:
                 x = max_pool(x)
-            taps[f'block{i}'] = x = nn.relu(x)
+            x = nn.relu(x)
+            taps[f'block{i}'] = x
         x = x.reshape(len(x), -1)
         for i, width in enumerate(self.dense, 1):
             if self.dropout:
@@ -51,7 +55,8 @@ class _LeNet(nn.Module):
                 x = BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'normd{i}')(
                     x, train
                 )
-            taps[f'dense{i}'] = x = nn.relu(x)
+            x = nn.relu(x)
+            taps[f'dense{i}'] = x
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
@@ -65,18 +70,23 @@ def lenet(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
-    """Features (n, dense[-1]), or those of the convolutions where there is no dense layer, of
-    pictures (n, size, size, channels).
+    """LeNet up to its last dense layer: features (n, dense[-1]) of pictures (n, size, size,
+    channels).
 
     Args:
-        widths: channels of each convolution.
-        dense: units of each layer after the convolutions.
+        widths: number of channels of each convolution.
+        dense: number of units of each dense layer; empty for no dense layer. The features are then
+            the last convolution's map, flattened.
         size: side of the pictures, pixels.
-        norm: 'none' as published, or 'batch': BatchNorm ahead of every ReLU.
-        dropout: ahead of every dense layer.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        norm: 'none' as published, or 'batch' for BatchNorm before every ReLU.
+        dropout: dropout rate before every dense layer.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
+
+    Raises:
+        UserError: for another normalisation, and for pictures too small for the convolutions.
 
     >>> lenet().dim, list(lenet().groups)
     (500, ['block1', 'block2', 'dense1'])

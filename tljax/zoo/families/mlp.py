@@ -1,4 +1,4 @@
-"""A multilayer perceptron: dense layers and a nonlinearity, on the last axis of its input."""
+"""The multilayer perceptron: dense layers, each with a nonlinearity."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,8 @@ class _MLP(nn.Module):
                 x = BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(
                     x, train
                 )
-            taps[f'layer{i}'] = x = getattr(nn, self.activation)(x)
+            x = getattr(nn, self.activation)(x)
+            taps[f'layer{i}'] = x
         return {**taps, 'features': x.astype(jnp.promote_types(x.dtype, 'float32'))}
 
 
@@ -39,16 +40,21 @@ def mlp(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
-    """Features (n, widths[-1]) of inputs (n, ...), which are flattened; the default is the network
-    of MAML's sine regression.
+    """Multilayer perceptron on flattened inputs: features (n, widths[-1]) of inputs (n, ...).
+
+    The default is the network of MAML's sine regression.
 
     Args:
-        widths: units of each layer.
+        widths: number of units of each layer.
         activation: 'relu', 'sigmoid' or 'tanh'.
-        norm: 'none', or 'batch': BatchNorm ahead of every activation.
-        form: taken as by every network, for nothing.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        norm: 'none', or 'batch' for BatchNorm before every activation.
+        form: unused; there is no convolution.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
+
+    Raises:
+        UserError: for another activation or normalisation.
 
     >>> mlp((5, 3)).dim, list(mlp((5, 3)).groups)
     (3, ['layer1', 'layer2'])

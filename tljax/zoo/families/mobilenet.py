@@ -1,8 +1,8 @@
 """MobileNet: Howard et al. 2017, table 1 (https://arxiv.org/abs/1704.04861), with the layer names
 of its Keras weights.
 
-Every convolution but the first is a depthwise one, which looks at each channel by itself, and a 1x1
-one, which mixes them.
+After the first convolution, every block is a depthwise convolution, which filters each channel
+separately, and a 1x1 convolution, which mixes the channels.
 """
 
 import flax.linen as nn
@@ -14,7 +14,7 @@ from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
-# channels, stride
+# (channels, stride) of each block
 BLOCKS = (
     (64, 1),
     (128, 2),
@@ -39,7 +39,8 @@ class _MobileNet(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv(x, width, kernel, stride, name, groups=1):
-            # conv1 is padded evenly where the size is odd
+            # Strided depthwise convolutions pad only below and right. The first convolution pads
+            # all sides where the size is odd.
             padding = ((0, 1), (0, 1)) if groups > 1 and stride == 2 else 'SAME'
             x = Conv(
                 width,
@@ -61,7 +62,8 @@ class _MobileNet(nn.Module):
             return jnp.clip(x, 0, 6)
 
         x = preprocess(x, 'tf')
-        taps = {'conv1': (x := conv(x, int(32 * self.alpha), (3, 3), 2, 'conv1'))}
+        x = conv(x, int(32 * self.alpha), (3, 3), 2, 'conv1')
+        taps = {'conv1': x}
         for i, (width, stride) in enumerate(BLOCKS, 1):
             x = conv(x, x.shape[-1], (3, 3), stride, f'conv_dw_{i}', groups=x.shape[-1])
             x = conv(x, int(width * self.alpha), (1, 1), 1, f'conv_pw_{i}')
@@ -80,20 +82,22 @@ def mobilenet(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
-    """The network up to the mean over positions: 1024 alpha features of pictures in [0, 1], (n, h,
-    w, 3) of any size.
+    """MobileNet up to global average pooling: 1024 * alpha features.
+
+    Inputs are pictures in [0, 1], (n, h, w, 3), of any size.
 
     Args:
-        alpha: the width multiplier; ImageNet weights are published for 0.25, 0.5, 0.75 and 1.
-        dropout: of the features while training.
-        momentum: of BatchNorm's statistics; what 0.99 takes in 500 steps, 0.9 takes in 50, which
-            short runs from scratch need.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        alpha: width multiplier; ImageNet weights are published for 0.25, 0.5, 0.75 and 1.
+        dropout: dropout rate of the features in training.
+        momentum: momentum of BatchNorm's statistics. 0.9 follows the data in about 50 steps, 0.99
+            in about 500; short runs from scratch need 0.9.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
-        UserError: for a width that leaves the first layer without channels.
+        UserError: for an alpha that leaves the first layer without channels.
 
     >>> mobilenet(alpha=0.25).dim
     256

@@ -1,8 +1,8 @@
 """MobileNetV2: Sandler et al. 2018, table 2 (https://arxiv.org/abs/1801.04381), with the layer
 names of its Keras weights.
 
-An inverted residual block widens its input six times, looks at each channel by itself and narrows
-it again, with no ReLU at the end.
+An inverted residual block multiplies its input's channels by six with a 1x1 convolution, filters
+each channel separately, and projects to fewer channels. No ReLU follows the projection.
 """
 
 import flax.linen as nn
@@ -14,11 +14,10 @@ from tljax.nn.layers import BatchNorm, Conv, net
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
-# channels, blocks, the first's stride
+# (channels, number of blocks, stride of the first block) of each stage
 STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
 BLOCKS = [(width, stride if i == 0 else 1) for width, count, stride in STAGES for i in range(count)]
-# of every block but the first
-EXPANSION = 6
+EXPANSION = 6  # factor on the channels, in every block but the first
 
 
 class _MobileNetV2(nn.Module):
@@ -51,18 +50,17 @@ class _MobileNetV2(nn.Module):
             return jnp.clip(x, 0, 6)
 
         x = preprocess(x, 'tf')
-        taps = {
-            'conv1': (
-                x := clip(conv(x, _divisible(32 * self.alpha), 'Conv1', 3, 2, norm='bn_Conv1'))
-            )
-        }
+        x = clip(conv(x, _divisible(32 * self.alpha), 'Conv1', 3, 2, norm='bn_Conv1'))
+        taps = {'conv1': x}
         for i, (width, stride) in enumerate(BLOCKS):
             name = f'block_{i}' if i else 'expanded_conv'
             y = clip(conv(x, EXPANSION * x.shape[-1], f'{name}_expand')) if i else x
             y = clip(conv(y, y.shape[-1], f'{name}_depthwise', 3, stride, groups=y.shape[-1]))
             y = conv(y, _divisible(int(width * self.alpha)), f'{name}_project')
-            taps[f'block{i}'] = (x := x + y if stride == 1 and x.shape == y.shape else y)
-        taps['conv2'] = (x := clip(conv(x, _last(self.alpha), 'Conv_1', norm='Conv_1_bn')))
+            x = x + y if stride == 1 and x.shape == y.shape else y
+            taps[f'block{i}'] = x
+        x = clip(conv(x, _feature_count(self.alpha), 'Conv_1', norm='Conv_1_bn'))
+        taps['conv2'] = x
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
@@ -70,12 +68,12 @@ class _MobileNetV2(nn.Module):
 
 
 def _divisible(width):
-    """The multiple of 8 nearest to a width, at least 8, and at least nine tenths of the width."""
-    near = max(8, int(width + 4) // 8 * 8)
-    return near + 8 if near < 0.9 * width else near
+    """Rounds a width to a multiple of 8, at least 8 and at least nine tenths of the width."""
+    multiple = max(8, int(width + 4) // 8 * 8)
+    return multiple + 8 if multiple < 0.9 * width else multiple
 
 
-def _last(alpha):
+def _feature_count(alpha):
     return _divisible(1280 * max(alpha, 1))
 
 
@@ -85,18 +83,19 @@ def mobilenet_v2(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
-    """The network up to the mean over positions: 1280 features, 1280 alpha for alpha > 1, of
-    pictures in [0, 1], (n, h, w, 3) of any size.
+    """MobileNetV2 up to global average pooling: 1280 features, or 1280 * alpha for alpha > 1.
+
+    Inputs are pictures in [0, 1], (n, h, w, 3), of any size.
 
     Args:
-        alpha: the width multiplier; ImageNet weights are published for 0.35, 0.5, 0.75, 1, 1.3 and
-            1.4.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        alpha: width multiplier; ImageNet weights are published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
-        UserError: for a multiplier that is not positive.
+        UserError: for an alpha that is not positive.
 
     >>> mobilenet_v2(alpha=0.35).dim, mobilenet_v2(alpha=1.4).dim
     (1280, 1792)
@@ -114,7 +113,7 @@ def mobilenet_v2(
     }
     return net(
         _MobileNetV2(alpha, form, stored, dtype),
-        _last(alpha),
+        _feature_count(alpha),
         groups,
         {'name': 'mobilenet_v2', 'alpha': alpha},
     )

@@ -1,9 +1,11 @@
-"""Residual networks with the layer names of their Keras weights: He et al. 2015, table 1
-(https://arxiv.org/abs/1512.03385), and, as v2, He et al. 2016, figure 4e
-(https://arxiv.org/abs/1603.05027), whose blocks begin with BatchNorm and leave the sum as it is.
+"""Residual networks with the layer names of their Keras weights.
 
-The strides stand where the weights were trained with them: in the first 1x1 convolution of a
-stage's first block; in v2 in the 3x3 convolution of a stage's last block.
+Version 1 is He et al. 2015, table 1 (https://arxiv.org/abs/1512.03385). Version 2 is He et al.
+2016, figure 4e (https://arxiv.org/abs/1603.05027): its blocks begin with BatchNorm, and nothing
+follows the sum.
+
+The strides are those of the published weights. Version 1 strides in the first 1x1 convolution of a
+stage's first block, version 2 in the 3x3 convolution of a stage's last block.
 """
 
 import flax.linen as nn
@@ -15,8 +17,9 @@ from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # in the stages conv2 to conv5
-# of their 3x3 convolutions; the sums have 4 times that
+# depth -> number of blocks in the stages conv2 to conv5
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+# channels of each stage's 3x3 convolutions; the blocks' outputs have four times as many
 WIDTHS = (64, 128, 256, 512)
 
 
@@ -52,8 +55,10 @@ class _ResNet(nn.Module):
             )(x, train)
 
         x = conv(preprocess(x, 'tf' if self.v2 else 'caffe'), 64, 'conv1', size=7, stride=2)
-        taps = {'conv1': (x := x if self.v2 else nn.relu(norm(x, 'conv1')))}
-        # The weights know padding with zeros, which win over v2's negative numbers.
+        if not self.v2:
+            x = nn.relu(norm(x, 'conv1'))
+        taps = {'conv1': x}
+        # The weights were trained with zeros as padding. In v2 a zero exceeds negative values.
         x = max_pool(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), (3, 3), (2, 2))
         for stage, (count, width) in enumerate(zip(self.blocks, WIDTHS, strict=True), 2):
             for i in range(1, count + 1):
@@ -80,7 +85,8 @@ class _ResNet(nn.Module):
                     )
                 taps[name] = x
         if self.v2:
-            taps['post'] = (x := nn.relu(norm(x, 'post')))
+            x = nn.relu(norm(x, 'post'))
+            taps['post'] = x
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
@@ -106,12 +112,12 @@ def _block_v2(conv, norm, x, width, name, project, stride):
 
 
 def _resnet(depth, v2, form, stored, dtype):
-    names = [
-        f'conv{stage}_block{i}'
-        for stage, count in enumerate(BLOCKS[depth], 2)
-        for i in range(1, count + 1)
-    ]
-    groups = {name: f'{name}_.*' for name in ['conv1', *names, *(['post'] if v2 else [])]}
+    names = ['conv1']
+    for stage, count in enumerate(BLOCKS[depth], 2):
+        names += [f'conv{stage}_block{i}' for i in range(1, count + 1)]
+    if v2:
+        names.append('post')
+    groups = {name: f'{name}_.*' for name in names}
     return net(
         _ResNet(BLOCKS[depth], v2, form, stored, dtype),
         4 * WIDTHS[-1],
@@ -123,13 +129,16 @@ def _resnet(depth, v2, form, stored, dtype):
 def resnet50(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """A convolution and 16 residual blocks of three, up to the mean over positions: 2048 features
-    of pictures in [0, 1], (n, h, w, 3) of any size.
+    """ResNet-50 up to global average pooling: 2048 features.
+
+    The network has a convolution and 16 residual blocks of three convolutions. Inputs are pictures
+    in [0, 1], (n, h, w, 3), of any size.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> list(resnet50().groups)[:3], resnet50().dim
     (['conv1', 'conv2_block1', 'conv2_block2'], 2048)
@@ -140,14 +149,15 @@ def resnet50(
 def resnet101(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """As `resnet50`, with 33 blocks.
+    """ResNet-101, with 33 blocks; otherwise as `resnet50`.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
-    >>> len(resnet101().groups)
+    >>> len(resnet101().groups)  # the first convolution and 33 blocks
     34
     """
     return _resnet(101, False, form, stored, dtype)
@@ -156,14 +166,15 @@ def resnet101(
 def resnet152(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """As `resnet50`, with 50 blocks.
+    """ResNet-152, with 50 blocks; otherwise as `resnet50`.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
-    >>> len(resnet152().groups)
+    >>> len(resnet152().groups)  # the first convolution and 50 blocks
     51
     """
     return _resnet(152, False, form, stored, dtype)
@@ -172,12 +183,14 @@ def resnet152(
 def resnet50v2(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """As `resnet50`, with blocks of 2016 and a BatchNorm after the last one, the group 'post'.
+    """ResNet-50 version 2, whose group 'post' is a BatchNorm after the last block; otherwise as
+    `resnet50`.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> list(resnet50v2().groups)[-2:]
     ['conv5_block3', 'post']
@@ -188,14 +201,15 @@ def resnet50v2(
 def resnet101v2(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """As `resnet50v2`, with 33 blocks.
+    """ResNet-101 version 2, with 33 blocks; otherwise as `resnet50v2`.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
-    >>> len(resnet101v2().groups)
+    >>> len(resnet101v2().groups)  # the first convolution, 33 blocks and 'post'
     35
     """
     return _resnet(101, True, form, stored, dtype)
@@ -204,14 +218,15 @@ def resnet101v2(
 def resnet152v2(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """As `resnet50v2`, with 50 blocks.
+    """ResNet-152 version 2, with 50 blocks; otherwise as `resnet50v2`.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
-    >>> len(resnet152v2().groups)
+    >>> len(resnet152v2().groups)  # the first convolution, 50 blocks and 'post'
     52
     """
     return _resnet(152, True, form, stored, dtype)

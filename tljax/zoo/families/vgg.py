@@ -1,8 +1,8 @@
 """VGG: Simonyan and Zisserman 2015, table 1, columns D and E (https://arxiv.org/abs/1409.1556),
 with the layer names of its Keras weights.
 
-Five blocks of 3x3 convolutions, each block half the size of the one before, then dense layers,
-which hold most of the parameters.
+The network has five blocks of 3x3 convolutions, then dense layers, which have most of the
+parameters. Every block halves the size of the map.
 """
 
 import flax.linen as nn
@@ -14,8 +14,8 @@ from tljax.nn.layers import Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
-WIDTHS = (64, 128, 256, 512, 512)  # of the blocks
-DENSE = 4096  # of fc1 and fc2
+WIDTHS = (64, 128, 256, 512, 512)  # channels of each block
+DENSE = 4096  # units of fc1 and of fc2
 
 
 class _VGG(nn.Module):
@@ -30,7 +30,7 @@ class _VGG(nn.Module):
         if self.fc and {length // 32 for length in x.shape[1:3]} != {self.size // 32}:
             raise UserError(
                 f'inputs {x.shape[1:]} do not fit fc1, made for net.size={self.size}: set net.size '
-                'to theirs, or net.fc=False'
+                'to the size of the inputs, or net.fc=False'
             )
         x, taps = preprocess(x, 'caffe'), {}
         for i, (count, width) in enumerate(zip(self.counts, WIDTHS, strict=True), 1):
@@ -44,7 +44,8 @@ class _VGG(nn.Module):
                         name=f'block{i}_conv{j}',
                     )(x)
                 )
-            taps[f'block{i}'] = (x := max_pool(x))
+            x = max_pool(x)
+            taps[f'block{i}'] = x
         if not self.fc:
             return {
                 **taps,
@@ -52,7 +53,8 @@ class _VGG(nn.Module):
             }
         x = x.reshape(len(x), -1)
         for name in ('fc1', 'fc2'):
-            taps[name] = (x := nn.relu(nn.Dense(DENSE, dtype=self.dtype, name=name)(x)))
+            x = nn.relu(nn.Dense(DENSE, dtype=self.dtype, name=name)(x))
+            taps[name] = x
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
@@ -63,7 +65,8 @@ def _vgg(name, counts, fc, size, form, dtype):
             'fc1 were trained at 224)'
         )
     groups = {f'block{i}': f'block{i}_.*' for i in range(1, len(WIDTHS) + 1)}
-    groups |= {name: f'{name}/.*' for name in ('fc1', 'fc2')} if fc else {}
+    if fc:
+        groups |= {'fc1': 'fc1/.*', 'fc2': 'fc2/.*'}
     return net(
         _VGG(counts, fc, size, form, dtype),
         DENSE if fc else WIDTHS[-1],
@@ -79,20 +82,21 @@ def vgg16(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
-    """Thirteen convolutions in five blocks, then fc1 and fc2: 4096 features of pictures in [0, 1],
-    (n, size, size, 3).
+    """VGG-16 up to its dense layer fc2: 4096 features of pictures in [0, 1], (n, size, size, 3).
+
+    The network has thirteen convolutions in five blocks, then fc1 and fc2.
 
     Args:
-        fc: False leaves the dense layers out: the 512 features are then the means over positions of
-            the last block's map, of pictures of any size from 32 on.
-        size: of the inputs, pixels, which the shape of fc1 follows; ImageNet weights of fc1 are
+        fc: whether the network has fc1 and fc2. Without them it ends with global average pooling
+            of the last block's map, 512 features, and pictures have any size from 32 on.
+        size: side of the inputs, pixels, which sets the shape of fc1. ImageNet weights of fc1 are
             published for 224.
-        stored: taken as by every network, for nothing: there is no BatchNorm.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        stored: unused; there is no BatchNorm.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
-        UserError: for a size below 32; with `fc`, for inputs of another size.
+        UserError: for a size below 32 and, with `fc`, for inputs of another size.
 
     >>> vgg16().dim, vgg16(fc=False).dim
     (4096, 512)
@@ -107,14 +111,14 @@ def vgg19(
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
-    """As `vgg16`, with sixteen convolutions.
+    """VGG-19, with sixteen convolutions; otherwise as `vgg16`.
 
     Args:
         fc: as `vgg16`.
         size: as `vgg16`.
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: taken as by every network, for nothing: there is no BatchNorm.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: unused; there is no BatchNorm.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> list(vgg19(fc=False).groups)
     ['block1', 'block2', 'block3', 'block4', 'block5']

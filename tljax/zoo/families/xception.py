@@ -1,7 +1,7 @@
 """Xception: Chollet 2017, figure 5 (https://arxiv.org/abs/1610.02357), with the layer names of its
 Keras weights.
 
-Its convolutions are separable ones, but for the first two and those of the shortcuts.
+All convolutions are separable, except the first two and those of the shortcuts.
 """
 
 import flax.linen as nn
@@ -13,9 +13,10 @@ from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, net, refus
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
-# side of the pictures that the two unpadded convolutions leave one position of, pixels; Keras asks
-# for 71
+# side of the smallest pictures that have a position left after the two unpadded convolutions,
+# pixels; Keras asks for 71
 SMALLEST = 7
+# block -> channels of its separable convolutions
 BLOCKS = {
     2: (128, 128),
     3: (256, 256),
@@ -24,7 +25,7 @@ BLOCKS = {
     13: (728, 1024),
     14: (1536, 2048),
 }
-# the blocks that halve the map: Keras's number of the convolution in their shortcut
+# block that halves the map -> Keras's number of the convolution in its shortcut
 SHORTCUTS = {2: 1, 3: 2, 4: 3, 13: 4}
 
 
@@ -62,35 +63,25 @@ class _Xception(nn.Module):
                 f'{name}_bn',
             )
 
-        x = nn.relu(
-            conv(preprocess(x, 'tf'), 32, (3, 3), 2, 'VALID', 'block1_conv1', 'block1_conv1_bn')
-        )
-        taps = {
-            'block1': (
-                x := nn.relu(conv(x, 64, (3, 3), 1, 'VALID', 'block1_conv2', 'block1_conv2_bn'))
-            )
-        }
+        x = preprocess(x, 'tf')
+        x = nn.relu(conv(x, 32, (3, 3), 2, 'VALID', 'block1_conv1', 'block1_conv1_bn'))
+        x = nn.relu(conv(x, 64, (3, 3), 1, 'VALID', 'block1_conv2', 'block1_conv2_bn'))
+        taps = {'block1': x}
         for block, widths in BLOCKS.items():
             y = x
-            # the last block has its ReLUs behind its convolutions
             for i, channels in enumerate(widths, 1):
-                y = separable(
-                    y if block == 14 else nn.relu(y), channels, f'block{block}_sepconv{i}'
-                )
-                y = nn.relu(y) if block == 14 else y
+                name = f'block{block}_sepconv{i}'
+                if block == 14:  # the last block has its ReLUs after its convolutions
+                    y = nn.relu(separable(y, channels, name))
+                else:
+                    y = separable(nn.relu(y), channels, name)
             if block in SHORTCUTS:
                 number = SHORTCUTS[block]
-                x = conv(
-                    x,
-                    widths[-1],
-                    (1, 1),
-                    2,
-                    'SAME',
-                    f'conv2d_{number}',
-                    f'batch_normalization_{number}',
-                )
+                name, bn = f'conv2d_{number}', f'batch_normalization_{number}'
+                x = conv(x, widths[-1], (1, 1), 2, 'SAME', name, bn)
                 y = max_pool(y, (3, 3), (2, 2), 'SAME')
-            taps[f'block{block}'] = x = y if block == 14 else x + y
+            x = y if block == 14 else x + y
+            taps[f'block{block}'] = x
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
@@ -100,13 +91,15 @@ class _Xception(nn.Module):
 def xception(
     form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
-    """The network up to the mean over positions: 2048 features of pictures in [0, 1], (n, h, w, 3)
-    of 7 by 7 pixels or more.
+    """Xception up to global average pooling: 2048 features.
+
+    Inputs are pictures in [0, 1], (n, h, w, 3), of 7x7 pixels or more.
 
     Args:
-        form: how convolutions are computed: one of `nn.convolution.PLACES` or FORMS.
-        stored: which BatchNorm layers train on their stored statistics; None: none does.
-        dtype: what is computed in; parameters and features are float32 or wider.
+        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
+        stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
+            in training; None: none of them.
+        dtype: of the computation; parameters and features are float32 or wider.
 
     >>> xception().dim
     2048
@@ -119,12 +112,10 @@ def xception(
     )
 
 
-def _published():
-    convs, norms, separable = (
-        ['block1_conv1', 'block1_conv2'],
-        ['block1_conv1_bn', 'block1_conv2_bn'],
-        [],
-    )
+def _published_names():
+    convs = ['block1_conv1', 'block1_conv2']
+    norms = ['block1_conv1_bn', 'block1_conv2_bn']
+    separable = []
     for block, widths in BLOCKS.items():
         if block in SHORTCUTS:
             convs.append(f'conv2d_{SHORTCUTS[block]}')
@@ -140,5 +131,5 @@ def _published():
     return {f'{kind}_{i}': name for kind, names in kinds.items() for i, name in enumerate(names, 1)}
 
 
-# the published files were saved by Keras 1, before the layers had names: {theirs: ours}
-PUBLISHED = _published()
+# {name in the published files: name here}; Keras 1 saved those files, before the layers had names
+PUBLISHED = _published_names()

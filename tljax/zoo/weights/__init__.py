@@ -1,1 +1,1 @@
-"""Readers of weights: one module for each format, and where published weights are."""
+"""Readers of Keras weights, and the addresses of published weights."""

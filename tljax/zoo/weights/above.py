@@ -1,10 +1,8 @@
-"""What lies above a network in a file: a head, which is one linear layer on the features or on
-dense layers between, or why there is none.
+"""The head of a network in a file: one linear layer on the features, or on dense layers above them.
 
-A whole saved model tells the way from its output down to the features, and the activations on it.
-Weights alone do not: a single layer that fits on the features is then taken for the head, and of
-several none. BatchNorm on the way is folded into the dense layers, which changes nothing but the
-rounding.
+A whole saved model has the path from its output down to the features, with the activations. Weights
+alone do not: a single layer that fits on the features is then the head, and several layers give
+none. BatchNorm on the path is folded into the dense layers, which changes only the rounding.
 """
 
 import re
@@ -17,11 +15,10 @@ from tljax.core import Net, abbreviated
 from tljax.protocols import Record
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.weights.training import tells_classes, tells_labels, tells_numbers
-from tljax.zoo.wrappers.with_layers import function
+from tljax.zoo.wrappers.with_layers import activation_function
 
-# Layers that leave a vector as it is, those that change each of its numbers, and those that may
-# stand between the last layer of a network and the mean of its features.
-SILENT = (
+# Layers that leave a vector as it is at inference.
+IDENTITIES = (
     'Dropout',
     'AlphaDropout',
     'GaussianDropout',
@@ -30,25 +27,24 @@ SILENT = (
     'Flatten',
     'Reshape',
 )
+# Layers that change each number of a vector separately.
 ELEMENTWISE = ('Activation', 'ReLU', 'LeakyReLU', 'ELU', 'Softmax', 'BatchNormalization')
+# Layers that may be between a network's last layer and the mean of its features.
 BETWEEN = ('Activation', 'ReLU', 'Dropout', 'SpatialDropout2D', 'Concatenate', 'Add')
 
 
 class Above(NamedTuple):
-    """What lies above a network.
+    """The layers above a network.
 
     Attributes:
-        head: {'kernel': (dim, n), 'bias': (n,)}, or {}.
-        dense: the dense layers below the head, lowest first, likewise.
-        activations: of those.
-        names: of the file's layers that `dense` and `head` are made of.
-        folded: names of those whose numbers went into them.
-        why: why there is no head although layers lie above; '' otherwise.
-        guessed: whether the file does not tell what the head stands on, nor its activation.
-        logits: whether outputs are linear, and no loss tells that they are logits.
-
-    >>> Above(why='its outputs are several').head
-    {}
+        head: {'kernel': (dim, n), 'bias': (n,)}; {} for no head.
+        dense: the dense layers between features and head, lowest first, in the same form.
+        activations: activation of each of those dense layers.
+        names: names in the file of `dense` and `head`.
+        folded: names of the BatchNorm layers that are folded into them.
+        why: why the layers above are no head; '' otherwise.
+        guessed: whether the file tells neither the head's input nor its activation.
+        logits: whether the outputs are linear, and no loss says that they are logits.
     """
 
     head: Record = {}  # noqa: RUF012
@@ -61,27 +57,27 @@ class Above(NamedTuple):
     logits: bool = False
 
 
-class _Unlike(Exception):
-    """What stands above is no head; says why."""
+class _NoHead(Exception):
+    """The layers above the network are no head. The text is the reason."""
 
 
 def above(
-    spare: dict[str, list[np.ndarray]],
-    told: Graph | None,
-    wanted: set[str],
+    extra_layers: dict[str, list[np.ndarray]],
+    model: Graph | None,
+    net_layers: set[str],
     net: Net,
     top: Sequence[str] = (),
     loss: str = '',
 ) -> Above:
-    """What lies above a network.
+    """Returns the layers above a network.
 
     Args:
-        spare: {layer: arrays} of the file that the network does not ask for.
-        told: graph of the saved model; None of weights alone.
-        wanted: names of the network's own layers.
+        extra_layers: {layer: arrays} of the file's layers that are not the network's.
+        model: graph of the saved model; None for weights alone.
+        net_layers: names of the network's own layers.
         net: the network.
         top: names of Keras's own layers above the features.
-        loss: that the saved model was compiled with; '' where that is not told.
+        loss: name of the loss that the saved model was compiled with; '' for an unknown loss.
 
     >>> from tljax.zoo import identity
     >>> kernel = np.ones((3, 2), np.float32)
@@ -90,188 +86,213 @@ def above(
     >>> above({'a': [kernel], 'b': [kernel]}, None, set(), identity(3)).why[:30]
     'the activations of a, b are no'
     """
-    if not spare:
+    if not extra_layers:
         return Above()
     try:
-        if told is None:
-            return _alone(spare, net.dim, top)
-        return _stack(spare, _way(spare, told, wanted, net), told, net.dim, loss)
-    except _Unlike as reason:
+        if model is None:
+            return _head_of_weights(extra_layers, net.dim, top)
+        path = _path_to_output(extra_layers, model, net_layers, net)
+        return _head_of_model(extra_layers, path, model, net.dim, loss)
+    except _NoHead as reason:
         return Above(why=str(reason))
 
 
-def _alone(spare, dim, top):
-    """The head in weights alone: what lies below another layer is none."""
-    *_, name = spare
-    if len(spare) > 1 and not set(spare) <= set(top):
-        raise _Unlike(
-            f'the activations of {abbreviated(spare, 4)} are not told by weights alone: take the '
-            'whole saved model (model.save)'
+def _head_of_weights(extra_layers, dim, top):
+    """Returns the head in weights alone: the only layer, or the last of Keras's own layers."""
+    is_keras_top = set(extra_layers) <= set(top)
+    if len(extra_layers) > 1 and not is_keras_top:
+        raise _NoHead(
+            f'the activations of {abbreviated(extra_layers, 4)} are not told by weights alone: '
+            'take the whole saved model (model.save)'
         )
-    return Above(_dense(name, spare, dim), names=(name,), guessed=not set(spare) <= set(top))
+    name = list(extra_layers)[-1]
+    return Above(_dense(name, extra_layers, dim), names=(name,), guessed=not is_keras_top)
 
 
-def _way(spare, told, wanted, net):
-    """Names of the layers from the features to the output, lowest first."""
-    if len(told.outputs) != 1:
-        raise _Unlike(f'the model has {len(told.outputs)} outputs')
-    way, (name,) = [], told.outputs
-    while name in told.layers:
-        layer = told.layers[name]
+def _path_to_output(extra_layers, model, net_layers, net):
+    """Returns the names of the layers from the features to the output, lowest first."""
+    if len(model.outputs) != 1:
+        raise _NoHead(f'the model has {len(model.outputs)} outputs')
+    path, (name,) = [], model.outputs
+    while name in model.layers:
+        layer = model.layers[name]
         if layer.kind == 'GlobalAveragePooling2D':
-            _refuse_between(spare, told, wanted, net, name)
-            return way[::-1]
-        if name in wanted and layer.kind == 'Dense':  # VGG's own, a vector already
-            return way[::-1]
-        if name in wanted:
+            _refuse_between(extra_layers, model, net_layers, net, name)
+            return path[::-1]
+        if name in net_layers and layer.kind == 'Dense':  # VGG's fc2, whose output is a vector
+            return path[::-1]
+        if name in net_layers:
             break
-        if len(layer.below) != 1 or layer.kind not in (*SILENT, *ELEMENTWISE, 'Dense', 'Conv2D'):
-            raise _Unlike(f'{name}, of kind {layer.kind}, is not computed above a network')
-        way.append(name)
+        kinds = (*IDENTITIES, *ELEMENTWISE, 'Dense', 'Conv2D')
+        if len(layer.below) != 1 or layer.kind not in kinds:
+            raise _NoHead(f'{name}, of kind {layer.kind}, is not computed above a network')
+        path.append(name)
         (name,) = layer.below
-    raise _Unlike(
-        f'{abbreviated(spare, 4)}: no linear head stands on the mean of the features over positions'
+    raise _NoHead(
+        f'{abbreviated(extra_layers, 4)}: no linear head stands on the mean of the features over '
+        'positions'
     )
 
 
-def _refuse_between(spare, told, wanted, net, pooling):
-    """Refuses what changes the features before their mean is taken."""
-    under = told.under([pooling])
-    name, inside = (
-        pooling,
-        [layer for layer in spare if layer in under]
-        or [layer for layer in wanted if layer not in under][:1],
-    )
-    while not inside and len(told.layers[name].below) == 1:
-        (name,) = told.layers[name].below
+def _refuse_between(extra_layers, model, net_layers, net, pooling):
+    """Refuses layers that change the features before their mean is taken."""
+    under = model.under([pooling])
+    layers = [layer for layer in extra_layers if layer in under]
+    if not layers:  # or the mean is of other features
+        layers = [layer for layer in net_layers if layer not in under][:1]
+    name = pooling
+    while not layers and len(model.layers[name].below) == 1:
+        (name,) = model.layers[name].below
         if (
-            name in wanted
-            or name not in told.layers
-            or any(re.fullmatch(own, f'{name}/kernel') for own in net.groups.values())
+            name in net_layers
+            or name not in model.layers
+            or any(re.fullmatch(pattern, f'{name}/kernel') for pattern in net.groups.values())
         ):
             break
-        if told.layers[name].kind not in BETWEEN:
-            inside = [name]
-    if inside:
-        raise _Unlike(f'{abbreviated(inside, 4)} between the network and the mean of its features')
+        if model.layers[name].kind not in BETWEEN:
+            layers = [name]
+    if layers:
+        raise _NoHead(f'{abbreviated(layers, 4)} between the network and the mean of its features')
 
 
-def _stack(spare, way, told, dim, loss):
-    """The dense layers on the way, with what scales and shifts between them folded in."""
-    steps, scale, shift = [], np.ones(dim), np.zeros(dim)  # step: [name, kernel, bias, activation]
-    for name in way:
-        layer = told.layers[name]
-        activation = _activation(name, layer)
+class _DenseLayer(NamedTuple):  # in float64
+    name: str
+    kernel: np.ndarray
+    bias: np.ndarray
+    activation: str
+
+
+def _head_of_model(extra_layers, path, model, dim, loss):
+    """Returns the dense layers on the path of a saved model; the last of them is the head."""
+    layers = _folded_layers(extra_layers, path, model, dim)
+    *below, head = layers
+    _refuse_no_classes(head.activation, head.kernel.shape[1], loss)
+    unknown = [layer for layer in below if activation_function(layer.activation) is None]
+    if unknown:
+        names = [f'{layer.name} ({layer.activation})' for layer in unknown]
+        raise _NoHead(f'unknown activation of {abbreviated(names, 4)}')
+    return Above(
+        head=_float32(head.kernel, head.bias),
+        dense=tuple(_float32(layer.kernel, layer.bias) for layer in below),
+        activations=tuple(layer.activation for layer in below),
+        names=tuple(layer.name for layer in layers),
+        folded=tuple(name for name in path if model.layers[name].kind == 'BatchNormalization'),
+        logits=head.activation == 'linear' and not tells_classes(loss),
+    )
+
+
+def _folded_layers(extra_layers, path, model, dim):
+    """Returns the dense layers on the path, with every BatchNorm folded into one of them.
+
+    A BatchNorm on a linear dense layer is folded into that layer. Any other BatchNorm is kept as
+    `scale` and `shift`, and folded into the next dense layer.
+    """
+    layers, scale, shift = [], np.ones(dim), np.zeros(dim)
+    for name in path:
+        layer = model.layers[name]
+        activation = _activation(layer)
+        is_pending = (scale != 1).any() or (shift != 0).any()
+        is_linear = bool(layers) and layers[-1].activation == 'linear'
         if layer.kind in ('Dense', 'Conv2D'):
-            dense = _dense(name, spare, dim)
+            dense = _dense(name, extra_layers, dim)
             kernel, bias = dense['kernel'].astype(np.float64), dense['bias'].astype(np.float64)
-            steps.append([name, kernel * scale[:, None], bias + shift @ kernel, activation])
+            bias, kernel = bias + shift @ kernel, kernel * scale[:, None]
+            layers.append(_DenseLayer(name, kernel, bias, activation))
             dim = kernel.shape[1]
             scale, shift = np.ones(dim), np.zeros(dim)
         elif layer.kind == 'BatchNormalization':
-            gain, offset = _normalisation(name, layer, spare, dim)
-            if steps and steps[-1][3] == 'linear':
-                steps[-1][1:3] = steps[-1][1] * gain, steps[-1][2] * gain + offset
+            gain, offset = _normalisation(name, layer, extra_layers, dim)
+            if is_linear:
+                kernel, bias = layers[-1].kernel * gain, layers[-1].bias * gain + offset
+                layers[-1] = layers[-1]._replace(kernel=kernel, bias=bias)
             else:
                 scale, shift = scale * gain, shift * gain + offset
         elif activation != 'linear':
-            if not steps or steps[-1][3] != 'linear' or (scale != 1).any() or (shift != 0).any():
-                raise _Unlike(f'{name} stands on no dense layer')
-            steps[-1][3] = activation
-    if not steps or (scale != 1).any() or (shift != 0).any():
-        raise _Unlike(f'{abbreviated(way, 4)} ends with no dense layer')
-    *below, (_, kernel, bias, activation) = steps
-    _refuse_no_classes(activation, kernel.shape[1], loss)
-    if unknown := [f'{each[0]} ({each[3]})' for each in below if function(each[3]) is None]:
-        raise _Unlike(f'unknown activation of {abbreviated(unknown, 4)}')
-    return Above(
-        _single(kernel, bias),
-        tuple(_single(*each[1:3]) for each in below),
-        tuple(each[3] for each in below),
-        tuple(each[0] for each in steps),
-        tuple(name for name in way if told.layers[name].kind == 'BatchNormalization'),
-        logits=activation == 'linear' and not tells_classes(loss),
-    )
+            if not is_linear or is_pending:
+                raise _NoHead(f'{name} stands on no dense layer')
+            layers[-1] = layers[-1]._replace(activation=activation)
+    if not layers or (scale != 1).any() or (shift != 0).any():
+        raise _NoHead(f'{abbreviated(path, 4)} ends with no dense layer')
+    return layers
 
 
 def _refuse_no_classes(activation, width, loss):
-    """Refuses outputs that are no probabilities of classes, nor their logits."""
+    """Refuses outputs that are neither probabilities of classes nor logits."""
     if activation not in ('linear', 'softmax', 'sigmoid'):
-        raise _Unlike(f'its outputs are those of {activation}, no probabilities')
+        raise _NoHead(f'its outputs are those of {activation}, no probabilities')
     if activation == 'softmax' and width == 1:
-        raise _Unlike('a softmax over its one output is 1 whatever the picture')
+        raise _NoHead('a softmax over its one output is 1 whatever the picture')
     if activation == 'linear' and tells_numbers(loss):
-        raise _Unlike(f'it tells numbers, no classes: its loss is {loss}')
+        raise _NoHead(f'it tells numbers, no classes: its loss is {loss}')
     if width > 1 and (activation == 'sigmoid' or activation == 'linear' and tells_labels(loss)):
-        raise _Unlike(
+        raise _NoHead(
             f'its {width} outputs are sigmoids of several labels, which a softmax would misread'
         )
 
 
-def _activation(name: str, layer: Layer) -> str:
-    """What a layer does to every number at last, as Keras names it."""
+def _activation(layer: Layer) -> str:
+    """Returns the name of a layer's activation, or a name that no activation function has."""
     if layer.kind == 'Softmax':
         return 'softmax' if layer.config.get('axis', -1) in (-1, [-1]) else '?'
     if layer.kind == 'ReLU':
-        most, slope, threshold = (
-            layer.config.get(key) for key in ('max_value', 'negative_slope', 'threshold')
-        )
-        if threshold or most not in (None, 6) or most and slope:
-            return layer.kind
-        return f'leaky_relu({slope})' if slope else 'relu' if most is None else 'relu6'
+        return _relu(layer.config)
     if layer.kind == 'LeakyReLU':  # Keras 2 had another keyword
         return f'leaky_relu({layer.config.get("negative_slope", layer.config.get("alpha", 0.3))})'
     if layer.kind == 'ELU':
         return f'elu({layer.config.get("alpha", 1.0)})'
-    said = layer.config.get('activation') or 'linear'
-    if isinstance(said, dict) and isinstance(said.get('config'), dict):  # a layer in its place
-        inner = Layer(str(said.get('class_name')), said['config'], ())
-        return _activation(name, inner) if inner.kind in ELEMENTWISE else inner.kind
-    return said if isinstance(said, str) else '?'
+    activation = layer.config.get('activation') or 'linear'
+    if isinstance(activation, dict) and isinstance(activation.get('config'), dict):
+        inner = Layer(str(activation.get('class_name')), activation['config'], ())
+        return _activation(inner) if inner.kind in ELEMENTWISE else inner.kind
+    return activation if isinstance(activation, str) else '?'
 
 
-def _dense(name, spare, dim):
-    """Kernel and bias of a dense layer, or a 1x1 convolution in its place, on `dim` features."""
-    arrays: list[np.ndarray] = spare.get(name) or [np.zeros(())]
+def _relu(config):
+    """Returns the name of the activation of a ReLU layer."""
+    limit, slope = config.get('max_value'), config.get('negative_slope')
+    if config.get('threshold') or limit not in (None, 6) or limit and slope:
+        return 'ReLU'
+    if slope:
+        return f'leaky_relu({slope})'
+    return 'relu' if limit is None else 'relu6'
+
+
+def _dense(name, extra_layers, dim):
+    """Returns kernel and bias of a dense layer, or of a 1x1 convolution, on `dim` features."""
+    arrays: list[np.ndarray] = extra_layers.get(name) or [np.zeros(())]
     kernel = arrays[0]
     fits = (
         kernel.ndim in (2, 4)
         and kernel.size == dim * kernel.shape[-1]
         and kernel.shape[-2] == dim
-        and [each.shape for each in arrays[1:]] in ([], [kernel.shape[-1:]])
+        and [array.shape for array in arrays[1:]] in ([], [kernel.shape[-1:]])
     )
-    if any(each.dtype.kind != 'f' for each in arrays):
-        raise _Unlike(f'{name} is quantised ({abbreviated(each.dtype for each in arrays)})')
+    if any(array.dtype.kind != 'f' for array in arrays):
+        raise _NoHead(f'{name} is quantised ({abbreviated(array.dtype for array in arrays)})')
     if not fits:
-        shapes = abbreviated(('x'.join(map(str, each.shape)) for each in arrays), 4)
-        raise _Unlike(f'{name} {shapes} does not fit on {dim} features')
+        shapes = abbreviated(('x'.join(map(str, array.shape)) for array in arrays), 4)
+        raise _NoHead(f'{name} {shapes} does not fit on {dim} features')
     kernel = kernel.reshape(dim, -1)
-    return _single(kernel, arrays[1] if arrays[1:] else np.zeros(kernel.shape[1]))
+    return _float32(kernel, arrays[1] if arrays[1:] else np.zeros(kernel.shape[1]))
 
 
-def _single(kernel, bias):
+def _float32(kernel, bias):
     with np.errstate(over='ignore'):
         return {'kernel': np.asarray(kernel, np.float32), 'bias': np.asarray(bias, np.float32)}
 
 
-def _normalisation(name, layer, spare, dim):
-    """(gain, offset) of a BatchNorm at rest."""
-    arrays, epsilon = (
-        [each.astype(np.float64) for each in spare.get(name, ())],
-        layer.config.get('epsilon', 1e-3),
-    )
-    given = [layer.config.get('scale', True), layer.config.get('center', True), True, True]
-    if (
-        [each.shape for each in arrays] != [(dim,)] * sum(map(bool, given))
-        or not isinstance(epsilon, int | float)
-        or not 0 <= epsilon < 1
-    ):
-        raise _Unlike(f'{name} does not fit on {dim} features')
-    ahead = iter(arrays)
-    gamma, beta, mean, var = (
-        next(ahead) if here else default
-        for here, default in zip(given, (1.0, 0.0, 0.0, 1.0), strict=True)
-    )
-    with np.errstate(all='ignore'):  # what is not finite is found as such
+def _normalisation(name, layer, extra_layers, dim):
+    """Returns (gain, offset) of a BatchNorm at inference."""
+    arrays = [array.astype(np.float64) for array in extra_layers.get(name, ())]
+    epsilon = layer.config.get('epsilon', 1e-3)
+    has_scale, has_centre = layer.config.get('scale', True), layer.config.get('center', True)
+    shapes = [(dim,)] * (2 + bool(has_scale) + bool(has_centre))
+    is_small = isinstance(epsilon, int | float) and 0 <= epsilon < 1
+    if [array.shape for array in arrays] != shapes or not is_small:
+        raise _NoHead(f'{name} does not fit on {dim} features')
+    gamma = arrays.pop(0) if has_scale else 1.0
+    beta = arrays.pop(0) if has_centre else 0.0
+    mean, var = arrays
+    with np.errstate(all='ignore'):  # a gain that is not finite is refused later
         gain = gamma / np.sqrt(var + epsilon)
     return gain, beta - mean * gain

@@ -1,4 +1,4 @@
-"""Names of the classes of weights: a text with one a line, or a JSON file."""
+"""Reads the names of a model's classes: a text with one name a line, or a JSON file."""
 
 import json
 import re
@@ -14,20 +14,22 @@ Pairs = list[tuple[str, str]]
 
 
 def class_index(path: str | Path) -> Pairs:
-    """The classes in the order of the weights' outputs, [(WordNet id, name)].
+    """Returns the classes in the order of the weights' outputs, [(WordNet id, name)].
 
-    A JSON file is what Keras publishes for ImageNet, {"0": ["n01440764", "tench"], ...}, a list of
-    names, {"0": name, ...}, or Keras's `class_indices`, {name: 0, ...}. A text has a name a line,
-    or '0 name' as Teachable Machine writes it; lines that begin with # are passed over. Where no
-    ids are told, the name stands in both places.
+    A JSON file has one of these forms: Keras's class index of ImageNet, {"0": ["n01440764",
+    "tench"], ...}; a list of names; {"0": name, ...}; Keras's `class_indices`, {name: 0, ...}. A
+    text has one name a line, or '0 name' as Teachable Machine writes it. Lines that begin with #
+    are comments.
 
     Args:
-        path: of the file; one whose name does not end in .json and that does not begin with { or [
-            is a text.
+        path: path of the file. It is JSON if its name ends in .json or its text begins with { or [.
+
+    Returns:
+        One pair for each class. Where the file has no ids, the id is the name.
 
     Raises:
-        UserError: for a missing file, one of another form, a name that stands twice, and numbers
-            that are not those from 0 on.
+        UserError: for a file that does not exist, a file of another form, a repeated name, and
+            numbers that do not count from 0.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), 'names.json')
@@ -46,18 +48,17 @@ def class_index(path: str | Path) -> Pairs:
             f"{path} does not exist: name a list of classes, one a line, or ImageNet's "
             'class index (imagenet_class_index.json)'
         )
-    text = _text(path)
+    text = _read_text(path)
     is_json = path.suffix.lower() == '.json' or text.lstrip()[:1] in ('{', '[')
-    pairs = (_of_json if is_json else _of_lines)(path, text)
+    pairs = (_parse_json if is_json else _parse_lines)(path, text)
     if not pairs:
         raise UserError(f'{path} names no classes: {FORMS}')
-    _refuse_twice(
-        path, 'class', (name if name == known else f'{known} ({name})' for known, name in pairs)
-    )
+    classes = (name if key == name else f'{key} ({name})' for key, name in pairs)
+    _refuse_repeated(path, 'class', classes)
     return pairs
 
 
-def _text(path):
+def _read_text(path):
     if path.stat().st_size > LARGEST:
         raise UserError(
             f'{path} takes more than {LARGEST:,} bytes: name a list of classes, one a line'
@@ -74,34 +75,34 @@ def _text(path):
     return text
 
 
-def _of_json(path, text):
-    def once(pairs):
-        _refuse_twice(path, 'key', (key for key, _ in pairs))
+def _parse_json(path, text):
+    def to_dict(pairs):
+        _refuse_repeated(path, 'key', (key for key, _ in pairs))
         return dict(pairs)
 
     try:
-        found = json.loads(text, object_pairs_hook=once)
+        index = json.loads(text, object_pairs_hook=to_dict)
     except UserError:
         raise
     except (ValueError, RecursionError) as error:
         raise UserError(
             f'{path} is no class index (no JSON: {str(error)[:60]}): {FORMS}'
         ) from error
-    if isinstance(found, list) and all(isinstance(name, str) for name in found):
-        found = {str(i): name for i, name in enumerate(found)}
-    if not isinstance(found, dict):
+    if isinstance(index, list) and all(isinstance(name, str) for name in index):
+        index = {str(i): name for i, name in enumerate(index)}
+    if not isinstance(index, dict):
         raise UserError(f'{path} is no class index: {FORMS}')
-    if found and all(type(number) is int for number in found.values()):
-        numbered = [(number, (name, name)) for name, number in found.items()]
+    if index and all(type(number) is int for number in index.values()):
+        entries = [(number, (name, name)) for name, number in index.items()]
     else:
-        numbered = [(_number(path, key), _pair(path, key, value)) for key, value in found.items()]
-    if len({isinstance(value, str) for value in found.values()}) > 1:
+        entries = [(_number(path, key), _pair(path, key, value)) for key, value in index.items()]
+    if len({isinstance(value, str) for value in index.values()}) > 1:
         raise UserError(
             f'{path} is no class index (some entries have an id, others have none): write all alike'
         )
-    if any(not name.strip() for _, pair in numbered for name in pair):
+    if any(not name.strip() for _, pair in entries for name in pair):
         raise UserError(f'{path}: a class has no name: give it one')
-    return _in_order(path, numbered)
+    return _sort(path, entries)
 
 
 def _number(path, key):
@@ -111,16 +112,23 @@ def _number(path, key):
 
 
 def _pair(path, key, value) -> tuple[str, str]:
-    """(id, name) of an entry."""
+    """Returns the (id, name) of an entry."""
     pair = [value, value] if isinstance(value, str) else value
-    if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(e, str) for e in pair):
+    if (
+        not isinstance(pair, list)
+        or len(pair) != 2
+        or not all(isinstance(text, str) for text in pair)
+    ):
         raise UserError(f'{path} is no class index (at {key!r} stands {str(value)[:40]}): {FORMS}')
     return pair[0], pair[1]
 
 
-def _of_lines(path, text):
-    """Names one a line; where the lines begin with the numbers from 0 on, each once, these are
-    places and no part of the names."""
+def _parse_lines(path, text):
+    """Reads one name a line.
+
+    Lines may begin with numbers. Where the numbers count from 0, they are places in the order of
+    the outputs. Otherwise they are a part of the names.
+    """
     lines = [line.strip() for line in re.split(r'[\r\n]+', text)]
     names = [line for line in lines if line and not line.startswith('#')]
     if (
@@ -130,9 +138,9 @@ def _of_lines(path, text):
     ):
         raise UserError(f'{path} is YAML, which is not read: {FORMS}')
     matches = [re.fullmatch(r'([0-9]{1,9})[\s:,]+(\S.*)', name) for name in names]
-    numbered = [(match[1], match[2]) for match in matches if match]
-    rest = len(names) > 2 and not matches[0] and len(numbered) == len(names) - 1
-    if rest and int(numbered[0][0]) == 0:
+    entries = [(int(match[1]), (match[2], match[2])) for match in matches if match]
+    has_heading = len(names) > 2 and not matches[0] and len(entries) == len(names) - 1
+    if has_heading and entries[0][0] == 0:
         raise UserError(
             f'{path} begins with {names[0][:40]!r}, which is no number and name as the lines below '
             'are: remove the line'
@@ -144,31 +152,30 @@ def _of_lines(path, text):
         )
     if not names or not all(matches):
         return [(name, name) for name in names]
-    found = [(int(number), (name, name)) for number, name in numbered]
-    numbers = sorted(number for number, _ in found)
-    if numbers[0] == 0 or numbers == list(range(1, len(found) + 1)):
-        return _in_order(path, found)
+    numbers = sorted(number for number, _ in entries)
+    if numbers[0] == 0 or numbers == list(range(1, len(entries) + 1)):
+        return _sort(path, entries)
     return [(name, name) for name in names]  # 1 cent, 2 cent, 5 cent
 
 
-def _in_order(path, numbered):
-    """The pairs by their numbers, which are those from 0 on."""
-    _refuse_twice(path, 'number', (number for number, _ in numbered))
-    found = dict(numbered)
-    missing = [number for number in range(len(found)) if number not in found]
-    if missing:
+def _sort(path, entries):
+    """Sorts (number, pair) entries by their numbers, and refuses numbers that skip one."""
+    _refuse_repeated(path, 'number', (number for number, _ in entries))
+    pairs = dict(entries)
+    gaps = [number for number in range(len(pairs)) if number not in pairs]
+    if gaps:
         raise UserError(
-            f'{path} numbers {len(found)} classes by {abbreviated(sorted(found), 6)}, and '
-            f'{abbreviated(missing, 6)} is missing: number them from 0 on; numbers that are a part '
+            f'{path} numbers {len(pairs)} classes by {abbreviated(sorted(pairs), 6)}, and '
+            f'{abbreviated(gaps, 6)} is missing: number them from 0 on; numbers that are a part '
             'of the names stand in a JSON list'
         )
-    return [found[number] for number in range(len(found))]
+    return [pairs[number] for number in range(len(pairs))]
 
 
-def _refuse_twice(path: Path, what: str, names: Iterable) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
+def _refuse_repeated(path: Path, kind: str, names: Iterable) -> None:
+    duplicates = [name for name, count in Counter(names).items() if count > 1]
+    if duplicates:
         raise UserError(
-            f'{path}: the {what} {abbreviated(twice, 4)} stands twice: give each class a name and '
-            'a number of its own'
+            f'{path}: the {kind} {abbreviated(duplicates, 4)} stands twice: give each class a name '
+            'and a number of its own'
         )

@@ -1,8 +1,8 @@
-"""Files of weights that are not read, named for what they are, with the way to convert them
+"""Refuses files of weights in other formats, by the format's name and with the way to convert it
 (docs/weights.md).
 
-Pickles stay unread, since loading one runs what it holds. The first bytes tell a format where they
-can, the name's ending where they cannot.
+Pickles stay unread, because loading one runs the code in it. A format is recognised by the file's
+first bytes or, where they do not tell, by the ending of the name.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from tljax.core import UserError
 
 HDF5 = b'\x89HDF\r\n\x1a\n'
-KINDS = {  # kind -> what it is, and what to do
+KINDS = {  # kind -> description, and how to convert it
     'torch': 'a PyTorch file, a pickle, which stays unread: convert it where PyTorch is installed',
     'pickle': 'a pickle, which stays unread, since loading one runs what it holds: convert it '
     'where it was made',
@@ -51,7 +51,7 @@ KINDS = {  # kind -> what it is, and what to do
     'run': 'a folder of a run: name it by --workdir, or by init.path',
     'folder': 'a folder: name a Keras weights file (.h5, .keras)',
 }
-MAGIC = {  # kind -> its first bytes
+MAGIC = {  # kind -> regex of its first bytes
     'pickle': rb'\x80[\x02-\x05]',
     'numpy': rb'\x93NUMPY',
     'tflite': rb'.{4}TFL3',
@@ -62,7 +62,7 @@ MAGIC = {  # kind -> its first bytes
     'openvino': rb'\s*(<\?xml[^>]*>)?\s*<net\b',
     'matlab': rb'MATLAB ',
 }
-ENDINGS = {
+ENDINGS = {  # kind -> regex of the ending of its name
     'torch': r'\.(pt|pth|ckpt|bin|torchscript|pte|t7)',
     'pickle': r'\.(pkl|pickle|joblib)',
     'onnx': r'\.onnx',
@@ -83,7 +83,7 @@ ENDINGS = {
     'darknet': r'\.weights',
     'matlab': r'\.mat',
 }
-# beside its config.json
+# files beside the config.json of a model of Hugging Face
 HUGGING_FACE = (
     '.safetensors',
     '.safetensors.index.json',
@@ -93,16 +93,17 @@ HUGGING_FACE = (
     'model.onnx',
     'preprocessor_config.json',
 )
+# files in a checkpoint of Orbax
 ORBAX = ('_METADATA', '_CHECKPOINT_METADATA', 'manifest.ocdbt')
 SHARD = r'_\d{5}\.weights\.h5$'
-READ = ('.h5', '.hdf5', '.keras')  # endings of what is read; a file is taken by its content
+READABLE = ('.h5', '.hdf5', '.keras')  # endings of Keras files; the content decides
 
 
 def kind_of(path: str | Path) -> str:
-    """What a file or a folder is, one of KINDS; '' for a Keras file and for what cannot be told.
+    """Returns the kind of a file or folder, a key of KINDS; '' for a Keras file or an unknown one.
 
     Args:
-        path: of the file or folder, which need not exist: the ending then tells.
+        path: path of the file or folder. Where none exists, the ending of the name decides.
 
     >>> kind_of('resnet50.pth'), kind_of('resnet50.h5')
     ('torch', '')
@@ -110,34 +111,36 @@ def kind_of(path: str | Path) -> str:
     path = Path(path)
     if path.is_dir():
         return _kind_of_folder(path)
-    begin = b''
+    start = b''
     if path.is_file():
         with path.open('rb') as file:
-            begin = file.read(64)
-    if begin.startswith(HDF5):
-        return (
-            'shards'
-            if re.search(SHARD, path.name) and any(path.parent.glob('*.weights.json'))
-            else ''
-        )
-    if begin.startswith(b'PK') and zipfile.is_zipfile(path):
+            start = file.read(64)
+    if start.startswith(HDF5):
+        is_shard = re.search(SHARD, path.name) and any(path.parent.glob('*.weights.json'))
+        return 'shards' if is_shard else ''
+    if start.startswith(b'PK') and zipfile.is_zipfile(path):
         return _kind_of_zip(path)
-    by_ending = next(
-        (
-            kind
-            for kind, ending in ENDINGS.items()
-            if re.search(f'({ending})$', path.name, re.IGNORECASE)
-        ),
-        '',
-    )
-    by_content = next(
-        (kind for kind, magic in MAGIC.items() if re.match(magic, begin, re.DOTALL)), ''
-    )
+    by_ending = _kind_by_ending(path.name)
+    by_content = _kind_by_content(start)
     if by_ending == 'torch' and path.suffix == '.bin' and path.with_suffix('.xml').is_file():
-        return 'openvino'  # its numbers lie beside its layers
+        return 'openvino'  # the .xml file has the layers, the .bin file their numbers
     if by_content == 'pickle' and by_ending == 'torch':  # as PyTorch wrote until version 1.6
         return 'torch'
     return by_content or by_ending
+
+
+def _kind_by_ending(name):
+    for kind, ending in ENDINGS.items():
+        if re.search(f'({ending})$', name, re.IGNORECASE):
+            return kind
+    return ''
+
+
+def _kind_by_content(start):
+    for kind, magic in MAGIC.items():
+        if re.match(magic, start, re.DOTALL):
+            return kind
+    return ''
 
 
 def _kind_of_folder(path):
@@ -178,45 +181,47 @@ def _kind_of_zip(path):
 
 
 def is_record(config: str | Path) -> bool:
-    """Whether a config.json is that of a run, which tells its steps.
+    """Tells whether a config.json is that of a run. A run's config has a number of steps.
 
     Args:
         config: path of the file.
 
     >>> import tempfile
-    >>> Path(path := tempfile.mktemp()).write_text('{"steps": 5}')
-    12
+    >>> path = Path(tempfile.mkdtemp(), 'config.json')
+    >>> _ = path.write_text('{"steps": 5}')
     >>> is_record(path)
     True
     """
     try:
-        found = json.loads(Path(config).read_text(encoding='utf-8'))
+        record = json.loads(Path(config).read_text(encoding='utf-8'))
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and isinstance(found.get('steps'), int)
+    return isinstance(record, dict) and isinstance(record.get('steps'), int)
 
 
 def named_as_weights(place: str | Path) -> bool:
-    """Whether a place is a file of weights, or by its ending would be one, rather than a run.
+    """Tells whether a path means a file of weights, and not a run.
+
+    A file does. So does a path where nothing exists, if its ending is that of a format of weights.
 
     Args:
-        place: a path, of what need not exist.
+        place: the path.
 
     >>> [named_as_weights(place) for place in ('weights.keras', 'model.pth', 'runs/mine')]
     [True, True, False]
     """
     path = Path(place).expanduser()
-    return path.is_file() or not path.is_dir() and bool(path.suffix in READ or kind_of(path))
+    return path.is_file() or not path.is_dir() and bool(path.suffix in READABLE or kind_of(path))
 
 
 def refuse(path: str | Path) -> None:
-    """Refuses what is no Keras file, by name and with the way to convert it.
+    """Refuses a file of another format, with the format's name and the way to convert it.
 
     Args:
-        path: of a file or a folder; nothing is said of one that does not exist.
+        path: path of a file or a folder. One that does not exist is not refused here.
 
     Raises:
-        UserError: for another format, and a folder.
+        UserError: for another format, and for a folder.
 
     >>> import tempfile
     >>> refuse(tempfile.mkdtemp())
@@ -229,15 +234,20 @@ def refuse(path: str | Path) -> None:
 
 
 def refuse_no_run(path: str | Path) -> None:
-    """Refuses a file, and a folder with another program's model, where that of a run is meant.
+    """Refuses a file, or a folder with another program's model, in place of a run's folder.
 
     Args:
-        path: of what is meant for the folder of a run.
+        path: path that should be the folder of a run. One that does not exist is not refused here.
 
     Raises:
-        UserError: for a file, another format, and the folder of another program.
+        UserError: for a file, a folder in another format, and the folder of another program.
 
-    >>> refuse_no_run('runs/mine')
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / 'model.json').touch()
+    >>> refuse_no_run(folder)
+    Traceback (most recent call last):
+    tljax.core.UserError: ... is a TensorFlow.js model: convert it to .h5 with ...
     """
     path = Path(path).expanduser()
     if path.is_file():

@@ -1,25 +1,27 @@
-"""The graph of a saved model, from its config as plain data: which layer stands on which."""
+"""The graph of a saved model: which layer has which layers as inputs.
+
+The graph is read from the model's config, as plain data. No layer is built.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tljax.protocols import Config
 
-MOST = 100  # layers that one joins; without a limit a short text tells a graph of billions of ways
+# Inputs of a layer, at most. Without a limit, a short text can describe a graph with billions of
+# paths.
+MOST = 100
 
 
 class Layer(NamedTuple):
     """A layer of a saved model.
 
     Attributes:
-        kind: name of its class, 'Dense'.
-        config: its keywords.
-        below: names of the layers that it stands on.
-        args: what it is called with: a tuple of names stands for a layer's output, () for the
-            model's input, and anything else for itself.
-
-    >>> Layer('Dense', {'activation': 'relu'}, ('pool',)).below
-    ('pool',)
+        kind: name of the layer's class, 'Dense'.
+        config: keywords of the layer.
+        below: names of the layers that are its inputs.
+        args: arguments of its call. A tuple of names is the output of those layers, () is the
+            model's input, and anything else is a constant.
     """
 
     kind: str
@@ -29,15 +31,18 @@ class Layer(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A saved model.
+    """The graph of a saved model.
 
     Attributes:
-        layers: {name: Layer}, those of models within the model among them.
-        outputs: names of the layers that its outputs come from.
-        shape: of its inputs, (height, width, channels), None where it takes any; () where unknown.
+        layers: {name: Layer}, with the layers of inner models. Every layer comes after its inputs.
+        outputs: names of the output layers.
+        shape: shape of the inputs, (height, width, channels), with None for any length; () where
+            unknown.
 
-    >>> Graph({}, ('dense',), ()).under(['dense'])
-    {'dense'}
+    >>> layers = {'pool': Layer('Pool', {}, ()), 'dense': Layer('Dense', {}, ('pool',))}
+    >>> model = Graph(layers, outputs=('dense',), shape=())
+    >>> sorted(model.under(['dense'])), list(model.before(['dense']))
+    (['dense', 'pool'], ['pool'])
     """
 
     layers: dict[str, Layer]
@@ -45,27 +50,27 @@ class Graph(NamedTuple):
     shape: tuple[int | None, ...]
 
     def under(self, names: Iterable[str]) -> set[str]:
-        """These layers and all that they stand on.
+        """Returns some layers, and all layers that their inputs come from.
 
         Args:
-            names: of the layers.
+            names: names of the layers.
         """
-        found, pending = set(), list(names)
+        seen, pending = set(), list(names)
         while pending:
             name = pending.pop()
-            if name not in found:
-                found.add(name)
+            if name not in seen:
+                seen.add(name)
                 pending += self.layers[name].below if name in self.layers else ()
-        return found
+        return seen
 
     def before(self, names: Iterable[str]) -> dict[str, Layer]:
-        """The layers that these stand on, and that stand on none of them.
+        """Returns the layers that come before some layers and after none of them.
 
         Args:
-            names: of these layers.
+            names: names of the latter layers.
         """
         below, above = self.under(names), set(names)
-        for name, layer in self.layers.items():  # each comes after those that it stands on
+        for name, layer in self.layers.items():
             if not above.isdisjoint(layer.below):
                 above.add(name)
         return {
@@ -76,105 +81,111 @@ class Graph(NamedTuple):
 
 
 def graph(config: Config) -> Graph | None:
-    """The graph that a config tells.
+    """Reads the graph in the config of a saved model.
 
     Args:
-        config: of a saved model, as its JSON says it, of Keras 1 to 3.
+        config: Keras's config of the model, of Keras 1 to 3, from the file's JSON.
 
     Returns:
-        The graph; None where the config tells none, or two layers of one name.
+        The graph; None for a config without one, and for two layers with one name.
 
-    >>> dense = {
-    ...     'class_name': 'Dense',
-    ...     'config': {'name': 'out', 'activation': 'softmax'},
-    ... }
-    >>> shape = {'name': 'in', 'batch_shape': [None, 8, 8, 3]}
-    >>> layers = [{'class_name': 'InputLayer', 'config': shape}, dense]
-    >>> graph({'class_name': 'Sequential', 'config': {'layers': layers}})[1:]
+    >>> inputs = {'name': 'in', 'batch_shape': [None, 8, 8, 3]}
+    >>> layers = [
+    ...     {'class_name': 'InputLayer', 'config': inputs},
+    ...     {'class_name': 'Dense', 'config': {'name': 'out'}},
+    ... ]
+    >>> model = graph({'class_name': 'Sequential', 'config': {'layers': layers}})
+    >>> model.outputs, model.shape
     (('out',), (8, 8, 3))
     """
-    found, shapes = {}, []
+    layers, shapes = {}, []
     try:
-        outputs = _walk(config, (), found, shapes)
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-    ):  # subclassed models tell no graph
-        return None
-    return Graph(found, outputs, shapes[0] if shapes else ()) if found else None
+        outputs = _add_model(config, (), layers, shapes)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        return None  # the config of a subclassed model has no graph
+    return Graph(layers, outputs, shapes[0] if shapes else ()) if layers else None
 
 
-def _walk(model, inputs, found, shapes):
-    """Adds the layers of a model that stands on `inputs`, and gives the names of its outputs."""
-    config, ends = model['config'], {}
-    if (
-        isinstance(config, list) or 'output_layers' not in config
-    ):  # a Sequential: each stands on the one before
-        for layer in config if isinstance(config, list) else config['layers']:
-            inputs = _place(layer, inputs, found, shapes)
-        return inputs
+def _add_model(model, inputs, layers, shapes):
+    """Adds the layers of a model on `inputs`, and returns the names of its outputs."""
+    config = model['config']
+    if isinstance(config, list):  # a Sequential of Keras 1
+        return _add_sequential(config, inputs, layers, shapes)
+    if 'output_layers' not in config:
+        return _add_sequential(config['layers'], inputs, layers, shapes)
+    ends = {}  # name of a layer or an inner model -> names of its output layers
     for layer in config['layers']:
-        below = [end for parent in _parents(layer.get('inbound_nodes', ())) for end in ends[parent]]
-        ends[layer.get('name') or layer['config']['name']] = _place(
-            layer,
-            tuple(dict.fromkeys(below)) or inputs,
-            found,
-            shapes,
-            _args(layer.get('inbound_nodes'), ends),
-        )
-    return tuple(
-        dict.fromkeys(end for name in _parents(config['output_layers']) for end in ends[name])
-    )
+        nodes = layer.get('inbound_nodes', ())
+        below = _ends_of(_parents(nodes), ends) or inputs
+        args = _args(layer.get('inbound_nodes'), ends)
+        name = layer.get('name') or layer['config']['name']
+        ends[name] = _add_layer(layer, below, layers, shapes, args)
+    return _ends_of(_parents(config['output_layers']), ends)
 
 
-def _place(layer, below, found, shapes, args=()):
+def _add_sequential(configs, inputs, layers, shapes):
+    """Adds layers that are each the input of the next, and returns the name of the last."""
+    for layer in configs:
+        inputs = _add_layer(layer, inputs, layers, shapes)
+    return inputs
+
+
+def _ends_of(names, ends):
+    """Returns the output layers of some layers or inner models, without repetition."""
+    outputs = []
+    for name in names:
+        outputs += ends[name]
+    return tuple(dict.fromkeys(outputs))
+
+
+def _add_layer(layer, below, layers, shapes, args=()):
+    """Adds a layer or an inner model, and returns the names of its output layers."""
     kind, config = layer['class_name'], layer['config']
-    shape = (
-        config.get('batch_shape') or config.get('batch_input_shape')
-        if isinstance(config, dict)
-        else None
-    )
-    if shape:
-        shapes.append(tuple(shape[1:]))
+    if isinstance(config, dict):
+        shape = config.get('batch_shape') or config.get('batch_input_shape')
+        if shape:
+            shapes.append(tuple(shape[1:]))
     if isinstance(config, list) or isinstance(config.get('layers'), list):
-        return _walk(layer, below, found, shapes)
+        return _add_model(layer, below, layers, shapes)
     if kind == 'InputLayer':
         return below
-    if config['name'] in found:
-        raise ValueError(f'two layers are named {config["name"]}')
+    name = config['name']
+    if name in layers:
+        raise ValueError(f'two layers are named {name}')
     if len(below) > MOST:
-        raise ValueError(f'{config["name"]} joins {len(below)} layers')
-    found[config['name']] = Layer(kind, config, below, args)
-    return (config['name'],)
+        raise ValueError(f'{name} joins {len(below)} layers')
+    layers[name] = Layer(kind, config, below, args)
+    return (name,)
 
 
 def _args(nodes, ends):
-    """What a layer is called with, as `Layer.args`; () where it is called several times."""
+    """Returns the arguments of a layer's call, as `Layer.args`; () for several calls."""
     try:
         (node,) = nodes
-        if isinstance(node, dict):
-            return tuple(_resolved(each, ends) for each in node['args'])
-        node = [node] if isinstance(node[0], str) else node
-        return tuple(
-            part
-            for name, _, _, said in node
-            for part in (ends[name], *(value for value in said.values() if value is not None))
-        )
+        if isinstance(node, dict):  # Keras 3
+            return tuple(_resolve(arg, ends) for arg in node['args'])
+        args = []
+        for name, _, _, keywords in [node] if isinstance(node[0], str) else node:
+            args.append(ends[name])
+            args += [value for value in keywords.values() if value is not None]
+        return tuple(args)
     except (LookupError, TypeError, ValueError, AttributeError):  # not as Keras writes it
         return ()
 
 
-def _resolved(arg, ends):
-    if isinstance(arg, dict) and 'keras_history' in (config := arg.get('config') or {}):
-        return ends[config['keras_history'][0]]
-    return [_resolved(each, ends) for each in arg] if isinstance(arg, list) else arg
+def _resolve(arg, ends):
+    """Replaces the tensors in an argument by the names of the layers that they come from."""
+    if isinstance(arg, list):
+        return [_resolve(item, ends) for item in arg]
+    if isinstance(arg, dict):
+        config = arg.get('config') or {}
+        if 'keras_history' in config:
+            return ends[config['keras_history'][0]]
+    return arg
 
 
 def _parents(nodes: object) -> Iterator[str]:
-    """The names in inbound nodes, [name, node, tensor, ...] each, however they are nested."""
+    """Yields the names in inbound nodes. A node is [name, node, tensor, ...], nested anyhow."""
     if isinstance(nodes, dict):
         nodes = list(nodes.values())
     if not isinstance(nodes, list | tuple):

@@ -1,8 +1,9 @@
-"""What stands before a network in a file, and whether it does to pictures what the network's own
-preprocessing does.
+"""Layers before a network in a file: which they are, and whether they preprocess pictures as the
+network does.
 
-Numbers decide on layers without weights: a few pixels go through those that are arithmetic alone,
-as Keras's `preprocess_input` is, and are compared with the network's own.
+Layers without weights are tested with numbers. A few pixels pass through those layers, if they are
+arithmetic alone, as Keras's `preprocess_input` is. The result is compared with the network's own
+preprocessing.
 """
 
 import operator
@@ -16,8 +17,8 @@ from tljax.protocols import Record
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.weights.hdf5 import Stored
 
-# Layers that leave the numbers of pictures as they are, at rest.
-QUIET = ('ZeroPadding2D', 'Resizing', 'CenterCrop', 'Dropout', 'GaussianNoise')
+# Layers that leave the numbers of pictures as they are at inference.
+IDENTITIES = ('ZeroPadding2D', 'Resizing', 'CenterCrop', 'Dropout', 'GaussianNoise')
 ARITHMETIC = {
     'Add': operator.add,
     'Subtract': operator.sub,
@@ -25,7 +26,7 @@ ARITHMETIC = {
     'TrueDivide': operator.truediv,
     'Divide': operator.truediv,
 }
-IN_TENSORFLOW = {
+TENSORFLOW_FUNCTIONS = {  # name in a TFOpLambda -> kind in ARITHMETIC
     'math.add': 'Add',
     'math.subtract': 'Subtract',
     'math.multiply': 'Multiply',
@@ -33,55 +34,67 @@ IN_TENSORFLOW = {
     'nn.bias_add': 'Add',
     '__operators__.add': 'Add',
 }
-CLOSE = 1e-3  # of the largest number: 1/128 in place of 1/127.5 is another scale
-MOST = 16  # numbers of a constant; one for each channel is what preprocessing has
+# Largest difference between equal preprocessings, relative to the largest number. A scale of 1/128
+# in place of 1/127.5 differs by more.
+TOLERANCE = 1e-3
+LARGEST_CONSTANT = 16  # numbers; preprocessing has one number for each channel
 
 
-class _Unknown(Exception):
-    """A layer is no arithmetic that is known here."""
+class _UnknownLayer(Exception):
+    """A layer is no arithmetic that `_output` computes."""
 
 
-def before(stored: Stored, told: Graph | None, wanted: Collection[str], dim: int) -> list[str]:
-    """Names of the layers with weights that a network stands on.
+def before(stored: Stored, model: Graph | None, net_layers: Collection[str], dim: int) -> list[str]:
+    """Returns the names of the layers with weights before a network.
 
     Args:
-        stored: what the file holds.
-        told: graph of the saved model; None of weights alone.
-        wanted: names of the network's own layers.
-        dim: width of the network's features.
+        stored: content of the file.
+        model: graph of the saved model; None for weights alone.
+        net_layers: names of the network's own layers.
+        dim: number of the network's features.
 
     >>> stored = Stored({'stem': [], 'conv1': [], 'dense': []}, {'stem': 0, 'conv1': 1, 'dense': 2})
     >>> before(stored, None, ['conv1'], 8)
     ['stem']
     """
-    if any(layer not in stored.layers for layer in wanted):
+    if any(layer not in stored.layers for layer in net_layers):
         return []
-    spare = [layer for layer in stored.layers if layer not in wanted]
-    if told and all(layer in told.layers for layer in wanted):
-        first, under = told.before(wanted), told.under(wanted)
-        midway = any(  # it joins the network behind its first layer
-            not first.keys().isdisjoint(layer.below) and not first.keys() >= set(layer.below)
-            for name, layer in told.layers.items()
-            if name in under
-        )
-        return [] if midway else [layer for layer in spare if layer in first]
-    place = min(stored.place.get(layer, 0) for layer in wanted)
+    other_layers = [layer for layer in stored.layers if layer not in net_layers]
+    if model and all(layer in model.layers for layer in net_layers):
+        first = model.before(net_layers)
+        if _joins_midway(first.keys(), model, net_layers):
+            return []
+        return [layer for layer in other_layers if layer in first]
+    place = min(stored.place.get(layer, 0) for layer in net_layers)
     return [
         layer
-        for layer in spare
+        for layer in other_layers
         if stored.place.get(layer, 0) < place
         or stored.place.get(layer, 0) == place
         and enters([array.shape for array in stored.layers[layer]], dim)
     ]
 
 
+def _joins_midway(first, model, net_layers):
+    """Tells whether a layer has inputs both among the layers before the network and in it."""
+    under = model.under(net_layers)
+    return any(
+        not first.isdisjoint(layer.below) and not first >= set(layer.below)
+        for name, layer in model.layers.items()
+        if name in under
+    )
+
+
 def enters(shapes: Sequence[tuple[int, ...]], dim: int) -> bool:
-    """Whether a layer that stands at no told place makes pictures of three channels: Normalization
-    (mean, variance and their count), or a convolution that does not fit on the features.
+    """Tells whether a layer's shapes are those of a layer that makes pictures of three channels.
+
+    Such a layer is a Normalization (mean, variance and count), or a convolution to three channels
+    that does not fit on the features. The shapes decide where the file does not tell the layer's
+    place.
 
     Args:
-        shapes: of the layer's arrays.
-        dim: width of the network's features.
+        shapes: shapes of the layer's arrays.
+        dim: number of the network's features.
 
     >>> enters([(3, 3, 1, 3), (3,)], 256), enters([(1, 1, 256, 3), (3,)], 256)
     (True, False)
@@ -96,78 +109,99 @@ def enters(shapes: Sequence[tuple[int, ...]], dim: int) -> bool:
 
 
 def unlike(
-    told: Graph | None, wanted: Collection[str], weighted: Collection[str], mode: str
+    model: Graph | None,
+    net_layers: Collection[str],
+    weighted_layers: Collection[str],
+    mode: str,
 ) -> tuple[str, ...]:
-    """Names of the layers without weights before a network that may change pictures otherwise than
-    the network's own preprocessing does.
+    """Returns the names of layers that may preprocess pictures otherwise than the network does.
+
+    They are layers without weights before the network.
 
     Args:
-        told: graph of the saved model; None of weights alone.
-        wanted: names of the network's own layers.
-        weighted: names of the layers before it that have weights.
-        mode: of the network's preprocessing (`nn.preprocessing.preprocess`).
+        model: graph of the saved model; None for weights alone.
+        net_layers: names of the network's own layers.
+        weighted_layers: names of the layers with weights before the network.
+        mode: the network's preprocessing, as `nn.preprocessing.preprocess` has it.
+
+    Returns:
+        The names; empty where the layers together do what the network's preprocessing does.
 
     >>> scale = Layer('Rescaling', {'scale': 1 / 255, 'offset': 0}, ())
-    >>> told = Graph({'scale': scale, 'conv1': Layer('Conv2D', {}, ('scale',))}, ('conv1',), ())
-    >>> unlike(told, ['conv1'], [], 'tf')
+    >>> model = Graph({'scale': scale, 'conv1': Layer('Conv2D', {}, ('scale',))}, ('conv1',), ())
+    >>> unlike(model, ['conv1'], [], 'tf')  # the network's inputs are in [-1, 1], these in [0, 1]
     ('scale',)
     """
-    first = told.before(wanted) if told else {}
+    if model is None:
+        return ()
+    first = model.before(net_layers)
     names = tuple(
-        name for name, layer in first.items() if not _quiet(layer) and name not in weighted
+        name
+        for name, layer in first.items()
+        if not _is_identity(layer) and name not in weighted_layers
     )
-    return () if not names or not weighted and _agrees(told, first, mode) else names
+    if names and not weighted_layers and _preprocesses_alike(model, first, mode):
+        return ()
+    return names
 
 
-def _quiet(layer):
-    return layer.kind in QUIET or layer.kind.startswith('Random')
+def _is_identity(layer):
+    return layer.kind in IDENTITIES or layer.kind.startswith('Random')
 
 
-def _agrees(told, first, mode):
-    """Whether a few pixels come out as the network's own preprocessing makes them."""
-    ends = {
-        each for name, layer in told.layers.items() if name not in first for each in layer.below
-    } & first.keys()
+def _preprocesses_alike(model, first, mode):
+    """Tells whether the layers `first` change a few pixels as the network's preprocessing does."""
+    ends = set()
+    for name, layer in model.layers.items():
+        if name not in first:
+            ends |= first.keys() & set(layer.below)
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 3))
-    right = np.asarray(preprocess(jnp.asarray(pixels.astype(np.float32) / 255), mode))
-    values = {}
+    expected = np.asarray(preprocess(jnp.asarray(pixels.astype(np.float32) / 255), mode))
+    outputs = {}
     try:
-        for name, layer in first.items():  # each comes after those that it stands on
-            values[name] = _value(layer, values, pixels)
-        (found,) = (values[end] for end in ends)
-        return found.shape == right.shape and np.abs(found - right).max() < CLOSE * abs(right).max()
-    except (_Unknown, LookupError, TypeError, ValueError, AttributeError):  # not as Keras writes it
-        return False
+        for name, layer in first.items():
+            outputs[name] = _output(layer, outputs, pixels)
+        (output,) = (outputs[end] for end in ends)
+        if output.shape != expected.shape:
+            return False
+        return np.abs(output - expected).max() < TOLERANCE * abs(expected).max()
+    except (_UnknownLayer, LookupError, TypeError, ValueError, AttributeError):
+        return False  # not as Keras writes it
 
 
-def _value(layer: Layer, values: Record, pixels: np.ndarray) -> np.ndarray:
-    """What a layer makes of pixels (n, channels)."""
+def _output(layer: Layer, outputs: Record, pixels: np.ndarray) -> np.ndarray:
+    """Computes the output of a layer for pixels (n, channels)."""
 
-    def given(each):
-        if isinstance(each, tuple):  # what it stands on; nothing is the input
-            (value,) = (values[name] for name in each) if each else (pixels,)
-            return value
-        if isinstance(each, dict):
-            each = each['config']['value']
-        constant = np.asarray(each, np.float64)
-        if constant.size > MOST:
-            raise _Unknown
-        return constant.reshape(-1) if constant.size > 1 else constant.reshape(())
+    def value(arg):
+        return _value(arg, outputs, pixels)
 
     kind = layer.kind
     if kind == 'TFOpLambda':
-        kind = IN_TENSORFLOW.get(layer.config.get('function', ''), kind)
+        kind = TENSORFLOW_FUNCTIONS.get(layer.config.get('function', ''), kind)
     with np.errstate(all='ignore'):
-        if _quiet(layer):
-            return given(layer.below)
+        if _is_identity(layer):
+            return value(layer.below)
         if kind == 'Rescaling':
-            scale, offset = (given(layer.config[key]) for key in ('scale', 'offset'))
-            return given(layer.below) * scale + offset
+            scale, offset = value(layer.config['scale']), value(layer.config['offset'])
+            return value(layer.below) * scale + offset
         if kind in ARITHMETIC and len(layer.args) == 2:
-            return ARITHMETIC[kind](*map(given, layer.args))
+            return ARITHMETIC[kind](value(layer.args[0]), value(layer.args[1]))
         if kind == 'GetItem':
-            at, (_, channel) = given(layer.args[0]), layer.args[1]
-            return at[..., channel]
+            array, (_, channel) = value(layer.args[0]), layer.args[1]
+            return array[..., channel]
         if kind == 'Stack' and layer.config.get('axis') == -1:
-            return np.stack([given(each) for each in layer.args[0]], -1)
-    raise _Unknown
+            return np.stack([value(arg) for arg in layer.args[0]], -1)
+    raise _UnknownLayer
+
+
+def _value(arg, outputs, pixels):
+    """Returns the value of an argument of a layer's call (`Layer.args`)."""
+    if isinstance(arg, tuple):
+        (array,) = (outputs[name] for name in arg) if arg else (pixels,)
+        return array
+    if isinstance(arg, dict):
+        arg = arg['config']['value']
+    constant = np.asarray(arg, np.float64)
+    if constant.size > LARGEST_CONSTANT:
+        raise _UnknownLayer
+    return constant.reshape(-1) if constant.size > 1 else constant.reshape(())

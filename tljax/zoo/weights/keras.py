@@ -1,15 +1,18 @@
-"""Keras weights -> parameters of the zoo's networks.
+"""Reads Keras weights into parameters of the zoo's networks.
 
-Layers are matched by name, the arrays of a layer by their order, which all layouts (`hdf5`) share:
-kernel, bias; or gamma, beta, moving mean, moving variance. A network may be a part of what a file
-holds: what lies above it is left, or taken as its head (`above`).
+Layers are matched by name. The arrays of a layer are matched by their order, which is the same in
+all layouts (`hdf5`): kernel, bias; or gamma, beta, moving mean, moving variance.
 
-What a network does not ask for lies above it only if nothing of it can stand on that. A whole saved
-model tells so by its graph, weights alone by the order of their layers. Where they have none, an
-array of more than two axes (a convolution) may be anywhere, and any other layer lies above. What
-the network stands on lies before it, and is left (`inputs`). What continues the network's own
-names, as conv_dw_14 does after conv_dw_13, is of a deeper network of the family, wherever it
-stands, unless it is dense.
+A file may have more layers than the network:
+
+- Layers before the network are left out (`inputs`).
+- Layers above the network are left out, or become its head (`above`). A layer is above the network
+  if none of the network's layers can depend on it. The graph of a whole saved model decides that,
+  or the order of the layers in weights alone. Where weights have no order, a layer with an array of
+  more than two axes (a convolution) may be anywhere, and any other layer is above.
+- Any other layer means that the file is of another network. So does a layer that continues the
+  network's names, as conv_dw_14 continues conv_dw_13: the file is of a deeper network of the
+  family. Dense layers are exempt from that.
 """
 
 import re
@@ -30,27 +33,26 @@ from tljax.zoo.weights.hdf5 import Stored, read
 from tljax.zoo.weights.inputs import before, enters, unlike
 from tljax.zoo.weights.training import loss_of
 
-# The order of a layer's arrays, as Keras stores them; names that Keras gives by itself.
+# Order in which Keras stores the arrays of a layer.
 ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')
+# Names that Keras gives to layers without a name.
 AUTOMATIC = re.compile(r'((?:separable_|depthwise_)?conv2d|batch_normalization)(?:_(\d+))?')
 
 
 class Loaded(NamedTuple):
-    """What a network takes from a file.
+    """Parameters and statistics of a network from a file, and the file's other layers.
 
     Attributes:
-        params: {'backbone': ...}, NumPy, float32, and 'head', {'kernel': (dim, n), 'bias': (n,)},
-            where the file has one that is a linear layer on the features, or on `above.dense`.
+        params: {'backbone': ...}, NumPy, float32. 'head' is {'kernel': (dim, n), 'bias': (n,)},
+            where the file has a linear layer on the features, or on `above.dense`.
         state: {'backbone': ...}.
-        above: what lies above the network.
+        above: the layers above the network.
         spare: names of the file's layers above the network.
-        shape: of the inputs, as a whole saved model tells it; () where it does not.
-        prepared: names of the layers without weights before the network that may change pictures
-            otherwise than the network's own preprocessing.
-        before: names of the layers with weights before the network; there is no head on it then.
-
-    >>> Loaded({'backbone': {}}, {'backbone': {}}, Above(), ('dense',), (), (), ()).spare
-    ('dense',)
+        shape: shape of the inputs of a whole saved model; () where unknown.
+        prepared: names of the layers without weights before the network that may preprocess
+            pictures otherwise than the network does.
+        before: names of the layers with weights before the network. If there are any, the network
+            has no head.
     """
 
     params: Tree
@@ -69,22 +71,20 @@ def load(
     top: Sequence[str] = (),
     published: dict[str, str] | None = None,
 ) -> Loaded:
-    """Parameters and statistics of a network from a Keras file.
+    """Reads parameters and statistics of a network from a Keras file.
 
     Args:
-        path: of the file.
+        path: path of the file.
         net: a network of the zoo.
-        size: of the inputs that its shapes are made with, pixels.
+        size: side of the inputs that set the shapes of the parameters, pixels.
         top: names of Keras's own layers above the features.
-        published: {name: ours} of layers whose names in the published files are older than Keras's
-            code.
-
-    Returns:
-        What the network takes, and what lies above it.
+        published: {name in the published file: name here} of layers that the published file names
+            otherwise than Keras's code.
 
     Raises:
-        UserError: as `hdf5.read`; for weights of another network, with what is missing, what is too
-            much and which shapes differ; for numbers that are not finite, and quantised ones.
+        UserError: as `hdf5.read`; for weights of another network, with the layers that the file
+            lacks, those that the network does not have, and the shapes that differ; for quantised
+            layers, and for numbers that are not finite.
 
     >>> from tljax.zoo.families.mobilenet import mobilenet
     >>> load('nowhere.h5', mobilenet(alpha=0.25), size=224)
@@ -95,135 +95,161 @@ def load(
     shapes = jax.eval_shape(
         net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
     )
-    wanted = {
+    net_layers = {
         layer: {**shapes[0].get(layer, {}), **shapes[1].get(layer, {})}
         for layer in {**shapes[0], **shapes[1]}
     }
-    told = graph(stored.config)
-    stored, told = _in_our_names(stored, told, wanted, published or {}, net.dim)
-    first = before(stored, told, wanted, net.dim)
-    spare = [layer for layer in stored.layers if layer not in wanted and layer not in first]
-    found = _found(path, stored, told, wanted, [layer for layer in spare if layer not in top])
+    model = graph(stored.config)
+    stored, model = _rename_layers(stored, model, net_layers, published or {}, net.dim)
+    first = before(stored, model, net_layers, net.dim)
+    extra_layers = {
+        layer: arrays
+        for layer, arrays in stored.layers.items()
+        if layer not in net_layers and layer not in first
+    }
+    unexpected = [layer for layer in extra_layers if layer not in top]
+    arrays = _net_arrays(path, stored, model, net_layers, unexpected)
     params, state = (
-        {layer: {name: found[layer][name] for name in leaves} for layer, leaves in tree.items()}
+        {layer: {name: arrays[layer][name] for name in leaves} for layer, leaves in tree.items()}
         for tree in shapes
     )
-    known = above(
-        {layer: stored.layers[layer] for layer in spare},
-        told,
-        set(wanted),
-        net,
-        top,
-        loss_of(stored.training),
-    )
-    if first and known.head:
-        known = Above(why=f'{abbreviated(first, 4)} before the network changes its inputs')
-    head = {'head': _two_classes(**known.head)} if known.head else {}
-    _refuse_not_finite(path, dict(zip(known.names, (*known.dense, known.head), strict=False)))
+    top_layers = above(extra_layers, model, set(net_layers), net, top, loss_of(stored.training))
+    if first and top_layers.head:
+        top_layers = Above(why=f'{abbreviated(first, 4)} before the network changes its inputs')
+    dense = (*top_layers.dense, top_layers.head)
+    _refuse_not_finite(path, dict(zip(top_layers.names, dense, strict=False)))
+    head = {'head': _softmax_head(**top_layers.head)} if top_layers.head else {}
     mode = ROWS[net.published['name']].mode if net.published else 'tf'
     return Loaded(
-        {'backbone': params, **head},
-        {'backbone': state},
-        known,
-        tuple(spare),
-        told.shape if told else (),
-        unlike(told, wanted, first, mode),
-        tuple(first),
+        params={'backbone': params, **head},
+        state={'backbone': state},
+        above=top_layers,
+        spare=tuple(extra_layers),
+        shape=model.shape if model else (),
+        prepared=unlike(model, net_layers, first, mode),
+        before=tuple(first),
     )
 
 
-def _found(path, stored, told, wanted, spare):
-    """{layer: {name: array}} of what a network asks for, after a check that the file is of it."""
+def _net_arrays(path, stored, model, net_layers, others):
+    """Returns {layer: {name: array}} of the network's layers, and refuses another network's file.
+
+    `others` are names of layers that are neither the network's nor Keras's own above it.
+    """
     layers = stored.layers
-    if quantised := [
-        f'{layer} {layers[layer][0].dtype}'
-        for layer in wanted
-        if layer in layers and layers[layer][0].dtype.kind != 'f'
-    ]:
-        raise UserError(
-            f'{path} holds quantised layers ({abbreviated(quantised, 8)}): name the file from '
-            'before that'
-        )
-    found, differ = {}, []
-    for layer, leaves in wanted.items():
+    _refuse_quantised(path, {layer: layers[layer] for layer in net_layers if layer in layers})
+    arrays, mismatches = {}, []
+    for layer, leaves in net_layers.items():
         if layer in layers:
-            found[layer], unlike = _match(layer, leaves, layers[layer])
-            differ += unlike
-    missing = [layer for layer in wanted if layer not in layers]
-    within = told.under(wanted) if told and all(layer in told.layers for layer in wanted) else None
-    others = [
-        layer for layer in spare if missing or _of_another_network(layer, stored, within, wanted)
-    ]
-    reasons = {'it lacks': missing, 'it has, unasked for,': others, 'shapes differ at': differ}
-    wrong = [f'{what} {abbreviated(names, 8)}' for what, names in reasons.items() if names]
-    if wrong:
+            arrays[layer], mismatch = _match(layer, leaves, layers[layer])
+            mismatches += mismatch
+    absent_layers = [layer for layer in net_layers if layer not in layers]
+    has_graph = model and all(layer in model.layers for layer in net_layers)
+    under = model.under(net_layers) if has_graph else None
+    if not absent_layers:
+        others = [
+            layer for layer in others if _of_another_network(layer, stored, under, net_layers)
+        ]
+    reasons = {
+        'it lacks': absent_layers,
+        'it has, unasked for,': others,
+        'shapes differ at': mismatches,
+    }
+    texts = [f'{reason} {abbreviated(names, 8)}' for reason, names in reasons.items() if names]
+    if texts:
         raise UserError(
-            f'{path} holds the weights of another network or width ({"; ".join(wrong)}): name the '
+            f'{path} holds the weights of another network or width ({"; ".join(texts)}): name the '
             'one it was made for'
         )
-    _refuse_not_finite(path, found)
-    return found
+    _refuse_not_finite(path, arrays)
+    return arrays
 
 
-def _in_our_names(
-    stored: Stored, told: Graph | None, wanted: Record, published: Config, dim: int
-) -> tuple[Stored, Graph | None]:
-    """The same with the zoo's names of layers."""
-    new = published
-    if any(map(AUTOMATIC.fullmatch, wanted)):
-        new = {**_renumbered(stored.layers, dim), **published}
-
-    def ours(names):
-        return tuple(new.get(name, name) for name in names)
-
-    layers, place = (dict(zip(ours(each), each.values(), strict=True)) for each in stored[:2])
-    if told:
-        nodes = [layer._replace(below=ours(layer.below)) for layer in told.layers.values()]
-        told = told._replace(
-            layers=dict(zip(ours(told.layers), nodes, strict=True)), outputs=ours(told.outputs)
+def _refuse_quantised(path, layers):
+    names = [
+        f'{layer} {arrays[0].dtype}'
+        for layer, arrays in layers.items()
+        if arrays[0].dtype.kind != 'f'
+    ]
+    if names:
+        raise UserError(
+            f'{path} holds quantised layers ({abbreviated(names, 8)}): name the file from before '
+            'that'
         )
-    return stored._replace(layers=layers, place=place), told
+
+
+def _rename_layers(
+    stored: Stored, model: Graph | None, net_layers: Record, published: Config, dim: int
+) -> tuple[Stored, Graph | None]:
+    """Gives the layers the zoo's names."""
+    new_names = published
+    if any(map(AUTOMATIC.fullmatch, net_layers)):
+        new_names = {**_renumbered(stored.layers, dim), **published}
+
+    def rename(names):
+        return tuple(new_names.get(name, name) for name in names)
+
+    layers = dict(zip(rename(stored.layers), stored.layers.values(), strict=True))
+    place = dict(zip(rename(stored.place), stored.place.values(), strict=True))
+    if model:
+        nodes = [layer._replace(below=rename(layer.below)) for layer in model.layers.values()]
+        model = model._replace(
+            layers=dict(zip(rename(model.layers), nodes, strict=True)),
+            outputs=rename(model.outputs),
+        )
+    return stored._replace(layers=layers, place=place), model
 
 
 def _renumbered(layers, dim):
-    """Layers that Keras named itself (conv2d, conv2d_7) count from one in the file's own order,
-    however many came before in its session; one that stands before the network does not."""
-    automatic, first = {}, {}
+    """Returns new names of the layers that Keras named automatically (conv2d, conv2d_7).
+
+    Keras's numbers depend on the layers made before in its session. The new numbers count from one,
+    in the file's own order. A layer before the network gets a name that no other layer has.
+    """
+    automatic, names = {}, {}
     for name, arrays in layers.items():
-        if enters([array.shape for array in arrays], dim) and AUTOMATIC.fullmatch(name):
-            first[name] = f"{name} (the file's)"  # no other layer bears that
-        elif match := AUTOMATIC.fullmatch(name):
+        match = AUTOMATIC.fullmatch(name)
+        if match and enters([array.shape for array in arrays], dim):
+            names[name] = f"{name} (the file's)"
+        elif match:
             automatic.setdefault(match[1], []).append((int(match[2] or 0), name))
-    return first | {
-        name: f'{kind}_{rank}'
-        for kind, names in automatic.items()
-        for rank, (_, name) in enumerate(sorted(names), 1)
-    }
+    for kind, members in automatic.items():
+        for rank, (_, name) in enumerate(sorted(members), 1):
+            names[name] = f'{kind}_{rank}'
+    return names
 
 
 def _of_another_network(
-    layer: str, stored: Stored, within: set[str] | None, wanted: Record
+    layer: str, stored: Stored, under: set[str] | None, net_layers: Record
 ) -> bool:
-    """Whether a layer that a network does not ask for may lie below its last layer, or is of a
-    deeper network of its family; `within` are the layers that the network's own stand on,
-    None where no graph tells them."""
+    """Tells whether a layer that is not the network's may be below the network's last layer, or is
+    of a deeper network of the family.
+
+    `under` are the layers that the network depends on, or None where no graph tells.
+    """
     axes, name = stored.layers[layer][0].ndim, layer.rsplit('/', 1)[-1]
-    numbered = axes != 2 and not AUTOMATIC.fullmatch(name)
-    if name in wanted or numbered and _numberless(name) in map(_numberless, wanted):
+    has_own_number = axes != 2 and not AUTOMATIC.fullmatch(name)
+    if name in net_layers:
         return True
-    if within is not None:
-        return layer in within
-    last = max((stored.place.get(each, 0) for each in wanted), default=0)
-    return stored.place.get(layer, 0) < last or stored.place.get(layer, 0) == last and axes > 2
+    if has_own_number and _without_numbers(name) in map(_without_numbers, net_layers):
+        return True
+    if under is not None:
+        return layer in under
+    place = stored.place.get(layer, 0)
+    last = max((stored.place.get(net_layer, 0) for net_layer in net_layers), default=0)
+    return place < last or place == last and axes > 2
 
 
-def _numberless(name):
+def _without_numbers(name):
     return re.sub(r'\d+', '#', name)
 
 
-def _two_classes(kernel, bias):
-    """A head for a softmax. One output is the log-odds of the second of two classes:
-    softmax([0, z]) is [1 - sigmoid(z), sigmoid(z)]."""
+def _softmax_head(kernel, bias):
+    """Returns a head for a softmax, with two outputs or more.
+
+    A single output z is the log-odds of the second of two classes. The head then has the outputs
+    [0, z], because softmax([0, z]) is [1 - sigmoid(z), sigmoid(z)].
+    """
     if kernel.shape[1] > 1:
         return {'kernel': kernel, 'bias': bias}
     return {
@@ -233,31 +259,35 @@ def _two_classes(kernel, bias):
 
 
 def _match(layer, leaves, arrays):
-    """({name: array}, [what does not fit]) of a layer; axes of length one may stand elsewhere
-    (Keras has a depthwise kernel's last)."""
+    """Returns {name: array} of a layer, and a list of the shapes that do not fit.
+
+    Axes of length one may be at other places: Keras's depthwise kernels have theirs last.
+    """
     names = sorted(leaves, key=ORDER.index)
-    ours, theirs = [tuple(leaves[name].shape) for name in names], [array.shape for array in arrays]
-    squeezed = [[tuple(n for n in shape if n > 1) for shape in shapes] for shapes in (ours, theirs)]
-    if squeezed[0] != squeezed[1]:
-        return {}, [f'{layer} {_shapes(theirs)} for {_shapes(ours)}']
+    net_shapes = [tuple(leaves[name].shape) for name in names]
+    file_shapes = [array.shape for array in arrays]
+    if [_squeeze(shape) for shape in net_shapes] != [_squeeze(shape) for shape in file_shapes]:
+        return {}, [f'{layer} {_shape_text(file_shapes)} for {_shape_text(net_shapes)}']
     return {
         name: np.asarray(array, np.float32).reshape(shape)
-        for name, array, shape in zip(names, arrays, ours, strict=True)
+        for name, array, shape in zip(names, arrays, net_shapes, strict=True)
     }, []
 
 
-def _refuse_not_finite(path, found):
-    arrays = {
-        f'{layer}/{name}': array
-        for layer, leaves in found.items()
-        for name, array in leaves.items()
-    }
-    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
-        raise UserError(
-            f'{path} holds numbers that are not finite, at {abbreviated(bad, 8)}: copy or download '
-            'it again'
-        )
+def _squeeze(shape):
+    return tuple(length for length in shape if length > 1)
 
 
-def _shapes(shapes):
+def _shape_text(shapes):
     return ', '.join('x'.join(map(str, shape)) or 'scalar' for shape in shapes)
+
+
+def _refuse_not_finite(path, layers):
+    names = []
+    for layer, leaves in layers.items():
+        names += [f'{layer}/{name}' for name, leaf in leaves.items() if not np.isfinite(leaf).all()]
+    if names:
+        raise UserError(
+            f'{path} holds numbers that are not finite, at {abbreviated(names, 8)}: copy or '
+            'download it again'
+        )

@@ -1,5 +1,4 @@
-"""Published ImageNet weights and class names: addresses, checksums, and their place in the
-cache."""
+"""Published ImageNet weights and class names: addresses, checksums and paths in the cache."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +14,7 @@ CLASSES = (
     'https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json',
     'md5:c2c37ea517e94d9795004a39431a14cb',
 )
-# what stands for the published weights, and the size of their pictures where there are several
+# a value of init.path for the published weights, with the size of their pictures: 'imagenet:128'
 NAME = re.compile(r'imagenet(?::(\d+))?')
 
 
@@ -26,16 +25,20 @@ def published(
     check: Callable[[Path], object] | None = None,
     source: str | None = None,
 ) -> Path:
-    """The path of a network's ImageNet weights in the cache (`$TLJAX_CACHE/weights`), fetched if
-    they are not there.
+    """Returns the path of a network's ImageNet weights in the cache, and downloads absent ones.
+
+    The cache is `$TLJAX_CACHE/weights`.
 
     Args:
-        net: config of the network, one of ROWS: its name and keywords.
-        size: of the pictures that the weights were trained on, where there are several; 0: the
-            row's.
-        top: with the 1,000 outputs; a file with top that is there serves for one without.
+        net: config of the network: the name of a row of ROWS, and keywords.
+        size: side of the pictures that the weights were trained on, pixels; 0: the row's size.
+        top: whether the weights need the 1,000 outputs. Without, a file with the outputs serves if
+            it is in the cache.
         check: as in `files.downloads.fetch`.
-        source: address to take instead of the published one, up to the file's name.
+        source: address of the folder to download from; None: the published one.
+
+    Returns:
+        Path of the file.
 
     Raises:
         UserError: for a width or a size without published weights, and as `files.downloads.fetch`.
@@ -44,38 +47,47 @@ def published(
     Traceback (most recent call last):
     tljax.core.UserError: no weights are published for mobilenet at alpha=0.3: there are 0.25, ...
     """
-    row, alpha = ROWS[net['name']], net.get('alpha', 1.0)
-    for what, value, there in (
-        ('alpha', alpha, tuple(row.widths)),
-        ('size', size or row.size, row.sizes or (row.size,)),
-    ):
-        if there and value not in there:
-            raise UserError(
-                f'no weights are published for {net["name"]} at {what}={value}: there are '
-                f'{", ".join(map(str, there))}'
-            )
-    top = top or 'fc1' in row.top and net.get('fc', True)
-    url, full = (row.url(net['name'], each, alpha, size) for each in (top, True))
+    name, alpha = net['name'], net.get('alpha', 1.0)
+    row = ROWS[name]
+    if row.widths:
+        _refuse_unpublished(name, 'alpha', alpha, tuple(row.widths))
+    _refuse_unpublished(name, 'size', size or row.size, row.sizes or (row.size,))
     folder = cache_dir() / 'weights'
-    if not top and (folder / full.rsplit('/', 1)[1]).exists():
-        url, top = full, True
-    known = f'md5:{row.md5[0 if top else 1]}' if row.md5 else None
-    return fetch(
-        url if source is None else f'{source}/{url.rsplit("/", 1)[1]}', folder, known, check
-    )
+    # VGG's fc1 and fc2 are only in the file with the outputs
+    top = top or ('fc1' in row.top and net.get('fc', True))
+    top = top or (folder / _file_name(row.url(name, True, alpha, size))).exists()
+    url = row.url(name, top, alpha, size)
+    if source is not None:
+        url = f'{source}/{_file_name(url)}'
+    checksum = f'md5:{row.md5[0 if top else 1]}' if row.md5 else None
+    return fetch(url, folder, checksum, check)
+
+
+def _refuse_unpublished(name, keyword, value, choices):
+    if value not in choices:
+        raise UserError(
+            f'no weights are published for {name} at {keyword}={value}: there are '
+            f'{", ".join(map(str, choices))}'
+        )
+
+
+def _file_name(url):
+    return url.rsplit('/', 1)[1]
 
 
 def published_classes() -> Path:
-    """The path of ImageNet's class index in the cache, fetched if it is not there.
+    """Returns the path of ImageNet's class index in the cache, and downloads an absent one.
 
     >>> import os, tempfile
     >>> from unittest import mock
-    >>> there = Path(tempfile.mkdtemp(), 'weights', 'imagenet_class_index.json')
-    >>> there.parent.mkdir()
-    >>> there.touch()
-    >>> with mock.patch.dict(os.environ, TLJAX_CACHE=str(there.parents[1])):
-    ...     published_classes() == there
+    >>> cache = Path(tempfile.mkdtemp())
+    >>> index = cache / 'weights' / 'imagenet_class_index.json'
+    >>> index.parent.mkdir()
+    >>> index.touch()
+    >>> with mock.patch.dict(os.environ, TLJAX_CACHE=str(cache)):
+    ...     published_classes() == index
     True
     """
-    path = cache_dir() / 'weights' / CLASSES[0].rsplit('/', 1)[1]
-    return path if path.exists() else fetch(CLASSES[0], path.parent, CLASSES[1])
+    url, checksum = CLASSES
+    path = cache_dir() / 'weights' / _file_name(url)
+    return path if path.exists() else fetch(url, path.parent, checksum)

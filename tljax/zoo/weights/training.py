@@ -1,10 +1,10 @@
-"""What a saved model was trained for, from what it was compiled with."""
+"""The kind of task that a saved model was trained for, from the loss it was compiled with."""
 
 import re
 
 from tljax.protocols import Record
 
-NUMBERS = {
+REGRESSION = {  # names of losses, without underscores and capitals
     'mse',
     'meansquarederror',
     'mae',
@@ -24,11 +24,13 @@ NUMBERS = {
 
 
 def loss_of(training: Record) -> str:
-    """The name of the loss that a model was compiled with, as the file writes it; '' where there is
-    none, or several.
+    """Returns the name of the loss that a model was compiled with, as the file writes it.
 
     Args:
-        training: what the model was compiled with, as its JSON says it.
+        training: Keras's config of compilation, from the file's JSON.
+
+    Returns:
+        The name; '' for no loss, and for several.
 
     >>> loss_of({'loss': {'class_name': 'Huber', 'config': {'name': 'huber_loss'}}})
     'Huber'
@@ -36,50 +38,51 @@ def loss_of(training: Record) -> str:
     ('mae', '')
     """
     loss = training.get('loss')
-    for _ in range(3):  # of one output, in a list or by the output's name
+    for _ in range(3):  # the loss of one output may be nested in a list or in a dict by its name
         if isinstance(loss, dict) and 'class_name' in loss:
             inner = loss.get('config')
-            loss = inner if isinstance(inner, str) else loss['class_name']  # a function, a class
+            # a function has its name in 'config', a class in 'class_name'
+            loss = inner if isinstance(inner, str) else loss['class_name']
         elif isinstance(loss, list | dict) and len(loss) == 1:
             (loss,) = loss.values() if isinstance(loss, dict) else loss
     return loss if isinstance(loss, str) else ''
 
 
 def tells_numbers(loss: str) -> bool:
-    """Whether a loss is one of regression.
+    """Tells whether a loss is one of regression.
 
     Args:
-        loss: its name, as Keras writes it; '' where none is known.
+        loss: Keras's name of the loss; '' for an unknown loss.
 
     >>> tells_numbers('mean_squared_error'), tells_numbers('CategoricalCrossentropy')
     (True, False)
     """
-    return _plain(loss) in NUMBERS
+    return _lower_letters(loss) in REGRESSION
 
 
 def tells_classes(loss: str) -> bool:
-    """Whether a loss is a cross-entropy, whose linear outputs are logits.
+    """Tells whether a loss is a cross-entropy, so that linear outputs are logits.
 
     Args:
-        loss: its name, as Keras writes it; '' where none is known.
+        loss: Keras's name of the loss; '' for an unknown loss.
 
     >>> tells_classes('sparse_categorical_crossentropy'), tells_classes('my_loss')
     (True, False)
     """
-    return 'crossentropy' in _plain(loss)
+    return 'crossentropy' in _lower_letters(loss)
 
 
 def tells_labels(loss: str) -> bool:
-    """Whether a loss has a sigmoid for every output.
+    """Tells whether a loss puts a sigmoid on every output, as several labels need.
 
     Args:
-        loss: its name, as Keras writes it; '' where none is known.
+        loss: Keras's name of the loss; '' for an unknown loss.
 
     >>> tells_labels('BinaryCrossentropy'), tells_labels('categorical_crossentropy')
     (True, False)
     """
-    return 'binary' in _plain(loss)
+    return 'binary' in _lower_letters(loss)
 
 
-def _plain(loss):
+def _lower_letters(loss):
     return re.sub('[^a-z]', '', loss.lower())

@@ -1,1 +1,1 @@
-"""Networks made of networks: one module each."""
+"""Networks that are made from another network, one module for each kind."""

@@ -1,5 +1,8 @@
-"""A network whose BatchNorm sees one domain at a time (Chang et al. 2019,
-https://arxiv.org/abs/1906.03950, equations 3 and 4, with one scale and bias for all of them)."""
+"""Domain-specific batch normalisation: BatchNorm sees one domain at a time.
+
+Source: Chang et al. 2019 (https://arxiv.org/abs/1906.03950), equations 3 and 4, but with one scale
+and bias for all domains.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -8,26 +11,28 @@ from tljax.core import Net, UserError
 
 
 def by_domain(net: Net, domains: int = 2) -> Net:
-    """A network that normalises the rows of each domain by their own statistics while it trains,
-    and everything by the last domain's, the target's, afterwards: as AdaBN does, and for every
-    method of adaptation.
+    """Returns a network that normalises each domain of a training batch by its own statistics.
+
+    At inference it normalises all inputs by the statistics of the last domain, the target, as AdaBN
+    does. It works with every method of adaptation.
 
     Args:
-        net: the network, whose parameters it has.
-        domains: how many alternate in the rows of a training batch, the target last, as
-            `two_domains.in_one_batch` lays them; 1 for a method that takes each domain by itself
-            (finetune, adabn, adda, shot): it is then the network as it is.
+        net: the network. The new network has the same parameters.
+        domains: number of domains in a training batch. Their rows alternate, with the target last,
+            as `two_domains.in_one_batch` arranges them. 1 leaves the network as it is, for methods
+            that take one domain at a time (finetune, adabn, adda, shot).
 
     Raises:
-        UserError: the domains do not divide a training batch.
+        UserError: the number of domains does not divide the rows of a training batch.
 
     >>> from tljax.zoo import mlp
     >>> net = by_domain(mlp(widths=(2,), norm='batch'))
-    >>> params, state = net.init(jax.random.key(0), jnp.ones((1, 3)))
-    >>> moved = net.features(params, state, jnp.array([[0.0] * 3, [1.0] * 3]), jax.random.key(1))[
-    ...     1
-    ... ]  # one row of each domain
-    >>> bool(jnp.allclose(moved['norm1']['mean'], 0.1 * params['dense1']['kernel'].sum(0)))
+    >>> source, target = [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]
+    >>> batch = jnp.array([source, target])
+    >>> params, state = net.init(jax.random.key(0), batch)
+    >>> _, new_state = net.features(params, state, batch, jax.random.key(1))
+    >>> target_mean = params['dense1']['kernel'].sum(0)  # the source's mean is 0
+    >>> bool(jnp.allclose(new_state['norm1']['mean'], 0.1 * target_mean))
     True
     """
 
@@ -43,9 +48,11 @@ def by_domain(net: Net, domains: int = 2) -> Net:
             net.features(params, state, input[i::domains], jax.random.fold_in(key, i))
             for i in range(domains)
         ]
-        taps, moved = zip(*parts, strict=True)
-        return jax.tree.map(
-            lambda *each: jnp.stack(each, 1).reshape(len(input), *each[0].shape[1:]), *taps
-        ), moved[-1]
+        taps, states = zip(*parts, strict=True)
+
+        def interleave(*leaves):
+            return jnp.stack(leaves, 1).reshape(len(input), *leaves[0].shape[1:])
+
+        return jax.tree.map(interleave, *taps), states[-1]
 
     return net._replace(features=features, fingerprint=f'by_domain({net.fingerprint}, {domains})')

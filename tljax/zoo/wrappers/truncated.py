@@ -1,5 +1,4 @@
-"""The lower part of another network: its features are one of the layers in between, averaged over
-positions."""
+"""The lower part of a network: its features are an intermediate layer, averaged over positions."""
 
 import re
 
@@ -12,22 +11,24 @@ from tljax.paths import flatten
 
 
 def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
-    """A network that ends at one of another's groups. Lower layers are more general than upper
-    ones: Yosinski et al. 2014 (https://arxiv.org/abs/1411.1792).
+    """Returns the lower part of a network, up to one of its groups.
+
+    Lower layers are more general than upper ones: Yosinski et al. 2014
+    (https://arxiv.org/abs/1411.1792).
 
     Args:
-        net: the whole network, whose weights it takes.
-        tap: the group that it ends at, which the network tells among its intermediates.
+        net: the whole network. The part takes its weights from it.
+        tap: name of the last group of the part, one that is among the network's intermediates.
         size: side of the inputs, pixels.
-        channels: of the inputs.
+        channels: number of channels of the inputs.
 
     Raises:
-        UserError: the network has no such tap.
+        UserError: the network has no such group among its intermediates.
 
-    >>> from tljax.zoo import mobilenet
-    >>> part = truncated(mobilenet(alpha=0.25), tap='block3', size=32)
+    >>> from tljax.zoo import lenet
+    >>> part = truncated(lenet(), tap='block2', size=28, channels=1)
     >>> part.dim, list(part.groups)
-    (32, ['conv1', 'block1', 'block2', 'block3'])
+    (50, ['block1', 'block2'])
     """
     picture = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
     shapes = jax.eval_shape(net.init, jax.random.key(0), picture)
@@ -38,40 +39,34 @@ def truncated(net: Net, tap: str, size: int = 224, channels: int = 3) -> Net:
             f'net.tap={tap!r} is no group of the network among its intermediates: '
             f'{nearest_name(tap, names)}'
         )
-    groups = {
-        name: net.groups[name] for name in list(net.groups)[: list(net.groups).index(tap) + 1]
-    }
+    depth = list(net.groups).index(tap) + 1
+    groups = dict(list(net.groups.items())[:depth])
 
-    def below(tree):
-        return unflatten_dict(
-            {
-                path: leaf
-                for path, leaf in flatten(tree).items()
-                if any(re.fullmatch(pattern, path) for pattern in groups.values())
-            },
-            sep='/',
-        )
+    def select(tree):
+        """Drops the layers above the part."""
+        leaves = {
+            path: leaf
+            for path, leaf in flatten(tree).items()
+            if any(re.fullmatch(pattern, path) for pattern in groups.values())
+        }
+        return unflatten_dict(leaves, sep='/')
 
-    def filled(tree, shape):  # the layers above want parameters; nothing is computed from them
-        return unflatten_dict(
-            {
-                **{path: jnp.zeros(leaf.shape) for path, leaf in flatten(shape).items()},
-                **flatten(tree),
-            },
-            sep='/',
-        )
+    def complete(tree, shape):
+        """Adds zeros for the layers above the part; nothing is computed from them."""
+        zeros = {path: jnp.zeros(leaf.shape) for path, leaf in flatten(shape).items()}
+        return unflatten_dict({**zeros, **flatten(tree)}, sep='/')
 
     def init(key, input):
         params, state = net.init(key, input)
-        return below(params), below(state)
+        return select(params), select(state)
 
     def features(params, state, input, key=None):
-        found, moved = net.features(filled(params, shapes[0]), filled(state, shapes[1]), input, key)
-        end = found[tap].astype(jnp.promote_types(found[tap].dtype, jnp.float32))
-        mean = end.mean(tuple(range(1, end.ndim - 1)))
-        return {**{name: found[name] for name in groups if name in found}, 'features': mean}, below(
-            moved
-        )
+        params, state = complete(params, shapes[0]), complete(state, shapes[1])
+        outputs, state = net.features(params, state, input, key)
+        last = outputs[tap].astype(jnp.promote_types(outputs[tap].dtype, jnp.float32))
+        mean = last.mean(tuple(range(1, last.ndim - 1)))
+        part = {name: outputs[name] for name in groups if name in outputs}
+        return {**part, 'features': mean}, select(state)
 
     return Net(
         init,

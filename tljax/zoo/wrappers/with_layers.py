@@ -1,4 +1,4 @@
-"""A network with dense layers on top of its features, as many saved models have them."""
+"""Networks with dense layers on top of the features, as many saved models have."""
 
 import functools
 import math
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from tljax.core import Net, UserError, nearest_name
 from tljax.losses import linear
 
-ACTIVATIONS = {  # by Keras's names and with its constants
+ACTIVATIONS = {  # with Keras's names and constants
     'linear': lambda x: x,
     'relu': jax.nn.relu,
     'relu6': jax.nn.relu6,
@@ -27,23 +27,23 @@ ACTIVATIONS = {  # by Keras's names and with its constants
     'gelu': functools.partial(jax.nn.gelu, approximate=False),
     'leaky_relu': functools.partial(jax.nn.leaky_relu, negative_slope=0.2),
 }
-SLOPED = {  # those that take a number, as in leaky_relu(0.3), and its keyword
+SLOPES = {  # activations that take a number, as in leaky_relu(0.3), and its keyword
     'leaky_relu': 'negative_slope',
     'elu': 'alpha',
 }
 
 
-def function(name: str) -> Callable[[jax.Array], jax.Array] | None:
-    """The activation of a name; None where there is none.
+def activation_function(name: str) -> Callable[[jax.Array], jax.Array] | None:
+    """Returns the activation function of a name, or None for an unknown name.
 
     Args:
-        name: as Keras has it, or with the number that it takes.
+        name: Keras's name, 'relu', or a name with a number, 'leaky_relu(0.3)' or 'elu(0.5)'.
 
-    >>> function('leaky_relu(0.5)')(jnp.array([-4.0, 4.0])).tolist()
+    >>> activation_function('leaky_relu(0.5)')(jnp.array([-4.0, 4.0])).tolist()
     [-2.0, 4.0]
     """
     if match := re.fullmatch(r'(\w+)\((\d+(?:\.\d*)?(?:e-?\d+)?)\)', name):
-        keyword = SLOPED.get(match[1])
+        keyword = SLOPES.get(match[1])
         if keyword is None:
             return None
         return functools.partial(getattr(jax.nn, match[1]), **{keyword: float(match[2])})
@@ -51,16 +51,17 @@ def function(name: str) -> Callable[[jax.Array], jax.Array] | None:
 
 
 def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
-    """A network whose features are what dense layers make of another's.
+    """Returns a network that applies dense layers to the features of another network.
 
     Args:
-        net: the network below.
-        layers: width and activation of each layer, lowest first, [[100, 'relu']]; activations are
-            Keras's: linear, relu, relu6, elu, selu, tanh, sigmoid, softplus, softsign, softmax,
-            silu, swish, gelu, leaky_relu; leaky_relu(0.3) and elu(0.5) have another number.
+        net: the other network.
+        layers: width and activation of each layer, lowest first, [[100, 'relu']]. Activations have
+            Keras's names and constants: linear, relu, relu6, elu, selu, tanh, sigmoid, softplus,
+            softsign, softmax, silu, swish, gelu, leaky_relu. 'leaky_relu(0.3)' and 'elu(0.5)' set
+            another constant.
 
     Raises:
-        UserError: for no layers, a width below 1, and another activation.
+        UserError: for no layers, a width below 1, and an unknown activation.
 
     >>> from tljax.zoo import mobilenet
     >>> net = with_layers(mobilenet(alpha=0.25), [[100, 'relu'], [10, 'linear']])
@@ -78,7 +79,7 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
             raise UserError(
                 f"net.layers={layers!r}: give width and activation of each, as in [[100, 'relu']]"
             )
-        activation = function(layer[1]) if isinstance(layer[1], str) else None
+        activation = activation_function(layer[1]) if isinstance(layer[1], str) else None
         if activation is None:
             raise UserError(
                 f'net.layers: {layer[1]!r} is no activation: {nearest_name(layer[1], ACTIVATIONS)}'
@@ -88,22 +89,22 @@ def with_layers(net: Net, layers: Sequence[tuple[int, str]]) -> Net:
     names = [f'above{i}' for i in range(1, len(widths))]
 
     def init(key, input):
-        below, key = jax.random.split(key)
-        params, state = net.init(below, input)
-        for name, width, wide in zip(names, widths, widths[1:], strict=False):
-            key, own = jax.random.split(key)
-            kernel = jax.random.normal(own, (width, wide)) * math.sqrt(2 / width)
-            params = {**params, name: {'kernel': kernel, 'bias': jnp.zeros(wide)}}
+        net_key, key = jax.random.split(key)
+        params, state = net.init(net_key, input)
+        for name, fan_in, fan_out in zip(names, widths, widths[1:], strict=False):
+            key, kernel_key = jax.random.split(key)
+            kernel = jax.random.normal(kernel_key, (fan_in, fan_out)) * math.sqrt(2 / fan_in)
+            params = {**params, name: {'kernel': kernel, 'bias': jnp.zeros(fan_out)}}
         return params, state
 
     def features(params, state, input, key=None):
-        taps, state = net.features(
-            {name: each for name, each in params.items() if name not in names}, state, input, key
-        )
-        x, made = taps['features'], {}
+        net_params = {name: leaf for name, leaf in params.items() if name not in names}
+        taps, state = net.features(net_params, state, input, key)
+        x, outputs = taps['features'], {}
         for name, activation in zip(names, activations, strict=True):
-            made[name] = x = activation(linear(params[name], x))
-        return {**taps, **made, 'features': x}, state
+            x = activation(linear(params[name], x))
+            outputs[name] = x
+        return {**taps, **outputs, 'features': x}, state
 
     return Net(
         init,
