@@ -62,7 +62,7 @@ def fit_phases(
             build(settings, name, donor(settings, workdir, names)),
             folder(workdir, names, name),
         )
-        claim(place, run.record, look=True)
+        claim(place, run.record, compare_only=True)
         write_plan(workdir, [folder(workdir, names, each).name for each in names])
         fitted = fit(run, place)
     return run, fitted
@@ -98,7 +98,7 @@ def refuse_other_config(config: Config, workdir: str | Path) -> None:
     """
     _refuse_counted(config)
     unknown = ('donor', 'examples', *(['steps'] if config['epochs'] else []))
-    claim(workdir, _record(config), look=True, open=unknown)
+    claim(workdir, _record(config), compare_only=True, ignored_keys=unknown)
 
 
 def build(
@@ -374,7 +374,7 @@ def _on_features(
     run: Run, pieces: Parts, net: Net, splits: dict[str, Dataset], optim: Config
 ) -> Run:
     """The same run with the frozen backbone's features, extracted once, in place of the inputs;
-    `whole` puts the backbone back."""
+    `full_layout` puts the backbone back."""
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     found = pieces.features(net, params, state, splits)
     reduced = pieces.program(splits['train'], net.dim, steps=run.steps, optim=optim)
@@ -383,11 +383,14 @@ def _on_features(
         params, state = run.init(seed)
         return {**params, 'backbone': {}}, {**state, 'backbone': {}}
 
-    def whole(fitted, moved):
+    def full_layout(head_params, head_state):
         backbone, statistics = jax.tree.map(
             lambda leaf: np.repeat(leaf, len(run.seeds), 0), (params['backbone'], state['backbone'])
         )
-        return {**fitted, 'backbone': backbone}, {**moved, 'backbone': statistics}
+        return (
+            {**head_params, 'backbone': backbone},
+            {**head_state, 'backbone': statistics},
+        )
 
     return run._replace(
         init=init,
@@ -395,6 +398,6 @@ def _on_features(
         step=reduced.step,
         predict=reduced.predict,
         evals=scored_splits(found),
-        whole=whole,
+        full_layout=full_layout,
         stream=pieces.stream(found['train']),
     )

@@ -96,7 +96,7 @@ def test_features_are_trained_for_as_many_epochs(tmp_path):
         }
     )
     run = build.build(head)
-    assert run.steps == 3 and 'backbone' in run.whole({}, {})[0], 'on cached features'
+    assert run.steps == 3 and 'backbone' in run.full_layout({}, {})[0], 'on cached features'
     fit(run, tmp_path / 'head')
     assert read(tmp_path / 'head' / 'log.jsonl')[-1]['step'] == 3
 

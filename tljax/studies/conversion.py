@@ -34,7 +34,7 @@ def convert(choice: ModelChoice) -> Record:
     if workdir is None or choice.net is None:
         raise UserError('--workdir is missing: name the folder to write')
     if not (workdir / 'final').exists():
-        claim(workdir, record['config'], look=True)
+        claim(workdir, record['config'], compare_only=True)
         save_final(workdir, params, state, record)
     claim(workdir, record['config'])
     stored_params, stored_state, stored_record = load_final(workdir)

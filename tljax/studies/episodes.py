@@ -92,7 +92,7 @@ def measure(
     rows = []
     for name, dataset, ways in _sets(data, plan, runs):
         _refuse_other_ways(method, params, ways, '--ways=')
-        found = score(predictor(record), params, state, dataset, batch, said=f'{ways} ways')
+        found = score(predictor(record), params, state, dataset, batch, text=f'{ways} ways')
         metric = next(iter(found))
         mean, half = share_interval(found[metric])
         if len(found[metric]) == 1:
