@@ -279,7 +279,7 @@ def score_rows(
             mean, half = interval(values)
             if len(values) == 1 and name + INTERVAL in split_scores:
                 half = split_scores[name + INTERVAL][0]
-            low, high = _bounds(score_named(name), mean, half, len(values), sizes[split])
+            low, high = _bounds(score_named(name), mean, half, len(values), sizes.get(split, 0))
             rows.append(dict(split=split, metric=name, mean=mean, low=low, high=high))
     return rows
 
