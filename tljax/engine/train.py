@@ -372,8 +372,8 @@ def _evaluate(run, state, step, log=None, rows=None):
     for split, dataset in run.evals.items():
         arguments = run.predict, state.params, state.state, dataset, run.eval_batch
         size = dataset.size * max(len(run.classes), 1) * len(run.seeds)
-        wants_answers = rows is not None and split in ANSWERED_SPLITS and size <= ANSWER_LIMIT
-        if wants_answers and not is_episodic(dataset):
+        writable = split in ANSWERED_SPLITS and size <= ANSWER_LIMIT
+        if rows is not None and writable and not is_episodic(dataset):
             values, outputs = score_with_outputs(*arguments)
             rows[split] = answers(run.task, dataset, outputs)
         else:

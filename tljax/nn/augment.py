@@ -49,8 +49,8 @@ def prepare_batch(functions: Sequence[Augmentation]) -> Prepare:
 
     Returns:
         `prepare(batch) -> batch`. It takes {'input': (n, h, w, c), 'key': (n, 2) uint32, ...}.
-        'key' holds the raw data of one threefry key per example. The returned batch has no 'key'; its
-        inputs are augmented, and so are those of its 'target'.
+        'key' holds the raw data of one threefry key per example. The returned batch has no 'key'.
+        Its inputs are augmented, and so are those of its 'target'.
 
     >>> prepare = jax.jit(prepare_batch([flip(probability=1.0)]))
     >>> picture, key = jnp.arange(3.0).reshape(1, 1, 3, 1), jnp.zeros((1, 2), jnp.uint32)
