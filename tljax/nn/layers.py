@@ -123,9 +123,10 @@ class BatchNorm(nn.Module):
         axes = tuple(range(x.ndim - 1))
         if train and not (self.stored is not None and self.stored('/'.join(self.path))):
             wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-            # in this form XLA computes both sums in one pass on a CPU
-            mean, square = wide.mean(axes), lax.square(wide).mean(axes)
-            var = jnp.maximum(0.0, square - lax.square(mean))
+            # in this form and order XLA computes both sums in one pass on a CPU
+            square = lax.square(wide)
+            mean, mean_square = wide.mean(axes), square.mean(axes)
+            var = jnp.maximum(0.0, mean_square - lax.square(mean))
             if not self.is_initializing():
                 for statistic, new in zip(stored, (mean, var), strict=True):
                     statistic.value = self.momentum * statistic.value + (1 - self.momentum) * new
