@@ -61,7 +61,7 @@ def fit_phases(
     for name, settings in phases:
         run = build(settings, name, donor(settings, workdir, names))
         run_dir = folder(workdir, names, name)
-        claim(run_dir, run.record, look=True)
+        claim(run_dir, run.record, compare_only=True)
         write_plan(workdir, [folder(workdir, names, phase).name for phase in names])
         fitted = fit(run, run_dir)
     return run, fitted
@@ -99,7 +99,7 @@ def refuse_other_config(config: Config, workdir: str | Path) -> None:
     not_in_config = ['donor', 'examples']
     if config['epochs']:
         not_in_config.append('steps')
-    claim(workdir, _record(config), look=True, open=not_in_config)
+    claim(workdir, _record(config), compare_only=True, ignored_keys=not_in_config)
 
 
 def build(
@@ -321,7 +321,7 @@ def _on_features(
 ) -> Run:
     """The run of a head on the features of a frozen backbone, which are extracted once.
 
-    `whole` puts the backbone back, so that the run ends with the same parameters.
+    `full_layout` puts the backbone back, so that the run ends with the same parameters.
     """
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     features = functions.features(net, params, state, splits)
@@ -331,7 +331,7 @@ def _on_features(
         params, state = run.init(seed)
         return {**params, 'backbone': {}}, {**state, 'backbone': {}}
 
-    def whole(head_params, head_state):
+    def full_layout(head_params, head_state):
         backbone, statistics = jax.tree.map(
             lambda leaf: np.repeat(leaf, len(run.seeds), 0), (params['backbone'], state['backbone'])
         )
@@ -343,6 +343,6 @@ def _on_features(
         step=program.step,
         predict=program.predict,
         evals=scored_splits(features),
-        whole=whole,
+        full_layout=full_layout,
         stream=functions.stream(features['train']),
     )

@@ -120,7 +120,7 @@ def feature_dataset(
                 state,
                 dataset,
                 batch,
-                said=f'extracting features of {dataset.size} examples',
+                text=f'extracting features of {dataset.size} examples',
             )['features'][0],
         )
     with np.load(path, allow_pickle=False) as file:

@@ -1,4 +1,4 @@
-"""What a run says of every example: by hand, for every kind of task."""
+"""The answers to every example, worked out by hand for every kind of task."""
 
 import csv
 
@@ -56,19 +56,19 @@ def test_several_labels_and_numbers():
         'label sea': 1,
         'probability of sea': 0.5,
     }
-    one = answers(
+    rows = answers(
         Task('numbers'),
         TOY,
         {'output': np.array([[[1.0], [2.0]], [[3.0], [2.0]]]), 'label': np.array([[1.5, 2.5]] * 2)},
     )
-    assert one == [
+    assert rows == [
         {'example': '0', 'label': 1.5, 'answer': 2.0},
         {'example': '1', 'label': 2.5, 'answer': 2.0},
     ]
-    two = answers(
+    rows = answers(
         Task('numbers'), TOY, {'output': np.zeros((1, 2, 2)), 'label': np.ones((1, 2, 2))}
     )
-    assert two[1] == {
+    assert rows[1] == {
         'example': '1',
         'label 0': 1.0,
         'answer 0': 0.0,

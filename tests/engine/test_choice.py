@@ -1,4 +1,5 @@
-"""Early stopping and the best checkpoint: seeds as each alone, killed runs as whole ones."""
+"""Early stopping and the best checkpoint: several seeds end as single ones, killed runs as uncut
+ones."""
 
 import jax
 import numpy as np
@@ -28,14 +29,15 @@ BEST = {
 }
 
 
-def looked(rule, scores):
-    """What is kept after scores (evaluations, seeds) at steps 10, 20, ...; parameters are steps."""
-    kept = start_choice({'w': np.zeros((len(scores[0]), 2))}, len(scores[0]))
-    for i, each in enumerate(scores):
+def select(rule, scores):
+    """The selection after scores (evaluations, seeds) at steps 10, 20, ...; parameters are the
+    number of their step."""
+    selection = start_choice({'w': np.zeros((len(scores[0]), 2))}, len(scores[0]))
+    for i, values in enumerate(scores):
         step = 10 * (i + 1)
-        trees = {'w': np.full((len(each), 2), float(step))}
-        kept = update_choice(rule, kept, step, np.array(each, float), trees)
-    return kept
+        trees = {'w': np.full((len(values), 2), float(step))}
+        selection = update_choice(rule, selection, step, np.array(values, float), trees)
+    return selection
 
 
 @pytest.mark.parametrize(
@@ -60,69 +62,71 @@ def looked(rule, scores):
     ],
 )
 def test_by_hand(rule, scores, best, step, ran_out):
-    kept = looked(rule, [[each] for each in scores])
-    assert (kept.best, kept.step, out_of_patience(rule, kept)) == (best, step, ran_out)
-    np.testing.assert_array_equal(kept.trees['w'], [[step, step]])
+    selection = select(rule, [[score] for score in scores])
+    assert (selection.best, selection.step) == (best, step)
+    assert out_of_patience(rule, selection) == ran_out
+    np.testing.assert_array_equal(selection.trees['w'], [[step, step]])
 
 
 @pytest.mark.parametrize('rule', [Choice('best', 2), Choice('last', 2), Choice('best')])
 def test_each_seed_is_judged_alone(rule):
     scores = np.random.default_rng(0).integers(0, 4, (9, 5)) / 4
-    together = looked(rule, scores)
+    joint = jax.tree.leaves(select(rule, scores))
     for seed in range(5):
-        alone = looked(rule, scores[:, seed : seed + 1])
-        for ours, theirs in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_array_equal(ours[seed : seed + 1], theirs)
+        single = jax.tree.leaves(select(rule, scores[:, seed : seed + 1]))
+        for leaf, expected in zip(joint, single, strict=True):
+            np.testing.assert_array_equal(leaf[seed : seed + 1], expected)
 
 
 def test_the_person_is_told_what_was_kept():
-    kept = looked(Choice('last', 1), [[0.3, 0.1], [0.2, 0.2], [0.1, 0.1]])
-    assert outcome(Choice('last', 1), kept, 30, 90) == (
+    selection = select(Choice('last', 1), [[0.3, 0.1], [0.2, 0.2], [0.1, 0.1]])
+    assert outcome(Choice('last', 1), selection, 30, 90) == (
         'stopped at step 30 of 90: no better validation score for 1 evaluation; best at steps 10, '
         '20, seed by seed; kept as of steps 20, 30, seed by seed'
     )
-    best = looked(Choice('best'), [[0.1], [0.3], [0.2]])
-    assert outcome(Choice('best'), best, 30, 30) == 'validation score best at step 20'
+    selection = select(Choice('best'), [[0.1], [0.3], [0.2]])
+    assert outcome(Choice('best'), selection, 30, 30) == 'validation score best at step 20'
 
 
-def same(ours, theirs):
-    jax.tree.map(np.testing.assert_array_equal, ours[:3], theirs[:3])  # params, state, scores
+def assert_same(fitted, expected):
+    jax.tree.map(np.testing.assert_array_equal, fitted[:3], expected[:3])  # params, state, scores
 
 
 @pytest.mark.parametrize('keep', ['best', 'last'])
 def test_several_seeds_end_as_each_of_them_alone(keep, tmp_path):
     settings = tiny(BEST, {'keep': keep})
-    both = fit(build.build(merge(settings, {'seeds': [0, 3]})), tmp_path / 'both')
-    ended = []
+    joint = fit(build.build(merge(settings, {'seeds': [0, 3]})), tmp_path / 'joint')
+    last_steps = []
     for i, seed in enumerate((0, 3)):
-        alone = fit(build.build(merge(settings, {'seeds': [seed]})), tmp_path / str(seed))
-        trees = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], (both.params, both.state))
+        single = fit(build.build(merge(settings, {'seeds': [seed]})), tmp_path / str(seed))
+        trees = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], (joint.params, joint.state))
         scores = {
-            split: {name: value[i : i + 1] for name, value in each.items()}
-            for split, each in both.scores.items()
+            split: {name: value[i : i + 1] for name, value in split_scores.items()}
+            for split, split_scores in joint.scores.items()
         }
-        same((*trees, scores), alone)
-        ended.append(alone.kept['ended'])
-        assert alone.kept['step'][0] == (alone.kept['best'][0] if keep == 'best' else ended[-1])
-    assert max(ended) == both.kept['ended'] < 60
-    assert len(set(ended)) == 2, 'one seed waited for the other'
-    assert load_final(tmp_path / 'both')[2]['kept'] == both.kept
+        assert_same((*trees, scores), single)
+        last_steps.append(single.kept['ended'])
+        step = single.kept['best'][0] if keep == 'best' else last_steps[-1]
+        assert single.kept['step'][0] == step
+    assert max(last_steps) == joint.kept['ended'] < 60
+    assert len(set(last_steps)) == 2, 'one seed waited for the other'
+    assert load_final(tmp_path / 'joint')[2]['kept'] == joint.kept
 
 
 def test_the_scores_are_those_of_what_is_kept_and_of_validation_alone(tmp_path):
     fitted = fit(build.build(tiny(BEST)), tmp_path)
     records = {
         split: {
-            each['step']: each['accuracy']
-            for each in read(tmp_path / 'log.jsonl')
-            if each['kind'] == split
+            record['step']: record['accuracy']
+            for record in read(tmp_path / 'log.jsonl')
+            if record['kind'] == split
         }
         for split in ('train', 'validation', 'test')
     }
     best = max(records['validation'], key=lambda step: (records['validation'][step], -step))
     assert fitted.kept['best'] == [best] and fitted.kept['score'] == records['validation'][best]
-    for split, each in records.items():
-        assert fitted.scores[split]['accuracy'] == each[best]
+    for split, accuracies in records.items():
+        assert fitted.scores[split]['accuracy'] == accuracies[best]
     assert fitted.kept['ended'] == best + 2 * 3 == max(records['test'])
 
 
@@ -131,7 +135,7 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize('at', [4, 13, 31])
-def test_a_killed_run_stops_where_the_whole_one_would(at, tmp_path, monkeypatch, whole):
+def test_a_killed_run_stops_where_an_uncut_one_would(at, tmp_path, monkeypatch, uncut):
     """Killed before some step, and once more before the finished run is written."""
     run = build.build(tiny(BEST, {'save_every': 5, 'seeds': [0, 3]}))
     calls = []
@@ -142,40 +146,40 @@ def test_a_killed_run_stops_where_the_whole_one_would(at, tmp_path, monkeypatch,
             raise Killed
         return run.stream.take(index)
 
-    def unwritten(*_):
+    def kill(*_):
         raise Killed
 
-    if at < whole.kept['ended']:
+    if at < uncut.kept['ended']:
         with pytest.raises(Killed):
             fit(run._replace(stream=run.stream._replace(take=take)), tmp_path)
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(train, 'save_final', unwritten)
+        patched.setattr(train, 'save_final', kill)
         fit(run, tmp_path)
-    again = fit(run, tmp_path)
-    same(again, whole)
-    assert again.kept == whole.kept
+    fitted = fit(run, tmp_path)
+    assert_same(fitted, uncut)
+    assert fitted.kept == uncut.kept
     steps = [
         record['step'] for record in read(tmp_path / 'log.jsonl') if record['kind'] == 'validation'
     ]
-    assert steps == list(range(3, whole.kept['ended'] + 1, 3)), 'each evaluation is told once'
+    assert steps == list(range(3, uncut.kept['ended'] + 1, 3)), 'an evaluation is logged once'
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory):
+def uncut(tmp_path_factory):
     run = build.build(tiny(BEST, {'save_every': 5, 'seeds': [0, 3]}))
-    return fit(run, tmp_path_factory.mktemp('whole'))
+    return fit(run, tmp_path_factory.mktemp('uncut'))
 
 
-def test_what_a_seed_does_that_has_run_out_counts_no_more(whole, tmp_path):
-    """From where its patience ends a seed may see what is no number; before, that is an error."""
+def test_what_a_seed_does_that_has_run_out_counts_no_more(uncut, tmp_path):
+    """After a seed has run out of patience, its loss may be NaN; before, that is an error."""
     run = build.build(tiny(BEST, {'seeds': [0, 3]}))
-    early = int(np.argmin(whole.kept['best']))
-    ended = whole.kept['best'][early] + 2 * 3
-    assert ended < whole.kept['ended']
+    early = int(np.argmin(uncut.kept['best']))
+    last_step = uncut.kept['best'][early] + 2 * 3
+    assert last_step < uncut.kept['ended']
 
-    def poisoned(since):
+    def with_nan(first_step):
         def index(seed, step):
-            bad = seed == run.seeds[early] and step >= since
+            bad = seed == run.seeds[early] and step >= first_step
             return {'rows': run.stream.index(seed, step), 'bad': np.full((16, 1, 1, 1), bad)}
 
         def take(index):
@@ -184,9 +188,9 @@ def test_what_a_seed_does_that_has_run_out_counts_no_more(whole, tmp_path):
 
         return run._replace(stream=run.stream._replace(index=index, take=take))
 
-    same(fit(poisoned(ended), tmp_path / 'after'), whole)
-    with pytest.raises(UserError, match=f'at step {ended - 1} with seed {run.seeds[early]}'):
-        fit(poisoned(ended - 1), tmp_path / 'before')
+    assert_same(fit(with_nan(last_step), tmp_path / 'after'), uncut)
+    with pytest.raises(UserError, match=f'at step {last_step - 1} with seed {run.seeds[early]}'):
+        fit(with_nan(last_step - 1), tmp_path / 'before')
 
 
 def test_a_run_without_a_choice_has_the_checkpoints_and_the_record_of_before(tmp_path):
@@ -202,7 +206,7 @@ def test_a_run_without_a_choice_has_the_checkpoints_and_the_record_of_before(tmp
 
 
 @pytest.mark.parametrize(
-    'changes, said',
+    'changes, message',
     [
         (
             {'keep': 'best'},
@@ -219,20 +223,22 @@ def test_a_run_without_a_choice_has_the_checkpoints_and_the_record_of_before(tmp
         ({'batch': True}, 'config.batch=True: give a whole number'),
     ],
 )
-def test_a_choice_without_scores_is_refused(changes, said):
-    with pytest.raises(UserError, match=said):
+def test_a_choice_without_scores_is_refused(changes, message):
+    with pytest.raises(UserError, match=message):
         build.build(tiny(changes))
 
 
 @pytest.mark.parametrize(
-    'changes, said', [({'keep': 'best'}, "keep='best'"), ({'patience': 1}, 'patience=1')]
+    'changes, setting', [({'keep': 'best'}, "keep='best'"), ({'patience': 1}, 'patience=1')]
 )
-def test_a_choice_is_never_by_the_test(changes, said):
+def test_a_choice_is_never_by_the_test(changes, setting):
     splits = digits(size=8)
     empty = splits | {'validation': restrict(splits['train'], np.arange(0))}
-    for each in (empty, {name: splits[name] for name in ('train', 'test')}):
-        with pytest.raises(UserError, match=f'{said} goes by the validation split, and this data'):
-            build.build(tiny({'eval_every': 2}, changes), splits=each)
+    absent = {name: splits[name] for name in ('train', 'test')}
+    for splits in (empty, absent):
+        message = f'{setting} goes by the validation split, and this data'
+        with pytest.raises(UserError, match=message):
+            build.build(tiny({'eval_every': 2}, changes), splits=splits)
 
 
 def test_a_smaller_error_is_better(tmp_path):
@@ -241,9 +247,9 @@ def test_a_smaller_error_is_better(tmp_path):
     assert not run.choice.more_is_better
     fitted = fit(run, tmp_path)
     scores = {
-        each['step']: each['rmse'][0]
-        for each in read(tmp_path / 'log.jsonl')
-        if each['kind'] == choice.SPLIT
+        record['step']: record['rmse'][0]
+        for record in read(tmp_path / 'log.jsonl')
+        if record['kind'] == choice.SPLIT
     }
     assert fitted.kept['best'] == [min(scores, key=scores.get)]
     assert fitted.scores['validation']['rmse'] == [min(scores.values())]

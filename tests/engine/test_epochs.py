@@ -1,4 +1,4 @@
-"""Epochs in place of steps, and what a run's folder says to another length."""
+"""Epochs in place of steps, and the refusal of another length in a run's folder."""
 
 import json
 
@@ -50,13 +50,14 @@ def test_an_epoch_is_a_pass_over_the_training_set():
 
 
 def test_epochs_end_the_schedule_and_are_the_same_program_and_run_as_their_steps(tmp_path):
-    warm = {'optim': {'warmup': 2}}
-    epochs, steps = tiny(warm, {'epochs': 0.1}), tiny(warm, {'steps': 6})
+    warmup = {'optim': {'warmup': 2}}
+    epochs, steps = tiny(warmup, {'epochs': 0.1}), tiny(warmup, {'steps': 6})
     ours, theirs = build.build(epochs), build.build(steps)
     assert ours.steps == 6 and ours.step is theirs.step, 'one program'
-    found, expected = fit(ours, tmp_path / 'epochs'), fit(theirs, tmp_path / 'steps')
-    np.testing.assert_array_equal(found.params['head']['kernel'], expected.params['head']['kernel'])
-    ours, theirs = (load_final(tmp_path / each)[2]['config'] for each in ('epochs', 'steps'))
+    fitted, expected = fit(ours, tmp_path / 'epochs'), fit(theirs, tmp_path / 'steps')
+    kernel = fitted.params['head']['kernel']
+    np.testing.assert_array_equal(kernel, expected.params['head']['kernel'])
+    ours, theirs = (load_final(tmp_path / name)[2]['config'] for name in ('epochs', 'steps'))
     assert ours == {**theirs, 'epochs': 0.1}
     facts = json.loads((tmp_path / 'epochs' / 'data.json').read_text())
     assert ['steps', '6: 0.1 epochs of 899 examples, 16 at a time'] in facts
@@ -67,7 +68,7 @@ def test_a_warm_up_that_epochs_leave_no_room_for_takes_a_tenth(tmp_path):
     assert run.steps == 23 and 'a warm-up of 2 steps in place of 100' in dict(run.facts())['steps']
     same = build.build(tiny({'steps': 23, 'optim': {'warmup': 2}}))
     assert run.step is same.step, 'one program'
-    # where steps are said, it is asked
+    # where the config has steps, a warm-up that is too long is refused
     with pytest.raises(UserError, match='warmup=9 does not lie'):
         build.build(tiny({'steps': 6, 'optim': {'warmup': 9}}))
 
@@ -97,17 +98,18 @@ def test_features_are_trained_for_as_many_epochs(tmp_path):
         }
     )
     run = build.build(head)
-    assert run.steps == 3 and 'backbone' in run.whole({}, {})[0], 'on cached features'
+    assert run.steps == 3 and 'backbone' in run.full_layout({}, {})[0], 'on cached features'
     fit(run, tmp_path / 'head')
     assert read(tmp_path / 'head' / 'log.jsonl')[-1]['step'] == 3
 
 
 def test_epochs_hold_for_every_phase_that_does_not_say_its_own():
-    whole = merge(configuration.DEFAULTS, SMALL) | {
+    config = merge(configuration.DEFAULTS, SMALL) | {
         'epochs': 2.0,
         'phases': {'a': {'steps': 5}, 'b': {'epochs': 3}, 'c': {'epochs': 0, 'steps': 9}},
     }
-    assert [build.build(each).steps for _, each in configuration.phases(whole)] == [113, 169, 9]
+    fits = [settings for _, settings in configuration.phases(config)]
+    assert [build.build(settings).steps for settings in fits] == [113, 169, 9]
 
 
 DIGITS = {'name': 'digits', 'size': 8}
@@ -119,11 +121,11 @@ SINE = {'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'ma
 
 
 @pytest.mark.parametrize(
-    'changes, said',
+    'changes, message',
     [
         *(
-            ({'epochs': each}, f'config.epochs={each}: give a number above 0')
-            for each in (-1, float('nan'), float('inf'), '3', True, None)
+            ({'epochs': epochs}, f'config.epochs={epochs}: give a number above 0')
+            for epochs in (-1, float('nan'), float('inf'), '3', True, None)
         ),
         ({'epochs': 2, 'per_class': 10_000}, 'per_class=10000: class'),
         (
@@ -137,32 +139,32 @@ SINE = {'data': {'name': 'sine'}, 'net': {'name': 'mlp'}, 'method': {'name': 'ma
         ),
     ],
 )
-def test_epochs_that_mean_nothing_are_refused(changes, said):
-    with pytest.raises(UserError, match=said):
+def test_epochs_that_mean_nothing_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
         build.build(tiny(changes))
 
 
 def test_a_ramp_is_found_however_deep_it_lies():
-    def around(ramp):
+    def outer(ramp):
         return {'name': 'outer', 'method': {'name': 'dann', 'ramp': ramp}, 'x': 1}
 
-    assert ramp_setting(around(5)) == 'method.method.ramp'
-    assert ramp_setting(around(0)) is None
+    assert ramp_setting(outer(5)) == 'method.method.ramp'
+    assert ramp_setting(outer(0)) is None
 
 
 def test_two_lengths_are_refused(tmp_path):
     with pytest.raises(UserError, match='steps=3 and epochs=2 both say how long to train'):
         tljax.train('digits', 'conv4', workdir=tmp_path, steps=3, epochs=2)
 
-    def said(config, *flags):
+    def error_of(config, *flags):
         return error(call('train', f'--config=configs/{config}.py:smoke', *flags))
 
     for setting in ('phases.head.steps', 'phases.all.steps'):
-        assert f'--config.{setting} is read by no fit, as epochs take its place' in said(
+        assert f'--config.{setting} is read by no fit, as epochs take its place' in error_of(
             'finetune', '--config.epochs=2', f'--config.{setting}=3'
         )
-    assert 'is read by no fit' in said('fixmatch', '--config.epochs=1', '--config.steps=3')
-    assert "'ten' is not a number" in said('finetune', '--config.epochs=ten')
+    assert 'is read by no fit' in error_of('fixmatch', '--config.epochs=1', '--config.steps=3')
+    assert "'ten' is not a number" in error_of('finetune', '--config.epochs=ten')
 
 
 def test_progress_counts_epochs(tmp_path, capsys):
@@ -174,24 +176,24 @@ def test_progress_counts_epochs(tmp_path, capsys):
 
 @pytest.fixture
 def finished(tmp_path):
-    head, whole = ('head', tiny()), ('all', tiny({'init': {'phase': 'head'}}))
-    build.fit_phases([head, whole], tmp_path / 'run')
-    return [head, whole], tmp_path / 'run'
+    phases = [('head', tiny()), ('all', tiny({'init': {'phase': 'head'}}))]
+    build.fit_phases(phases, tmp_path / 'run')
+    return phases, tmp_path / 'run'
 
 
-def unloaded(monkeypatch):
-    """From now on nothing may be loaded or compiled."""
+def forbid_loading(monkeypatch):
+    """Makes loading data and compiling fail."""
 
-    def never(*_, **__):
+    def fail(*_, **__):
         raise AssertionError('data were loaded')
 
-    monkeypatch.setattr(parts, 'load', never)
-    monkeypatch.setattr(build, 'load', never)
-    monkeypatch.setattr(build, 'parts', never)
+    monkeypatch.setattr(parts, 'load', fail)
+    monkeypatch.setattr(build, 'load', fail)
+    monkeypatch.setattr(build, 'parts', fail)
 
 
 @pytest.mark.parametrize(
-    'changes, said',
+    'changes, message',
     [
         (
             {'steps': 9},
@@ -207,18 +209,20 @@ def unloaded(monkeypatch):
         ({'keep': 'best', 'eval_every': 2}, 'eval_every: absent there, 2 now; keep: absent there'),
     ],
 )
-def test_another_config_is_refused_before_anything_is_loaded(changes, said, finished, monkeypatch):
-    (head, (name, whole)), place = finished
-    unloaded(monkeypatch)
-    with pytest.raises(UserError, match=said) as refused:
-        build.fit_phases([head, (name, merge(whole, changes))], place)
-    assert len(str(refused.value)) - 2 * len(str(place)) < 150
+def test_another_config_is_refused_before_anything_is_loaded(
+    changes, message, finished, monkeypatch
+):
+    (head, (name, settings)), folder = finished
+    forbid_loading(monkeypatch)
+    with pytest.raises(UserError, match=message) as refusal:
+        build.fit_phases([head, (name, merge(settings, changes))], folder)
+    assert len(str(refusal.value)) - 2 * len(str(folder)) < 150
 
 
 def test_a_run_made_by_epochs_goes_on_with_its_epochs_alone(tmp_path, monkeypatch):
     build.fit_phases([('a', tiny({'epochs': 0.05}))], tmp_path)
     build.fit_phases([('a', tiny({'epochs': 0.05, 'log_every': 1}))], tmp_path)  # nothing to do
-    unloaded(monkeypatch)
+    forbid_loading(monkeypatch)
     for changes in ({'epochs': 0.1}, {'steps': 3}, {}):
         with pytest.raises(UserError, match='00-a is finished .epochs: 0.05 there'):
             build.fit_phases([('a', tiny(changes))], tmp_path)
@@ -235,13 +239,13 @@ def test_from_python_it_is_refused_as_early(tmp_path, monkeypatch):
 
 
 def test_a_finished_run_of_phases_is_a_donor(finished, tmp_path):
-    _, place = finished
-    assert donors_at(str(place), None).classes == donors_at(str(place / '01-all'), None).classes
-    run = build.build(tiny({'steps': 9, 'init': {'path': str(place), 'rules': [['.*', None]]}}))
-    stored = load_final(place / '01-all')[0]['head']['kernel'][0]
-    np.testing.assert_array_equal(run.init(0)[0]['head']['kernel'], stored)
-    (place / '01-all' / 'final').rename(tmp_path / 'taken away')
+    _, folder = finished
+    assert donors_at(str(folder), None).classes == donors_at(str(folder / '01-all'), None).classes
+    run = build.build(tiny({'steps': 9, 'init': {'path': str(folder), 'rules': [['.*', None]]}}))
+    kernel = load_final(folder / '01-all')[0]['head']['kernel'][0]
+    np.testing.assert_array_equal(run.init(0)[0]['head']['kernel'], kernel)
+    (folder / '01-all' / 'final').rename(tmp_path / 'taken away')
     with pytest.raises(
         UserError, match='run is not finished: 01-all is at step 6 of 6: give the tr'
     ):
-        donors_at(str(place), None)
+        donors_at(str(folder), None)

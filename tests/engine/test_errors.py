@@ -1,4 +1,4 @@
-"""What a user can get wrong ends in one clear line, and leaves files as they were."""
+"""User errors end in one clear line and leave files unchanged."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def config(**changes):
 
 
 @pytest.mark.parametrize(
-    'changes, said',
+    'changes, message',
     [
         ({'net': {'name': 'conv5'}}, "net.name='conv5' is unknown: did you mean conv4?"),
         ({'net': {'widht': 3}}, 'net.widht is unknown to conv4: did you mean width?'),
@@ -55,12 +55,12 @@ def config(**changes):
         ({'seeds': ['a', 0]}, "config.seeds=['a', 0]: give whole numbers"),
     ],
 )
-def test_a_config_that_does_not_fit_is_refused(changes, said, tmp_path):
-    with pytest.raises(UserError) as refused:
+def test_a_config_that_does_not_fit_is_refused(changes, message, tmp_path):
+    with pytest.raises(UserError) as refusal:
         run = build.build(config(**changes))
         run.stream.index(0, 0)
         run.init(0)
-    assert said in str(refused.value) and '\n' not in str(refused.value)
+    assert message in str(refusal.value) and '\n' not in str(refusal.value)
 
 
 def test_an_unknown_key_is_refused_with_the_nearest():
@@ -75,27 +75,23 @@ def test_a_parameter_without_a_rule_is_named():
 
 def test_a_donor_that_does_not_fit_is_listed():
     new = {'backbone': {'a': np.zeros(2), 'b': np.zeros(3)}}
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as refusal:
         paths.graft(new, {'backbone': {'a': np.zeros(5), 'c': np.zeros(3)}})
     for part in ('it lacks backbone/b', 'backbone/a (2,) <- (5,)', 'backbone/c'):
-        assert part in str(refused.value)
+        assert part in str(refusal.value)
 
 
 def test_a_head_of_other_classes_is_refused_even_where_their_number_agrees(tmp_path):
     fit(build.build(config()), tmp_path / 'donor')
-    with np.load(save(tmp_path / 'letters.npz', classes=10)) as stored:
-        assert len(stored['classes']) == 10
-    everything = {'path': str(tmp_path / 'donor'), 'rules': [['.*', None]]}
+    with np.load(save(tmp_path / 'letters.npz', classes=10)) as letters:
+        assert len(letters['classes']) == 10
+    graft = {'path': str(tmp_path / 'donor'), 'rules': [['.*', None]]}
     with pytest.raises(UserError, match='the head of .* knows the classes 0, 1, 2'):
-        build.build(
-            config(data={'name': 'npz', 'path': str(tmp_path / 'letters.npz')}, init=everything)
-        )
+        build.build(config(data={'name': 'npz', 'path': str(tmp_path / 'letters.npz')}, init=graft))
     save(tmp_path / 'five.npz', classes=5)
     with pytest.raises(UserError, match='knows the classes'):
-        build.build(
-            config(data={'name': 'npz', 'path': str(tmp_path / 'five.npz')}, init=everything)
-        )
-    assert build.build(config(init=everything)).init(0)[0]['head']['kernel'].any(), (
+        build.build(config(data={'name': 'npz', 'path': str(tmp_path / 'five.npz')}, init=graft))
+    assert build.build(config(init=graft)).init(0)[0]['head']['kernel'].any(), (
         'the same classes may keep their head'
     )
 
@@ -113,36 +109,30 @@ def save(path, classes):
 
 def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tmp_path):
     run = build.build(config(save_every=2, log_every=1))
+    calls = []
 
-    def poisoned(index):
+    def take(index):
         batch = run.stream.take(index)
-        return (
-            {**batch, 'input': batch['input'] * (np.nan if poisoned.calls == 4 else 1)}
-            if count()
-            else batch
-        )
+        calls.append(index)
+        if len(calls) == 5:
+            batch = {**batch, 'input': batch['input'] * np.nan}
+        return batch
 
-    def count():
-        poisoned.calls += 1
-        return True
-
-    poisoned.calls = -1
     with pytest.raises(
         UserError,
         match=r'loss nan .* at step 4 with seed 0; last good checkpoint: step 4',
     ):
-        fit(run._replace(stream=run.stream._replace(take=poisoned)), tmp_path)
+        fit(run._replace(stream=run.stream._replace(take=take)), tmp_path)
     assert not (tmp_path / 'final').exists()
 
 
 def test_a_workdir_of_another_config_is_refused_and_left_alone(tmp_path):
     claim(tmp_path, build.build(config()).record)
-    before = (tmp_path / 'config.json').read_bytes()
+    content = (tmp_path / 'config.json').read_bytes()
     with pytest.raises(UserError, match='steps: 6 there, 7 now'):
         fit(build.build(config(steps=7)), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ['config.json'] and (
-        tmp_path / 'config.json'
-    ).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ['config.json']
+    assert (tmp_path / 'config.json').read_bytes() == content
 
 
 @pytest.mark.parametrize('damage', ['cut', 'removed', 'flipped'])
@@ -158,28 +148,27 @@ def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(
         for path in (tmp_path / 'checkpoints' / '2').rglob('*')
         if path.is_file() and '/d/' in str(path)
     ]
-    victim = max(files, key=lambda path: path.stat().st_size)
-    content = victim.read_bytes()
+    file = max(files, key=lambda path: path.stat().st_size)
+    content = file.read_bytes()
+    middle = len(content) // 2
     if damage == 'removed':
-        victim.unlink()
+        file.unlink()
     elif damage == 'cut':
-        victim.write_bytes(content[: len(content) // 2])
+        file.write_bytes(content[:middle])
     else:
-        middle = len(content) // 2
-        victim.write_bytes(
-            content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
-        )
+        byte = bytes([content[middle] ^ 255])
+        file.write_bytes(content[:middle] + byte + content[middle + 1 :])
     with Checkpoints(tmp_path) as checkpoints:
-        step, found = checkpoints.restore(state)
+        step, restored_state = checkpoints.restore(state)
     assert step == 1
-    np.testing.assert_array_equal(found['w'], state['w'])
+    np.testing.assert_array_equal(restored_state['w'], state['w'])
     assert (tmp_path / 'damaged-2').exists()
 
 
 def test_checkpoints_that_no_code_can_read_stay_where_they_are(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, {'w': np.zeros(3)})
-    for _ in range(2):  # nor does a second start begin anew over them
+    for _ in range(2):  # a second start does not overwrite them either
         with (
             Checkpoints(tmp_path) as checkpoints,
             pytest.raises(UserError, match='none of the checkpoints .1. .* can be read'),
@@ -216,15 +205,15 @@ def test_sigterm_in_the_last_step_or_after_it_finishes_then_stops(call, tmp_path
             os.kill(os.getpid(), signal.SIGTERM)
         return run.step.run(state, batch, seeds)
 
-    stopped = run._replace(
+    signalled_run = run._replace(
         stream=run.stream._replace(take=take),
         step=run.step._replace(run=step),
         predict=run.predict._replace(run=predict),
     )
     with pytest.raises(Stopped, match='stopped at'):
-        fit(stopped, tmp_path)
-    again = fit(run, tmp_path)
-    jax.tree.map(np.testing.assert_array_equal, again.params, fit(run, tmp_path / 'whole').params)
+        fit(signalled_run, tmp_path)
+    params, expected = fit(run, tmp_path).params, fit(run, tmp_path / 'uncut').params
+    jax.tree.map(np.testing.assert_array_equal, params, expected)
 
 
 def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
@@ -234,7 +223,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
         '--config.phases.pretrain.steps=100000',
         '--config.log_every=10',
     ]
-    running = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, '-m', 'experiments.train', *flags],
         cwd=ROOT,
         stderr=subprocess.PIPE,
@@ -244,11 +233,11 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
     deadline = time.monotonic() + 120
     while not read(log) and time.monotonic() < deadline:
         time.sleep(0.2)
-    running.send_signal(signal.SIGTERM)
-    said = running.communicate(timeout=120)[1]
-    assert running.returncode == 143 and 'the same command goes on from there' in said, said
-    saved = max(int(path.name) for path in (tmp_path / '00-pretrain' / 'checkpoints').iterdir())
-    assert saved == read(log)[-1]['step']
+    process.send_signal(signal.SIGTERM)
+    errors = process.communicate(timeout=120)[1]
+    assert process.returncode == 143 and 'the same command goes on from there' in errors, errors
+    checkpoints = (tmp_path / '00-pretrain' / 'checkpoints').iterdir()
+    assert max(int(path.name) for path in checkpoints) == read(log)[-1]['step']
     assert json.loads((tmp_path / '00-pretrain' / 'config.json').read_text())['steps'] == 100000
     with pytest.raises(UserError):
         load_final(tmp_path / '00-pretrain')

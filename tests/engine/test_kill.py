@@ -1,5 +1,5 @@
-"""Killed at ten moments, or two of them, a phase boundary among them, training ends bit-equal to a
-run that nothing happened to."""
+"""Training that is killed several times, once at the boundary of phases, ends bit-equal to an uncut
+run."""
 
 import os
 import signal
@@ -51,45 +51,43 @@ def progress(workdir):
     )
 
 
-def wait(process, happened):
+def wait(process, condition):
     deadline = time.monotonic() + 200
-    while not happened() and process.poll() is None and time.monotonic() < deadline:
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
 @pytest.mark.parametrize('kills', [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_killed_again_and_again(kills, tmp_path):
-    whole = call('train', *FLAGS, f'--workdir={tmp_path}/whole')
-    assert whole.code == 0, whole.err[-3000:]
+    uncut = call('train', *FLAGS, f'--workdir={tmp_path}/uncut')
+    assert uncut.code == 0, uncut.err[-3000:]
     rng = np.random.default_rng(0)
-    cut, killed = tmp_path / 'cut', 0
+    cut, count = tmp_path / 'cut', 0
     for number in range(kills):
         process = start(cut)
         if number == kills // 2 - 1:
             wait(process, (cut / '00-pretrain' / 'final').exists)
         else:
-            seen = progress(cut)
-            more = int(rng.integers(3, 25 if number < kills // 2 - 1 else 13))
-            wait(process, lambda seen=seen, more=more: progress(cut) >= seen + more)
+            steps = int(rng.integers(3, 25 if number < kills // 2 - 1 else 13))
+            target = progress(cut) + steps
+            wait(process, lambda target=target: progress(cut) >= target)
             time.sleep(rng.uniform(0, 0.1))
-        killed += process.poll() is None
+        count += process.poll() is None
         kill(process)
-    assert killed == kills, 'every one of them was still running'
-    last = call('train', *FLAGS, f'--workdir={cut}')
-    assert last.code == 0, last.err[-3000:]
+    assert count == kills, 'each process was running when it was killed'
+    done = call('train', *FLAGS, f'--workdir={cut}')
+    assert done.code == 0, done.err[-3000:]
     for phase in ('00-pretrain', '01-transfer'):
-        (params, state, _), (expected, kept, _) = (
-            load_final(cut / phase),
-            load_final(tmp_path / 'whole' / phase),
-        )
-        for tree, other in ((params, expected), (state, kept)):
-            found, wanted = flatten(tree), flatten(other)
-            assert found.keys() == wanted.keys()
-            for path, leaf in wanted.items():
-                np.testing.assert_array_equal(found[path], leaf, err_msg=f'{phase} {path}')
+        *trees, _ = load_final(cut / phase)  # params, state
+        *expected_trees, _ = load_final(tmp_path / 'uncut' / phase)
+        for tree, expected_tree in zip(trees, expected_trees, strict=True):
+            leaves, expected = flatten(tree), flatten(expected_tree)
+            assert leaves.keys() == expected.keys()
+            for path, leaf in expected.items():
+                np.testing.assert_array_equal(leaves[path], leaf, err_msg=f'{phase} {path}')
         steps = [
             record['step']
             for record in read(cut / phase / 'log.jsonl')
             if record['kind'] == 'training'
         ]
-        assert steps == sorted(set(steps)), 'the log tells one story'
+        assert steps == sorted(set(steps)), 'the log has every step once'

@@ -10,11 +10,11 @@ from tljax.engine import optim
 
 def test_a_group_may_have_several_turns_and_its_schedule_counts_them():
     tx = optim.group_transform('sgd', steps=6, lr=1.0, schedule='linear', period=3, phase=(0, 2))
-    update, state, moved = jax.jit(tx.update), tx.init(np.zeros(1, 'f')), []
+    update, state, steps = jax.jit(tx.update), tx.init(np.zeros(1, 'f')), []
     for _ in range(6):
         step, state = update(np.ones(1, 'f'), state)
-        moved.append(np.asarray(step)[0])
-    np.testing.assert_allclose(moved, [-1.0, 0, -0.75, -0.5, 0, -0.25])
+        steps.append(np.asarray(step)[0])
+    np.testing.assert_allclose(steps, [-1.0, 0, -0.75, -0.5, 0, -0.25])
 
 
 def test_layer_wise_rates_multiply_the_step():

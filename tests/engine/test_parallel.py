@@ -1,5 +1,5 @@
-"""One device, eight by jit, eight by pmap, and two processes of four give one result; what is
-frozen costs nothing anywhere."""
+"""One device, eight by jit, eight by pmap, and two processes of four give one result; frozen
+parameters cost nothing."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def config(**changes):
 
 
 def start(folder, runs, devices, *cluster):
-    """A process that makes the runs: configs by name."""
+    """Starts a process that fits the runs, configs by name."""
     path = folder / f'{devices} devices, process {cluster[2] if cluster else 0}.json'
     path.write_text(
         json.dumps({str(folder / f'{name}.npz'): settings for name, settings in runs.items()})
@@ -57,8 +57,8 @@ def start(folder, runs, devices, *cluster):
     )
 
 
-def together(folder, runs, devices, processes):
-    """So many processes that make the runs together."""
+def start_cluster(folder, runs, devices, processes):
+    """Starts a cluster of processes that fit the runs together."""
     port = free_port()
     return [
         start(folder, runs, devices, f'127.0.0.1:{port}', processes, i) for i in range(processes)
@@ -66,7 +66,7 @@ def together(folder, runs, devices, processes):
 
 
 def finish(folder, runs, *processes):
-    """What the runs of the processes found, by name."""
+    """Waits for the processes; returns the arrays of their runs, by name."""
     for process in processes:
         errors = process.communicate(timeout=300)[1]
         assert process.returncode == 0, errors[-3000:]
@@ -74,9 +74,9 @@ def finish(folder, runs, *processes):
 
 
 def free_port():
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        return free.getsockname()[1]
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
 
 
 DOMAINS = {
@@ -90,12 +90,12 @@ MORE = {'two domains': config(data=DOMAINS, method={'name': 'dann'}, net=SMALL),
 NORMALISED = {'batch statistics': config(net={**SMALL, 'norm': 'batch'})}
 
 
-def made(settings, folder):
-    """What a run finds in this process."""
+def fit_arrays(settings, folder):
+    """The parameters and accuracies of a run that is fitted in this process."""
     fitted = fit(build.build(settings), folder)
     return {
         **flatten(fitted.params),
-        **{f'{split}_accuracy': found['accuracy'] for split, found in fitted.scores.items()},
+        **{f'{split}_accuracy': scores['accuracy'] for split, scores in fitted.scores.items()},
     }
 
 
@@ -105,72 +105,64 @@ def by_pmap(runs):
 
 @pytest.mark.parametrize('runs', [RUNS | NORMALISED, pytest.param(MORE, marks=pytest.mark.slow)])
 def test_devices_and_processes_agree(runs, tmp_path):
-    """Each process makes all runs one after the other: its start is the dear part. Batch statistics
-    are compared where jit makes them."""
+    """A process fits all runs one after the other, because its start takes longest. Batch
+    statistics are compared under jit only: under pmap a device normalises its own part."""
     eight, two = tmp_path / 'eight', tmp_path / 'two'
     eight.mkdir()
     two.mkdir()
-    # here, on one device
-    expected = {name: made(settings, tmp_path / name) for name, settings in runs.items()}
-    apart = {name: settings for name, settings in runs.items() if name not in NORMALISED}
-    on_eight, on_two = runs | by_pmap(apart), apart | by_pmap(apart)
-    found = {
+    # in this process, on one device
+    expected = {name: fit_arrays(settings, tmp_path / name) for name, settings in runs.items()}
+    others = {name: settings for name, settings in runs.items() if name not in NORMALISED}
+    on_eight, on_two = runs | by_pmap(others), others | by_pmap(others)
+    results = {
         'eight devices': finish(eight, on_eight, start(eight, on_eight, 8)),
-        'two processes': finish(two, on_two, *together(two, on_two, 4, 2)),
+        'two processes': finish(two, on_two, *start_cluster(two, on_two, 4, 2)),
     }
-    for where, others in found.items():
-        for name, arrays in others.items():
+    for place, arrays_by_name in results.items():
+        for name, arrays in arrays_by_name.items():
             # statistics of the whole batch are sums over devices, in another order
             tolerance = 1e-5 if name in NORMALISED else 1e-6
             for key, value in expected[name.removesuffix(' by pmap')].items():
                 np.testing.assert_allclose(
-                    arrays[key], value, atol=tolerance, err_msg=f'{where}, {name}: {key}'
+                    arrays[key], value, atol=tolerance, err_msg=f'{place}, {name}: {key}'
                 )
 
 
 def test_sigterm_to_one_process_stops_all_at_one_step_and_saves(tmp_path):
-    pair = together(tmp_path, {'pair': config(steps=10**6, log_every=10)}, 1, 2)
+    pair = start_cluster(tmp_path, {'pair': config(steps=10**6, log_every=10)}, 1, 2)
     log, deadline = tmp_path / 'pair' / 'log.jsonl', time.monotonic() + 200
     while not read(log) and time.monotonic() < deadline:
         time.sleep(0.2)
     pair[1].send_signal(signal.SIGTERM)
-    said = [
-        re.search(
-            r'stopped at step (\d+) of',
-            process.communicate(timeout=200)[1],
-        )
-        for process in pair
-    ]
-    assert all(said) and said[0][1] == said[1][1]
-    assert (tmp_path / 'pair' / 'checkpoints' / said[0][1]).exists()
+    errors = [process.communicate(timeout=200)[1] for process in pair]
+    matches = [re.search(r'stopped at step (\d+) of', text) for text in errors]
+    assert all(matches) and matches[0][1] == matches[1][1]
+    assert (tmp_path / 'pair' / 'checkpoints' / matches[0][1]).exists()
 
 
-def lowered(**changes):
-    """The compiled step of a ResNet on 32 pictures with clipping and gradient-norm logging on, and
-    its forward pass."""
-    net, adam = (
-        {'name': 'cifar_resnet', 'depth': 14, 'width': 8},
-        {'name': 'adam', 'lr': 0.1, 'clip': 1.0},
-    )
+def compile_resnet(**changes):
+    """The compiled step of a ResNet on 32 pictures with clipping, its compiled forward pass, and
+    its training state."""
+    net = {'name': 'cifar_resnet', 'depth': 14, 'width': 8}
+    adam = {'name': 'adam', 'lr': 0.1, 'clip': 1.0}
     settings = config(net=net, optim=adam, batch=32, **changes)
-    run, built = (
-        build.build(settings),
-        build.parts(settings).program(build.load(settings['data'])['train']),
-    )
-    params, state = run.init(0)
-    whole = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params))
+    run = build.build(settings)
+    program = build.parts(settings).program(build.load(settings['data'])['train'])
+    params, variables = run.init(0)
+    state = TrainState(jnp.zeros((), jnp.int32), params, variables, program.tx.init(params))
     batch = run.stream.batch(0, 0)
-    step = jax.jit(make_step(built.method, built.tx, built.labels)).lower(whole, batch, 0).compile()
-    forward = jax.jit(built.method.predict).lower(params, state, batch).compile()
-    return step, forward, whole
+    step = make_step(program.method, program.tx, program.labels)
+    compiled_step = jax.jit(step).lower(state, batch, 0).compile()
+    forward = jax.jit(program.method.predict).lower(params, variables, batch).compile()
+    return compiled_step, forward, state
 
 
 def test_a_frozen_backbone_is_free():
-    step, forward, whole = lowered(partition={'name': 'freeze', 'until': 'backbone'})
+    step, forward, state = compile_resnet(partition={'name': 'freeze', 'until': 'backbone'})
     ratio = step.cost_analysis()['flops'] / forward.cost_analysis()['flops']
     assert ratio < 1.02, ratio
-    head = sum(leaf.size for leaf in jax.tree.leaves(whole.params['head']))
-    assert sum(leaf.size for leaf in jax.tree.leaves(whole.opt_state) if leaf.ndim) == 2 * head
+    head = sum(leaf.size for leaf in jax.tree.leaves(state.params['head']))
+    assert sum(leaf.size for leaf in jax.tree.leaves(state.opt_state) if leaf.ndim) == 2 * head
 
 
 def test_all_reduce_carries_trained_gradients_alone(tmp_path):
@@ -198,13 +190,13 @@ for parallel in ('jit', 'pmap'):
     assert done.returncode == 0, done.stderr[-3000:]
     for line in done.stdout.splitlines():
         parallel, text = json.loads(line)
-        reduced = [
+        shapes = [
             shape
             for call in re.findall(r'= (.*?) all-reduce(?:-start)?\(', text)
             for shape in re.findall(r'f32\[([\d,]*)\]', call)
         ]
         sizes = sorted(
-            int(np.prod([int(n) for n in shape.split(',') if n] or [1])) for shape in reduced
+            int(np.prod([int(n) for n in shape.split(',') if n] or [1])) for shape in shapes
         )
         assert {16 * 10, 10} <= set(sizes), (
             f"{parallel}: the head's kernel and bias are averaged: {sizes}"

@@ -1,4 +1,4 @@
-"""Ctrl-C saves and stops; the second stops at once, and so does one where nothing is trained."""
+"""Ctrl-C saves and stops a run; a second Ctrl-C, or one before the training, stops at once."""
 
 import os
 import signal
@@ -22,31 +22,31 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def _ctrl_c_is_heard():
-    """As on a terminal; where a shell runs the tests behind &, Ctrl-C is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def _default_ctrl_c():
+    """Installs the handler of a terminal; a shell that runs the tests behind & ignores Ctrl-C."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, handler)
 
 
 def test_a_signal_that_is_ignored_stays_so():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with stop_signal() as asked:
+    with stop_signal() as received_signal:
         os.kill(os.getpid(), signal.SIGINT)
-        assert not asked() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert not received_signal() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def interrupted(run, at, number):
-    """The run, to which a signal comes while the batch of a step is computed with."""
+def with_signal(run, call, number):
+    """The run, with a signal that comes at a call of its step."""
+    calls = []
 
     def step(state, batch, seeds):
-        step.calls += 1
-        if step.calls == at:
+        calls.append(seeds)
+        if len(calls) == call:
             os.kill(os.getpid(), number)
         return run.step.run(state, batch, seeds)
 
-    step.calls = 0
     return run._replace(step=run.step._replace(run=step))
 
 
@@ -54,51 +54,53 @@ def interrupted(run, at, number):
     'number, word, status', [(signal.SIGINT, 'Ctrl-C', 130), (signal.SIGTERM, 'SIGTERM', 143)]
 )
 def test_a_signal_saves_and_the_run_goes_on_from_there(number, word, status, tmp_path, capsys):
-    run, before = build.build(tiny()), signal.getsignal(number)
-    with pytest.raises(Stopped, match='stopped at step 3 of 6, saved in .* goes on') as stopped:
-        fit(interrupted(run, 3, number=number), tmp_path / 'cut')
-    assert stopped.value.status == status
+    run, handler = build.build(tiny()), signal.getsignal(number)
+    with pytest.raises(Stopped, match='stopped at step 3 of 6, saved in .* goes on') as stop:
+        fit(with_signal(run, 3, number), tmp_path / 'cut')
+    assert stop.value.status == status
     assert f'{word}: saving, then stopping' in capsys.readouterr().err
-    assert (tmp_path / 'cut' / 'checkpoints' / '3').exists() and signal.getsignal(number) is before
-    ours, theirs = fit(run, tmp_path / 'cut'), fit(run, tmp_path / 'whole')
-    np.testing.assert_array_equal(ours.params['head']['kernel'], theirs.params['head']['kernel'])
+    assert signal.getsignal(number) is handler
+    assert (tmp_path / 'cut' / 'checkpoints' / '3').exists()
+    fitted, expected = fit(run, tmp_path / 'cut'), fit(run, tmp_path / 'uncut')
+    kernel = fitted.params['head']['kernel']
+    np.testing.assert_array_equal(kernel, expected.params['head']['kernel'])
 
 
 @pytest.mark.parametrize('first', [signal.SIGINT, signal.SIGTERM])
 def test_a_second_ctrl_c_interrupts_at_once(first):
-    with pytest.raises(KeyboardInterrupt), stop_signal() as asked:
+    with pytest.raises(KeyboardInterrupt), stop_signal() as received_signal:
         os.kill(os.getpid(), first)
-        assert asked() == first
+        assert received_signal() == first
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_sigterm_may_come_again_while_it_saves():
-    with stop_signal() as asked:
+    with stop_signal() as received_signal:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
-        assert asked() == signal.SIGTERM
+        assert received_signal() == signal.SIGTERM
 
 
 def test_beside_the_main_thread_nothing_is_changed():
-    found = []
+    results = []
 
     def work():
-        with stop_signal() as asked:
-            found.extend([asked(), signal.getsignal(signal.SIGINT)])
+        with stop_signal() as received_signal:
+            results.extend([received_signal(), signal.getsignal(signal.SIGINT)])
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [0, signal.default_int_handler]
+    assert results == [0, signal.default_int_handler]
 
 
 def test_ctrl_c_where_nothing_is_trained_is_one_line(tmp_path):
-    """A config file that says when it is read, and takes its time."""
+    """The config file writes a file when it is read, and then sleeps."""
     (tmp_path / 'slow.py').write_text(
         'import pathlib, time\npathlib.Path(__file__).with_name("read").touch()\ntime.sleep(100)\n'
     )
-    running = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, '-m', 'experiments.train', f'--config={tmp_path}/slow.py'],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -108,16 +110,15 @@ def test_ctrl_c_where_nothing_is_trained_is_one_line(tmp_path):
     deadline = time.monotonic() + 60
     while not (tmp_path / 'read').exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    assert running.communicate(timeout=60) == ('', 'stopped by Ctrl-C\n')
-    assert running.returncode == 130
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ('', 'stopped by Ctrl-C\n')
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize('number, status', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_command_ends_with_the_status_of_the_signal(number, status, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, 'fit', lambda run, place: fit(interrupted(run, 1, number), place))
+    monkeypatch.setattr(build, 'fit', lambda run, folder: fit(with_signal(run, 1, number), folder))
     done = call('train', '--config=configs/digits.py:smoke', f'--workdir={tmp_path}')
-    assert (
-        done.code == status and 'the same command goes on from there' in done.err.splitlines()[-1]
-    )
+    assert done.code == status
+    assert 'the same command goes on from there' in done.err.splitlines()[-1]
     assert (tmp_path / '00-pretrain' / 'checkpoints').exists() and 'Traceback' not in done.err

@@ -1,4 +1,4 @@
-"""What is transferred is told before the first step."""
+"""The table of transferred parameters, which a run prints before the first step."""
 
 import numpy as np
 from commands import call

@@ -1,4 +1,4 @@
-"""What is not finished is never taken for what was asked for."""
+"""A run that is not finished is refused, never read as a finished one."""
 
 import pytest
 from commands import call, error
@@ -12,42 +12,43 @@ from tljax.core import UserError
 from tljax.engine.checkpoint import last_phase, load_final
 from tljax.engine.train import fit
 
-HEAD, WHOLE = ('head', tiny()), ('all', tiny({'steps': 8, 'init': {'phase': 'head'}}))
+HEAD, ALL = ('head', tiny()), ('all', tiny({'steps': 8, 'init': {'phase': 'head'}}))
 
 
 class Killed(Exception):
     pass
 
 
-def killed(monkeypatch, at):
-    """From now on the batch of a step is the last thing that a run does."""
+def kill_second_phase(monkeypatch, step):
+    """Makes the second phase raise Killed when it reads the batch of a step."""
 
-    def stopping(run, workdir):
+    def fit_until(run, workdir):
+        calls = []
+
         def take(index):
-            if run.steps == WHOLE[1]['steps'] and stopping.left == 0:
+            if run.steps == ALL[1]['steps'] and len(calls) == step:
                 raise Killed
-            stopping.left -= run.steps == WHOLE[1]['steps']
+            calls.append(index)
             return run.stream.take(index)
 
         return fit(run._replace(stream=run.stream._replace(take=take)), workdir)
 
-    stopping.left = at
-    monkeypatch.setattr(build, 'fit', stopping)
+    monkeypatch.setattr(build, 'fit', fit_until)
 
 
 @pytest.mark.parametrize(
-    'at, said', [(0, 'all is at step 0 of 8'), (5, 'all is at step [2-5] of 8')]
+    'step, progress', [(0, 'all is at step 0 of 8'), (5, 'all is at step [2-5] of 8')]
 )
-def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path, monkeypatch):
-    killed(monkeypatch, at)
+def test_a_run_killed_in_its_second_phase_is_refused_by_name(step, progress, tmp_path, monkeypatch):
+    kill_second_phase(monkeypatch, step)
     with pytest.raises(Killed):
         build.fit_phases(
-            [HEAD, ('all', merge(WHOLE[1], {'log_every': 1, 'save_every': 1}))], tmp_path
+            [HEAD, ('all', merge(ALL[1], {'log_every': 1, 'save_every': 1}))], tmp_path
         )
     with pytest.raises(
         UserError,
-        match=f'is not finished: 01-{said}: give the training command again, or name .*/00-head '
-        'for the phase',
+        match=f'is not finished: 01-{progress}: give the training command again, or name '
+        '.*/00-head for the phase',
     ):
         last_phase(tmp_path)
     assert load_final(last_phase(tmp_path / '00-head'))
@@ -61,16 +62,16 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
         ), command
     with pytest.raises(UserError, match='01-all is at step'):
         tljax.load(tmp_path)
-    if at:
+    if step:
         with pytest.raises(UserError, match='01-all is at step'):
             load_final(tmp_path / '01-all')
     monkeypatch.undo()
-    build.fit_phases([HEAD, WHOLE], tmp_path)
+    build.fit_phases([HEAD, ALL], tmp_path)
     assert last_phase(tmp_path) == tmp_path / '01-all'
 
 
 @pytest.mark.parametrize(
-    'changes, said',
+    'changes, message',
     [
         ({'net': {'name': 'conv5'}}, 'conv5'),
         ({'groups': {'hed': {'lr': 0.1}}}, 'did you mean head'),
@@ -78,21 +79,23 @@ def test_a_run_killed_in_its_second_phase_is_refused_by_name(at, said, tmp_path,
         ({'eval_every': 0, 'keep': 'best'}, 'eval_every'),
     ],
 )
-def test_a_phase_that_does_not_fit_is_refused_before_the_first_is_trained(changes, said, tmp_path):
-    with pytest.raises(UserError, match=said):
-        build.fit_phases([HEAD, ('all', merge(WHOLE[1], changes))], tmp_path / 'run')
+def test_a_phase_that_does_not_fit_is_refused_before_the_first_is_trained(
+    changes, message, tmp_path
+):
+    with pytest.raises(UserError, match=message):
+        build.fit_phases([HEAD, ('all', merge(ALL[1], changes))], tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
 
 
 def test_a_phase_that_has_not_begun_is_missed(tmp_path, monkeypatch):
-    def only_the_first(run, workdir):
+    def fit_head(run, workdir):
         if run.name != 'head':
             raise Killed
         return fit(run, workdir)
 
-    monkeypatch.setattr(build, 'fit', only_the_first)
+    monkeypatch.setattr(build, 'fit', fit_head)
     with pytest.raises(Killed):
-        build.fit_phases([HEAD, WHOLE], tmp_path)
+        build.fit_phases([HEAD, ALL], tmp_path)
     with pytest.raises(UserError, match='01-all has not begun'):
         last_phase(tmp_path)
 
@@ -100,7 +103,7 @@ def test_a_phase_that_has_not_begun_is_missed(tmp_path, monkeypatch):
 def test_a_refused_run_leaves_the_plan_of_the_one_before(tmp_path):
     build.fit_phases([HEAD], tmp_path)
     with pytest.raises(UserError, match='another config'):
-        build.fit_phases([('head', tiny({'batch': 8})), WHOLE], tmp_path)
+        build.fit_phases([('head', tiny({'batch': 8})), ALL], tmp_path)
     assert last_phase(tmp_path) == tmp_path / '00-head'
 
 

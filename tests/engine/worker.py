@@ -1,7 +1,8 @@
-"""One process of runs that a test starts: `python tests/engine/worker.py RUNS.json DEVICES
-[COORDINATOR PROCESSES PROCESS]`.
+"""A process that a test starts: `python tests/engine/worker.py RUNS.json DEVICES [COORDINATOR
+PROCESSES PROCESS]`.
 
-RUNS.json holds a config for every path that the parameters and scores of its run are written to.
+RUNS.json maps paths to configs. The process fits each config and writes the parameters and scores
+to its path.
 """
 
 import json
@@ -17,9 +18,9 @@ if cluster:
     jax.distributed.initialize(cluster[0], int(cluster[1]), int(cluster[2]))
 
 import numpy as np  # noqa: E402
-from test_parallel import made  # noqa: E402
+from test_parallel import fit_arrays  # noqa: E402
 
 for out, config in json.loads(Path(configs).read_text()).items():
-    found = made(config, Path(out).with_suffix(''))
+    arrays = fit_arrays(config, Path(out).with_suffix(''))
     if jax.process_index() == 0:
-        np.savez(out, **found)
+        np.savez(out, **arrays)

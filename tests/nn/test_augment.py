@@ -1,4 +1,4 @@
-"""Augmentations against NumPy, SciPy and Pillow, which know nothing of JAX."""
+"""Augmentations against NumPy, SciPy and Pillow."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ CHAIN = [
     augment.colour(),
     augment.resized_crop(),
 ]
-STILL = [
+IDENTITIES = [
     augment.flip(0),
     augment.crop(0),
     augment.affine(0, 0, 0, 0),
@@ -38,24 +38,24 @@ def keys(n, seed=0):
 def test_an_example_depends_on_its_key_alone(functions):
     prepare = jax.jit(augment.prepare_batch(functions))
     batch = {'input': pictures(), 'label': np.arange(6), 'key': keys(6)}
-    whole = prepare(batch)
-    assert sorted(whole) == ['input', 'label']
+    expected = prepare(batch)
+    assert sorted(expected) == ['input', 'label']
     order = np.array([3, 0, 5, 1, 2, 4])
     permuted = prepare({name: value[order] for name, value in batch.items()})
-    np.testing.assert_allclose(permuted['input'], np.asarray(whole['input'])[order], atol=1e-6)
+    np.testing.assert_allclose(permuted['input'], np.asarray(expected['input'])[order], atol=1e-6)
     assert permuted['label'].tolist() == order.tolist()
-    again = prepare({**batch, 'key': keys(6, seed=1)})
-    assert np.abs(np.asarray(again['input']) - whole['input']).max() > 0.05
+    other = prepare({**batch, 'key': keys(6, seed=1)})
+    assert np.abs(np.asarray(other['input']) - expected['input']).max() > 0.05
 
 
 def test_an_example_alone_is_the_same_as_in_a_compiled_batch():
     batch = {'input': pictures(2), 'key': keys(2)}
     functions = [augment.flip(), augment.crop(2), augment.affine()]
-    compiled = jax.jit(augment.prepare_batch(functions))(batch)['input']
-    key, alone = jax.random.wrap_key_data(batch['key'][1]), batch['input'][1]
+    outputs = jax.jit(augment.prepare_batch(functions))(batch)['input']
+    key, picture = jax.random.wrap_key_data(batch['key'][1]), batch['input'][1]
     for i, function in enumerate(functions):
-        alone = function(jax.random.fold_in(key, i), alone)
-    np.testing.assert_allclose(alone, np.asarray(compiled)[1], atol=1e-5)
+        picture = function(jax.random.fold_in(key, i), picture)
+    np.testing.assert_allclose(picture, np.asarray(outputs)[1], atol=1e-5)
 
 
 @pytest.mark.parametrize('channels', [1, 3])
@@ -69,7 +69,7 @@ def test_pictures_keep_shape_type_and_range(function, channels):
     assert output.min() >= 0 and output.max() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize('function', STILL)
+@pytest.mark.parametrize('function', IDENTITIES)
 def test_zero_strength_is_the_identity(function):
     input = pictures(1)[0]
     outputs = jax.jit(jax.vmap(function, (0, None)))(jax.random.split(jax.random.key(1), 5), input)
@@ -84,12 +84,10 @@ def test_flip_is_numpys_and_as_frequent_as_asked():
             'input'
         ]
     )
-    flipped, kept = (
-        (output == np.fliplr(input[0])).all((1, 2, 3)),
-        (output == input[0]).all((1, 2, 3)),
-    )
-    assert (flipped ^ kept).all()
-    assert abs(flipped.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / n)  # four standard errors
+    flips = (output == np.fliplr(input[0])).all((1, 2, 3))
+    copies = (output == input[0]).all((1, 2, 3))
+    assert (flips ^ copies).all()
+    assert abs(flips.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / n)  # four standard errors
 
 
 @pytest.mark.parametrize('border, mode', [('reflect', 'reflect'), ('zero', 'constant')])
@@ -125,18 +123,18 @@ def test_warp_is_scipys_affine_transform(degrees, stretch, shift):
 
 
 def test_affine_turns_shears_stretches_and_shifts_within_its_strengths():
-    """A linear ramp tells where each pixel was read: f(row, column) = a + b row + c column is exact
+    """A linear ramp shows the place of each sample: f(row, column) = a + b row + c column is exact
     under bilinear sampling."""
     side, centre, limits = 41, 20, {'degrees': 20.0, 'shear': 0.2, 'scale': 0.3, 'translate': 0.1}
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
-    # the third channel is 1 only where nothing outside is read
+    # the third channel is 1 only where no pixel outside is sampled
     input = np.stack([rows, columns, np.ones_like(rows)], -1)
     middle = slice(centre - 6, centre + 7)
-    drawn = []
-    turned = jax.jit(jax.vmap(augment.affine(**limits), (0, None)))(
+    draws = []
+    outputs = jax.jit(jax.vmap(augment.affine(**limits), (0, None)))(
         jax.random.split(jax.random.key(2), 200), input
     )
-    for output in np.asarray(turned)[:, middle, middle]:
+    for output in np.asarray(outputs)[:, middle, middle]:
         np.testing.assert_allclose(output[..., 2], 1, atol=1e-5)
         matrix = np.stack([np.gradient(output[..., i], axis=(0, 1)) for i in range(2)]).mean((2, 3))
         # shear and stretches keep the second column's direction
@@ -144,11 +142,11 @@ def test_affine_turns_shears_stretches_and_shifts_within_its_strengths():
         rest = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) @ matrix
         assert abs(rest[0, 1]) < 1e-3
         shift = (output[6, 6, :2] - centre) / side
-        drawn.append([np.rad2deg(turn), rest[1, 0] / rest[0, 0], *np.log(np.diag(rest)), *shift])
-    low, high = np.min(drawn, 0), np.max(drawn, 0)
-    most = np.array([20, 0.2, 0.3, 0.3, 0.1, 0.1])
-    assert (high <= most * 1.001).all() and (low >= -most * 1.001).all()
-    assert (high > 0.9 * most).all() and (low < -0.9 * most).all()
+        draws.append([np.rad2deg(turn), rest[1, 0] / rest[0, 0], *np.log(np.diag(rest)), *shift])
+    low, high = np.min(draws, 0), np.max(draws, 0)
+    limit = np.array([20, 0.2, 0.3, 0.3, 0.1, 0.1])
+    assert (high <= limit * 1.001).all() and (low >= -limit * 1.001).all()
+    assert (high > 0.9 * limit).all() and (low < -0.9 * limit).all()
 
 
 @pytest.mark.parametrize('factor', [0.0, 0.4, 1.0, 1.6])
@@ -172,16 +170,16 @@ def test_adjust_is_pillows_enhance(name, enhance, factor):
 def test_greys_that_colour_must_not_move():
     grey = np.repeat(pictures(1, channels=1)[0], 3, -1)
     plain = np.full((4, 4, 3), 0.6, np.float32)
-    saturation, contrast, every = (
+    saturation, contrast, combination = (
         jax.jit(augment.colour(*strengths))
         for strengths in ((0, 0, 1.0), (0, 1.0, 1.0), (1.0, 1.0, 1.0))
     )
     for key in jax.random.split(jax.random.key(4), 10):
         np.testing.assert_allclose(saturation(key, grey), grey, atol=1e-6)
         np.testing.assert_allclose(contrast(key, plain), plain, atol=1e-6)
-        np.testing.assert_array_equal(every(key, np.zeros_like(plain)), 0)
-        one = every(key, grey[..., :1])
-        np.testing.assert_allclose(np.repeat(one, 3, -1), every(key, grey), atol=1e-6)
+        np.testing.assert_array_equal(combination(key, np.zeros_like(plain)), 0)
+        channel = combination(key, grey[..., :1])
+        np.testing.assert_allclose(np.repeat(channel, 3, -1), combination(key, grey), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +207,7 @@ def test_window_is_pillows_resize_of_a_box(corner, size):
 
 
 def test_resized_crop_draws_areas_and_ratios_within_its_ranges():
-    """Ramps tell the window: the output's slope is the window's side over the picture's."""
+    """Ramps show the window: the output's slope is the window's side over the picture's."""
     side = 32
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
     input = np.stack([rows, columns], -1)
@@ -232,7 +230,7 @@ def test_resized_crop_draws_areas_and_ratios_within_its_ranges():
 
 
 @pytest.mark.parametrize(
-    'make, words',
+    'make, message',
     [
         (lambda: augment.flip(1.5), 'flip.probability=1.5'),
         (lambda: augment.flip(float('nan')), 'flip.probability=nan'),
@@ -248,7 +246,7 @@ def test_resized_crop_draws_areas_and_ratios_within_its_ranges():
         (lambda: augment.resized_crop(ratio=(0, 1)), 'resized_crop.ratio=(0, 1)'),
     ],
 )
-def test_wrong_strengths_are_refused_in_one_line(make, words):
+def test_wrong_strengths_are_refused_in_one_line(make, message):
     with pytest.raises(UserError) as refusal:
         make()
-    assert words in str(refusal.value) and '\n' not in str(refusal.value)
+    assert message in str(refusal.value) and '\n' not in str(refusal.value)

@@ -35,17 +35,17 @@ def test_every_form_of_convolution_is_flax_s_own(form, strides, padding, size, k
         out = reference.apply({'params': {'kernel': w}}, x)
         return jnp.sum(out**2), out
 
-    def found(x, w):
+    def ours(x, w):
         out = convolve(x, w, strides, padding, groups, form)
         return jnp.sum(out**2), out
 
-    ((_, ours), slopes), ((_, theirs), expected_slopes) = jax.jit(
+    ((_, out), gradients), ((_, expected_out), expected_gradients) = jax.jit(
         lambda x, w: tuple(
-            jax.value_and_grad(f, (0, 1), has_aux=True)(x, w) for f in (found, expected)
+            jax.value_and_grad(f, (0, 1), has_aux=True)(x, w) for f in (ours, expected)
         )
     )(x, w)
-    np.testing.assert_allclose(ours, theirs, atol=1e-4)
-    for a, b in zip(slopes, expected_slopes, strict=True):
+    np.testing.assert_allclose(out, expected_out, atol=1e-4)
+    for a, b in zip(gradients, expected_gradients, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-3, rtol=1e-4)
     layer = Conv(6, kernel, strides, padding, groups, form=form)
     assert jax.eval_shape(layer.init, jax.random.key(0), x)['params']['kernel'].shape == w.shape

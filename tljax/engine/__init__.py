@@ -1,1 +1,1 @@
-"""The step, the ways to compile it, the loop, and what it writes."""
+"""The training engine: the step, its compilation, the training loop, scores, checkpoints, logs."""

@@ -1,4 +1,4 @@
-"""What a finished run says of every example that it is judged by, as a CSV file."""
+"""The answers of a finished run to every validation and test example, as a CSV file."""
 
 import csv
 from pathlib import Path
@@ -13,30 +13,31 @@ from tljax.protocols import Record
 ANSWERS = 'answers.csv'  # in the folder of a fit
 
 
-def answers(task: Task, dataset: Dataset, told: dict[str, np.ndarray]) -> list[Record]:
-    """A row for every example, averaged over seeds.
+def answers(task: Task, dataset: Dataset, predictions: dict[str, np.ndarray]) -> list[Record]:
+    """Makes a row for every example; outputs are averaged over seeds.
 
     Args:
-        task: what the set asks.
+        task: of the set.
         dataset: the set.
-        told: {'output': (seeds, n, d), 'label': (seeds, n, ...)} of all its examples.
+        predictions: {'output': (seeds, n, d), 'label': (seeds, n, ...)} of all its examples.
 
     Returns:
-        For classes {'example', 'label', 'answer', 'probability', 'probability of label'}; for
-        several labels {'example', 'label NAME', 'probability of NAME', ...}; for numbers
-        {'example', 'label', 'answer'}, numbered where there are several. An example without a name
-        has its place.
+        For classes {'example', 'label', 'answer', 'probability', 'probability of label'}. For
+        several labels {'example', 'label NAME', 'probability of NAME', ...}. For one number
+        {'example', 'label', 'answer'}; for several {'example', 'label 0', 'answer 0', ...}.
+        'example' is the example's name, or its index in the set if it has none.
 
     >>> from tljax.data import arrays
     >>> toy = arrays(np.zeros(2), np.array([0, 1]), ('ants', 'bees'))
-    >>> told = {'output': np.array([[[2.0, 0.0], [2.0, 0.0]]]), 'label': np.array([[0, 1]])}
-    >>> [(row['label'], row['answer'], row['probability']) for row in answers(toy.task, toy, told)]
-    [('ants', 'ants', 0.8808), ('bees', 'ants', 0.8808)]
+    >>> logits, label = np.array([[[2.0, 0.0], [2.0, 0.0]]]), np.array([[0, 1]])
+    >>> rows = answers(toy.task, toy, {'output': logits, 'label': label})
+    >>> rows[1]['label'], rows[1]['answer'], rows[1]['probability']
+    ('bees', 'ants', 0.8808)
     """
     names = dataset.names if len(dataset.names) else range(dataset.size)
-    make = {'classes': _classes, 'labels': _labels, 'numbers': _numbers}[task.kind]
-    output, label = np.asarray(told['output'], np.float64), np.asarray(told['label'])[0]
-    columns = make(task.names, output, label)
+    make_columns = {'classes': _classes, 'labels': _labels, 'numbers': _numbers}[task.kind]
+    output = np.asarray(predictions['output'], np.float64)
+    columns = make_columns(task.names, output, np.asarray(predictions['label'])[0])
     return [
         {'example': str(name), **{key: values[i] for key, values in columns.items()}}
         for i, name in enumerate(names)
@@ -44,46 +45,46 @@ def answers(task: Task, dataset: Dataset, told: dict[str, np.ndarray]) -> list[R
 
 
 def _classes(names, output, label):
-    share = softmax(output, -1).mean(0)
-    best, rows = share.argmax(-1), np.arange(len(share))
+    probability = softmax(output, -1).mean(0)
+    best, rows = probability.argmax(-1), np.arange(len(probability))
     return {
         'label': [names[c] for c in label],
         'answer': [names[c] for c in best],
-        'probability': _short(share[rows, best]),
-        'probability of label': _short(share[rows, label]),
+        'probability': _round(probability[rows, best]),
+        'probability of label': _round(probability[rows, label]),
     }
 
 
 def _labels(names, output, label):
-    share, found = expit(output).mean(0), {}
+    probability, columns = expit(output).mean(0), {}
     for c, name in enumerate(names):
-        found |= {
-            f'label {name}': label[:, c].astype(int).tolist(),
-            f'probability of {name}': _short(share[:, c]),
-        }
-    return found
+        columns[f'label {name}'] = label[:, c].astype(int).tolist()
+        columns[f'probability of {name}'] = _round(probability[:, c])
+    return columns
 
 
 def _numbers(_, output, label):
     answer = output.mean(0).reshape(len(label), -1)
-    label, several = label.reshape(answer.shape), answer.shape[1] > 1
-    found = {}
+    label, columns = label.reshape(answer.shape), {}
     for d in range(answer.shape[1]):
-        end = f' {d}' if several else ''
-        found |= {f'label{end}': label[:, d].tolist(), f'answer{end}': answer[:, d].tolist()}
-    return found
+        suffix = f' {d}' if answer.shape[1] > 1 else ''
+        columns[f'label{suffix}'] = label[:, d].tolist()
+        columns[f'answer{suffix}'] = answer[:, d].tolist()
+    return columns
 
 
-def _short(values):
+def _round(values):
     return values.round(4).tolist()
 
 
 def write_answers(path: str | Path, rows: dict[str, list[Record]]) -> None:
-    """Writes the rows of every split to a CSV file, whole or not at all.
+    """Writes the rows of every split to a CSV file.
+
+    The file is replaced in one step: a killed process leaves no half of it.
 
     Args:
         path: of the file.
-        rows: {split: rows, as `answers` gives them}.
+        rows: {split: rows, as `answers` returns them}.
 
     >>> import tempfile
     >>> write_answers(
@@ -93,25 +94,27 @@ def write_answers(path: str | Path, rows: dict[str, list[Record]]) -> None:
     >>> read_answers(path)
     {'test': [{'example': 'a.png', 'answer': 'ants'}]}
     """
-    names = ['split', *next((row for each in rows.values() for row in each), {})]
-    write_csv(
-        path, [names, *([split, *row.values()] for split, each in rows.items() for row in each)]
-    )
+    records = [{'split': split, **row} for split, split_rows in rows.items() for row in split_rows]
+    columns = list(records[0]) if records else ['split']
+    write_csv(path, [columns, *(list(record.values()) for record in records)])
 
 
 def read_answers(path: str | Path) -> dict[str, list[Record]]:
-    """The rows of every split as `write_answers` wrote them, as text; {} where there is no file.
+    """Reads the rows of every split that `write_answers` wrote; every value is a text.
 
     Args:
         path: of the file.
+
+    Returns:
+        {split: rows}; {} if the file does not exist.
 
     >>> read_answers('nowhere.csv')
     {}
     """
     if not Path(path).exists():
         return {}
-    found = {}
+    rows = {}
     with Path(path).open(newline='', encoding='utf-8') as lines:
         for row in csv.DictReader(lines):
-            found.setdefault(row.pop('split'), []).append(row)
-    return found
+            rows.setdefault(row.pop('split'), []).append(row)
+    return rows

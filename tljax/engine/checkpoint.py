@@ -1,13 +1,12 @@
-"""Checkpoints by orbax: the training state to go on from, and the finished parameters that others
-start from.
+"""Checkpoints by orbax: training states for a restart, and the parameters of finished runs.
 
-`checkpoints/` holds the last few states, written beside and then renamed, so that a kill leaves the
-one before whole. `final/` holds parameters and method state alone, of a finished run, in the full
-layout of the network; grafts and predictions read it.
+`checkpoints/` holds the last few states. Each is written to a temporary folder and then renamed, so
+that a kill during a save leaves the previous checkpoint intact. `final/` holds the parameters and
+the method state of a finished run, in the full layout of the network; grafts and predictions read
+it.
 """
 
 import hashlib
-import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,19 +25,19 @@ from tljax.files.text import write
 from tljax.protocols import Record
 
 PHASES = 'phases.json'  # names of the folders of a run's phases
-# keys of a record that are hashes -> what it means that they differ
-HASHED = {
+# keys of a record that are hashes -> the message where two hashes differ
+HASH_MESSAGES = {
     'donor': 'the weights that it starts from have changed',
     'examples': 'the data have changed: other examples, labels or classes',
 }
 
 
 class Checkpoints:
-    """The states of one run, newest last, in `workdir/checkpoints`.
+    """The checkpoints of one run, in `workdir/checkpoints`.
 
     Args:
         workdir: folder of the run.
-        keep: how many states are kept.
+        keep: number of checkpoints that stay on the disk, the newest ones.
 
     >>> import tempfile
     >>> with Checkpoints(tempfile.mkdtemp()) as checkpoints:
@@ -64,10 +63,10 @@ class Checkpoints:
         self.manager.close()
 
     def save(self, step: int, state: Tree) -> None:
-        """Saves without waiting for the disk; a state is copied before this returns.
+        """Saves a state. It is copied before the call returns, and written in the background.
 
         Args:
-            step: number of the steps that have been taken.
+            step: number of steps taken so far.
             state: a tree of arrays.
         """
         if step not in self.manager.all_steps():
@@ -81,20 +80,20 @@ class Checkpoints:
             )
 
     def restore(self, like: Tree) -> tuple[int, Tree] | None:
-        """(step, state) of the newest checkpoint that can be read, or None where there is none.
+        """Returns (step, state) of the newest readable checkpoint; None if the run has none.
 
-        A damaged one is reported and set aside under `damaged-<step>`.
+        A damaged checkpoint is reported and renamed to `damaged-<step>`.
 
         Args:
-            like: a tree of the shapes and dtypes that are expected.
+            like: a tree with the structure, shapes and dtypes of the state.
 
         Raises:
-            UserError: where there are checkpoints but none can be read.
+            UserError: there are checkpoints, but none can be read.
         """
         damaged = []
         for step in sorted(self.manager.all_steps(), reverse=True):
             try:
-                found = self.manager.restore(
+                items = self.manager.restore(
                     step,
                     args=ocp.args.Composite(
                         state=ocp.args.StandardRestore(
@@ -103,18 +102,17 @@ class Checkpoints:
                         digest=ocp.args.JsonRestore(),
                     ),
                 )
-                if found['digest'] != {'sha256': digest(found['state'])}:
+                if items['digest'] != {'sha256': digest(items['state'])}:
                     raise ValueError('its numbers are not those that were saved')
             except Exception as error:
-                # orbax raises many kinds for a file that is cut, missing or changed
-                say(
-                    f'checkpoint {step} in {self.manager.directory} cannot be read ({_line(error)})'
-                )
+                # orbax raises many kinds of errors for a truncated, missing or changed file
+                reason = _first_line(error)
+                say(f'checkpoint {step} in {self.manager.directory} cannot be read ({reason})')
                 damaged.append(step)
                 continue
-            for other in damaged:
-                self._set_aside(other)
-            return step, found['state']
+            for damaged_step in damaged:
+                self._set_aside(damaged_step)
+            return step, items['state']
         if damaged:
             raise UserError(
                 f'none of the checkpoints {damaged} in {self.manager.directory} can be read by '
@@ -124,67 +122,71 @@ class Checkpoints:
 
     def _set_aside(self, step):
         if jax.process_index() == 0:
-            place = Path(self.manager.directory, str(step))
-            names = itertools.chain(
-                [f'damaged-{step}'], (f'damaged-{step}-{again}' for again in itertools.count(2))
-            )
-            target = next(
-                path for path in (place.parents[1] / name for name in names) if not path.exists()
-            )
-            place.rename(target)
+            folder = Path(self.manager.directory, str(step))
+            target = folder.parents[1] / f'damaged-{step}'
+            number = 2
+            while target.exists():
+                target = folder.parents[1] / f'damaged-{step}-{number}'
+                number += 1
+            folder.rename(target)
             say(f'checkpoint {step} was set aside as {target}; the one before it is used')
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices('damaged')
         self.manager.reload()
 
     def preempted(self, step: int) -> bool:
-        """Whether the scheduler of a multi-process run has asked it to stop, on all processes at
-        the same step.
+        """Tells whether the scheduler of a multi-process run has announced a preemption.
+
+        All processes get the same answer at the same step.
 
         Args:
-            step: number of the steps that have been taken.
+            step: number of steps taken so far.
         """
         return jax.process_count() > 1 and self.manager.reached_preemption(step)
 
     def last(self) -> int | None:
-        """The newest step, waiting for a save that is under way; None where there is none."""
+        """Returns the step of the newest checkpoint, after a save in the background has ended; None
+        if the run has no checkpoint."""
         self.manager.wait_until_finished()
         return self.manager.latest_step()
 
 
 def digest(tree: Tree) -> str:
-    """A hash of every leaf's bytes: a flipped bit on the disk reads as another number, and tells
-    itself by this.
+    """Hashes the bytes of every leaf, so that a flipped bit on the disk is detected.
 
     Args:
         tree: of arrays.
 
-    >>> digest({'w': np.zeros(2)}) == digest({'w': np.zeros(2)}) != digest({'w': np.ones(2)})
+    Returns:
+        The SHA-256 hash, hexadecimal.
+
+    >>> digest({'w': np.zeros(2)}) == digest({'w': np.zeros(2)})
     True
+    >>> digest({'w': np.zeros(2)}) == digest({'w': np.array([0.0, 1e-300])})
+    False
     """
-    total = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for leaf in jax.tree.leaves(jax.device_get(tree)):
-        total.update(np.ascontiguousarray(leaf).tobytes())
-    return total.hexdigest()
+        sha256.update(np.ascontiguousarray(leaf).tobytes())
+    return sha256.hexdigest()
 
 
 def save_final(workdir: str | Path, params: Tree, state: Tree, record: Record) -> None:
-    """Writes the product of a run: parameters, method state, and a JSON record (config, classes) of
-    where they come from.
+    """Writes the product of a run: parameters, method state, and a record of their origin.
 
     Args:
         workdir: folder of the run.
         params: parameters, with a leading axis of seeds.
         state: state of the method, with a leading axis of seeds.
-        record: what a JSON file can hold.
+        record: config, classes and scores of the run, as JSON.
 
     >>> import tempfile
     >>> save_final(workdir := tempfile.mkdtemp(), {'head': np.ones(1)}, {}, {'classes': ['a']})
     >>> load_final(workdir)
     ({'head': array([1.])}, {}, {'classes': ['a']})
     """
-    with _final_files() as files:
-        files.save(
+    with _final_checkpointer() as checkpointer:
+        checkpointer.save(
             Path(workdir, 'final').absolute(),
             force=True,
             args=ocp.args.Composite(
@@ -195,13 +197,13 @@ def save_final(workdir: str | Path, params: Tree, state: Tree, record: Record) -
 
 
 def load_final(workdir: str | Path) -> tuple[Tree, Tree, Record]:
-    """(params, state, record) of a finished run, as NumPy arrays.
+    """Reads (params, state, record) of a finished run, as NumPy arrays.
 
     Args:
         workdir: folder of the run.
 
     Raises:
-        UserError: where `workdir` holds no finished run.
+        UserError: `workdir` holds no finished run.
 
     >>> load_final('nowhere')
     Traceback (most recent call last):
@@ -209,32 +211,32 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, Record]:
     """
     path = Path(workdir, 'final').absolute()
     if not path.exists():
-        begun = _progress(Path(workdir))
+        progress = _progress(Path(workdir))
+        if progress:
+            raise UserError(f'{workdir}{progress}: give the training command again')
         raise UserError(
-            f'{workdir}{begun}: give the training command again'
-            if begun
-            else f'{workdir} holds no finished run (no final/): train it to its last step first'
+            f'{workdir} holds no finished run (no final/): train it to its last step first'
         )
-    with _final_files() as files:
+    with _final_checkpointer() as checkpointer:
         as_numpy = jax.tree.map(
             lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
-            files.metadata(path).item_metadata['tree'],
+            checkpointer.metadata(path).item_metadata['tree'],
         )
-        found = files.restore(
+        items = checkpointer.restore(
             path,
             args=ocp.args.Composite(
                 tree=ocp.args.PyTreeRestore(restore_args=as_numpy), record=ocp.args.JsonRestore()
             ),
         )
-    return found.tree['params'], found.tree['state'], found.record
+    return items.tree['params'], items.tree['state'], items.record
 
 
 def write_plan(workdir: str | Path, folders: Sequence[str]) -> None:
-    """Writes which phases a run has, so that none of them is taken for the whole.
+    """Writes the list of a run's phases, so that an early phase is not read as the finished run.
 
     Args:
         workdir: folder of the run.
-        folders: names of the folders of its phases, in their order.
+        folders: names of the folders of its phases, first to last.
 
     >>> import tempfile
     >>> write_plan(workdir := tempfile.mkdtemp(), ['00-head', '01-all'])
@@ -247,7 +249,7 @@ def write_plan(workdir: str | Path, folders: Sequence[str]) -> None:
 
 
 def last_phase(workdir: Path) -> Path:
-    """The folder of the last phase of a run, or the folder itself.
+    """Returns the folder of a run's last phase; the run's own folder if it has no phases.
 
     Args:
         workdir: folder of a run, of one phase or several.
@@ -265,32 +267,35 @@ def last_phase(workdir: Path) -> Path:
             f'{workdir} is a study of {len(cells)} fits: name one of them, such as '
             f'{cells[0].parent}'
         )
-    written = workdir / PHASES
-    folders = (
-        json.loads(written.read_text())
-        if written.exists()
-        else sorted(
-            path.name for path in workdir.glob('[0-9][0-9]-*') if (path / 'config.json').exists()
-        )
-    )
-    finished = [name for name in folders if (workdir / name / 'final').exists()]
-    if finished == folders:
-        return workdir / folders[-1] if folders else workdir
-    pending = next(name for name in folders if name not in finished)
-    before = f', or name {workdir / finished[-1]} for the phase before' if finished else ''
-    raise UserError(
-        f'{workdir} is not finished: {pending}{_progress(workdir / pending) or " has not begun"}: '
-        f'give the training command again{before}'
-    )
+    phases = _phases(workdir)
+    finished = [name for name in phases if (workdir / name / 'final').exists()]
+    if finished == phases:
+        return workdir / phases[-1] if phases else workdir
+    pending = next(name for name in phases if name not in finished)
+    remedy = 'give the training command again'
+    if finished:
+        remedy += f', or name {workdir / finished[-1]} for the phase before'
+    progress = _progress(workdir / pending) or ' has not begun'
+    raise UserError(f'{workdir} is not finished: {pending}{progress}: {remedy}')
+
+
+def _phases(workdir):
+    """Names of the folders of a run's phases; older runs have no file that lists them."""
+    plan = workdir / PHASES
+    if plan.exists():
+        return json.loads(plan.read_text())
+    folders = workdir.glob('[0-9][0-9]-*')
+    return sorted(path.name for path in folders if (path / 'config.json').exists())
 
 
 def _progress(folder):
-    """How far a fit is, from its own files; '' where none has begun."""
+    """The step of a fit, from its own files, in words; '' if the fit has not begun."""
     config, records = folder / 'config.json', read(folder / 'log.jsonl')
     if not config.exists():
         return ''
-    saved = (int(path.name) for path in (folder / 'checkpoints').glob('*') if path.name.isdigit())
-    step = max((*(record['step'] for record in records), *saved), default=0)
+    names = [path.name for path in (folder / 'checkpoints').glob('*')]
+    checkpoint_steps = [int(name) for name in names if name.isdigit()]
+    step = max([record['step'] for record in records] + checkpoint_steps, default=0)
     try:
         steps = json.loads(config.read_text())['steps']
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -298,7 +303,7 @@ def _progress(folder):
     return f' is at step {step} of {steps}'
 
 
-def _final_files():
+def _final_checkpointer():
     return ocp.Checkpointer(
         ocp.CompositeCheckpointHandler(
             tree=ocp.PyTreeCheckpointHandler(), record=ocp.JsonCheckpointHandler()
@@ -307,19 +312,22 @@ def _final_files():
 
 
 def claim(
-    workdir: str | Path, record: Record, look: bool = False, open: Sequence[str] = ()
+    workdir: str | Path,
+    record: Record,
+    compare_only: bool = False,
+    ignored_keys: Sequence[str] = (),
 ) -> None:
-    """Makes a workdir this run's own: writes `config.json`, or compares it where it is.
+    """Claims a workdir for one config: writes `config.json`, or compares with the one in it.
 
     Args:
         workdir: folder of the run.
-        record: what its config says.
-        look: whether to compare only.
-        open: keys of the record that are not known yet and are not compared.
+        record: the config, as JSON.
+        compare_only: compares and writes nothing.
+        ignored_keys: keys of the record that are not compared, as their values are not known yet.
 
     Raises:
-        UserError: lists what differs where the workdir belongs to another config; for a finished
-            run of another length, how to go on.
+        UserError: the workdir belongs to another config. The message lists the differences; for a
+            finished run of another length it says how to train on from it.
 
     >>> import tempfile
     >>> claim(workdir := tempfile.mkdtemp(), {'steps': 1})
@@ -331,49 +339,57 @@ def claim(
     refuse_file(workdir)
     new = _leaves(json.loads(json.dumps(record)))
     if path.exists():
-        old = _leaves(_written(path))
-        differs = [
-            name
-            for name in sorted({*old, *new})
-            if name.split('.')[0] not in open
-            and old.get(name, path) != new.get(name, path)
-            and (name != 'examples' or name in old)
-        ]  # older runs did not keep them
-        changed = '; '.join(dict.fromkeys(_changed(name, old, new) for name in differs[:8]))
-        if differs and set(differs) <= {'steps', 'epochs'} and Path(workdir, 'final').exists():
+        old = _leaves(_read_config(path))
+        names = _differences(old, new, ignored_keys)
+        if not names:
+            return
+        changes = '; '.join(dict.fromkeys(_change(name, old, new) for name in names[:8]))
+        if set(names) <= {'steps', 'epochs'} and Path(workdir, 'final').exists():
             raise UserError(
-                f'{workdir} is finished ({changed}): to train on from it, take another --workdir '
+                f'{workdir} is finished ({changes}): to train on from it, take another --workdir '
                 f'and --config.init.path={workdir}'
             )
-        if differs:
-            raise UserError(
-                f'{workdir} belongs to another config ({changed}); take another --workdir or the '
-                'config it was made with'
-            )
-    elif jax.process_index() == 0 and not look:
+        raise UserError(
+            f'{workdir} belongs to another config ({changes}); take another --workdir or the '
+            'config it was made with'
+        )
+    if jax.process_index() == 0 and not compare_only:
         write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')
 
 
-def _written(path):
+def _differences(old, new, ignored_keys):
+    """Names of the leaves that differ between two records."""
+    absent = object()
+    return [
+        name
+        for name in sorted({*old, *new})
+        if name.split('.')[0] not in ignored_keys
+        and old.get(name, absent) != new.get(name, absent)
+        and (name != 'examples' or name in old)  # older runs did not write this hash
+    ]
+
+
+def _read_config(path):
     try:
-        found = json.loads(path.read_text())
+        config = json.loads(path.read_text())
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        config = None
+    if not isinstance(config, dict):
         raise UserError(f'{path} is no config of a run: take another --workdir')
-    return found
+    return config
 
 
-def _changed(name, old, new):
-    """What differs, in words."""
-    hashed = 'examples' if name.startswith('data.fingerprints.') else name
+def _change(name, old, new):
+    """One difference between two records, in words."""
+    key = 'examples' if name.startswith('data.fingerprints.') else name
     return (
-        HASHED.get(hashed)
+        HASH_MESSAGES.get(key)
         or f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
     )
 
 
 def _leaves(tree, prefix=''):
+    """The leaves of a nested dict, by their dotted names."""
     if not isinstance(tree, dict):
         return {prefix: tree}
     return {
@@ -383,6 +399,6 @@ def _leaves(tree, prefix=''):
     }
 
 
-def _line(error):
+def _first_line(error):
     text = str(error).strip()
     return f'{type(error).__name__}: {text.splitlines()[0][:120] if text else "no text"}'

@@ -1,8 +1,8 @@
-"""Which parameters a fit ends with, and when it may end early: by validation scores alone.
+"""Early stopping and the best checkpoint, by validation scores alone.
 
-Seeds are trained together and judged apart: each is left with what a run of this seed alone would
-have ended with. A seed that has run out of patience goes on beside the others, and nothing that it
-does then counts.
+Seeds are trained together and judged separately: each seed ends with the parameters that a run of
+this seed alone would end with. A seed that has run out of patience is still trained beside the
+others, but its later steps do not count.
 """
 
 from typing import NamedTuple
@@ -13,20 +13,18 @@ import numpy as np
 
 from tljax.core import Tree
 
-SPLIT = 'validation'  # what every choice is by
+SPLIT = 'validation'  # the split whose scores choose
 
 
 class Choice(NamedTuple):
     """How a fit ends.
 
     Attributes:
-        keep: what finishes: 'last', the parameters of the last step, or 'best', those with the best
-            validation score.
-        patience: evaluations without a better score after which a seed has run out; 0: never.
+        keep: which parameters the fit ends with: 'last', those of the last step, or 'best', those
+            with the best validation score.
+        patience: number of evaluations in a row without a better score after which a seed stops
+            early; 0: it never does.
         more_is_better: whether a larger score is the better one.
-
-    >>> Choice(), Choice(patience=3).chooses
-    (Choice(keep='last', patience=0, more_is_better=True), True)
     """
 
     keep: str = 'last'
@@ -39,18 +37,15 @@ class Choice(NamedTuple):
         return self.keep == 'best' or self.patience > 0
 
 
-class Kept(NamedTuple):
-    """What each seed would end with if the fit ended now, which checkpoints hold.
+class Selection(NamedTuple):
+    """The parameters that each seed would end with if the fit ended now; checkpoints hold it.
 
     Attributes:
         trees: params and state of the method, with a leading axis of seeds.
-        step: the step that they are of, (seeds,) integers.
+        step: the step of these parameters, (seeds,) integers.
         best: the step of the best score, (seeds,) integers; 0 before the first evaluation.
-        score: the best score, (seeds,); not a number before the first evaluation.
-        since: evaluations since the best score, (seeds,) integers.
-
-    >>> start_choice(({'w': jnp.zeros((2, 3))}, {}), seeds=2).best.tolist()
-    [0, 0]
+        score: the best score, (seeds,); NaN before the first evaluation.
+        since: number of evaluations since the best score, (seeds,) integers.
     """
 
     trees: Tree
@@ -60,82 +55,89 @@ class Kept(NamedTuple):
     since: np.ndarray
 
 
-def start_choice(trees: Tree, seeds: int) -> Kept:
-    """Before the first evaluation. `trees` are copied, as a step gives its arguments' memory away.
+def start_choice(trees: Tree, seeds: int) -> Selection:
+    """Returns the selection before the first evaluation: the parameters at step 0.
+
+    `trees` are copied, because the compiled step reuses the memory of its arguments.
 
     Args:
         trees: params and state of the method, with a leading axis of seeds.
-        seeds: how many there are.
+        seeds: number of seeds.
 
-    >>> start_choice(jnp.ones((2, 1)), seeds=2).since.tolist()
-    [0, 0]
+    >>> selection = start_choice(jnp.ones((2, 1)), seeds=2)
+    >>> selection.step.tolist(), selection.score.tolist()
+    ([0, 0], [nan, nan])
     """
-    none, copied = np.zeros(seeds, np.int64), _taken(np.ones(seeds, bool), trees, trees)
-    return Kept(copied, step=none, best=none, score=np.full(seeds, np.nan), since=none)
+    zeros, copies = np.zeros(seeds, np.int64), _where(np.ones(seeds, bool), trees, trees)
+    return Selection(copies, step=zeros, best=zeros, score=np.full(seeds, np.nan), since=zeros)
 
 
-def out_of_patience(choice: Choice, kept: Kept) -> np.ndarray:
-    """Which seeds have run out of patience, (seeds,) booleans.
+def out_of_patience(choice: Choice, selection: Selection) -> np.ndarray:
+    """Tells which seeds have run out of patience, (seeds,) booleans.
 
     Args:
         choice: how the fit ends.
-        kept: after the last evaluation.
+        selection: after the last evaluation.
 
-    >>> kept = start_choice({}, seeds=2)._replace(since=np.array([1, 2]))
-    >>> (
-    ...     out_of_patience(Choice(patience=2), kept).tolist(),
-    ...     out_of_patience(Choice(keep='best'), kept).tolist(),
-    ... )
-    ([False, True], [False, False])
+    >>> selection = start_choice({}, seeds=2)._replace(since=np.array([1, 2]))
+    >>> out_of_patience(Choice(patience=2), selection).tolist()
+    [False, True]
     """
-    return kept.since >= choice.patience if choice.patience else np.zeros(len(kept.since), bool)
+    if not choice.patience:
+        return np.zeros(len(selection.since), bool)
+    return selection.since >= choice.patience
 
 
-def update_choice(choice: Choice, kept: Kept, step: int, scores: np.ndarray, trees: Tree) -> Kept:
-    """What is kept after an evaluation.
+def update_choice(
+    choice: Choice, selection: Selection, step: int, scores: np.ndarray, trees: Tree
+) -> Selection:
+    """Returns the selection after an evaluation.
 
-    A score that is no number is worse than all others; an equal one is not better.
+    NaN is worse than every other score. An equal score is not better.
 
     Args:
         choice: how the fit ends.
-        kept: after the evaluation before.
-        step: of this one.
+        selection: after the previous evaluation.
+        step: of this evaluation.
         scores: on the validation split, (seeds,).
         trees: params and state of the method at this step.
 
-    >>> rule, kept = Choice('best'), start_choice(jnp.zeros(2), seeds=2)
+    Of the first seed the parameters of step 10 stay selected, of the second those of step 20 are:
+
+    >>> choice, selection = Choice('best'), start_choice(jnp.zeros(2), seeds=2)
     >>> for step, scores in ((10, [0.5, np.nan]), (20, [0.4, 0.1])):
-    ...     kept = update_choice(rule, kept, step, np.array(scores), jnp.full(2, step / 10))
-    >>> kept.trees.tolist(), kept.best.tolist(), kept.since.tolist()
-    ([1.0, 2.0], [10, 20], [1, 0])
+    ...     trees = jnp.full(2, float(step))
+    ...     selection = update_choice(choice, selection, step, np.array(scores), trees)
+    >>> selection.trees.tolist(), selection.best.tolist(), selection.since.tolist()
+    ([10.0, 20.0], [10, 20], [1, 0])
     """
 
     def rank(values):
         return np.where(np.isnan(values), -np.inf, values if choice.more_is_better else -values)
 
-    running = ~out_of_patience(choice, kept)
-    better = running & ((kept.best == 0) | (rank(scores) > rank(kept.score)))
-    taken = better if choice.keep == 'best' else running
-    return Kept(
-        trees=_taken(taken, trees, kept.trees),
-        step=np.where(taken, step, kept.step),
-        best=np.where(better, step, kept.best),
-        score=np.where(better, scores, kept.score),
-        since=np.where(better, 0, kept.since + running),
+    in_training = ~out_of_patience(choice, selection)
+    better = in_training & ((selection.best == 0) | (rank(scores) > rank(selection.score)))
+    replace = better if choice.keep == 'best' else in_training
+    return Selection(
+        trees=_where(replace, trees, selection.trees),
+        step=np.where(replace, step, selection.step),
+        best=np.where(better, step, selection.best),
+        score=np.where(better, scores, selection.score),
+        since=np.where(better, 0, selection.since + in_training),
     )
 
 
-def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
-    """What a person is told of a fit that ended at `step` of `steps`.
+def outcome(choice: Choice, selection: Selection, step: int, steps: int) -> str:
+    """Says in one line how a fit ended.
 
     Args:
         choice: how the fit ends.
-        kept: after the last evaluation.
-        step: the last one that was trained.
-        steps: of the run.
+        selection: after the last evaluation.
+        step: the last step of the training.
+        steps: number of steps of the run.
 
-    >>> kept = start_choice({}, seeds=1)._replace(best=np.array([150]), step=np.array([150]))
-    >>> outcome(Choice('best', patience=3), kept, step=300, steps=1000)
+    >>> selection = start_choice({}, seeds=1)._replace(best=np.array([150]), step=np.array([150]))
+    >>> outcome(Choice('best', patience=3), selection, step=300, steps=1000)
     'stopped at step 300 of 1000: no better validation score for 3 evaluations; best at step 150'
     """
 
@@ -146,17 +148,19 @@ def outcome(choice: Choice, kept: Kept, step: int, steps: int) -> str:
 
     text = f'{SPLIT} score '
     if step < steps:
-        waited = '1 evaluation' if choice.patience == 1 else f'{choice.patience} evaluations'
-        text = f'stopped at step {step} of {steps}: no better {SPLIT} score for {waited}; '
-    earlier = choice.keep == 'last' and (kept.step != step).any()
-    return f'{text}best at {at(kept.best)}' + (f'; kept as of {at(kept.step)}' if earlier else '')
+        patience = '1 evaluation' if choice.patience == 1 else f'{choice.patience} evaluations'
+        text = f'stopped at step {step} of {steps}: no better {SPLIT} score for {patience}; '
+    text += f'best at {at(selection.best)}'
+    if choice.keep == 'last' and (selection.step != step).any():
+        text += f'; kept as of {at(selection.step)}'
+    return text
 
 
 @jax.jit
-def _taken(which, new, old):
-    """The seeds of `new` where `which` is true, those of `old` elsewhere, in memory of its own."""
+def _where(mask, new, old):
+    """A copy with the seeds of `new` where the mask is true and those of `old` elsewhere."""
 
-    def taken(one, other):
-        return jnp.where(which.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+    def select(new_leaf, old_leaf):
+        return jnp.where(mask.reshape(-1, *(1,) * (new_leaf.ndim - 1)), new_leaf, old_leaf)
 
-    return jax.tree.map(taken, new, old)
+    return jax.tree.map(select, new, old)

@@ -1,4 +1,4 @@
-"""What a model says of a data set: predictions in padded batches, and scores."""
+"""Evaluation of a model on a data set: predictions in padded batches, and scores."""
 
 from collections.abc import Callable
 
@@ -17,47 +17,52 @@ def predictions(
     state: Tree,
     dataset: Dataset,
     batch: int = 256,
-    said: str = '',
-    keep: Callable[[dict[str, jax.Array]], dict[str, Tree]] = lambda told: told,
+    text: str = '',
+    keep: Callable[[dict[str, jax.Array]], dict[str, Tree]] = lambda outputs: outputs,
 ) -> dict[str, Tree]:
-    """The output of every example, in the order of the data set.
+    """Returns the output of every example, in the order of the data set.
 
     Args:
         compiled: `devices.compile_predict` of a method's predict.
-        params: with a leading axis of seeds.
-        state: with a leading axis of seeds.
+        params: parameters, with a leading axis of seeds.
+        state: state of the method, with a leading axis of seeds.
         dataset: set of examples.
-        batch: examples at a time; the last batch is filled up with copies of the first example,
-            which are dropped again.
-        said: what progress is called on the terminal; '' tells of it only where it takes more than
-            ten seconds.
-        keep: (output and labels of a batch) -> what is kept of them.
+        batch: examples per call; the last batch is padded with copies of the first example, which
+            are dropped from the result.
+        text: name of the progress on the terminal; '' shows progress only if the prediction takes
+            more than ten seconds.
+        keep: ({'output', 'label'} of a batch) -> the tree that is stored for that batch. It saves
+            memory where the outputs are large.
 
     Returns:
-        {'output': (seeds, n, ...), 'label': (seeds, n, ...)}, or what `keep` makes of them, NumPy.
+        {'output': (seeds, n, ...), 'label': (seeds, n, ...)}, or the tree that `keep` returns for
+        all examples, in NumPy.
 
     >>> from tljax.data import arrays
     >>> from tljax.engine.devices import compile_predict, make_mesh
     >>> double = compile_predict(
     ...     lambda p, s, batch: {'output': p * batch['input'], 'label': batch['label']}, make_mesh()
     ... )
-    >>> predictions(double, np.array([2.0]), {}, arrays(np.arange(3.0), np.arange(3)), batch=2)[
-    ...     'output'
-    ... ].tolist()
+    >>> dataset = arrays(np.arange(3.0), np.arange(3))
+    >>> predictions(double, np.array([2.0]), {}, dataset, batch=2)['output'].tolist()
     [[0.0, 2.0, 4.0]]
     """
     batch = max(min(batch, dataset.size) // jax.device_count(), 1) * jax.device_count()
-    parts, ahead = [], None
     starts = range(0, dataset.size, batch)
-    quietly = watched(starts, f'predicting {dataset.size} examples')
-    for start in progress(starts, said) if said else quietly:
+    if text:
+        starts = progress(starts, text)
+    else:
+        starts = watched(starts, f'predicting {dataset.size} examples')
+    parts, pending = [], None
+    for start in starts:
         rows = np.arange(start, start + batch)
         local = dataset.take(shard(np.where(rows < dataset.size, rows, 0)))
-        # the device computes it while the next batch is read
-        out = keep(compiled.run(params, state, compiled.place(local)))
-        parts += [jax.device_get(ahead)] if start else []
-        ahead = out
-    parts.append(jax.device_get(ahead))
+        # the device computes these outputs while the host reads the next batch
+        outputs = keep(compiled.run(params, state, compiled.place(local)))
+        if start:
+            parts.append(jax.device_get(pending))
+        pending = outputs
+    parts.append(jax.device_get(pending))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, 1)[:, : dataset.size], *parts)
 
 
@@ -67,76 +72,78 @@ def score(
     state: Tree,
     dataset: Dataset,
     batch: int = 256,
-    said: str = '',
+    text: str = '',
 ) -> dict[str, np.ndarray]:
-    """The scores of the data set's task (`tljax.engine.scores`), {name: (seeds,)}; the first name
-    is the one that decides.
+    """Scores a model on a data set.
 
-    Of what the model says only numbers for each example are kept, so that memory does not grow with
-    ways, queries or classes.
+    Only a few numbers per example are stored, so that memory does not grow with the ways, queries
+    or classes.
 
     Args:
         compiled: as `predictions` takes it.
-        params: with a leading axis of seeds.
-        state: with a leading axis of seeds.
+        params: parameters, with a leading axis of seeds.
+        state: state of the method, with a leading axis of seeds.
         dataset: set of examples.
-        batch: examples at a time.
-        said: as `predictions` takes it.
+        batch: examples per call.
+        text: as `predictions` takes it.
+
+    Returns:
+        {name: (seeds,)}, the scores of the data set's task (`tljax.engine.scores`). The first one
+        decides.
 
     >>> from tljax.data import arrays
     >>> from tljax.engine.devices import compile_predict, make_mesh
-    >>> first = compile_predict(
-    ...     lambda p, s, batch: {'output': batch['input'] * p, 'label': batch['label']}, make_mesh()
+    >>> scale = compile_predict(
+    ...     lambda p, s, batch: {'output': p * batch['input'], 'label': batch['label']}, make_mesh()
     ... )
-    >>> score(
-    ...     first,
-    ...     np.array([1.0]),
-    ...     {},
-    ...     arrays(np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([1, 0]), ('no', 'yes')),
-    ... )
+    >>> logits, label = np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([1, 0])
+    >>> score(scale, np.array([1.0]), {}, arrays(logits, label, ('no', 'yes')))
     {'accuracy': array([0.5]), 'mean_class_accuracy': array([0.5])}
     """
-    kept = predictions(
-        compiled, params, state, dataset, batch, said, scores.collector(dataset.task)
-    )
-    return scores.total_scores(dataset.task, kept, episodes=is_episodic(dataset))
+    collect = scores.collector(dataset.task)
+    values = predictions(compiled, params, state, dataset, batch, text, collect)
+    return scores.total_scores(dataset.task, values, episodes=is_episodic(dataset))
 
 
-def score_and_tell(
+def score_with_outputs(
     compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """As `score`, and what the model says of every example, as `predictions` gives it.
+    """Scores a model on a data set of examples (no episodes), and returns its outputs too.
 
     Args:
         compiled: as `predictions` takes it.
-        params: with a leading axis of seeds.
-        state: with a leading axis of seeds.
+        params: parameters, with a leading axis of seeds.
+        state: state of the method, with a leading axis of seeds.
         dataset: set of examples.
-        batch: examples at a time.
+        batch: examples per call.
+
+    Returns:
+        The scores, as `score` returns them, and the outputs, as `predictions` returns them.
 
     >>> from tljax.data import arrays
     >>> from tljax.engine.devices import compile_predict, make_mesh
-    >>> first = compile_predict(
-    ...     lambda p, s, batch: {'output': batch['input'] * p, 'label': batch['label']}, make_mesh()
+    >>> scale = compile_predict(
+    ...     lambda p, s, batch: {'output': p * batch['input'], 'label': batch['label']}, make_mesh()
     ... )
     >>> toy = arrays(np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([1, 0]), ('no', 'yes'))
-    >>> score_and_tell(first, np.array([1.0]), {}, toy)[1]['output'].shape
-    (1, 2, 2)
+    >>> values, outputs = score_with_outputs(scale, np.array([1.0]), {}, toy)
+    >>> values['accuracy'].tolist(), outputs['output'].tolist()
+    ([0.5], [[[0.0, 1.0], [0.0, 1.0]]])
     """
-    keep = scores.collector(dataset.task)
-    kept = predictions(
+    collect = scores.collector(dataset.task)
+    both = predictions(
         compiled,
         params,
         state,
         dataset,
         batch,
-        keep=lambda told: {'kept': keep(told), 'told': told},
+        keep=lambda outputs: {'values': collect(outputs), 'outputs': outputs},
     )
-    return scores.total_scores(dataset.task, kept['kept']), kept['told']
+    return scores.total_scores(dataset.task, both['values']), both['outputs']
 
 
 def is_episodic(dataset: Dataset) -> bool:
-    """Whether an example of the set is an episode.
+    """Tells whether the examples of a set are episodes.
 
     Args:
         dataset: the set.

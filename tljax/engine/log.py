@@ -1,5 +1,4 @@
-"""The log of a run: one JSON line per record, TensorBoard event files, and progress with the time
-left."""
+"""The log of a run: JSON lines, TensorBoard event files, and progress with the time left."""
 
 import functools
 import json
@@ -17,11 +16,11 @@ from tljax.files.console import TimeLeft, console, say
 from tljax.paths import Group
 from tljax.protocols import Record
 
-COLUMNS = ('parameters', 'numbers', 'from', 'moves')  # of what is transferred
+COLUMNS = ('parameters', 'numbers', 'from', 'moves')  # of the table of transferred parameters
 
 
 def transferred_rows(groups: Sequence[Group]) -> list[list[str]]:
-    """What is transferred as the rows of a table, whose columns are COLUMNS.
+    """Makes the table of transferred parameters: a row per group, with the columns COLUMNS.
 
     Args:
         groups: of parameters.
@@ -33,40 +32,41 @@ def transferred_rows(groups: Sequence[Group]) -> list[list[str]]:
     """
     return [
         [
-            each.name,
-            f'{each.numbers:,}',
-            each.donor,
-            'frozen' if each.rate is None else f'rate {each.rate:.3g}',
+            group.name,
+            f'{group.numbers:,}',
+            group.donor,
+            'frozen' if group.rate is None else f'rate {group.rate:.3g}',
         ]
-        for each in groups
+        for group in groups
     ]
 
 
 @functools.cache
 def tell_transferred(groups: tuple[Group, ...]) -> None:
-    """Tells the person at the terminal what is transferred; the same groups once, however many runs
-    have them.
+    """Prints the table of transferred parameters on standard error.
+
+    The same groups are printed once per process, even if many runs have them.
 
     Args:
         groups: of parameters.
 
     >>> tell_transferred((Group('head', 30, 'fresh', 0.001),))
     """
-    rows = [COLUMNS, *transferred_rows(groups)] if groups else []
+    if not groups:
+        return
+    rows = [COLUMNS, *transferred_rows(groups)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        say(
-            '  '.join(
-                cell.rjust(width) if i == 1 else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-        )
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[1] = row[1].rjust(widths[1])  # numbers stand on the right of their column
+        say('  '.join(cells).rstrip())
 
 
 @functools.cache
 def tell_facts(facts: tuple[tuple[str, str], ...]) -> None:
-    """Tells what a run has understood of its data; the same facts once, however many runs have
-    them.
+    """Prints the facts of a run's data on standard error.
+
+    The same facts are printed once per process, even if many runs have them.
 
     Args:
         facts: pairs of a word and a text.
@@ -79,25 +79,24 @@ def tell_facts(facts: tuple[tuple[str, str], ...]) -> None:
 
 
 class Log:
-    """The record of one fit: `log.jsonl` and TensorBoard events in `workdir`, progress on the
-    terminal.
+    """The log of one fit: `log.jsonl` and TensorBoard events in `workdir`, and progress lines.
 
-    On a restart at step `start`, records of later steps are dropped, so that the file tells one
-    story. Every record has `step`, `kind` ('training', or the name of an evaluated split) and
-    numbers, each a list with one entry per seed.
+    A record has `step`, `kind` ('training', or the name of an evaluated split) and numbers, each a
+    list with one entry per seed. On a restart at step `start`, records of later steps are deleted,
+    so that the file has every step once.
 
     Args:
         workdir: folder of the fit.
-        name: for the progress line.
-        steps: of the run.
-        start: the step that it goes on from.
-        writes: False on all processes but the first.
-        shown: whether progress is shown, where it writes.
-        epochs: passes over the training set that the steps are, which progress counts, too; 0 where
-            they are not counted.
+        name: shown in the progress line.
+        steps: number of steps of the run.
+        start: the step from which the run continues.
+        write: False on all processes but the first: they write and show nothing.
+        progress: whether progress is shown on the terminal.
+        epochs: number of passes over the training set in these steps, shown in the progress; 0
+            where passes are not counted.
 
     >>> import tempfile
-    >>> with Log(tempfile.mkdtemp(), 'toy', steps=10, shown=False) as log:
+    >>> with Log(tempfile.mkdtemp(), 'toy', steps=10, progress=False) as log:
     ...     log.record(10, 'train', {'loss': np.array([0.5])})
     >>> read(log.path)
     [{'step': 10, 'kind': 'train', 'loss': [0.5]}]
@@ -109,23 +108,19 @@ class Log:
         name: str,
         steps: int,
         start: int = 0,
-        writes: bool = True,
-        shown: bool = True,
+        write: bool = True,
+        progress: bool = True,
         epochs: float = 0.0,
     ) -> None:
-        self.path, self.name, self.steps, self.start = (
-            Path(workdir, 'log.jsonl'),
-            name,
-            steps,
-            start,
-        )
-        self.epochs = epochs
-        self.spoke, self.shown = 0.0, shown and writes
+        self.path, self.name = Path(workdir, 'log.jsonl'), name
+        self.steps, self.start, self.epochs = steps, start, epochs
+        self.progress = progress and write
+        self.line_time = 0.0  # when the last progress line was printed
         self.clock: TimeLeft | None = None
         self.file: TextIO | None = None
         self.events: SummaryWriter | None = None
         self.bar: Progress | None = None
-        if writes:
+        if write:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch()
             os.truncate(self.path, _length(self.path, start))
@@ -133,7 +128,7 @@ class Log:
             self.events = SummaryWriter(str(Path(workdir, 'events')), purge_step=start or None)
 
     def __enter__(self) -> Self:
-        if self.shown and console.is_terminal:
+        if self.progress and console.is_terminal:
             self.bar = Progress(
                 TextColumn('{task.description}'),
                 BarColumn(),
@@ -150,15 +145,18 @@ class Log:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part, close in ((self.bar, 'stop'), (self.events, 'close'), (self.file, 'close')):
-            if part is not None:
-                getattr(part, close)()
+        if self.bar is not None:
+            self.bar.stop()
+        if self.events is not None:
+            self.events.close()
+        if self.file is not None:
+            self.file.close()
 
     def record(self, step: int, kind: str, numbers: dict[str, np.ndarray]) -> None:
         """Writes the numbers of a step.
 
         Args:
-            step: its number.
+            step: number of the step.
             kind: 'training', or the name of an evaluated split.
             numbers: {name: array with one entry per seed}.
         """
@@ -173,45 +171,48 @@ class Log:
             self.events.add_scalar(f'{kind}/{name}', float(np.mean(value)), step)
 
     def started(self, step: int) -> None:
-        """Starts the clock of the time left: the first call has compiled and gone to `step`.
+        """Starts the clock of the time left at the first call.
+
+        The first steps include the compilation, so they are not timed.
 
         Args:
-            step: number of the steps that have been taken.
+            step: number of steps taken so far.
         """
         self.clock = self.clock or TimeLeft(self.steps, step)
 
     def show(self, step: int, numbers: dict[str, np.ndarray]) -> None:
-        """Tells how far the run is and what its numbers are, means over seeds: a bar, or at most
-        one line every ten seconds.
+        """Shows the progress and the means of the numbers over seeds.
+
+        A terminal shows a bar; elsewhere a line is printed at most every ten seconds.
 
         Args:
-            step: number of the steps that have been taken.
+            step: number of steps taken so far.
             numbers: {name: array with one entry per seed}.
         """
-        if not self.shown:
+        if not self.progress:
             return
         text = '  '.join(f'{name} {np.mean(value):.4g}' for name, value in numbers.items())
         if self.epochs:
             text = f'epoch {self.epochs * step / self.steps:.3g}/{self.epochs:g}  {text}'
         if self.bar is not None:
             self.bar.update(self.task, completed=step, numbers=text)
-        elif time.monotonic() - self.spoke > 10 or step == self.steps:
-            self.spoke = time.monotonic()
+        elif time.monotonic() - self.line_time > 10 or step == self.steps:
+            self.line_time = time.monotonic()
             self.clock = self.clock or TimeLeft(self.steps, self.start)
             say(f'{self.name}  step {step}/{self.steps}  {self.clock.left(step)}  {text}')
 
     def tell(self, text: str) -> None:
-        """One line to the person at the terminal.
+        """Prints one line on standard error.
 
         Args:
             text: the line.
         """
-        if self.shown:
+        if self.progress:
             say(f'{self.name}  {text}')
 
 
 def _length(path, step):
-    """How many bytes of a log are records up to a step."""
+    """Number of bytes of a log that hold records up to a step."""
     length = 0
     with Path(path).open('rb') as lines:
         for line in lines:
@@ -225,10 +226,10 @@ def _length(path, step):
 
 
 def read(path: str | Path) -> list[Record]:
-    """The records of a log, without a last line that a killed run left unfinished.
+    """Reads the records of a log; a last line that a killed run left incomplete is dropped.
 
     Args:
-        path: of the log.
+        path: of the log; a file that does not exist has no records.
 
     >>> read('nowhere.jsonl')
     []

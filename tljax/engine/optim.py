@@ -1,9 +1,9 @@
-"""Which parameters move, and how fast: partitions, schedules, and the optimiser that joins them.
+"""Partitions of the parameters into groups, learning rate schedules, and the optimiser of a run.
 
 A partition is a list of rules that label every parameter (`paths.label`): 'frozen', or the name of
-a group that has an optimiser of its own. `optax.multi_transform` runs each group's transform, so
-that clipping, moments, decay and rates stay inside the group and a frozen parameter has neither
-gradient nor memory.
+a group that has its own optimiser. `optax.multi_transform` runs each group's transform, so that
+clipping, moments, decay and rates stay inside the group. A frozen parameter has no gradient and no
+optimiser state.
 """
 
 import inspect
@@ -32,16 +32,27 @@ OPTIMIZERS = (
     'rmsprop',
     'yogi',
 )
-# every other player is a group of its own name: 'head', 'critic', 'backbone'
+# the last rule: the remaining parameters of a player form a group of its name: 'head', 'critic'
 REST = (r'(\w+)/.*', r'\1')
+# keywords of `group_transform` that a config may set, beside those of the optimiser
+GROUP_KEYWORDS = (
+    'lr',
+    'scale',
+    'schedule',
+    'warmup',
+    'weight_decay',
+    'clip',
+    'period',
+    'phase',
+)
 
 
 class Partition(NamedTuple):
-    """Rules (regex over whole paths, label), first match wins, and a factor on the learning rate by
-    label (1 where it is absent).
+    """Rules that divide the parameters into groups.
 
-    >>> Partition([REST]).scales
-    {}
+    Attributes:
+        rules: pairs (regex over whole paths, label); the first match counts.
+        scales: {label: factor on the learning rate}; 1 for a label that is absent.
     """
 
     rules: list[tuple[str, str]]
@@ -49,27 +60,31 @@ class Partition(NamedTuple):
 
 
 def full(groups: dict[str, str]) -> Partition:
-    """Everything moves at the full rate: fine-tuning, or training from scratch.
+    """Trains all parameters at the full rate: fine-tuning, or training from scratch.
 
     Args:
-        groups: as `freeze` takes them; all of them move.
+        groups: as `freeze` takes them; unused.
 
-    >>> full({'stage1': 'conv1/.*'}).rules == [REST]
-    True
+    >>> partition = full({'stage1': 'conv1/.*'})
+    >>> paths.label({'backbone': {'conv1': {'kernel': 0}}}, partition.rules)
+    {'backbone': {'conv1': {'kernel': 'backbone'}}}
     """
     return Partition([REST])
 
 
 def freeze(groups: dict[str, str], until: str = 'backbone') -> Partition:
-    """The backbone stays as it is up to and including the group `until`; 'backbone' means all of it
-    (feature extraction).
+    """Freezes the backbone up to and including one of its groups.
 
     Args:
         groups: {name: regex over the backbone's own paths}, shallow to deep, as `Net.groups`.
-        until: the deepest frozen group.
+        until: the deepest frozen group; 'backbone' freezes all of them (feature extraction).
 
-    >>> freeze({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, until='stage1').rules[0]
-    ('backbone/(?:conv1/.*)', 'frozen')
+    Raises:
+        UserError: `until` is not a group of the network.
+
+    >>> partition = freeze({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, until='stage1')
+    >>> paths.label({'backbone': {'conv1': {'kernel': 0}, 'conv2': {'kernel': 0}}}, partition.rules)
+    {'backbone': {'conv1': {'kernel': 'frozen'}, 'conv2': {'kernel': 'backbone'}}}
     """
     if until == 'backbone':
         return Partition([('backbone/.*', 'frozen'), REST])
@@ -79,14 +94,18 @@ def freeze(groups: dict[str, str], until: str = 'backbone') -> Partition:
 
 
 def layerwise(groups: dict[str, str], rate: float = 0.5, until: str | None = None) -> Partition:
-    """Layer-wise rates: each group below the head learns `rate` times as fast as the one above it
-    (ULMFiT, Howard and Ruder 2018, section 3.2, where the factor is 1/2.6); groups up to `until`
-    are frozen.
+    """Lowers the learning rate by a constant factor per group, from the head down the backbone.
 
     Args:
         groups: as `freeze` takes them.
-        rate: the factor, in (0, 1].
-        until: the deepest frozen group; None: none is frozen.
+        rate: the factor, in (0, 1]; the head learns at the full rate.
+        until: the deepest frozen group; None: no group is frozen.
+
+    Raises:
+        UserError: `rate` lies outside (0, 1], or `until` is not a group of the network.
+
+    Source:
+        Howard and Ruder 2018 (ULMFiT), section 3.2, where the factor is 1/2.6.
 
     >>> layerwise({'stage1': 'conv1/.*', 'stage2': 'conv2/.*'}, rate=0.5).scales
     {'backbone.stage1': 0.25, 'backbone.stage2': 0.5}
@@ -107,17 +126,17 @@ def layerwise(groups: dict[str, str], rate: float = 0.5, until: str | None = Non
 
 
 def by_path(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
-    """A partition written out: pairs (regex, label), completed by one group for each other
-    top-level name.
+    """Labels parameters by explicit rules; the remaining ones form a group for each top-level name.
 
     Args:
-        groups: as `freeze` takes them; the patterns need none of them.
+        groups: as `freeze` takes them; unused.
         rules: pairs (regex over whole paths, 'frozen' or the name of a group).
 
-    BitFit (Ben Zaken et al. 2021), which trains biases alone:
+    BitFit (Ben Zaken et al. 2021) trains only the biases of the backbone:
 
-    >>> by_path({}, [('backbone/.*(?<!bias)', 'frozen')]).rules
-    [('backbone/.*(?<!bias)', 'frozen'), ('(\\\\w+)/.*', '\\\\1')]
+    >>> partition = by_path({}, [('backbone/.*(?<!bias)', 'frozen')])
+    >>> paths.label({'backbone': {'conv1': {'bias': 0, 'kernel': 0}}}, partition.rules)
+    {'backbone': {'conv1': {'bias': 'backbone', 'kernel': 'frozen'}}}
     """
     paths.refuse_rules(rules, 'partition.rules')
     return Partition([*((pattern, label) for pattern, label in rules), REST])
@@ -134,41 +153,51 @@ def _up_to(groups, until):
 
 
 def uses_stored_statistics(partition: Partition, statistics: str = 'follow') -> StoredStatistics:
-    """Which BatchNorm layers run on stored statistics while training, as a predicate over the
-    backbone's own layer paths.
+    """Says which BatchNorm layers use stored statistics while the network is trained.
 
     Args:
         partition: the rules that freeze parameters.
-        statistics: 'follow' (a layer whose parameters are frozen uses and keeps its stored
-            statistics, a trainable one the batch's), 'stored' (all layers) or 'batch' (none, frozen
-            ones included).
+        statistics: 'follow': a layer whose parameters are frozen uses its stored statistics and
+            does not change them, a trainable layer uses the batch's statistics. 'stored': all
+            layers use stored statistics. 'batch': no layer does, not even a frozen one.
 
-    >>> uses_stored_statistics(Partition([('backbone/bn1/.*', 'frozen'), REST]))('bn1')
-    True
+    Returns:
+        A predicate over the backbone's own layer paths.
+
+    Raises:
+        UserError: another value of `statistics`.
+
+    >>> stored = uses_stored_statistics(Partition([('backbone/bn1/.*', 'frozen'), REST]))
+    >>> stored('bn1'), stored('bn2')
+    (True, False)
     """
     if statistics not in ('follow', 'stored', 'batch'):
         raise UserError(f'statistics={statistics!r} is not follow, stored or batch')
     if statistics != 'follow':
         return lambda layer: statistics == 'stored'
-    covered = [*partition.rules, ('.*', '')]
+    rules = [*partition.rules, ('.*', '')]
     return lambda layer: all(
-        paths.first(covered, f'backbone/{layer}/{leaf}') == 'frozen' for leaf in ('scale', 'bias')
+        paths.first(rules, f'backbone/{layer}/{leaf}') == 'frozen' for leaf in ('scale', 'bias')
     )
 
 
 def take_turns(
     transform: optax.GradientTransformation, period: int, phase: int | Sequence[int] = 0
 ) -> optax.GradientTransformation:
-    """Runs `transform` on steps `phase, phase + period, ...` and rests in between: no update, and
-    its memory stays untouched.
+    """Runs a transform only on the steps `phase, phase + period, ...`.
 
-    Players that take turns (MCD, GANs) are groups with periods; `phase` may be several, (0, 2). A
-    schedule inside counts the group's own updates.
+    On the other steps the update is zero and the transform's state does not change. Players that
+    take turns (MCD, GANs) are groups with periods. A schedule inside the transform counts the
+    group's own updates.
 
     Args:
         transform: of the group.
-        period: steps from one turn to the next.
-        phase: the turn's place in the period, or several places, each below it.
+        period: number of steps from one turn to the next.
+        phase: the step of the turn within the period, or several, such as (0, 2); each below the
+            period.
+
+    Raises:
+        UserError: the period is below 1, or a phase lies outside of it.
 
     >>> import numpy as np
     >>> tx = take_turns(optax.sgd(1.0), period=2, phase=1)
@@ -181,7 +210,7 @@ def take_turns(
     [0.0]
     """
     turns = _turns(phase)
-    if period < 1 or not turns or not all(0 <= each < period for each in turns):
+    if period < 1 or not turns or not all(0 <= turn < period for turn in turns):
         raise UserError(
             f'period={period}, phase={phase}: a group needs a period of at least 1 and a phase '
             'below it'
@@ -193,12 +222,10 @@ def take_turns(
     def update(updates, state, params=None):
         count, inner = state
         active = jnp.isin(count % period, jnp.array(turns))
-        updates, moved = transform.update(updates, inner, params)
+        updates, new_inner = transform.update(updates, inner, params)
         updates = jax.tree.map(lambda u: jnp.where(active, u, jnp.zeros_like(u)), updates)
-        return updates, (
-            count + 1,
-            jax.tree.map(lambda new, old: jnp.where(active, new, old), moved, inner),
-        )
+        inner = jax.tree.map(lambda new, old: jnp.where(active, new, old), new_inner, inner)
+        return updates, (count + 1, inner)
 
     return optax.GradientTransformation(init, update)
 
@@ -208,19 +235,22 @@ def _turns(phase):
 
 
 def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> optax.Schedule:
-    """The learning rate by step: 'constant', 'linear' or 'cosine' to zero at `steps`, after
-    `warmup` steps of linear rise.
+    """Makes a learning rate schedule, with a linear warm-up.
 
     Args:
-        schedule: one of those names.
-        peak: the rate at its highest.
-        steps: of the run.
-        warmup: the first steps, in which the rate rises from 0.
+        schedule: 'constant', or 'linear' or 'cosine' to zero at `steps`.
+        peak: the highest rate.
+        steps: number of steps of the run.
+        warmup: number of first steps in which the rate rises from 0.
 
-    >>> [
-    ...     round(float(learning_rate('linear', 1.0, 10, warmup=2)(step)), 2)
-    ...     for step in (0, 1, 2, 6, 10)
-    ... ]
+    Returns:
+        (step) -> learning rate.
+
+    Raises:
+        UserError: an unknown schedule, or a warm-up that is longer than the run.
+
+    >>> rate = learning_rate('linear', peak=1.0, steps=10, warmup=2)
+    >>> [round(float(rate(step)), 2) for step in (0, 1, 2, 6, 10)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     shapes = {
@@ -236,11 +266,9 @@ def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> op
             'optim.warmup'
         )
     shape = shapes[schedule](max(steps - warmup, 1))
-    return (
-        optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), shape], [warmup])
-        if warmup
-        else shape
-    )
+    if not warmup:
+        return shape
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), shape], [warmup])
 
 
 def group_transform(
@@ -256,28 +284,34 @@ def group_transform(
     phase: int | Sequence[int] = 0,
     **options: Setting,
 ) -> optax.GradientTransformation:
-    """One group's transform: clip, the optax optimiser, decoupled weight decay on matrices and
-    kernels, rate, turns.
+    """Makes the transform of one group of parameters.
+
+    It clips the gradient, applies the optax optimiser and decoupled weight decay (on matrices and
+    kernels), and multiplies by the scheduled learning rate.
 
     Args:
-        optimizer: one of optax's: 'sgd', 'adam', 'lamb', ...
-        steps: of the run; the schedule ends there.
-        lr: the peak rate.
-        scale: this group's factor on the rate.
+        optimizer: an optimiser of optax, one of OPTIMIZERS: 'sgd', 'adam', 'lamb', ...
+        steps: number of steps of the run, at which the schedule ends.
+        lr: the peak learning rate.
+        scale: this group's factor on the learning rate.
         schedule: as `learning_rate` takes it.
         warmup: as `learning_rate` takes it.
-        weight_decay: per unit of learning rate, on leaves of two or more axes.
-        clip: the largest global norm of this group's gradient; 0 leaves it alone.
+        weight_decay: per unit of learning rate, on leaves of two or more axes; 0: none.
+        clip: the largest global norm of this group's gradient; 0: no clipping.
         period: as `take_turns` takes it.
         phase: as `take_turns` takes it.
         **options: the optimiser's own keywords.
 
+    Raises:
+        UserError: an unknown optimiser or keyword.
+
+    An update is minus the rate times the sum of the gradient, 2, and the decay, 1 of the weight:
+
     >>> import numpy as np
-    >>> tx = group_transform('sgd', steps=1, lr=0.1, weight_decay=1.0)
-    >>> tx.update({'w': np.ones((1, 1))}, tx.init({'w': np.ones((1, 1))}), {'w': np.ones((1, 1))})[
-    ...     0
-    ... ]['w'].tolist()
-    [[-0.20000000298023224]]
+    >>> tx = group_transform('sgd', steps=1, lr=0.5, weight_decay=1.0)
+    >>> params, grads = {'w': np.ones((1, 1))}, {'w': np.full((1, 1), 2.0)}
+    >>> tx.update(grads, tx.init(params), params)[0]['w'].tolist()
+    [[-1.5]]
     """
     if optimizer not in OPTIMIZERS:
         raise UserError(
@@ -285,24 +319,29 @@ def group_transform(
             'weight_decay)'
         )
     make = getattr(optax, optimizer)
-    accepted = [*inspect.signature(group_transform).parameters][2:-1] + [
-        *inspect.signature(make).parameters
-    ][1:]
+    _, *optimizer_keywords = inspect.signature(make).parameters  # without learning_rate
+    keywords = [*GROUP_KEYWORDS, *optimizer_keywords]
     for key in options:
-        if key not in accepted:
+        if key not in keywords:
             raise UserError(
-                f'optim.{key} is unknown to {optimizer}: it takes {", ".join(accepted)}'
+                f'optim.{key} is unknown to {optimizer}: it takes {", ".join(keywords)}'
             )
-    # the group counts its own updates
-    steps, warmup = (-(-each * len(_turns(phase)) // period) for each in (steps, warmup))
-    chain = [optax.clip_by_global_norm(clip)] * (clip > 0) + [make(learning_rate=1.0, **options)]
+
+    def group_updates(steps):
+        """Number of the group's own updates in the first steps of the run."""
+        return -(-steps * len(_turns(phase)) // period)
+
+    def matrices(params):
+        return jax.tree.map(lambda p: p.ndim > 1, params)
+
+    rate = learning_rate(schedule, lr * scale, group_updates(steps), group_updates(warmup))
+    chain = []
+    if clip > 0:
+        chain.append(optax.clip_by_global_norm(clip))
+    chain.append(make(learning_rate=1.0, **options))
     if weight_decay:
-        chain.append(
-            optax.add_decayed_weights(
-                -weight_decay, mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params)
-            )
-        )
-    chain.append(optax.scale_by_schedule(learning_rate(schedule, lr * scale, steps, warmup)))
+        chain.append(optax.add_decayed_weights(-weight_decay, mask=matrices))
+    chain.append(optax.scale_by_schedule(rate))
     transform = optax.chain(*chain)
     return take_turns(transform, period, phase) if period > 1 else transform
 
@@ -310,11 +349,11 @@ def group_transform(
 def optimizer(
     labels: Tree, make: Callable[[str], optax.GradientTransformation]
 ) -> optax.GradientTransformation:
-    """Joins the groups: `make(label)` gives each its transform, 'frozen' parameters get none.
+    """Joins the transforms of the groups into one optimiser; frozen parameters get no update.
 
     Args:
         labels: tree of labels like the parameters.
-        make: gives the transform of a label.
+        make: (label) -> transform of the group.
 
     >>> import numpy as np
     >>> tx = optimizer({'a': 'frozen', 'b': 'head'}, lambda label: optax.sgd(1.0))
@@ -331,34 +370,29 @@ def optimizer(
 def join_groups(
     labels: Tree, partition: Partition, steps: int, optim: Config, groups: dict[str, Config]
 ) -> tuple[optax.GradientTransformation, dict[str, float]]:
-    """The optimiser of a run, and how fast each group moves.
+    """Makes the optimiser of a run from its settings.
 
     Args:
         labels: tree of labels like the parameters.
-        partition: it has the factors on the rates of its labels.
-        steps: of the run.
+        partition: its `scales` are factors on the rates of its labels.
+        steps: number of steps of the run.
         optim: keywords of `group_transform` for all groups, with the optimiser as 'name'.
         groups: {label: keywords of `group_transform`}. The settings of a player ('backbone') hold
             for its groups ('backbone.block1'), unless the group has its own.
 
     Returns:
-        (optimiser over the whole tree, {label: learning rate at its peak}).
+        (optimiser over the whole tree, {label: peak learning rate}).
 
     Raises:
-        UserError: `groups` names a label that no parameter has, with the nearest one.
+        UserError: `groups` has a label that no parameter has; the message has the nearest label.
 
-    >>> join_groups(
-    ...     {'w': 'head'},
-    ...     Partition([REST]),
-    ...     10,
-    ...     {'name': 'sgd', 'lr': 0.1},
-    ...     {'head': {'scale': 0.5}},
-    ... )[1]
-    {'head': 0.05}
+    >>> labels, optim = {'backbone': 'backbone', 'head': 'head'}, {'name': 'sgd', 'lr': 0.1}
+    >>> join_groups(labels, Partition([REST]), 10, optim, {'backbone': {'scale': 0.5}})[1]
+    {'backbone': 0.05, 'head': 0.1}
     """
     names = sorted(set(jax.tree.leaves(labels)) - {'frozen'})
     for name in groups:
-        if name not in names and not any(other.split('.')[0] == name for other in names):
+        if name not in names and name not in [label.split('.')[0] for label in names]:
             raise UserError(f'groups.{name} is no group of this run: {nearest_name(name, names)}')
     settings = {}
     for name in names:

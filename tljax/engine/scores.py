@@ -1,8 +1,8 @@
-"""How a task is scored. No other file knows the name of a score.
+"""The scores of every kind of task. No other file contains the name of a score.
 
-A score keeps a number for each example of a batch, on the device, and makes one number of all of
-them on the host. The first score of a task is the one that early stopping, the best checkpoint,
-studies and verdicts use.
+A score computes a value for each example of a batch on the device, and reduces the values of all
+examples to one number on the host. Early stopping, the best checkpoint, studies and verdicts use
+the first score of a task.
 """
 
 import functools
@@ -17,30 +17,29 @@ from scipy.stats import binomtest
 from tljax.core import Task, Tree
 from tljax.protocols import Record
 
-MEAN_CLASS = 'mean_class_accuracy'  # beside the accuracy, where classes are unbalanced
-# ends the name of half a 95 % interval over episodes, beside the score that it belongs to
+MEAN_CLASS = 'mean_class_accuracy'  # shows errors on rare classes, which the accuracy hides
+# suffix: `accuracy_ci95` is half the width of the accuracy's 95 % interval over episodes
 INTERVAL = '_ci95'
 
 
 class Score(NamedTuple):
-    """One way to score a task.
+    """One score of a task.
 
     Attributes:
-        keep: {'output': (seeds, n, ...), 'label': (seeds, n, ...)} of a batch -> what is kept of
-            each example, a tree of (seeds, n, ...).
-        total: what was kept of all examples -> (seeds,).
+        keep: {'output': (seeds, n, ...), 'label': (seeds, n, ...)} of a batch -> the values of its
+            examples, a tree of (seeds, n, ...).
+        total: values of all examples -> (seeds,).
         more_is_better: whether a larger number is the better one.
-        share: whether it is a share of examples that are right, so that what is kept is whether
-            they are; it has a binomial interval.
-        bounded: whether it lies between 0 and 1, as every share does.
-        episodes: whether it means something for episodes, too.
+        share: whether the score is the share of correct examples. Its values are booleans, and it
+            has a binomial interval.
+        bounded: whether the score lies between 0 and 1; every share does.
+        episodes: whether the score is computed for episodes too.
 
-    >>> told = {
-    ...     'output': np.array([[[0.9, 0.1], [0.2, 0.8]]]),
-    ...     'label': np.array([[0, 0]]),
-    ... }  # a seed, two examples
-    >>> score = SCORES['classes']['accuracy']
-    >>> score.total(score.keep(told)).tolist()
+    One seed and two examples, the second of which is wrong:
+
+    >>> output, label = np.array([[[0.9, 0.1], [0.2, 0.8]]]), np.array([[0, 0]])
+    >>> accuracy = SCORES['classes']['accuracy']
+    >>> accuracy.total(accuracy.keep({'output': output, 'label': label})).tolist()
     [0.5]
     """
 
@@ -52,29 +51,31 @@ class Score(NamedTuple):
     episodes: bool = True
 
 
-def _each(kept):
-    """The mean of each example or episode, (seeds, n)."""
-    return kept.mean(tuple(range(2, kept.ndim)))
+def _example_means(values):
+    """The mean value of each example or episode, (seeds, n)."""
+    return values.mean(tuple(range(2, values.ndim)))
 
 
-def _class_means(kept):
-    """The accuracy of each class that has examples, and their mean: (seeds,)."""
-    right, label = kept['right'], kept['label']
-    return np.array(
-        [
-            np.mean([one[of == c].mean() for c in np.unique(of)])
-            for one, of in zip(right, label, strict=True)
-        ]
-    )
+def _mean_class_accuracy(values):
+    """The mean accuracy over the classes that have examples, (seeds,)."""
+
+    def of_seed(right, label):
+        return np.mean([right[label == c].mean() for c in np.unique(label)])
+
+    pairs = zip(values['right'], values['label'], strict=True)
+    return np.array([of_seed(right, label) for right, label in pairs])
 
 
 def average_precision(output: np.ndarray, label: np.ndarray) -> float:
-    """The area under the steps of precision over recall, for one label; equal outputs make one
-    step.
+    """Average precision of one label: the area under the step function of precision over recall.
+
+    Examples of equal outputs make one step.
 
     Args:
-        output: (n,) numbers, larger where the label is thought to be on.
-        label: (n,) of 0 and 1, some of them 1.
+        output: (n,) numbers, larger where the model expects the label.
+        label: (n,) of 0 and 1, at least one of them 1.
+
+    The precision is 1 at the first correct example and 2/3 at the second:
 
     >>> average_precision(np.array([3.0, 2.0, 1.0]), np.array([1, 0, 1])) == (1 + 2 / 3) / 2
     True
@@ -82,65 +83,75 @@ def average_precision(output: np.ndarray, label: np.ndarray) -> float:
     order = np.argsort(-output, kind='stable')
     output, label = output[order], label[order]
     ends = np.append(np.flatnonzero(np.diff(output)), len(output) - 1)
-    found = np.cumsum(label)[ends]
-    return float(np.sum(np.diff(found, prepend=0) / found[-1] * found / (ends + 1)))
+    positives = np.cumsum(label)[ends]
+    recall_steps = np.diff(positives, prepend=0) / positives[-1]
+    return float(np.sum(recall_steps * positives / (ends + 1)))
 
 
-def _mean_average_precision(kept):
-    """Over the labels that some example has: (seeds,)."""
-    return np.array(
-        [
-            np.mean(
-                [average_precision(output[:, c], label[:, c]) for c in np.flatnonzero(label.any(0))]
-                or [np.nan]
-            )
-            for output, label in zip(kept['output'], kept['label'], strict=True)
-        ]
-    )
+def _mean_average_precision(values):
+    """The mean over the labels that at least one example has, (seeds,)."""
+
+    def of_seed(output, label):
+        labels = np.flatnonzero(label.any(0))
+        if not len(labels):
+            return np.nan
+        return np.mean([average_precision(output[:, c], label[:, c]) for c in labels])
+
+    pairs = zip(values['output'], values['label'], strict=True)
+    return np.array([of_seed(output, label) for output, label in pairs])
+
+
+def _right(predictions):
+    return predictions['output'].argmax(-1) == predictions['label']
+
+
+def _right_and_label(predictions):
+    return {'right': _right(predictions), 'label': predictions['label']}
+
+
+def _right_labels(predictions):
+    return (predictions['output'] > 0) == (predictions['label'] > 0)
+
+
+def _squared_errors(predictions):
+    output = predictions['output']
+    return jnp.square(output - predictions['label'].reshape(output.shape))
+
+
+def _mean(values):
+    return _example_means(values).mean(1)
+
+
+def _root_mean(values):
+    return np.sqrt(_mean(values))
 
 
 SCORES = {  # kind of a task -> its scores by name
     'classes': {
-        'accuracy': Score(
-            lambda told: told['output'].argmax(-1) == told['label'],
-            lambda right: _each(right).mean(1),
-            True,
-            share=True,
-        ),
+        'accuracy': Score(_right, _mean, more_is_better=True, share=True),
         MEAN_CLASS: Score(
-            lambda told: {
-                'right': told['output'].argmax(-1) == told['label'],
-                'label': told['label'],
-            },
-            _class_means,
-            True,
+            _right_and_label,
+            _mean_class_accuracy,
+            more_is_better=True,
             bounded=True,
             episodes=False,
         ),
     },
     'labels': {
         'mean_average_precision': Score(
-            lambda told: told, _mean_average_precision, True, bounded=True
-        ),
-        'label_accuracy': Score(
-            lambda told: (told['output'] > 0) == (told['label'] > 0),
-            lambda right: _each(right).mean(1),
-            True,
+            lambda predictions: predictions,
+            _mean_average_precision,
+            more_is_better=True,
             bounded=True,
         ),
+        'label_accuracy': Score(_right_labels, _mean, more_is_better=True, bounded=True),
     },
-    'numbers': {
-        'rmse': Score(
-            lambda told: jnp.square(told['output'] - told['label'].reshape(told['output'].shape)),
-            lambda square: np.sqrt(_each(square).mean(1)),
-            False,
-        )
-    },
+    'numbers': {'rmse': Score(_squared_errors, _root_mean, more_is_better=False)},
 }
 
 
 def first_score(task: Task) -> str:
-    """The name of the score that decides.
+    """Returns the name of the score that early stopping, checkpoints and studies use.
 
     Args:
         task: what is asked.
@@ -152,7 +163,7 @@ def first_score(task: Task) -> str:
 
 
 def score_named(name: str) -> Score:
-    """What is known of a score.
+    """Returns the score of a name, for any kind of task.
 
     Args:
         name: of the score.
@@ -165,58 +176,63 @@ def score_named(name: str) -> Score:
 
 @functools.lru_cache(maxsize=16)
 def collector(task: Task) -> Callable[[Tree], dict[str, Tree]]:
-    """What is kept of a batch: {'output', 'label'} -> {score: what is kept of each example},
-    compiled.
+    """Makes the compiled function that computes the values of a batch for every score of a task.
 
     Args:
         task: what is asked.
 
-    >>> told = {'output': jnp.array([[[0.0, 1.0], [0.0, 1.0]]]), 'label': jnp.array([[1, 0]])}
-    >>> collector(Task.of(('cat', 'dog')))(told)['accuracy'].tolist()
+    Returns:
+        ({'output', 'label'}: trees of (seeds, n, ...)) -> {score: values of each example}.
+
+    >>> predictions = {
+    ...     'output': jnp.array([[[0.0, 1.0], [0.0, 1.0]]]),
+    ...     'label': jnp.array([[1, 0]]),
+    ... }
+    >>> collector(Task.of(('cat', 'dog')))(predictions)['accuracy'].tolist()
     [[True, False]]
     """
-    return jax.jit(
-        lambda told: {name: score.keep(told) for name, score in SCORES[task.kind].items()}
-    )
+
+    def collect(predictions):
+        return {name: score.keep(predictions) for name, score in SCORES[task.kind].items()}
+
+    return jax.jit(collect)
 
 
 def total_scores(
-    task: Task, kept: dict[str, Tree], episodes: bool = False
+    task: Task, values: dict[str, Tree], episodes: bool = False
 ) -> dict[str, np.ndarray]:
-    """The scores of a data set.
+    """Computes the scores of a data set from the values of its examples.
 
     Args:
-        task: what the set asks.
-        kept: {score: tree of (seeds, n, ...)} of all its examples, as `collector` makes them.
-        episodes: whether an example is an episode; half a 95 % interval over episodes (normal) then
-            stands beside a share.
+        task: of the set.
+        values: {score: tree of (seeds, n, ...)} of all examples, as `collector` computes them.
+        episodes: whether an example is an episode. A share then comes with half the width of its
+            normal 95 % interval over episodes, under the score's name and '_ci95'.
 
     Returns:
-        {name: (seeds,)}; the first name is the one that decides.
+        {name: (seeds,)}; the first score is the one that early stopping and studies use.
 
     >>> right, label = np.array([[True, True, False]]), np.array([[0, 0, 1]])
-    >>> total_scores(
-    ...     Task.of(('cat', 'dog')),
-    ...     {'accuracy': right, 'mean_class_accuracy': {'right': right, 'label': label}},
-    ... )
+    >>> values = {'accuracy': right, 'mean_class_accuracy': {'right': right, 'label': label}}
+    >>> total_scores(Task.of(('cat', 'dog')), values)
     {'accuracy': array([0.66666667]), 'mean_class_accuracy': array([0.5])}
     """
-    found = {}
+    totals = {}
     for name, score in SCORES[task.kind].items():
         if episodes and not score.episodes:
             continue
-        found[name] = score.total(kept[name])
+        totals[name] = score.total(values[name])
         if episodes and score.share:
-            each = _each(kept[name])
-            found[name + INTERVAL] = 1.96 * each.std(1, ddof=1) / np.sqrt(each.shape[1])
-    return found
+            means = _example_means(values[name])
+            totals[name + INTERVAL] = 1.96 * means.std(1, ddof=1) / np.sqrt(means.shape[1])
+    return totals
 
 
 def proportion(correct: int, count: int) -> tuple[float, float, float]:
-    """A share of examples with its 95 % interval (Wilson 1927), for one model.
+    """Computes a share of examples with its 95 % interval (Wilson 1927), for one model.
 
     Args:
-        correct: number of examples that are right.
+        correct: number of correct examples.
         count: number of examples.
 
     Returns:
@@ -234,43 +250,47 @@ def score_rows(
     sizes: dict[str, int],
     interval: Callable[[Sequence[float]], tuple[float, float | None]],
 ) -> list[Record]:
-    """Scores with their 95 % intervals: over seeds, or over the episodes or examples of a single
-    seed.
+    """Makes a table of scores with their 95 % intervals.
 
-    The interval of a share lies between 0 and 1, and there is none over two seeds, by which
-    Student's t tells nothing of a share.
+    The interval is over seeds. With a single seed it is over the episodes or examples. The interval
+    of a bounded score is cut to 0 and 1. Over two seeds a bounded score has none: Student's t with
+    one degree of freedom covers nearly all of 0 to 1.
 
     Args:
-        scores: {split: {name: (seeds,)}} as a fit gives them.
+        scores: {split: {name: (seeds,)}} as a fit returns them.
         sizes: {split: number of examples}.
-        interval: (values) -> mean, half of their interval or None where one value has none
+        interval: (values) -> mean, half the width of its interval, which is None for a single value
             (`tljax.when.mean_interval`).
 
     Returns:
         [{'split', 'metric', 'mean', 'low', 'high'}]; 'low' and 'high' are None where there is no
         interval.
 
-    >>> found = score_rows(
-    ...     {'test': {'accuracy': [0.5]}}, {'test': 4}, lambda values: (values[0], None)
-    ... )[0]
-    >>> found['metric'], round(found['low'], 2), round(found['high'], 2)
+    >>> scores, interval = {'test': {'accuracy': [0.5]}}, lambda values: (values[0], None)
+    >>> row = score_rows(scores, {'test': 4}, interval)[0]
+    >>> row['metric'], round(row['low'], 2), round(row['high'], 2)
     ('accuracy', 0.15, 0.85)
     """
-    found = []
-    for split, each in scores.items():
-        for name, values in each.items():
+    rows = []
+    for split, split_scores in scores.items():
+        for name, values in split_scores.items():
             if name.endswith(INTERVAL):
                 continue
-            (mean, half), share = interval(values), score_named(name).share
-            bounded = share or score_named(name).bounded
-            if len(values) == 1:
-                half = each.get(name + INTERVAL, [half])[0]
-            elif len(values) == 2 and bounded:
-                half = None
-            low, high = (None, None) if half is None else (mean - half, mean + half)
-            if share and half is None and len(values) == 1:
-                low, high = proportion(round(mean * sizes[split]), sizes[split])[1:]
-            elif bounded and low is not None and high is not None:
-                low, high = max(low, 0.0), min(high, 1.0)
-            found.append(dict(split=split, metric=name, mean=mean, low=low, high=high))
-    return found
+            mean, half = interval(values)
+            if len(values) == 1 and name + INTERVAL in split_scores:
+                half = split_scores[name + INTERVAL][0]
+            low, high = _bounds(score_named(name), mean, half, len(values), sizes.get(split, 0))
+            rows.append(dict(split=split, metric=name, mean=mean, low=low, high=high))
+    return rows
+
+
+def _bounds(score, mean, half, seeds, size):
+    """The ends of a score's interval, from half its width; (None, None) where there is none."""
+    if score.share and seeds == 1 and half is None:
+        return proportion(round(mean * size), size)[1:]
+    bounded = score.share or score.bounded
+    if half is None or bounded and seeds == 2:
+        return None, None
+    if bounded:
+        return max(mean - half, 0.0), min(mean + half, 1.0)
+    return mean - half, mean + half

@@ -1,4 +1,4 @@
-"""Being asked to stop, by SIGTERM or by Ctrl-C."""
+"""A clean stop of a run after SIGTERM or Ctrl-C."""
 
 import signal
 import threading
@@ -15,47 +15,53 @@ NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
 
 @contextmanager
 def stop_signal() -> Iterator[Callable[[], int]]:
-    """A function that gives the signal that has come, SIGTERM or SIGINT (Ctrl-C), or 0.
+    """Catches SIGTERM and SIGINT (Ctrl-C) while the context is open.
 
-    A second Ctrl-C does what Ctrl-C did before: it interrupts at once. Where there are several
-    processes, SIGTERM is left to JAX, which tells all of them; there, and beside the main thread,
-    nothing is changed. A signal that is ignored, as Ctrl-C is behind a shell's &, stays so.
+    The context gives a function that returns the first signal received so far, or 0. A second
+    Ctrl-C interrupts at once, by the handler that was installed before. In a run of several
+    processes JAX handles SIGTERM and informs all of them, so the context changes no handler there;
+    nor does it outside of the main thread. A signal that the process ignores stays ignored, such as
+    Ctrl-C for a command that a shell runs behind &.
 
-    >>> with stop_signal() as asked:
-    ...     print(asked())
+    >>> import os
+    >>> with stop_signal() as received_signal:
+    ...     print(received_signal())
+    ...     os.kill(os.getpid(), signal.SIGTERM)
+    ...     print(received_signal() == signal.SIGTERM)
     0
+    True
     """
-    came = []
+    received = []
 
     def handle(number, frame):
-        if number == signal.SIGINT and came:
-            handler = before[number]
-            once = handler if callable(handler) else signal.default_int_handler
-            once(number, frame)
-        came.append(number)
-        again = '; Ctrl-C again stops at once, unsaved' if number == signal.SIGINT else ''
-        say(f'{NAMES[number]}: saving, then stopping{again}')
+        if number == signal.SIGINT and received:
+            handler = old_handlers[number]
+            interrupt = handler if callable(handler) else signal.default_int_handler
+            interrupt(number, frame)
+        received.append(number)
+        hint = '; Ctrl-C again stops at once, unsaved' if number == signal.SIGINT else ''
+        say(f'{NAMES[number]}: saving, then stopping{hint}')
 
     if jax.process_count() > 1 or threading.current_thread() is not threading.main_thread():
         yield lambda: 0
         return
-    heard = [number for number in NAMES if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handle) for number in heard}
+    numbers = [number for number in NAMES if signal.getsignal(number) is not signal.SIG_IGN]
+    old_handlers = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield lambda: came[0] if came else 0
+        yield lambda: received[0] if received else 0
     finally:
-        for number, handler in before.items():
+        for number, handler in old_handlers.items():
             signal.signal(number, handler)
 
 
 def stop_exception(text: str, number: int) -> Stopped:
-    """The exception that ends a run after a signal, with its exit status; 0 stands for SIGTERM.
+    """Makes the exception that ends a run after a signal, with its exit status (128 + signal).
 
     Args:
-        text: what is told.
-        number: of the signal.
+        text: message of the exception.
+        number: of the signal; 0 stands for SIGTERM.
 
-    >>> stop_exception('stop_exception at step 3 of 9', signal.SIGINT).status
+    >>> stop_exception('stopped at step 3 of 9', signal.SIGINT).status
     130
     """
     return Stopped(text, 128 + (number or signal.SIGTERM))

@@ -1,9 +1,9 @@
-"""One training step, and the ways to compile it: over a mesh by jit, over devices by pmap, for
-several seeds, for several steps.
+"""One training step, and its extension to several seeds and to several steps per call.
 
-The step knows no method's name. Outside of it every leaf of the state has a leading axis of seeds,
-and a batch has the axes (steps, seeds, examples, ...); `compile_jit` and `compile_pmap` take the
-part of a batch that this process holds.
+The step does not depend on the method: it takes the gradient of any `Method.loss`. Outside of the
+step every leaf of the state has a leading axis of seeds, and a batch has the axes (steps, seeds,
+examples, ...). `compile_jit` and `compile_pmap` (`tljax.engine.devices`) take the part of a batch
+that this process holds.
 """
 
 from collections.abc import Callable
@@ -27,81 +27,82 @@ def make_step(
     prepare: Prepare | None = None,
     axis: str | None = None,
 ) -> Step:
-    """The engine: gradient of a method's loss, update of what is not frozen.
+    """Makes the training step: the gradient of the method's loss, then the optimiser's update.
 
     Args:
-        method: what is minimised.
-        tx: optimiser of the method over the whole tree of parameters (`optim.optimizer`).
-        labels: a tree like the parameters; leaves labelled 'frozen' are constants of the loss and
-            stay bit-equal.
-        prepare: `Stream.prepare`.
-        axis: the name of a mapped axis over which gradients, statistics and metrics are averaged
-            (pmap).
+        method: its loss is minimised.
+        tx: optimiser over the whole tree of parameters (`optim.optimizer`).
+        labels: tree of labels like the parameters. Leaves labelled 'frozen' are constants of the
+            loss and stay bit-equal.
+        prepare: `Stream.prepare`; None: the batch is used as it is.
+        axis: name of the mapped axis over which gradients, statistics and metrics are averaged
+            (pmap); None: no average.
 
     Returns:
         `step(state, batch, seed) -> state, metrics` for one seed and one batch.
 
-    >>> from tljax.core import Method
-    >>> mean = Method(
-    ...     lambda key, batch: None,
-    ...     lambda p, s, b, tick: (jnp.mean((b - p['m']) ** 2), (s, {})),
-    ...     None,
-    ... )
-    >>> tx = optax.sgd(0.5)
-    >>> state = TrainState(
-    ...     jnp.zeros((), int), {'m': jnp.zeros(())}, {}, tx.init({'m': jnp.zeros(())})
-    ... )
-    >>> float(make_step(mean, tx, {'m': 'head'})(state, jnp.array([1.0, 3.0]), 0)[0].params['m'])
+    Gradient descent on a mean squared distance:
+
+    >>> def loss(params, state, batch, tick):
+    ...     return jnp.mean((batch - params['mean']) ** 2), (state, {})
+    >>> tx, params = optax.sgd(0.25), {'mean': jnp.zeros(())}
+    >>> step = make_step(Method(None, loss, None), tx, labels={'mean': 'head'})
+    >>> state = TrainState(jnp.zeros((), int), params, {}, tx.init(params))
+    >>> for _ in range(3):
+    ...     state, metrics = step(state, jnp.array([1.0, 3.0]), 0)
+    ...     print(float(metrics['loss']))
+    5.0
     2.0
+    1.25
     """
 
-    def trained(tree):
-        return [
-            leaf
-            for leaf, label in zip(jax.tree.leaves(tree), jax.tree.leaves(labels), strict=True)
-            if label != 'frozen'
-        ]
+    def trainable_leaves(tree):
+        pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(labels), strict=True)
+        return [leaf for leaf, label in pairs if label != 'frozen']
 
     def average(leaf):
         return lax.pmean(leaf, axis) if axis and jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
 
     def step(state, batch, seed):
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        # a shard has noise of its own
+        # each shard draws its own noise
         tick = Tick(state.step, jax.random.fold_in(key, lax.axis_index(axis)) if axis else key)
-        batch = prepare(batch) if prepare else batch
+        batch, variables = prepare(batch) if prepare else batch, state.state
 
         def loss(params):
             params = jax.tree.map(
                 lambda label, p: lax.stop_gradient(p) if label == 'frozen' else p, labels, params
             )
-            return method.loss(params, state.state, batch, tick)
+            return method.loss(params, variables, batch, tick)
 
-        (value, (moved, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+        (value, (new_variables, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(
+            state.params
+        )
         grads = jax.tree.map(lambda label, g: g if label == 'frozen' else average(g), labels, grads)
-        # What the method hands back as it was (a starting point, stored statistics) is equal
-        # everywhere and needs no average.
-        moved = jax.tree.map(
-            lambda new, old: new if new is old else average(new), moved, state.state
+        # A leaf that the method returns unchanged (a starting point, stored statistics) is equal on
+        # all devices and needs no average.
+        new_variables = jax.tree.map(
+            lambda new, old: new if new is old else average(new), new_variables, variables
         )
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = jax.tree.map(
             lambda label, p, u: p if label == 'frozen' else p + u, labels, state.params, updates
         )
-        metrics = {'loss': value, **metrics, 'gradient_norm': optax.tree.norm(trained(grads))}
-        return TrainState(state.step + 1, params, moved, opt_state), jax.tree.map(average, metrics)
+        norm = optax.tree.norm(trainable_leaves(grads))
+        metrics = jax.tree.map(average, {'loss': value, **metrics, 'gradient_norm': norm})
+        return TrainState(state.step + 1, params, new_variables, opt_state), metrics
 
     return step
 
 
 def over_seeds(function: Callable[..., Out]) -> Callable[..., Out]:
-    """Maps a function over the leading axis of its arguments, the seeds: in one piece on an
-    accelerator, in a loop on a CPU.
+    """Maps a function over the seeds, the leading axis of its arguments.
 
-    A single seed runs as it is.
+    An accelerator computes all seeds at once (`vmap`), a CPU one after the other in a compiled
+    loop. A single seed is computed without a map.
 
     Args:
-        function: of trees of arrays, for one seed.
+        function: takes and returns trees of arrays, for one seed.
 
     >>> over_seeds(lambda a, b: a + b)(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])).tolist()
     [4.0, 6.0]
@@ -112,27 +113,28 @@ def over_seeds(function: Callable[..., Out]) -> Callable[..., Out]:
             out = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
             return jax.tree.map(lambda leaf: leaf[None], out)
         if jax.default_backend() == 'cpu':
-            return lax.map(lambda each: function(*each), arguments)
+            return lax.map(lambda seed_arguments: function(*seed_arguments), arguments)
         return jax.vmap(function)(*arguments)
 
     return mapped
 
 
 def many_steps(step: Step) -> Step:
-    """Runs one step per entry of the batch's leading axis, in one compiled loop; metrics keep that
-    axis.
+    """Runs one step per entry of the batch's leading axis, in one compiled loop.
+
+    The metrics of the steps have the same leading axis.
 
     Args:
         step: one step, of one seed or of several.
 
-    >>> many_steps(lambda state, batch, seed: (state + batch, state))(
-    ...     jnp.zeros(()), jnp.array([1.0, 2.0]), 0
-    ... )[0].tolist()
-    3.0
+    >>> steps = many_steps(lambda state, batch, seed: (state + batch, state + batch))
+    >>> state, metrics = steps(jnp.zeros(()), jnp.array([1.0, 2.0, 3.0]), 0)
+    >>> float(state), metrics.tolist()
+    (6.0, [1.0, 3.0, 6.0])
     """
 
     def steps(state, batches, seeds):
-        # a CPU takes one step a call: a loop would keep it from its best code
+        # a CPU takes one step a call: XLA compiles slower code inside a loop
         if jax.tree.leaves(batches)[0].shape[0] == 1:
             state, metrics = step(state, jax.tree.map(lambda leaf: leaf[0], batches), seeds)
             return state, jax.tree.map(lambda leaf: leaf[None], metrics)

@@ -11,65 +11,62 @@ import jax
 import numpy as np
 import optax
 
-from tljax.core import Dataset, Stream, Task, TrainState, Tree, UserError
+from tljax.core import Dataset, Stream, Task, Tree, UserError
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, answers, write_answers
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
 from tljax.engine.choice import (
     SPLIT,
     Choice,
-    Kept,
     out_of_patience,
     outcome,
     start_choice,
     update_choice,
 )
 from tljax.engine.devices import Compiled, first_state, map_seeds_on_threads, shard
-from tljax.engine.evaluate import is_episodic, score, score_and_tell
+from tljax.engine.evaluate import is_episodic, score, score_with_outputs
 from tljax.engine.log import Log, tell_facts, tell_transferred
 from tljax.engine.signals import stop_exception, stop_signal
 from tljax.files.text import write
 from tljax.paths import Group
 from tljax.protocols import Record
 
-# splits whose answers are written; the most numbers that they may have
-JUDGED, TOLD = ('validation', 'test'), 2e7
+ANSWERED_SPLITS = ('validation', 'test')  # a run writes its answers to every example of these
+ANSWER_LIMIT = 2e7  # numbers of one split; a split with more is not written
 
 
 class Run(NamedTuple):
     """All that a fit needs; `build.build` makes one from a config.
 
     Attributes:
-        name: for the progress line.
+        name: shown in the progress line.
         init: (seed) -> params, state.
         tx: the optimiser.
         step: the compiled step (`tljax.engine.devices`).
         predict: the compiled prediction.
         stream: of batches.
         evals: {split: Dataset} to score.
-        seeds: one run each, together.
+        seeds: the runs that are trained together, one a seed.
         steps: number of steps.
         log_every: steps between two records of the log; 0 for one at the end only.
-        save_every: steps between two checkpoints.
-        eval_every: steps between two evaluations.
+        save_every: steps between two checkpoints; 0 for none.
+        eval_every: steps between two evaluations; 0 for one at the end only.
         chunk: steps per call.
         eval_batch: examples per call of an evaluation.
-        task: what the training set asks.
-        record: the config, which claims the workdir.
-        whole: (params, state) -> params, state in the full layout, where a head alone was trained
-            on cached features.
+        task: of the training set.
+        record: the config as JSON; a workdir belongs to one such record.
+        full_layout: (params, state) -> params, state of the full network, where only a head was
+            trained on cached features.
         donors: number of source networks that it starts from.
         input: shape of one example.
-        range: what pictures were scaled by (`Dataset.range`).
-        transferred: groups of parameters, where they come from and how fast they move; told before
-            the first step.
-        facts: () -> pairs of a word and a text: what the data turned out to be, which is looked
-            for, told and kept in `data.json` once, before the first step.
-        choice: which step's parameters it ends with, and when it may end early.
-        epochs: passes over the training set that the steps are; 0 where they are not counted.
-
-    >>> Run._fields[:3]
-    ('name', 'init', 'tx')
+        range: the range that pictures were scaled by (`Dataset.range`).
+        transferred: groups of parameters, their donors and their rates; printed before the first
+            step.
+        facts: () -> pairs of a word and a text that describe the data. They are computed once,
+            before the first step, printed, and written to `data.json`.
+        choice: which step's parameters the fit ends with, and when it may end early.
+        epochs: number of passes over the training set in these steps; 0 where passes are not
+            counted.
     """
 
     name: str
@@ -88,7 +85,7 @@ class Run(NamedTuple):
     eval_batch: int = 256
     task: Task = Task('numbers')
     record: Record = {}
-    whole: Callable[[Tree, Tree], tuple[Tree, Tree]] = lambda params, state: (params, state)
+    full_layout: Callable[[Tree, Tree], tuple[Tree, Tree]] = lambda params, state: (params, state)
     donors: int = 0
     input: tuple[int, ...] = ()
     range: tuple[float, float, str] | tuple[()] = ()
@@ -109,13 +106,11 @@ class Fitted(NamedTuple):
     Attributes:
         params: parameters, with a leading axis of seeds.
         state: state of the method, with a leading axis of seeds.
-        scores: {split: {metric: (seeds,)}} of these.
-        kept: where scores chose them: {'split', 'metric', 'score', 'best' and 'step' by seed,
-            'ended', 'text'}: the best score, its step, the step of the parameters, and the step
-            that the fit ended at. None where they are those of the last step.
-
-    >>> Fitted({}, {}, {'test': {'accuracy': [0.9]}}).scores['test']
-    {'accuracy': [0.9]}
+        scores: {split: {metric: (seeds,)}} of these parameters.
+        kept: how validation scores chose the parameters: 'split'; 'metric'; by seed the best
+            'score', its step 'best' and the step of the parameters, 'step'; 'ended', the last step
+            of the fit; and 'text', which says it in words. None where the parameters are those of
+            the last step.
     """
 
     params: Tree
@@ -125,147 +120,141 @@ class Fitted(NamedTuple):
 
 
 def fit(run: Run, workdir: str | Path) -> Fitted:
-    """Trains, or goes on training, or does nothing where the run has finished.
+    """Trains a run, continues it from its last checkpoint, or loads it if it has finished.
 
-    A run that was killed and is started again with the same config ends bit-equal to one that was
-    not. SIGTERM and Ctrl-C save, then stop.
+    A killed run that is started again with the same config ends bit-equal to one that was never
+    killed. After SIGTERM or Ctrl-C a run saves, then stops.
 
     Args:
         run: all that the fit needs.
-        workdir: the run's own folder; made where it is missing.
+        workdir: the run's own folder; made if it does not exist.
 
     Returns:
         Fitted.
 
     Raises:
-        UserError: the workdir belongs to another config; the loss or its gradient is no longer
-            finite (step and last good checkpoint).
+        UserError: the workdir belongs to another config; or the loss or its gradient is no longer
+            finite (the message has the step and the last good checkpoint).
         Stopped: after SIGTERM, Ctrl-C, or a scheduler's notice of preemption.
 
     >>> import tempfile
-    >>> import optax
     >>> from tljax.data.formats.arrays import arrays
     >>> from tljax.data.streams import draw
     >>> from tljax.methods.fine_tuning.finetune import finetune
     >>> from tljax.engine.devices import compile_jit, compile_predict, make_mesh
     >>> from tljax.engine.step import make_step, many_steps, over_seeds
     >>> from tljax.zoo.families.identity import identity
-    >>> data, method, mesh = (
-    ...     arrays(np.eye(2, dtype='f'), np.array([0, 1]), ('a', 'b')),
-    ...     finetune(identity(2), 2),
-    ...     make_mesh(),
-    ... )
+    >>> data = arrays(np.eye(2, dtype='f'), np.array([0, 1]), ('a', 'b'))
+    >>> method, tx, mesh = finetune(identity(2), 2), optax.sgd(1.0), make_mesh()
     >>> labels = {'backbone': {}, 'head': {'kernel': 'head', 'bias': 'head'}}
-    >>> init = lambda seed: method.init(jax.random.key(seed), data.take(np.array([0])))
-    >>> step = compile_jit(many_steps(over_seeds(make_step(method, optax.sgd(1.0), labels))), mesh)
     >>> run = Run(
-    ...     'toy',
-    ...     init,
-    ...     optax.sgd(1.0),
-    ...     step,
-    ...     compile_predict(method.predict, mesh),
-    ...     draw(data, jax.device_count()),
-    ...     {'train': data},
+    ...     name='toy',
+    ...     init=lambda seed: method.init(jax.random.key(seed), data.take(np.array([0]))),
+    ...     tx=tx,
+    ...     step=compile_jit(many_steps(over_seeds(make_step(method, tx, labels))), mesh),
+    ...     predict=compile_predict(method.predict, mesh),
+    ...     stream=draw(data, jax.device_count()),
+    ...     evals={'train': data},
     ...     seeds=(0,),
     ...     steps=20,
     ... )
     >>> float(fit(run, tempfile.mkdtemp()).scores['train']['accuracy'][0])
     1.0
     """
-    claim(workdir, run.record, look=True)
+    claim(workdir, run.record, compare_only=True)
     if Path(workdir, 'final').exists():
-        params, state, record = load_final(workdir)
-        return Fitted(params, state, record['scores'], record.get('kept'))
+        params, variables, record = load_final(workdir)
+        return Fitted(params, variables, record['scores'], record.get('kept'))
     state, seeds = first_state(run.init, run.tx, run.seeds), np.asarray(run.seeds, np.uint32)
     run = run._replace(step=map_seeds_on_threads(run.step, len(run.seeds)))
-    for seed in run.seeds:  # what does not fit is refused before anything is written
+    for seed in run.seeds:  # refuses a batch that does not fit before anything is written
         shard(run.stream.index(seed, 0))
     claim(workdir, run.record)
-    kept = start_choice((state.params, state.state), len(seeds)) if run.choice.chooses else None
+    selection = None
+    if run.choice.chooses:
+        selection = start_choice((state.params, state.state), len(seeds))
     first_process = jax.process_index() == 0
-    with Checkpoints(workdir) as checkpoints, stop_signal() as asked:
-        begun, found = checkpoints.restore(_saved(state, kept)) or (0, _saved(state, kept))
-        state, kept = _apart(found, kept is not None)
-        if not begun and first_process:
+    with Checkpoints(workdir) as checkpoints, stop_signal() as received_signal:
+        start, state, selection = _restore(checkpoints, state, selection)
+        if not start and first_process:
             _tell(run, workdir)
-        with Log(workdir, run.name, run.steps, begun, first_process, epochs=run.epochs) as log:
-            parts, pending, last, stopping = run.step.split(state), [], begun, 0
-            for first, last, batch in _prefetched(run, begun):
+        with Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log:
+            parts, pending, step, stop = run.step.split(state), [], start, 0
+            for first_step, step, batch in _prefetched_batches(run, start):
                 parts, metrics = run.step.run(parts, batch, seeds)
-                log.started(last)
-                pending.append((first, metrics))
-                stopping = asked() or (signal.SIGTERM if checkpoints.preempted(last) else 0)
-                saving, evaluating, reporting = (
-                    _due(last, every, run.steps)
-                    for every in (run.save_every, run.eval_every, run.log_every)
-                )
-                if not (stopping or saving or evaluating or reporting):
+                log.started(step)
+                pending.append((first_step, metrics))
+                stop = received_signal() or (signal.SIGTERM if checkpoints.preempted(step) else 0)
+                save = _is_due(step, run.save_every, run.steps)
+                evaluate = _is_due(step, run.eval_every, run.steps)
+                report = _is_due(step, run.log_every, run.steps)
+                if not (stop or save or evaluate or report):
                     continue
-                _report(log, last, pending, run, checkpoints, kept)
+                _report(log, step, pending, run, checkpoints, selection)
                 pending, state = [], run.step.join(parts, 0)
-                if last == run.steps:
+                if step == run.steps:
                     break
-                if evaluating:  # first: a checkpoint holds what its own step's scores have chosen
-                    told = _evaluate(run, state, last, log)
-                    if kept is not None:
-                        kept = _look(run, kept, last, state, told)
-                        if out_of_patience(run.choice, kept).all():
+                if evaluate:  # before saving: a checkpoint holds the selection as of its own step
+                    split_scores = _evaluate(run, state, step, log)
+                    if selection is not None:
+                        selection = _select(run, selection, step, state, split_scores)
+                        if out_of_patience(run.choice, selection).all():
                             break
-                if saving or stopping:
-                    checkpoints.save(last, _saved(state, kept))
-                if stopping:
+                if save or stop:
+                    checkpoints.save(step, _checkpoint_tree(state, selection))
+                if stop:
                     raise stop_exception(
-                        f'stopped at step {last} of {run.steps}, saved in {workdir}: the same '
+                        f'stopped at step {step} of {run.steps}, saved in {workdir}: the same '
                         'command goes on from there',
-                        stopping,
+                        stop,
                     )
-            return _finish(run, workdir, last, state, kept, log, lambda: stopping or asked())
+            return _finish(
+                run, workdir, step, state, selection, log, lambda: stop or received_signal()
+            )
 
 
-def _saved(state, kept):
-    """What a checkpoint holds."""
-    return state if kept is None else (state, kept)
+def _checkpoint_tree(state, selection):
+    """What a checkpoint holds: the training state, and the selection where there is one."""
+    return state if selection is None else (state, selection)
 
 
-def _apart(found: Tree, kept: bool) -> tuple[TrainState, Kept | None]:
-    """What `_saved` made one of."""
-    return found if kept else (found, None)
+def _restore(checkpoints, state, selection):
+    """(step, state, selection) of the newest checkpoint, or the given ones at step 0."""
+    checkpoint = checkpoints.restore(_checkpoint_tree(state, selection))
+    if checkpoint is None:
+        return 0, state, selection
+    step, tree = checkpoint
+    return (step, tree, None) if selection is None else (step, *tree)
 
 
-def _look(run, kept, step, state, found):
-    """What is kept after an evaluation."""
-    values = np.asarray(found[SPLIT][scores.first_score(run.task)])
-    return update_choice(run.choice, kept, step, values, (state.params, state.state))
+def _select(run, selection, step, state, split_scores):
+    """The selection after an evaluation at this step."""
+    values = np.asarray(split_scores[SPLIT][scores.first_score(run.task)])
+    return update_choice(run.choice, selection, step, values, (state.params, state.state))
 
 
 def _tell(run, workdir):
-    """What the run has understood of its data, and what is transferred."""
+    """Prints and writes the facts of the data, and prints what is transferred."""
     facts = tuple(run.facts())
     tell_facts(facts)
     write(Path(workdir, 'data.json'), json.dumps(facts, indent=1) + '\n')
     tell_transferred(tuple(run.transferred))
 
 
-def _finish(run, workdir, step, state, kept, log, stopping):
-    rows, last = {}, step == run.steps
-    found = _evaluate(run, state, step, log, rows if kept is None else None) if last else {}
-    if kept is not None:
-        kept = _look(run, kept, step, state, found) if found else kept
-        params, moved = kept.trees
-        state = state._replace(params=params, state=moved)
-        found, told = (
-            _evaluate(run, state, step, rows=rows),
-            outcome(run.choice, kept, step, run.steps),
-        )
-        log.tell(told)
-        kept = {
-            'split': SPLIT,
-            'metric': scores.first_score(run.task),
-            'ended': step,
-            'text': told,
-            **{name: getattr(kept, name).tolist() for name in ('score', 'best', 'step')},
-        }
-    params, moved = run.whole(state.params, state.state)
+def _finish(run, workdir, step, state, selection, log, received_signal):
+    """Scores and saves the finished run."""
+    rows, split_scores, choice_record = {}, {}, None
+    if step == run.steps:
+        split_scores = _evaluate(run, state, step, log, rows if selection is None else None)
+    if selection is not None:
+        if split_scores:
+            selection = _select(run, selection, step, state, split_scores)
+        params, variables = selection.trees
+        state = state._replace(params=params, state=variables)
+        split_scores = _evaluate(run, state, step, rows=rows)
+        choice_record = _choice_record(run, selection, step)
+        log.tell(choice_record['text'])
+    params, variables = run.full_layout(state.params, state.state)
     if rows and jax.process_index() == 0:
         write_answers(Path(workdir, ANSWERS), rows)
     record = {
@@ -275,24 +264,39 @@ def _finish(run, workdir, step, state, kept, log, stopping):
         'input': list(run.input),
         'range': list(run.range),
         'seeds': list(run.seeds),
-        'scores': found,
+        'scores': split_scores,
     }
-    save_final(workdir, params, moved, record | ({'kept': kept} if kept else {}))
-    if stopping():
+    if choice_record:
+        record['kept'] = choice_record
+    save_final(workdir, params, variables, record)
+    if received_signal():
         raise stop_exception(
             f'stopped at the last step, saved in {workdir}: the same command goes on with what '
             'comes next',
-            stopping(),
+            received_signal(),
         )
-    params, moved = jax.device_get((params, moved))
-    return Fitted(params, moved, found, kept)
+    params, variables = jax.device_get((params, variables))
+    return Fitted(params, variables, split_scores, choice_record)
 
 
-def _due(step, period, steps):
+def _choice_record(run, selection, step):
+    """How validation scores chose the parameters, as `Fitted.kept` has it."""
+    return {
+        'split': SPLIT,
+        'metric': scores.first_score(run.task),
+        'ended': step,
+        'text': outcome(run.choice, selection, step, run.steps),
+        'score': selection.score.tolist(),
+        'best': selection.best.tolist(),
+        'step': selection.step.tolist(),
+    }
+
+
+def _is_due(step, period, steps):
     return step == steps or bool(period) and step % period == 0
 
 
-def _spans(run, begun):
+def _spans(run, start):
     """Pairs (first, last) of steps for each call, up to `chunk` steps long; no call runs past a
     step where something is due."""
     marks = {
@@ -301,87 +305,80 @@ def _spans(run, begun):
         if period
         for step in range(period, run.steps, period)
     }
-    marks = [step for step in sorted(marks | {run.steps}) if step > begun]
-    for mark in marks:
-        while begun < mark:
-            yield begun, min(begun + run.chunk, mark)
-            begun = min(begun + run.chunk, mark)
+    step = start
+    for mark in sorted(marks | {run.steps}):
+        while step < mark:
+            last = min(step + run.chunk, mark)
+            yield step, last
+            step = last
 
 
-def _prefetched(run, begun):
-    """(first, last, batch on its devices) of every call, the next batch made while the present one
-    is computed with."""
+def _prefetched_batches(run, start):
+    """(first, last, batch on its devices) of every call. A thread makes the next batch while the
+    devices compute with the present one."""
 
     def make(span):
         batches = [
-            [run.stream.take(shard(run.stream.index(seed, step))) for seed in run.seeds]
+            run.stream.take(shard(run.stream.index(seed, step)))
             for step in range(*span)
+            for seed in run.seeds
         ]
-        together = jax.tree.map(
-            lambda *leaves: np.stack(leaves), *(each for row in batches for each in row)
-        )
+        stack = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
         shape = (span[1] - span[0], len(run.seeds))
         return run.step.place(
-            jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), together)
+            jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), stack)
         )
 
-    spans = list(_spans(run, begun))
+    spans = list(_spans(run, start))
     with ThreadPoolExecutor(1) as pool:
-        ahead = [pool.submit(make, span) for span in spans[:1]]
+        futures = [pool.submit(make, span) for span in spans[:1]]
         for i, span in enumerate(spans):
-            batch = ahead.pop().result()
-            ahead += [pool.submit(make, each) for each in spans[i + 1 : i + 2]]
+            batch = futures.pop().result()
+            if i + 1 < len(spans):
+                futures.append(pool.submit(make, spans[i + 1]))
             yield *span, batch
 
 
-def _report(log, step, pending, run, checkpoints, kept):
+def _report(log, step, pending, run, checkpoints, selection):
     """Records the mean of each metric since the last report, after checking that every step was
     finite."""
     metrics = jax.tree.map(
         lambda *leaves: np.concatenate(leaves),
-        *(run.step.join(jax.device_get(each), 1) for _, each in pending),
+        *(run.step.join(jax.device_get(call_metrics), 1) for _, call_metrics in pending),
     )
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
-    if kept is not None:  # what a seed does that has run out of patience counts no more
-        bad &= ~out_of_patience(run.choice, kept)
+    if selection is not None:  # the steps of a seed after its patience do not count
+        bad &= ~out_of_patience(run.choice, selection)
     if bad.any():
         row, seed = np.argwhere(bad)[0]
-        good = checkpoints.last()
+        checkpoint = checkpoints.last()
         raise UserError(
             f'loss {metrics["loss"][row, seed]} (gradient norm '
             f'{metrics["gradient_norm"][row, seed]}) at step {pending[0][0] + row} with seed '
             f'{run.seeds[seed]}; last good checkpoint: '
-            f'{"none" if good is None else f"step {good}"}; lower optim.lr or set optim.clip'
+            f'{"none" if checkpoint is None else f"step {checkpoint}"}; lower optim.lr or set '
+            'optim.clip'
         )
     means = {name: value.mean(0) for name, value in metrics.items()}
     log.record(step, 'training', means)
-    log.show(
-        step,
-        {
-            'loss': means['loss'],
-            **{
-                name: value
-                for name, value in means.items()
-                if name not in ('loss', 'gradient_norm')
-            },
-        },
-    )
+    others = {name: mean for name, mean in means.items() if name not in ('loss', 'gradient_norm')}
+    log.show(step, {'loss': means['loss'], **others})
 
 
 def _evaluate(run, state, step, log=None, rows=None):
-    """The scores of every split. Where `rows` is a dict, the answers to every example of
-    JUDGED splits are put there."""
-    found = {}
+    """The scores of every split. If `rows` is a dict, the answers to every example of
+    ANSWERED_SPLITS are put into it."""
+    split_scores = {}
     for split, dataset in run.evals.items():
-        numbers = dataset.size * max(len(run.classes), 1) * len(run.seeds)
-        if rows is not None and split in JUDGED and numbers <= TOLD and not is_episodic(dataset):
-            each, told = score_and_tell(
-                run.predict, state.params, state.state, dataset, run.eval_batch
-            )
-            rows[split] = answers(run.task, dataset, told)
+        arguments = run.predict, state.params, state.state, dataset, run.eval_batch
+        size = dataset.size * max(len(run.classes), 1) * len(run.seeds)
+        writable = split in ANSWERED_SPLITS and size <= ANSWER_LIMIT
+        if rows is not None and writable and not is_episodic(dataset):
+            values, outputs = score_with_outputs(*arguments)
+            rows[split] = answers(run.task, dataset, outputs)
         else:
-            each = score(run.predict, state.params, state.state, dataset, run.eval_batch)
+            values = score(*arguments)
         if log:
-            log.record(step, split, each)
-        found[split] = {name: value.tolist() for name, value in each.items()}
-    return found
+            log.record(step, split, values)
+        split_scores[split] = {name: value.tolist() for name, value in values.items()}
+    return split_scores

@@ -1,1 +1,1 @@
-"""Small modules that many networks share."""
+"""Layers, convolutions, augmentations and preprocessing that many networks share."""

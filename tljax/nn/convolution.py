@@ -1,10 +1,10 @@
-"""Layers that networks are made of, and the one place that knows how a convolution is best computed
-where.
+"""Convolution in several forms, and the choice of the fastest form for a device and a shape.
 
-XLA's own convolution is right for accelerators. On a CPU its forward pass is good and its gradient
-is not, least of all inside a loop, where it misses the fast path; sums of matrix products, and of
-shifted products for a depthwise one, do that work several times sooner. `choose_form` chooses, from
-the table that `python -m benchmarks.engine --only=forms` prints.
+All forms give the same result. XLA's own convolution is fast on accelerators. On a CPU its forward
+pass is fast and its gradient is slow, above all inside a compiled loop, where XLA does not use its
+fast convolution code. Sums of matrix products, or of shifted products for a depthwise convolution,
+are several times faster there. `choose_form` follows the table that
+`python -m benchmarks.engine --only=forms` prints.
 """
 
 import functools
@@ -16,23 +16,28 @@ from jax import lax
 
 from tljax.core import UserError
 
-# where a network runs: on an accelerator; on a CPU, by itself or inside a compiled loop
+# where a network runs: on an accelerator; on a CPU outside of a compiled loop, or inside of one
 PLACES = ('plain', 'alone', 'looped')
-CACHE = 8 << 20  # bytes of patches at a time
+CACHE = 8 << 20  # bytes of patches that are computed at a time
 FORMS = ('plain', 'split', 'dots', 'shifts')
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
 def place_of_run(looped: bool = False) -> str:
-    """Where a network built now will run, one of PLACES: the `form` that network factories take.
+    """Returns the place where a network will run, for the argument `form` of its factory.
 
     Args:
-        looped: whether it runs inside a compiled loop.
+        looped: whether the network runs inside a compiled loop.
 
-    >>> place_of_run() in PLACES
+    Returns:
+        One of PLACES: 'plain' on an accelerator, 'alone' or 'looped' on a CPU.
+
+    >>> place_of_run() == ('alone' if jax.default_backend() == 'cpu' else 'plain')
     True
     """
-    return 'plain' if jax.default_backend() != 'cpu' else 'looped' if looped else 'alone'
+    if jax.default_backend() != 'cpu':
+        return 'plain'
+    return 'looped' if looped else 'alone'
 
 
 def choose_form(
@@ -42,24 +47,22 @@ def choose_form(
     strides: tuple[int, int],
     groups: int,
 ) -> str:
-    """The form for a convolution of these shapes in one of PLACES; a form that was asked for by
-    name stays.
+    """Chooses the form of a convolution by its shapes and the place where it runs.
 
     Args:
-        form: one of PLACES, or of FORMS.
-        x: maps, (n, h, w, c); their shape counts.
-        kernel: (kh, kw, c / groups, d); its shape counts.
+        form: one of PLACES; or one of FORMS, which is returned unchanged.
+        x: maps, (n, h, w, c); only their shape is used.
+        kernel: (kh, kw, c / groups, d); only its shape is used.
         strides: steps down and to the right, pixels.
-        groups: number of parts that the channels are cut into.
+        groups: number of groups that the channels are divided into.
 
-    >>> choose_form(
-    ...     'alone',
-    ...     jax.ShapeDtypeStruct((8, 56, 56, 64), 'float32'),
-    ...     jax.ShapeDtypeStruct((3, 3, 64, 64), 'float32'),
-    ...     (1, 1),
-    ...     1,
-    ... )
-    'split'
+    Raises:
+        UserError: `form` is neither a place nor a form.
+
+    >>> x = jax.ShapeDtypeStruct((8, 56, 56, 64), 'float32')
+    >>> kernel = jax.ShapeDtypeStruct((3, 3, 64, 64), 'float32')
+    >>> [choose_form(place, x, kernel, (1, 1), groups=1) for place in PLACES]
+    ['plain', 'split', 'dots']
     """
     if form in FORMS:
         return form
@@ -71,9 +74,9 @@ def choose_form(
         return 'plain'
     if groups > 1:
         return 'shifts' if kernel.shape[2] == 1 else 'plain'
-    places = x.shape[1] * x.shape[2] / (strides[0] * strides[1])
+    positions = x.shape[1] * x.shape[2] / (strides[0] * strides[1])
     # maps of up to 8x8, or of few and narrow patches
-    small = places <= 64 or 4 * places * kernel.size / kernel.shape[3] <= CACHE / 16
+    small = positions <= 64 or 4 * positions * kernel.size / kernel.shape[3] <= CACHE / 16
     return 'dots' if kernel.shape[:2] == (1, 1) or small or form == 'looped' else 'split'
 
 
@@ -85,18 +88,25 @@ def convolve(
     groups: int = 1,
     form: str = 'plain',
 ) -> jax.Array:
-    """A convolution of (n, h, w, c) with a kernel (kh, kw, c / groups, d), in one of the forms that
-    all give (n, h', w', d).
+    """Convolves maps with a kernel, in one of several forms that give the same result.
 
     Args:
         x: maps, (n, h, w, c).
         kernel: (kh, kw, c / groups, d).
         strides: steps down and to the right, pixels.
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)).
-        groups: number of parts that the channels are cut into; each part is convolved by itself.
-        form: 'plain' (XLA's), 'split' (XLA's, but for the kernel's gradient, which is a sum over
-            examples of matrix products), 'dots' (patches times a matrix; groups=1) or 'shifts'
-            (depthwise: groups = c = d, one product per tap); or one of PLACES.
+        groups: number of groups that the channels are divided into; each group is convolved with
+            its own kernels.
+        form: 'plain': XLA's convolution. 'split': XLA's convolution, but the kernel's gradient is a
+            sum of matrix products over examples. 'dots': patches times a matrix (groups=1).
+            'shifts': one product per tap of the kernel, for depthwise convolutions (groups = c =
+            d). Or one of PLACES, for which `choose_form` chooses.
+
+    Returns:
+        Maps, (n, h', w', d).
+
+    Raises:
+        UserError: the map is smaller than the kernel, or the form does not allow these groups.
 
     >>> x, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 5))
     >>> bool(jnp.allclose(convolve(x, kernel, form='dots'), convolve(x, kernel)))
@@ -129,15 +139,13 @@ def convolve(
         raise UserError(
             f'form={form} with groups={groups}: take shifts for depthwise, plain for others'
         )
-    return (
-        _split(x, kernel, tuple(strides), border)
-        if form == 'split'
-        else _dots(x, kernel, strides, border)
-    )
+    if form == 'split':
+        return _split(x, kernel, tuple(strides), border)
+    return _dots(x, kernel, strides, border)
 
 
 def _taps(x, size, strides, padding):
-    """What each tap of a kernel of this size sees, row by row: (n, h', w', c) each."""
+    """The inputs of each tap of a kernel of this size, row by row: (n, h', w', c) each."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     h, w = ((length - k) // s + 1 for length, k, s in zip(x.shape[1:3], size, strides, strict=True))
     return [
@@ -159,7 +167,7 @@ def _dots(x, kernel, strides, padding):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _product(x, kernel, strides, padding):
-    """Patches times the kernel as a matrix, some examples at a time."""
+    """Patches times the kernel as a matrix, for a part of the examples at a time."""
 
     def product(x):
         return _patches(x, kernel.shape, strides, padding) @ kernel.reshape(-1, kernel.shape[3])
@@ -170,11 +178,11 @@ def _product(x, kernel, strides, padding):
 
 
 def _input_gradient(gradient, kernel, shape, strides, padding):
-    """The transpose of `_product` in its input: with strides of one a product too, of the gradient
-    with the kernel turned round."""
+    """The transpose of `_product` in its input. With strides of one it is itself a product: of the
+    padded gradient with the kernel turned by 180 degrees."""
     if strides == (1, 1):
-        spread = _spread(gradient, kernel.shape, shape, strides, padding)
-        return _product(spread, kernel[::-1, ::-1].swapaxes(2, 3), strides, ((0, 0), (0, 0)))
+        dilated = _dilate(gradient, kernel.shape, shape, strides, padding)
+        return _product(dilated, kernel[::-1, ::-1].swapaxes(2, 3), strides, ((0, 0), (0, 0)))
     matrix, input = kernel.reshape(-1, kernel.shape[3]), jax.ShapeDtypeStruct(shape, gradient.dtype)
     return jax.linear_transpose(
         lambda x: _patches(x, kernel.shape, strides, padding) @ matrix, input
@@ -183,7 +191,7 @@ def _input_gradient(gradient, kernel, shape, strides, padding):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def _kernel_gradient(x, gradient, shape, strides, padding):
-    """The transpose of `_product` in its kernel; linear in both arguments, so that its own
+    """The transpose of `_product` in its kernel. It is linear in both arguments, so that its own
     gradients are the two functions above."""
     parts = _parts(x, shape, strides, padding)
 
@@ -218,26 +226,24 @@ _kernel_gradient.defvjp(
 
 
 def _patches(x, shape, strides, padding):
-    """What a kernel of this shape sees at every position: (n, h', w', kh kw c)."""
+    """The inputs of a kernel of this shape at every position, (n, h', w', kh kw c)."""
     return jnp.concatenate(_taps(x, shape[:2], strides, padding), -1)
 
 
 def _parts(x, shape, strides, padding):
-    """A batch in equal parts, (parts, n / parts, ...), whose patches fit a cache each; in one where
-    they are no more than the output."""
+    """Divides a batch into equal parts, (parts, n / parts, ...), so that the patches of a part fit
+    into CACHE. Patches that are no wider than the output need no division."""
     patches = jax.eval_shape(lambda x: _patches(x, shape, strides, padding), x[:1])
-    fit = (
-        max(CACHE // (patches.size * patches.dtype.itemsize), 1)
-        if patches.shape[3] > shape[3]
-        else len(x)
-    )
-    part = max(size for size in range(1, min(fit, len(x)) + 1) if len(x) % size == 0)
+    limit = len(x)
+    if patches.shape[3] > shape[3]:
+        limit = max(CACHE // (patches.size * patches.dtype.itemsize), 1)
+    part = max(size for size in range(1, min(limit, len(x)) + 1) if len(x) % size == 0)
     return x.reshape(-1, part, *x.shape[1:])
 
 
-def _spread(gradient, kernel, shape, strides, padding):
-    """A gradient of a convolution's output with its strides filled in by zeros, and a border that a
-    turned kernel needs."""
+def _dilate(gradient, kernel, shape, strides, padding):
+    """The gradient of a convolution's output with zeros between the strides, and with the border
+    that the turned kernel needs."""
     spans = [
         (k - 1 - low, length + low - (out - 1) * s - 1, s - 1)
         for k, (low, _), length, out, s in zip(
@@ -250,15 +256,14 @@ def _spread(gradient, kernel, shape, strides, padding):
 def _sum_over(function, x, gradient):
     """The sum of function(part, its gradient) over the parts of a batch."""
 
-    def add(total, each):
-        return total + function(*each), None
+    if len(x) == 1:
+        return function(x[0], gradient[0])
+
+    def add(total, part):
+        return total + function(*part), None
 
     total = jax.eval_shape(function, x[0], gradient[0])
-    return (
-        lax.scan(add, jnp.zeros(total.shape, total.dtype), (x, gradient))[0]
-        if len(x) > 1
-        else function(x[0], gradient[0])
-    )
+    return lax.scan(add, jnp.zeros(total.shape, total.dtype), (x, gradient))[0]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -303,9 +308,9 @@ def _shifts_back(strides, padding, saved, gradient):
         )
 
     # the transpose is a depthwise convolution too
-    spread = _spread(gradient, kernel.shape, x.shape, strides, padding)
+    dilated = _dilate(gradient, kernel.shape, x.shape, strides, padding)
     return (
-        _shifts(spread, kernel[::-1, ::-1], (1, 1), ((0, 0), (0, 0))),
+        _shifts(dilated, kernel[::-1, ::-1], (1, 1), ((0, 0), (0, 0))),
         _sum_over(product, x[:, None], gradient[:, None]).reshape(kernel.shape),
     )
 

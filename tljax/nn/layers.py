@@ -1,5 +1,4 @@
-"""Layers that networks are made of: convolution, BatchNorm, pooling, and the way from a flax module
-to a `Net`."""
+"""Layers of the networks: convolution, BatchNorm, pooling; and `Net`s made from flax modules."""
 
 import dataclasses
 import functools
@@ -18,13 +17,22 @@ from tljax.protocols import Config, StoredStatistics
 
 
 class Conv(nn.Module):
-    """A convolution with flax's parameter names ('kernel', and 'bias' where wanted), computed in
-    the given form.
+    """Convolution with flax's parameter names, 'kernel' and 'bias'.
 
-    >>> jax.eval_shape(Conv(8).init, jax.random.key(0), jnp.ones((1, 4, 4, 3)))['params'][
-    ...     'kernel'
-    ... ].shape
-    (3, 3, 3, 8)
+    Args:
+        features: number of output channels.
+        kernel_size: height and width of the kernel, pixels.
+        strides: steps down and to the right, pixels.
+        padding: as `convolve` takes it.
+        groups: as `convolve` takes it.
+        use_bias: whether the layer has a bias.
+        form: as `convolve` takes it.
+        dtype: of the computation and the output.
+
+    >>> layer, x = Conv(features=8, strides=(2, 2)), jnp.ones((1, 4, 4, 3))
+    >>> output, variables = jax.eval_shape(layer.init_with_output, jax.random.key(0), x)
+    >>> output.shape, variables['params']['kernel'].shape
+    ((1, 2, 2, 8), (3, 3, 3, 8))
     """
 
     features: int
@@ -50,25 +58,36 @@ class Conv(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation (Ioffe and Szegedy 2015, algorithms 1 and 2,
-    https://arxiv.org/abs/1502.03167) over all axes but the last, with flax's names and arithmetic,
-    that knows what is frozen and can be told to pool.
+    """Batch normalisation over all axes but the last, with flax's names and arithmetic.
+
+    Unlike flax's layer it can use its stored statistics during training (frozen layers), and it can
+    include a pooling.
 
     Args:
-        momentum: of the stored statistics.
+        momentum: share of the old value in an update of the stored statistics.
         epsilon: added to the variance.
-        use_scale: whether there is a scale.
-        stored: predicate on the layer's path. Where it says so the layer runs on stored statistics,
-            whatever the network as a whole does. A frozen layer whose statistics moved would not be
-            frozen; `optim.uses_stored_statistics` makes the predicate from the partition.
+        use_scale: whether the layer has a scale.
+        stored: predicate over the layer's path. Where it is true the layer uses its stored
+            statistics in training too and does not change them: a frozen layer whose statistics
+            changed would not be frozen. `optim.uses_stored_statistics` makes the predicate from the
+            partition.
         dtype: of the output; statistics are float32 or wider.
 
-    >>> layer = BatchNorm(stored=lambda path: True, name='bn', parent=None)
-    >>> variables = layer.init(jax.random.key(0), jnp.ones((2, 3)), train=True)
-    >>> layer.apply(variables, jnp.ones((2, 3)), train=True, mutable='batch_stats')[1][
-    ...     'batch_stats'
-    ... ]['mean'].tolist()
-    [0.0, 0.0, 0.0]
+    Source:
+        Ioffe and Szegedy 2015, algorithms 1 and 2, https://arxiv.org/abs/1502.03167
+
+    The stored mean follows the batch's, unless the predicate is true:
+
+    >>> variables = {
+    ...     'params': {'scale': jnp.ones(1), 'bias': jnp.zeros(1)},
+    ...     'batch_stats': {'mean': jnp.zeros(1), 'var': jnp.ones(1)},
+    ... }
+    >>> for stored in (None, lambda path: True):
+    ...     layer = BatchNorm(momentum=0.5, stored=stored, name='norm', parent=None)
+    ...     _, new = layer.apply(variables, jnp.ones((2, 1)), train=True, mutable='batch_stats')
+    ...     print(new['batch_stats']['mean'].tolist())
+    [0.5]
+    [0.0]
     """
 
     momentum: float = 0.99
@@ -81,9 +100,16 @@ class BatchNorm(nn.Module):
     def __call__(
         self, x: jax.Array, train: bool, pool: Callable[[jax.Array], jax.Array] | None = None
     ) -> jax.Array:
-        """x (..., c), normalised; with `pool`, such as `max_pool`, the maxima of that over windows,
-        for a quarter of the work: what a rising line makes of a maximum is the maximum of what it
-        makes, and a falling one turns the signs."""
+        """Normalises x, and pools it by maxima if `pool` is given.
+
+        Pools first, then normalises the pooled values (a quarter of the work). An increasing affine
+        map commutes with max; where the scale is negative, signs are flipped before and after.
+
+        Args:
+            x: (..., c).
+            train: whether to use the batch's statistics, and to update the stored ones.
+            pool: maximum over windows, such as `max_pool`.
+        """
         shape = x.shape[-1:]
         scale = (
             self.param('scale', nn.initializers.ones, shape) if self.use_scale else jnp.ones(shape)
@@ -93,33 +119,36 @@ class BatchNorm(nn.Module):
             self.variable('batch_stats', name, start, shape)
             for name, start in (('mean', jnp.zeros), ('var', jnp.ones))
         ]
-        mean, var = (each.value for each in stored)
+        mean, var = (statistic.value for statistic in stored)
         axes = tuple(range(x.ndim - 1))
         if train and not (self.stored is not None and self.stored('/'.join(self.path))):
             wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-            # written so, XLA sums both in one pass on a CPU
-            mean, square = (each.mean(axes) for each in (wide, lax.square(wide)))
-            var = jnp.maximum(0.0, square - lax.square(mean))
+            # in this form and order XLA computes both sums in one pass on a CPU
+            square = lax.square(wide)
+            mean, mean_square = wide.mean(axes), square.mean(axes)
+            var = jnp.maximum(0.0, mean_square - lax.square(mean))
             if not self.is_initializing():
-                for each, new in zip(stored, (mean, var), strict=True):
-                    each.value = self.momentum * each.value + (1 - self.momentum) * new
+                for statistic, new in zip(stored, (mean, var), strict=True):
+                    statistic.value = self.momentum * statistic.value + (1 - self.momentum) * new
         if pool is not None:
             sign = lax.stop_gradient(jnp.where(scale < 0, -1, 1).astype(x.dtype))
             x = pool(x * sign) * sign
-        mean, var, scale, bias = (jnp.expand_dims(each, axes) for each in (mean, var, scale, bias))
+        mean, var, scale, bias = (
+            jnp.expand_dims(vector, axes) for vector in (mean, var, scale, bias)
+        )
         return ((x - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias).astype(self.dtype)
 
 
 def refuse_smaller(x: jax.Array, smallest: int, name: str) -> None:
-    """Refuses pictures that a network's convolutions and poolings leave nothing of.
+    """Refuses pictures that are too small for a network's convolutions and poolings.
 
     Args:
         x: pictures (n, height, width, channels).
-        smallest: side of the smallest pictures that it takes, pixels.
-        name: of the network.
+        smallest: the smallest height and width that the network takes, pixels.
+        name: of the network, for the message.
 
     Raises:
-        UserError: for smaller ones.
+        UserError: the pictures are smaller.
 
     >>> refuse_smaller(jnp.ones((1, 20, 20, 3)), 32, 'a NASNet')
     Traceback (most recent call last):
@@ -135,18 +164,18 @@ def refuse_smaller(x: jax.Array, smallest: int, name: str) -> None:
 def net(
     module: nn.Module, dim: int, groups: dict[str, str], published: Config | None = None
 ) -> Net:
-    """A `Net` from a flax module whose call `(input, train)` returns a dict of intermediates with
-    'features' (n, dim) among them.
+    """Makes a `Net` from a flax module.
 
-    Its state is flax's 'batch_stats', whose paths are those of the layers' parameters. Its
-    fingerprint is the module's class and fields, but for the form of its convolutions and which
-    statistics are stored: neither changes what the network computes.
+    The state is flax's 'batch_stats', whose paths are those of the layers' parameters. The
+    fingerprint is the module's class and fields, without the form of the convolutions and the
+    predicate for stored statistics: neither changes the function that the network computes.
 
     Args:
-        module: the flax module.
+        module: a flax module whose call `(input, train)` returns a dict of intermediates, among
+            them 'features' (n, dim).
         dim: width of the features.
         groups: {name: regex over the module's parameter paths}, shallow to deep.
-        published: which published weights fit it, as `Net.published`.
+        published: which published weights fit the network, as `Net.published`.
 
     Returns:
         The network.
@@ -164,10 +193,10 @@ def net(
     def init(key, input):
         taps, variables = module.init_with_output(key, input, train=False)
         params, state = variables.get('params', {}), variables.get('batch_stats', {})
-        found = taps['features'].shape
-        if found != (len(input), dim):
+        shape = taps['features'].shape
+        if shape != (len(input), dim):
             raise UserError(
-                f'inputs {input.shape[1:]} give features {found[1:]}, not ({dim},): set net.size '
+                f'inputs {input.shape[1:]} give features {shape[1:]}, not ({dim},): set net.size '
                 'to the size of the inputs'
             )
         return params, state
@@ -178,10 +207,10 @@ def net(
         variables = {'params': params, 'batch_stats': state}
         if key is None:
             return module.apply(variables, input, train=False), state
-        out, moved = module.apply(
+        taps, new_variables = module.apply(
             variables, input, train=True, rngs={'dropout': key}, mutable=['batch_stats']
         )
-        return out, moved.get('batch_stats', state)
+        return taps, new_variables.get('batch_stats', state)
 
     fields = [
         f'{field.name}={getattr(module, field.name)!r}'
@@ -199,29 +228,34 @@ def net(
 
 
 def apply_stateless(module: nn.Module, params: Tree, *inputs: jax.Array) -> Tree:
-    """What a flax module without state answers.
+    """Applies a flax module that has parameters and no state.
 
     Args:
         module: the module.
         params: its parameters.
-        inputs: what its call takes.
+        *inputs: arguments of its call.
 
-    >>> apply_stateless(
-    ...     nn.Dense(1), {'kernel': jnp.ones((2, 1)), 'bias': jnp.ones(1)}, jnp.ones(2)
-    ... ).tolist()
-    [3.0]
+    >>> params = {'kernel': jnp.array([[2.0], [3.0]]), 'bias': jnp.ones(1)}
+    >>> apply_stateless(nn.Dense(1), params, jnp.array([10.0, 100.0])).tolist()
+    [321.0]
     """
     return module.apply({'params': params}, *inputs)
 
 
 class SeparableConv(nn.Module):
-    """A depthwise convolution and a 1x1 one that mixes its channels, with Keras's parameter names
-    and no bias.
+    """Depthwise convolution followed by a 1x1 convolution, with Keras's parameter names, no bias.
 
-    >>> params = jax.eval_shape(SeparableConv(8).init, jax.random.key(0), jnp.ones((1, 4, 4, 3)))[
-    ...     'params'
-    ... ]
-    >>> jax.tree.map(lambda leaf: leaf.shape, params)
+    Args:
+        features: number of output channels.
+        kernel_size: height and width of the depthwise kernel, pixels.
+        strides: steps down and to the right, pixels.
+        padding: as `convolve` takes it.
+        form: as `convolve` takes it.
+        dtype: of the computation and the output.
+
+    >>> layer, x = SeparableConv(features=8), jnp.ones((1, 4, 4, 3))
+    >>> variables = jax.eval_shape(layer.init, jax.random.key(0), x)
+    >>> jax.tree.map(lambda leaf: leaf.shape, variables['params'])
     {'depthwise_kernel': (3, 3, 1, 3), 'pointwise_kernel': (1, 1, 3, 8)}
     """
 
@@ -234,12 +268,10 @@ class SeparableConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        start, channels = (
-            nn.initializers.variance_scaling(2.0, 'fan_in', 'truncated_normal'),
-            x.shape[-1],
-        )
-        depthwise = self.param('depthwise_kernel', start, (*self.kernel_size, 1, channels))
-        pointwise = self.param('pointwise_kernel', start, (1, 1, channels, self.features))
+        init = nn.initializers.variance_scaling(2.0, 'fan_in', 'truncated_normal')
+        channels = x.shape[-1]
+        depthwise = self.param('depthwise_kernel', init, (*self.kernel_size, 1, channels))
+        pointwise = self.param('pointwise_kernel', init, (1, 1, channels, self.features))
         x = convolve(
             x.astype(self.dtype),
             depthwise.astype(self.dtype),
@@ -257,25 +289,27 @@ def max_pool(
     strides: tuple[int, int] = (2, 2),
     padding: str | Sequence[tuple[int, int]] = 'VALID',
 ) -> jax.Array:
-    """Maximum over windows, (n, h, w, c) -> (n, h', w', c), as maxima of strided slices: exact
-    under every transform.
+    """Maximum over windows, computed from strided slices, which every transform of JAX handles.
 
     Args:
         x: maps, (n, h, w, c).
         size: height and width of a window.
         strides: steps from window to window, down and to the right.
-        padding: 'SAME', 'VALID' or ((top, bottom), (left, right)); what is padded never wins.
+        padding: 'SAME', 'VALID' or ((top, bottom), (left, right)); the padding is minus infinity.
+
+    Returns:
+        Maps, (n, h', w', c).
+
+    Raises:
+        UserError: the map is smaller than the window.
 
     >>> max_pool(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
     [[[[3.0]]]]
     """
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], size, strides, padding)
-    x = (
-        jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
-        if any(map(any, padding))
-        else x
-    )
+    if any(map(any, padding)):
+        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
     # first the rows, then the columns
     for axis, (k, stride) in enumerate(zip(size, strides, strict=True), 1):
         length = (x.shape[axis] - k) // stride + 1
@@ -284,10 +318,9 @@ def max_pool(
                 f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the window {size} that pools '
                 'it: take larger inputs'
             )
-        x = functools.reduce(
-            jnp.maximum,
-            (lax.slice_in_dim(x, i, i + stride * (length - 1) + 1, stride, axis) for i in range(k)),
-        )
+        span = stride * (length - 1) + 1
+        slices = [lax.slice_in_dim(x, i, i + span, stride, axis) for i in range(k)]
+        x = functools.reduce(jnp.maximum, slices)
     return x
 
 
@@ -297,7 +330,7 @@ def mean_pool(
     strides: tuple[int, int] = (2, 2),
     padding: str | Sequence[tuple[int, int]] = 'VALID',
 ) -> jax.Array:
-    """Mean over windows, (n, h, w, c) -> (n, h', w', c); what is padded does not count.
+    """Mean over windows; padding does not count.
 
     Args:
         x: maps, (n, h, w, c).
@@ -305,8 +338,11 @@ def mean_pool(
         strides: steps from window to window, down and to the right.
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)).
 
+    Returns:
+        Maps, (n, h', w', c).
+
     >>> mean_pool(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
     [[[[1.5]]]]
     """
-    border = cast(str, padding)  # flax takes pairs too, which its annotation leaves out
+    border = cast(str, padding)  # flax takes pairs too, though its annotation says str
     return nn.avg_pool(x, size, strides, border, count_include_pad=False).astype(x.dtype)

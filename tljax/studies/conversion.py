@@ -39,7 +39,7 @@ def convert(choice: ModelChoice) -> Record:
     if workdir is None or choice.net is None:
         raise UserError('--workdir is missing: name the folder to write')
     if not (workdir / 'final').exists():
-        claim(workdir, record['config'], look=True)
+        claim(workdir, record['config'], compare_only=True)
         save_final(workdir, params, state, record)
     claim(workdir, record['config'])
     arrays = _refuse_difference(workdir, params, state, record)

@@ -94,7 +94,7 @@ def measure(
                 f'this model tells {head_ways} classes apart, not {ways}: ask for '
                 f'--ways={head_ways}'
             )
-        scores = score(predictor(record), params, state, dataset, batch, said=f'{ways} ways')
+        scores = score(predictor(record), params, state, dataset, batch, text=f'{ways} ways')
         metric = next(iter(scores))
         mean, half = share_interval(scores[metric])
         if len(scores[metric]) == 1:

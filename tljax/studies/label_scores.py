@@ -59,7 +59,7 @@ def evaluate(
 
     def ask(dataset: Dataset) -> np.ndarray:
         output = predictions(
-            predictor(record), params, state, dataset, batch, said='looking at pictures'
+            predictor(record), params, state, dataset, batch, text='looking at pictures'
         )['output']
         return np.moveaxis(output, 0, 1)
 

@@ -67,7 +67,7 @@ def evaluate(
 
     def ask(dataset: Dataset) -> np.ndarray:
         told = predictions(
-            predictor(record), params, state, dataset, batch, said='looking at pictures'
+            predictor(record), params, state, dataset, batch, text='looking at pictures'
         )['output']
         return np.moveaxis(told, 0, 1)
 
