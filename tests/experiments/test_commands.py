@@ -186,7 +186,7 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
         (
             'advise',
             ['--config=configs/rank.py:smoke', '--pool=setup.cfg'],
-            'setup.cfg is no results.json of experiments.rank',
+            'setup.cfg is not a results.json of experiments.rank',
         ),
         (
             'benchmarks.engine',
