@@ -54,9 +54,9 @@ def rank(config: Config, workdir: Path, verified: bool = False) -> Record:
     """
     _, settings = phases(config)[-1]
     study = config['study']
-    if missing := {'targets', 'sources', 'controls', 'most', 'probe'} - set(study):
+    if missing_keys := {'targets', 'sources', 'controls', 'most', 'probe'} - set(study):
         raise UserError(
-            f'study.{min(missing)} is missing, which a ranking needs: see configs/rank.py'
+            f'study.{min(missing_keys)} is missing, which a ranking needs: see configs/rank.py'
         )
     if not study['targets'] or len(study['sources']) < 2:
         raise UserError(
@@ -114,14 +114,14 @@ def _scored_row(
         workdir: folder of the ranking.
     """
     data, source = study['targets'][target], donors[name]
-    seeds, most = settings['seeds'], study['most']
+    seeds, limit = settings['seeds'], study['most']
     row: Record = dict(target=target, source=name, labels_per_class=k)
-    key = [fingerprint(source), data, k, most, seeds, list(ALL), 'without']
+    key = [fingerprint(source), data, k, limit, seeds, list(ALL), 'without']
     scores, row['without'] = _stored(
         workdir / 'scores',
         f'{target}-{name}',
         key,
-        lambda: scores_of_donor(source, data, row, seeds, most, ALL),
+        lambda: scores_of_donor(source, data, row, seeds, limit, ALL),
     )
     scores_of_all_seeds = {
         'task2vec': nearness(donors, name, data, k, study, workdir / 'tasks'),
@@ -174,7 +174,7 @@ def nearness(
     >>> nearness({'mine': Path('mine.npz')}, 'mine', {}, 5, study, Path()) is None
     True
     """
-    source, probe, most = donors[name], study['probe'], study['most']
+    source, probe, limit = donors[name], study['probe'], study['most']
     source_data = None if isinstance(source, Path) else source.data
     if not probe or source_data is None:
         return None
@@ -185,9 +185,9 @@ def nearness(
         )
 
     def stored_embedding(task_data: Config) -> list[float]:
-        key = [fingerprint(networks[probe]), task_data, k, most]
+        key = [fingerprint(networks[probe]), task_data, k, limit]
         return _stored(
-            folder, task_data['name'], key, lambda: embedding(networks[probe], task_data, k, most)
+            folder, task_data['name'], key, lambda: embedding(networks[probe], task_data, k, limit)
         )
 
     return -task2vec_distance(stored_embedding(source_data), stored_embedding(data))

@@ -90,8 +90,10 @@ def advise(config: Config, workdir: Path, pool: Sequence[Record] = ()) -> Record
     """
     _, settings = phases(config)[-1]
     study = config['study']
-    if missing := {'targets', 'sources', 'most'} - set(study):
-        raise UserError(f'study.{min(missing)} is missing, which advice needs: see configs/rank.py')
+    if missing_keys := {'targets', 'sources', 'most'} - set(study):
+        raise UserError(
+            f'study.{min(missing_keys)} is missing, which advice needs: see configs/rank.py'
+        )
     donors = {
         name: donor(name, spec, settings, workdir / 'sources')
         for name, spec in study['sources'].items()
