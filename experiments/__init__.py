@@ -1,4 +1,4 @@
-"""Commands: one file each, `python -m experiments.<name> --help`."""
+"""Commands, one file each: `python -m experiments.<name> --help` describes them."""
 
 import os
 import signal
@@ -7,21 +7,23 @@ from types import FrameType
 
 
 def stop_at_once(*_: int | FrameType | None) -> None:
-    """Ctrl-C where nothing is trained, or the second one: a line, exit status 130.
+    """Stops the process after Ctrl-C with a line of text and exit status 130.
 
-    No exception is raised, which libraries in C++ would not let through. Files are written beside
-    and then renamed, so that none is left half written.
+    It handles Ctrl-C where nothing is trained, and the second Ctrl-C of a training. It raises no
+    exception, because libraries in C++ may swallow one. No file is left half written: files are
+    written under another name and then renamed.
 
     Args:
-        *_: number of the signal, and where it came, as Python gives them; not looked at.
+        *_: number of the signal and the current frame, as Python passes them; unused.
     """
     sys.stdout.flush()
-    shown = '\x1b[?25h\n' if sys.stderr.isatty() else ''  # a bar hides the cursor
-    sys.stderr.write(f'{shown}stopped by Ctrl-C\n')
+    show_cursor = '\x1b[?25h\n' if sys.stderr.isatty() else ''  # a progress bar hides it
+    sys.stderr.write(f'{show_cursor}stopped by Ctrl-C\n')
     sys.stderr.flush()
     os._exit(130)
 
 
-# `python -m` imports the package of its command; behind a shell's & Ctrl-C is ignored, and stays so
+# `python -m` imports the package of its command first. In a shell's background (&) Ctrl-C stays
+# ignored.
 if sys.argv[0] == '-m' and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
     signal.signal(signal.SIGINT, stop_at_once)

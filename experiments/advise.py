@@ -1,13 +1,14 @@
-"""What to transfer, when and how: advice on each target and source of a config.
+"""Advises what to transfer, when and how, for each target and source of a config.
 
     python -m experiments.advise --config=configs/rank.py --pool=runs/rank/results.json
 
-Every piece stands beside the facts that it rests on. `--pool` is what a verified ranking measured
-(`experiments.rank` with its flag verify): the expected gain of every strategy, and its interval,
-come from there; without it there is the customary advice by size and similarity alone. A number of
-labels per class of 0 in `study.budgets` stands for a target without labels. For each advice a
-config is written that the next command runs. `--judge` tells instead how good the advice would have
-been on the pool itself, each row's source and target held out.
+`--pool` names the results of a verified ranking (`experiments.rank` with its flag verify). From
+these measured transfers `advise` reports, for a new source and target: the transfer setting (Pan
+and Yang 2010), the expected gain of each strategy with a 95 % interval, and the next command, each
+with its evidence. Without a pool the advice follows the customary rule, by size and similarity. In
+`study.budgets`, 0 labels per class stands for a target without labels. Each advised training has a
+config, which the next command runs. `--judge` instead measures how good the advice is on the pool,
+with each row's source and target held out.
 """
 
 from pathlib import Path
@@ -20,15 +21,17 @@ from tljax.core import UserError
 from tljax.files.console import say
 from tljax.protocols import Config
 
-POOL = flags.DEFINE_string('pool', None, 'results.json of a verified ranking.')
-JUDGE = flags.DEFINE_bool('judge', False, 'Judge the advice on the pool instead of giving any.')
+POOL = flags.DEFINE_string('pool', None, 'The file results.json of a verified ranking.')
+JUDGE = flags.DEFINE_bool(
+    'judge', False, 'Measure how good the advice is on the pool, instead of giving advice.'
+)
 
 
 def main(config: Config, workdir: Path) -> None:
-    """Advises on every pair of the config, or judges the advice.
+    """Advises on every pair of the config, or judges the advice on the pool.
 
     Args:
-        config: the whole config, a plain dict.
+        config: the config, a plain dict.
         workdir: folder of the run.
     """
     if JUDGE.value and not POOL.value:
@@ -38,11 +41,11 @@ def main(config: Config, workdir: Path) -> None:
         )
     pool = studies.recommendation.read_pool(POOL.value) if POOL.value else []
     if JUDGE.value:
-        found = studies.recommendation.judge_pool(pool, config['study']['baseline'])
-        command.tell(found, [studies.recommendation.judgement_table(found)])
+        judgement = studies.recommendation.judge_pool(pool, config['study']['baseline'])
+        command.tell(judgement, [studies.recommendation.judgement_table(judgement)])
         return
-    found = studies.recommendation.advise(config, workdir, pool)
-    command.tell(found['advice'], found['tables'])
+    results = studies.recommendation.advise(config, workdir, pool)
+    command.tell(results['advice'], results['tables'])
     say(f'{workdir}/advice.html, {workdir}/advice.json')
 
 

@@ -1,4 +1,4 @@
-"""What every command shares: flags, the start of a cluster, tables or JSON, errors in one line."""
+"""Shared parts of the commands: flags, cluster start, output as tables or JSON, errors."""
 
 import functools
 import json
@@ -21,12 +21,12 @@ from tljax.files.folders import refuse_file
 from tljax.protocols import Config, Record
 from tljax.studies.model_choice import ModelChoice
 
-SHARED = {  # flags of several commands: name -> (how it is defined, default, help)
+SHARED = {  # flags of several commands: name -> (function that defines it, default, help)
     'workdir': (
         flags.DEFINE_string,
         None,
-        'The folder of a run, which is written or read; a command with a config takes runs/ and '
-        'the name of the config by default.',
+        'The folder of a run, which is written or read. A command with a config by default takes '
+        'the folder runs/NAME, where NAME is that of the config.',
     ),
     'distributed': (
         flags.DEFINE_string,
@@ -34,45 +34,49 @@ SHARED = {  # flags of several commands: name -> (how it is defined, default, he
         'For several processes: "auto" on Slurm, GKE, TPU pods or Open MPI, or '
         'COORDINATOR:PORT,PROCESSES,PROCESS.',
     ),
-    'json': (flags.DEFINE_bool, False, 'One JSON document on standard output, in place of tables.'),
+    'json': (
+        flags.DEFINE_bool,
+        False,
+        'Print one JSON document to standard output instead of tables.',
+    ),
     'config': (
         flags.DEFINE_string,
         None,
-        'A file of configs/, with arguments after a colon: configs/digits.py:smoke. '
+        'A config file of configs/, with arguments after a colon: configs/digits.py:smoke. '
         '--config.KEY=VALUE changes a setting.',
     ),
     'model': (
         flags.DEFINE_string,
         None,
-        'A network of tljax.zoo; its keywords follow as --model.alpha=0.25.',
+        'A network of tljax.zoo; --model.alpha=0.25 sets a keyword of the network.',
     ),
     'weights': (
         flags.DEFINE_string,
         None,
         'Weights for --model: a Keras file (HDF5, legacy, full model or .weights.h5, or .keras), '
-        'or imagenet for the published ones, imagenet:160 for those of that picture size.',
+        'or imagenet for the published weights, imagenet:160 for those of that picture size.',
     ),
     'classes': (
         flags.DEFINE_string,
         None,
-        'Names of the classes, one a line or "0 name" a line, or JSON: a list of them, {"0": '
-        "name}, {name: 0} or ImageNet's class index; by default imagenet_class_index.json or "
+        'A file of class names: lines "name" or "0 name", or JSON: a list of names, {"0": name}, '
+        "{name: 0} or ImageNet's class index. The default is imagenet_class_index.json or "
         'labels.txt beside the weights.',
     ),
     'batch': (
         functools.partial(flags.DEFINE_integer, lower_bound=1),
         32,
-        'Pictures at a time.',
+        'Number of pictures at a time.',
     ),
     'pixels': (
         functools.partial(flags.DEFINE_integer, lower_bound=1),
         None,
-        'The most pixels that a picture may have.',
+        'The largest number of pixels that a picture may have.',
     ),
 }
 INSTALLED_AS = {'ot': 'POT', 'sklearn': 'scikit-learn', 'PIL': 'pillow'}  # module -> package
 LIMIT = 250  # characters of an error
-PARSERS = {  # what Python, absl and ml_collections say of a value -> what the user is told
+PARSER_ERRORS = {  # pattern of an error of Python, absl or ml_collections -> text for the user
     r"invalid literal for int\(\) with base 10: ('.*?')": r'\1 is not a whole number',
     r"could not convert string to float: ('.*?')": r'\1 is not a number',
     r"\('Non-boolean argument to boolean flag', ('.*?')\)": r'\1 is neither true nor false',
@@ -84,43 +88,43 @@ def run(main: Callable[[Config, Path], None], name: str) -> None:
 
     Args:
         main: function of the config (a plain dict) and the workdir.
-        name: of the command; a config that does not state it is refused.
+        name: name of the command; a config of other commands is refused.
     """
-    chosen = []
+    arguments = []  # of main: the config and the workdir
 
     def parse(argv: list[str]) -> list[str]:
-        argv, given, settings = config_file.split(argv)
-        rest = _without_strays(flags.FLAGS(argv))
-        if given is None:
+        argv, file, settings = config_file.split(argv)
+        rest = _refuse_positional(flags.FLAGS(argv))
+        if file is None:
             raise UserError(
                 '--config is missing: name a file of configs/, such as --config=configs/digits.py'
             )
-        config = config_file.load(given)
-        config_file.refuse_other_command(config, given, name)
-        config_file.lay(config, given, settings)
+        config = config_file.load(file)
+        config_file.refuse_other_command(config, file, name)
+        config_file.apply_settings(config, file, settings)
         config_file.refuse_unread(config, settings, name)
         config_file.refuse_two_lengths(plain(config), settings, name)
-        workdir = Path(flags.FLAGS.workdir or config_file.workdir(given))
+        workdir = Path(flags.FLAGS.workdir or config_file.workdir(file))
         refuse_file(workdir)
-        chosen[:] = plain(config), workdir
+        arguments[:] = plain(config), workdir
         return rest
 
     _define('config', 'workdir', 'distributed', 'json')
-    _start(lambda _: main(*chosen), parse)
+    _start(lambda _: main(*arguments), parse)
 
 
 def run_on_model(main: Callable[[ModelChoice, list[str]], None], *shared: str) -> None:
     """Runs a command that works on a model: --model, --weights and --classes, or --workdir.
 
     Args:
-        main: function of the model that was chosen, and of the arguments that are no flags.
-        *shared: names of further flags in SHARED that it reads.
+        main: function of the choice of a model, and of the arguments that are not flags.
+        *shared: names of further flags in SHARED that the command reads.
     """
     keywords = {}
 
     def parse(argv: list[str]) -> list[str]:
-        argv, found = take_keywords(argv, 'model')
-        keywords.update(found)
+        argv, net_keywords = take_keywords(argv, 'model')
+        keywords.update(net_keywords)
         rest = flags.FLAGS(argv)
         if keywords and not flags.FLAGS.model:
             raise UserError(f'--model.{min(keywords)} is given without --model: name the network')
@@ -141,56 +145,59 @@ def run_plain(main: Callable[[], None], *shared: str) -> None:
 
     Args:
         main: function without arguments.
-        *shared: names of flags in SHARED that it reads.
+        *shared: names of flags in SHARED that the command reads.
     """
     _define(*shared)
-    _start(lambda _: main(), lambda argv: _without_strays(flags.FLAGS(argv)))
+    _start(lambda _: main(), lambda argv: _refuse_positional(flags.FLAGS(argv)))
 
 
 def tell(document: Record | list | None, tables: Iterable['studies.tables.Table']) -> None:
-    """Prints tables, or with --json the same as one JSON document, to standard output.
+    """Prints the results of a command: tables, or with --json one JSON document.
 
     Args:
-        document: dicts, lists, strings and numbers; numbers that are not finite become null.
-        tables: what is printed otherwise.
+        document: the results as dicts, lists, strings and numbers; with --json a number that is
+            not finite becomes null.
+        tables: the results as tables.
     """
     if flags.FLAGS.json:
         sys.stdout.write(json.dumps(_finite(document), indent=1) + '\n')
         return
-    from tljax.report.page import table  # here, and jax below, so that --help is quick
+    from tljax.report.page import table as print_table  # imported late, so that --help is quick
 
-    for each in tables:
-        table(*each)
+    for table in tables:
+        print_table(*table)
 
 
 def fail(error: str | Exception) -> NoReturn:
-    """Says what is wrong in one line, at most LIMIT long, and leaves with exit status 2.
+    """Prints an error in one line of at most LIMIT characters, and exits with status 2.
 
     Args:
-        error: what is wrong.
+        error: the error.
     """
     text = f'error: {" ".join(str(error).split())}'
-    if len(text) > LIMIT:  # the middle goes: the thing stands in front, the remedy behind
+    if len(text) > LIMIT:  # drop the middle: the problem is at the start, the remedy at the end
         text = f'{text[: LIMIT - 105]} ... {text[-100:]}'
     say(text)
     sys.exit(2)
 
 
 def _define(*names: str) -> None:
-    """Defines shared flags, as flags of the command itself, so that --help shows them."""
+    """Defines shared flags as flags of the command itself, so that --help shows them."""
     for name in names:
         make, default, text = SHARED[name]
         make(name, default, text)
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
-def _without_strays(rest: list[str]) -> list[str]:
+def _refuse_positional(rest: list[str]) -> list[str]:
+    """Returns the rest of a command line, and refuses an argument that is not a flag."""
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag: write --name=value')
     return rest
 
 
 def _finite(tree: object) -> object:
+    """Returns a document for JSON: null for numbers that are not finite, and texts for keys."""
     if isinstance(tree, dict):
         return {str(key): _finite(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
@@ -199,20 +206,27 @@ def _finite(tree: object) -> object:
 
 
 def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[str]]) -> None:
-    def checked(argv: list[str]) -> list[str]:
+    """Starts a command by absl, with every error as one line.
+
+    Args:
+        body: the command, a function of the rest of the command line.
+        parse: sets the flags; a function of the command line that returns the rest.
+    """
+
+    def parse_or_fail(argv: list[str]) -> list[str]:
         try:
             return parse(argv)
-        except Exception as error:  # absl and ml_collections raise many kinds for a wrong flag
-            fail(_in_words(error.args[0] if error.args else error))
+        except Exception as error:  # absl and ml_collections raise many types for a wrong flag
+            fail(_plain_text(error.args[0] if error.args else error))
 
     def main(rest: list[str]) -> None:
         if not flags.FLAGS['verbosity'].present:
-            logging.set_verbosity(logging.WARNING)  # orbax tells of each file it opens
+            logging.set_verbosity(logging.WARNING)  # orbax logs each file that it opens
         try:
             _join_cluster()
             body(rest)
-        except UserError as refused:
-            fail(refused)
+        except UserError as error:
+            fail(error)
         except OSError as error:  # a file that a flag names
             if not error.filename:
                 raise
@@ -229,29 +243,32 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
             say(str(stopped))
             sys.exit(stopped.status)
 
-    app.run(main, flags_parser=checked)
+    app.run(main, flags_parser=parse_or_fail)
 
 
-def _in_words(error: object) -> str:
-    """An error of a flag without the words of Python's parsers."""
+def _plain_text(error: object) -> str:
+    """Returns an error of a flag in plain words instead of those of Python's parsers."""
     text = str(error)
-    for pattern, words in PARSERS.items():
+    for pattern, words in PARSER_ERRORS.items():
         text = re.sub(pattern, words, text)
     return text
 
 
 def _join_cluster() -> None:
-    told = flags.FLAGS['distributed'].value if 'distributed' in flags.FLAGS else ''
-    if told:
-        import jax
-    if told == 'auto':
+    """Joins the processes that --distributed describes."""
+    cluster = flags.FLAGS['distributed'].value if 'distributed' in flags.FLAGS else ''
+    if not cluster:
+        return
+    import jax  # imported late, so that --help is quick
+
+    if cluster == 'auto':
         jax.distributed.initialize()
-    elif told:
-        try:
-            address, count, number = told.rsplit(',', 2)
-            count, number = int(count), int(number)
-        except ValueError:
-            raise UserError(
-                f'--distributed={told} is neither auto nor COORDINATOR:PORT,PROCESSES,PROCESS'
-            ) from None
-        jax.distributed.initialize(address, count, number)
+        return
+    try:
+        address, count, number = cluster.rsplit(',', 2)
+        count, number = int(count), int(number)
+    except ValueError:
+        raise UserError(
+            f'--distributed={cluster} is neither auto nor COORDINATOR:PORT,PROCESSES,PROCESS'
+        ) from None
+    jax.distributed.initialize(address, count, number)

@@ -1,10 +1,10 @@
-"""A transfer study: does it help, from how few labels, by which strategy?
+"""Runs a transfer study: does transfer help, with how few labels, and by which strategy?
 
     python -m experiments.compare --config=configs/digits.py
 
-Phases before the last are trained once; the last is repeated for every strategy and number of
-labels per class of `config.study`, over all seeds. A restart goes on where it was cut off. The
-folder `--workdir` holds results.json and report.html.
+Phases before the last are trained once. The last phase is trained with every strategy and number of
+labels per class of `config.study`, over all seeds. A restart continues an interrupted study. The
+study writes results.json and report.html into the folder `--workdir`.
 """
 
 import time
@@ -20,17 +20,17 @@ def main(config: Config, workdir: Path) -> None:
     """Runs the study and reports it.
 
     Args:
-        config: the whole config, a plain dict.
+        config: the config, a plain dict.
         workdir: folder of the run.
     """
-    begun = time.monotonic()
+    start = time.monotonic()
     results = studies.comparison.compare(config, workdir)
-    if results is None:  # another process tells
+    if results is None:  # the first process reports
         return
     report = studies.comparison_report
     command.tell(results, report.tables(results))
     console.print(report.reading(results), soft_wrap=True)
-    minutes = (time.monotonic() - begun) / 60
+    minutes = (time.monotonic() - start) / 60
     say(f'{minutes:.1f} minutes; {workdir}/report.html, {workdir}/results.json')
 
 

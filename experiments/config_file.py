@@ -1,4 +1,4 @@
-"""The config that a command is given: its file, its arguments, and the settings laid over it."""
+"""Loads the config of a command: its file, its arguments, and the settings of the command line."""
 
 import importlib.util
 import re
@@ -18,48 +18,51 @@ from tljax.core import UserError, abbreviated, nearest_name
 from tljax.files.console import say
 from tljax.protocols import Config, Record
 
-MARK = 'a setting that is looked for'
-Settings = list[tuple[list[str], str | None]]  # keys on the way to a setting, and its text
+MARK = 'the value of a setting, to see which fits read it'
+Settings = list[tuple[list[str], str | None]]  # path of keys to a setting, and its text
 
 
 def split(argv: list[str]) -> tuple[list[str], str | None, Settings]:
-    """Takes a command line apart, and the flags of a --flagfile on it.
+    """Splits a command line, with the flags of its --flagfile, into config and other arguments.
 
     Args:
         argv: the command line.
 
     Returns:
-        (the arguments that are not about the config, FILE of `--config=FILE`, the settings).
+        The other arguments; FILE of `--config=FILE`, None without it; and the settings
+        `--config.KEY=VALUE`.
 
     >>> split(['train', '--config=configs/digits.py:smoke', '--config.optim.lr=3', '--json'])
     (['train', '--json'], 'configs/digits.py:smoke', [(['optim', 'lr'], '3')])
     """
-    rest, given, settings = [], None, []
-    ahead = deque(flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False))
-    while ahead:
-        argument = ahead.popleft()
-        found = re.fullmatch(r'--?(no)?config(?:\.([\w.]+))?(?:=(.*))?', argument, re.DOTALL)
-        if not found or found[1] and not found[2]:
+    rest, file, settings = [], None, []
+    arguments = deque(flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False))
+    while arguments:
+        argument = arguments.popleft()
+        match = re.fullmatch(r'--?(no)?config(?:\.([\w.]+))?(?:=(.*))?', argument, re.DOTALL)
+        negation, key, text = match.groups() if match else (None, None, None)
+        if not match or negation and not key:
             rest.append(argument)
             continue
-        text = 'False' if found[1] else found[3]
-        if text is None and ahead and not re.match('--?[a-zA-Z]', ahead[0]):
-            text = ahead.popleft()
-        if found[2]:
-            settings.append((found[2].split('.'), text))
+        if negation:
+            text = 'False'
+        if text is None and arguments and not re.match('--?[a-zA-Z]', arguments[0]):
+            text = arguments.popleft()
+        if key:
+            settings.append((key.split('.'), text))
         else:
-            given = text
-    return rest, given or None, settings
+            file = text
+    return rest, file or None, settings
 
 
-def load(given: str) -> ConfigDict:
-    """The locked config of a file.
+def load(file: str) -> ConfigDict:
+    """Loads the config of a file, and locks it.
 
     Args:
-        given: path of the file, and behind a colon the argument of its `get_config`.
+        file: path of the file, and after a colon the argument of its `get_config`.
 
     Raises:
-        UserError: for a file that is missing or raises an error, and an argument it does not take.
+        UserError: the file does not exist, raises an error, or does not take the argument.
 
     >>> load('configs/digits.py:smoke').steps
     4
@@ -67,14 +70,13 @@ def load(given: str) -> ConfigDict:
     Traceback (most recent call last):
     tljax.core.UserError: configs/digit.py does not exist: did you mean digits.py?
     """
-    path, *argument = given.split(':', 1)
+    path, *argument = file.split(':', 1)
     if not Path(path).is_file():
-        names = sorted(file.name for file in Path(path).parent.glob('*.py') if file.stem[0] != '_')
-        raise UserError(
-            f'{path} does not exist: {nearest_name(Path(path).name, names)}'
-            if names
-            else f'{path} does not exist: name a file of configs/'
-        )
+        files = [file for file in Path(path).parent.glob('*.py') if file.stem[0] != '_']
+        remedy = 'name a file of configs/'
+        if files:
+            remedy = nearest_name(Path(path).name, sorted(file.name for file in files))
+        raise UserError(f'{path} does not exist: {remedy}')
     try:
         module = _module(path)
         if not hasattr(module, 'get_config'):
@@ -82,8 +84,9 @@ def load(given: str) -> ConfigDict:
         config = module.get_config(*argument)
     except ValueError as error:
         raise UserError(error) from None
-    except Exception as error:  # whatever the file does wrong
-        frames = [each for each in traceback.extract_tb(sys.exc_info()[2]) if each.filename == path]
+    except Exception as error:  # any error of the file's own code
+        frames = traceback.extract_tb(sys.exc_info()[2])
+        frames = [frame for frame in frames if frame.filename == path]
         line = getattr(error, 'lineno', None) or (frames[-1].lineno if frames else 0)
         raise UserError(f'{path}, line {line}: {type(error).__name__}: {error}') from None
     if not isinstance(config, ConfigDict):
@@ -92,30 +95,31 @@ def load(given: str) -> ConfigDict:
 
 
 def _module(path: str) -> ModuleType:
+    """Imports a config file as a module."""
     loader = SourceFileLoader('config_file', path)
     spec = importlib.util.spec_from_loader('config_file', loader)
-    assert spec is not None  # there is a loader
+    assert spec is not None  # as it has a loader
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
 
 
-def refuse_other_command(config: ConfigDict, given: str, name: str) -> None:
-    """Refuses a config of other commands.
+def refuse_other_command(config: ConfigDict, file: str, name: str) -> None:
+    """Refuses a config that belongs to another command.
 
     Args:
-        config: as `load` gives it.
-        given: what `--config` says.
-        name: of the command.
+        config: as `load` returns it.
+        file: value of `--config`.
+        name: name of the command.
 
     Raises:
-        UserError: names the command that the config is of.
+        UserError: the config belongs to another command, which the error names.
 
     >>> refuse_other_command(load('configs/rank.py'), 'configs/rank.py', 'train')
     Traceback (most recent call last):
     tljax.core.UserError: configs/rank.py is a config of experiments.rank
     """
-    path, commands = given.partition(':')[0], config.get('commands', ())
+    path, commands = file.partition(':')[0], config.get('commands', ())
     if not commands:
         raise UserError(
             f'{path} states no `commands`: begin with base.get_config() of configs/base.py'
@@ -124,65 +128,82 @@ def refuse_other_command(config: ConfigDict, given: str, name: str) -> None:
         raise UserError(f'{path} is a config of experiments.{commands[0]}')
 
 
-def lay(config: ConfigDict, given: str, settings: Settings) -> None:
-    """Lays the settings of a command line over a config, names of functions first.
+def apply_settings(config: ConfigDict, file: str, settings: Settings) -> None:
+    """Sets the settings of a command line in a config, names of functions first.
 
-    A keyword that another function took, and the one that is named now does not, is left out.
+    If a setting names another function, keywords that this function does not take are removed.
 
     Args:
-        config: as `load` gives it.
-        given: what `--config` says.
-        settings: as `split` gives them.
+        config: as `load` returns it; changed.
+        file: value of `--config`.
+        settings: as `split` returns them.
 
     Raises:
-        UserError: for what is no setting, with the nearest one, and for a value of another type.
+        UserError: a setting does not exist (the error names the nearest one), or a value has
+            another type.
 
-    >>> lay(load('configs/digits.py'), 'configs/digits.py', [(['optim', 'lrr'], '1')])
+    >>> config = load('configs/digits.py')
+    >>> apply_settings(config, 'configs/digits.py', [(['optim', 'lr'], '1e-3')])
+    >>> config.optim.lr
+    0.001
+    >>> apply_settings(config, 'configs/digits.py', [(['optim', 'lrr'], '1')])
     Traceback (most recent call last):
     tljax.core.UserError: config.optim.lrr is no setting of configs/digits.py: did you mean lr? ...
     """
-    file = given.partition(':')[0]
-    for path, text in sorted(settings, key=lambda each: (each[0][-1] != 'name', len(each[0]))):
+    file = file.partition(':')[0]
+    for path, text in sorted(settings, key=_names_first):
         kind, name = _kind(config, file, path), '.'.join(path)
         if text == 'None' and kind in (str, Path, str | Path):
             raise UserError(
-                f'--config.{name}=None: None is no name: write nothing behind = for none, or ./None'
+                f'--config.{name}=None: None is no name: write nothing after = for none, or ./None'
             )
         try:
-            found = keywords.parse_value(text, kind)
-        except UserError as refused:
-            raise UserError(
-                f'--config.{name}{"" if text is None else f"={text}"}: {refused}'
-            ) from None
-        _put(config, path, found)
+            value = keywords.parse_value(text, kind)
+        except UserError as error:
+            assignment = name if text is None else f'{name}={text}'
+            raise UserError(f'--config.{assignment}: {error}') from None
+        _set(config, path, value)
         if path[-1] == 'name':
-            _leave_out(config, path[:-1])
+            _remove_unknown_keywords(config, path[:-1])
+
+
+def _names_first(setting: tuple[list[str], str | None]) -> tuple[bool, int]:
+    """Sorts settings that name a function before others, and outer settings before inner ones."""
+    path, _ = setting
+    return path[-1] != 'name', len(path)
 
 
 def _kind(config: ConfigDict, file: str, path: list[str]) -> object:
-    """The type of a setting."""
-    whole, kind = plain(config), dict
+    """Returns the type of a setting, and refuses a setting that does not exist.
+
+    Args:
+        config: the config.
+        file: path of the config file, for errors.
+        path: keys on the way to the setting, its own key last.
+    """
+    plain_config, kind = plain(config), dict
     for depth, key in enumerate(path):
-        place, passed = keywords.place_at(whole, path[:depth]), '.'.join(['config', *path[:depth]])
+        place = keywords.place_at(plain_config, path[:depth])
+        parent = '.'.join(['config', *path[:depth]])
         if place.takes is not None and key not in place.takes:
             remedy = nearest_name(key, place.takes)
             if place.who and remedy.endswith('?'):
                 remedy += f' ({place.who} takes {abbreviated(place.takes)})'
-            raise UserError(f'{passed}.{key} is no setting of {file}: {remedy}')
+            raise UserError(f'{parent}.{key} is no setting of {file}: {remedy}')
         kind = object if place.takes is None else place.takes[key]
-        below = path[depth + 1 : depth + 2]
-        if below and not keywords.holds_keys(kind):
-            held = place.holds.get(key)
-            held = tuple(held) if isinstance(held, list) else held
+        inner_keys = path[depth + 1 :]
+        if inner_keys and not keywords.holds_keys(kind):
+            value = place.holds.get(key)
+            value = tuple(value) if isinstance(value, list) else value
             raise UserError(
-                f'{passed}.{key} is {held!r} in {file}, which has no {below[0]}: write '
-                f'--{passed}.{key}=VALUE'
+                f'{parent}.{key} is {value!r} in {file}, which has no {inner_keys[0]}: write '
+                f'--{parent}.{key}=VALUE'
             )
     return kind
 
 
-def _put(config: ConfigDict, path: list[str], found: object) -> None:
-    """Sets a setting, which may be new; what follows another one follows it no longer."""
+def _set(config: ConfigDict, path: list[str], value: object) -> None:
+    """Sets a setting, which may be new; a reference to another setting is replaced."""
     with config.ignore_type(), config.unlocked():
         place = config
         for key in path[:-1]:
@@ -191,17 +212,17 @@ def _put(config: ConfigDict, path: list[str], found: object) -> None:
             place = place[key]
         if len(path) > 1 and path[-1] in place:
             del place[path[-1]]
-        place[path[-1]] = tuple(found) if isinstance(found, list) else found
+        place[path[-1]] = tuple(value) if isinstance(value, list) else value
 
 
-def _leave_out(config: ConfigDict, path: list[str]) -> None:
-    """Leaves out the keywords that the function named now does not take."""
-    place, taken = config, keywords.place_at(plain(config), path)
+def _remove_unknown_keywords(config: ConfigDict, path: list[str]) -> None:
+    """Removes the keywords that the function named at a place of the config does not take."""
+    place, known_keywords = config, keywords.place_at(plain(config), path).takes
     for key in path:
         place = place[key]
-    for key in [key for key in place if key not in (taken.takes or place)]:
+    for key in [key for key in place if key not in (known_keywords or place)]:
         name = '.'.join(['config', *path, key])
-        say(f'{name}={place[key]!r} is left out: {place.name} does not take it')
+        say(f'{name}={place[key]!r} is removed: {place.name} does not take it')
         with config.unlocked():
             del place[key]
 
@@ -210,25 +231,25 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
     """Refuses a setting that no fit of a training or a comparison would read.
 
     Args:
-        config: as `load` gives it.
-        settings: as `split` gives them.
-        name: of the command.
+        config: as `load` returns it.
+        settings: as `split` returns them.
+        name: name of the command.
 
     Raises:
-        UserError: every phase or strategy says its own value, or the setting is another command's.
+        UserError: every phase or strategy has its own value, or the setting is of another command.
 
     >>> refuse_unread(load('configs/finetune.py'), [(['steps'], '3')], 'train')
     Traceback (most recent call last):
-    tljax.core.UserError: --config.steps is read by no fit, as each has its own: set ...
+    tljax.core.UserError: --config.steps is read by no fit, as each fit has its own value: set ...
     """
     if name not in ('train', 'compare'):
         return
     for path, _ in settings:
         setting = '.'.join(path)
         if path[0] == 'commands':
-            raise UserError(f'--config.{setting} says whose config it is: leave it out')
+            raise UserError(f'--config.{setting} says which commands take the config: leave it out')
         if path[0] == 'study' and name == 'train':
-            raise UserError(f'--config.{setting} is read by experiments.compare alone')
+            raise UserError(f'--config.{setting} is read by experiments.compare only')
         if path == ['per_class'] and name == 'compare':
             raise UserError('--config.per_class is read by no fit: set --config.study.budgets')
         if path[0] in ('phases', 'study'):
@@ -237,21 +258,21 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
         if fits and not any(_at(fit, path) == MARK for _, fit in fits):
             places = dict.fromkeys(f'--config.{place}.{setting}' for place, _ in fits)
             raise UserError(
-                f'--config.{setting} is read by no fit, as each has its own: set '
+                f'--config.{setting} is read by no fit, as each fit has its own value: set '
                 + ', '.join([*places][:3])
             )
 
 
 def refuse_two_lengths(config: Config, settings: Settings, name: str) -> None:
-    """Refuses a `steps` of the command line that no fit goes by, as epochs take its place.
+    """Refuses `steps` on the command line where every fit counts epochs instead.
 
     Args:
-        config: with what the command line sets.
-        settings: as `split` gives them.
-        name: of the command.
+        config: a plain dict, with the settings of the command line.
+        settings: as `split` returns them.
+        name: name of the command.
 
     Raises:
-        UserError: names the setting.
+        UserError: no fit reads the setting, which the error names.
 
     >>> config = plain(load('configs/digits.py')) | {'epochs': 2.0}
     >>> refuse_two_lengths(config, [(['epochs'], '2'), (['steps'], '9')], 'train')
@@ -272,48 +293,52 @@ def refuse_two_lengths(config: Config, settings: Settings, name: str) -> None:
 
 
 def _marked(config: Config, path: list[str]) -> Record:
-    """The config with MARK for a setting."""
-    *above, key = path
+    """Returns the config with MARK as the value of a setting."""
+    *parents, key = path
     place = config
-    for each in above:
-        place = place.setdefault(each, {})
+    for parent in parents:
+        place = place.setdefault(parent, {})
     place[key] = MARK
     return config
 
 
 def _at(config: object, path: list[str]) -> object:
-    """What a config says of a setting; None where it has none."""
+    """Returns the value of a setting in a config; None where the config lacks it."""
     for key in path:
         config = config.get(key) if isinstance(config, dict) else None
     return config
 
 
 def _fits(config: Config, name: str, path: list[str]) -> list[tuple[str, Config]]:
-    """The fits of a training or a comparison, and the place in the config that sets the setting of
-    each."""
+    """Returns the fits of a training or a comparison: (key of the fit in the config, its config).
+
+    The key is the one below which the setting of that fit can be set.
+
+    Args:
+        config: a plain dict, in which MARK may stand for the setting.
+        name: name of the command.
+        path: keys on the way to the setting.
+    """
     fits = [(f'phases.{phase}', fit) for phase, fit in phases(config)]
     if name == 'train':
         return fits
-    *earlier, (place, last) = fits
-    own = _at(last, path) != MARK  # the phase sets it, whatever a strategy says
-    return earlier + [
-        (
-            place if own else f'study.strategies.{each}',
-            merge(last, changes, f'study.strategies.{each}'),
-        )
-        for each, changes in config['study']['strategies'].items()
-    ]
+    *earlier, (phase, last) = fits
+    set_by_phase = _at(last, path) != MARK  # then no strategy matters
+    for strategy, changes in config['study']['strategies'].items():
+        place = f'study.strategies.{strategy}'
+        earlier.append((phase if set_by_phase else place, merge(last, changes, place)))
+    return earlier
 
 
-def workdir(given: str) -> Path:
-    """Where the run of a config goes by default: `runs/` and its name with its argument.
+def workdir(file: str) -> Path:
+    """Returns the default folder of a config's run: `runs/` and the config's name and argument.
 
     Args:
-        given: what `--config` says.
+        file: value of `--config`.
 
     >>> str(workdir('configs/digits.py:source=untrained,smoke'))
     'runs/digits-source-untrained-smoke'
     """
-    path, _, argument = given.partition(':')
+    path, _, argument = file.partition(':')
     parts = [re.sub(r'[^\w.+]+', '-', part).strip('-') for part in argument.split(',')]
     return Path('runs', '-'.join([Path(path).stem, *filter(None, parts)]))

@@ -1,9 +1,9 @@
-"""Turns a Keras weights file into a run that every command takes, and checks it back.
+"""Converts a Keras weights file into a run that every command can use, and verifies it.
 
     python -m experiments.convert --model=mobilenet --weights=FILE.h5 --workdir=weights/mobilenet
 
 The run is an orbax checkpoint in the folder `--workdir`. `--classes` names the class index of the
-weights; by default it is the file imagenet_class_index.json beside them.
+weights; the default is the file imagenet_class_index.json beside them.
 """
 
 from experiments import command
@@ -14,11 +14,11 @@ from tljax.studies.model_choice import ModelChoice
 
 
 def main(choice: ModelChoice, rest: list[str]) -> None:
-    """Converts, writes, reads again, and compares every number.
+    """Converts the weights, writes them, reads them back, and compares every number.
 
     Args:
         choice: the model that the command line names.
-        rest: arguments that are no flags; there may be none.
+        rest: arguments that are not flags; any argument is an error.
     """
     if rest:
         raise UserError(f'{rest[0]!r} is not a flag: write --name=value')
@@ -27,14 +27,14 @@ def main(choice: ModelChoice, rest: list[str]) -> None:
             'name the network, its file and where to write: --model=NETWORK --weights=FILE '
             '--workdir=FOLDER'
         )
-    found = studies.conversion.convert(choice)
+    run = studies.conversion.convert(choice)
     say(
-        f'{found["numbers"]:,} numbers in {found["arrays"]} arrays, read back and equal to the '
+        f'{run["numbers"]:,} numbers in {run["arrays"]} arrays, read back and equal to the '
         f'file; --config.init.path={choice.workdir} starts from it'
     )
-    row = [found['folder'], found['model'], found['classes'], found['numbers']]
-    table = studies.tables.Table
-    command.tell(found, [table(['folder', 'model', 'classes', 'numbers'], [row])])
+    columns = ['folder', 'model', 'classes', 'numbers']
+    table = studies.tables.Table(columns, [[run[column] for column in columns]])
+    command.tell(run, [table])
 
 
 if __name__ == '__main__':

@@ -1,18 +1,18 @@
-"""How often is a model right on pictures whose classes are known? Accuracy in all and by class.
+"""Measures the accuracy of a model on labelled pictures, over all of them and by class.
 
     python -m experiments.evaluate --model=mobilenet --weights=imagenet photographs/
     python -m experiments.evaluate --workdir=runs/mine --json pictures/
     python -m experiments.evaluate --model=mobilenet --weights=imagenet --size=96 photographs/
 
-A picture's class is the name of its folder, or, for an ImageNet network, the WordNet id that its
-name or its folder's begins with (`n01440764_tench.jpg`); `--classes` names the class index of other
-weights. A path may be a ZIP or a tar archive, too; a single one may be a CSV of pictures and
-classes. A run of numbers or of several labels takes such a CSV of its own: it tells the error, or
-the mean average precision and every label. `--size` shows the network smaller pictures than it is
-for, `--batch` is how many are read at a time. Where a run has several seeds, each is evaluated and
-the mean is told. `--json` holds the confusion matrix, too. A picture that cannot be read is told
-and left out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may
-have.
+A picture's class is the name of its folder. For an ImageNet network it may also be the WordNet id
+with which the name of the picture or of its folder begins (`n01440764_tench.jpg`); `--classes`
+names the class index of other weights. A path may also be a ZIP or tar archive, and a single path
+may be a CSV of pictures and classes. A run that was trained on numbers or on several labels needs
+such a CSV; it reports the error, or the mean average precision and each label. `--size` gives the
+network pictures of another size than its own, and `--batch` pictures are read at a time. Scores are
+means over the seeds of a run. `--json` also holds the confusion matrix. A picture that cannot be
+read is reported and left out, and the exit status is then 1; `--pixels` raises the limit of pixels
+that a picture may have.
 """
 
 import sys
@@ -27,29 +27,29 @@ from tljax.studies.model_choice import ModelChoice
 SIZE = flags.DEFINE_integer(
     'size',
     0,
-    'Side of the pictures that the network is shown; 0: the one it is for.',
+    'Side in pixels at which the network sees the pictures; 0: the side it is made for.',
     lower_bound=0,
 )
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
-    """Prints the accuracy on the pictures below the paths.
+    """Prints the accuracy on the pictures that the paths name.
 
     Args:
         choice: the model that the command line names.
-        paths: of pictures, folders and archives.
+        paths: pictures, folders and archives, or a CSV.
     """
     if not paths:
         raise UserError('name folders of pictures')
-    found, tables = studies.evaluation.evaluate(
+    scores, tables = studies.evaluation.evaluate(
         choice, paths, SIZE.value, flags.FLAGS.batch, flags.FLAGS.pixels
     )
     if not flags.FLAGS.json:
         for top in (1, 5):
-            if f'top{top}' in found:
-                print(f'top-{top} {found[f"top{top}"]:.3f}')
-    command.tell(found, tables)
-    if found['unread']:
+            if f'top{top}' in scores:
+                print(f'top-{top} {scores[f"top{top}"]:.3f}')
+    command.tell(scores, tables)
+    if scores['unread']:
         sys.exit(1)
 
 

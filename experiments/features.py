@@ -1,13 +1,13 @@
-"""The features that a network makes of pictures, in a file with the pictures' names.
+"""Extracts the features of pictures with a network, into a file with the pictures' names.
 
     python -m experiments.features --workdir=runs/mine --out=features.npz photos/
     python -m experiments.features --model=mobilenet --weights=imagenet --out=features.csv photos/
 
 An .npz holds `path` (n,) and `features` (n, dim), float32; a .csv has a row for each picture, its
-path in front. Such a file is a source of `experiments.rank`, too. `--batch` is how many pictures
-are read at a time; `--json` prints where the features are, and how many. A path may be a ZIP or a
-tar archive of pictures, or a CSV that lists some. A picture that cannot be read is told and left
-out, and the exit status is 1; `--pixels` raises the limit of pixels that a picture may have.
+path first. `experiments.rank` takes such a file as a source. `--batch` pictures are read at a time;
+`--json` prints the path and the shape of the features. A path may also be a ZIP or tar archive of
+pictures, or a CSV that lists pictures. A picture that cannot be read is reported and left out, and
+the exit status is then 1; `--pixels` raises the limit of pixels that a picture may have.
 """
 
 import sys
@@ -28,7 +28,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
 
     Args:
         choice: the model that the command line names.
-        paths: of pictures, folders and archives.
+        paths: pictures, folders, archives, and CSVs that list pictures.
     """
     if not paths:
         raise UserError('name pictures, or folders of pictures')
@@ -43,9 +43,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice, top=False)
-    found = pictures.write_features(model, files, out, flags.FLAGS.batch, flags.FLAGS.pixels)
-    command.tell(found, [pictures.feature_table(found)])
-    if found['unread']:
+    summary = pictures.write_features(model, files, out, flags.FLAGS.batch, flags.FLAGS.pixels)
+    command.tell(summary, [pictures.feature_table(summary)])
+    if summary['unread']:
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Flags that are lists, and the keywords of a network."""
+"""Flags whose values are lists, and flags that are keywords of a network."""
 
 import ast
 import json
@@ -10,14 +10,14 @@ from absl import flags
 from tljax.core import UserError
 from tljax.protocols import Record
 
-Part = str | int | float  # of a list, as JSON has it
+Part = str | int | float  # an element of a list
 
 
 class ListOf(flags.ListParser):
-    """Parses a flag whose value is a list with commas, each part by a function.
+    """Parser of a flag whose value is a list with commas; a function parses each part.
 
     Args:
-        part: function of a part's text; it raises ValueError where the text does not fit.
+        part: function of a part's text, which raises ValueError for a text that does not fit.
 
     >>> ListOf(int).parse('5,20')
     [5, 20]
@@ -28,25 +28,25 @@ class ListOf(flags.ListParser):
         self.part = part
 
     def parse(self, argument: str | list) -> list:
-        """The parts of a text; a list is taken as it is.
+        """Returns the list of a text; a list is returned unchanged.
 
         Args:
             argument: parts with commas between them, or a list of parts.
         """
         if isinstance(argument, list):
             return argument
-        return [self.part(each) for each in super().parse(argument)]
+        return [self.part(text) for text in super().parse(argument)]
 
 
 def define_list(
     name: str, default: list, text: str, part: Callable[[str], Part]
 ) -> flags.FlagHolder:
-    """Defines a flag as `ListOf` parses it.
+    """Defines a flag that `ListOf` parses.
 
     Args:
-        name: of the flag.
-        default: its parts.
-        text: its help.
+        name: name of the flag.
+        default: default value, a list of parts.
+        text: help of the flag.
         part: as for `ListOf`.
     """
     flag = flags.Flag(ListOf(part), flags.CsvListSerializer(','), name, default, text)
@@ -54,13 +54,13 @@ def define_list(
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
-    """A `part` of `define_list` that takes these names alone.
+    """Returns a `part` for `define_list` that accepts only some names.
 
     Args:
-        names: which may be given.
+        names: the accepted names.
 
-    >>> one_of(['forms', 'seeds'])('forms')
-    'forms'
+    >>> ListOf(one_of(['forms', 'seeds', 'cached'])).parse('seeds,forms')
+    ['seeds', 'forms']
     """
     names = list(names)
 
@@ -73,27 +73,30 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
 
 
 def take_keywords(argv: list[str], prefix: str) -> tuple[list[str], Record]:
-    """The arguments without `--PREFIX.KEY=VALUE`, and those as {key: value}.
+    """Splits a command line into keywords `--PREFIX.KEY=VALUE` and the other arguments.
 
     Args:
-        argv: a command line.
-        prefix: name of the flag whose keywords they are.
+        argv: the command line.
+        prefix: name of the flag before the keywords.
+
+    Returns:
+        The other arguments, and {key: value}.
 
     Raises:
-        UserError: for a keyword without a value.
+        UserError: a keyword has no value.
 
     >>> take_keywords(['predict', '--model=mobilenet', '--model.alpha=0.25'], 'model')
     (['predict', '--model=mobilenet'], {'alpha': 0.25})
     """
-    rest, keywords, ahead = [], {}, iter(argv)
-    for argument in ahead:
-        flag, given, value = argument.partition('=')
+    rest, keywords, arguments = [], {}, iter(argv)
+    for argument in arguments:
+        flag, equals, value = argument.partition('=')
         name = flag.lstrip('-')
         if not argument.startswith('-') or not name.startswith(f'{prefix}.'):
             rest.append(argument)
             continue
-        if not given:
-            value = next(ahead, None)
+        if not equals:
+            value = next(arguments, None)
             if value is None:
                 raise UserError(f'{flag} has no value: write {flag}=VALUE')
         keywords[name.removeprefix(f'{prefix}.')] = _value(value)
@@ -101,6 +104,7 @@ def take_keywords(argv: list[str], prefix: str) -> tuple[list[str], Record]:
 
 
 def _value(text: str) -> object:
+    """Returns the value that a text means in JSON or in Python, or else the text itself."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

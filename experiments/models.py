@@ -1,11 +1,12 @@
-"""The networks that have ImageNet weights: input, preprocessing, size, published accuracy, files.
+"""Lists the networks that have ImageNet weights: input, preprocessing, size, accuracy, files.
 
     python -m experiments.models
     python -m experiments.models --json          # everything, a list with one entry per network
 
 Accuracies are those published with the weights (top-1 and top-5 on ImageNet's validation pictures).
-`predict` and `evaluate` take a network by its name and its published weights; those with several
-widths and picture sizes by its keyword alpha and by weights such as imagenet:160.
+`predict` and `evaluate` take a network by its name and its published weights. For a network with
+several widths and picture sizes, the keyword alpha chooses the width, and weights such as
+imagenet:160 choose the picture size.
 """
 
 from absl import flags
@@ -15,7 +16,7 @@ from tljax import studies
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the networks."""
     command.tell(studies.networks.facts() if flags.FLAGS.json else None, [studies.networks.table()])
 
 

@@ -1,17 +1,18 @@
-"""What is on these pictures? Labels and probabilities by an ImageNet network or a run of your own.
+"""Predicts labels and probabilities of pictures with an ImageNet network or a run of your own.
 
     python -m experiments.predict --model=mobilenet --weights=imagenet photos/ cat.jpg
     python -m experiments.predict --workdir=runs/mine --top=3 --json photos.zip
     python -m experiments.predict --workdir=runs/mine --csv=answers.csv photos/
     python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
 
-A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists some.
-`--weights` may be a Keras file, `--classes` names its classes, and `--batch` is how many pictures
-are read at a time. Where a run has several seeds, their probabilities are averaged; a regression
-tells numbers. A few-shot run tells new classes apart: the folder that `--support` names holds a
-folder for each, with a few pictures. `--json` prints a list with the path of each picture and its
-[label, probability] pairs, `--csv` writes a file with a row for each. A picture that cannot be read
-is told, the others are answered, and the exit status is 1; `--pixels` raises the limit of pixels.
+A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists pictures.
+`--weights` may be a Keras file, `--classes` names its classes, and `--batch` pictures are read at a
+time. Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot
+run predicts new classes: `--support` names a folder that holds a folder for each class, with a few
+pictures. `--json` prints a list with the path of each picture and its [label, probability] pairs;
+`--csv` writes a file with a row for each picture. A picture that cannot be read is reported, the
+others are predicted, and the exit status is then 1; `--pixels` raises the limit of pixels that a
+picture may have.
 """
 
 import sys
@@ -24,12 +25,12 @@ from tljax.core import UserError
 from tljax.files.text import refuse_unwritable
 from tljax.studies.model_choice import ModelChoice
 
-TOP = flags.DEFINE_integer('top', 5, 'How many labels to tell for each picture.', lower_bound=1)
-CSV = flags.DEFINE_string('csv', None, 'File to write the answers to, as well.')
+TOP = flags.DEFINE_integer('top', 5, 'Number of labels for each picture.', lower_bound=1)
+CSV = flags.DEFINE_string('csv', None, 'CSV file to which the predictions are written too.')
 SUPPORT = flags.DEFINE_string(
     'support',
     None,
-    'A folder of labelled pictures, a folder for each new class, for a few-shot run.',
+    'For a few-shot run: a folder that holds a folder of labelled pictures for each new class.',
 )
 
 
@@ -38,7 +39,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
 
     Args:
         choice: the model that the command line names.
-        paths: of pictures, folders and archives.
+        paths: pictures, folders, archives, and CSVs that list pictures.
     """
     if not paths:
         raise UserError('name pictures, or folders of pictures')
@@ -59,9 +60,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         answers = pictures.predict(model, files, TOP.value, flags.FLAGS.batch, flags.FLAGS.pixels)
     if CSV.value is not None:
         pictures.write_predictions(answers, CSV.value)
-    good = [answer for answer in answers if 'error' not in answer]
-    command.tell(answers, map(pictures.answer_table, good))
-    if len(good) < len(answers):
+    predicted = [answer for answer in answers if 'error' not in answer]
+    command.tell(answers, map(pictures.answer_table, predicted))
+    if len(predicted) < len(answers):
         sys.exit(1)
 
 

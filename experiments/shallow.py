@@ -1,13 +1,15 @@
-"""Shallow domain adaptation: weights and maps of features, every method beside the source alone.
+"""Compares methods of shallow domain adaptation, which map features or weight source examples.
 
     python -m experiments.shallow --config=configs/office_caltech.py
     python -m experiments.shallow --config=configs/pacs_shallow.py:source=photo,target=sketch
 
-All ordered pairs of the config's domains are tasks, or the one that its argument names. A method
-has a classifier, and a map or weights; its gain is over the same classifier on the source as it is.
-Features are the inputs, or what a network with pretrained weights makes of them, extracted once.
-The target's labels choose nothing: beside the table stands what each label-free score would have
-chosen, and, marked as such, the oracle. The folder `--workdir` holds results.json and report.html.
+Every ordered pair of the config's domains is a task; an argument of the config may name a single
+task. A method has a classifier, and a map of the features or weights of the source's examples. Its
+gain is measured over the same classifier trained on the unchanged source. Features are the inputs,
+or the features of a network with pretrained weights, extracted once. No method is chosen by the
+target's labels: a second table shows the method that each label-free score chooses, and, marked as
+such, the choice of an oracle with these labels. The study writes results.json and report.html into
+the folder `--workdir`.
 """
 
 from pathlib import Path
@@ -19,10 +21,10 @@ from tljax.protocols import Config
 
 
 def main(config: Config, workdir: Path) -> None:
-    """Runs every method on every task and reports.
+    """Runs every method on every task and prints the accuracies.
 
     Args:
-        config: the whole config, a plain dict.
+        config: the config, a plain dict.
         workdir: folder of the run.
     """
     results = studies.shallow.adapt(config, workdir)

@@ -1,10 +1,10 @@
-"""Trains what a config describes, phase by phase.
+"""Trains the phases of a config, one after another.
 
     python -m experiments.train --config=configs/digits.py --config.optim.lr=3e-4 --workdir=runs/a
 
-A restart skips finished phases and goes on with the one that was cut off. With `--guard` the last
-phase is also trained from scratch, everything moving, with the same data, seeds and steps, and the
-gain of transfer is told, or its harm.
+A restart skips finished phases and continues the interrupted one. With `--guard` the last phase is
+also trained from scratch, with all parameters, on the same data, seeds and steps, and the gain or
+harm of transfer is reported.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from tljax.files.console import console, say
 from tljax.protocols import Config
 
 GUARD = flags.DEFINE_bool(
-    'guard', False, 'Train the last phase from scratch, too, and say whether transfer helped.'
+    'guard', False, 'Also train the last phase from scratch, and report whether transfer helped.'
 )
 
 
@@ -25,18 +25,18 @@ def main(config: Config, workdir: Path) -> None:
     """Fits every phase and prints the scores of the last.
 
     Args:
-        config: the whole config, a plain dict.
+        config: the config, a plain dict.
         workdir: folder of the run.
     """
-    found = studies.training.train(config, workdir, guarded=GUARD.value)
-    if found is None:  # another process tells
+    results = studies.training.train(config, workdir, guarded=GUARD.value)
+    if results is None:  # the first process reports
         return
-    if 'guard' in found:
-        say(found['guard']['text'])
-    command.tell(found, studies.training.tables(found))
-    console.print(f'parameters in {found["folder"]}/final', soft_wrap=True)
-    if found['page']:
-        console.print(f'report in {found["page"]}', soft_wrap=True)
+    if 'guard' in results:
+        say(results['guard']['text'])
+    command.tell(results, studies.training.tables(results))
+    console.print(f'parameters in {results["folder"]}/final', soft_wrap=True)
+    if results['page']:
+        console.print(f'report in {results["page"]}', soft_wrap=True)
 
 
 if __name__ == '__main__':

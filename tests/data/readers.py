@@ -162,7 +162,7 @@ def read_settings(path: Path) -> None:
     _, _, settings = config_file.split(
         ['train', *(line for line in lines if line.startswith('--config.'))]
     )
-    config_file.lay(config, 'configs/digits.py', settings)
+    config_file.apply_settings(config, 'configs/digits.py', settings)
 
 
 def make_labels(folder: Path) -> bytes:

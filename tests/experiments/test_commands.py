@@ -92,13 +92,13 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
         (
             'train',
             ['--config=configs/finetune.py', '--config.steps=3'],
-            '--config.steps is read by no fit, as each has its own: set '
+            '--config.steps is read by no fit, as each fit has its own value: set '
             '--config.phases.head.steps, --config.phases.all.steps',
         ),
         (
             'compare',
             ['--config=configs/finetune.py', '--config.optim.lr=1'],
-            '--config.optim.lr is read by no fit, as each has its own: set '
+            '--config.optim.lr is read by no fit, as each fit has its own value: set '
             '--config.phases.head.optim.lr, --config.phases.all.optim.lr',
         ),
         (
@@ -109,7 +109,7 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
         (
             'train',
             ['--config=configs/digits.py', '--config.study.budgets=(1,)'],
-            '--config.study.budgets is read by experiments.compare alone',
+            '--config.study.budgets is read by experiments.compare only',
         ),
         (
             'train',
@@ -186,7 +186,7 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
         (
             'advise',
             ['--config=configs/rank.py:smoke', '--pool=setup.cfg'],
-            'setup.cfg is no results.json of experiments.rank',
+            'setup.cfg is not a results.json of experiments.rank',
         ),
         (
             'benchmarks.engine',

@@ -261,10 +261,10 @@ def test_evaluate_reads_classes_by_a_table_and_whatever_their_case(run, tmp_path
     shutil.copytree(run / 'data', tmp_path / 'data')
     (tmp_path / 'data' / 'dark').rename(tmp_path / 'data' / 'Dark')
     done = call('evaluate', f'--workdir={run}/run', tmp_path / 'data')
-    assert done.code == 0 and 'pictures of Dark are taken for the class dark' in done.err
+    assert done.code == 0 and 'pictures of Dark count as the class dark' in done.err
     (tmp_path / 'data' / 'Dark').rename(tmp_path / 'data' / 'dusk')
     line = error(call('evaluate', f'--workdir={run}/run', tmp_path / 'data'))
-    assert 'names no class of the model, which knows dark, light' in line and 'WordNet' not in line
+    assert 'names no class of the model, which has dark, light' in line and 'WordNet' not in line
 
 
 def test_what_has_no_picture_is_told(run):
@@ -345,7 +345,7 @@ def test_pictures_that_a_table_lists_are_predicted(run, tmp_path):
         (run / 'bad.csv').write_text(text)
         assert said in error(call('predict', f'--workdir={run}/run', run / 'bad.csv'))
     line = error(call('evaluate', f'--workdir={run}/run', run / 'data', run / 'list.csv'))
-    assert 'is a table, and stands beside other paths' in line
+    assert 'is a table, and other paths are named with it' in line
 
 
 def test_a_regression_tells_numbers(run, tmp_path):

@@ -15,7 +15,7 @@ def laid(given, *arguments):
     """The config of a file, as a plain dict, with the settings of a command line laid over it."""
     _, _, settings = config_file.split(['train', *arguments])
     config = config_file.load(given)
-    config_file.lay(config, given, settings)
+    config_file.apply_settings(config, given, settings)
     command = 'compare' if 'compare' in config.commands else config.commands[0]
     config_file.refuse_unread(config, settings, command)
     return plain(config)
@@ -120,7 +120,7 @@ def test_another_name_brings_its_own_keywords(capsys):
     assert found['net'] == {'name': 'conv4', 'width': [4, 8], 'size': 224}
     assert found['optim']['momentum'] == 0.9
     said = capsys.readouterr().err
-    assert said == 'config.net.alpha=0.25 is left out: conv4 does not take it\n'
+    assert said == 'config.net.alpha=0.25 is removed: conv4 does not take it\n'
     with pytest.raises(UserError, match='config.net.alpha is no setting'):
         laid(FINETUNE, '--config.net.name=resnet50', '--config.net.alpha=.5')
     found = laid(
@@ -225,7 +225,7 @@ SMOKE = 'configs/digits.py:smoke'
         ("study.strategies={'a':3}", 'study.strategies.a=3 is no dict'),
         ('study.budgets=(1,1)', 'none twice'),
         ('commands=foo', 'leave it out'),
-        ('init.path=None', 'None is no name: write nothing behind ='),
+        ('init.path=None', 'None is no name: write nothing after ='),
         ('penalty.name=None', 'None is no name'),
         ('net=None', 'is not a dict'),
         ('partition=None', 'is not a dict'),

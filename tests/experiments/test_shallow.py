@@ -66,7 +66,7 @@ def test_the_source_alone_is_scikit_learns_and_every_choice_follows_from_the_sco
         (['--config.methods.tca.map.dim=500'], 'dim=500'),
         (
             ['--config.methods.discriminator.classifier=nearest'],
-            'a nearest neighbour has no use for weights: take logistic or svm',
+            'a nearest neighbour cannot use weights: take logistic or svm',
         ),
         (['--config.methods.tca.classifier=knn'], "methods.tca.classifier='knn'"),
         (['--config.methods.tca.map.name=tcb'], "map.name='tcb' is unknown: did you mean tca?"),

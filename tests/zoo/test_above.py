@@ -136,7 +136,7 @@ def test_teachable_machine_s_file_answers_with_its_labels(tmp_path, capsys):
     assert 'labels.txt: ant hill, bee' in capsys.readouterr().err
     (tmp_path / 'labels.txt').write_text('ant\nbee\nwasp\n')
     assert model(ModelChoice(spec, str(tmp_path / 'keras_model.h5')))[2]['classes'] == ['0', '1']
-    assert 'names 3 classes, they tell 2 apart' in capsys.readouterr().err
+    assert 'names 3 classes, and the weights have 2 outputs' in capsys.readouterr().err
     with pytest.raises(UserError, match='2 classes apart, and 3 are named'):
         model(ModelChoice(spec, str(tmp_path / 'keras_model.h5'), str(tmp_path / 'labels.txt')))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tljax.core import UserError
-from tljax.studies.models import _beside
+from tljax.studies.models import _names_beside
 from tljax.zoo.weights.class_names import class_index
 
 PETS = [('cat', 'cat'), ('dog', 'dog'), ('ok', 'ok')]
@@ -122,7 +122,7 @@ def test_what_is_no_list_at_all(tmp_path):
             class_index(path)
 
 
-def test_a_bad_list_beside_the_weights_is_told_and_left(tmp_path, capsys):
+def test_a_bad_list_beside_the_weights_is_reported_and_ignored(tmp_path, capsys):
     (tmp_path / 'labels.txt').write_text('cat\ncat\n')
-    assert _beside(str(tmp_path / 'a.h5'), ['0', '1']) == ['0', '1']
+    assert _names_beside(str(tmp_path / 'a.h5'), ['0', '1']) == ['0', '1']
     assert 'the class cat stands twice' in capsys.readouterr().err

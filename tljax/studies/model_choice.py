@@ -1,4 +1,4 @@
-"""Which model a command works on."""
+"""The model that a command works on."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,17 +7,19 @@ from tljax.protocols import Config
 
 
 class ModelChoice(NamedTuple):
-    """Which model is meant: a network with its weights, or a run.
+    """The choice of a model: a network and its weights, or the folder of a finished run.
 
     Attributes:
-        net: config of a zoo network, or None for a run.
-        weights: its Keras file, 'imagenet', or 'imagenet:160' for that picture size.
-        classes: path of ImageNet's class index, or of names, as `class_names.class_index` reads
-            them; None: the file beside the weights.
-        workdir: folder of a finished run.
+        net: config of a zoo network; None for a run.
+        weights: path of a Keras file, 'imagenet', or 'imagenet:160' for weights of that picture
+            size.
+        classes: path of ImageNet's class index or of a list of class names, as
+            `class_names.class_index` reads them; None: the file beside the weights.
+        workdir: folder of a finished run; None for a network.
 
-    >>> ModelChoice({'name': 'mobilenet'}, weights='imagenet:160').weights
-    'imagenet:160'
+    >>> choice = ModelChoice({'name': 'mobilenet', 'alpha': 0.25}, weights='imagenet:160')
+    >>> choice.workdir is None
+    True
     """
 
     net: Config | None = None

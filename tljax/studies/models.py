@@ -1,4 +1,4 @@
-"""The model that a command works on: a network with a weights file, or a finished run."""
+"""Loads the model that a command works on: a network with its weights, or a finished run."""
 
 import re
 from pathlib import Path
@@ -14,14 +14,15 @@ from tljax.zoo.weights.published import NAME, published_classes
 
 
 def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
-    """The parameters, the state and the record of a model, as `checkpoint.load_final` gives them.
+    """Loads a model: its parameters, its state and its record, as `checkpoint.load_final` does.
 
     Args:
-        choice: which model.
-        top: whether its answers are asked for, rather than its features alone.
+        choice: the network and its weights, or the run.
+        top: whether the output layer is read too; without it the model gives features alone.
 
     Raises:
-        UserError: where nothing is named, or what is named does not exist or does not fit.
+        UserError: the choice names neither a network nor a run, or both; a file or a run does not
+            exist, or does not fit.
 
     >>> model(ModelChoice())
     Traceback (most recent call last):
@@ -45,36 +46,43 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
     names = [name for _, name in classes] if classes else None
     params, state, record = pretrained(choice.net, choice.weights, names, top)
     if top and not classes:
-        record = {**record, 'classes': _beside(choice.weights, record['classes'])}
+        record = {**record, 'classes': _names_beside(choice.weights, record['classes'])}
     return params, state, record
 
 
-def _beside(weights: str, numbers: list[str]) -> list[str]:
-    """The names in a labels.txt beside the weights, where there are as many, or the numbers."""
+def _names_beside(weights: str, numbers: list[str]) -> list[str]:
+    """Returns the class names of a labels.txt beside the weights, if it has one for every output.
+
+    Args:
+        weights: path of the weights file.
+        numbers: the outputs as numbers, which are returned without such a labels.txt.
+    """
     path = Path(weights).expanduser().with_name('labels.txt')
     if not numbers or not path.is_file():
         return numbers
     try:
         names = [name for _, name in class_index(path)]
-    except UserError as refused:  # nobody has asked for it
-        say(f'{refused}; it is left')
+    except UserError as error:  # the user did not ask for this file, so it stops nothing
+        say(f'{error}; the file is ignored')
         return numbers
     if len(names) != len(numbers):
         say(
-            f'{path} beside the weights names {len(names)} classes, they tell {len(numbers)} '
-            'apart: it is left'
+            f'{path} beside the weights names {len(names)} classes, and the weights have '
+            f'{len(numbers)} outputs: the file is ignored'
         )
         return numbers
-    say(f'the names of the classes are those of {path}: {abbreviated(names)}')
+    say(f'the class names are read from {path}: {abbreviated(names)}')
     return names
 
 
 def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
-    """The classes as `choice.classes` gives them, ImageNet's by the file beside the weights, or by
-    the published one, [(WordNet id, name)]; None where there is none.
+    """Returns the class index of a network, [(WordNet id, name)], or None where there is none.
+
+    The index is read from `choice.classes`. Without it, published weights have ImageNet's
+    published index, and other weights have the file imagenet_class_index.json beside them.
 
     Args:
-        choice: whose `classes` and `weights` are looked at.
+        choice: the model; its `classes` and `weights` are used.
 
     >>> index(ModelChoice()) is None
     True
@@ -88,29 +96,32 @@ def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
 
 
 def wordnet(choice: ModelChoice, classes: list[str]) -> list[tuple[str, str]] | None:
-    """The classes by which pictures are told that are named by WordNet ids, as `index` gives them.
+    """Returns the class index by which pictures with WordNet ids in their names get their classes.
+
+    A run has class names of its own. For a run, `choice.classes` may name an ImageNet class index
+    of the same classes: only its WordNet ids are used.
 
     Args:
-        choice: of the model; a run has names of its own, so that only ids are taken for it.
+        choice: the model.
         classes: names of the model's outputs.
 
     Raises:
-        UserError: for names of the classes of a run, and an index of other classes.
+        UserError: `choice.classes` has no WordNet ids or other classes than the run.
 
     >>> wordnet(ModelChoice(workdir=Path('runs')), ['cat']) is None
     True
     """
-    found = index(choice)
-    if not choice.workdir or not found:
-        return found
-    if not all(re.match(r'n\d{8}', known) for known, _ in found):
+    pairs = index(choice)
+    if not choice.workdir or not pairs:
+        return pairs
+    if not all(re.match(r'n\d{8}', wordnet_id) for wordnet_id, _ in pairs):
         raise UserError(
             '--classes names the classes of --model, and a run has its own: leave it out'
         )
-    names = [name for _, name in found]
-    if names != list(classes) and classes != [str(i) for i in range(len(found))]:
+    names = [name for _, name in pairs]
+    if names != list(classes) and classes != [str(i) for i in range(len(pairs))]:
         raise UserError(
-            f'--classes={choice.classes} has {len(found)} classes ({abbreviated(names, 2)}), and '
-            f'the run others ({abbreviated(classes, 2)}): leave it out'
+            f'--classes={choice.classes} has {len(pairs)} classes ({abbreviated(names, 2)}), and '
+            f'the run has others ({abbreviated(classes, 2)}): leave it out'
         )
-    return found
+    return pairs

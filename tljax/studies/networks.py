@@ -1,4 +1,4 @@
-"""What is known of the networks that have ImageNet weights."""
+"""Facts about the networks that have ImageNet weights: sizes, accuracies and files."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ from tljax.zoo.table import ROWS
 
 
 def facts(names: Iterable[str] = ROWS) -> list[Record]:
-    """Everything about networks, one dict each: names, sizes, accuracies, files.
+    """Returns a dict for each network: its names, sizes, accuracies and files.
 
     Args:
-        names: of the networks; all that have ImageNet weights by default.
+        names: names of networks; by default all that have ImageNet weights.
 
     >>> facts(['xception'])[0]['top1']
     0.79
@@ -23,10 +23,10 @@ def facts(names: Iterable[str] = ROWS) -> list[Record]:
 
 
 def table() -> Table:
-    """The networks in a table.
+    """Returns a table of the networks that have ImageNet weights, one a row.
 
-    >>> table().columns[:3]
-    ['name', 'input', 'mode']
+    >>> {row[0]: row[3] for row in table().rows}['mobilenet']
+    '4,253,864'
     """
     rows = [
         [
@@ -84,11 +84,11 @@ def _facts(name: str) -> Record:
 
 
 def parameters(net: Config, classes: int = 1000) -> int:
-    """How many numbers a network holds, batch statistics and an output for each class counted.
+    """Counts the numbers that a network holds, with its batch statistics and its output layer.
 
     Args:
         net: config of a network.
-        classes: outputs of its head.
+        classes: number of outputs.
 
     >>> parameters({'name': 'mobilenet', 'alpha': 0.25})
     475544

@@ -1,4 +1,4 @@
-"""How often a model is right on pictures whose classes are known, in all and class by class."""
+"""Measures the accuracy of a model on labelled pictures, over all of them and class by class."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ from tljax.studies.tables import Table
 from tljax.trained import Trained
 
 TOPS = (1, 5)
-SHOWN = 30  # classes that a table shows
+TABLE_CLASSES = 30  # the most classes that a table shows
 
 
 def evaluate(
@@ -33,49 +33,52 @@ def evaluate(
     pixels: int | None = None,
     names: list[str] | None = None,
 ) -> Record:
-    """Accuracy on pictures whose classes are known; one that cannot be read is told and left out.
+    """Measures the accuracy of a classifier on labelled pictures.
+
+    A picture that cannot be read is reported on the terminal and left out.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
         files: the pictures.
-        index: ImageNet's classes, [(WordNet id, name)], if files are named by WordNet ids.
-        size: side of the pictures that the network is shown; 0: the one it is for.
+        index: class index of ImageNet, [(WordNet id, name)], for files named by WordNet ids.
+        size: side in pixels at which the network sees the pictures; 0: the side it is made for.
         batch: pictures at a time.
-        pixels: the most that a picture may have; None: the run's own limit.
+        pixels: the largest number of pixels that a picture may have; None: the run's own limit.
         names: the class of each picture; None: the name of its folder.
 
     Returns:
-        As `count_hits` gives, and 'unread': [{'path', 'error'}].
+        The dict of `count_hits`, with 'unread': [{'path', 'error'}].
 
     Raises:
-        UserError: for a model without classes, pictures that name none of them, and where no
-            picture can be read.
+        UserError: the model has no classes, a picture belongs to none of them, or no picture can
+            be read.
 
     >>> evaluate(({'head': 0}, {}, {'classes': []}), [])
     Traceback (most recent call last):
-    tljax.core.UserError: this model tells numbers and no classes: take a run ...
+    tljax.core.UserError: this model predicts numbers, not classes: take a run ...
     """
     params, state, record = refuse_no_outputs(model)
     trained = Trained(*model)
     if trained.task != 'classes':
         raise UserError(
-            f'this model tells {trained.task} and no classes: take a run that was trained on '
+            f'this model predicts {trained.task}, not classes: take a run that was trained on '
             'classes'
         )
     names = [file.path.parent.name for file in files] if names is None else names
     label = _labels(files, names, record['classes'], index)
 
-    def ask(dataset: Dataset) -> np.ndarray:
-        told = predictions(
+    def outputs(dataset: Dataset) -> np.ndarray:
+        """(n, seeds, classes)"""
+        arrays = predictions(
             predictor(record), params, state, dataset, batch, text='looking at pictures'
-        )['output']
-        return np.moveaxis(told, 0, 1)
+        )
+        return np.moveaxis(arrays['output'], 0, 1)
 
-    output, failed = read_once(trained, files, pixels, ask, size)
-    rows = [row for row in range(len(files)) if row not in failed]
+    output, errors = read_once(trained, files, pixels, outputs, size)
+    rows = [row for row in range(len(files)) if row not in errors]
     if output is None or not rows:
         raise UserError(f'none of the {len(files)} pictures can be read: give others')
-    unread = [{'path': printable(files[row].path), 'error': failed[row]} for row in sorted(failed)]
+    unread = [{'path': printable(files[row].path), 'error': errors[row]} for row in sorted(errors)]
     return {
         **count_hits(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']),
         'unread': unread,
@@ -85,48 +88,52 @@ def evaluate(
 def named_pictures(
     paths: list[str], columns: dict[str, str] | None = None
 ) -> tuple[list[File], list[str] | None]:
-    """The pictures that paths name, and the class of each where the only path is a CSV of labels.
+    """Returns the pictures that paths name, and their classes if the only path is a CSV of labels.
 
     Args:
-        paths: of pictures, folders and archives, or of one CSV.
-        columns: {'file': name, 'label': name, 'task': kind} of a CSV, as the run's own had.
+        paths: pictures, folders and archives, or a single CSV.
+        columns: {'file': name, 'label': name, 'task': kind} of the CSV, as in the run's own data.
+
+    Returns:
+        The files, and the class of each; None in place of the classes without a CSV.
 
     Raises:
-        UserError: as `data.listed` and `finding.find`; for a table whose labels are no classes.
+        UserError: as `data.listed` and `finding.find`; the labels of a table are not classes.
 
     >>> named_pictures(['nowhere'])
     Traceback (most recent call last):
     tljax.core.UserError: nowhere does not exist: name a picture or a folder of pictures
     """
     path = Path(paths[0]).expanduser()
-    tables = [each for each in map(Path, paths) if is_table(each) and each.expanduser().exists()]
+    tables = [name for name in map(Path, paths) if is_table(name) and name.expanduser().exists()]
     if tables and len(paths) > 1:
-        raise UserError(f'{tables[0]} is a table, and stands beside other paths: name it alone')
+        raise UserError(f'{tables[0]} is a table, and other paths are named with it: name it alone')
     if not is_table(path) or not path.exists():
         files = find(paths)
-        inside = {part.lower() for file in files for part in file.path.parts}
-        _tell_mixed({SPLITS[part] for part in inside & set(SPLITS)})
+        folders = {part.lower() for file in files for part in file.path.parts}
+        _warn_of_mixed_splits({SPLITS[folder] for folder in folders & set(SPLITS)})
         return files, None
-    found = rows.read(path, **{key: name for key, name in (columns or {}).items() if name})
-    if found.task.kind != 'classes':
+    labels = rows.read(path, **{key: name for key, name in (columns or {}).items() if name})
+    if labels.task.kind != 'classes':
         raise UserError(
-            f'{path} gives {found.task.kind}, not a class for each picture: name a table of classes'
+            f'{path} gives {labels.task.kind}, not a class for each picture: name a table of '
+            'classes'
         )
-    _tell_mixed(set(found.split))
-    return locate_pictures(path, found.files)[0], [found.task.names[i] for i in found.label]
+    _warn_of_mixed_splits(set(labels.split))
+    return locate_pictures(path, labels.files)[0], [labels.task.names[i] for i in labels.label]
 
 
-def _tell_mixed(splits: set[str]) -> None:
-    """Tells that pictures of training are scored with others."""
+def _warn_of_mixed_splits(splits: set[str]) -> None:
+    """Warns on the terminal that training pictures are scored together with others."""
     if 'train' in splits and len(splits) > 1:
         say(
-            f'pictures of {abbreviated(sorted(splits))} are scored together, as they stand: name '
-            'one folder alone'
+            f'pictures of {abbreviated(sorted(splits))} are scored together: name the folder of '
+            'one split to score it alone'
         )
 
 
 def count_hits(output: np.ndarray, label: np.ndarray, classes: list[str]) -> Record:
-    """How often outputs are right.
+    """Counts how often the outputs of a classifier are right.
 
     Args:
         output: (seeds, n, classes).
@@ -134,94 +141,98 @@ def count_hits(output: np.ndarray, label: np.ndarray, classes: list[str]) -> Rec
         classes: names of the classes.
 
     Returns:
-        {'top1', 'top1_interval', 'mean_of_classes', 'pictures': their number, 'classes': [{'class',
-        'pictures', 'accuracy'}], 'without_pictures': names of the others, 'confusion': {'classes':
-        names of those that are there or were told, 'counts': a row for each of them: how many of
-        its pictures were told to be each}}, and 'top5' and 'top5_interval' where there are more
-        than five classes. All are means over seeds; intervals cover 95 % over pictures.
+        {'top1', 'top1_interval', 'mean_of_classes', 'pictures': number of pictures, 'classes':
+        [{'class', 'pictures', 'accuracy'}], 'without_pictures': names of classes that no picture
+        has, 'confusion': {'classes': names of classes that a picture has or that were predicted,
+        'counts': a row for each of them: how many of its pictures were predicted as each class}}.
+        With more than five classes also 'top5' and 'top5_interval'. All are means over seeds;
+        intervals cover 95 % over pictures.
 
-    >>> told = np.array([[[2.0, 1.0], [2.0, 1.0], [0.0, 1.0]]])
-    >>> found = count_hits(told, np.array([0, 1, 1]), ['ants', 'bees'])
-    >>> found['mean_of_classes'], found['confusion']['counts']
+    >>> output = np.array([[[2.0, 1.0], [2.0, 1.0], [0.0, 1.0]]])
+    >>> counts = count_hits(output, np.array([0, 1, 1]), ['ants', 'bees'])
+    >>> counts['mean_of_classes'], counts['confusion']['counts']
     (0.75, [[1.0, 0.0], [1.0, 1.0]])
     """
-    order, found = np.argsort(-output, axis=-1, kind='stable'), {}
+    order, scores = np.argsort(-output, axis=-1, kind='stable'), {}
     for top in TOPS:
         if top == 1 or top < len(classes):
-            right = (order[..., :top] == label[:, None]).any(-1).mean(0)
-            found[f'top{top}'] = float(right.mean())
-            found[f'top{top}_interval'] = list(proportion(round(right.sum()), len(label))[1:])
-    told = order[..., 0]
-    each = [
+            hits = (order[..., :top] == label[:, None]).any(-1).mean(0)
+            scores[f'top{top}'] = float(hits.mean())
+            scores[f'top{top}_interval'] = list(proportion(round(hits.sum()), len(label))[1:])
+    predicted = order[..., 0]
+    rows = [
         {
             'class': classes[c],
             'pictures': int((label == c).sum()),
-            'accuracy': float((told[:, label == c] == c).mean()),
+            'accuracy': float((predicted[:, label == c] == c).mean()),
         }
         for c in np.unique(label)
     ]
-    present = np.union1d(label, told)
-    counts = np.zeros((len(present), len(present)))
-    np.add.at(
-        counts,
-        (
-            np.searchsorted(present, np.broadcast_to(label, told.shape)),
-            np.searchsorted(present, told),
-        ),
-        1 / len(told),
-    )
     return {
-        **found,
-        'mean_of_classes': float(np.mean([row['accuracy'] for row in each])),
+        **scores,
+        'mean_of_classes': float(np.mean([row['accuracy'] for row in rows])),
         'pictures': len(label),
-        'classes': each,
+        'classes': rows,
         'without_pictures': [name for c, name in enumerate(classes) if not (label == c).any()],
-        'confusion': {'classes': [classes[c] for c in present], 'counts': counts.tolist()},
+        'confusion': _confusion(predicted, label, classes),
     }
 
 
-def accuracy_tables(found: Record) -> list[Table]:
-    """What `evaluate` found, as tables.
+def _confusion(predicted: np.ndarray, label: np.ndarray, classes: list[str]) -> Record:
+    """Returns the confusion matrix of classes that a picture has or that were predicted.
 
     Args:
-        found: as `count_hits` or `evaluate` gives it.
+        predicted: (seeds, n) classes.
+        label: (n,) classes.
+        classes: names of the classes.
+    """
+    present = np.union1d(label, predicted)
+    counts = np.zeros((len(present), len(present)))
+    labels_by_seed = np.broadcast_to(label, predicted.shape)
+    cells = np.searchsorted(present, labels_by_seed), np.searchsorted(present, predicted)
+    np.add.at(counts, cells, 1 / len(predicted))
+    return {'classes': [classes[c] for c in present], 'counts': counts.tolist()}
 
-    >>> found = count_hits(np.array([[[2.0, 1.0], [0.0, 1.0]]]), np.array([0, 1]), ['ants', 'bees'])
-    >>> [table.rows[0] for table in accuracy_tables(found)]
+
+def accuracy_tables(scores: Record) -> list[Table]:
+    """Returns the scores of `evaluate` as two tables: over all pictures, and class by class.
+
+    Args:
+        scores: as `count_hits` or `evaluate` gives them.
+
+    >>> output = np.array([[[2.0, 1.0], [0.0, 1.0]]])
+    >>> scores = count_hits(output, np.array([0, 1]), ['ants', 'bees'])
+    >>> [table.rows[0] for table in accuracy_tables(scores)]
     [['1 guess', '1.0000', '0.3424 to 1.0000'], ['ants', 1, '1.0000']]
     """
+    return [_overall_table(scores), _class_table(scores)]
+
+
+def _overall_table(scores: Record) -> Table:
     rows = []
     for top in TOPS:
-        if f'top{top}' in found:
-            low, high = found[f'top{top}_interval']
-            rows.append(
-                [
-                    f'{top} guess{"es" * (top > 1)}',
-                    f'{found[f"top{top}"]:.4f}',
-                    f'{low:.4f} to {high:.4f}',
-                ]
-            )
-    there = ' that are here' * bool(found['without_pictures'])
-    rows.append([f'1 guess, mean of classes{there}', f'{found["mean_of_classes"]:.4f}', ''])
-    each = found['classes']
-    title = f'{len(each)} class{"es" * (len(each) > 1)}'
-    if len(each) > SHOWN:
-        each = sorted(each, key=lambda row: row['accuracy'])[:SHOWN]
-        title = f'the {SHOWN} least accurate of {title}'
-    if found['without_pictures']:
-        title += f'; no pictures of {abbreviated(found["without_pictures"], 6)}'
-    return [
-        Table(
-            ['accuracy of', 'mean', '95 % interval over pictures'],
-            rows,
-            f'{found["pictures"]} pictures',
-        ),
-        Table(
-            ['class', 'pictures', 'accuracy'],
-            [[row['class'], row['pictures'], f'{row["accuracy"]:.4f}'] for row in each],
-            title,
-        ),
-    ]
+        if f'top{top}' in scores:
+            name = '1 guess' if top == 1 else f'{top} guesses'
+            low, high = scores[f'top{top}_interval']
+            rows.append([name, f'{scores[f"top{top}"]:.4f}', f'{low:.4f} to {high:.4f}'])
+    name = '1 guess, mean of classes'
+    if scores['without_pictures']:
+        name += ' that are here'
+    rows.append([name, f'{scores["mean_of_classes"]:.4f}', ''])
+    columns = ['accuracy of', 'mean', '95 % interval over pictures']
+    return Table(columns, rows, f'{scores["pictures"]} pictures')
+
+
+def _class_table(scores: Record) -> Table:
+    rows = scores['classes']
+    title = '1 class' if len(rows) == 1 else f'{len(rows)} classes'
+    if len(rows) > TABLE_CLASSES:
+        rows = sorted(rows, key=lambda row: row['accuracy'])[:TABLE_CLASSES]
+        title = f'the {TABLE_CLASSES} least accurate of {title}'
+    if scores['without_pictures']:
+        title += f'; no pictures of {abbreviated(scores["without_pictures"], 6)}'
+    body = [[row['class'], row['pictures'], f'{row["accuracy"]:.4f}'] for row in rows]
+    return Table(['class', 'pictures', 'accuracy'], body, title)
 
 
 def _labels(
@@ -230,50 +241,68 @@ def _labels(
     classes: list[str],
     index: list[tuple[str, str]] | None,
 ) -> np.ndarray:
-    """(n,) the class of each picture, by what `folders` says, or by a WordNet id."""
+    """Returns the class of each picture, (n,) integers.
+
+    A WordNet id in the picture's name or in its folder's comes first, then the folder's name, then
+    the folder's name without regard to case and surrounding blanks.
+
+    Args:
+        files: the pictures.
+        folders: for each picture the name of its folder, or its class in a table.
+        classes: names of the classes.
+        index: [(WordNet id, name)] of the classes; None where there is none.
+    """
     numbers = {name: i for i, name in enumerate(classes)}
     wordnet = {wordnet_id: i for i, (wordnet_id, _) in enumerate(index or ())}
-    near = {}
+    similar = {}  # a normalised name -> its class, or None where several classes have that name
     for name, i in numbers.items():
-        near[normalised_name(name)] = (
-            None if normalised_name(name) in near else i
-        )  # only where it is one class
-    label, nearly, unknown = [], {}, {}
+        similar[normalised_name(name)] = None if normalised_name(name) in similar else i
+    label, similar_folders, unknown_folders = [], {}, {}
     for path, folder in zip((file.path for file in files), folders, strict=True):
-        found = _by_wordnet(path, wordnet)
-        found = numbers.get(folder) if found is None else found
-        if found is None and (found := near.get(normalised_name(folder))) is not None:
-            nearly[folder] = classes[found]
-        if found is None:
-            unknown.setdefault(folder, path)
-        label.append(found)
-    if unknown:
-        raise UserError(_unknown(unknown, classes, index))
-    for folder, name in nearly.items():
-        say(f'pictures of {folder} are taken for the class {name}')
+        number = _class_by_wordnet_id(path, wordnet)
+        if number is None:
+            number = numbers.get(folder)
+        if number is None:
+            number = similar.get(normalised_name(folder))
+            if number is None:
+                unknown_folders.setdefault(folder, path)
+            else:
+                similar_folders[folder] = classes[number]
+        label.append(number)
+    if unknown_folders:
+        raise UserError(_unknown_class_text(unknown_folders, classes, index))
+    for folder, name in similar_folders.items():
+        say(f'pictures of {folder} count as the class {name}')
     return np.array(label, np.int32)
 
 
-def _by_wordnet(path: Path, wordnet: dict[str, int]) -> int | None:
+def _class_by_wordnet_id(path: Path, wordnet: dict[str, int]) -> int | None:
     for name in (path.name, path.parent.name):
-        found = re.match(r'n\d{8}', name)
-        if found and found.group() in wordnet:
-            return wordnet[found.group()]
+        match = re.match(r'n\d{8}', name)
+        if match and match.group() in wordnet:
+            return wordnet[match.group()]
     return None
 
 
-def _unknown(
+def _unknown_class_text(
     folders: dict[str, Path], classes: list[str], index: list[tuple[str, str]] | None
 ) -> str:
-    path = f'{next(iter(folders.values()))} names'
+    """Returns the error of pictures whose folders name no class.
+
+    Args:
+        folders: {folder: one of its pictures}.
+        classes: names of the classes.
+        index: [(WordNet id, name)] of the classes; None where there is none.
+    """
+    subject = f'{next(iter(folders.values()))} names'
     if len(folders) > 1:
-        path = f'pictures of {abbreviated(folders, 4)} name'
+        subject = f'pictures of {abbreviated(folders, 4)} name'
     if index:
         return (
-            f'{path} no class of the model: put it into a folder of its class, or begin its '
+            f'{subject} no class of the model: put it into a folder of its class, or begin its '
             "name with a WordNet id and name ImageNet's class index by --classes"
         )
     return (
-        f'{path} no class of the model, which knows {abbreviated(classes, 6)}: put each into a '
-        'folder of its class'
+        f'{subject} no class of the model, which has {abbreviated(classes, 6)}: put each picture '
+        'into a folder named for its class'
     )

@@ -1,4 +1,4 @@
-"""Pictures in, labels or features out: what a model says of picture files."""
+"""Predicts picture files with a model, and extracts their features."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,84 +32,91 @@ Model = tuple[dict, dict, dict]  # parameters, state and record, as `models.mode
 def predict(
     model: Model, files: list[File], top: int = 5, batch: int = 32, pixels: int | None = None
 ) -> list[Record]:
-    """What a model says of every picture, averaged over seeds; one that cannot be read is told.
+    """Predicts every picture, averaged over seeds.
+
+    A picture that cannot be read is reported on the terminal, and its error is its answer.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
         files: the pictures.
-        top: how many classes of each; of a model of several labels all are told.
+        top: number of classes in an answer, the most probable first; a model of several labels
+            gives all labels.
         batch: pictures at a time.
-        pixels: the most that a picture may have; None: the run's own limit.
+        pixels: the largest number of pixels that a picture may have; None: the run's own limit.
 
     Returns:
-        A dict for each picture: {'path', 'top': [[label, probability], ...]}, or of a regression
-        {'path', 'numbers': [...]}, or {'path', 'error'}.
+        A dict for each picture: {'path', 'top': [[label, probability], ...]}, for a regression
+        {'path', 'numbers': [...]}, and for a picture that cannot be read {'path', 'error'}.
 
     Raises:
-        UserError: for a model without outputs.
+        UserError: the model has no outputs.
 
     >>> predict(({}, {}, {'classes': []}), [])
     Traceback (most recent call last):
-    tljax.core.UserError: this model has no outputs to tell: take weights with the top, or a run ...
+    tljax.core.UserError: this model has no outputs: take weights with the top, or a run that ...
     """
     trained = Trained(*refuse_no_outputs(model))
-    several = trained.task == 'labels'
-    found, failed = read_once(trained, files, pixels, lambda data: trained.predict(data, batch))
-    return answers(files, found, failed, trained.classes, None if several else top)
+    output, errors = read_once(trained, files, pixels, lambda data: trained.predict(data, batch))
+    return answers(
+        files, output, errors, trained.classes, None if trained.task == 'labels' else top
+    )
 
 
 def answers(
     files: Sequence[File],
-    found: np.ndarray | None,
-    failed: dict[int, str],
+    output: np.ndarray | None,
+    errors: dict[int, str],
     classes: Sequence[str],
     top: int | None = None,
 ) -> list[Record]:
-    """What is told of every picture, as `predict` gives it.
+    """Returns the answer for every picture, as `predict` does.
 
     Args:
         files: the pictures.
-        found: (n, classes) probabilities, or numbers (n, d) where there are no classes.
-        failed: {row: why} of pictures that cannot be read.
+        output: (n, classes) probabilities, or numbers (n, d) where there are no classes.
+        errors: {row: error} of pictures that cannot be read.
         classes: names of the outputs; empty for a regression.
-        top: how many classes of each; None for all.
+        top: number of classes in an answer; None for all.
 
     >>> file = File(Path('a.png'), '', 1, lambda most: b'x')
     >>> answers([file], np.array([[0.25, 0.75]]), {}, ('ants', 'bees'), top=1)
     [{'path': 'a.png', 'top': [['bees', 0.75]]}]
     """
-    told = []
+    records = []
     for row, file in enumerate(files):
         answer: Record = {'path': printable(file.path)}
-        if found is None or row in failed:
-            answer['error'] = failed[row]
+        if output is None or row in errors:
+            answer['error'] = errors[row]
         elif classes:
-            order = np.argsort(-found[row], kind='stable')[:top]
-            answer['top'] = [[classes[i], float(found[row][i])] for i in order]
+            order = np.argsort(-output[row], kind='stable')[:top]
+            answer['top'] = [[classes[i], float(output[row][i])] for i in order]
         else:
-            answer['numbers'] = [float(number) for number in np.ravel(found[row])]
-        told.append(answer)
-    return told
+            answer['numbers'] = [float(number) for number in np.ravel(output[row])]
+        records.append(answer)
+    return records
 
 
 def read_once(
     trained: Trained,
     files: list[File],
     pixels: int | None,
-    ask: Callable[[Dataset], np.ndarray],
+    function: Callable[[Dataset], np.ndarray],
     size: int = 0,
 ) -> tuple[np.ndarray | None, dict[int, str]]:
-    """What a model makes of pictures, and which cannot be read: those are told, a line each.
+    """Applies a function of a model to pictures, each of which is read from its file once.
+
+    Every picture that cannot be read is reported on the terminal in a line.
 
     Args:
         trained: the model.
         files: the pictures.
-        pixels: the most that a picture may have; None: the run's own limit.
-        ask: (Dataset of the pictures) -> array with a row for each.
-        size: side of the pictures that the network is shown; 0: the one it is for.
+        pixels: the largest number of pixels that a picture may have; None: the run's own limit.
+        function: (Dataset of the pictures) -> array with a row for each picture.
+        size: side in pixels at which the network sees the pictures; 0: the side it is made for.
 
     Returns:
-        The array, whose rows of unreadable pictures mean nothing, and {row: why}.
+        The array, or None without files, and {row: error} of pictures that cannot be read; the
+        array's rows of such pictures mean nothing.
 
     >>> trained = Trained({}, {}, {'input': [4, 4, 3], 'config': {'data': {'name': 'folder'}}})
     >>> file = File(Path('a.png'), '', 1, lambda most: b'x')
@@ -118,22 +125,25 @@ def read_once(
     """
     if not files:
         return None, {}
-    failed = {}
-    found = ask(trained.pictures(files, pixels, failed, size))
-    for row in sorted(failed):
-        say(failed[row])
-    return found, failed
+    errors = {}
+    output = function(trained.pictures(files, pixels, errors, size))
+    for row in sorted(errors):
+        say(errors[row])
+    return output, errors
 
 
 def refuse_no_outputs(model: Model) -> Model:
-    """The model, unless it has nothing to tell of a picture.
+    """Returns a model that can predict, and refuses one that cannot.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
 
+    Raises:
+        UserError: the model was trained on episodes, has no outputs, or has a single class.
+
     >>> refuse_no_outputs(({'head': 0}, {}, {'classes': ['ants']}))
     Traceback (most recent call last):
-    tljax.core.UserError: this model knows the class ants alone, and would tell it of every ...
+    tljax.core.UserError: this model has the single class ants, and would predict it for every ...
     """
     params, _, record = model
     if 'config' in record:
@@ -141,22 +151,21 @@ def refuse_no_outputs(model: Model) -> Model:
     if 'head' not in params:
         raise UserError(
             record.get('left')
-            or 'this model has no outputs to tell: take weights with the top, or a run that was '
-            'trained'
+            or 'this model has no outputs: take weights with the top, or a run that was trained'
         )
     if len(record['classes']) == 1 and record.get('task') != 'labels':
         raise UserError(
-            f'this model knows the class {record["classes"][0]} alone, and would tell it of every '
-            'picture: take one of two classes or more'
+            f'this model has the single class {record["classes"][0]}, and would predict it for '
+            'every picture: take a model of two classes or more'
         )
     return model
 
 
 def answer_table(answer: Record) -> Table:
-    """What `predict` says of one picture, as a table.
+    """Returns the answer for one picture as a table.
 
     Args:
-        answer: one of those that `predict` gives, of a picture that was read.
+        answer: an element of what `predict` returns, for a picture that can be read.
 
     >>> answer_table({'path': 'a.png', 'top': [['tench', 0.75]]}).rows
     [['tench', '0.750']]
@@ -170,10 +179,10 @@ def answer_table(answer: Record) -> Table:
 
 
 def write_predictions(answers: Sequence[Record], out: str) -> None:
-    """Writes what `predict` says as a CSV, a row for each picture that was read.
+    """Writes predictions as a CSV with a row for each picture that could be read.
 
     Args:
-        answers: of `predict`.
+        answers: as `predict` returns them.
         out: path of the file. Its columns are path, label, probability, label2, probability2 ...,
             or path, number, number2 ...
 
@@ -198,18 +207,19 @@ def write_predictions(answers: Sequence[Record], out: str) -> None:
 def write_features(
     model: Model, files: list[File], out: str, batch: int = 32, pixels: int | None = None
 ) -> Record:
-    """Writes the features that a network makes of pictures that can be read, whole or not at all.
+    """Writes the features of all pictures that can be read; the file is never left half written.
 
     Args:
         model: parameters, state and record, as `models.model` gives them.
         files: the pictures.
         out: path that ends in .npz (arrays `path` and `features`) or .csv (a row for each picture,
-            its path in front).
+            its path first).
         batch: pictures at a time.
-        pixels: the most that a picture may have; None: the run's own limit.
+        pixels: the largest number of pixels that a picture may have; None: the run's own limit.
 
     Returns:
-        {'file', 'pictures', 'dim', 'unread': their number}.
+        {'file', 'pictures': number of pictures written, 'dim': features of each, 'unread': number
+        of pictures that cannot be read}.
 
     Raises:
         UserError: no picture can be read.
@@ -220,8 +230,8 @@ def write_features(
     tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     trained = Trained(*model)
-    features, failed = read_once(trained, files, pixels, lambda data: trained.features(data, batch))
-    rows = [row for row in range(len(files)) if row not in failed]
+    features, errors = read_once(trained, files, pixels, lambda data: trained.features(data, batch))
+    rows = [row for row in range(len(files)) if row not in errors]
     if features is None or not rows:
         raise UserError(f'none of the {len(files)} pictures can be read: nothing is written')
     features, names = features[rows], [printable(files[row].path) for row in rows]
@@ -231,19 +241,19 @@ def write_features(
         header = ['path', *(f'feature{i}' for i in range(features.shape[1]))]
         rows = ([name, *row.tolist()] for name, row in zip(names, features, strict=True))
         write_csv(out, [header, *rows])
-    return {'file': out, 'pictures': len(names), 'dim': features.shape[1], 'unread': len(failed)}
+    return {'file': out, 'pictures': len(names), 'dim': features.shape[1], 'unread': len(errors)}
 
 
-def feature_table(found: Record) -> Table:
-    """Where `write_features` has written, as a table.
+def feature_table(summary: Record) -> Table:
+    """Returns the file, the number of pictures and the number of features as a table.
 
     Args:
-        found: as `write_features` gives it.
+        summary: as `write_features` returns it.
 
     >>> feature_table({'file': 'a.npz', 'pictures': 4, 'dim': 256, 'unread': 0}).rows
     [['a.npz', 4, 256]]
     """
     return Table(
         ['file', 'pictures', 'features of each'],
-        [[found[key] for key in ('file', 'pictures', 'dim')]],
+        [[summary[key] for key in ('file', 'pictures', 'dim')]],
     )

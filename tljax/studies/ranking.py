@@ -1,8 +1,9 @@
-"""Which source to transfer from, before anyone has paid for the training.
+"""Ranks sources of transfer without training on the target.
 
-Features of the target's training examples are extracted once for each donor and kept. Every score
-ranks the donors; if the ranking is verified, every donor is trained on the target by every strategy
-of the config's `study`, and the rankings are compared with what was measured.
+A donor is a source as it is used: a network with weights, or a file of features. Each donor's
+features of the target's training examples are extracted once and stored. Every score ranks the
+donors. A verified ranking also trains every donor on the target by every strategy of the config's
+`study`, and compares the rankings with the measured scores.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ from tljax.when.transferability import SCORES
 
 ALL = {**SCORES, **PROBES}
 Donors = dict[str, Donor | Path]
-Kept = TypeVar('Kept')  # what JSON holds
+Value = TypeVar('Value')  # of JSON
 
 
 def rank(config: Config, workdir: Path, verified: bool = False) -> Record:
@@ -36,25 +37,26 @@ def rank(config: Config, workdir: Path, verified: bool = False) -> Record:
 
     Args:
         config: plain dict, as `configs/rank.py` describes it.
-        workdir: folder of the ranking; a restart goes on where it was cut off.
-        verified: whether every source is trained on every target, too.
+        workdir: folder of the ranking; a restart continues an interrupted ranking.
+        verified: whether every source is also trained on every target.
 
     Returns:
         {'rows': [{'target', 'source', 'labels_per_class', 'scores': {name: values by seed},
-        'without': {name: values by seed}, and verified 'metric' and 'measured': {strategy: values
-        by seed}}], 'agreement' (of `agreement.agreement`), 'config'}.
+        'without': {name: values by seed}}], 'agreement' (of `agreement.agreement`), 'config'}. The
+        rows of a verified ranking also have 'metric' and 'measured': {strategy: values by seed}.
 
     Raises:
-        UserError: for a config without a ranking.
+        UserError: the config describes no ranking.
 
     >>> rank({'phases': {}, 'study': {}}, Path('runs'))
     Traceback (most recent call last):
     tljax.core.UserError: study.controls is missing, which a ranking needs: see configs/rank.py
     """
-    (_, settings), study = phases(config)[-1], config['study']
-    if missing := {'targets', 'sources', 'controls', 'most', 'probe'} - set(study):
+    _, settings = phases(config)[-1]
+    study = config['study']
+    if missing_keys := {'targets', 'sources', 'controls', 'most', 'probe'} - set(study):
         raise UserError(
-            f'study.{min(missing)} is missing, which a ranking needs: see configs/rank.py'
+            f'study.{min(missing_keys)} is missing, which a ranking needs: see configs/rank.py'
         )
     if not study['targets'] or len(study['sources']) < 2:
         raise UserError(
@@ -66,9 +68,9 @@ def rank(config: Config, workdir: Path, verified: bool = False) -> Record:
     }
     rows = _scored_rows(donors, settings, study, workdir)
     for row in progress(rows, 'training') if verified else ():
-        place = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
+        folder = workdir / 'cells' / f'{row["target"]}-{row["labels_per_class"] or "all"}'
         row['metric'], row['measured'] = _measure(
-            donors[row['source']], study['targets'][row['target']], row, settings, study, place
+            donors[row['source']], study['targets'][row['target']], row, settings, study, folder
         )
     results = dict(rows=rows, agreement=agreement(rows, study), config=config)
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
@@ -77,114 +79,152 @@ def rank(config: Config, workdir: Path, verified: bool = False) -> Record:
 
 
 def _scored_rows(donors: Donors, settings: Config, study: Config, workdir: Path) -> list[Record]:
+    """Returns the row of every budget, target and donor that has not learnt from the target."""
     cells = [
         (k, target, name)
         for k in study['budgets']
-        for target in study['targets']
-        for name, known in donors.items()
-        if isinstance(known, Path) or not trained_on(known, study['targets'][target])
+        for target, data in study['targets'].items()
+        for name, source in donors.items()
+        if isinstance(source, Path) or not trained_on(source, data)
     ]
-    rows, seeds, most = [], settings['seeds'], study['most']
-    for k, target, name in progress(cells, 'scoring sources'):
-        data, known = study['targets'][target], donors[name]
-        row: Record = dict(target=target, source=name, labels_per_class=k)
-        key = [fingerprint(known), data, k, most, seeds, list(ALL), 'without']
-        found, row['without'] = _kept(
-            workdir / 'scores',
-            f'{target}-{name}',
-            key,
-            lambda known=known, data=data, row=row: scores_of_donor(
-                known, data, row, seeds, most, ALL
-            ),
-        )
-        once = {
-            'task2vec': nearness(donors, name, data, k, study, workdir / 'tasks'),
-            'imagenet_top1': top1(study['sources'][name]),
-        }
-        row['scores'] = found | {
-            score: [value] * len(seeds) for score, value in once.items() if value is not None
-        }
-        rows.append(row)
-    return rows
+    return [
+        _scored_row(donors, name, target, k, settings, study, workdir)
+        for k, target, name in progress(cells, 'scoring sources')
+    ]
 
 
-def _kept(folder: Path, name: str, key: list, make: Callable[[], Kept]) -> Kept:
-    """What `make` gives, or gave before with the same key."""
+def _scored_row(
+    donors: Donors,
+    name: str,
+    target: str,
+    k: int | None,
+    settings: Config,
+    study: Config,
+    workdir: Path,
+) -> Record:
+    """Returns the scores of a donor on a target as a row of the results.
+
+    Args:
+        donors: all donors.
+        name: the donor that is scored.
+        target: name of the target.
+        k: labels per class; None for all labels.
+        settings: config of one fit.
+        study: the config's `study`.
+        workdir: folder of the ranking.
+    """
+    data, source = study['targets'][target], donors[name]
+    seeds, limit = settings['seeds'], study['most']
+    row: Record = dict(target=target, source=name, labels_per_class=k)
+    key = [fingerprint(source), data, k, limit, seeds, list(ALL), 'without']
+    scores, row['without'] = _stored(
+        workdir / 'scores',
+        f'{target}-{name}',
+        key,
+        lambda: scores_of_donor(source, data, row, seeds, limit, ALL),
+    )
+    scores_of_all_seeds = {
+        'task2vec': nearness(donors, name, data, k, study, workdir / 'tasks'),
+        'imagenet_top1': top1(study['sources'][name]),
+    }
+    row['scores'] = scores | {
+        score: [value] * len(seeds)
+        for score, value in scores_of_all_seeds.items()
+        if value is not None
+    }
+    return row
+
+
+def _stored(folder: Path, name: str, key: list, compute: Callable[[], Value]) -> Value:
+    """Returns what `compute` returns, stored in a file under its name and key.
+
+    Args:
+        folder: folder of the file.
+        name: beginning of the file's name.
+        key: everything that the value depends on, as JSON.
+        compute: called where there is no such file.
+    """
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
     path = folder / f'{name}-{digest}.json'
     if not path.exists():
-        write(path, json.dumps(make()))
+        write(path, json.dumps(compute()))
     return json.loads(path.read_text())
 
 
 def nearness(
     donors: Donors, name: str, data: Config, k: int | None, study: Config, folder: Path
 ) -> float | None:
-    """How near a donor's task is to the target's: minus the distance of their Task2Vec embeddings.
+    """Nearness of a donor's task to the target's: minus the distance of their Task2Vec embeddings.
 
     Args:
-        donors: all of them; the one that `study.probe` names embeds.
-        name: of the donor.
+        donors: all donors; the network of the one that `study.probe` names embeds both tasks.
+        name: the donor that is scored.
         data: config of the target's data.
-        k: labels per class.
+        k: labels per class; None for all labels.
         study: {'probe', 'most'}.
-        folder: where embeddings are kept.
+        folder: folder in which embeddings are stored.
 
     Returns:
-        A number of at most 0, or None where the donor's data are not known.
+        A number of at most 0; None without a probe, and for a donor whose data are not known.
 
     Raises:
-        UserError: for a probe without a network.
+        UserError: the probe is no donor with a network.
 
-    >>> nearness({'mine': Path('mine.npz')}, 'mine', {}, 5, {'probe': 'mine', 'most': None}, Path())
+    >>> study = {'probe': 'mine', 'most': None}
+    >>> nearness({'mine': Path('mine.npz')}, 'mine', {}, 5, study, Path()) is None
+    True
     """
-    known, probe, most = donors[name], study['probe'], study['most']
-    trained_on = None if isinstance(known, Path) else known.data
-    if not probe or trained_on is None:
+    source, probe, limit = donors[name], study['probe'], study['most']
+    source_data = None if isinstance(source, Path) else source.data
+    if not probe or source_data is None:
         return None
-    networks = {each: own for each, own in donors.items() if not isinstance(own, Path)}
+    networks = {name: donor for name, donor in donors.items() if not isinstance(donor, Path)}
     if probe not in networks:
         raise UserError(
             f'study.probe={probe!r} is no source with a network: {nearest_name(probe, networks)}'
         )
-    embeddings = [
-        _kept(
-            folder,
-            each['name'],
-            [fingerprint(networks[probe]), each, k, most],
-            lambda each=each: embedding(networks[probe], each, k, most),
+
+    def stored_embedding(task_data: Config) -> list[float]:
+        key = [fingerprint(networks[probe]), task_data, k, limit]
+        return _stored(
+            folder, task_data['name'], key, lambda: embedding(networks[probe], task_data, k, limit)
         )
-        for each in (trained_on, data)
-    ]
-    return -task2vec_distance(*embeddings)
+
+    return -task2vec_distance(stored_embedding(source_data), stored_embedding(data))
 
 
 def _measure(
-    known: Donor | Path, target: Config, row: Record, settings: Config, study: Config, place: Path
+    source: Donor | Path,
+    target: Config,
+    row: Record,
+    settings: Config,
+    study: Config,
+    folder: Path,
 ) -> tuple[str, Record]:
     """Trains a donor on a target by every strategy.
 
     Args:
-        known: the donor.
-        target: config of the data.
+        source: the donor.
+        target: config of the target's data.
         row: {'target', 'source', 'labels_per_class'}.
         settings: config of one fit.
         study: the config's `study`.
-        place: folder of the runs on this target.
+        folder: folder of the runs on this target.
 
     Returns:
         The name of the score, and {strategy: its values by seed} on the target's test split.
     """
     metric, measured = '', {}
     for strategy in study['strategies']:
-        cell = transfer_settings(known, target, row, settings, study, strategy)
+        cell = transfer_settings(source, target, row, settings, study, strategy)
         start = row['source']
-        if not cell['init']['path']:  # from scratch: one run for all donors of a network
+        if not cell['init']['path']:  # from scratch: one run serves all donors of a network
             text = json.dumps([cell['net'], cell['data']])
             start = hashlib.sha256(text.encode()).hexdigest()[:8]
-        build.refuse_other_config(cell, place / f'{strategy}-{start}')
+        workdir = folder / f'{strategy}-{start}'
+        build.refuse_other_config(cell, workdir)
         run = build.build(cell, f'{row["target"]}, {row["source"]}, {strategy}')
-        test = fit(run, place / f'{strategy}-{start}').scores['test']
+        test = fit(run, workdir).scores['test']
         metric = next(iter(test))
         measured[strategy] = test[metric]
     return metric, measured

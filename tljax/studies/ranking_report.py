@@ -1,4 +1,4 @@
-"""The tables and the page of a ranking."""
+"""Tables and page of a ranking."""
 
 import json
 
@@ -10,30 +10,32 @@ from tljax.report.figures import matrix, rankings
 from tljax.studies.tables import Table, budget, section
 
 READING = (
-    'Each score is of the labelled target examples that training would see, averaged over seeds, '
-    'and can be compared within its column alone. None of them has trained anything.'
+    'Each score is computed on the labelled target examples that training would use, averaged over '
+    'seeds, and can be compared within its column only. No score needed any training on the target.'
 )
 
 
 def tables(results: Record) -> list[Table]:
-    """The tables that are printed.
+    """Returns the tables that are printed: scores of each target, and their agreement.
 
     Args:
         results: as `ranking.rank` returns them.
 
     >>> rows = [
     ...     dict(source=name, target='digits', labels_per_class=5, scores=dict(logme=[score]))
-    ...     for name, score in (('letters', 0.1), ('nothing', 0.2))
+    ...     for name, score in (('letters', 0.2), ('faces', 0.1))
     ... ]
     >>> tables(dict(rows=rows, agreement=[]))[0].rows
-    [['nothing', '0.200'], ['letters', '0.100']]
+    [['letters', '0.200'], ['faces', '0.100']]
     """
-    printed = [_scores(results, k, target)[0] for k, target in _blocks(results)]
-    return [*printed, _agreement_table(results)] if results['agreement'] else printed
+    score_tables = [_scores(results, k, target)[0] for k, target in _blocks(results)]
+    if not results['agreement']:
+        return score_tables
+    return [*score_tables, _agreement_table(results)]
 
 
 def sections(results: Record) -> list[Record]:
-    """The sections of the page.
+    """Returns the sections of the page.
 
     Args:
         results: as `ranking.rank` returns them.
@@ -42,19 +44,19 @@ def sections(results: Record) -> list[Record]:
     >>> [part['heading'] for part in sections(dict(rows=[row], agreement=[], config={}))]
     ['digits, all labels', 'How it was run']
     """
-    found = []
+    parts = []
     for k, target in _blocks(results):
         table, values = _scores(results, k, target)
-        found.append(section(_heading(k, target), table, text=READING, svg=svg(rankings(values))))
+        parts.append(section(_heading(k, target), table, text=READING, svg=svg(rankings(values))))
     if results['agreement']:
         table = _agreement_table(results)
         text = table.title.partition(' Controls: ')[0]
-        found = [section('Was the ranking right?', table, text=text), *found, *_matrices(results)]
-    return [*found, section('How it was run', code=json.dumps(results['config'], indent=1))]
+        parts = [section('Was the ranking right?', table, text=text), *parts, *_matrices(results)]
+    return [*parts, section('How it was run', code=json.dumps(results['config'], indent=1))]
 
 
 def _agreement_table(results: Record) -> Table:
-    """How well the rankings agree with what was measured."""
+    """Returns the agreement of the rankings with the measured scores as a table."""
     rows = results['rows']
     targets = list(dict.fromkeys(row['target'] for row in rows))
     body = [
@@ -69,15 +71,16 @@ def _agreement_table(results: Record) -> Table:
         for row in results['agreement']
     ]
     title = (
-        f'Weighted Kendall tau of a score with the {rows[0]["metric"]} that was measured: 1 is the '
-        'same order, 0 none, -1 the opposite; agreement at the top counts most. Sources: all of '
-        'them, without the controls, or those whose own data are known. Controls: '
+        f'Weighted Kendall tau of a score with the measured {rows[0]["metric"]}: 1 is the same '
+        'order, 0 no relation, -1 the opposite order; agreement at the top counts most. Sources: '
+        'all, all without the controls, or those whose own data are known. Controls: '
         f'{", ".join(results["config"]["study"]["controls"])}.'
     )
     return Table(['labels', 'strategy', 'sources', 'score', *targets, 'mean'], body, title)
 
 
 def _blocks(results: Record) -> list[tuple[int | None, str]]:
+    """Returns every pair of a number of labels per class and a target."""
     return list(dict.fromkeys((row['labels_per_class'], row['target']) for row in results['rows']))
 
 
@@ -86,17 +89,15 @@ def _heading(k: int | None, target: str) -> str:
 
 
 def _scores(results: Record, k: int | None, target: str) -> tuple[Table, Record]:
-    """The sources of one target by LogME: a table, and {source: {column: number}} to draw."""
-    values = {}
+    """Returns the sources of a target sorted by LogME: a table, and {source: {column: number}}."""
+    values, columns = {}, {}
     for row in results['rows']:
         if (row['labels_per_class'], row['target']) == (k, target):
-            scores = {score: np.mean(each) for score, each in row['scores'].items()}
-            measured = {
-                f'{strategy}, %': 100 * np.mean(each)
-                for strategy, each in row.get('measured', {}).items()
-            }
-            values[row['source']] = scores | measured
-    columns = list(dict.fromkeys(column for each in values.values() for column in each))
+            numbers = {score: np.mean(by_seed) for score, by_seed in row['scores'].items()}
+            for strategy, by_seed in row.get('measured', {}).items():
+                numbers[f'{strategy}, %'] = 100 * np.mean(by_seed)
+            values[row['source']] = numbers
+            columns.update(numbers)
     order = sorted(values, key=lambda name: -values[name].get('logme', -np.inf))
     body = [[name, *(_number(values[name].get(column)) for column in columns)] for name in order]
     title = f'{_heading(k, target)}: sources by LogME; larger is better'
@@ -104,12 +105,12 @@ def _scores(results: Record, k: int | None, target: str) -> tuple[Table, Record]
 
 
 def _matrices(results: Record) -> list[Record]:
-    """What every source reached on every target, a section for each strategy and budget."""
-    rows, found = results['rows'], []
-    targets, names = (list(dict.fromkeys(row[key] for row in rows)) for key in ('target', 'source'))
-    for k, strategy in dict.fromkeys(
-        (row['labels_per_class'], strategy) for row in rows for strategy in row['measured']
-    ):
+    """Returns a section for each strategy and budget: every source's score on every target."""
+    rows, parts = results['rows'], []
+    targets = list(dict.fromkeys(row['target'] for row in rows))
+    names = list(dict.fromkeys(row['source'] for row in rows))
+    cells = [(row['labels_per_class'], strategy) for row in rows for strategy in row['measured']]
+    for k, strategy in dict.fromkeys(cells):
         measured = {
             (row['source'], row['target']): np.mean(row['measured'][strategy])
             for row in rows
@@ -120,8 +121,8 @@ def _matrices(results: Record) -> list[Record]:
             f'{rows[0]["metric"].capitalize()} of every source on every target: {strategy}, '
             f'{budget(k)} labels per class'
         )
-        found.append(section(heading, svg=svg(matrix(np.array(values), names, targets))))
-    return found
+        parts.append(section(heading, svg=svg(matrix(np.array(values), names, targets))))
+    return parts
 
 
 def _number(value: float | None) -> str:

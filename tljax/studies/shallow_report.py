@@ -1,4 +1,4 @@
-"""The tables and the page of a study of shallow adaptation."""
+"""Tables and page of a study of shallow adaptation."""
 
 import json
 
@@ -9,19 +9,20 @@ from tljax.studies import choices
 from tljax.studies.tables import Table, section
 
 CHOICE = (
-    "Which method to take, chosen per task without the target's labels, among those whose "
-    'classifier is not always sure, as a nearest neighbour is; the oracle sees the labels'
+    "The method that each label-free score chooses for each task, without the target's labels. "
+    'Methods with a nearest neighbour are no candidates, as its probabilities are 0 and 1 only. '
+    'The oracle sees the labels.'
 )
 READING = (
-    '{} on the target, percent; + and − where a paired t test over its examples, Holm-corrected '
-    'over the table at 5 %, finds that the method helps, or hurts (negative transfer), against the '
-    'same classifier on the source alone.'
+    '{} on the target, percent. + marks a method that helps and − one that hurts (negative '
+    'transfer) compared with the same classifier trained on the source only: paired t test over '
+    'the examples of the target, Holm-corrected over the table at 5 %.'
 )
 SIGNS = {'positive': ' +', 'negative': ' −'}
 
 
 def tables(results: Record) -> list[Table]:
-    """The tables that are printed.
+    """Returns the tables that are printed: accuracies, and the choices of label-free scores.
 
     Args:
         results: as `shallow.adapt` returns them.
@@ -34,11 +35,11 @@ def tables(results: Record) -> list[Table]:
 
 
 def sections(results: Record, figure: str) -> list[Record]:
-    """The sections of the page.
+    """Returns the sections of the page.
 
     Args:
         results: as `shallow.adapt` returns them.
-        figure: drawing of source and target of the first task, an SVG element.
+        figure: drawing of the first task's source and target, an SVG element.
 
     >>> row = dict(method='tca', source='a', target='b', metric='accuracy', mean=0.5)
     >>> sections(dict(rows=[row], chosen=[], config={}), '<svg/>')[1]['text']
@@ -60,19 +61,19 @@ def sections(results: Record, figure: str) -> list[Record]:
 
 
 def _task_table(results: Record) -> Table:
-    """Every method on every task, with its mean over them."""
+    """Returns a table with a row for each method: its accuracy on each task, and their mean."""
     rows = results['rows']
     tasks = dict.fromkeys(f'{row["source"]}-{row["target"]}' for row in rows)
     body = []
     for name in dict.fromkeys(row['method'] for row in rows):
-        mine = [row for row in rows if row['method'] == name]
-        cells = [f'{100 * row["mean"]:.1f}{SIGNS.get(row.get("verdict"), "")}' for row in mine]
-        body.append([name, *cells, f'{100 * np.mean([row["mean"] for row in mine]):.1f}'])
+        of_method = [row for row in rows if row['method'] == name]
+        cells = [f'{100 * row["mean"]:.1f}{SIGNS.get(row.get("verdict"), "")}' for row in of_method]
+        body.append([name, *cells, f'{100 * np.mean([row["mean"] for row in of_method]):.1f}'])
     return Table(['method', *tasks, 'mean'], body, READING.format(rows[0]['metric'].capitalize()))
 
 
 def _choice_table(results: Record) -> Table:
-    """What each label-free score would have chosen."""
+    """Returns a table of the methods that each label-free score chooses."""
     rows = [{**row, 'picks': list(row['picks'].values())} for row in results['chosen']]
     return choices.table(
         rows,
@@ -84,7 +85,7 @@ def _choice_table(results: Record) -> Table:
 
 
 def _gain_table(results: Record) -> Table:
-    """The gain of every method on every task, with its interval."""
+    """Returns a table of the gain of every method on every task, with its interval."""
     body = [
         [
             row['method'],

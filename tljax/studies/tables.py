@@ -1,4 +1,4 @@
-"""Tables: what a study prints, and what stands in its page."""
+"""Tables that a study prints, and sections of its page."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,11 @@ from tljax.protocols import Cell, Record
 
 
 class Table(NamedTuple):
-    """A table, as `report.table` takes it.
+    """A table, as `report.page.table` takes it.
 
     Attributes:
         columns: names of the columns.
-        rows: as many cells a row as there are columns.
+        rows: rows of as many cells as there are columns.
         title: line above the table when it is printed.
 
     >>> Table(['strategy', 'accuracy'], [['scratch', 0.5]]).title
@@ -28,69 +28,74 @@ class Table(NamedTuple):
 
 
 def transfer_table(strategies: dict[str, list[Record]]) -> Table:
-    """What each strategy transfers: groups of parameters, where they come from, and how fast they
-    move.
+    """Returns a table of what each strategy transfers.
+
+    It has a row for each group of parameters, with its donor and its learning rate.
 
     Args:
-        strategies: {strategy: `paths.Group`s as dicts}; a single strategy is not named.
+        strategies: {strategy: `paths.Group`s as dicts}; with a single strategy the table has no
+            column of strategies.
 
     >>> group = {'name': 'head', 'numbers': 30, 'donor': 'fresh', 'rate': 0.001}
     >>> transfer_table({'finetune': [group]}).rows
     [['head', '30', 'fresh', 'rate 0.001']]
     """
-    named = len(strategies) > 1
-    rows = [
-        ([strategy] if named else []) + row
-        for strategy, groups in strategies.items()
-        for row in transferred_rows([Group(**group) for group in groups])
-    ]
-    return Table((['strategy'] if named else []) + list(COLUMNS), rows, 'What is transferred')
+    several = len(strategies) > 1
+    columns: list[str] = ['strategy', *COLUMNS] if several else [*COLUMNS]
+    rows = []
+    for strategy, groups in strategies.items():
+        for row in transferred_rows([Group(**group) for group in groups]):
+            rows.append([strategy, *row] if several else row)
+    return Table(columns, rows, 'What is transferred')
 
 
 def section(
     heading: str, table: Table | None = None, **parts: str | Sequence[tuple[str, str]] | None
 ) -> Record:
-    """A section of a page.
+    """Returns a section of a page, as `report.page.page` takes it.
 
     Args:
-        heading: of the section.
-        table: its columns and rows are shown; its title is not.
-        **parts: 'text', 'svg', 'pictures' or 'code', as `report.page` takes them.
+        heading: heading of the section.
+        table: table of the section, shown without its title.
+        **parts: 'text', 'svg', 'pictures' or 'code'.
 
     >>> section('Scores', Table(['a'], [[1]]), text='One score.')
     {'heading': 'Scores', 'table': (['a'], [[1]]), 'text': 'One score.'}
     """
-    shown = {} if table is None else {'table': (table.columns, table.rows)}
-    return {'heading': heading, **shown, **parts}
+    content = {} if table is None else {'table': (table.columns, table.rows)}
+    return {'heading': heading, **content, **parts}
 
 
 def data(folders: Iterable[Path]) -> list[Record]:
-    """Sections of what fits have understood of their data, each data set once.
+    """Returns sections that describe the data of fits, one for each data set.
 
     Args:
-        folders: of the fits, which hold `data.json`; one that holds none is passed over.
+        folders: folders of the fits with their `data.json`; a folder without it is skipped.
 
-    >>> data([Path('nowhere')])
-    []
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / 'data.json').write_text('[["train", "899 examples"], ["steps", "5"]]')
+    >>> data([folder, Path('nowhere')])
+    [{'heading': 'The data', 'text': 'train: 899 examples'}]
     """
-    found = {}
+    rows_by_folder = {}
     for folder in folders:
         path = folder / 'data.json'
         facts = json.loads(path.read_text()) if path.exists() else []
         rows = [fact for fact in facts if fact[0] not in ('statistics', 'steps')]  # of the fit
-        if rows and rows not in found.values():
-            found[folder.name] = rows
+        if rows and rows not in rows_by_folder.values():
+            rows_by_folder[folder.name] = rows
     return [
         section(
-            'The data' if len(found) == 1 else f'The data of {name}',
+            'The data' if len(rows_by_folder) == 1 else f'The data of {name}',
             text='\n'.join(f'{word}: {text}' for word, text in rows),
         )
-        for name, rows in found.items()
+        for name, rows in rows_by_folder.items()
     ]
 
 
 def budget(k: int | None) -> str:
-    """A number of labels per class as a cell; None stands for all labels.
+    """Returns a number of labels per class as a cell; None stands for all labels.
 
     Args:
         k: labels per class.
@@ -102,7 +107,7 @@ def budget(k: int | None) -> str:
 
 
 def budget_text(k: int | None) -> str:
-    """A number of labels per class in words; None stands for all labels.
+    """Returns a number of labels per class in words; None stands for all labels.
 
     Args:
         k: labels per class.

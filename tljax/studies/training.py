@@ -1,4 +1,4 @@
-"""A training of all phases of a config: its scores, its page, and whether transfer helped."""
+"""Trains all phases of a config, reports scores, and measures whether transfer helped."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tljax.core import Task, UserError
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
-from tljax.engine.train import Fitted, fit
+from tljax.engine.train import Fitted, Run, fit
 from tljax.protocols import Config, Record
 from tljax.report.drawing import svg
 from tljax.report.figures import training_curves
@@ -22,7 +22,7 @@ from tljax.studies.label_free import scores_of_target
 from tljax.studies.tables import Table, data, section, transfer_table
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
-LISTED = 20  # classes that a terminal has room for
+PRINTED_CLASSES = 20  # the most classes that a terminal has room for
 READING = {
     'positive': 'transfer helps',
     'negative': 'transfer hurts',
@@ -31,21 +31,22 @@ READING = {
 
 
 def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None:
-    """Fits every phase of a config, or goes on where it was cut off.
+    """Fits every phase of a config; a restart continues an interrupted run.
 
     Args:
         config: plain dict, as `configs/base.py` describes it.
         workdir: folder of the run.
-        guarded: whether the last phase is also trained from scratch.
+        guarded: whether the last phase is also trained from scratch, to measure what transfer
+            gained.
 
     Returns:
         {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by
-        seed}}, 'rows': [{'split', 'metric', 'mean', 'low', 'high'}], 'kept': as `Fitted` has it,
-        'by_class': the table of every class, and 'guard', as `guard` gives it}; 'page' is None
+        seed}}, 'rows': [{'split', 'metric', 'mean', 'low', 'high'}], 'kept': as in `Fitted`,
+        'by_class': table of accuracies by class, 'guard': as `guard` returns it}; 'page' is None
         without classes. None on all processes but the first.
 
     Raises:
-        UserError: for a config that does not fit.
+        UserError: the config has no phases, or one that cannot be trained.
 
     >>> train({'phases': {'a': {'stepz': 1}}, 'steps': 1}, Path('nowhere'))
     Traceback (most recent call last):
@@ -55,96 +56,116 @@ def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None
     run, fitted = build.fit_phases(fits, workdir)
     if run is None or fitted is None:
         raise UserError('config.phases holds no phase: name one or more')
-    guarding = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
-    label_free = _label_free(fits[-1][1], fitted)  # by all processes together
+    guard_record = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
+    target_rows = _label_free_rows(fits[-1][1], fitted)  # computed by all processes together
     if jax.process_index():
         return None
     folders = [folder(workdir, [name for name, _ in fits], name) for name, _ in fits]
-    place = folders[-1]
     sizes = {split: dataset.size for split, dataset in run.evals.items()}
-    rows = scores.score_rows(fitted.scores, sizes, mean_interval) + label_free
-    found = dict(
+    results = dict(
         phase=run.name,
         seeds=list(run.seeds),
-        folder=str(place),
+        folder=str(folders[-1]),
         page=None,
         transferred=[group._asdict() for group in run.transferred],
         scores=fitted.scores,
-        rows=rows,
+        rows=scores.score_rows(fitted.scores, sizes, mean_interval) + target_rows,
         kept=fitted.kept,
     )
-    if guarding:
-        found['guard'] = guarding
+    if guard_record:
+        results['guard'] = guard_record
     if run.classes:
-        found['page'] = str(place / 'report.html')
-        records = read(place / 'log.jsonl')
-        shown = records if _measured_twice(records, run.evals) else []
-        judged = _judged(read_answers(place / ANSWERS), fits[-1][1], run.task)
-        found['by_class'] = judged[0]._asdict() if judged else None
-        page(
-            place / 'report.html',
-            run.name,
-            _sections(found, shown, config, data(folders), judged[1] if judged else []),
-        )
-    return found
+        _write_page(results, run, fits[-1][1], folders, config)
+    return results
 
 
-def _judged(
+def _write_page(
+    results: Record, run: Run, settings: Config, folders: list[Path], config: Config
+) -> None:
+    """Writes report.html of the last phase, and adds 'page' and 'by_class' to the results.
+
+    Args:
+        results: as `train` returns them; changed.
+        run: the run of the last phase.
+        settings: config of the last phase.
+        folders: folders of all phases.
+        config: the whole config.
+    """
+    path = folders[-1] / 'report.html'
+    records = read(folders[-1] / 'log.jsonl')
+    if not _has_curves(records, run.evals):
+        records = []
+    by_class, class_sections = _by_class(read_answers(folders[-1] / ANSWERS), settings, run.task)
+    results['page'] = str(path)
+    results['by_class'] = by_class._asdict() if by_class else None
+    page(path, run.name, _sections(results, records, config, data(folders), class_sections))
+
+
+def _by_class(
     answers: dict[str, list[Record]], settings: Config, task: Task
-) -> tuple[Table, list[Record]] | None:
-    """The table of every class and the sections of the page, of the test split or else of
-    validation; None where there are no answers."""
+) -> tuple[Table | None, list[Record]]:
+    """Returns the table of classes and sections of a page, of the test or else validation split.
+
+    Args:
+        answers: {split: answers}, as `read_answers` gives them; without answers there is no table
+            and no section.
+        settings: config of the phase.
+        task: task of its data.
+    """
     split = next((split for split in ('test', 'validation') if split in answers), None)
     if split is None:
-        return None
+        return None, []
     rows = answers[split]
     table = mistakes.by_class(rows, task)
-    return table._replace(title=f'{table.title}, {split} split'), mistakes.sections(
-        rows, task, split, build.load(settings['data'])[split]
+    dataset = build.load(settings['data'])[split]
+    return (
+        table._replace(title=f'{table.title}, {split} split'),
+        mistakes.sections(rows, task, split, dataset),
     )
 
 
-def tables(found: Record) -> list[Table]:
-    """What `train` found, as tables: the scores, and class by class where a terminal has room for
-    that.
+def tables(results: Record) -> list[Table]:
+    """Returns the results of `train` as tables: the scores, and the accuracy of each class.
+
+    The second table is left out where a terminal has no room for all classes.
 
     Args:
-        found: as `train` gives it.
+        results: as `train` returns them.
 
     >>> row = {'split': 'test', 'metric': 'rmse', 'mean': 0.5, 'low': None, 'high': None}
-    >>> [each.title for each in tables({'phase': 'train', 'seeds': [0], 'rows': [row]})]
+    >>> [table.title for table in tables({'phase': 'train', 'seeds': [0], 'rows': [row]})]
     ['train']
     """
-    by_class = found.get('by_class')
-    if by_class and len(by_class['rows']) <= LISTED:
-        return [table(found), Table(**by_class)]
-    return [table(found)]
+    by_class = results.get('by_class')
+    if by_class and len(by_class['rows']) <= PRINTED_CLASSES:
+        return [table(results), Table(**by_class)]
+    return [table(results)]
 
 
-def _label_free(settings: Config, fitted: Fitted) -> list[Record]:
-    """What is told of a target without labels, as rows; [] where there is no such target."""
+def _label_free_rows(settings: Config, fitted: Fitted) -> list[Record]:
+    """Returns rows of label-free scores of an unlabelled target; [] without such a target."""
     splits = build.load(settings['data'])
     if 'target' not in splits or splits['target'].task.kind != 'unlabelled':
         return []
-    found = []
+    rows = []
     for name, values in scores_of_target(settings, fitted, splits).items():
         mean, half = mean_interval(values)
         low, high = (None, None) if half is None else (mean - half, mean + half)
-        found.append(dict(split='target', metric=name, mean=float(mean), low=low, high=high))
-    return found
+        rows.append(dict(split='target', metric=name, mean=float(mean), low=low, high=high))
+    return rows
 
 
-def table(found: Record) -> Table:
-    """The scores that `train` found, as a table.
+def table(results: Record) -> Table:
+    """Returns the scores of `train` as a table.
 
     Args:
-        found: as `train` gives it.
+        results: as `train` returns them.
 
     >>> row = {'split': 'test', 'metric': 'rmse', 'mean': 0.5, 'low': None, 'high': None}
     >>> table({'phase': 'train', 'seeds': [0], 'rows': [row]}).rows
     [['test', 'rmse', '0.5000', '']]
     """
-    seeds = len(found['seeds'])
+    seeds = len(results['seeds'])
     over = f'{seeds} seeds' if seeds > 1 else 'episodes or examples'
     rows = [
         [
@@ -153,26 +174,26 @@ def table(found: Record) -> Table:
             f'{row["mean"]:.4f}',
             '' if row['low'] is None else f'{row["low"]:.4f} to {row["high"]:.4f}',
         ]
-        for row in found['rows']
+        for row in results['rows']
     ]
-    return Table(['split', 'metric', 'mean', f'95 % interval over {over}'], rows, found['phase'])
+    return Table(['split', 'metric', 'mean', f'95 % interval over {over}'], rows, results['phase'])
 
 
-def guard(settings: Config, transferred: Record, workdir: Path) -> Record:
-    """Trains from scratch what a phase describes, and says what transfer gained.
+def guard(settings: Config, transfer_scores: Record, workdir: Path) -> Record:
+    """Trains a phase from scratch and compares it with the phase as it was trained.
 
     Args:
         settings: config of the phase.
-        transferred: {split: {name: values by seed}} of the phase as it was trained; the validation
-            split is compared, or the test split without one.
+        transfer_scores: {split: {name: values by seed}} of the phase as it was trained; the
+            validation split is compared, or without one the test split.
         workdir: folder of the training from scratch.
 
     Returns:
-        {'split', 'metric', 'gain', 'low', 'high', 'verdict', 'text'}; the last three numbers and
-        the verdict are None for a single seed.
+        {'split', 'metric', 'gain', 'low', 'high', 'verdict', 'text'}; 'low', 'high' and 'verdict'
+        are None for a single seed.
 
     Raises:
-        UserError: for a phase without transfer, and data without a split to compare.
+        UserError: the phase does not transfer, or its data have no split to compare.
 
     >>> guard({'init': {'path': '', 'phase': ''}}, {}, Path('nowhere'))
     Traceback (most recent call last):
@@ -183,26 +204,26 @@ def guard(settings: Config, transferred: Record, workdir: Path) -> Record:
             '--guard compares transfer with scratch, and the last phase starts from scratch: give '
             'it init.path or init.phase'
         )
-    alone = merge(
+    scratch_settings = merge(
         settings,
         {'init': {'path': '', 'phase': ''}, 'partition': {'name': 'full'}, 'statistics': 'follow'},
     ) | {'groups': {}}
-    build.refuse_other_config(alone, workdir)
-    run = build.build(alone, 'scratch')
-    split = next((split for split in ('validation', 'test') if transferred.get(split)), None)
+    build.refuse_other_config(scratch_settings, workdir)
+    run = build.build(scratch_settings, 'scratch')
+    split = next((split for split in ('validation', 'test') if transfer_scores.get(split)), None)
     if split is None or not run.classes:
         raise UserError(
             '--guard compares transfer with scratch on a validation or test split with classes, '
             'and this data has none'
         )
-    metric = next(iter(transferred[split]))
+    metric = next(iter(transfer_scores[split]))
     scratch = fit(run, workdir).scores[split][metric]
-    transfer = transferred[split][metric]
+    transfer = transfer_scores[split][metric]
     mean = float(np.mean(transfer) - np.mean(scratch))
     text = f'{100 * mean:+.1f} points over scratch on the {split} split'
-    found = dict(split=split, metric=metric, gain=mean, low=None, high=None, verdict=None)
+    record = dict(split=split, metric=metric, gain=mean, low=None, high=None, verdict=None)
     if len(scratch) < 2:
-        return found | {
+        return record | {
             'text': f'transfer: {text}; one seed has no interval: give --config.seeds="(0,1,2)"'
         }
     gain = transfer_gain(transfer, scratch)
@@ -211,35 +232,42 @@ def guard(settings: Config, transferred: Record, workdir: Path) -> Record:
         f'{READING[verdict]}: {text}, 95 % interval {100 * gain.low:+.1f} to '
         f'{100 * gain.high:+.1f} over {len(scratch)} seeds'
     )
-    return found | dict(low=gain.low, high=gain.high, verdict=verdict, text=text)
+    return record | dict(low=gain.low, high=gain.high, verdict=verdict, text=text)
 
 
-def _measured_twice(records: list[Record], evals: Record) -> bool:
+def _has_curves(records: list[Record], evals: Record) -> bool:
+    """Returns whether a log holds more than one evaluation of each split, so that curves exist."""
     return sum(record['kind'] in evals for record in records) > len(evals)
 
 
 def _sections(
-    found: Record, records: list[Record], config: Config, told: list[Record], judged: list[Record]
+    results: Record,
+    records: list[Record],
+    config: Config,
+    data_sections: list[Record],
+    class_sections: list[Record],
 ) -> list[Record]:
-    seeds = len(found['seeds'])
-    parts = [f'Means and 95 % intervals over {seeds} seeds.'] * (seeds > 2)
-    kept = [found['kept']['text'].capitalize() + '.'] if found['kept'] else []
-    curves = (
-        [
-            section(
-                'Accuracy over training',
-                text=' '.join(parts + kept),
-                svg=svg(training_curves(records)),
-            )
-        ]
-        if records
-        else []
-    )
-    return [
-        *curves,
-        section('At the end', table(found), text=' '.join(kept)),
-        *judged,
-        *told,
-        section('What was transferred', transfer_table({found['phase']: found['transferred']})),
-        section('How it was run', code=json.dumps(config, indent=1)),
-    ]
+    """Returns the sections of report.html.
+
+    Args:
+        results: as `train` returns them.
+        records: the log, from which curves are drawn; [] for no curves.
+        config: the whole config.
+        data_sections: sections that describe the data.
+        class_sections: sections of the accuracy by class.
+    """
+    seeds = len(results['seeds'])
+    kept_text = results['kept']['text'].capitalize() + '.' if results['kept'] else ''
+    sections = []
+    if records:
+        texts = [f'Means and 95 % intervals over {seeds} seeds.'] if seeds > 2 else []
+        if kept_text:
+            texts.append(kept_text)
+        curves = svg(training_curves(records))
+        sections.append(section('Accuracy over training', text=' '.join(texts), svg=curves))
+    sections.append(section('At the end', table(results), text=kept_text))
+    sections += class_sections + data_sections
+    transferred = transfer_table({results['phase']: results['transferred']})
+    sections.append(section('What was transferred', transferred))
+    sections.append(section('How it was run', code=json.dumps(config, indent=1)))
+    return sections
