@@ -46,7 +46,8 @@ def tca(
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        UserError: for samples or settings that `checked_samples` refuses, and for an unknown kernel.
+        UserError: for samples or settings that `checked_samples` refuses, and for an unknown
+            kernel.
 
     Source: Pan et al., Domain adaptation via transfer component analysis, 2011, section III
         (https://doi.org/10.1109/TNN.2010.2091281).
@@ -243,7 +244,7 @@ def _gaps(ns, nt):
 
 
 def _class_gaps(ys, yt):
-    """Columns like `_gaps` for the means of each class that both domains have: (ns + nt, classes)."""
+    """Columns like `_gaps` for the means of each class in both domains: (ns + nt, classes)."""
     shared = np.intersect1d(ys, yt)
     source, target = ys[:, None] == shared, yt[:, None] == shared
     return np.concatenate([source / source.sum(0), -(target / target.sum(0))])

@@ -291,9 +291,9 @@ def discriminator(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> np.ndar
 
 
 def density_ratio(xs: ArrayLike, xt: ArrayLike, x: ArrayLike, penalty: float = 1.0) -> np.ndarray:
-    """Estimates p_t(x) / p_s(x) at given rows by the classifier of `discriminator`, without scaling.
+    """Estimates p_t(x) / p_s(x) at the rows of x, by the classifier of `discriminator`.
 
-    Deep embedded validation uses it as a weight.
+    The ratios are not scaled. Deep embedded validation uses them as weights.
 
     Args:
         xs: source, (ns, d).

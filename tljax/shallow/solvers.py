@@ -1,4 +1,4 @@
-"""Solvers of the three problems behind the weights of `tljax.shallow.instance`, as compiled loops in
+"""Solvers of the three problems behind the weights of `tljax.shallow.instance`: compiled loops in
 float64."""
 
 import jax
