@@ -46,7 +46,7 @@ def reverse(x: Tree, strength: ArrayLike) -> Tree:
     >>> float(jax.grad(lambda x: reverse(x, 2.0) ** 2)(3.0))
     -12.0
     """
-    return scale_gradient(x, -strength)
+    return scale_gradient(x, -jnp.asarray(strength, jnp.float32))
 
 
 def hidden_layers(x: jax.Array, widths: Sequence[int]) -> jax.Array:
