@@ -1,5 +1,4 @@
-"""What compares the rows of two arrays: distances, kernels, and how far two samples lie apart in
-them."""
+"""Comparisons of the rows of two arrays: distances, kernels, and the discrepancy of two samples."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ Array = jax.Array | np.ndarray
 
 
 def squared_distances(a: Array, b: Array) -> jax.Array:
-    """Squared Euclidean distances of the rows of a (m, d) to those of b (n, d): (m, n).
+    """Squared Euclidean distances between the rows of a and those of b: (m, n).
 
     Args:
         a: rows, (m, d).
@@ -24,13 +23,14 @@ def squared_distances(a: Array, b: Array) -> jax.Array:
     >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])).tolist()
     [[25.0]]
     """
-    # accelerators would round what is subtracted here to a few digits
+    # at their default precision accelerators round products to a few digits, and the subtraction
+    # would lose these
     product = jnp.matmul(a, b.T, precision='highest')
     return (a**2).sum(-1)[:, None] - 2 * product + (b**2).sum(-1)
 
 
 def cosines(a: Array, b: Array) -> jax.Array:
-    """Cosines of the angles between the rows of a (m, d) and those of b (n, d): (m, n).
+    """Cosines of the angles between the rows of a and those of b: (m, n).
 
     Args:
         a: rows, (m, d).
@@ -43,19 +43,19 @@ def cosines(a: Array, b: Array) -> jax.Array:
 
 
 def unit(x: Array) -> jax.Array:
-    """Rows of x divided by their lengths.
+    """Divides each row of x by its length.
 
     Args:
         x: rows, (..., d).
 
-    >>> unit(np.array([[3.0, 4.0]])).round(3).tolist()
-    [[0.6000000238418579, 0.800000011920929]]
+    >>> [round(value, 3) for value in unit(np.array([3.0, 4.0])).tolist()]
+    [0.6, 0.8]
     """
     return jax.lax.rsqrt(jnp.maximum((x**2).sum(-1, keepdims=True), 1e-12)) * x
 
 
 def linear(a: Array, b: Array) -> jax.Array:
-    """Inner products of the rows of a (m, d) and b (n, d): (m, n).
+    """Inner products of the rows of a with those of b: (m, n).
 
     Args:
         a: rows, (m, d).
@@ -68,28 +68,25 @@ def linear(a: Array, b: Array) -> jax.Array:
 
 
 def gaussian(a: Array, b: Array, width: ArrayLike = 1.0) -> jax.Array:
-    """exp(-|x - y|^2 / (2 width^2)) of the rows of a (m, d) and b (n, d): (m, n).
+    """Gaussian kernel exp(-|x - y|^2 / (2 width^2)) of the rows x of a and y of b: (m, n).
 
     Args:
         a: rows, (m, d).
         b: rows, (n, d).
-        width: scalar, in the units of the rows.
+        width: standard deviation of the kernel, a scalar in the units of the rows.
 
-    >>> [
-    ...     round(value, 4)
-    ...     for value in gaussian(np.array([[0.0]]), np.array([[0.0], [1.0]]))[0].tolist()
-    ... ]
+    >>> kernel = gaussian(np.array([[0.0]]), np.array([[0.0], [1.0]]))
+    >>> [round(value, 4) for value in kernel[0].tolist()]
     [1.0, 0.6065]
     """
     return jnp.exp(-jnp.maximum(squared_distances(a, b), 0) / (2 * width**2))
 
 
 def median_width(*samples: Array) -> jax.Array:
-    """The median distance between distinct rows of the samples together, a usual width of a
-    Gaussian kernel: a scalar.
+    """Returns the median distance between the rows of all samples, a common kernel width: a scalar.
 
     Args:
-        *samples: rows, (n, d) each.
+        *samples: rows of each sample, (n, d).
 
     Source: Gretton et al., A kernel two-sample test, 2012, section 8
         (https://jmlr.org/papers/v13/gretton12a.html).
@@ -102,51 +99,47 @@ def median_width(*samples: Array) -> jax.Array:
 
 
 def in_float64(function: Callable[..., Tree]) -> Callable[..., Tree]:
-    """The same function of arrays, computed in float64 whatever JAX's default is: NumPy in, NumPy
-    out.
+    """Returns a function that computes the same in float64, whatever JAX's default precision is.
 
-    Symmetric eigenproblems and small kernel systems lose half their digits in float32.
+    It takes NumPy arrays and returns NumPy arrays. Symmetric eigenproblems and small kernel systems
+    lose half of their digits in float32.
 
     Args:
-        function: of arrays, or trees of them, to a tree of arrays.
+        function: takes arrays or trees of arrays, and returns a tree of arrays.
 
     >>> in_float64(lambda x: x / 3)(np.float32(1)).dtype
     dtype('float64')
     """
 
-    def widened(leaf):
-        return (
-            np.asarray(leaf, np.float64)
-            if hasattr(leaf, 'dtype') and jnp.issubdtype(leaf.dtype, jnp.floating)
-            else leaf
-        )
+    def widen(leaf):
+        if hasattr(leaf, 'dtype') and jnp.issubdtype(leaf.dtype, jnp.floating):
+            return np.asarray(leaf, np.float64)
+        return leaf
 
     @functools.wraps(function)
-    def wrapped(*arguments, **keywords):
+    def wrapper(*arguments, **keywords):
         with jax.enable_x64(True):
-            arguments, keywords = jax.tree.map(widened, (arguments, keywords))
+            arguments, keywords = jax.tree.map(widen, (arguments, keywords))
             return jax.tree.map(np.asarray, function(*arguments, **keywords))
 
-    return wrapped
+    return wrapper
 
 
 def mixture(
     xs: Array, xt: Array, scales: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0)
 ) -> jax.Array:
-    """The mean of Gaussian kernels exp(-|x - y|^2 / (scale * m)) of the rows of xs (n, d) and xt
-    (m, d) together: (n + m, n + m).
+    """Mean of several Gaussian kernels of all rows of two samples: (ns + nt, ns + nt).
 
-    m is the mean squared distance of all pairs, which is taken as a constant.
+    The kernels are exp(-|x - y|^2 / (scale * s)), where s is the mean squared distance of all
+    pairs. No gradient passes through s.
 
     Args:
-        xs: rows, (n, d).
-        xt: rows, (m, d).
-        scales: of the kernels, in mean squared distances.
+        xs: rows of one sample, (ns, d).
+        xt: rows of the other sample, (nt, d).
+        scales: one per kernel, in mean squared distances.
 
-    >>> [
-    ...     round(value, 4)
-    ...     for value in mixture(np.array([[0.0]]), np.array([[1.0]]), (1.0,))[0].tolist()
-    ... ]
+    >>> kernel = mixture(np.array([[0.0]]), np.array([[1.0]]), scales=(1.0,))
+    >>> [round(value, 4) for value in kernel[0].tolist()]  # s = 1/2
     [1.0, 0.1353]
     """
     x = jnp.concatenate([xs, xt])
@@ -157,17 +150,19 @@ def mixture(
 
 
 def mmd(kernel: Array) -> jax.Array:
-    """Maximum mean discrepancy, squared, without bias, of two samples of n rows each, from the
-    kernel of all of them (2n, 2n): a scalar.
+    """Squared maximum mean discrepancy of two samples of n rows each: a scalar.
+
+    This is the unbiased estimate, which can be negative.
 
     Args:
-        kernel: (2n, 2n), the first n rows and columns of one sample, the others of the
-            other.
+        kernel: of all rows, (2n, 2n). The first n rows and columns belong to one sample, the last n
+            to the other.
 
-    Source: Gretton et al. 2012, equation 3. It can be negative.
+    Source: Gretton et al. 2012, equation 3.
 
-    >>> float(mmd(np.eye(4)))
-    0.0
+    >>> xs, xt = np.array([[0.0], [1.0]]), np.array([[3.0], [4.0]])
+    >>> round(float(mmd(mixture(xs, xt))), 3)
+    0.983
     """
     n = len(kernel) // 2
     if n < 2:

@@ -1,6 +1,7 @@
-"""What methods share: losses, a linear head, and the accuracy of a batch.
+"""Losses per example, their weighted mean, a linear head, and the accuracy of a batch.
 
-A loss is a mean over the batch of weighted values, so that shards of a batch add up.
+The loss of a batch is the mean of weighted values, so that the losses of equal shards average to
+it.
 """
 
 import jax
@@ -11,13 +12,14 @@ from tljax.core import Batch, Tree
 
 
 def weighted_mean(values: jax.Array, batch: Batch) -> jax.Array:
-    """Mean of `values` (n,) times the batch's `weight` where it has one; weights average 1 over the
-    whole batch.
+    """Returns the mean of weight * values; without weights, the mean of the values.
 
     Args:
-        values: (n,).
-        batch: whose 'weight', (n,), counts; its other keys do not.
+        values: one value per example, (n,).
+        batch: its 'weight', (n,), is used if it has one. Weights average 1 over the whole batch.
 
+    >>> float(weighted_mean(jnp.array([1.0, 3.0]), {}))
+    2.0
     >>> float(weighted_mean(jnp.array([1.0, 3.0]), {'weight': jnp.array([2.0, 0.0])}))
     1.0
     """
@@ -25,16 +27,19 @@ def weighted_mean(values: jax.Array, batch: Batch) -> jax.Array:
 
 
 def cross_entropy(logits: jax.Array, label: jax.Array, smoothing: float = 0.0) -> jax.Array:
-    """Softmax cross-entropy per example, (n, c) and (n,) integers -> (n,); smoothing mixes in the
-    uniform distribution (Szegedy et al. 2016, section 7).
+    """Softmax cross-entropy per example, (n,).
 
     Args:
         logits: (n, c).
-        label: (n,) integers.
-        smoothing: the part of the uniform distribution, 0 to 1.
+        label: class of each example, (n,) integers.
+        smoothing: share of the uniform distribution in the label, 0 to 1 (label smoothing, Szegedy
+            et al. 2016, section 7).
 
-    >>> cross_entropy(jnp.zeros((1, 2)), jnp.array([0])).round(4).tolist()
-    [0.6930999755859375]
+    >>> logits, label = jnp.array([[2.0, 0.0], [2.0, 0.0]]), jnp.array([0, 1])
+    >>> [round(value, 4) for value in cross_entropy(logits, label).tolist()]
+    [0.1269, 2.1269]
+    >>> [round(value, 4) for value in cross_entropy(logits, label, smoothing=0.1).tolist()]
+    [0.2269, 2.0269]
     """
     values = optax.softmax_cross_entropy_with_integer_labels(logits, label)
     uniform = (
@@ -46,25 +51,25 @@ def cross_entropy(logits: jax.Array, label: jax.Array, smoothing: float = 0.0) -
 
 
 def sigmoid_cross_entropy(logits: jax.Array, label: jax.Array) -> jax.Array:
-    """Cross-entropy of several labels, each on or off: the mean over labels per example, (n, c) and
-    (n, c) of 0 and 1 -> (n,).
+    """Sigmoid cross-entropy of examples with several labels: the mean over labels, (n,).
 
     Args:
-        logits: (n, c).
-        label: (n, c) of 0 and 1.
+        logits: one per label, (n, c).
+        label: 0 or 1 for each label, (n, c).
 
-    >>> sigmoid_cross_entropy(jnp.zeros((1, 2)), jnp.array([[0.0, 1.0]])).round(4).tolist()
-    [0.6930999755859375]
+    >>> logits, label = jnp.array([[2.0, 2.0]]), jnp.array([[1.0, 0.0]])
+    >>> round(float(sigmoid_cross_entropy(logits, label)[0]), 4)  # mean of 0.1269 and 2.1269
+    1.1269
     """
     return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, label), -1)
 
 
 def squared_error(output: jax.Array, label: jax.Array) -> jax.Array:
-    """Squared error per example, summed over outputs, (n, d) and (n, d) or (n,) -> (n,).
+    """Squared error per example, summed over outputs: (n,).
 
     Args:
         output: (n, d).
-        label: (n, d), or (n,) where d is 1.
+        label: (n, d), or (n,) if d is 1.
 
     >>> squared_error(jnp.array([[1.0]]), jnp.array([3.0])).tolist()
     [4.0]
@@ -73,12 +78,11 @@ def squared_error(output: jax.Array, label: jax.Array) -> jax.Array:
 
 
 def accuracy(logits: jax.Array, label: jax.Array) -> jax.Array:
-    """The share of examples whose largest logit is that of their class: (..., c) and (...) integers
-    -> ().
+    """Returns the share of examples whose largest logit is that of their class: a scalar.
 
     Args:
         logits: (..., c).
-        label: (...) integers.
+        label: class of each example, (...) integers.
 
     >>> float(accuracy(jnp.array([[0.0, 1.0], [0.0, 1.0]]), jnp.array([1, 0])))
     0.5
@@ -87,7 +91,7 @@ def accuracy(logits: jax.Array, label: jax.Array) -> jax.Array:
 
 
 def linear(head: dict[str, Tree], features: jax.Array) -> jax.Array:
-    """A linear head's answer to features (n, dim): (n, width).
+    """Returns the outputs of a linear head, (n, width).
 
     Args:
         head: {'kernel': (dim, width), 'bias': (width,)}.

@@ -33,12 +33,14 @@ def test_a_study_of_one_method_has_the_source_alone_beside_it():
 def test_networks_that_part_the_domains_do_so_where_a_batch_has_both():
     config = configuration.plain(adapt.get_config('data=mnist-usps'))
     source, adapted = (phase['net'].get('domains') for _, phase in configuration.phases(config))
-    alone = {
+    per_domain = {
         name
         for name, changes in config['study']['strategies'].items()
         if changes.get('net', {}).get('domains') == 1
     }
-    assert source == 1 and adapted is None and alone == {'source_only', 'adabn', 'adda', 'shot'}
+    assert (
+        source == 1 and adapted is None and per_domain == {'source_only', 'adabn', 'adda', 'shot'}
+    )
 
 
 def test_adda_starts_from_the_source_and_moves_the_targets_encoder_alone(tmp_path):
@@ -76,7 +78,7 @@ def test_shot_sees_no_source_and_keeps_its_head(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'changes, said',
+    'changes, message',
     [
         (
             {'data': {'name': 'digits', 'size': 8}, 'method': {'name': 'dann'}},
@@ -96,10 +98,10 @@ def test_shot_sees_no_source_and_keeps_its_head(tmp_path):
         ),
     ],
 )
-def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
+def test_what_a_method_lacks_is_told_in_one_line(changes, message, tmp_path):
     from tljax.engine.train import fit
 
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         fit(
             build.build(tiny({'net': {'norm': 'layer'}} if 'net' not in changes else {}, changes)),
             tmp_path,
@@ -107,8 +109,8 @@ def test_what_a_method_lacks_is_told_in_one_line(changes, said, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'name, said', [('dann', 'domain adaptation needs classes'), ('mcd', 'mcd needs classes')]
+    'name, message', [('dann', 'domain adaptation needs classes'), ('mcd', 'mcd needs classes')]
 )
-def test_regression_is_refused(name, said):
-    with pytest.raises(UserError, match=said):
+def test_regression_is_refused(name, message):
+    with pytest.raises(UserError, match=message):
         getattr(tljax.methods, name)(tljax.zoo.identity(2), 0)

@@ -50,12 +50,12 @@ BATCHES = {  # what a method's file states -> a config whose data gives such bat
 }
 
 
-def says(method, what, default=''):
-    return stated_by_method({'name': method}, what, default)
+def stated(method, constant, default=''):
+    return stated_by_method({'name': method}, constant, default)
 
 
 def config(method, **changes):
-    made = {'pseudo': {'name': 'given'}} if says(method, 'PSEUDO') else {}
+    pseudo = {'pseudo': {'name': 'given'}} if stated(method, 'PSEUDO') else {}
     keywords = inspect.signature(getattr(tljax.methods, method)).parameters
     # pictures of 8x8 are too small to be augmented
     small = {'weak': [], 'strong': [], 'width': 16}
@@ -66,7 +66,7 @@ def config(method, **changes):
         'steps': 8,
         'optim': {'schedule': 'constant'},
     }
-    return tiny(plain, BATCHES[says(method, 'BATCHES')], made, changes)
+    return tiny(plain, BATCHES[stated(method, 'BATCHES')], pseudo, changes)
 
 
 @functools.cache
@@ -110,7 +110,7 @@ def first_state(run, method):
     params = paths.map_paths(
         lambda path, leaf: (
             np.random.default_rng(7).normal(size=leaf.shape).astype(leaf.dtype)
-            if re.fullmatch(says(method, 'FROZEN'), path)
+            if re.fullmatch(stated(method, 'FROZEN'), path)
             else leaf
         ),
         params,
@@ -153,27 +153,27 @@ def test_init_has_shapes_without_computing(method):
 def test_the_loss_is_finite_and_its_gradient_moves_every_leaf(method):
     """Adam moves a leaf whose gradient was ever other than zero, and no other."""
     run = plain_run(method)
-    begun = state = first_state(run, method)
+    first = state = first_state(run, method)
     for i in range(2):
         state, loss = stepped(run, state, i)
         assert np.isfinite(loss)
-    old, new = paths.flatten(begun.params), paths.flatten(state.params)
-    still = {path for path in old if not (old[path] != new[path]).any()}
-    assert still == {path for path in old if re.fullmatch(says(method, 'FROZEN'), path)}
+    old, new = paths.flatten(first.params), paths.flatten(state.params)
+    unchanged = {path for path in old if not (old[path] != new[path]).any()}
+    assert unchanged == {path for path in old if re.fullmatch(stated(method, 'FROZEN'), path)}
 
 
 @whole_fits
 def test_one_batch_is_learnt(method, tmp_path):
-    if re.fullmatch(says(method, 'FROZEN', 'none'), 'head/kernel'):
+    if re.fullmatch(stated(method, 'FROZEN', 'none'), 'head/kernel'):
         pytest.skip('its head is learnt in the phase before')
     run = plain_run(method)._replace(steps=120)
-    always = run.stream._replace(index=lambda seed, step: run.stream.index(seed, 0))
+    one_batch = run.stream._replace(index=lambda seed, step: run.stream.index(seed, 0))
     accuracy = [
         record['accuracy'][0]
-        for record in records(fit_with_log(run._replace(stream=always), tmp_path), 'training')
+        for record in records(fit_with_log(run._replace(stream=one_batch), tmp_path), 'training')
     ]
     # queries are measured, which are not trained on
-    assert accuracy[-1] > (0.6 if says(method, 'BATCHES') == 'episodes' else 0.9)
+    assert accuracy[-1] > (0.6 if stated(method, 'BATCHES') == 'episodes' else 0.9)
 
 
 @whole_fits
@@ -220,7 +220,7 @@ def test_compiled_once(method, tmp_path):
 @whole_fits
 def test_a_cut_off_run_ends_bit_equal(method, tmp_path):
     run = plain_run(method)._replace(save_every=3)
-    whole = fit(run, tmp_path / 'whole').params
+    expected = fit(run, tmp_path / 'whole').params
     calls = []
 
     def take(index):
@@ -231,18 +231,18 @@ def test_a_cut_off_run_ends_bit_equal(method, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         fit(run._replace(stream=run.stream._replace(take=take)), tmp_path / 'cut')
-    jax.tree.map(np.testing.assert_array_equal, whole, fit(run, tmp_path / 'cut').params)
+    jax.tree.map(np.testing.assert_array_equal, expected, fit(run, tmp_path / 'cut').params)
 
 
 @whole_fits
 def test_two_seeds_in_one_call_equal_two_calls(method, tmp_path):
-    both = fit(build.build(config(method, seeds=[3, 5])), tmp_path / 'both').params
+    pair = fit(build.build(config(method, seeds=[3, 5])), tmp_path / 'both').params
     for i, seed in enumerate((3, 5)):
-        alone = fit(build.build(config(method, seeds=[seed])), tmp_path / str(seed)).params
+        single = fit(build.build(config(method, seeds=[seed])), tmp_path / str(seed)).params
         jax.tree.map(
             lambda a, b, i=i: np.testing.assert_allclose(a[i], b[0], rtol=1e-3, atol=1e-4),
-            both,
-            alone,
+            pair,
+            single,
         )
 
 
@@ -258,7 +258,7 @@ def donor(tmp_path_factory):
 
 @whole_fits
 def test_cached_features_give_the_same_fit_where_the_method_allows_them(method, donor, tmp_path):
-    if not says(method, 'CACHED', True) or says(method, 'PSEUDO'):
+    if not stated(method, 'CACHED', True) or stated(method, 'PSEUDO'):
         pytest.skip('it states that it is never cached')
     runs = [
         build.build(config(method, cache=cache, **FROZEN), donor_dir=donor)
@@ -273,7 +273,7 @@ def test_a_method_that_states_it_is_never_cached(donor):
     name = next(
         name
         for name in METHODS
-        if not says(name, 'CACHED', True) and says(name, 'BATCHES') == 'domains'
+        if not stated(name, 'CACHED', True) and stated(name, 'BATCHES') == 'domains'
     )
     assert (
         build.build(config(name, cache=True, **FROZEN), donor_dir=donor)

@@ -15,21 +15,21 @@ def critic_error(params, xs, xt, weights=(1.0, 1.0)):
     """Logistic error of a critic of hidden layers, the source being 1, in NumPy's terms but
     differentiable."""
 
-    def tell(x):
+    def critic_logits(x):
         for name in sorted(name for name in params if name != 'out'):
             # of all-zero rows a maximum's gradient would differ
             x = jax.nn.relu(x @ params[name]['kernel'] + params[name]['bias'])
         return (x @ params['out']['kernel'] + params['out']['bias'])[:, 0]
 
     return (
-        (jnp.log1p(jnp.exp(-tell(xs))) * weights[0]).mean()
-        + (jnp.log1p(jnp.exp(tell(xt))) * weights[1]).mean()
+        (jnp.log1p(jnp.exp(-critic_logits(xs))) * weights[0]).mean()
+        + (jnp.log1p(jnp.exp(critic_logits(xt))) * weights[1]).mean()
     ) / 2
 
 
 def test_dann_descends_for_the_critic_and_ascends_for_the_features(batch):
     method, params, state = made('dann', batch=batch, weight=0.7)
-    found = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))(params)
+    gradients = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))(params)
     net = mlp((4,))
 
     def features(backbone):
@@ -42,20 +42,20 @@ def test_dann_descends_for_the_critic_and_ascends_for_the_features(batch):
         out = features(params['backbone'])[0] @ params['head']['kernel'] + params['head']['bias']
         return optax.softmax_cross_entropy_with_integer_labels(out, batch['label']).mean()
 
-    learnt = jax.jit(jax.grad(error))(params)
+    source_gradient = jax.jit(jax.grad(error))(params)
     adversary = jax.jit(jax.grad(lambda p: critic_error(p['critic'], *features(p['backbone']))))(
         params
     )
-    learnt, adversary = jax.device_get((learnt, adversary))
+    source_gradient, adversary = jax.device_get((source_gradient, adversary))
     expected = {
         'backbone': jax.tree.map(
-            lambda a, b: a - 0.7 * b, learnt['backbone'], adversary['backbone']
+            lambda a, b: a - 0.7 * b, source_gradient['backbone'], adversary['backbone']
         ),
-        'head': learnt['head'],
+        'head': source_gradient['head'],
         'critic': adversary['critic'],
     }
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found, expected
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), gradients, expected
     )
 
 
@@ -78,7 +78,7 @@ def test_domain_confusion_parts_the_critic_from_the_features(batch):
     method, params, state = made('domain_confusion', batch=batch, weight=1.0)
     net = mlp((4,))
     gradient = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))
-    found = jax.device_get(gradient(params))
+    gradients = jax.device_get(gradient(params))
 
     def error(critic):
         features = [
@@ -90,15 +90,17 @@ def test_domain_confusion_parts_the_critic_from_the_features(batch):
     expected = jax.jit(jax.grad(error))(params['critic'])
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-        found['critic'],
+        gradients['critic'],
         expected,
     )
     # a critic that cannot tell is already confused: nothing is asked of features
-    still = jax.tree.map(np.zeros_like, params['critic'])
-    alone = jax.device_get(gradient({**params, 'critic': still}))['backbone']
+    zero_critic = jax.tree.map(np.zeros_like, params['critic'])
+    backbone_gradient = jax.device_get(gradient({**params, 'critic': zero_critic}))['backbone']
     assert any(
         np.abs(a - b).max() > 1e-4
-        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(found['backbone']), strict=True)
+        for a, b in zip(
+            jax.tree.leaves(backbone_gradient), jax.tree.leaves(gradients['backbone']), strict=True
+        )
     )
 
 
@@ -111,18 +113,18 @@ def test_cdan_sees_features_times_predictions_and_weighs_the_sure(batch):
     ):
         probability = softmax(out)
         joint.append(np.einsum('nd,nc->ndc', x, probability).reshape(12, -1))
-        sure = 1 + np.exp((probability * np.log(probability + 1e-6)).sum(1))
-        weights.append(sure / sure.mean())
+        example_weight = 1 + np.exp((probability * np.log(probability + 1e-6)).sum(1))
+        weights.append(example_weight / example_weight.mean())
     np.testing.assert_allclose(
         value, jax.jit(critic_error)(params['critic'], *joint, weights), rtol=1e-4
     )
 
 
 def test_cdans_random_map_stands_for_the_product():
-    wide = {
+    batch = {
         'input': np.ones((1, 2000), 'f'),
         'label': np.array([0]),
         'target': {'input': np.ones((1, 2000), 'f')},
     }
-    _, params, _ = made('cdan', identity(2000), wide, random=64, width=8)
+    _, params, _ = made('cdan', identity(2000), batch, random=64, width=8)
     assert params['critic']['dense1']['kernel'].shape == (64, 8)

@@ -28,21 +28,21 @@ SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def test_dan_is_the_sum_of_two_layers_discrepancies(batch):
-    found, head = gap('dan', batch)
+    value, head = gap('dan', batch)
     layers = [(batch['input'], batch['target']['input']), logits(batch, head)]
     np.testing.assert_allclose(
-        found, sum(mmd_by_loops(kernel_by_loops(*pair, SCALES)) for pair in layers), rtol=1e-4
+        value, sum(mmd_by_loops(kernel_by_loops(*pair, SCALES)) for pair in layers), rtol=1e-4
     )
 
 
 def test_jan_is_the_discrepancy_of_a_product_of_kernels(batch):
-    found, head = gap('jan', batch)
+    value, head = gap('jan', batch)
     kernel = kernel_by_loops(batch['input'], batch['target']['input'], SCALES)
-    probability = np.concatenate([softmax(each) for each in logits(batch, head)])
+    probability = np.concatenate([softmax(rows) for rows in logits(batch, head)])
     kernel = kernel * np.exp(
         -np.array([[((a - b) ** 2).sum() for b in probability] for a in probability]) / 1.68
     )
-    np.testing.assert_allclose(found, mmd_by_loops(kernel), rtol=1e-4)
+    np.testing.assert_allclose(value, mmd_by_loops(kernel), rtol=1e-4)
 
 
 def test_ddc_is_the_distance_of_means(batch):
@@ -51,9 +51,9 @@ def test_ddc_is_the_distance_of_means(batch):
 
 
 def test_deep_coral_is_the_distance_of_covariances(batch):
-    found, head = gap('deep_coral', batch)
-    source, target = (np.cov(each, rowvar=False) for each in logits(batch, head))
-    np.testing.assert_allclose(found, ((source - target) ** 2).sum() / (4 * 9), rtol=1e-4)
+    value, head = gap('deep_coral', batch)
+    source, target = (np.cov(rows, rowvar=False) for rows in logits(batch, head))
+    np.testing.assert_allclose(value, ((source - target) ** 2).sum() / (4 * 9), rtol=1e-4)
 
 
 def test_cmd_is_the_distance_of_central_moments(batch):

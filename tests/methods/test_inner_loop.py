@@ -33,7 +33,7 @@ def test_baseline_plus_plus_trains_a_cosine_classifier_on_the_support(float64):
     """Two steps of SGD with momentum, with differences for gradients."""
     batch = vectors(tasks=1)
     method = baseline_plus_plus(identity(6), 9, scale=3.0, steps=2, rate=0.1, decay=0.01)
-    found = np.asarray(
+    result = np.asarray(
         jax.jit(method.predict)(*jax.jit(method.init)(jax.random.key(0), BASE), batch)['output']
     )
     ((support, query),) = pairs(batch)
@@ -54,7 +54,7 @@ def test_baseline_plus_plus_trains_a_cosine_classifier_on_the_support(float64):
         speed = 0.9 * speed + slope
         w = w - 0.1 * speed
     np.testing.assert_allclose(
-        found[0], 3 * normalize(query) @ normalize(w).T, rtol=1e-6, atol=1e-6
+        result[0], 3 * normalize(query) @ normalize(w).T, rtol=1e-6, atol=1e-6
     )
 
 
@@ -83,13 +83,13 @@ def test_the_meta_gradient_equals_finite_differences(float64, steps, learn_rates
     )
     for player in params:  # each player by itself: a mistake in one is not hidden by the others
         along = {**jax.tree.map(np.zeros_like, params), player: direction[player]}
-        moved = [
+        change = [
             float(value_and_grad(jax.tree.map(lambda p, d, e=e: p + e * d, params, along))[0])
             for e in (1e-6, -1e-6)
         ]
-        expected = (moved[0] - moved[1]) / 2e-6
-        found = sum(jax.tree.leaves(jax.tree.map(lambda g, d: (g * d).sum(), grads, along)))
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
+        expected = (change[0] - change[1]) / 2e-6
+        result = sum(jax.tree.leaves(jax.tree.map(lambda g, d: (g * d).sum(), grads, along)))
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-8)
 
 
 def quadratic(a):
@@ -117,15 +117,15 @@ def test_first_order_lacks_the_second_order_term_and_nothing_else():
     query = a @ (adapted - [-1.0, 3.0])
     for order, expected in ((1, query), (2, (np.eye(2) - 0.1 * a) @ query)):
         method = maml(identity(2), 0, rate=0.1, order=order, method=quadratic(a))
-        found = jax.jit(
+        result = jax.jit(
             jax.grad(lambda p, method=method: method.loss(p, {'backbone': {}}, batch, TICK)[0])
         )({'head': theta})
-        np.testing.assert_allclose(found['head'], expected, rtol=1e-5)
+        np.testing.assert_allclose(result['head'], expected, rtol=1e-5)
 
 
 def test_anil_adapts_the_head_alone_and_meta_sgd_by_its_rates():
     batch = vectors(tasks=1)
-    for moves, rates, still in (('head/.*', None, 'backbone'), ('.*', 0.0, 'head')):
+    for moves, rates, fixed_player in (('head/.*', None, 'backbone'), ('.*', 0.0, 'head')):
         method = maml(mlp((5,)), 4, moves=moves, learn_rates=rates is not None)
         params, state = jax.device_get(jax.jit(method.init)(jax.random.key(0), batch))
         if rates is not None:
@@ -135,9 +135,9 @@ def test_anil_adapts_the_head_alone_and_meta_sgd_by_its_rates():
         task = jax.tree.map(lambda leaf: leaf[0].reshape(-1, *leaf.shape[3:]), batch)
         predict = jax.jit(inner.predict)
         adapted = np.asarray(jax.jit(method.predict)(params, state, batch)['output'][0])
-        moved = np.abs(adapted - predict(plain, state, task['query'])['output']).max()
-        assert (moved > 1e-3) == (still == 'backbone')
-        if still == 'backbone':  # one step of the head by hand, on fixed features
+        change = np.abs(adapted - predict(plain, state, task['query'])['output']).max()
+        assert (change > 1e-3) == (fixed_player == 'backbone')
+        if fixed_player == 'backbone':  # one step of the head by hand, on fixed features
             grads = jax.device_get(
                 jax.jit(jax.grad(lambda p: inner.loss(p, state, task['support'], TICK)[0]))(plain)
             )
@@ -159,7 +159,7 @@ def test_reptile_s_gradient_is_theta_minus_phi(float64):
     method = reptile(net, 4, steps=4, rate=0.01, batch=12)
     params, state = jax.jit(method.init)(jax.random.key(0), batch)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, float) + 0.1, params)
-    found = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))(params)
+    result = jax.jit(jax.grad(lambda p: method.loss(p, state, batch, TICK)[0]))(params)
     inner, tx = finetune(net, 4), optax.adam(0.01, b1=0.0)
     support = jax.tree.map(lambda leaf: leaf[0].reshape(-1, *leaf.shape[3:]), batch['support'])
 
@@ -175,7 +175,7 @@ def test_reptile_s_gradient_is_theta_minus_phi(float64):
         phi, memory = step(phi, memory)
     jax.tree.map(
         lambda g, p, q: np.testing.assert_allclose(g, p - np.asarray(q), atol=1e-9),
-        found,
+        result,
         params,
         phi,
     )
@@ -192,9 +192,15 @@ def test_neither_more_tasks_nor_more_inner_steps_need_more_memory():
         needs = step.lower(params, state, batch).compile().memory_analysis().temp_size_in_bytes
         return needs, 4 * sum(leaf.size for leaf in jax.tree.leaves(params))
 
-    (few, weights), (many, _), (long, _) = memory(4, 10), memory(16, 10), memory(4, 30)
-    assert many < 1.2 * few
-    assert long - few < 1.5 * 20 * weights, 'more inner steps keep their weights and no more'
+    (short_memory, weights), (wide_memory, _), (long_memory, _) = (
+        memory(4, 10),
+        memory(16, 10),
+        memory(4, 30),
+    )
+    assert wide_memory < 1.2 * short_memory
+    assert long_memory - short_memory < 1.5 * 20 * weights, (
+        'more inner steps keep their weights and no more'
+    )
 
 
 def pictures(tasks, ways, shots, size):
@@ -210,11 +216,13 @@ def pictures(tasks, ways, shots, size):
 def test_a_query_set_is_normalised_by_itself_and_no_statistics_are_stored():
     batch, method = pictures(1, 3, 2, 8), maml(conv4(4, size=8, blocks=1), 3)
     params, state = jax.jit(method.init)(jax.random.key(0), batch)
-    _, (moved, _) = jax.jit(method.loss)(params, state, batch, TICK)
-    jax.tree.map(np.testing.assert_array_equal, state, moved)
+    _, (new_state, _) = jax.jit(method.loss)(params, state, batch, TICK)
+    jax.tree.map(np.testing.assert_array_equal, state, new_state)
     scaled = {**batch, 'query': {**batch['query'], 'input': 50 * batch['query']['input']}}
     predict = jax.jit(method.predict)
-    one, other = (np.asarray(predict(params, state, each)['output']) for each in (batch, scaled))
+    one, other = (
+        np.asarray(predict(params, state, episodes)['output']) for episodes in (batch, scaled)
+    )
     np.testing.assert_allclose(one, other, rtol=0.01, atol=1e-3)  # but for BatchNorm's epsilon
 
 

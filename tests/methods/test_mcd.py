@@ -22,7 +22,7 @@ def gradient(batch):
 
 
 @pytest.mark.parametrize(
-    'step, moving',
+    'step, players',
     [
         (0, {'backbone', 'head', 'second'}),
         (1, {'head', 'second'}),
@@ -31,24 +31,24 @@ def gradient(batch):
         (6, {'backbone', 'head', 'second'}),
     ],
 )
-def test_mcds_players_take_turns(gradient, step, moving):
+def test_mcds_players_take_turns(gradient, step, players):
     assert {
         name
         for name, leaves in gradient(step).items()
         if any(np.any(np.asarray(leaf)) for leaf in jax.tree.leaves(leaves))
-    } == moving
+    } == players
 
 
 def test_mcds_discrepancy_has_opposite_signs(batch):
     method, params, state = made('mcd', batch=batch)
     loss = jax.jit(lambda step: method.loss(params, state, batch, Tick(step, TICK.key)))
     values = [
-        [float(each) for each in (value, metrics['loss'], metrics['gap'])]
+        [float(number) for number in (value, metrics['loss'], metrics['gap'])]
         for value, (_, metrics) in map(loss, (0, 1, 2))
     ]
-    assert len({tuple(each[1:]) for each in values}) == 1
+    assert len({tuple(row[1:]) for row in values}) == 1
     error, gap = 2 * values[0][1], values[0][2]
-    np.testing.assert_allclose([each[0] for each in values], [error, error - gap, gap], rtol=1e-5)
+    np.testing.assert_allclose([row[0] for row in values], [error, error - gap, gap], rtol=1e-5)
 
 
 def test_mcds_heads_may_have_hidden_layers(batch):
@@ -71,6 +71,6 @@ def test_mcds_heads_may_have_hidden_layers(batch):
     value = jax.jit(method.loss)(params, state, batch, Tick(1, TICK.key))[0]
     np.testing.assert_allclose(value, error - gap, rtol=1e-5)
     # logits are added
-    together = np.prod([probability(head, batch['input']) for head in heads], 0)
-    found = softmax(jax.jit(method.predict)(params, state, batch)['output'])
-    np.testing.assert_allclose(found, together / together.sum(1, keepdims=True), rtol=1e-5)
+    product = np.prod([probability(head, batch['input']) for head in heads], 0)
+    probabilities = softmax(jax.jit(method.predict)(params, state, batch)['output'])
+    np.testing.assert_allclose(probabilities, product / product.sum(1, keepdims=True), rtol=1e-5)

@@ -30,8 +30,8 @@ def pairs(batch):
 
 def test_protonet_is_the_softmax_of_distances_to_means():
     batch = vectors()
-    found, _ = output(protonet(identity(6), 4), batch)
-    for logits, (support, query) in zip(found, pairs(batch), strict=True):
+    outputs, _ = output(protonet(identity(6), 4), batch)
+    for logits, (support, query) in zip(outputs, pairs(batch), strict=True):
         np.testing.assert_allclose(
             logits, -((query[:, None] - support.mean(1)[None]) ** 2).sum(-1), rtol=1e-4, atol=1e-4
         )
@@ -39,8 +39,8 @@ def test_protonet_is_the_softmax_of_distances_to_means():
 
 def test_matching_is_attention_over_the_support():
     batch = vectors()
-    found, _ = output(matching(identity(6), 4, scale=3.0), batch)
-    for logits, (support, query) in zip(found, pairs(batch), strict=True):
+    outputs, _ = output(matching(identity(6), 4, scale=3.0), batch)
+    for logits, (support, query) in zip(outputs, pairs(batch), strict=True):
         flat = support.reshape(-1, 6)
         cosine = (
             query @ flat.T / np.linalg.norm(query, axis=1)[:, None] / np.linalg.norm(flat, axis=1)
@@ -57,17 +57,19 @@ def test_full_context_lets_the_support_see_itself():
     batch['support']['input'] = batch['support']['input'].copy()
     batch['support']['input'][:, 0, 0] += 5
     after = np.asarray(jax.jit(method.predict)(params, {'backbone': {}}, batch)['output'])
-    far = (
+    shares = (
         logsumexp(before[..., 1:], -1) - before[..., 1],
         logsumexp(after[..., 1:], -1) - after[..., 1],
     )
-    assert np.abs(far[0] - far[1]).max() > 1e-3, 'a changed example moves the share of the others'
+    assert np.abs(shares[0] - shares[1]).max() > 1e-3, (
+        'a changed example moves the share of the others'
+    )
 
 
 def test_ridge_is_scikit_learn_s():
     batch = vectors()
-    found, _ = output(ridge(identity(6), 4, penalty=2.0), batch)
-    for logits, (support, query) in zip(found, pairs(batch), strict=True):
+    outputs, _ = output(ridge(identity(6), 4, penalty=2.0), batch)
+    for logits, (support, query) in zip(outputs, pairs(batch), strict=True):
         model = Ridge(alpha=2.0, fit_intercept=False).fit(
             support.reshape(-1, 6), np.repeat(np.eye(4), 3, 0)
         )
@@ -76,8 +78,8 @@ def test_ridge_is_scikit_learn_s():
 
 def test_metaoptnet_s_machine_is_scikit_learn_s():
     batch = vectors()
-    found, _ = output(metaoptnet(identity(6), 4, penalty=0.3, steps=500), batch)
-    for logits, (support, query) in zip(found, pairs(batch), strict=True):
+    outputs, _ = output(metaoptnet(identity(6), 4, penalty=0.3, steps=500), batch)
+    for logits, (support, query) in zip(outputs, pairs(batch), strict=True):
         machine = LinearSVC(
             multi_class='crammer_singer', C=0.3, fit_intercept=False, tol=1e-8, max_iter=100_000
         )
@@ -89,8 +91,8 @@ def test_simpleshot_is_the_nearest_centroid_of_centred_unit_features():
     batch, method = vectors(), simpleshot(identity(6), 4)
     params, state = jax.jit(method.init)(jax.random.key(0), BASE)
     mean = np.random.default_rng(1).normal(size=6)
-    found = np.asarray(jax.jit(method.predict)(params, {**state, 'mean': mean}, batch)['output'])
-    for logits, (support, query) in zip(found, pairs(batch), strict=True):
+    outputs = np.asarray(jax.jit(method.predict)(params, {**state, 'mean': mean}, batch)['output'])
+    for logits, (support, query) in zip(outputs, pairs(batch), strict=True):
         model = NearestCentroid().fit(
             normalize(support.reshape(-1, 6) - mean), np.repeat(np.arange(4), 3)
         )
@@ -114,26 +116,26 @@ def test_the_mean_of_base_features_follows_the_batches():
 
 def test_siamese_and_relation_by_hand():
     batch = vectors(tasks=1, shots=1)
-    found, _ = output(siamese(identity(6), 4), batch)
+    outputs, _ = output(siamese(identity(6), 4), batch)
     ((support, query),) = pairs(batch)
     squash = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     np.testing.assert_allclose(
-        found[0], -np.abs(squash(query)[:, None] - squash(support)[None, :, 0]).sum(-1), rtol=1e-4
+        outputs[0], -np.abs(squash(query)[:, None] - squash(support)[None, :, 0]).sum(-1), rtol=1e-4
     )
     method = relation(identity(6), 4)
-    found, params = output(method, batch)
+    outputs, params = output(method, batch)
     dense = params['head']
-    both = np.concatenate(np.broadcast_arrays(support[None, :, 0], query[:, None]), -1)
-    hidden = np.maximum(both @ dense['hidden']['kernel'] + dense['hidden']['bias'], 0)
+    joint = np.concatenate(np.broadcast_arrays(support[None, :, 0], query[:, None]), -1)
+    hidden = np.maximum(joint @ dense['hidden']['kernel'] + dense['hidden']['bias'], 0)
     np.testing.assert_allclose(
-        found[0],
+        outputs[0],
         (hidden @ dense['score']['kernel'] + dense['score']['bias'])[..., 0],
         rtol=1e-4,
         atol=1e-5,
     )
     value = float(jax.jit(method.loss)(params, {'backbone': {}}, batch, TICK)[0])
     same = np.eye(4)[batch['query']['label'][0].ravel()]
-    np.testing.assert_allclose(value, ((squash(found[0]) - same) ** 2).sum(-1).mean(), rtol=1e-5)
+    np.testing.assert_allclose(value, ((squash(outputs[0]) - same) ** 2).sum(-1).mean(), rtol=1e-5)
 
 
 def test_distances():

@@ -15,11 +15,13 @@ from tljax.zoo.families.identity import identity
 
 
 def test_self_training_counts_the_sure_alone(batch):
-    found, head = gap('self_training', batch, threshold=0.8)
+    value_gap, head = gap('self_training', batch, threshold=0.8)
     probability = softmax(logits(batch, head)[1])
-    sure = probability.max(1) >= 0.8
-    assert 0 < sure.sum() < 12
-    np.testing.assert_allclose(found, -(sure * np.log(probability.max(1))).mean(), rtol=1e-4)
+    confident = probability.max(1) >= 0.8
+    assert 0 < confident.sum() < 12
+    np.testing.assert_allclose(
+        value_gap, -(confident * np.log(probability.max(1))).mean(), rtol=1e-4
+    )
 
 
 def test_pseudo_labels_are_those_of_the_nearest_centroid():
@@ -27,14 +29,16 @@ def test_pseudo_labels_are_those_of_the_nearest_centroid():
     truth = np.repeat([0, 1, 2], 20)
     features = np.eye(3)[truth] * 3 + rng.normal(size=(60, 3)) * 0.4
     # a third at random; class 3 never
-    said = np.eye(4)[np.where(rng.uniform(size=60) < 0.3, rng.integers(3, size=60), truth)] * 2
-    label = centroids(features, said)
-    assert (label == truth).mean() > 0.95 > (said.argmax(1) == truth).mean() and 3 not in label
-    columns, belongs = np.column_stack([features, np.ones(60)]), softmax(said)
+    predictions = (
+        np.eye(4)[np.where(rng.uniform(size=60) < 0.3, rng.integers(3, size=60), truth)] * 2
+    )
+    label = centroids(features, predictions)
+    assert (label == truth).mean() > 0.95 > (
+        predictions.argmax(1) == truth
+    ).mean() and 3 not in label
+    columns, membership = np.column_stack([features, np.ones(60)]), softmax(predictions)
     for _ in range(2):  # written out, row by row
-        means = [
-            np.average(columns, axis=0, weights=each) if each.any() else None for each in belongs.T
-        ]
+        means = [np.average(columns, axis=0, weights=w) if w.any() else None for w in membership.T]
         cosine = [
             [
                 -9 if mean is None else row @ mean / np.linalg.norm(row) / np.linalg.norm(mean)
@@ -42,9 +46,9 @@ def test_pseudo_labels_are_those_of_the_nearest_centroid():
             ]
             for row in columns
         ]
-        first = np.argmax(cosine, 1)
-        belongs = np.eye(4)[first]
-    np.testing.assert_array_equal(label, first)
+        classes = np.argmax(cosine, 1)
+        membership = np.eye(4)[classes]
+    np.testing.assert_array_equal(label, classes)
 
 
 def test_pseudo_labels_want_a_run_and_one_set():
@@ -80,18 +84,20 @@ def test_fixmatch_learns_from_strongly_augmented_pictures_what_it_is_sure_of():
         return softmax(pictures.reshape(8, -1) @ head['kernel'] + head['bias'])
 
     (value, (_, metrics)), slope = jax.jit(jax.value_and_grad(loss, has_aux=True))(head)
-    told = probability(u)
-    hard = -np.log(probability(u[:, :, ::-1])[np.arange(8), told.argmax(1)])
-    sure = told.max(1) >= 0.7
-    assert 0 < sure.sum() < 8
-    np.testing.assert_allclose(metrics['unlabelled'], (sure * hard).mean(), rtol=1e-5)
+    weak_probability = probability(u)
+    strong_error = -np.log(probability(u[:, :, ::-1])[np.arange(8), weak_probability.argmax(1)])
+    confident = weak_probability.max(1) >= 0.7
+    assert 0 < confident.sum() < 8
+    np.testing.assert_allclose(metrics['unlabelled'], (confident * strong_error).mean(), rtol=1e-5)
     np.testing.assert_allclose(
         value,
-        -np.log(probability(x)[np.arange(8), label]).mean() + 2 * (sure * hard).mean(),
+        -np.log(probability(x)[np.arange(8), label]).mean() + 2 * (confident * strong_error).mean(),
         rtol=1e-5,
     )
     flipped = u[:, :, ::-1].reshape(8, -1)  # no gradient through what it is told
-    error = sure[:, None] * (probability(u[:, :, ::-1]) - np.eye(3)[told.argmax(1)])
-    mine = (probability(x) - np.eye(3)[label]) / 8
-    expected = x.reshape(8, -1).T @ mine + 2 * flipped.T @ error / 8
+    error = confident[:, None] * (
+        probability(u[:, :, ::-1]) - np.eye(3)[weak_probability.argmax(1)]
+    )
+    labelled_error = (probability(x) - np.eye(3)[label]) / 8
+    expected = x.reshape(8, -1).T @ labelled_error + 2 * flipped.T @ error / 8
     np.testing.assert_allclose(slope['kernel'], expected, rtol=1e-4, atol=1e-5)

@@ -19,7 +19,9 @@ from tljax.zoo.wrappers.by_domain import by_domain
 def test_each_domain_is_normalised_by_itself_and_the_target_afterwards(batch):
     net = by_domain(mlp(widths=(4,), norm='batch'))
     _, params, state = made('dann', net, batch)
-    *domains, moved = jax.jit(partial(both_domains, net))(params, state, batch, jax.random.key(0))
+    *domains, new_state = jax.jit(partial(both_domains, net))(
+        params, state, batch, jax.random.key(0)
+    )
     rows = [
         x @ np.asarray(params['backbone']['dense1']['kernel'])
         for x in (batch['input'], batch['target']['input'])
@@ -32,8 +34,8 @@ def test_each_domain_is_normalised_by_itself_and_the_target_afterwards(batch):
             atol=1e-5,
         )
     mean, var = 0.1 * rows[1].mean(0), 0.9 + 0.1 * rows[1].var(0)
-    np.testing.assert_allclose(moved['norm1']['mean'], mean, rtol=1e-4)
-    at_rest = jax.jit(net.features)(params['backbone'], moved, batch['input'])[0]['features']
+    np.testing.assert_allclose(new_state['norm1']['mean'], mean, rtol=1e-4)
+    at_rest = jax.jit(net.features)(params['backbone'], new_state, batch['input'])[0]['features']
     np.testing.assert_allclose(
         at_rest, np.maximum((rows[0] - mean) / np.sqrt(var + 1e-5), 0), rtol=1e-4, atol=1e-5
     )
@@ -48,9 +50,9 @@ def test_both_domains_come_apart_as_they_went_in(batch):
     source, target, _ = jax.jit(partial(both_domains, net))(
         {'backbone': params, 'head': head}, {'backbone': state}, batch
     )
-    for found, x in ((source, batch['input']), (target, batch['target']['input'])):
+    for domain, x in ((source, batch['input']), (target, batch['target']['input'])):
         np.testing.assert_allclose(
-            found['features'], jax.jit(net.features)(params, state, x)[0]['features'], rtol=1e-5
+            domain['features'], jax.jit(net.features)(params, state, x)[0]['features'], rtol=1e-5
         )
 
 
@@ -60,7 +62,7 @@ def test_adabn_stores_the_targets_statistics():
     pictures = [rng.normal(mean, size=(6, 8, 8, 1)).astype('f') for mean in (0, 3)]
     batch = {'input': pictures[0], 'label': np.zeros(6, int), 'target': {'input': pictures[1]}}
     method, params, state = made('adabn', net, batch)
-    moved = jax.jit(method.loss)(params, state, batch, TICK)[1][0]['backbone']['norm1']
+    new_state = jax.jit(method.loss)(params, state, batch, TICK)[1][0]['backbone']['norm1']
     map = jax.lax.conv_general_dilated(
         pictures[1],
         params['backbone']['conv1']['kernel'],
@@ -69,7 +71,7 @@ def test_adabn_stores_the_targets_statistics():
         dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
     )
     np.testing.assert_allclose(
-        moved['mean'], 0.1 * np.asarray(map).mean((0, 1, 2)), rtol=1e-4, atol=1e-6
+        new_state['mean'], 0.1 * np.asarray(map).mean((0, 1, 2)), rtol=1e-4, atol=1e-6
     )
 
 

@@ -1,24 +1,24 @@
-"""Gradient methods: one paper, one file, one factory of the same name that returns a `Method`;
-`tljax.methods.dann` is one.
+"""Methods that train by gradients. Each file holds one paper's method: a factory with the name of
+the file, which returns a `Method`. `tljax.methods.dann` is one.
 
-A file states about its method, each in one line, what the builder of runs and the tests read.
-Nothing else lists methods by name.
+Constants in a method's file state its properties. `tljax.build` and the tests read them, and
+nothing else lists methods by name.
 
-    BATCHES   Which batches the loss takes. Every method states this; a file without it holds no
+    BATCHES   Which batches the loss takes. Every method states this. A file without it holds no
               method.
                   'labelled'  a labelled set, {'input', 'label'}
-                  'domains'   a labelled set with unlabelled inputs beside it,
+                  'domains'   a labelled set and as many unlabelled inputs,
                               {'input', 'label', 'target': {'input'}}
                   'episodes'  {'support': set, 'query': set}
-    CACHED    False: never train it on cached features. A method is cacheable if the loss asks the
-              network for nothing but `taps['features']` of the batch's inputs.
+    CACHED    False: the method is never trained on cached features. Features can be cached if the
+              loss uses no output of the network but `taps['features']` of the batch's inputs.
     LOOPED    True: the network runs inside a compiled loop, where XLA's convolutions are slow on
               a CPU.
-    SEVERAL   True: it takes several labels for an example, (n, labels) of 0 and 1, where its
-              factory is told several=True.
-    PSEUDO    True: the labels of its batches are made by a finished run, between two phases.
-    FROZEN    Regex over parameter paths: what it takes over from the phase before and never
-              trains.
+    SEVERAL   True: an example may have several labels, (n, labels) of 0 and 1. The factory is then
+              called with several=True.
+    PSEUDO    True: a finished run makes the labels of the batches, between two phases.
+    FROZEN    Regex over the paths of parameters that come from the phase before and are never
+              trained.
 """
 
 from tljax.doors import door

@@ -1,5 +1,5 @@
-"""Methods made of methods: what is added to a loss, or changed about its parameters, whatever the
-method is."""
+"""Functions from `Method` to `Method`: they change where a method's parameters start, or add a term
+to its loss."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,14 +16,14 @@ def with_graft(
     state: Tree,
     rules: Sequence[Sequence[str | None]] = (('backbone/.*', None),),
 ) -> Method:
-    """Starts from a donor's parameters and statistics wherever a rule says so: parameter transfer
-    (`paths.graft`).
+    """Starts a method from a donor's parameters and statistics (parameter transfer).
 
     Args:
-        method: what starts so.
-        params: of the donor.
-        state: of the donor.
-        rules: [pattern of a path, path at the donor; None: the same], as `paths.graft` takes them.
+        method: its `init` is changed.
+        params: the donor's parameters.
+        state: the donor's state.
+        rules: pairs [regex of the method's paths, path in the donor], as `paths.graft` takes them.
+            None means the same path. Parameters that no rule matches start as before.
 
     >>> import jax.numpy as jnp
     >>> import jax
@@ -37,22 +37,21 @@ def with_graft(
     """
 
     def init(key, batch):
-        fresh, statistics = method.init(key, batch)
-        return graft(fresh, params, rules)[0], graft(statistics, state, rules, strict=False)[0]
+        fresh_params, fresh_state = method.init(key, batch)
+        new_params, _ = graft(fresh_params, params, rules)
+        new_state, _ = graft(fresh_state, state, rules, strict=False)
+        return new_params, new_state
 
     return method._replace(init=init)
 
 
 class Penalty(NamedTuple):
-    """A term on the parameters.
+    """A term on the parameters, which `with_penalty` adds to a loss.
 
     Attributes:
-        name: of the term, under which the method's state keeps the memory.
+        name: key of the memory in the method's state, and of the term in the metrics.
         init: (params) -> memory, at the start.
         value: (params, memory) -> the term, a scalar.
-
-    >>> Penalty('l2', lambda params: {}, lambda params, memory: jnp.sum(params['w'] ** 2)).name
-    'l2'
     """
 
     name: str
@@ -64,19 +63,24 @@ def with_penalty(method: Method, penalty: Penalty) -> Method:
     """Adds a penalty to a method's loss.
 
     Args:
-        method: what trains.
-        penalty: what is added.
+        method: its loss gains the term.
+        penalty: the term.
 
-    >>> from tljax.methods.penalties.l2_sp import l2_sp
-    >>> import jax.numpy as jnp
     >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from tljax.core import Tick
     >>> from tljax.methods.fine_tuning.finetune import finetune
     >>> from tljax.zoo.families.identity import identity
+    >>> penalty = Penalty(
+    ...     'size', lambda params: {}, lambda params, _: (params['head']['bias'] ** 2).sum()
+    ... )
+    >>> method = with_penalty(finetune(identity(2), 2), penalty)
     >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
-    >>> method = with_penalty(finetune(identity(2), 3), l2_sp(alpha=1.0, beta=1.0))
     >>> params, state = method.init(jax.random.key(0), batch)
-    >>> sorted(state)
-    ['backbone', 'l2_sp']
+    >>> params['head']['bias'] = jnp.ones(2)
+    >>> loss = method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0]
+    >>> round(float(loss), 3)  # log 2 + 1^2 + 1^2
+    2.693
     """
 
     def init(key, batch):
@@ -84,11 +88,14 @@ def with_penalty(method: Method, penalty: Penalty) -> Method:
         return params, {**state, penalty.name: penalty.init(params)}
 
     def loss(params, state, batch, tick):
-        value, (moved, metrics) = method.loss(params, _without(state, penalty.name), batch, tick)
-        extra = penalty.value(params, state[penalty.name])
-        return value + extra, (
-            {**moved, penalty.name: state[penalty.name]},
-            {**metrics, penalty.name: extra},
+        memory = state[penalty.name]
+        value, (new_state, metrics) = method.loss(
+            params, _without(state, penalty.name), batch, tick
+        )
+        term = penalty.value(params, memory)
+        return value + term, (
+            {**new_state, penalty.name: memory},
+            {**metrics, penalty.name: term},
         )
 
     def predict(params, state, batch):

@@ -1,5 +1,5 @@
-"""Transfer in closed form: arrays in, arrays out. What is random takes a seed, what is symmetric is
-computed in float64."""
+"""Transfer in closed form. Functions take arrays and return arrays; a random function takes a seed.
+Symmetric problems are computed in float64."""
 
 from tljax.doors import door
 

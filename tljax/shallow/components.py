@@ -1,13 +1,15 @@
-"""Transfer by components: directions of feature space in which two domains' means agree and their
-rows still differ.
+"""Transfer by components: directions of feature space along which the means of two domains agree
+and the rows still vary.
 
-TCA, JDA and BDA are one eigenproblem. With K the kernel of all n rows, the components are the
-leading unit vectors a of K H K a = value (K M K + penalty I) a, where H centres and M holds the
-means that should agree. Conventions that the papers leave open are those that reproduce the
-published accuracies on Office-Caltech10 SURF (https://github.com/jindongwang/transferlearning,
-data/benchmark.md), all 12 cells of TCA and JDA: rows of unit length before and after, M of
-Frobenius norm 1, a of unit length. Without unit rows after, TCA's mean accuracy falls from 46.2 to
-43.3; with the paper's scale of a, Ka of unit variance, to 42.8.
+TCA, JDA and BDA solve one eigenproblem. With K the kernel of all n rows, the components are the
+leading unit vectors a of K H K a = value (K M K + penalty I) a, where H centres the rows and M
+holds the differences of means that should vanish.
+
+The papers leave some conventions open. The ones here reproduce the published accuracies on
+Office-Caltech10 SURF (https://github.com/jindongwang/transferlearning, data/benchmark.md), all 12
+cells of TCA and JDA: rows of unit length before and after the map, M of Frobenius norm 1, a of unit
+length. Without unit rows after the map TCA's mean accuracy falls from 46.2 to 43.3. With the
+paper's scale of a, Ka of unit variance, it falls to 42.8.
 """
 
 import jax.numpy as jnp
@@ -29,30 +31,29 @@ def tca(
     kernel: str = 'linear',
     width: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Transfer component analysis: the directions of much variance along which the two domains'
-    means agree.
+    """TCA: directions of high variance along which the two domains' means agree.
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
         dim: number of components.
         penalty: on the squared length of the components.
-        kernel: 'linear', whose memory is (ns + nt) x d, or 'gaussian', whose memory is (ns + nt)^2.
-        width: of the Gaussian, None for the median distance.
+        kernel: 'linear', which needs memory for (ns + nt) x d numbers, or 'gaussian', which needs
+            memory for (ns + nt)^2.
+        width: of the Gaussian kernel; None for the median distance.
 
     Returns:
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        UserError: for samples that do not fit each other or the settings, see `checked_samples`,
-            and for an unknown kernel.
+        UserError: for samples or settings that `checked_samples` refuses, and for an unknown
+            kernel.
 
     Source: Pan et al., Domain adaptation via transfer component analysis, 2011, section III
         (https://doi.org/10.1109/TNN.2010.2091281).
 
-    >>> zs, zt = tca(
-    ...     np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([[1.0, 5.0], [-1.0, 5.0]]), dim=1
-    ... )  # the domains differ in column 2
+    >>> xs, xt = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([[1.0, 5.0], [-1.0, 5.0]])
+    >>> zs, zt = tca(xs, xt, dim=1)  # drops column 2, in which the domains differ
     >>> abs(zs).tolist(), abs(zt).tolist()
     ([[1.0], [1.0]], [[1.0], [1.0]])
     """
@@ -75,18 +76,18 @@ def semi_supervised_tca(
     kernel: str = 'linear',
     width: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Semi-supervised TCA: its components also depend on the source labels, and keep neighbours of
-    either domain together.
+    """Semi-supervised TCA: components that also depend on the source's labels and keep neighbouring
+    rows together.
 
     Args:
         xs: as in `tca`.
         xt: as in `tca`.
-        ys: (ns,).
+        ys: classes of the source, (ns,) integers from 0.
         dim: as in `tca`.
         penalty: as in `tca`.
-        dependence: the paper's gamma, from 0 (variance alone) to 1 (the labels alone).
-        neighbours: of each row in the graph, whose edges weigh exp(-|x - y|^2 / (2 s^2)), s the
-            median of all edges' lengths.
+        dependence: the paper's gamma, from 0 (only variance counts) to 1 (only the labels count).
+        neighbours: number of neighbours of each row in a graph of all rows. An edge has the weight
+            exp(-|x - y|^2 / (2 s^2)), where s is the median length of all edges.
         locality: the paper's lambda, the weight of that graph.
         kernel: as in `tca`.
         width: as in `tca`.
@@ -95,8 +96,8 @@ def semi_supervised_tca(
         (zs, zt): (ns, dim), (nt, dim), rows of unit length.
 
     Raises:
-        UserError: as `tca`, for a dependence outside [0, 1], a locality below 0, or as many
-            neighbours as rows.
+        UserError: as `tca`, and for a dependence outside [0, 1], a locality below 0, or a number of
+            neighbours that is not below the number of rows.
 
     Source: Pan et al. 2011, section IV, equations 9 to 13
         (https://doi.org/10.1109/TNN.2010.2091281).
@@ -126,8 +127,8 @@ def semi_supervised_tca(
     )
     graph = kneighbors_graph(in_float64(unit)(x), neighbours, mode='distance')
     graph.data = np.exp(-(graph.data**2) / (2 * max(np.median(graph.data), 1e-12) ** 2))
-    apart = locality / len(x) ** 2 * (phi.T @ (laplacian(graph.maximum(graph.T)) @ phi))
-    return _split(_components(phi, top, _gaps(len(xs), len(xt)), penalty, dim, apart), len(xs))
+    roughness = locality / len(x) ** 2 * (phi.T @ (laplacian(graph.maximum(graph.T)) @ phi))
+    return _split(_components(phi, top, _gaps(len(xs), len(xt)), penalty, dim, roughness), len(xs))
 
 
 def jda(
@@ -140,19 +141,18 @@ def jda(
     kernel: str = 'linear',
     width: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joint distribution adaptation: as `tca`, with the means of each class agreeing too, the
-    target's classes being guessed.
+    """JDA, joint distribution adaptation: TCA in which the means of each class agree, too.
 
-    Each round's guess is the nearest mapped source row's label; the first round, which has none, is
-    `tca`.
+    The classes of the target are predicted: a target row takes the label of the nearest mapped
+    source row of the round before. The first round has no predictions and equals `tca`.
 
     Args:
         xs: as in `tca`.
         xt: as in `tca`.
-        ys: (ns,).
+        ys: classes of the source, (ns,) integers from 0.
         dim: as in `tca`.
         penalty: as in `tca`.
-        rounds: how often to map and guess.
+        rounds: number of maps, with predictions between them.
         kernel: as in `tca`.
         width: as in `tca`.
 
@@ -167,8 +167,8 @@ def jda(
 
     >>> xs, xt = np.array([[2.0, 0.0], [-2.0, 1.0]]), np.array([[2.0, 5.0], [-2.0, 6.0]])
     >>> zs, zt = jda(xs, xt, np.array([0, 1]), dim=1)
-    >>> (np.sign(zs) == np.sign(zt)).all()
-    np.True_
+    >>> (np.sign(zs) == np.sign(zt)).tolist()  # rows of one class lie on one side
+    [[True], [True]]
     """
     return bda(xs, xt, ys, dim, penalty, rounds, 0.5, kernel, width)
 
@@ -184,8 +184,11 @@ def bda(
     kernel: str = 'linear',
     width: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Balanced distribution adaptation: `jda` with a balance between the domains' means and those
-    of their classes.
+    """BDA, balanced distribution adaptation: JDA with a weight between the means of the domains and
+    the means of their classes.
+
+    The term of the domains' means counts once per class, as in the authors' code: it then weighs as
+    much as the terms of all classes together.
 
     Args:
         xs: as in `jda`.
@@ -194,7 +197,8 @@ def bda(
         dim: as in `jda`.
         penalty: as in `jda`.
         rounds: as in `jda`.
-        balance: the paper's mu; 0 is `tca`, .5 `jda`, 1 classes alone.
+        balance: the paper's mu. 0 gives `tca`, 0.5 gives `jda`, and with 1 only the means of the
+            classes count.
         kernel: as in `jda`.
         width: as in `jda`.
 
@@ -206,15 +210,10 @@ def bda(
 
     Source: Wang et al., Balanced distribution adaptation for transfer learning, 2017, equation 8
         (https://arxiv.org/abs/1807.00516).
-    The marginal term counts once per class, as in the authors' code: the terms of all classes
-    together then weigh as much.
 
-    >>> xs, xt, ys = (
-    ...     np.array([[2.0, 0.0], [-2.0, 1.0]]),
-    ...     np.array([[2.0, 5.0], [-2.0, 6.0]]),
-    ...     np.array([0, 1]),
-    ... )
-    >>> np.allclose(bda(xs, xt, ys, dim=1, balance=0.0)[0], tca(xs, xt, dim=1)[0])
+    >>> xs, xt = np.array([[2.0, 0.0], [-2.0, 1.0]]), np.array([[2.0, 5.0], [-2.0, 6.0]])
+    >>> zs, zt = bda(xs, xt, np.array([0, 1]), dim=1, balance=0.0)
+    >>> np.allclose(zs, tca(xs, xt, dim=1)[0])
     True
     """
     xs, xt, _ = checked_samples(xs, xt, ys, penalty=penalty, rounds=rounds, width=width)
@@ -222,43 +221,38 @@ def bda(
     if not 0 <= balance <= 1:
         raise UserError(f'balance={balance}: give a number from 0 to 1')
     phi = _features(np.concatenate([xs, xt]), kernel, width)
-    marginal, classes = _gaps(len(xs), len(xt)), len(np.unique(ys))
+    marginal = _gaps(len(xs), len(xt))
+    weighted_marginal = ((1 - balance) * len(np.unique(ys))) ** 0.5 * marginal
 
-    def mapped(gaps):
+    def map_samples(gaps):
         return _split(_components(phi, phi - phi.mean(0), gaps, penalty, dim), len(xs))
 
-    zs, zt = mapped(marginal)
+    zs, zt = map_samples(marginal)
     for _ in range(rounds - 1):
-        guess = KNeighborsClassifier(1).fit(zs, ys).predict(zt)
-        zs, zt = mapped(
-            np.concatenate(
-                [
-                    ((1 - balance) * classes) ** 0.5 * marginal,
-                    balance**0.5 * _class_gaps(ys, guess),
-                ],
-                axis=1,
-            )
-        )
+        predictions = KNeighborsClassifier(1).fit(zs, ys).predict(zt)
+        class_gaps = balance**0.5 * _class_gaps(ys, predictions)
+        zs, zt = map_samples(np.concatenate([weighted_marginal, class_gaps], axis=1))
     return zs, zt
 
 
 def _gaps(ns, nt):
-    """The vector e (ns + nt, 1) for which x'e is the difference of the domains' means; the papers'
-    M is gaps gaps'."""
+    """The column e (ns + nt, 1) for which x'e is the difference of the domains' means.
+
+    The papers' M is ee'.
+    """
     return np.concatenate([np.full((ns, 1), 1 / ns), np.full((nt, 1), -1 / nt)])
 
 
 def _class_gaps(ys, yt):
-    """As `_gaps`, of the means of each class that both have: (ns + nt, classes). A class that the
-    target lacks has no mean to agree."""
+    """Columns like `_gaps` for the means of each class in both domains: (ns + nt, classes)."""
     shared = np.intersect1d(ys, yt)
     source, target = ys[:, None] == shared, yt[:, None] == shared
     return np.concatenate([source / source.sum(0), -(target / target.sum(0))])
 
 
 def _features(x, kernel, width):
-    """(n, r) with the same combinations as the columns of the kernel K (n, n) of unit rows, by
-    vectors of the same length."""
+    """Features phi (n, r) that replace the kernel K (n, n) of unit rows: every Ka is a phi w with
+    |w| = |a|."""
     if kernel not in ('linear', 'gaussian'):
         raise UserError(f"kernel={kernel!r} is unknown: give 'linear' or 'gaussian'")
     return _linear_features(x) if kernel == 'linear' else _gaussian_features(x, width)
@@ -266,8 +260,11 @@ def _features(x, kernel, width):
 
 @in_float64
 def _linear_features(x):
-    """U S^2 (n, r) of x = U S V', for K = U S^2 U': where a = U w, Ka = U S^2 w and |a| = |w|, so K
-    (n, n) itself is not needed."""
+    """U S^2 (n, r) of the decomposition x = U S V'.
+
+    The kernel is K = U S^2 U'. With a = U w, Ka = U S^2 w and |a| = |w|, so that K (n, n) is never
+    computed.
+    """
     vectors, values, _ = jnp.linalg.svd(unit(x), full_matrices=False)
     return vectors * values**2
 
@@ -278,24 +275,23 @@ def _gaussian_features(x, width):
     return gaussian(x, x, median_width(x) if width is None else width)
 
 
-def _components(phi, top, gaps, penalty, dim, apart=0.0):
-    """Unit rows (n, dim) of phi w, with w the leading ones of `_eigenvectors`; its other arguments
-    go there."""
+def _components(phi, top, gaps, penalty, dim, roughness=0.0):
+    """Unit rows (n, dim) of phi w, where w are the `dim` leading columns of `_eigenvectors`."""
     check_dim(dim, min(len(phi) - 1, phi.shape[1]))
-    return in_float64(unit)(phi @ _eigenvectors(phi, top, gaps, penalty, apart)[:, :dim])
+    return in_float64(unit)(phi @ _eigenvectors(phi, top, gaps, penalty, roughness)[:, :dim])
 
 
 @in_float64
-def _eigenvectors(phi, top, gaps, penalty, apart):
-    """Unit columns w (r, r), by falling value, of T'T w = value (phi' M phi + apart + penalty I) w,
-    where T is `top`, M gaps gaps'.
+def _eigenvectors(phi, top, gaps, penalty, roughness):
+    """Unit columns w (r, r) of T'T w = value (phi' M phi + roughness + penalty I) w, in falling
+    order of their values, where T is `top` and M is gaps gaps'.
 
-    The Cholesky factor of the right side turns it into a symmetric problem; `eig` would be slower
-    and return complex vectors.
+    The Cholesky factor of the right side makes the problem symmetric. `eig` would be slower and
+    return complex vectors.
     """
     gap = phi.T @ gaps
-    below = gap @ gap.T / jnp.linalg.norm(gaps.T @ gaps) + apart + penalty * jnp.eye(len(gap))
-    factor = jnp.linalg.cholesky(below)
+    right = gap @ gap.T / jnp.linalg.norm(gaps.T @ gaps) + roughness + penalty * jnp.eye(len(gap))
+    factor = jnp.linalg.cholesky(right)
     reduced = solve_triangular(factor, top.T, lower=True)
     w = solve_triangular(factor.T, jnp.linalg.eigh(reduced @ reduced.T)[1][:, ::-1])
     return w / jnp.linalg.norm(w, axis=0)
@@ -308,21 +304,21 @@ def _split(z: np.ndarray, ns: int) -> tuple[np.ndarray, np.ndarray]:
 def checked_samples(
     xs: ArrayLike, xt: ArrayLike, ys: ArrayLike | None = None, **positive: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Two samples in float64 and the labels, or one line about what is wrong with them. All maps
-    share it.
+    """Checks the arguments that all maps share, and converts the samples to float64.
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
-        ys: (ns,) or None.
-        positive: settings that must be positive numbers, or None.
+        ys: classes of the source, (ns,), or None.
+        positive: settings by name, each a positive number or None.
 
     Returns:
         (xs, xt, ys).
 
     Raises:
-        UserError: for fewer than two rows, different columns, values that are not finite, ys of
-            another length or not integers from 0, a setting that is not positive.
+        UserError: for fewer than two rows, different numbers of columns, values that are not
+            finite, ys of another length than xs or not integers from 0, and a setting that is not
+            positive.
 
     >>> checked_samples(np.ones((2, 3)), np.ones((2, 2)))
     Traceback (most recent call last):
@@ -353,16 +349,16 @@ def checked_samples(
     return xs, xt, ys
 
 
-def check_dim(dim: int, most: int) -> None:
-    """Refuses a number of directions that these samples do not have.
+def check_dim(dim: int, limit: int) -> None:
+    """Raises an error for a number of directions that the samples do not have.
 
     Args:
-        dim: how many directions are asked for.
-        most: how many there are.
+        dim: number of directions that the user wants.
+        limit: number of directions that the samples have.
 
     >>> check_dim(30, 20)
     Traceback (most recent call last):
     tljax.core.UserError: dim=30: these samples allow 1 to 20
     """
-    if dim not in range(1, most + 1):
-        raise UserError(f'dim={dim}: these samples allow 1 to {most}')
+    if dim not in range(1, limit + 1):
+        raise UserError(f'dim={dim}: these samples allow 1 to {limit}')

@@ -1,4 +1,4 @@
-"""Estimates of the target's error from weighted source examples."""
+"""Estimates of the error on the target from weighted source examples."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -14,7 +14,7 @@ class Estimator(Protocol):
     """An estimator with scikit-learn's methods."""
 
     def fit(self, x: np.ndarray, y: np.ndarray, /, *, sample_weight: np.ndarray) -> object:
-        """Fits the estimator itself; what it returns is not looked at.
+        """Fits the estimator in place. The returned value is not used.
 
         Args:
             x: rows, (n, d).
@@ -40,16 +40,17 @@ def importance_weighted_cross_validation(
     folds: int = 5,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The target's classification error, estimated on source labels: held-out errors weighted by
-    `weight`.
+    """Estimates the classification error on the target from the source's labels.
+
+    It is the cross-validation error on the source, with every validation example weighted.
 
     Args:
-        make: gives a new estimator with scikit-learn's `fit(x, y, sample_weight)` and `predict(x)`.
+        make: () -> new estimator with scikit-learn's `fit(x, y, sample_weight)` and `predict(x)`.
         xs: source, (ns, d).
-        ys: (ns,) classes.
-        weight: (ns,) of a function of `tljax.shallow.instance`.
-        folds: number of parts.
-        seed: of the shuffle before the cut.
+        ys: classes of the source, (ns,).
+        weight: importance weights, (ns,), from a function of `tljax.shallow.instance`.
+        folds: number of folds.
+        seed: of the shuffle before the split into folds.
 
     Returns:
         (risk, standard error): the mean over folds of mean(weight * error), and its standard error
@@ -57,7 +58,7 @@ def importance_weighted_cross_validation(
 
     Raises:
         UserError: for unequal lengths, weights that are negative or not finite, or a number of
-            folds outside 2..ns.
+            folds that is not from 2 to ns.
 
     Source: Sugiyama, Krauledat and Müller, Covariate shift adaptation by importance weighted cross
     validation, 2007, section 3 (https://jmlr.org/papers/v8/sugiyama07a.html).
@@ -81,8 +82,9 @@ def importance_weighted_cross_validation(
     if not 2 <= folds <= len(xs):
         raise UserError(f'folds={folds}: give a number from 2 to the {len(xs)} examples')
     risks = []
-    for train, held in KFold(folds, shuffle=True, random_state=seed).split(xs):
+    for train, validation in KFold(folds, shuffle=True, random_state=seed).split(xs):
         estimator = make()
         estimator.fit(xs[train], ys[train], sample_weight=weight[train])
-        risks.append((weight[held] * (estimator.predict(xs[held]) != ys[held])).mean())
+        errors = estimator.predict(xs[validation]) != ys[validation]
+        risks.append((weight[validation] * errors).mean())
     return float(np.mean(risks)), float(np.std(risks, ddof=1) / folds**0.5)

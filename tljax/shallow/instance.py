@@ -1,16 +1,17 @@
-"""Transfer by weighting: source examples count by how likely the target is where they lie, p_t(x) /
-p_s(x).
+"""Transfer by weighting: a source example x counts by the density ratio p_t(x) / p_s(x).
 
-Covariate shift: p(y | x) is common to both domains, p(x) is not, and the weighted source risk is
-then the target risk (Shimodaira 2000, https://doi.org/10.1016/S0378-3758(00)00115-4). Every weight
-function takes the source features xs (ns, d), the target features xt (nt, d) and its own settings,
-and returns weights (ns,) that are at least 0 and average 1. Labels are never looked at. A sample of
-fewer than two rows, samples of different columns, values that are not finite and settings that are
-not positive are `UserError`.
+The assumption is covariate shift: the domains share p(y | x) and differ in p(x). The weighted risk
+on the source is then the risk on the target (Shimodaira 2000,
+https://doi.org/10.1016/S0378-3758(00)00115-4).
 
-A Gaussian kernel's width is in the units of the features: standardise them. Where it is None it
-comes from the median distance among at most `MEDIAN_ROWS` seeded rows of each sample, since that
-median takes memory quadratic in its rows.
+Every weight function takes the source's features xs (ns, d), the target's features xt (nt, d) and
+settings. It returns weights (ns,) that are at least 0 and average 1, and uses no labels. It raises
+`UserError` for a sample of fewer than two rows, samples of different numbers of columns, values
+that are not finite, and settings that are not positive.
+
+The width of a Gaussian kernel is in the units of the features, so standardise the features. The
+default width, None, is based on the median distance of the rows. That needs memory quadratic in the
+rows, so at most `MEDIAN_ROWS` random rows of each sample are used, drawn with a fixed seed.
 """
 
 import itertools
@@ -31,22 +32,11 @@ NAMES = {
     name: name
     for name in ('kmm', 'kliep', 'ulsif', 'rulsif', 'discriminator', 'nearest_neighbours')
 }
-# the widths that are compared, in median distances
-WIDTHS = (
-    0.1,
-    0.2,
-    0.3,
-    0.5,
-    0.7,
-    1.0,
-    1.5,
-    2.0,
-    3.0,
-)
+WIDTHS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)  # candidates, in median distances
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 FOLDS = 5
 MEDIAN_ROWS = 1000
-LARGEST_LOGIT = 50.0  # odds beyond exp(50) say no more than exp(50) does
+LARGEST_LOGIT = 50.0  # keeps odds finite; larger ones carry no more information
 
 
 def kmm(
@@ -56,21 +46,24 @@ def kmm(
     bound: float = 1000.0,
     slack: float | None = None,
 ) -> np.ndarray:
-    """Kernel mean matching: the weights that bring the source's kernel mean nearest to the
-    target's.
+    """Kernel mean matching: weights that bring the source's kernel mean closest to the target's.
 
-    The one function here that takes quadratic memory: kernels of ns x ns and ns x nt.
+    It needs memory for kernels of ns x ns and ns x nt. The other functions need no quadratic
+    memory.
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
-        width: of the kernel, None for the median distance.
-        bound: no weight exceeds it before all are scaled to average 1.
-        slack: how far from 1 the weights' average may lie before that, None for the paper's
-            (sqrt(ns) - 1) / sqrt(ns).
+        width: of the kernel; None for the median distance.
+        bound: largest weight, before the weights are scaled to average 1.
+        slack: largest distance of the weights' average from 1, before they are scaled; None for the
+            paper's (sqrt(ns) - 1) / sqrt(ns).
 
-    Returns (ns,) weights, or raises `UserError` as the module says, and for a slack outside [0, 1)
-    and a bound below 1 - slack.
+    Returns:
+        The weights, (ns,).
+
+    Raises:
+        UserError: as the module says, and for a slack outside [0, 1) or a bound below 1 - slack.
 
     Source: Huang et al., Correcting sample selection bias by unlabeled data, 2006, equation 12
     (https://papers.nips.cc/paper/2006/hash/a2186aa7c086b46ad4e8bf81e2a3a19b-Abstract.html).
@@ -78,7 +71,7 @@ def kmm(
     >>> kmm(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]]), width=0.5).round(2).tolist()
     [0.0, 1.5, 1.5]
     """
-    xs, xt = _checked(xs, xt, width=width, bound=bound)
+    xs, xt = _check(xs, xt, width=width, bound=bound)
     slack = 1 - float(len(xs) ** -0.5) if slack is None else slack
     if not 0 <= slack < 1:
         raise UserError(f'slack={slack}: give a number from 0 to below 1')
@@ -88,81 +81,87 @@ def kmm(
             'slack'
         )
     width = _median(xs, xt) if width is None else width
-    return _scaled(_matched(xs, xt, width, bound, slack))
+    return _scale(_match_means(xs, xt, width, bound, slack))
 
 
 @in_float64
 @jax.jit
-def _matched(xs, xt, width, bound, slack):
-    """The weights (ns,) with which the source's kernel mean is the nearest."""
+def _match_means(xs, xt, width, bound, slack):
+    """Weights (ns,) that bring the source's kernel mean closest to the target's."""
     return least_discrepancy(gaussian(xs, xs, width), gaussian(xs, xt, width).mean(1), bound, slack)
 
 
 def kliep(
     xs: ArrayLike, xt: ArrayLike, width: float | None = None, centres: int = 100, seed: int = 0
 ) -> np.ndarray:
-    """The Kullback-Leibler importance estimation procedure: a mixture of kernels, as likely as
-    possible on the target.
+    """KLIEP: fits the density ratio by a mixture of kernels with maximum likelihood on the target.
+
+    The name means Kullback-Leibler importance estimation procedure.
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
-        width: of the kernels, None for the one of `WIDTHS` with the largest likelihood by
+        width: of the kernels; None for the one of `WIDTHS` with the largest likelihood in
             cross-validation over the target.
-        centres: on how many target points kernels stand, at most.
-        seed: draws the centres and the folds.
+        centres: largest number of kernels, which are centred on target points.
+        seed: of the draw of the centres and the folds.
 
-    Returns (ns,) weights, or raises `UserError` as the module says.
+    Returns:
+        The weights, (ns,).
 
     Source: Sugiyama et al., Direct importance estimation for covariate shift adaptation, 2008,
     sections 2.2 and 2.3 (https://doi.org/10.1007/s10463-008-0197-x).
 
-    >>> kliep(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]]), width=0.5).round(
-    ...     2
-    ... ).tolist()
+    >>> xs, xt = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]])
+    >>> kliep(xs, xt, width=0.5).round(2).tolist()
     [0.15, 1.32, 1.53]
     """
-    xs, xt = _checked(xs, xt, width=width, centres=centres)
+    xs, xt = _check(xs, xt, width=width, centres=centres)
     xt = np.random.default_rng(seed).permutation(xt)
-    middle = xt[:centres]
+    points = xt[:centres]
     if width is None:
-        width = max(_widths(xs, xt), key=lambda each: _held_out_likelihood(xs, xt, middle, each))
-    return _scaled(_most_likely(xs, xt, middle, width))
+        width = max(
+            _widths(xs, xt), key=lambda width: _validation_likelihood(xs, xt, points, width)
+        )
+    return _scale(_fit_mixture(xs, xt, points, width))
 
 
 @in_float64
 @jax.jit
-def _most_likely(xs, xt, middle, width):
-    """The mixture that is most likely on the target, at the source: (ns,)."""
-    source, log_target = _components(xs, xt, middle, width)
+def _fit_mixture(xs, xt, points, width):
+    """Values (ns,) at the source of the mixture that is most likely on the target."""
+    source, log_target = _mixture_kernels(xs, xt, points, width)
     return source @ largest_likelihood(log_target, jnp.full(len(xt), 1 / len(xt)))
 
 
 @in_float64
 @jax.jit
-def _held_out_likelihood(xs, xt, middle, width):
-    """The mean log weight, a scalar, of each fold of the target by a fit to the others; middle: the
-    first rows of xt."""
-    _, log_target = _components(xs, xt, middle, width)
+def _validation_likelihood(xs, xt, points, width):
+    """Mean log weight of the target in cross-validation, a scalar.
 
-    def held_out(fold):
-        held = jnp.arange(len(xt)) % min(FOLDS, len(xt)) == fold
-        # no kernel may stand on a point that is held out
-        others = jnp.where(held[: len(middle)], -jnp.inf, log_target)
-        b = largest_likelihood(others, ~held / (~held).sum())
-        return jnp.where(held, logsumexp(others, axis=1, b=b), 0).sum() / held.sum()
-
-    return jax.lax.map(held_out, jnp.arange(min(FOLDS, len(xt)))).mean()
-
-
-def _components(xs, xt, middle, width):
-    """The mixture's kernels, scaled to average 1 over the source: their values there (ns, c), their
-    logarithms at the target (nt, c).
-
-    In logarithms, since a centre far from all of the source leaves it values too small for floating
-    point.
+    The kernels' centres, `points`, are the first rows of xt.
     """
-    log_source, log_target = (-squared_distances(x, middle) / (2 * width**2) for x in (xs, xt))
+    _, log_target = _mixture_kernels(xs, xt, points, width)
+
+    def likelihood(fold):
+        validation = jnp.arange(len(xt)) % min(FOLDS, len(xt)) == fold
+        # no kernel may be centred on a validation point
+        log_kernels = jnp.where(validation[: len(points)], -jnp.inf, log_target)
+        b = largest_likelihood(log_kernels, ~validation / (~validation).sum())
+        log_weights = logsumexp(log_kernels, axis=1, b=b)
+        return jnp.where(validation, log_weights, 0).sum() / validation.sum()
+
+    return jax.lax.map(likelihood, jnp.arange(min(FOLDS, len(xt)))).mean()
+
+
+def _mixture_kernels(xs, xt, points, width):
+    """Kernels of average 1 over the source: values at the source (ns, c), logarithms at the target
+    (nt, c).
+
+    They are computed in logarithms. If a centre lies far from the whole source, its values there
+    are too small for floating point.
+    """
+    log_source, log_target = (-squared_distances(x, points) / (2 * width**2) for x in (xs, xt))
     log_mean = logsumexp(log_source, axis=0) - jnp.log(len(xs))
     return jnp.exp(log_source - log_mean), log_target - log_mean
 
@@ -175,8 +174,7 @@ def ulsif(
     centres: int = 100,
     seed: int = 0,
 ) -> np.ndarray:
-    """Unconstrained least-squares importance fitting: `rulsif` with alpha 0, whose arguments and
-    refusals it shares.
+    """uLSIF, unconstrained least-squares importance fitting: RuLSIF with alpha 0.
 
     Args:
         xs: as in `rulsif`.
@@ -186,12 +184,14 @@ def ulsif(
         centres: as in `rulsif`.
         seed: as in `rulsif`.
 
+    Returns:
+        The weights, (ns,).
+
     Source: Kanamori, Hido and Sugiyama, A least-squares approach to direct importance estimation,
     2009, section 3 (https://jmlr.org/papers/v10/kanamori09a.html).
 
-    >>> ulsif(
-    ...     np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]]), width=0.5, penalty=0.1
-    ... ).round(2).tolist()
+    >>> xs, xt = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]])
+    >>> ulsif(xs, xt, width=0.5, penalty=0.1).round(2).tolist()
     [0.17, 1.41, 1.43]
     """
     return rulsif(xs, xt, 0.0, width, penalty, centres, seed)
@@ -206,72 +206,79 @@ def rulsif(
     centres: int = 100,
     seed: int = 0,
 ) -> np.ndarray:
-    """Relative importance by least squares: p_t / (alpha p_t + (1 - alpha) p_s), which nowhere
-    exceeds 1 / alpha.
+    """RuLSIF: fits the relative density ratio by regularised least squares.
+
+    The relative ratio p_t / (alpha p_t + (1 - alpha) p_s) never exceeds 1 / alpha. Negative
+    coefficients are set to 0 as in uLSIF (Kanamori et al. 2009).
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
-        alpha: the target's part of the denominator.
-        width: of the kernels; None for that of `WIDTHS` with the least `leave_one_out` score.
-        penalty: of the ridge; None for that of `PENALTIES` with the least `leave_one_out` score.
-        centres: on how many target points kernels stand, at most.
-        seed: draws the centres and who is left out with whom.
+        alpha: weight of the target in the denominator.
+        width: of the kernels; None for the one of `WIDTHS` with the smallest `leave_one_out` score.
+        penalty: on the squared coefficients; None for the one of `PENALTIES` with the smallest
+            `leave_one_out` score.
+        centres: largest number of kernels, which are centred on target points.
+        seed: of the draw of the centres, and of the pairs that are left out together.
 
-    Returns (ns,) weights, or raises `UserError` as the module says, and for an alpha outside [0,
-    1).
+    Returns:
+        The weights, (ns,).
+
+    Raises:
+        UserError: as the module says, and for an alpha outside [0, 1).
 
     Source: Yamada et al., Relative density-ratio estimation for robust distribution comparison,
-    2011, section 2.2 (https://arxiv.org/abs/1106.4729). The coefficients are cut at 0 as in uLSIF
-    (Kanamori et al. 2009).
+    2011, section 2.2 (https://arxiv.org/abs/1106.4729).
 
-    >>> rulsif(
-    ...     np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]]), width=0.5, penalty=0.1
-    ... ).round(2).tolist()
+    >>> xs, xt = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]])
+    >>> rulsif(xs, xt, width=0.5, penalty=0.1).round(2).tolist()
     [0.17, 1.41, 1.42]
     """
-    xs, xt = _checked(xs, xt, width=width, penalty=penalty, centres=centres)
+    xs, xt = _check(xs, xt, width=width, penalty=penalty, centres=centres)
     if not 0 <= alpha < 1:
         raise UserError(f'alpha={alpha}: give a number from 0 to below 1')
     rng = np.random.default_rng(seed)
     source, target = rng.permutation(xs), rng.permutation(xt)
-    middle = target[:centres]
+    points = target[:centres]
     if width is None or penalty is None:
         widths = _widths(xs, xt) if width is None else [width]
-        pairs = itertools.product(widths, PENALTIES if penalty is None else [penalty])
+        penalties = PENALTIES if penalty is None else [penalty]
         width, penalty = min(
-            pairs, key=lambda pair: _left_out_score(source, target, middle, alpha, *pair)
+            itertools.product(widths, penalties),
+            key=lambda pair: _leave_one_out_score(source, target, points, alpha, *pair),
         )
-    return _scaled(_least_squares(xs, xt, middle, alpha, width, penalty))
+    return _scale(_least_squares(xs, xt, points, alpha, width, penalty))
 
 
 @in_float64
 @jax.jit
-def _left_out_score(xs, xt, middle, alpha, width, penalty):
-    """`leave_one_out` of the kernels at middle: a scalar."""
-    return leave_one_out(gaussian(xs, middle, width), gaussian(xt, middle, width), alpha, penalty)
+def _leave_one_out_score(xs, xt, points, alpha, width, penalty):
+    """`leave_one_out` of kernels that are centred on points: a scalar."""
+    return leave_one_out(gaussian(xs, points, width), gaussian(xt, points, width), alpha, penalty)
 
 
 @in_float64
 @jax.jit
-def _least_squares(xs, xt, middle, alpha, width, penalty):
+def _least_squares(xs, xt, points, alpha, width, penalty):
     """The relative importance of the source points: (ns,)."""
-    source, target = gaussian(xs, middle, width), gaussian(xt, middle, width)
+    source, target = gaussian(xs, points, width), gaussian(xt, points, width)
     system = alpha / len(xt) * target.T @ target + (1 - alpha) / len(xs) * source.T @ source
-    return source @ jnp.maximum(
-        jnp.linalg.solve(system + penalty * jnp.eye(len(middle)), target.mean(0)), 0
-    )
+    coefficients = jnp.linalg.solve(system + penalty * jnp.eye(len(points)), target.mean(0))
+    return source @ jnp.maximum(coefficients, 0)
 
 
 def discriminator(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> np.ndarray:
-    """Odds p(t | x) / p(s | x) ns / nt by a logistic regression that tells the domains apart.
+    """Weights by a classifier of domains: the odds p(t | x) / p(s | x) times ns / nt.
+
+    The classifier is a logistic regression.
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
-        penalty: half of it times the squared coefficients is added to the summed log loss.
+        penalty: penalty / 2 times the squared coefficients is added to the summed log loss.
 
-    Returns (ns,) weights, or raises `UserError` as the module says.
+    Returns:
+        The weights, (ns,).
 
     Source: Bickel, Brückner and Scheffer, Discriminative learning for differing training and test
     distributions, 2007 (https://doi.org/10.1145/1273496.1273507).
@@ -280,35 +287,37 @@ def discriminator(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> np.ndar
     [0.67, 0.96, 1.38]
     """
     logit = _logit(xs, xt, xs, penalty)
-    return _scaled(np.exp(logit - logit.max()))  # without the largest none overflows
+    return _scale(np.exp(logit - logit.max()))  # the subtraction prevents overflow
 
 
 def density_ratio(xs: ArrayLike, xt: ArrayLike, x: ArrayLike, penalty: float = 1.0) -> np.ndarray:
-    """p_t(x) / p_s(x) at other rows, unscaled, by the classifier of `discriminator`: what deep
-    embedded validation weighs by.
+    """Estimates p_t(x) / p_s(x) at the rows of x, by the classifier of `discriminator`.
+
+    The ratios are not scaled. Deep embedded validation uses them as weights.
 
     Args:
-        xs: as `discriminator`.
-        xt: as `discriminator`.
+        xs: source, (ns, d).
+        xt: target, (nt, d).
         x: (n, d), such as source examples that were not trained on.
-        penalty: as `discriminator`.
+        penalty: as in `discriminator`.
 
-    Returns (n,) ratios, or raises `UserError` as the module says.
+    Returns:
+        The ratios, (n,).
 
     Source: as `discriminator`; You et al. 2019, section 3.3
         (https://proceedings.mlr.press/v97/you19a.html).
 
-    >>> density_ratio(np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]]), np.array([[7.0]])).round(
-    ...     6
-    ... ).tolist()
-    [1.0]
+    >>> xs, xt = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]])
+    >>> density_ratio(xs, xt, np.array([[0.0], [1.0], [2.0]])).round(2).tolist()
+    [0.64, 0.92, 1.33]
     """
     xs, xt = np.asarray(xs), np.asarray(xt)
     return np.exp(np.minimum(_logit(xs, xt, x, penalty), LARGEST_LOGIT)) * len(xs) / len(xt)
 
 
 def _logit(xs: ArrayLike, xt: ArrayLike, x: ArrayLike, penalty: float) -> np.ndarray:
-    xs, xt = _checked(xs, xt, penalty=penalty)
+    """Logits (n,) of the class 'target' at the rows x, by a logistic regression on xs and xt."""
+    xs, xt = _check(xs, xt, penalty=penalty)
     domain = np.repeat([0, 1], [len(xs), len(xt)])
     classifier = LogisticRegression(C=1 / penalty, max_iter=1000).fit(
         np.concatenate([xs, xt]), domain
@@ -317,32 +326,33 @@ def _logit(xs: ArrayLike, xt: ArrayLike, x: ArrayLike, penalty: float) -> np.nda
 
 
 def nearest_neighbours(xs: ArrayLike, xt: ArrayLike) -> np.ndarray:
-    """One more than how many target points have this source point as their nearest, scaled to
-    average 1.
+    """Weights by nearest neighbours: 1 + the number of target points nearest to a source point.
+
+    The weights are then scaled to average 1. The 1 is Laplace's smoothing: no source example is
+    lost.
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
 
-    Returns (ns,) weights, or raises `UserError` as the module says.
+    Returns:
+        The weights, (ns,).
 
     Source: Loog, Nearest neighbor-based importance weighting, 2012
-        (https://arxiv.org/abs/2102.02291), whose 1 is Laplace's
-    smoothing: no source example is lost.
+        (https://arxiv.org/abs/2102.02291).
 
-    >>> nearest_neighbours(
-    ...     np.array([[0.0], [1.0], [2.0]]), np.array([[0.9], [1.1], [3.0]])
-    ... ).tolist()
+    >>> xs, xt = np.array([[0.0], [1.0], [2.0]]), np.array([[0.9], [1.1], [3.0]])
+    >>> nearest_neighbours(xs, xt).tolist()
     [0.5, 1.5, 1.0]
     """
-    xs, xt = _checked(xs, xt)
-    return _scaled(1.0 + np.bincount(pairwise_distances_argmin(xt, xs), minlength=len(xs)))
+    xs, xt = _check(xs, xt)
+    return _scale(1.0 + np.bincount(pairwise_distances_argmin(xt, xs), minlength=len(xs)))
 
 
-def _checked(
+def _check(
     xs: ArrayLike, xt: ArrayLike, centres: int = 2, **positive: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """xs and xt in float64, or a refusal of what no weights can be computed from."""
+    """Returns xs and xt in float64, or raises `UserError` as the module says."""
     xs, xt = np.asarray(xs, np.float64), np.asarray(xt, np.float64)
     for name, x in (('xs', xs), ('xt', xt)):
         if x.ndim != 2 or len(x) < 2 or not x.shape[1]:
@@ -365,7 +375,7 @@ def _checked(
 
 
 def _median(xs: np.ndarray, xt: np.ndarray) -> float:
-    """The median width of at most MEDIAN_ROWS rows of each sample, drawn with seed 0."""
+    """The median distance of at most MEDIAN_ROWS rows of each sample, drawn with seed 0."""
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.permutation(x)[:MEDIAN_ROWS] for x in (xs, xt)])
     median = float(
@@ -377,13 +387,13 @@ def _median(xs: np.ndarray, xt: np.ndarray) -> float:
 
 
 def _widths(xs: np.ndarray, xt: np.ndarray) -> list[float]:
-    """The widths that are compared, as floats: what is compiled for them then also serves a width
-    that the caller gives."""
+    """The candidate widths, as floats. A width from the caller is a float, too, and then needs no
+    new compilation."""
     return (_median(xs, xt) * np.array(WIDTHS)).tolist()
 
 
-def _scaled(weights: np.ndarray) -> np.ndarray:
-    """Weights of average 1, as NumPy."""
+def _scale(weights: np.ndarray) -> np.ndarray:
+    """Scales weights to average 1."""
     weights = np.asarray(weights)
     if not weights.sum() > 0:
         raise UserError(

@@ -1,15 +1,15 @@
-"""Transfer by mapping: rows of both domains go where the domains agree, and a classifier of the
-mapped source serves the target.
+"""Transfer by mapping: both domains are mapped to a space where they agree, and a classifier of the
+mapped source predicts the target.
 
-Every map takes xs (ns, d), xt (nt, d), where it uses labels ys (ns,) of integers from 0, and its
-own settings, and returns the mapped rows (zs, zt). Target labels are never seen. `NAMES` are the
-maps that experiments call by name; those of the transfer component analysis family are in
-`tljax.shallow.components`. Memory is quadratic in rows for a Gaussian kernel and optimal transport
-alone.
+Every map takes xs (ns, d), xt (nt, d) and settings, and some maps take labels ys of the source,
+(ns,) integers from 0. It returns the mapped rows (zs, zt), and uses no labels of the target.
+`NAMES` lists the maps that experiments call by name. `tljax.shallow.components` holds those of the
+transfer component analysis family. Only a Gaussian kernel and optimal transport need memory
+quadratic in the rows.
 
-Standardise each domain's columns by themselves first, except for structural correspondence, whose
-features are counts: the geodesic flow kernel and CORAL leave a difference of the domains' means
-where it is.
+Standardise the columns of each domain separately first: the geodesic flow kernel and CORAL do not
+remove a difference of the domains' means. Structural correspondence is the exception, since its
+features are counts.
 """
 
 import numpy as np
@@ -36,26 +36,25 @@ NAMES = {
 def subspace_alignment(
     xs: ArrayLike, xt: ArrayLike, dim: int = 30
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Subspace alignment: the source's principal directions are turned onto the target's.
+    """Subspace alignment: rotates the source's principal directions onto the target's.
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
-        dim: how many principal directions of each.
+        dim: number of principal directions of each domain.
 
     Returns:
-        (zs, zt): (ns, dim), (nt, dim); each domain is centred by itself.
+        (zs, zt): (ns, dim), (nt, dim). Each domain is centred separately.
 
     Raises:
-        UserError: for samples that do not fit each other, see `checked_samples`, or a dim that they
-            do not have.
+        UserError: for samples that `checked_samples` refuses, or for more directions than they
+            have.
 
     Source: Fernando et al., Unsupervised visual domain adaptation using subspace alignment, 2013,
     equation 2 and algorithm 1 (https://doi.org/10.1109/ICCV.2013.368).
 
-    >>> zs, zt = subspace_alignment(
-    ...     np.array([[2.0, 0.0], [-2.0, 0.0]]), np.array([[3.0, 3.0], [-3.0, -3.0]]), dim=1
-    ... )
+    >>> xs, xt = np.array([[2.0, 0.0], [-2.0, 0.0]]), np.array([[3.0, 3.0], [-3.0, -3.0]])
+    >>> zs, zt = subspace_alignment(xs, xt, dim=1)  # 2 cos(45 degrees), and the length of (3, 3)
     >>> abs(zs).round(3).tolist(), abs(zt).round(3).tolist()
     ([[1.414], [1.414]], [[4.243], [4.243]])
     """
@@ -65,14 +64,15 @@ def subspace_alignment(
 
 
 def _directions(x, dim):
-    """The leading principal directions of x (n, d) as columns (d, dim)."""
+    """Returns the leading principal directions of x (n, d) as columns (d, dim)."""
     check_dim(dim, min(len(x) - 1, x.shape[1]))
     return np.linalg.svd(x - x.mean(0), full_matrices=False)[2][:dim].T
 
 
 def gfk(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """The geodesic flow kernel as a map: inner products of mapped rows are x G y', with G from
-    `geodesic_flow_kernel`.
+    """GFK: the geodesic flow kernel as a map.
+
+    The inner products of mapped rows x and y are x G y', with G from `geodesic_flow_kernel`.
 
     Args:
         xs: source, (ns, d).
@@ -99,8 +99,10 @@ def gfk(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> tuple[np.ndarray, np.nda
 
 
 def geodesic_flow_kernel(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> np.ndarray:
-    """The integral of Phi(t) Phi(t)' over t from 0 to 1, where Phi goes from the source's subspace
-    to the target's the shortest way.
+    """Geodesic flow kernel: the integral of Phi(t) Phi(t)' over t from 0 to 1.
+
+    Phi(t) is a basis of the subspace at t on the shortest path from the source's principal subspace
+    (t = 0) to the target's (t = 1).
 
     Args:
         xs: as in `gfk`.
@@ -125,48 +127,44 @@ def geodesic_flow_kernel(xs: ArrayLike, xt: ArrayLike, dim: int = 20) -> np.ndar
 
 
 def _flow(source, target):
-    """R (d, 2 dim) with G = R R', from orthonormal columns (d, dim) of each domain.
+    """Returns R (d, 2 dim) with G = R R', from orthonormal columns (d, dim) of each domain.
 
-    Each pair of principal vectors a, b at angle v spans a plane of its own. Seen from its middle m
-    = (a + b) / |a + b|, the flow is m cos(u) + s sin(u) with s = (b - a) / |b - a| and u uniform
-    from -v/2 to v/2, so the mixed terms cancel: G = sum of mm' (1 + sin(v)/v) / 2 + ss' (1 -
-    sin(v)/v) / 2. No basis of the complement is needed.
+    Each pair of principal vectors a, b at an angle v spans a plane. Let m = (a + b) / |a + b| be
+    its middle direction and s = (b - a) / |b - a|. The flow in this plane is m cos(u) + s sin(u)
+    with u uniform from -v/2 to v/2, so the mixed terms cancel: G = sum of mm' (1 + sin(v)/v) / 2 +
+    ss' (1 - sin(v)/v) / 2. This form needs no basis of the orthogonal complement.
     """
     left, cosine, right = np.linalg.svd(source.T @ target)
     a, b = source @ left, target @ right.T
     angle = np.arccos(np.minimum(cosine, 1))
     ratio = np.sinc(angle / np.pi)
     middle = (a + b) / (2 * np.cos(angle / 2))
-    # equal vectors have no across, and its weight is 0
-    across = (b - a) / np.maximum(2 * np.sin(angle / 2), 1e-12)
+    # if a equals b, the side direction is 0 and so is its weight
+    side = (b - a) / np.maximum(2 * np.sin(angle / 2), 1e-12)
     return np.concatenate(
-        [middle * np.sqrt((1 + ratio) / 2), across * np.sqrt((1 - ratio) / 2)], axis=1
+        [middle * np.sqrt((1 + ratio) / 2), side * np.sqrt((1 - ratio) / 2)], axis=1
     )
 
 
 def coral(xs: ArrayLike, xt: ArrayLike, penalty: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Correlation alignment: the source is whitened and takes on the target's covariance.
+    """CORAL, correlation alignment: whitens the source, then gives it the target's covariance.
 
     Args:
         xs: source, (ns, d).
         xt: target, (nt, d).
-        penalty: times the identity, added to both covariances (d, d).
+        penalty: penalty * identity is added to both covariances (d, d).
 
     Returns:
-        (zs, zt): xs Cs^(-1/2) Ct^(1/2), (ns, d), and xt itself.
+        (zs, zt): xs Cs^(-1/2) Ct^(1/2), (ns, d), and xt unchanged.
 
     Raises:
-        UserError: for samples that do not fit each other, see `checked_samples`, or a penalty that
-            is not positive.
+        UserError: for samples or a penalty that `checked_samples` refuses.
 
     Source: Sun et al., Return of frustratingly easy domain adaptation, 2016, algorithm 1
         (https://arxiv.org/abs/1511.05547).
 
-    >>> zs, zt = coral(
-    ...     np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]),
-    ...     np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 3.0], [0.0, -3.0]]),
-    ...     1e-6,
-    ... )
+    >>> xs = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> zs, zt = coral(xs, 3 * xs, penalty=1e-6)
     >>> zs.round(3).tolist()
     [[3.0, 0.0], [-3.0, 0.0], [0.0, 3.0], [0.0, -3.0]]
     """
@@ -189,44 +187,40 @@ def structural_correspondence(
     dim: int = 25,
     penalty: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Structural correspondence learning: features correspond where they predict the same pivots,
-    features that occur in both domains.
+    """Structural correspondence learning: adds features that predict pivots in both domains.
 
-    Ridge regressions from all other features tell whether a row has a pivot; theta holds the
-    leading left singular vectors of their weights. (The paper fits a modified Huber loss; squared
-    error needs one factorisation for all pivots together.)
+    Pivots are features that occur in both domains. Features of different domains correspond if they
+    predict the same pivots. Ridge regressions predict from all other features whether a row has a
+    pivot, and theta holds the leading left singular vectors of their weights. The paper fits a
+    modified Huber loss; squared error needs one factorisation for all pivots.
 
     Args:
-        xs: source, (ns, d), counts or frequencies, 0 where a feature is absent; their units are
-            those of the penalty.
-        xt: target, (nt, d), likewise.
-        ys: (ns,), or None for no labels.
-        pivots: how many features serve as pivots: those that the most rows of the domain that has
-            them less often have, or with ys those of the largest mutual information with it that
-            both domains have.
-        dim: rows of theta.
+        xs: source, (ns, d): counts or frequencies, where 0 means that a feature is absent. The
+            penalty depends on their units.
+        xt: target, (nt, d), in the same units.
+        ys: classes of the source, (ns,) integers from 0, or None.
+        pivots: number of pivots. Without ys they are the features with the largest share of rows
+            that have them, in the domain where that share is smaller. With ys they are the features
+            of both domains with the largest mutual information with ys.
+        dim: number of rows of theta.
         penalty: on the squared weights.
 
     Returns:
         (zs, zt): [x, x theta'], (ns, d + dim), (nt, d + dim).
 
     Raises:
-        UserError: for samples or labels that do not fit, see `checked_samples`, negative features,
-            too few features that both domains have for the pivots, or a dim beyond the predictors'
-            rank.
+        UserError: for samples or labels that `checked_samples` refuses, negative features, more
+            pivots than features of both domains, or a dim beyond the rank of the regressions.
 
-    Source: Blitzer et al., Domain adaptation with structural correspondence learning, 2006, figure
-        2
-    (https://aclanthology.org/W06-1615); pivots by mutual information: Blitzer et al. 2007
-    (https://aclanthology.org/P07-1056).
+    Source: Blitzer et al., Domain adaptation with structural correspondence learning, 2006,
+        figure 2 (https://aclanthology.org/W06-1615); pivots by mutual information: Blitzer et al.
+        2007 (https://aclanthology.org/P07-1056).
 
-    >>> xs, xt = (
-    ...     np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]),
-    ...     np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]),
-    ... )  # columns 1 and 2 go with column 0
+    >>> xs = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])  # columns 1 and 2 each occur in one
+    >>> xt = np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])  # domain, together with column 0
     >>> zs, zt = structural_correspondence(xs, xt, pivots=1, dim=1)
-    >>> np.allclose(zs[0, 3], zt[0, 3]), zs.shape
-    (True, (2, 4))
+    >>> np.allclose(zs[0, 3], zt[0, 3])  # theta gives them one common feature
+    True
     """
     xs, xt, ys = checked_samples(xs, xt, ys, penalty=penalty)
     x = np.concatenate([xs, xt])
@@ -244,26 +238,27 @@ def structural_correspondence(
     check_dim(dim, min(pivots, x.shape[1] - pivots, len(x) - 1))
     score = common
     if ys is not None:
-        told = mutual_info_classif(
+        information = mutual_info_classif(
             xs > 0,
             ys,
             discrete_features=True,  # pyright: ignore[reportArgumentType]
         )
-        score = np.where(common > 0, told, -1)
-    chosen = np.argsort(-score, kind='stable')[:pivots]
-    others = np.setdiff1d(np.arange(x.shape[1]), chosen)
+        score = np.where(common > 0, information, -1)
+    pivot_columns = np.argsort(-score, kind='stable')[:pivots]
+    columns = np.setdiff1d(np.arange(x.shape[1]), pivot_columns)
+    occurs = (x[:, pivot_columns] > 0).astype(float)
     theta = np.zeros((dim, x.shape[1]))
-    theta[:, others] = _predictors(x[:, others], (x[:, chosen] > 0).astype(float), penalty)[
-        :, :dim
-    ].T
+    theta[:, columns] = _predictors(x[:, columns], occurs, penalty)[:, :dim].T
     return np.concatenate([xs, xs @ theta.T], axis=1), np.concatenate([xt, xt @ theta.T], axis=1)
 
 
-def _predictors(x, has, penalty):
-    """The left singular vectors, by falling value, of the weights (d, pivots) of the ridge
-    regressions of `has` on x."""
+def _predictors(x, occurs, penalty):
+    """Returns the left singular vectors, by falling value, of ridge regression weights (d, pivots).
+
+    The regressions predict from x (n, d) whether a pivot occurs, `occurs` (n, pivots).
+    """
     left, values, right = np.linalg.svd(x - x.mean(0), full_matrices=False)
-    weights = right.T * (values / (values**2 + penalty)) @ (left.T @ (has - has.mean(0)))
+    weights = right.T * (values / (values**2 + penalty)) @ (left.T @ (occurs - occurs.mean(0)))
     return np.linalg.svd(weights, full_matrices=False)[0]
 
 
@@ -274,24 +269,25 @@ def optimal_transport(
     penalty: float = 0.01,
     class_penalty: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Optimal transport: each source row goes to the mean of the target rows that it is transported
-    to, weighted by their shares.
+    """Optimal transport: maps each source row to a weighted mean of target rows.
+
+    The weights are the shares of the row that the transport plan moves to each target row.
 
     Args:
-        xs: source, (ns, d); memory for the squared distances, ns x nt.
+        xs: source, (ns, d). The squared distances need memory for ns x nt numbers.
         xt: target, (nt, d).
-        ys: (ns,), which only a class_penalty uses.
-        penalty: the plan's negative entropy, in units of the largest squared distance: where
-            distances lie close together, as in many dimensions, 1 would send every row to nearly
+        ys: classes of the source, (ns,) integers from 0; used only with a class_penalty.
+        penalty: on the plan's negative entropy, in units of the largest squared distance. In many
+            dimensions distances lie close together, and a penalty of 1 would map all rows to nearly
             the same mean.
-        class_penalty: above 0, source classes rather do not share a target row.
+        class_penalty: on plans that move rows of different classes to one target row; 0 for none.
 
     Returns:
-        (zs, zt): (ns, d), and xt itself.
+        (zs, zt): (ns, d), and xt unchanged.
 
     Raises:
-        UserError: for samples or labels that do not fit, see `checked_samples`, a class_penalty
-            below 0 or without ys, or where POT is missing.
+        UserError: for samples or labels that `checked_samples` refuses, a class_penalty below 0 or
+            without ys, or if POT is not installed.
 
     Source: Courty et al., Optimal transport for domain adaptation, 2017, equations 11, 13 and 14
     (https://arxiv.org/abs/1507.00504), as POT solves them (https://pythonot.github.io).

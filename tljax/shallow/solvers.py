@@ -1,5 +1,5 @@
-"""What the weights of `tljax.shallow.instance` are the solutions of: three small problems, solved
-in compiled loops in float64."""
+"""Solvers of the three problems behind the weights of `tljax.shallow.instance`: compiled loops in
+float64."""
 
 import jax
 import jax.numpy as jnp
@@ -13,19 +13,19 @@ def least_discrepancy(
     slack: float | jax.Array,
     tolerance: float | jax.Array = 3e-5,
 ) -> jax.Array:
-    """Minimises w'Kw / (2 ns) - w'embedding over 0 <= w <= bound, |mean(w) - 1| <= slack, by
-    accelerated projected gradient steps.
+    """Solves the problem of kernel mean matching by accelerated projected gradient descent.
 
-    The momentum restarts where it points uphill. It stops where a step moves no weight by more than
-    `tolerance`; on 1000 points that takes some 500 steps. For a kernel of at most 1 the optimality
-    conditions then hold to 2 `tolerance` in the gradient.
+    It minimises w'Kw / (2 ns) - w'embedding subject to 0 <= w <= bound and |mean(w) - 1| <= slack.
+    The momentum restarts when it points uphill. The loop stops when a step changes no weight by
+    more than `tolerance`; on 1000 points that takes about 500 steps. For a kernel of at most 1 the
+    optimality conditions then hold within 2 * tolerance in the gradient.
 
     Args:
-        kernel: (ns, ns).
-        embedding: (ns,) the target's kernel mean at the source points.
-        bound: scalar.
-        slack: scalar.
-        tolerance: scalar.
+        kernel: K, (ns, ns).
+        embedding: the target's kernel mean at the source points, (ns,).
+        bound: largest weight, a scalar.
+        slack: largest distance of the mean weight from 1, a scalar.
+        tolerance: largest change of a weight in the last step, a scalar.
 
     Returns:
         (ns,) weights.
@@ -35,49 +35,54 @@ def least_discrepancy(
 
     >>> import numpy as np
     >>> from tljax.kernels import in_float64
-    >>> in_float64(least_discrepancy)(np.eye(2), np.array([0.25, 0.75]), 10.0, 0.0).round(
-    ...     3
-    ... ).tolist()
+    >>> weights = in_float64(least_discrepancy)(np.eye(2), np.array([0.25, 0.75]), 10.0, 0.0)
+    >>> weights.round(3).tolist()
     [0.5, 1.5]
     """
     kernel = kernel / len(embedding)
     curvature = kernel.sum(1).max()  # the largest row sum bounds the largest eigenvalue
 
-    # the nearest weights within all bounds are those within the box, where need be after a shift
     def project(v):
+        """Returns the closest weights that satisfy both constraints.
+
+        These are v clipped to [0, bound]. If their mean violates the second constraint, v is
+        shifted first.
+        """
         mean = jnp.clip(v, 0, bound).mean()
-        return jnp.clip(
-            jax.lax.cond(
-                jnp.abs(mean - 1) > slack,
-                lambda: v - shift(v, jnp.clip(mean, 1 - slack, 1 + slack)),
-                lambda: v,
-            ),
-            0,
-            bound,
+        shifted = jax.lax.cond(
+            jnp.abs(mean - 1) > slack,
+            lambda: v - shift(v, jnp.clip(mean, 1 - slack, 1 + slack)),
+            lambda: v,
         )
+        return jnp.clip(shifted, 0, bound)
 
-    def shift(v, goal):  # by bisection
-        def halve(_, ends):
-            middle = sum(ends) / 2
-            above = jnp.clip(v - middle, 0, bound).mean() > goal
-            return jnp.where(above, middle, ends[0]), jnp.where(above, ends[1], middle)
+    def shift(v, goal):
+        """Returns s such that v - s, clipped to [0, bound], has the mean `goal`, by bisection."""
 
-        return sum(jax.lax.fori_loop(0, 60, halve, (v.min() - goal, v.max()))) / 2
+        def halve(_, interval):
+            low, high = interval
+            middle = (low + high) / 2
+            too_small = jnp.clip(v - middle, 0, bound).mean() > goal
+            return jnp.where(too_small, middle, low), jnp.where(too_small, high, middle)
+
+        low, high = jax.lax.fori_loop(0, 60, halve, (v.min() - goal, v.max()))
+        return (low + high) / 2
 
     def step(state):
-        old, ahead, momentum, _ = state
-        new = project(ahead - (kernel @ ahead - embedding) / curvature)
-        momentum = jnp.where((ahead - new) @ (new - old) > 0, 1.0, momentum)
-        following = (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2
+        weights, lookahead, momentum, _ = state
+        new_weights = project(lookahead - (kernel @ lookahead - embedding) / curvature)
+        points_uphill = (lookahead - new_weights) @ (new_weights - weights) > 0
+        momentum = jnp.where(points_uphill, 1.0, momentum)
+        new_momentum = (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2
         return (
-            new,
-            new + (momentum - 1) / following * (new - old),
-            following,
-            jnp.abs(new - ahead).max(),
+            new_weights,
+            new_weights + (momentum - 1) / new_momentum * (new_weights - weights),
+            new_momentum,
+            jnp.abs(new_weights - lookahead).max(),
         )
 
     ones = jnp.ones_like(embedding)
-    # weights, the point ahead, momentum, change
+    # weights, lookahead, momentum, change
     start = ones, ones, jnp.ones_like(curvature), jnp.full_like(curvature, jnp.inf)
     return jax.lax.while_loop(lambda state: state[-1] > tolerance, step, start)[0]
 
@@ -86,54 +91,54 @@ def least_discrepancy(
 def largest_likelihood(
     log_target: jax.Array, share: jax.Array, tolerance: float | jax.Array = 1e-8
 ) -> jax.Array:
-    """Maximises sum_j share_j log(sum_l b_l exp(log_target_jl)) over b >= 0, sum(b) = 1, by a
-    primal-dual interior point method.
+    """Finds the proportions of a mixture with the largest likelihood, by a primal-dual interior
+    point method.
 
-    The multiplier of sum(b) = 1 is 1, so that sum(b) is subtracted in place of the constraint and
-    Newton's method meets b >= 0 only. It stops where max(gradient) - 1, which bounds how much
-    likelihood is missing, is at most `tolerance`: after some 20 steps.
+    It maximises sum_j share_j log(sum_l b_l exp(log_target_jl)) subject to b >= 0 and sum(b) = 1.
+    The multiplier of sum(b) = 1 is 1. Subtracting sum(b) from the objective therefore replaces this
+    constraint, and Newton's method handles b >= 0 alone. The loop stops when max(gradient) - 1 is
+    at most `tolerance`, after about 20 steps. This quantity bounds the distance to the largest
+    likelihood.
 
     Args:
-        log_target: (nt, c).
-        share: (nt,) nonnegative, of sum 1.
+        log_target: logarithms of the mixture's kernels at the target's rows, (nt, c).
+        share: weights of the rows, (nt,), at least 0 and of sum 1.
         tolerance: a scalar, in nats.
 
     Returns:
-        (c,) the mixture's proportions b.
+        The mixture's proportions b, (c,).
 
     Source: Wright, Primal-dual interior-point methods, 1997, chapter 1; the bound: Lindsay 1983
     (https://doi.org/10.1214/aos/1176346059).
 
     >>> import numpy as np
     >>> from tljax.kernels import in_float64
-    >>> in_float64(largest_likelihood)(
-    ...     np.log([[3.0, 1.0], [1.0, 1.0]]), np.array([0.5, 0.5])
-    ... ).round(3).tolist()
+    >>> log_target = np.log([[3.0, 1.0], [1.0, 1.0]])  # the first kernel is never smaller
+    >>> in_float64(largest_likelihood)(log_target, np.array([0.5, 0.5])).round(3).tolist()
     [1.0, 0.0]
     """
-    # a factor per row moves the likelihood, not its maximum
+    # a factor per row changes the likelihood, and not where its maximum lies
     values = jnp.exp(log_target - log_target.max(1, keepdims=True))
     c = values.shape[1]
 
-    def missing(state):
-        b = state[0]
+    def continues(state):
+        b, _ = state
         return (share / (values @ b) @ values).max() * b.sum() - 1 > tolerance
 
     def step(state):
         b, dual = state
         ratio = values / (values @ b)[:, None]
         barrier = 0.1 * (b @ dual) / c / b
-        move = jnp.linalg.solve(
+        b_change = jnp.linalg.solve(
             (ratio.T * share) @ ratio + jnp.diag(dual / b), barrier - 1 + share @ ratio
         )
-        dual_move = barrier - dual - dual * move / b
+        dual_change = barrier - dual - dual * b_change / b
         # at most 99 % of the way to 0
-        length = 1 / jnp.maximum(1, jnp.maximum(-move / b, -dual_move / dual).max() / 0.99)
-        return b + length * move, dual + length * dual_move
+        length = 1 / jnp.maximum(1, jnp.maximum(-b_change / b, -dual_change / dual).max() / 0.99)
+        return b + length * b_change, dual + length * dual_change
 
-    b = jax.lax.while_loop(
-        missing, step, (jnp.full_like(values[0], 1 / c), jnp.ones_like(values[0]))
-    )[0]
+    start = jnp.full_like(values[0], 1 / c), jnp.ones_like(values[0])
+    b, _ = jax.lax.while_loop(continues, step, start)
     return b / b.sum()
 
 
@@ -141,25 +146,24 @@ def largest_likelihood(
 def leave_one_out(
     source: jax.Array, target: jax.Array, alpha: float | jax.Array, penalty: float | jax.Array
 ) -> jax.Array:
-    """The least-squares score of `rulsif` on a source and a target row, averaged over fits without
-    these two: smaller is better.
+    """Leave-one-out score of `rulsif`; smaller is better.
 
-    Row i of the source goes with row i of the target, up to the shorter of both. A fit without them
-    changes the system by a matrix of rank 2, so that one inverse serves all (Woodbury's identity).
-    With alpha 0 it is the score of Kanamori et al. 2009.
+    Fit i leaves out row i of the source and row i of the target, for as many rows as the smaller
+    sample has. The score is the mean least-squares error on the two rows. Leaving them out changes
+    the linear system by a matrix of rank 2, so that one inverse serves all fits (Woodbury's
+    identity). With alpha 0 it is the score of Kanamori et al. 2009.
 
     Args:
-        source: (ns, c) the kernels at the source's samples.
-        target: (nt, c) the kernels at the target's samples.
-        alpha: scalar.
-        penalty: scalar.
+        source: kernels at the source's rows, (ns, c).
+        target: kernels at the target's rows, (nt, c).
+        alpha: weight of the target in the denominator of the ratio, a scalar.
+        penalty: on the squared coefficients, a scalar.
 
     Returns:
         A scalar.
 
-    >>> float(
-    ...     leave_one_out(jnp.ones((3, 1)), jnp.ones((3, 1)), 0.0, 1.0)
-    ... )  # each fit: (1 + 1) coefficient = 1
+    >>> ones = jnp.ones((3, 1))
+    >>> float(leave_one_out(ones, ones, 0.0, 1.0))  # each fit: (1 + 1) coefficient = 1
     -0.375
     """
     (ns, c), nt = source.shape, len(target)

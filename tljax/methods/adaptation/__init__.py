@@ -1,1 +1,1 @@
-"""Domain adaptation: labels in a source domain, none in the target."""
+"""Domain adaptation: the source domain has labels, the target domain has none."""

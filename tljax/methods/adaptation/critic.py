@@ -1,5 +1,5 @@
-"""What adversarial methods share: gradient reversal, a critic that tells domains apart, and the
-error of the critic."""
+"""Parts of adversarial methods: gradient reversal, a critic that tells domains apart, and the
+critic's error."""
 
 from collections.abc import Sequence
 
@@ -14,39 +14,58 @@ from tljax.nn.layers import apply_stateless
 
 
 @jax.custom_vjp
-def reverse(x: Tree, strength: ArrayLike) -> Tree:
-    """x on the way forward, -strength times the gradient on the way back: Ganin and Lempitsky 2015,
-    equations 9 and 10.
+def scale_gradient(x: Tree, factor: ArrayLike) -> Tree:
+    """Returns x, and multiplies the gradient with respect to x by a factor.
 
     Args:
-        x: what goes forward, a tree of arrays.
-        strength: factor of the gradient, a scalar.
+        x: a tree of arrays.
+        factor: of the gradient, a scalar; 0 stops the gradient.
 
-    >>> float(jax.grad(lambda x: reverse(x, 2.0) ** 2)(3.0))
-    -12.0
+    >>> float(jax.grad(lambda x: scale_gradient(x, 0.5) ** 2)(3.0))
+    3.0
     """
     return x
 
 
-def _reverse_back(strength, gradient):
-    return jax.tree.map(lambda leaf: -strength * leaf, gradient), jnp.zeros_like(strength)
+def _scale_back(factor, gradient):
+    return jax.tree.map(lambda leaf: factor * leaf, gradient), jnp.zeros_like(factor)
 
 
-reverse.defvjp(lambda x, strength: (x, jnp.asarray(strength, jnp.float32)), _reverse_back)
+scale_gradient.defvjp(lambda x, factor: (x, jnp.asarray(factor, jnp.float32)), _scale_back)
+
+
+def reverse(x: Tree, strength: ArrayLike) -> Tree:
+    """Gradient reversal: returns x, and multiplies the gradient with respect to x by -strength.
+
+    Source: Ganin and Lempitsky 2015, equations 9 and 10.
+
+    Args:
+        x: a tree of arrays.
+        strength: factor of the reversed gradient, a scalar.
+
+    >>> float(jax.grad(lambda x: reverse(x, 2.0) ** 2)(3.0))
+    -12.0
+    """
+    return scale_gradient(x, -jnp.asarray(strength, jnp.float32))
 
 
 def hidden_layers(x: jax.Array, widths: Sequence[int]) -> jax.Array:
-    """Dense layers with ReLU on rows x, of the module that calls this while it is compact: (n,
-    widths[-1]).
+    """Applies dense layers with ReLU: (n, widths[-1]).
+
+    Call it in a compact method of a flax module. The layers 'dense1', 'dense2', ... then belong to
+    that module.
 
     Args:
-        x: rows, (n, ...).
+        x: rows, (n, ...), which are flattened.
         widths: of the layers, lowest first.
 
-    >>> jax.eval_shape(lambda key: Critic((4, 2)).start(key, 3), jax.random.key(0))['critic'][
-    ...     'dense2'
-    ... ]['kernel'].shape
-    (4, 2)
+    >>> class Layers(nn.Module):
+    ...     @nn.compact
+    ...     def __call__(self, x):
+    ...         return hidden_layers(x, (4, 2))
+    >>> shapes = jax.eval_shape(Layers().init, jax.random.key(0), jnp.zeros((1, 3)))['params']
+    >>> shapes['dense1']['kernel'].shape, shapes['dense2']['kernel'].shape
+    ((3, 4), (4, 2))
     """
     x = x.reshape(len(x), -1)
     for i, width in enumerate(widths, 1):
@@ -55,12 +74,15 @@ def hidden_layers(x: jax.Array, widths: Sequence[int]) -> jax.Array:
 
 
 class Critic(nn.Module):
-    """A perceptron that tells domains apart: (n, ...) -> (n,) logits of 'source'.
+    """A perceptron that tells domains apart: (n, ...) -> (n,) logits of the class 'source'.
 
-    >>> jax.eval_shape(lambda key: Critic((4,)).start(key, 3), jax.random.key(0))['critic'][
-    ...     'dense1'
-    ... ]['kernel'].shape
-    (3, 4)
+    Attributes:
+        widths: of the hidden layers, lowest first; empty for a linear critic.
+
+    >>> critic = Critic(())
+    >>> params = {'critic': {'out': {'kernel': -jnp.ones((1, 1)), 'bias': jnp.ones(1)}}}
+    >>> critic.logits(params, jnp.array([[0.0], [2.0]])).tolist()
+    [1.0, -1.0]
     """
 
     widths: tuple[int, ...]
@@ -70,7 +92,7 @@ class Critic(nn.Module):
         return nn.Dense(1, name='out')(hidden_layers(x, self.widths))[:, 0]
 
     def start(self, key: jax.Array, *shape: int) -> dict[str, Tree]:
-        """{'critic': its parameters}.
+        """Draws the critic's parameters: {'critic': parameters}.
 
         Args:
             key: random key.
@@ -78,11 +100,11 @@ class Critic(nn.Module):
         """
         return {'critic': self.init(key, jnp.zeros((1, *shape)))['params']}
 
-    def tell(self, params: Tree, x: jax.Array) -> jax.Array:
-        """Logits of rows, (n,).
+    def logits(self, params: Tree, x: jax.Array) -> jax.Array:
+        """Returns the logits of rows, (n,).
 
         Args:
-            params: of all players, 'critic' among them.
+            params: of all players, with the key 'critic'.
             x: rows, (n, ...).
         """
         return apply_stateless(self, params['critic'], x)
@@ -94,21 +116,22 @@ def domain_error(
     source_weight: ArrayLike = 1.0,
     target_weight: ArrayLike = 1.0,
 ) -> jax.Array:
-    """Mean error of a critic's logits, (n,) for the source, which is 1, and (n,) for the target,
-    which is 0; weights average 1.
+    """Mean cross-entropy of a critic's logits, where the source is class 1 and the target class 0.
 
-    The papers add the two domains' means; here, as in their code, both together are averaged, which
-    is half of it.
+    The papers add the means of the two domains. This is their average, half of that, as in the
+    authors' code.
 
     Args:
-        source: the critic's logits of the source's rows, (n,).
-        target: its logits of the target's rows, (n,).
-        source_weight: of the source's rows, (n,), or one for all.
-        target_weight: of the target's rows, (n,), or one for all.
+        source: logits of the source's rows, (n,).
+        target: logits of the target's rows, (n,).
+        source_weight: of the source's rows, (n,) of average 1, or one number for all.
+        target_weight: of the target's rows, (n,) of average 1, or one number for all.
 
-    >>> round(float(domain_error(jnp.zeros(2), jnp.zeros(2))), 4)
-    0.6931
+    >>> for logit in (0.0, 2.0):
+    ...     print(round(float(domain_error(jnp.full(2, logit), jnp.full(2, -logit))), 2))
+    0.69
+    0.13
     """
-    right = optax.sigmoid_binary_cross_entropy(source, jnp.ones_like(source)) * source_weight
-    left = optax.sigmoid_binary_cross_entropy(target, jnp.zeros_like(target)) * target_weight
-    return (right.mean() + left.mean()) / 2
+    source_error = optax.sigmoid_binary_cross_entropy(source, jnp.ones_like(source))
+    target_error = optax.sigmoid_binary_cross_entropy(target, jnp.zeros_like(target))
+    return ((source_error * source_weight).mean() + (target_error * target_weight).mean()) / 2

@@ -11,28 +11,37 @@ BATCHES = 'domains'
 def deep_coral(
     net: Net, classes: int, weight: float = 1.0, ramp: int = 0, layer: str = 'logits'
 ) -> Method:
-    """CE(source) + weight * |cov(source) - cov(target)|_F^2 / (4 d^2), of the last layer's d
-    outputs.
+    """Deep CORAL: matches the covariances of a layer in the two domains.
+
+    The loss is CE(source) + weight * |cov(source) - cov(target)|_F^2 / (4 d^2), where d is the
+    number of the layer's outputs.
 
     Args:
         net: the backbone.
         classes: number of classes.
         weight: of the second term.
-        ramp: steps over which the second term rises.
+        ramp: steps over which the weight rises.
         layer: 'logits' as in the paper, or 'features'.
 
     Returns:
-        A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`). Under
-        pmap each device compares its own rows, under jit the whole batch is one.
+        A Method over params {'backbone', 'head'} on batches of two domains (`two_domains`).
 
     >>> import jax
+    >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
-    >>> sorted(
-    ...     deep_coral(identity(2), 3).init(
-    ...         jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
-    ...     )[0]
-    ... )
-    ['backbone', 'head']
+    >>> method = deep_coral(identity(1), 2, layer='features')
+    >>> xs = jnp.array([[-1.0], [1.0]])
+    >>> batch = {'input': xs, 'label': jnp.arange(2), 'target': {'input': xs}}
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    >>> for scale in (1, 2, 3):  # variances 2 and 2 * scale^2
+    ...     stretched = {**batch, 'target': {'input': scale * xs}}
+    ...     metrics = jax.jit(method.loss)(params, state, stretched, Tick(0, jax.random.key(0)))[1][
+    ...         1
+    ...     ]
+    ...     print(round(float(metrics['gap']), 2))
+    0.0
+    9.0
+    64.0
     """
 
     def covariance(x):

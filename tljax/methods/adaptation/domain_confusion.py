@@ -15,38 +15,54 @@ BATCHES = 'domains'
 def domain_confusion(
     net: Net, classes: int, width: int = 100, weight: float = 0.01, ramp: int = 0
 ) -> Method:
-    """The critic minimises its error of domains, the features its cross-entropy with the uniform
-    distribution over them.
+    """Domain confusion: the features make the critic of domains predict the uniform distribution.
+
+    The loss is CE(source) + error of the critic + weight * confusion. The critic minimises its
+    error. The features minimise the confusion, which is the cross-entropy of the critic's
+    prediction with the uniform distribution over the two domains.
 
     Args:
         net: the backbone.
         classes: number of classes.
         width: of the critic's hidden layer.
-        weight: the paper's lambda, of the confusion.
+        weight: of the confusion, the paper's lambda.
         ramp: steps over which lambda rises.
 
     Returns:
         A Method over params {'backbone', 'head', 'critic'} on batches of two domains
         (`two_domains`).
 
+    >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
-    >>> sorted(
-    ...     domain_confusion(identity(2), 3).init(
-    ...         jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
-    ...     )[0]
-    ... )
-    ['backbone', 'critic', 'head']
+    >>> method = domain_confusion(identity(1), 2, width=1)
+    >>> xs = jnp.array([[0.0], [1.0]])
+    >>> batch = {'input': xs, 'label': jnp.arange(2), 'target': {'input': xs}}
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    >>> params['critic']['dense1']['kernel'] = jnp.ones((1, 1))
+    >>> params['critic']['out'] = {'kernel': -2 * jnp.ones((1, 1)), 'bias': 3 * jnp.ones(1)}
+    >>> for shift in (0, 1, 2):  # the further apart the domains, the smaller the critic's error
+    ...     shifted = {**batch, 'target': {'input': xs + shift}}
+    ...     metrics = jax.jit(method.loss)(params, state, shifted, Tick(0, jax.random.key(0)))[1][1]
+    ...     print(round(float(metrics['gap']), 2))
+    1.19
+    0.51
+    0.19
     """
-    critic, still = Critic((width,)), jax.lax.stop_gradient
+    critic = Critic((width,))
 
     def align(params, source, target, strength):
-        learning = domain_error(
-            *(critic.tell(params, still(domain['features'])) for domain in (source, target))
+        xs, xt = source['features'], target['features']
+        critic_error = domain_error(
+            critic.logits(params, jax.lax.stop_gradient(xs)),
+            critic.logits(params, jax.lax.stop_gradient(xt)),
         )
-        logits = jnp.concatenate(
-            [critic.tell(still(params), domain['features']) for domain in (source, target)]
-        )
+        # the critic's parameters are constant here: only the features get this gradient
+        fixed_params = jax.lax.stop_gradient(params)
+        logits = jnp.concatenate([critic.logits(fixed_params, xs), critic.logits(fixed_params, xt)])
         confusion = optax.sigmoid_binary_cross_entropy(logits, 0.5).mean()
-        return learning + strength * confusion
+        return critic_error + strength * confusion
 
-    return adapting(net, classes, align, lambda key, taps: critic.start(key, net.dim), weight, ramp)
+    def players(key, taps):
+        return critic.start(key, net.dim)
+
+    return adapting(net, classes, align, players, weight, ramp)

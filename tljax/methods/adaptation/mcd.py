@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from tljax.core import Method, Net, Tree
 from tljax.losses import accuracy, cross_entropy, linear, weighted_mean
-from tljax.methods.adaptation.critic import hidden_layers, reverse
+from tljax.methods.adaptation.critic import hidden_layers, scale_gradient
 from tljax.methods.adaptation.two_domains import both_domains, refuse_regression
 from tljax.nn.layers import apply_stateless
 
@@ -17,7 +17,7 @@ BATCHES = 'domains'
 
 
 class _Hidden(nn.Module):
-    """What a head has below its linear layer."""
+    """The hidden layers of a head, below its linear layer."""
 
     widths: tuple
 
@@ -29,77 +29,103 @@ class _Hidden(nn.Module):
 def mcd(
     net: Net, classes: int, widths: Sequence[int] = (), repeats: int = 4, weight: float = 1.0
 ) -> Method:
-    """Two heads learn the source (A) and to disagree on the target (B), the features to make them
-    agree there (C).
+    """MCD: two heads and a backbone take turns over the heads' discrepancy on the target.
 
-    A step of training is one of the paper's steps, on a batch of its own: A, B, then `repeats`
-    times C. A player that rests has no gradient; give the groups `backbone`, `head` and `second`
-    the period 2 + repeats and the phases of their turns, so that its optimiser rests, too, as
+    The paper's three steps are:
+
+        A  the backbone and both heads learn the source
+        B  the heads learn the source, and to disagree on the target
+        C  the backbone learns features on which the heads agree on the target
+
+    Each step of training is one of them, on a new batch: A, B, then `repeats` times C. A player
+    that does not learn in a step has gradient 0. Its optimiser should rest, too: give the groups
+    `backbone`, `head` and `second` the period 2 + repeats and the phases of their turns, as
     configs/adapt.py does for 4 repeats.
 
     Args:
         net: the generator.
         classes: number of classes.
-        widths: of each head's hidden layers, where the generator is but the convolutions.
+        widths: of each head's hidden layers, where the generator is the convolutions alone.
         repeats: the paper's n.
         weight: of the discrepancy.
 
     Returns:
         A Method over params {'backbone', 'head', 'second'} on batches of two domains
-        (`two_domains`); predict adds the heads.
+        (`two_domains`). Its predict adds the logits of the heads. The metric 'gap' is the
+        discrepancy: the mean absolute difference of the heads' probabilities on the target.
 
+    >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
-    >>> sorted(
-    ...     mcd(identity(2), 3).init(
-    ...         jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
-    ...     )[0]
-    ... )
-    ['backbone', 'head', 'second']
+    >>> method = mcd(identity(1), 2)
+    >>> batch = {'input': jnp.zeros((1, 1)), 'label': jnp.array([0])}
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    >>> params['head']['kernel'] = jnp.array([[1.0, 0.0]])
+    >>> params['second']['kernel'] = jnp.array([[0.0, 1.0]])
+    >>> for shift in (0, 1, 2):  # the heads agree at 0, and disagree more the further away
+    ...     shifted = {**batch, 'target': {'input': jnp.full((1, 1), shift)}}
+    ...     metrics = jax.jit(method.loss)(params, state, shifted, Tick(0, jax.random.key(0)))[1][1]
+    ...     print(round(float(metrics['gap']), 2))
+    0.0
+    0.46
+    0.76
     """
     refuse_regression('mcd', classes)
-    below = _Hidden(tuple(widths))
+    hidden = _Hidden(tuple(widths))
+    # factors of the backbone's gradient, the heads' gradient, the source error and the discrepancy
+    step_a = (1.0, 1.0, 1.0, 0.0)
+    step_b = (0.0, 1.0, 1.0, -weight)
+    step_c = (1.0, 0.0, 0.0, weight)
 
     def answer(head, features):
-        return linear(head, apply_stateless(below, head, features))
+        return linear(head, apply_stateless(hidden, head, features))
 
-    def head(key):  # heads that start alike would never disagree
-        last, layers = below.init_with_output(key, jnp.zeros((1, net.dim)))
-        own: Tree = layers.get('params', {})
-        kernel = jax.nn.initializers.lecun_normal()(key, (last.shape[1], classes))
-        return {**own, 'kernel': kernel, 'bias': jnp.zeros(classes)}
+    def init_head(key):  # each head has its own key: equal heads would never disagree
+        output, variables = hidden.init_with_output(key, jnp.zeros((1, net.dim)))
+        layers: Tree = variables.get('params', {})
+        kernel = jax.nn.initializers.lecun_normal()(key, (output.shape[1], classes))
+        return {**layers, 'kernel': kernel, 'bias': jnp.zeros(classes)}
 
     def init(key, batch):
         backbone, state = net.init(key, batch['input'])
-        first, second = jax.random.split(key)
-        return {'backbone': backbone, 'head': head(first), 'second': head(second)}, {
-            'backbone': state
+        first_key, second_key = jax.random.split(key)
+        params = {
+            'backbone': backbone,
+            'head': init_head(first_key),
+            'second': init_head(second_key),
         }
+        return params, {'backbone': state}
 
     def loss(params, state, batch, tick):
-        turn = jnp.minimum(tick.step % (2 + repeats), 2)  # A, B, C
-        learns, heads_learn = jnp.array([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])[turn]
-        of_error, of_gap = jnp.array([[1.0, 0.0], [1.0, -weight], [0.0, weight]])[turn]
+        step = jnp.minimum(tick.step % (2 + repeats), 2)
+        backbone_rate, head_rate, error_factor, gap_factor = jnp.array([step_a, step_b, step_c])[
+            step
+        ]
         params = {
-            name: reverse(leaves, -(learns if name == 'backbone' else heads_learn))
-            for name, leaves in params.items()
+            'backbone': scale_gradient(params['backbone'], backbone_rate),
+            'head': scale_gradient(params['head'], head_rate),
+            'second': scale_gradient(params['second'], head_rate),
         }
-        source, target, moved = both_domains(net, params, state, batch, tick.key, answer)
-        second = [answer(params['second'], domain['features']) for domain in (source, target)]
+        source, target, backbone_state = both_domains(net, params, state, batch, tick.key, answer)
+        source_logits = source['logits'], answer(params['second'], source['features'])
+        target_logits = target['logits'], answer(params['second'], target['features'])
         error = sum(
-            weighted_mean(cross_entropy(logits, batch['label']), batch)
-            for logits in (source['logits'], second[0])
+            weighted_mean(cross_entropy(logits, batch['label']), batch) for logits in source_logits
         )
-        gap = jnp.mean(jnp.abs(jax.nn.softmax(target['logits']) - jax.nn.softmax(second[1])))
-        told = accuracy(source['logits'] + second[0], batch['label'])
-        return of_error * error + of_gap * gap, (
-            {**state, 'backbone': moved},
-            {'loss': error / 2, 'accuracy': told, 'gap': gap},
+        first, second = (jax.nn.softmax(logits) for logits in target_logits)
+        gap = jnp.mean(jnp.abs(first - second))
+        metrics = {
+            'loss': error / 2,
+            'accuracy': accuracy(source_logits[0] + source_logits[1], batch['label']),
+            'gap': gap,
+        }
+        return error_factor * error + gap_factor * gap, (
+            {**state, 'backbone': backbone_state},
+            metrics,
         )
 
     def predict(params, state, batch):
-        features = net.features(params['backbone'], state['backbone'], batch['input'])[0][
-            'features'
-        ]
+        taps, _ = net.features(params['backbone'], state['backbone'], batch['input'])
+        features = taps['features']
         return {
             'output': answer(params['head'], features) + answer(params['second'], features),
             'label': batch['label'],

@@ -1,8 +1,9 @@
-"""What methods of domain adaptation share: the source's labels are learnt while something makes the
+"""Parts of methods for domain adaptation: a loss of the source's labels plus a term that makes the
 two domains alike.
 
-A batch is a labelled set of the source with `target`, as many inputs of the target without labels:
-{'input', 'label', 'target': {'input'}}.
+A batch is a labelled set of the source with `target`, as many unlabelled inputs of the target:
+{'input', 'label', 'target': {'input'}}. A term that compares the rows of a batch sees the whole
+batch under jit, and each device's own rows under pmap.
 """
 
 from collections.abc import Sequence
@@ -25,54 +26,55 @@ def adapting(
     weight: float = 1.0,
     ramp: int = 0,
 ) -> Method:
-    """A method that minimises CE(source labels) + align(params, source, target, strength).
+    """Makes the method that minimises CE(source labels) + align(params, source, target, strength).
 
     Args:
         net: the backbone.
         classes: number of classes.
-        align: (params, source, target, strength) -> scalar; source and target are {'logits',
-            'features', every other intermediate of the network}, of as many rows; strength is the
-            present weight.
-        players: (key, taps) -> {name: parameters} of what `align` has of its own, such as a critic;
-            taps are shapes of the network's intermediates.
-        weight: strength that is reached in the end.
-        ramp: steps over which the strength is brought up from 0 (`ramp_up`); 0: at once.
+        align: (params, source, target, strength) -> scalar. `source` and `target` are {'logits',
+            'features', every other intermediate of the network}, with as many rows each. `strength`
+            is the weight at the present step.
+        players: (key, taps) -> {name: parameters} that `align` adds, such as a critic's. `taps`
+            holds the shapes of the network's intermediates.
+        weight: the strength after the ramp.
+        ramp: steps over which the strength rises from 0 (`ramp_up`); 0 for the full strength from
+            the start.
 
     Returns:
         A Method over params {'backbone', 'head', players}. Both domains go through the network in
-        one batch, whose statistics BatchNorm takes; predict is that of `finetune`.
+        one batch, and BatchNorm takes the statistics of that batch. Its predict is that of
+        `finetune`. The metric 'loss' is the source's error, and 'gap' is the value of `align`.
+
+    Raises:
+        UserError: for 0 classes (regression).
 
     >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
-    >>> method = adapting(
-    ...     identity(1),
-    ...     2,
-    ...     lambda params, source, target, strength: strength * jnp.mean(target['features']),
-    ...     weight=3.0,
-    ... )
+    >>> def align(params, source, target, strength):
+    ...     return strength * jnp.mean(target['features'])
+    >>> method = adapting(identity(1), 2, align, weight=3.0)
     >>> batch = {
     ...     'input': jnp.zeros((1, 1)),
     ...     'label': jnp.array([0]),
     ...     'target': {'input': jnp.ones((1, 1))},
     ... }
-    >>> params, state = method.init(jax.random.key(0), batch)
-    >>> round(
-    ...     float(jax.jit(method.loss)(params, state, batch, Tick(0, jax.random.key(0)))[0]), 4
-    ... )  # 3 + log 2
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    >>> loss = jax.jit(method.loss)(params, state, batch, Tick(0, jax.random.key(0)))[0]
+    >>> round(float(loss), 4)  # log 2 + 3 * 1
     3.6931
     """
     refuse_regression('domain adaptation', classes)
-    alone = finetune(net, classes)
+    source_method = finetune(net, classes)
 
     def init(key, batch):
-        params, state = alone.init(key, batch)
-        taps = jax.eval_shape(net.features, params['backbone'], state['backbone'], batch['input'])[
-            0
-        ]
+        params, state = source_method.init(key, batch)
+        taps, _ = jax.eval_shape(
+            net.features, params['backbone'], state['backbone'], batch['input']
+        )
         return {**params, **players(jax.random.fold_in(key, 1), taps)}, state
 
     def loss(params, state, batch, tick):
-        source, target, moved = both_domains(net, params, state, batch, tick.key)
+        source, target, backbone_state = both_domains(net, params, state, batch, tick.key)
         error = weighted_mean(cross_entropy(source['logits'], batch['label']), batch)
         gap = align(params, source, target, weight * ramp_up(tick.step, ramp))
         metrics = {
@@ -80,16 +82,16 @@ def adapting(
             'accuracy': accuracy(source['logits'], batch['label']),
             'gap': gap,
         }
-        return error + gap, ({**state, 'backbone': moved}, metrics)
+        return error + gap, ({**state, 'backbone': backbone_state}, metrics)
 
-    return Method(init, loss, alone.predict)
+    return Method(init, loss, source_method.predict)
 
 
-def refuse_regression(who: str, classes: int) -> None:
-    """For what tells classes apart.
+def refuse_regression(name: str, classes: int) -> None:
+    """Raises an error if the data has no classes (regression).
 
     Args:
-        who: what asks.
+        name: of the method, for the message.
         classes: number of classes; 0 for regression.
 
     >>> refuse_regression('domain adaptation', 0)
@@ -97,7 +99,7 @@ def refuse_regression(who: str, classes: int) -> None:
     tljax.core.UserError: domain adaptation needs classes: this data has numbers to regress on
     """
     if not classes:
-        raise UserError(f'{who} needs classes: this data has numbers to regress on')
+        raise UserError(f'{name} needs classes: this data has numbers to regress on')
 
 
 def both_domains(
@@ -108,32 +110,31 @@ def both_domains(
     key: jax.Array | None = None,
     answer: Answer = linear,
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array], Tree]:
-    """Both domains through one network: (source, target, moved state), dicts of intermediates with
-    'logits', which are answer(params['head'], features).
+    """Computes both domains' intermediates and logits, in one batch through the network.
 
     Args:
         net: the backbone.
         params: of the players 'backbone' and 'head'.
-        state: of the backbone, under its name.
+        state: {'backbone': the network's state}.
         batch: of two domains.
         key: None for inference; a random key for training.
-        answer: the head on the features.
+        answer: (head parameters, features) -> logits.
+
+    Returns:
+        (source, target, new state of the network). `source` and `target` are {'logits', 'features',
+        every other intermediate}.
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
-    >>> source, target, _ = both_domains(
-    ...     identity(1),
-    ...     params,
-    ...     {'backbone': {}},
-    ...     {'input': jnp.zeros((2, 1)), 'target': {'input': jnp.ones((2, 1))}},
-    ... )
+    >>> batch = {'input': jnp.zeros((2, 1)), 'target': {'input': jnp.ones((2, 1))}}
+    >>> source, target, _ = both_domains(identity(1), params, {'backbone': {}}, batch)
     >>> source['logits'].tolist(), target['logits'].tolist()
     ([[0.0], [0.0]], [[1.0], [1.0]])
     """
-    (source, target), moved = in_one_batch(
+    (source, target), backbone_state = in_one_batch(
         net, params, state, [batch['input'], target_input(batch)], key, answer
     )
-    return source, target, moved
+    return source, target, backbone_state
 
 
 def in_one_batch(
@@ -144,48 +145,51 @@ def in_one_batch(
     key: jax.Array | None = None,
     answer: Answer = linear,
 ) -> tuple[list[dict[str, jax.Array]], Tree]:
-    """Several arrays of as many inputs through one network, in one batch: ([dict of intermediates
-    with 'logits', ...], moved state).
+    """Computes the intermediates and logits of several arrays of inputs, in one batch.
 
-    Logits are answer(params['head'], features). The arrays' rows alternate in that batch, so that a
-    batch that is spread over devices stays where it is.
+    The rows of the arrays alternate in that batch. If the batch is spread over devices, every row
+    then stays on its device.
 
     Args:
         net: the backbone.
         params: of the players 'backbone' and 'head'.
-        state: of the backbone, under its name.
+        state: {'backbone': the network's state}.
         inputs: arrays (n, ...) of one shape.
         key: None for inference; a random key for training.
-        answer: the head on the features.
+        answer: (head parameters, features) -> logits.
+
+    Returns:
+        ([{'logits', 'features', every other intermediate} for each array], new state of the
+        network).
 
     >>> from tljax.zoo.families.identity import identity
     >>> params = {'backbone': {}, 'head': {'kernel': jnp.ones((1, 1)), 'bias': jnp.zeros(1)}}
-    >>> taps, _ = in_one_batch(
-    ...     identity(1),
-    ...     params,
-    ...     {'backbone': {}},
-    ...     [jnp.full((2, 1), value) for value in (1.0, 2.0, 3.0)],
-    ... )
+    >>> inputs = [jnp.full((2, 1), value) for value in (1.0, 2.0, 3.0)]
+    >>> taps, _ = in_one_batch(identity(1), params, {'backbone': {}}, inputs)
     >>> [tap['logits'].ravel().tolist() for tap in taps]
     [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
     """
     rows = jnp.stack(inputs, 1)
-    taps, moved = net.features(
+    taps, backbone_state = net.features(
         params['backbone'], state['backbone'], rows.reshape(-1, *rows.shape[2:]), key
     )
     taps = {**taps, 'logits': answer(params['head'], taps['features'])}
-    return [
-        {name: tap[start :: len(inputs)] for name, tap in taps.items()}
-        for start in range(len(inputs))
-    ], moved
+    count = len(inputs)
+    parts = [{name: tap[start::count] for name, tap in taps.items()} for start in range(count)]
+    return parts, backbone_state
 
 
 def target_input(batch: Batch) -> jax.Array:
-    """The target's inputs of a batch.
+    """Returns the target's inputs of a batch.
 
     Args:
         batch: of two domains.
 
+    Raises:
+        UserError: if the batch has no target.
+
+    >>> target_input({'input': jnp.zeros(1), 'target': {'input': jnp.ones(1)}}).tolist()
+    [1.0]
     >>> target_input({'input': jnp.zeros(1)})
     Traceback (most recent call last):
     tljax.core.UserError: this method adapts to a target, and the data has none: give ...
@@ -199,15 +203,19 @@ def target_input(batch: Batch) -> jax.Array:
 
 
 def ramp_up(step: ArrayLike, ramp: int, steepness: float = 10.0) -> jax.Array | float:
-    """2 / (1 + exp(-steepness p)) - 1 with p = step / ramp, at most 1: Ganin et al. 2016, section
-    5.2.2.
+    """Returns a factor that rises from 0 to 1 over `ramp` steps.
+
+    It is 2 / (1 + exp(-steepness p)) - 1 with p = min(step / ramp, 1). Source: Ganin et al. 2016,
+    section 5.2.2.
 
     Args:
         step: number of the step, a scalar.
-        ramp: steps until the end; 0: at once.
+        ramp: length of the rise in steps; 0 for a factor of 1 from the start.
         steepness: of the rise.
 
     >>> [round(float(ramp_up(step, 100)), 3) for step in (0, 10, 100, 200)], ramp_up(0, 0)
     ([0.0, 0.462, 1.0, 1.0], 1.0)
     """
-    return 2 / (1 + jnp.exp(-steepness * jnp.minimum(step / ramp, 1.0))) - 1 if ramp else 1.0
+    if not ramp:
+        return 1.0
+    return 2 / (1 + jnp.exp(-steepness * jnp.minimum(step / ramp, 1.0))) - 1

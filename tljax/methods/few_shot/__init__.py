@@ -1,1 +1,1 @@
-"""Few-shot learning and meta-learning: new classes from a few examples."""
+"""Few-shot learning and meta-learning: new classes from a few examples of each."""

@@ -1,7 +1,7 @@
 """Baseline++: Chen, Liu, Kira, Wang and Huang 2019, https://arxiv.org/abs/1904.04232, section 3.2.
 
-A network is trained as a cosine classifier of the base classes; on new ones it stays as it is, and
-a cosine classifier of their own is trained on the support.
+A network is trained as a cosine classifier of the base classes. For new classes the network stays
+fixed, and a new cosine classifier is trained on the support.
 """
 
 import jax
@@ -25,55 +25,69 @@ def baseline_plus_plus(
     rate: float = 0.01,
     decay: float = 1e-3,
 ) -> Method:
-    """logits = scale * cos(f(x), w_k), on base classes and, with a w of its own, in every episode.
+    """Baseline++: a cosine classifier of the base classes, and a new one in every episode.
+
+    The logit of class k is scale * cos(f(x), w_k). Training learns f and the w_k of the base
+    classes. In an episode, SGD on the support learns new w_k.
 
     Args:
         net: the embedding f.
         classes: number of base classes.
         scale: of the cosines.
-        steps: of the episode's classifier: full batches of the support (the authors take batches of
-            four).
-        rate: of the episode's classifier: SGD with momentum 0.9.
-        decay: weight decay of the episode's classifier.
+        steps: of SGD on the support, each on the full support (the authors use batches of four).
+        rate: of SGD on the support, whose momentum is 0.9.
+        decay: weight decay of SGD on the support.
 
     Returns:
-        A Method over params {'backbone', 'head': {'kernel': (classes, dim)}}, trained on labelled
-        sets, measured on those or on episodes (`episodes`).
+        A Method over params {'backbone', 'head': {'kernel': (classes, dim)}}. It is trained on
+        labelled sets, and predicts labelled sets and episodes (`episodes`).
 
+    >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
-    >>> method = baseline_plus_plus(identity(2), 3)
-    >>> params, state = jax.jit(method.init)(
-    ...     jax.random.key(0), {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
-    ... )
-    >>> one = {'input': jnp.array([[[[1.0, 0.0]], [[0.0, 1.0]]]]), 'label': jnp.array([[[0], [1]]])}
-    >>> jax.jit(method.predict)(params, state, {'support': one, 'query': one})['output'].argmax(
-    ...     -1
-    ... ).tolist()
+    >>> method = baseline_plus_plus(identity(2), 2)
+    >>> batch = {'input': jnp.eye(2), 'label': jnp.arange(2)}
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
+    >>> slope = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
+    >>> for i in range(3):  # gradient descent on the base classes
+    ...     (value, _), grads = slope(params, state, batch, Tick(i, jax.random.key(i)))
+    ...     params = jax.tree.map(lambda leaf, grad: leaf - 0.1 * grad, params, grads)
+    ...     print(round(float(value), 3))
+    7.526
+    1.049
+    0.016
+    >>> examples = {
+    ...     'input': jnp.eye(2).reshape(1, 2, 1, 2),
+    ...     'label': jnp.arange(2).reshape(1, 2, 1),
+    ... }
+    >>> episode = {'support': examples, 'query': examples}
+    >>> jax.jit(method.predict)(params, state, episode)['output'].argmax(-1).tolist()
     [[0, 1]]
     """
     tx = optax.chain(optax.add_decayed_weights(decay), optax.sgd(rate, momentum=0.9))
 
-    def start(key, count):
+    def draw_weights(key, count):
         return jax.random.normal(key, (count, net.dim)) / jnp.sqrt(net.dim)
 
     def compare(_, support, query):
         ways, shots, dim = support.shape
         x, y = support.reshape(-1, dim), jnp.repeat(jnp.arange(ways), shots)
 
+        def loss(w):
+            return cross_entropy(scale * cosines(x, w), y).mean()
+
         def step(carry, _):
             w, memory = carry
-            updates, memory = tx.update(
-                jax.grad(lambda w: cross_entropy(scale * cosines(x, w), y).mean())(w), memory, w
-            )
+            updates, memory = tx.update(jax.grad(loss)(w), memory, w)
             return (w + updates, memory), None
 
-        w = start(jax.random.key(0), ways)
-        return scale * cosines(query, lax.scan(step, (w, tx.init(w)), length=steps)[0][0])
+        w = draw_weights(jax.random.key(0), ways)
+        (w, _), _ = lax.scan(step, (w, tx.init(w)), length=steps)
+        return scale * cosines(query, w)
 
     return on_base_classes(
         net,
         classes,
-        lambda key: {'kernel': start(key, classes)},
+        lambda key: {'kernel': draw_weights(key, classes)},
         lambda head, x: scale * cosines(x, head['kernel']),
         compare,
     )

@@ -1,8 +1,9 @@
-"""What metric methods share: one network embeds support and query together, and a method says how a
-query is compared with the support.
+"""Parts of metric methods: one network embeds support and query together, and the method compares
+the queries with the support.
 
 A batch of episodes is {'support': set, 'query': set} with the axes (tasks, ways, shots or queries,
-...): inputs (t, n, k, ...) and (t, n, q, ...), labels of the same leading axes, from 0 to n - 1.
+...): inputs (t, n, k, ...) and (t, n, q, ...), and labels from 0 to n - 1 with the same leading
+axes.
 """
 
 from collections.abc import Callable
@@ -22,67 +23,68 @@ def metric(
     tap: str = 'features',
     error: Values = cross_entropy,
 ) -> Method:
-    """A method that minimises the mean `error` of the queries, whose logits are `compare(head,
-    support, query)`.
+    """Makes the method that minimises the mean error of the queries' logits.
 
-    All pictures of a batch go through the network at once, so that BatchNorm sees support and query
+    All examples of a batch go through the network at once, so that BatchNorm sees support and query
     together.
 
     Args:
         net: the backbone.
-        compare: (head parameters, support (n, k, ...), query (m, ...)) -> logits (m, n), for one
-            episode.
-        head: (key, embedding of one example) -> parameters of the comparison; None where there are
-            none.
-        tap: which intermediate of the network is the embedding.
+        compare: (head parameters, support (n, k, ...), query (m, ...)) -> logits (m, n), for the
+            embeddings of one episode.
+        head: (key, embedding of one example) -> parameters of the comparison; None for a comparison
+            without parameters.
+        tap: the intermediate of the network that is the embedding.
         error: (logits (..., n), labels (...)) -> values (...).
 
     Returns:
-        A Method over params {'backbone'} or {'backbone', 'head'}; predict's output is (t, n q, n)
-        logits, its label (t, n q).
+        A Method over params {'backbone'} or {'backbone', 'head'}. Its predict gives logits (t, n q,
+        n) and labels (t, n q).
 
     >>> from tljax.zoo.families.identity import identity
-    >>> nearest = metric(identity(2), lambda _, support, query: query @ support.mean(1).T)
-    >>> episode = {'input': jnp.eye(2)[None, :, None], 'label': jnp.arange(2)[None, :, None]}
-    >>> nearest.predict({'backbone': {}}, {'backbone': {}}, {'support': episode, 'query': episode})[
-    ...     'output'
-    ... ].tolist()
+    >>> def compare(head, support, query):  # inner products with the classes' means
+    ...     return query @ support.mean(1).T
+    >>> examples = {
+    ...     'input': jnp.eye(2).reshape(1, 2, 1, 2),
+    ...     'label': jnp.arange(2).reshape(1, 2, 1),
+    ... }
+    >>> episode = {'support': examples, 'query': examples}
+    >>> params = state = {'backbone': {}}
+    >>> metric(identity(2), compare).predict(params, state, episode)['output'].tolist()
     [[[1.0, 0.0], [0.0, 1.0]]]
     """
 
     def init(key, batch):
-        first = batch['support']['input'][0, 0]
-        params, state = net.init(key, first)
+        examples = batch['support']['input'][0, 0]
+        params, state = net.init(key, examples)
         players = {'backbone': params}
         if head is not None:
-            embedding = jax.eval_shape(lambda: net.features(params, state, first)[0][tap])
+            embedding = jax.eval_shape(lambda: net.features(params, state, examples)[0][tap])
             players['head'] = head(jax.random.fold_in(key, 1), jnp.zeros(embedding.shape[1:]))
         return players, {'backbone': state}
 
     def logits(params, state, batch, key=None):
         support, query = batch['support']['input'], batch['query']['input']
-        axes, shape = 3, support.shape
-        together = jnp.concatenate([each.reshape(-1, *shape[axes:]) for each in (support, query)])
-        taps, moved = net.features(params['backbone'], state['backbone'], together, key)
-        parts = jnp.split(taps[tap], [support.shape[0] * support.shape[1] * support.shape[2]])
-        support, query = (
-            part.reshape(*each.shape[:axes], *part.shape[1:])
-            for part, each in zip(parts, (support, query), strict=True)
-        )
-        query = query.reshape(query.shape[0], -1, *query.shape[axes:])
-        out = jax.vmap(lambda support, query: compare(params.get('head'), support, query))(
+        tasks, ways, shots, *shape = support.shape
+        rows = jnp.concatenate([support.reshape(-1, *shape), query.reshape(-1, *shape)])
+        taps, backbone_state = net.features(params['backbone'], state['backbone'], rows, key)
+        support_rows, query_rows = jnp.split(taps[tap], [tasks * ways * shots])
+        support = support_rows.reshape(tasks, ways, shots, *support_rows.shape[1:])
+        query = query_rows.reshape(tasks, -1, *query_rows.shape[1:])
+        output = jax.vmap(lambda support, query: compare(params.get('head'), support, query))(
             support, query
         )
-        return out, batch['query']['label'].reshape(out.shape[:2]), {**state, 'backbone': moved}
+        label = batch['query']['label'].reshape(output.shape[:2])
+        return output, label, {**state, 'backbone': backbone_state}
 
     def loss(params, state, batch, tick):
-        out, label, state = logits(params, state, batch, tick.key)
-        value = error(out, label).mean()
-        return value, (state, {'loss': value, 'accuracy': accuracy(out, label)})
+        output, label, new_state = logits(params, state, batch, tick.key)
+        value = error(output, label).mean()
+        return value, (new_state, {'loss': value, 'accuracy': accuracy(output, label)})
 
     def predict(params, state, batch):
-        out, label, _ = logits(params, state, batch)
-        return {'output': out, 'label': label}
+        output, label, _ = logits(params, state, batch)
+        return {'output': output, 'label': label}
 
     return Method(init, loss, predict)
 
@@ -95,34 +97,43 @@ def on_base_classes(
     compare: Comparison,
     momentum: float = 0.99,
 ) -> Method:
-    """A classifier of base classes, trained on labelled sets, whose features then tell new classes
-    apart in episodes.
+    """Makes a method that trains a classifier of base classes, and compares features in episodes.
 
     Args:
         net: the backbone.
         classes: number of base classes.
         head: key -> parameters of the classifier.
         classify: (head, features (m, dim)) -> logits (m, classes).
-        compare: (mean, support (n, k, dim), query (m, dim)) -> logits (m, n), for one episode;
-            `mean` (dim,) is the running mean of the base classes' features.
+        compare: (mean, support (n, k, dim), query (m, dim)) -> logits (m, n), for one episode. The
+            mean (dim,) is the running mean of the base classes' features.
         momentum: of the running mean.
 
     Returns:
-        A Method over params {'backbone', 'head'} on labelled sets. predict takes both: of a
-        labelled set the output is (n, classes) logits; of episodes, (t, n q, n), the classifier is
-        not asked.
+        A Method over params {'backbone', 'head'} on labelled sets. Its predict takes labelled sets
+        and episodes. For a labelled set it gives the classifier's logits (n, classes), for episodes
+        those of `compare`, (t, n q, n).
 
     >>> from tljax.zoo.families.identity import identity
-    >>> start, nearest = (
-    ...     (lambda key: {'kernel': jnp.eye(2)}),
-    ...     (lambda _, support, query: query @ support.mean(1).T),
-    ... )
-    >>> method = on_base_classes(identity(2), 2, start, lambda head, x: x @ head['kernel'], nearest)
+    >>> def head(key):
+    ...     return {'kernel': jnp.array([[5.0, 0.0], [0.0, 5.0]])}
+    >>> def classify(head, features):
+    ...     return features @ head['kernel']
+    >>> def compare(mean, support, query):
+    ...     return query @ support.mean(1).T
+    >>> method = on_base_classes(identity(2), 2, head, classify, compare)
     >>> batch = {'input': jnp.eye(2), 'label': jnp.arange(2)}
-    >>> method.predict(*method.init(jax.random.key(0), batch), batch)['output'].tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
+    >>> params, state = method.init(jax.random.key(0), batch)
+    >>> method.predict(params, state, batch)['output'].tolist()
+    [[5.0, 0.0], [0.0, 5.0]]
+    >>> examples = {
+    ...     'input': jnp.eye(2).reshape(1, 2, 1, 2),
+    ...     'label': jnp.arange(2).reshape(1, 2, 1),
+    ... }
+    >>> episode = {'support': examples, 'query': examples}
+    >>> method.predict(params, state, episode)['output'].tolist()
+    [[[1.0, 0.0], [0.0, 1.0]]]
     """
-    episode = metric(net, compare)
+    episode_method = metric(net, compare)
 
     def init(key, batch):
         params, state = net.init(key, batch['input'])
@@ -132,22 +143,22 @@ def on_base_classes(
         )
 
     def loss(params, state, batch, tick):
-        taps, moved = net.features(params['backbone'], state['backbone'], batch['input'], tick.key)
-        out = classify(params['head'], taps['features'])
-        value = weighted_mean(cross_entropy(out, batch['label']), batch)
-        mean = momentum * state['mean'] + (1 - momentum) * jax.lax.stop_gradient(
-            taps['features']
-        ).mean(0)
+        taps, backbone_state = net.features(
+            params['backbone'], state['backbone'], batch['input'], tick.key
+        )
+        logits = classify(params['head'], taps['features'])
+        value = weighted_mean(cross_entropy(logits, batch['label']), batch)
+        batch_mean = jax.lax.stop_gradient(taps['features']).mean(0)
+        mean = momentum * state['mean'] + (1 - momentum) * batch_mean
         return value, (
-            {'backbone': moved, 'mean': mean},
-            {'loss': value, 'accuracy': accuracy(out, batch['label'])},
+            {'backbone': backbone_state, 'mean': mean},
+            {'loss': value, 'accuracy': accuracy(logits, batch['label'])},
         )
 
     def predict(params, state, batch):
         if 'support' in batch:
-            return episode.predict(
-                {'backbone': params['backbone'], 'head': state['mean']}, state, batch
-            )
+            episode_params = {'backbone': params['backbone'], 'head': state['mean']}
+            return episode_method.predict(episode_params, state, batch)
         taps, _ = net.features(params['backbone'], state['backbone'], batch['input'])
         return {'output': classify(params['head'], taps['features']), 'label': batch['label']}
 

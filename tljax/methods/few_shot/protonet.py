@@ -1,6 +1,7 @@
 """Prototypical networks: Snell, Swersky and Zemel 2017, https://arxiv.org/abs/1703.05175.
 
-A class is the mean of its embedded examples, and a query belongs to the nearest: equations 1 and 2.
+A class is represented by the mean of its embedded support, its prototype. A query belongs to the
+class of the nearest prototype (equations 1 and 2).
 """
 
 from tljax.core import Method, Net, UserError
@@ -12,31 +13,43 @@ CACHED = False  # an episode is no labelled set
 
 
 def protonet(net: Net, classes: int, distance: str = 'euclidean', scale: float = 1.0) -> Method:
-    """p(class | query) = softmax over classes of -scale * d(f(query), mean of f(support of the
+    """ProtoNet: classifies queries by their distances to the classes' prototypes.
+
+    p(class | query) = softmax over classes of -scale * d(f(query), mean of f(support of the
     class)).
 
     Args:
         net: the embedding f.
-        classes: taken as by every method, for nothing: an episode's shape tells its ways.
-        distance: 'euclidean', squared, or 'cosine'.
-        scale: what distances are multiplied by.
+        classes: unused; the episode's shape gives the number of ways.
+        distance: 'euclidean' for the squared Euclidean distance, or 'cosine'.
+        scale: factor of the distances.
 
     Returns:
         A Method over params {'backbone'} on batches of episodes (`episodes`).
 
     >>> import jax, jax.numpy as jnp
+    >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
-    >>> one = {'input': jnp.array([[[[0.0]], [[4.0]]]]), 'label': jnp.array([[[0], [1]]])}
-    >>> protonet(identity(1), 2).predict(
-    ...     {'backbone': {}}, {'backbone': {}}, {'support': one, 'query': one}
-    ... )['output'].tolist()
-    [[[-0.0, -16.0], [-16.0, -0.0]]]
+    >>> examples = {
+    ...     'input': jnp.eye(2).reshape(1, 2, 1, 2),
+    ...     'label': jnp.arange(2).reshape(1, 2, 1),
+    ... }
+    >>> episode = {'support': examples, 'query': examples}
+    >>> params = state = {'backbone': {}}
+    >>> for scale in (0, 1, 2):  # log(1 + exp(-2 scale)): the prototypes are sqrt(2) apart
+    ...     loss = jax.jit(protonet(identity(2), 2, scale=scale).loss)
+    ...     print(round(float(loss(params, state, episode, Tick(0, jax.random.key(0)))[0]), 3))
+    0.693
+    0.127
+    0.018
     """
     if distance not in ('euclidean', 'cosine'):
         raise UserError(f'method.distance={distance!r} is not euclidean or cosine')
-    compare = (
-        cosines
-        if distance == 'cosine'
-        else lambda query, centres: -squared_distances(query, centres)
-    )
-    return metric(net, lambda _, support, query: scale * compare(query, support.mean(1)))
+
+    def compare(head, support, query):
+        prototypes = support.mean(1)
+        if distance == 'cosine':
+            return scale * cosines(query, prototypes)
+        return scale * -squared_distances(query, prototypes)
+
+    return metric(net, compare)

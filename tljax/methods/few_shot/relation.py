@@ -1,8 +1,8 @@
-"""Relation networks: Sung et al. 2018, https://arxiv.org/abs/1711.06025. How alike two things are
-is learnt, not a distance.
+"""Relation networks: Sung et al. 2018, https://arxiv.org/abs/1711.06025.
 
-Equations 1 and 2: a relation score in [0, 1] of each query with the sum of a class's embedded
-support, trained by squared error.
+A second network learns how similar a query is to a class, in place of a fixed distance. It gives a
+relation score in [0, 1] of each query with the sum of a class's embedded support, and is trained by
+squared error (equations 1 and 2).
 """
 
 import flax.linen as nn
@@ -20,45 +20,56 @@ CACHED = False  # an episode is no labelled set
 def relation(
     net: Net, classes: int, width: int = 8, channels: int = 64, tap: str = 'features'
 ) -> Method:
-    """score(class, query) = sigmoid(g([sum of f(support of the class), f(query)])); the loss is its
-    squared error to 1 or 0.
+    """Relation networks: a learnt score compares each query with each class.
+
+    score(class, query) = sigmoid(g([sum of f(support of the class), f(query)])). The loss is the
+    squared error of the score to 1 for the query's class and 0 for other classes.
 
     Args:
         net: the embedding f.
-        classes: taken as by every method, for nothing: an episode's shape tells its ways.
+        classes: unused; the episode's shape gives the number of ways.
         width: of g's hidden layer.
-        channels: of g's convolutions, where the embedding is a map.
-        tap: which of the network's intermediates is compared: a vector, or a map, as in the paper
-            (conv4's 'block4').
+        channels: of g's convolutions, if the embedding is a feature map.
+        tap: the intermediate of the network that is compared: a vector, or a feature map as in the
+            paper (conv4's 'block4').
 
     Returns:
-        A Method over params {'backbone', 'head'} on batches of episodes (`episodes`). Where the
-        paper has BatchNorm in g, each pair is normalised by itself, so that no query depends on the
-        others.
+        A Method over params {'backbone', 'head'} on batches of episodes (`episodes`). The paper
+        has BatchNorm in g. Here every pair is normalised separately, so that no query depends on
+        the others.
 
+    >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
-    >>> one = {'input': jnp.array([[[[1.0, 0.0]], [[0.0, 1.0]]]]), 'label': jnp.array([[[0], [1]]])}
+    >>> examples = {
+    ...     'input': jnp.eye(2).reshape(1, 2, 1, 2),
+    ...     'label': jnp.arange(2).reshape(1, 2, 1),
+    ... }
+    >>> episode = {'support': examples, 'query': examples}
     >>> method = relation(identity(2), 2)
-    >>> params, state = jax.jit(method.init)(jax.random.key(0), {'support': one, 'query': one})
-    >>> jax.jit(method.predict)(params, state, {'support': one, 'query': one})['output'].shape
-    (1, 2, 2)
+    >>> params, state = jax.jit(method.init)(jax.random.key(0), episode)
+    >>> slope = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
+    >>> for i in range(3):  # gradient descent
+    ...     (value, _), grads = slope(params, state, episode, Tick(i, jax.random.key(i)))
+    ...     params = jax.tree.map(lambda leaf, grad: leaf - grad, params, grads)
+    ...     print(round(float(value), 2))
+    0.63
+    0.55
+    0.49
     """
 
     def compare(head, support, query):
         support = support.sum(1)
         pairs = (len(query), len(support))
-        left, right = (
-            jnp.broadcast_to(support[None], (*pairs, *support.shape[1:])),
-            jnp.broadcast_to(query[:, None], (*pairs, *query.shape[1:])),
-        )
-        both = jnp.concatenate([left, right], -1).reshape(
+        support_side = jnp.broadcast_to(support[None], (*pairs, *support.shape[1:]))
+        query_side = jnp.broadcast_to(query[:, None], (*pairs, *query.shape[1:]))
+        joint = jnp.concatenate([support_side, query_side], -1).reshape(
             -1, *support.shape[1:-1], 2 * support.shape[-1]
         )
-        return apply_stateless(_Relation(width, channels), head, both).reshape(pairs)
+        return apply_stateless(_Relation(width, channels), head, joint).reshape(pairs)
 
     def head(key, embedding):
-        both = jnp.zeros((1, *embedding.shape[:-1], 2 * embedding.shape[-1]))
-        return _Relation(width, channels).init(key, both)['params']
+        joint = jnp.zeros((1, *embedding.shape[:-1], 2 * embedding.shape[-1]))
+        return _Relation(width, channels).init(key, joint)['params']
 
     def error(logits, label):
         return jnp.square(jax.nn.sigmoid(logits) - jax.nn.one_hot(label, logits.shape[-1])).sum(-1)
@@ -67,16 +78,17 @@ def relation(
 
 
 class _Relation(nn.Module):
+    """The score g of joint embeddings, vectors (n, d) or maps (n, h, w, d): (n, 1)."""
+
     width: int
     channels: int
 
     @nn.compact
     def __call__(self, x):
-        for _ in range(2 if x.ndim == 4 else 0):
-            x = nn.relu(
-                nn.GroupNorm(num_groups=None, group_size=1)(nn.Conv(self.channels, (3, 3))(x))
-            )
+        blocks = 2 if x.ndim == 4 else 0
+        for _ in range(blocks):
+            x = nn.Conv(self.channels, (3, 3))(x)
+            x = nn.relu(nn.GroupNorm(num_groups=None, group_size=1)(x))
             x = nn.max_pool(x, (2, 2), (2, 2), 'SAME')
-        return nn.Dense(1, name='score')(
-            nn.relu(nn.Dense(self.width, name='hidden')(x.reshape(len(x), -1)))
-        )
+        x = nn.relu(nn.Dense(self.width, name='hidden')(x.reshape(len(x), -1)))
+        return nn.Dense(1, name='score')(x)

@@ -1,1 +1,1 @@
-"""Fine-tuning: a network that has learnt a source goes on with the labels of the target."""
+"""Fine-tuning: a network that was trained on a source is trained further on the target's labels."""

@@ -1,2 +1,2 @@
-"""Penalties on parameters: one paper, one file, one factory of the same name that returns a
-`combinators.Penalty`."""
+"""Penalties on parameters. Each file holds one paper's penalty: a factory with the name of the
+file, which returns a `combinators.Penalty`."""

@@ -1,1 +1,1 @@
-"""Semi-supervised learning: few labels and many examples without one."""
+"""Semi-supervised learning: few labelled examples and many unlabelled ones."""
