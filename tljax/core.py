@@ -187,7 +187,11 @@ class Task(NamedTuple):
 
     @classmethod
     def of(cls, classes: Sequence[str]) -> Task:
-        """Returns the task for these class names: 'classes', or 'numbers' if there are none."""
+        """Returns the task of a set: 'classes', or 'numbers' if there are no classes.
+
+        Args:
+            classes: names of the classes.
+        """
         return cls('classes', tuple(classes)) if len(classes) else cls('numbers')
 
 
@@ -258,7 +262,12 @@ class Stream(NamedTuple):
     prepare: Prepare = lambda batch: batch
 
     def batch(self, seed: int, step: int) -> Batch:
-        """Returns the whole batch of a step, as a single host sees it."""
+        """Returns the whole batch of a step, as a single host sees it.
+
+        Args:
+            seed: seed of the run.
+            step: number of the step, from 0.
+        """
         return self.prepare(self.take(self.index(seed, step)))
 
 
