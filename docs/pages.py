@@ -8,7 +8,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-RECIPE = '<!-- README: Add a method -->'
+FROM_README = re.compile(r'<!-- README: (.+) -->')
+PYTHON_BLOCK = re.compile(r'^```python$.*?^```$', re.MULTILINE | re.DOTALL)
 CHAPTERS = {
     'fine_tuning': 'Fine-tuning',
     'adaptation': 'Domain adaptation',
@@ -44,19 +45,25 @@ def on_files(files: Files, config: dict) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: dict, files: Files) -> str:
-    """Lays README's recipe of a method, which the tests run, where a page asks for it.
+    """Inserts a section of README, up to its last block of Python, where a page asks for it.
+
+    README's Python is run by the tests, so that pages need no copy of it.
 
     Args:
-        markdown: of the page.
+        markdown: text of the page.
         page: the page.
-        config: of mkdocs.
-        files: of the site.
+        config: settings of mkdocs.
+        files: files of the site.
     """
-    if RECIPE not in markdown:
-        return markdown
-    text = (ROOT / 'README.md').read_text(encoding='utf-8')
-    recipe = text.partition('## Add a method')[2].partition('Then the contract finds it')[0]
-    return markdown.replace(RECIPE, recipe.strip())
+    return FROM_README.sub(lambda match: _readme_section(match[1]), markdown)
+
+
+def _readme_section(heading: str) -> str:
+    """A section of README, from its heading to the end of its last block of Python."""
+    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
+    section = readme.partition(f'\n## {heading}\n')[2].partition('\n## ')[0]
+    last_block = list(PYTHON_BLOCK.finditer(section))[-1]
+    return section[: last_block.end()].strip()
 
 
 def _chapter(folder: str, title: str) -> str:
