@@ -5,9 +5,8 @@ rendered letters or on Omniglot.
     python -m experiments.train --config=configs/metaoptnet.py:data=omniglot,ways=20,shots=5
 
 Training uses 5 ways, 5 shots and 5 queries, 8 episodes a step; the four rotations of a character
-are four classes. The paper, too, trains on other numbers than the test's: on more shots. C = 0.1 as
-in the paper. Adam at 1e-3 with a cosine schedule to zero is our choice. The paper has no results on
-Omniglot.
+are four classes. The paper trains on more shots than its tests have. C = 0.1 as in the paper. Adam
+at 1e-3 with a cosine schedule to zero is our choice. The paper has no results on Omniglot.
 
 Expected: no run has been trained to its end yet.
 """
