@@ -1,5 +1,5 @@
-r"""Compares few-shot learning with PyTorch: time of a training step of prototypical networks, and of
-MAML with one and five inner steps.
+r"""Compares few-shot learning with PyTorch: times of training steps of prototypical networks and
+of MAML with one and five inner steps.
 
     python -m pip install -e . torch torchvision easyfsl higher \
         && python -m benchmarks.torch_episodes
