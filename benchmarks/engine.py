@@ -1,13 +1,14 @@
-"""Where the time goes, side by side in one run: forms of convolution, frozen layers, cached
-features, seeds, devices, episodes, extraction, adaptation.
+"""Measures times of tljax's own parts: forms of convolution, frozen layers, cached features, seeds,
+devices, episodes, extraction of features, adaptation.
 
     python -m benchmarks.engine
     XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m benchmarks.engine --only=devices
 
-`--rounds` is how often each is timed, in turn; the median is printed.
+Calls are timed `--rounds` times, in turn, and the median is printed.
 """
 
 import functools
+import math
 import re
 import resource
 
@@ -39,21 +40,23 @@ ROUNDS = define_rounds(5)
 
 
 def main() -> None:
-    """Prints the tables that were asked for."""
+    """Prints the tables of `--only`."""
+    tables = {
+        'forms': forms,
+        'frozen': frozen,
+        'cached': cached,
+        'seeds': seeds,
+        'devices': devices,
+        'episodes': episodes,
+        'extraction': extraction,
+        'adaptation': adaptation,
+    }
     for name in ONLY.value:
-        {
-            'forms': forms,
-            'frozen': frozen,
-            'cached': cached,
-            'seeds': seeds,
-            'devices': devices,
-            'episodes': episodes,
-            'extraction': extraction,
-            'adaptation': adaptation,
-        }[name]()
+        tables[name]()
 
 
-SHAPES = (  # n, size, c, d, kernel, stride, groups, and whether a loop is timed too
+# n, size, c, d, kernel, stride, groups, whether a loop is timed, too
+SHAPES = (
     (16, 8, 1, 32, 3, 1, 1, True),
     (16, 4, 32, 64, 3, 1, 1, True),
     (25, 28, 64, 64, 3, 1, 1, True),
@@ -70,51 +73,13 @@ SHAPES = (  # n, size, c, d, kernel, stride, groups, and whether a loop is timed
 
 
 def forms():
-    """A convolution in each form, forward and with its gradient, called by itself and four times
-    inside a loop; a star is what is used."""
+    """Times each form of a convolution: forward, with its gradient, and four times inside a loop.
+
+    A star marks the form that tljax chooses.
+    """
     rows = []
-    for n, size, c, d, k, stride, groups, looped in SHAPES:
-        x, w = jnp.ones((n, size, size, c)), jnp.ones((k, k, c // groups, d)) / k
-        picked, calls = (
-            {
-                place: choose_form(place, x, w, (stride, stride), groups)
-                for place in ('alone', 'looped')
-            },
-            {},
-        )
-        for form in ('plain', 'split', 'dots') if groups == 1 else ('plain', 'shifts'):
-
-            def forward(x, w, form=form, stride=stride, groups=groups):
-                return convolve(x, w, (stride, stride), groups=groups, form=form)
-
-            def gradient(x, w, forward=forward):
-                return jax.grad(lambda x, w: jnp.sum(forward(x, w) ** 2), (0, 1))(x, w)
-
-            for what, function in (('forward', forward), ('gradient', gradient)):
-                calls[form, what] = functools.partial(jax.jit(function), x, w)
-            if looped:
-                again = jax.jit(
-                    lambda x, w, gradient=gradient: lax.map(
-                        lambda x: gradient(x, w), jnp.stack([x] * 4)
-                    )
-                )
-                calls[form, 'loop'] = functools.partial(again, x, w)
-        times = _times(calls)
-        for form in dict.fromkeys(form for form, _ in calls):
-            inside = (
-                f'{times[form, "loop"] / 4:.2f}{"*" * (form == picked["looped"])}' if looped else ''
-            )
-            kind = 'depthwise' if groups > 1 else f'-> {d}'
-            rows.append(
-                [
-                    f'{n}x{size}x{size}x{c} {kind}',
-                    f'{k}x{k}/{stride}',
-                    form,
-                    f'{times[form, "forward"]:.2f}',
-                    f'{times[form, "gradient"]:.2f}{"*" * (form == picked["alone"])}',
-                    inside,
-                ]
-            )
+    for shape in SHAPES:
+        rows += _form_rows(*shape)
     table(
         ['input', 'kernel', 'form', 'ms forward', 'ms with gradient', 'the same in a loop'],
         rows,
@@ -122,12 +87,63 @@ def forms():
     )
 
 
+def _form_rows(n, size, c, d, k, stride, groups, looped):
+    """Returns the rows of one shape of convolution."""
+    x, w = jnp.ones((n, size, size, c)), jnp.ones((k, k, c // groups, d)) / k
+    form_alone = choose_form('alone', x, w, (stride, stride), groups)
+    form_in_loop = choose_form('looped', x, w, (stride, stride), groups)
+    names = ('plain', 'split', 'dots') if groups == 1 else ('plain', 'shifts')
+    calls = {}
+    for form in names:
+        for task, function in _convolution(form, stride, groups).items():
+            if task != 'loop' or looped:
+                calls[form, task] = functools.partial(jax.jit(function), x, w)
+    times = _times(calls)
+    kind = 'depthwise' if groups > 1 else f'-> {d}'
+    rows = []
+    for form in names:
+        gradient = f'{times[form, "gradient"]:.2f}'
+        if form == form_alone:
+            gradient += '*'
+        loop = ''
+        if looped:
+            loop = f'{times[form, "loop"] / 4:.2f}'
+            if form == form_in_loop:
+                loop += '*'
+        rows.append(
+            [
+                f'{n}x{size}x{size}x{c} {kind}',
+                f'{k}x{k}/{stride}',
+                form,
+                f'{times[form, "forward"]:.2f}',
+                gradient,
+                loop,
+            ]
+        )
+    return rows
+
+
+def _convolution(form, stride, groups):
+    """Returns {'forward', 'gradient', 'loop': function of input and kernel}."""
+
+    def forward(x, w):
+        return convolve(x, w, (stride, stride), groups=groups, form=form)
+
+    def gradient(x, w):
+        return jax.grad(lambda x, w: jnp.sum(forward(x, w) ** 2), (0, 1))(x, w)
+
+    def loop(x, w):
+        return lax.map(lambda x: gradient(x, w), jnp.stack([x] * 4))
+
+    return {'forward': forward, 'gradient': gradient, 'loop': loop}
+
+
 def cached():
-    """A head on a frozen MobileNet: an epoch that runs the backbone against one on its features,
-    256 pictures of 224x224."""
+    """Times a head on a frozen MobileNet: an epoch that runs the backbone, and one on its stored
+    features, 256 pictures of 224x224."""
     calls = {}
     for name, width in (('backbone', 0), ('features', 256)):
-        _, built = _build(
+        _, program = _build(
             data={'name': 'glyphs', 'size': 224, 'classes': 4, 'per_class': 4},
             net={'name': 'mobilenet', 'alpha': 0.25},
             partition={'name': 'freeze'},
@@ -136,18 +152,13 @@ def cached():
         )
         shape = (1, 1, 32, width) if width else (1, 1, 32, 224, 224, 1)
         batch = {'input': np.ones(shape, np.float32), 'label': np.zeros((1, 1, 32), np.int32)}
-        params, state = built.method.init(
+        params, state = program.method.init(
             jax.random.key(0), jax.tree.map(lambda leaf: leaf[0, 0, :1], batch)
         )
-        whole = TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params))
-        cell = [jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], whole)]
-
-        def call(cell=cell, step=built.step, batch=batch):
-            for _ in range(8):
-                cell[0], metrics = step.run(cell[0], batch, np.zeros(1, np.uint32))
-            return metrics
-
-        calls[name] = call
+        train_state = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf)[None], _train_state(program, params, state)
+        )
+        calls[name] = _repeat(program.step, train_state, batch, seeds=1, count=8)
     times = _times(calls)
     table(
         ['an epoch on', 'ms', 'share'],
@@ -157,42 +168,40 @@ def cached():
 
 
 def frozen():
-    """What a frozen backbone costs, by XLA's own count, with clipping and gradient-norm logging
-    on."""
+    """Measures the cost of a step on a frozen backbone, with clipping and logged gradient norms.
+
+    Operations are those that XLA counts.
+    """
     rows = []
     for name, partition in (
         ('everything', {'name': 'full'}),
         ('head only', {'name': 'freeze', 'until': 'backbone'}),
     ):
-        run, built = _build(
+        run, program = _build(
             net={'name': 'cifar_resnet', 'depth': 14, 'width': 16},
             partition=partition,
             optim={'clip': 1.0},
             batch=64,
         )
         params, state = run.init(0)
-        whole, batch = (
-            TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params)),
-            run.stream.batch(0, 0),
-        )
-        step = jax.jit(make_step(built.method, built.tx, built.labels))
-        forward = jax.jit(built.method.predict)
-        flops = [
-            f.lower(*a).compile().cost_analysis()['flops']
-            for f, a in ((step, (whole, batch, 0)), (forward, (params, state, batch)))
-        ]
+        train_state = _train_state(program, params, state)
+        batch = run.stream.batch(0, 0)
+        step = jax.jit(make_step(program.method, program.tx, program.labels))
+        forward = jax.jit(program.method.predict)
+        step_flops = _flops(step, train_state, batch, 0)
+        forward_flops = _flops(forward, params, state, batch)
         times = _times(
             {
-                'step': lambda: step(whole, batch, 0),
-                'forward': lambda: forward(params, state, batch),
+                'step': functools.partial(step, train_state, batch, 0),
+                'forward': functools.partial(forward, params, state, batch),
             }
         )
-        memory = sum(leaf.nbytes for leaf in jax.tree.leaves(whole.opt_state)) / 1e6
+        memory = sum(leaf.nbytes for leaf in jax.tree.leaves(train_state.opt_state)) / 1e6
         rows.append(
             [
                 name,
-                f'{flops[0] / 1e9:.3f}',
-                f'{flops[0] / flops[1]:.3f}',
+                f'{step_flops / 1e9:.3f}',
+                f'{step_flops / forward_flops:.3f}',
                 f'{times["step"]:.1f}',
                 f'{times["step"] / times["forward"]:.2f}',
                 f'{memory:.3f}',
@@ -205,73 +214,64 @@ def frozen():
     )
 
 
+def _flops(function, *arguments):
+    """Returns the number of floating-point operations of a jitted function, as XLA counts it."""
+    return function.lower(*arguments).compile().cost_analysis()['flops']
+
+
 def seeds():
-    """Five seeds in one call against five calls of one, each in every form; ten steps a call where
-    `fit` takes ten."""
-    calls, net = {}, {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
+    """Times five seeds in one call against five calls of one seed, in each form of convolution.
+
+    Where a call trains one seed at a time, it takes ten steps, as `fit` does.
+    """
+    calls = {}
+    net = {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
     for count, how in ((1, 'one call'), (5, 'each by itself'), (5, 'one call, a loop')):
         for form in ('plain', 'dots'):
             run, _ = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
             step = run.step if how == 'one call, a loop' else map_seeds_on_threads(run.step, count)
-            length = 10 if how == 'each by itself' else 1
-            one = run.stream.take(run.stream.index(0, 0))
-            batch = step.place(
-                jax.tree.map(
-                    lambda leaf, n=count, k=length: np.stack([np.stack([leaf] * n)] * k), one
-                )
-            )
-            cell = [step.split(first_state(run.init, run.tx, run.seeds))]
-
-            def call(cell=cell, step=step, batch=batch, count=count):
-                cell[0], metrics = step.run(cell[0], batch, np.arange(count, dtype=np.uint32))
-                return metrics
-
-            calls[count, how, form] = call
-    times = {
-        cell: ms / (10 if cell[1] == 'each by itself' else 1) for cell, ms in _times(calls).items()
-    }
-    best = min(times[cell] for cell in times if cell[0] == 1)
+            steps = 10 if how == 'each by itself' else 1
+            index = run.stream.take(run.stream.index(0, 0))
+            batch = step.place(jax.tree.map(functools.partial(_repeat_leaf, steps, count), index))
+            train_state = step.split(first_state(run.init, run.tx, run.seeds))
+            calls[count, how, form] = _repeat(step, train_state, batch, seeds=count)
+    times = {}
+    for (count, how, form), ms in _times(calls).items():
+        times[count, how, form] = ms / 10 if how == 'each by itself' else ms
+    best = min(ms for (count, _, _), ms in times.items() if count == 1)
     table(
         ['seeds', 'how', 'form', 'ms', 'over calls of one'],
-        [[*cell, f'{ms:.2f}', f'{ms / (cell[0] * best):.2f}'] for cell, ms in times.items()],
+        [
+            [count, how, form, f'{ms:.2f}', f'{ms / (count * best):.2f}']
+            for (count, how, form), ms in times.items()
+        ],
         title='Seeds: one step of each',
     )
 
 
+def _repeat_leaf(steps, count, leaf):
+    """Repeats an array along two new leading axes, of steps and seeds."""
+    return np.broadcast_to(leaf, (steps, count, *np.shape(leaf)))
+
+
 def devices():
-    """What the devices exchange in a step: bytes in the all-reduces of the compiled program."""
+    """Measures what devices exchange in a step, the bytes of the compiled program's all-reduces."""
     rows = []
     for parallel in ('jit', 'pmap'):
         for name in ('full', 'freeze'):
-            run, built = _build(
+            run, program = _build(
                 net={'name': 'cifar_resnet', 'depth': 14},
                 partition={'name': name},
                 parallel=parallel,
                 batch=64,
             )
-            batch = run.step.place(
-                jax.tree.map(lambda leaf: leaf[None, None], run.stream.take(run.stream.index(0, 0)))
+            train_state = first_state(run.init, run.tx, run.seeds)
+            step = run.step.run.lower(train_state, _first_batch(run), np.zeros(1, np.uint32))
+            reduced = _reduced_bytes(step.compile().as_text())
+            labelled_params = zip(
+                jax.tree.leaves(run.init(0)[0]), jax.tree.leaves(program.labels), strict=True
             )
-            text = (
-                run.step.run.lower(
-                    first_state(run.init, run.tx, run.seeds), batch, np.zeros(1, np.uint32)
-                )
-                .compile()
-                .as_text()
-            )
-            calls = ' '.join(re.findall(r'= (.*?) all-reduce(?:-start)?\(', text))
-            sizes = [
-                [int(n) for n in shape.split(',') if n]
-                for shape in re.findall(r'f32\[([\d,]*)\]', calls)
-            ]
-            reduced = sum(4 * int(np.prod(size or [1])) for size in sizes)
-            trained = sum(
-                4 * leaf.size
-                for leaf, label in zip(
-                    jax.tree.leaves(run.init(0)[0]), jax.tree.leaves(built.labels), strict=True
-                )
-                if label != 'frozen'
-            )
+            trained = sum(4 * leaf.size for leaf, label in labelled_params if label != 'frozen')
             rows.append(
                 [
                     parallel,
@@ -288,54 +288,60 @@ def devices():
     )
 
 
+def _reduced_bytes(program):
+    """Returns the bytes of the float32 results of all-reduces in the text of a compiled program."""
+    results = ' '.join(re.findall(r'= (.*?) all-reduce(?:-start)?\(', program))
+    total = 0
+    for shape in re.findall(r'f32\[([\d,]*)\]', results):
+        sizes = [int(size) for size in shape.split(',') if size]
+        total += 4 * math.prod(sizes)
+    return total
+
+
 def episodes():
-    """What drawing episodes costs of a training step, and how much memory a test of many takes over
-    one of few."""
-    rows = []
+    """Measures the memory of a test on few and many episodes, and the time to draw episodes as a
+    share of a training step."""
+    _evaluation_memory()
+    _sampling_time()
+
+
+def _evaluation_memory():
     run, _ = _build(
         data=base.episodes('glyphs', ways=5, shots=1, queries=5, count=10_000),
         method={'name': 'protonet'},
         net={'name': 'conv4', 'width': 16, 'size': 28},
         batch=1,
     )
-    first = first_state(run.init, run.tx, run.seeds)
+    train_state = first_state(run.init, run.tx, run.seeds)
+    rows = []
     for count in (100, 1000, 10_000):
-        score(
-            run.predict,
-            first.params,
-            first.state,
-            restrict(run.evals['test'], np.arange(count)),
-            16,
-        )
-        rows.append(
-            [f'{count:,}', f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f}']
-        )
+        test = restrict(run.evals['test'], np.arange(count))
+        score(run.predict, train_state.params, train_state.state, test, 16)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        rows.append([f'{count:,}', f'{memory:.0f}'])
     table(
         ['test episodes', "the process's largest memory so far, MB"],
         rows,
         title='Evaluation, 5-way 1-shot, Conv4-16',
     )
+
+
+def _sampling_time():
     rows = []
-    for name, config in (
+    for name, module in (
         ('ProtoNet, 60-way 1-shot 5-query', protonet),
         ('MAML, 5-way 1-shot 1-query, 32 tasks', maml),
     ):
-        settings = phases(plain(config.get_config()))[0][1]
-        run, built = (
-            build.build(settings),
-            build.parts(settings).program(build.load(settings['data'])['train']),
+        run, program = _build_settings(phases(plain(module.get_config()))[0][1])
+        batch = _first_batch(run)
+        train_state = first_state(run.init, run.tx, run.seeds)
+        keys = jax.tree.map(lambda leaf: leaf[0, 0], batch)
+        times = _times(
+            {
+                'sampling': functools.partial(jax.jit(program.prepare), keys),
+                'step': _repeat(run.step, train_state, batch, seeds=1),
+            }
         )
-        batch = run.step.place(
-            jax.tree.map(lambda leaf: leaf[None, None], run.stream.take(run.stream.index(0, 0)))
-        )
-        cell = [first_state(run.init, run.tx, run.seeds)]
-
-        def call(cell=cell, run=run, batch=batch):
-            cell[0], metrics = run.step.run(cell[0], batch, np.zeros(1, np.uint32))
-            return metrics
-
-        draw, keys = jax.jit(built.prepare), jax.tree.map(lambda leaf: leaf[0, 0], batch)
-        times = _times({'sampling': lambda draw=draw, keys=keys: draw(keys), 'step': call})
         rows.append(
             [
                 name,
@@ -352,8 +358,10 @@ def episodes():
 
 
 def extraction():
-    """Features of a set against the forward passes that they need, batches in place: MobileNet,
-    1,024 pictures of 112x112 in memory."""
+    """Times the extraction of features against the forward passes of batches on the device.
+
+    The network is MobileNet; the set has 1,024 pictures of 112x112 in memory.
+    """
     net = mobilenet(alpha=0.25, form=place_of_run())
     dataset = arrays(
         np.random.default_rng(0).uniform(size=(1024, 112, 112, 3)).astype(np.float32),
@@ -363,14 +371,15 @@ def extraction():
     params, state = jax.tree.map(
         lambda leaf: leaf[None], net.init(jax.random.key(0), jnp.zeros((1, 112, 112, 3)))
     )
-    extract, whole = extractor(net), ({'backbone': params}, {'backbone': state})
+    extract = extractor(net)
+    variables = ({'backbone': params}, {'backbone': state})
     batches = [
         extract.place(dataset.take(np.arange(start, start + 256))) for start in range(0, 1024, 256)
     ]
     times = _times(
         {
-            'extraction': lambda: predictions(extract, *whole, dataset),
-            'forward passes': lambda: [extract.run(*whole, batch) for batch in batches],
+            'extraction': lambda: predictions(extract, *variables, dataset),
+            'forward passes': lambda: [extract.run(*variables, batch) for batch in batches],
         }
     )
     table(
@@ -381,54 +390,89 @@ def extraction():
 
 
 def adaptation():
-    """A step of deep domain adaptation against one of fine-tuning on as many pictures, the passes
-    that its equation needs."""
+    """Measures a step of deep domain adaptation against fine-tuning on as many pictures."""
     calls, flops, size = {}, {}, 32
     printed = {'name': 'glyphs', 'part': 'digits', 'size': size, 'per_class': 50}
-    both = {'name': 'domains', 'source': printed, 'target': {'name': 'digits', 'size': size}}
+    pair = {'name': 'domains', 'source': printed, 'target': {'name': 'digits', 'size': size}}
     for name in ('finetune', 'dann', 'cdan', 'ddc', 'dan', 'jan', 'deep_coral', 'cmd', 'mcd'):
-        halves = (
-            {'data': printed, 'batch': 128} if name == 'finetune' else {'data': both, 'batch': 64}
-        )
-        run, built = _build(
-            net={'name': 'cifar_resnet', 'depth': 14, 'width': 32}, method={'name': name}, **halves
+        data, batch_size = (printed, 128) if name == 'finetune' else (pair, 64)
+        run, program = _build(
+            net={'name': 'cifar_resnet', 'depth': 14, 'width': 32},
+            method={'name': name},
+            data=data,
+            batch=batch_size,
         )
         params, state = run.init(0)
-        whole, batch = (
-            TrainState(jnp.zeros((), jnp.int32), params, state, built.tx.init(params)),
-            run.stream.batch(0, 0),
-        )
-        step = jax.jit(make_step(built.method, built.tx, built.labels))
-        flops[name] = step.lower(whole, batch, 0).compile().cost_analysis()['flops']
-        calls[name] = functools.partial(step, whole, batch, 0)
+        train_state = _train_state(program, params, state)
+        batch = run.stream.batch(0, 0)
+        step = jax.jit(make_step(program.method, program.tx, program.labels))
+        flops[name] = _flops(step, train_state, batch, 0)
+        calls[name] = functools.partial(step, train_state, batch, 0)
+    rows = []
     times = _times(calls)
+    for name, ms in times.items():
+        values = (
+            flops[name] / 1e9,
+            flops[name] / flops['finetune'],
+            ms,
+            ms / times['finetune'],
+        )
+        rows.append([name, *(f'{value:.2f}' for value in values)])
     table(
         ['step of', 'GFLOP', 'over fine-tuning', 'ms', 'over fine-tuning'],
-        [
-            [
-                name,
-                *(
-                    f'{value:.2f}'
-                    for value in (
-                        flops[name] / 1e9,
-                        flops[name] / flops['finetune'],
-                        ms,
-                        ms / times['finetune'],
-                    )
-                ),
-            ]
-            for name, ms in times.items()
-        ],
+        rows,
         title='ResNet-14, 64 + 64 pictures of 32x32',
     )
 
 
 def _build(width=0, **changes):
+    """Returns the run and its program of the default settings with changes, on digits by default.
+
+    Args:
+        width: dimension of stored features; 0 where the backbone runs.
+        **changes: settings that differ.
+    """
     default = phases(plain(base.get_config()))[0][1]
     settings = merge(default, {'data': {'name': 'digits', 'size': 8}, 'cache': False, **changes})
-    return build.build(settings), build.parts(settings).program(
-        build.load(settings['data'])['train'], width
-    )
+    return _build_settings(settings, width)
+
+
+def _build_settings(settings, width=0):
+    run = build.build(settings)
+    train_split = build.load(settings['data'])['train']
+    return run, build.parts(settings).program(train_split, width)
+
+
+def _train_state(program, params, state):
+    """Returns the training state of one seed before the first step."""
+    return TrainState(jnp.zeros((), jnp.int32), params, state, program.tx.init(params))
+
+
+def _first_batch(run):
+    """Returns a run's first batch on the device, with leading axes of one step and one seed."""
+    index = run.stream.take(run.stream.index(0, 0))
+    return run.step.place(jax.tree.map(lambda leaf: leaf[None, None], index))
+
+
+def _repeat(step, train_state, batch, seeds, count=1):
+    """Returns a call that takes training steps, and continues from the state of the last call.
+
+    Args:
+        step: compiled step.
+        train_state: state before the first step.
+        batch: batch of every step.
+        seeds: number of seeds.
+        count: number of steps in a call.
+    """
+    numbers = np.arange(seeds, dtype=np.uint32)
+
+    def call():
+        nonlocal train_state
+        for _ in range(count):
+            train_state, metrics = step.run(train_state, batch, numbers)
+        return metrics
+
+    return call
 
 
 def _times(calls):

@@ -1,13 +1,14 @@
-r"""Networks of the zoo against Keras on the JAX backend, side by side in one run: pictures per
-second, forward and fine-tuning everything.
+r"""Compares networks of the zoo with Keras on the JAX backend: pictures per second, in the forward
+pass and in fine-tuning of all layers.
 
     python -m pip install -e '.[test]' && python -m benchmarks.keras_networks --networks=mobilenet \
         --batch=16
 
-Both sides are compiled by jax.jit, float32, on the same random pictures; a step is cross-entropy on
-1,000 classes with BatchNorm on batch statistics, its gradient, and SGD with momentum. Pictures have
-the side that a network was trained on, or `--size`, and each side is timed `--rounds` times.
-`--memory` runs each side's step in a process of its own and tells its largest memory.
+Both libraries are compiled by jax.jit and compute in float32 on the same random pictures. A
+training step is the cross-entropy on 1,000 classes, with BatchNorm on batch statistics, its
+gradient, and SGD with momentum. Pictures have the size that a network was trained on, or `--size`.
+Each library is timed `--rounds` times. `--memory` runs a training step of each library in a
+separate process and prints its peak memory.
 """
 
 import os
@@ -34,29 +35,34 @@ from tljax.nn.convolution import place_of_run
 from tljax.report.page import table
 from tljax.zoo.table import ROWS
 
-os.environ.setdefault('KERAS_BACKEND', 'jax')  # before Keras is imported, which may be missing
+os.environ.setdefault('KERAS_BACKEND', 'jax')  # must be set before Keras is imported
 
-NETWORKS = define_list('networks', list(ROWS), 'Which networks.', one_of(ROWS))
-BATCH = flags.DEFINE_integer('batch', 16, 'Pictures at a time.', lower_bound=1)
-SIZE = flags.DEFINE_integer('size', 0, 'Side of the pictures; 0: what each network was trained on.')
+NETWORKS = define_list('networks', list(ROWS), 'Names of networks.', one_of(ROWS))
+BATCH = flags.DEFINE_integer('batch', 16, 'Pictures in a batch.', lower_bound=1)
+SIZE = flags.DEFINE_integer(
+    'size', 0, 'Side of the pictures in pixels; 0: the size that each network was trained on.'
+)
 ROUNDS = define_rounds(3)
 MEMORY = flags.DEFINE_bool('memory', False, 'Measure memory, not time.')
 SIDE = flags.DEFINE_enum(
-    'side', None, ['keras', 'tljax'], 'Run one step of this side alone and print its memory.'
+    'side',
+    None,
+    ['keras', 'tljax'],
+    'Run one training step of this library only, and print its memory.',
 )
 
 
 def main() -> None:
     """Prints the table."""
     if SIDE.value:
-        jax.block_until_ready(list(_calls(NETWORKS.value[0], SIDE.value)['step']().values()))
+        step = _calls(NETWORKS.value[0], SIDE.value)['step']
+        jax.block_until_ready(list(step().values()))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     elif MEMORY.value:
-        rows = [
-            [name, *(f'{each:.2f}' for each in (ours, theirs, ours / theirs))]
-            for name in NETWORKS.value
-            for ours, theirs in [(_memory(name, 'tljax'), _memory(name, 'keras'))]
-        ]
+        rows = []
+        for name in NETWORKS.value:
+            tljax, keras = _memory(name, 'tljax'), _memory(name, 'keras')
+            rows.append([name, f'{tljax:.2f}', f'{keras:.2f}', f'{tljax / keras:.2f}'])
         table(
             ['network', 'tljax GB', 'Keras GB', 'ratio'],
             rows,
@@ -72,21 +78,23 @@ def main() -> None:
 
 
 def _speed(name):
+    """Yields the rows of a network's speeds."""
     calls = {
-        (side, what): call
+        (side, task): call
         for side in ('tljax', 'keras')
-        for what, call in _calls(name, side).items()
+        for task, call in _calls(name, side).items()
     }
     seconds = take_turns(calls, ROUNDS.value).seconds
     speed = {key: float(np.median(BATCH.value / values)) for key, values in seconds.items()}
-    for what in ('forward', 'step'):
-        ours, theirs = speed['tljax', what], speed['keras', what]
-        say(f'{name} {what}: {ours:.1f} against {theirs:.1f} pictures/s')
-        yield [name, what, f'{ours:.1f}', f'{theirs:.1f}', f'{ours / theirs:.2f}']
+    for task in ('forward', 'step'):
+        tljax, keras = speed['tljax', task], speed['keras', task]
+        say(f'{name} {task}: {tljax:.1f} against {keras:.1f} pictures/s')
+        yield [name, task, f'{tljax:.1f}', f'{keras:.1f}', f'{tljax / keras:.2f}']
 
 
 def _memory(name, side):
-    done = subprocess.run(
+    """Returns the peak memory of a training step, in GB."""
+    process = subprocess.run(
         [
             sys.executable,
             '-m',
@@ -100,70 +108,73 @@ def _memory(name, side):
         text=True,
         check=True,
     )
-    return int(done.stdout.split()[-1]) / 1e6
+    return int(process.stdout.split()[-1]) / 1e6
 
 
 def _calls(name, side):
+    """Returns {'forward', 'step': call} of a library, 'tljax' or 'keras'."""
     size = SIZE.value or ROWS[name].size
     rng = np.random.default_rng(0)
     batch = {
         'input': jnp.asarray(rng.uniform(size=(BATCH.value, size, size, 3)), jnp.float32),
         'label': jnp.arange(BATCH.value) % 1000,
     }
-    return (_ours if side == 'tljax' else _theirs)(name, size, batch, optax.sgd(1e-3, momentum=0.9))
+    optimiser = optax.sgd(1e-3, momentum=0.9)
+    if side == 'tljax':
+        return _tljax_calls(name, batch, optimiser)
+    return _keras_calls(name, size, batch, optimiser)
 
 
-def _ours(name, size, batch, tx):
-    release_memory_after_compiling()  # as every run does
+def _tljax_calls(name, batch, tx):
+    release_memory_after_compiling()  # as in every run
     method = finetune(
         call_named('tljax.zoo', {'name': name}, 'net', form=place_of_run()), classes=1000
     )
     params, state = jax.jit(method.init)(jax.random.key(0), batch)
     step = jax.jit(make_step(method, tx, jax.tree.map(lambda _: 'all', params)), donate_argnums=0)
     forward = jax.jit(method.predict)
-    cell = [TrainState(jnp.zeros((), jnp.int32), params, state, tx.init(params))]
+    train_state = TrainState(jnp.zeros((), jnp.int32), params, state, tx.init(params))
 
     def train():
-        cell[0], metrics = step(cell[0], batch, 0)
+        nonlocal train_state
+        train_state, metrics = step(train_state, batch, 0)
         return metrics
 
-    return {'forward': lambda: forward(cell[0].params, cell[0].state, batch), 'step': train}
+    return {'forward': lambda: forward(train_state.params, train_state.state, batch), 'step': train}
 
 
-def _theirs(name, size, batch, tx):
+def _keras_calls(name, size, batch, tx):
     import keras
 
     model = getattr(keras.applications, ROWS[name].title)(
         weights=None, input_shape=(size, size, 3), classifier_activation=None
     )
-    trained, rest = (
-        [jnp.array(variable.value) for variable in group]
-        for group in (model.trainable_variables, model.non_trainable_variables)
-    )
+    params = [jnp.array(variable.value) for variable in model.trainable_variables]
+    state = [jnp.array(variable.value) for variable in model.non_trainable_variables]
 
     @jax.jit
-    def forward(trained, rest):
-        return model.stateless_call(trained, rest, batch['input'], training=False)[0]
+    def forward(params, state):
+        return model.stateless_call(params, state, batch['input'], training=False)[0]
 
-    def step(trained, rest, memory):
-        def loss(trained):
-            out, moved = model.stateless_call(trained, rest, batch['input'], training=True)
-            return optax.softmax_cross_entropy_with_integer_labels(
-                out, batch['label']
-            ).mean(), moved
+    def step(params, state, opt_state):
+        def loss(params):
+            logits, new_state = model.stateless_call(params, state, batch['input'], training=True)
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch['label'])
+            return losses.mean(), new_state
 
-        (value, moved), grads = jax.value_and_grad(loss, has_aux=True)(trained)
-        updates, memory = tx.update(grads, memory, trained)
-        return optax.apply_updates(trained, updates), moved, memory, {'loss': value}
+        (value, new_state), grads = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, opt_state = tx.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), new_state, opt_state, {'loss': value}
 
     compiled = jax.jit(step, donate_argnums=(0, 1, 2))
-    cell = [(trained, rest, tx.init(trained))]
+    variables = (params, state, tx.init(params))
 
     def train():
-        *cell[0], metrics = compiled(*cell[0])
+        nonlocal variables
+        *variables, metrics = compiled(*variables)
         return metrics
 
-    return {'forward': lambda: forward(*cell[0][:2]), 'step': train}
+    return {'forward': lambda: forward(*variables[:2]), 'step': train}
 
 
 if __name__ == '__main__':

@@ -1,17 +1,18 @@
-"""Shallow adaptation beside skada and ADAPT in one run: how long each takes, and what each reaches
-on Office-Caltech10.
+"""Compares shallow adaptation with skada and ADAPT: times, and accuracies on Office-Caltech10.
 
     python -m pip install -e . skada adapt tensorflow && python -m benchmarks.peers
     python -m benchmarks.peers --only=weights --rounds=3
 
-All sides get the same arrays, kernel widths (gamma is 1 / (2 width^2)), grids, numbers of centres
-and of folds; the rest is each library's default. Density ratios of Gaussians are known, so weights
-are held against the truth. The office table trains the same classifier of scikit-learn on what each
-side returns. Balanced distribution adaptation (`mapping.bda`) is in neither library.
+All libraries get the same arrays, kernel widths (gamma is 1 / (2 width^2)), grids, numbers of
+centres and numbers of folds. Other settings are each library's defaults. The table of weights uses
+Gaussians, whose density ratio is known, and compares weights with this ratio. The table of
+Office-Caltech10 trains the same classifier of scikit-learn on each library's result. Balanced
+distribution adaptation (`mapping.bda`) is in neither library.
 """
 
 import itertools
 import warnings
+from collections import defaultdict
 
 import numpy as np
 from scipy.stats import norm
@@ -29,89 +30,81 @@ from tljax.report.page import table
 
 ONLY = define_only(['tca', 'weights', 'office'])
 ROUNDS = define_rounds(3)
-# as in the study
+# classifiers of experiments.shallow
 CLASSIFIERS = {
     'nearest': lambda: KNeighborsClassifier(1),
     'logistic': lambda: LogisticRegression(max_iter=1000),
 }
-SHIFT, COLUMNS = 0.5, 10  # of the target's mean in the first column; columns of the Gaussians
+SHIFT = 0.5  # shift of the target's mean in the first column
+COLUMNS = 10  # dimensions of the Gaussians
 
 
 def main() -> None:
-    """Prints the tables that were asked for."""
-    warnings.filterwarnings('ignore')  # of the peers' own deprecations
+    """Prints the tables of `--only`."""
+    warnings.filterwarnings('ignore')  # deprecation warnings inside the other libraries
     for name in ONLY.value:
         {'tca': tca, 'weights': weights, 'office': office}[name]()
 
 
 def tca():
-    """Transfer component analysis of 2,000 + 2,000 rows of 800 columns, 30 dimensions, linear
+    """Times transfer component analysis: 2,000 + 2,000 rows of 800 columns, 30 dimensions, linear
     kernel."""
-    from benchmarks.peer_sides import components  # of packages that may be missing
+    from benchmarks.peer_sides import components  # its packages may be missing
 
     rng = np.random.default_rng(0)
     xs, xt = rng.normal(size=(2000, 800)), rng.normal(size=(2000, 800)) + 0.1
-    _compare('TCA, 2,000 + 2,000 x 800, by', components(xs, xt), lambda found: [], [])
+    _compare('TCA, 2,000 + 2,000 x 800, by', components(xs, xt), lambda result: [], [])
 
 
 def weights():
-    """Weights of 1,000 + 1,000 rows of Gaussians whose density ratio is known."""
-    from benchmarks.peer_sides import weighers  # of packages that may be missing
+    """Compares weights of 1,000 + 1,000 rows of Gaussians, whose density ratio is known."""
+    from benchmarks.peer_sides import weighers  # its packages may be missing
 
     rng = np.random.default_rng(0)
-    xs, xt = (
-        rng.normal(size=(1000, COLUMNS)),
-        rng.normal(size=(1000, COLUMNS)) + SHIFT * (np.arange(COLUMNS) == 0),
-    )
-    truth = norm.pdf(xs[:, 0], SHIFT) / norm.pdf(xs[:, 0])
-    for method, sides in weighers(xs, xt).items():
+    xs = rng.normal(size=(1000, COLUMNS))
+    xt = rng.normal(size=(1000, COLUMNS)) + SHIFT * (np.arange(COLUMNS) == 0)
+    ratio = norm.pdf(xs[:, 0], SHIFT) / norm.pdf(xs[:, 0])
+
+    def cells(weight):
+        correlation = np.corrcoef(weight, ratio)[0, 1]
+        return [f'{correlation:.3f}', f'{_objective(xs, xt, weight):.6f}']
+
+    for method, calls in weighers(xs, xt).items():
         _compare(
             f'{method}, 1,000 + 1,000 x {COLUMNS}, by',
-            sides,
-            lambda found: [
-                f'{np.corrcoef(found, truth)[0, 1]:.3f}',
-                f'{_objective(xs, xt, found):.6f}',
-            ],
+            calls,
+            cells,
             ['correlation with the true ratio', 'objective of KMM'],
         )
 
 
 def office():
-    """Accuracy on the 12 tasks of Office-Caltech10: weights with logistic regression, maps with the
-    nearest neighbour."""
-    from benchmarks.peer_sides import maps, weighers  # of packages that may be missing
+    """Compares accuracies on the 12 tasks of Office-Caltech10.
+
+    Weights have logistic regression, maps the nearest neighbour.
+    """
+    from benchmarks.peer_sides import maps, weighers  # its packages may be missing
 
     config = plain(office_caltech.get_config())
-    splits = {
-        name: call_named('tljax.data', spec, f'domains.{name}')
-        for name, spec in config['domains'].items()
-    }
-    domains = {
-        name: {side: _rows(split[side]) for side in ('train', 'test')}
-        for name, split in splits.items()
-    }
+    domains = {}
+    for name, spec in config['domains'].items():
+        splits = call_named('tljax.data', spec, f'domains.{name}')
+        domains[name] = {split: _rows(splits[split]) for split in ('train', 'test')}
     tasks = list(itertools.permutations(domains, 2))
-    rows = {}
+    rows = defaultdict(list)
     for source, target in progress(tasks, 'tasks'):
         (xs, ys), (xt, yt) = domains[source]['train'], domains[target]['test']
-        for (method, sides), classifier in [
-            *((each, 'logistic') for each in weighers(xs, xt).items()),
-            *((each, 'nearest') for each in maps(xs, ys, xt).items()),
-        ]:
-            for side, call in sides.items():
-                found = call()
-                fitted = CLASSIFIERS[classifier]()
-                zs, zt = found if classifier == 'nearest' else (xs, xt)
-                fitted.fit(
-                    zs,
-                    ys,
-                    **(
-                        {}
-                        if classifier == 'nearest'
-                        else {'sample_weight': len(xs) * found / found.sum()}
-                    ),
-                )
-                rows.setdefault((method, side), []).append(100 * (fitted.predict(zt) == yt).mean())
+        for method, calls in weighers(xs, xt).items():
+            for side, call in calls.items():
+                weight = call()
+                model = CLASSIFIERS['logistic']()
+                model.fit(xs, ys, sample_weight=len(xs) * weight / weight.sum())
+                rows[method, side].append(100 * (model.predict(xt) == yt).mean())
+        for method, calls in maps(xs, ys, xt).items():
+            for side, call in calls.items():
+                zs, zt = call()
+                model = CLASSIFIERS['nearest']().fit(zs, ys)
+                rows[method, side].append(100 * (model.predict(zt) == yt).mean())
     table(
         ['method', 'by', *(f'{source[0]}-{target[0]}'.upper() for source, target in tasks), 'mean'],
         [
@@ -123,7 +116,7 @@ def office():
 
 
 def _objective(xs, xt, weight):
-    """What kernel mean matching minimises, at the scale of the weights that suits it best."""
+    """Returns the objective of kernel mean matching, minimised over the scale of the weights."""
     gamma = 1 / (2 * float(median_width(xs, xt)) ** 2)
     return (
         -((weight @ rbf_kernel(xs, xt, gamma).mean(1)) ** 2)
@@ -133,19 +126,16 @@ def _objective(xs, xt, weight):
 
 
 def _rows(dataset):
+    """Returns all inputs (n, d) and labels (n,) of a data set."""
     batch = dataset.take(np.arange(dataset.size))
     return batch['input'].astype(np.float64), batch['label']
 
 
-def _compare(first, calls, told, names):
-    """Times each side and prints a row for each; `told` makes the cells of what it returned."""
+def _compare(heading, calls, cells, names):
+    """Times the calls and prints a row for each; `cells` maps a result to cells of the table."""
     timed = take_turns(calls, ROUNDS.value)
-    compare(
-        first,
-        [('s', timed.seconds)],
-        {side: told(found) for side, found in timed.returned.items()},
-        names,
-    )
+    results = {side: cells(result) for side, result in timed.returned.items()}
+    compare(heading, [('s', timed.seconds)], results, names)
 
 
 if __name__ == '__main__':

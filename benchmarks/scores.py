@@ -1,12 +1,11 @@
-"""Scores of transferability against the published way to compute them, side by side in one run:
-seconds, and whether the numbers agree.
+"""Compares scores of transferability with other implementations: their times, and their values.
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.scores
     python -m benchmarks.scores --only=probe --rounds=3
 
-All sides use the same BLAS. On a machine that others use, give it one thread as above, as threads
-that wait for each other cost most there, and go by the processor's time, which others hardly
-change. `--rows`, `--dim` and `--classes` are of the features.
+All implementations use the same BLAS. On a machine with other users, set one thread, as above,
+because threads that wait for each other cost most there, and read the processor time, which other
+programs hardly change. `--rows`, `--dim` and `--classes` describe the features.
 """
 
 import numpy as np
@@ -27,14 +26,16 @@ ROUNDS = define_rounds(5)
 
 
 def main() -> None:
-    """Prints the tables that were asked for."""
+    """Prints the tables of `--only`."""
     for name in ONLY.value:
         {'logme': evidence, 'probe': probe}[name]()
 
 
 def evidence():
-    """LogME against the authors' algorithm and against a loop over classes on the Gram matrix, both
-    in NumPy."""
+    """Compares LogME with two versions in NumPy.
+
+    They are the authors' algorithm, and a loop over classes on the Gram matrix.
+    """
     f, y = labelled()
     timed = take_turns(
         {
@@ -43,107 +44,113 @@ def evidence():
             'NumPy, as published': lambda: published_logme(f, y),
         },
         ROUNDS.value,
-        warm=0,
+        warmup=0,
     )
     scores = timed.returned
-    _compare(
-        'LogME by',
-        timed,
-        {
-            side: [f'{score:.9f}', f'{abs(score / scores["tljax"] - 1):.0e}']
-            for side, score in scores.items()
-        },
-        ['score', 'relative difference'],
-    )
+    results = {
+        side: [f'{score:.9f}', f'{abs(score / scores["tljax"] - 1):.0e}']
+        for side, score in scores.items()
+    }
+    _compare('LogME by', timed, results, ['score', 'relative difference'])
 
 
 def probe():
-    """A linear probe against scikit-learn's logistic regression by L-BFGS, both in float32 with
-    their own tolerances."""
+    """Compares a linear probe with scikit-learn's logistic regression by L-BFGS.
+
+    Both use float32 and their own tolerances.
+    """
     f, y = labelled()
 
-    def theirs():
-        fitted = LogisticRegression(C=1.0, max_iter=1000).fit(f, y)
-        return fitted.coef_.T, fitted.intercept_
+    def scikit_learn_probe():
+        model = LogisticRegression(C=1.0, max_iter=1000).fit(f, y)
+        return model.coef_.T, model.intercept_
 
-    def judged(found):
-        logits = f @ found[0].astype(np.float64) + found[1]
-        loss = (logsumexp(logits, 1) - logits[np.arange(len(y)), y]).sum() + (
-            found[0].astype(np.float64) ** 2
-        ).sum() / 2
-        return [f'{loss:.3f}', f'{(logits.argmax(1) == y).mean():.4f}']
+    def objective_and_accuracy(kernel, bias):
+        kernel = kernel.astype(np.float64)
+        logits = f @ kernel + bias
+        cross_entropy = (logsumexp(logits, 1) - logits[np.arange(len(y)), y]).sum()
+        objective = cross_entropy + (kernel**2).sum() / 2
+        return [f'{objective:.3f}', f'{(logits.argmax(1) == y).mean():.4f}']
 
-    timed = take_turns(
-        {'tljax': lambda: linear_probe(f, y), 'scikit-learn': theirs}, ROUNDS.value, warm=0
-    )
-    _compare(
-        'linear probe by',
-        timed,
-        {side: judged(each) for side, each in timed.returned.items()},
-        ['objective', 'training accuracy'],
-    )
+    calls = {'tljax': lambda: linear_probe(f, y), 'scikit-learn': scikit_learn_probe}
+    timed = take_turns(calls, ROUNDS.value, warmup=0)
+    results = {
+        side: objective_and_accuracy(kernel, bias)
+        for side, (kernel, bias) in timed.returned.items()
+    }
+    _compare('linear probe by', timed, results, ['objective', 'training accuracy'])
 
 
 def labelled():
-    """Features like those of a network: a spectrum that decays, a mean, and classes that partly
-    overlap."""
+    """Returns features (rows, dim) and labels (rows,) like those of a network.
+
+    The spectrum decays, the mean is not zero, and the classes partly overlap.
+    """
     rng = np.random.default_rng(0)
     y = np.arange(ROWS.value) % CLASSES.value
     scale = np.arange(1, DIM.value + 1) ** -0.5
-    f = (
-        rng.normal(size=(ROWS.value, DIM.value))
-        + rng.normal(size=(CLASSES.value, DIM.value))[y] / 4
-    ) * scale + scale[0] / 4
+    noise = rng.normal(size=(ROWS.value, DIM.value))
+    class_means = rng.normal(size=(CLASSES.value, DIM.value)) / 4
+    f = (noise + class_means[y]) * scale + scale[0] / 4
     return f.astype(np.float32), y
 
 
 def published_logme(f, y):
-    """The fixed point iteration of You et al. 2022, algorithm 3 (https://arxiv.org/abs/2110.10545),
-    by a full singular value decomposition.
+    """Returns LogME by the fixed-point iteration of You et al. 2022, algorithm 3.
 
-    As in the authors' code, that of f comes from that of f^T f, and the iteration stops at 1e-3 or
-    after eleven rounds.
+    As in the authors' code, the singular value decomposition of f comes from that of f^T f, and the
+    iteration stops at 1e-3 or after eleven rounds. Source: https://arxiv.org/abs/2110.10545.
+
+    Args:
+        f: features (n, d).
+        y: classes (n,).
     """
     f = f.astype(np.float64)
     right, spectrum, _ = np.linalg.svd(f.T @ f)
-    kept = spectrum > 1e-20
-    left, spectrum = f @ right[:, kept] / np.sqrt(spectrum[kept]), spectrum[kept]
-    found = []
+    positive = spectrum > 1e-20
+    right, spectrum = right[:, positive], spectrum[positive]
+    left = f @ right / np.sqrt(spectrum)
+    limits = dict(rounds=11, tolerance=1e-3, guard=1e-5)
+    evidences = []
     for label in range(y.max() + 1):
         target = (y == label).astype(np.float64)
         energy = (left.T @ target) ** 2
-        found.append(
-            _fixed_point(
-                spectrum, energy, target.sum(), len(f), rounds=11, tolerance=1e-3, guard=1e-5
-            )
-        )
-    return np.mean(found)
+        evidences.append(_log_evidence(spectrum, energy, target.sum(), len(f), **limits))
+    return np.mean(evidences)
 
 
 def gram_logme(f, y):
-    """The same iteration to the end of double precision, on the eigenvalues of f^T f."""
+    """Returns LogME by the same iteration on the eigenvalues of f^T f, to double precision.
+
+    Args:
+        f: features (n, d).
+        y: classes (n,).
+    """
     f = f.astype(np.float64)
     values, vectors = np.linalg.eigh(f.T @ f)
     energy = (vectors.T @ (f.T @ np.eye(y.max() + 1)[y])) ** 2 / values[:, None]
-    return np.mean(
-        [
-            _fixed_point(
-                values,
-                energy[:, label],
-                (y == label).sum(),
-                len(f),
-                rounds=1000,
-                tolerance=1e-12,
-                guard=0.0,
-            )
-            for label in range(energy.shape[1])
-        ]
-    )
+    limits = dict(rounds=1000, tolerance=1e-12, guard=0.0)
+    evidences = [
+        _log_evidence(values, energy[:, label], (y == label).sum(), len(f), **limits)
+        for label in range(energy.shape[1])
+    ]
+    return np.mean(evidences)
 
 
-def _fixed_point(spectrum, energy, square, n, rounds, tolerance, guard):
-    """The log evidence per example where alpha = gamma / m^T m and beta = (n - gamma) / residual
-    reproduce themselves."""
+def _log_evidence(spectrum, energy, square, n, rounds, tolerance, guard):
+    """Returns the log evidence per example for one class.
+
+    alpha and beta are at the fixed point of alpha = gamma / m^T m, beta = (n - gamma) / residual.
+
+    Args:
+        spectrum: (k,) squared singular values of the features.
+        energy: (k,) squared projections of the class's 0/1 target on the left singular vectors.
+        square: squared norm of the target, the size of the class.
+        n: number of examples.
+        rounds: most iterations.
+        tolerance: relative change of alpha / beta at which the iteration stops.
+        guard: number that is added to the divisors.
+    """
     alpha = beta = 1.0
     for _ in range(rounds):
         ratio = alpha / beta
@@ -159,14 +166,10 @@ def _fixed_point(spectrum, energy, square, n, rounds, tolerance, guard):
     ) / (2 * n)
 
 
-def _compare(first, timed, results, names):
-    compare(
-        first,
-        [('s', timed.seconds), ('processor s', timed.processor)],
-        results,
-        names,
-        f'{ROWS.value} x {DIM.value} float32 features, {CLASSES.value} classes',
-    )
+def _compare(heading, timed, results, names):
+    times = [('s', timed.seconds), ('processor s', timed.processor)]
+    title = f'{ROWS.value} x {DIM.value} float32 features, {CLASSES.value} classes'
+    compare(heading, times, results, names, title)
 
 
 if __name__ == '__main__':

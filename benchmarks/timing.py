@@ -1,4 +1,4 @@
-"""How long calls take, side by side: in turn, so that a slow moment of the machine hits all."""
+"""Timing of calls, which take turns, so that a slow moment of the machine affects all of them."""
 
 import statistics
 import sys
@@ -17,12 +17,13 @@ Calls = dict[object, Callable[[], object]]
 
 
 class Timed(NamedTuple):
-    """What `take_turns` measured of each call.
+    """Times and results of calls.
 
     Attributes:
-        seconds: {name: of every round, by the clock}.
-        processor: the same by the processor, which others on the machine hardly change.
-        returned: {name: what the last call returned}.
+        seconds: {name: (rounds,) seconds of wall-clock time}.
+        processor: {name: (rounds,) seconds of processor time}; other programs on the machine hardly
+            change it.
+        returned: {name: result of the last call}.
     """
 
     seconds: dict[object, np.ndarray]
@@ -30,26 +31,28 @@ class Timed(NamedTuple):
     returned: dict[object, object]
 
 
-def take_turns(calls: Calls, rounds: int, warm: int = 1) -> Timed:
-    """Times calls in turn.
+def take_turns(calls: Calls, rounds: int, warmup: int = 1) -> Timed:
+    """Times several calls, which take turns.
 
     Args:
         calls: {name: call}.
-        rounds: how often each is timed.
-        warm: how often each is called before that, to be compiled.
+        rounds: number of times that each call is timed.
+        warmup: number of times that each call runs before that, to be compiled.
 
     >>> timed = take_turns({'sum': lambda: sum(range(9))}, rounds=3)
     >>> timed.seconds['sum'].shape, timed.returned['sum']
     ((3,), 36)
     """
-    seconds, processor, returned = ({name: [] for name in calls} for _ in range(3))
-    for i in range(rounds + warm):
+    seconds = {name: [] for name in calls}
+    processor = {name: [] for name in calls}
+    returned = {}
+    for i in range(rounds + warmup):
         for name, call in calls.items():
-            begun = time.perf_counter(), time.process_time()
+            start, processor_start = time.perf_counter(), time.process_time()
             returned[name] = jax.block_until_ready(call())
-            if i >= warm:
-                seconds[name].append(time.perf_counter() - begun[0])
-                processor[name].append(time.process_time() - begun[1])
+            if i >= warmup:
+                seconds[name].append(time.perf_counter() - start)
+                processor[name].append(time.process_time() - processor_start)
     return Timed(
         {name: np.array(values) for name, values in seconds.items()},
         {name: np.array(values) for name, values in processor.items()},
@@ -58,11 +61,13 @@ def take_turns(calls: Calls, rounds: int, warm: int = 1) -> Timed:
 
 
 def milliseconds(calls: Calls, rounds: int) -> dict[object, float]:
-    """The median milliseconds of each call; calls that take less than 0.1 s are repeated.
+    """Returns the median milliseconds of each call.
+
+    A call that takes less than 0.1 s is repeated within a round for about 0.1 s.
 
     Args:
-        calls: {name: call}; what they return is waited for once a round.
-        rounds: how often each is timed, in turn.
+        calls: {name: call}; a round ends when the result of the last repetition is ready.
+        rounds: number of times that each call is timed; the calls take turns.
 
     >>> milliseconds({'sum': lambda: sum(range(9))}, rounds=1)['sum'] < 100
     True
@@ -70,37 +75,37 @@ def milliseconds(calls: Calls, rounds: int) -> dict[object, float]:
     counts = {}
     for name, call in calls.items():
         jax.block_until_ready(call())
-        begun = time.perf_counter()
+        start = time.perf_counter()
         jax.block_until_ready(call())
-        counts[name] = max(1, round(0.1 / (time.perf_counter() - begun)))
-    found = {name: [] for name in calls}
+        counts[name] = max(1, round(0.1 / (time.perf_counter() - start)))
+    times = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            begun = time.perf_counter()
+            start = time.perf_counter()
             for _ in range(counts[name]):
-                out = call()
-            jax.block_until_ready(out)
-            found[name].append((time.perf_counter() - begun) / counts[name] * 1e3)
-    return {name: statistics.median(values) for name, values in found.items()}
+                result = call()
+            jax.block_until_ready(result)
+            times[name].append((time.perf_counter() - start) / counts[name] * 1e3)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def compare(
-    first: str,
+    heading: str,
     times: list[tuple[str, dict[object, np.ndarray]]],
     results: dict[str, list],
     names: list[str],
     title: str = '',
 ) -> None:
-    """Prints a row for each side: its times, those over tljax's, and its results.
+    """Prints a table with a row for each library: its times, its times over tljax's, its results.
 
     Args:
-        first: heading of the first column.
-        times: [(unit, {side: of every round})].
-        results: {side: cells}.
-        names: of the results' columns.
-        title: of the table.
+        heading: heading of the first column, which names the library.
+        times: [(unit, {library: (rounds,) times})]; one library is 'tljax'.
+        results: {library: cells}.
+        names: headings of the columns of results.
+        title: title of the table.
     """
-    columns, rows = [first], {side: [side] for side in results}
+    columns, rows = [heading], {side: [side] for side in results}
     for unit, values in times:
         columns += [f'{unit}, least', 'median', 'over tljax']
         for side, row in rows.items():
@@ -114,13 +119,21 @@ def compare(
 
 
 def define_only(names: Iterable[str]) -> flags.FlagHolder:
-    """Defines the flag `--only`, a list of some of these names with commas, by default all."""
+    """Defines the flag `--only`, a comma-separated list of these names; the default is all of them.
+
+    Args:
+        names: names of the program's tables.
+    """
     names = list(names)
     return define_list('only', names, f'Which of {", ".join(names)}.', one_of(names))
 
 
 def define_rounds(default: int) -> flags.FlagHolder:
-    """Defines the flag `--rounds`."""
+    """Defines the flag `--rounds`, the number of times that each call is timed.
+
+    Args:
+        default: value of the flag where it is not given.
+    """
     text = 'How often each is timed, in turn; the least or the median is printed.'
     holder = flags.DEFINE_integer('rounds', default, text, lower_bound=1)
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS['rounds'])

@@ -1,4 +1,4 @@
-"""Few-shot learning by PyTorch: the sides that `benchmarks.torch_episodes` times beside tljax's."""
+"""Training steps of few-shot learning in PyTorch, which `benchmarks.torch_episodes` times."""
 
 import random
 
@@ -12,17 +12,18 @@ DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
 def protonet():
-    """{by: a step}."""
-    # as many as `configs/protonet.py` trains on
-    held = torch.rand(600, 20, 1, 28, 28, device=DEVICE)
+    """Returns {library: training step of prototypical networks}."""
+    # as many classes and pictures as in `configs/protonet.py`
+    pictures = torch.rand(600, 20, 1, 28, 28, device=DEVICE)
     label = torch.arange(60, device=DEVICE).repeat_interleave(5)
     method = PrototypicalNetworks(_network()).to(DEVICE)
     optimiser = torch.optim.Adam(method.parameters(), 1e-3)
 
-    def theirs():
-        # easyfsl's sampler draws so, one picture at a time
+    def step():
+        # as in easyfsl's sampler
         classes = torch.tensor(random.sample(range(600), 60))[:, None]
-        episode = held[classes, torch.tensor([random.sample(range(20), 10) for _ in range(60)])]
+        examples = torch.tensor([random.sample(range(20), 10) for _ in range(60)])
+        episode = pictures[classes, examples]
         method.process_support_set(episode[:, :5].flatten(0, 1), label)
         loss = F.cross_entropy(method(episode[:, 5:].flatten(0, 1)), label)
         optimiser.zero_grad()
@@ -30,11 +31,15 @@ def protonet():
         optimiser.step()
         return loss.item()
 
-    return {'easyfsl': theirs}
+    return {'easyfsl': step}
 
 
 def maml(steps):
-    """{by: a step} with so many inner steps."""
+    """Returns {library: training step of MAML}.
+
+    Args:
+        steps: number of inner steps.
+    """
     rng = np.random.default_rng(0)
     support, query = (
         torch.tensor(rng.uniform(size=(32, 5 * k, 1, 28, 28)), dtype=torch.float32, device=DEVICE)
@@ -77,20 +82,22 @@ def maml(steps):
                 descent.step(F.cross_entropy(inner(x), label[0]))
             (F.cross_entropy(inner(z), label[1]) / 32).backward()
 
-    def theirs(one):
+    def train_step(add_gradient):
+        """Returns a training step; `add_gradient` adds the gradient of a task."""
+
         def step():
             optimiser.zero_grad()
             for x, z in zip(support, query, strict=True):
-                one(x, z)
+                add_gradient(x, z)
             optimiser.step()
             return weights[0].detach().sum().item()  # waits for the update
 
         return step
 
     return {
-        'torch.autograd': theirs(by_autograd),
-        'torch.func': theirs(by_func),
-        'higher': theirs(by_higher),
+        'torch.autograd': train_step(by_autograd),
+        'torch.func': train_step(by_func),
+        'higher': train_step(by_higher),
     }
 
 

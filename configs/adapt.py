@@ -15,27 +15,29 @@
     python -m experiments.train --config=configs/adapt.py:train=cdan,data=usps-mnist
 
 `data=A-B` is short for `source=A,target=B`. A folder of your own holds one folder per class, or is
-a ZIP of those. Classes are matched by name. A target without folders inside has no labels; the
-argument `unlabelled` says the same of a target whose folders are no classes. Such a target is
-judged by label-free scores alone, and `python -m experiments.predict --workdir=RUN TARGET` predicts
-its classes. A target may lack classes of the source. If it has classes of its own,
---config.data.of.shared=True keeps the classes that are in both. Weights are fetched once;
---config.data.weights=FILE.h5 takes a file instead (with `finetune`: --config.init.path=FILE.h5 and
---config.data.shared=True).
+a ZIP of those. Classes of source and target are matched by name. A target without folders inside
+has no labels. If the folders of a target are no classes, add the option `unlabelled`. A target
+without labels is judged by label-free scores only, and `python -m experiments.predict --workdir=RUN
+TARGET` predicts its classes. A target may lack classes of the source. If it has classes that the
+source lacks, --config.data.of.shared=True keeps the classes that are in both. ImageNet weights are
+fetched once; --config.data.weights=FILE.h5 takes a file instead. With `finetune` these settings are
+--config.data.shared=True and --config.init.path=FILE.h5.
 
 The study compares every method of tljax/methods/adaptation, or those that `method` joins by +, with
 `source_only`, a network that is trained on the source alone. Network, steps and batches are the
-same. ADDA and SHOT begin from the trained source network and train for as many steps again. MCD
-takes six steps for every step of the others, as its paper counts. PACS: one layer on fixed features
-of MobileNet (alpha 0.25, 112 pixels, ImageNet weights). Your own pictures: the same at 224 pixels
-(`finetune`: 112). Data are looked for under `$TLJAX_DATA`.
+same for all. ADDA and SHOT start from the trained source network and train for as many steps again.
+MCD takes six steps for every step of the others, as its paper counts. On PACS the methods train one
+hidden layer on fixed features of MobileNet (alpha 0.25, 112 pixels, ImageNet weights). On pictures
+of your own they do the same at 224 pixels (`finetune`: 112). Data are read from `$TLJAX_DATA`.
 
-Hyper-parameters: loss weights are the defaults of the papers or of peers. The steps and rates of
-BUDGETS, the dropout, the layer that the critic sees and `by_domain` were chosen on mnist-usps and
-mnist-mnist_m by accuracy on the target's training pictures, with a seed that no study has. This
-uses the target's labels, as is usual in this field. DANN's rate on mnist-mnist_m and ADDA's on the
-printed digits were chosen by the source's validation split. RESULTS.md lists what was tried, on
-which pairs the test was seen meanwhile, and the expected accuracies.
+Hyper-parameters: loss weights are the defaults of the papers, or of other implementations. The
+steps and rates of BUDGETS, the dropout, the layer that the critic sees and `by_domain` were chosen
+on mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a seed that no
+study uses. This uses the target's labels, as is usual in this field. DANN's rate on mnist-mnist_m
+and ADDA's on the printed digits were chosen by the source's validation split.
+
+Expected: RESULTS.md lists the accuracies, the settings that were tried, and the pairs whose test
+was seen while settings were chosen.
 """
 
 import itertools
@@ -51,23 +53,24 @@ from tljax.protocols import Config
 DIGITS = ('glyphs-digits', 'mnist-usps', 'usps-mnist', 'mnist-mnist_m')
 PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(base.PACS, 2))
 DOMAINS = tuple(dict.fromkeys(name for pair in (*DIGITS, *PACS) for name in pair.split('-')))
-OWN = 'own'  # two folders of the user's
-PICTURES = (*PACS, OWN)
-BUDGETS = {  # steps, rate
+FOLDERS = 'folders'  # in place of a pair: source and target are paths
+PICTURES = (*PACS, FOLDERS)
+BUDGETS = {  # pair -> (steps, rate)
     'mnist-usps': (6000, 4e-3),
     'usps-mnist': (3000, 1e-3),
     'mnist-mnist_m': (10_000, 4e-3),
 }
-SOURCE = dict(path='', phase='source', rules=(('.*', None),))  # starts from the source's network
+# initial weights: all parameters of the network that the phase 'source' has trained
+SOURCE = dict(path='', phase='source', rules=(('.*', None),))
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: the data, the methods and the
-            network: 'source=A,target=B', 'data=A-B', 'method=NAME+NAME', 'train=NAME', 'finetune',
-            'unlabelled', 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'source=A,target=B', 'data=A-B',
+            'method=NAME+NAME', 'train=NAME', 'finetune', 'unlabelled', 'smoke'; None for the
+            defaults.
     """
     options = base.parse_arg(
         arg,
@@ -110,6 +113,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _smoke(config: ConfigDict, pair: str) -> None:
+    """Makes the config as small as a test of it can be."""
     config.seeds = (0, 1)
     config.steps = 2
     config.batch = 8
@@ -119,57 +123,57 @@ def _smoke(config: ConfigDict, pair: str) -> None:
         config.data.source.per_class = 10
 
 
-def _pair(arg: ConfigDict) -> str:
-    """The pair of domains, 'source-target', or OWN for two folders."""
+def _pair(options: ConfigDict) -> str:
+    """Returns the pair of domains, 'source-target', or FOLDERS for two folders."""
     from tljax.core import nearest_name
 
-    named_pair = base.pair(arg)
-    for name, domain in (('source', arg.source), ('target', arg.target)):
+    domains = base.pair(options)
+    for name, domain in (('source', options.source), ('target', options.target)):
         if domain and domain not in DOMAINS and not Path(domain).expanduser().exists():
             raise ValueError(
                 f'config argument {name}={domain} is no domain of this config '
                 f'({nearest_name(domain, DOMAINS)}) and no folder that is there'
             )
-    if named_pair and not arg.data and not {arg.source, arg.target} & {*DOMAINS}:
-        return OWN
-    if named_pair and arg.data not in ('', named_pair):
+    if domains and not options.data and not {options.source, options.target} & {*DOMAINS}:
+        return FOLDERS
+    if domains and options.data not in ('', domains):
         raise ValueError(
-            f'config arguments data={arg.data} and source={arg.source},target={arg.target} differ: '
-            'give one of them'
+            f'config arguments data={options.data} and source={options.source},'
+            f'target={options.target} differ: give one of them'
         )
-    pair = named_pair or arg.data or DIGITS[0]
+    pair = domains or options.data or DIGITS[0]
     if pair not in (*DIGITS, *PACS):
         raise ValueError(
-            f'config arguments source={arg.source},target={arg.target} are no pair of this config: '
-            f'{nearest_name(pair, (*DIGITS, *PACS))}'
+            f'config arguments source={options.source},target={options.target} are no pair of '
+            f'this config: {nearest_name(pair, (*DIGITS, *PACS))}'
         )
     return pair
 
 
-def _names(arg: ConfigDict) -> list[str]:
-    """Names of the strategies: the one of `train`, or those of a study, which begins with
-    source_only."""
+def _names(options: ConfigDict) -> list[str]:
+    """Returns the strategies: the method of `train`, or 'source_only' and a study's methods."""
     from tljax.core import nearest_name
     from tljax.keywords import method_names
 
-    if arg.train:
-        names = [arg.train]
-    elif arg.method != 'all':
-        names = arg.method.split('+')
-    elif arg.smoke:
+    if options.train:
+        names = [options.train]
+    elif options.method != 'all':
+        names = options.method.split('+')
+    elif options.smoke:
         names = ['dann', 'adda', 'shot']
     else:
         names = method_names('adaptation')
     for name in names:
         if name not in method_names():
+            option = 'train' if options.train else 'method'
             raise ValueError(
-                f'config argument {"train" if arg.train else "method"}={name} is unknown: '
-                f'{nearest_name(name, method_names())}'
+                f'config argument {option}={name} is unknown: {nearest_name(name, method_names())}'
             )
-    return names if arg.train else ['source_only', *names]
+    return names if options.train else ['source_only', *names]
 
 
 def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
+    """Sets seeds, batch, steps and rates."""
     config.seeds = tuple(range(5))
     config.batch = 32
     config.log_every = 300
@@ -178,29 +182,32 @@ def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
         config.batch = 64
         if finetune:
             config.seeds = tuple(range(3))
-            config.init.path = 'imagenet' if pair == OWN else base.mobilenet_weights()
+            config.init.path = 'imagenet' if pair == FOLDERS else base.mobilenet_weights()
             config.groups.backbone = dict(scale=0.1)
 
 
 def _strategy(config: ConfigDict, pair: str, name: str) -> Config:
-    """The settings by which a method's last phase differs from the config."""
+    """Returns the settings of a method that differ from the config."""
     from tljax.keywords import method_takes
 
     steps = config.get_ref('steps')
     if name == 'source_only':
         return dict(steps=0, init=SOURCE) | _one_domain(config)
-    ramp = dict(ramp=steps) if method_takes(name, 'ramp') else {}
-    strategy: dict[str, Any] = dict(method=dict(name=name, **ramp))
+    method: dict[str, Any] = dict(name=name)
+    if method_takes(name, 'ramp'):
+        method['ramp'] = steps
+    strategy: dict[str, Any] = dict(method=method)
     if name == 'cdan':
-        strategy['method']['width'] = 500
+        method['width'] = 500
     if name == 'adda':
         rules = (('source/(.*)', r'backbone/\1'), ('(backbone|head)/.*', None))
-        rate = 2e-5 if pair == DIGITS[0] else 2e-4  # at 2e-4 it unlearnt the source there
+        # on printed digits a rate of 2e-4 destroyed the accuracy on the source
+        rate = 2e-5 if pair == DIGITS[0] else 2e-4
         strategy.update(optim=dict(lr=rate), init={**SOURCE, 'rules': rules})
     if name == 'shot':
-        target_alone = dict(alone=True)
+        target_only = dict(alone=True)
         strategy.update(
-            data=dict(of=target_alone) if 'of' in config.data else target_alone,
+            data=dict(of=target_only) if 'of' in config.data else target_only,
             pseudo=dict(name='centroids'),
             init=SOURCE,
         )
@@ -213,66 +220,71 @@ def _strategy(config: ConfigDict, pair: str, name: str) -> Config:
                 second=dict(period=6, phase=(0, 1)),
             ),
         )
-        if pair in BUDGETS:  # as in its paper: a convolutional generator, heads of dense layers
+        if pair in BUDGETS:  # as in the paper: a convolutional generator, heads of dense layers
             by_domain = config.net.name == 'by_domain'
             strategy['net'] = dict(of=dict(dense=())) if by_domain else dict(dense=())
-            strategy['method']['widths'] = config.net.get('of', config.net).dense
+            method['widths'] = config.net.get('of', config.net).dense
     if name == 'dann' and pair == 'mnist-mnist_m':
-        strategy['method']['layer'] = 'block2'  # the critic sees convolutions: the paper's figure 4
-        strategy['optim'] = dict(lr=2e-3)  # at 4e-3 one seed unlearnt the source
-    if name in ('adabn', 'adda', 'shot'):  # their batches have one domain
+        method['layer'] = 'block2'  # the critic sees feature maps: figure 4 of the paper
+        strategy['optim'] = dict(lr=2e-3)  # at 4e-3 one seed lost its accuracy on the source
+    if name in ('adabn', 'adda', 'shot'):  # batches have one domain
         strategy.update(_one_domain(config))
     return strategy
 
 
 def _one_domain(config: ConfigDict) -> Config:
-    """The settings of a phase whose batches have one domain."""
+    """Returns the settings of a phase whose batches have one domain."""
     return dict(net=dict(domains=1)) if config.net.name == 'by_domain' else {}
 
 
-def _data(config: ConfigDict, pair: str, arg: ConfigDict) -> None:
+def _data(config: ConfigDict, pair: str, options: ConfigDict) -> None:
     """Sets the data and the network."""
-    if pair == OWN:
-        unlabelled = arg.unlabelled or _flat(arg.target)
-        sets = (_folder(arg.source, arg), _folder(arg.target, arg, unlabelled))
+    if pair == FOLDERS:
+        unlabelled = options.unlabelled or _has_no_folders(options.target)
+        source = _folder(options.source, options.finetune)
+        target = _folder(options.target, options.finetune, unlabelled)
     elif pair in PACS:
-        sets = [base.pacs(name, 64 if arg.finetune else 112) for name in pair.split('-')]
+        size = 64 if options.finetune else 112
+        source, target = [base.pacs(domain, size) for domain in pair.split('-')]
     else:
-        by_name, config.net = _glyphs() if pair == 'glyphs-digits' else _digits(pair)
-        sets = [by_name[name] for name in pair.split('-')]
-    config.data = dict(name='domains', source=sets[0], target=sets[1])
+        sets, config.net = _glyphs() if pair == 'glyphs-digits' else _digits(pair)
+        source, target = [sets[domain] for domain in pair.split('-')]
+    config.data = dict(name='domains', source=source, target=target)
     if pair not in PICTURES:
         return
-    if arg.finetune:
+    if options.finetune:
         config.net = base.mobilenet(momentum=0.9)
         return
-    weights = 'imagenet' if pair == OWN else base.mobilenet_weights()
+    weights = 'imagenet' if pair == FOLDERS else base.mobilenet_weights()
     config.data = dict(name='extracted', of=config.data, net=base.mobilenet(), weights=weights)
     config.net = dict(name='mlp', widths=(256,), norm='batch')
 
 
-def _folder(path: str, arg: ConfigDict, unlabelled: bool = False) -> Config:
-    """A folder of one's own."""
-    shape = dict(size=112, resize=128) if arg.finetune else dict(size=224, resize=256)
+def _folder(path: str, finetune: bool, unlabelled: bool = False) -> Config:
+    """Returns the config of a folder of the user's pictures."""
+    shape = dict(size=112, resize=128) if finetune else dict(size=224, resize=256)
     return dict(name='unlabelled' if unlabelled else 'folder', path=path, **shape)
 
 
-def _flat(path: str | Path) -> bool:
-    """Whether a folder or an archive has no folders inside, which would name its classes."""
+def _has_no_folders(path: str | Path) -> bool:
+    """Returns whether a folder or an archive has no folders inside, which would name classes."""
     path = Path(path).expanduser()
-    files = members(path) if path.exists() else None
-    return files is not None and not any('/' in name for name in files[0])
+    listing = members(path) if path.exists() else None
+    if listing is None:
+        return False
+    files, _ = listing
+    return not any('/' in name for name in files)
 
 
 def _glyphs() -> tuple[Config, Config]:
-    """Printed and handwritten digits by name, and the network."""
+    """Returns {name: set} of printed and handwritten digits, and the network."""
     printed = dict(name='glyphs', part='digits', size=16, resolution=8, per_class=200)
     network = dict(name='conv4', width=(32, 64, 128), blocks=3, size=16)
     return dict(glyphs=printed, digits=dict(name='digits')), network
 
 
 def _digits(pair: str) -> tuple[Config, Config]:
-    """MNIST, USPS and MNIST-M by name, and the network."""
+    """Returns {name: set} of MNIST, USPS and MNIST-M, and the network."""
     colour = pair.endswith('mnist_m')
     layers = dict(widths=(32, 48), dense=(100, 100)) if colour else dict(dense=(500,))
     network = dict(name='lenet', norm='batch', dropout=0.5, **layers)

@@ -1,9 +1,10 @@
-"""What configs share: defaults, arguments behind a config's name, and pieces of several of them.
+"""What configs share: the default settings, options after a config's name, and common pieces.
 
-Real data lies under the folder that `$TLJAX_DATA` names, or under `data`.
+Real data is read from the folder `$TLJAX_DATA`, or from `data` where the variable is not set.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from ml_collections import ConfigDict, config_dict
@@ -12,26 +13,28 @@ from tljax.configuration import DEFAULTS
 from tljax.protocols import Config
 
 PACS = ('photo', 'art_painting', 'cartoon', 'sketch')  # domains of Li et al. 2017
-EPISODES = 'glyphs', 'omniglot'  # what `episodic` draws from
+EPISODES = 'glyphs', 'omniglot'  # sets of characters that `episodic` draws from
 
 
 def get_config() -> ConfigDict:
-    """A locked config of one fit; an experiment's config fills in what it is about.
+    """Returns a locked config with the default settings, for an experiment's config to change.
 
-    Whatever is chosen by name is `dict(name='x', **keywords)`; the keywords are the arguments of
-    the function x.
+    A data set, network, method or augmentation is `dict(name='x', **keywords)`, where the keywords
+    are arguments of the function x.
     """
     config = ConfigDict(
         dict(
             commands=('train', 'compare'),  # experiments that take this config, the main one first
             **{key: _tuples(value) for key, value in DEFAULTS.items()},
-            phases=ConfigDict(sort_keys=False),  # fits in a row: name -> what differs
-            study=ConfigDict(
-                dict(  # experiments.compare
+            # trainings in a row: name -> settings that differ
+            phases=ConfigDict(sort_keys=False),
+            study=ConfigDict(  # of experiments.compare
+                dict(
                     baseline='scratch',
                     budgets=(),  # labels per class; None: all
+                    # name -> settings that differ from the last phase
                     strategies=ConfigDict(sort_keys=False),
-                ),  # name -> what differs from the last phase
+                ),
                 sort_keys=False,
             ),
         ),
@@ -42,25 +45,27 @@ def get_config() -> ConfigDict:
 
 
 def _tuples(tree: object) -> object:
-    """A plain dict with tuples for lists, which the command line can replace."""
+    """Returns settings with tuples for lists: the command line can replace a tuple."""
     if isinstance(tree, dict):
         return {key: _tuples(value) for key, value in tree.items()}
-    return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree
+    if isinstance(tree, list):
+        return tuple(_tuples(value) for value in tree)
+    return tree
 
 
 def shallow() -> ConfigDict:
-    """A locked config of `experiments.shallow`."""
+    """Returns a locked config of `experiments.shallow`."""
     return ConfigDict(
         dict(
             commands=('shallow',),
-            domains=ConfigDict(sort_keys=False),  # name -> tljax.data
-            splits=dict(  # which splits stand for a domain
+            domains=ConfigDict(sort_keys=False),  # name -> a set of tljax.data
+            splits=dict(  # splits that are read of the source, and of the target
                 source=('train', 'validation', 'test'), target=('train', 'validation', 'test')
             ),
-            net=dict(name=''),  # tljax.zoo: whose features; none: the inputs themselves
-            init=dict(path='imagenet'),  # weights of that network, or a Keras file
-            scale='none',  # of a domain's features: none, standard (columns), unit (rows)
-            tasks=(),  # 'source-target'; none: all ordered pairs
+            net=dict(name=''),  # network of tljax.zoo that makes features; '': raw inputs
+            init=dict(path='imagenet'),  # weights of that network: 'imagenet' or a Keras file
+            scale='none',  # scaling of features: none, standard (columns), unit (rows)
+            tasks=(),  # 'source-target'; (): all ordered pairs
             methods=ConfigDict(sort_keys=False),  # name -> classifier, and map or weights
         ),
         sort_keys=False,
@@ -68,96 +73,116 @@ def shallow() -> ConfigDict:
 
 
 def parse_arg(arg: str | None, **defaults: str | float | tuple[str, ...]) -> ConfigDict:
-    """Reads 'source=untrained,smoke' into a ConfigDict with the defaults' names and types.
+    """Reads 'source=untrained,smoke' into a ConfigDict with the names and types of the defaults.
 
     Args:
-        arg: what stands behind the colon; a bare name means true.
+        arg: comma-separated options after the colon of `--config`; a name without a value is set to
+            true; None for the defaults.
         **defaults: a string, a number or a truth value, or a tuple of the allowed strings, whose
             first one is the default.
 
     Raises:
-        ValueError: for a name or a value that does not fit.
+        ValueError: for an unknown name, and for a value of another type or outside its tuple.
+
+    >>> options = parse_arg('source=untrained,smoke', source=('glyphs', 'untrained'), smoke=False)
+    >>> options.source, options.smoke
+    ('untrained', True)
     """
-    values = {
-        name: value[0] if isinstance(value, tuple) else value for name, value in defaults.items()
-    }
-    for part in filter(None, (arg or '').split(',')):
-        name, given, text = part.partition('=')
+    values = {}
+    for name, default in defaults.items():
+        values[name] = default[0] if isinstance(default, tuple) else default
+    for option in (arg or '').split(','):
+        if not option:
+            continue
+        name, equals, text = option.partition('=')
         if name not in defaults:
             raise ValueError(
                 f'config argument {name!r} is unknown: this config takes {", ".join(defaults)}'
             )
-        allowed, kind = defaults[name], type(values[name])
-        if kind is bool and (not given or text in ('true', 'false')):
-            values[name] = text != 'false'
-        elif isinstance(allowed, tuple) and text not in allowed:
-            raise ValueError(
-                f'config argument {name}={text} is not one of {", ".join(filter(None, allowed))}'
-            )
-        else:
-            try:
-                values[name] = kind(text) if kind is not bool else {}[text]
-            except (ValueError, KeyError):
-                raise ValueError(f'config argument {name}={text} is no {kind.__name__}') from None
+        if isinstance(defaults[name], bool) and not equals:
+            text = 'true'
+        values[name] = _value(name, text, defaults[name])
     return ConfigDict(values).lock()
 
 
-def pair(arg: ConfigDict) -> str:
-    """The task of the arguments `source=A,target=B` as 'A-B'; '' where neither is given.
+def _value(name: str, text: str, default: str | float | tuple[str, ...]) -> str | float:
+    """Returns the value of an option, in the default's type."""
+    if isinstance(default, tuple):
+        if text not in default:
+            raise ValueError(
+                f'config argument {name}={text} is not one of {", ".join(filter(None, default))}'
+            )
+        return text
+    if isinstance(default, bool):
+        if text in ('true', 'false'):
+            return text == 'true'
+    else:
+        with suppress(ValueError):
+            return type(default)(text)
+    raise ValueError(f'config argument {name}={text} is no {type(default).__name__}')
+
+
+def pair(options: ConfigDict) -> str:
+    """Returns the task 'A-B' of the options `source=A,target=B`; '' where neither is given.
 
     Args:
-        arg: as `parse_arg` gives it, with `source` and `target`.
+        options: options that `parse_arg` returned, with `source` and `target`.
 
     Raises:
-        ValueError: where one of them is given, or both are the same.
+        ValueError: if only one of them is given, or both are the same.
+
+    >>> pair(parse_arg('source=photo,target=sketch', source='', target=''))
+    'photo-sketch'
     """
-    if bool(arg.source) != bool(arg.target):
-        missing = 'target' if arg.source else 'source'
-        raise ValueError(f'config argument {missing} is missing: write source=A,target=B')
-    if arg.source and arg.source == arg.target:
-        raise ValueError(f'config arguments source and target are both {arg.source}: give two')
-    return f'{arg.source}-{arg.target}' if arg.source else ''
+    source, target = options.source, options.target
+    if bool(source) != bool(target):
+        name = 'target' if source else 'source'
+        raise ValueError(f'config argument {name} is missing: write source=A,target=B')
+    if source and source == target:
+        raise ValueError(f'config arguments source and target are both {source}: give two')
+    return f'{source}-{target}' if source else ''
 
 
 def data(path: str) -> str:
-    """A file of real data.
+    """Returns the path of a file of real data.
 
     Args:
-        path: in the folder of the data, 'usps/usps.h5'.
+        path: path in the folder of the data, such as 'usps/usps.h5'.
     """
     return str(Path(os.environ.get('TLJAX_DATA', 'data'), path))
 
 
 def pacs(domain: str, size: int = 112) -> Config:
-    """A domain of PACS.
+    """Returns the config of a domain of PACS.
 
     Args:
-        domain: one of PACS.
+        domain: a name in PACS.
         size: side of the pictures, in pixels.
     """
     return dict(name='folder', path=data('pacs/pacs_112.zip'), domain=domain, size=size)
 
 
 def mnist(**keywords: int | str) -> Config:
-    """MNIST's handwritten digits.
+    """Returns the config of MNIST's handwritten digits.
 
     Args:
-        **keywords: of `tljax.data.mnist`, such as channels=3.
+        **keywords: keywords of `tljax.data.mnist`, such as channels=3.
     """
     return dict(name='mnist', path=data('mnist/raw'), **keywords)
 
 
 def usps(**keywords: int | str) -> Config:
-    """USPS's handwritten digits.
+    """Returns the config of USPS's handwritten digits.
 
     Args:
-        **keywords: of `tljax.data.usps`, such as size=28.
+        **keywords: keywords of `tljax.data.usps`, such as size=28.
     """
     return dict(name='usps', path=data('usps/usps.h5'), **keywords)
 
 
 def mnist_m() -> Config:
-    """MNIST-M: MNIST's training digits on patches of photographs, and the published test set."""
+    """Returns the config of MNIST-M: MNIST's training digits on patches of photographs, and the
+    published test set."""
     return dict(
         name='mnist_m',
         path=data('mnist_m/mnist_m_test.zip'),
@@ -167,25 +192,27 @@ def mnist_m() -> Config:
 
 
 def mobilenet(**keywords: float | str) -> Config:
-    """MobileNet at alpha 0.25, whose weights `mobilenet_weights` names.
+    """Returns the config of MobileNet at alpha 0.25, the network of `mobilenet_weights`.
 
     Args:
-        **keywords: of `tljax.zoo.mobilenet`, such as momentum=0.9.
+        **keywords: keywords of `tljax.zoo.mobilenet`, such as momentum=0.9.
     """
     return dict(name='mobilenet', alpha=0.25, **keywords)
 
 
 def mobilenet_weights(top: bool = False) -> str:
-    """Its file of ImageNet weights.
+    """Returns the path of the ImageNet weights of MobileNet at alpha 0.25.
 
     Args:
-        top: whether it has the layers above the features.
+        top: whether the file has the layers above the features.
     """
-    return data(f'imagenet_weights/mobilenet_2_5_224_tf{"" if top else "_no_top"}.h5')
+    file = 'mobilenet_2_5_224_tf.h5' if top else 'mobilenet_2_5_224_tf_no_top.h5'
+    return data(f'imagenet_weights/{file}')
 
 
 def strategies() -> Config:
-    """From scratch, on frozen features, and fine-tuned with a slow backbone."""
+    """Returns three strategies: training from scratch, training a head on a frozen backbone, and
+    fine-tuning, where the backbone has a tenth of the head's rate."""
     return dict(
         scratch=dict(init=dict(path='')),
         frozen=dict(partition=dict(name='freeze', until='backbone')),
@@ -193,71 +220,91 @@ def strategies() -> Config:
     )
 
 
-def characters(of: str) -> Config:
-    """Omniglot's pictures, rendered letters, which need no download, or a folder of one's own.
+def characters(dataset: str) -> Config:
+    """Returns the config of labelled pictures that episodes are drawn from.
 
     Args:
-        of: one of EPISODES, or the path of a folder.
+        dataset: 'glyphs' for rendered letters, which need no download; 'omniglot'; or the path of
+            a folder of your own pictures.
     """
-    if of not in EPISODES:
-        return dict(name='folder', path=of, size=84)
-    if of == 'omniglot':
+    if dataset == 'glyphs':
+        return dict(name='glyphs', size=28, classes=600, per_class=20)
+    if dataset == 'omniglot':
         return dict(name='omniglot', path=data('omniglot/omniglot_28x28.npz'), split='random')
-    return dict(name='glyphs', size=28, classes=600, per_class=20)
+    return dict(name='folder', path=dataset, size=84)
 
 
-def episodes(of: str, **plan: int | Config | None) -> Config:
-    """Episodes of Omniglot in the papers' split, of rendered letters, both in four rotations, or of
-    the classes of a folder, three in ten of them for the test.
+def episodes(dataset: str, **plan: int | Config | None) -> Config:
+    """Returns the config of episodes.
+
+    Omniglot has the papers' split. Three in ten of the letters' classes are for the test and one in
+    ten for validation; three in ten of a folder's classes are for the test. Characters come in four
+    rotations.
 
     Args:
-        of: as `characters` takes it.
+        dataset: as in `characters`.
         **plan: keywords of `tljax.data.episodes`, such as ways=5, shots=1, queries=15.
     """
-    by_class = dict(omniglot=None, glyphs=dict(validation=0.1, test=0.3)).get(of, dict(test=0.3))
+    if dataset == 'glyphs':
+        shares = dict(validation=0.1, test=0.3)
+    elif dataset == 'omniglot':
+        shares = None
+    else:
+        shares = dict(test=0.3)
     return dict(
-        name='episodes', rotations=of in EPISODES, of=characters(of), by_class=by_class, **plan
+        name='episodes',
+        rotations=dataset in EPISODES,
+        of=characters(dataset),
+        by_class=shares,
+        **plan,
     )
 
 
 def episodic_arg(arg: str | None) -> ConfigDict:
-    """The argument of a few-shot config: its data, and the ways and shots of its test.
+    """Returns the options of a few-shot config: its data, and the ways and shots of its test.
 
     Args:
-        arg: what stands behind the colon of `--config`; None for nothing.
+        arg: comma-separated options after the colon of `--config`; None for the defaults.
 
     Raises:
-        ValueError: the data are neither of EPISODES nor a folder that is there.
+        ValueError: if the data are neither in EPISODES nor an existing folder.
+
+    >>> episodic_arg('shots=5').to_dict()
+    {'data': 'glyphs', 'shots': 5, 'smoke': False, 'ways': 5}
     """
-    found = parse_arg(arg, data=EPISODES[0], ways=5, shots=1, smoke=False)
-    if found.data not in EPISODES and not Path(found.data).expanduser().exists():
+    options = parse_arg(arg, data=EPISODES[0], ways=5, shots=1, smoke=False)
+    if options.data not in EPISODES and not Path(options.data).expanduser().exists():
         raise ValueError(
-            f'config argument data={found.data} is not one of {", ".join(EPISODES)}, and no folder '
-            'that is there'
+            f'config argument data={options.data} is not one of {", ".join(EPISODES)}, and no '
+            'folder that is there'
         )
-    return found
+    return options
 
 
-def episodic(arg: ConfigDict, method: Config, **plan: int | Config | None) -> ConfigDict:
-    """A locked config of a few-shot method: Conv4-64, tested on the argument's ways and shots.
+def episodic(options: ConfigDict, method: Config, **plan: int | Config | None) -> ConfigDict:
+    """Returns a locked config of a few-shot method on Conv4-64.
 
     Args:
-        arg: as `episodic_arg` gives it.
-        method: its name and keywords.
-        **plan: of the episodes, or `pictures=True`; `test` is what differs in the test, by default
-            the argument's ways and shots with 15 queries.
+        options: options that `episodic_arg` returned; they give the data, and the ways and shots
+            of the test.
+        method: name and keywords of the method.
+        **plan: keywords of `tljax.data.episodes`. `pictures=True` trains on labelled pictures in
+            place of episodes. `test` is what differs in the test, by default the options' ways and
+            shots with 15 queries (5 for a folder).
     """
-    own = arg.data not in EPISODES
-    plan.setdefault('test', dict(ways=arg.ways, shots=arg.shots, queries=5 if own else 15))
-    if own and 'ways' in plan:
-        plan.update(ways=arg.ways, queries=5)  # there may be few classes, and pictures of each
+    is_folder = options.data not in EPISODES
+    plan.setdefault(
+        'test', dict(ways=options.ways, shots=options.shots, queries=5 if is_folder else 15)
+    )
+    if is_folder and 'ways' in plan:  # a folder may have few classes, with few pictures in each
+        plan.update(ways=options.ways, queries=5)
     config = get_config()
     with config.unlocked():
         config.commands = ('train',)
         config.method = method
-        config.net = dict(name='conv4', width=64, size=84 if own else 28)
+        config.net = dict(name='conv4', width=64, size=84 if is_folder else 28)
         config.data = episodes(
-            arg.data, **{key: value for key, value in plan.items() if value is not None}
+            options.data, **{key: value for key, value in plan.items() if value is not None}
         )
         config.save_every = 500
         config.eval_batch = 4
@@ -265,22 +312,22 @@ def episodic(arg: ConfigDict, method: Config, **plan: int | Config | None) -> Co
 
 
 def smallest() -> Config:
-    """The network of smallest configs, for pictures of 8 pixels."""
+    """Returns the config of the network of smoke tests, for pictures of 8 pixels."""
     return dict(name='conv4', width=4, blocks=1, size=8)
 
 
 def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
-    """Makes a few-shot config as small as it may be.
+    """Makes a few-shot config as small as a test of it can be.
 
     Args:
-        config: as `episodic` gives it, unlocked; it is changed.
-        pictures: whether it is trained on pictures, not on episodes.
+        config: unlocked config that `episodic` returned; it is changed.
+        pictures: whether training uses labelled pictures in place of episodes.
     """
     plan = dict(ways=3, shots=1, queries=2)
-    of = dict(name='glyphs', size=8, classes=12, per_class=4)
+    letters = dict(name='glyphs', size=8, classes=12, per_class=4)
     config.data = dict(
         name='episodes',
-        of=of,
+        of=letters,
         by_class=dict(test=0.3),
         count=6,
         test=plan,
@@ -288,8 +335,8 @@ def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
         **plan,
     )
     config.net = smallest()
-    for turns in {'steps', 'test_steps'} & set(config.method):
-        config.method[turns] = min(config.method[turns], 2)
+    for key in {'steps', 'test_steps'} & set(config.method):
+        config.method[key] = min(config.method[key], 2)
     if 'tap' in config.method:
         config.method.tap = 'block1'
     config.seeds = (0, 1)
@@ -299,12 +346,13 @@ def smoke_episodes(config: ConfigDict, pictures: bool = False) -> None:
 
 
 def shallow_methods(classifier: str = 'nearest', dim: int = 30) -> ConfigDict:
-    """Every map with a classifier, and every weight function with logistic regression, as the
-    papers set them.
+    """Returns the shallow methods with the papers' settings.
+
+    Maps have the given classifier; methods that weight examples have logistic regression.
 
     Args:
-        classifier: of the maps.
-        dim: of the maps' subspaces.
+        classifier: classifier on mapped features.
+        dim: dimension of the maps' subspaces.
     """
     maps = dict(
         tca=dict(dim=dim),
@@ -316,23 +364,19 @@ def shallow_methods(classifier: str = 'nearest', dim: int = 30) -> ConfigDict:
         optimal_transport={},
     )
     weights = ('kmm', 'kliep', 'ulsif', 'rulsif', 'discriminator', 'nearest_neighbours')
-    return ConfigDict(
-        {
-            **{
-                name: dict(classifier=classifier, map=dict(name=name, **keywords))
-                for name, keywords in maps.items()
-            },
-            **{name: dict(classifier='logistic', weights=dict(name=name)) for name in weights},
-        },
-        sort_keys=False,
-    )
+    methods = {}
+    for name, keywords in maps.items():
+        methods[name] = dict(classifier=classifier, map=dict(name=name, **keywords))
+    for name in weights:
+        methods[name] = dict(classifier='logistic', weights=dict(name=name))
+    return ConfigDict(methods, sort_keys=False)
 
 
 def smoke_shallow(config: ConfigDict) -> None:
-    """Makes a config of `experiments.shallow` as small as it may be.
+    """Makes a config of `experiments.shallow` as small as a test of it can be.
 
     Args:
-        config: as `shallow` gives it, unlocked; it is changed.
+        config: unlocked config that `shallow` returned; it is changed.
     """
     config.domains = dict(
         printed=dict(name='glyphs', part='digits', size=8, per_class=10),

@@ -1,15 +1,16 @@
 """Baseline++ (Chen et al. 2019, https://arxiv.org/abs/1904.04232): cosine classifiers, on rendered
 letters or on Omniglot.
 
-    # glyphs, nothing to download
+    # rendered letters, no download
     python -m experiments.train --config=configs/baseline_plus_plus.py
     python -m experiments.train --config=configs/baseline_plus_plus.py:data=omniglot,ways=20,shots=5
 
-A cosine classifier of the training characters, every one in four rotations, on batches of 128; 100
-steps for a new one in the test, as the authors do. Adam at 1e-3, by cosine to zero: ours. The
-paper's Omniglot is used to cross to other characters (EMNIST), not by itself.
+Training: a cosine classifier of the training characters on batches of 128 pictures; the four
+rotations of a character are four classes. Test: a new classifier takes 100 steps, as in the
+authors' code. Adam at 1e-3 with a cosine schedule to zero is our choice. The paper uses Omniglot
+only as the source of a transfer to other characters (EMNIST).
 
-Expected: not yet run to its end.
+Expected: no run has been trained to its end yet.
 """
 
 from ml_collections import ConfigDict
@@ -18,11 +19,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
-            'shots=5', 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for the defaults.
     """
     options = base.episodic_arg(arg)
     config = base.episodic(

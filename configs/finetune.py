@@ -4,31 +4,32 @@ r"""Fine-tunes an ImageNet network on your own folder of pictures: the recipe to
         --workdir=runs/mine
     python -m experiments.predict --workdir=runs/mine new_pictures/
 
-PICTURES holds one folder per class (or train/, validation/ and test/ of those). The ImageNet
-weights of `--config.net` are fetched once; --config.init.path=FILE.h5 takes a Keras file, or the
-folder of a finished run, instead. Any keyword of `tljax.data.folder`, or of the network, is a
-setting: --config.data.validation=.2, --config.net.name=resnet50.
+PICTURES holds one folder per class, or the folders train/, validation/ and test/ with one folder
+per class each. The ImageNet weights of `--config.net` are fetched once. --config.init.path=FILE.h5
+takes a Keras file instead, and --config.init.path=RUN the folder of a finished run. Every keyword
+of `tljax.data.folder` and of the network is a setting: --config.data.validation=.2,
+--config.net.name=resnet50.
 
     python -m experiments.compare --config=configs/finetune.py --config.data.path=PICTURES
 
-with the same flags tells whether the weights help at all, against training from scratch: by three
-seeds, so that gains have intervals, in about six times the time of a training
-(--config.seeds="(0,1)" takes two).
+with the same flags compares the recipe with training from scratch, to show whether the weights
+help. It uses three seeds, so that gains have intervals (--config.seeds="(0,1)" takes two), and
+takes about six times as long as one training.
 
---config.epochs=10 counts passes over the pictures in place of steps; --config.keep=best
---config.eval_every=50 keeps what does best on the validation pictures, and --config.patience=5
-stops early.
+--config.epochs=10 replaces steps by passes over the pictures. --config.keep=best
+--config.eval_every=50 keeps the model with the best validation score, and --config.patience=5 stops
+early.
 
-First the new head is trained on frozen features, which are extracted once: it costs seconds, and
-random gradients never reach the backbone. Then everything moves on augmented pictures, deeper
-layers faster than shallow ones, BatchNorm on its ImageNet statistics, so that small batches and
-small sets do no harm. Sources: the order of the two phases, Kumar et al. 2022
-(https://arxiv.org/abs/2202.10054); layer-wise rates, Howard and Ruder 2018
-(https://arxiv.org/abs/1801.06146); the crops, Szegedy et al. 2015
+The first phase trains a new head on frozen features. The features are extracted once, so it takes
+seconds, and the gradients of a random head never change the backbone. The second phase trains all
+layers on augmented pictures, deeper layers at a higher rate than shallow ones. BatchNorm uses its
+ImageNet statistics, which is safer for small batches and small data sets. Sources: the order of the
+two phases, Kumar et al. 2022 (https://arxiv.org/abs/2202.10054); layer-wise rates, Howard and Ruder
+2018 (https://arxiv.org/abs/1801.06146); the crops, Szegedy et al. 2015
 (https://arxiv.org/abs/1409.4842).
 
-Expected, on the paintings of PACS (112 pixels, 1,433 for training, MobileNet alpha 0.25; command in
-RESULTS.md): 78 % of the test pictures right (95 % interval 73 to 81), in two minutes on 2 cores.
+Expected on the paintings of PACS (112 pixels, 1,433 training pictures, MobileNet alpha 0.25;
+command in RESULTS.md): a test accuracy of 78 % (95 % interval 73 to 81), in two minutes on 2 cores.
 """
 
 from ml_collections import ConfigDict
@@ -37,10 +38,10 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'smoke'; None for nothing.
+        arg: option after the colon of `--config`: 'smoke'; None for the defaults.
     """
     options = base.parse_arg(arg, smoke=False)
     config = base.get_config()
@@ -109,6 +110,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _smoke(config: ConfigDict) -> None:
+    """Makes the config as small as a test of it can be."""
     config.data = dict(name='glyphs', size=16, classes=4, per_class=10)
     config.net = dict(base.smallest(), size=16)
     config.init.path = ''

@@ -1,16 +1,18 @@
-"""Few labels and many pictures: do pseudo-labels or FixMatch (Sohn et al. 2020) replace labels, and
-how many?
+"""Do pseudo-labels or FixMatch (Sohn et al. 2020) replace labels, and how many, when there are many
+unlabelled pictures?
 
     python -m experiments.compare --config=configs/fixmatch.py
 
-scikit-learn's handwritten digits, of which 1 to 20 a class have their label; the inputs of all 899
-training examples are seen. `supervised` looks at the labelled ones alone; all three augment them
-alike. On the same axis as configs/digits.py, where a source replaces labels.
+The data are scikit-learn's handwritten digits. 1 to 20 examples per class have their label; the
+inputs of all 899 training examples are used. `supervised` trains on the labelled examples only. All
+three strategies augment them in the same way. Data and numbers of labels match configs/digits.py,
+where a source replaces labels.
 
-Hyper-parameters: threshold .95 and weight 1 are the paper's; as many unlabelled examples as
-labelled ones in a batch (the paper: seven times as many). Nothing was tuned. Expected (RESULTS.md),
-with 1, 2, 5 and 20 labels per class: FixMatch 80.6, 90.1, 96.9 and 98.8 %, pseudo-labels 66.4,
-87.1, 96.1 and 97.7, supervised 66.1, 82.0, 92.2 and 97.1.
+Hyper-parameters: threshold .95 and weight 1 are the paper's. A batch has as many unlabelled
+examples as labelled ones (the paper: seven times as many). Nothing was tuned.
+
+Expected (RESULTS.md), with 1, 2, 5 and 20 labels per class: FixMatch 80.6, 90.1, 96.9 and 98.8 %,
+pseudo-labels 66.4, 87.1, 96.1 and 97.7 %, supervised 66.1, 82.0, 92.2 and 97.1 %.
 """
 
 from ml_collections import ConfigDict
@@ -19,10 +21,10 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'smoke'; None for nothing.
+        arg: option after the colon of `--config`: 'smoke'; None for the defaults.
     """
     options = base.parse_arg(arg, smoke=False)
     config = base.get_config()

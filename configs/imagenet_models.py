@@ -1,21 +1,24 @@
 """Do better ImageNet models transfer better? (Kornblith, Shlens and Le 2019,
 https://arxiv.org/abs/1805.08974)
 
-    # 18 networks, whose weights are fetched: for a cluster
+    # 18 networks with downloaded weights: for a cluster
     python -m experiments.rank --config=configs/imagenet_models.py --verify
     # MobileNet at four picture sizes
     python -m experiments.rank --config=configs/imagenet_models.py:sizes --verify
 
-Networks x data sets x fixed features, fine-tuned, and from scratch. The score to judge is
-`imagenet_top1`, beside those that look at the target: its weighted Kendall tau with the accuracy on
-the target tells how well the order on ImageNet foretells the order there. For the networks it is
-what Keras publishes; for `sizes`, where one set of weights sees smaller and smaller pictures, what
-500 ImageNet photographs gave (`experiments.evaluate --size=96`). Targets are the four domains of
-PACS, looked for under `$TLJAX_DATA`.
+Every network is trained on every target with fixed features, with fine-tuning, and from scratch.
+The study judges the score `imagenet_top1` beside scores that are computed on the target. Its
+weighted Kendall tau with the accuracy on the target measures how well ImageNet's order of the
+networks predicts the target's order. For the 18 networks `imagenet_top1` is the accuracy that Keras
+publishes. In `sizes`, one set of weights is used at smaller and smaller pictures; there it is the
+accuracy on 500 ImageNet photographs (`experiments.evaluate --size=96`). Targets are the four
+domains of PACS, read from `$TLJAX_DATA`.
 
-The rates are those of configs/rank.py; `sizes` takes 100 steps of 16, the 18 networks 5,000 of 64
-on all labels. Expected (RESULTS.md): `sizes` is in ImageNet's order on all four targets, tau 1;
-published over 16 networks and 12 data sets: r = .99 fixed, .96 fine-tuned.
+The rates are those of configs/rank.py. `sizes` takes 100 steps of 16 examples, the 18 networks
+5,000 steps of 64 on all labels.
+
+Expected (RESULTS.md): `sizes` is in ImageNet's order on all four targets, tau 1. Published over 16
+networks and 12 data sets: r = .99 with fixed features, .96 with fine-tuning.
 """
 
 from ml_collections import ConfigDict
@@ -42,16 +45,16 @@ NETWORKS = (
     'nasnet_mobile',
     'nasnet_large',
 )
-# top-1 of MobileNet, alpha .25, on 500 photographs; at 224: .552
+# pixels -> top-1 accuracy of MobileNet, alpha .25, on 500 photographs; at 224 pixels it is .552
 SIZES = {48: 0.004, 64: 0.056, 96: 0.220, 128: 0.386}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'sizes', 'smoke'; None for
-            nothing.
+        arg: comma-separated options after the colon of `--config`: 'sizes', 'smoke'; None for
+            the defaults.
     """
     options = base.parse_arg(arg, sizes=False, smoke=False)
     config = base.get_config()
@@ -59,7 +62,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.commands = ('rank', 'advise')
 
         # Network
-        config.net = dict(name='conv4')  # no source is trained here: every one brings its network
+        config.net = dict(name='conv4')  # the sources bring their own networks
 
         # Training
         config.seeds = tuple(range(3))
@@ -93,6 +96,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _sizes(config: ConfigDict) -> None:
+    """Replaces the networks by MobileNet at several picture sizes."""
     config.steps = 100
     config.batch = 16
     config.study.budgets = (20,)
@@ -109,7 +113,8 @@ def _sizes(config: ConfigDict) -> None:
     }
 
 
-def _smoke(config: ConfigDict) -> None:  # no weights: three small networks
+def _smoke(config: ConfigDict) -> None:
+    """Makes the config as small as a test of it can be: three small networks without weights."""
     digits = dict(name='glyphs', part='digits', size=8, per_class=10)
     config.seeds = (0, 1)
     config.steps = 1

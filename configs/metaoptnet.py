@@ -1,14 +1,14 @@
 """MetaOptNet (Lee et al. 2019, https://arxiv.org/abs/1904.03758): support vector machines, on
 rendered letters or on Omniglot.
 
-    python -m experiments.train --config=configs/metaoptnet.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/metaoptnet.py  # rendered letters, no download
     python -m experiments.train --config=configs/metaoptnet.py:data=omniglot,ways=20,shots=5
 
-Trained on 5 ways and 5 shots (the paper trains on more shots than the test has) with 5 queries, 8
-episodes a step, every class in four rotations; C = 0.1 as in the paper. Adam at 1e-3, by cosine to
-zero: ours. The paper has no Omniglot.
+Training uses 5 ways, 5 shots and 5 queries, 8 episodes a step; the four rotations of a character
+are four classes. The paper trains on more shots than its tests have. C = 0.1 as in the paper. Adam
+at 1e-3 with a cosine schedule to zero is our choice. The paper has no results on Omniglot.
 
-Expected: not yet run to its end.
+Expected: no run has been trained to its end yet.
 """
 
 from ml_collections import ConfigDict
@@ -17,11 +17,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
-            'shots=5', 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for the defaults.
     """
     options = base.episodic_arg(arg)
     config = base.episodic(

@@ -1,17 +1,18 @@
-"""The two questions of one-shot learning, options of ten characters.
+"""Two questions about one-shot learning, on options of ten characters.
 
-    # rendered letters, nothing to download
+    # rendered letters, no download
     python -m experiments.train --config=configs/more_classes.py
-    python -m experiments.train --config=configs/more_classes.py:data=omniglot  # handwritten ones
+    # handwritten characters
+    python -m experiments.train --config=configs/more_classes.py:data=omniglot
 
-A network learns ten classes to 99 %. How good is it, with one example each, on 10, 20 and 50
-further classes? And while it improves on the first ten, does it improve on the next? The curves
-over training in `report.html` answer both: 'test' is held-out pictures of the ten, 'next 10'
-nearest centroids from one example each of ten others (SimpleShot). Adam at 1e-3, constant; five
-seeds.
+A network learns ten classes to 99 %. How accurate is it, with one example per class, on 10, 20 and
+50 further classes? And while its accuracy rises on the first ten, does it rise on the next ten? The
+curves over training in `report.html` answer both questions. 'test' is the accuracy on test pictures
+of the ten classes. 'next 10' is the accuracy of nearest centroids from one example of each of ten
+further classes (SimpleShot). Adam at a constant 1e-3; five seeds.
 
-Expected (RESULTS.md): the ten at 98 %, and 10, 20 and 50 further letters at 53, 49 and 36 %, which
-stop rising when the ten reach 95 %.
+Expected (RESULTS.md): the ten classes at 98 %; 10, 20 and 50 further letters at 53, 49 and 36 %,
+which stop rising when the ten reach 95 %.
 """
 
 from ml_collections import ConfigDict
@@ -20,11 +21,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'data=glyphs' (also omniglot),
-            'first=10', 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'data=glyphs' (also omniglot),
+            'first=10', 'smoke'; None for the defaults.
     """
     options = base.parse_arg(arg, data=base.EPISODES, first=10, smoke=False)
     config = base.get_config()
@@ -64,8 +65,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _smoke(config: ConfigDict) -> None:
-    of = dict(name='glyphs', size=8, classes=12, per_class=8)
-    config.data = dict(name='more_classes', of=of, first=4, further=(3, 5), count=4)
+    """Makes the config as small as a test of it can be."""
+    letters = dict(name='glyphs', size=8, classes=12, per_class=8)
+    config.data = dict(name='more_classes', of=letters, first=4, further=(3, 5), count=4)
     config.net = base.smallest()
     config.seeds = (0, 1)
     config.steps = 4

@@ -1,15 +1,17 @@
-"""Shallow domain adaptation on Office-Caltech10, 12 tasks of 800 visual words (Gong et al. 2012).
+"""Shallow domain adaptation on Office-Caltech10: 12 tasks, histograms of 800 visual words (Gong et
+al. 2012).
 
     python -m experiments.shallow --config=configs/office_caltech.py
     python -m experiments.shallow --config=configs/office_caltech.py:source=amazon,target=webcam
 
-The protocol of the published tables: each picture's histogram sums to 1, each domain is
-standardised by itself, all of the source is labelled, 1-nearest-neighbour. Settings are the
-papers'; weights need a classifier that takes them, logistic regression. The folder of the four .mat
-files is looked for under `$TLJAX_DATA`.
+The protocol is that of the published tables: each picture's histogram sums to 1, each domain is
+standardised separately, all source examples are labelled, and the classifier is the nearest
+neighbour. Settings of the methods are the papers'. Methods that weight examples use logistic
+regression, because the nearest neighbour takes no weights. The folder of the four .mat files is
+read from `$TLJAX_DATA`.
 
-Expected (RESULTS.md), mean accuracy: source only 31.4, TCA 46.2, JDA 46.8 as published; GFK 42.9
-(43.1).
+Expected (RESULTS.md), mean accuracy in %: source only 31.4, TCA 46.2 and JDA 46.8, all three as
+published; GFK 42.9 (published: 43.1).
 """
 
 from ml_collections import ConfigDict
@@ -17,7 +19,7 @@ from ml_collections import ConfigDict
 from configs import base
 
 DOMAINS = ('caltech', 'amazon', 'webcam', 'dslr')
-# Gong's GFK has 10 dimensions there
+# tasks for which Gong et al. give GFK 10 dimensions
 TEN = (
     'webcam-dslr',
     'dslr-webcam',
@@ -29,11 +31,11 @@ TEN = (
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'source=A,target=B', 'smoke';
-            None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'source=A,target=B', 'smoke';
+            None for the defaults.
     """
     options = base.parse_arg(arg, source=('', *DOMAINS), target=('', *DOMAINS), smoke=False)
     config = base.shallow()

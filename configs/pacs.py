@@ -1,18 +1,19 @@
-"""Do ImageNet weights help to recognise drawings and paintings, from how few labels, and where do
+"""Do ImageNet weights help to recognise drawings and paintings, with how few labels, and where do
 they hurt?
 
     python -m experiments.compare --config=configs/pacs.py:domain=sketch
     # also art_painting, cartoon
     python -m experiments.compare --config=configs/pacs.py:domain=photo
 
-The source is MobileNet (alpha 0.25) as trained on ImageNet, the target one domain of PACS (Li et
-al. 2017, https://arxiv.org/abs/1710.03077): seven classes, 112x112. Both files are looked for under
-`$TLJAX_DATA`; --config.init.path and --config.data.path name others.
+The source is MobileNet (alpha 0.25) trained on ImageNet. The target is one domain of PACS (Li et
+al. 2017, https://arxiv.org/abs/1710.03077): seven classes, 112x112 pixels. Both files are read from
+`$TLJAX_DATA`; --config.init.path and --config.data.path take other files.
 
-Expected (RESULTS.md), fine-tuned against scratch at 5 labels per class: photo 79 against 22 %,
-art_painting 51 against 17, cartoon 61 against 19, sketch 58 against 17; 3 minutes each on 2 cores.
+Hyper-parameters are ours. They were chosen on the validation split of sketch, never on test labels.
 
-Hyper-parameters are ours, chosen on the validation split of sketch, never on test labels.
+Expected (RESULTS.md), fine-tuning against scratch at 5 labels per class: photo 79 against 22 %,
+art_painting 51 against 17 %, cartoon 61 against 19 %, sketch 58 against 17 %; 3 minutes each on 2
+cores.
 """
 
 from ml_collections import ConfigDict
@@ -21,11 +22,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'domain=sketch' (also photo,
-            art_painting, cartoon), 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'domain=sketch' (also photo,
+            art_painting, cartoon), 'smoke'; None for the defaults.
     """
     options = base.parse_arg(
         arg, domain=('sketch', 'photo', 'art_painting', 'cartoon'), smoke=False

@@ -1,15 +1,15 @@
-"""Domain adaptation from photographs to drawings and back: PACS, 12 tasks, on features of an
-ImageNet network.
+"""Shallow domain adaptation between photographs, paintings, cartoons and sketches: PACS, 12 tasks,
+on features of an ImageNet network.
 
     python -m experiments.shallow --config=configs/pacs_shallow.py
     python -m experiments.shallow --config=configs/pacs_shallow.py:source=photo,target=sketch
 
-Features of MobileNet (alpha 0.25, 112 pixels) with its ImageNet weights, extracted once, rows of
-unit length; all pictures of a domain are its source, and its target. The ZIP and the weights are
-looked for under `$TLJAX_DATA`.
+Features are those of MobileNet (alpha 0.25, 112 pixels) with its ImageNet weights, extracted once
+and scaled to rows of unit length. A domain's pictures are all used, as source and as target. The
+ZIP and the weights are read from `$TLJAX_DATA`.
 
-Expected (RESULTS.md): source only 42.9 on average, subspace alignment 46.2; 44 of 156 gains are
-negative.
+Expected (RESULTS.md), mean accuracy in %: source only 42.9, subspace alignment 46.2. 44 of 156
+gains are negative.
 """
 
 from ml_collections import ConfigDict
@@ -18,11 +18,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'source=A,target=B', 'smoke';
-            None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'source=A,target=B', 'smoke';
+            None for the defaults.
     """
     options = base.parse_arg(arg, source=('', *base.PACS), target=('', *base.PACS), smoke=False)
     config = base.shallow()

@@ -1,27 +1,29 @@
-"""Which source should one transfer from? Every source's features of the target, scored before
-anything is trained.
+"""Which source should one transfer from? Scores every source by its features of the target, before
+training on the target.
 
-    python -m experiments.rank --config=configs/rank.py  # nothing to download
-    # trains every source on the target; who was right?
+    python -m experiments.rank --config=configs/rank.py  # no download
+    # also trains every source on the target, to check the scores
     python -m experiments.rank --config=configs/rank.py --verify
     # 16 sources, 8 targets: MNIST to PACS
     python -m experiments.rank --config=configs/rank.py:pool --verify
 
-The target is scikit-learn's handwritten digits; sources are Conv4s that learnt printed letters,
-printed digits, shuffled letters and nothing, and are trained first. A source of your own is a line
-in `study.sources`: dict(run='runs/mine') is a finished run, dict(net=dict(name='resnet50'),
-weights='imagenet') a network with published weights, dict(features='mine.npz') what any other
-program extracted.
+The target is scikit-learn's handwritten digits. Sources are Conv4s, which the command trains first:
+on printed letters, on printed digits, on letters with shuffled labels, and one left untrained. To
+add a source of your own, add an entry to `study.sources`: dict(run='runs/mine') is a finished run,
+dict(net=dict(name='resnet50'), weights='imagenet') a network with published weights,
+dict(features='mine.npz') a file of features from any other program.
 
-Scores look at the labelled examples that training would see (20 per class, a subset for each seed);
-training takes the same. `pool` wants its files under `$TLJAX_DATA`. `probe` is the source whose
-network embeds the tasks (Task2Vec), `controls` are sources that should not help, `most` the
-examples of a split that are looked at, `top1` of a source is its accuracy on ImageNet, told beside
-the scores.
+Scores use the labelled examples that training would use: 20 per class, another subset for each
+seed. `pool` reads its files from `$TLJAX_DATA`. Keys of `study`: `probe` is the source whose
+network embeds the tasks (Task2Vec), `controls` are sources that should not help, `most` is the
+largest number of examples read from a split. `top1` of a source is its ImageNet accuracy, printed
+beside the scores.
 
-Steps, batch and rate are those of configs/pacs.py, a head on frozen features has ten times the
-rate. Expected (RESULTS.md): five scores order the default's four sources as training does, letters
-first; over the pool LogME's mean weighted tau is 0.83 frozen, 0.79 fine-tuned.
+Steps, batch and rate are those of configs/pacs.py; a head on frozen features has ten times the
+rate.
+
+Expected (RESULTS.md): five scores order the default's four sources as training does, letters first.
+Over the pool LogME's mean weighted tau is 0.83 with frozen features and 0.79 with fine-tuning.
 """
 
 from ml_collections import ConfigDict
@@ -30,11 +32,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'pool', 'smoke'; None for
-            nothing.
+        arg: comma-separated options after the colon of `--config`: 'pool', 'smoke'; None for
+            the defaults.
     """
     options = base.parse_arg(arg, pool=False, smoke=False)
     config = base.get_config()
@@ -78,6 +80,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _letters(study: ConfigDict, size: int) -> None:
+    """Adds sources of printed letters and digits, and the controls."""
     letters = dict(
         data=dict(
             name='glyphs',
@@ -124,6 +127,7 @@ def _letters(study: ConfigDict, size: int) -> None:
 
 
 def _pool(study: ConfigDict) -> None:
+    """Adds the targets and sources of the pool."""
     study.most = 1500
     study.targets.update(
         mnist=base.mnist(),
@@ -131,7 +135,7 @@ def _pool(study: ConfigDict) -> None:
         mnist_m=base.mnist_m(),
         **{domain: base.pacs(domain) for domain in base.PACS},
     )
-    trained = dict(
+    training = dict(
         steps=1000,
         batch=64,
         optim=dict(
@@ -146,9 +150,9 @@ def _pool(study: ConfigDict) -> None:
         channels=1,
     )
     for name in ('mnist', 'usps', 'mnist_m', *base.PACS):
-        study.sources[name] = dict(trained, data=dict(grey, of=study.targets[name]))
+        study.sources[name] = dict(training, data=dict(grey, of=study.targets[name]))
     study.sources.omniglot = dict(
-        trained,
+        training,
         steps=2000,
         data=dict(
             name='more_classes', of=base.characters('omniglot'), first=964, further=(), held=0.1
@@ -173,6 +177,7 @@ def _pool(study: ConfigDict) -> None:
 
 
 def _smoke(config: ConfigDict) -> None:
+    """Makes the config as small as a test of it can be."""
     printed = dict(name='glyphs', part='digits', size=8, per_class=10)
     config.seeds = (0, 1)
     config.steps = 2

@@ -1,15 +1,16 @@
 """Relation networks (Sung et al. 2018, https://arxiv.org/abs/1711.06025), on rendered letters or on
 Omniglot.
 
-    python -m experiments.train --config=configs/relation.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/relation.py  # rendered letters, no download
     python -m experiments.train --config=configs/relation.py:data=omniglot,ways=20,shots=5
 
-Trained on the ways and shots of the test with 10 queries, every class in four rotations, four
-episodes a step; the embedding is the map of the second block, as in the paper, where two blocks
-pool and two do not. Adam at 1e-3, by cosine to zero instead of halving.
+Training uses the ways and shots of the test and 10 queries, four episodes a step; the four
+rotations of a character are four classes. The embedding is the feature map of the second block, as
+in the paper, where the first two blocks pool and the last two do not. Adam at 1e-3 follows a cosine
+schedule to zero; the paper halves the rate instead.
 
-Expected: not yet run to its end; published, Omniglot: 99.6 / 99.8 / 97.6 / 99.1 % for 5-way 1- and
-5-shot, 20-way 1- and 5-shot.
+Expected: no run has been trained to its end yet. Published, Omniglot: 99.6 / 99.8 / 97.6 / 99.1 %
+for 5-way 1-shot and 5-shot, 20-way 1-shot and 5-shot.
 """
 
 from ml_collections import ConfigDict
@@ -18,11 +19,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
-            'shots=5', 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for the defaults.
     """
     options = base.episodic_arg(arg)
     method = dict(name='relation', tap='block2')

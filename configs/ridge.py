@@ -1,14 +1,14 @@
-"""Ridge regression within the episode (R2-D2, Bertinetto et al. 2019,
-https://arxiv.org/abs/1805.08136), letters or Omniglot.
+"""R2-D2 (Bertinetto et al. 2019, https://arxiv.org/abs/1805.08136): ridge regression within the
+episode, on rendered letters or on Omniglot.
 
-    python -m experiments.train --config=configs/ridge.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/ridge.py  # rendered letters, no download
     python -m experiments.train --config=configs/ridge.py:data=omniglot,ways=20,shots=5
 
-Trained on 20 ways with as many shots as in the test and 5 queries, every class in four rotations.
-Adam at 1e-3, by cosine to zero: ours.
+Training uses 20 ways, as many shots as the test, and 5 queries; the four rotations of a character
+are four classes. Adam at 1e-3 with a cosine schedule to zero is our choice.
 
-Expected: not yet run to its end; published, Omniglot: 98.9 / 99.7 / 96.7 / 98.9 % (with their wider
-network).
+Expected: no run has been trained to its end yet. Published, Omniglot, with the authors' wider
+network: 98.9 / 99.7 / 96.7 / 98.9 %.
 """
 
 from ml_collections import ConfigDict
@@ -17,11 +17,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
-            'shots=5', 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for the defaults.
     """
     options = base.episodic_arg(arg)
     config = base.episodic(options, dict(name='ridge'), ways=20, shots=options.shots, queries=5)

@@ -1,13 +1,14 @@
 """Siamese networks for one-shot recognition (Koch et al. 2015), on rendered letters or on Omniglot.
 
-    python -m experiments.train --config=configs/siamese.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/siamese.py  # rendered letters, no download
     python -m experiments.train --config=configs/siamese.py:data=omniglot,ways=20,shots=5
 
-Every query is compared with one example of 20 classes; same and different pairs count alike. The
-network is Conv4 on 28x28 pictures, not the paper's on 105x105. Adam at 1e-3, by cosine to zero:
-ours.
+Training compares every query with one example of each of 20 classes. Pairs of the same class and of
+different classes have equal total weight. The network is Conv4 on 28x28 pictures; the paper uses
+its own network on 105x105 pictures. Adam at 1e-3 with a cosine schedule to zero is our choice.
 
-Expected: not yet run to its end; published for the 20 official runs of Omniglot: 92.0 % right.
+Expected: no run has been trained to its end yet. Published for the 20 official runs of Omniglot:
+92.0 % accuracy.
 """
 
 from ml_collections import ConfigDict
@@ -16,11 +17,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
-            'shots=5', 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for the defaults.
     """
     options = base.episodic_arg(arg)
     config = base.episodic(options, dict(name='siamese'), ways=20, shots=options.shots, queries=5)

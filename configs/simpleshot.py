@@ -1,13 +1,14 @@
 """SimpleShot (Wang et al. 2019, https://arxiv.org/abs/1911.04623): nearest centroids, on rendered
 letters or on Omniglot.
 
-    python -m experiments.train --config=configs/simpleshot.py  # glyphs, nothing to download
+    python -m experiments.train --config=configs/simpleshot.py  # rendered letters, no download
     python -m experiments.train --config=configs/simpleshot.py:data=omniglot,ways=20,shots=5
 
-A classifier of the training characters, every one in four rotations, on batches of 128; centred and
-normalised features in the test. Adam at 1e-3, by cosine to zero: ours. The paper has no Omniglot.
+Training: a classifier of the training characters on batches of 128 pictures; the four rotations of
+a character are four classes. Test: nearest centroids of centred and normalised features. Adam at
+1e-3 with a cosine schedule to zero is our choice. The paper has no results on Omniglot.
 
-Expected: not yet run to its end.
+Expected: no run has been trained to its end yet.
 """
 
 from ml_collections import ConfigDict
@@ -16,11 +17,11 @@ from configs import base
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """A locked config, by its argument.
+    """Returns the locked config.
 
     Args:
-        arg: what stands behind the colon of `--config`, with commas: 'data=omniglot', 'ways=20',
-            'shots=5', 'smoke'; None for nothing.
+        arg: comma-separated options after the colon of `--config`: 'data=omniglot', 'ways=20',
+            'shots=5', 'smoke'; None for the defaults.
     """
     options = base.episodic_arg(arg)
     config = base.episodic(options, dict(name='simpleshot', transform='CL2N'), pictures=True)

@@ -1,10 +1,9 @@
 # %% [markdown]
 # # Adapt to a domain without labels
 #
-# The source is printed digits with labels, the target handwritten ones without. A network that is
-# trained on the source alone is compared with CDAN, which also sees the target's pictures. The
-# target's labels are used for the last line of each table only, to tell what would have been
-# gained.
+# The source is printed digits with labels. The target is handwritten digits without labels. CDAN,
+# which also sees the target's pictures, is compared with a network that is trained on the source
+# only. The target's labels are used for the test accuracies at the end only.
 
 # %%
 import os
@@ -18,7 +17,7 @@ RUNS = Path(os.environ.get('RUNS', 'runs/adaptation'))
 # %% [markdown]
 # ## Two domains are one data set
 #
-# A batch has labelled pictures of the source, and beside them pictures of the target.
+# A batch has labelled pictures of the source, and as many pictures of the target without labels.
 
 # %%
 data = {
@@ -34,7 +33,7 @@ shared = dict(
 )
 
 # %%
-alone = tljax.train(**shared, method='finetune', workdir=RUNS / 'source_only')
+source_only = tljax.train(**shared, method='finetune', workdir=RUNS / 'source_only')
 adapted = tljax.train(
     **shared,
     method={'name': 'cdan', 'width': 500, 'ramp': STEPS},
@@ -44,12 +43,12 @@ adapted = tljax.train(
 # %% [markdown]
 # ## Which one, without the target's labels?
 #
-# Information maximisation looks at predictions on the target alone: they are to be sure, and to
-# take every class about equally often.
+# Information maximisation is a score of predictions on the target, without its labels. It is high
+# if the predictions are confident and all classes are about equally frequent.
 
 # %%
 target = tljax.data.digits()['train']
 pictures = target.take(range(target.size))['input']
-for name, model in (('source only', alone), ('CDAN', adapted)):
+for name, model in (('source only', source_only), ('CDAN', adapted)):
     score = tljax.when.information_maximisation(model.predict(pictures))
-    print(f'{name}: information maximisation {score:.3f}, on the test {model.scores["test"]}')
+    print(f'{name}: information maximisation {score:.3f}, test scores {model.scores["test"]}')

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Fine-tune on your own pictures
 #
-# The head is trained first, on features that the frozen network extracts once. Then everything
-# moves, shallow layers more slowly than deep ones. `PICTURES` is a folder with one folder for
-# each class, or a ZIP of it; without one, digits are written there. `WEIGHTS` is 'imagenet',
-# which fetches MobileNet's weights, or a Keras file of them.
+# First a new head is trained on features of the frozen network, which are extracted once. Then all
+# layers are trained, shallow layers at a lower rate than deep ones. `PICTURES` is a folder with one
+# folder for each class, or a ZIP of it. If it is not set, a folder of digits is written. `WEIGHTS`
+# is 'imagenet', which fetches MobileNet's weights, or the path of a Keras file of them.
 
 # %%
 import os
@@ -38,7 +38,8 @@ if not PICTURES:
 # %% [markdown]
 # ## The head
 #
-# `partition=freeze` keeps the backbone as it was learnt. A frozen backbone is run once.
+# `partition=freeze` keeps the backbone's weights. A frozen backbone runs once over the pictures,
+# and the head trains on its features.
 
 # %%
 shared = dict(
@@ -55,17 +56,16 @@ head = tljax.train(
     steps=STEPS,
     optim={'lr': 1e-2},
 )
-print('the head alone:', head.scores['test'])
+print('head only:', head.scores['test'])
 
 # %% [markdown]
-# ## Everything
+# ## All layers
 #
-# `init` takes all parameters of the first run, the head among them. `partition=layerwise`
-# multiplies
-# the rate by 0.8 from group to group, from deep to shallow.
+# `init` takes all parameters of the first run, the head included. `partition=layerwise` multiplies
+# the rate by 0.8 from each group of layers to the next shallower one.
 
 # %%
-whole = tljax.train(
+finetuned = tljax.train(
     **shared,
     workdir=RUNS / 'all',
     init={'path': str(RUNS / 'head'), 'rules': [['.*', None]]},
@@ -74,14 +74,14 @@ whole = tljax.train(
     steps=STEPS,
     optim={'lr': 3e-4, 'warmup': STEPS // 10, 'clip': 1.0},
 )
-print('everything:', whole.scores['test'])
+print('all layers:', finetuned.scores['test'])
 
 # %% [markdown]
 # ## New pictures
 #
-# `predict` takes paths of pictures, folders and archives, or an array.
+# `predict` takes paths of pictures, folders and archives, or an array of pictures.
 
 # %%
 path = sorted(Path(PICTURES).rglob('*.png'))[0]
-probability = whole.predict(path)[0]
-print(path, dict(zip(whole.classes, probability.round(3).tolist(), strict=True)))
+probability = finetuned.predict(path)[0]
+print(path, dict(zip(finetuned.classes, probability.round(3).tolist(), strict=True)))

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Write a method
 #
-# A method is a scalar whose gradient is right for every parameter. This one draws the mean
-# features of two domains together while it learns the source's labels: deep domain confusion
-# (Tzeng et al. 2014). It needs no file of its own to be tried.
+# A method is a loss, a scalar, whose gradient trains every parameter. This one learns the source's
+# labels and also reduces the distance between the mean features of two domains: deep domain
+# confusion (Tzeng et al. 2014). You can try a method in a script before you add it to tljax.
 
 # %%
 import jax
@@ -20,13 +20,13 @@ from tljax.zoo import mlp
 # %% [markdown]
 # ## The loss
 #
-# `adapting` is cross-entropy on the source plus what `align` returns. `source` and `target` hold
-# what the network computes of both halves of a batch, by the names of its layers.
+# The loss of `adapting` is the cross-entropy on the source plus the value of `align`. `source` and
+# `target` are the network's outputs for both halves of a batch, {name of the layer: output}.
 
 
 # %%
 def confusion(net: Net, classes: int, weight: float = 1.0) -> Method:
-    """CE(source) + weight * |mean f(source) - mean f(target)|^2."""
+    """Returns the method with loss CE(source) + weight |mean f(source) - mean f(target)|^2."""
 
     def align(params, source, target, strength):
         gap = source['features'].mean(0) - target['features'].mean(0)
@@ -36,10 +36,10 @@ def confusion(net: Net, classes: int, weight: float = 1.0) -> Method:
 
 
 # %% [markdown]
-# ## A shift to mend
+# ## Two shifted domains
 #
-# Two classes lie side by side. The target is the same, moved by 2.5 along the axis that tells them
-# apart.
+# The source has two classes, 4 apart along the first axis. The target has the same points, shifted
+# by 2.5 along that axis and by 3 along the other.
 
 # %%
 rng = np.random.default_rng(0)
@@ -49,22 +49,22 @@ shifted = points + np.array([2.5, 3.0])
 names = ('left', 'right')
 source = {'train': arrays(points.astype('float32'), label, names)}
 target = {'train': arrays(shifted.astype('float32'), label, names)}
-both = domains(source, target)['train']
+dataset = domains(source, target)['train']
 
 # %% [markdown]
-# ## A training, by hand
+# ## A training loop
 #
-# `tljax.train` does this with checkpoints, devices and a log. Here it is bare: a gradient, and an
-# update.
+# `tljax.train` adds checkpoints, several devices and a log. A bare loop needs only a gradient and
+# an update.
 
 # %%
 optimiser = optax.adam(1e-2)
 
 
-def trained(weight: float, steps: int = 300) -> float:
-    """The accuracy on the target after a training with this weight of the gap."""
+def target_accuracy(weight: float, steps: int = 300) -> float:
+    """Trains with a weight of the distance, and returns the accuracy on the target."""
     method = confusion(mlp(widths=(16,)), classes=2, weight=weight)
-    stream = training_stream(both, batch=64)
+    stream = training_stream(dataset, batch=64)
     params, state = method.init(jax.random.key(0), stream.batch(0, 0))
     moments = optimiser.init(params)
 
@@ -76,22 +76,22 @@ def trained(weight: float, steps: int = 300) -> float:
         update, moments = optimiser.update(gradient, moments, params)
         return optax.apply_updates(params, update), state, moments, metrics
 
-    for number in range(steps):
-        tick = Tick(jnp.asarray(number), jax.random.fold_in(jax.random.key(1), number))
-        batch = stream.batch(0, number)
+    for i in range(steps):
+        tick = Tick(jnp.asarray(i), jax.random.fold_in(jax.random.key(1), i))
+        batch = stream.batch(0, i)
         params, state, moments, metrics = step(params, state, moments, batch, tick)
-        if number % 100 == 0 or number == steps - 1:
-            print(number, {name: round(float(value), 3) for name, value in metrics.items()})
-    asked = {'input': jnp.asarray(shifted, jnp.float32), 'label': jnp.asarray(label)}
-    told = method.predict(params, state, asked)['output']
-    return float((told.argmax(-1) == label).mean())
+        if i % 100 == 0 or i == steps - 1:
+            print(i, {name: round(float(value), 3) for name, value in metrics.items()})
+    batch = {'input': jnp.asarray(shifted, jnp.float32), 'label': jnp.asarray(label)}
+    logits = method.predict(params, state, batch)['output']
+    return float((logits.argmax(-1) == label).mean())
 
 
 # %% [markdown]
-# ## What it gains
+# ## The gain
 #
-# Without its weight the same training learns the source alone.
+# With weight 0 the same training learns from the source only.
 
 # %%
 for weight in (0.0, 1.0):
-    print(f'weight {weight}: accuracy on the target {trained(weight):.3f}')
+    print(f'weight {weight}: accuracy on the target {target_accuracy(weight):.3f}')

@@ -35,5 +35,5 @@ def test_an_example_runs_cell_by_cell(path, tmp_path, monkeypatch, capsys):
     elif path.stem == 'adapt_unlabelled':
         assert 'source only: information maximisation' in said and 'CDAN' in said
     else:
-        assert names['whole'].scores['test']['accuracy'][0] > 0.5
-        assert names['head'].classes == names['whole'].classes == ('0', '1', '2', '3')
+        assert names['finetuned'].scores['test']['accuracy'][0] > 0.5
+        assert names['head'].classes == names['finetuned'].classes == ('0', '1', '2', '3')

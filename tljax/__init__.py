@@ -1,10 +1,13 @@
-"""tljax: transfer learning in JAX. What to transfer (partition and graft), when (tljax.when), how
-(tljax.methods, tljax.shallow).
+"""tljax: transfer learning in JAX.
+
+`train` fits a network by a method: `tljax.data` has data sets, `tljax.zoo` networks with published
+weights, `tljax.methods` methods of transfer. `tljax.shallow` adapts arrays without a network, and
+`tljax.when` measures whether a transfer helps.
 
     model = tljax.train(data='digits', net='conv4', workdir='runs/digits')
     model.predict(pictures)
 
-Everything here is imported when it is first asked for.
+Every name is imported at its first use, so that `import tljax` is fast.
 """
 
 import importlib

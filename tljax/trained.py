@@ -1,4 +1,4 @@
-"""A trained model from Python: what it predicts, and its features, for arrays or picture files."""
+"""Trained models in Python: training, loading, predictions and features of arrays or pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ from tljax.program import form, predictor
 from tljax.protocols import Config, Record, Setting
 from tljax.weights import read_weights
 
-# an array (n, ...), a set, or files and folders of pictures
+# an array (n, ...), a data set, or paths of picture files and folders
 Inputs = ArrayLike | Dataset | str | Path | Sequence[str | Path]
 
 
@@ -36,11 +36,6 @@ class Trained(NamedTuple):
         params: parameters, with a leading axis of seeds.
         state: state of the method, with a leading axis of seeds.
         record: config, names of the classes, shape of an input, seeds and scores.
-
-    >>> Trained(
-    ...     {}, {}, {'classes': ['cat', 'dog'], 'scores': {'test': {'accuracy': [0.75]}}}
-    ... ).classes
-    ('cat', 'dog')
     """
 
     params: Tree
@@ -54,35 +49,35 @@ class Trained(NamedTuple):
 
     @property
     def task(self) -> str:
-        """'classes', 'labels' or 'numbers', as `core.Task` has them."""
+        """Kind of the task: 'classes', 'labels' or 'numbers' (`core.Task`)."""
         return self.record.get('task') or ('classes' if self.classes else 'numbers')
 
     @property
     def scores(self) -> dict[str, dict[str, list[float]]]:
-        """{split: {score: value of each seed}}; the first score is the one that decides."""
+        """{split: {score: one value per seed}}; early stopping and studies use the first score."""
         return self.record['scores']
 
     def predict(self, inputs: Inputs, batch: int = 32) -> np.ndarray:
-        """What the model says of inputs, averaged over seeds.
+        """Returns predictions for inputs, averaged over seeds.
 
         Args:
-            inputs: array (n, ...) of the shape that the run was trained on, or what NumPy makes one
-                of, pictures in the range of its training or in [0, 1]; a data set; or paths of
-                pictures, and of folders, ZIP and tar archives whose pictures are taken in the order
-                of their names.
+            inputs: numbers (n, ...) in the shape of the training inputs, as an array or as anything
+                that NumPy converts to one; pictures are in the training range or in [0, 1]. Or a
+                data set. Or paths of pictures, folders, ZIP and tar archives; the pictures of a
+                folder or archive are sorted by name.
             batch: inputs at a time.
 
         Returns:
-            Probabilities (n, classes), those of several labels each by itself, or numbers (n, d)
-            for regression.
+            Probabilities of classes (n, classes) that sum to 1; for the task 'labels' one
+            independent probability per label; for regression numbers (n, d).
 
         Raises:
-            UserError: inputs of another shape, a path without pictures, a model without outputs or
-                of episodes.
+            UserError: for inputs of another shape, a path without pictures, a model without
+                outputs, and a model that was trained on episodes.
 
         >>> import tempfile
-        >>> blobs = np.array([[0.0, 1.0], [1.0, 0.0]] * 8, np.float32)
-        >>> splits = {'train': arrays(blobs, np.array([0, 1] * 8), ('up', 'right'))}
+        >>> points = np.array([[0.0, 1.0], [1.0, 0.0]] * 8, np.float32)
+        >>> splits = {'train': arrays(points, np.array([0, 1] * 8), ('up', 'right'))}
         >>> model = train(
         ...     data=splits,
         ...     net={'name': 'identity', 'dim': 2},
@@ -109,30 +104,34 @@ class Trained(NamedTuple):
         return softmax(output, -1).mean(0) if self.classes else output.mean(0)
 
     def features(self, inputs: Inputs, batch: int = 32, seed: int = 0) -> np.ndarray:
-        """The features (n, dim) that the network makes of inputs.
+        """Returns the network's features of inputs, (n, dim).
 
         Args:
-            inputs: as `predict` takes them.
+            inputs: as in `predict`.
             batch: inputs at a time.
-            seed: place of the seed whose network is taken.
+            seed: position of the seed whose network is used.
 
         Raises:
-            UserError: as `predict`.
+            UserError: as in `predict`.
+
+        >>> config = {'net': {'name': 'mlp', 'widths': [1]}, 'method': {'name': 'finetune'}}
+        >>> sum_of_two = {'kernel': np.ones((1, 2, 1)), 'bias': np.zeros((1, 1))}
+        >>> params = {'backbone': {'dense1': sum_of_two}}
+        >>> model = Trained(params, {'backbone': {}}, {'config': config, 'input': [2]})
+        >>> model.features(np.array([[0.5, 1.0]])).tolist()
+        [[1.5]]
         """
         spec, method = self.record['config']['net'], self.record['config']['method']
+        network = call_named(ZOO, spec, 'net', **form(spec, method))
         params, state = (
             jax.tree.map(lambda leaf: leaf[seed : seed + 1], {'backbone': tree['backbone']})
             for tree in (self.params, self.state)
         )
-        return predictions(
-            extractor(call_named(ZOO, spec, 'net', **form(spec, method))),
-            params,
-            state,
-            self._dataset(inputs),
-            batch,
-        )['features'][0]
+        outputs = predictions(extractor(network), params, state, self._dataset(inputs), batch)
+        return outputs['features'][0]
 
     def _dataset(self, inputs: Inputs) -> Dataset:
+        """Returns inputs as a data set of the training shape and range."""
         shape = tuple(self.record['input'])
         if not shape:
             raise UserError('this run does not say the shape of its inputs: train it again')
@@ -141,73 +140,96 @@ class Trained(NamedTuple):
         if isinstance(inputs, str | Path):
             return self.pictures(find([inputs]))
         if isinstance(inputs, Sequence):
-            paths = [each for each in inputs if isinstance(each, str | Path)]
+            paths = [item for item in inputs if isinstance(item, str | Path)]
             if len(paths) == len(inputs):
                 return self.pictures(find(paths))
-        inputs = np.asarray(inputs)  # of JAX, of a list, of Pillow's pictures
+        inputs = np.asarray(inputs)  # from an array of JAX, a list, or a picture of Pillow
         refuse_channels_first(inputs.shape[1:])
         if inputs.shape[1:] != shape and (*inputs.shape[1:], 1) != shape:
-            one = inputs.shape == shape or (*inputs.shape, 1) == shape
+            is_single = inputs.shape == shape or (*inputs.shape, 1) == shape
+            remedy = ', and one is inputs[None]' if is_single else ''
             raise UserError(
-                f'inputs are {inputs.shape}: this model takes (n, '
-                f'{", ".join(map(str, shape))})' + (', and one is inputs[None]' if one else '')
+                f'inputs are {inputs.shape}: this model takes (n, {", ".join(map(str, shape))})'
+                f'{remedy}'
             )
         if not len(inputs):
-            raise UserError('there is no input to tell anything of: give one or more')
+            raise UserError('there are no inputs: give one or more')
         inputs = inputs.reshape(-1, *shape)
-        trained = tuple(self.record.get('range') or ())
-        inputs = scale(inputs, query_range(inputs, trained), GIVE)
+        training_range = tuple(self.record.get('range') or ())
+        inputs = scale(inputs, query_range(inputs, training_range), GIVE)
         return arrays(inputs, np.zeros(len(inputs), np.int32))
 
     def pictures(
         self,
         files: Sequence[File],
         pixels: int | None = None,
-        failed: dict[int, str] | None = None,
+        errors: dict[int, str] | None = None,
         size: int = 0,
     ) -> Dataset:
-        """Picture files as the model takes them: in the size of its training, or their features.
+        """Returns picture files as the model's inputs: pictures of the training size.
+
+        For a model that was trained on extracted features, these are the features of the pictures.
 
         Args:
-            files: as `tljax.data.finding.find` gives them.
-            pixels: the most that a picture may have; None: the run's own limit.
-            failed: where {row: why} of pictures that cannot be read is put; None: they are refused.
-            size: side of the pictures that the network is shown; 0: that of the training.
+            files: files that `tljax.data.finding.find` returned.
+            pixels: most pixels that a picture may have; None for the run's own limit.
+            errors: a dict to which the row of an unreadable picture and the reason are added; None
+                raises an error for it.
+            size: side in pixels at which the network sees the pictures; 0 for the training size.
 
         Raises:
-            UserError: a model that takes no pictures; as `tljax.data.pictures.pictures`.
+            UserError: for a model that takes no pictures; as in `tljax.data.pictures.pictures`.
+
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> path = Path(tempfile.mkdtemp(), 'red.png')
+        >>> Image.new('RGB', (9, 6), 'red').save(path)
+        >>> record = {'config': {'data': {'name': 'folder', 'size': 4}}, 'input': [4, 4, 3]}
+        >>> Trained({}, {}, record).pictures(find([path])).take(np.array([0]))['input'].shape
+        (1, 4, 4, 3)
         """
         if tuple(self.record.get('range') or ())[2:] == ('as is',):
             raise UserError(
                 'this run was trained on arrays as they are, whose range pictures of files do not '
                 'have: give arrays'
             )
-        shape, data = tuple(self.record['input']), self.record['config']['data']
-        shown, features = picture_config(data), data['name'] == 'extracted'
-        if features and 'size' not in shown:
-            raise UserError(
-                'the data of this run say no size of pictures: give an array of features'
-            )
-        if features:
-            shape = (shown['size'], shown['size'], 3)
-        resize = shown.get('resize')
+        data = self.record['config']['data']
+        picture_settings, is_extracted = picture_config(data), data['name'] == 'extracted'
+        shape = tuple(self.record['input'])
+        if is_extracted:
+            if 'size' not in picture_settings:
+                raise UserError(
+                    'the data of this run say no size of pictures: give an array of features'
+                )
+            shape = (picture_settings['size'], picture_settings['size'], 3)
+        resize = picture_settings.get('resize')
         if size:
-            resize, shape = resize and round(resize * size / shape[0]), (size, size, *shape[2:])
-        found = pictures(files, shape, resize, pixels=pixels or shown.get('pixels'), errors=failed)
-        if not features:
-            return found
-        net = call_named(ZOO, data['net'], 'data.net')
-        weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
-        params, state = jax.tree.map(lambda leaf: leaf[None], weights)
-        told = predictions(extractor(net), params, state, found)
-        return arrays(told['features'][0], np.zeros(found.size, np.int32))
+            resize = resize and round(resize * size / shape[0])
+            shape = (size, size, *shape[2:])
+        pixels = pixels or picture_settings.get('pixels')
+        dataset = pictures(files, shape, resize, pixels=pixels, errors=errors)
+        return _features_of(dataset, data) if is_extracted else dataset
+
+
+def _features_of(dataset: Dataset, data: Config) -> Dataset:
+    """Returns the features of pictures as a data set.
+
+    Args:
+        dataset: pictures.
+        data: config of the set `extracted` that the model was trained on.
+    """
+    net = call_named(ZOO, data['net'], 'data.net')
+    weights = read_weights(net, data.get('weights', 'imagenet'), top=False)
+    params, state = jax.tree.map(lambda leaf: leaf[None], weights)
+    features = predictions(extractor(net), params, state, dataset)['features'][0]
+    return arrays(features, np.zeros(dataset.size, np.int32))
 
 
 def refuse_episodes(record: Record) -> None:
-    """Refuses a run that tells the classes of an episode apart, and has none of its own.
+    """Refuses a run that was trained on episodes, because it has no classes of its own.
 
     Args:
-        record: of the run; the config of its method counts.
+        record: record of the run, with the config of the method.
 
     >>> refuse_episodes({'config': {'method': {'name': 'protonet'}}})
     Traceback (most recent call last):
@@ -221,10 +243,10 @@ def refuse_episodes(record: Record) -> None:
 
 
 def picture_config(data: Config) -> Record:
-    """The config of a set, or of the set inside it, that says the size of its pictures.
+    """Returns the config with the size of the pictures: the set's, or that of a set inside it.
 
     Args:
-        data: config of the set.
+        data: config of the set; a wrapper such as `domains` contains the config of another set.
 
     >>> picture_config({'name': 'domains', 'source': {}, 'target': {'name': 'usps', 'size': 16}})
     {'name': 'usps', 'size': 16}
@@ -235,13 +257,13 @@ def picture_config(data: Config) -> Record:
 
 
 def load(workdir: str | Path) -> Trained:
-    """A finished run, or the last finished phase of one.
+    """Loads a finished run, or the last finished phase of a run.
 
     Args:
         workdir: folder of the run.
 
     Raises:
-        UserError: the folder holds no finished run.
+        UserError: the folder has no finished run.
 
     >>> load('nowhere')
     Traceback (most recent call last):
@@ -257,58 +279,60 @@ def train(
     workdir: str | Path = 'runs/python',
     **changes: Setting,
 ) -> Trained:
-    """Trains a model, or goes on where a killed call was cut off, or loads what is finished.
+    """Trains a model, or continues an interrupted run, or loads a finished one.
 
     Args:
         data: name of a data set, {'name': name, keyword: value} with keywords of its function in
             `tljax.data`, or splits {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
-        net: name of a network, or {'name': name, keyword: value}, as `tljax.zoo` has them.
-        method: the same of a method, as `tljax.methods` has them.
+        net: name of a network, or {'name': name, keyword: value} with keywords of its function in
+            `tljax.zoo`.
+        method: name of a method, or {'name': name, keyword: value} with keywords of its function
+            in `tljax.methods`.
         workdir: folder of the run.
         **changes: other settings of `tljax.configuration.DEFAULTS`, such as steps=500, optim={'lr':
             1e-2}, seeds=[0, 1, 2] or init={'path': 'imagenet'}.
 
     Raises:
-        UserError: for names, keywords and settings that do not fit, with the nearest one.
+        UserError: for unknown names, keywords and settings, with the nearest one, and for values
+            that do not fit.
 
     >>> train(data='digits', net='conv4', stepz=3)
     Traceback (most recent call last):
     tljax.core.UserError: stepz is unknown to tljax.train: did you mean steps?
     """
-    taken = [key for key in settings() if key not in ('data', 'net', 'method')]
-    if unknown := [key for key in changes if key not in taken]:
-        raise UserError(
-            f'{unknown[0]} is unknown to tljax.train: '
-            f'{nearest_name(unknown[0], ["data", "net", "method", "workdir", *taken])}'
-        )
+    _refuse_unknown(changes)
     if 'steps' in changes and changes.get('epochs'):
         raise UserError(
             f'steps={changes["steps"]} and epochs={changes["epochs"]} both say how long to train: '
             'give one of them'
         )
     splits = None
-    if not isinstance(data, str | dict):
-        raise UserError(
-            f'data is of type {type(data).__name__}: give the name of a set, a config or '
-            'splits, '
-            "such as {'train': tljax.data.arrays(input, label, classes)}"
-        )
     if isinstance(data, dict) and 'name' not in data:
         refuse_unfit(data)
-        data, splits = (
-            {
-                'name': 'arrays',
-                'fingerprints': {name: split.fingerprint for name, split in data.items()},
-            },
-            data,
+        splits = data
+        fingerprints = {name: split.fingerprint for name, split in splits.items()}
+        data = {'name': 'arrays', 'fingerprints': fingerprints}
+    elif not isinstance(data, str | dict):
+        raise UserError(
+            f'data is of type {type(data).__name__}: give the name of a set, a config or splits, '
+            "such as {'train': tljax.data.arrays(input, label, classes)}"
         )
-    config = settings(
-        **changes,
-        **{
-            key: {'name': value} if isinstance(value, str) else value
-            for key, value in (('data', data), ('net', net), ('method', method))
-        },
-    )
+    config = settings(data=_spec(data), net=_spec(net), method=_spec(method), **changes)
     refuse_other_config(config, workdir)
     fit(build(config, splits=splits), workdir)
     return load(workdir)
+
+
+def _refuse_unknown(changes: dict[str, Setting]) -> None:
+    """Refuses keywords of `train` that are no settings."""
+    arguments = ['data', 'net', 'method']
+    known_keys = [key for key in settings() if key not in arguments]
+    for key in changes:
+        if key not in known_keys:
+            remedy = nearest_name(key, [*arguments, 'workdir', *known_keys])
+            raise UserError(f'{key} is unknown to tljax.train: {remedy}')
+
+
+def _spec(value: str | Config) -> Config:
+    """Returns the config of something that is given by its name or its config."""
+    return {'name': value} if isinstance(value, str) else value
