@@ -316,7 +316,7 @@ def _evaluation_memory():
     rows = []
     for count in (100, 1000, 10_000):
         test = restrict(run.evals['test'], np.arange(count))
-        score(run.predict, train_state.params, train_state.state, test, 16)
+        score(run.predict, train_state.params, train_state.variables, test, 16)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         rows.append([f'{count:,}', f'{memory:.0f}'])
     table(

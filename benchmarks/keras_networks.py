@@ -140,7 +140,10 @@ def _tljax_calls(name, batch, tx):
         train_state, metrics = step(train_state, batch, 0)
         return metrics
 
-    return {'forward': lambda: forward(train_state.params, train_state.state, batch), 'step': train}
+    return {
+        'forward': lambda: forward(train_state.params, train_state.variables, batch),
+        'step': train,
+    }
 
 
 def _keras_calls(name, size, batch, tx):

@@ -2,12 +2,12 @@
 
     # printed to handwritten digits, no download
     python -m experiments.compare --config=configs/adapt.py
-    # usps-mnist, mnist-mnist_m
+    # also usps-mnist and mnist-mnist_m
     python -m experiments.compare --config=configs/adapt.py:data=mnist-usps
-    # PACS: any two of its domains
+    # PACS: any two of its four domains (photo, art_painting, cartoon, sketch)
     python -m experiments.compare --config=configs/adapt.py:source=photo,target=sketch
     python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,method=dann+cdan
-    # the whole network, pictures of 64 pixels
+    # trains the whole network, on pictures of 64 pixels
     python -m experiments.compare --config=configs/adapt.py:data=photo-sketch,finetune
     # two folders of your own
     python -m experiments.compare --config=configs/adapt.py:source=PHOTOS,target=DRAWINGS
@@ -31,7 +31,7 @@ hidden layer on fixed features of MobileNet (alpha 0.25, 112 pixels, ImageNet we
 of your own they do the same at 224 pixels (`finetune`: 112). Data are read from `$TLJAX_DATA`.
 
 Hyper-parameters: loss weights are the defaults of the papers, or of other implementations. The
-steps and rates of BUDGETS, the dropout, the layer that the critic sees and `by_domain` were chosen
+steps and rates of LENGTHS_AND_RATES, the dropout, the layer that the critic sees and `by_domain` were chosen
 on mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a seed that no
 study uses. This uses the target's labels, as is usual in this field. DANN's rate on mnist-mnist_m
 and ADDA's on the printed digits were chosen by the source's validation split.
@@ -55,7 +55,7 @@ PACS = tuple(f'{source}-{target}' for source, target in itertools.permutations(b
 DOMAINS = tuple(dict.fromkeys(name for pair in (*DIGITS, *PACS) for name in pair.split('-')))
 FOLDERS = 'folders'  # in place of a pair: source and target are paths
 PICTURES = (*PACS, FOLDERS)
-BUDGETS = {  # pair -> (steps, rate)
+LENGTHS_AND_RATES = {  # pair -> (steps, rate)
     'mnist-usps': (6000, 4e-3),
     'usps-mnist': (3000, 1e-3),
     'mnist-mnist_m': (10_000, 4e-3),
@@ -177,7 +177,7 @@ def _budget(config: ConfigDict, pair: str, finetune: bool) -> None:
     config.seeds = tuple(range(5))
     config.batch = 32
     config.log_every = 300
-    config.steps, config.optim.lr = BUDGETS.get(pair, (1000, 1e-3))
+    config.steps, config.optim.lr = LENGTHS_AND_RATES.get(pair, (1000, 1e-3))
     if pair in PICTURES:
         config.batch = 64
         if finetune:
@@ -214,13 +214,15 @@ def _strategy(config: ConfigDict, pair: str, name: str) -> Config:
     if name == 'mcd':
         strategy.update(
             steps=6 * steps,
-            groups=dict(  # the players take turns within six steps
+            groups=dict(  # of six steps A B C C C C, those in which each player is updated
                 backbone=dict(period=6, phase=(0, 2, 3, 4, 5)),
                 head=dict(period=6, phase=(0, 1)),
                 second=dict(period=6, phase=(0, 1)),
             ),
         )
-        if pair in BUDGETS:  # as in the paper: a convolutional generator, heads of dense layers
+        if (
+            pair in LENGTHS_AND_RATES
+        ):  # as in the paper: a convolutional generator, heads of dense layers
             by_domain = config.net.name == 'by_domain'
             strategy['net'] = dict(of=dict(dense=())) if by_domain else dict(dense=())
             method['widths'] = config.net.get('of', config.net).dense

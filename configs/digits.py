@@ -77,11 +77,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.phases.transfer = dict()
 
         # Study
-        config.study.budgets = (1, 2, 5, 10, 20, None)
+        config.study.budgets = (1, 2, 5, 10, 20, None)  # labels per class; None: all
         strategies = config.study.strategies
         strategies.scratch = dict(init=dict(phase='', path=''))
         strategies.frozen = dict(partition=dict(name='freeze', until='backbone'))
-        strategies.finetune = dict()
+        strategies.finetune = dict()  # the config as it is
         strategies.layerwise = dict(partition=dict(name='layerwise', rate=0.5))
         strategies.l2_sp = dict(
             penalty=dict(

@@ -1,4 +1,8 @@
-"""From a phase's config, a plain dict (`tljax.configuration`), to the run that it describes."""
+"""Builds the run that a phase's config describes, and fits the phases of a run in order.
+
+A phase is one of several fits in a row, such as 'pretrain' and 'transfer'. Its config is a plain
+dict (`tljax.configuration`). A donor is the network whose weights a run starts from.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +26,7 @@ from tljax.paths import first, flatten, overview
 from tljax.program import Program
 from tljax.protocols import Config
 
-# Settings that may differ when a run goes on.
+# Settings that may differ when a run is resumed.
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')
 # Settings that are recorded only where they are set, because older runs do not have them.
 SILENT = ('epochs', 'keep', 'patience', 'class_weights')
@@ -37,18 +41,20 @@ WANTS = {
 def fit_phases(
     phases: list[tuple[str, Config]], workdir: str | Path
 ) -> tuple[Run | None, Fitted | None]:
-    """Fits phases in a row, each in its numbered folder. A phase that has finished is skipped.
+    """Fits phases one after the other, each in its own numbered folder.
+
+    A phase that has finished is loaded, not trained again.
 
     Args:
-        phases: pairs (name, config), as `configuration.phases` gives.
-        workdir: folder of all of them.
+        phases: pairs (name, config), as `configuration.phases` returns them.
+        workdir: folder that holds the folders of the phases.
 
     Returns:
-        (run, Fitted) of the last phase.
+        (run, Fitted) of the last phase; (None, None) if there are no phases.
 
     Raises:
-        UserError: as `build`. All phases are checked before the first one is trained, except for
-            what depends on the weights of a phase.
+        UserError: for the same reasons as `build`. All phases are checked before the first one is
+            trained, except for what depends on the weights of an earlier phase.
 
     >>> fit_phases([], 'runs')
     (None, None)
@@ -68,10 +74,10 @@ def fit_phases(
 
 
 def donor(settings: Config, workdir: str | Path, names: list[str]) -> Path | None:
-    """The folder of the phase whose weights a phase starts from; None if it starts from no phase.
+    """The folder of the earlier phase whose weights a phase starts from; None if there is none.
 
     Args:
-        settings: config of the phase.
+        settings: config of the phase that starts.
         workdir: folder of the run.
         names: names of all phases, in order.
 
@@ -82,7 +88,7 @@ def donor(settings: Config, workdir: str | Path, names: list[str]) -> Path | Non
 
 
 def refuse_other_config(config: Config, workdir: str | Path) -> None:
-    """Refuses a config that differs from that of the run in a folder, before data are loaded.
+    """Raises an error if a folder holds a run with another config. No data are loaded for this.
 
     Only the configs are compared here. `fit` compares the data and the donor as well.
 
@@ -91,9 +97,9 @@ def refuse_other_config(config: Config, workdir: str | Path) -> None:
         workdir: folder of the run.
 
     Raises:
-        UserError: as `claim`.
+        UserError: names the settings that differ (`checkpoint.claim`).
 
-    >>> refuse_other_config(DEFAULTS, 'a/new/folder')  # nothing to differ from
+    >>> refuse_other_config(DEFAULTS, 'a/new/folder')  # no error: the folder holds no run
     """
     refuse_counted_steps(config)
     not_in_config = ['donor', 'examples']
@@ -111,14 +117,16 @@ def build(
     """Makes the run that a phase's config describes.
 
     Args:
-        config: a plain dict, one of `configuration.phases`, or what `configuration.settings` gives.
+        config: a plain dict, one of `configuration.phases` or the result of
+            `configuration.settings`.
         name: name of the run on its progress line.
-        donor_dir: finished run whose weights this one starts from, unless the config names another
-            by `init.path`.
-        splits: the data set; None: the one that the config names.
+        donor_dir: folder of a finished run whose weights this run starts from. If the config sets
+            `init.path`, that is used instead.
+        splits: the data set; None for the one that the config names.
 
     Raises:
-        UserError: names, keywords, rules, a donor or data that do not fit each other.
+        UserError: for unknown names or keywords, and for rules, a donor or data that do not fit the
+            rest of the config.
 
     >>> from tljax.configuration import settings
     >>> run = build(settings(data={'name': 'digits'}, net={'name': 'conv4', 'width': 4}, steps=9))
@@ -129,8 +137,10 @@ def build(
     splits = splits or load(config['data'])
     train, seeds, rules = splits['train'], config['seeds'], config['init']['rules']
     program, sample, steps = _program(config, functions, splits)
-    donors = functions.donors and _donors(functions, program, rules, train, len(seeds))
-    trees = donors.trees if donors else [None]
+    donors = None
+    if functions.donors:
+        donors = _donors(functions, program, rules, train, len(seeds))
+    trees = donors.trees if donors else [None]  # one for all seeds, or one for each seed
     origins = [(pattern, donors.place) for pattern, _ in rules] if donors else []
     task = Task.of(train.classes) if train.task.kind == 'unlabelled' else train.task
     run = Run(
@@ -184,7 +194,7 @@ def build(
 
 
 def _pseudo_labels(functions, net, donors, train, seeds):
-    """{seed: pseudo-labels} where the config asks for them; {} where the data have labels."""
+    """{seed: pseudo-labels} if the config asks for them, and otherwise {}."""
     if not functions.labels or not donors:
         return {}
     label_sets = functions.labels(net, donors, train)
@@ -206,7 +216,7 @@ def _program(
 
 
 def _record(config):
-    """The settings that a run's folder keeps, and by which it is recognised."""
+    """The settings that are written to a run's folder, and that a resumed run must share."""
     omitted = {key for key in SILENT if config[key] == DEFAULTS[key]} | {*FREE}
     if config['keep'] != 'last' or config['patience']:  # then evaluations decide how a run ends
         omitted -= {'eval_every'}
@@ -214,9 +224,9 @@ def _record(config):
 
 
 def _refuse_choice(config, splits, steps):
-    """Refuses `keep` and `patience` without evaluations, or without a validation split."""
+    """Raises an error for `keep` or `patience` without evaluations, or without validation data."""
     keep, patience = config['keep'], config['patience']
-    if keep == 'last' and not patience or not steps:
+    if not steps or (keep == 'last' and not patience):
         return
     setting = f'patience={patience}' if patience else f'keep={keep!r}'
     if not 0 < config['eval_every'] < max(steps, 1):
@@ -237,18 +247,22 @@ def can_cache(
     rules: Sequence[Sequence[str | None]],
     splits: dict[str, Dataset],
 ) -> bool:
-    """Whether a backbone computes the same features of an input at every step and for every seed.
+    """Whether the backbone computes the same features of an input at every step, for every seed.
 
-    Its features are then extracted once. It must be frozen as a whole and come from one donor, and
-    no split may draw its examples afresh.
+    The features can then be extracted once. The whole backbone must be frozen and copied from one
+    donor, and no split may draw new examples in every step.
 
     Args:
-        labels: tree of labels like the parameters, 'frozen' where they do not move.
+        labels: tree of strings with the structure of the parameters, 'frozen' for parameters that
+            are not trained.
         donors: the networks that the run starts from, or None.
-        rules: pairs (pattern, path in the donor) of the graft.
+        rules: pairs (pattern, path in the donor): the parameters that are copied from the donor.
         splits: {name: Dataset}.
 
-    >>> can_cache({'backbone': {'w': 'frozen'}}, None, [], {})
+    >>> labels, rules = {'backbone': {'w': 'frozen'}}, [('backbone/.*', None)]
+    >>> can_cache(labels, Donors([({}, {})], (), 'runs/a'), rules, {})
+    True
+    >>> can_cache(labels, None, [], {})  # without a donor, every seed has a backbone of its own
     False
     """
     backbone = {
@@ -270,7 +284,7 @@ def _shape(sample):
 
 
 def _refuse_batches(functions, method, train, sample):
-    """Refuses data whose batches the method does not take."""
+    """Raises an error for data whose batches the method does not take."""
     kind = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     if functions.batches != kind and (functions.batches, kind) != ('labelled', 'domains'):
         raise UserError(
@@ -292,7 +306,7 @@ def _refuse_batches(functions, method, train, sample):
 
 
 def _donors(functions, program, rules, train, seeds):
-    """The donors of a run, once their classes, number of seeds and channels are known to fit."""
+    """The donors of a run. Raises an error if their classes, seeds or channels do not fit it."""
     takes_head = any(
         path.startswith('head/') and _grafted(rules, path) for path in flatten(program.labels)
     )
@@ -312,16 +326,16 @@ def _donors(functions, program, rules, train, seeds):
 
 
 def _grafted(rules, path):
-    """Whether a rule of the graft matches the path of a parameter."""
+    """Whether the parameter at a path is copied from the donor: a rule matches it."""
     return bool(first([(pattern, 'grafted') for pattern, _ in rules], path))
 
 
 def _on_features(
     run: Run, functions: Parts, net: Net, splits: dict[str, Dataset], optim: Config
 ) -> Run:
-    """The run of a head on the features of a frozen backbone, which are extracted once.
+    """The same run, but of the head alone, on features that the frozen backbone computes once.
 
-    `full_layout` puts the backbone back, so that the run ends with the same parameters.
+    `full_layout` adds the backbone again, so that the run ends with the same tree of parameters.
     """
     params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], run.init(run.seeds[0]))
     features = functions.features(net, params, state, splits)

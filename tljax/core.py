@@ -289,12 +289,12 @@ class TrainState(NamedTuple):
 
     Outside the step every leaf has a leading axis of seeds.
 
-    >>> state = TrainState(step=0, params={'head': 1.0}, state={}, opt_state=())
+    >>> state = TrainState(step=0, params={'head': 1.0}, variables={}, opt_state=())
     >>> state._replace(step=1, params={'head': 0.5}).params
     {'head': 0.5}
     """
 
     step: jax.Array
     params: Tree
-    state: Tree
+    variables: Tree  # state of the method, such as BatchNorm's statistics
     opt_state: Tree

@@ -284,7 +284,9 @@ class Step(Protocol):
     ...     difference = state.params - batch
     ...     state = state._replace(step=state.step + 1, params=state.params - 0.5 * difference)
     ...     return state, {'loss': difference**2}
-    >>> state, metrics = step(TrainState(0, params=4.0, state={}, opt_state=()), batch=2.0, seed=0)
+    >>> state, metrics = step(
+    ...     TrainState(0, params=4.0, variables={}, opt_state=()), batch=2.0, seed=0
+    ... )
     >>> state.params, metrics
     (3.0, {'loss': 4.0})
     """

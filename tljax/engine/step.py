@@ -1,9 +1,10 @@
 """One training step, and its extension to several seeds and to several steps per call.
 
-The step does not depend on the method: it takes the gradient of any `Method.loss`. Outside of the
-step every leaf of the state has a leading axis of seeds, and a batch has the axes (steps, seeds,
-examples, ...). `compile_jit` and `compile_pmap` (`tljax.engine.devices`) take the part of a batch
-that this process holds.
+The step does not depend on the method: it takes the gradient of any `Method.loss`. `make_step`
+makes a step for one seed and one batch. Everywhere else, every leaf of the state has a leading axis
+of seeds, and a batch has the axes (steps, seeds, examples, ...). If several processes train
+together, each gives the functions of `compile_jit` and `compile_pmap` (`tljax.engine.devices`) its
+own part of a batch.
 """
 
 from collections.abc import Callable
@@ -30,13 +31,13 @@ def make_step(
     """Makes the training step: the gradient of the method's loss, then the optimiser's update.
 
     Args:
-        method: its loss is minimised.
-        tx: optimiser over the whole tree of parameters (`optim.optimizer`).
-        labels: tree of labels like the parameters. Leaves labelled 'frozen' are constants of the
-            loss and stay bit-equal.
-        prepare: `Stream.prepare`; None: the batch is used as it is.
-        axis: name of the mapped axis over which gradients, statistics and metrics are averaged
-            (pmap); None: no average.
+        method: the method whose loss is minimised.
+        tx: optimiser of the whole tree of parameters (`optim.optimizer`).
+        labels: tree of strings with the structure of the parameters. Parameters with the label
+            'frozen' are constants of the loss and stay bit-equal.
+        prepare: changes a batch inside the step (`Stream.prepare`); None to use it unchanged.
+        axis: name of the axis of devices over which gradients, statistics and metrics are averaged
+            (pmap); None for no average.
 
     Returns:
         `step(state, batch, seed) -> state, metrics` for one seed and one batch.
@@ -65,9 +66,11 @@ def make_step(
 
     def step(state, batch, seed):
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-        # each shard draws its own noise
-        tick = Tick(state.step, jax.random.fold_in(key, lax.axis_index(axis)) if axis else key)
-        batch, variables = prepare(batch) if prepare else batch, state.state
+        if axis:  # each device draws its own random numbers
+            key = jax.random.fold_in(key, lax.axis_index(axis))
+        tick = Tick(state.step, key)
+        batch = prepare(batch) if prepare else batch
+        variables = state.variables
 
         def loss(params):
             params = jax.tree.map(
@@ -79,8 +82,8 @@ def make_step(
             state.params
         )
         grads = jax.tree.map(lambda label, g: g if label == 'frozen' else average(g), labels, grads)
-        # A leaf that the method returns unchanged (a starting point, stored statistics) is equal on
-        # all devices and needs no average.
+        # A leaf that the method returns unchanged (such as stored statistics, or the parameters
+        # from which training started) is equal on all devices and needs no average.
         new_variables = jax.tree.map(
             lambda new, old: new if new is old else average(new), new_variables, variables
         )
@@ -96,13 +99,13 @@ def make_step(
 
 
 def over_seeds(function: Callable[..., Out]) -> Callable[..., Out]:
-    """Maps a function over the seeds, the leading axis of its arguments.
+    """Maps a function for one seed over the leading axis of its arguments, the axis of seeds.
 
-    An accelerator computes all seeds at once (`vmap`), a CPU one after the other in a compiled
-    loop. A single seed is computed without a map.
+    An accelerator computes all seeds at once (`vmap`). A CPU computes one seed after the other, in
+    a compiled loop. A single seed is computed without a map.
 
     Args:
-        function: takes and returns trees of arrays, for one seed.
+        function: function for one seed; it takes and returns trees of arrays.
 
     >>> over_seeds(lambda a, b: a + b)(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])).tolist()
     [4.0, 6.0]
@@ -125,7 +128,7 @@ def many_steps(step: Step) -> Step:
     The metrics of the steps have the same leading axis.
 
     Args:
-        step: one step, of one seed or of several.
+        step: a step for one seed or for several.
 
     >>> steps = many_steps(lambda state, batch, seed: (state + batch, state + batch))
     >>> state, metrics = steps(jnp.zeros(()), jnp.array([1.0, 2.0, 3.0]), 0)
@@ -134,7 +137,7 @@ def many_steps(step: Step) -> Step:
     """
 
     def steps(state, batches, seeds):
-        # a CPU takes one step a call: XLA compiles slower code inside a loop
+        # one step needs no loop, for whose body XLA compiles slower code on a CPU
         if jax.tree.leaves(batches)[0].shape[0] == 1:
             state, metrics = step(state, jax.tree.map(lambda leaf: leaf[0], batches), seeds)
             return state, jax.tree.map(lambda leaf: leaf[None], metrics)

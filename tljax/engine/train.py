@@ -31,42 +31,41 @@ from tljax.files.text import write
 from tljax.paths import Group
 from tljax.protocols import Record
 
-ANSWERED_SPLITS = ('validation', 'test')  # a run writes its answers to every example of these
-ANSWER_LIMIT = 2e7  # numbers of one split; a split with more is not written
+ANSWERED_SPLITS = ('validation', 'test')  # splits whose predictions a run writes to a file
+ANSWER_LIMIT = 2e7  # examples * classes * seeds; predictions of a larger split are not written
 
 
 class Run(NamedTuple):
     """All that a fit needs; `build.build` makes one from a config.
 
     Attributes:
-        name: shown in the progress line.
+        name: name of the run in its progress line.
         init: (seed) -> params, state.
         tx: the optimiser.
         step: the compiled step (`tljax.engine.devices`).
         predict: the compiled prediction.
-        stream: of batches.
+        stream: the batches.
         evals: {split: Dataset} to score.
-        seeds: the runs that are trained together, one a seed.
+        seeds: the seeds, which are trained together.
         steps: number of steps.
-        log_every: steps between two records of the log; 0 for one at the end only.
-        save_every: steps between two checkpoints; 0 for none.
-        eval_every: steps between two evaluations; 0 for one at the end only.
-        chunk: steps per call.
-        eval_batch: examples per call of an evaluation.
-        task: of the training set.
-        record: the config as JSON; a workdir belongs to one such record.
-        full_layout: (params, state) -> params, state of the full network, where only a head was
-            trained on cached features.
-        donors: number of source networks that it starts from.
+        log_every: number of steps between two records of the log; 0 for one at the end only.
+        save_every: number of steps between two checkpoints; 0 for none.
+        eval_every: number of steps between two evaluations; 0 for one at the end only.
+        chunk: number of steps per call of the compiled step.
+        eval_batch: number of examples per call of the compiled prediction.
+        task: task of the training set.
+        record: the config as JSON. A workdir accepts only runs with the record that it holds.
+        full_layout: (params, state) -> params, state. If only a head is trained, on cached
+            features, it adds the backbone to its params and state.
+        donors: number of source networks from which the run starts.
         input: shape of one example.
-        range: the range that pictures were scaled by (`Dataset.range`).
-        transferred: groups of parameters, their donors and their rates; printed before the first
-            step.
-        facts: () -> pairs of a word and a text that describe the data. They are computed once,
-            before the first step, printed, and written to `data.json`.
-        choice: which step's parameters the fit ends with, and when it may end early.
-        epochs: number of passes over the training set in these steps; 0 where passes are not
-            counted.
+        range: how pictures were scaled (`Dataset.range`).
+        transferred: groups of parameters, with their donors and learning rates; printed before the
+            first step.
+        facts: () -> pairs (name, text) that describe the data. They are computed once, before the
+            first step, printed, and written to `data.json`.
+        choice: rule for early stopping, and for which step's parameters are kept.
+        epochs: number of passes over the training set, if the config sets `epochs`; otherwise 0.
     """
 
     name: str
@@ -107,10 +106,10 @@ class Fitted(NamedTuple):
         params: parameters, with a leading axis of seeds.
         state: state of the method, with a leading axis of seeds.
         scores: {split: {metric: (seeds,)}} of these parameters.
-        kept: how validation scores chose the parameters: 'split'; 'metric'; by seed the best
-            'score', its step 'best' and the step of the parameters, 'step'; 'ended', the last step
-            of the fit; and 'text', which says it in words. None where the parameters are those of
-            the last step.
+        kept: how validation scores chose the parameters; None if no scores chose them, and the
+            parameters are those of the last step. A dict: 'split' and 'metric' name the score,
+            'score' is the best score of each seed, 'best' the step of that score, 'step' the step
+            of the parameters, 'ended' the last step of the fit, and 'text' a summary in words.
     """
 
     params: Tree
@@ -127,14 +126,14 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
 
     Args:
         run: all that the fit needs.
-        workdir: the run's own folder; made if it does not exist.
+        workdir: folder of this run alone; created if it does not exist.
 
     Returns:
-        Fitted.
+        The parameters, the method's state and the scores.
 
     Raises:
-        UserError: the workdir belongs to another config; or the loss or its gradient is no longer
-            finite (the message has the step and the last good checkpoint).
+        UserError: if the workdir belongs to another config, or if the loss or its gradient is no
+            longer finite (the message names the step and the last good checkpoint).
         Stopped: after SIGTERM, Ctrl-C, or a scheduler's notice of preemption.
 
     >>> import tempfile
@@ -165,23 +164,25 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     if Path(workdir, 'final').exists():
         params, variables, record = load_final(workdir)
         return Fitted(params, variables, record['scores'], record.get('kept'))
-    state, seeds = first_state(run.init, run.tx, run.seeds), np.asarray(run.seeds, np.uint32)
+    state = first_state(run.init, run.tx, run.seeds)
+    seeds = np.asarray(run.seeds, np.uint32)
     run = run._replace(step=map_seeds_on_threads(run.step, len(run.seeds)))
     for seed in run.seeds:  # refuses a batch that does not fit before anything is written
         shard(run.stream.index(seed, 0))
     claim(workdir, run.record)
     selection = None
     if run.choice.chooses:
-        selection = start_choice((state.params, state.state), len(seeds))
+        selection = start_choice((state.params, state.variables), len(seeds))
     first_process = jax.process_index() == 0
     with Checkpoints(workdir) as checkpoints, stop_signal() as received_signal:
         start, state, selection = _restore(checkpoints, state, selection)
         if not start and first_process:
             _tell(run, workdir)
         with Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log:
-            parts, pending, step, stop = run.step.split(state), [], start, 0
+            state_parts = run.step.split(state)  # a part for each thread, or the whole state
+            pending, step, stop = [], start, 0
             for first_step, step, batch in _prefetched_batches(run, start):
-                parts, metrics = run.step.run(parts, batch, seeds)
+                state_parts, metrics = run.step.run(state_parts, batch, seeds)
                 log.started(step)
                 pending.append((first_step, metrics))
                 stop = received_signal() or (signal.SIGTERM if checkpoints.preempted(step) else 0)
@@ -191,10 +192,10 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 if not (stop or save or evaluate or report):
                     continue
                 _report(log, step, pending, run, checkpoints, selection)
-                pending, state = [], run.step.join(parts, 0)
+                pending, state = [], run.step.join(state_parts, 0)
                 if step == run.steps:
                     break
-                if evaluate:  # before saving: a checkpoint holds the selection as of its own step
+                if evaluate:  # before saving, so that a checkpoint holds this step's selection
                     split_scores = _evaluate(run, state, step, log)
                     if selection is not None:
                         selection = _select(run, selection, step, state, split_scores)
@@ -228,9 +229,9 @@ def _restore(checkpoints, state, selection):
 
 
 def _select(run, selection, step, state, split_scores):
-    """The selection after an evaluation at this step."""
+    """The selection (the parameters that each seed would end with), updated by an evaluation."""
     values = np.asarray(split_scores[SPLIT][scores.first_score(run.task)])
-    return update_choice(run.choice, selection, step, values, (state.params, state.state))
+    return update_choice(run.choice, selection, step, values, (state.params, state.variables))
 
 
 def _tell(run, workdir):
@@ -242,7 +243,7 @@ def _tell(run, workdir):
 
 
 def _finish(run, workdir, step, state, selection, log, received_signal):
-    """Scores and saves the finished run."""
+    """Scores the run, saves it as finished, and returns a Fitted."""
     rows, split_scores, choice_record = {}, {}, None
     if step == run.steps:
         split_scores = _evaluate(run, state, step, log, rows if selection is None else None)
@@ -254,7 +255,7 @@ def _finish(run, workdir, step, state, selection, log, received_signal):
         split_scores = _evaluate(run, state, step, rows=rows)
         choice_record = _choice_record(run, selection, step)
         log.tell(choice_record['text'])
-    params, variables = run.full_layout(state.params, state.state)
+    params, variables = run.full_layout(state.params, state.variables)
     if rows and jax.process_index() == 0:
         write_answers(Path(workdir, ANSWERS), rows)
     record = {
@@ -293,12 +294,16 @@ def _choice_record(run, selection, step):
 
 
 def _is_due(step, period, steps):
+    """Whether something is done after this step: at the end of every period and of the run."""
     return step == steps or bool(period) and step % period == 0
 
 
 def _spans(run, start):
-    """Pairs (first, last) of steps for each call, up to `chunk` steps long; no call runs past a
-    step where something is due."""
+    """A pair (first, last) for each call, which runs the steps from first to last - 1.
+
+    A call has `chunk` steps or fewer. It ends where a log record, a checkpoint or an evaluation is
+    due.
+    """
     marks = {
         step
         for period in (run.log_every, run.save_every, run.eval_every)
@@ -314,8 +319,10 @@ def _spans(run, start):
 
 
 def _prefetched_batches(run, start):
-    """(first, last, batch on its devices) of every call. A thread makes the next batch while the
-    devices compute with the present one."""
+    """Triples (first, last, batch on its devices), one for every call.
+
+    A thread makes the next batch while the devices compute with the present one.
+    """
 
     def make(span):
         batches = [
@@ -347,7 +354,7 @@ def _report(log, step, pending, run, checkpoints, selection):
         *(run.step.join(jax.device_get(call_metrics), 1) for _, call_metrics in pending),
     )
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
-    if selection is not None:  # the steps of a seed after its patience do not count
+    if selection is not None:  # a seed that is out of patience has ended: its steps do not count
         bad &= ~out_of_patience(run.choice, selection)
     if bad.any():
         row, seed = np.argwhere(bad)[0]
@@ -366,11 +373,13 @@ def _report(log, step, pending, run, checkpoints, selection):
 
 
 def _evaluate(run, state, step, log=None, rows=None):
-    """The scores of every split. If `rows` is a dict, the answers to every example of
-    ANSWERED_SPLITS are put into it."""
+    """The scores of every split.
+
+    If `rows` is a dict, the predictions for every example of ANSWERED_SPLITS are added to it.
+    """
     split_scores = {}
     for split, dataset in run.evals.items():
-        arguments = run.predict, state.params, state.state, dataset, run.eval_batch
+        arguments = run.predict, state.params, state.variables, dataset, run.eval_batch
         size = dataset.size * max(len(run.classes), 1) * len(run.seeds)
         writable = split in ANSWERED_SPLITS and size <= ANSWER_LIMIT
         if rows is not None and writable and not is_episodic(dataset):

@@ -6,7 +6,7 @@ from tljax.methods.adaptation.critic import Critic, domain_error, reverse
 from tljax.methods.adaptation.two_domains import adapting
 
 BATCHES = 'domains'
-CACHED = False  # its critic may look at another layer than the features
+CACHED = False  # the critic may read a layer below the features, which a cache would not hold
 
 
 def dann(
@@ -19,22 +19,28 @@ def dann(
 ) -> Method:
     """DANN: learns features from which a critic cannot tell the domains apart.
 
-    f and h minimise, and the critic maximises, CE(h(f(xs)), ys) - strength * error of the critic on
-    f(xs) against f(xt). Gradient reversal between f and the critic makes both one loss.
+    Let f be the network, h the classifier on its features, (xs, ys) the source's examples and xt
+    the target's inputs. f and h minimise, and the critic maximises,
+
+        CE(h(f(xs)), ys) - strength * error of the critic, which tells f(xs) from f(xt).
+
+    Gradient reversal between f and the critic turns these opposite aims into a single loss.
 
     Args:
-        net: f.
+        net: the network f.
         classes: number of classes.
-        width: of the critic's hidden layer; 0 for a critic without one.
-        weight: of the reversed gradient.
-        ramp: steps over which the weight rises (`two_domains.ramp_up`): the whole training in the
-            paper. The critic learns at full rate from the start.
-        layer: the intermediate that the critic sees. The network up to it is f, and the rest is
-            part of h.
+        width: width of the critic's hidden layer; 0 for a linear critic.
+        weight: the strength after the ramp.
+        ramp: number of steps over which the strength rises (`two_domains.ramp_up`); in the paper
+            it rises during the whole training. The strength scales only the reversed gradient: the
+            critic itself learns at its full rate from the start.
+        layer: name of the intermediate output that the critic reads. The network up to this layer
+            is then f, and the rest is part of h.
 
     Returns:
-        A Method over params {'backbone', 'head', 'critic'} on batches of two domains
-        (`two_domains`).
+        A Method with params {'backbone', 'head', 'critic'}, for batches of two domains
+        (`two_domains`). The metric 'gap' is the critic's error, which is small if the domains are
+        easy to tell apart.
 
     >>> import jax, jax.numpy as jnp
     >>> from tljax.core import Tick
@@ -44,7 +50,7 @@ def dann(
     >>> batch = {'input': xs, 'label': jnp.arange(2), 'target': {'input': xs}}
     >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
     >>> params['critic']['out'] = {'kernel': -2 * jnp.ones((1, 1)), 'bias': 3 * jnp.ones(1)}
-    >>> for shift in (0, 1, 2):  # the further apart the domains, the smaller the critic's error
+    >>> for shift in (0, 1, 2):  # the further the target is shifted, the smaller the critic's error
     ...     shifted = {**batch, 'target': {'input': xs + shift}}
     ...     metrics = jax.jit(method.loss)(params, state, shifted, Tick(0, jax.random.key(0)))[1][1]
     ...     print(round(float(metrics['gap']), 2))

@@ -29,30 +29,33 @@ class _Hidden(nn.Module):
 def mcd(
     net: Net, classes: int, widths: Sequence[int] = (), repeats: int = 4, weight: float = 1.0
 ) -> Method:
-    """MCD: two heads and a backbone take turns over the heads' discrepancy on the target.
+    """MCD: two heads increase their discrepancy on the target, and the backbone reduces it.
 
     The paper's three steps are:
 
-        A  the backbone and both heads learn the source
-        B  the heads learn the source, and to disagree on the target
-        C  the backbone learns features on which the heads agree on the target
+        A  the backbone and both heads minimise the error on the source
+        B  the heads minimise the error on the source, and maximise their discrepancy on the target
+        C  the backbone minimises the discrepancy on the target
 
-    Each step of training is one of them, on a new batch: A, B, then `repeats` times C. A player
-    that does not learn in a step has gradient 0. Its optimiser should rest, too: give the groups
-    `backbone`, `head` and `second` the period 2 + repeats and the phases of their turns, as
-    configs/adapt.py does for 4 repeats.
+    Each step of training is one of these, on a new batch: A, B, then `repeats` times C. A player
+    (backbone or head) that does not learn in a step has gradient 0. Its optimiser should not update
+    in that step either: give each of the groups `backbone`, `head` and `second` the period 2 +
+    repeats, and as its phase the steps within the period in which it learns. configs/adapt.py does
+    so for 4 repeats.
 
     Args:
-        net: the generator.
+        net: the backbone (the paper's generator).
         classes: number of classes.
-        widths: of each head's hidden layers, where the generator is the convolutions alone.
-        repeats: the paper's n.
-        weight: of the discrepancy.
+        widths: widths of the hidden layers of each head; the paper has such layers where the
+            generator consists of the convolutions alone.
+        repeats: number of times that step C is repeated, the paper's n.
+        weight: weight of the discrepancy.
 
     Returns:
-        A Method over params {'backbone', 'head', 'second'} on batches of two domains
-        (`two_domains`). Its predict adds the logits of the heads. The metric 'gap' is the
-        discrepancy: the mean absolute difference of the heads' probabilities on the target.
+        A Method with params {'backbone', 'head', 'second'}, for batches of two domains
+        (`two_domains`). `second` is the second head. The output of its predict is the sum of the
+        heads' logits. The metric 'gap' is the discrepancy: the mean absolute difference of the
+        heads' probabilities on the target.
 
     >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
@@ -61,7 +64,7 @@ def mcd(
     >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
     >>> params['head']['kernel'] = jnp.array([[1.0, 0.0]])
     >>> params['second']['kernel'] = jnp.array([[0.0, 1.0]])
-    >>> for shift in (0, 1, 2):  # the heads agree at 0, and disagree more the further away
+    >>> for shift in (0, 1, 2):  # the heads agree on the input 0, and disagree more on larger ones
     ...     shifted = {**batch, 'target': {'input': jnp.full((1, 1), shift)}}
     ...     metrics = jax.jit(method.loss)(params, state, shifted, Tick(0, jax.random.key(0)))[1][1]
     ...     print(round(float(metrics['gap']), 2))
@@ -71,7 +74,7 @@ def mcd(
     """
     refuse_regression('mcd', classes)
     hidden = _Hidden(tuple(widths))
-    # factors of the backbone's gradient, the heads' gradient, the source error and the discrepancy
+    # factors of: the backbone's gradient, the heads' gradients, the source error, the discrepancy
     step_a = (1.0, 1.0, 1.0, 0.0)
     step_b = (0.0, 1.0, 1.0, -weight)
     step_c = (1.0, 0.0, 0.0, weight)
@@ -79,7 +82,7 @@ def mcd(
     def answer(head, features):
         return linear(head, apply_stateless(hidden, head, features))
 
-    def init_head(key):  # each head has its own key: equal heads would never disagree
+    def init_head(key):  # each head has its own key, because equal heads would never disagree
         output, variables = hidden.init_with_output(key, jnp.zeros((1, net.dim)))
         layers: Tree = variables.get('params', {})
         kernel = jax.nn.initializers.lecun_normal()(key, (output.shape[1], classes))
@@ -96,14 +99,13 @@ def mcd(
         return params, {'backbone': state}
 
     def loss(params, state, batch, tick):
-        step = jnp.minimum(tick.step % (2 + repeats), 2)
-        backbone_rate, head_rate, error_factor, gap_factor = jnp.array([step_a, step_b, step_c])[
-            step
-        ]
+        step = jnp.minimum(tick.step % (2 + repeats), 2)  # 0 for A, 1 for B, 2 for C
+        factors = jnp.array([step_a, step_b, step_c])[step]
+        backbone_factor, head_factor, error_factor, gap_factor = factors
         params = {
-            'backbone': scale_gradient(params['backbone'], backbone_rate),
-            'head': scale_gradient(params['head'], head_rate),
-            'second': scale_gradient(params['second'], head_rate),
+            'backbone': scale_gradient(params['backbone'], backbone_factor),
+            'head': scale_gradient(params['head'], head_factor),
+            'second': scale_gradient(params['second'], head_factor),
         }
         source, target, backbone_state = both_domains(net, params, state, batch, tick.key, answer)
         source_logits = source['logits'], answer(params['second'], source['features'])
@@ -118,10 +120,8 @@ def mcd(
             'accuracy': accuracy(source_logits[0] + source_logits[1], batch['label']),
             'gap': gap,
         }
-        return error_factor * error + gap_factor * gap, (
-            {**state, 'backbone': backbone_state},
-            metrics,
-        )
+        value = error_factor * error + gap_factor * gap
+        return value, ({**state, 'backbone': backbone_state}, metrics)
 
     def predict(params, state, batch):
         taps, _ = net.features(params['backbone'], state['backbone'], batch['input'])

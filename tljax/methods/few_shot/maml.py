@@ -24,7 +24,7 @@ from tljax.methods.fine_tuning.finetune import finetune
 from tljax.protocols import Factory
 
 BATCHES = 'episodes'
-CACHED = False  # an episode is no labelled set
+CACHED = False  # batches are episodes, and features are cached for labelled sets only
 LOOPED = True  # the network runs inside a loop over tasks
 
 
@@ -42,24 +42,26 @@ def maml(
 ) -> Method:
     """MAML: minimises the loss on the query after a few steps of gradient descent on the support.
 
-    BatchNorm normalises support and query each by their own statistics, in training and in
-    prediction. No statistics are stored.
+    BatchNorm normalises the support by the statistics of the support, and the query by those of the
+    query, in training and in prediction. No statistics are stored.
 
     Args:
         net: the backbone.
-        classes: number of classes of an episode, its ways (0 for regression).
-        steps: of the inner gradient descent.
-        rate: of the inner gradient descent.
-        order: 2 differentiates through the inner gradients, 1 does not.
-        moves: regex of the paths of the parameters that the inner descent updates.
-        learn_rates: True for rates that are parameters, 'rates', and start at `rate`.
-        test_steps: inner steps in prediction; 0 for as many as in training.
+        classes: number of classes in an episode, its ways (0 for regression).
+        steps: number of steps of the inner gradient descent.
+        rate: learning rate of the inner gradient descent.
+        order: 2 differentiates through the inner gradients, 1 treats them as constants.
+        moves: regex over parameter paths; the inner gradient descent updates the parameters that it
+            matches.
+        learn_rates: True for Meta-SGD: every parameter has its own rate, which is learnt (`rates`
+            in the params) and starts at `rate`.
+        test_steps: number of inner steps in prediction; 0 for as many as in training.
         chunk: number of tasks that are computed together, by vmap.
-        method: a factory like `finetune`, whose loss and predict are used.
+        method: a factory like `finetune`; its loss and predict are applied to each task.
 
     Returns:
-        A Method over the inner method's params on batches of episodes (`episodes`). Its predict
-        gives outputs (t, n q, classes).
+        A Method with the params of the inner method, for batches of episodes (`episodes`). The
+        output of its predict is (tasks, ways * queries, classes).
 
     >>> from tljax.zoo.families.identity import identity
     >>> examples = {
@@ -67,7 +69,7 @@ def maml(
     ...     'label': jnp.arange(2).reshape(1, 2, 1),
     ... }
     >>> episode = {'support': examples, 'query': examples}
-    >>> for steps in (1, 3, 9):  # the more inner steps, the smaller the loss on the query
+    >>> for steps in (1, 3, 9):  # more inner steps give a smaller loss on the query (here: support)
     ...     method = maml(identity(2), 2, steps=steps)
     ...     params, state = jax.jit(method.init)(jax.random.key(0), episode)
     ...     value, _ = jax.jit(method.loss)(params, state, episode, Tick(0, jax.random.key(0)))
@@ -88,7 +90,7 @@ def maml(
 
     def adapt(params, state, support, tick, steps):
         rates = params['rates'] if learn_rates else rate
-        theta = {player: leaves for player, leaves in params.items() if player != 'rates'}
+        theta = {name: leaves for name, leaves in params.items() if name != 'rates'}
         examples = flatten_shots(support)
 
         def support_loss(phi, i):

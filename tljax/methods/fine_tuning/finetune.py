@@ -1,9 +1,9 @@
 """Fine-tuning: a network and a new linear head are trained on the target's labels.
 
 Training from scratch, feature extraction, fine-tuning and layer-wise rates are this one method.
-They differ in where the parameters start (graft) and in which parameters move (partition). Source:
-Yosinski et al., How transferable are features in deep neural networks?, 2014,
-https://arxiv.org/abs/1411.1792.
+They differ in where the parameters start (copied from a source network or not: the graft) and in
+which parameters are trained, and how fast (the partition). Source: Yosinski et al., How
+transferable are features in deep neural networks?, 2014, https://arxiv.org/abs/1411.1792.
 """
 
 import jax.numpy as jnp
@@ -26,17 +26,19 @@ def finetune(net: Net, classes: int, smoothing: float = 0.0, several: bool = Fal
     """Fine-tuning: minimises the mean over examples of CE(label, head(net(input))).
 
     For regression the loss is the squared error instead. With several labels per example it is the
-    mean of their sigmoid cross-entropies. The head starts at zero, so that its first gradients,
-    which carry no information, do not disturb what the backbone has learnt.
+    mean of their sigmoid cross-entropies. The head starts at zero, so that no gradient reaches the
+    backbone in the first step: a random head would disturb what the backbone has learnt.
 
     Args:
         net: the backbone.
-        classes: number of classes (0 for regression; the head is then as wide as a label).
+        classes: number of classes (0 for regression; the head then has one output for each number
+            of a label).
         smoothing: share of the uniform distribution in the labels, in [0, 1).
-        several: whether an example may have several labels, (n, classes) of 0 and 1.
+        several: whether an example may have several labels; labels are then (n, classes) of 0 and
+            1.
 
     Returns:
-        A Method over params {'backbone', 'head'}; predict's output is (n, classes) logits.
+        A Method with params {'backbone', 'head'}. Its predict returns logits, (n, classes).
 
     >>> import jax
     >>> from tljax.core import Tick
@@ -44,9 +46,9 @@ def finetune(net: Net, classes: int, smoothing: float = 0.0, several: bool = Fal
     >>> method = finetune(identity(2), classes=2)
     >>> batch = {'input': jnp.eye(2), 'label': jnp.arange(2)}
     >>> params, state = method.init(jax.random.key(0), batch)
-    >>> slope = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
-    >>> for i in range(3):  # gradient descent from the zero head, whose loss is log 2
-    ...     (value, _), grads = slope(params, state, batch, Tick(i, jax.random.key(i)))
+    >>> value_and_grad = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
+    >>> for i in range(3):  # gradient descent; the zero head has the loss log 2 = 0.69
+    ...     (value, _), grads = value_and_grad(params, state, batch, Tick(i, jax.random.key(i)))
     ...     params = jax.tree.map(lambda leaf, grad: leaf - grad, params, grads)
     ...     print(round(float(value), 2))
     0.69
@@ -66,7 +68,7 @@ def finetune(net: Net, classes: int, smoothing: float = 0.0, several: bool = Fal
         )
         return linear(params['head'], taps['features']), {**state, 'backbone': backbone_state}
 
-    def errors(outputs, label):
+    def example_losses(outputs, label):
         if several:
             return sigmoid_cross_entropy(outputs, label)
         if classes:
@@ -75,7 +77,7 @@ def finetune(net: Net, classes: int, smoothing: float = 0.0, several: bool = Fal
 
     def loss(params, state, batch, tick):
         outputs, new_state = output(params, state, batch, tick.key)
-        value = weighted_mean(errors(outputs, batch['label']), batch)
+        value = weighted_mean(example_losses(outputs, batch['label']), batch)
         metrics = {'loss': value}
         if classes and not several:
             metrics['accuracy'] = accuracy(outputs, batch['label'])
