@@ -31,10 +31,10 @@ hidden layer on fixed features of MobileNet (alpha 0.25, 112 pixels, ImageNet we
 of your own they do the same at 224 pixels (`finetune`: 112). Data are read from `$TLJAX_DATA`.
 
 Hyper-parameters: loss weights are the defaults of the papers, or of other implementations. The
-steps and rates of LENGTHS_AND_RATES, the dropout, the layer that the critic sees and `by_domain` were chosen
-on mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a seed that no
-study uses. This uses the target's labels, as is usual in this field. DANN's rate on mnist-mnist_m
-and ADDA's on the printed digits were chosen by the source's validation split.
+steps and rates of LENGTHS_AND_RATES, the dropout, the layer that the critic sees and `by_domain`
+were chosen on mnist-usps and mnist-mnist_m by accuracy on the target's training pictures, with a
+seed that no study uses. This uses the target's labels, as is usual in this field. DANN's rate on
+mnist-mnist_m and ADDA's on the printed digits were chosen by the source's validation split.
 
 Expected: RESULTS.md lists the accuracies, the settings that were tried, and the pairs whose test
 was seen while settings were chosen.

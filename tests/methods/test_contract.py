@@ -201,7 +201,7 @@ def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
         'Adam keeps two per trained weight'
     )
     statistics = jax.tree.map(
-        lambda a, b: bool((a == b).all()), before.state['backbone'], after.state['backbone']
+        lambda a, b: bool((a == b).all()), before.variables['backbone'], after.variables['backbone']
     )
     assert all(jax.tree.leaves(statistics['norm1']))
     assert len(set(jax.tree.leaves(statistics['norm2']))) == 1, (

@@ -251,7 +251,7 @@ def _finish(run, workdir, step, state, selection, log, received_signal):
         if split_scores:
             selection = _select(run, selection, step, state, split_scores)
         params, variables = selection.trees
-        state = state._replace(params=params, state=variables)
+        state = state._replace(params=params, variables=variables)
         split_scores = _evaluate(run, state, step, rows=rows)
         choice_record = _choice_record(run, selection, step)
         log.tell(choice_record['text'])
