@@ -24,7 +24,16 @@ API = (
     ('Data', ('tljax.data.formats', 'tljax.data.wrappers', 'tljax.data.sets')),
     ('Networks', ('tljax.zoo.families', 'tljax.zoo.wrappers')),
     ('The engine', ('tljax.engine.optim', 'tljax.engine.step', 'tljax.engine.train')),
-    ('Combinators', ('tljax.methods.combinators',)),
+    (
+        'Parts of methods',
+        (
+            'tljax.methods.adaptation.two_domains',
+            'tljax.methods.adaptation.critic',
+            'tljax.methods.few_shot.episodes',
+            'tljax.methods.combinators',
+        ),
+    ),
+    ('Convolutions and layers', ('tljax.nn.convolution', 'tljax.nn.layers')),
 )
 
 

@@ -101,6 +101,12 @@ def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
             'init.path'
         )
     _refuse_pseudo(config, stated_by_method(method, 'PSEUDO', False), donor)
+    batches = stated_by_method(method, 'BATCHES', '')
+    if batches not in ('labelled', 'domains', 'episodes'):
+        raise UserError(
+            f"method.name={method['name']!r}: its file states BATCHES={batches!r}: state 'labelled', "
+            "'domains' or 'episodes'"
+        )
     labels = None
     if pseudo['name'] not in ('', 'given'):
         make = bind_named('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits')
@@ -124,7 +130,7 @@ def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
             class_weights=config['class_weights'],
         ),
         features=functools.partial(feature_splits, batch=config['eval_batch']),
-        batches=stated_by_method(method, 'BATCHES', 'labelled'),
+        batches=batches,
         several=stated_by_method(method, 'SEVERAL', False),
         cached=bool(can_cache),
     )

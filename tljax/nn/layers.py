@@ -46,6 +46,11 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        if x.ndim != 4:
+            raise UserError(
+                f'this network takes pictures (n, height, width, channels), and the inputs are '
+                f'{x.shape}: take net.name=mlp, or data of pictures'
+            )
         shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
         kernel = self.param(
             'kernel', nn.initializers.variance_scaling(2.0, 'fan_out', 'truncated_normal'), shape
