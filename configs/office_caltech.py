@@ -57,7 +57,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.methods.gfk.by_task = {task: dict(dim=10) for task in TEN}
 
         # Study
-        config.tasks = tuple(filter(None, [base.pair(options)]))
+        task = base.pair(options)
+        config.tasks = (task,) if task else ()
         if options.smoke:
             base.smoke_shallow(config)
     return config

@@ -39,7 +39,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.methods = base.shallow_methods(classifier='logistic')
 
         # Study
-        config.tasks = tuple(filter(None, [base.pair(options)]))
+        task = base.pair(options)
+        config.tasks = (task,) if task else ()
         if options.smoke:
             base.smoke_shallow(config)
     return config
