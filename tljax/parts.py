@@ -104,8 +104,8 @@ def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
     batches = stated_by_method(method, 'BATCHES', '')
     if batches not in ('labelled', 'domains', 'episodes'):
         raise UserError(
-            f"method.name={method['name']!r}: its file states BATCHES={batches!r}: state 'labelled', "
-            "'domains' or 'episodes'"
+            f'method.name={method["name"]!r}: its file has BATCHES={batches!r}: state there '
+            "'labelled', 'domains' or 'episodes'"
         )
     labels = None
     if pseudo['name'] not in ('', 'given'):

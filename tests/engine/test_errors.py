@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from tiny import tiny
 
+import tljax
 from tljax import build, paths
 from tljax.core import Stopped, UserError
+from tljax.data.formats.arrays import arrays
 from tljax.engine.checkpoint import Checkpoints, claim, load_final
 from tljax.engine.log import read
 from tljax.engine.train import fit
@@ -241,3 +243,17 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
     assert json.loads((tmp_path / '00-pretrain' / 'config.json').read_text())['steps'] == 100000
     with pytest.raises(UserError):
         load_final(tmp_path / '00-pretrain')
+
+
+@pytest.mark.parametrize('name', ['conv4', 'lenet', 'cifar_resnet', 'mobilenet'])
+def test_a_network_of_pictures_refuses_vectors(name):
+    vectors = {'train': arrays(np.eye(3, dtype='f'), np.arange(3), ('a', 'b', 'c'))}
+    with pytest.raises(UserError, match=r'takes pictures .* take net.name=mlp'):
+        build.build(config(net={'name': name}), splits=vectors)
+
+
+def test_a_method_states_its_batches(monkeypatch):
+    module = sys.modules[tljax.methods.finetune.__module__]
+    monkeypatch.delattr(module, 'BATCHES')
+    with pytest.raises(UserError, match="its file has BATCHES='': state there 'labelled'"):
+        build.build(config())
