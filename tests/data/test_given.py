@@ -141,5 +141,5 @@ def test_inputs_of_any_kind_of_array_are_told(tmp_path):
         match=r'inputs are \(4,\): this model takes \(n, 4\), and one is inputs.None.',
     ):
         model.predict(X[0])
-    with pytest.raises(UserError, match='there is no input'):
+    with pytest.raises(UserError, match='there are no inputs'):
         model.predict(X[:0])
