@@ -6,16 +6,14 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError, abbreviated
+from tljax.core import Task, UserError, abbreviated
 from tljax.data import rows
-from tljax.data.archives import File, printable
+from tljax.data.archives import File
 from tljax.data.formats.listed import is_table, locate_pictures
-from tljax.engine.evaluate import predictions
 from tljax.engine.scores import average_precision, collector, total_scores
 from tljax.files.console import say
-from tljax.program import predictor
 from tljax.protocols import Record
-from tljax.studies.pictures import Model, read_once, refuse_no_outputs
+from tljax.studies.pictures import Model, outputs_for_scores, refuse_no_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
@@ -48,8 +46,7 @@ def evaluate(
     Traceback (most recent call last):
     tljax.core.UserError: this model tells numbers: name a CSV of pictures and their numbers alone
     """
-    params, state, record = refuse_no_outputs(model)
-    trained = Trained(*model)
+    trained = Trained(*refuse_no_outputs(model))
     path = Path(paths[0]).expanduser()
     if len(paths) > 1 or not is_table(path):
         raise UserError(f'this model tells {trained.task}: name {INPUTS[trained.task]} alone')
@@ -57,21 +54,9 @@ def evaluate(
         raise UserError(f'{path} does not exist: name {INPUTS[trained.task]}')
     files, label = _read(path, trained)
 
-    def ask(dataset: Dataset) -> np.ndarray:
-        output = predictions(
-            predictor(record), params, state, dataset, batch, text='looking at pictures'
-        )['output']
-        return np.moveaxis(output, 0, 1)
-
-    output, errors = read_once(trained, files, pixels, ask, size)
-    good_rows = [row for row in range(len(files)) if row not in errors]
-    if output is None or not good_rows:
-        raise UserError(f'none of the {len(files)} pictures can be read: give others')
-    task = Task(trained.task, trained.classes)
-    scores = score_outputs(task, np.moveaxis(output[good_rows], 1, 0), label[good_rows], path)
-    scores['unread'] = [
-        {'path': printable(files[row].path), 'error': errors[row]} for row in sorted(errors)
-    ]
+    output, good_rows, unread = outputs_for_scores(trained, files, pixels, batch, size)
+    scores = score_outputs(Task(trained.task, trained.classes), output, label[good_rows], path)
+    scores['unread'] = unread
     return scores
 
 

@@ -5,18 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, UserError, abbreviated
+from tljax.core import UserError, abbreviated
 from tljax.data import rows
-from tljax.data.archives import File, printable
+from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.formats.listed import is_table, locate_pictures
 from tljax.data.layout import SPLITS, normalised_name
-from tljax.engine.evaluate import predictions
 from tljax.engine.scores import proportion
 from tljax.files.console import say
-from tljax.program import predictor
 from tljax.protocols import Record
-from tljax.studies.pictures import Model, read_once, refuse_no_outputs
+from tljax.studies.pictures import Model, outputs_for_scores, refuse_no_outputs
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
@@ -57,32 +55,18 @@ def evaluate(
     Traceback (most recent call last):
     tljax.core.UserError: this model predicts numbers, not classes: take a run ...
     """
-    params, state, record = refuse_no_outputs(model)
-    trained = Trained(*model)
+    trained = Trained(*refuse_no_outputs(model))
     if trained.task != 'classes':
         raise UserError(
             f'this model predicts {trained.task}, not classes: take a run that was trained on '
             'classes'
         )
     names = [file.path.parent.name for file in files] if names is None else names
-    label = _labels(files, names, record['classes'], index)
+    classes = trained.record['classes']
+    label = _labels(files, names, classes, index)
 
-    def outputs(dataset: Dataset) -> np.ndarray:
-        """(n, seeds, classes)"""
-        arrays = predictions(
-            predictor(record), params, state, dataset, batch, text='looking at pictures'
-        )
-        return np.moveaxis(arrays['output'], 0, 1)
-
-    output, errors = read_once(trained, files, pixels, outputs, size)
-    rows = [row for row in range(len(files)) if row not in errors]
-    if output is None or not rows:
-        raise UserError(f'none of the {len(files)} pictures can be read: give others')
-    unread = [{'path': printable(files[row].path), 'error': errors[row]} for row in sorted(errors)]
-    return {
-        **count_hits(np.moveaxis(output[rows], 1, 0), label[rows], record['classes']),
-        'unread': unread,
-    }
+    output, rows, unread = outputs_for_scores(trained, files, pixels, batch, size)
+    return {**count_hits(output, label[rows], classes), 'unread': unread}
 
 
 def named_pictures(

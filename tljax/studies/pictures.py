@@ -7,9 +7,11 @@ import numpy as np
 
 from tljax.core import Dataset, UserError
 from tljax.data.archives import File, printable
+from tljax.engine.evaluate import predictions
 from tljax.files.cache import save_npz
 from tljax.files.console import say
 from tljax.files.text import write_csv
+from tljax.program import predictor
 from tljax.protocols import Record
 from tljax.studies.picture_lists import pictures as find
 from tljax.studies.tables import Table
@@ -130,6 +132,51 @@ def read_once(
     for row in sorted(errors):
         say(errors[row])
     return output, errors
+
+
+def outputs_for_scores(
+    trained: Trained, files: list[File], pixels: int | None, batch: int, size: int = 0
+) -> tuple[np.ndarray, list[int], list[Record]]:
+    """Outputs of a model for labelled pictures; those that cannot be read are left out.
+
+    Args:
+        trained: the model.
+        files: the pictures.
+        pixels: as `read_once` takes it.
+        batch: pictures at a time.
+        size: as `read_once` takes it.
+
+    Returns:
+        Outputs (seeds, n, classes) of the pictures that can be read, the rows of these in `files`,
+        and [{'path', 'error'}] of the others.
+
+    Raises:
+        UserError: no picture can be read.
+
+    >>> trained = Trained({}, {}, {'input': [4, 4, 3], 'config': {'data': {'name': 'folder'}}})
+    >>> outputs_for_scores(trained, [], None, batch=32)
+    Traceback (most recent call last):
+    tljax.core.UserError: none of the 0 pictures can be read: give others
+    """
+
+    def outputs(dataset: Dataset) -> np.ndarray:
+        """(n, seeds, classes)"""
+        arrays = predictions(
+            predictor(trained.record),
+            trained.params,
+            trained.state,
+            dataset,
+            batch,
+            text='looking at pictures',
+        )
+        return np.moveaxis(arrays['output'], 0, 1)
+
+    output, errors = read_once(trained, files, pixels, outputs, size)
+    rows = [row for row in range(len(files)) if row not in errors]
+    if output is None or not rows:
+        raise UserError(f'none of the {len(files)} pictures can be read: give others')
+    unread = [{'path': printable(files[row].path), 'error': errors[row]} for row in sorted(errors)]
+    return np.moveaxis(output[rows], 1, 0), rows, unread
 
 
 def refuse_no_outputs(model: Model) -> Model:
