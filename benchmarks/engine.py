@@ -29,7 +29,8 @@ from tljax.engine.devices import first_state, map_seeds_on_threads
 from tljax.engine.evaluate import predictions, score
 from tljax.engine.step import make_step
 from tljax.features import extractor
-from tljax.nn.convolution import choose_form, convolve, place_of_run
+from tljax.loops import in_loop
+from tljax.nn.convolution import choose_form, convolve
 from tljax.report.page import table
 from tljax.zoo.families.mobilenet import mobilenet
 
@@ -90,8 +91,8 @@ def forms():
 def _form_rows(n, size, c, d, k, stride, groups, looped):
     """Returns the rows of one shape of convolution."""
     x, w = jnp.ones((n, size, size, c)), jnp.ones((k, k, c // groups, d)) / k
-    form_alone = choose_form('alone', x, w, (stride, stride), groups)
-    form_in_loop = choose_form('looped', x, w, (stride, stride), groups)
+    form_alone = choose_form('', x, w, (stride, stride), groups)
+    form_in_loop = in_loop(choose_form)('', x, w, (stride, stride), groups)
     names = ('plain', 'split', 'dots') if groups == 1 else ('plain', 'shifts')
     calls = {}
     for form in names:
@@ -133,7 +134,7 @@ def _convolution(form, stride, groups):
         return jax.grad(lambda x, w: jnp.sum(forward(x, w) ** 2), (0, 1))(x, w)
 
     def loop(x, w):
-        return lax.map(lambda x: gradient(x, w), jnp.stack([x] * 4))
+        return lax.map(in_loop(lambda x: gradient(x, w)), jnp.stack([x] * 4))
 
     return {'forward': forward, 'gradient': gradient, 'loop': loop}
 
@@ -220,30 +221,28 @@ def _flops(function, *arguments):
 
 
 def seeds():
-    """Times five seeds in one call against five calls of one seed, in each form of convolution.
+    """Times five seeds in one call against five calls of one seed.
 
     Where a call trains one seed at a time, it takes ten steps, as `fit` does.
     """
     calls = {}
     net = {'name': 'conv4', 'width': [32, 64, 128], 'size': 8, 'norm': 'layer'}
     for count, how in ((1, 'one call'), (5, 'each by itself'), (5, 'one call, a loop')):
-        for form in ('plain', 'dots'):
-            run, _ = _build(net={**net, 'form': form}, seeds=list(range(count)), batch=16)
-            step = run.step if how == 'one call, a loop' else map_seeds_on_threads(run.step, count)
-            steps = 10 if how == 'each by itself' else 1
-            index = run.stream.take(run.stream.index(0, 0))
-            batch = step.place(jax.tree.map(functools.partial(_repeat_leaf, steps, count), index))
-            train_state = step.split(first_state(run.init, run.tx, run.seeds))
-            calls[count, how, form] = _repeat(step, train_state, batch, seeds=count)
+        run, _ = _build(net=net, seeds=list(range(count)), batch=16)
+        step = run.step if how == 'one call, a loop' else map_seeds_on_threads(run.step, count)
+        steps = 10 if how == 'each by itself' else 1
+        index = run.stream.take(run.stream.index(0, 0))
+        batch = step.place(jax.tree.map(functools.partial(_repeat_leaf, steps, count), index))
+        train_state = step.split(first_state(run.init, run.tx, run.seeds))
+        calls[count, how] = _repeat(step, train_state, batch, seeds=count)
     times = {}
-    for (count, how, form), ms in _times(calls).items():
-        times[count, how, form] = ms / 10 if how == 'each by itself' else ms
-    best = min(ms for (count, _, _), ms in times.items() if count == 1)
+    for (count, how), ms in _times(calls).items():
+        times[count, how] = ms / 10 if how == 'each by itself' else ms
     table(
-        ['seeds', 'how', 'form', 'ms', 'over calls of one'],
+        ['seeds', 'how', 'ms', 'over calls of one'],
         [
-            [count, how, form, f'{ms:.2f}', f'{ms / (count * best):.2f}']
-            for (count, how, form), ms in times.items()
+            [count, how, f'{ms:.2f}', f'{ms / (count * times[1, "one call"]):.2f}']
+            for (count, how), ms in times.items()
         ],
         title='Seeds: one step of each',
     )
@@ -362,7 +361,7 @@ def extraction():
 
     The network is MobileNet; the set has 1,024 pictures of 112x112 in memory.
     """
-    net = mobilenet(alpha=0.25, form=place_of_run())
+    net = mobilenet(alpha=0.25)
     dataset = arrays(
         np.random.default_rng(0).uniform(size=(1024, 112, 112, 3)).astype(np.float32),
         np.zeros(1024, int),

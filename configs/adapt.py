@@ -296,5 +296,5 @@ def _digits(pair: str) -> tuple[Config, Config]:
         mnist_m=base.mnist_m(),
     )
     if pair == 'usps-mnist':
-        return sets, dict(network, form='plain')
-    return sets, dict(name='by_domain', of=dict(network, form='plain'))
+        return sets, network
+    return sets, dict(name='by_domain', of=network)

@@ -368,7 +368,7 @@ def stated_by_method(spec: Config, what: str, default: T) -> T:
 
     >>> (
     ...     stated_by_method({'name': 'dann'}, 'BATCHES', 'labelled'),
-    ...     stated_by_method({'name': 'dann'}, 'LOOPED', False),
+    ...     stated_by_method({'name': 'dann'}, 'TRANSDUCTIVE', False),
     ... )
     ('domains', False)
     """

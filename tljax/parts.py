@@ -21,7 +21,6 @@ from tljax.configuration import (
     bind_named,
     call_each,
     call_named,
-    innermost,
     stated_by_method,
     takes_keyword,
 )
@@ -202,14 +201,12 @@ def _stamps(data):
 def _program_keywords(config):
     """The keywords of `program`."""
     net, method, penalty = config['net'], config['method'], config['penalty']
-    form_is_open = 'form' not in innermost(net)
     return dict(
-        net=bind_named(ZOO, net, 'net', *(('form', 'stored') if form_is_open else ('stored',))),
+        net=bind_named(ZOO, net, 'net', 'stored'),
         method=bind_named(METHODS, method, 'method', 'net', 'classes', 'several'),
         partition=bind_named('tljax.engine.optim', config['partition'], 'partition', 'groups'),
         penalty=call_named(PENALTIES, penalty, 'penalty') if penalty['name'] else None,
         augment=call_each(AUGMENT, config['augment'], 'augment'),
-        looped=stated_by_method(method, 'LOOPED', False) if form_is_open else None,
         frozen=stated_by_method(method, 'FROZEN', ''),
         **{key: config[key] for key in ('statistics', 'optim', 'groups', 'steps', 'parallel')},
         key={key: config[key] for key in ('net', 'method', 'partition', 'penalty', 'augment')},

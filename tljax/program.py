@@ -11,14 +11,13 @@ import jax
 import numpy as np
 import optax
 
-from tljax.configuration import METHODS, ZOO, call_named, innermost, stated_by_method
+from tljax.configuration import METHODS, ZOO, call_named
 from tljax.core import Dataset, Method, Net, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
 from tljax.engine.step import make_step, many_steps, over_seeds
 from tljax.methods import combinators
-from tljax.nn import convolution
 from tljax.nn.augment import prepare_batch
 from tljax.paths import flatten, label
 from tljax.protocols import Config, Prepare, Record
@@ -68,7 +67,6 @@ class ProgramKeywords(TypedDict):
     partition: Callable[..., Partition]
     penalty: combinators.Penalty | None
     augment: list[Augment]
-    looped: bool | None
     frozen: str
     statistics: str
     optim: Config
@@ -124,7 +122,6 @@ def make_program(
     partition: Callable[..., Partition],
     penalty: combinators.Penalty | None,
     augment: list[Augment],
-    looped: bool | None,
     frozen: str,
     statistics: str,
     optim: Config,
@@ -137,13 +134,11 @@ def make_program(
     Args:
         train: the training set.
         width: as `program` takes it.
-        net: (stored=, form=) -> Net.
+        net: (stored=) -> Net.
         method: (net=, classes=, several=) -> Method.
         partition: (groups=) -> Partition.
         penalty: a penalty that is added to the loss, or None.
         augment: functions (key, input) -> input.
-        looped: whether the network runs inside a loop, which decides the form of its convolutions;
-            None where the config says the form.
         frozen: regex of the parameters that the method never trains; '' for none.
         statistics: as `optim.uses_stored_statistics` takes it.
         optim: as `optim.join_groups` takes it.
@@ -157,11 +152,10 @@ def make_program(
     if parallel not in ('jit', 'pmap'):
         raise UserError(f'parallel={parallel!r} is not jit or pmap')
     axis = 'data' if parallel == 'pmap' else None
-    form = {} if looped is None else {'form': convolution.place_of_run(looped)}
-    scheme = partition(groups=net(stored=None, **form).groups)
+    scheme = partition(groups=net(stored=None).groups)
     if frozen:
         scheme = scheme._replace(rules=[(frozen, 'frozen'), *scheme.rules])
-    network = net(stored=uses_stored_statistics(scheme, statistics), **form)
+    network = net(stored=uses_stored_statistics(scheme, statistics))
     make = functools.partial(
         method, classes=len(train.classes), several=train.task.kind == 'labels'
     )
@@ -214,22 +208,6 @@ def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
     return prepare_batch(augmentations) if augmentations else None
 
 
-def form(net: Config, method: Config) -> dict[str, str]:
-    """The keyword `form` of a network's function, how its convolutions run; {} if the config says
-    it.
-
-    Args:
-        net: config of the network.
-        method: config of the method.
-
-    >>> form({'name': 'conv4', 'form': 'dots'}, {'name': 'finetune'})
-    {}
-    """
-    if 'form' in innermost(net):
-        return {}
-    return {'form': convolution.place_of_run(stated_by_method(method, 'LOOPED', False))}
-
-
 def predictor(record: Record) -> Compiled:
     """The compiled `predict` of a finished run, or of a network with weights.
 
@@ -245,7 +223,7 @@ def predictor(record: Record) -> Compiled:
     1
     """
     spec, method = record['config']['net'], record['config']['method']
-    net = call_named(ZOO, spec, 'net', **form(spec, method))
+    net = call_named(ZOO, spec, 'net')
     return compile_predict(
         call_named(METHODS, method, 'method', net=net, classes=len(record['classes'])).predict,
         make_mesh(),

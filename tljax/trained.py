@@ -21,7 +21,7 @@ from tljax.data.splits import refuse_unfit
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
 from tljax.features import extractor, run_at
-from tljax.program import form, predictor
+from tljax.program import predictor
 from tljax.protocols import Config, Record, Setting
 from tljax.weights import read_weights
 
@@ -121,8 +121,7 @@ class Trained(NamedTuple):
         >>> model.features(np.array([[0.5, 1.0]])).tolist()
         [[1.5]]
         """
-        spec, method = self.record['config']['net'], self.record['config']['method']
-        network = call_named(ZOO, spec, 'net', **form(spec, method))
+        network = call_named(ZOO, self.record['config']['net'], 'net')
         params, state = (
             jax.tree.map(lambda leaf: leaf[seed : seed + 1], {'backbone': tree['backbone']})
             for tree in (self.params, self.state)

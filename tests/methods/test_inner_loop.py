@@ -184,7 +184,7 @@ def test_reptile_s_gradient_is_theta_minus_phi(float64):
 def test_neither_more_tasks_nor_more_inner_steps_need_more_memory():
     def memory(tasks, steps):
         method, batch = (
-            maml(conv4(32, size=8, blocks=1, form='looped'), 5, steps=steps),
+            maml(conv4(32, size=8, blocks=1), 5, steps=steps),
             pictures(tasks, 5, 4, 8),
         )
         params, state = jax.eval_shape(method.init, jax.random.key(0), batch)

@@ -10,7 +10,6 @@ import pytest
 from keras_models import agree, case, keras_model, pictures, predicted, scaled, write_legacy
 
 from tljax.configuration import call_named
-from tljax.nn.convolution import place_of_run
 from tljax.nn.preprocessing import preprocess
 from tljax.program import predictor
 from tljax.weights import pretrained
@@ -57,7 +56,7 @@ def compare(setting, tmp_path):
         (tmp_path / 'top.h5').unlink()
     body = keras_model(name, size, options, include_top=False, pooling='avg')
     options = {'fc': False} if ROWS[name].module == 'vgg' else options
-    net = call_named('tljax.zoo', {'name': name, **options}, 'net', form=place_of_run())
+    net = call_named('tljax.zoo', {'name': name, **options}, 'net')
     params, state = load(write_legacy(tmp_path / 'body.h5', body), net, ROWS[name].size)[:2]
     assert 'head' not in params
     (tmp_path / 'body.h5').unlink()
@@ -119,7 +118,7 @@ def test_preprocessing_is_keras_s(name):
 )
 def test_intermediates_are_keras_s_layers(name, layer, group, tmp_path):
     body = keras_model(name, 64, {}, include_top=False)
-    net = call_named('tljax.zoo', {'name': name}, 'net', form=place_of_run())
+    net = call_named('tljax.zoo', {'name': name}, 'net')
     params, state = load(write_legacy(tmp_path / f'{name}.h5', body), net, ROWS[name].size)[:2]
     part = keras.Model(body.input, [body.get_layer(layer).output, body.output])
     taps = jax.jit(net.features)(params['backbone'], state['backbone'], pictures(64))[0]

@@ -10,7 +10,6 @@ from keras_models import keras_model, pictures, scaled, write_legacy
 
 from tljax import paths
 from tljax.configuration import call_named
-from tljax.nn.convolution import place_of_run
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights.keras import load
 
@@ -57,9 +56,7 @@ def compare_gradients(setting, training, tmp_path, dtype='float32'):
     name, size, options = setting
     x, y = pictures(size, 8).astype(dtype), jnp.arange(8)
     model = keras_model(name, size, options, classifier_activation=None, classes=10)
-    net = call_named(
-        'tljax.zoo', {'name': name, **options, 'dtype': dtype}, 'net', form=place_of_run()
-    )
+    net = call_named('tljax.zoo', {'name': name, **options, 'dtype': dtype}, 'net')
     params, state = jax.tree.map(
         lambda leaf: leaf.astype(dtype),
         load(write_legacy(tmp_path / 'top.h5', model), net, size, ROWS[name].top)[:2],

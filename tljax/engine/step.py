@@ -16,6 +16,7 @@ import optax
 from jax import lax
 
 from tljax.core import Method, Tick, TrainState, Tree
+from tljax.loops import in_loop
 from tljax.protocols import Prepare, Step
 
 Out = TypeVar('Out')  # a tree of arrays
@@ -116,7 +117,7 @@ def over_seeds(function: Callable[..., Out]) -> Callable[..., Out]:
             out = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
             return jax.tree.map(lambda leaf: leaf[None], out)
         if jax.default_backend() == 'cpu':
-            return lax.map(lambda seed_arguments: function(*seed_arguments), arguments)
+            return lax.map(in_loop(lambda seed_arguments: function(*seed_arguments)), arguments)
         return jax.vmap(function)(*arguments)
 
     return mapped
@@ -141,6 +142,6 @@ def many_steps(step: Step) -> Step:
         if jax.tree.leaves(batches)[0].shape[0] == 1:
             state, metrics = step(state, jax.tree.map(lambda leaf: leaf[0], batches), seeds)
             return state, jax.tree.map(lambda leaf: leaf[None], metrics)
-        return lax.scan(lambda state, batch: step(state, batch, seeds), state, batches)
+        return lax.scan(in_loop(lambda state, batch: step(state, batch, seeds)), state, batches)
 
     return steps

@@ -12,8 +12,8 @@ nothing else lists methods by name.
                   'episodes'  {'support': set, 'query': set}
     CACHED    False: the method is never trained on cached features. Features can be cached if the
               loss uses no output of the network but `taps['features']` of the batch's inputs.
-    LOOPED    True: the network runs inside a compiled loop, where XLA's convolutions are slow on
-              a CPU.
+    TRANSDUCTIVE  True: the output for a query depends on the queries beside it, since BatchNorm
+              normalises them together.
     SEVERAL   True: an example may have several labels, (n, labels) of 0 and 1. The factory is then
               called with several=True.
     PSEUDO    True: a finished run makes the labels of the batches, between two phases.

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import flax.linen as nn
 import jax
@@ -12,6 +11,7 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from tljax.core import Net, Tree, UserError
+from tljax.nn.apart import apart
 from tljax.nn.convolution import convolve
 from tljax.protocols import Config, StoredStatistics
 
@@ -41,7 +41,7 @@ class Conv(nn.Module):
     padding: str | tuple[tuple[int, int], ...] = 'SAME'
     groups: int = 1
     use_bias: bool = False
-    form: str = 'plain'
+    form: str = ''
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -138,10 +138,30 @@ class BatchNorm(nn.Module):
         if pool is not None:
             sign = lax.stop_gradient(jnp.where(scale < 0, -1, 1).astype(x.dtype))
             x = pool(x * sign) * sign
-        mean, var, scale, bias = (
-            jnp.expand_dims(vector, axes) for vector in (mean, var, scale, bias)
-        )
-        return ((x - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias).astype(self.dtype)
+        # one multiplication and one addition, whose gradients are two sums and one more pass
+        factor = scale * lax.rsqrt(var + self.epsilon)
+        return (x * factor + (bias - mean * factor)).astype(self.dtype)
+
+
+@jax.custom_jvp
+def relu6(x: jax.Array) -> jax.Array:
+    """Returns x between 0 and 6, the activation of MobileNets.
+
+    The gradient is 1 strictly between the bounds and 0 elsewhere, as PyTorch's. Those of JAX's
+    minimum and maximum divide a tie, which takes several passes over the maps.
+
+    Args:
+        x: of any shape.
+
+    >>> relu6(jnp.array([-1.0, 2.0, 7.0])).tolist()
+    [0.0, 2.0, 6.0]
+    >>> jax.vmap(jax.grad(relu6))(jnp.array([0.0, 2.0, 6.0])).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    return jnp.clip(x, 0, 6)
+
+
+relu6.defjvps(lambda tangent, _, x: jnp.where((x > 0) & (x < 6), tangent, 0))
 
 
 def refuse_smaller(x: jax.Array, smallest: int, name: str) -> None:
@@ -268,7 +288,7 @@ class SeparableConv(nn.Module):
     kernel_size: tuple[int, int] = (3, 3)
     strides: tuple[int, int] = (1, 1)
     padding: str | tuple[tuple[int, int], ...] = 'SAME'
-    form: str = 'plain'
+    form: str = ''
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -311,22 +331,7 @@ def max_pool(
     >>> max_pool(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
     [[[[3.0]]]]
     """
-    if isinstance(padding, str):
-        padding = lax.padtype_to_pads(x.shape[1:3], size, strides, padding)
-    if any(map(any, padding)):
-        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
-    # first the rows, then the columns
-    for axis, (k, stride) in enumerate(zip(size, strides, strict=True), 1):
-        length = (x.shape[axis] - k) // stride + 1
-        if length < 1:
-            raise UserError(
-                f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the window {size} that pools '
-                'it: take larger inputs'
-            )
-        span = stride * (length - 1) + 1
-        slices = [lax.slice_in_dim(x, i, i + span, stride, axis) for i in range(k)]
-        x = functools.reduce(jnp.maximum, slices)
-    return x
+    return _reduce_windows(jnp.maximum, -jnp.inf, x, size, strides, padding)
 
 
 def mean_pool(
@@ -335,7 +340,7 @@ def mean_pool(
     strides: tuple[int, int] = (2, 2),
     padding: str | Sequence[tuple[int, int]] = 'VALID',
 ) -> jax.Array:
-    """Mean over windows; padding does not count.
+    """Mean over windows, computed from strided slices; padding does not count.
 
     Args:
         x: maps, (n, h, w, c).
@@ -349,5 +354,37 @@ def mean_pool(
     >>> mean_pool(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
     [[[[1.5]]]]
     """
-    border = cast(str, padding)  # flax takes pairs too, though its annotation says str
-    return nn.avg_pool(x, size, strides, border, count_include_pad=False).astype(x.dtype)
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:3], size, strides, padding)
+    total = functools.partial(
+        _reduce_windows, lax.add, 0.0, size=size, strides=strides, padding=padding
+    )
+    return apart(total)(x) / total(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
+
+
+def _reduce_windows(reduce, fill, x, size, strides, padding):
+    """Reduces windows of x, whose padding is `fill`: first the rows, then the columns."""
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:3], size, strides, padding)
+    if any(map(any, padding)):
+        spans = [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)]
+        x = lax.pad(x, jnp.array(fill, x.dtype), spans)
+    for axis, (k, stride) in enumerate(zip(size, strides, strict=True), 1):
+        length = (x.shape[axis] - k) // stride + 1
+        if length < 1:
+            raise UserError(
+                f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the window {size} that pools '
+                'it: take larger inputs'
+            )
+        x = functools.reduce(reduce, _places(x, axis, k, stride, length))
+    return x
+
+
+def _places(x, axis, k, stride, length):
+    """The values at each of the k places of windows along an axis: k arrays."""
+    if k == stride:  # windows that do not overlap: the gradients of all places are joined at once
+        x = lax.slice_in_dim(x, 0, k * length, 1, axis)
+        x = x.reshape(*x.shape[:axis], length, k, *x.shape[axis + 1 :])
+        return [lax.squeeze(place, (axis + 1,)) for place in lax.split(x, (1,) * k, axis + 1)]
+    span = stride * (length - 1) + 1
+    return [lax.slice_in_dim(x, i, i + span, stride, axis) for i in range(k)]

@@ -161,7 +161,7 @@ def predict(
             f'this model tells {head_ways} classes apart, not {len(classes)}: ask for '
             f'{head_ways} folders in --support={support}'
         )
-    if stated_by_method(method, 'LOOPED', False):  # `inner_loop.on_batch_statistics`
+    if stated_by_method(method, 'TRANSDUCTIVE', False):
         say(f'{method["name"]} normalises the pictures of a batch together, {batch} at a time')
 
     def probabilities(queries: Dataset) -> np.ndarray:

@@ -5,6 +5,7 @@ Batches of episodes are those of `episodes`. Within a task, ways and shots are f
 labelled set, which the loss of any `Method` takes.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -13,6 +14,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from tljax.core import Net, Tick, Tree
+from tljax.loops import in_loop
 from tljax.paths import first, map_paths
 
 # Up to this number of inner steps their intermediates stay in memory. Recomputing them costs a
@@ -105,7 +107,7 @@ def gradient_descent(
     if steps == 1:
         return step(params, 0)[0]
     body = step if steps <= STORED_STEPS else jax.checkpoint(step)
-    return lax.scan(body, params, jnp.arange(steps))[0]
+    return lax.scan(in_loop(body), params, jnp.arange(steps))[0]
 
 
 def mean_over_tasks(
@@ -142,7 +144,8 @@ def mean_over_tasks(
     @jax.custom_vjp
     def mean(params, parts):
         return jax.tree.map(
-            lambda leaf: leaf.mean(0), lax.map(lambda part: chunk_mean(params, part), parts)
+            lambda leaf: leaf.mean(0),
+            lax.map(in_loop(functools.partial(chunk_mean, params)), parts),
         )
 
     def forward(params, parts):
@@ -150,7 +153,7 @@ def mean_over_tasks(
             outputs, grads = jax.value_and_grad(chunk_mean, has_aux=True)(params, part)
             return jax.tree.map(lambda a, b: a + b / (count // chunk), total, grads), outputs
 
-        grads, outputs = lax.scan(add, jax.tree.map(jnp.zeros_like, params), parts)
+        grads, outputs = lax.scan(in_loop(add), jax.tree.map(jnp.zeros_like, params), parts)
         return jax.tree.map(lambda leaf: leaf.mean(0), outputs), grads
 
     def backward(grads, cotangent):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from tljax.core import Method, Net, Tick
+from tljax.loops import in_loop
 from tljax.methods.few_shot.inner_loop import (
     flatten_shots,
     gradient_descent,
@@ -25,7 +26,7 @@ from tljax.protocols import Factory
 
 BATCHES = 'episodes'
 CACHED = False  # batches are episodes, and features are cached for labelled sets only
-LOOPED = True  # the network runs inside a loop over tasks
+TRANSDUCTIVE = True  # BatchNorm normalises the pictures of a query set together
 
 
 def maml(
@@ -116,6 +117,6 @@ def maml(
             phi = adapt(params, state, task['support'], tick, test_steps or steps)
             return inner_method.predict(phi, state, flatten_shots(task['query']))
 
-        return lax.map(predict_task, batch, batch_size=chunk)
+        return lax.map(in_loop(predict_task), batch, batch_size=chunk)
 
     return Method(init, loss, predict)

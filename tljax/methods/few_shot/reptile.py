@@ -15,6 +15,7 @@ import optax
 from jax import lax
 
 from tljax.core import Method, Net, Tick
+from tljax.loops import in_loop
 from tljax.methods.few_shot.inner_loop import (
     flatten_shots,
     inner_tick,
@@ -26,7 +27,7 @@ from tljax.protocols import Factory
 
 BATCHES = 'episodes'
 CACHED = False  # an episode is no labelled set
-LOOPED = True  # the network runs inside a loop over tasks
+TRANSDUCTIVE = True  # BatchNorm normalises the pictures of a query set together
 
 
 def reptile(
@@ -101,7 +102,7 @@ def reptile(
             updates, memory = tx.update(jax.grad(inner_loss)(phi), memory, phi)
             return (optax.apply_updates(phi, updates), memory), None
 
-        (phi, _), _ = lax.scan(step, (params, tx.init(params)), jnp.arange(steps))
+        (phi, _), _ = lax.scan(in_loop(step), (params, tx.init(params)), jnp.arange(steps))
         return phi
 
     def loss(params, state, episodes, tick):
@@ -125,7 +126,7 @@ def reptile(
             phi = train(params, state, task['support'], tick, test_steps, test_batch)
             return inner_method.predict(phi, state, flatten_shots(task['query']))
 
-        return lax.map(predict_task, episodes, batch_size=chunk)
+        return lax.map(in_loop(predict_task), episodes, batch_size=chunk)
 
     return Method(init, loss, predict)
 

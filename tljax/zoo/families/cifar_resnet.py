@@ -13,16 +13,13 @@ from tljax.protocols import StoredStatistics
 class _ResNet(nn.Module):
     blocks: int
     width: int
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
         def conv_bn(x, width, name, strides=(1, 1), kernel=(3, 3)):
-            x = Conv(width, kernel, strides, form=self.form, dtype=self.dtype, name=f'{name}_conv')(
-                x
-            )
+            x = Conv(width, kernel, strides, dtype=self.dtype, name=f'{name}_conv')(x)
             return BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'{name}_bn')(
                 x, train
             )
@@ -48,7 +45,6 @@ class _ResNet(nn.Module):
 def cifar_resnet(
     depth: int = 20,
     width: int = 16,
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -60,7 +56,6 @@ def cifar_resnet(
     Args:
         depth: number of layers, 6 n + 2: 8, 14, 20, 32, 44, 56, 110, ...
         width: number of channels of the first stage.
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -74,4 +69,4 @@ def cifar_resnet(
     if depth < 8 or (depth - 2) % 6:
         raise UserError(f'net.depth={depth} is not 6 n + 2: take 8, 14, 20, 32, 44 or 56')
     groups = {name: f'{name}_.*' for name in ('stem', 'stage1', 'stage2', 'stage3')}
-    return net(_ResNet((depth - 2) // 6, width, form, stored, dtype), 4 * width, groups)
+    return net(_ResNet((depth - 2) // 6, width, stored, dtype), 4 * width, groups)

@@ -15,7 +15,6 @@ from tljax.protocols import StoredStatistics
 class _Conv4(nn.Module):
     widths: tuple
     norm: str
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -23,7 +22,7 @@ class _Conv4(nn.Module):
     def __call__(self, x, train):
         taps = {}
         for i, width in enumerate(self.widths, 1):
-            x = Conv(width, form=self.form, dtype=self.dtype, name=f'conv{i}')(x)
+            x = Conv(width, dtype=self.dtype, name=f'conv{i}')(x)
             if self.norm == 'batch':
                 x = nn.relu(
                     BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(
@@ -46,7 +45,6 @@ def conv4(
     size: int = 16,
     blocks: int = 4,
     norm: str = 'batch',
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -61,7 +59,6 @@ def conv4(
         norm: 'batch' as published, or 'layer', which normalises each example separately (group
             normalisation with one group, Wu and He 2018). 'layer' is better with few labels,
             because a batch then repeats the same examples.
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -85,7 +82,7 @@ def conv4(
         )
     groups = {f'block{i}': f'(conv|norm){i}/.*' for i in range(1, len(widths) + 1)}
     return net(
-        _Conv4(widths, norm, form, stored, dtype),
+        _Conv4(widths, norm, stored, dtype),
         widths[-1] * (size // 2 ** len(widths)) ** 2,
         groups,
     )

@@ -19,7 +19,6 @@ GROWTH = 32  # channels that a layer appends; its 1x1 convolution has four times
 
 class _DenseNet(nn.Module):
     layers: tuple
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -32,7 +31,6 @@ class _DenseNet(nn.Module):
                 (size, size),
                 (stride, stride),
                 (padding, padding),
-                form=self.form,
                 dtype=self.dtype,
                 name=f'{name}_conv',
             )(x)
@@ -67,19 +65,17 @@ class _DenseNet(nn.Module):
         }
 
 
-def _densenet(name, layers, dim, form, stored, dtype):
+def _densenet(name, layers, dim, stored, dtype):
     names = ('conv1', 'conv2', 'pool2', 'conv3', 'pool3', 'conv4', 'pool4', 'conv5')
     return net(
-        _DenseNet(layers, form, stored, dtype),
+        _DenseNet(layers, stored, dtype),
         dim,
         {**{group: f'{group}_.*' for group in names}, 'bn': 'bn/.*'},
         {'name': name},
     )
 
 
-def densenet121(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def densenet121(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """DenseNet-121 up to global average pooling: 1024 features.
 
     The network has 58 layers in four dense blocks. Inputs are pictures in [0, 1], (n, h, w, 3), of
@@ -87,7 +83,6 @@ def densenet121(
     each transition (pool2 to pool4) and the last BatchNorm.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -95,16 +90,13 @@ def densenet121(
     >>> list(densenet121().groups)
     ['conv1', 'conv2', 'pool2', 'conv3', 'pool3', 'conv4', 'pool4', 'conv5', 'bn']
     """
-    return _densenet('densenet121', (6, 12, 24, 16), 1024, form, stored, dtype)
+    return _densenet('densenet121', (6, 12, 24, 16), 1024, stored, dtype)
 
 
-def densenet169(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def densenet169(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """DenseNet-169, with 82 layers in its dense blocks; otherwise as `densenet121`.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -112,16 +104,13 @@ def densenet169(
     >>> densenet169().dim
     1664
     """
-    return _densenet('densenet169', (6, 12, 32, 32), 1664, form, stored, dtype)
+    return _densenet('densenet169', (6, 12, 32, 32), 1664, stored, dtype)
 
 
-def densenet201(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def densenet201(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """DenseNet-201, with 98 layers in its dense blocks; otherwise as `densenet121`.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -129,4 +118,4 @@ def densenet201(
     >>> densenet201().dim
     1920
     """
-    return _densenet('densenet201', (6, 12, 48, 32), 1920, form, stored, dtype)
+    return _densenet('densenet201', (6, 12, 48, 32), 1920, stored, dtype)

@@ -11,7 +11,6 @@ from tljax.protocols import StoredStatistics
 
 def identity(
     dim: int,
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike | None = None,
 ) -> Net:
@@ -19,7 +18,6 @@ def identity(
 
     Args:
         dim: number of features of an input.
-        form: unused; there is no convolution.
         stored: unused; there is no BatchNorm.
         dtype: unused; the features keep the input's type.
 

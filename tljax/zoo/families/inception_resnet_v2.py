@@ -62,7 +62,6 @@ BLOCKS = (
 
 
 class _InceptionResNetV2(nn.Module):
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -72,9 +71,7 @@ class _InceptionResNetV2(nn.Module):
         number = itertools.count(1)
 
         def unit(x, channels, kernel, strides, padding, conv, norm):
-            x = Conv(
-                channels, kernel, strides, padding, form=self.form, dtype=self.dtype, name=conv
-            )(x)
+            x = Conv(channels, kernel, strides, padding, dtype=self.dtype, name=conv)(x)
             return nn.relu(
                 BatchNorm(
                     momentum=0.99,
@@ -99,7 +96,6 @@ class _InceptionResNetV2(nn.Module):
                     x.shape[-1],
                     (1, 1),
                     use_bias=True,
-                    form=self.form,
                     dtype=self.dtype,
                     name=f'{block.name}_conv',
                 )(y)
@@ -131,14 +127,13 @@ def _groups():
 
 
 def inception_resnet_v2(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
+    stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
 ) -> Net:
     """Inception-ResNet-v2 up to global average pooling: 1536 features.
 
     Inputs are pictures in [0, 1], (n, h, w, 3), of 75x75 pixels or more.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -147,7 +142,7 @@ def inception_resnet_v2(
     ['stem', 'mixed_5b', 'block35_5', 'block35_10']
     """
     return net(
-        _InceptionResNetV2(form, stored, dtype),
+        _InceptionResNetV2(stored, dtype),
         1536,
         _groups(),
         {'name': 'inception_resnet_v2', 'older': PUBLISHED},

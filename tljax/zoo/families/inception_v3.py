@@ -132,7 +132,6 @@ def layer_patterns(blocks: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 class _InceptionV3(nn.Module):
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -148,7 +147,6 @@ class _InceptionV3(nn.Module):
                 kernel,
                 strides,
                 padding,
-                form=self.form,
                 dtype=self.dtype,
                 name=f'conv2d_{i}',
             )(x)
@@ -173,15 +171,12 @@ class _InceptionV3(nn.Module):
         }
 
 
-def inception_v3(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def inception_v3(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """Inception-v3 up to global average pooling: 2048 features.
 
     Inputs are pictures in [0, 1], (n, h, w, 3), of 75x75 pixels or more.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -189,6 +184,4 @@ def inception_v3(
     >>> inception_v3().dim
     2048
     """
-    return net(
-        _InceptionV3(form, stored, dtype), 2048, layer_patterns(BLOCKS), {'name': 'inception_v3'}
-    )
+    return net(_InceptionV3(stored, dtype), 2048, layer_patterns(BLOCKS), {'name': 'inception_v3'})

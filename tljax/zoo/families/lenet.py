@@ -21,7 +21,6 @@ class _LeNet(nn.Module):
     dense: tuple
     norm: str
     dropout: float
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -34,7 +33,6 @@ class _LeNet(nn.Module):
                 (5, 5),
                 padding='VALID',
                 use_bias=self.norm == 'none',
-                form=self.form,
                 dtype=self.dtype,
                 name=f'conv{i}',
             )(x)
@@ -66,7 +64,6 @@ def lenet(
     size: int = 28,
     norm: str = 'none',
     dropout: float = 0.0,
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -80,7 +77,6 @@ def lenet(
         size: side of the pictures, pixels.
         norm: 'none' as published, or 'batch' for BatchNorm before every ReLU.
         dropout: dropout rate before every dense layer.
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -106,4 +102,4 @@ def lenet(
         **{f'dense{i}': f'(dense|normd){i}/.*' for i in range(1, len(dense) + 1)},
     }
     dim = dense[-1] if dense else side * side * widths[-1]
-    return net(_LeNet(tuple(widths), tuple(dense), norm, dropout, form, stored, dtype), dim, groups)
+    return net(_LeNet(tuple(widths), tuple(dense), norm, dropout, stored, dtype), dim, groups)

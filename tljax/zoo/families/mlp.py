@@ -36,7 +36,6 @@ def mlp(
     widths: Sequence[int] = (40, 40),
     activation: str = 'relu',
     norm: str = 'none',
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -48,7 +47,6 @@ def mlp(
         widths: number of units of each layer.
         activation: 'relu', 'sigmoid' or 'tanh'.
         norm: 'none', or 'batch' for BatchNorm before every activation.
-        form: unused; there is no convolution.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.

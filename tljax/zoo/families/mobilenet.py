@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
-from tljax.nn.layers import BatchNorm, Conv, net
+from tljax.nn.layers import BatchNorm, Conv, net, relu6
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
@@ -32,7 +32,6 @@ class _MobileNet(nn.Module):
     alpha: float
     dropout: float
     momentum: float
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -48,7 +47,6 @@ class _MobileNet(nn.Module):
                 (stride, stride),
                 padding,
                 groups,
-                form=self.form,
                 dtype=self.dtype,
                 name=name,
             )(x)
@@ -59,7 +57,7 @@ class _MobileNet(nn.Module):
                 dtype=self.dtype,
                 name=f'{name}_bn',
             )(x, train)
-            return jnp.clip(x, 0, 6)
+            return relu6(x)
 
         x = preprocess(x, 'tf')
         x = conv(x, int(32 * self.alpha), (3, 3), 2, 'conv1')
@@ -78,7 +76,6 @@ def mobilenet(
     alpha: float = 1.0,
     dropout: float = 1e-3,
     momentum: float = 0.99,
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -91,7 +88,6 @@ def mobilenet(
         dropout: dropout rate of the features in training.
         momentum: momentum of BatchNorm's statistics. 0.9 follows the data in about 50 steps, 0.99
             in about 500; short runs from scratch need 0.9.
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -112,7 +108,7 @@ def mobilenet(
         **{f'block{i}': rf'conv_(dw|pw)_{i}(_bn)?/.*' for i in range(1, len(BLOCKS) + 1)},
     }
     return net(
-        _MobileNet(alpha, dropout, momentum, form, stored, dtype),
+        _MobileNet(alpha, dropout, momentum, stored, dtype),
         int(1024 * alpha),
         groups,
         {'name': 'mobilenet', 'alpha': alpha},

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
-from tljax.nn.layers import BatchNorm, Conv, net
+from tljax.nn.layers import BatchNorm, Conv, net, relu6
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
@@ -22,7 +22,6 @@ EXPANSION = 6  # factor on the channels, in every block but the first
 
 class _MobileNetV2(nn.Module):
     alpha: float
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -34,7 +33,6 @@ class _MobileNetV2(nn.Module):
                 (size, size),
                 (stride, stride),
                 groups=groups,
-                form=self.form,
                 dtype=self.dtype,
                 name=name,
             )(x)
@@ -47,7 +45,7 @@ class _MobileNetV2(nn.Module):
             )(x, train)
 
         def clip(x):
-            return jnp.clip(x, 0, 6)
+            return relu6(x)
 
         x = preprocess(x, 'tf')
         x = clip(conv(x, _divisible(32 * self.alpha), 'Conv1', 3, 2, norm='bn_Conv1'))
@@ -79,7 +77,6 @@ def _feature_count(alpha):
 
 def mobilenet_v2(
     alpha: float = 1.0,
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -89,7 +86,6 @@ def mobilenet_v2(
 
     Args:
         alpha: width multiplier; ImageNet weights are published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -112,7 +108,7 @@ def mobilenet_v2(
         'conv2': 'Conv_1(_bn)?/.*',
     }
     return net(
-        _MobileNetV2(alpha, form, stored, dtype),
+        _MobileNetV2(alpha, stored, dtype),
         _feature_count(alpha),
         groups,
         {'name': 'mobilenet_v2', 'alpha': alpha},

@@ -81,14 +81,12 @@ class _NASNet(nn.Module):
     width: int
     repeats: int
     skip: bool
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
         refuse_smaller(x, SMALLEST, 'a NASNet')
-        options = {'form': self.form, 'dtype': self.dtype}
 
         def norm(x, name):
             return BatchNorm(
@@ -96,10 +94,10 @@ class _NASNet(nn.Module):
             )(x, train)
 
         def conv(x, channels, name):
-            return Conv(channels, (1, 1), **options, name=name)(nn.relu(x))
+            return Conv(channels, (1, 1), dtype=self.dtype, name=name)(nn.relu(x))
 
         x = preprocess(x, 'tf')
-        x = Conv(self.stem, (3, 3), (2, 2), 'VALID', **options, name='stem_conv1')(x)
+        x = Conv(self.stem, (3, 3), (2, 2), 'VALID', dtype=self.dtype, name='stem_conv1')(x)
         x = norm(x, 'stem_bn1')
         taps, p = {'stem': x}, None
         for cell, channels, is_reduction in _cells(self.width, self.repeats):
@@ -109,9 +107,9 @@ class _NASNet(nn.Module):
                 name = f'{kind}_{place}_{cell}'
                 for i, strides in ((1, (stride, stride)), (2, (1, 1))):
                     layer = f'separable_conv_{i}_{name}'
-                    y = SeparableConv(channels, (size, size), strides, **options, name=layer)(
-                        nn.relu(y)
-                    )
+                    y = SeparableConv(
+                        channels, (size, size), strides, dtype=self.dtype, name=layer
+                    )(nn.relu(y))
                     y = norm(y, f'separable_conv_{i}_bn_{name}')
                 return y
 
@@ -131,26 +129,23 @@ def _group(cell):
     return f'cell_{cell}' if cell.isdigit() else cell
 
 
-def _nasnet(name, stem, width, repeats, skip, form, stored, dtype):
+def _nasnet(name, stem, width, repeats, skip, stored, dtype):
     groups = {'stem': 'stem_(conv1|bn1)/.*'}
     # a reduction's name may end with the number of a normal cell: reduce_8 and 8
     for cell, _, is_reduction in _cells(width, repeats):
         prefix = '' if is_reduction else '(?!.*(stem|reduce))'
         groups[_group(cell)] = f'{prefix}.*_{cell}/.*'
     return net(
-        _NASNet(stem, width, repeats, skip, form, stored, dtype), 24 * width, groups, {'name': name}
+        _NASNet(stem, width, repeats, skip, stored, dtype), 24 * width, groups, {'name': name}
     )
 
 
-def nasnet_mobile(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def nasnet_mobile(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """NASNet-A (4 @ 1056) up to global average pooling: 1056 features.
 
     Inputs are pictures in [0, 1], (n, h, w, 3), of 32x32 pixels or more.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -158,18 +153,15 @@ def nasnet_mobile(
     >>> nasnet_mobile().dim
     1056
     """
-    return _nasnet('nasnet_mobile', 32, 44, 4, False, form, stored, dtype)
+    return _nasnet('nasnet_mobile', 32, 44, 4, False, stored, dtype)
 
 
-def nasnet_large(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def nasnet_large(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """NASNet-A (6 @ 4032) up to global average pooling: 4032 features.
 
     Inputs are pictures in [0, 1], (n, h, w, 3), of 32x32 pixels or more.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -177,4 +169,4 @@ def nasnet_large(
     >>> nasnet_large().dim
     4032
     """
-    return _nasnet('nasnet_large', 96, 168, 6, True, form, stored, dtype)
+    return _nasnet('nasnet_large', 96, 168, 6, True, stored, dtype)

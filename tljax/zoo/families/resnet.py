@@ -26,7 +26,6 @@ WIDTHS = (64, 128, 256, 512)
 class _ResNet(nn.Module):
     blocks: tuple
     v2: bool
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -40,7 +39,6 @@ class _ResNet(nn.Module):
                 (stride, stride),
                 (padding, padding),
                 use_bias=use_bias,
-                form=self.form,
                 dtype=self.dtype,
                 name=f'{name}_conv',
             )(x)
@@ -111,7 +109,7 @@ def _block_v2(conv, norm, x, width, name, project, stride):
     return shortcut + conv(y, 4 * width, f'{name}_3')
 
 
-def _resnet(depth, v2, form, stored, dtype):
+def _resnet(depth, v2, stored, dtype):
     names = ['conv1']
     for stage, count in enumerate(BLOCKS[depth], 2):
         names += [f'conv{stage}_block{i}' for i in range(1, count + 1)]
@@ -119,23 +117,20 @@ def _resnet(depth, v2, form, stored, dtype):
         names.append('post')
     groups = {name: f'{name}_.*' for name in names}
     return net(
-        _ResNet(BLOCKS[depth], v2, form, stored, dtype),
+        _ResNet(BLOCKS[depth], v2, stored, dtype),
         4 * WIDTHS[-1],
         groups,
         {'name': f'resnet{depth}v2' if v2 else f'resnet{depth}'},
     )
 
 
-def resnet50(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def resnet50(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """ResNet-50 up to global average pooling: 2048 features.
 
     The network has a convolution and 16 residual blocks of three convolutions. Inputs are pictures
     in [0, 1], (n, h, w, 3), of any size.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -143,16 +138,13 @@ def resnet50(
     >>> list(resnet50().groups)[:3], resnet50().dim
     (['conv1', 'conv2_block1', 'conv2_block2'], 2048)
     """
-    return _resnet(50, False, form, stored, dtype)
+    return _resnet(50, False, stored, dtype)
 
 
-def resnet101(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def resnet101(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """ResNet-101, with 33 blocks; otherwise as `resnet50`.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -160,16 +152,13 @@ def resnet101(
     >>> len(resnet101().groups)  # the first convolution and 33 blocks
     34
     """
-    return _resnet(101, False, form, stored, dtype)
+    return _resnet(101, False, stored, dtype)
 
 
-def resnet152(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def resnet152(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """ResNet-152, with 50 blocks; otherwise as `resnet50`.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -177,17 +166,14 @@ def resnet152(
     >>> len(resnet152().groups)  # the first convolution and 50 blocks
     51
     """
-    return _resnet(152, False, form, stored, dtype)
+    return _resnet(152, False, stored, dtype)
 
 
-def resnet50v2(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def resnet50v2(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """ResNet-50 version 2, whose group 'post' is a BatchNorm after the last block; otherwise as
     `resnet50`.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -195,16 +181,13 @@ def resnet50v2(
     >>> list(resnet50v2().groups)[-2:]
     ['conv5_block3', 'post']
     """
-    return _resnet(50, True, form, stored, dtype)
+    return _resnet(50, True, stored, dtype)
 
 
-def resnet101v2(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def resnet101v2(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """ResNet-101 version 2, with 33 blocks; otherwise as `resnet50v2`.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -212,16 +195,13 @@ def resnet101v2(
     >>> len(resnet101v2().groups)  # the first convolution, 33 blocks and 'post'
     35
     """
-    return _resnet(101, True, form, stored, dtype)
+    return _resnet(101, True, stored, dtype)
 
 
-def resnet152v2(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def resnet152v2(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """ResNet-152 version 2, with 50 blocks; otherwise as `resnet50v2`.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -229,4 +209,4 @@ def resnet152v2(
     >>> len(resnet152v2().groups)  # the first convolution, 50 blocks and 'post'
     52
     """
-    return _resnet(152, True, form, stored, dtype)
+    return _resnet(152, True, stored, dtype)

@@ -22,7 +22,6 @@ class _VGG(nn.Module):
     counts: tuple
     fc: bool
     size: int
-    form: str
     dtype: DTypeLike
 
     @nn.compact
@@ -39,7 +38,6 @@ class _VGG(nn.Module):
                     Conv(
                         width,
                         use_bias=True,
-                        form=self.form,
                         dtype=self.dtype,
                         name=f'block{i}_conv{j}',
                     )(x)
@@ -58,7 +56,7 @@ class _VGG(nn.Module):
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def _vgg(name, counts, fc, size, form, dtype):
+def _vgg(name, counts, fc, size, dtype):
     if size < 32:
         raise UserError(
             f'net.size={size} leaves nothing after five poolings: take 32 or more (the weights of '
@@ -68,7 +66,7 @@ def _vgg(name, counts, fc, size, form, dtype):
     if fc:
         groups |= {'fc1': 'fc1/.*', 'fc2': 'fc2/.*'}
     return net(
-        _VGG(counts, fc, size, form, dtype),
+        _VGG(counts, fc, size, dtype),
         DENSE if fc else WIDTHS[-1],
         groups,
         {'name': name, 'fc': fc},
@@ -78,7 +76,6 @@ def _vgg(name, counts, fc, size, form, dtype):
 def vgg16(
     fc: bool = True,
     size: int = 224,
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -92,7 +89,6 @@ def vgg16(
         size: side of the inputs, pixels, which sets the shape of fc1. ImageNet weights of fc1 are
             published for 224.
         stored: unused; there is no BatchNorm.
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
@@ -101,13 +97,12 @@ def vgg16(
     >>> vgg16().dim, vgg16(fc=False).dim
     (4096, 512)
     """
-    return _vgg('vgg16', (2, 2, 3, 3, 3), fc, size, form, dtype)
+    return _vgg('vgg16', (2, 2, 3, 3, 3), fc, size, dtype)
 
 
 def vgg19(
     fc: bool = True,
     size: int = 224,
-    form: str = 'plain',
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -116,11 +111,10 @@ def vgg19(
     Args:
         fc: as `vgg16`.
         size: as `vgg16`.
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: unused; there is no BatchNorm.
         dtype: of the computation; parameters and features are float32 or wider.
 
     >>> list(vgg19(fc=False).groups)
     ['block1', 'block2', 'block3', 'block4', 'block5']
     """
-    return _vgg('vgg19', (2, 2, 4, 4, 4), fc, size, form, dtype)
+    return _vgg('vgg19', (2, 2, 4, 4, 4), fc, size, dtype)

@@ -30,7 +30,6 @@ SHORTCUTS = {2: 1, 3: 2, 4: 3, 13: 4}
 
 
 class _Xception(nn.Module):
-    form: str
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -50,7 +49,6 @@ class _Xception(nn.Module):
                     kernel,
                     (stride, stride),
                     padding,
-                    form=self.form,
                     dtype=self.dtype,
                     name=name,
                 )(x),
@@ -59,7 +57,7 @@ class _Xception(nn.Module):
 
         def separable(x, channels, name):
             return norm(
-                SeparableConv(channels, form=self.form, dtype=self.dtype, name=name)(x),
+                SeparableConv(channels, dtype=self.dtype, name=name)(x),
                 f'{name}_bn',
             )
 
@@ -88,15 +86,12 @@ class _Xception(nn.Module):
         }
 
 
-def xception(
-    form: str = 'plain', stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32
-) -> Net:
+def xception(stored: StoredStatistics | None = None, dtype: DTypeLike = jnp.float32) -> Net:
     """Xception up to global average pooling: 2048 features.
 
     Inputs are pictures in [0, 1], (n, h, w, 3), of 7x7 pixels or more.
 
     Args:
-        form: how convolutions are computed, one of `nn.convolution.PLACES` or FORMS.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -107,9 +102,7 @@ def xception(
     groups = {f'block{block}': f'block{block}_.*' for block in (1, *BLOCKS)}
     for block, number in SHORTCUTS.items():
         groups[f'block{block}'] += f'|(conv2d|batch_normalization)_{number}/.*'
-    return net(
-        _Xception(form, stored, dtype), 2048, groups, {'name': 'xception', 'older': PUBLISHED}
-    )
+    return net(_Xception(stored, dtype), 2048, groups, {'name': 'xception', 'older': PUBLISHED})
 
 
 def _published_names():
