@@ -16,6 +16,7 @@ from tljax.core import Dataset, Method, Net, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
+from tljax.engine.programs import keep_programs
 from tljax.engine.step import make_step, many_steps, over_seeds
 from tljax.methods import combinators
 from tljax.nn import convolution
@@ -156,6 +157,7 @@ def make_program(
     """
     if parallel not in ('jit', 'pmap'):
         raise UserError(f'parallel={parallel!r} is not jit or pmap')
+    keep_programs()
     axis = 'data' if parallel == 'pmap' else None
     form = {} if looped is None else {'form': convolution.place_of_run(looped)}
     scheme = partition(groups=net(stored=None, **form).groups)
