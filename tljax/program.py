@@ -16,8 +16,8 @@ from tljax.core import Dataset, Method, Net, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
-from tljax.engine.programs import keep_programs
 from tljax.engine.step import make_step, many_steps, over_seeds
+from tljax.files.programs import keep_programs
 from tljax.methods import combinators
 from tljax.nn import convolution
 from tljax.nn.augment import prepare_batch

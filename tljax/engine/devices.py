@@ -20,8 +20,8 @@ import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from tljax.core import TrainState, Tree, UserError
-from tljax.engine.programs import keep_programs
 from tljax.engine.step import over_seeds
+from tljax.files.programs import keep_programs
 from tljax.protocols import Batch, Predict, Step
 
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import jax
-from jax._src import compilation_cache as jax_cache  # JAX has no public place for another cache
+from jax._src import compilation_cache as jax_cache  # JAX has no public place for one
 from jax._src.compilation_cache_interface import CacheInterface
 
 from tljax.files.cache import cache_dir
