@@ -7,8 +7,6 @@ import numpy as np
 
 from tljax.engine.scores import MEAN_CLASS
 from tljax.protocols import Cell, Config, Record
-from tljax.report.drawing import svg
-from tljax.report.figures import gains, learning_curves
 from tljax.studies import choices
 from tljax.studies.tables import Table, budget, section, transfer_table
 
