@@ -97,6 +97,10 @@ def sections(
 
 def _score_sections(results: Record) -> list[Record]:
     """Learning curves, gains and table of the scores on a labelled test split."""
+    # imported late, for a quick start
+    from tljax.report.drawing import svg
+    from tljax.report.figures import gains, learning_curves
+
     rows, baseline = results['rows'], results['config']['study']['baseline']
     metric = rows[0]['metric'].capitalize()
     curves = section(f'{metric} by number of labels', text=reading(results))
