@@ -70,7 +70,8 @@ def transfer_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
     difference = _difference(transfer, baseline)
     if np.ptp(difference) == 0:
         return _point(difference)
-    return _student(difference.mean(), _standard_error(difference), len(difference) - 1)
+    paired = transfer - baseline
+    return _student(paired.mean(), _standard_error(paired), len(paired) - 1)
 
 
 def hierarchical_gain(transfer: ArrayLike, baseline: ArrayLike) -> Gain:
