@@ -34,6 +34,12 @@ SHARED = {  # flags of several commands: name -> (function that defines it, defa
         'For several processes: "auto" on Slurm, GKE, TPU pods or Open MPI, or '
         'COORDINATOR:PORT,PROCESSES,PROCESS.',
     ),
+    'compilation_cache': (
+        flags.DEFINE_bool,
+        True,
+        'Keep compiled programs in $TLJAX_CACHE/programs, so that the next start needs not compile '
+        'them. --nocompilation_cache switches this off.',
+    ),
     'json': (
         flags.DEFINE_bool,
         False,
@@ -213,6 +219,8 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
         parse: sets the flags; a function of the command line that returns the rest.
     """
 
+    _define('compilation_cache')
+
     def parse_or_fail(argv: list[str]) -> list[str]:
         try:
             return parse(argv)
@@ -223,6 +231,7 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
         if not flags.FLAGS['verbosity'].present:
             logging.set_verbosity(logging.WARNING)  # orbax logs each file that it opens
         try:
+            _switch_off_cache()
             _join_cluster()
             body(rest)
         except UserError as error:
@@ -252,6 +261,14 @@ def _plain_text(error: object) -> str:
     for pattern, words in PARSER_ERRORS.items():
         text = re.sub(pattern, words, text)
     return text
+
+
+def _switch_off_cache() -> None:
+    """Switches the cache of compiled programs off if --compilation_cache is false."""
+    if not flags.FLAGS.compilation_cache:
+        import jax  # imported late, so that --help is quick
+
+        jax.config.update('jax_enable_compilation_cache', False)
 
 
 def _join_cluster() -> None:

@@ -15,10 +15,11 @@ os.environ.setdefault('KERAS_BACKEND', 'jax')
 # the matrices are small, and the processes as many as the cores
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
-from tljax.engine.devices import compilation_cache  # noqa: E402
-
-# and for processes that tests start
-os.environ.update(compilation_cache(os.environ.get('JAX_COMPILATION_CACHE_DIR', CACHE / 'xla')))
+# JAX's own cache, also for processes that tests start: folders that a test sets as TLJAX_CACHE are
+# empty
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(CACHE / 'xla'))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES', '-1')
 
 
 def pytest_collection_finish():

@@ -24,8 +24,8 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'weights': 'configuration files zoo',
     'features': 'weights files zoo data engine',
     'epochs': 'data',
-    'parts': 'configuration recent features program data',
-    'program': 'configuration recent nn zoo data methods engine',
+    'parts': 'configuration recent features program data files',
+    'program': 'configuration recent nn zoo data methods engine files',
     'build': 'configuration epochs features parts program data engine',
     'trained': 'configuration data engine weights features program build',
     'studies': 'configuration files data engine shallow when report zoo weights features program '

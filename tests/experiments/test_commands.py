@@ -27,6 +27,7 @@ BENCHMARKS = (
     'benchmarks.torch_episodes',
     'benchmarks.peers',
     'benchmarks.scores',
+    'benchmarks.starts',
 )
 WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
 

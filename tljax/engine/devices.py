@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +21,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from tljax.core import TrainState, Tree, UserError
 from tljax.engine.step import over_seeds
+from tljax.files.programs import keep_programs
 from tljax.protocols import Batch, Predict, Step
 
 
@@ -44,36 +44,6 @@ def release_memory_after_compiling() -> None:
             trim(0)
 
     jax.monitoring.register_event_duration_secs_listener(trim_after_compilation)
-
-
-def compilation_cache(folder: str | Path, min_seconds: float = 0.0) -> dict[str, str]:
-    """Makes this process store compiled programs in a folder, and load them from there.
-
-    Many processes may share the folder at once. JAX keys a program by its text, the version of
-    jaxlib, the flags of XLA, the number of devices and the features of the machine's processor, so
-    a process never loads a program of another machine. An entry that a killed process left half
-    written is compiled again at each start, with a warning.
-
-    Args:
-        folder: where programs are stored; made if it does not exist.
-        min_seconds: programs that compile faster than this are not stored. By default all are
-            stored: loading one takes a tenth of the time of compiling it, and a run has hundreds of
-            small ones.
-
-    Returns:
-        The same options as environment variables, for processes that this one starts.
-
-    >>> compilation_cache('/tmp/programs')['JAX_COMPILATION_CACHE_DIR']  # doctest: +SKIP
-    '/tmp/programs'
-    """
-    options = {
-        'jax_compilation_cache_dir': str(Path(folder).absolute()),
-        'jax_persistent_cache_min_compile_time_secs': min_seconds,
-        'jax_persistent_cache_min_entry_size_bytes': -1,  # no lower limit
-    }
-    for name, value in options.items():
-        jax.config.update(name, value)
-    return {name.upper(): str(value) for name, value in options.items()}
 
 
 class Compiled(NamedTuple):
@@ -211,6 +181,7 @@ def compile_jit(step: Step, mesh: Mesh) -> Compiled:
     >>> total.run(jnp.zeros(()), jnp.ones((1, 1, 8)), 0)[1].item()
     8.0
     """
+    keep_programs()
     release_memory_after_compiling()
     replicated = NamedSharding(mesh, PartitionSpec())
     by_example = NamedSharding(mesh, PartitionSpec(None, None, 'data'))
@@ -246,6 +217,7 @@ def compile_pmap(step: Step) -> Compiled:
     def place(batch):
         return jax.tree.map(split_examples, batch)
 
+    keep_programs()
     release_memory_after_compiling()
     mapped = jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
     if jax.process_count() == 1:
@@ -277,6 +249,7 @@ def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     >>> scale.run(jnp.array([1.0, 2.0]), {}, scale.place(np.ones(1)))['output'].tolist()
     [[1.0], [2.0]]
     """
+    keep_programs()
     release_memory_after_compiling()
     replicated = NamedSharding(mesh, PartitionSpec())
     by_example = NamedSharding(mesh, PartitionSpec('data'))

@@ -6,13 +6,14 @@ the first score of a task.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import ndtri
 
 from tljax.core import Task, Tree
 from tljax.protocols import Record
@@ -241,8 +242,10 @@ def proportion(correct: int, count: int) -> tuple[float, float, float]:
     >>> [round(float(number), 3) for number in proportion(90, 100)]
     [0.9, 0.826, 0.945]
     """
-    interval = binomtest(int(correct), int(count)).proportion_ci(0.95, method='wilson')
-    return correct / count, float(interval.low), float(interval.high)
+    share, squared = correct / count, ndtri(0.975) ** 2
+    centre = (correct + squared / 2) / (count + squared)
+    half_width = math.sqrt(squared * (correct * (1 - share) + squared / 4)) / (count + squared)
+    return share, float(max(centre - half_width, 0)), float(min(centre + half_width, 1))
 
 
 def score_rows(

@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
-from sklearn.decomposition import PCA
 
 from tljax.core import UserError
 from tljax.protocols import Record
@@ -217,6 +216,8 @@ def two_domains(
     >>> [axes.get_title() for axes in figure.axes]
     ['before', 'after']
     """
+    from sklearn.decomposition import PCA  # imported late, for a quick start
+
     columns = min(len(pairs), 4)
     rows = -(-len(pairs) // columns)
     figure = Figure(figsize=(9, 2.5 * rows), layout='constrained')

@@ -23,8 +23,6 @@ from tljax.files.console import say
 from tljax.files.text import write
 from tljax.paths import Group
 from tljax.protocols import Config, Record
-from tljax.report.drawing import svg
-from tljax.report.figures import two_domains
 from tljax.report.page import page
 from tljax.studies.choices import choices_by_score
 from tljax.studies.comparison_report import sections
@@ -124,6 +122,10 @@ def _domain_figure(judgements: dict[Cell, Judgement]) -> str | None:
     """An SVG of the source's and the target's features in every cell; None without a target."""
     if not judgements:
         return None
+    # imported late, for a quick start
+    from tljax.report.drawing import svg
+    from tljax.report.figures import two_domains
+
     features = {
         f'{strategy}, {budget_text(k)}': judgement.features
         for (strategy, k), judgement in judgements.items()

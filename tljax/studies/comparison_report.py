@@ -7,8 +7,6 @@ import numpy as np
 
 from tljax.engine.scores import MEAN_CLASS
 from tljax.protocols import Cell, Config, Record
-from tljax.report.drawing import svg
-from tljax.report.figures import gains, learning_curves
 from tljax.studies import choices
 from tljax.studies.tables import Table, budget, section, transfer_table
 
@@ -99,6 +97,10 @@ def sections(
 
 def _score_sections(results: Record) -> list[Record]:
     """Learning curves, gains and table of the scores on a labelled test split."""
+    # imported late, for a quick start
+    from tljax.report.drawing import svg
+    from tljax.report.figures import gains, learning_curves
+
     rows, baseline = results['rows'], results['config']['study']['baseline']
     metric = rows[0]['metric'].capitalize()
     curves = section(f'{metric} by number of labels', text=reading(results))

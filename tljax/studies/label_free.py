@@ -13,8 +13,6 @@ from tljax.engine.train import Fitted
 from tljax.features import extractor
 from tljax.program import predictor
 from tljax.protocols import Config, Tree
-from tljax.shallow.instance import density_ratio
-from tljax.when.distances import proxy_a_distance
 from tljax.when.selection import SCORES, deep_embedded_validation, source_accuracy
 
 
@@ -91,6 +89,10 @@ def judge(
     >>> judge(settings, fitted, splits).scores['source_accuracy']
     [0.5]
     """
+    # imported late, for a quick start
+    from tljax.shallow.instance import density_ratio
+    from tljax.when.distances import proxy_a_distance
+
     samples = {name: _sample(split, rows) for name, split in splits.items()}
     predict = predictor({'config': settings, 'classes': splits['train'].classes})
     extract = extractor(call_named(ZOO, settings['net'], 'net'))

@@ -14,8 +14,6 @@ from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
 from tljax.engine.train import Fitted, Run, fit
 from tljax.protocols import Config, Record
-from tljax.report.drawing import svg
-from tljax.report.figures import training_curves
 from tljax.report.page import page
 from tljax.studies import mistakes
 from tljax.studies.label_free import scores_of_target
@@ -260,6 +258,10 @@ def _sections(
     kept_text = results['kept']['text'].capitalize() + '.' if results['kept'] else ''
     sections = []
     if records:
+        # imported late, for a quick start
+        from tljax.report.drawing import svg
+        from tljax.report.figures import training_curves
+
         texts = [f'Means and 95 % intervals over {seeds} seeds.'] if seeds > 2 else []
         if kept_text:
             texts.append(kept_text)

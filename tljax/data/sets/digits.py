@@ -4,9 +4,11 @@ They are the test part of Alpaydin and Kaynak's Optical Recognition of Handwritt
 https://doi.org/10.24432/C50P49).
 """
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from tljax.core import Dataset
 from tljax.data.formats.arrays import arrays
@@ -29,7 +31,8 @@ def digits(size: int = 16) -> dict[str, Dataset]:
     >>> {name: split.size for name, split in digits().items()}
     {'train': 899, 'validation': 359, 'test': 539}
     """
-    grey, label = load_digits(return_X_y=True)
+    table = _table()
+    grey, label = table[:, :-1], table[:, -1]
     small = np.round(grey.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     large = np.stack(
         [
@@ -41,3 +44,15 @@ def digits(size: int = 16) -> dict[str, Dataset]:
         (large / np.float32(255))[..., None], label.astype(np.int32), tuple('0123456789')
     )
     return cut(dataset, {'validation': 0.2, 'test': 0.3})
+
+
+def _table():
+    """Returns 64 grey levels and the label of each digit, (1797, 65).
+
+    The file is read without scikit-learn, which takes half a second to import.
+    """
+    package = importlib.util.find_spec('sklearn')
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError('scikit-learn, which ships the digits', name='sklearn')
+    path = Path(package.origin).parent / 'datasets' / 'data' / 'digits.csv.gz'
+    return np.loadtxt(path, delimiter=',')

@@ -8,11 +8,10 @@ of them is a class. A letter with the rendering of a decimal digit is left out.
 
 import functools
 import unicodedata
+from importlib.metadata import version
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 from PIL import __version__ as pillow_version
 
@@ -84,14 +83,7 @@ def glyphs(
     >>> splits['train'].take(np.array([0]))['input'].shape
     (1, 8, 8, 1)
     """
-    symbols = characters(part)
-    if part == 'letters':
-        if not 1 < classes <= len(symbols):
-            raise UserError(
-                f'data.classes={classes}: the fonts have {len(symbols)} letters to choose from'
-            )
-        symbols = symbols[:classes]
-    pictures = _cached_pictures(part, symbols, size, resolution, per_class, seed)
+    symbols, pictures = _cached_pictures(part, size, resolution, classes, per_class, seed)
     label = np.repeat(np.arange(len(symbols), dtype=np.int32), per_class)
     names = symbols
     if part != 'digits':
@@ -100,28 +92,44 @@ def glyphs(
     return cut(dataset, {'validation': 0.1, 'test': 0.1})
 
 
-def _cached_pictures(part, symbols, size, resolution, per_class, seed):
-    """`per_class` renderings of each character, (n, size, size) uint8, from the cache if there."""
+def _cached_pictures(part, size, resolution, classes, per_class, seed):
+    """The characters of a part, and `per_class` renderings of each, (n, size, size) uint8.
+
+    Both come from the cache if they are there: to find the characters, all must be drawn.
+    """
     settings = (
         part,
         size,
         resolution or size,
-        len(symbols),
+        classes if part == 'letters' else 'all',
         per_class,
         seed,
-        matplotlib.__version__,
+        version('matplotlib'),
         pillow_version,
     )
-    path = cache_dir() / f'{"-".join(map(str, ("glyphs", *settings)))}.npz'
+    path = cache_dir() / f'{"-".join(map(str, ("characters", *settings)))}.npz'
     if not path.exists():
+        symbols = _first_characters(part, classes)
         pictures = []
         for symbol in progress(symbols, f'drawing {len(symbols)} characters'):
             for number in range(per_class):
                 rng = np.random.default_rng([seed, ord(symbol), number])
                 pictures.append(render(symbol, size, rng, resolution))
-        save_npz(path, input=np.stack(pictures))
+        save_npz(path, symbols=np.array(symbols), input=np.stack(pictures))
     with np.load(path, allow_pickle=False) as file:
-        return file['input']
+        return file['symbols'].tolist(), file['input']
+
+
+def _first_characters(part, classes):
+    """The characters of a part; of letters the first `classes`."""
+    symbols = characters(part)
+    if part != 'letters':
+        return symbols
+    if not 1 < classes <= len(symbols):
+        raise UserError(
+            f'data.classes={classes}: the fonts have {len(symbols)} letters to choose from'
+        )
+    return symbols[:classes]
 
 
 def characters(part: str = 'letters') -> list[str]:
@@ -232,6 +240,8 @@ def _affine(rng):
 @functools.cache
 def _fonts_by_character():
     """{character: the fonts that have it}."""
+    from matplotlib.ft2font import FT2Font  # imported late, for a quick start
+
     fonts = {}
     for font in FONTS:
         for code in FT2Font(_path(font)).get_charmap():
@@ -245,4 +255,6 @@ def _load(font):
 
 
 def _path(font):
+    import matplotlib  # imported late, for a quick start
+
     return str(Path(matplotlib.get_data_path(), 'fonts', 'ttf', f'{font}.ttf'))

@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-import pyfive
 
 from tljax.core import UserError
 from tljax.protocols import Config, Record
@@ -134,6 +133,8 @@ def _parse_json(text):
 
 
 def _read_file(file, size, config):
+    import pyfive  # imported late, for a quick start
+
     with pyfive.File(file) as file:
         reader = _ArrayReader(LARGEST_RATIO * size)
         root = _get(file, 'model_weights') if 'model_weights' in file else file
@@ -252,6 +253,8 @@ def _add(layers, name, arrays, prefix):
 
 def _layers_by_class(root, reader, config):
     """Reads groups named after classes. The layer's name is an attribute, or from the config."""
+    import pyfive  # imported late, for a quick start
+
     layers, names = {}, dict(_names_by_path(config))
 
     def visit(path, group):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tljax.core import UserError
 from tljax.files.cache import cache_dir
-from tljax.files.downloads import fetch
 from tljax.protocols import Config
 from tljax.zoo.table import ROWS
 
@@ -60,6 +59,8 @@ def published(
     if source is not None:
         url = f'{source}/{_file_name(url)}'
     checksum = f'md5:{row.md5[0 if top else 1]}' if row.md5 else None
+    from tljax.files.downloads import fetch  # imported late, for a quick start
+
     return fetch(url, folder, checksum, check)
 
 
@@ -90,4 +91,8 @@ def published_classes() -> Path:
     """
     url, checksum = CLASSES
     path = cache_dir() / 'weights' / _file_name(url)
-    return path if path.exists() else fetch(url, path.parent, checksum)
+    if path.exists():
+        return path
+    from tljax.files.downloads import fetch  # imported late, for a quick start
+
+    return fetch(url, path.parent, checksum)
