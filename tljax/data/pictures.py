@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,13 @@ import numpy as np
 from tljax.core import Dataset, Task, UserError, abbreviated
 from tljax.data.archives import File, printable
 from tljax.data.decoding import PIXELS, header, picture
+from tljax.data.ranges import BYTES
 from tljax.files.console import watched
+from tljax.packing import Bytes, Unpacked
 
 HEAD = 2**16  # bytes that contain the header of most pictures
-WORKERS = min(8, os.cpu_count() or 1)
+# one thread for each core that this process may use
+WORKERS = len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count() or 1
 MEMORY = 2**31  # bytes of decoded pictures that a data set keeps at most
 
 
@@ -85,11 +89,13 @@ def picture_dataset(
     content: str,
     names: Sequence[str] = (),
     keep: bool = True,
+    workers: int = WORKERS,
 ) -> Dataset:
-    """Returns a Dataset whose pictures are decoded by several threads when they are first read.
+    """Returns a Dataset whose pictures are decoded by several threads when they are read.
 
-    Decoded pictures are kept in memory if all of them fit into MEMORY bytes. Then only the first
-    epoch decodes files. Inputs are float32 in [0, 1].
+    The first pictures of the set, as many as fit into MEMORY bytes, are kept in memory once they
+    are decoded. The others are decoded whenever they are read, so a set may be larger than memory.
+    Inputs are float32 in [0, 1], and bytes on their way to a device.
 
     Args:
         decode: row -> uint8 of `shape`.
@@ -99,6 +105,7 @@ def picture_dataset(
         content: text that identifies the contents of the set; the fingerprint is its hash.
         names: names of the examples.
         keep: False if decoded pictures must not be kept.
+        workers: number of threads that decode.
 
     >>> def decode(row):
     ...     return np.full((1, 1, 1), 51 * row, np.uint8)
@@ -106,29 +113,31 @@ def picture_dataset(
     >>> dataset.take(np.array([0, 2]))['input'].ravel().tolist()
     [0.0, 0.4000000059604645]
     """
-    keep = keep and len(label) * int(np.prod(shape)) <= MEMORY
-    pool = ThreadPoolExecutor(WORKERS)
+    kept = min(len(label), MEMORY // max(1, int(np.prod(shape)))) if keep else 0
+    pool = ThreadPoolExecutor(workers)
     # memory of zeros is allocated page by page, when it is written
-    store = np.zeros((len(label) if keep else 0, *shape), np.uint8)
-    is_decoded = np.zeros(len(label), bool)
+    store = np.zeros((kept, *shape), np.uint8)
+    is_decoded = np.zeros(kept, bool)
 
-    def stored_picture(row):
+    def read(row, place):
+        """Writes a picture to its place in a batch."""
+        if row >= kept:
+            place[...] = decode(row)
+            return
         if not is_decoded[row]:
             store[row] = decode(row)
             is_decoded[row] = True
-        return store[row]
+        place[...] = store[row]
 
     def take(index):
-        index = np.asarray(index)
-        inputs = np.empty((index.size, *shape), np.float32)
-        rows = index.ravel().tolist()
-        for i, image in enumerate(pool.map(stored_picture if keep else decode, rows)):
-            inputs[i] = image
-        inputs /= 255
-        return {'input': inputs.reshape(*index.shape, *shape), 'label': label[index]}
+        index = np.arange(len(label))[index]  # negative rows count from the end
+        inputs = np.empty((index.size, *shape), np.uint8)
+        for _ in pool.map(read, index.ravel().tolist(), inputs):
+            pass  # raises the error of the first picture that cannot be decoded
+        return {'input': Bytes(inputs.reshape(*index.shape, *shape)), 'label': label[index]}
 
     digest = hashlib.sha256(content.encode(errors='surrogatepass')).hexdigest()
-    return Dataset(take, label, task, digest, names=np.array(names, str), range=(0.0, 255.0, 'i'))
+    return Dataset(Unpacked(take), label, task, digest, names=np.array(names, str), range=BYTES)
 
 
 def pictures(
