@@ -131,9 +131,14 @@ def picture_dataset(
 
     def take(index):
         index = np.arange(len(label))[index]  # negative rows count from the end
-        inputs = np.empty((index.size, *shape), np.uint8)
-        for _ in pool.map(read, index.ravel().tolist(), inputs):
-            pass  # raises the error of the first picture that cannot be decoded
+        rows, inputs = index.ravel().tolist(), np.empty((index.size, *shape), np.uint8)
+        places = iter(range(len(rows)))  # shared: each thread takes the next place that is free
+
+        def work(_):
+            for i in places:
+                read(rows[i], inputs[i])
+
+        list(pool.map(work, range(min(workers, len(rows)))))  # raises the error of a picture
         return {'input': Bytes(inputs.reshape(*index.shape, *shape)), 'label': label[index]}
 
     digest = hashlib.sha256(content.encode(errors='surrogatepass')).hexdigest()
@@ -149,6 +154,9 @@ def pictures(
     names: Sequence[str] | None = None,
     pixels: int | None = None,
     errors: dict[int, str] | None = None,
+    draft: int = 0,
+    keep: bool = True,
+    workers: int = WORKERS,
 ) -> Dataset:
     """Returns a Dataset of picture files, float32 in [0, 1], decoded as in `data.folder`.
 
@@ -162,6 +170,9 @@ def pictures(
         pixels: most pixels that a picture may have; None for PIXELS.
         errors: a dict for sets that are read once only. If given, a picture that cannot be decoded
             becomes black, and its row and the reason are added to the dict.
+        draft: as in `data.folder`.
+        keep: False if decoded pictures must not be kept, as for sets that are read once only.
+        workers: number of threads that decode.
 
     Raises:
         UserError: pictures cannot have this shape. Without `errors`, `take` raises it if a picture
@@ -186,9 +197,8 @@ def pictures(
     lock, decoding_errors = threading.Lock(), []
 
     def read(row):
-        return picture(
-            files[row].read(), files[row].path, shape[2], shape[0], resize, pixels or PIXELS
-        )
+        file, limit = files[row], pixels or PIXELS
+        return picture(file.read(), file.path, shape[2], shape[0], resize, limit, draft)
 
     def decode(row):
         try:
@@ -203,8 +213,9 @@ def pictures(
             return np.zeros(shape, np.uint8)
 
     stamps = [(name, file.stamp) for name, file in zip(names, files, strict=True)]
-    content = repr((tuple(shape), resize, task, label.tolist(), stamps))
-    return picture_dataset(decode, tuple(shape), label, task, content, names, keep=errors is None)
+    content = repr((tuple(shape), resize, task, label.tolist(), stamps, *[draft][: bool(draft)]))
+    keep = keep and errors is None
+    return picture_dataset(decode, tuple(shape), label, task, content, names, keep, workers)
 
 
 def _decoding_error(read, names, first):

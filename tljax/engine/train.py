@@ -184,9 +184,8 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         with Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log:
             state_parts = run.step.split(state)  # a part for each thread, or the whole state
             pending, metrics, step, stop, waits = [], (), start, 0, Waits()
-            for (first_step, step), future in ahead(
-                functools.partial(_batch, run), _spans(run, start)
-            ):
+            batches = ahead(functools.partial(_batch, run), _spans(run, start))
+            for (first_step, step), future in batches:
                 batch = waits.batch(future, metrics)
                 state_parts, metrics = run.step.run(state_parts, batch, seeds)
                 if log.clock is None:  # the first call is compiled, so it is not timed
@@ -199,7 +198,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 report = _is_due(step, run.log_every, run.steps)
                 if not (stop or save or evaluate or report):
                     continue
-                _report(log, step, pending, run, checkpoints, selection, waits.share())
+                _report(log, step, pending, run, checkpoints, selection, waits)
                 pending, state = [], run.step.join(state_parts, 0)
                 if step == run.steps:
                     break
@@ -339,13 +338,14 @@ def _batch(run, span):
     return run.step.place(jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), stack))
 
 
-def _report(log, step, pending, run, checkpoints, selection, input_wait):
+def _report(log, step, pending, run, checkpoints, selection, waits):
     """Records the mean of each metric since the last report, after checking that every step was
     finite, and the share of time for which steps waited for their batches."""
     metrics = jax.tree.map(
         lambda *leaves: np.concatenate(leaves),
         *(run.step.join(jax.device_get(call_metrics), 1) for _, call_metrics in pending),
     )
+    input_wait = waits.share()  # of an interval that ends with the devices' last step
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
     if selection is not None:  # a seed that is out of patience has ended: its steps do not count
         bad &= ~out_of_patience(run.choice, selection)
