@@ -8,9 +8,9 @@ from tljax.data.pictures import pictures
 from tljax.engine.ahead import ahead
 
 
-def batches(files, size, workers, batch):
+def batches(files, size, workers, batch, draft=0):
     """Returns a call that yields the batches of one pass, as the training loop gets them."""
-    dataset = pictures(find(files), (size, size, 3), keep=False, workers=workers)
+    dataset = pictures(find(files), (size, size, 3), keep=False, workers=workers, draft=draft)
 
     def rows(start):
         return np.arange(start, min(start + batch, dataset.size))

@@ -34,19 +34,20 @@ def load(path: str, size: int) -> np.ndarray:
     return np.array(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
 
 
-def serve(make: Callable[[list[str], int, int, int], Callable[[], Iterable[np.ndarray]]]) -> None:
+def serve(make: Callable[..., Callable[[], Iterable[np.ndarray]]]) -> None:
     """Runs a pass over the pictures for each line of standard input, and prints its result.
 
-    The arguments of the process are the list of files, the side of the pictures, the number of
-    workers and the pictures of a batch. A result is a line of JSON: the seconds of the pass, and
-    the sum of all bytes of all pictures, which tells whether two sides have the same pictures.
+    The arguments of the process are a file that lists the pictures, their side, the number of
+    workers, the pictures of a batch, and further numbers that the side takes. A result is a line
+    of JSON: the seconds of the pass, and the sum of all bytes of all pictures, which tells whether
+    two sides have the same pictures.
 
     Args:
-        make: (files, size, workers, batch) -> a call that starts a pass and yields its batches.
+        make: (files, size, workers, batch, ...) -> a call that starts a pass and yields its
+            batches.
     """
-    listing, size, workers, batch = sys.argv[1:]
-    files = Path(listing).read_text().splitlines()
-    batches, results = make(files, int(size), int(workers), int(batch)), sys.stdout
+    files, results = Path(sys.argv[1]).read_text().splitlines(), sys.stdout
+    batches = make(files, *map(int, sys.argv[2:]))
     for _ in sys.stdin:
         start, total = time.perf_counter(), 0
         for pictures in batches():
@@ -60,7 +61,7 @@ class Side:
 
     Attributes:
         total: sum of all bytes of the pictures of the last pass.
-        seconds: seconds of the last pass.
+        seconds: seconds of all passes so far.
     """
 
     def __init__(self, python: str, module: str, arguments: Iterable[object]) -> None:
@@ -71,7 +72,7 @@ class Side:
             module: of this folder, which calls `serve`.
             arguments: as `serve` takes them.
         """
-        self.total = self.seconds = 0
+        self.total, self.seconds = 0, []
         self.process = subprocess.Popen(
             [python, '-m', f'benchmarks.{module}', *map(str, arguments)],
             cwd=ROOT,
@@ -92,7 +93,8 @@ class Side:
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f'{" ".join(self.process.args)} ended with {self.process.wait()}')
-        self.seconds, self.total = json.loads(line)
+        seconds, self.total = json.loads(line)
+        self.seconds.append(seconds)
 
     def peak(self) -> int:
         """The most bytes that the process and its workers hold at once during one pass."""
@@ -120,17 +122,18 @@ class Side:
 
 
 @contextlib.contextmanager
-def sides(
-    commands: dict[str, tuple[str, str]], arguments: Iterable[object]
-) -> Iterator[dict[str, Side]]:
+def sides(commands: dict[str, tuple], arguments: Iterable[object]) -> Iterator[dict[str, Side]]:
     """Starts one process for each side, and ends them all.
 
     Args:
-        commands: {side: (interpreter, module)}.
+        commands: {side: (interpreter, module, further arguments of its own)}.
         arguments: as `serve` takes them.
     """
     arguments = list(arguments)
-    running = {name: Side(*command, arguments) for name, command in commands.items()}
+    running = {
+        name: Side(python, module, [*arguments, *own])
+        for name, (python, module, *own) in commands.items()
+    }
     try:
         yield running
     finally:

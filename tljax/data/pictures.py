@@ -44,6 +44,25 @@ def refuse_size(size: int, channels: int) -> None:
         )
 
 
+def refuse_draft(draft: int) -> None:
+    """Refuses a `draft` that no picture can be decoded by.
+
+    Args:
+        draft: as in `data.folder`.
+
+    Raises:
+        UserError: it is below 0.
+
+    >>> refuse_draft(-1)
+    Traceback (most recent call last):
+    tljax.core.UserError: data.draft=-1: give 0 to decode at full size, or 2 or 3 to decode faster
+    """
+    if draft < 0:
+        raise UserError(
+            f'data.draft={draft}: give 0 to decode at full size, or 2 or 3 to decode faster'
+        )
+
+
 def refuse_unreadable(
     files: Sequence[File], names: Sequence[str], where: str | Path, pixels: int = PIXELS
 ) -> None:
