@@ -200,7 +200,8 @@ class Dataset(NamedTuple):
     """A labelled set that is read by index, so that pictures stay on disk until a batch needs them.
 
     Attributes:
-        take: (index) -> {'input': (n, ...), 'label': (n,)} for an integer array `index`.
+        take: (index) -> {'input': (n, ...), 'label': (n,)} for an integer array `index`. Several
+            threads call it at once.
         label: all labels, (size,) or (size, d), in memory.
         task: what the set asks of a model.
         fingerprint: hash of the set's contents, used in cache keys.

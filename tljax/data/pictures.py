@@ -232,7 +232,8 @@ def pictures(
             return np.zeros(shape, np.uint8)
 
     stamps = [(name, file.stamp) for name, file in zip(names, files, strict=True)]
-    content = repr((tuple(shape), resize, task, label.tolist(), stamps, *[draft][: bool(draft)]))
+    content = repr((tuple(shape), resize, task, label.tolist(), stamps))
+    content += f', draft {draft}' if draft else ''
     keep = keep and errors is None
     return picture_dataset(decode, tuple(shape), label, task, content, names, keep, workers)
 

@@ -29,7 +29,8 @@ def ahead(make: Callable[[Item], Tree], items: Iterable[Item]) -> Iterator[tuple
     Yields:
         (item, the future of its batch).
 
-    >>> [(step, batch.result()) for step, batch in ahead(lambda step: 10 * step, range(3))]
+    >>> tens = ahead(lambda step: jax.numpy.asarray(10 * step), range(3))
+    >>> [(step, int(batch.result())) for step, batch in tens]
     [(0, 0), (1, 10), (2, 20)]
     """
     waiting, most, items = deque(), MAKERS, iter(items)
@@ -45,6 +46,7 @@ def ahead(make: Callable[[Item], Tree], items: Iterable[Item]) -> Iterator[tuple
             if most == MAKERS and future.done() and not future.exception():
                 size = sum(leaf.nbytes for leaf in jax.tree.leaves(future.result()))
                 most = min(max(MAKERS, MEMORY // max(1, size)), MOST)
+            future = None  # the caller's batch is not kept
     finally:  # a run that stops early needs no further batches
         pool.shutdown(cancel_futures=True)
 
