@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-VOCABULARY = {'core', 'protocols', 'paths', 'kernels', 'losses', 'loops', 'doors'}
+VOCABULARY = {'core', 'packing', 'protocols', 'paths', 'kernels', 'losses', 'loops', 'doors'}
 ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary and their own room
     'files': '',
     'nn': '',

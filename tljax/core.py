@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tljax.packing import Unpacked, unpack
 from tljax.protocols import (
     Batch,
     Example,
@@ -199,7 +200,8 @@ class Dataset(NamedTuple):
     """A labelled set that is read by index, so that pictures stay on disk until a batch needs them.
 
     Attributes:
-        take: (index) -> {'input': (n, ...), 'label': (n,)} for an integer array `index`.
+        take: (index) -> {'input': (n, ...), 'label': (n,)} for an integer array `index`. Several
+            threads call it at once.
         label: all labels, (size,) or (size, d), in memory.
         task: what the set asks of a model.
         fingerprint: hash of the set's contents, used in cache keys.
@@ -236,6 +238,11 @@ class Dataset(NamedTuple):
         """Names of the classes, in the order of the labels; empty for regression."""
         return self.task.names
 
+    @property
+    def packed(self) -> Take:
+        """`take`, but pictures that the set stores as bytes are `packing.Bytes`."""
+        return self.take.packed if isinstance(self.take, Unpacked) else self.take
+
 
 class Stream(NamedTuple):
     """Where batches come from: a pure function of seed and step.
@@ -245,9 +252,10 @@ class Stream(NamedTuple):
     Attributes:
         index: (seed, step) -> the examples of this step, an integer array (n, ...) or a tree of
             them. Every host computes it, so it must be cheap.
-        take: (index) -> batch. A host reads its own shard only.
-        prepare: (batch) -> batch, on the device inside the compiled step. It augments a batch, or
-            makes one from keys.
+        take: (index) -> batch, in which pictures may be `packing.Bytes`. A host reads its own shard
+            only.
+        prepare: (batch of floats) -> batch, on the device inside the compiled step. It augments a
+            batch, or makes one from keys.
 
     >>> count = Stream(
     ...     index=lambda seed, step: np.arange(2) + 2 * step,
@@ -262,13 +270,13 @@ class Stream(NamedTuple):
     prepare: Prepare = lambda batch: batch
 
     def batch(self, seed: int, step: int) -> Batch:
-        """Returns the whole batch of a step, as a single host sees it.
+        """Returns the whole batch of a step, as a single host sees it, with pictures as floats.
 
         Args:
             seed: seed of the run.
             step: number of the step, from 0.
         """
-        return self.prepare(self.take(self.index(seed, step)))
+        return self.prepare(unpack(self.take(self.index(seed, step))))
 
 
 class Tick(NamedTuple):

@@ -204,10 +204,11 @@ def on_disk(path: Path) -> File:
     """
 
     def start(limit):
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError('it is no regular file')
-        with open(path, 'rb') as file:
-            return file.read(limit)
+        with open(path, 'rb') as file:  # Python makes room for all bytes that are asked for
+            return file.read(min(limit, status.st_size))
 
     try:
         status = os.stat(path)

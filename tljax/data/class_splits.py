@@ -9,6 +9,7 @@ from tljax.core import Dataset, Task, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.splits import restrict
+from tljax.packing import Unpacked
 
 
 def with_rotations(dataset: Dataset) -> Dataset:
@@ -126,7 +127,7 @@ def select_classes(dataset: Dataset, members: Sequence[int] | np.ndarray) -> Dat
     split = restrict(dataset, np.flatnonzero(np.isin(dataset.label, members)))
     number = np.searchsorted(members, split.label)
     return split._replace(
-        take=lambda index: {**split.take(index), 'label': number[index]},
+        take=Unpacked(lambda index: {**split.packed(index), 'label': number[index]}),
         label=number,
         task=Task.of([dataset.classes[i] for i in members]),
     )

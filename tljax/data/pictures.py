@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,13 @@ import numpy as np
 from tljax.core import Dataset, Task, UserError, abbreviated
 from tljax.data.archives import File, printable
 from tljax.data.decoding import PIXELS, header, picture
+from tljax.data.ranges import BYTES
 from tljax.files.console import watched
+from tljax.packing import Bytes, Unpacked
 
 HEAD = 2**16  # bytes that contain the header of most pictures
-WORKERS = min(8, os.cpu_count() or 1)
+# one thread for each core that this process may use
+WORKERS = len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count() or 1
 MEMORY = 2**31  # bytes of decoded pictures that a data set keeps at most
 
 
@@ -37,6 +41,25 @@ def refuse_size(size: int, channels: int) -> None:
         raise UserError(
             f'data.size={size}, data.channels={channels}: give a side of at least 1 pixel, and 3 '
             'channels or 1 (grey)'
+        )
+
+
+def refuse_draft(draft: int) -> None:
+    """Refuses a `draft` that no picture can be decoded by.
+
+    Args:
+        draft: as in `data.folder`.
+
+    Raises:
+        UserError: it is below 0.
+
+    >>> refuse_draft(-1)
+    Traceback (most recent call last):
+    tljax.core.UserError: data.draft=-1: give 0 to decode at full size, or 2 or 3 to decode faster
+    """
+    if draft < 0:
+        raise UserError(
+            f'data.draft={draft}: give 0 to decode at full size, or 2 or 3 to decode faster'
         )
 
 
@@ -85,11 +108,13 @@ def picture_dataset(
     content: str,
     names: Sequence[str] = (),
     keep: bool = True,
+    workers: int = WORKERS,
 ) -> Dataset:
-    """Returns a Dataset whose pictures are decoded by several threads when they are first read.
+    """Returns a Dataset whose pictures are decoded by several threads when they are read.
 
-    Decoded pictures are kept in memory if all of them fit into MEMORY bytes. Then only the first
-    epoch decodes files. Inputs are float32 in [0, 1].
+    The first pictures of the set, as many as fit into MEMORY bytes, are kept in memory once they
+    are decoded. The others are decoded whenever they are read, so a set may be larger than memory.
+    Inputs are float32 in [0, 1], and bytes on their way to a device.
 
     Args:
         decode: row -> uint8 of `shape`.
@@ -99,6 +124,7 @@ def picture_dataset(
         content: text that identifies the contents of the set; the fingerprint is its hash.
         names: names of the examples.
         keep: False if decoded pictures must not be kept.
+        workers: number of threads that decode.
 
     >>> def decode(row):
     ...     return np.full((1, 1, 1), 51 * row, np.uint8)
@@ -106,29 +132,36 @@ def picture_dataset(
     >>> dataset.take(np.array([0, 2]))['input'].ravel().tolist()
     [0.0, 0.4000000059604645]
     """
-    keep = keep and len(label) * int(np.prod(shape)) <= MEMORY
-    pool = ThreadPoolExecutor(WORKERS)
+    kept = min(len(label), MEMORY // max(1, int(np.prod(shape)))) if keep else 0
+    pool = ThreadPoolExecutor(workers)
     # memory of zeros is allocated page by page, when it is written
-    store = np.zeros((len(label) if keep else 0, *shape), np.uint8)
-    is_decoded = np.zeros(len(label), bool)
+    store = np.zeros((kept, *shape), np.uint8)
+    is_decoded = np.zeros(kept, bool)
 
-    def stored_picture(row):
+    def read(row, place):
+        """Writes a picture to its place in a batch."""
+        if row >= kept:
+            place[...] = decode(row)
+            return
         if not is_decoded[row]:
             store[row] = decode(row)
             is_decoded[row] = True
-        return store[row]
+        place[...] = store[row]
 
     def take(index):
-        index = np.asarray(index)
-        inputs = np.empty((index.size, *shape), np.float32)
-        rows = index.ravel().tolist()
-        for i, image in enumerate(pool.map(stored_picture if keep else decode, rows)):
-            inputs[i] = image
-        inputs /= 255
-        return {'input': inputs.reshape(*index.shape, *shape), 'label': label[index]}
+        index = np.arange(len(label))[index]  # negative rows count from the end
+        rows, inputs = index.ravel().tolist(), np.empty((index.size, *shape), np.uint8)
+        places = iter(range(len(rows)))  # shared: each thread takes the next place that is free
+
+        def work(_):
+            for i in places:
+                read(rows[i], inputs[i])
+
+        list(pool.map(work, range(min(workers, len(rows)))))  # raises the error of a picture
+        return {'input': Bytes(inputs.reshape(*index.shape, *shape)), 'label': label[index]}
 
     digest = hashlib.sha256(content.encode(errors='surrogatepass')).hexdigest()
-    return Dataset(take, label, task, digest, names=np.array(names, str), range=(0.0, 255.0, 'i'))
+    return Dataset(Unpacked(take), label, task, digest, names=np.array(names, str), range=BYTES)
 
 
 def pictures(
@@ -140,6 +173,9 @@ def pictures(
     names: Sequence[str] | None = None,
     pixels: int | None = None,
     errors: dict[int, str] | None = None,
+    draft: int = 0,
+    keep: bool = True,
+    workers: int = WORKERS,
 ) -> Dataset:
     """Returns a Dataset of picture files, float32 in [0, 1], decoded as in `data.folder`.
 
@@ -153,6 +189,9 @@ def pictures(
         pixels: most pixels that a picture may have; None for PIXELS.
         errors: a dict for sets that are read once only. If given, a picture that cannot be decoded
             becomes black, and its row and the reason are added to the dict.
+        draft: as in `data.folder`.
+        keep: False if decoded pictures must not be kept, as for sets that are read once only.
+        workers: number of threads that decode.
 
     Raises:
         UserError: pictures cannot have this shape. Without `errors`, `take` raises it if a picture
@@ -177,9 +216,8 @@ def pictures(
     lock, decoding_errors = threading.Lock(), []
 
     def read(row):
-        return picture(
-            files[row].read(), files[row].path, shape[2], shape[0], resize, pixels or PIXELS
-        )
+        file, limit = files[row], pixels or PIXELS
+        return picture(file.read(), file.path, shape[2], shape[0], resize, limit, draft)
 
     def decode(row):
         try:
@@ -195,7 +233,9 @@ def pictures(
 
     stamps = [(name, file.stamp) for name, file in zip(names, files, strict=True)]
     content = repr((tuple(shape), resize, task, label.tolist(), stamps))
-    return picture_dataset(decode, tuple(shape), label, task, content, names, keep=errors is None)
+    content += f', draft {draft}' if draft else ''
+    keep = keep and errors is None
+    return picture_dataset(decode, tuple(shape), label, task, content, names, keep, workers)
 
 
 def _decoding_error(read, names, first):

@@ -10,6 +10,7 @@ from tljax.core import Dataset, UserError
 
 # black, white, and 'i' (stored as integers), 'f' (stored as floats) or 'as is' (not scaled)
 Range = tuple[float, float, str]
+BYTES: Range = (0.0, 255.0, 'i')  # of pictures with 8 bits a channel
 CHANNELS = (1, 3, 4)  # of pictures: grey, RGB, RGB with alpha
 # remedies of errors about ranges: for data sets, and for trained models, which have no data.range
 SAYS = 'say data.range=(black, white), or data.range=(0, 1) to take them as they are'

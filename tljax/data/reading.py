@@ -15,6 +15,8 @@ from scipy.io.matlab import MatReadError
 
 from tljax.core import Dataset, UserError
 from tljax.data.formats.arrays import arrays
+from tljax.data.ranges import BYTES
+from tljax.packing import Bytes, Unpacked
 
 DIGITS = tuple('0123456789')
 UNREADABLE = (  # errors that damaged files raise in the readers
@@ -47,12 +49,26 @@ def pixels(pictures: np.ndarray, label: ArrayLike, classes: Sequence[str]) -> Da
     label = np.asarray(label, np.int32)
     dataset = arrays(pictures, label, classes)
     return Dataset(
-        lambda index: {'input': pictures[index] / np.float32(255), 'label': label[index]},
+        taking(pictures, label),
         label,
         dataset.task,
         hashlib.sha256(dataset.fingerprint.encode() + b'pixels').hexdigest(),
-        range=(0.0, 255.0, 'i'),
+        range=BYTES,
     )
+
+
+def taking(pictures: np.ndarray, label: np.ndarray) -> Unpacked:
+    """The `Dataset.take` of pictures in memory that are stored as bytes.
+
+    Args:
+        pictures: uint8 (n, height, width) or (n, height, width, channels).
+        label: (n, ...).
+
+    >>> taking(np.full((1, 1, 1), 255, np.uint8), np.zeros(1))(np.array([0]))['input'].shape
+    (1, 1, 1, 1)
+    """
+    pictures = pictures if pictures.ndim == 4 else pictures[..., None]
+    return Unpacked(lambda index: {'input': Bytes(pictures[index]), 'label': label[index]})
 
 
 def resize(pictures: np.ndarray, size: int, channels: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from tljax.core import Dataset, UserError, abbreviated
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.ranges import refuse_unlike
+from tljax.packing import Unpacked
 
 DEFAULT_CUT = (0.1, 0.2, 0)  # default validation, test and seed of loaders with `cut_missing`
 TRAIN_SAMPLE = 10_000  # examples that measure a training score to half a percentage point
@@ -30,7 +31,7 @@ def restrict(dataset: Dataset, index: np.ndarray) -> Dataset:
     digest = hashlib.sha256(dataset.fingerprint.encode() + index.tobytes()).hexdigest()
     names = np.asarray(dataset.names)[index] if len(dataset.names) else ()
     return Dataset(
-        lambda rows: dataset.take(index[rows]),
+        Unpacked(lambda rows: dataset.packed(index[rows])),
         dataset.label[index],
         dataset.task,
         digest,

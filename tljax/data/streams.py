@@ -56,8 +56,8 @@ def draw(
 
     def take(index):
         if shuffled:
-            return {**dataset.take(index['input']), 'label': dataset.label[index['label']]}
-        return dataset.take(index)
+            return {**dataset.packed(index['input']), 'label': dataset.label[index['label']]}
+        return dataset.packed(index)
 
     return Stream(index, take)
 

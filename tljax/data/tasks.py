@@ -7,6 +7,7 @@ import numpy as np
 
 from tljax.core import Dataset, Task, UserError, abbreviated
 from tljax.data.layout import refuse_similar_names
+from tljax.packing import Unpacked
 
 KINDS = ('classes', 'labels', 'numbers')  # kinds of tasks
 VALUE_LIMIT = 20  # floats with at most this many distinct whole numbers could be classes
@@ -305,7 +306,7 @@ def _names_as_numbers(names):
 
 def _replace_labels(split, label, task, notes):
     return split._replace(
-        take=lambda index: {**split.take(index), 'label': label[index]},
+        take=Unpacked(lambda index: {**split.packed(index), 'label': label[index]}),
         label=label,
         task=task,
         notes=(*split.notes, *notes),

@@ -22,6 +22,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from tljax.core import TrainState, Tree, UserError
 from tljax.engine.step import over_seeds
 from tljax.files.programs import keep_programs
+from tljax.packing import unpack
 from tljax.protocols import Batch, Predict, Step
 
 
@@ -236,8 +237,8 @@ def compile_pmap(step: Step) -> Compiled:
 def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     """Compiles `predict(params, state, batch)` for all seeds of params and state.
 
-    All seeds share the batch, (examples, ...). Every process gets all outputs, (seeds, examples,
-    ...).
+    All seeds share the batch, (examples, ...), whose pictures may be `packing.Bytes`. Every process
+    gets all outputs, (seeds, examples, ...).
 
     Args:
         predict: for one seed.
@@ -253,10 +254,13 @@ def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     release_memory_after_compiling()
     replicated = NamedSharding(mesh, PartitionSpec())
     by_example = NamedSharding(mesh, PartitionSpec('data'))
+
+    def of_all_seeds(params, state, batch):
+        batch = unpack(batch)
+        return over_seeds(lambda params, state: predict(params, state, batch))(params, state)
+
     run = jax.jit(
-        lambda params, state, batch: over_seeds(
-            lambda params, state: predict(params, state, batch)
-        )(params, state),
+        of_all_seeds,
         in_shardings=(replicated, replicated, by_example),
         out_shardings=replicated,
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from tljax.core import Dataset, Tree
 from tljax.engine import scores
+from tljax.engine.ahead import ahead
 from tljax.engine.devices import Compiled, shard
 from tljax.files.console import progress, watched
 
@@ -50,15 +51,18 @@ def predictions(
     batch = max(min(batch, dataset.size) // jax.device_count(), 1) * jax.device_count()
     starts = range(0, dataset.size, batch)
     if text:
-        starts = progress(starts, text)
+        shown = progress(starts, text)
     else:
-        starts = watched(starts, f'predicting {dataset.size} examples')
-    parts, pending = [], None
-    for start in starts:
+        shown = watched(starts, f'predicting {dataset.size} examples')
+
+    def make(start):
         rows = np.arange(start, start + batch)
-        local = dataset.take(shard(np.where(rows < dataset.size, rows, 0)))
-        # the device computes these outputs while the host reads the next batch
-        outputs = keep(compiled.run(params, state, compiled.place(local)))
+        return compiled.place(dataset.packed(shard(np.where(rows < dataset.size, rows, 0))))
+
+    parts, pending = [], None
+    for start, (_, future) in zip(shown, ahead(make, starts), strict=True):
+        # the device computes these outputs while threads make the next batches
+        outputs = keep(compiled.run(params, state, future.result()))
         if start:
             parts.append(jax.device_get(pending))
         pending = outputs

@@ -82,7 +82,9 @@ class Log:
     """The log of one fit: `log.jsonl` and TensorBoard events in `workdir`, and progress lines.
 
     A record has `step`, `kind` ('training', or the name of an evaluated split) and numbers, each a
-    list with one entry per seed. On a restart at step `start`, records of later steps are deleted,
+    list with one entry per seed. `input_wait` of training is the share of time since the record
+    before for which the devices waited for batches, without evaluations, checkpoints and the first
+    call, which is compiled. On a restart at step `start`, records of later steps are deleted,
     so that the file has every step once.
 
     Args:

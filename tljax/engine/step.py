@@ -17,6 +17,7 @@ from jax import lax
 
 from tljax.core import Method, Tick, TrainState, Tree
 from tljax.loops import in_loop
+from tljax.packing import unpack
 from tljax.protocols import Prepare, Step
 
 Out = TypeVar('Out')  # a tree of arrays
@@ -30,6 +31,8 @@ def make_step(
     axis: str | None = None,
 ) -> Step:
     """Makes the training step: the gradient of the method's loss, then the optimiser's update.
+
+    Pictures that arrive as bytes (`packing.Bytes`) become floats in it.
 
     Args:
         method: the method whose loss is minimised.
@@ -70,6 +73,7 @@ def make_step(
         if axis:  # each device draws its own random numbers
             key = jax.random.fold_in(key, lax.axis_index(axis))
         tick = Tick(state.step, key)
+        batch = unpack(batch)
         batch = prepare(batch) if prepare else batch
         variables = state.variables
 

@@ -1,9 +1,9 @@
 """The only training loop: restore, step, log, evaluate, save."""
 
+import functools
 import json
 import signal
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import optax
 
 from tljax.core import Dataset, Stream, Task, Tree, UserError
 from tljax.engine import scores
+from tljax.engine.ahead import Waits, ahead
 from tljax.engine.answers import ANSWERS, answers, write_answers
 from tljax.engine.checkpoint import Checkpoints, claim, load_final, save_final
 from tljax.engine.choice import (
@@ -32,6 +33,8 @@ from tljax.paths import Group
 from tljax.protocols import Record
 
 ANSWERED_SPLITS = ('validation', 'test')  # splits whose predictions a run writes to a file
+INPUT_WAIT = 'input_wait'  # name in the log of the share of time in which steps wait for a batch
+SHOWN_WAIT = 0.1  # a smaller share is in the log but not in the progress line
 ANSWER_LIMIT = 2e7  # examples * classes * seeds; predictions of a larger split are not written
 
 
@@ -180,9 +183,13 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
             _tell(run, workdir)
         with Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log:
             state_parts = run.step.split(state)  # a part for each thread, or the whole state
-            pending, step, stop = [], start, 0
-            for first_step, step, batch in _prefetched_batches(run, start):
+            pending, metrics, step, stop, waits = [], (), start, 0, Waits()
+            batches = ahead(functools.partial(_batch, run), _spans(run, start))
+            for (first_step, step), future in batches:
+                batch = waits.batch(future, metrics)
                 state_parts, metrics = run.step.run(state_parts, batch, seeds)
+                if log.clock is None:  # the first call is compiled, so it is not timed
+                    waits.restart()
                 log.started(step)
                 pending.append((first_step, metrics))
                 stop = received_signal() or (signal.SIGTERM if checkpoints.preempted(step) else 0)
@@ -191,7 +198,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 report = _is_due(step, run.log_every, run.steps)
                 if not (stop or save or evaluate or report):
                     continue
-                _report(log, step, pending, run, checkpoints, selection)
+                _report(log, step, pending, run, checkpoints, selection, waits)
                 pending, state = [], run.step.join(state_parts, 0)
                 if step == run.steps:
                     break
@@ -209,6 +216,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                         'command goes on from there',
                         stop,
                     )
+                waits.restart()
             return _finish(
                 run, workdir, step, state, selection, log, lambda: stop or received_signal()
             )
@@ -318,41 +326,26 @@ def _spans(run, start):
             step = last
 
 
-def _prefetched_batches(run, start):
-    """Triples (first, last, batch on its devices), one for every call.
-
-    A thread makes the next batch while the devices compute with the present one.
-    """
-
-    def make(span):
-        batches = [
-            run.stream.take(shard(run.stream.index(seed, step)))
-            for step in range(*span)
-            for seed in run.seeds
-        ]
-        stack = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
-        shape = (span[1] - span[0], len(run.seeds))
-        return run.step.place(
-            jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), stack)
-        )
-
-    spans = list(_spans(run, start))
-    with ThreadPoolExecutor(1) as pool:
-        futures = [pool.submit(make, span) for span in spans[:1]]
-        for i, span in enumerate(spans):
-            batch = futures.pop().result()
-            if i + 1 < len(spans):
-                futures.append(pool.submit(make, spans[i + 1]))
-            yield *span, batch
+def _batch(run, span):
+    """The batch of one call on its devices, of the steps from `span[0]` to `span[1] - 1`."""
+    batches = [
+        run.stream.take(shard(run.stream.index(seed, step)))
+        for step in range(*span)
+        for seed in run.seeds
+    ]
+    stack = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
+    shape = (span[1] - span[0], len(run.seeds))
+    return run.step.place(jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), stack))
 
 
-def _report(log, step, pending, run, checkpoints, selection):
+def _report(log, step, pending, run, checkpoints, selection, waits):
     """Records the mean of each metric since the last report, after checking that every step was
-    finite."""
+    finite, and the share of time for which steps waited for their batches."""
     metrics = jax.tree.map(
         lambda *leaves: np.concatenate(leaves),
         *(run.step.join(jax.device_get(call_metrics), 1) for _, call_metrics in pending),
     )
+    input_wait = waits.share()  # of an interval that ends with the devices' last step
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
     if selection is not None:  # a seed that is out of patience has ended: its steps do not count
         bad &= ~out_of_patience(run.choice, selection)
@@ -367,8 +360,10 @@ def _report(log, step, pending, run, checkpoints, selection):
             'optim.clip'
         )
     means = {name: value.mean(0) for name, value in metrics.items()}
-    log.record(step, 'training', means)
+    log.record(step, 'training', {**means, INPUT_WAIT: np.full(len(run.seeds), input_wait)})
     others = {name: mean for name, mean in means.items() if name not in ('loss', 'gradient_norm')}
+    if input_wait >= SHOWN_WAIT:
+        others[INPUT_WAIT] = input_wait
     log.show(step, {'loss': means['loss'], **others})
 
 

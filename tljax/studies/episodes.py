@@ -205,7 +205,9 @@ def _support_input(
 ) -> np.ndarray:
     """The pictures of a support as an array (1, ways, shots, h, w, c)."""
     files = [file for class_files in support_files for file in class_files]
-    dataset = pictures(files, shape, picture_config(data).get('resize'), pixels=pixels)
+    settings = picture_config(data)
+    resize, draft = settings.get('resize'), settings.get('draft', 0)
+    dataset = pictures(files, shape, resize, pixels=pixels, draft=draft)
     inputs = dataset.take(np.arange(dataset.size))['input']
     return inputs.reshape(1, len(support_files), -1, *shape)
 

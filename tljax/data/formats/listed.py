@@ -12,7 +12,7 @@ from tljax.data.archives import File, on_disk, printable
 from tljax.data.decoding import PIXELS
 from tljax.data.finding import READABLE, is_picture
 from tljax.data.layout import TABLES
-from tljax.data.pictures import pictures, refuse_unreadable
+from tljax.data.pictures import pictures, refuse_draft, refuse_unreadable
 from tljax.data.splits import cut_missing
 
 SAMPLE = 50  # rows whose pictures decide which folder holds all of them
@@ -31,6 +31,7 @@ def listed(
     file: str = '',
     label: str = '',
     task: str = '',
+    draft: int = 0,
 ) -> dict[str, Dataset]:
     """Reads the pictures that a CSV or TSV lists, one a row, with their labels.
 
@@ -54,6 +55,7 @@ def listed(
         label: column of the labels; '' takes one called label, class, category, target, species or
             tags, or the only other column.
         task: 'classes', 'labels' or 'numbers'; needed if the cells leave it open.
+        draft: as for `folder`.
 
     Splits: a column `split` holds train, validation or test. A missing validation or test split is
         cut from train, class by class, by the seeded permutation of `cut`.
@@ -77,6 +79,7 @@ def listed(
     >>> splits['train'].classes, splits['train'].names.tolist()[:2]
     (('dark', 'light'), ['1.png', '2.png'])
     """
+    refuse_draft(draft)
     path = Path(path).expanduser()
     table = rows.read(path, file, label, task)
     files, names, notes = locate_pictures(path, table.files)
@@ -97,6 +100,7 @@ def listed(
             table.task,
             [names[i] for i in members],
             pixels,
+            draft=draft,
         )
     if table.task.kind == 'classes':
         _refuse_untrained_classes(splits['train'], path)

@@ -9,7 +9,8 @@ import numpy as np
 
 from tljax.core import Dataset, UserError, abbreviated
 from tljax.data.formats.arrays import arrays
-from tljax.data.ranges import range_note, range_of, scale
+from tljax.data.ranges import BYTES, range_note, range_of, scale
+from tljax.data.reading import taking
 from tljax.data.splits import cut_missing
 from tljax.data.tasks import infer_task
 
@@ -98,6 +99,8 @@ def npz(
             dataset = arrays(scale(input, input_range), labels[split], names)
         except UserError as error:
             raise UserError(f'{path}, {split}: {error}') from error
+        if input.dtype == np.uint8 and input_range == BYTES:
+            dataset = dataset._replace(take=taking(input, dataset.label))
         splits[split] = dataset._replace(task=task_of_labels, notes=notes, range=input_range)
     return cut_missing(splits, validation, test, seed, path)
 

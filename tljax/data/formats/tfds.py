@@ -26,9 +26,10 @@ from tensorflow_datasets.core.registered import DatasetNotFoundError
 from tljax.core import Dataset, UserError
 from tljax.data.decoding import MODES, picture
 from tljax.data.pictures import WORKERS
-from tljax.data.ranges import SAYS, range_note, range_of, scale
+from tljax.data.ranges import BYTES, SAYS, range_note, range_of, scale
 from tljax.data.splits import cut_missing
 from tljax.data.tasks import infer_task
+from tljax.packing import Bytes, Unpacked
 
 REMEDY = 'copy or prepare the data set again'
 CHUNK = 1024  # records in memory at once while labels are read
@@ -379,10 +380,15 @@ def _take(read, label, decoder, where, input_range, check):
                     f'{where}: pictures run from {numbers.min():.4g} to {numbers.max():.4g}, the '
                     f'first ones from {black:g} to {white:g}: {SAYS}'
                 )
-        input = scale(numbers, input_range)[: index.size]
-        return {'input': input.reshape(*index.shape, *input.shape[1:]), 'label': label[index]}
+        if numbers.dtype == np.uint8 and input_range == BYTES:
+            pictures = (numbers if numbers.ndim == 4 else numbers[..., None])[: index.size]
+            input = Bytes(pictures.reshape(*index.shape, *pictures.shape[1:]))
+        else:
+            input = scale(numbers, input_range)[: index.size]
+            input = input.reshape(*index.shape, *input.shape[1:])
+        return {'input': input, 'label': label[index]}
 
-    return take
+    return Unpacked(take)
 
 
 def _parser(features, name) -> Any:  # TFDS's annotations leave the type open

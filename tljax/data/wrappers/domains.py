@@ -9,6 +9,7 @@ import numpy as np
 from tljax.core import Dataset, Task, UserError, abbreviated, nearest_name
 from tljax.data.layout import normalised_name
 from tljax.data.splits import restrict
+from tljax.packing import Unpacked
 
 
 def domains(
@@ -186,7 +187,7 @@ def _with_classes(split: Dataset, names: Sequence[str]) -> Dataset:
         part, label = restrict(split, np.flatnonzero(label >= 0)), label[label >= 0]
     digest = hashlib.sha256(repr((part.fingerprint, list(names))).encode()).hexdigest()
     return part._replace(
-        take=lambda index: {**part.take(index), 'label': label[index]},
+        take=Unpacked(lambda index: {**part.packed(index), 'label': label[index]}),
         label=label,
         task=Task(split.task.kind, tuple(names)),
         fingerprint=digest,
