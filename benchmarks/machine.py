@@ -97,7 +97,8 @@ class Watch:
     def _since(self, start: tuple[float, float, float]) -> float:
         """Returns the load of other programs since a result of `_now`."""
         seconds, busy, own = (now - then for now, then in zip(self._now(), start, strict=True))
-        return max(0.0, busy - own) / seconds / (os.cpu_count() or 1)
+        # rounding may leave less than nothing; NaN, which comes first, stays NaN
+        return max(busy - own, 0.0) / seconds / (os.cpu_count() or 1)
 
 
 def busy_seconds() -> float:

@@ -9,7 +9,7 @@ TORCH and TF are environments with the other libraries:
 
     python -m venv TORCH && TORCH/bin/pip install torch==2.13.0 numpy
     TORCH/bin/pip install pyyaml huggingface_hub safetensors pillow
-    TORCH/bin/pip install --no-deps timm==1.0.31 torchvision==0.28.0
+    PIP_NO_DEPS=1 TORCH/bin/pip install timm==1.0.31 torchvision==0.28.0
     python -m venv TF && TF/bin/pip install tensorflow-cpu==2.21.0 keras==3.15.1
 
 A training step fine-tunes everything on 1,000 classes: cross-entropy, BatchNorm on batch
@@ -27,6 +27,7 @@ is marked `busy` where it was above 0.3.
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,9 +73,9 @@ ONLY = define_only(['own', 'step', 'predict', 'memory'])
 NETWORKS = define_list(
     'networks',
     [],
-    'Names of networks, or all. The default is one network of each family for own and memory, and '
-    f'{", ".join(COMPARED)} for step and predict.',
-    one_of([*ROWS, 'all']),
+    'Names of networks; families: one network of each family; all. The default is families for own '
+    f'and memory, and {", ".join(COMPARED)} for step and predict.',
+    one_of([*ROWS, 'families', 'all']),
 )
 USED_PEERS = define_list(
     'peers',
@@ -238,8 +239,10 @@ def _conditions(about: dict[str, str]) -> str:
 
 
 def _networks(default: list[str]) -> list[str]:
-    names = NETWORKS.value or default
-    return list(ROWS) if 'all' in names else names
+    """Returns the networks of a table, by default those of `default`."""
+    groups = {'families': FAMILIES, 'all': list(ROWS)}
+    names = [groups.get(name, [name]) for name in NETWORKS.value or default]
+    return list(dict.fromkeys(itertools.chain(*names)))
 
 
 if __name__ == '__main__':

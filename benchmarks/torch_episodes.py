@@ -6,7 +6,7 @@ steps of prototypical networks and of MAML with one and five inner steps.
 TORCH is an environment with PyTorch:
 
     python -m venv TORCH && TORCH/bin/pip install torch==2.13.0 numpy
-    TORCH/bin/pip install --no-deps easyfsl higher torchvision==0.28.0
+    PIP_NO_DEPS=1 TORCH/bin/pip install easyfsl higher torchvision==0.28.0
     TORCH/bin/pip install pandas pyyaml loguru tqdm matplotlib
 
 The network is Conv4-64 with BatchNorm on 28x28 pictures, in float32; the optimiser is Adam.

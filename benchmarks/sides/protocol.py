@@ -10,15 +10,18 @@ The value is what the last call returned, if that is a number. This module needs
 since sides run in the environments of other libraries.
 """
 
+import ctypes
 import json
 import os
 import re
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 Calls = dict[str, Callable[[], object]]  # each call returns when its work is done
 
 
@@ -30,6 +33,8 @@ def serve(make: Callable[..., tuple[str, Calls]]) -> None:
     Args:
         make: returns the versions of its libraries, and {name: call}.
     """
+    if sys.platform == 'linux':  # end with the command, even while stopped
+        ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     replies = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)  # what a library prints is no reply
 

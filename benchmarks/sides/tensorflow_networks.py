@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from benchmarks.sides.protocol import Calls, serve
 
-os.environ['KERAS_BACKEND'] = 'tensorflow'  # must be set before Keras is imported
+os.environ['KERAS_BACKEND'] = 'tensorflow'  # must be set before TensorFlow first uses Keras
 
 
 def make(title: str, batch: int, size: int, threads: int) -> tuple[str, Calls]:
@@ -22,8 +22,7 @@ def make(title: str, batch: int, size: int, threads: int) -> tuple[str, Calls]:
         size: side of the pictures, pixels.
         threads: number of threads within an operation.
     """
-    import keras
-
+    keras = tf.keras
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     pictures = np.random.default_rng(0).uniform(size=(batch, size, size, 3))
     x = tf.constant(pictures, tf.float32)
