@@ -3,7 +3,7 @@
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -87,6 +87,19 @@ def milliseconds(calls: Calls, rounds: int) -> dict[object, float]:
             jax.block_until_ready(result)
             times[name].append((time.perf_counter() - start) / counts[name] * 1e3)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    """Returns the exponent p of the power law seconds ~ sizes^p that fits best on log scales.
+
+    Args:
+        sizes: two or more different sizes.
+        seconds: a time for each size.
+
+    >>> round(exponent([1, 10, 100], [2.0, 20.0, 200.0]), 6)
+    1.0
+    """
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
 def compare(

@@ -33,12 +33,13 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'configs': 'configuration keywords data',
     'experiments': 'configuration keywords files report studies',
     'benchmarks': 'configuration configs data engine experiments features files methods nn build '
-    'report shallow when zoo',
+    'report shallow studies when zoo',
 }
 FILES = [
     path
     for folder in ('tljax', 'configs', 'experiments', 'benchmarks')
     for path in sorted((ROOT / folder).rglob('*.py'))
+    if path.name != 'tljax_41e505e.py'  # it imports the modules of that commit
 ]
 
 

@@ -22,8 +22,10 @@ COMMANDS = (
     'models',
 )
 BENCHMARKS = (
+    'benchmarks.accelerator',
     'benchmarks.engine',
-    'benchmarks.keras_networks',
+    'benchmarks.growth',
+    'benchmarks.networks',
     'benchmarks.torch_episodes',
     'benchmarks.peers',
     'benchmarks.scores',
@@ -195,7 +197,7 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
             "--only=nothing: 'nothing' is not one of forms, frozen, cached, seeds",
         ),
         ('benchmarks.scores', ['--only=logme,nothing'], "'nothing' is not one of logme, probe"),
-        ('benchmarks.keras_networks', ['--networks=mobilnet'], "'mobilnet' is not one of xception"),
+        ('benchmarks.networks', ['--networks=mobilnet'], "'mobilnet' is not one of xception"),
         ('benchmarks.peers', ['--rounds=0'], '--rounds=0'),
         (
             'train',
@@ -235,28 +237,11 @@ def test_a_config_file_of_ones_own_that_fails_is_located(text, said, tmp_path):
     assert said in line and 'mine.py' in line, line
 
 
-@pytest.mark.parametrize(
-    'module, package',
-    [
-        ('benchmarks.peers', 'adapt'),
-        ('benchmarks.torch_episodes', 'torch'),
-        ('benchmarks.keras_networks', 'keras'),
-    ],
-)
-def test_a_peer_that_is_not_installed_is_named(module, package, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
-    line = error(
-        call(
-            module,
-            *(
-                ['--networks=mobilenet', '--side=keras', '--size=32', '--batch=1']
-                if package == 'keras'
-                else []
-            ),
-        )
-    )
-    assert line == f'error: the package {package} is missing: python -m pip install {package}'
-    assert call(module, '--help').out
+def test_a_peer_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'adapt', None)  # as if it were not installed
+    line = error(call('benchmarks.peers'))
+    assert line == 'error: the package adapt is missing: python -m pip install adapt'
+    assert call('benchmarks.peers', '--help').out
 
 
 @pytest.mark.parametrize('name', [*COMMANDS, *BENCHMARKS])

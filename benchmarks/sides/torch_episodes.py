@@ -1,4 +1,4 @@
-"""Training steps of few-shot learning in PyTorch, which `benchmarks.torch_episodes` times."""
+"""Training steps of few-shot learning by easyfsl, torch.autograd, torch.func and higher."""
 
 import random
 
@@ -6,13 +6,29 @@ import higher
 import numpy as np
 import torch
 import torch.nn.functional as F
-from easyfsl.methods import PrototypicalNetworks
+
+from benchmarks.sides.protocol import Calls, serve
+from benchmarks.sides.torch_operators import define_missing_operators
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
-def protonet():
-    """Returns {library: training step of prototypical networks}."""
+def make(task: str, threads: int) -> tuple[str, Calls]:
+    """Prepares the training steps of a task, one for each library.
+
+    Args:
+        task: 'protonet', or 'maml' with the number of inner steps behind it.
+        threads: number of threads on a CPU.
+    """
+    torch.set_num_threads(threads)
+    calls = _protonet() if task == 'protonet' else _maml(int(task.removeprefix('maml')))
+    return f'PyTorch {torch.__version__}, {threads} threads', calls
+
+
+def _protonet():
+    define_missing_operators()
+    from easyfsl.methods import PrototypicalNetworks  # it imports torchvision
+
     # as many classes and pictures as in `configs/protonet.py`
     pictures = torch.rand(600, 20, 1, 28, 28, device=DEVICE)
     label = torch.arange(60, device=DEVICE).repeat_interleave(5)
@@ -31,15 +47,10 @@ def protonet():
         optimiser.step()
         return loss.item()
 
-    return {'easyfsl': step}
+    return {'step easyfsl': step}
 
 
-def maml(steps):
-    """Returns {library: training step of MAML}.
-
-    Args:
-        steps: number of inner steps.
-    """
+def _maml(steps):
     rng = np.random.default_rng(0)
     support, query = (
         torch.tensor(rng.uniform(size=(32, 5 * k, 1, 28, 28)), dtype=torch.float32, device=DEVICE)
@@ -95,9 +106,9 @@ def maml(steps):
         return step
 
     return {
-        'torch.autograd': train_step(by_autograd),
-        'torch.func': train_step(by_func),
-        'higher': train_step(by_higher),
+        'step torch.autograd': train_step(by_autograd),
+        'step torch.func': train_step(by_func),
+        'step higher': train_step(by_higher),
     }
 
 
@@ -111,3 +122,7 @@ def _network():
         ]
 
     return torch.nn.Sequential(*block(1), *block(64), *block(64), *block(64), torch.nn.Flatten())
+
+
+if __name__ == '__main__':
+    serve(make)
