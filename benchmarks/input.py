@@ -36,7 +36,6 @@ from tljax.engine.ahead import ahead
 from tljax.engine.evaluate import predictions
 from tljax.features import extractor
 from tljax.files.console import progress
-from tljax.nn.convolution import place_of_run
 from tljax.report.page import table
 from tljax.zoo import mobilenet
 
@@ -134,7 +133,7 @@ def _decoding(title, files, folder):
 def _extraction(photos):
     """Prints the table of extraction, of decoding alone and of the forward passes alone."""
     dataset = pictures(find(photos), (SIZE, SIZE, 3), keep=False)
-    net = mobilenet(alpha=0.25, form=place_of_run())
+    net = mobilenet(alpha=0.25)
     params, state = jax.tree.map(
         lambda leaf: leaf[None], net.init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)))
     )

@@ -13,7 +13,6 @@ from tljax.core import Tick, TrainState
 from tljax.engine.devices import release_memory_after_compiling
 from tljax.engine.step import make_step
 from tljax.methods.fine_tuning.finetune import finetune
-from tljax.nn.convolution import place_of_run
 
 
 def pictures(batch: int, size: int) -> dict[str, jax.Array]:
@@ -44,7 +43,7 @@ def make(network: str, batch: int, size: int, **keywords: Any) -> tuple[str, Cal
     release_memory_after_compiling()  # as in every run
     data, tx = pictures(batch, size), optax.sgd(1e-3, momentum=0.9)
     spec = {'name': network, **keywords}
-    method = finetune(call_named('tljax.zoo', spec, 'net', form=place_of_run()), classes=1000)
+    method = finetune(call_named('tljax.zoo', spec, 'net'), classes=1000)
     params, variables = jax.jit(method.init)(jax.random.key(0), data)
     train_state = TrainState(jnp.zeros((), jnp.int32), params, variables, tx.init(params))
     predict = jax.jit(method.predict)

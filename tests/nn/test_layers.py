@@ -8,57 +8,179 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+from flax import linen as nn
+from jax import lax
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
+from jax.test_util import check_grads
 
-from tljax.nn import convolution
+from tljax.loops import in_loop
+from tljax.nn import forms
 from tljax.nn.convolution import convolve
-from tljax.nn.layers import BatchNorm, max_pool
+from tljax.nn.layers import BatchNorm, max_pool, mean_pool
+
+SHAPES = [  # of the input and the kernel, strides, padding
+    ((6, 9, 9, 2), (3, 3, 2, 5), (1, 1), 'SAME'),
+    ((6, 9, 8, 4), (3, 3, 4, 2), (1, 1), 'SAME'),
+    ((6, 8, 9, 2), (3, 3, 2, 5), (2, 2), 'SAME'),
+    ((4, 7, 7, 3), (5, 3, 3, 2), (2, 1), 'VALID'),
+    ((5, 6, 6, 2), (1, 1, 2, 3), (2, 2), 'VALID'),
+    ((6, 8, 8, 1), (3, 3, 1, 4), (1, 1), ((0, 1), (2, 0))),
+    ((16, 6, 7, 3), (3, 3, 1, 3), (1, 1), 'SAME'),
+    ((7, 7, 6, 3), (3, 5, 1, 3), (2, 1), ((1, 0), (2, 1))),
+]
 
 
-@pytest.mark.parametrize(
-    'shape, kernel, strides, padding',
-    [
-        ((6, 9, 9, 2), (3, 3, 2, 5), (1, 1), 'SAME'),
-        ((6, 8, 9, 2), (3, 3, 2, 5), (2, 2), 'SAME'),
-        ((4, 7, 7, 3), (5, 3, 3, 2), (2, 1), 'VALID'),
-        ((5, 6, 6, 2), (1, 1, 2, 3), (2, 2), 'VALID'),
-        ((6, 8, 8, 1), (3, 3, 1, 4), (1, 1), ((0, 1), (2, 0))),
-    ],
-)
-@pytest.mark.parametrize('form', ['dots', 'split'])
-@pytest.mark.parametrize('cache', [1, 1 << 30], ids=['one at a time', 'at once'])
+def is_depthwise(shape, kernel):
+    return kernel[2] == 1 < shape[3]
+
+
+CASES = [
+    (form, cache, *case)
+    for case in SHAPES
+    for form in (('shifts',) if is_depthwise(*case[:2]) else ('dots', 'split'))
+    for cache in ((1 << 30,) if form == 'shifts' else (1, 1 << 30))
+]
+
+
+@pytest.mark.parametrize('form, cache, shape, kernel, strides, padding', CASES)
 def test_derivatives_of_a_convolution_are_xla_s(
     form, cache, shape, kernel, strides, padding, monkeypatch
 ):
-    """In float64: the output, both gradients, and the gradients of a gradient's norm, which MAML
-    needs."""
+    """In float64: the output, both gradients, the gradients of a gradient's norm, which MAML needs,
+    forward derivatives, and Hessian-vector products forward over reverse."""
     xla = derivatives(shape, kernel, strides, padding, 'plain')
-    monkeypatch.setattr(convolution, 'CACHE', cache)
-    ours = derivatives.__wrapped__(shape, kernel, strides, padding, form, second=form == 'dots')
+    monkeypatch.setattr(forms, 'CACHE', cache)
+    ours = derivatives.__wrapped__(shape, kernel, strides, padding, form)
     for name, arrays in ours.items():
         for a, b in zip(arrays, xla[name], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 @functools.cache
-def derivatives(shape, kernel, strides, padding, form, second=True):
-    """A value computed by a form of convolution, its gradient, the gradient's norm, and the
-    gradient of that norm; in one program."""
+def derivatives(shape, kernel, strides, padding, form):
+    """Derivatives of a value computed by a form of convolution, in one program."""
+    groups = shape[3] if is_depthwise(shape, kernel) else 1
 
     def value(x, w):
-        return jnp.sum(jnp.sin(convolve(x, w, strides, padding, form=form)))
+        return jnp.sum(jnp.sin(convolve(x, w, strides, padding, groups, form)))
 
     def norm(x, w):
         return sum(jnp.sum(g**2) for g in jax.grad(value, (0, 1))(x, w))
 
-    def compute(x, w):
-        results = {'value': [value(x, w)], 'gradient': jax.grad(value, (0, 1))(x, w)}
-        if second:
-            results |= {'norm': [norm(x, w)], 'second': jax.grad(norm, (0, 1))(x, w)}
-        return results
+    def compute(x, w, *directions):
+        return {
+            'value': [value(x, w)],
+            'gradient': jax.grad(value, (0, 1))(x, w),
+            'norm': [norm(x, w)],
+            'second': jax.grad(norm, (0, 1))(x, w),
+            'forward': jax.jvp(value, (x, w), directions),
+            'linear': [jax.linearize(value, x, w)[1](*directions)],
+            'Hessian': jax.jvp(jax.grad(value, (0, 1)), (x, w), directions)[1],
+        }
 
     with jax.enable_x64(True):
         rng = np.random.default_rng(0)
-        return jax.device_get(jax.jit(compute)(rng.normal(size=shape), rng.normal(size=kernel)))
+        arrays = [rng.normal(size=size) for size in (shape, kernel, shape, kernel)]
+        return jax.device_get(jax.jit(compute)(*arrays))
+
+
+@pytest.mark.parametrize('form, groups', [('dots', 1), ('split', 1), ('shifts', 3)])
+def test_derivatives_of_a_convolution_are_finite_differences(form, groups):
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(0)
+        x, w = rng.normal(size=(2, 4, 5, 3)), rng.normal(size=(3, 3, 3 // groups, 3))
+        check_grads(
+            lambda x, w: jnp.sin(convolve(x, w, (2, 1), 'SAME', groups, form)), (x, w), order=2
+        )
+
+
+@pytest.mark.parametrize('form, groups', [('dots', 1), ('split', 1), ('shifts', 4)])
+@pytest.mark.parametrize('axes', [(0, None), (None, 0), (0, 0)])
+def test_a_batch_of_convolutions_is_each_by_itself(form, groups, axes):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 3, 5, 5, 4)).astype('f')
+    w = rng.normal(size=(2, 3, 3, 4 // groups, 4)).astype('f')
+    x, w = (array if axis == 0 else array[0] for array, axis in zip((x, w), axes, strict=True))
+
+    def gradient(x, w):
+        return jax.grad(
+            lambda x, w: jnp.sum(convolve(x, w, groups=groups, form=form) ** 2), (0, 1)
+        )(x, w)
+
+    together = jax.jit(jax.vmap(gradient, axes))(x, w)
+    for i in range(2):
+        alone = gradient(
+            *(a if axis is None else a[i] for a, axis in zip((x, w), axes, strict=True))
+        )
+        for a, b in zip(together, alone, strict=True):
+            np.testing.assert_allclose(a[i], b, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize('form, groups', [('dots', 1), ('split', 1), ('shifts', 4)])
+def test_a_convolution_of_bfloat16_has_float32_s_gradients(form, groups):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 6, 6, 4)).astype(jnp.bfloat16)
+    w = rng.normal(size=(3, 3, 4 // groups, 4)).astype(jnp.bfloat16)
+
+    def gradient(x, w, form):
+        return jax.grad(lambda x, w: jnp.sum(convolve(x, w, groups=groups, form=form)), (0, 1))(
+            x, w
+        )
+
+    expected = gradient(x.astype('f'), w.astype('f'), 'plain')
+    for a, b in zip(gradient(x, w, form), expected, strict=True):
+        assert a.dtype == jnp.bfloat16
+        np.testing.assert_allclose(a.astype('f'), b, rtol=2e-2, atol=0.2)
+
+
+@pytest.mark.parametrize('form, groups', [('dots', 1), ('split', 1), ('shifts', 4)])
+def test_a_convolution_differentiates_under_shard_map(form, groups):
+    mesh = jax.make_mesh((1,), ('data',), axis_types=(AxisType.Auto,))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 5, 5, 4)).astype('f')
+    w = rng.normal(size=(3, 3, 4 // groups, 4)).astype('f')
+
+    def value(w, x):
+        return jnp.sum(jnp.sin(convolve(x, w, groups=groups, form=form)))
+
+    def gradient(w, x):
+        return jax.grad(lambda w: lax.psum(value(w, x), 'data'))(w)
+
+    sharded = jax.shard_map(gradient, mesh=mesh, in_specs=(P(), P('data')), out_specs=P())
+    np.testing.assert_allclose(jax.jit(sharded)(w, x), jax.grad(value)(w, x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_takes_the_form_of_the_place_where_it_is_traced():
+    """On a CPU: XLA's convolution outside of a loop, and a product inside; a gradient is a function
+    of its own."""
+    x, w = jnp.ones((8, 56, 56, 4)), jnp.ones((3, 3, 4, 64))
+
+    def gradient(x):
+        return jax.grad(lambda w: jnp.sum(convolve(x, w)))(w)
+
+    def looped(x):
+        return lax.map(in_loop(lambda _: convolve(x, w)), jnp.arange(2))
+
+    assert 'stablehlo.convolution' in jax.jit(lambda x: convolve(x, w)).lower(x).as_text()
+    assert 'stablehlo.convolution' not in jax.jit(looped).lower(x).as_text()
+    assert 'inlineable = "false"' in jax.jit(gradient).lower(x).as_text()
+
+
+@pytest.mark.parametrize(
+    'size, strides, padding', [(2, 2, 'VALID'), (3, 2, 'SAME'), (3, 1, 'SAME')]
+)
+def test_mean_pool_and_its_gradient_are_flax_s(size, strides, padding):
+    x = np.random.default_rng(0).normal(size=(2, 7, 8, 3)).astype('f')
+    window = ((size, size), (strides, strides), padding)
+
+    def value(pool):
+        return jax.jit(jax.value_and_grad(lambda x: jnp.sum(jnp.sin(pool(x)))))(x)
+
+    ours = value(lambda x: mean_pool(x, *window))
+    flax_s = value(lambda x: nn.avg_pool(x, *window, count_include_pad=False))
+    for a, b in zip(ours, flax_s, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_batch_norm_is_keras_s_in_training_and_at_rest():

@@ -86,6 +86,7 @@ def convolve(
     Raises:
         UserError: the map is smaller than the kernel, or the form does not allow these groups.
 
+    >>> import jax.numpy as jnp
     >>> x, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 5))
     >>> bool(jnp.allclose(convolve(x, kernel, form='dots'), convolve(x, kernel, form='plain')))
     True
