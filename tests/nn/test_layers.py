@@ -154,7 +154,7 @@ def test_a_convolution_differentiates_under_shard_map(form, groups):
 def test_a_network_takes_the_form_of_the_place_where_it_is_traced():
     """On a CPU: XLA's convolution outside of a loop, and a product inside; a gradient is a function
     of its own."""
-    x, w = jnp.ones((8, 56, 56, 4)), jnp.ones((3, 3, 4, 64))
+    x, w = jnp.ones((8, 56, 56, 64)), jnp.ones((3, 3, 64, 64))
 
     def gradient(x):
         return jax.grad(lambda w: jnp.sum(convolve(x, w)))(w)

@@ -38,7 +38,8 @@ def keep_programs() -> None:
     >>> keep_programs()
     """
     config = jax.config
-    if config.jax_compilation_cache_dir or not config.jax_enable_compilation_cache:
+    options = config.values
+    if options['jax_compilation_cache_dir'] or not options['jax_enable_compilation_cache']:
         return
     if jax_cache._cache is None:
         # by default JAX stores only what takes a second: a run has hundreds of smaller programs

@@ -16,6 +16,7 @@ from tljax.core import UserError
 from tljax.loops import inside_loop
 from tljax.nn import forms
 
+SMALL = 512 << 10  # bytes of an example's patches that always are multiplied as a matrix
 FORMS = ('plain', 'split', 'dots', 'shifts')
 
 
@@ -53,8 +54,8 @@ def choose_form(
     if groups > 1:
         return 'shifts' if kernel.shape[2] == 1 else 'plain'
     positions = x.shape[1] * x.shape[2] / (strides[0] * strides[1])
-    # maps of up to 8x8, or of few and narrow patches
-    small = positions <= 64 or 4 * positions * kernel.size / kernel.shape[3] <= forms.CACHE / 16
+    # maps of up to 8x8, or patches of up to 512 kB
+    small = positions <= 64 or 4 * positions * kernel.size / kernel.shape[3] <= SMALL
     return 'dots' if kernel.shape[:2] == (1, 1) or small or inside_loop() else 'split'
 
 

@@ -16,7 +16,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-CACHE = 8 << 20  # bytes of patches that are computed at a time
+CACHE = 4 << 20  # bytes of patches that are computed at a time
 TERMS = 8  # the most examples that one pass of a depthwise kernel's gradient adds
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 SLOTS = ('input', 'kernel', 'output')  # 'output': the output, or a gradient with respect to it
@@ -111,7 +111,7 @@ def _lower(a, b, wanted, form, geometry):
     computes its arguments again for every tap of the kernel, and stores them transposed. In a
     function of its own, XLA's convolution is slow."""
     compute = jax.jit(functools.partial(_compute, wanted=wanted, form=form, geometry=geometry))
-    if wanted == 'output' or FUNCTIONS[form][wanted] is _xla_input:
+    if wanted == 'output' or (form, wanted) == ('split', 'input'):
         return compute(a, b)
     return set_xla_metadata(compute(a, b), inlineable='false')
 
@@ -141,6 +141,13 @@ def _xla(x, kernel, geometry):
 
 def _xla_input(kernel, gradient, geometry):
     return _linear_transpose(lambda x: _xla(x, kernel, geometry), gradient, geometry)
+
+
+def _split_input(kernel, gradient, geometry):
+    """As a product where the gradient's patches are little wider than the input."""
+    narrow = 4 * gradient.shape[3] <= geometry.kernel[2]
+    by = _product_input if narrow and geometry.strides == (1, 1) else _xla_input
+    return by(kernel, gradient, geometry)
 
 
 # dots: patches times the kernel as a matrix, for a part of the examples at a time
@@ -283,7 +290,7 @@ def _shifts_kernel(x, gradient, geometry):
 
 
 FUNCTIONS = {
-    'split': {'output': _xla, 'input': _xla_input, 'kernel': _product_kernel},
+    'split': {'output': _xla, 'input': _split_input, 'kernel': _product_kernel},
     'dots': {'output': _product, 'input': _product_input, 'kernel': _product_kernel},
     'shifts': {'output': _shifts, 'input': _shifts_input, 'kernel': _shifts_kernel},
 }
