@@ -1,5 +1,6 @@
 """Networks of the zoo: forward pass, training forward and training step."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import optax
 
 from benchmarks.sides.protocol import Calls, serve
 from tljax.configuration import call_named
-from tljax.core import Tick, TrainState
+from tljax.core import Method, Tick, TrainState, Tree
 from tljax.engine.devices import release_memory_after_compiling
 from tljax.engine.step import make_step
 from tljax.methods.fine_tuning.finetune import finetune
@@ -26,6 +27,27 @@ def pictures(batch: int, size: int) -> dict[str, jax.Array]:
     return {'input': jnp.asarray(values, jnp.float32), 'label': jnp.arange(batch) % 1000}
 
 
+def training(
+    network: str, batch: int, size: int, **keywords: Any
+) -> tuple[Method, Callable[..., tuple[TrainState, Tree]], TrainState, Tree]:
+    """Prepares the training of a network: the method, its step (compiled by jit), state and batch.
+
+    Args:
+        network: name of a network of the zoo.
+        batch: number of pictures.
+        size: side of the pictures, pixels.
+        **keywords: keywords of the network, such as `alpha`.
+    """
+    release_memory_after_compiling()  # as in every run
+    data, tx = pictures(batch, size), optax.sgd(1e-3, momentum=0.9)
+    spec = {'name': network, **keywords}
+    method = finetune(call_named('tljax.zoo', spec, 'net'), classes=1000)
+    params, variables = jax.jit(method.init)(jax.random.key(0), data)
+    train_state = TrainState(jnp.zeros((), jnp.int32), params, variables, tx.init(params))
+    labels = jax.tree.map(lambda _: 'all', params)
+    return method, jax.jit(make_step(method, tx, labels), donate_argnums=0), train_state, data
+
+
 def make(network: str, batch: int, size: int, **keywords: Any) -> tuple[str, Calls]:
     """Prepares the calls 'predict', 'forward', 'step' and 'operations' of a network.
 
@@ -40,16 +62,9 @@ def make(network: str, batch: int, size: int, **keywords: Any) -> tuple[str, Cal
         size: side of the pictures, pixels.
         **keywords: keywords of the network, such as `alpha`.
     """
-    release_memory_after_compiling()  # as in every run
-    data, tx = pictures(batch, size), optax.sgd(1e-3, momentum=0.9)
-    spec = {'name': network, **keywords}
-    method = finetune(call_named('tljax.zoo', spec, 'net'), classes=1000)
-    params, variables = jax.jit(method.init)(jax.random.key(0), data)
-    train_state = TrainState(jnp.zeros((), jnp.int32), params, variables, tx.init(params))
+    method, train, train_state, data = training(network, batch, size, **keywords)
     predict = jax.jit(method.predict)
     forward = jax.jit(lambda *args: method.loss(*args, Tick(0, jax.random.key(0))))
-    labels = jax.tree.map(lambda _: 'all', params)
-    train = jax.jit(make_step(method, tx, labels), donate_argnums=0)
 
     def step():
         nonlocal train_state

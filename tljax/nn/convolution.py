@@ -104,23 +104,32 @@ def convolve(
             f'a map of {x.shape[1]}x{x.shape[2]} is smaller than the '
             f'{kernel.shape[0]}x{kernel.shape[1]} kernel on it: take larger inputs'
         )
-    if form == 'plain':
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            strides,
-            border,
-            dimension_numbers=forms.DIMENSIONS,
-            feature_group_count=groups,
-        )
     if form == 'shifts' and not groups == x.shape[3] == kernel.shape[3]:
         raise UserError(
             f'form=shifts is for one output per input channel, not {kernel.shape[3]} for '
             f'{x.shape[3]}: take plain'
         )
-    if form != 'shifts' and groups != 1:
+    if form in ('split', 'dots') and groups != 1:
         raise UserError(
             f'form={form} with groups={groups}: take shifts for depthwise, plain for others'
         )
-    geometry = forms.Geometry(x.shape[1:3], kernel.shape, tuple(strides), border)
-    return forms.convolution(x, kernel, form, geometry)
+    with jax.named_scope(_kind(kernel, strides, groups)):  # for profiles
+        if form == 'plain':
+            return lax.conv_general_dilated(
+                x,
+                kernel,
+                strides,
+                border,
+                dimension_numbers=forms.DIMENSIONS,
+                feature_group_count=groups,
+            )
+        geometry = forms.Geometry(x.shape[1:3], kernel.shape, tuple(strides), border)
+        return forms.convolution(x, kernel, form, geometry)
+
+
+def _kind(kernel, strides, groups):
+    if groups > 1:
+        return 'depthwise' if kernel.shape[2] == 1 else 'grouped_convolution'
+    if kernel.shape[:2] == (1, 1):
+        return 'pointwise'
+    return 'convolution' if tuple(strides) == (1, 1) else 'strided_convolution'

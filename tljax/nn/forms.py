@@ -277,12 +277,14 @@ def _shifts_kernel(x, gradient, geometry):
     terms = max(size for size in range(1, TERMS + 1) if len(x) % size == 0)
 
     def in_terms(maps):
-        return maps.reshape(terms, -1, *maps.shape[1:]).astype(wide)
+        parts = maps.reshape(-1, terms, *maps.shape[1:]).astype(wide)
+        return [parts[:, i] for i in range(terms)]
+
+    gradients = in_terms(gradient)
 
     def tap_gradient(tap):
-        pairs = zip(in_terms(tap), in_terms(gradient), strict=True)
-        total = functools.reduce(jnp.add, [x * g for x, g in pairs])
-        rows = total.reshape(-1, total.shape[-1])
+        products = [x * g for x, g in zip(in_terms(tap), gradients, strict=True)]
+        rows = functools.reduce(jnp.add, products).reshape(-1, gradient.shape[3])
         return jnp.ones(len(rows), wide) @ rows
 
     taps = jnp.stack([tap_gradient(tap) for tap in _taps(x, geometry)])

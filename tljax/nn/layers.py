@@ -102,6 +102,7 @@ class BatchNorm(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
+    @jax.named_scope('batch_norm')
     def __call__(
         self, x: jax.Array, train: bool, pool: Callable[[jax.Array], jax.Array] | None = None
     ) -> jax.Array:
@@ -308,6 +309,7 @@ class SeparableConv(nn.Module):
         return convolve(x, pointwise.astype(self.dtype), form=self.form)
 
 
+@jax.named_scope('max_pool')
 def max_pool(
     x: jax.Array,
     size: tuple[int, int] = (2, 2),
@@ -334,6 +336,7 @@ def max_pool(
     return _reduce_windows(jnp.maximum, -jnp.inf, x, size, strides, padding)
 
 
+@jax.named_scope('mean_pool')
 def mean_pool(
     x: jax.Array,
     size: tuple[int, int] = (2, 2),
