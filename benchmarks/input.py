@@ -35,6 +35,7 @@ from benchmarks import processes
 from benchmarks.processes import Side
 from benchmarks.timing import define_only, define_rounds, take_turns
 from experiments import command
+from experiments.flag_types import define_list
 from tljax.core import UserError
 from tljax.data.finding import find
 from tljax.data.pictures import WORKERS, pictures
@@ -48,16 +49,18 @@ from tljax.zoo import mobilenet
 ONLY = define_only(['small', 'large', 'extraction'])
 ROUNDS = define_rounds(3)
 PHOTOS = flags.DEFINE_string('photos', None, 'A folder of photographs; default: $TLJAX_DATA.')
-COUNT = flags.DEFINE_integer('count', 500, 'Number of photographs; repeated if there are fewer.')
-LARGE = flags.DEFINE_integer('large_count', 100, 'Number of large photographs.')
-THREADS = flags.DEFINE_list('workers', ['1', '2', '16'], 'Numbers of workers.')
+COUNT = flags.DEFINE_integer(
+    'count', 500, 'Number of photographs; repeated if there are fewer.', lower_bound=1
+)
+LARGE = flags.DEFINE_integer('large_count', 100, 'Number of large photographs.', lower_bound=1)
+NUMBERS_OF_WORKERS = define_list('workers', [1, 2, 16], 'Numbers of workers.', int)
 TORCH = flags.DEFINE_string(
     'torch_python', None, 'Interpreter of an environment with PyTorch; it is left out by default.'
 )
 GRAIN = flags.DEFINE_string(
     'grain_python', None, 'Interpreter of an environment with grain; it is left out by default.'
 )
-DRAFT = flags.DEFINE_integer('draft', 0, 'Also time tljax with this data.draft.')
+DRAFT = flags.DEFINE_integer('draft', 0, 'Also time tljax with this data.draft.', lower_bound=0)
 SIZE = 224
 BATCH = 50
 WIDTHS = (1500, 2000, 3000, 4000)  # long sides of large photographs
@@ -106,7 +109,7 @@ def _decoding(title, files, folder):
     listing = folder / 'files.txt'
     listing.write_text('\n'.join(files))
     rows, about = [], {}
-    for workers in map(int, THREADS.value):
+    for workers in NUMBERS_OF_WORKERS.value:
         settings = {'listing': str(listing), 'size': SIZE, 'workers': workers, 'batch': BATCH}
         with contextlib.ExitStack() as stack:
             sides = [stack.enter_context(side) for side in _sides(settings)]
