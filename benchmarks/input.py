@@ -1,22 +1,27 @@
 """Compares decoding of a folder with a PyTorch DataLoader and grain, and times extraction.
 
-    python -m venv loaders && loaders/bin/pip install torch grain pillow numpy
-    python -m benchmarks.input --torch_python=loaders/bin/python --grain_python=loaders/bin/python
+    python -m venv LOADERS && LOADERS/bin/pip install torch==2.13.0 grain pillow numpy
+    python -m benchmarks.input --torch_python=LOADERS/bin/python --grain_python=LOADERS/bin/python
 
 The photographs are those of `--photos`, JPEGs; the default is ImageNet's in $TLJAX_DATA. They are
 read as they are (`small`), and scaled up to 1,500 to 4,000 pixels and saved at quality 90
 (`large`). All sides decode with Pillow, scale the short side to 224 pixels bilinearly, crop the
-centre and give batches of bytes; a cell says whether the bytes are those of tljax. Each side has a
-process of its own, the sides take turns, and no decoded picture is kept. `--workers` lists numbers
-of threads or, for PyTorch, processes. `--draft` adds tljax with `data.draft`.
+centre and give batches of bytes; a cell says whether the bytes are those of tljax. No decoded
+picture is kept. Each side runs in a process of its own and is stopped while another one runs; they
+take turns. `--workers` lists numbers of threads or, for PyTorch, processes. `--draft` adds tljax
+with `data.draft`.
+
+The memory is the most that a side and the processes that it starts hold at once during its first
+pass. The load is what other programs took of a core before, during and after a measurement; a ratio
+is marked `busy` where it was above 0.3.
 
 The table of extraction compares the extraction of features of a network with decoding alone and
 with the forward passes alone. Where decoding and the network share the cores of a CPU, extraction
 takes at least the sum of their processor time.
 """
 
+import contextlib
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -26,9 +31,11 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from benchmarks.passes import sides
+from benchmarks import processes
+from benchmarks.processes import Side
 from benchmarks.timing import define_only, define_rounds, take_turns
 from experiments import command
+from experiments.flag_types import define_list
 from tljax.core import UserError
 from tljax.data.finding import find
 from tljax.data.pictures import WORKERS, pictures
@@ -42,12 +49,18 @@ from tljax.zoo import mobilenet
 ONLY = define_only(['small', 'large', 'extraction'])
 ROUNDS = define_rounds(3)
 PHOTOS = flags.DEFINE_string('photos', None, 'A folder of photographs; default: $TLJAX_DATA.')
-COUNT = flags.DEFINE_integer('count', 500, 'Number of photographs; repeated if there are fewer.')
-LARGE = flags.DEFINE_integer('large_count', 100, 'Number of large photographs.')
-THREADS = flags.DEFINE_list('workers', ['1', '2', '16'], 'Numbers of workers.')
-TORCH = flags.DEFINE_string('torch_python', None, 'Python of an environment with torch.')
-GRAIN = flags.DEFINE_string('grain_python', None, 'Python of an environment with grain.')
-DRAFT = flags.DEFINE_integer('draft', 0, 'Also time tljax with this data.draft.')
+COUNT = flags.DEFINE_integer(
+    'count', 500, 'Number of photographs; repeated if there are fewer.', lower_bound=1
+)
+LARGE = flags.DEFINE_integer('large_count', 100, 'Number of large photographs.', lower_bound=1)
+NUMBERS_OF_WORKERS = define_list('workers', [1, 2, 16], 'Numbers of workers.', int)
+TORCH = flags.DEFINE_string(
+    'torch_python', None, 'Interpreter of an environment with PyTorch; it is left out by default.'
+)
+GRAIN = flags.DEFINE_string(
+    'grain_python', None, 'Interpreter of an environment with grain; it is left out by default.'
+)
+DRAFT = flags.DEFINE_integer('draft', 0, 'Also time tljax with this data.draft.', lower_bound=0)
 SIZE = 224
 BATCH = 50
 WIDTHS = (1500, 2000, 3000, 4000)  # long sides of large photographs
@@ -73,7 +86,7 @@ def main() -> None:
 def _photographs():
     """Returns `--count` paths of photographs."""
     folder = PHOTOS.value or Path(os.environ.get('TLJAX_DATA', ''), 'imagenet_photos')
-    paths = sorted(map(str, Path(folder).glob('**/*.jpg')))
+    paths = sorted(map(str, Path(folder).absolute().glob('**/*.jpg')))
     if not paths:
         raise UserError(f'{folder} has no photographs (*.jpg): give a folder by --photos')
     return [paths[i % len(paths)] for i in range(COUNT.value)]
@@ -95,39 +108,36 @@ def _decoding(title, files, folder):
     """Prints the table of decoding: pictures per second and memory of each side."""
     listing = folder / 'files.txt'
     listing.write_text('\n'.join(files))
-    commands = {'tljax': (sys.executable, 'input_loader')}
+    rows, about = [], {}
+    for workers in NUMBERS_OF_WORKERS.value:
+        settings = {'listing': str(listing), 'size': SIZE, 'workers': workers, 'batch': BATCH}
+        with contextlib.ExitStack() as stack:
+            sides = [stack.enter_context(side) for side in _sides(settings)]
+            peaks = {side.name: side.peak('pass') for side in sides}
+            turns = processes.take_turns(sides, ROUNDS.value)
+            about |= {side.name: side.about for side in sides}
+        for name, (memory, total) in peaks.items():
+            seconds = turns.median(name, 'pass')
+            rate, ratio = len(files) / seconds, seconds / turns.median('tljax', 'pass')
+            cell = '' if name == 'tljax' else turns.load.mark(f'{ratio:.2f}')
+            same = 'yes' if total == peaks['tljax'][1] else 'no'
+            memory = f'{memory / 2**20:.0f}'
+            rows.append([workers, name, f'{rate:.0f}', cell, memory, same, str(turns.load)])
+    columns = ['workers', 'by', 'pictures/s', 'tljax over it', 'peak MiB', 'same bytes', 'load']
+    where = processes.conditions(about, huge_pages=False)
+    table(columns, rows, f'{title}, to {SIZE} pixels\n{where}')
+
+
+def _sides(settings):
+    """Starts the sides, one after the other: tljax, and the libraries that flags name."""
+    yield Side('tljax', 'tljax_pictures', settings, huge_pages=False)
     if DRAFT.value:
-        commands[f'tljax, draft={DRAFT.value}'] = (sys.executable, 'input_loader', DRAFT.value)
+        of_draft = {**settings, 'draft': DRAFT.value}
+        yield Side(f'tljax, draft={DRAFT.value}', 'tljax_pictures', of_draft, huge_pages=False)
     if TORCH.value:
-        commands['PyTorch DataLoader'] = (TORCH.value, 'torch_loader')
+        yield Side('PyTorch DataLoader', 'torch_pictures', settings, False, TORCH.value)
     if GRAIN.value:
-        commands['grain'] = (GRAIN.value, 'grain_loader')
-    rows = []
-    for workers in map(int, THREADS.value):
-        with sides(commands, (listing, SIZE, workers, BATCH)) as running:
-            memory = {name: side.peak() for name, side in running.items()}
-            for _ in range(ROUNDS.value):
-                for side in running.values():
-                    side.run()
-            rates = {
-                name: len(files) / np.median(side.seconds[1:]) for name, side in running.items()
-            }
-            for name, side in running.items():
-                rows.append(
-                    [
-                        workers,
-                        name,
-                        f'{rates[name]:.0f}',
-                        f'{rates["tljax"] / rates[name]:.2f}',
-                        f'{memory[name] / 2**20:.0f}',
-                        'yes' if side.total == running['tljax'].total else 'no',
-                    ]
-                )
-    table(
-        ['workers', 'by', 'pictures/s', 'tljax over it', 'peak MB', 'same bytes'],
-        rows,
-        title=f'{title}, to {SIZE} pixels, {len(os.sched_getaffinity(0))} cores',
-    )
+        yield Side('grain', 'grain_pictures', settings, False, GRAIN.value)
 
 
 def _extraction(photos):

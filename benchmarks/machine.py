@@ -1,5 +1,6 @@
 """The machine of a measurement: its processor, and what other programs take of it."""
 
+import contextlib
 import os
 import platform
 import re
@@ -131,6 +132,43 @@ def process_seconds(number: int) -> float:
         return float('nan')
     fields = stat.read_text().rpartition(')')[2].split()
     return sum(int(text) for text in fields[11:15]) / os.sysconf('SC_CLK_TCK')
+
+
+def family(number: int) -> list[int]:
+    """Returns the numbers of a process and of those that it has started and that still run.
+
+    Only Linux tells them; elsewhere the process is alone.
+
+    Args:
+        number: number of the process.
+
+    >>> family(os.getpid())[0] == os.getpid()
+    True
+    """
+    numbers = [number]
+    with contextlib.suppress(OSError):  # a process ends meanwhile
+        for children in Path(f'/proc/{number}/task').glob('*/children'):
+            for child in children.read_text().split():
+                numbers += family(int(child))
+    return numbers
+
+
+def held_bytes(number: int) -> int:
+    """Returns the memory of a process; a page that processes share is divided among them.
+
+    The result is 0 where the system does not tell it.
+
+    Args:
+        number: number of the process.
+
+    >>> held_bytes(os.getpid()) > 0 or not STAT.exists()
+    True
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f'/proc/{number}/smaps_rollup').read_text().splitlines():
+            if line.startswith('Pss:'):
+                return 1024 * int(line.split()[1])
+    return 0
 
 
 def describe(cpuinfo: Path = CPUINFO) -> str:

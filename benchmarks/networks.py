@@ -100,7 +100,8 @@ TENSORFLOW = processes.define_python('tensorflow')
 def main() -> None:
     """Prints the tables of `--only`."""
     tables = {'own': own, 'step': step, 'predict': predict, 'memory': memory}
-    needs_old = processes.OLD in (USED_PEERS.value or [processes.OLD]) and ONLY.value != ['own']
+    by_default = {'step', 'memory'} & {*ONLY.value}  # tables with the older commit
+    needs_old = processes.OLD in USED_PEERS.value if USED_PEERS.value else bool(by_default)
     with processes.old_source() if needs_old else contextlib.nullcontext() as old:
         for name in ONLY.value:
             tables[name](old)

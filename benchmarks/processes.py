@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from tljax.core import UserError
 ROOT = Path(__file__).parents[1]
 OLD = '41e505e'  # the commit that tljax is compared with
 ROUND = 0.1  # seconds; a call that takes less is repeated within a round
+PAUSE = 0.05  # seconds between two looks at a side's memory
 HUGE_PAGES = {'GLIBC_TUNABLES': 'glibc.malloc.hugetlb=1'}
 PACKAGES = {'torch': 'torch==2.13.0', 'tensorflow': 'tensorflow-cpu==2.21.0'}
 
@@ -79,7 +81,7 @@ class Side:
                 cwd=source,
                 env=environment,
             )
-        except FileNotFoundError:
+        except OSError:  # nothing there, or nothing that runs
             raise UserError(f'{self.python} is no interpreter: name one that exists') from None
         ready = self._read()
         self.about, self.calls = ready['about'], ready['calls']
@@ -89,7 +91,10 @@ class Side:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._process.kill()  # a stopped process, too
+        if self._process.poll() is None:
+            for number in machine.family(self._process.pid):  # stopped processes, too
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
         self._process.communicate()
         self._errors.close()
 
@@ -111,12 +116,40 @@ class Side:
         return self._ask(call=call, count=1)['value']
 
     def processor_seconds(self) -> float:
-        """Returns the processor seconds of the side's process."""
-        return machine.process_seconds(self._process.pid)
+        """Returns the processor seconds of the side's process and of those that it has started."""
+        return sum(map(machine.process_seconds, machine.family(self._process.pid)))
 
     def memory(self) -> int:
         """Returns the largest memory that the process has held, in bytes."""
         return self._ask(memory=True)['bytes']
+
+    def peak(self, call: str) -> tuple[int, float]:
+        """Runs a call once, and watches the memory of the process and of those that it starts.
+
+        Args:
+            call: name of the call.
+
+        Returns:
+            The most bytes that they held at once, and the number that the call returned.
+        """
+        most, done = 0, threading.Event()
+
+        def watch():
+            nonlocal most
+            while True:
+                family = machine.family(self._process.pid)
+                most = max(most, sum(map(machine.held_bytes, family)))
+                if done.wait(PAUSE):
+                    return
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            value = self.value(call)
+        finally:
+            done.set()
+            watcher.join()
+        return most, value
 
     def _ask(self, **request: object) -> dict:
         self._process.send_signal(signal.SIGCONT)

@@ -16,9 +16,13 @@ from tljax.core import UserError
 
 FAKE = '''"""A side without a library."""
 
+import subprocess
+import sys
 import time
 
 from benchmarks.sides.protocol import serve
+
+CHILD = "import time; memory = b'1' * 50_000_000; time.sleep(0.5)"
 
 
 def make(seconds, missing=False):
@@ -32,6 +36,7 @@ def make(seconds, missing=False):
         'other': lambda: 7.5,
         'fill': lambda: memory.append(b'1' * 50_000_000),
         'fail': lambda: 1 / 0,
+        'child': lambda: subprocess.run([sys.executable, '-c', CHILD]).returncode,
     }
 
 
@@ -59,7 +64,7 @@ def test_sides_take_turns_and_say_how_long_their_calls_took(source):
         processes.Side('quick', 'fake', {'seconds': 0.005}, source=source) as quick,
     ):
         assert slow.about == 'fake 1.0'
-        assert slow.calls == ['step', 'step twice', 'other', 'fill', 'fail']
+        assert slow.calls == ['step', 'step twice', 'other', 'fill', 'fail', 'child']
         turns = processes.take_turns([slow, quick], rounds=3, tasks=['step'], window=0.1)
         assert slow.value('other') == 7.5
     assert set(turns.seconds) == {
@@ -77,6 +82,15 @@ def test_the_largest_memory_is_that_of_the_side_alone(source):
         side.run('fill')
         assert 40e6 < side.memory() - before < 60e6
         assert before < 100e6 < len(ballast)
+
+
+@pytest.mark.skipif(not machine.STAT.exists(), reason='the system does not tell memory')
+def test_the_peak_of_a_call_counts_the_processes_that_it_starts(source):
+    with processes.Side('fake', 'fake', {'seconds': 0}, source=source) as side:
+        alone, number = side.peak('other')
+        assert number == 7.5
+        together, status = side.peak('child')
+        assert status == 0 and together - alone > 45e6
 
 
 @pytest.mark.skipif(not machine.STAT.exists(), reason='the system does not tell processor times')

@@ -68,6 +68,24 @@ def test_a_loop_that_stops_early_leaves_no_thread_at_work():
     assert len(calls) < 20
 
 
+def test_an_error_of_a_step_ends_the_making_of_batches(tmp_path, monkeypatch):
+    run = build.build(tiny({'steps': 40, 'seeds': (0,)}))._replace(chunk=1)
+    made = []
+
+    def recorded(*arguments):
+        made.append(ahead(*arguments))
+        return made[-1]
+
+    def fail(*arguments):
+        raise RuntimeError('no step')
+
+    monkeypatch.setattr('tljax.engine.train.ahead', recorded)
+    with pytest.raises(RuntimeError, match='no step') as error:
+        fit(run._replace(step=run.step._replace(run=fail)), tmp_path)
+    # a notebook keeps the traceback, and with it the variables of the loop
+    assert error.tb and made[0].gi_frame is None
+
+
 def logged(run, workdir):
     fit(run, workdir)
     return [record for record in read(workdir / 'log.jsonl') if record['kind'] == 'training']

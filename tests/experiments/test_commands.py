@@ -25,6 +25,7 @@ BENCHMARKS = (
     'benchmarks.accelerator',
     'benchmarks.engine',
     'benchmarks.growth',
+    'benchmarks.input',
     'benchmarks.networks',
     'benchmarks.torch_episodes',
     'benchmarks.peers',

@@ -31,6 +31,22 @@ print(events['compile_requests_use_cache'], events['cache_hits'], digest(model.p
 """
 
 
+OTHER_JAX = """
+import collections, sys
+import jax
+del jax._src.compilation_cache  # JAX's other modules have it already
+sys.modules['jax._src.compilation_cache'] = None
+import jax.numpy as jnp
+from tljax.files.programs import keep_programs
+hits = collections.Counter()
+jax.monitoring.register_event_listener(lambda name, **_: hits.update([name.split('/')[-1]]))
+keep_programs()
+keep_programs()
+jax.jit(lambda x: 3 * jnp.sin(x) + 1)(1.0).block_until_ready()
+print(hits['cache_hits'])
+"""
+
+
 class Trained(NamedTuple):
     """Numbers of programs that a process asked for and found, its parameters, what it printed."""
 
@@ -40,19 +56,26 @@ class Trained(NamedTuple):
     errors: str
 
 
-def train(tmp_path: Path, name: str, **environment: str) -> Trained:
-    """Trains in a process of its own."""
-    environment = {**os.environ, 'TLJAX_CACHE': str(tmp_path / 'cache'), **environment}
+def run(program: str, *arguments: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a process of its own, without the cache of JAX that the tests have."""
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), **environment}
     environment.pop('JAX_COMPILATION_CACHE_DIR')
     environment.pop('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS')
     done = subprocess.run(
-        [sys.executable, '-c', TRAINING, tmp_path / name],
-        env={**environment, 'PYTHONPATH': str(ROOT)},
+        [sys.executable, '-c', program, *arguments],
+        env=environment,
         capture_output=True,
         text=True,
         timeout=200,
     )
     assert not done.returncode, done.stderr
+    return done
+
+
+def train(tmp_path: Path, name: str, **environment: str) -> Trained:
+    """Trains in a process of its own."""
+    cache = str(tmp_path / 'cache')
+    done = run(TRAINING, tmp_path / name, TLJAX_CACHE=cache, **environment)
     asked, found, parameters = done.stdout.splitlines()[-1].split()
     return Trained(int(asked), int(found), parameters, done.stderr)
 
@@ -78,6 +101,25 @@ def test_the_cache_can_be_switched_off(tmp_path):
     assert off.asked == 0 and not (tmp_path / 'cache' / 'programs').exists()
 
 
+def test_a_jax_without_the_private_place_uses_its_own_cache_or_none(tmp_path):
+    (tmp_path / 'file').touch()
+    hits = [run(OTHER_JAX, TLJAX_CACHE=str(tmp_path / 'cache')).stdout for _ in range(2)]
+    assert int(hits[0]) == 0 < int(hits[1])
+    assert [path.name[-4:] for path in (tmp_path / 'cache' / 'programs').iterdir()] == ['-jax']
+    unusable = run(OTHER_JAX, TLJAX_CACHE=str(tmp_path / 'file'))
+    assert int(unusable.stdout) == 0 and 'arning' not in unusable.stderr
+
+
+def test_a_jax_whose_private_place_has_another_name_is_left_alone(monkeypatch):
+    from jax._src import compilation_cache
+
+    from tljax.files import programs
+
+    assert programs._variables_of_jax() is vars(compilation_cache)
+    monkeypatch.delattr(compilation_cache, '_cache_initialized')
+    assert programs._variables_of_jax() is None
+
+
 def test_programs_that_were_not_used_for_long_make_room(tmp_path):
     programs = Programs(tmp_path / 'programs', most=1000)
     for number in range(8):  # each has 132 bytes on the disk, seven fit
@@ -98,6 +140,28 @@ def test_a_damaged_program_is_replaced(tmp_path):
         assert programs.get('p') == b'program'
         (tmp_path / 'p').write_bytes(damaged)
         assert programs.get('p') is None and not list(tmp_path.iterdir())
+
+
+def test_an_old_program_is_found_in_a_folder_that_is_read_only(tmp_path, monkeypatch):
+    programs = Programs(tmp_path)
+    programs.put('p', b'program')
+    os.utime(tmp_path / 'p', (0, 0))
+
+    def refuse(path):
+        raise PermissionError(f'{path} is read only')
+
+    monkeypatch.setattr(os, 'utime', refuse)
+    assert programs.get('p') == b'program'
+
+
+def test_an_interrupt_while_a_program_is_stored_leaves_no_part_of_it(tmp_path, monkeypatch):
+    def interrupt(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, 'replace', interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Programs(tmp_path).put('p', b'program')
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('folder', ['file/programs', 'file', 'x' * 300])

@@ -134,8 +134,22 @@ def test_a_convolution_of_bfloat16_has_float32_s_gradients(form, groups):
         np.testing.assert_allclose(a.astype('f'), b, rtol=2e-2, atol=0.2)
 
 
+@pytest.mark.parametrize('form', ['dots', 'split'])
+def test_parts_of_a_batch_of_bfloat16_are_summed_in_float32(form, monkeypatch):
+    monkeypatch.setattr(forms, 'CACHE', 1)
+    x, w = jnp.ones((512, 3, 3, 1), jnp.bfloat16), jnp.ones((3, 3, 1, 1), jnp.bfloat16)
+
+    def total(w):
+        return jnp.sum(convolve(x, w, padding='VALID', form=form).astype('f'))
+
+    # in bfloat16, 256 + 1 is 256
+    np.testing.assert_array_equal(jax.jit(jax.grad(total))(w), 512)
+
+
+@pytest.mark.parametrize('cache', [1, 1 << 30], ids=['one at a time', 'at once'])
 @pytest.mark.parametrize('form, groups', [('dots', 1), ('split', 1), ('shifts', 4)])
-def test_a_convolution_differentiates_under_shard_map(form, groups):
+def test_a_convolution_differentiates_under_shard_map(form, groups, cache, monkeypatch):
+    monkeypatch.setattr(forms, 'CACHE', cache)
     mesh = jax.make_mesh((1,), ('data',), axis_types=(AxisType.Auto,))
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 5, 5, 4)).astype('f')

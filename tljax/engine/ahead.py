@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,11 +16,14 @@ MEMORY = 2**28  # bytes of these batches at most, but as many batches as MAKERS 
 Item = TypeVar('Item')
 
 
-def ahead(make: Callable[[Item], Tree], items: Iterable[Item]) -> Iterator[tuple[Item, Future]]:
+def ahead(
+    make: Callable[[Item], Tree], items: Iterable[Item]
+) -> Generator[tuple[Item, Future], None, None]:
     """Makes batches in threads, ahead of their use.
 
     The batches come in the order of the items, however long each takes. What is made depends on
-    the item alone, so it does not matter how far ahead the threads are.
+    the item alone, so it does not matter how far ahead the threads are. `close` ends the threads,
+    for a caller that stops early.
 
     Args:
         make: (item) -> batch, a tree of arrays; two threads call it at once.

@@ -8,6 +8,7 @@ it.
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -25,6 +26,7 @@ from tljax.files.text import write
 from tljax.protocols import Record
 
 PHASES = 'phases.json'  # names of the folders of a run's phases
+OLD_FORM = re.compile(r'net(\.of)*\.form')  # older runs named the form of their convolutions
 # keys of a record that are hashes -> the message where two hashes differ
 HASH_MESSAGES = {
     'donor': 'the weights that it starts from have changed',
@@ -228,7 +230,19 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, Record]:
                 tree=ocp.args.PyTreeRestore(restore_args=as_numpy), record=ocp.args.JsonRestore()
             ),
         )
+    config = items.record.get('config', {})
+    if 'net' in config:
+        config['net'] = _without_form(config['net'])
     return items.tree['params'], items.tree['state'], items.record
+
+
+def _without_form(net):
+    """The config of a network without `form` (OLD_FORM)."""
+    return {
+        key: _without_form(value) if isinstance(value, dict) else value
+        for key, value in net.items()
+        if key != 'form'
+    }
 
 
 def write_plan(workdir: str | Path, folders: Sequence[str]) -> None:
@@ -366,6 +380,7 @@ def _differences(old, new, ignored_keys):
         if name.split('.')[0] not in ignored_keys
         and old.get(name, absent) != new.get(name, absent)
         and (name != 'examples' or name in old)  # older runs did not write this hash
+        and not (name not in new and OLD_FORM.fullmatch(name))
     ]
 
 

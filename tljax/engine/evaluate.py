@@ -1,6 +1,7 @@
 """Evaluation of a model on a data set: predictions in padded batches, and scores."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 import jax
 import numpy as np
@@ -60,12 +61,13 @@ def predictions(
         return compiled.place(dataset.packed(shard(np.where(rows < dataset.size, rows, 0))))
 
     parts, pending = [], None
-    for start, (_, future) in zip(shown, ahead(make, starts), strict=True):
-        # the device computes these outputs while threads make the next batches
-        outputs = keep(compiled.run(params, state, future.result()))
-        if start:
-            parts.append(jax.device_get(pending))
-        pending = outputs
+    with closing(ahead(make, starts)) as batches:
+        for start, (_, future) in zip(shown, batches, strict=True):
+            # the device computes these outputs while threads make the next batches
+            outputs = keep(compiled.run(params, state, future.result()))
+            if start:
+                parts.append(jax.device_get(pending))
+            pending = outputs
     parts.append(jax.device_get(pending))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, 1)[:, : dataset.size], *parts)
 

@@ -4,6 +4,7 @@ import functools
 import json
 import signal
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -181,10 +182,12 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         start, state, selection = _restore(checkpoints, state, selection)
         if not start and first_process:
             _tell(run, workdir)
-        with Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log:
+        with (
+            Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log,
+            closing(ahead(functools.partial(_batch, run), _spans(run, start))) as batches,
+        ):
             state_parts = run.step.split(state)  # a part for each thread, or the whole state
             pending, metrics, step, stop, waits = [], (), start, 0, Waits()
-            batches = ahead(functools.partial(_batch, run), _spans(run, start))
             for (first_step, step), future in batches:
                 batch = waits.batch(future, metrics)
                 state_parts, metrics = run.step.run(state_parts, batch, seeds)
@@ -217,6 +220,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                         stop,
                     )
                 waits.restart()
+            batches.close()  # a run that has stopped early needs no more of them
             return _finish(
                 run, workdir, step, state, selection, log, lambda: stop or received_signal()
             )

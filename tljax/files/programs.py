@@ -5,7 +5,8 @@ For a CPU, XLA compiles for the processor's features and for the number of cores
 certain to be in the key. Both are in the name of the folder. JAX has a cache of its own, which is
 not used, for three reasons (JAX 0.10): a program that a killed process left half written is never
 replaced, two processes may read and write a file at once, and a bound of its size looks through the
-whole folder at each new program.
+whole folder at each new program. JAX promises no place for another cache; a release of JAX without
+this one's place gets JAX's own.
 """
 
 import functools
@@ -19,8 +20,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import jax
-from jax._src import compilation_cache as jax_cache  # JAX has no public place for one
-from jax._src.compilation_cache_interface import CacheInterface
 
 from tljax.files.cache import cache_dir
 
@@ -41,14 +40,33 @@ def keep_programs() -> None:
     options = config.values
     if options['jax_compilation_cache_dir'] or not options['jax_enable_compilation_cache']:
         return
-    if jax_cache._cache is None:
-        # by default JAX stores only what takes a second: a run has hundreds of smaller programs
-        config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
-        jax_cache._cache = Programs(cache_dir() / 'programs' / machine())
-        jax_cache._cache_initialized = True
+    variables, folder = _variables_of_jax(), cache_dir() / 'programs' / machine()
+    if variables is None:
+        folder = folder.with_name(f'{folder.name}-jax')  # JAX's own files have another form
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:  # JAX would warn at each program
+            return
+        config.update('jax_compilation_cache_dir', str(folder))
+    elif variables['_cache'] is None:
+        variables.update(_cache=Programs(folder), _cache_initialized=True)
+    else:
+        return
+    # by default JAX stores only what takes a second: a run has hundreds of smaller programs
+    config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 
 
-class Programs(CacheInterface):
+def _variables_of_jax():
+    """The variables of JAX's private module that name its cache; None if this JAX lacks them."""
+    try:
+        from jax._src import compilation_cache
+    except ImportError:
+        return None
+    variables = vars(compilation_cache)
+    return variables if {'_cache', '_cache_initialized'} <= variables.keys() else None
+
+
+class Programs:
     """A folder of compiled programs, of bounded size. A damaged file is removed and compiled again.
 
     A folder that cannot be written is read only, and one that cannot be read is empty.
@@ -65,7 +83,7 @@ class Programs(CacheInterface):
     """
 
     def __init__(self, folder: str | Path, most: int = MOST) -> None:
-        self._path = Path(folder)
+        self._path = Path(folder)  # JAX reads this name
         self._most = most
         self._unmeasured = most  # bytes that were stored since the folder was last measured
 
@@ -82,8 +100,9 @@ class Programs(CacheInterface):
             if digest != hashlib.sha256(program).digest():
                 path.unlink(missing_ok=True)
                 return None
-            if path.stat().st_mtime < time.time() - DAY:
-                os.utime(path)
+            with suppress(OSError):  # the folder may be read only
+                if path.stat().st_mtime < time.time() - DAY:
+                    os.utime(path)
             return program
         return None
 
@@ -97,14 +116,14 @@ class Programs(CacheInterface):
         with suppress(OSError):
             self._path.mkdir(parents=True, exist_ok=True)
             self._make_room(len(value))
-            with tempfile.NamedTemporaryFile(dir=self._path, delete=False) as file:
-                try:
+            number, name = tempfile.mkstemp(dir=self._path)
+            try:
+                with os.fdopen(number, 'wb') as file:
                     file.write(hashlib.sha256(value).digest() + value)
-                    file.flush()
-                    os.replace(file.name, self._path / key)
-                except OSError:
-                    os.unlink(file.name)
-                    raise
+                os.replace(name, self._path / key)  # Windows replaces no open file
+            except BaseException:  # an interrupt, too, leaves no part of a file
+                os.unlink(name)
+                raise
 
     def _make_room(self, size):
         """Removes old programs if the folder is too large; measures it now and then."""
@@ -120,7 +139,8 @@ class Programs(CacheInterface):
         sizes = itertools.accumulate(size for _, size, _ in files)
         for (_, _, path), total in zip(files, sizes, strict=True):
             if total > self._most:
-                Path(path).unlink(missing_ok=True)
+                with suppress(OSError):  # Windows removes no file that another process reads
+                    os.unlink(path)
 
 
 @functools.cache

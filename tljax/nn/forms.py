@@ -227,15 +227,17 @@ def _parts(x, geometry):
 
 
 def _sum_over(function, x, gradient):
-    """The sum of function(part, its gradient) over the parts of a batch."""
+    """The sum of function(part, its gradient) over the parts of a batch, in float32 or wider."""
     if len(x) == 1:
         return function(x[0], gradient[0])
 
     def add(total, part):
         return total + function(*part), None
 
-    total = jax.eval_shape(function, x[0], gradient[0])
-    return lax.scan(add, jnp.zeros(total.shape, total.dtype), (x, gradient))[0]
+    result = jax.eval_shape(function, x[0], gradient[0])
+    wide = jnp.promote_types(result.dtype, jnp.float32)
+    zeros, _ = _vary_together(jnp.zeros(result.shape, wide), x)
+    return lax.scan(add, zeros, (x, gradient))[0].astype(result.dtype)
 
 
 def _dilate(gradient, geometry):

@@ -63,10 +63,10 @@ class Conv(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but the last, with flax's names and arithmetic.
+    """Batch normalisation over all axes but the last, with flax's names.
 
-    Unlike flax's layer it can use its stored statistics during training (frozen layers), and it can
-    include a pooling.
+    Its results are those of flax's layer but for rounding. Unlike that layer it can use its stored
+    statistics during training (frozen layers), and it can include a pooling.
 
     Args:
         momentum: share of the old value in an update of the stored statistics.
