@@ -13,6 +13,7 @@ from tljax.configuration import call_named
 from tljax.core import Method, Tick, TrainState, Tree
 from tljax.engine.devices import release_memory_after_compiling
 from tljax.engine.step import make_step
+from tljax.files.memory import keep_freed_memory
 from tljax.methods.fine_tuning.finetune import finetune
 
 
@@ -83,4 +84,5 @@ def make(network: str, batch: int, size: int, **keywords: Any) -> tuple[str, Cal
 
 
 if __name__ == '__main__':
+    keep_freed_memory()  # as in every command
     serve(make)

@@ -115,9 +115,9 @@ def test_a_jax_whose_private_place_has_another_name_is_left_alone(monkeypatch):
 
     from tljax.files import programs
 
-    assert programs._variables_of_jax() is vars(compilation_cache)
+    assert programs._private_module_of_jax() is compilation_cache
     monkeypatch.delattr(compilation_cache, '_cache_initialized')
-    assert programs._variables_of_jax() is None
+    assert programs._private_module_of_jax() is None
 
 
 def test_programs_that_were_not_used_for_long_make_room(tmp_path):

@@ -5,10 +5,8 @@ Outside of the step every leaf of the state has a leading axis of seeds, and a b
 process holds.
 """
 
-import ctypes
 import functools
 import os
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -21,6 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from tljax.core import TrainState, Tree, UserError
 from tljax.engine.step import over_seeds
+from tljax.files.memory import give_back_freed_memory
 from tljax.files.programs import keep_programs
 from tljax.packing import unpack
 from tljax.protocols import Batch, Predict, Step
@@ -30,19 +29,16 @@ from tljax.protocols import Batch, Predict, Step
 def release_memory_after_compiling() -> None:
     """Returns memory freed by XLA compilation to the operating system.
 
-    A listener calls glibc's `malloc_trim` after every compilation longer than a second. XLA takes
-    gigabytes to compile a large network for a CPU, and glibc would keep them beside the memory that
-    a step needs. On systems without glibc the function does nothing.
+    XLA takes gigabytes to compile a large network for a CPU, and glibc would keep them beside the
+    memory that a step needs. A listener gives them back after every compilation longer than a
+    second.
 
     >>> release_memory_after_compiling()
     """
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
-    if trim is None:
-        return
 
     def trim_after_compilation(event: str, duration_secs: float, **kwargs: str | int) -> None:
         if event.endswith('backend_compile_duration') and duration_secs > 1:
-            trim(0)
+            give_back_freed_memory()
 
     jax.monitoring.register_event_duration_secs_listener(trim_after_compilation)
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -40,30 +41,30 @@ def keep_programs() -> None:
     options = config.values
     if options['jax_compilation_cache_dir'] or not options['jax_enable_compilation_cache']:
         return
-    variables, folder = _variables_of_jax(), cache_dir() / 'programs' / machine()
-    if variables is None:
+    private, folder = _private_module_of_jax(), cache_dir() / 'programs' / machine()
+    if private is None:
         folder = folder.with_name(f'{folder.name}-jax')  # JAX's own files have another form
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:  # JAX would warn at each program
             return
         config.update('jax_compilation_cache_dir', str(folder))
-    elif variables['_cache'] is None:
-        variables.update(_cache=Programs(folder), _cache_initialized=True)
+    elif private._cache is None:
+        private._cache, private._cache_initialized = Programs(folder), True
     else:
         return
     # by default JAX stores only what takes a second: a run has hundreds of smaller programs
     config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
 
 
-def _variables_of_jax():
-    """The variables of JAX's private module that name its cache; None if this JAX lacks them."""
+def _private_module_of_jax() -> Any:
+    """JAX's module whose variables name its cache; None if this JAX lacks it."""
     try:
         from jax._src import compilation_cache
     except ImportError:
         return None
-    variables = vars(compilation_cache)
-    return variables if {'_cache', '_cache_initialized'} <= variables.keys() else None
+    names = ('_cache', '_cache_initialized')
+    return compilation_cache if all(hasattr(compilation_cache, name) for name in names) else None
 
 
 class Programs:
