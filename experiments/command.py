@@ -18,7 +18,6 @@ from tljax.configuration import plain
 from tljax.core import Stopped, UserError
 from tljax.files.console import say
 from tljax.files.folders import refuse_file
-from tljax.files.memory import keep_freed_memory
 from tljax.protocols import Config, Record
 from tljax.studies.model_choice import ModelChoice
 
@@ -253,7 +252,6 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
             say(str(stopped))
             sys.exit(stopped.status)
 
-    keep_freed_memory()
     app.run(main, flags_parser=parse_or_fail)
 
 

@@ -154,6 +154,7 @@ def load(data: Config) -> dict[str, Dataset]:
     (539, 'numbers')
     """
     _refuse_below(data)
+    keep_freed_memory()
     keep_programs()  # sets that make their examples on the device compile a program for it
 
     def make():

@@ -19,7 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from tljax.core import TrainState, Tree, UserError
 from tljax.engine.step import over_seeds
-from tljax.files.memory import give_back_freed_memory
+from tljax.files.memory import give_back_freed_memory, keep_freed_memory
 from tljax.files.programs import keep_programs
 from tljax.packing import unpack
 from tljax.protocols import Batch, Predict, Step
@@ -178,6 +178,7 @@ def compile_jit(step: Step, mesh: Mesh) -> Compiled:
     >>> total.run(jnp.zeros(()), jnp.ones((1, 1, 8)), 0)[1].item()
     8.0
     """
+    keep_freed_memory()
     keep_programs()
     release_memory_after_compiling()
     replicated = NamedSharding(mesh, PartitionSpec())
@@ -214,6 +215,7 @@ def compile_pmap(step: Step) -> Compiled:
     def place(batch):
         return jax.tree.map(split_examples, batch)
 
+    keep_freed_memory()
     keep_programs()
     release_memory_after_compiling()
     mapped = jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
@@ -246,6 +248,7 @@ def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     >>> scale.run(jnp.array([1.0, 2.0]), {}, scale.place(np.ones(1)))['output'].tolist()
     [[1.0], [2.0]]
     """
+    keep_freed_memory()
     keep_programs()
     release_memory_after_compiling()
     replicated = NamedSharding(mesh, PartitionSpec())

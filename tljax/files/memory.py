@@ -2,8 +2,9 @@
 
 import ctypes
 import functools
-import os
 import sys
+
+import jax
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # options of glibc's mallopt
 
@@ -18,15 +19,11 @@ def keep_freed_memory() -> None:
     step, since glibc keeps large pieces for the first thread only. JAX therefore starts steps on a
     CPU without a thread of its own. On systems without glibc only that is changed.
 
-    Call it before the first array is made, as every command does; later it has no effect.
+    Call it before the first array is made, as loading data does; later it has no effect.
 
     >>> keep_freed_memory()
     """
-    os.environ.setdefault('JAX_CPU_ENABLE_ASYNC_DISPATCH', 'false')
-    if 'jax' in sys.modules:  # it has read its environment
-        import jax
-
-        jax.config.update('jax_cpu_enable_async_dispatch', False)
+    jax.config.update('jax_cpu_enable_async_dispatch', False)
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if sys.platform == 'linux' else None
     if mallopt is not None:
         mallopt(MMAP_MAX, 0)
