@@ -29,6 +29,7 @@ from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import training_stream
 from tljax.data.tasks import with_task
 from tljax.features import Donors, donors_at, feature_splits, pseudo_labels
+from tljax.files.memory import keep_freed_memory
 from tljax.files.programs import keep_programs
 from tljax.paths import refuse_rules
 from tljax.program import Program, program
