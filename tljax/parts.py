@@ -29,8 +29,7 @@ from tljax.data.splits import refuse_nothing_to_learn
 from tljax.data.streams import training_stream
 from tljax.data.tasks import with_task
 from tljax.features import Donors, donors_at, feature_splits, pseudo_labels
-from tljax.files.memory import keep_freed_memory
-from tljax.files.programs import keep_programs
+from tljax.files.process import prepare_process
 from tljax.paths import refuse_rules
 from tljax.program import Program, program
 from tljax.protocols import Config
@@ -155,8 +154,7 @@ def load(data: Config) -> dict[str, Dataset]:
     (539, 'numbers')
     """
     _refuse_below(data)
-    keep_freed_memory()
-    keep_programs()  # sets that make their examples on the device compile a program for it
+    prepare_process()  # sets that make their examples on the device compile a program for it
 
     def make():
         if 'task' not in data or takes_keyword(DATA, data['name'], 'task'):

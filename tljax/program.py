@@ -17,8 +17,7 @@ from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
 from tljax.engine.step import make_step, many_steps, over_seeds
-from tljax.files.memory import keep_freed_memory
-from tljax.files.programs import keep_programs
+from tljax.files.process import prepare_process
 from tljax.methods import combinators
 from tljax.nn.augment import prepare_batch
 from tljax.paths import flatten, label
@@ -153,8 +152,7 @@ def make_program(
     """
     if parallel not in ('jit', 'pmap'):
         raise UserError(f'parallel={parallel!r} is not jit or pmap')
-    keep_freed_memory()
-    keep_programs()
+    prepare_process()
     axis = 'data' if parallel == 'pmap' else None
     scheme = partition(groups=net(stored=None).groups)
     if frozen:

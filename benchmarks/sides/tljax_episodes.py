@@ -9,7 +9,6 @@ from configs import maml, protonet
 from tljax import build
 from tljax.configuration import merge, phases
 from tljax.engine.devices import first_state
-from tljax.files.memory import keep_freed_memory
 
 
 def make(task: str, rows: int) -> tuple[str, Calls]:
@@ -56,5 +55,4 @@ def _step(task):
 
 
 if __name__ == '__main__':
-    keep_freed_memory()  # as in every command
     serve(make)

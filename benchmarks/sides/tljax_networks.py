@@ -11,9 +11,8 @@ import optax
 from benchmarks.sides.protocol import Calls, serve
 from tljax.configuration import call_named
 from tljax.core import Method, Tick, TrainState, Tree
-from tljax.engine.devices import release_memory_after_compiling
 from tljax.engine.step import make_step
-from tljax.files.memory import keep_freed_memory
+from tljax.files.memory import keep_freed_memory, release_memory_after_compiling
 from tljax.methods.fine_tuning.finetune import finetune
 
 
@@ -40,6 +39,7 @@ def training(
         **keywords: keywords of the network, such as `alpha`.
     """
     release_memory_after_compiling()  # as in every run
+    keep_freed_memory()
     data, tx = pictures(batch, size), optax.sgd(1e-3, momentum=0.9)
     spec = {'name': network, **keywords}
     method = finetune(call_named('tljax.zoo', spec, 'net'), classes=1000)
@@ -84,5 +84,4 @@ def make(network: str, batch: int, size: int, **keywords: Any) -> tuple[str, Cal
 
 
 if __name__ == '__main__':
-    keep_freed_memory()  # as in every command
     serve(make)

@@ -111,12 +111,11 @@ def save(path, classes):
 
 def test_a_loss_that_is_no_number_names_the_step_and_the_last_good_checkpoint(tmp_path):
     run = build.build(config(save_every=2, log_every=1))
-    calls = []
+    rows_of_step_4 = run.stream.index(0, 4)
 
     def take(index):
         batch = run.stream.take(index)
-        calls.append(index)
-        if len(calls) == 5:
+        if np.array_equal(index, rows_of_step_4):
             batch = {**batch, 'input': batch['input'] * np.nan}
         return batch
 

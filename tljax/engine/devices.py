@@ -19,28 +19,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from tljax.core import TrainState, Tree, UserError
 from tljax.engine.step import over_seeds
-from tljax.files.memory import give_back_freed_memory, keep_freed_memory
-from tljax.files.programs import keep_programs
+from tljax.files.process import prepare_process
 from tljax.packing import unpack
 from tljax.protocols import Batch, Predict, Step
-
-
-@functools.cache
-def release_memory_after_compiling() -> None:
-    """Returns memory freed by XLA compilation to the operating system.
-
-    XLA takes gigabytes to compile a large network for a CPU, and glibc would keep them beside the
-    memory that a step needs. A listener gives them back after every compilation longer than a
-    second.
-
-    >>> release_memory_after_compiling()
-    """
-
-    def trim_after_compilation(event: str, duration_secs: float, **kwargs: str | int) -> None:
-        if event.endswith('backend_compile_duration') and duration_secs > 1:
-            give_back_freed_memory()
-
-    jax.monitoring.register_event_duration_secs_listener(trim_after_compilation)
 
 
 class Compiled(NamedTuple):
@@ -178,9 +159,7 @@ def compile_jit(step: Step, mesh: Mesh) -> Compiled:
     >>> total.run(jnp.zeros(()), jnp.ones((1, 1, 8)), 0)[1].item()
     8.0
     """
-    keep_freed_memory()
-    keep_programs()
-    release_memory_after_compiling()
+    prepare_process()
     replicated = NamedSharding(mesh, PartitionSpec())
     by_example = NamedSharding(mesh, PartitionSpec(None, None, 'data'))
     run = jax.jit(
@@ -215,9 +194,7 @@ def compile_pmap(step: Step) -> Compiled:
     def place(batch):
         return jax.tree.map(split_examples, batch)
 
-    keep_freed_memory()
-    keep_programs()
-    release_memory_after_compiling()
+    prepare_process()
     mapped = jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
     if jax.process_count() == 1:
         return Compiled(mapped, place)
@@ -248,9 +225,7 @@ def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     >>> scale.run(jnp.array([1.0, 2.0]), {}, scale.place(np.ones(1)))['output'].tolist()
     [[1.0], [2.0]]
     """
-    keep_freed_memory()
-    keep_programs()
-    release_memory_after_compiling()
+    prepare_process()
     replicated = NamedSharding(mesh, PartitionSpec())
     by_example = NamedSharding(mesh, PartitionSpec('data'))
 

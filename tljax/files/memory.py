@@ -38,3 +38,21 @@ def give_back_freed_memory() -> None:
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
     if trim is not None:
         trim(0)
+
+
+@functools.cache
+def release_memory_after_compiling() -> None:
+    """Returns memory freed by XLA compilation to the operating system.
+
+    XLA takes gigabytes to compile a large network for a CPU, and glibc would keep them beside the
+    memory that a step needs. A listener gives them back after every compilation longer than a
+    second.
+
+    >>> release_memory_after_compiling()
+    """
+
+    def trim_after_compilation(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event.endswith('backend_compile_duration') and duration_secs > 1:
+            give_back_freed_memory()
+
+    jax.monitoring.register_event_duration_secs_listener(trim_after_compilation)
