@@ -2,6 +2,7 @@
 
 import base64
 import io
+from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
@@ -127,8 +128,9 @@ def test_inputs_that_are_no_pictures_and_many_classes_have_no_drawing():
 
 
 def test_a_matrix_of_counts_shows_each_count_once():
-    figure = confusion(mistakes.counts(ROWS, NAMES), NAMES)
-    assert sum(int(text.get_text()) for text in figure.axes[0].texts) == 40
+    element = confusion(mistakes.counts(ROWS, NAMES), NAMES)
+    texts = [text.text for text in ElementTree.fromstring(element).iter('text')]
+    assert sum(int(text) for text in texts if text.isdigit()) == 40
     assert png(np.ones((400, 300, 3))).startswith('data:image/png')
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from tljax.core import Dataset, Task
 from tljax.engine.scores import average_precision
 from tljax.protocols import Record
+from tljax.report.mistakes import confusion, png
 from tljax.studies.tables import Table, section
 
 MAX_CLASSES = 30  # a larger matrix has no room
@@ -143,11 +144,7 @@ def sections(
     if task.kind == 'labels':
         return parts
     if len(names) <= MAX_CLASSES:
-        # imported late, for a quick start
-        from tljax.report.drawing import svg
-        from tljax.report.mistakes import confusion
-
-        matrix = svg(confusion(counts(rows, names), names))
+        matrix = confusion(counts(rows, names), names)
         parts.append(section(f'Which classes are confused, {split} split', svg=matrix))
     pictures = _mistake_pictures(rows, dataset)
     if pictures:
@@ -163,8 +160,6 @@ def _mistake_pictures(rows: list[Record], dataset: Dataset | None) -> list[tuple
     inputs = dataset.take(np.array(wrong_rows))['input']
     if inputs.ndim != 4 or inputs.shape[-1] not in (1, 3):
         return []
-    from tljax.report.mistakes import png  # imported late, for a quick start
-
     pictures = []
     for i, picture in zip(wrong_rows, inputs, strict=True):
         row = rows[i]
