@@ -206,8 +206,15 @@ class Trained(NamedTuple):
             resize = resize and round(resize * size / shape[0])
             shape = (size, size, *shape[2:])
         pixels = pixels or picture_settings.get('pixels')
-        draft = picture_settings.get('draft', 0)
-        dataset = pictures(files, shape, resize, pixels=pixels, errors=errors, draft=draft)
+        dataset = pictures(
+            files,
+            shape,
+            resize,
+            pixels=pixels,
+            errors=errors,
+            draft=picture_settings.get('draft', 0),
+            interpolation=picture_settings.get('interpolation', 'bilinear'),
+        )
         return _features_of(dataset, data) if is_extracted else dataset
 
 

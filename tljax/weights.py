@@ -11,7 +11,8 @@ from tljax.core import Net, Tree, UserError, abbreviated, nearest_name
 from tljax.files.console import say
 from tljax.protocols import Config, Record
 from tljax.zoo.table import ROWS
-from tljax.zoo.weights import foreign, keras, published
+from tljax.zoo.weights import foreign, keras, published, tensors
+from tljax.zoo.weights.loaded import Loaded
 
 
 def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
@@ -19,7 +20,7 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
 
     Args:
         net: a network of the zoo.
-        path: a Keras weights file, or 'imagenet' for the published file, or 'imagenet:160' for the
+        path: a file of weights, or 'imagenet' for the published file, or 'imagenet:160' for the
             published file of that picture size.
         top: whether the head is read, too. If not, layers above the network are left out, with a
             message.
@@ -48,7 +49,7 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     return _with_dense(weights) if with_layers else weights.params, weights.state
 
 
-def _load(net: Net, path: str, top: bool) -> keras.Loaded:
+def _load(net: Net, path: str, top: bool) -> Loaded:
     """Loads a file for a network, and prints what was assumed or left out.
 
     Arguments and errors are those of `read_weights`. The result also has the layers between the
@@ -62,7 +63,10 @@ def _load(net: Net, path: str, top: bool) -> keras.Loaded:
     row = ROWS[net.published['name']]
 
     def load(file):
-        return keras.load(file, net.whole or net, row.size, row.top, net.published.get('older'))
+        whole = net.whole or net
+        if row.weights and tensors.is_tensors(file):
+            return tensors.load(file, whole, row.size)
+        return keras.load(file, whole, row.size, row.top, net.published.get('older'))
 
     file: str | Path = path
     if match := published.NAME.fullmatch(str(path)):
@@ -82,7 +86,7 @@ def _load(net: Net, path: str, top: bool) -> keras.Loaded:
     return weights
 
 
-def _report_inputs(file: str | Path, weights: keras.Loaded, network: str) -> None:
+def _report_inputs(file: str | Path, weights: Loaded, network: str) -> None:
     """Prints the layers below the network that are left out."""
     if weights.before:
         say(
@@ -96,7 +100,7 @@ def _report_inputs(file: str | Path, weights: keras.Loaded, network: str) -> Non
         )
 
 
-def _report_head(file: str | Path, weights: keras.Loaded) -> None:
+def _report_head(file: str | Path, weights: Loaded) -> None:
     """Prints what is assumed about outputs of a head that the file does not describe."""
     if weights.above.head and weights.above.head['bias'].size == 1:
         say(
@@ -110,7 +114,7 @@ def _report_head(file: str | Path, weights: keras.Loaded) -> None:
         )
 
 
-def _with_dense(weights: keras.Loaded) -> Tree:
+def _with_dense(weights: Loaded) -> Tree:
     """Returns the parameters with the dense layers below the head, as in `zoo.with_layers`."""
     dense = {f'above{i}': layer for i, layer in enumerate(weights.above.dense, 1)}
     return {**weights.params, 'backbone': {**weights.params['backbone'], **dense}}
@@ -159,7 +163,9 @@ def pretrained(
         )
     names = _class_names(params, classes, path)
     size = _size(weights, row.size, path)
-    data = {'name': 'folder', 'size': size, 'resize': round(size * row.resize / row.size)}
+    data: Record = {'name': 'folder', 'size': size, 'resize': round(size * row.resize / row.size)}
+    if row.interpolation != 'bilinear':
+        data['interpolation'] = row.interpolation
     config = {'net': spec, 'method': {'name': 'finetune'}, 'data': data, 'weights': str(path)}
     record = {
         'config': config,
@@ -201,7 +207,7 @@ def _why_no_weights(path: str) -> str:
     return f'reads no Keras weights ({path})'
 
 
-def _size(weights: keras.Loaded, size: int, path: str) -> int:
+def _size(weights: Loaded, size: int, path: str) -> int:
     """Returns the picture size that a saved model states, or else `size`."""
     sides = set(weights.shape[:2])
     side = sides.pop() if len(sides) == 1 else None

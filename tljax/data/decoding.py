@@ -23,6 +23,7 @@ FORMATS = sorted(
 )
 PIXELS = 178_956_970  # largest number of pixels of a picture, which is Pillow's own limit
 DARK = 8  # if white is this many times the lightest number, the file may have fewer bits
+FILTERS = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.BICUBIC}
 _LIMIT = threading.Lock()
 
 
@@ -34,6 +35,7 @@ def picture(
     resize: int | None = None,
     pixels: int = PIXELS,
     draft: int = 0,
+    interpolation: str = 'bilinear',
 ) -> np.ndarray:
     """Decodes one picture and turns it upright.
 
@@ -41,14 +43,15 @@ def picture(
         data: bytes of a file that Pillow reads; 16-bit grey is scaled by the range of its depth.
         where: name of the file, for errors.
         channels: 1, 3 or 4; transparent pictures are laid over white unless it is 4.
-        size: side of the result in pixels: the short side is scaled to it bilinearly and the centre
-            is kept. None keeps the picture's own size.
+        size: side of the result in pixels: the short side is scaled to it and the centre is kept.
+            None keeps the picture's own size.
         resize: if given, the short side is scaled to this instead, and the central `size` pixels
             are cropped.
         pixels: most pixels that the picture may have.
         draft: if given, a JPEG of at least twice `draft` times the resulting size is decoded at a
             half, quarter or eighth of its size, but not below `draft` times the resulting size.
             This is faster, and changes the result by some grey levels.
+        interpolation: filter that scales the picture, a key of FILTERS.
 
     Returns:
         (height, width, channels) uint8, or (size, size, channels).
@@ -62,7 +65,7 @@ def picture(
     >>> red.shape, red[0, 0].tolist()
     ((2, 2, 3), [255, 0, 0])
     """
-    file = header(data, where, pixels)
+    file, scaling = header(data, where, pixels), FILTERS[interpolation]
     try:
         # an MPO file of a telephone has several frames of one scene
         if file.format != 'MPO' and getattr(file, 'is_animated', False):
@@ -88,10 +91,10 @@ def picture(
             image = image.convert(MODES[channels])
         if size is not None and resize is not None:
             image = image.resize(
-                (size, size), Image.Resampling.BILINEAR, _crop_box(image.size, size, resize)
+                (size, size), scaling, _crop_box(image.size, size, resize)
             )
         elif size is not None:
-            image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+            image = ImageOps.fit(image, (size, size), scaling)
     except Exception as error:  # Pillow's readers raise errors of many types
         raise _decode_error(where, error) from error
     return np.asarray(image).reshape(image.height, image.width, channels)

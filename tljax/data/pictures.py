@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError, abbreviated
+from tljax.core import Dataset, Task, UserError, abbreviated, nearest_name
 from tljax.data.archives import File, printable
-from tljax.data.decoding import PIXELS, header, picture
+from tljax.data.decoding import FILTERS, PIXELS, header, picture
 from tljax.data.ranges import BYTES
 from tljax.files.console import watched
 from tljax.packing import Bytes, Unpacked
@@ -44,22 +44,27 @@ def refuse_size(size: int, channels: int) -> None:
         )
 
 
-def refuse_draft(draft: int) -> None:
-    """Refuses a `draft` that no picture can be decoded by.
+def refuse_decoding(draft: int, interpolation: str) -> None:
+    """Refuses settings that no picture can be decoded by.
 
     Args:
         draft: as in `data.folder`.
+        interpolation: as in `data.folder`.
 
     Raises:
-        UserError: it is below 0.
+        UserError: `draft` is below 0, or no filter has the name.
 
-    >>> refuse_draft(-1)
+    >>> refuse_decoding(-1, 'bilinear')
     Traceback (most recent call last):
     tljax.core.UserError: data.draft=-1: give 0 to decode at full size, or 2 or 3 to decode faster
     """
     if draft < 0:
         raise UserError(
             f'data.draft={draft}: give 0 to decode at full size, or 2 or 3 to decode faster'
+        )
+    if interpolation not in FILTERS:
+        raise UserError(
+            f'data.interpolation={interpolation!r} is unknown: {nearest_name(interpolation, FILTERS)}'
         )
 
 
@@ -174,6 +179,7 @@ def pictures(
     pixels: int | None = None,
     errors: dict[int, str] | None = None,
     draft: int = 0,
+    interpolation: str = 'bilinear',
     keep: bool = True,
     workers: int = WORKERS,
 ) -> Dataset:
@@ -190,6 +196,7 @@ def pictures(
         errors: a dict for sets that are read once only. If given, a picture that cannot be decoded
             becomes black, and its row and the reason are added to the dict.
         draft: as in `data.folder`.
+        interpolation: as in `data.folder`.
         keep: False if decoded pictures must not be kept, as for sets that are read once only.
         workers: number of threads that decode.
 
@@ -217,7 +224,10 @@ def pictures(
 
     def read(row):
         file, limit = files[row], pixels or PIXELS
-        return picture(file.read(), file.path, shape[2], shape[0], resize, limit, draft)
+        data = file.read()
+        return picture(
+            data, file.path, shape[2], shape[0], resize, limit, draft, interpolation
+        )
 
     def decode(row):
         try:
@@ -234,6 +244,7 @@ def pictures(
     stamps = [(name, file.stamp) for name, file in zip(names, files, strict=True)]
     content = repr((tuple(shape), resize, task, label.tolist(), stamps))
     content += f', draft {draft}' if draft else ''
+    content += f', {interpolation}' if interpolation != 'bilinear' else ''
     keep = keep and errors is None
     return picture_dataset(decode, tuple(shape), label, task, content, names, keep, workers)
 

@@ -144,6 +144,63 @@ class BatchNorm(nn.Module):
         return (x * factor + (bias - mean * factor)).astype(self.dtype)
 
 
+class LayerNorm(nn.Module):
+    """Layer normalisation over the last axis, with flax's names.
+
+    Args:
+        epsilon: added to the variance; PyTorch's networks have 1e-6 or 1e-5.
+        dtype: of the output; statistics are float32 or wider.
+
+    Source:
+        Ba et al. 2016, equation 3, https://arxiv.org/abs/1607.06450
+
+    >>> layer = LayerNorm(name='norm', parent=None)
+    >>> params = {'scale': jnp.ones(2), 'bias': jnp.zeros(2)}
+    >>> layer.apply({'params': params}, jnp.array([1.0, 3.0])).round(3).tolist()
+    [-1.0, 1.0]
+    """
+
+    epsilon: float = 1e-6
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    @jax.named_scope('layer_norm')
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
+        bias = self.param('bias', nn.initializers.zeros, x.shape[-1:])
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        centred = wide - wide.mean(-1, keepdims=True)
+        deviation = lax.rsqrt(lax.square(centred).mean(-1, keepdims=True) + self.epsilon)
+        return (centred * (deviation * scale) + bias).astype(self.dtype)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: in training, drops a residual branch for some examples.
+
+    Kept branches are divided by the share that is kept, so that the mean stays as it is.
+
+    Args:
+        rate: share of the examples whose branch is dropped, 0 to 1.
+
+    Source:
+        Huang et al. 2016, equation 2, https://arxiv.org/abs/1603.09382
+
+    >>> y = DropPath(0.5).apply({}, jnp.ones((6, 1)), True, rngs={'dropout': jax.random.key(0)})
+    >>> set(y.ravel().tolist()) <= {0.0, 2.0}
+    True
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        if not train or self.rate == 0:
+            return x
+        shape = (x.shape[0], *(1,) * (x.ndim - 1))
+        kept = jax.random.bernoulli(self.make_rng('dropout'), 1 - self.rate, shape)
+        return jnp.where(kept, x / (1 - self.rate), 0).astype(x.dtype)
+
+
 @jax.custom_jvp
 def relu6(x: jax.Array) -> jax.Array:
     """Returns x between 0 and 6, the activation of MobileNets.

@@ -206,8 +206,14 @@ def _support_input(
     """The pictures of a support as an array (1, ways, shots, h, w, c)."""
     files = [file for class_files in support_files for file in class_files]
     settings = picture_config(data)
-    resize, draft = settings.get('resize'), settings.get('draft', 0)
-    dataset = pictures(files, shape, resize, pixels=pixels, draft=draft)
+    dataset = pictures(
+        files,
+        shape,
+        settings.get('resize'),
+        pixels=pixels,
+        draft=settings.get('draft', 0),
+        interpolation=settings.get('interpolation', 'bilinear'),
+    )
     inputs = dataset.take(np.arange(dataset.size))['input']
     return inputs.reshape(1, len(support_files), -1, *shape)
 

@@ -1,36 +1,51 @@
-"""The networks with published ImageNet weights, as `ROWS`, in the order of Keras's own table.
+"""The networks with published weights, as `ROWS`: those of Keras's own table, in its order, and
+those whose weights timm publishes, which `timm.csv` lists.
 
 Keras publishes the accuracies, sizes and depths with the weights
 (https://keras.io/api/applications). The names of files and the checksums are those of its source.
+Accuracies of the others are those that timm measured (its results-imagenet.csv, August 2026), at
+the table's picture size; their other facts are those of timm 1.0.31.
 """
 
-from typing import NamedTuple
+import csv
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
 
 SOURCE = 'https://storage.googleapis.com/tensorflow/keras-applications/'
 STEM = '{name}_weights_tf_dim_ordering_tf_kernels{top}.h5'
 
 
 class Row(NamedTuple):
-    """A network with published ImageNet weights.
+    """A network with published weights.
 
     Attributes:
-        title: name of the network in Keras.
+        title: name of the network in its paper or in Keras.
         module: module of `zoo.families` that defines the network.
-        size: side of the pictures that the weights were trained on, pixels.
+        size: side of the pictures that the weights were trained or are tested on, pixels.
         mode: preprocessing of the pictures, as `nn.preprocessing.preprocess` has it.
-        parameters: number of parameters, with batch statistics and the 1,000 outputs.
+        parameters: number of parameters with the 1,000 outputs, if there are any, as published:
+            Keras counts batch statistics, timm does not.
         megabytes: size of the file of weights.
-        top1: published top-1 accuracy on ImageNet's validation set, 0 to 1.
+        top1: published top-1 accuracy on ImageNet's validation set, 0 to 1; None without outputs.
         top5: published top-5 accuracy on the same pictures.
-        depth: number of layers on the longest path, as published.
-        file: path of the file of weights below SOURCE, with placeholders: {top} is empty for the
-            file with the 1,000 outputs and `notop` for the file without.
+        depth: number of layers on the longest path, as Keras publishes it; None elsewhere.
+        file: path of Keras's file of weights below SOURCE, with placeholders: {top} is empty for
+            the file with the 1,000 outputs and `notop` for the file without; '' where Keras has
+            none.
         md5: checksums of the file with the outputs and of the file without; empty where none are
             published.
         top: names of Keras's layers above the features.
         notop: text for {top} in the name of the file without the outputs.
         widths: {alpha: its text in the file's name}; empty where there is one width.
         sizes: sides of pictures with published weights; empty where there is one size.
+        crop: side of the centre crop over a picture's short side.
+        interpolation: filter that scales the pictures, 'bilinear' or 'bicubic'.
+        licence: of the weights.
+        function: name of the function in `module` that makes the network from `keywords`; '' where
+            the row has a function of its own.
+        keywords: of that function.
+        weights: name of the weights on the Hugging Face hub; '' for Keras's.
 
     >>> ROWS['mobilenet'].size, ROWS['mobilenet'].resize
     (224, 256)
@@ -44,15 +59,21 @@ class Row(NamedTuple):
     mode: str
     parameters: int
     megabytes: int
-    top1: float
-    top5: float
-    depth: int
-    file: str
+    top1: float | None
+    top5: float | None
+    depth: int | None = None
+    file: str = ''
     md5: tuple[str, ...] = ()
     top: tuple[str, ...] = ('predictions',)
     notop: str = '_notop'
     widths: dict[float, str] = {}  # noqa: RUF012
     sizes: tuple[int, ...] = ()
+    crop: float = 0.875
+    interpolation: str = 'bilinear'
+    licence: str = ''
+    function: str = ''
+    keywords: dict[str, Any] = {}  # noqa: RUF012
+    weights: str = ''
 
     def url(self, name: str, top: bool = True, alpha: float = 1.0, size: int = 0) -> str:
         """Returns the address of the network's weights.
@@ -72,8 +93,8 @@ class Row(NamedTuple):
 
     @property
     def resize(self) -> int:
-        """Length of a picture's short side before the centre crop: 8/7 of `size`, pixels."""
-        return round(self.size * 8 / 7)
+        """Length of a picture's short side before the centre crop, pixels."""
+        return round(self.size / self.crop)
 
 
 def _vgg(title, **facts):
@@ -84,16 +105,24 @@ def _vgg(title, **facts):
         mode='caffe',
         file=f'{title.lower()}/{STEM}',
         top=('fc1', 'fc2', 'predictions'),
+        licence='CC-BY-4.0',
         **facts,
     )
 
 
 def _resnet(**facts):
-    return Row(module='resnet', size=224, file=f'resnet/{STEM}', **facts)
+    return Row(module='resnet', size=224, file=f'resnet/{STEM}', licence='MIT', **facts)
 
 
 def _densenet(**facts):
-    return Row(module='densenet', size=224, mode='torch', file=f'densenet/{STEM}', **facts)
+    return Row(
+        module='densenet',
+        size=224,
+        mode='torch',
+        file=f'densenet/{STEM}',
+        licence='BSD-3-Clause',
+        **facts,
+    )
 
 
 def _inception(module, **facts):
@@ -101,10 +130,10 @@ def _inception(module, **facts):
 
 
 def _nasnet(**facts):
-    return Row(module='nasnet', mode='tf', notop='-no-top', **facts)
+    return Row(module='nasnet', mode='tf', notop='-no-top', licence='Apache-2.0', **facts)
 
 
-ROWS = {
+KERAS = {
     'xception': _inception(
         title='Xception',
         module='xception',
@@ -115,6 +144,7 @@ ROWS = {
         depth=81,
         md5=('0a58e3b7378bc2990ea3b43d5981f1f6', 'b0042744bf5b25fce3cb969f33bebb97'),
         top=('predictions', 'dense_2'),
+        licence='MIT',
     ),
     'vgg16': _vgg(
         title='VGG16',
@@ -204,6 +234,7 @@ ROWS = {
         depth=189,
         md5=('9a0d58056eeedaa3f26cb7ebd46da564', 'bcbd6486424b2319ff4ef7d526e38f63'),
         top=('predictions', 'predictions'),
+        licence='MIT',
     ),
     'inception_resnet_v2': _inception(
         title='InceptionResNetV2',
@@ -215,6 +246,7 @@ ROWS = {
         depth=449,
         md5=('e693bd0210a403b3192acc6073ad2e96', 'd19885ff4a710c122648d3b5c3b684e4'),
         top=('predictions', 'Logits'),
+        licence='Apache-2.0',
     ),
     'mobilenet': Row(
         title='MobileNet',
@@ -231,6 +263,7 @@ ROWS = {
         notop='_no_top',
         widths={0.25: '2_5', 0.5: '5_0', 0.75: '7_5', 1.0: '1_0'},
         sizes=(128, 160, 192, 224),
+        licence='Apache-2.0',
     ),
     'mobilenet_v2': Row(
         title='MobileNetV2',
@@ -246,6 +279,7 @@ ROWS = {
         notop='_no_top',
         widths={0.35: '0.35', 0.5: '0.5', 0.75: '0.75', 1.0: '1.0', 1.3: '1.3', 1.4: '1.4'},
         sizes=(96, 128, 160, 192, 224),
+        licence='Apache-2.0',
     ),
     'densenet121': _densenet(
         title='DenseNet121',
@@ -297,3 +331,44 @@ ROWS = {
         md5=('11577c9a518f0070763c2b964a382f17', 'd81d89dc07e6e56530c4e77faddd61b5'),
     ),
 }
+
+
+def _timm() -> dict[str, Row]:
+    """Returns the rows of timm.csv."""
+    rows = {}
+    path = Path(__file__).with_name('timm.csv')
+    with path.open(encoding='utf-8', newline='') as file:
+        for facts in csv.DictReader(file):
+            rows[facts['name']] = Row(
+                title=facts['title'],
+                module=facts['module'],
+                size=int(facts['size']),
+                mode=facts['mode'],
+                parameters=int(facts['parameters']),
+                megabytes=round(4 * int(facts['parameters']) / 1e6),
+                top1=float(facts['top1']) if facts['top1'] else None,
+                top5=float(facts['top5']) if facts['top5'] else None,
+                crop=float(facts['crop']),
+                interpolation=facts['interpolation'],
+                licence=facts['licence'],
+                function=facts['function'],
+                keywords=_keywords(facts['keywords']),
+                weights=facts['weights'],
+            )
+    return rows
+
+
+def _keywords(text: str) -> dict[str, Any]:
+    """Returns the keywords of 'size=small;patch=16'."""
+    pairs = (pair.split('=') for pair in text.split(';'))
+    return {key: _value(value) for key, value in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+ROWS = {**KERAS, **_timm()}

@@ -10,9 +10,10 @@ from tljax.data.decoding import PIXELS
 from tljax.data.finding import is_picture
 from tljax.data.formats.listed import is_table, listed
 from tljax.data.layout import layout, refuse_similar_names
-from tljax.data.pictures import pictures, refuse_draft, refuse_size, refuse_unreadable
+from tljax.data.pictures import pictures, refuse_decoding, refuse_size, refuse_unreadable
 from tljax.data.splits import cut_missing
 from tljax.data.tasks import with_task
+from tljax.protocols import Record
 
 TABLE = 'a table of another kind: save it as CSV'
 ARCHIVE = 'an archive of another kind: unpack it and give the folder'
@@ -56,11 +57,12 @@ def folder(
     label: str = '',
     task: str = '',
     draft: int = 0,
+    interpolation: str = 'bilinear',
 ) -> dict[str, Dataset]:
     """Reads pictures of a tree `<class>/<file>` or `train/<class>/<file>`, an archive or a CSV.
 
     Pictures become float32 in [0, 1], (n, size, size, channels). Each is turned upright by its EXIF
-    orientation, scaled bilinearly so that its short side is `resize`, and cropped at its centre.
+    orientation, scaled so that its short side is `resize`, and cropped at its centre.
     The loader ignores hidden files, files that Pillow cannot read, and files beside the class
     folders. A folder that holds nothing but one folder of folders is replaced by that folder.
 
@@ -85,6 +87,8 @@ def folder(
             scaled to. This is faster, and changes pictures by some grey levels. With 2, 24
             photographs of 1,500 to 4,000 pixels at size 224 changed by 4 of 255 levels at most,
             and by 0.2 on average.
+        interpolation: filter that scales the pictures, 'bilinear' or 'bicubic'; networks have their
+            own (`experiments.models`).
 
     Splits: folders called train (or training), validation (val, valid) and test (testing), in any
         case, are the splits. Only train must have every class. If a validation or test folder is
@@ -120,10 +124,22 @@ def folder(
     refuse_size(size, channels)
     path, domain = Path(path).expanduser(), domain.strip('/')
     _refuse_settings(path, domain, size, resize, pixels, file or label)
-    refuse_draft(draft)
+    refuse_decoding(draft, interpolation)
     if is_table(path):
         return listed(
-            path, size, channels, validation, test, seed, resize, pixels, file, label, task, draft
+            path,
+            size,
+            channels,
+            validation,
+            test,
+            seed,
+            resize,
+            pixels,
+            file,
+            label,
+            task,
+            draft,
+            interpolation,
         )
     members_by_name, member_notes = _members(path, domain)
     tree = layout(list(members_by_name), path, domain)
@@ -138,8 +154,10 @@ def folder(
     files = {name: file for name, file in members_by_name.items() if file is not None}
     names = [name for groups in tree.splits.values() for group in groups.values() for name in group]
     refuse_unreadable([files[name] for name in names], names, path, pixels)
+    shape = (size, size, channels)
+    decoding: Record = dict(resize=resize, pixels=pixels, draft=draft, interpolation=interpolation)
     splits = {
-        split: _pictures(groups, classes, files, (size, size, channels), resize, pixels, draft)
+        split: _pictures(groups, classes, files, shape, decoding)
         for split, groups in tree.splits.items()
     }
     splits['train'] = splits['train']._replace(notes=(*member_notes, *tree.notes))
@@ -187,7 +205,7 @@ def _members(path, domain):
     return files_and_notes
 
 
-def _pictures(groups, classes, files, shape, resize, pixels, draft):
+def _pictures(groups, classes, files, shape, decoding):
     """The Dataset of one split; `groups` are {class: names of its pictures}."""
     names, label = [], []
     for number, name in enumerate(classes):
@@ -197,10 +215,8 @@ def _pictures(groups, classes, files, shape, resize, pixels, draft):
     return pictures(
         [files[name] for name in names],
         shape,
-        resize,
-        np.array(label, np.int32),
-        Task.of(classes),
-        names,
-        pixels,
-        draft=draft,
+        label=np.array(label, np.int32),
+        task=Task.of(classes),
+        names=names,
+        **decoding,
     )

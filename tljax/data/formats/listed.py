@@ -12,7 +12,7 @@ from tljax.data.archives import File, on_disk, printable
 from tljax.data.decoding import PIXELS
 from tljax.data.finding import READABLE, is_picture
 from tljax.data.layout import TABLES
-from tljax.data.pictures import pictures, refuse_draft, refuse_unreadable
+from tljax.data.pictures import pictures, refuse_decoding, refuse_unreadable
 from tljax.data.splits import cut_missing
 
 SAMPLE = 50  # rows whose pictures decide which folder holds all of them
@@ -32,6 +32,7 @@ def listed(
     label: str = '',
     task: str = '',
     draft: int = 0,
+    interpolation: str = 'bilinear',
 ) -> dict[str, Dataset]:
     """Reads the pictures that a CSV or TSV lists, one a row, with their labels.
 
@@ -56,6 +57,7 @@ def listed(
             tags, or the only other column.
         task: 'classes', 'labels' or 'numbers'; needed if the cells leave it open.
         draft: as for `folder`.
+        interpolation: as for `folder`.
 
     Splits: a column `split` holds train, validation or test. A missing validation or test split is
         cut from train, class by class, by the seeded permutation of `cut`.
@@ -79,7 +81,7 @@ def listed(
     >>> splits['train'].classes, splits['train'].names.tolist()[:2]
     (('dark', 'light'), ['1.png', '2.png'])
     """
-    refuse_draft(draft)
+    refuse_decoding(draft, interpolation)
     path = Path(path).expanduser()
     table = rows.read(path, file, label, task)
     files, names, notes = locate_pictures(path, table.files)
@@ -101,6 +103,7 @@ def listed(
             [names[i] for i in members],
             pixels,
             draft=draft,
+            interpolation=interpolation,
         )
     if table.task.kind == 'classes':
         _refuse_untrained_classes(splits['train'], path)

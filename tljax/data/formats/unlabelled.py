@@ -7,7 +7,7 @@ import numpy as np
 from tljax.core import Dataset, Task
 from tljax.data.archives import printable
 from tljax.data.finding import find
-from tljax.data.pictures import pictures, refuse_size
+from tljax.data.pictures import pictures, refuse_decoding, refuse_size
 
 
 def unlabelled(
@@ -16,6 +16,7 @@ def unlabelled(
     channels: int = 3,
     resize: int | None = None,
     pixels: int | None = None,
+    interpolation: str = 'bilinear',
 ) -> dict[str, Dataset]:
     """Reads all pictures below a folder or in an archive, without regard to the folders' names.
 
@@ -27,6 +28,7 @@ def unlabelled(
         channels: 3 for RGB, 1 for grey.
         resize: length of the short side before the centre crop, as for `folder`; None means `size`.
         pixels: largest number of pixels of a picture, as for `folder`.
+        interpolation: as for `folder`.
 
     Returns:
         {'train': Dataset}; the examples are named by their paths.
@@ -45,6 +47,7 @@ def unlabelled(
     """
     path = Path(path).expanduser()
     refuse_size(size, channels)
+    refuse_decoding(0, interpolation)
     files = find([path])
     return {
         'train': pictures(
@@ -55,5 +58,6 @@ def unlabelled(
             Task('unlabelled'),
             [printable(file.path) for file in files],
             pixels,
+            interpolation=interpolation,
         )
     }

@@ -31,37 +31,13 @@ from tljax.zoo.weights.above import Above, above
 from tljax.zoo.weights.graph import Graph, graph
 from tljax.zoo.weights.hdf5 import Stored, read
 from tljax.zoo.weights.inputs import before, enters, unlike
+from tljax.zoo.weights.loaded import Loaded
 from tljax.zoo.weights.training import loss_of
 
 # Order in which Keras stores the arrays of a layer.
 ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')
 # Names that Keras gives to layers without a name.
 AUTOMATIC = re.compile(r'((?:separable_|depthwise_)?conv2d|batch_normalization)(?:_(\d+))?')
-
-
-class Loaded(NamedTuple):
-    """Parameters and statistics of a network from a file, and the file's other layers.
-
-    Attributes:
-        params: {'backbone': ...}, NumPy, float32. 'head' is {'kernel': (dim, n), 'bias': (n,)},
-            where the file has a linear layer on the features, or on `above.dense`.
-        state: {'backbone': ...}.
-        above: the layers above the network.
-        spare: names of the file's layers above the network.
-        shape: shape of the inputs of a whole saved model; () where unknown.
-        prepared: names of the layers without weights before the network that may preprocess
-            pictures otherwise than the network does.
-        before: names of the layers with weights before the network. If there are any, the network
-            has no head.
-    """
-
-    params: Tree
-    state: Tree
-    above: Above
-    spare: tuple[str, ...]
-    shape: tuple[int | None, ...]
-    prepared: tuple[str, ...]
-    before: tuple[str, ...]
 
 
 def load(
