@@ -115,7 +115,7 @@ def load(path: str | Path, net: Net, size: int) -> Loaded:
     family, blocks = ROWS[net.published['name']].module, [name for name in shapes[0] if '.' in name]
     tensors = names.as_in_timm(read(path), family, blocks)
     params, state = (flatten(tree) for tree in shapes)
-    expected = {path: _tensor_name(path) for path in {**params, **state}}
+    expected = {leaf: tensor_name(leaf) for leaf in {**params, **state}}
     head = _head(tensors, set(expected.values()), net.dim)
     arrays, differing = {}, []
     for leaf, name in expected.items():
