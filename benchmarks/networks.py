@@ -43,7 +43,7 @@ from experiments import command
 from experiments.flag_types import define_list, one_of
 from tljax.files.console import say
 from tljax.report.page import table
-from tljax.zoo.table import ROWS
+from tljax.zoo.table import KERAS, ROWS
 
 # one network of each family
 FAMILIES = [
@@ -67,6 +67,11 @@ TIMM = {
     **{name: name for name in ('densenet121', 'densenet169', 'densenet201')},
     'mobilenet': 'mobilenetv1_100',
     'mobilenet_v2': 'mobilenetv2_100',
+    **{
+        name: row.weights.removeprefix('timm/').split('.')[0]
+        for name, row in ROWS.items()
+        if row.weights
+    },
 }
 
 ONLY = define_only(['own', 'step', 'predict', 'memory'])
@@ -204,7 +209,7 @@ def _sides(network: str, peers: Sequence[str], old: Path | None) -> Iterator[lis
         yield [
             stack.enter_context(_side(name, network, old))
             for name in ('tljax', *peers)
-            if name != 'timm' or network in TIMM
+            if name == 'tljax' or network in (TIMM if name == 'timm' else KERAS)
         ]
 
 

@@ -210,6 +210,11 @@ def mobilenet_weights(top: bool = False) -> str:
     return data(f'imagenet_weights/{file}')
 
 
+def lite0_weights() -> str:
+    """Returns the path of the ImageNet weights of EfficientNet-Lite0."""
+    return data('imagenet_weights/efficientnet_lite0.safetensors')
+
+
 def strategies() -> Config:
     """Returns three strategies: training from scratch, training a head on a frozen backbone, and
     fine-tuning, where the backbone has a tenth of the head's rate."""

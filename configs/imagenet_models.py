@@ -5,6 +5,8 @@ https://arxiv.org/abs/1805.08974)
     python -m experiments.rank --config=configs/imagenet_models.py --verify
     # MobileNet at four picture sizes
     python -m experiments.rank --config=configs/imagenet_models.py:sizes --verify
+    # MobileNet alpha 0.25 and EfficientNet-Lite0, from the files in $TLJAX_DATA
+    python -m experiments.rank --config=configs/imagenet_models.py:files --verify
 
 Every network is trained on every target with fixed features, with fine-tuning, and from scratch.
 The study judges the score `imagenet_top1` beside scores that are computed on the target. Its
@@ -14,8 +16,10 @@ publishes. In `sizes`, one set of weights is used at smaller and smaller picture
 accuracy on 500 ImageNet photographs (`experiments.evaluate --size=96`). Targets are the four
 domains of PACS, read from `$TLJAX_DATA`.
 
-The rates are those of configs/rank.py. `sizes` takes 100 steps of 16 examples, the 18 networks
-5,000 steps of 64 on all labels.
+Any other network of `experiments.models` is one more entry of `study.sources`.
+
+The rates are those of configs/rank.py. `sizes` and `files` take 100 steps of 16 examples, the 18
+networks 5,000 steps of 64 on all labels.
 
 Expected (RESULTS.md): `sizes` is in ImageNet's order on all four targets, tau 1. Published over 16
 networks and 12 data sets: r = .99 with fixed features, .96 with fine-tuning.
@@ -24,6 +28,7 @@ networks and 12 data sets: r = .99 with fixed features, .96 with fine-tuning.
 from ml_collections import ConfigDict
 
 from configs import base
+from tljax.protocols import Config
 
 NETWORKS = (
     'xception',
@@ -53,10 +58,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
     """Returns the locked config.
 
     Args:
-        arg: comma-separated options after the colon of `--config`: 'sizes', 'smoke'; None for
+        arg: comma-separated options after the colon of `--config`: 'sizes', 'files', 'smoke'; None for
             the defaults.
     """
-    options = base.parse_arg(arg, sizes=False, smoke=False)
+    options = base.parse_arg(arg, sizes=False, files=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('rank', 'advise')
@@ -88,21 +93,29 @@ def get_config(arg: str | None = None) -> ConfigDict:
             config.study.targets[domain] = base.pacs(domain)
         for name in NETWORKS:
             config.study.sources[name] = dict(net=dict(name=name), weights='imagenet')
+        if options.sizes or options.files or options.smoke:
+            _few_labels(config)
         if options.sizes or options.smoke:
-            _sizes(config)
+            config.study.sources = _sizes()
+        if options.files:
+            config.study.sources = _files()
         if options.smoke:
             _smoke(config)
     return config
 
 
-def _sizes(config: ConfigDict) -> None:
-    """Replaces the networks by MobileNet at several picture sizes."""
+def _few_labels(config: ConfigDict) -> None:
+    """Takes 20 labels per class, and steps for as many."""
     config.steps = 100
     config.batch = 16
     config.study.budgets = (20,)
     config.study.most = 1500
     config.study.strategies.scratch.optim.warmup = 0
-    config.study.sources = {
+
+
+def _sizes() -> Config:
+    """Returns MobileNet at several picture sizes as sources."""
+    return {
         f'pixels{size}': dict(
             net=base.mobilenet(momentum=0.9),
             weights=base.mobilenet_weights(top=True),
@@ -111,6 +124,24 @@ def _sizes(config: ConfigDict) -> None:
         )
         for size, top1 in SIZES.items()
     }
+
+
+def _files() -> Config:
+    """Returns two networks whose weights are files as sources. Their top1 is measured as SIZES."""
+    return dict(
+        mobilenet=dict(
+            net=base.mobilenet(momentum=0.9),
+            weights=base.mobilenet_weights(top=True),
+            size=112,
+            top1=0.552,
+        ),
+        lite0=dict(
+            net=dict(name='efficientnet_lite0'),
+            weights=base.lite0_weights(),
+            size=112,
+            top1=0.850,
+        ),
+    )
 
 
 def _smoke(config: ConfigDict) -> None:

@@ -208,7 +208,7 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     Traceback (most recent call last):
     tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
-    if published.NAME.fullmatch(place) or foreign.named_as_weights(place):
+    if published.is_name(place) or foreign.named_as_weights(place):
         assert net is not None, f'{place} are weights of a network'
         params, state = read_weights(net, place, top)
         outputs = len(params.get('head', {}).get('bias', ()))

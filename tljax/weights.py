@@ -11,7 +11,7 @@ from tljax.core import Net, Tree, UserError, abbreviated, nearest_name
 from tljax.files.console import say
 from tljax.protocols import Config, Record
 from tljax.zoo.table import ROWS
-from tljax.zoo.weights import foreign, keras, published, tensors
+from tljax.zoo.weights import foreign, hub, keras, published, tensors
 from tljax.zoo.weights.loaded import Loaded
 
 
@@ -21,7 +21,8 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     Args:
         net: a network of the zoo.
         path: a file of weights, or 'imagenet' for the published file, or 'imagenet:160' for the
-            published file of that picture size.
+            published file of that picture size, or 'hub:OWNER/NAME' for a file of the Hugging Face
+            hub (`zoo.weights.hub`).
         top: whether the head is read, too. If not, layers above the network are left out, with a
             message.
 
@@ -69,8 +70,12 @@ def _load(net: Net, path: str, top: bool) -> Loaded:
         return keras.load(file, whole, row.size, row.top, net.published.get('older'))
 
     file: str | Path = path
-    if match := published.NAME.fullmatch(str(path)):
+    if str(path) == 'imagenet' and row.weights:
+        file = hub.fetch(f'hub:{row.weights}')
+    elif match := published.NAME.fullmatch(str(path)):
         file = published.published(net.published, int(match[1] or 0), top, check=load)
+    elif str(path).startswith('hub:'):
+        file = hub.fetch(str(path))
     weights = load(file)
     _report_inputs(file, weights, net.published['name'])
     if top:

@@ -33,14 +33,18 @@ class Port(NamedTuple):
     same: bool
 
 
-PORTS = {'tf': Port(1e-3, 0.99, True), 'torch': Port(1e-5, 0.9, False)}
+PORTS = {
+    'tf': Port(1e-3, 0.99, True),
+    'torch': Port(1e-5, 0.9, False),
+    'torchvision': Port(1e-3, 0.99, False),
+}
 
 
 def port_of(name: str, momentum: float = 0.99) -> Port:
     """Returns the constants of a port.
 
     Args:
-        name: 'tf' or 'torch'.
+        name: 'tf', 'torch' or 'torchvision'.
         momentum: BatchNorm's, in TensorFlow's port of a network.
 
     Raises:
@@ -50,7 +54,7 @@ def port_of(name: str, momentum: float = 0.99) -> Port:
     (0.001, False)
     """
     if name not in PORTS:
-        raise UserError(f'net.port={name!r} is not {" or ".join(PORTS)}')
+        raise UserError(f'net.port={name!r} is not {", ".join(PORTS)}')
     return PORTS[name]._replace(momentum=momentum) if name == 'tf' else PORTS[name]
 
 

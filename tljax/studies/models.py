@@ -10,7 +10,7 @@ from tljax.protocols import Record, Tree
 from tljax.studies.model_choice import ModelChoice
 from tljax.weights import pretrained
 from tljax.zoo.weights.class_names import class_index
-from tljax.zoo.weights.published import NAME, published_classes
+from tljax.zoo.weights.published import has_imagenet_classes, published_classes
 
 
 def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
@@ -88,7 +88,7 @@ def index(choice: ModelChoice) -> list[tuple[str, str]] | None:
     True
     """
     weights = choice.weights or ''
-    if not choice.classes and NAME.fullmatch(weights):
+    if not choice.classes and has_imagenet_classes(weights):
         return class_index(published_classes())
     beside = Path(weights).expanduser().with_name('imagenet_class_index.json') if weights else None
     path = choice.classes or (beside if beside and beside.exists() else None)

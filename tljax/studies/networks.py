@@ -1,10 +1,11 @@
-"""Facts about the networks that have ImageNet weights: sizes, accuracies and files."""
+"""Facts about the networks that have published weights: sizes, accuracies and files."""
 
 from collections.abc import Iterable
 
 import jax
 
 from tljax.configuration import ZOO, call_named
+from tljax.nn.preprocessing import MODES
 from tljax.protocols import Config, Record
 from tljax.studies.tables import Table
 from tljax.zoo.table import ROWS
@@ -35,18 +36,36 @@ def table() -> Table:
             row.mode,
             f'{row.parameters:,}',
             row.megabytes,
-            f'{100 * row.top1:.1f}',
-            f'{100 * row.top5:.1f}',
-            row.depth,
+            _percent(row.top1),
+            _percent(row.top5),
+            row.depth or '',
+            f'{row.interpolation} {row.crop:g}',
+            row.licence,
             ', '.join(map(str, row.widths)),
         ]
         for name, row in ROWS.items()
     ]
     return Table(
-        ['name', 'input', 'mode', 'parameters', 'MB', 'top-1 %', 'top-5 %', 'depth', 'alpha'],
+        [
+            'name',
+            'input',
+            'mode',
+            'parameters',
+            'MB',
+            'top-1 %',
+            'top-5 %',
+            'depth',
+            'resize',
+            'licence',
+            'alpha',
+        ],
         rows,
         'ImageNet networks',
     )
+
+
+def _percent(share: float | None) -> str:
+    return '' if share is None else f'{100 * share:.1f}'
 
 
 def _facts(name: str) -> Record:
@@ -58,7 +77,10 @@ def _facts(name: str) -> Record:
             'md5': row.md5[0 if top else 1] if row.md5 else None,
         }
         for top in (True, False)
+        if row.file
     ]
+    if row.weights:
+        files.append({'top': row.top1 is not None, 'url': f'hub:{row.weights}', 'md5': None})
     widths = [
         {
             'alpha': alpha,
@@ -72,6 +94,11 @@ def _facts(name: str) -> Record:
         'title': row.title,
         'input': row.size,
         'preprocessing': row.mode,
+        'mean': MODES[row.mode].mean,
+        'std': MODES[row.mode].deviation,
+        'interpolation': row.interpolation,
+        'crop': row.crop,
+        'licence': row.licence,
         'parameters': row.parameters,
         'megabytes': row.megabytes,
         'top1': row.top1,

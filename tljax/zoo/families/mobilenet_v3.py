@@ -127,7 +127,7 @@ def mobilenet_v3(
         minimal: whether the network has 3x3 filters and ReLU alone, without squeeze and excitation.
         port: 'tf' pads strided convolutions as TensorFlow does, with an epsilon of 1e-3: Google's
             weights, Keras's, and timm's whose names begin with tf_; 'torch' pads both sides alike,
-            with 1e-5: timm's other weights.
+            with 1e-5: timm's other weights; 'torchvision' pads both sides alike, with 1e-3.
         mode: preprocessing of the pictures, as `nn.preprocessing.preprocess` has it; '': that of
             the published weights.
         drop_path: rate of stochastic depth in the last block; it grows linearly from 0.

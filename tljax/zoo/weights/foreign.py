@@ -23,7 +23,8 @@ KINDS = {  # kind -> description, and how to convert it
     'onnx': 'an ONNX model: take the weights of the model that it was exported from',
     'tflite': 'a TensorFlow Lite model: take the Keras model that it was converted from',
     'tfjs': 'a TensorFlow.js model: convert it to .h5 with tensorflowjs_converter',
-    'safetensors': 'a safetensors file: copy its arrays into a Keras model and save that as .h5',
+    'safetensors': "a safetensors file, which networks with timm's names read: take one of those, or "
+    'copy its arrays into a Keras model and save that as .h5',
     'numpy': 'a file of NumPy arrays, which tell no layers: copy them into a Keras model and save '
     'that as .h5',
     'shards': 'a part or the index of Keras weights in several files: load them into their model '
@@ -33,7 +34,7 @@ KINDS = {  # kind -> description, and how to convert it
     'orbax': 'a checkpoint of Orbax: name the run that it is in, or copy its arrays into a Keras '
     'model and save that as .h5',
     'gguf': 'a GGUF file, of a language model: tljax reads networks for pictures in Keras files '
-    '(.h5, .keras)',
+    '(.h5, .keras) and safetensors',
     'msgpack': 'a MessagePack file, as Flax writes: copy its arrays '
     '(flax.serialization.msgpack_restore) into a Keras model and save that as .h5',
     'caffe': 'a Caffe model: copy its arrays into a Keras model and save that as .h5',

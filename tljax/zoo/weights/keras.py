@@ -18,15 +18,17 @@ A file may have more layers than the network:
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from tljax.core import Net, UserError, abbreviated
-from tljax.protocols import Config, Record, Tree
+from tljax.paths import flatten
+from tljax.protocols import Config, Record
 from tljax.zoo.table import ROWS
+from tljax.zoo.weights import names
 from tljax.zoo.weights.above import Above, above
 from tljax.zoo.weights.graph import Graph, graph
 from tljax.zoo.weights.hdf5 import Stored, read
@@ -35,7 +37,16 @@ from tljax.zoo.weights.loaded import Loaded
 from tljax.zoo.weights.training import loss_of
 
 # Order in which Keras stores the arrays of a layer.
-ORDER = ('depthwise_kernel', 'pointwise_kernel', 'kernel', 'scale', 'bias', 'mean', 'var')
+ORDER = (
+    'depthwise_kernel',
+    'pointwise_kernel',
+    'kernel',
+    'scale',
+    'gamma',
+    'bias',
+    'mean',
+    'var',
+)
 # Names that Keras gives to layers without a name.
 AUTOMATIC = re.compile(r'((?:separable_|depthwise_)?conv2d|batch_normalization)(?:_(\d+))?')
 
@@ -71,12 +82,13 @@ def load(
     shapes = jax.eval_shape(
         net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
     )
-    net_layers = {
-        layer: {**shapes[0].get(layer, {}), **shapes[1].get(layer, {})}
-        for layer in {**shapes[0], **shapes[1]}
-    }
-    model = graph(stored.config)
-    stored, model = _rename_layers(stored, model, net_layers, published or {}, net.dim)
+    paths = [flatten(tree) for tree in shapes]
+    net_layers = _layers([*paths[0].items(), *paths[1].items()])
+    model, row = graph(stored.config), ROWS.get(net.published.get('name', ''))
+    new_names = {**(published or {})}
+    if row and row.weights:
+        new_names |= names.keras_names(stored.layers, row.module, list(shapes[0]))
+    stored, model = _rename_layers(stored, model, net_layers, new_names, net.dim)
     first = before(stored, model, net_layers, net.dim)
     extra_layers = {
         layer: arrays
@@ -86,8 +98,8 @@ def load(
     unexpected = [layer for layer in extra_layers if layer not in top]
     arrays = _net_arrays(path, stored, model, net_layers, unexpected)
     params, state = (
-        {layer: {name: arrays[layer][name] for name in leaves} for layer, leaves in tree.items()}
-        for tree in shapes
+        unflatten_dict({path: arrays[layer_of(path)][path.split('/')[-1]] for path in tree}, sep='/')
+        for tree in paths
     )
     top_layers = above(extra_layers, model, set(net_layers), net, top, loss_of(stored.training))
     if first and top_layers.head:
@@ -95,7 +107,7 @@ def load(
     dense = (*top_layers.dense, top_layers.head)
     _refuse_not_finite(path, dict(zip(top_layers.names, dense, strict=False)))
     head = {'head': _softmax_head(**top_layers.head)} if top_layers.head else {}
-    mode = ROWS[net.published['name']].mode if net.published else 'tf'
+    mode = row.mode if row else 'tf'
     return Loaded(
         params={'backbone': params, **head},
         state={'backbone': state},
@@ -105,6 +117,26 @@ def load(
         prepared=unlike(model, net_layers, first, mode),
         before=tuple(first),
     )
+
+
+def _layers(leaves):
+    """Returns {layer: {name: leaf}} of pairs (path, leaf)."""
+    layers = {}
+    for path, leaf in leaves:
+        layers.setdefault(layer_of(path), {})[path.split('/')[-1]] = leaf
+    return layers
+
+
+def layer_of(path: str) -> str:
+    """Returns the layer of a parameter: its path without the last name.
+
+    Args:
+        path: path of the parameter in the network.
+
+    >>> layer_of('blocks.0.0/conv_dw/kernel')
+    'blocks.0.0/conv_dw'
+    """
+    return path.rpartition('/')[0]
 
 
 def _net_arrays(path, stored, model, net_layers, others):

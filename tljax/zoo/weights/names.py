@@ -44,7 +44,7 @@ def as_in_timm(
     Args:
         tensors: {name: tensor}.
         family: module of `zoo.families` that defines the network.
-        blocks: names of the network's blocks here, from shallow to deep.
+        blocks: names of the network's top layers here.
 
     >>> list(as_in_timm({'module.fc.weight': np.zeros(1)}, 'regnet'))
     ['fc.weight']
@@ -56,7 +56,7 @@ def as_in_timm(
         if named and all(name.startswith(prefix) for name in named):
             named = {name.removeprefix(prefix): tensor for name, tensor in named.items()}
     if family in ('efficientnet', 'mobilenet_v3'):
-        named = mobile.as_in_timm(named, list(blocks))
+        named = mobile.as_in_timm(named, in_order(blocks))
     for convention in CONVENTIONS.get(family, ()):
         if any(re.fullmatch(convention.sign, name) for name in named):
             named = {
@@ -67,13 +67,45 @@ def as_in_timm(
     return {name: tensor for name, tensor in named.items() if not re.fullmatch(UNUSED, name)}
 
 
+def keras_names(layers: Iterable[str], family: str, blocks: Iterable[str]) -> dict[str, str]:
+    """Returns {Keras's name of a layer: path of the layer here}.
+
+    Args:
+        layers: names of the layers of a file of Keras.
+        family: module of `zoo.families` that defines the network.
+        blocks: names of the network's top layers here.
+
+    >>> keras_names(['convnext_tiny_stage_0_block_2_layernorm'], 'convnext', [])
+    {'convnext_tiny_stage_0_block_2_layernorm': 'stages.0.blocks.2/norm'}
+    """
+    if family != 'convnext':
+        return mobile.keras_names(layers, in_order(blocks))
+    named = {layer: _renamed(layer, KERAS_CONVNEXT) for layer in layers}
+    return {layer: name for layer, name in named.items() if name != layer}
+
+
+def in_order(layers: Iterable[str]) -> list[str]:
+    """Returns the names of blocks among layers, from shallow to deep.
+
+    Args:
+        layers: names of the network's top layers here.
+
+    >>> in_order(['blocks.0.10', 'blocks.0.9', 'conv_stem'])
+    ['blocks.0.9', 'blocks.0.10']
+    """
+    blocks = [name for name in layers if name.startswith('blocks.')]
+    return sorted(blocks, key=lambda name: [int(part) for part in name.split('.')[1:]])
+
+
 def _renamed(name, rules):
     """Applies the first rule that matches a whole name; {i+1} in a replacement is a group plus 1."""
     for pattern, replacement in rules:
         if match := re.fullmatch(pattern, name):
             return re.sub(
                 r'\{(\w+)(\+1)?\}',
-                lambda field: str(int(match[field[1]]) + 1) if field[2] else match[field[1]],
+                lambda field, match=match: (
+                    str(int(match[field[1]]) + 1) if field[2] else match[field[1]]
+                ),
                 replacement,
             )
     return name
@@ -298,3 +330,17 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
         ),
     ),
 }
+
+_BLOCK = r'convnext_\w+?_stage_(?P<s>\d)_block_(?P<i>\d+)_'
+KERAS_CONVNEXT = (
+    (r'convnext_\w+?_stem_conv', 'stem.0'),
+    (r'convnext_\w+?_stem_layernorm', 'stem.1'),
+    (r'convnext_\w+?_downsampling_layernorm_(?P<s>\d)', 'stages.{s+1}.downsample.0'),
+    (r'convnext_\w+?_downsampling_conv_(?P<s>\d)', 'stages.{s+1}.downsample.1'),
+    (rf'{_BLOCK}depthwise_conv', 'stages.{s}.blocks.{i}/conv_dw'),
+    (rf'{_BLOCK}layernorm', 'stages.{s}.blocks.{i}/norm'),
+    (rf'{_BLOCK}pointwise_conv_1', 'stages.{s}.blocks.{i}/mlp.fc1'),
+    (rf'{_BLOCK}pointwise_conv_2', 'stages.{s}.blocks.{i}/mlp.fc2'),
+    (rf'{_BLOCK}layer_scale', 'stages.{s}.blocks.{i}'),
+    (r'convnext_\w+?_head_layernorm|layer_normalization(_\d+)?', 'head.norm'),
+)

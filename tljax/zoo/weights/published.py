@@ -17,6 +17,32 @@ CLASSES = (
 NAME = re.compile(r'imagenet(?::(\d+))?')
 
 
+def is_name(place: str) -> bool:
+    """Tells whether a text names published weights, and no file or folder.
+
+    Args:
+        place: 'imagenet', 'imagenet:160', or a name on the Hugging Face hub.
+
+    >>> is_name('imagenet'), is_name('hub:timm/vit_small_patch16_224.dino'), is_name('runs/mine')
+    (True, True, False)
+    """
+    return bool(NAME.fullmatch(place)) or place.startswith('hub:')
+
+
+def has_imagenet_classes(place: str) -> bool:
+    """Tells whether a name of published weights says that they have ImageNet's 1,000 classes.
+
+    Args:
+        place: as `is_name` takes it.
+
+    >>> has_imagenet_classes('hub:timm/tf_efficientnet_b0.in1k')
+    True
+    >>> has_imagenet_classes('hub:timm/vit_small_patch16_224.dino')
+    False
+    """
+    return bool(NAME.fullmatch(place) or re.fullmatch(r'hub:timm/.*in1k(_\d+)?(@.*)?', place))
+
+
 def published(
     net: Config,
     size: int = 0,
@@ -48,6 +74,8 @@ def published(
     """
     name, alpha = net['name'], net.get('alpha', 1.0)
     row = ROWS[name]
+    if not row.file:
+        raise UserError(f'{name} has no weights of this size: take imagenet, or name a file')
     if row.widths:
         _refuse_unpublished(name, 'alpha', alpha, tuple(row.widths))
     _refuse_unpublished(name, 'size', size or row.size, row.sizes or (row.size,))

@@ -112,7 +112,7 @@ def load(path: str | Path, net: Net, size: int) -> Loaded:
     shapes = jax.eval_shape(
         net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
     )
-    family, blocks = ROWS[net.published['name']].module, [name for name in shapes[0] if '.' in name]
+    family, blocks = ROWS[net.published['name']].module, list(shapes[0])
     tensors = names.as_in_timm(read(path), family, blocks)
     params, state = (flatten(tree) for tree in shapes)
     expected = {leaf: tensor_name(leaf) for leaf in {**params, **state}}
