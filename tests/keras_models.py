@@ -40,7 +40,7 @@ def randomise(model, seed=0):
 def keras_model(name, size, options, **kw):
     options = {key: value for key, value in options.items() if key not in ('fc', 'size')}
     return randomise(
-        getattr(keras.applications, ROWS[name].title)(
+        getattr(keras.applications, ROWS[name].title.replace('-', ''))(
             weights=None, input_shape=(size, size, 3), **options, **kw
         )
     )

@@ -13,7 +13,7 @@ from tljax.configuration import call_named
 from tljax.nn.preprocessing import preprocess
 from tljax.program import predictor
 from tljax.weights import pretrained
-from tljax.zoo.table import ROWS
+from tljax.zoo.table import KERAS as ROWS
 from tljax.zoo.weights.keras import load
 
 FAST = [

@@ -10,7 +10,7 @@ from keras_models import keras_model, pictures, scaled, write_legacy
 
 from tljax import paths
 from tljax.configuration import call_named
-from tljax.zoo.table import ROWS
+from tljax.zoo.table import KERAS as ROWS
 from tljax.zoo.weights.keras import load
 
 MOBILENET, VGG = ('mobilenet', 64, {'alpha': 0.25, 'dropout': 0.0}), ('vgg16', 32, {'size': 32})

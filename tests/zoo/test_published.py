@@ -10,7 +10,7 @@ from serving import Handler, serving
 
 from tljax.core import UserError
 from tljax.weights import pretrained
-from tljax.zoo.table import ROWS, SOURCE
+from tljax.zoo.table import KERAS, SOURCE
 from tljax.zoo.weights import published
 
 SPEC = {'name': 'mobilenet', 'alpha': 0.25}
@@ -69,7 +69,7 @@ def test_addresses_and_checksums_are_keras_s():
     folder = Path(find_spec('keras.src.applications').origin).parent
     text = '\n'.join(path.read_text() for path in folder.glob('*.py'))
     assert SOURCE in text and published.CLASSES[1][4:] in text
-    for name, row in ROWS.items():
+    for name, row in KERAS.items():
         for md5 in row.md5:
             assert md5 in text, (name, md5)
         # Keras composes the names of other modules' files in code

@@ -13,7 +13,7 @@ from tljax.features import extracted
 from tljax.program import predictor
 from tljax.weights import pretrained
 from tljax.zoo import mobilenet
-from tljax.zoo.table import ROWS
+from tljax.zoo.table import KERAS as ROWS
 from tljax.zoo.weights.keras import load
 
 

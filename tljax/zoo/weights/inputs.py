@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from tljax.nn.preprocessing import preprocess
+from tljax.nn.preprocessing import MODES, preprocess
 from tljax.protocols import Record
 from tljax.zoo.weights.graph import Graph, Layer
 from tljax.zoo.weights.hdf5 import Stored
@@ -42,6 +42,39 @@ LARGEST_CONSTANT = 16  # numbers; preprocessing has one number for each channel
 
 class _UnknownLayer(Exception):
     """A layer is no arithmetic that `_output` computes."""
+
+
+def without_preprocessing(stored: Stored, mode: str) -> Stored:
+    """Leaves out a normalisation of the pictures that is the network's own.
+
+    Keras's EfficientNets hold one: a mean, a variance and a count. In the published files the
+    standard deviation stands for the variance, and another layer divides by its root once more.
+
+    Args:
+        stored: content of the file.
+        mode: preprocessing of the network, as `nn.preprocessing.preprocess` has it.
+
+    >>> mean, deviation, _ = MODES['torch']
+    >>> arrays = [np.array(mean), np.square(deviation), np.array(0)]
+    >>> stored = Stored({'normalization': arrays, 'conv': []}, {'normalization': 0, 'conv': 1})
+    >>> list(without_preprocessing(stored, 'torch').layers)
+    ['conv']
+    """
+    mean, deviation, _ = MODES[mode]
+    layers = {
+        name: arrays
+        for name, arrays in stored.layers.items()
+        if not (
+            name.startswith('normalization')
+            and [array.size for array in arrays[:2]] == [3, 3]
+            and np.allclose(arrays[0].ravel(), mean, atol=1e-4)
+            and any(
+                np.allclose(arrays[1].ravel(), np.power(deviation, power), atol=1e-4)
+                for power in (1, 2)
+            )
+        )
+    }
+    return stored._replace(layers=layers)
 
 
 def before(stored: Stored, model: Graph | None, net_layers: Collection[str], dim: int) -> list[str]:

@@ -32,7 +32,7 @@ from tljax.zoo.weights import names
 from tljax.zoo.weights.above import Above, above
 from tljax.zoo.weights.graph import Graph, graph
 from tljax.zoo.weights.hdf5 import Stored, read
-from tljax.zoo.weights.inputs import before, enters, unlike
+from tljax.zoo.weights.inputs import before, enters, unlike, without_preprocessing
 from tljax.zoo.weights.loaded import Loaded
 from tljax.zoo.weights.training import loss_of
 
@@ -89,6 +89,7 @@ def load(
     if row and row.weights:
         new_names |= names.keras_names(stored.layers, row.module, list(shapes[0]))
     stored, model = _rename_layers(stored, model, net_layers, new_names, net.dim)
+    stored = without_preprocessing(stored, row.mode if row else 'tf')
     first = before(stored, model, net_layers, net.dim)
     extra_layers = {
         layer: arrays
