@@ -17,7 +17,7 @@ from jax.test_util import check_grads
 from tljax.loops import in_loop
 from tljax.nn import forms
 from tljax.nn.convolution import convolve
-from tljax.nn.layers import BatchNorm, max_pool, mean_pool
+from tljax.nn.layers import BatchNorm, DropPath, LayerNorm, max_pool, mean_pool
 
 SHAPES = [  # of the input and the kernel, strides, padding
     ((6, 9, 9, 2), (3, 3, 2, 5), (1, 1), 'SAME'),
@@ -259,3 +259,31 @@ def test_pooling_first_is_pooling_last(train):
             gradients,
             expected_gradients,
         )
+
+
+def test_layer_norm_is_flax_s():
+    x = 1e3 + jax.random.normal(jax.random.key(0), (4, 5, 16))
+    params = {
+        'scale': jax.random.normal(jax.random.key(1), (16,)),
+        'bias': jax.random.normal(jax.random.key(2), (16,)),
+    }
+    theirs = nn.LayerNorm(1e-6, use_fast_variance=False).apply({'params': params}, x)
+    ours = LayerNorm(1e-6).apply({'params': params}, x)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert LayerNorm(dtype=jnp.bfloat16).apply({'params': params}, x).dtype == jnp.bfloat16
+
+
+def test_stochastic_depth_keeps_the_mean_and_drops_whole_examples():
+    layer, x = DropPath(0.25), jnp.ones((4000, 2, 3))
+    y = layer.apply({}, x, True, rngs={'dropout': jax.random.key(0)})
+    by_example = np.asarray(y).reshape(4000, -1)
+    assert (by_example == by_example[:, :1]).all()
+    assert abs(float(y.mean()) - 1) < 0.03
+    np.testing.assert_array_equal(layer.apply({}, x, False), x)
+
+
+def test_the_gradient_of_max_pooling_goes_to_the_first_of_equal_values():
+    x = jnp.zeros((1, 4, 4, 1))
+    gradient = jax.grad(lambda x: max_pool(x).sum())(x)[0, ..., 0]
+    assert gradient.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
+    check_grads(lambda x: max_pool(x), (jax.random.normal(jax.random.key(0), (1, 4, 4, 2)),), 2)

@@ -366,6 +366,30 @@ class SeparableConv(nn.Module):
         return convolve(x, pointwise.astype(self.dtype), form=self.form)
 
 
+@jax.custom_jvp
+def larger(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Returns the larger of two arrays, element by element.
+
+    The gradient belongs to the larger one, and to the first one of equals, as in PyTorch's pooling.
+    That of JAX's maximum is divided among equals, which takes several passes over the maps.
+
+    Args:
+        a: of any shape.
+        b: of the same shape.
+
+    >>> larger(jnp.array([1.0, 2.0]), jnp.array([3.0, 0.0])).tolist()
+    [3.0, 2.0]
+    >>> float(jax.grad(larger)(1.0, 1.0))
+    1.0
+    """
+    return jnp.maximum(a, b)
+
+
+@larger.defjvp
+def _larger_jvp(primals, tangents):
+    return larger(*primals), jnp.where(primals[0] >= primals[1], *tangents)
+
+
 @jax.named_scope('max_pool')
 def max_pool(
     x: jax.Array,
@@ -390,7 +414,7 @@ def max_pool(
     >>> max_pool(jnp.arange(4.0).reshape(1, 2, 2, 1)).tolist()
     [[[[3.0]]]]
     """
-    return _reduce_windows(jnp.maximum, -jnp.inf, x, size, strides, padding)
+    return _reduce_windows(larger, -jnp.inf, x, size, strides, padding)
 
 
 @jax.named_scope('mean_pool')
