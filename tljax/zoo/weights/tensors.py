@@ -155,8 +155,15 @@ def load(path: str | Path, net: Net, size: int) -> Loaded:
     )
 
 
-def _tensor_name(path: str) -> str:
-    """PyTorch's name of a parameter or statistic, from its path."""
+def tensor_name(path: str) -> str:
+    """Returns PyTorch's name of a parameter or statistic.
+
+    Args:
+        path: path of the parameter or statistic here.
+
+    >>> tensor_name('blocks.0.0/bn1/scale'), tensor_name('pos_embed')
+    ('blocks.0.0.bn1.weight', 'pos_embed')
+    """
     *layer, leaf = path.split('/')
     return '.'.join([*layer, LEAVES.get(leaf, leaf)])
 
