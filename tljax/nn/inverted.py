@@ -149,7 +149,7 @@ class Block(nn.Module):
     >>> x = jax.numpy.ones((1, 4, 4, 8))
     >>> variables = jax.eval_shape(lambda: block.init(jax.random.key(0), x, train=False))
     >>> list(variables['params'])
-    ['conv_pw', 'bn1', 'conv_dw', 'bn2', 'se', 'conv_pwl', 'bn3']
+    ['bn1', 'bn2', 'bn3', 'conv_dw', 'conv_pw', 'conv_pwl', 'se']
     """
 
     shape: Shape
