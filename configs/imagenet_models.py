@@ -58,8 +58,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     """Returns the locked config.
 
     Args:
-        arg: comma-separated options after the colon of `--config`: 'sizes', 'files', 'smoke'; None for
-            the defaults.
+        arg: comma-separated options after the colon of `--config`: 'sizes', 'files', 'smoke'; None
+            for the defaults.
     """
     options = base.parse_arg(arg, sizes=False, files=False, smoke=False)
     config = base.get_config()

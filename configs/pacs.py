@@ -7,9 +7,9 @@ they hurt?
     # a source with 20 times as many parameters, which recognises ImageNet better
     python -m experiments.compare --config=configs/pacs.py:net=lite0
 
-The source is MobileNet (alpha 0.25) trained on ImageNet, or EfficientNet-Lite0. The target is one domain of PACS (Li et
-al. 2017, https://arxiv.org/abs/1710.03077): seven classes, 112x112 pixels. The files are read from
-`$TLJAX_DATA`; --config.init.path and --config.data.path take other files.
+The source is MobileNet (alpha 0.25) trained on ImageNet, or EfficientNet-Lite0. The target is one
+domain of PACS (Li et al. 2017, https://arxiv.org/abs/1710.03077): seven classes, 112x112 pixels.
+The files are read from `$TLJAX_DATA`; --config.init.path and --config.data.path take other files.
 
 Hyper-parameters are ours. They were chosen on the validation split of sketch, never on test labels.
 

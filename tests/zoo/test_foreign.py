@@ -158,8 +158,8 @@ def test_a_run_that_has_begun_tells_its_step(tmp_path):
 def test_a_network_without_weights_of_files_is_told_from_one_that_is_none(tmp_path):
     (tmp_path / 'm.h5').write_bytes(b'x')
     for name, path, message in (
-        ('efficientnetb0', tmp_path / 'm.h5', 'no network of tljax.zoo: there are xception'),
-        ('efficientnetb0', 'imagenet', 'no network of tljax.zoo: there are xception'),
+        ('squeezed_net', tmp_path / 'm.h5', 'no network of tljax.zoo: there are xception'),
+        ('efficientnetb0', 'imagenet', 'no network of tljax.zoo: did you mean efficientnet_b0'),
         ('MobileNetV2', tmp_path / 'm.h5', 'no network of tljax.zoo: did you mean mobilenet_v2'),
         ('conv4', tmp_path / 'm.h5', 'conv4. reads no Keras weights'),
         ('conv4', 'imagenet', 'conv4. has no published ImageNet weights'),

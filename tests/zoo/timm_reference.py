@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
-from random_tensors import pictures, tensor
+from random_tensors import pictures, tensor  # noqa: E402
 
-from benchmarks.sides.torch_operators import define_missing_operators
+from benchmarks.sides.torch_operators import define_missing_operators  # noqa: E402
 
 define_missing_operators()
-import timm
+import timm  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 TESTED = {  # name: picture sizes

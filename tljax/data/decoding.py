@@ -90,9 +90,7 @@ def picture(
         if image.mode != MODES[channels]:  # Pillow would copy a picture that has the mode
             image = image.convert(MODES[channels])
         if size is not None and resize is not None:
-            image = image.resize(
-                (size, size), scaling, _crop_box(image.size, size, resize)
-            )
+            image = image.resize((size, size), scaling, _crop_box(image.size, size, resize))
         elif size is not None:
             image = ImageOps.fit(image, (size, size), scaling)
     except Exception as error:  # Pillow's readers raise errors of many types

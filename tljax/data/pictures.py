@@ -64,7 +64,8 @@ def refuse_decoding(draft: int, interpolation: str) -> None:
         )
     if interpolation not in FILTERS:
         raise UserError(
-            f'data.interpolation={interpolation!r} is unknown: {nearest_name(interpolation, FILTERS)}'
+            f'data.interpolation={interpolation!r} is unknown: '
+            f'{nearest_name(interpolation, FILTERS)}'
         )
 
 
@@ -225,9 +226,7 @@ def pictures(
     def read(row):
         file, limit = files[row], pixels or PIXELS
         data = file.read()
-        return picture(
-            data, file.path, shape[2], shape[0], resize, limit, draft, interpolation
-        )
+        return picture(data, file.path, shape[2], shape[0], resize, limit, draft, interpolation)
 
     def decode(row):
         try:

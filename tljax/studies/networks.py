@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import jax
 
 from tljax.configuration import ZOO, call_named
-from tljax.nn.preprocessing import MODES
 from tljax.protocols import Config, Record
 from tljax.studies.tables import Table
 from tljax.zoo.table import ROWS
@@ -94,8 +93,8 @@ def _facts(name: str) -> Record:
         'title': row.title,
         'input': row.size,
         'preprocessing': row.mode,
-        'mean': MODES[row.mode].mean,
-        'std': MODES[row.mode].deviation,
+        'mean': row.pixels.mean,
+        'std': row.pixels.deviation,
         'interpolation': row.interpolation,
         'crop': row.crop,
         'licence': row.licence,

@@ -8,6 +8,7 @@ A row of `table` with keywords is a network, too: `tljax.zoo.efficientnet_lite0(
 import functools
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from tljax.core import Net
 from tljax.doors import door
@@ -35,11 +36,12 @@ def _preset(name: str) -> Callable[..., Net]:
     row = ROWS[name]
     family = _look_up(row.function)
 
-    def make(**keywords):
-        return family(**keywords)._replace(published={'name': name})
+    def preset(**keywords: Any) -> Net:
+        return family(**{**row.keywords, **keywords})._replace(published={'name': name})
 
-    preset = functools.partial(make, **row.keywords)
-    preset.__name__, preset.__module__ = name, family.__module__
-    preset.__signature__ = inspect.signature(functools.partial(family, **row.keywords))
+    preset.__name__ = preset.__qualname__ = name
     preset.__doc__ = f'{row.title}: the arguments of `{row.function}`, with others as defaults.'
+    # what help and configs see: the family's keywords with the row's defaults
+    signature = inspect.signature(functools.partial(family, **row.keywords))
+    preset.__dict__['__signature__'] = signature
     return preset

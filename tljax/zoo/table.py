@@ -12,6 +12,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tljax.nn.preprocessing import MODES, Mode
+
 SOURCE = 'https://storage.googleapis.com/tensorflow/keras-applications/'
 STEM = '{name}_weights_tf_dim_ordering_tf_kernels{top}.h5'
 
@@ -90,6 +92,11 @@ class Row(NamedTuple):
             alpha=self.widths.get(alpha),
             rows=size or self.size,
         )
+
+    @property
+    def pixels(self) -> Mode:
+        """Mean and standard deviation that the pixels are normalised by."""
+        return MODES[self.mode]
 
     @property
     def resize(self) -> int:

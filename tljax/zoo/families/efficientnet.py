@@ -166,9 +166,7 @@ def _net(name, stem, shapes, dim, activation, port, mode, drop_path, stored, dty
         },
         'head_conv': '(conv_head|bn2)/.*',
     }
-    module = _EfficientNet(
-        stem, shapes, dim, activation, port, mode, drop_path, stored, dtype
-    )
+    module = _EfficientNet(stem, shapes, dim, activation, port, mode, drop_path, stored, dtype)
     return net(module, dim, groups, {'name': name})
 
 
@@ -190,8 +188,8 @@ def efficientnet(
         size: 'b0' to 'b7', or 'lite0' to 'lite4'.
         port: 'tf' pads strided convolutions as TensorFlow does, with an epsilon of 1e-3: Google's
             weights, Keras's, and timm's whose names begin with tf_; 'torch' pads both sides alike,
-            with 1e-5: timm's other weights, and torchvision's B0 to B4; 'torchvision' pads both sides
-            alike, with 1e-3: torchvision's B5 to B7.
+            with 1e-5: timm's other weights, and torchvision's B0 to B4; 'torchvision' pads both
+            sides alike, with 1e-3: torchvision's B5 to B7.
         mode: preprocessing of the pictures, as `nn.preprocessing.preprocess` has it; '': that of
             the published weights.
         drop_path: rate of stochastic depth in the last block; it grows linearly from 0. Published:

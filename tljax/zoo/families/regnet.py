@@ -188,7 +188,5 @@ def regnet(
         for s, (_, count, _) in enumerate(stages, 1)
         for i in range(1, count + 1)
     }
-    module = _RegNet(
-        tuple(stages), size.startswith('y'), mode, drop_path, stored, dtype
-    )
+    module = _RegNet(tuple(stages), size.startswith('y'), mode, drop_path, stored, dtype)
     return net(module, stages[-1][0], groups, {'name': f'regnet_{size}'})

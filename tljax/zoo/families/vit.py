@@ -92,7 +92,8 @@ class _ViT(nn.Module):
         positions = self.param('pos_embed', normal, (1, own + side * side, self.width))
         of_patches = resized(positions[:, own:].reshape(side, side, self.width), grid)
         tokens = [
-            self.param('cls_token', normal, (1, 1, self.width)) + positions[:, :own].sum(1, keepdims=True)
+            self.param('cls_token', normal, (1, 1, self.width))
+            + positions[:, :own].sum(1, keepdims=True)
         ]
         if self.registers:
             tokens.append(self.param('reg_token', normal, (1, self.registers, self.width)))
@@ -101,7 +102,7 @@ class _ViT(nn.Module):
         return jnp.concatenate([jnp.broadcast_to(prefix, (n, *prefix.shape[1:])), x], 1)
 
 
-def resized(positions: jax.Array, grid: tuple[int, int]) -> jax.Array:
+def resized(positions: jax.Array, grid: tuple[int, ...]) -> jax.Array:
     """Returns embeddings of positions for another grid of patches, bicubic, without aliasing.
 
     Args:
@@ -174,7 +175,17 @@ def vit(
         'norm': '(norm|fc_norm)/.*',
     }
     module = _ViT(
-        width, depth, heads, patch, trained, pool, layer_scale, registers, clip, mode, drop_path,
+        width,
+        depth,
+        heads,
+        patch,
+        trained,
+        pool,
+        layer_scale,
+        registers,
+        clip,
+        mode,
+        drop_path,
         dtype,
     )
     return net(module, width, groups)

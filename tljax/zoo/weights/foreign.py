@@ -23,8 +23,8 @@ KINDS = {  # kind -> description, and how to convert it
     'onnx': 'an ONNX model: take the weights of the model that it was exported from',
     'tflite': 'a TensorFlow Lite model: take the Keras model that it was converted from',
     'tfjs': 'a TensorFlow.js model: convert it to .h5 with tensorflowjs_converter',
-    'safetensors': "a safetensors file, which networks with timm's names read: take one of those, or "
-    'copy its arrays into a Keras model and save that as .h5',
+    'safetensors': "a safetensors file, which networks with timm's names read: take one of those, "
+    'or copy its arrays into a Keras model and save that as .h5',
     'numpy': 'a file of NumPy arrays, which tell no layers: copy them into a Keras model and save '
     'that as .h5',
     'shards': 'a part or the index of Keras weights in several files: load them into their model '

@@ -99,7 +99,9 @@ def load(
     unexpected = [layer for layer in extra_layers if layer not in top]
     arrays = _net_arrays(path, stored, model, net_layers, unexpected)
     params, state = (
-        unflatten_dict({path: arrays[layer_of(path)][path.split('/')[-1]] for path in tree}, sep='/')
+        unflatten_dict(
+            {path: arrays[layer_of(path)][path.split('/')[-1]] for path in tree}, sep='/'
+        )
         for tree in paths
     )
     top_layers = above(extra_layers, model, set(net_layers), net, top, loss_of(stored.training))

@@ -67,6 +67,7 @@ KERAS_ENDS = {
     'conv_bn': 'bn1',
     'conv_2': 'conv_head',
 }
+Layers = Mapping[str, dict[str, np.ndarray]]
 Place = tuple[tuple[int, ...], str, str]  # number of the block, role of the layer, conv or norm
 
 
@@ -157,12 +158,12 @@ def _named(places: Mapping[str, Place], blocks: Sequence[str]) -> dict[str, str]
     return names
 
 
-def _torchvision(layers):
-    """Places of torchvision's layers. A block's layers are numbered, and shapes tell their roles."""
+def _torchvision(layers: Layers) -> tuple[dict[str, Place], dict[str, str]]:
+    """Places of torchvision's layers, which are numbered in a block; shapes tell their roles."""
     last = max(int(layer.split('.')[1]) for layer in layers if layer.startswith('features.'))
     is_v3 = not any(re.fullmatch(r'features\.\d+\.\d+\.block\..*', layer) for layer in layers)
     ends = {'features.0.0': 'conv_stem', 'features.0.1': 'bn1'}
-    places = {}
+    places: dict[str, Place] = {}
     if is_v3:
         places[f'features.{last}.0'] = ((last, 0), 'project', 'conv')
         places[f'features.{last}.1'] = ((last, 0), 'project', 'norm')
@@ -187,21 +188,21 @@ def _torchvision(layers):
     }, ends
 
 
-def _roles(parts):
+def _roles(parts: dict[str, np.ndarray]) -> dict[str, str]:
     """Roles of a block's numbered parts, from the kernels: a depthwise kernel has one input."""
     numbers = sorted(parts, key=int)
-    roles = dict(zip(numbers, ('expand', 'project'), strict=False)) if len(numbers) == 2 else {}
-    if len(numbers) == 1:
-        roles = {numbers[0]: 'project'}
-    if len(numbers) == 3:
-        roles = dict(zip(numbers, ROLES, strict=True))
-    if len(numbers) == 2 and parts[numbers[0]].shape[1] == 1:
-        roles[numbers[0]] = 'depthwise'
-    return roles
+    first_is_depthwise = len(numbers) == 2 and parts[numbers[0]].shape[1] == 1
+    roles = {
+        1: ('project',),
+        2: ('depthwise' if first_is_depthwise else 'expand', 'project'),
+        3: ROLES,
+    }.get(len(numbers), ())
+    return dict(zip(numbers, roles, strict=False))
 
 
-def _hugging_face(layers):
-    places, ends = {}, {}
+def _hugging_face(layers: Layers) -> tuple[dict[str, Place], dict[str, str]]:
+    places: dict[str, Place] = {}
+    ends = {}
     for layer in layers:
         plain = layer.removeprefix('efficientnet.')
         if plain in HUGGING_FACE_ENDS:

@@ -98,7 +98,7 @@ def in_order(layers: Iterable[str]) -> list[str]:
 
 
 def _renamed(name, rules):
-    """Applies the first rule that matches a whole name; {i+1} in a replacement is a group plus 1."""
+    """Applies the first rule that matches a whole name; {i+1} stands for a group plus 1."""
     for pattern, replacement in rules:
         if match := re.fullmatch(pattern, name):
             return re.sub(
@@ -180,11 +180,15 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
                     rule
                     for s in range(4)
                     for rule in (
-                        (rf'features\.{2 * s}\.(?P<n>[01])\.(?P<leaf>\w+)',
-                         f'stages.{s}.downsample.{{n}}.{{leaf}}'),
+                        (
+                            rf'features\.{2 * s}\.(?P<n>[01])\.(?P<leaf>\w+)',
+                            f'stages.{s}.downsample.{{n}}.{{leaf}}',
+                        ),
                         *(
-                            (rf'features\.{2 * s + 1}\.(?P<i>\d+)\.{theirs}(?P<leaf>\w*)',
-                             f'stages.{s}.blocks.{{i}}.{ours}{{leaf}}')
+                            (
+                                rf'features\.{2 * s + 1}\.(?P<i>\d+)\.{theirs}(?P<leaf>\w*)',
+                                f'stages.{s}.blocks.{{i}}.{ours}{{leaf}}',
+                            )
                             for theirs, ours in (
                                 (r'block\.0\.', 'conv_dw.'),
                                 (r'block\.2\.', 'norm.'),
@@ -203,12 +207,18 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
             r'downsample_layers\.0\.0\.weight',
             (
                 (r'downsample_layers\.0\.(?P<n>[01])\.(?P<leaf>\w+)', 'stem.{n}.{leaf}'),
-                (r'downsample_layers\.(?P<s>\d)\.(?P<n>[01])\.(?P<leaf>\w+)',
-                 'stages.{s}.downsample.{n}.{leaf}'),
-                (r'stages\.(?P<s>\d)\.(?P<i>\d+)\.dwconv\.(?P<leaf>\w+)',
-                 'stages.{s}.blocks.{i}.conv_dw.{leaf}'),
-                (r'stages\.(?P<s>\d)\.(?P<i>\d+)\.pwconv(?P<n>[12])\.(?P<leaf>\w+)',
-                 'stages.{s}.blocks.{i}.mlp.fc{n}.{leaf}'),
+                (
+                    r'downsample_layers\.(?P<s>\d)\.(?P<n>[01])\.(?P<leaf>\w+)',
+                    'stages.{s}.downsample.{n}.{leaf}',
+                ),
+                (
+                    r'stages\.(?P<s>\d)\.(?P<i>\d+)\.dwconv\.(?P<leaf>\w+)',
+                    'stages.{s}.blocks.{i}.conv_dw.{leaf}',
+                ),
+                (
+                    r'stages\.(?P<s>\d)\.(?P<i>\d+)\.pwconv(?P<n>[12])\.(?P<leaf>\w+)',
+                    'stages.{s}.blocks.{i}.mlp.fc{n}.{leaf}',
+                ),
                 (r'stages\.(?P<s>\d)\.(?P<i>\d+)\.(?P<leaf>.*)', 'stages.{s}.blocks.{i}.{leaf}'),
                 (r'norm\.(?P<leaf>\w+)', 'head.norm.{leaf}'),
             ),
@@ -218,11 +228,17 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
             (
                 (r'(?:convnext\.)?embeddings\.patch_embeddings\.(?P<leaf>\w+)', 'stem.0.{leaf}'),
                 (r'(?:convnext\.)?embeddings\.layernorm\.(?P<leaf>\w+)', 'stem.1.{leaf}'),
-                (r'(?:convnext\.)?encoder\.stages\.(?P<s>\d)\.downsampling_layer\.'
-                 r'(?P<n>[01])\.(?P<leaf>\w+)', 'stages.{s}.downsample.{n}.{leaf}'),
+                (
+                    r'(?:convnext\.)?encoder\.stages\.(?P<s>\d)\.downsampling_layer\.'
+                    r'(?P<n>[01])\.(?P<leaf>\w+)',
+                    'stages.{s}.downsample.{n}.{leaf}',
+                ),
                 *(
-                    (rf'(?:convnext\.)?encoder\.stages\.(?P<s>\d)\.layers\.(?P<i>\d+)\.{theirs}'
-                     r'(?P<leaf>\w*)', f'stages.{{s}}.blocks.{{i}}.{ours}{{leaf}}')
+                    (
+                        rf'(?:convnext\.)?encoder\.stages\.(?P<s>\d)\.layers\.(?P<i>\d+)\.{theirs}'
+                        r'(?P<leaf>\w*)',
+                        f'stages.{{s}}.blocks.{{i}}.{ours}{{leaf}}',
+                    )
                     for theirs, ours in (
                         (r'dwconv\.', 'conv_dw.'),
                         (r'layernorm\.', 'norm.'),
@@ -242,8 +258,10 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
                 (r'stem\.0\.(?P<leaf>\w+)', 'stem.conv.{leaf}'),
                 (r'stem\.1\.(?P<leaf>\w+)', 'stem.bn.{leaf}'),
                 *(
-                    (rf'trunk_output\.block(?P<s>\d)\.block\d-(?P<i>\d+)\.{theirs}\.(?P<leaf>\w+)',
-                     f's{{s}}.b{{i+1}}.{ours}.{{leaf}}')
+                    (
+                        rf'trunk_output\.block(?P<s>\d)\.block\d-(?P<i>\d+)\.{theirs}\.(?P<leaf>\w+)',
+                        f's{{s}}.b{{i+1}}.{ours}.{{leaf}}',
+                    )
                     for theirs, ours in (
                         (r'proj\.0', 'downsample.conv'),
                         (r'proj\.1', 'downsample.bn'),
@@ -305,12 +323,16 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
                 (rf'{_VIT}embeddings\.cls_token', 'cls_token'),
                 (rf'{_VIT}embeddings\.register_tokens', 'reg_token'),
                 (rf'{_VIT}embeddings\.position_embeddings', 'pos_embed'),
-                (rf'{_VIT}embeddings\.patch_embeddings\.projection\.(?P<leaf>\w+)',
-                 'patch_embed.proj.{leaf}'),
+                (
+                    rf'{_VIT}embeddings\.patch_embeddings\.projection\.(?P<leaf>\w+)',
+                    'patch_embed.proj.{leaf}',
+                ),
                 (rf'{_VIT}layernorm\.(?P<leaf>\w+)', 'norm.{leaf}'),
                 *(
-                    (rf'{_VIT}encoder\.layer\.(?P<i>\d+)\.{theirs}(?P<leaf>\w*)',
-                     f'blocks.{{i}}.{ours}{{leaf}}')
+                    (
+                        rf'{_VIT}encoder\.layer\.(?P<i>\d+)\.{theirs}(?P<leaf>\w*)',
+                        f'blocks.{{i}}.{ours}{{leaf}}',
+                    )
                     for theirs, ours in (
                         (r'(?:layernorm_before|norm1)\.', 'norm1.'),
                         (r'(?:layernorm_after|norm2)\.', 'norm2.'),

@@ -1,9 +1,10 @@
 """Reads files of named tensors, as PyTorch's networks have them, into parameters of the zoo's
 networks: `.safetensors`, and `.npz`.
 
-The networks have timm's layer names: `blocks.0.0/conv_dw/kernel` here is `blocks.0.0.conv_dw.weight`
-there. Files with the names of torchvision, Hugging Face's transformers or Google are renamed first
-(`names`). Every tensor must be used, or be the linear layer above the network.
+The networks have timm's layer names: `blocks.0.0/conv_dw/kernel` here is
+`blocks.0.0.conv_dw.weight` there. Files with the names of torchvision, Hugging Face's transformers
+or Google are renamed first (`names`). Every tensor must be used, or be the linear layer above the
+network.
 """
 
 import zipfile
@@ -212,7 +213,7 @@ def _above(tensors: Tensors, head: tuple[str, ...]) -> Above:
     kernel, *bias = (tensors[name] for name in head)
     kernel = kernel.reshape(kernel.shape[:2]).T
     return Above(
-        {'kernel': kernel, 'bias': bias[0] if bias else np.zeros(kernel.shape[1], np.float32)},
+        {'kernel': kernel, 'bias': bias[0] if bias else np.zeros(len(kernel.T), np.float32)},
         names=(head[0].removesuffix('.weight'),),
     )
 
