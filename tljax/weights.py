@@ -166,7 +166,7 @@ def pretrained(
     if top and classes and row.module == 'clip':
         prompts = prompts or [zero_shot.PROMPT]
         activation = {**row.keywords, **spec}['activation']
-        weights = _with_zero_shot_head(weights, classes, path, prompts, activation)
+        weights = _with_zero_shot_head(weights, classes, path, row, prompts, activation)
     above = weights.above
     params = _with_dense(weights) if top else weights.params
     params, state = jax.tree.map(lambda leaf: leaf[None], (params, weights.state))
@@ -199,7 +199,7 @@ def pretrained(
     return params, state, record
 
 
-def _with_zero_shot_head(weights, classes, path, prompts, activation):
+def _with_zero_shot_head(weights, classes, path, row, prompts, activation):
     """Returns the weights of CLIP with a head for classes."""
     if not weights.text:
         raise UserError(
@@ -207,6 +207,9 @@ def _with_zero_shot_head(weights, classes, path, prompts, activation):
             'towers, or train a head on its backbone (init.path)'
         )
     say(f'CLIP reads each class as {abbreviated(map(repr, prompts), 3)} (--prompt)')
+    if published.is_name(str(path)):
+        name = f'hub:{row.weights}' if str(path) == 'imagenet' else str(path)
+        path = hub.fetch(name, 'tokenizer.json')
     head = zero_shot.head(weights.text, classes, path, prompts, activation)
     return weights._replace(params={**weights.params, 'head': head}, above=Above())
 
