@@ -218,7 +218,9 @@ def _refuse_prompts(name: str, prompts: Sequence[str], module: str) -> None:
     """Refuses prompts for a network other than CLIP, or without classes."""
     text = f'--prompt={"|".join(prompts)!r}'
     if module != 'clip':
-        raise UserError(f'{text} describes classes to CLIP, and {name} reads no texts: leave it out')
+        raise UserError(
+            f'{text} describes classes to CLIP, and {name} reads no texts: leave it out'
+        )
     raise UserError(f"{text} describes classes, and none are named: give --classes='ant,bee'")
 
 

@@ -12,7 +12,7 @@ TEXT_WIDTH, TEXT_DEPTH, CONTEXT = 64, 2, 77
 DIM = 32  # of the embeddings
 MERGES = """t h|th e</w>|a n|an d</w>|p h|o t|ph ot|phot o</w>|o f</w>|d o|do g</w>|c a|ca t</w>|
 ca t|cat s</w>|d r|dr a|dra w|i n|in g</w>|draw ing</w>|i s|' t</w>|' ll</w>|l l</w>|a u|au x</w>|
-é e</w>|Ã ©|Ã ©</w>|c h""".replace('\n', '').split('|')
+Ã ©|Ã ©</w>|c h""".replace('\n', '').split('|')
 TEXTS = [
     'a photo of a cat',
     '  A PHOTO of\tthe   Dog!  ',
@@ -85,7 +85,7 @@ def tensors() -> dict[str, np.ndarray]:
     """{open_clip's name: tensor}"""
     return {
         **{name: tensor(name, shape) for name, shape in shapes().items()},
-        'logit_scale': np.float32(np.log(20)),
+        'logit_scale': np.array(np.log(20), np.float32),
     }
 
 

@@ -107,7 +107,10 @@ def _without_zeros(tensors: Tensors) -> Tensors:
 def _blocks(theirs: str, ours: str, layers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Rules for the layers of a tower's blocks: {regex below the block: name below the block}."""
     return tuple(
-        (rf'{theirs}\.(?P<i>\d+)\.{layer}(?P<leaf>weight|bias)', f'{ours}blocks.{{i}}.{name}.{{leaf}}')
+        (
+            rf'{theirs}\.(?P<i>\d+)\.{layer}(?P<leaf>weight|bias)',
+            f'{ours}blocks.{{i}}.{name}.{{leaf}}',
+        )
         for layer, name in layers.items()
     )
 

@@ -57,11 +57,14 @@ def vocabulary_beside(weights: str | Path) -> Tokenizer:
     tljax.core.UserError: nowhere has no tokenizer.json, nor vocab.json and merges.txt, ...
     """
     folder = Path(weights).expanduser().parent
-    whole, (words, merges) = folder / 'tokenizer.json', (folder / 'vocab.json', folder / 'merges.txt')
+    whole, (words, merges) = (
+        folder / 'tokenizer.json',
+        (folder / 'vocab.json', folder / 'merges.txt'),
+    )
     if not whole.is_file() and not (words.is_file() and merges.is_file()):
         raise UserError(
-            f'{folder} has no tokenizer.json, nor vocab.json and merges.txt, which CLIP reads class '
-            f'names by: {REMEDY}'
+            f'{folder} has no tokenizer.json, nor vocab.json and merges.txt, by which CLIP reads '
+            f'class names: {REMEDY}'
         )
     from tokenizers import Tokenizer  # imported late: it is needed here alone
 
@@ -135,8 +138,8 @@ def tokens(tokenizer: Tokenizer, texts: Sequence[str], context: int = 77) -> Tok
     long = [i for i, row in enumerate(rows) if len(row) > context]
     if long:
         say(
-            f'{len(long)} of {len(texts)} texts have more than {context} tokens, and are cut there: '
-            f'{texts[long[0]][:40]!r} ...'
+            f'{len(long)} of {len(texts)} texts have more than {context} tokens, and are cut '
+            f'there: {texts[long[0]][:40]!r} ...'
         )
     rows = [row if len(row) <= context else [*row[: context - 1], end] for row in rows]
     numbers = np.zeros((len(rows), max(map(len, rows))), np.int32)

@@ -29,7 +29,7 @@ def prompts(text: str) -> tuple[str, ...]:
     ('a photo of a {}', 'a drawing of a {}')
     >>> prompts('a photo')
     Traceback (most recent call last):
-    tljax.core.UserError: --prompt='a photo' has no {} for the name of a class: write 'a photo of ...
+    tljax.core.UserError: --prompt='a photo' has no {} for the name of a class: write 'a ...
     """
     parts = tuple(part.strip() for part in text.split('|'))
     for part in parts:
