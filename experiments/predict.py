@@ -9,7 +9,8 @@
 
 A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists pictures.
 `--weights` may be a Keras file, `--classes` names its classes, and `--batch` pictures are read at a
-time. CLIP predicts any classes, without training: `--prompt` describes one. Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot
+time. CLIP predicts the classes that `--classes` names, without training: `--prompt` describes one.
+Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot
 run predicts new classes: `--support` names a folder that holds a folder for each class, with a few
 pictures. `--json` prints a list with the path of each picture and its [label, probability] pairs;
 `--csv` writes a file with a row for each picture. A picture that cannot be read is reported, the

@@ -163,7 +163,7 @@ def pretrained(
     if prompts and (row.module != 'clip' or not classes):
         _refuse_prompts(spec['name'], prompts, row.module)
     weights = _load(call_named(ZOO, spec, 'net'), path, top)
-    if top and classes and row.module == 'clip':
+    if top and classes and row.module == 'clip' and (prompts or not weights.above.head):
         prompts = prompts or [zero_shot.PROMPT]
         activation = {**row.keywords, **spec}['activation']
         weights = _with_zero_shot_head(weights, classes, path, row, prompts, activation)

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
-import small_clip
-from random_tensors import pictures
+import small_clip  # noqa: E402
+from random_tensors import pictures  # noqa: E402
 
-from benchmarks.sides.torch_operators import define_missing_operators
+from benchmarks.sides.torch_operators import define_missing_operators  # noqa: E402
 
 define_missing_operators()
-import open_clip
-from open_clip.model import CLIP, resize_pos_embed
-from open_clip.tokenizer import SimpleTokenizer
+import open_clip  # noqa: E402
+from open_clip.model import CLIP, resize_pos_embed  # noqa: E402
+from open_clip.tokenizer import SimpleTokenizer  # noqa: E402
 
 MEAN, DEVIATION = (
     torch.tensor(values)[:, None, None]

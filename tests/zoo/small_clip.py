@@ -1,5 +1,5 @@
-"""A small CLIP: its sizes, weights drawn from the names of its tensors, its vocabulary, and what it is
-asked. open_clip's side has no other part of tljax than this and `random_tensors`."""
+"""A small CLIP: its sizes, weights drawn from the names of its tensors, its vocabulary, and what it
+is asked. open_clip's side has no other part of tljax than this and `random_tensors`."""
 
 import json
 from pathlib import Path
@@ -29,8 +29,8 @@ PROMPTS = ['a photo of a {}', 'a drawing of the {}!']
 
 
 def vocabulary(start: str = '<|startoftext|>', end: str = '<|endoftext|>') -> list[str]:
-    """The tokens in the order of their numbers, as open_clip has them: bytes, bytes that end a word,
-    merged ones, and two that begin and end a text."""
+    """The tokens in the order of their numbers, as open_clip has them: bytes, bytes that end a
+    word, merged ones, and two that begin and end a text."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     characters = [*map(chr, printable), *(chr(256 + i) for i in range(len(others)))]

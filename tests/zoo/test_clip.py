@@ -1,5 +1,5 @@
-"""CLIP computes what open_clip computes, reads its weights by three names of each tensor, and predicts
-classes that it was not trained on. `open_clip_reference.py` wrote open_clip's numbers."""
+"""CLIP computes what open_clip computes, reads its weights by three names of each tensor, and
+predicts classes that it was not trained on. `open_clip_reference.py` wrote open_clip's numbers."""
 
 import json
 import sys

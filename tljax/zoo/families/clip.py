@@ -40,8 +40,8 @@ def clip(
     """CLIP's tower for pictures: 512 features of length 1 for the base size.
 
     Inputs are pictures in [0, 1], (n, h, w, 3), of any size: the embeddings of positions are
-    resized, and zeros complete the last patches. The groups are the embeddings, each block, the last
-    normalisation, and the projection to the features.
+    resized, and zeros complete the last patches. The groups are the embeddings, each block, the
+    last normalisation, and the projection to the features.
 
     Args:
         size: 'base', 'large' or 'huge'.

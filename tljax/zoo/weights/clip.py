@@ -1,5 +1,5 @@
-"""CLIP's tensors by name: those of open_clip (and of OpenAI), of Hugging Face's transformers, and of
-timm, which has the tower for pictures alone.
+"""CLIP's tensors by name: those of open_clip (and of OpenAI), of Hugging Face's transformers, and
+of timm, which has the tower for pictures alone.
 
 The tower for pictures has timm's names here. The names of the tower for texts begin with `text.`
 and go on as timm's.

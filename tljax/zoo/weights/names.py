@@ -82,8 +82,9 @@ def renamed(tensors: Tensors, conventions: Iterable[Convention]) -> Tensors:
         tensors: {name: tensor}.
         conventions: conventions of one family.
 
-    >>> list(renamed({'a.0': np.zeros(1)}, [Convention(r'a.*', ((r'a\.(?P<n>.)', 'b.{n}'),))]))
-    ['b.0']
+    >>> rules = (('a(?P<n>[0-9])', 'b{n}'),)
+    >>> list(renamed({'a0': np.zeros(1)}, [Convention('a.*', rules)]))
+    ['b0']
     """
     named = tensors
     for convention in conventions:

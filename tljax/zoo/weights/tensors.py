@@ -3,8 +3,8 @@ networks: `.safetensors`, and `.npz`.
 
 The networks have timm's layer names: `blocks.0.0/conv_dw/kernel` here is `blocks.0.0.conv_dw.weight`
 there. Files with the names of torchvision, Hugging Face's transformers or Google are renamed first
-(`names`; `clip` for both of CLIP's towers). Every tensor must be used, or be the linear layer above
-the network.
+(`names`, and `clip` for both of CLIP's towers). Every tensor must be used, or be the linear layer
+above the network.
 """
 
 import zipfile
@@ -122,7 +122,7 @@ def load(path: str | Path, net: Net, size: int) -> Loaded:
     params, state = (flatten(tree) for tree in shapes)
     leaves = {**params, **state, **text}
     expected = {leaf: tensor_name(leaf) for leaf in leaves}
-    head = _head(tensors, set(expected.values()), net.dim) if family != 'clip' else ()
+    head = _head(tensors, set(expected.values()), net.dim)
     arrays, differing = {}, []
     for leaf, name in expected.items():
         if name not in tensors:
@@ -146,7 +146,7 @@ def load(path: str | Path, net: Net, size: int) -> Loaded:
             f'{path} holds the weights of another network or is damaged ({"; ".join(texts)}): name '
             'the network it was made for'
         )
-    above = _above(tensors, head) if family != 'clip' else Above(why=clip.WHY)
+    above = _above(tensors, head) if head or family != 'clip' else Above(why=clip.WHY)
     return Loaded(
         params={
             'backbone': unflatten_dict({leaf: arrays[leaf] for leaf in params}, sep='/'),
