@@ -78,8 +78,8 @@ def head(
     params = {name: leaf for name, leaf in text.items() if name != 'logit_scale'}
     tower = _tower(params, activation)
     numbers, ends = tokens(tokenizer, texts, tower.context)
-    unknown = sorted({int(number) for number in numbers.flat if number >= tower.vocabulary})
-    if unknown:
+    unknown = np.unique(numbers[numbers >= tower.vocabulary])
+    if len(unknown):
         raise UserError(
             f'the vocabulary beside {weights} has tokens that its tower for texts has not '
             f'({abbreviated(unknown, 4)} of {tower.vocabulary:,}): copy the vocabulary of these '
