@@ -101,7 +101,7 @@ def test_embeddings_of_pictures_are_open_clip_s(loaded, size):
     net, params = zoo.clip_small(), loaded.params['backbone']
     x = pictures(*map(int, size.split('x')))
     taps, _ = jax.jit(net.features)(params, {}, x)
-    assert [*taps] == [*net.groups, 'features'] and taps['features'].shape == (2, net.dim)
+    assert {*taps} == {*net.groups, 'features'} and taps['features'].shape == (2, net.dim)
     agree(taps['features'], ANSWERS['pictures'][size])
     agree(
         taps['projection'] / np.linalg.norm(taps['projection'], axis=-1, keepdims=True),

@@ -180,8 +180,8 @@ def unit_length(x: jax.Array) -> jax.Array:
     Args:
         x: (..., d).
 
-    >>> unit_length(jnp.array([[3.0, 4.0], [0.0, 0.0]])).round(3).tolist()
-    [[0.6, 0.8], [0.0, 0.0]]
+    >>> unit_length(jnp.array([[0.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
     """
     square = jnp.maximum(lax.square(x).sum(-1, keepdims=True), 1e-24)
     return x * lax.rsqrt(square)

@@ -103,9 +103,8 @@ class TextTower(nn.Module):
 
     >>> tower = TextTower(vocabulary=9, context=7, width=64, depth=1, dim=3)
     >>> tokens, ends = jnp.array([[7, 2, 8, 0], [7, 3, 4, 8]]), jnp.array([2, 3])
-    >>> embeddings, _ = tower.init_with_output(jax.random.key(0), tokens, ends)
-    >>> embeddings.shape, jnp.linalg.norm(embeddings, axis=-1).round(3).tolist()
-    ((2, 3), [1.0, 1.0])
+    >>> jax.eval_shape(tower.init_with_output, jax.random.key(0), tokens, ends)[0].shape
+    (2, 3)
     """
 
     vocabulary: int = 49408

@@ -55,7 +55,7 @@ class VisionTransformer(nn.Module):
     ...     lambda x: module.init_with_output(jax.random.key(0), x, False), jnp.ones((1, 4, 4, 3))
     ... )
     >>> {name: tap.shape for name, tap in output.items()}
-    {'embedding': (1, 5, 8), 'block1': (1, 5, 8), 'norm': (1, 8), 'projection': (1, 3), ...}
+    {'block1': (1, 5, 8), 'embedding': (1, 5, 8), 'features': (1, 3), 'norm': (1, 8), ...}
     """
 
     width: int

@@ -122,14 +122,14 @@ def tokens(tokenizer: Tokenizer, texts: Sequence[str], context: int = 77) -> Tok
 
     >>> import json, tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> vocabulary = ['c', 'a', 't', 'ca', 't</w>', 'cat</w>', *STARTS[:1], *ENDS[:1]]
+    >>> vocabulary = ['c', 'a', 'a</w>', 't</w>', 'ca', 'cat</w>', *STARTS[:1], *ENDS[:1]]
     >>> numbers = {token: number for number, token in enumerate(vocabulary)}
     >>> _ = (folder / 'vocab.json').write_text(json.dumps(numbers))
     >>> _ = (folder / 'merges.txt').write_text('#version: 0.2\\nc a\\nca t</w>\\n')
     >>> tokenizer = vocabulary_beside(folder / 'model.safetensors')
-    >>> found = tokens(tokenizer, ['Cat', 'ca  t'])
+    >>> found = tokens(tokenizer, ['Cat', 'a  cat'])
     >>> found.numbers.tolist(), found.ends.tolist()
-    ([[6, 5, 7, 0], [6, 0, 1, 7]], [2, 3])
+    ([[6, 5, 7, 0], [6, 2, 5, 7]], [2, 3])
     """
     start, end = _number(tokenizer, STARTS), _number(tokenizer, ENDS)
     clean = [' '.join(html.unescape(html.unescape(text)).split()).lower() for text in texts]
