@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from random_tensors import tensor
 
-WIDTH, DEPTH, HEADS, PATCH, SIDE = 128, 3, 2, 8, 32  # of the tower for pictures
+WIDTH, DEPTH, HEADS, PATCH, SIDE = 128, 2, 2, 8, 32  # of the tower for pictures
 TEXT_WIDTH, TEXT_DEPTH, CONTEXT = 64, 2, 77
 DIM = 32  # of the embeddings
 MERGES = """t h|th e</w>|a n|an d</w>|p h|o t|ph ot|phot o</w>|o f</w>|d o|do g</w>|c a|ca t</w>|
