@@ -120,7 +120,7 @@ class VisionTransformer(nn.Module):
             dtype=self.dtype,
             name='patch_embed.proj',
         )(x)
-        grid, side = x.shape[1:3], self.trained // self.patch
+        grid, side = (x.shape[1], x.shape[2]), self.trained // self.patch
         own = 0 if self.registers else 1  # tokens with an embedding that are no patches
         normal = nn.initializers.normal(0.02)
         positions = self.param('pos_embed', normal, (1, own + side * side, self.width))

@@ -1,7 +1,7 @@
 """Files of weights on the Hugging Face hub, by name: 'hub:timm/vit_small_patch16_224.dino'.
 
-A file that is in the cache, `$TLJAX_CACHE/hub`, is taken from there without a question to the hub. A
-download is checked against the hub's SHA-256.
+A file that is in the cache, `$TLJAX_CACHE/hub`, is taken from there without a question to the hub.
+A download is checked against the hub's SHA-256.
 """
 
 import hashlib

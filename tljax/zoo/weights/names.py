@@ -128,7 +128,7 @@ def in_order(layers: Iterable[str]) -> list[str]:
 
 
 def _new_name(name, rules):
-    """Applies the first rule that matches a whole name; {i+1} in a replacement is a group plus 1."""
+    """Applies the first rule that matches a whole name; {i+1} stands for the group i plus 1."""
     for pattern, replacement in rules:
         if match := re.fullmatch(pattern, name):
             return re.sub(

@@ -1,8 +1,8 @@
 """Reads files of named tensors, as PyTorch's networks have them, into parameters of the zoo's
 networks: `.safetensors`, and `.npz`.
 
-The networks have timm's layer names: `blocks.0.0/conv_dw/kernel` here is `blocks.0.0.conv_dw.weight`
-there. Files with the names of torchvision, Hugging Face's transformers or Google are renamed first
+The networks have timm's layer names: `blocks.0.0/conv_dw/kernel` here is
+`blocks.0.0.conv_dw.weight` there. Files with the names of torchvision, Hugging Face's transformers or Google are renamed first
 (`names`, and `clip` for both of CLIP's towers). Every tensor must be used, or be the linear layer
 above the network.
 """
@@ -217,7 +217,7 @@ def _above(tensors: Tensors, head: tuple[str, ...]) -> Above:
     if not head:
         return Above()
     kernel, *bias = (tensors[name] for name in head)
-    kernel = kernel.reshape(kernel.shape[:2]).T
+    kernel = kernel.reshape(len(kernel), -1).T
     return Above(
         {'kernel': kernel, 'bias': bias[0] if bias else np.zeros(kernel.shape[1], np.float32)},
         names=(head[0].removesuffix('.weight'),),
