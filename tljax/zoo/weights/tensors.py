@@ -2,9 +2,9 @@
 networks: `.safetensors`, and `.npz`.
 
 The networks have timm's layer names: `blocks.0.0/conv_dw/kernel` here is
-`blocks.0.0.conv_dw.weight` there. Files with the names of torchvision, Hugging Face's transformers or Google are renamed first
-(`names`, and `clip` for both of CLIP's towers). Every tensor must be used, or be the linear layer
-above the network.
+`blocks.0.0.conv_dw.weight` there. Files with the names of torchvision, Hugging Face's transformers
+or Google are renamed first (`names`, and `clip` for both of CLIP's towers). Every tensor must be
+used, or be the linear layer above the network.
 """
 
 import zipfile
