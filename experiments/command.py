@@ -66,8 +66,14 @@ SHARED = {  # flags of several commands: name -> (function that defines it, defa
         flags.DEFINE_string,
         None,
         'A file of class names: lines "name" or "0 name", or JSON: a list of names, {"0": name}, '
-        "{name: 0} or ImageNet's class index. The default is imagenet_class_index.json or "
-        'labels.txt beside the weights.',
+        "{name: 0} or ImageNet's class index; or the names themselves: ant,bee. The default is "
+        'imagenet_class_index.json or labels.txt beside the weights.',
+    ),
+    'prompt': (
+        flags.DEFINE_string,
+        None,
+        'For CLIP: the text that describes a class, with {} for its name. Several texts, with | '
+        "between them, are averaged. The default is 'a photo of a {}.'.",
     ),
     'batch': (
         functools.partial(flags.DEFINE_integer, lower_bound=1),
@@ -140,7 +146,8 @@ def run_on_model(main: Callable[[ModelChoice, list[str]], None], *shared: str) -
         values = flags.FLAGS
         net = {'name': values.model, **keywords} if values.model else None
         workdir = Path(values.workdir) if values.workdir else None
-        main(ModelChoice(net, values.weights, values.classes, workdir), rest[1:])
+        prompt = values.prompt if 'prompt' in shared else None
+        main(ModelChoice(net, values.weights, values.classes, workdir, prompt), rest[1:])
 
     _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json', *shared)
     _start(body, parse)

@@ -3,7 +3,8 @@
     python -m experiments.convert --model=mobilenet --weights=FILE.h5 --workdir=weights/mobilenet
 
 The run is an orbax checkpoint in the folder `--workdir`. `--classes` names the class index of the
-weights; the default is the file imagenet_class_index.json beside them.
+weights; the default is the file imagenet_class_index.json beside them. With CLIP, the run predicts
+the classes that `--classes` names and `--prompt` describes.
 """
 
 from experiments import command
@@ -38,4 +39,4 @@ def main(choice: ModelChoice, rest: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    command.run_on_model(main)
+    command.run_on_model(main, 'prompt')

@@ -4,10 +4,13 @@
     python -m experiments.predict --workdir=runs/mine --top=3 --json photos.zip
     python -m experiments.predict --workdir=runs/mine --csv=answers.csv photos/
     python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
+    python -m experiments.predict --model=clip_vit_base_patch32 --weights=clip/model.safetensors \
+        --classes='ant,bee' --prompt='a photo of a {}' pictures/
 
 A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists pictures.
 `--weights` may be a Keras file, `--classes` names its classes, and `--batch` pictures are read at a
-time. Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot
+time. CLIP predicts the classes that `--classes` names, without training: `--prompt` describes one.
+Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot
 run predicts new classes: `--support` names a folder that holds a folder for each class, with a few
 pictures. `--json` prints a list with the path of each picture and its [label, probability] pairs;
 `--csv` writes a file with a row for each picture. A picture that cannot be read is reported, the
@@ -67,4 +70,4 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    command.run_on_model(main, 'batch', 'pixels')
+    command.run_on_model(main, 'batch', 'pixels', 'prompt')

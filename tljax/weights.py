@@ -11,7 +11,8 @@ from tljax.core import Net, Tree, UserError, abbreviated, nearest_name
 from tljax.files.console import say
 from tljax.protocols import Config, Record
 from tljax.zoo.table import ROWS
-from tljax.zoo.weights import foreign, hub, keras, published, tensors
+from tljax.zoo.weights import foreign, hub, keras, published, tensors, zero_shot
+from tljax.zoo.weights.above import Above
 from tljax.zoo.weights.loaded import Loaded
 
 
@@ -126,15 +127,20 @@ def _with_dense(weights: Loaded) -> Tree:
 
 
 def pretrained(
-    spec: Config, path: str, classes: Sequence[str] | None = None, top: bool = True
+    spec: Config,
+    path: str,
+    classes: Sequence[str] | None = None,
+    top: bool = True,
+    prompts: Sequence[str] = (),
 ) -> tuple[Tree, Tree, Record]:
     """Returns a network of the zoo with ImageNet weights, in the form of a saved run.
 
     Args:
         spec: config of the network.
         path: as in `read_weights`.
-        classes: names of the outputs; None for their numbers.
+        classes: names of the outputs; None for their numbers. CLIP's head is made of them.
         top: as in `read_weights`.
+        prompts: texts that describe a class to CLIP, with {} for its name; without, the paper's.
 
     Returns:
         (params, state, record) as from `checkpoint.load_final`, with one seed. If the file has
@@ -144,7 +150,8 @@ def pretrained(
 
     Raises:
         UserError: as in `read_weights`; for another number of classes; for a network without
-            published weights; for an unknown network, with the nearest name.
+            published weights; for an unknown network, with the nearest name; for prompts without
+            CLIP or without classes; as `zero_shot.head`.
 
     >>> pretrained({'name': 'resnet50v1'}, 'weights.h5')
     Traceback (most recent call last):
@@ -153,7 +160,13 @@ def pretrained(
     if spec['name'] not in ROWS:
         _refuse_network(spec['name'], path)
     row = ROWS[spec['name']]
+    if prompts and (row.module != 'clip' or not classes):
+        _refuse_prompts(spec['name'], prompts, row.module)
     weights = _load(call_named(ZOO, spec, 'net'), path, top)
+    if top and classes and row.module == 'clip' and (prompts or not weights.above.head):
+        prompts = prompts or [zero_shot.PROMPT]
+        activation = {**row.keywords, **spec}['activation']
+        weights = _with_zero_shot_head(weights, classes, path, row, prompts, activation)
     above = weights.above
     params = _with_dense(weights) if top else weights.params
     params, state = jax.tree.map(lambda leaf: leaf[None], (params, weights.state))
@@ -172,6 +185,8 @@ def pretrained(
     if row.interpolation != 'bilinear':
         data['interpolation'] = row.interpolation
     config = {'net': spec, 'method': {'name': 'finetune'}, 'data': data, 'weights': str(path)}
+    if prompts:
+        config['prompts'] = list(prompts)
     record = {
         'config': config,
         'classes': names,
@@ -182,6 +197,31 @@ def pretrained(
         and f'{path} has no head that answers ({above.why}): train one on its backbone (init.path)',
     }
     return params, state, record
+
+
+def _with_zero_shot_head(weights, classes, path, row, prompts, activation):
+    """Returns the weights of CLIP with a head for classes."""
+    if not weights.text:
+        raise UserError(
+            f'{path} has no tower for texts, so that class names make no head: take a file of both '
+            'towers, or train a head on its backbone (init.path)'
+        )
+    say(f'CLIP reads each class as {abbreviated(map(repr, prompts), 3)} (--prompt)')
+    if published.is_name(str(path)):
+        name = f'hub:{row.weights}' if str(path) == 'imagenet' else str(path)
+        path = hub.fetch(name, 'tokenizer.json')
+    head = zero_shot.head(weights.text, classes, path, prompts, activation)
+    return weights._replace(params={**weights.params, 'head': head}, above=Above())
+
+
+def _refuse_prompts(name: str, prompts: Sequence[str], module: str) -> None:
+    """Refuses prompts for a network other than CLIP, or without classes."""
+    text = f'--prompt={"|".join(prompts)!r}'
+    if module != 'clip':
+        raise UserError(
+            f'{text} describes classes to CLIP, and {name} reads no texts: leave it out'
+        )
+    raise UserError(f"{text} describes classes, and none are named: give --classes='ant,bee'")
 
 
 def _class_names(params: Tree, classes: Sequence[str] | None, path: str) -> list[str]:

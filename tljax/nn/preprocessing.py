@@ -28,14 +28,14 @@ class Mode(NamedTuple):
 
 
 MODES = {
-    'tf': Mode((0.5,) * 3, (0.5,) * 3),
+    'tf': Mode((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     # statistics of ImageNet's colours, as the first PyTorch models used them
     'torch': Mode((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     # means of ImageNet's colours in 0 to 255, as VGG's authors used them
     'caffe': Mode((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255), True),
     # statistics of the pictures that CLIP was trained on
     'clip': Mode((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
-    'none': Mode((0.0,) * 3, (1.0,) * 3),
+    'none': Mode((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 
 

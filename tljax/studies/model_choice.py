@@ -13,9 +13,10 @@ class ModelChoice(NamedTuple):
         net: config of a zoo network; None for a run.
         weights: path of a Keras file, 'imagenet', or 'imagenet:160' for weights of that picture
             size.
-        classes: path of ImageNet's class index or of a list of class names, as
-            `class_names.class_index` reads them; None: the file beside the weights.
+        classes: path of ImageNet's class index or of a list of class names, or the names
+            themselves, as `class_names.class_index` reads them; None: the file beside the weights.
         workdir: folder of a finished run; None for a network.
+        prompt: for CLIP, texts around the name of a class, as `zero_shot.prompts` reads them.
 
     >>> choice = ModelChoice({'name': 'mobilenet', 'alpha': 0.25}, weights='imagenet:160')
     >>> choice.workdir is None
@@ -26,3 +27,4 @@ class ModelChoice(NamedTuple):
     weights: str | None = None
     classes: str | None = None
     workdir: Path | None = None
+    prompt: str | None = None

@@ -9,6 +9,8 @@ from tljax.files.console import say
 from tljax.protocols import Record, Tree
 from tljax.studies.model_choice import ModelChoice
 from tljax.weights import pretrained
+from tljax.zoo.table import ROWS
+from tljax.zoo.weights import zero_shot
 from tljax.zoo.weights.class_names import class_index
 from tljax.zoo.weights.published import has_imagenet_classes, published_classes
 
@@ -31,6 +33,10 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
     if choice.net and choice.workdir:
         raise UserError('--model names a network and --workdir a run: give one of them')
     if choice.net is None:
+        if choice.prompt is not None:
+            raise UserError(
+                '--prompt describes the classes of --model, and a run has its own: leave it out'
+            )
         if choice.weights or not choice.workdir:
             raise UserError(
                 'name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a finished '
@@ -44,10 +50,17 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
         )
     classes = index(choice) if top else None
     names = [name for _, name in classes] if classes else None
-    params, state, record = pretrained(choice.net, choice.weights, names, top)
-    if top and not classes:
+    prompts = () if choice.prompt is None else zero_shot.prompts(choice.prompt)
+    if top and names is None and _is_clip(choice.net):  # which has as many classes as are named
+        names = _labels_beside(choice.weights)
+    params, state, record = pretrained(choice.net, choice.weights, names, top, prompts)
+    if top and not names:
         record = {**record, 'classes': _names_beside(choice.weights, record['classes'])}
     return params, state, record
+
+
+def _is_clip(net):
+    return net['name'] in ROWS and ROWS[net['name']].module == 'clip'
 
 
 def _names_beside(weights: str, numbers: list[str]) -> list[str]:
@@ -57,20 +70,30 @@ def _names_beside(weights: str, numbers: list[str]) -> list[str]:
         weights: path of the weights file.
         numbers: the outputs as numbers, which are returned without such a labels.txt.
     """
+    return numbers and _labels_beside(weights, len(numbers)) or numbers
+
+
+def _labels_beside(weights: str, count: int = 0) -> list[str] | None:
+    """Returns the class names of a labels.txt beside the weights, or None.
+
+    Args:
+        weights: path of the weights file.
+        count: how many there must be; 0: any number.
+    """
     path = Path(weights).expanduser().with_name('labels.txt')
-    if not numbers or not path.is_file():
-        return numbers
+    if not path.is_file():
+        return None
     try:
         names = [name for _, name in class_index(path)]
     except UserError as error:  # the user did not ask for this file, so it stops nothing
         say(f'{error}; the file is ignored')
-        return numbers
-    if len(names) != len(numbers):
+        return None
+    if count and len(names) != count:
         say(
             f'{path} beside the weights names {len(names)} classes, and the weights have '
-            f'{len(numbers)} outputs: the file is ignored'
+            f'{count} outputs: the file is ignored'
         )
-        return numbers
+        return None
     say(f'the class names are read from {path}: {abbreviated(names)}')
     return names
 

@@ -1,10 +1,11 @@
 """The networks with published weights, as `ROWS`: those of Keras's own table, in its order, and
-those whose weights timm publishes, which `timm.csv` lists.
+those whose weights timm publishes, and CLIP, which `timm.csv` lists.
 
 Keras publishes the accuracies, sizes and depths with the weights
 (https://keras.io/api/applications). The names of files and the checksums are those of its source.
 Accuracies of the others are those that timm measured (its results-imagenet.csv, August 2026), at
-the table's picture size; their other facts are those of timm 1.0.31.
+the table's picture size; their other facts are those of timm 1.0.31. CLIP's facts are those of
+open_clip 3.3.0.
 """
 
 import csv
@@ -27,7 +28,7 @@ class Row(NamedTuple):
         size: side of the pictures that the weights were trained or are tested on, pixels.
         mode: preprocessing of the pictures, as `nn.preprocessing.preprocess` has it.
         parameters: number of parameters with the 1,000 outputs, if there are any, as published:
-            Keras counts batch statistics, timm does not.
+            Keras counts batch statistics, timm does not. CLIP's are those of both towers.
         megabytes: size of the file of weights.
         top1: published top-1 accuracy on ImageNet's validation set, 0 to 1; None without outputs.
         top5: published top-5 accuracy on the same pictures.

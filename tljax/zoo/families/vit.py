@@ -4,7 +4,7 @@ timm's layer names.
 A picture is a sequence of patches, each embedded as a vector, to which an embedding of its position
 is added. DeiT (Touvron et al. 2021) has the same networks with other weights. DINOv2 (Oquab et al.
 2024) scales the branches and may have registers, tokens without a meaning (Darcet et al. 2024).
-CLIP's tower for pictures (Radford et al. 2021) normalises the embeddings as well.
+CLIP's tower for pictures (`clip.py`) normalises the embeddings as well.
 """
 
 import flax.linen as nn
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError, nearest_name
-from tljax.nn.layers import Conv, LayerNorm, net
+from tljax.nn.layers import Conv, LayerNorm, net, unit_length
 from tljax.nn.preprocessing import preprocess
 from tljax.nn.transformer import Transformer
 from tljax.protocols import StoredStatistics
@@ -29,47 +29,81 @@ SIZES = {
 POOLS = ('token', 'mean', 'mean_of_normed')
 
 
-class _ViT(nn.Module):
+class VisionTransformer(nn.Module):
+    """The transformer of `vit` and of CLIP's tower for pictures.
+
+    Args:
+        width: numbers of a token.
+        depth: number of blocks.
+        heads: attention heads of a block.
+        patch: side of a patch, pixels.
+        trained: side of the pictures whose patches have embeddings of their own, pixels.
+        mode: preprocessing of the pictures, as `nn.preprocessing.preprocess` has it.
+        pool: as `vit` has it.
+        layer_scale: as `vit` has it.
+        registers: as `vit` has it.
+        normed_embedding: whether the embeddings are normalised; those of patches then have no bias.
+        activation: of the blocks, 'gelu' or 'quick_gelu'.
+        epsilon: of the normalisations.
+        projection: number of features, which are a linear map of the last normalisation's output,
+            divided by their length; 0: the features are that output.
+        drop_path: as `vit` has it.
+        dtype: of the computation.
+
+    >>> module = VisionTransformer(8, depth=1, heads=2, patch=2, trained=4, projection=3)
+    >>> output, _ = jax.eval_shape(
+    ...     lambda x: module.init_with_output(jax.random.key(0), x, False), jnp.ones((1, 4, 4, 3))
+    ... )
+    >>> {name: tap.shape for name, tap in output.items()}
+    {'block1': (1, 5, 8), 'embedding': (1, 5, 8), 'features': (1, 3), 'norm': (1, 8), ...}
+    """
+
     width: int
     depth: int
     heads: int
     patch: int
     trained: int
-    pool: str
-    layer_scale: float | None
-    registers: int
-    clip: bool
-    mode: str
-    drop_path: float
-    dtype: DTypeLike
+    mode: str = 'tf'
+    pool: str = 'token'
+    layer_scale: float | None = None
+    registers: int = 0
+    normed_embedding: bool = False
+    activation: str = 'gelu'
+    epsilon: float = 1e-6
+    projection: int = 0
+    drop_path: float = 0.0
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x, train):
-        epsilon = 1e-5 if self.clip else 1e-6
+    def __call__(self, x: jax.Array, train: bool) -> dict[str, jax.Array]:
         x = self._embed(preprocess(x, self.mode))
-        if self.clip:
-            x = LayerNorm(epsilon, self.dtype, name='norm_pre')(x)
+        if self.normed_embedding:
+            x = LayerNorm(self.epsilon, self.dtype, name='norm_pre')(x)
         taps = {'embedding': x}
         for i in range(self.depth):
             x = Transformer(
                 self.heads,
-                'quick_gelu' if self.clip else 'gelu',
-                epsilon,
+                self.activation,
+                self.epsilon,
                 self.layer_scale,
-                drop_path=self.drop_path * i / (self.depth - 1),
+                drop_path=self.drop_path * i / max(1, self.depth - 1),
                 dtype=self.dtype,
                 name=f'blocks.{i}',
             )(x, train)
             taps[f'block{i + 1}'] = x
         first = 1 + self.registers  # the first patch
         if self.pool == 'token':
-            x = LayerNorm(epsilon, self.dtype, name='norm')(x[:, 0])
+            x = LayerNorm(self.epsilon, self.dtype, name='norm')(x[:, 0])
         elif self.pool == 'mean':
-            x = LayerNorm(epsilon, self.dtype, name='fc_norm')(x[:, first:].mean(1))
+            x = LayerNorm(self.epsilon, self.dtype, name='fc_norm')(x[:, first:].mean(1))
         else:
-            x = LayerNorm(epsilon, self.dtype, name='norm')(x[:, first:]).mean(1)
+            x = LayerNorm(self.epsilon, self.dtype, name='norm')(x[:, first:]).mean(1)
         taps['norm'] = x
-        return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
+        if self.projection:
+            x = nn.Dense(self.projection, use_bias=False, dtype=self.dtype, name='projection')(x)
+            taps['projection'] = x
+        x = x.astype(jnp.promote_types(self.dtype, jnp.float32))
+        return {**taps, 'features': unit_length(x) if self.projection else x}
 
     def _embed(self, x):
         """Tokens (n, t, width) of pictures: the class token, registers, and patches."""
@@ -82,19 +116,17 @@ class _ViT(nn.Module):
             (self.patch, self.patch),
             (self.patch, self.patch),
             'VALID',
-            use_bias=not self.clip,
+            use_bias=not self.normed_embedding,
             dtype=self.dtype,
             name='patch_embed.proj',
         )(x)
-        grid, side = x.shape[1:3], self.trained // self.patch
+        grid, side = (x.shape[1], x.shape[2]), self.trained // self.patch
         own = 0 if self.registers else 1  # tokens with an embedding that are no patches
         normal = nn.initializers.normal(0.02)
         positions = self.param('pos_embed', normal, (1, own + side * side, self.width))
         of_patches = resized(positions[:, own:].reshape(side, side, self.width), grid)
-        tokens = [
-            self.param('cls_token', normal, (1, 1, self.width))
-            + positions[:, :own].sum(1, keepdims=True)
-        ]
+        token = self.param('cls_token', normal, (1, 1, self.width))
+        tokens = [token + positions[:, :own].sum(1, keepdims=True)]
         if self.registers:
             tokens.append(self.param('reg_token', normal, (1, self.registers, self.width)))
         prefix = jnp.concatenate(tokens, 1).astype(self.dtype)
@@ -124,7 +156,6 @@ def vit(
     pool: str = 'token',
     layer_scale: float | None = None,
     registers: int = 0,
-    clip: bool = False,
     mode: str = 'tf',
     drop_path: float = 0.0,
     stored: StoredStatistics | None = None,
@@ -147,8 +178,6 @@ def vit(
             None: without factors.
         registers: number of tokens without a meaning, as DINOv2 may have them (4); with them the
             class token has no embedding of its position.
-        clip: whether the network is CLIP's tower for pictures: normalised embeddings without a
-            bias, an epsilon of 1e-5, and OpenAI's approximation of GELU.
         mode: preprocessing of the pictures, as `nn.preprocessing.preprocess` has it.
         drop_path: rate of stochastic depth in the last block; it grows linearly from 0.
         stored: unused, since the network has no BatchNorm.
@@ -164,28 +193,55 @@ def vit(
         raise UserError(f'net.size={size!r} is no ViT: {nearest_name(size, SIZES)}')
     if pool not in POOLS:
         raise UserError(f'net.pool={pool!r} is unknown: {nearest_name(pool, POOLS)}')
-    if patch < 1 or trained % patch or trained < patch:
-        raise UserError(
-            f'net.patch={patch} does not divide net.trained={trained}: take 16 and 224, say'
-        )
+    refuse_patch(patch, trained)
     width, depth, heads = SIZES[size]
-    groups = {
-        'embedding': r'(patch_embed\.proj/.*|pos_embed|cls_token|reg_token|norm_pre/.*)',
-        **{f'block{i + 1}': rf'blocks\.{i}/.*' for i in range(depth)},
-        'norm': '(norm|fc_norm)/.*',
-    }
-    module = _ViT(
+    module = VisionTransformer(
         width,
         depth,
         heads,
         patch,
         trained,
+        mode,
         pool,
         layer_scale,
         registers,
-        clip,
-        mode,
-        drop_path,
-        dtype,
+        drop_path=drop_path,
+        dtype=dtype,
     )
-    return net(module, width, groups)
+    return net(module, width, groups(depth))
+
+
+def refuse_patch(patch: int, trained: int) -> None:
+    """Refuses a patch that does not divide the pictures.
+
+    Args:
+        patch: side of a patch, pixels.
+        trained: side of the pictures, pixels.
+
+    Raises:
+        UserError: it does not.
+
+    >>> refuse_patch(16, 100)
+    Traceback (most recent call last):
+    tljax.core.UserError: net.patch=16 does not divide net.trained=100: take 16 and 224, say
+    """
+    if patch < 1 or trained % patch or trained < patch:
+        raise UserError(
+            f'net.patch={patch} does not divide net.trained={trained}: take 16 and 224, say'
+        )
+
+
+def groups(depth: int) -> dict[str, str]:
+    """Returns the groups of a `VisionTransformer` without a projection, as `Net.groups`.
+
+    Args:
+        depth: number of blocks.
+
+    >>> list(groups(2))
+    ['embedding', 'block1', 'block2', 'norm']
+    """
+    return {
+        'embedding': r'(patch_embed\.proj/.*|pos_embed|cls_token|reg_token|norm_pre/.*)',
+        **{f'block{i + 1}': rf'blocks\.{i}/.*' for i in range(depth)},
+        'norm': '(norm|fc_norm)/.*',
+    }

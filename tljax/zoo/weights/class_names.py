@@ -23,6 +23,7 @@ def class_index(path: str | Path) -> Pairs:
 
     Args:
         path: path of the file. It is JSON if its name ends in .json or its text begins with { or [.
+            A text with commas that is no file's path is a list of names itself.
 
     Returns:
         One pair for each class. Where the file has no ids, the id is the name.
@@ -36,11 +37,15 @@ def class_index(path: str | Path) -> Pairs:
     >>> _ = path.write_text('{"dog": 1, "cat": 0}')
     >>> class_index(path)
     [('cat', 'cat'), ('dog', 'dog')]
+    >>> class_index('ant, bee')
+    [('ant', 'ant'), ('bee', 'bee')]
     >>> class_index('nowhere.json')
     Traceback (most recent call last):
     tljax.core.UserError: nowhere.json does not exist: name a list of classes, one a line, or ...
     """
-    path = Path(path).expanduser()
+    text, path = str(path), Path(path).expanduser()
+    if ',' in text and not path.exists():
+        return _parse_names(text)
     if path.is_dir():
         raise UserError(f'{path} is a folder: name a file that lists the classes')
     if not path.is_file():
@@ -56,6 +61,15 @@ def class_index(path: str | Path) -> Pairs:
     classes = (name if key == name else f'{key} ({name})' for key, name in pairs)
     _refuse_repeated(path, 'class', classes)
     return pairs
+
+
+def _parse_names(text):
+    """Reads names between which stand commas."""
+    names = [name.strip() for name in text.split(',')]
+    if '' in names:
+        raise UserError(f'--classes={text!r} has a comma without a name beside it: remove it')
+    _refuse_repeated('--classes', 'class', names)
+    return [(name, name) for name in names]
 
 
 def _read_text(path):
@@ -172,7 +186,7 @@ def _sort(path, entries):
     return [pairs[number] for number in range(len(pairs))]
 
 
-def _refuse_repeated(path: Path, kind: str, names: Iterable) -> None:
+def _refuse_repeated(path: Path | str, kind: str, names: Iterable) -> None:
     duplicates = [name for name, count in Counter(names).items() if count > 1]
     if duplicates:
         raise UserError(

@@ -1,7 +1,7 @@
 """Files of weights on the Hugging Face hub, by name: 'hub:timm/vit_small_patch16_224.dino'.
 
-A file that is in the cache, `$TLJAX_CACHE/hub`, is taken from there, and the hub need not be
-reached. A download is checked against the hub's SHA-256.
+A file that is in the cache, `$TLJAX_CACHE/hub`, is taken from there without a question to the hub.
+A download is checked against the hub's SHA-256.
 """
 
 import hashlib
@@ -17,12 +17,13 @@ FILE = 'model.safetensors'
 SHA256 = re.compile(r'[0-9a-f]{64}')
 
 
-def fetch(name: str) -> Path:
-    """Returns the path of a repository's model.safetensors, and downloads an absent one.
+def fetch(name: str, file: str = FILE) -> Path:
+    """Returns the path of a file of a repository, and downloads an absent one.
 
     Args:
         name: 'hub:OWNER/NAME', or 'hub:OWNER/NAME@REVISION' for a branch, a tag or a commit; the
             default is main, as the cache has it, or else as the hub has it.
+        file: name of the file.
 
     Raises:
         UserError: no such name; the library huggingface_hub is not installed; the file is neither
@@ -48,15 +49,15 @@ def fetch(name: str) -> Path:
     repository, revision = match['repository'], match['revision'] or 'main'
     place = {'revision': revision, 'cache_dir': cache_dir() / 'hub'}
     try:
-        return Path(hf_hub_download(repository, FILE, local_files_only=True, **place))
+        return Path(hf_hub_download(repository, file, local_files_only=True, **place))
     except LocalEntryNotFoundError:
         pass
     try:
-        path = Path(hf_hub_download(repository, FILE, **place))
+        path = Path(hf_hub_download(repository, file, **place))
     except Exception as error:  # the client and what it is made of raise errors of many types
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f'{name}: {FILE} is not in {place["cache_dir"]} and cannot be fetched ({line[:120]}): '
+            f'{name}: {file} is not in {place["cache_dir"]} and cannot be fetched ({line[:120]}): '
             'download it elsewhere and name the file'
         ) from error
     _check(path, name)

@@ -20,6 +20,8 @@ class Loaded(NamedTuple):
             pictures otherwise than the network does.
         before: names of the layers with weights before the network. If there are any, the network
             has no head.
+        text: parameters of CLIP's tower for texts (`families.clip.TextTower`), and `logit_scale`;
+            {} where the file has none.
     """
 
     params: Tree
@@ -29,3 +31,4 @@ class Loaded(NamedTuple):
     shape: tuple[int | None, ...]
     prepared: tuple[str, ...]
     before: tuple[str, ...]
+    text: Tree = {}  # noqa: RUF012

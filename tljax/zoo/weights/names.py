@@ -51,16 +51,46 @@ def as_in_timm(
     >>> list(as_in_timm({'stem.0.weight': np.zeros(1)}, 'regnet'))
     ['stem.conv.weight']
     """
+    named = unwrapped(tensors)
+    if family in ('efficientnet', 'mobilenet_v3'):
+        named = mobile.as_in_timm(named, in_order(blocks))
+    return renamed(named, CONVENTIONS.get(family, ()))
+
+
+def unwrapped(tensors: Mapping[str, np.ndarray]) -> Tensors:
+    """Returns tensors without the prefix of a wrapper around the network.
+
+    Args:
+        tensors: {name: tensor}.
+
+    >>> list(unwrapped({'module.fc.weight': np.zeros(1)}))
+    ['fc.weight']
+    """
     named = dict(tensors)
     for prefix in WRAPPERS:
         if named and all(name.startswith(prefix) for name in named):
             named = {name.removeprefix(prefix): tensor for name, tensor in named.items()}
-    if family in ('efficientnet', 'mobilenet_v3'):
-        named = mobile.as_in_timm(named, in_order(blocks))
-    for convention in CONVENTIONS.get(family, ()):
+    return named
+
+
+def renamed(tensors: Tensors, conventions: Iterable[Convention]) -> Tensors:
+    """Returns tensors with the names that the first convention with a matching sign gives.
+
+    Tensors that are no part of the function that a network computes are left out.
+
+    Args:
+        tensors: {name: tensor}.
+        conventions: conventions of one family.
+
+    >>> rules = (('a(?P<n>[0-9])', 'b{n}'),)
+    >>> list(renamed({'a0': np.zeros(1)}, [Convention('a.*', rules)]))
+    ['b0']
+    """
+    named = tensors
+    for convention in conventions:
         if any(re.fullmatch(convention.sign, name) for name in named):
             named = {
-                _renamed(name, convention.rules): tensor
+                _new_name(name, convention.rules): tensor
                 for name, tensor in convention.change(named).items()
             }
             break
@@ -80,7 +110,7 @@ def keras_names(layers: Iterable[str], family: str, blocks: Iterable[str]) -> di
     """
     if family != 'convnext':
         return mobile.keras_names(layers, in_order(blocks))
-    named = {layer: _renamed(layer, KERAS_CONVNEXT) for layer in layers}
+    named = {layer: _new_name(layer, KERAS_CONVNEXT) for layer in layers}
     return {layer: name for layer, name in named.items() if name != layer}
 
 
@@ -97,8 +127,8 @@ def in_order(layers: Iterable[str]) -> list[str]:
     return sorted(blocks, key=lambda name: [int(part) for part in name.split('.')[1:]])
 
 
-def _renamed(name, rules):
-    """Applies the first rule that matches a whole name; {i+1} stands for a group plus 1."""
+def _new_name(name, rules):
+    """Applies the first rule that matches a whole name; {i+1} stands for the group i plus 1."""
     for pattern, replacement in rules:
         if match := re.fullmatch(pattern, name):
             return re.sub(
@@ -111,16 +141,28 @@ def _renamed(name, rules):
     return name
 
 
-def _fused_attention(tensors: Tensors) -> Tensors:
-    """Joins the kernels of query, key and value, which timm has in one layer."""
+def fused_attention(
+    tensors: Tensors, layers: tuple[str, str, str] = ('query', 'key', 'value')
+) -> Tensors:
+    """Joins the tensors of query, key and value, which timm has in one layer.
+
+    Args:
+        tensors: {name: tensor}.
+        layers: what query, key and value are called. The joined tensor has the name of the query's.
+
+    >>> tensors = {f'attn.{name}.bias': np.zeros(4) for name in ('query', 'key', 'value')}
+    >>> {name: tensor.shape for name, tensor in fused_attention(tensors).items()}
+    {'attn.query.bias': (12,)}
+    """
+    query, *others = layers
     joined = {}
     for name, tensor in tensors.items():
-        if re.search(r'\b(key|value)\b', name):
+        if re.search(rf'\b({"|".join(others)})\b', name):
             continue
-        if re.search(r'\bquery\b', name):
+        if re.search(rf'\b{query}\b', name):
             parts = [
-                tensors.get(re.sub(r'\bquery\b', part, name), np.zeros((0, *tensor.shape[1:])))
-                for part in ('query', 'key', 'value')
+                tensors.get(re.sub(rf'\b{query}\b', part, name), np.zeros((0, *tensor.shape[1:])))
+                for part in layers
             ]
             tensor = np.concatenate(parts)
         joined[name] = tensor
@@ -141,7 +183,7 @@ def _google_vit(tensors: Tensors) -> Tensors:
         elif array.ndim == 2:  # a bias (heads, channels)
             array = array.reshape(-1)
         ordered[name] = array
-    return _fused_attention(ordered)
+    return fused_attention(ordered)
 
 
 def _squeezed_scale(tensors: Tensors) -> Tensors:
@@ -154,7 +196,7 @@ def _squeezed_scale(tensors: Tensors) -> Tensors:
 
 def _registers(tensors: Tensors) -> Tensors:
     """Adds the class token's embedding of its position to the token, where there are registers."""
-    tensors = _fused_attention(tensors)
+    tensors = fused_attention(tensors)
     names = {name.rsplit('.', 1)[-1]: name for name in tensors}
     if 'register_tokens' not in names:
         return tensors

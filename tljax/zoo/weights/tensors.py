@@ -3,8 +3,8 @@ networks: `.safetensors`, and `.npz`.
 
 The networks have timm's layer names: `blocks.0.0/conv_dw/kernel` here is
 `blocks.0.0.conv_dw.weight` there. Files with the names of torchvision, Hugging Face's transformers
-or Google are renamed first (`names`). Every tensor must be used, or be the linear layer above the
-network.
+or Google are renamed first (`names`, and `clip` for both of CLIP's towers). Every tensor must be
+used, or be the linear layer above the network.
 """
 
 import zipfile
@@ -20,7 +20,7 @@ from flax.traverse_util import unflatten_dict
 from tljax.core import Net, UserError, abbreviated
 from tljax.paths import flatten
 from tljax.zoo.table import ROWS
-from tljax.zoo.weights import foreign, names
+from tljax.zoo.weights import clip, foreign, names
 from tljax.zoo.weights.above import Above
 from tljax.zoo.weights.loaded import Loaded
 
@@ -114,15 +114,20 @@ def load(path: str | Path, net: Net, size: int) -> Loaded:
         net.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
     )
     family, blocks = ROWS[net.published['name']].module, list(shapes[0])
-    tensors = names.as_in_timm(read(path), family, blocks)
+    if family == 'clip':
+        tensors = clip.as_in_timm(read(path))
+        text = flatten(clip.text_shapes(tensors, net.dim))
+    else:
+        tensors, text = names.as_in_timm(read(path), family, blocks), {}
     params, state = (flatten(tree) for tree in shapes)
-    expected = {leaf: tensor_name(leaf) for leaf in {**params, **state}}
+    leaves = {**params, **state, **text}
+    expected = {leaf: tensor_name(leaf) for leaf in leaves}
     head = _head(tensors, set(expected.values()), net.dim)
     arrays, differing = {}, []
     for leaf, name in expected.items():
         if name not in tensors:
             continue
-        shape = {**params, **state}[leaf].shape
+        shape = leaves[leaf].shape
         array = as_in_flax(tensors[name], leaf, len(shape))
         arrays[leaf] = array
         if array.shape != shape:
@@ -141,7 +146,7 @@ def load(path: str | Path, net: Net, size: int) -> Loaded:
             f'{path} holds the weights of another network or is damaged ({"; ".join(texts)}): name '
             'the network it was made for'
         )
-    above = _above(tensors, head)
+    above = _above(tensors, head) if head or family != 'clip' else Above(why=clip.WHY)
     return Loaded(
         params={
             'backbone': unflatten_dict({leaf: arrays[leaf] for leaf in params}, sep='/'),
@@ -153,6 +158,7 @@ def load(path: str | Path, net: Net, size: int) -> Loaded:
         shape=(),
         prepared=(),
         before=(),
+        text=unflatten_dict({leaf: arrays[leaf] for leaf in text}, sep='/').get('text', {}),
     )
 
 
@@ -211,7 +217,7 @@ def _above(tensors: Tensors, head: tuple[str, ...]) -> Above:
     if not head:
         return Above()
     kernel, *bias = (tensors[name] for name in head)
-    kernel = kernel.reshape(kernel.shape[:2]).T
+    kernel = kernel.reshape(len(kernel), -1).T
     return Above(
         {'kernel': kernel, 'bias': bias[0] if bias else np.zeros(len(kernel.T), np.float32)},
         names=(head[0].removesuffix('.weight'),),
