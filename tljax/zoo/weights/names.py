@@ -196,7 +196,7 @@ def _squeezed_scale(tensors: Tensors) -> Tensors:
 
 def _registers(tensors: Tensors) -> Tensors:
     """Adds the class token's embedding of its position to the token, where there are registers."""
-    tensors = fused_attention(tensors)
+    tensors = fused_attention(fused_attention(tensors), PROJECTIONS)
     names = {name.rsplit('.', 1)[-1]: name for name in tensors}
     if 'register_tokens' not in names:
         return tensors
@@ -209,6 +209,8 @@ def _registers(tensors: Tensors) -> Tensors:
     }
 
 
+# what version 5 of transformers calls query, key and value in a model, not in its files
+PROJECTIONS = ('q_proj', 'k_proj', 'v_proj')
 POSITIONS = ('pos_embed', 'position_embeddings')
 _VIT = r'(?:vit|deit|dinov2|dinov2_with_registers)?\.?'
 
@@ -354,7 +356,7 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
                         ),
                         ('head', 'head'),
                     )
-                    for leaf, torch in (('kernel|scale', 'weight'), ('bias', 'bias'))
+                    for leaf, torch in (('(?:kernel|scale)', 'weight'), ('bias', 'bias'))
                 ),
             ),
             _google_vit,
@@ -372,14 +374,14 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
                 (rf'{_VIT}layernorm\.(?P<leaf>\w+)', 'norm.{leaf}'),
                 *(
                     (
-                        rf'{_VIT}encoder\.layer\.(?P<i>\d+)\.{theirs}(?P<leaf>\w*)',
+                        rf'{_VIT}(?:encoder\.layer|layers)\.(?P<i>\d+)\.{theirs}(?P<leaf>\w*)',
                         f'blocks.{{i}}.{ours}{{leaf}}',
                     )
                     for theirs, ours in (
                         (r'(?:layernorm_before|norm1)\.', 'norm1.'),
                         (r'(?:layernorm_after|norm2)\.', 'norm2.'),
-                        (r'attention\.attention\.query\.', 'attn.qkv.'),
-                        (r'attention\.output\.dense\.', 'attn.proj.'),
+                        (r'attention\.(?:attention\.query|q_proj)\.', 'attn.qkv.'),
+                        (r'attention\.(?:output\.dense|o_proj)\.', 'attn.proj.'),
                         (r'(?:intermediate\.dense|mlp\.fc1)\.', 'mlp.fc1.'),
                         (r'(?:output\.dense|mlp\.fc2)\.', 'mlp.fc2.'),
                         (r'layer_scale1\.lambda1', 'ls1.gamma'),

@@ -33,6 +33,8 @@ LEAVES = {
     'mean': 'running_mean',
     'var': 'running_var',
 }
+# types of safetensors that NumPy has, too
+PLAIN = {'F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'I16', 'I8', 'U64', 'U32', 'U16', 'U8', 'BOOL'}
 LARGEST = 2**34  # bytes of the arrays of an .npz file, at most
 
 
@@ -74,7 +76,7 @@ def _read_safetensors(path):
 
     with safe_open(path, 'np') as file:
         kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
-        if unknown := {kind for kind in kinds if kind.startswith(('F8', 'F4', 'F6', 'E'))}:
+        if unknown := kinds - PLAIN:
             raise UserError(
                 f'holds tensors in {abbreviated(sorted(unknown))}: save them as F32, F16 or BF16'
             )
