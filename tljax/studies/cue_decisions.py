@@ -214,12 +214,12 @@ def _chosen(decision: np.ndarray, shape: np.ndarray, texture: np.ndarray) -> np.
     """(2, seeds, pictures in conflict): 1 where the shape, and where the texture was chosen."""
     conflict = shape != texture
     decided = np.atleast_2d(decision)[:, conflict]
-    return np.stack([decided == shape[conflict], decided == texture[conflict]]).astype(np.float32)
+    return np.stack([decided == shape[conflict], decided == texture[conflict]]).astype(float)
 
 
 def _ratio(by_shape: np.ndarray, by_texture: np.ndarray) -> np.ndarray:
     total = by_shape + by_texture
-    return np.where(total > 0, by_shape / np.where(total > 0, total, 1), np.nan).astype(float)
+    return np.where(total > 0, by_shape / np.where(total > 0, total, 1), np.nan)
 
 
 def _resampled(chosen: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -228,7 +228,7 @@ def _resampled(chosen: np.ndarray, draws: int, seed: int) -> np.ndarray:
     rows = np.random.default_rng(seed).integers(pictures, size=(draws, pictures))
     cells = rows + pictures * np.arange(draws)[:, None]
     times = np.bincount(cells.ravel(), minlength=draws * pictures).reshape(draws, pictures)
-    sums = times.astype(np.float32) @ np.moveaxis(chosen, -1, 1)  # (2, draws, seeds)
+    sums = times.astype(float) @ np.moveaxis(chosen, -1, 1)  # (2, draws, seeds)
     return _ratio(*sums).mean(-1)
 
 

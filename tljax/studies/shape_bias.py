@@ -83,7 +83,8 @@ def measure(
     Args:
         choice: the model; if it names none, only published answers are reported.
         runs: folders of finished runs. The change of their bias is measured from the model's.
-        path: folder of the set, as `cue_conflict.stimuli` takes it; None: `$TLJAX_DATA/cue_conflict`.
+        path: folder of the set, as `cue_conflict.stimuli` takes it; None: cue_conflict in the
+            folder `$TLJAX_DATA`.
         by: 'outputs' or 'features'; 'auto' takes outputs if all models have them.
         size: side of the pictures for all models, in pixels; 0: that of the first run, or else of
             the model.
@@ -100,7 +101,7 @@ def measure(
 
     >>> measure(ModelChoice(), path='nowhere')
     Traceback (most recent call last):
-    tljax.core.UserError: nowhere does not exist: take stimuli/style-transfer-preprocessed-512 of ...
+    tljax.core.UserError: nowhere does not exist: take stimuli/style-transfer-preprocessed-512 ...
     """
     if path is None:
         path = Path(os.environ.get('TLJAX_DATA', 'data'), 'cue_conflict')
@@ -453,7 +454,7 @@ def _features(trained: Trained, dataset: Dataset, batch: int) -> np.ndarray:
 
 
 def _written(results: Record, out: str | Path | None) -> Record:
-    """Writes results.json and report.html into a folder, if there is one, and returns the results."""
+    """Returns the results; writes results.json and report.html into a folder if there is one."""
     if out is not None:
         from tljax.report.page import page  # imported late, for a quick start
 
