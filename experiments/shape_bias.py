@@ -14,7 +14,7 @@ fine-tuning change its bias? `--workdir` names a run in place of `--model` and `
 A network with ImageNet's classes, or with the 16 categories, is measured by its outputs. If one has
 other classes, all are measured by their features, so that the comparison is fair
 (`tljax/studies/shape_bias.py`); `--by=features` does so for any network. `--size` is the side of
-the pictures for all networks: by default that of the first run, or else of the network. `--data` is
+the pictures for all networks, by default that of the first run, or else of the network. `--data` is
 the folder of the set, by default `$TLJAX_DATA/cue_conflict`. `--out` names a folder for report.html
 and results.json. `--demo` needs no data: it draws shapes with textures, trains a small network on
 them in seconds, and measures its bias. It is a demonstration only.

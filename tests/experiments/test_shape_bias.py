@@ -165,7 +165,10 @@ def test_decisions_about_real_pictures_are_those_of_keras(tmp_path):
     network = keras.applications.MobileNet(
         weights=str(weights / 'mobilenet_2_5_224_tf.h5'), alpha=0.25, input_shape=(224, 224, 3)
     )
-    pixels = np.stack([np.asarray(Image.open(tmp_path / f'{name}.jpg')) for name in names])
+    pictures = [Image.open(tmp_path / f'{name}.jpg') for name in names]
+    middle = (14, 14, 210, 210)  # 224 of 256 pixels
+    pixels = [image.resize((224, 224), Image.Resampling.BILINEAR, middle) for image in pictures]
+    pixels = np.stack([np.asarray(image) for image in pixels])
     probability = np.asarray(predicted(network, pixels / np.float32(127.5) - 1))
     index = json.loads((weights / 'imagenet_class_index.json').read_text())
     column = {wordnet_id: int(i) for i, (wordnet_id, _) in index.items()}

@@ -78,7 +78,7 @@ def drawn(rng, pictures, shares):
 
 def test_the_bootstrap_agrees_with_binomial_and_normal_intervals():
     decision, shape, texture = drawn(np.random.default_rng(0), 1200, [0.18, 0.42, 0.4])
-    bias = cue_decisions.shape_bias(decision, shape, texture, draws=20_000)
+    bias = cue_decisions.shape_bias(decision, shape, texture, draws=4_000)
     decided = (decision < 2).sum()
     half_width = 1.96 * np.sqrt(bias.mean * (1 - bias.mean) / decided)
     exact = binom.ppf([0.025, 0.975], decided, bias.mean) / decided
@@ -114,7 +114,11 @@ def test_a_change_is_paired_by_picture():
 def layout(rng):
     """Cues as in the real set: 16 categories, ten photographs of shapes, three of textures."""
     shape, texture = (cue.ravel() for cue in np.indices((16, 16)).repeat(5, axis=2))
-    numbers = rng.integers(1, 11, shape.shape), rng.integers(1, 4, shape.shape)
+    of_shape, of_texture = np.tile(np.arange(1, 11), (256, 1)), np.tile([1, 2, 3, 1, 2], (256, 1))
+    numbers = (
+        rng.permuted(of_shape, axis=1)[:, :5].ravel(),
+        rng.permuted(of_texture, axis=1).ravel(),
+    )
     return Stimuli((), (), tuple(f'{i:02}' for i in range(16)), shape, texture, *numbers)
 
 

@@ -2,7 +2,9 @@
 answers of people and networks, and how fine-tuning changes it.
 
 Protocol: Geirhos et al. 2019 (https://arxiv.org/abs/1811.12231), as in
-`tljax.studies.cue_decisions`. The pictures are shown whole, scaled to the network's size.
+`tljax.studies.cue_decisions`. The pictures are scaled and cropped as the network's own pictures
+are; for ImageNet networks they are scaled to 256 pixels, and the central 224 are taken. All
+networks of one comparison see the same pixels.
 
 Two measures make decisions between the categories:
 
@@ -46,7 +48,7 @@ from tljax.studies import cue_decisions, models, shape_bias_report
 from tljax.studies.cue_decisions import NONE
 from tljax.studies.model_choice import ModelChoice
 from tljax.studies.pictures import Model
-from tljax.trained import Trained, train
+from tljax.trained import Trained, picture_config, train
 
 MEASURES = ('outputs', 'features')
 PEOPLE = 'people'
@@ -87,7 +89,7 @@ def measure(
             folder `$TLJAX_DATA`.
         by: 'outputs' or 'features'; 'auto' takes outputs if all models have them.
         size: side of the pictures for all models, in pixels; 0: that of the first run, or else of
-            the model.
+            the model. The same network says how they are scaled and cropped.
         batch: pictures at a time.
         seed: of the bootstrap.
         out: folder for results.json and report.html; None writes nothing.
@@ -107,12 +109,11 @@ def measure(
         path = Path(os.environ.get('TLJAX_DATA', 'data'), 'cue_conflict')
     stimuli = cue_conflict.stimuli(path)
     observers = published(path, stimuli)
-    named = _models(choice, runs)
-    side = None
+    named, shown = _models(choice, runs), {}
     if named:
         reference = str(runs[0]) if runs else next(iter(named))
-        side = size or _side(reference, named[reference])
-        decisions = _decisions(named, choice, stimuli, path, by, side, batch)
+        shown = _shown(reference, named[reference], size)
+        decisions = _decisions(named, choice, stimuli, path, by, shown, batch)
         observers = [*decisions, *observers]
     if not observers:
         raise UserError(
@@ -123,7 +124,7 @@ def measure(
     results = summarise(
         observers, stimuli.shape, stimuli.texture, stimuli.categories, has_before, seed
     )
-    results['size'] = side
+    results['size'] = shown.get('size')
     return _written(results, out)
 
 
@@ -361,15 +362,28 @@ def _models(choice: ModelChoice, runs: Sequence[str]) -> dict[str, Model]:
     return named
 
 
-def _side(name: str, model: Model) -> int:
-    """Side of the pictures that a model was trained on."""
+def _shown(name: str, model: Model, size: int) -> Record:
+    """How a model sees pictures: keywords of `cue_conflict.dataset`."""
+    own_size = _shape(name, model)[0]
+    settings = picture_config(model[2]['config']['data'])
+    size = size or own_size
+    resize = settings.get('resize')
+    return {
+        'size': size,
+        'resize': resize and round(resize * size / own_size),
+        'interpolation': settings.get('interpolation', 'bilinear'),
+    }
+
+
+def _shape(name: str, model: Model) -> tuple[int, ...]:
+    """Shape of the pictures that a model was trained on."""
     shape = tuple(model[2]['input'])
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise UserError(
             f'{name} takes inputs of shape {shape}, which are no pictures: name a network or a run '
             'of pictures'
         )
-    return shape[0]
+    return shape
 
 
 def _decisions(
@@ -378,7 +392,7 @@ def _decisions(
     stimuli: Stimuli,
     path: str | Path,
     by: str,
-    size: int,
+    shown: Record,
     batch: int,
 ) -> list[Observer]:
     """Decisions of the models, all by the same measure."""
@@ -397,18 +411,14 @@ def _decisions(
     measure = 'features' if by == 'features' or without else 'outputs'
     observers = []
     for name, model in named.items():
-        trained = Trained(*model)
-        _side(name, model)
-        data = model[2]['config'].get('data', {})
-        interpolation = data.get('interpolation', 'bilinear')
-        rows = np.arange(len(stimuli.names))
-        channels = model[2]['input'][2]
-        dataset = cue_conflict.dataset(stimuli, rows, size, channels, interpolation=interpolation)
+        everything, channels = np.arange(len(stimuli.names)), _shape(name, model)[2]
+        dataset = cue_conflict.dataset(stimuli, everything, channels=channels, **shown)
         if measure == 'outputs':
-            decision = cue_decisions.decide(_probability(trained, dataset, batch), groups[name])
+            probability = _probability(Trained(*model), dataset, batch)
+            decision = cue_decisions.decide(probability, groups[name])
         else:
-            features = _features(trained, dataset, batch)
-            decision = np.stack([feature_decisions(rows, stimuli) for rows in features])
+            features = _features(Trained(*model), dataset, batch)
+            decision = np.stack([feature_decisions(of_seed, stimuli) for of_seed in features])
         observers.append(Observer(name, 'model', measure, decision))
     return observers
 
