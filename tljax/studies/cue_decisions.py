@@ -91,11 +91,12 @@ def decide_by_similarity(
     Args:
         features: (n, d).
         examples: features of labelled examples, (m, d).
-        label: categories of the examples, (m,) integers.
-        allowed: (n, m) of bool: which examples a row may be compared with.
+        label: categories of the examples, (m,) integers; each category has one or more.
+        allowed: (n, m) of bool: which examples a row may be compared with, at least one of each
+            category.
 
     Returns:
-        (n,) numbers of categories; NONE where a category has no allowed example.
+        (n,) numbers of categories.
 
     >>> features, examples = np.array([[9.0, 8.0]]), np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     >>> allowed = np.ones((1, 3), bool)
@@ -105,9 +106,8 @@ def decide_by_similarity(
     members = label[:, None] == np.arange(label.max() + 1)  # (m, categories)
     centre = (members / members.sum(0)).sum(1) @ examples / members.shape[1]
     similarity = _normalised(features - centre) @ _normalised(examples - centre).T
-    count = allowed.astype(float) @ members
-    means = (np.where(allowed, similarity, 0) @ members) / np.maximum(count, 1)
-    return np.where((count > 0).all(1), means.argmax(1), NONE)
+    means = (np.where(allowed, similarity, 0) @ members) / (allowed.astype(float) @ members)
+    return means.argmax(1)
 
 
 def _normalised(rows: np.ndarray) -> np.ndarray:
