@@ -50,7 +50,7 @@ def textured_shapes(size: int = 32, per_category: int = 100, seed: int = 0) -> d
     """
     label = np.repeat(np.arange(len(SHAPES)), per_category)
     rng = np.random.default_rng([seed, 0])
-    pictures = np.stack([picture(category, category, size, rng) for category in label])
+    pictures = np.stack([picture(category, category, size, rng) for category in label.tolist()])
     dataset = arrays(pictures, label.astype(np.int32), tuple(SHAPES))
     return cut(dataset, {'validation': 0.1, 'test': 0.2}, seed)
 
@@ -75,7 +75,7 @@ def pairs(
     count, rng = len(SHAPES), np.random.default_rng([seed, 1])
     shape = np.repeat(np.arange(count), count * per_pair)
     texture = np.tile(np.repeat(np.arange(count), per_pair), count)
-    cues = zip(shape, texture, strict=True)
+    cues = zip(shape.tolist(), texture.tolist(), strict=True)
     return np.stack([picture(*cue, size, rng) for cue in cues]), shape, texture
 
 
