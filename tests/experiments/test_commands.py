@@ -20,6 +20,7 @@ COMMANDS = (
     'convert',
     'features',
     'models',
+    'shape_bias',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
