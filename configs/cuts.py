@@ -40,7 +40,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         # Network
         config.net = dict(
             name='conv4',
-            width=(16, 32, 64, 64),
+            width=(16, 32, 32, 64),
             size=32,
             norm='layer',
         )
@@ -78,7 +78,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
                 ),
                 seeds=(options.first + 100,),
                 per_class=None,
-                steps=2500,
+                steps=2000,
                 batch=64,
                 save_every=500,
                 optim=dict(
@@ -88,7 +88,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
                 ),
             ),
             cuts=('', 'block1', 'block2', 'block3', 'backbone'),
-            most=2000,
+            most=1500,
             controls=options.controls,
         )
         if options.smoke:

@@ -60,12 +60,16 @@ def test_quarter_turns_are_exact(side, quarters):
 
 def test_other_turns_and_sizes_are_scipys():
     x = picture(12, 15, 1)
-    expected = scipy.ndimage.rotate(x, 25, reshape=False, order=1)
+    expected = scipy.ndimage.rotate(x, 25, reshape=False, order=1, mode='grid-constant')
     np.testing.assert_allclose(transformations.rotate(25)(x), expected, atol=1e-4)
     for factor in (0.6, 1.4):
         centre = (np.array(x.shape[:2]) - 1) / 2
         expected = scipy.ndimage.affine_transform(
-            x[..., 0], np.eye(2) / factor, centre - centre / factor, order=1
+            x[..., 0],
+            np.eye(2) / factor,
+            centre - centre / factor,
+            order=1,
+            mode='grid-constant',
         )
         found = np.asarray(transformations.scale(factor)(x))[..., 0]
         np.testing.assert_allclose(found, expected, atol=1e-4)

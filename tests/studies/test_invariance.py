@@ -12,6 +12,7 @@ from tljax.nn.transformations import brightness, mirror, upend
 from tljax.studies.cuts import advised_until, judgement
 from tljax.studies.invariance import (
     advice,
+    layer_extractor,
     layer_features,
     measure,
     splits_of_config,
@@ -101,7 +102,7 @@ def test_layers_are_measured_in_inference():
         for tree in (params, state)
     ]
     dataset = arrays(x, np.zeros(16, int), ('a',))
-    found = layer_features(net, *stack, dataset, cells=1)
+    found = layer_features(layer_extractor(net, cells=1), *stack, dataset)
     assert list(found) == ['stem', 'stage1', 'stage2', 'stage3']
     taps, _ = net.features(params, state, x)
     in_batch, _ = net.features(params, state, x, jax.random.key(0))
@@ -119,7 +120,9 @@ def test_maps_are_averaged_in_cells(cells):
         return {'map': input, 'features': input.mean((1, 2))}, state
 
     net = Net(lambda key, input: ({}, {}), features, 2, {'map': 'a'})
-    found = layer_features(net, BACKBONE, BACKBONE, arrays(x, np.zeros(3)), cells)['map']
+    found = layer_features(layer_extractor(net, cells), BACKBONE, BACKBONE, arrays(x, np.zeros(3)))[
+        'map'
+    ]
     rows, columns = min(cells, 7), min(cells, 5)
 
     def span(i, side, count):
@@ -224,5 +227,5 @@ def test_features_of_tokens_are_averaged():
 
     net = Net(lambda key, input: ({}, {}), features, 4, {'tokens': 'a'})
     x = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)
-    found = layer_features(net, BACKBONE, BACKBONE, arrays(x, np.zeros(3)))
+    found = layer_features(layer_extractor(net), BACKBONE, BACKBONE, arrays(x, np.zeros(3)))
     np.testing.assert_allclose(found['tokens'], jnp.mean(x.reshape(3, 4, 4), 1), rtol=1e-6)

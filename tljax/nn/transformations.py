@@ -115,8 +115,8 @@ def hue(turn: float) -> Transformation:
     Args:
         turn: the angle, as a share of the circle; red turns towards green.
 
-    >>> hue(turn=1 / 3)(jnp.array([[[1.0, 0.0, 0.0]]]))[0, 0].round(2).tolist()
-    [0.0, 0.73, 0.0]
+    >>> (100 * hue(turn=1 / 3)(jnp.array([[[1.0, 0.0, 0.0]]]))[0, 0]).round().tolist()
+    [0.0, 73.0, 0.0]
     """
     angle, axes = 2 * math.pi * turn, np.array(YIQ)
     turned = np.eye(3)
@@ -143,8 +143,8 @@ def saturation(factor: float) -> Transformation:
     Args:
         factor: 0 gives the grey picture, 1 the same one.
 
-    >>> saturation(factor=0.5)(jnp.array([[[1.0, 0.0, 0.0]]]))[0, 0].round(2).tolist()
-    [0.65, 0.15, 0.15]
+    >>> (100 * saturation(factor=0.5)(jnp.array([[[1.0, 0.0, 0.0]]]))[0, 0]).round().tolist()
+    [65.0, 15.0, 15.0]
     """
     _refuse(factor >= 0, f'saturation.factor={factor}', '0 or more')
     return Transformation(f'saturation {factor:g}', lambda input: adjust(input, saturation=factor))
@@ -166,8 +166,8 @@ def brightness(factor: float) -> Transformation:
 def grey() -> Transformation:
     """Replaces the colours by their luma.
 
-    >>> grey()(jnp.array([[[1.0, 0.0, 0.0]]]))[0, 0].round(2).tolist()
-    [0.3, 0.3, 0.3]
+    >>> (100 * grey()(jnp.array([[[1.0, 0.0, 0.0]]]))[0, 0]).round().tolist()
+    [30.0, 30.0, 30.0]
     """
     return Transformation('grey', saturation(0.0).function)
 
@@ -219,8 +219,8 @@ def blur(sigma: float) -> Transformation:
         UserError: a sigma that is not above 0, or is larger than a third.
 
     >>> spot = jnp.zeros((5, 5, 1)).at[2, 2].set(1)
-    >>> blur(sigma=0.1)(spot)[2].ravel().round(2).tolist()
-    [0.0, 0.08, 0.62, 0.08, 0.0]
+    >>> (100 * blur(sigma=0.1)(spot)[2].ravel()).round().tolist()
+    [0.0, 8.0, 62.0, 8.0, 0.0]
     """
     _refuse(0 < sigma <= 1 / 3, f'blur.sigma={sigma}', 'above 0, at most 1/3')
 

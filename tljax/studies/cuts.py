@@ -8,7 +8,6 @@ pair `invariance.measure` gives the advice. Then the target is trained from ever
 import json
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from tljax import build
@@ -145,7 +144,6 @@ def _row(
         scores = fit(run, cell_folder).scores
         for split in ('validation', 'test'):
             row[split][until] = next(iter(scores[split].values()))
-        jax.clear_caches()  # programs of other cuts and targets
     return row
 
 

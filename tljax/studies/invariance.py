@@ -18,7 +18,7 @@ from tljax.core import Dataset, Net, Tree, UserError
 from tljax.data.formats.arrays import arrays
 from tljax.data.splits import cut, per_class
 from tljax.data.wrappers.transformed import changed
-from tljax.engine.devices import compile_predict, make_mesh
+from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
 from tljax.files.console import progress
 from tljax.nn.transformations import (
@@ -60,10 +60,8 @@ FAMILIES: Families = {  # what is measured where the user names nothing else
 OF_COLOURS = ('hue', 'saturation', 'grey')  # they change no grey picture
 
 
-def layer_features(
-    net: Net, params: Tree, state: Tree, dataset: Dataset, cells: int = CELLS, batch: int = 64
-) -> Features:
-    """Returns the features of every layer of a network, in inference.
+def layer_extractor(net: Net, cells: int = CELLS) -> Compiled:
+    """The compiled features of every layer of a network, in inference.
 
     A map is averaged in cells x cells cells, tokens over all of them. The layers are the groups
     among the network's intermediates; if the last group is not among them, the network's features
@@ -71,11 +69,42 @@ def layer_features(
 
     Args:
         net: the network.
+        cells: number of cells along each side of a map; 1 averages over all positions.
+
+    Returns:
+        A function of the parameters and state of a method whose backbone is the network.
+
+    >>> from tljax.zoo import identity
+    >>> backbone, batch = {'backbone': {}, 'head': np.zeros(1)}, {'input': np.ones((3, 2))}
+    >>> {
+    ...     name: x.shape
+    ...     for name, x in layer_extractor(identity(2)).run(*[backbone] * 2, batch).items()
+    ... }
+    {'000 features': (1, 3, 2)}
+    """
+
+    def features(params, state, batch):
+        taps = net.features(params['backbone'], state['backbone'], batch['input'])[0]
+        layers = [name for name in net.groups if name in taps]
+        if not layers or layers[-1] != list(net.groups)[-1]:
+            layers.append('features')
+        # compiled functions return dicts sorted: the numbers keep the order of the layers
+        return {f'{i:03d} {name}': _pooled(taps[name], cells) for i, name in enumerate(layers)}
+
+    return compile_predict(features, make_mesh())
+
+
+def layer_features(
+    extract: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 64
+) -> Features:
+    """Returns the features of every layer of a network, in inference.
+
+    Args:
+        extract: `layer_extractor` of the network.
         params: parameters of a method with the network as its backbone, with a leading axis of
             seeds; the first seed is taken.
         state: state of the same method.
         dataset: the pictures.
-        cells: number of cells along each side of a map; 1 averages over all positions.
         batch: pictures at a time.
 
     Returns:
@@ -84,22 +113,15 @@ def layer_features(
     >>> from tljax.zoo import identity
     >>> points = arrays(np.eye(2, dtype=np.float32), [0, 1])
     >>> backbone = {'backbone': {}, 'head': np.zeros(1)}
-    >>> layer_features(identity(2), backbone, backbone, points)['features'].tolist()
+    >>> layer_features(layer_extractor(identity(2)), backbone, backbone, points)[
+    ...     'features'
+    ... ].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-
-    def features(params, state, batch):
-        taps = net.features(params['backbone'], state['backbone'], batch['input'])[0]
-        layers = [name for name in net.groups if name in taps]
-        if not layers or layers[-1] != list(net.groups)[-1]:
-            layers.append('features')
-        return {f'{i:03d} {name}': _pooled(taps[name], cells) for i, name in enumerate(layers)}
-
     params, state = jax.tree.map(
         lambda leaf: leaf[:1], tuple({'backbone': tree['backbone']} for tree in (params, state))
     )
-    outputs = predictions(compile_predict(features, make_mesh()), params, state, dataset, batch)
-    # a compiled function returns its dict sorted: the numbers keep the order of the layers
+    outputs = predictions(extract, params, state, dataset, batch)
     return {name[4:]: outputs[name][0] for name in sorted(outputs)}
 
 
@@ -108,7 +130,7 @@ def _pooled(values, cells):
     if values.ndim == 4:
         for axis in (1, 2):
             shares = jnp.array(_cells(values.shape[axis], cells), values.dtype)
-            values = jnp.moveaxis(jnp.tensordot(shares, values, (1, axis), 'highest'), 0, axis)
+            values = jnp.moveaxis(jnp.tensordot(shares, values, (1, axis), precision='highest'), 0, axis)
     elif values.ndim == 3:
         values = values.mean(1)
     return values.reshape(len(values), -1).astype(jnp.float32)
@@ -150,7 +172,7 @@ def measure(
         families: {name: transformations that one augmentation draws from}.
         k: labels per class; None for all.
         seeds: each draws its own labelled pictures; accuracies are means over them.
-        cells: as `layer_features` takes it.
+        cells: as `layer_extractor` takes it.
         batch: pictures at a time.
 
     Returns:
@@ -170,11 +192,13 @@ def measure(
     >>> row['layer'], abs(row['invariance']) < 0.3
     ('features', True)
     """
-    # only one family's features are in memory at a time
+    extract = layer_extractor(net, cells)
+
+    def features(split):
+        return layer_features(extract, params, state, split, batch)
+
     plain = {
-        name: layer_features(net, params, state, split, cells, batch)
-        for name, split in splits.items()
-        if name in ('train', 'validation')
+        name: features(split) for name, split in splits.items() if name in ('train', 'validation')
     }
     layers = list(plain['train'])
     probed = 'validation' in plain and splits['train'].task.kind == 'classes'
@@ -187,13 +211,11 @@ def measure(
         for layer in layers
     }
     rows = []
-    for family, by in progress(families.items(), 'transforming pictures'):
+    for family, by in progress(list(families.items()), 'transforming pictures'):
+        # only one family's features are in memory at a time
         members = {
             name: [
-                layer_features(
-                    net, params, state, changed(split, by, np.full(split.size, i)), cells, batch
-                )
-                for i in range(1, 1 + len(by))
+                features(changed(split, [function], np.ones(split.size, int))) for function in by
             ]
             for name, split in splits.items()
             if name in plain
@@ -338,7 +360,7 @@ def measure_model(
     Args:
         model: parameters, state and record, as `models.model` gives them.
         splits: as `measure` takes them.
-        cells: as `layer_features` takes it.
+        cells: as `layer_extractor` takes it.
         batch: pictures at a time.
 
     Raises:

@@ -46,7 +46,7 @@ def transformed(
     >>> from tljax.nn.transformations import mirror
     >>> splits = transformed(digits(size=8), by=[mirror()], label='which')
     >>> splits['train'].classes, np.bincount(splits['train'].label).tolist()
-    (('as it is', 'mirror'), [444, 455])
+    (('as it is', 'mirror'), [450, 449])
     """
     if label not in ('own', 'which'):
         raise UserError(f'data.label={label!r} is not own or which')
@@ -97,7 +97,9 @@ def changed(dataset: Dataset, by: Sequence[Transformation], which: np.ndarray) -
                 f'data.of has inputs of shape {input.shape[np.ndim(index) :]}, which are no '
                 'pictures: transformations change pictures'
             )
-        pictures = change(input.reshape(-1, *input.shape[-3:]), which[index].reshape(-1))
+        # also where the shapes of a batch are traced
+        with jax.ensure_compile_time_eval():
+            pictures = change(input.reshape(-1, *input.shape[-3:]), which[index].reshape(-1))
         return {**batch, 'input': np.asarray(pictures).reshape(input.shape)}
 
     text = repr((dataset.fingerprint, [function.title for function in by])).encode()
