@@ -25,7 +25,7 @@ def invariances(layers: Sequence[str], rows: Sequence[Record]) -> Figure:
     ...     for layer, value in (('block1', 0.1), ('block2', 0.8))
     ... ]
     >>> axes = invariances(['block1', 'block2'], rows).axes[0]
-    >>> axes.lines[0].get_ydata().tolist(), axes.get_ylabel()
+    >>> [float(y) for y in axes.lines[1].get_ydata()], axes.get_ylabel()
     ([0.1, 0.8], 'invariance')
     """
     figure = Figure(figsize=(9, 4.6), layout='constrained')

@@ -118,9 +118,7 @@ def layer_features(
     ... ].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    params, state = jax.tree.map(
-        lambda leaf: leaf[:1], tuple({'backbone': tree['backbone']} for tree in (params, state))
-    )
+    params, state = jax.tree.map(lambda leaf: leaf[:1], (params, state))
     outputs = predictions(extract, params, state, dataset, batch)
     return {name[4:]: outputs[name][0] for name in sorted(outputs)}
 
@@ -186,7 +184,7 @@ def measure(
     >>> flat = identity(4)._replace(
     ...     features=lambda p, s, x, key=None: ({'features': x.reshape(len(x), -1)}, s)
     ... )
-    >>> backbone = {'backbone': {}}
+    >>> backbone = {'backbone': {}, 'head': np.zeros(1)}
     >>> splits = {'train': arrays(points, np.zeros(30, int), ('a',))}
     >>> row = measure(flat, backbone, backbone, splits, {'flip': [mirror()]})['rows'][0]
     >>> row['layer'], abs(row['invariance']) < 0.3
