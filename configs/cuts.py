@@ -48,7 +48,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         # Training
         config.seeds = tuple(range(options.first, options.first + 5))
         config.per_class = 10
-        config.steps = 200
+        config.steps = 100
         config.batch = 32
         config.optim.lr = 1e-3
 
@@ -88,7 +88,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
                 ),
             ),
             cuts=('', 'block1', 'block2', 'block3', 'backbone'),
-            most=1500,
+            most=1000,
             controls=options.controls,
         )
         if options.smoke:

@@ -43,10 +43,10 @@ def test_pictures_give_tables_an_advice_and_a_page(run, pictures, tmp_path):
 
 def test_a_config_is_a_target_and_the_document_is_json(run):
     target = ('--config=configs/digits.py', '--config.data.size=12')
-    done = call('invariance', f'--workdir={run}', *target, '--most=40', '--json')
+    done = call('invariance', f'--workdir={run}', *target, '--most=100', '--json')
     assert done.code == 0, done.err
     found = json.loads(done.out)
-    assert found['pictures'] == 40 and found['layers'] == ['block1']
+    assert found['pictures'] == 100 and found['layers'] == ['block1']
     assert len(found['rows']) == len(found['transformations'])
     assert 0 <= found['accuracy']['block1'] <= 1 and found['advice']['until'] in ('', 'backbone')
 

@@ -27,8 +27,11 @@ def columns_then_all() -> Net:
     """Two layers: rows of a picture averaged over columns, and the whole picture."""
 
     def features(params, state, input, key=None):
-        rows = input.mean(2).reshape(len(input), -1)
-        return {'rows': rows, 'features': input.reshape(len(input), -1)}, state
+        rows = jnp.broadcast_to(input.mean(2, keepdims=True), input.shape)
+        return {
+            'rows': rows.reshape(len(input), -1),
+            'features': input.reshape(len(input), -1),
+        }, state
 
     return Net(lambda key, input: ({}, {}), features, 36, {'rows': 'a', 'all': 'b'})
 

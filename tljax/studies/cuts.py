@@ -115,7 +115,7 @@ def _row(
     if data['name'] == 'transformed':
         data = {**data, 'by': by}
     data = target_for(source, data, study['most'])
-    families = {family: call_each(TRANSFORMATIONS, by, f'study.families.{family}')}
+    families: Families = {family: call_each(TRANSFORMATIONS, by, f'study.families.{family}')}
     folder = f'{name}-{family}-{target}'
     key = [fingerprint(source), data, by, settings['per_class'], settings['seeds'], CELLS]
     measured = stored(
