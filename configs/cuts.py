@@ -47,7 +47,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
         # Training
         config.seeds = tuple(range(options.first, options.first + 5))
-        config.per_class = 10
         config.steps = 100
         config.batch = 32
         config.optim.lr = 1e-3
@@ -69,6 +68,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
                 varied=dict(name='transformed', of=_digits(), by=()),
                 which=dict(name='transformed', of=_digits(), by=(), label='which'),
             ),
+            labels=dict(plain=3, varied=3, which=10),
             source=dict(
                 data=dict(
                     name='resampled',
@@ -106,12 +106,12 @@ def _smoke(config: ConfigDict) -> None:
     config.net = base.smallest()
     config.seeds = (0, 1)
     config.steps = 2
-    config.per_class = 3
     study = config.study
     study.families = dict(flip=('mirror',))
     study.targets = dict(
         plain=digits, which=dict(name='transformed', of=digits, by=(), label='which')
     )
+    study.labels = dict(plain=3, which=3)
     study.source.data = dict(
         name='resampled',
         of=dict(name='glyphs', part='digits', size=8, per_class=10),

@@ -12,7 +12,7 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import TRANSFORMATIONS, ZOO, call_each, call_named, merge, phases
-from tljax.core import UserError
+from tljax.core import UserError, abbreviated
 from tljax.engine.train import fit
 from tljax.files.console import progress
 from tljax.files.text import write
@@ -26,7 +26,7 @@ from tljax.when.gain import mean_interval, transfer_gain
 
 NO_AUGMENTATION = 'none'  # name of the source that is trained without an augmentation
 CLOSE = 0.01  # an advised cut is good if its accuracy is within this of the best cut's
-KEYS = {'families', 'targets', 'source', 'cuts', 'most', 'controls'}
+KEYS = {'families', 'targets', 'labels', 'source', 'cuts', 'most', 'controls'}
 
 
 def judge_cuts(config: Config, workdir: Path) -> Record:
@@ -57,6 +57,11 @@ def judge_cuts(config: Config, workdir: Path) -> Record:
         )
     if not study['families'] or not study['targets'] or len(study['cuts']) < 2:
         raise UserError('a study of cuts needs families, targets and two cuts or more in `study`')
+    if set(study['labels']) != set(study['targets']):
+        raise UserError(
+            f'study.labels has {abbreviated(study["labels"])}: give labels per class for each of '
+            f'{abbreviated(study["targets"])}'
+        )
     sources = {
         name: _source(name, by, settings, study, workdir / 'sources')
         for name, by in {
@@ -117,6 +122,7 @@ def _row(
     data = target_for(source, data, study['most'])
     families: Families = {family: call_each(TRANSFORMATIONS, by, f'study.families.{family}')}
     folder = f'{name}-{family}-{target}'
+    settings = merge(settings, {'per_class': study['labels'][target]})
     key = [fingerprint(source), data, by, settings['per_class'], settings['seeds'], CELLS]
     measured = stored(
         workdir / 'measured',

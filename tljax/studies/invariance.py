@@ -128,7 +128,8 @@ def _pooled(values, cells):
     if values.ndim == 4:
         for axis in (1, 2):
             shares = jnp.array(_cells(values.shape[axis], cells), values.dtype)
-            values = jnp.moveaxis(jnp.tensordot(shares, values, (1, axis), precision='highest'), 0, axis)
+            means = jnp.tensordot(shares, values, (1, axis), precision='highest')
+            values = jnp.moveaxis(means, 0, axis)
     elif values.ndim == 3:
         values = values.mean(1)
     return values.reshape(len(values), -1).astype(jnp.float32)
