@@ -125,18 +125,25 @@ def run(main: Callable[[Config, Path], None], name: str) -> None:
     _start(lambda _: main(*arguments), parse)
 
 
-def run_on_model(main: Callable[[ModelChoice, list[str]], None], *shared: str) -> None:
+def run_on_model(main: Callable[..., None], *shared: str) -> None:
     """Runs a command that works on a model: --model, --weights and --classes, or --workdir.
 
     Args:
-        main: function of the choice of a model, and of the arguments that are not flags.
+        main: function of the choice of a model, and of the arguments that are not flags. If
+            'config' is among `shared`, also of the config, a plain dict, or None.
         *shared: names of further flags in SHARED that the command reads.
     """
-    keywords = {}
+    keywords, configs = {}, []
 
     def parse(argv: list[str]) -> list[str]:
         argv, net_keywords = take_keywords(argv, 'model')
         keywords.update(net_keywords)
+        if 'config' in shared:
+            argv, file, settings = config_file.split(argv)
+            config = config_file.load(file) if file else None
+            if file and config:
+                config_file.apply_settings(config, file, settings)
+            configs[:] = [plain(config) if config else None]
         rest = flags.FLAGS(argv)
         if keywords and not flags.FLAGS.model:
             raise UserError(f'--model.{min(keywords)} is given without --model: name the network')
@@ -147,7 +154,8 @@ def run_on_model(main: Callable[[ModelChoice, list[str]], None], *shared: str) -
         net = {'name': values.model, **keywords} if values.model else None
         workdir = Path(values.workdir) if values.workdir else None
         prompt = values.prompt if 'prompt' in shared else None
-        main(ModelChoice(net, values.weights, values.classes, workdir, prompt), rest[1:])
+        choice = ModelChoice(net, values.weights, values.classes, workdir, prompt)
+        main(choice, rest[1:], *configs)
 
     _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json', *shared)
     _start(body, parse)

@@ -12,7 +12,7 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'files': '',
     'nn': '',
     'zoo': 'nn files',
-    'data': 'files',
+    'data': 'files nn',
     'shallow': '',
     'when': '',
     'methods': 'nn',
@@ -28,8 +28,8 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'program': 'configuration recent nn zoo data methods engine files',
     'build': 'configuration epochs features parts program data engine',
     'trained': 'configuration data engine weights features program build',
-    'studies': 'configuration files data engine shallow when report zoo weights features program '
-    'build trained',
+    'studies': 'configuration files nn data engine shallow when report zoo weights features '
+    'program build trained',
     'configs': 'configuration keywords data',
     'experiments': 'configuration keywords files report studies',
     'benchmarks': 'configuration configs data engine experiments features files methods nn build '

@@ -24,6 +24,7 @@ PENALTIES = METHODS  # a chapter of tljax.methods
 DATA = ('tljax.data', 'tljax.features')  # features of a data set are a data set, too
 ZOO = 'tljax.zoo'
 AUGMENT = 'tljax.nn.augment'
+TRANSFORMATIONS = 'tljax.nn.transformations'
 # {keyword: package of the functions that its value names}, in any config
 ELSEWHERE = {
     'net': ZOO,
@@ -31,6 +32,7 @@ ELSEWHERE = {
     'penalty': PENALTIES,
     'weak': AUGMENT,
     'strong': AUGMENT,
+    'by': TRANSFORMATIONS,
 }
 
 T = TypeVar('T')

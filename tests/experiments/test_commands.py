@@ -21,6 +21,8 @@ COMMANDS = (
     'features',
     'models',
     'shape_bias',
+    'invariance',
+    'cuts',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -33,7 +35,7 @@ BENCHMARKS = (
     'benchmarks.scores',
     'benchmarks.starts',
 )
-WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
+WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'cuts')
 
 
 @pytest.mark.parametrize(
@@ -177,6 +179,20 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow')
         ('predict', ['--workdir=nowhere', 'nothing.png'], 'nothing.png does not exist'),
         ('predict', ['--top=0'], '--top=0'),
         ('evaluate', ['--workdir=nowhere'], 'name folders of pictures'),
+        ('invariance', ['--workdir=nowhere'], 'name folders of pictures, or --config=FILE'),
+        (
+            'invariance',
+            ['--workdir=nowhere', '--config=configs/digits.py', 'pictures'],
+            'name folders of pictures, or --config=FILE',
+        ),
+        ('invariance', ['--workdir=nowhere', '--config=configs/digit.py'], 'did you mean digits.'),
+        (
+            'invariance',
+            ['--workdir=nowhere', '--page=/', 'pictures'],
+            '--page=/ is a folder: name a file in it',
+        ),
+        ('invariance', ['--most=2', 'pictures'], '--most=2'),
+        ('cuts', ['--config=configs/rank.py'], 'configs/rank.py is a config of experiments.rank'),
         ('convert', ['--model=mobilenet'], 'name the network, its file and where to write'),
         (
             'advise',

@@ -26,3 +26,4 @@ class Purpose(IntEnum):
     FIRST_CLASSES = 8  # which classes are learnt first
     BACKGROUNDS = 9  # crops of photographs behind MNIST-M's digits
     MOST = 10  # which examples of a large split are kept
+    TRANSFORMED = 11  # which transformation a picture gets

@@ -6,7 +6,7 @@ therefore does not depend on the order of the batch or on its sharding. The dete
 augmentation is a function with its own tests (`warp`, `window`, `adjust`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from tljax.core import UserError
 from tljax.protocols import Augmentation, Prepare
 
-NAMES = ('flip', 'crop', 'affine', 'colour', 'resized_crop')  # what a config may name
+NAMES = ('flip', 'crop', 'affine', 'colour', 'resized_crop', 'one_of')  # what a config may name
 GREY = (0.299, 0.587, 0.114)  # luma of red, green and blue, ITU-R BT.601
 
 
@@ -286,6 +286,29 @@ def resized_crop(
         shape = ratio[0] * (ratio[1] / ratio[0]) ** shape
         size = jnp.minimum(jnp.sqrt(jnp.stack([area / shape, area * shape])), side)
         return window(input, jnp.stack([top, left]) * (side - size), size)
+
+    return function
+
+
+def one_of(by: Sequence[Callable[[jax.Array], jax.Array]]) -> Augmentation:
+    """Changes a picture by one of several transformations or by none, each as likely as the others.
+
+    Args:
+        by: functions of `tljax.nn.transformations`.
+
+    Raises:
+        UserError: no transformations.
+
+    >>> draw = one_of(by=[lambda picture: -picture])
+    >>> sorted({float(draw(jax.random.key(seed), jnp.ones(()))) for seed in range(8)})
+    [-1.0, 1.0]
+    """
+    if not by:
+        raise UserError('one_of.by is empty: give transformations, such as ["mirror"]')
+
+    def function(key, input):
+        choice = jax.random.randint(key, (), 0, 1 + len(by))
+        return jnp.stack([input, *(transform(input) for transform in by)])[choice]
 
     return function
 

@@ -8,9 +8,7 @@ donors. A verified ranking also trains every donor on the target by every strate
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from tljax import build
 from tljax.configuration import nearest_name, phases
@@ -24,12 +22,12 @@ from tljax.studies.agreement import agreement
 from tljax.studies.donor_scores import PROBES, embedding, scores_of_donor
 from tljax.studies.donors import Donor, donor, fingerprint, top1, trained_on, transfer_settings
 from tljax.studies.ranking_report import sections
+from tljax.studies.stored import stored
 from tljax.when.relatedness import task2vec_distance
 from tljax.when.transferability import SCORES
 
 ALL = {**SCORES, **PROBES}
 Donors = dict[str, Donor | Path]
-Value = TypeVar('Value')  # of JSON
 
 
 def rank(config: Config, workdir: Path, verified: bool = False) -> Record:
@@ -117,7 +115,7 @@ def _scored_row(
     seeds, limit = settings['seeds'], study['most']
     row: Record = dict(target=target, source=name, labels_per_class=k)
     key = [fingerprint(source), data, k, limit, seeds, list(ALL), 'without']
-    scores, row['without'] = _stored(
+    scores, row['without'] = stored(
         workdir / 'scores',
         f'{target}-{name}',
         key,
@@ -133,22 +131,6 @@ def _scored_row(
         if value is not None
     }
     return row
-
-
-def _stored(folder: Path, name: str, key: list, compute: Callable[[], Value]) -> Value:
-    """Returns what `compute` returns, stored in a file under its name and key.
-
-    Args:
-        folder: folder of the file.
-        name: beginning of the file's name.
-        key: everything that the value depends on, as JSON.
-        compute: called where there is no such file.
-    """
-    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
-    path = folder / f'{name}-{digest}.json'
-    if not path.exists():
-        write(path, json.dumps(compute()))
-    return json.loads(path.read_text())
 
 
 def nearness(
@@ -186,7 +168,7 @@ def nearness(
 
     def stored_embedding(task_data: Config) -> list[float]:
         key = [fingerprint(networks[probe]), task_data, k, limit]
-        return _stored(
+        return stored(
             folder, task_data['name'], key, lambda: embedding(networks[probe], task_data, k, limit)
         )
 

@@ -60,12 +60,44 @@ def probe_accuracy(
     >>> probe_accuracy(x, y, test_x=[[-3.0], [4.0], [7.0], [9.0]], test_y=[0, 0, 1, 7])
     0.75
     """
+    return probe_accuracies(x, y, [(test_x, test_y)], penalties, seed)[0]
+
+
+def probe_accuracies(
+    x: ArrayLike,
+    y: ArrayLike,
+    tests: Sequence[tuple[ArrayLike, ArrayLike]],
+    penalties: Sequence[float] = PENALTIES,
+    seed: int = 0,
+) -> list[float]:
+    """Accuracies of one linear probe on several test sets, as in `probe_accuracy`.
+
+    Args:
+        x: training features, (n, d).
+        y: training labels, (n,).
+        tests: test features (m, d) and test labels (m,) of each test set.
+        penalties: as in `probe_accuracy`.
+        seed: as in `choose_penalty`.
+
+    Returns:
+        A float from 0 to 1 for each test set.
+
+    Raises:
+        UserError: as described in the module and in `choose_penalty`.
+
+    >>> x, y = [[0.0], [1.0], [8.0], [9.0]], [0, 0, 1, 1]
+    >>> probe_accuracies(x, y, [([[2.0]], [0]), ([[2.0], [7.0]], [1, 1])])
+    [1.0, 0.5]
+    """
     x, y = _as_training_set(x, y)
-    test_x, test_y = _as_test_set(x, test_x, test_y)
+    pairs = [_as_test_set(x, *test) for test in tests]
     penalty = penalties[0] if len(penalties) == 1 else choose_penalty(x, y, penalties, seed)
     scaler = StandardScaler().fit(x)
     probe = linear_probe(scaler.transform(x), y, penalty)
-    return float((_predict(probe, scaler.transform(test_x), y) == test_y).mean())
+    return [
+        float((_predict(probe, scaler.transform(test_x), y) == test_y).mean())
+        for test_x, test_y in pairs
+    ]
 
 
 def choose_penalty(
