@@ -2,9 +2,9 @@
 answers of people and networks, and how fine-tuning changes it.
 
 Protocol: Geirhos et al. 2019 (https://arxiv.org/abs/1811.12231), as in
-`tljax.studies.cue_decisions`. The pictures are scaled and cropped as the network's own pictures
-are; for ImageNet networks they are scaled to 256 pixels, and the central 224 are taken. All
-networks of one comparison see the same pixels.
+`tljax.studies.cue_decisions`. The pictures are shown whole, as people saw them: they are scaled to
+the network's size if it is not their own, 224 pixels, and nothing is cut off. All networks of one
+comparison see the same pixels.
 
 Two measures make decisions between the categories:
 
@@ -89,7 +89,7 @@ def measure(
             folder `$TLJAX_DATA`.
         by: 'outputs' or 'features'; 'auto' takes outputs if all models have them.
         size: side of the pictures for all models, in pixels; 0: that of the first run, or else of
-            the model. The same network says how they are scaled and cropped.
+            the model.
         batch: pictures at a time.
         seed: of the bootstrap.
         out: folder for results.json and report.html; None writes nothing.
@@ -362,13 +362,9 @@ def _models(choice: ModelChoice, runs: Sequence[str]) -> dict[str, Model]:
 
 def _shown(name: str, model: Model, size: int) -> Record:
     """How a model sees pictures: keywords of `cue_conflict.dataset`."""
-    own_size = _shape(name, model)[0]
     settings = picture_config(model[2]['config']['data'])
-    size = size or own_size
-    resize = settings.get('resize')
     return {
-        'size': size,
-        'resize': resize and round(resize * size / own_size),
+        'size': size or _shape(name, model)[0],
         'interpolation': settings.get('interpolation', 'bilinear'),
     }
 

@@ -127,10 +127,9 @@ def dataset(
     size: int = 224,
     channels: int = 3,
     cue: str = 'shape',
-    resize: int | None = None,
     interpolation: str = 'bilinear',
 ) -> Dataset:
-    """Returns some of the pictures as a Dataset.
+    """Returns some of the pictures as a Dataset. They are scaled to `size`; nothing is cut off.
 
     Args:
         content: the pictures, as `stimuli` gives them.
@@ -138,8 +137,6 @@ def dataset(
         size: side in pixels.
         channels: 3, or 1 for grey.
         cue: 'shape' or 'texture', whose category is the label.
-        resize: side to which pictures are scaled before the central `size` pixels are cropped; None
-            scales them to `size`, and nothing is cut off.
         interpolation: as in `data.folder`.
 
     >>> nothing = np.zeros(0, int)
@@ -151,7 +148,6 @@ def dataset(
     return pictures(
         [content.files[row] for row in rows],
         (size, size, channels),
-        resize,
         label=label.astype(np.int32),
         task=Task.of(content.categories),
         names=[content.names[row] for row in rows],
