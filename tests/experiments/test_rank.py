@@ -21,7 +21,7 @@ from tljax.studies.donor_scores import donor_outputs, embedding, scores_of_donor
 from tljax.studies.donors import Donor, donor, target_for, top1, trained_on
 from tljax.studies.ranking import nearness
 from tljax.when.transferability import SCORES
-from tljax.zoo.table import ROWS
+from tljax.zoo.table import KERAS
 
 
 def run(command, *arguments):
@@ -207,7 +207,7 @@ def test_what_is_known_of_a_source_beforehand_is_a_score_like_others(tmp_path):
 def test_all_networks_with_published_weights_are_ranked_by_what_is_published_of_them():
     sources = configs_imagenet.get_config().study.sources
     assert {name: top1(spec) for name, spec in plain(sources).items()} == {
-        name: row.top1 for name, row in ROWS.items()
+        name: row.top1 for name, row in KERAS.items()
     }
     narrow, small = (
         dict(name='mobilenet', alpha=0.25),
