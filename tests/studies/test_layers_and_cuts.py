@@ -81,7 +81,7 @@ def test_left_and_right_need_the_side(measured):
 
 
 def test_the_advice_is_to_train_from_before_the_layer_that_ignores_it(measured):
-    assert measured['advice']['frozen'] == 0 and measured['advice']['needed'] == ['flip']
+    assert measured['advice']['frozen'] == 0 and measured['advice']['harmful'] == ['flip']
     assert measured['advice']['sentence'].startswith('Train the whole network: a probe of the')
     assert 'ignores it from rows on (invariance 1.00).' in measured['advice']['sentence']
     # if the first layer does not ignore the flip, it stays frozen
