@@ -37,7 +37,7 @@ from tljax.protocols import Config, Record
 from tljax.studies.picture_scores import named_pictures
 from tljax.studies.pictures import Model, read_once
 from tljax.trained import Trained
-from tljax.when.invariance import advised_cut, feature_invariance, probe_change
+from tljax.when.invariance import IGNORED, advised_cut, feature_invariance, probe_change
 from tljax.when.probes import choose_penalty
 
 CELLS = 4  # a layer's map is averaged in cells x cells cells
@@ -307,10 +307,11 @@ def advice(results: Record) -> Record:
         all), 'harmful' and 'helpful': names of transformations, 'sentence'}.
 
     >>> rows = [
-    ...     dict(layer='block1', transformation='flip', invariance=0.1, need=0.3),
-    ...     dict(layer='block2', transformation='flip', invariance=0.9, need=0.0),
+    ...     dict(layer=layer, transformation='flip', invariance=value, need=0.3)
+    ...     for layer, value in (('block1', 0.1), ('block2', 0.2), ('block3', 0.9))
     ... ]
-    >>> advice(dict(layers=['block1', 'block2'], transformations=['flip'], rows=rows))['sentence']
+    >>> layers = ['block1', 'block2', 'block3']
+    >>> advice(dict(layers=layers, transformations=['flip'], rows=rows))['sentence']
     'Freeze block1 and train from block2 on: a probe of the target loses 30.0 points if it has ...'
     """
     layers, names = results['layers'], results['transformations']
@@ -322,15 +323,16 @@ def advice(results: Record) -> Record:
         until, sentence = 'backbone', 'Freeze the whole backbone and train the head'
     elif cut.frozen:
         until = layers[cut.frozen - 1]
-        first = until if cut.frozen == 1 else f'{layers[0]} to {until}'
-        sentence = f'Freeze {first} and train from {layers[cut.frozen]} on'
+        below = until if cut.frozen == 1 else f'{layers[0]} to {until}'
+        sentence = f'Freeze {below} and train from {layers[cut.frozen]} on'
     reason = 'what the network ignores makes no difference to a probe of the target'
     if cut.harmful:
-        depth = invariance[cut.frozen, list(cut.harmful)]
+        first = int((invariance[:, cut.harmful] >= IGNORED).any(1).argmax())
+        depth = invariance[first, cut.harmful]
         worst = cut.harmful[int(depth.argmax())]
         reason = (
             f'a probe of the target loses {100 * need[:, worst].max():.1f} points if it has to '
-            f'ignore {names[worst]}, and the network ignores it from {layers[cut.frozen]} on '
+            f'ignore {names[worst]}, and the network ignores it from {layers[first]} on '
             f'(invariance {depth.max():.2f})'
         )
     elif cut.helpful:
