@@ -108,10 +108,8 @@ def _smoke(config: ConfigDict) -> None:
     config.steps = 2
     study = config.study
     study.families = dict(flip=('mirror',))
-    study.targets = dict(
-        plain=digits, which=dict(name='transformed', of=digits, by=(), label='which')
-    )
-    study.labels = dict(plain=3, which=3)
+    study.targets = dict(which=dict(name='transformed', of=digits, by=(), label='which'))
+    study.labels = dict(which=3)
     study.source.data = dict(
         name='resampled',
         of=dict(name='glyphs', part='digits', size=8, per_class=10),

@@ -81,17 +81,29 @@ def test_left_and_right_need_the_side(measured):
 
 
 def test_the_advice_is_to_train_from_before_the_layer_that_ignores_it(measured):
-    assert measured['advice']['frozen'] == 0 and measured['advice']['needed'] == ['flip']
+    assert measured['advice']['frozen'] == 0 and measured['advice']['harmful'] == ['flip']
     assert measured['advice']['sentence'].startswith('Train the whole network: a probe of the')
     assert 'ignores it from rows on (invariance 1.00).' in measured['advice']['sentence']
-    # if the first layer does not ignore the flip, it stays frozen
+
+
+def test_half_of_the_layers_before_that_stay_frozen():
+    values = dict(stem=0.0, rows=0.2, map=0.9)
     rows = [
-        found | {'invariance': 0.2 if found['layer'] == 'rows' else 0.9}
-        for found in measured['rows']
+        dict(layer=layer, transformation='flip', invariance=value, need=0.2)
+        for layer, value in values.items()
     ]
-    found = advice({**measured, 'rows': rows})
-    assert (found['until'], found['frozen']) == ('rows', 1)
-    assert found['sentence'].startswith('Freeze rows and train from features on: ')
+    results = dict(layers=list(values), transformations=['flip'], rows=rows)
+    found = advice(results)
+    assert (found['until'], found['frozen']) == ('stem', 1)
+    assert found['sentence'].startswith('Freeze stem and train from rows on: ')
+    assert 'ignores it from map on (invariance 0.90)' in found['sentence']
+    gains = [row | {'need': -0.2} for row in rows]
+    found = advice({**results, 'rows': gains})
+    assert (found['until'], found['helpful']) == ('backbone', ['flip'])
+    assert 'a probe of the target gains 20.0 points by ignoring flip' in found['sentence']
+    neither = [row | {'need': 0.01} for row in rows]
+    found = advice({**results, 'rows': neither})
+    assert found['until'] == '' and 'makes no difference' in found['sentence']
 
 
 def test_layers_are_measured_in_inference():

@@ -150,48 +150,58 @@ def test_transformations_have_to_pair():
         probe_change(np.eye(4), [0, 1, 0, 1], [np.eye(4)], np.eye(4), [0, 1, 0, 1], [])
 
 
-def by_the_equation(invariance, need, accuracy):
+def by_the_equation(invariance, need):
     """The rule, word for word."""
-    layers, transformations = range(len(accuracy)), range(len(need[0]))
-    needed = [t for t in transformations if max(need[k][t] for k in layers) > 0.02]
-    ignoring = [k + 1 for k in layers if any(invariance[k][t] >= 0.5 for t in needed)]
-    limit = min(ignoring) - 1 if ignoring else len(accuracy)
-    best = max((accuracy[j] for j in range(limit)), default=0)
-    return max((k + 1 for k in range(limit) if accuracy[k] >= best - 0.01), default=0), limit
+    layers, transformations = range(len(need)), range(len(need[0]))
+    harmful = [
+        t
+        for t in transformations
+        if max(need[k][t] for k in layers) > 0.03 and max(invariance[k][t] for k in layers) >= 0.3
+    ]
+    helpful = [
+        t
+        for t in transformations
+        if min(need[k][t] for k in layers) < -0.03 and invariance[-1][t] >= 0.3
+    ]
+    if harmful:
+        first = min(k + 1 for k in layers for t in harmful if invariance[k][t] >= 0.3)
+        return (first - 1) // 2
+    return len(need) if helpful else 0
 
 
 def test_the_cut_is_that_of_the_equation():
     rng = np.random.default_rng(0)
     found = set()
     for _ in range(300):
-        invariance, need = rng.uniform(0, 1, (4, 3)), rng.uniform(-0.1, 0.06, (4, 3))
-        accuracy = rng.uniform(0.5, 0.56, 4)
-        cut = advised_cut(invariance, need, accuracy)
-        assert (cut.frozen, cut.limit) == by_the_equation(invariance, need, accuracy)
-        found.add(cut.frozen)
-    assert found == {0, 1, 2, 3, 4}
+        invariance, need = rng.uniform(0, 0.35, (6, 2)), rng.uniform(-0.035, 0.032, (6, 2))
+        frozen = advised_cut(invariance, need).frozen
+        assert frozen == by_the_equation(invariance, need)
+        found.add(frozen)
+    assert found == {0, 1, 2, 6}
 
 
 def test_cuts_of_tables_by_hand():
-    shallow, deep = [[0.6], [0.7], [0.9]], [[0.0], [0.1], [0.9]]
-    hurt, safe = [[0.1], [0.1], [0.0]], [[-0.1], [0.0], [0.01]]
-    rising, falling = [0.5, 0.6, 0.7], [0.7, 0.6, 0.5]
-    assert advised_cut(shallow, safe, rising) == (3, 3, ())
-    assert advised_cut(shallow, safe, falling) == (1, 3, ())
-    assert advised_cut(shallow, hurt, rising) == (0, 0, (0,))
-    assert advised_cut(deep, hurt, rising) == (2, 2, (0,))
-    assert advised_cut(deep, hurt, falling) == (1, 2, (0,))
-    # the second transformation is needed, and the first layer ignores the first one
-    both = advised_cut([[0.9, 0.0], [0.9, 0.8]], [[0.0, 0.5], [0.0, 0.5]], [0.6, 0.6])
-    assert both == (1, 1, (1,))
+    shallow, deep, never = [[0.6], [0.7], [0.9]], [[0.0], [0.1], [0.9]], [[0.0], [0.1], [0.2]]
+    hurt, gain, neither = [[0.1], [0.1], [0.0]], [[-0.1], [0.0], [0.01]], [[0.02], [0.0], [-0.02]]
+    assert advised_cut(shallow, hurt) == (0, (0,), ())
+    assert advised_cut(deep, hurt) == (1, (0,), ())
+    assert advised_cut(never, hurt) == (0, (), ())  # nothing is discarded, and nothing to keep
+    assert advised_cut(deep, gain) == (3, (), (0,))
+    assert advised_cut(never, gain) == (0, (), ())  # the source has no such invariance
+    assert advised_cut(deep, neither) == (0, (), ())
+    # of two transformations, the harmful one decides
+    both = advised_cut(
+        [[0.9, 0.0], [0.9, 0.1], [0.9, 0.8]], [[-0.5, 0.5], [-0.5, 0.5], [-0.5, 0.5]]
+    )
+    assert both == (1, (1,), (0,))
 
 
 @pytest.mark.parametrize(
     'tables, said',
     [
-        (([[0.1]], [[0.1, 0.2]], [0.5]), 'layers, transformations'),
-        (([[0.1]], [[0.1]], [0.5, 0.6]), 'give one for each of the 1 layers'),
-        (([[np.nan]], [[0.1]], [0.5]), 'not finite'),
+        (([[0.1]], [[0.1, 0.2]]), 'layers, transformations'),
+        (([0.1], [0.1]), 'layers, transformations'),
+        (([[np.nan]], [[0.1]]), 'not finite'),
     ],
 )
 def test_tables_that_do_not_fit(tables, said):

@@ -37,7 +37,7 @@ from tljax.protocols import Config, Record
 from tljax.studies.picture_scores import named_pictures
 from tljax.studies.pictures import Model, read_once
 from tljax.trained import Trained
-from tljax.when.invariance import advised_cut, feature_invariance, probe_change
+from tljax.when.invariance import IGNORED, advised_cut, feature_invariance, probe_change
 from tljax.when.probes import choose_penalty
 
 CELLS = 4  # a layer's map is averaged in cells x cells cells
@@ -177,8 +177,8 @@ def measure(
     Returns:
         {'layers', 'transformations', 'pictures', 'rows': [{'layer', 'transformation', 'invariance',
         'low', 'high'}]}, and with probes also 'accuracy' ({layer: of the plain probe}),
-        'plain_on_changed', 'trained', 'trained_on_changed' and 'need' in each row, and 'advice':
-        {'frozen', 'until', 'needed', 'sentence'} of `when.advised_cut`.
+        'plain_on_changed', 'trained', 'trained_on_changed' and 'need' in each row, and 'advice'
+        (of `advice`).
 
     >>> from tljax.zoo import identity
     >>> points = np.random.default_rng(0).normal(size=(30, 1, 4, 1)).astype('f')
@@ -304,49 +304,48 @@ def advice(results: Record) -> Record:
 
     Returns:
         {'frozen': number of layers, 'until': the deepest frozen layer ('' for none, 'backbone' for
-        all), 'needed': names of transformations that the target needs and a layer ignores,
-        'sentence'}.
+        all), 'harmful' and 'helpful': names of transformations, 'sentence'}.
 
     >>> rows = [
-    ...     dict(layer='block1', transformation='flip', invariance=0.1, need=0.3),
-    ...     dict(layer='block2', transformation='flip', invariance=0.9, need=0.0),
+    ...     dict(layer=layer, transformation='flip', invariance=value, need=0.3)
+    ...     for layer, value in (('block1', 0.1), ('block2', 0.2), ('block3', 0.9))
     ... ]
-    >>> accuracy = dict(block1=0.8, block2=0.5)
-    >>> results = dict(
-    ...     layers=['block1', 'block2'], transformations=['flip'], rows=rows, accuracy=accuracy
-    ... )
-    >>> advice(results)['sentence']
+    >>> layers = ['block1', 'block2', 'block3']
+    >>> advice(dict(layers=layers, transformations=['flip'], rows=rows))['sentence']
     'Freeze block1 and train from block2 on: a probe of the target loses 30.0 points if it has ...'
     """
     layers, names = results['layers'], results['transformations']
     invariance = np.nan_to_num(table_of(results, 'invariance'), nan=1.0)
     need = table_of(results, 'need')
-    accuracy = [results['accuracy'][layer] for layer in layers]
-    cut = advised_cut(invariance, need, accuracy)
+    cut = advised_cut(invariance, need)
+    until, sentence = '', 'Train the whole network'
     if cut.frozen == len(layers):
         until, sentence = 'backbone', 'Freeze the whole backbone and train the head'
     elif cut.frozen:
         until = layers[cut.frozen - 1]
-        first = until if cut.frozen == 1 else f'{layers[0]} to {until}'
-        sentence = f'Freeze {first} and train from {layers[cut.frozen]} on'
-    else:
-        until, sentence = '', 'Train the whole network'
-    if cut.needed:
-        worst = max(cut.needed, key=lambda i: need[:, i].max())
+        below = until if cut.frozen == 1 else f'{layers[0]} to {until}'
+        sentence = f'Freeze {below} and train from {layers[cut.frozen]} on'
+    reason = 'what the network ignores makes no difference to a probe of the target'
+    if cut.harmful:
+        first = int((invariance[:, cut.harmful] >= IGNORED).any(1).argmax())
+        depth = invariance[first, cut.harmful]
+        worst = cut.harmful[int(depth.argmax())]
         reason = (
             f'a probe of the target loses {100 * need[:, worst].max():.1f} points if it has to '
-            f'ignore {names[worst]}, and the source ignores it from {layers[cut.limit]} on '
-            f'(invariance {invariance[cut.limit, worst]:.2f})'
+            f'ignore {names[worst]}, and the network ignores it from {layers[first]} on '
+            f'(invariance {depth.max():.2f})'
         )
-    else:
-        reason = 'no layer ignores what a probe of the target needs'
-    if cut.frozen < cut.limit:
-        best = layers[int(np.argmax(accuracy[: cut.limit]))]
-        reason += f'; a probe on {best} is the most accurate{" of those below" * bool(cut.needed)}'
+    elif cut.helpful:
+        best = min(cut.helpful, key=lambda i: need[:, i].min())
+        reason = (
+            f'a probe of the target gains {-100 * need[:, best].min():.1f} points by ignoring '
+            f'{names[best]}, as the network does (invariance {invariance[-1, best]:.2f})'
+        )
     return dict(
         frozen=cut.frozen,
         until=until,
-        needed=[names[i] for i in cut.needed],
+        harmful=[names[i] for i in cut.harmful],
+        helpful=[names[i] for i in cut.helpful],
         sentence=f'{sentence}: {reason}.',
     )
 

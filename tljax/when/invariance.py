@@ -18,9 +18,8 @@ from tljax.core import UserError
 from tljax.when.checks import refuse_constant
 from tljax.when.probes import PENALTIES, choose_penalty, probe_accuracies
 
-IGNORED = 0.5  # a layer of this invariance or more ignores a transformation
-LOSS = 0.02  # a target whose probe loses more accuracy than this needs what T changes
-MARGIN = 0.01  # probes of layers whose accuracies differ by less are equally good
+IGNORED = 0.3  # a layer of this invariance or more ignores a transformation
+LOSS = 0.03  # a smaller change of a probe's accuracy is noise
 
 
 class Invariance(NamedTuple):
@@ -74,16 +73,16 @@ class Cut(NamedTuple):
 
     Attributes:
         frozen: number of layers that stay frozen, from the input; 0 trains the whole network.
-        limit: number of layers below the first that ignores what the target needs.
-        needed: number of each transformation that the target needs and a layer ignores.
+        harmful: numbers of the transformations that a layer ignores and the target needs.
+        helpful: numbers of those that the last layer ignores and the target gains from ignoring.
 
-    >>> Cut(frozen=1, limit=2, needed=(0,)).frozen
+    >>> Cut(frozen=1, harmful=(0,), helpful=()).frozen
     1
     """
 
     frozen: int
-    limit: int
-    needed: tuple[int, ...]
+    harmful: tuple[int, ...]
+    helpful: tuple[int, ...]
 
 
 def feature_invariance(
@@ -215,64 +214,62 @@ def probe_change(
 
 
 def advised_cut(
-    invariance: ArrayLike,
-    need: ArrayLike,
-    accuracy: ArrayLike,
-    ignored: float = IGNORED,
-    loss: float = LOSS,
-    margin: float = MARGIN,
+    invariance: ArrayLike, need: ArrayLike, ignored: float = IGNORED, loss: float = LOSS
 ) -> Cut:
     """Advises how many layers of a source network to freeze for a target.
 
-    Layers k = 1 ... K go from shallow to deep. I_k(T) is the invariance of layer k to T, need_k(T)
-    the accuracy that a probe on layer k loses if it has to ignore T, and a_k the accuracy of the
-    plain probe on layer k.
+    Layers k = 1 ... K go from shallow to deep. I_k(T) is the invariance of layer k to T, and
+    need_k(T) the accuracy that a probe on layer k loses if it has to ignore T.
 
-        needed = {T : max_k need_k(T) > loss}
-        limit  = min {k : I_k(T) >= ignored for a T in needed} - 1, or K if there is none
-        frozen = max {k <= limit : a_k >= max_{j <= limit} a_j - margin}, or 0 if limit is 0
+        harmful = {T : max_k need_k(T) > loss and max_k I_k(T) >= ignored}
+        helpful = {T : min_k need_k(T) < -loss and I_K(T) >= ignored}
 
-    In words: what the target needs and layers from some depth on have discarded is learnt again, by
-    training from before that depth. Below it, as many layers stay frozen as cost the target
-    nothing.
+        first = min {k : I_k(T) >= ignored for a T in harmful}
+
+        frozen = floor((first - 1) / 2)   if there is a harmful T
+               = K                        if there are helpful ones only
+               = 0                        otherwise
+
+    In words: what the target needs and the layers from `first` on have discarded is learnt again,
+    by training from before that layer. The lower half of the layers before it stays frozen: the
+    upper half has been trained for what comes next. An invariance that the target gains from is
+    kept, by freezing all layers. Where neither matters, the whole network is trained. The rule and
+    its constants were chosen on validation pictures (`results/invariance.md`).
 
     Args:
         invariance: I, (layers, transformations).
         need: (layers, transformations).
-        accuracy: a, (layers,).
-        ignored: invariance from which a layer ignores a transformation: 0.5 is half of the way from
-            unrelated pictures to the same one.
-        loss: as in the equation.
-        margin: as in the equation.
+        ignored: invariance from which a layer ignores a transformation.
+        loss: change of accuracy from which a transformation matters to the target.
 
     Raises:
         UserError: for shapes that do not pair, and numbers that are not finite.
 
     The target loses 40 points by ignoring T, and the third layer ignores T:
 
-    >>> cut = advised_cut([[0.0], [0.2], [0.8]], [[0.4], [0.4], [0.1]], [0.7, 0.8, 0.6])
-    >>> cut.frozen, cut.limit
-    (2, 2)
-    >>> advised_cut([[0.0], [0.2], [0.8]], [[0.0], [0.0], [0.0]], [0.7, 0.8, 0.9]).frozen
+    >>> advised_cut([[0.0], [0.2], [0.8]], [[0.4], [0.4], [0.1]]).frozen
+    1
+
+    It gains by ignoring T:
+
+    >>> advised_cut([[0.0], [0.2], [0.8]], [[-0.2], [-0.1], [0.0]]).frozen
     3
     """
     invariance, need = np.asarray(invariance, float), np.asarray(need, float)
-    accuracy = np.asarray(accuracy, float)
     if invariance.ndim != 2 or need.shape != invariance.shape or not invariance.size:
         raise UserError(
             f'invariance {invariance.shape} and need {need.shape}: give (layers, transformations) '
             'twice'
         )
-    if accuracy.shape != invariance.shape[:1]:
-        raise UserError(
-            f'accuracy {accuracy.shape}: give one for each of the {len(invariance)} layers'
-        )
-    if not all(np.isfinite(values).all() for values in (invariance, need, accuracy)):
-        raise UserError('invariance, need or accuracy has values that are not finite')
-    discarded = (invariance >= ignored) & (need.max(0) > loss)  # (layers, transformations)
-    limit = int(discarded.any(1).argmax()) if discarded.any() else len(accuracy)
+    if not (np.isfinite(invariance).all() and np.isfinite(need).all()):
+        raise UserError('invariance or need has values that are not finite: leave such layers out')
+    ignores = invariance >= ignored  # (layers, transformations)
+    harmful = (need.max(0) > loss) & ignores.any(0)
+    helpful = (need.min(0) < -loss) & ignores[-1] & ~harmful
     frozen = 0
-    if limit:
-        good = accuracy[:limit] >= accuracy[:limit].max() - margin
-        frozen = int(np.flatnonzero(good)[-1]) + 1
-    return Cut(frozen, limit, tuple(np.flatnonzero(discarded.any(0)).tolist()))
+    if harmful.any():
+        frozen = int(ignores[:, harmful].any(1).argmax()) // 2
+    elif helpful.any():
+        frozen = len(invariance)
+    harmful, helpful = (tuple(np.flatnonzero(which).tolist()) for which in (harmful, helpful))
+    return Cut(frozen, harmful, helpful)
