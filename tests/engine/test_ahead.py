@@ -95,7 +95,7 @@ def test_the_log_tells_the_share_of_time_that_steps_wait(tmp_path, capsys):
     run = build.build(tiny({'steps': 40, 'log_every': 10, 'seeds': (0, 1)}))._replace(chunk=1)
 
     def slow(index):
-        time.sleep(0.05)
+        time.sleep(0.1)
         return run.stream.take(index)
 
     slow_records = logged(run._replace(stream=run.stream._replace(take=slow)), tmp_path / 'slow')
@@ -104,7 +104,7 @@ def test_the_log_tells_the_share_of_time_that_steps_wait(tmp_path, capsys):
     for record in (*slow_records, *records):
         assert len(record[INPUT_WAIT]) == 2
         assert len(set(record[INPUT_WAIT])) == 1 and 0 <= record[INPUT_WAIT][0] <= 1
-    # two threads make batches of two seeds: one comes every 50 ms, and a step takes much less
+    # two threads make batches of two seeds: one comes every 100 ms, and a step takes much less
     # batches of the first interval were made while the step was compiled
     assert all(record[INPUT_WAIT][0] > 0.5 for record in slow_records[1:])
     for slow_record, record in zip(slow_records, records, strict=True):
@@ -123,11 +123,11 @@ def test_input_that_is_ready_makes_nobody_wait():
 def test_time_in_which_the_devices_compute_is_no_wait():
     class Result:
         def block_until_ready(self):
-            time.sleep(0.05)
+            time.sleep(0.1)
             return self
 
     with_results, without = Waits(), Waits()
     for waits, results in ((with_results, Result()), (without, ())):
-        for _, batch in ahead(lambda step: time.sleep(0.05), range(8)):
+        for _, batch in ahead(lambda step: time.sleep(0.1), range(8)):
             waits.batch(batch, results)
     assert with_results.share() < without.share()

@@ -48,7 +48,7 @@ def test_a_config_is_a_target_and_the_document_is_json(run):
     found = json.loads(done.out)
     assert found['pictures'] == 100 and found['layers'] == ['block1']
     assert len(found['rows']) == len(found['transformations'])
-    assert 0 <= found['accuracy']['block1'] <= 1 and found['advice']['until'] in ('', 'backbone')
+    assert 0 <= found['probes']['block1'] <= 1 and found['advice']['until'] in ('', 'backbone')
 
 
 def test_a_picture_that_cannot_be_read_is_left_out(run, pictures, tmp_path):

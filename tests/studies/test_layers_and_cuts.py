@@ -76,7 +76,7 @@ def test_left_and_right_need_the_side(measured):
     assert row(measured, 'features', 'flip')['need'] > 0.3
     assert abs(row(measured, 'features', 'upend')['need']) < 0.1
     # what averages over columns has lost the class, whatever it is trained with
-    assert measured['accuracy']['rows'] < 0.65 and measured['accuracy']['features'] > 0.9
+    assert measured['probes']['rows'] < 0.65 and measured['probes']['features'] > 0.9
     assert row(measured, 'rows', 'flip')['need'] == 0
 
 
@@ -159,7 +159,7 @@ def test_without_labels_only_the_invariance_is_measured():
     net = Net(lambda key, input: ({}, {}), features, 36, {'dead': 'a', 'all': 'b'})
     splits = {'train': halves(20, 0)}
     found = measure(net, BACKBONE, BACKBONE, splits, {'dark': [brightness(1.0)]})
-    assert 'advice' not in found and 'accuracy' not in found
+    assert 'advice' not in found and 'probes' not in found
     assert row(found, 'dead', 'dark')['invariance'] is None
     assert row(found, 'features', 'dark')['invariance'] == pytest.approx(1)
 

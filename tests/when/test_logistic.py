@@ -40,9 +40,9 @@ def test_the_minimum_is_that_of_scikit_learn(shape, penalty):
     )
     weights, intercept = linear_probe(x, y, penalty, TIGHT)
     assert weights.dtype == intercept.dtype == np.float64 and weights.shape == (shape[1], 4)
-    assert weights == pytest.approx(expected.coef_.T, abs=1e-4) and intercept == pytest.approx(
-        expected.intercept_, abs=1e-4
-    )
+    assert weights == pytest.approx(
+        expected.coef_.T, rel=1e-4, abs=1e-4
+    ) and intercept == pytest.approx(expected.intercept_, abs=1e-4)
     expected_loss = objective(x, y, expected.coef_.T, expected.intercept_, penalty)[0]
     assert objective(x, y, weights, intercept, penalty)[0] == pytest.approx(expected_loss, rel=1e-9)
 
@@ -83,7 +83,7 @@ def test_neither_a_constant_column_nor_a_far_away_origin_matters():
     weights, intercept = linear_probe(x, y, tolerance=TIGHT)
     expected = LogisticRegression(tol=1e-10, max_iter=10_000).fit(np.delete(x, 3, 1), y)
     assert (
-        np.delete(weights, 3, 0) == pytest.approx(expected.coef_.T, abs=1e-4)
+        np.delete(weights, 3, 0) == pytest.approx(expected.coef_.T, rel=1e-4, abs=1e-4)
         and np.abs(weights[3]).max() < 1e-7
     )
     assert intercept == pytest.approx(expected.intercept_, abs=1e-4)

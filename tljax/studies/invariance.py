@@ -176,7 +176,7 @@ def measure(
 
     Returns:
         {'layers', 'transformations', 'pictures', 'rows': [{'layer', 'transformation', 'invariance',
-        'low', 'high'}]}, and with probes also 'accuracy' ({layer: of the plain probe}),
+        'low', 'high'}]}, and with probes also 'probes' ({layer: of the plain probe}),
         'plain_on_changed', 'trained', 'trained_on_changed' and 'need' in each row, and 'advice'
         (of `advice`).
 
@@ -231,7 +231,7 @@ def measure(
     )
     if probed:
         by_layer = {row['layer']: row['plain'] for row in rows}
-        results['accuracy'] = {layer: by_layer[layer] for layer in layers}
+        results['probes'] = {layer: by_layer[layer] for layer in layers}
         results['advice'] = advice(results)
     return results
 

@@ -34,7 +34,7 @@ def tables(results: Record) -> list[Table]:
     [['a', '0.50 [0.40, 0.60]']]
     """
     parts = [_table(results, _interval, INVARIANCE.format(results['pictures']))]
-    if 'accuracy' in results:
+    if 'probes' in results:
         parts.append(_need_table(results))
         parts.append(_table(results, _on_changed, CHANGED))
     return parts
