@@ -123,11 +123,11 @@ def test_input_that_is_ready_makes_nobody_wait():
 def test_time_in_which_the_devices_compute_is_no_wait():
     class Result:
         def block_until_ready(self):
-            time.sleep(0.1)
+            time.sleep(0.05)
             return self
 
     with_results, without = Waits(), Waits()
     for waits, results in ((with_results, Result()), (without, ())):
-        for _, batch in ahead(lambda step: time.sleep(0.1), range(8)):
+        for _, batch in ahead(lambda step: time.sleep(0.05), range(8)):
             waits.batch(batch, results)
     assert with_results.share() < without.share()

@@ -96,7 +96,7 @@ def _need_table(results: Record) -> Table:
     table = _table(results, lambda row: f'{-100 * row["need"]:+.1f}', NEED)
     columns = ['layer', 'as it is', *(f'ignoring {name}' for name in results['transformations'])]
     rows = [
-        [layer, f'{100 * results["accuracy"][layer]:.1f}', *cells] for layer, *cells in table.rows
+        [layer, f'{100 * results["probes"][layer]:.1f}', *cells] for layer, *cells in table.rows
     ]
     return Table(columns, rows, NEED)
 
