@@ -144,7 +144,7 @@ def test_the_demonstration_needs_no_data(tmp_path):
     assert done.code == 0, done.err
     results = json.loads(done.out)
     (row,) = results['rows']
-    assert min(results['accuracy']) > 0.9 and results['pictures'] == 300
+    assert min(results['right']) > 0.9 and results['pictures'] == 300
     assert len(row['by_seed']) == 3 and row['decided'] > 0.5 and row['agreeing'] > 0.9
     assert row['low'] <= row['bias'] <= row['high']
     assert 'a demonstration' in (tmp_path / 'demo' / 'report.html').read_text()

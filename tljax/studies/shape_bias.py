@@ -34,12 +34,13 @@ import numpy as np
 from scipy.special import softmax
 
 from tljax.configuration import ZOO, call_named
-from tljax.core import Dataset, UserError, abbreviated
+from tljax.core import Dataset, Task, UserError, abbreviated
 from tljax.data.formats.arrays import arrays
 from tljax.data.layout import normalised_name
 from tljax.data.sets import cue_conflict, textured_shapes
 from tljax.data.sets.cue_conflict import Stimuli
 from tljax.engine.evaluate import predictions
+from tljax.engine.scores import first_score
 from tljax.features import extractor
 from tljax.files.text import write
 from tljax.program import predictor
@@ -144,7 +145,7 @@ def demonstrate(
         seed: of the pictures in conflict and of the bootstrap.
 
     Returns:
-        The dict of `summarise`, with 'size' and the test accuracy where the cues agree, 'accuracy'
+        The dict of `summarise`, with 'size' and the test accuracy where the cues agree, 'right'
         (one number for each seed).
 
     >>> results = demonstrate(seeds=[0], steps=2)
@@ -168,7 +169,8 @@ def demonstrate(
     decision = cue_decisions.decide(probability, [np.array([c]) for c in range(len(model.classes))])
     observer = Observer('conv4 on textured shapes', 'model', 'outputs', decision)
     results = summarise([observer], shape, texture, model.classes, seed=seed)
-    results |= {'size': size, 'accuracy': list(model.scores['test']['accuracy'])}
+    right = model.scores['test'][first_score(Task.of(model.classes))]
+    results |= {'size': size, 'right': list(right)}
     return _written(results, out)
 
 

@@ -55,7 +55,7 @@ def sections(results: Record) -> list[Record]:
 
     measures = {row['measure'] for row in results['rows']}
     text = '\n\n'.join([READING, *(MEASURES[name] for name in MEASURES if name in measures)])
-    if 'accuracy' in results:
+    if 'right' in results:
         text += (
             '\n\nThis is a demonstration: the pictures were drawn, and what a network prefers in '
             'them says nothing about photographs.'
