@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
+from tljax.nn.inverted import divisible
 from tljax.nn.layers import BatchNorm, Conv, net, relu6
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
@@ -48,13 +49,13 @@ class _MobileNetV2(nn.Module):
             return relu6(x)
 
         x = preprocess(x, 'tf')
-        x = clip(conv(x, _divisible(32 * self.alpha), 'Conv1', 3, 2, norm='bn_Conv1'))
+        x = clip(conv(x, divisible(32 * self.alpha), 'Conv1', 3, 2, norm='bn_Conv1'))
         taps = {'conv1': x}
         for i, (width, stride) in enumerate(BLOCKS):
             name = f'block_{i}' if i else 'expanded_conv'
             y = clip(conv(x, EXPANSION * x.shape[-1], f'{name}_expand')) if i else x
             y = clip(conv(y, y.shape[-1], f'{name}_depthwise', 3, stride, groups=y.shape[-1]))
-            y = conv(y, _divisible(int(width * self.alpha)), f'{name}_project')
+            y = conv(y, divisible(int(width * self.alpha)), f'{name}_project')
             x = x + y if stride == 1 and x.shape == y.shape else y
             taps[f'block{i}'] = x
         x = clip(conv(x, _feature_count(self.alpha), 'Conv_1', norm='Conv_1_bn'))
@@ -65,14 +66,8 @@ class _MobileNetV2(nn.Module):
         }
 
 
-def _divisible(width):
-    """Rounds a width to a multiple of 8, at least 8 and at least nine tenths of the width."""
-    multiple = max(8, int(width + 4) // 8 * 8)
-    return multiple + 8 if multiple < 0.9 * width else multiple
-
-
 def _feature_count(alpha):
-    return _divisible(1280 * max(alpha, 1))
+    return divisible(1280 * max(alpha, 1))
 
 
 def mobilenet_v2(
