@@ -174,19 +174,6 @@ class LayerNorm(nn.Module):
         return (centred * (deviation * scale) + bias).astype(self.dtype)
 
 
-def unit_length(x: jax.Array) -> jax.Array:
-    """Returns vectors divided by their length; a vector of zeros stays as it is.
-
-    Args:
-        x: (..., d).
-
-    >>> unit_length(jnp.array([[0.0, 4.0], [0.0, 0.0]])).tolist()
-    [[0.0, 1.0], [0.0, 0.0]]
-    """
-    square = jnp.maximum(lax.square(x).sum(-1, keepdims=True), 1e-24)
-    return x * lax.rsqrt(square)
-
-
 class DropPath(nn.Module):
     """Stochastic depth: in training, drops a residual branch for some examples.
 

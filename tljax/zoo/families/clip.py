@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError, nearest_name
-from tljax.nn.layers import LayerNorm, net, unit_length
+from tljax.kernels import unit
+from tljax.nn.layers import LayerNorm, net
 from tljax.nn.transformer import Transformer
 from tljax.protocols import StoredStatistics
 from tljax.zoo.families import vit
@@ -140,4 +141,4 @@ class TextTower(nn.Module):
             )(x)
         x = LayerNorm(EPSILON, self.dtype, name='norm')(x[jnp.arange(len(x)), ends])
         x = nn.Dense(self.dim, use_bias=False, dtype=self.dtype, name='projection')(x)
-        return unit_length(x.astype(jnp.promote_types(self.dtype, jnp.float32)))
+        return unit(x.astype(jnp.promote_types(self.dtype, jnp.float32)))

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError, nearest_name
-from tljax.nn.layers import Conv, LayerNorm, net, unit_length
+from tljax.kernels import unit
+from tljax.nn.layers import Conv, LayerNorm, net
 from tljax.nn.preprocessing import preprocess
 from tljax.nn.transformer import Transformer
 from tljax.protocols import StoredStatistics
@@ -103,7 +104,7 @@ class VisionTransformer(nn.Module):
             x = nn.Dense(self.projection, use_bias=False, dtype=self.dtype, name='projection')(x)
             taps['projection'] = x
         x = x.astype(jnp.promote_types(self.dtype, jnp.float32))
-        return {**taps, 'features': unit_length(x) if self.projection else x}
+        return {**taps, 'features': unit(x) if self.projection else x}
 
     def _embed(self, x):
         """Tokens (n, t, width) of pictures: the class token, registers, and patches."""
