@@ -8,14 +8,13 @@
         --classes='ant,bee' --prompt='a photo of a {}' pictures/
 
 A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists pictures.
-`--weights` may be a Keras file, `--classes` names its classes, and `--batch` pictures are read at a
-time. CLIP predicts the classes that `--classes` names, without training: `--prompt` describes one.
-Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot
-run predicts new classes: `--support` names a folder that holds a folder for each class, with a few
+`--classes` names the classes of `--weights`, and `--batch` pictures are read at a time. CLIP
+predicts the classes that `--classes` names, without training: `--prompt` describes one.
+Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot run
+predicts new classes: `--support` names a folder that holds a folder for each class, with a few
 pictures. `--json` prints a list with the path of each picture and its [label, probability] pairs;
-`--csv` writes a file with a row for each picture. A picture that cannot be read is reported, the
-others are predicted, and the exit status is then 1; `--pixels` raises the limit of pixels that a
-picture may have.
+`--csv` writes a row for each picture. A picture that cannot be read is reported, the others are
+predicted, and the exit status is then 1; `--pixels` raises the limit of a picture's pixels.
 """
 
 import sys
@@ -47,9 +46,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     if not paths:
         raise UserError('name pictures, or folders of pictures')
     if choice.workdir and choice.classes:
-        raise UserError(
-            '--classes names the classes of --model, and a run has its own: leave it out'
-        )
+        raise UserError('--classes names the classes of --model; a run has its own: leave it out')
     if CSV.value is not None:
         refuse_unwritable(CSV.value, '--csv')
     pictures = studies.pictures
