@@ -41,6 +41,7 @@ def test_pictures_give_tables_an_advice_and_a_page(run, pictures, tmp_path):
     assert '<svg' in text and 'Which layers to fine-tune' in text and sentence[:40] in text
 
 
+@pytest.mark.slow
 def test_a_config_is_a_target_and_the_document_is_json(run):
     target = ('--config=configs/digits.py', '--config.data.size=12')
     done = call('invariance', f'--workdir={run}', *target, '--most=100', '--json')

@@ -15,7 +15,17 @@ COMMAND = {
 
 
 # others go the same way
-LIKE = ('adapt', 'reptile', 'relation', 'metaoptnet', 'siamese', 'ridge', 'matching')
+LIKE = (
+    'adapt',
+    'baseline_plus_plus',
+    'matching',
+    'metaoptnet',
+    'more_classes',
+    'relation',
+    'reptile',
+    'ridge',
+    'siamese',
+)
 
 
 @pytest.mark.parametrize(

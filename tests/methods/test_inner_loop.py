@@ -181,6 +181,7 @@ def test_reptile_s_gradient_is_theta_minus_phi(float64):
     )
 
 
+@pytest.mark.slow
 def test_neither_more_tasks_nor_more_inner_steps_need_more_memory():
     def memory(tasks, steps):
         method, batch = (

@@ -102,6 +102,7 @@ def test_a_saved_model_answers_as_in_keras(head, ending, body, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_teachable_machine_s_file_answers_with_its_labels(tmp_path, capsys):
     inner = keras_model('mobilenet_v2', 64, {'alpha': 0.35}, include_top=False)
     network = randomise(

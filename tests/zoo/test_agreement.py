@@ -79,7 +79,15 @@ AUTOMATIC = ('xception', 'inception_v3', 'inception_resnet_v2')
 
 # Networks that take up to a minute to compile. They are among the slow tests. For resnet50 the slow
 # test of intermediates compares the features, too.
-LONG = ('densenet121', 'inception_v3', 'mobilenet_v2', 'nasnet_mobile', 'resnet50', 'xception')
+LONG = (
+    'densenet121',
+    'inception_v3',
+    'mobilenet_v2',
+    'nasnet_mobile',
+    'resnet50',
+    'vgg16',
+    'xception',
+)
 
 
 @pytest.mark.parametrize(

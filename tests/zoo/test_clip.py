@@ -250,6 +250,7 @@ def test_pictures_are_predicted_as_by_open_clip(folder, tmp_path):
     assert json.loads(done.out)['top1'] == pytest.approx(top1), done.err
 
 
+@pytest.mark.slow
 def test_the_head_is_fine_tuned_from_where_it_stands(folder, tmp_path):
     weights = ('--model=clip_small', f'--weights={folder}/model.safetensors', '--classes=cat,dog')
     done = call('convert', *weights, f'--workdir={tmp_path}/run')
