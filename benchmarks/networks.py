@@ -20,7 +20,7 @@ medians are printed. A library with several ways has a row for each; the fastest
 own: a step over the training forward, which is the loss with updates of the batch statistics and
 without gradient. step: pictures per second of a training step. predict: of a forward pass with
 stored statistics. memory: the most memory of a process that compiles and runs one
-step, beside keras_jax and the older commit only.
+step, beside all but keras_tensorflow; timm has a process for each of its ways.
 
 The load is what other programs took of a core before, during and after a row's measurement. A ratio
 is marked `busy` where it was above 0.3.
@@ -60,7 +60,13 @@ FAMILIES = [
 ]
 COMPARED = ['mobilenet', 'mobilenet_v2', 'resnet50', 'densenet121']
 PEERS = ['timm', 'keras_tensorflow', 'keras_jax', processes.OLD]
-WITH_ONE_WAY = ['keras_jax', processes.OLD]  # peers whose memory is measured
+# the ways of a step whose memory is measured, each in a process of its own
+WAYS = {
+    'tljax': ['step'],
+    'timm': ['step NCHW', 'step channels_last'],
+    'keras_jax': ['step'],
+    processes.OLD: ['step'],
+}
 # names of networks in timm; the others of the zoo have another architecture there, or none
 TIMM = {
     **{name: name for name in ('vgg16', 'vgg19', 'resnet50', 'resnet101', 'resnet152')},
@@ -185,17 +191,19 @@ def memory(old: Path | None) -> None:
         old: folder of the older commit.
     """
     rows, about = [], {}
-    peers = [peer for peer in USED_PEERS.value or [processes.OLD] if peer in WITH_ONE_WAY]
+    peers = [peer for peer in USED_PEERS.value or [processes.OLD] if peer in WAYS]
     for network in _networks(FAMILIES):
         peaks = {}
-        for name in ('tljax', *peers):
-            with _side(name, network, old) as side, Watch(side.processor_seconds) as watch:
-                side.run('step')
-                peaks[name] = side.memory() / 1e9
+        ways = [(peer, way) for peer in _with(network, ('tljax', *peers)) for way in WAYS[peer]]
+        for name, way in ways:
+            by = f'{name}{way.removeprefix("step")}'
+            with _side(name, network, old, way) as side, Watch(side.processor_seconds) as watch:
+                side.run(way)
+                peaks[by] = side.memory() / 1e9
                 about[name] = side.about
-            ratio = '' if name == 'tljax' else f'{peaks["tljax"] / peaks[name]:.2f}'
-            say(f'{network}: {name} {peaks[name]:.2f} GB')
-            rows.append([network, name, f'{peaks[name]:.2f}', ratio, str(watch.load)])
+            ratio = '' if name == 'tljax' else f'{peaks["tljax"] / peaks[by]:.2f}'
+            say(f'{network}: {by} {peaks[by]:.2f} GB')
+            rows.append([network, by, f'{peaks[by]:.2f}', ratio, str(watch.load)])
     columns = ['network', 'by', 'GB', 'tljax over it', 'load']
     table(
         columns, rows, f'Peak memory of a training step, batch {BATCH.value}\n{_conditions(about)}'
@@ -204,27 +212,34 @@ def memory(old: Path | None) -> None:
 
 @contextlib.contextmanager
 def _sides(network: str, peers: Sequence[str], old: Path | None) -> Iterator[list[Side]]:
-    """Yields tljax and its peers on a network; peers that do not have the network are left out."""
+    """Yields tljax and its peers on a network."""
     with contextlib.ExitStack() as stack:
         yield [
             stack.enter_context(_side(name, network, old))
-            for name in ('tljax', *peers)
-            if name == 'tljax' or network in (TIMM if name == 'timm' else KERAS)
+            for name in _with(network, ('tljax', *peers))
         ]
 
 
-def _side(name: str, network: str, old: Path | None) -> Side:
+def _with(network: str, names: Sequence[str]) -> list[str]:
+    """Returns those of the sides that have the network."""
+    have = {'tljax': ROWS, 'timm': TIMM}
+    return [name for name in names if network in have.get(name, KERAS)]
+
+
+def _side(name: str, network: str, old: Path | None, way: str = '') -> Side:
     """Starts a side.
 
     Args:
         name: 'tljax' or one of PEERS.
         network: name of the network in the zoo.
         old: folder of the older commit.
+        way: the one that timm prepares; '': all of them.
     """
     shapes = {'batch': BATCH.value, 'size': SIZE.value or ROWS[network].size}
     of_zoo, threads = {'network': network, **shapes}, {'threads': THREADS.value}
     of_keras = {'title': ROWS[network].title, **shapes}
-    of_timm = {'network': TIMM.get(network), **shapes, **threads}
+    layouts = {'layouts': [way.removeprefix('step ')]} if way else {}
+    of_timm = {'network': TIMM.get(network), **shapes, **threads, **layouts}
     module, settings, python, source = {
         'tljax': ('tljax_networks', of_zoo, '', None),
         processes.OLD: (f'tljax_{processes.OLD}', of_zoo, '', old),

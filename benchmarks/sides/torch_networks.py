@@ -1,5 +1,7 @@
 """Networks of timm in PyTorch: forward pass and training step, each in two layouts of memory."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -16,8 +18,9 @@ def make(
     threads: int,
     compiled: bool = False,
     bfloat16: bool = False,
+    layouts: Sequence[str] = tuple(LAYOUTS),
 ) -> tuple[str, Calls]:
-    """Prepares the calls 'predict' and 'step' of a network, each in NCHW and in channels_last.
+    """Prepares the calls 'predict' and 'step' of a network, each in every layout.
 
     A step is the cross-entropy on 1,000 classes, its gradient, and SGD with momentum.
 
@@ -28,6 +31,7 @@ def make(
         threads: number of threads on a CPU.
         compiled: whether the network is compiled by `torch.compile`.
         bfloat16: whether the network computes in bfloat16 (autocast); parameters are float32.
+        layouts: which of NCHW and channels_last.
     """
     define_missing_operators()
     import timm  # it imports torchvision
@@ -35,7 +39,8 @@ def make(
     torch.set_num_threads(threads)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     calls = {}
-    for name, layout in LAYOUTS.items():
+    for name in layouts:
+        layout = LAYOUTS[name]
         torch.manual_seed(0)
         model = timm.create_model(network).to(device, memory_format=layout)
         predict, step = _calls(model, batch, size, layout, compiled, bfloat16)
