@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 from flax import linen as nn
 from jax import lax
 from jax.sharding import AxisType
@@ -17,7 +18,7 @@ from jax.test_util import check_grads
 from tljax.loops import in_loop
 from tljax.nn import forms
 from tljax.nn.convolution import convolve
-from tljax.nn.layers import BatchNorm, DropPath, LayerNorm, max_pool, mean_pool
+from tljax.nn.layers import BatchNorm, DropPath, LayerNorm, gelu, max_pool, mean_pool
 
 SHAPES = [  # of the input and the kernel, strides, padding
     ((6, 9, 9, 2), (3, 3, 2, 5), (1, 1), 'SAME'),
@@ -287,3 +288,10 @@ def test_the_gradient_of_max_pooling_goes_to_the_first_of_equal_values():
     gradient = jax.grad(lambda x: max_pool(x).sum())(x)[0, ..., 0]
     assert gradient.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
     check_grads(lambda x: max_pool(x), (jax.random.normal(jax.random.key(0), (1, 4, 4, 2)),), 2)
+
+
+def test_gelu_is_x_times_the_normal_distribution():
+    x = np.linspace(-8, 8, 401).astype(np.float32)
+    expected = x * scipy.stats.norm.cdf(x.astype(np.float64))
+    np.testing.assert_allclose(gelu(x), expected, atol=1e-6)
+    check_grads(gelu, (x,), order=2, atol=0.05, rtol=0.05)

@@ -5,7 +5,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.nn.layers import DropPath, LayerNorm
+from tljax.nn.apart import branch
+from tljax.nn.layers import DropPath, LayerNorm, gelu
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:
@@ -18,21 +19,6 @@ def quick_gelu(x: jax.Array) -> jax.Array:
     [0.0, 10.0]
     """
     return x * nn.sigmoid(1.702 * x)
-
-
-def gelu(x: jax.Array) -> jax.Array:
-    """Returns x times the normal distribution function of x, without an approximation.
-
-    Args:
-        x: of any shape.
-
-    Source:
-        Hendrycks and Gimpel 2016, section 2, https://arxiv.org/abs/1606.08415
-
-    >>> gelu(jnp.array([0.0, 10.0])).tolist()
-    [0.0, 10.0]
-    """
-    return nn.gelu(x, approximate=False)
 
 
 class Transformer(nn.Module):
@@ -78,10 +64,12 @@ class Transformer(nn.Module):
             return x + DropPath(self.drop_path)(y, train)
 
         width = x.shape[-1]
-        y = dense(LayerNorm(self.epsilon, self.dtype, name='norm1')(x), 3 * width, 'attn.qkv')
+        x, y = branch(x)
+        y = dense(LayerNorm(self.epsilon, self.dtype, name='norm1')(y), 3 * width, 'attn.qkv')
         q, k, v = jnp.split(y.reshape(*x.shape[:2], 3, self.heads, width // self.heads), 3, 2)
         y = jax.nn.dot_product_attention(q[:, :, 0], k[:, :, 0], v[:, :, 0], is_causal=self.causal)
         x = residual(x, dense(y.reshape(x.shape), width, 'attn.proj'), 'ls1')
-        y = dense(LayerNorm(self.epsilon, self.dtype, name='norm2')(x), 4 * width, 'mlp.fc1')
+        x, y = branch(x)
+        y = dense(LayerNorm(self.epsilon, self.dtype, name='norm2')(y), 4 * width, 'mlp.fc1')
         y = gelu(y) if self.activation == 'gelu' else quick_gelu(y)
         return residual(x, dense(y, width, 'mlp.fc2'), 'ls2')

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError, nearest_name
-from tljax.nn.layers import Conv, DropPath, LayerNorm, net, refuse_smaller
+from tljax.nn.apart import branch
+from tljax.nn.layers import Conv, DropPath, LayerNorm, gelu, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
@@ -32,9 +33,10 @@ class _Block(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         width = x.shape[-1]
-        y = Conv(width, (7, 7), groups=width, use_bias=True, dtype=self.dtype, name='conv_dw')(x)
+        x, y = branch(x)
+        y = Conv(width, (7, 7), groups=width, use_bias=True, dtype=self.dtype, name='conv_dw')(y)
         y = LayerNorm(dtype=self.dtype, name='norm')(y)
-        y = nn.gelu(nn.Dense(4 * width, dtype=self.dtype, name='mlp.fc1')(y), approximate=False)
+        y = gelu(nn.Dense(4 * width, dtype=self.dtype, name='mlp.fc1')(y))
         y = nn.Dense(width, dtype=self.dtype, name='mlp.fc2')(y)
         gamma = self.param('gamma', nn.initializers.constant(SCALE), (width,))
         return x + DropPath(self.drop_path)(y * gamma.astype(self.dtype), train)
