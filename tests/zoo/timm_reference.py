@@ -25,15 +25,15 @@ define_missing_operators()
 import timm  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-TESTED = {  # name: picture sizes
-    'efficientnet_b0': [(64, 64), (75, 53)],
+TESTED = {  # name: picture sizes, the default size of each family among them
+    'efficientnet_b0': [(224, 224), (64, 64), (75, 53)],
     'efficientnet_lite0': [(64, 64), (75, 53)],
-    'efficientnet_v2_b0': [(64, 64), (75, 53)],
-    'mobilenet_v3_large': [(64, 64), (75, 53)],
+    'efficientnet_v2_b0': [(224, 224), (64, 64), (75, 53)],
+    'mobilenet_v3_large': [(224, 224), (64, 64), (75, 53)],
     'mobilenet_v3_small': [(64, 64)],
     'mobilenet_v3_small_minimal': [(64, 64)],
-    'convnext_tiny': [(64, 64), (75, 53)],
-    'regnet_x_002': [(64, 64), (75, 53)],
+    'convnext_tiny': [(224, 224), (64, 64), (75, 53)],
+    'regnet_x_002': [(224, 224), (64, 64), (75, 53)],
     'regnet_y_002': [(64, 64), (75, 53)],
     'vit_tiny_patch16_224': [(224, 224), (96, 64), (75, 53)],
     'vit_small_patch14_reg4_dinov2': [(70, 70)],

@@ -45,22 +45,22 @@ def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
     """Runs each seed in its own call, one thread per core, instead of all seeds in one compiled
     loop (CPU only).
 
-    One call for all seeds takes longer (`benchmarks.engine`): small steps leave cores idle, and XLA
-    compiles slower code inside a loop. On an accelerator, and for a single seed, the function
-    returns `compiled` unchanged.
+    One call for all seeds takes longer (`benchmarks.engine`), because small steps leave cores idle.
+    The steps of a seed are one call, so that threads do not wait for Python. On an accelerator, and
+    for a single seed, the function returns `compiled` unchanged.
 
     Args:
         compiled: a step, by `compile_jit` or `compile_pmap`.
         count: number of seeds.
 
-    >>> double = Compiled(
-    ...     run=lambda state, batch, seeds: (2 * state, state[None]), place=lambda batch: batch
+    >>> add = Compiled(
+    ...     run=lambda state, batch, seeds: (state + batch.sum(0), batch), place=lambda batch: batch
     ... )
-    >>> double = map_seeds_on_threads(double, 3)
-    >>> two_steps = double.place(np.zeros((2, 3, 4)))
-    >>> parts, metrics = double.run(double.split(np.arange(3.0)), two_steps, np.arange(3))
-    >>> double.join(parts, 0).tolist(), double.join(metrics, 1).tolist()
-    ([0.0, 4.0, 8.0], [[0.0, 1.0, 2.0], [0.0, 2.0, 4.0]])
+    >>> add = map_seeds_on_threads(add, 3)
+    >>> two_steps = add.place(np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]))
+    >>> parts, metrics = add.run(add.split(np.zeros(3)), two_steps, np.arange(3))
+    >>> add.join(parts, 0).tolist(), add.join(metrics, 1).tolist()
+    ([3.0, 5.0, 7.0], [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
     """
     if count == 1 or jax.default_backend() != 'cpu':
         return compiled
@@ -69,12 +69,7 @@ def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
         return jax.tree.map(lambda leaf: leaf[seed : seed + 1], state)
 
     def batches_of(batch, seed):
-        """A list of one batch per step, each with axes of length 1 for steps and seeds."""
-
-        def cell(step):
-            return jax.tree.map(lambda leaf: leaf[step : step + 1, seed : seed + 1], batch)
-
-        return [compiled.place(cell(step)) for step in range(len(jax.tree.leaves(batch)[0]))]
+        return compiled.place(jax.tree.map(lambda leaf: leaf[:, seed : seed + 1], batch))
 
     def split(state):
         return tuple(state_of(state, seed) for seed in range(count))
@@ -82,16 +77,9 @@ def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
     def place(batch):
         return [batches_of(batch, seed) for seed in range(count)]
 
-    def run_seed(state, batches, seed):
-        metrics = []
-        for batch in batches:
-            state, step_metrics = compiled.run(state, batch, seed)
-            metrics.append(step_metrics)
-        return state, jax.tree.map(lambda *leaves: np.concatenate(leaves), *metrics)
-
     def run(states, batches, seeds):
         seed_parts = [seeds[i : i + 1] for i in range(count)]
-        results = list(_threads().map(run_seed, states, batches, seed_parts))
+        results = list(_threads().map(compiled.run, states, batches, seed_parts))
         return tuple(state for state, _ in results), tuple(metrics for _, metrics in results)
 
     def join(parts, axis):
