@@ -77,9 +77,16 @@ def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
     def place(batch):
         return [batches_of(batch, seed) for seed in range(count)]
 
+    is_compiled = False
+
     def run(states, batches, seeds):
+        nonlocal is_compiled
         seed_parts = [seeds[i : i + 1] for i in range(count)]
-        results = list(_threads().map(compiled.run, states, batches, seed_parts))
+        calls = list(zip(states, batches, seed_parts, strict=True))
+        alone = 0 if is_compiled else 1  # the first call compiles; each thread would do it again
+        results = [compiled.run(*call) for call in calls[:alone]]
+        results += _threads().map(lambda call: compiled.run(*call), calls[alone:])
+        is_compiled = True
         return tuple(state for state, _ in results), tuple(metrics for _, metrics in results)
 
     def join(parts, axis):
