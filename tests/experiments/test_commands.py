@@ -29,6 +29,7 @@ BENCHMARKS = (
     'benchmarks.engine',
     'benchmarks.growth',
     'benchmarks.input',
+    'benchmarks.job',
     'benchmarks.networks',
     'benchmarks.torch_episodes',
     'benchmarks.peers',
