@@ -102,6 +102,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             ),
             partition=dict(name='full'),
             statistics='follow',
+            method=dict(name='finetune'),  # whatever the recipe's method, it has no source here
         )
         config.study.strategies.recipe = dict()
         if options.smoke:

@@ -30,6 +30,7 @@ API = (
             'tljax.methods.adaptation.two_domains',
             'tljax.methods.adaptation.critic',
             'tljax.methods.few_shot.episodes',
+            'tljax.methods.fine_tuning.source_network',
             'tljax.methods.combinators',
         ),
     ),

@@ -5,6 +5,10 @@
 Phases before the last are trained once. The last phase is trained with every strategy and number of
 labels per class of `config.study`, over all seeds. A restart continues an interrupted study. The
 study writes results.json and report.html into the folder `--workdir`.
+
+A config whose study has `settings` chooses among them, for every method, on the validation split:
+
+    python -m experiments.compare --config=configs/parameters.py:choose
 """
 
 import time
@@ -24,10 +28,14 @@ def main(config: Config, workdir: Path) -> None:
         workdir: folder of the run.
     """
     start = time.monotonic()
-    results = studies.comparison.compare(config, workdir)
+    if config['study'].get('settings'):
+        results = studies.choosing.choose(config, workdir)
+        report = studies.choosing
+    else:
+        results = studies.comparison.compare(config, workdir)
+        report = studies.comparison_report
     if results is None:  # the first process reports
         return
-    report = studies.comparison_report
     command.tell(results, report.tables(results))
     console.print(report.reading(results), soft_wrap=True)
     minutes = (time.monotonic() - start) / 60

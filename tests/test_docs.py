@@ -59,6 +59,21 @@ def test_the_critic_of_the_guide_is_dann():
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
+def test_the_method_with_a_memory_of_the_guide_is_lwf():
+    space: dict = {}
+    exec(blocks('method')[1], space)
+    batch = {'input': jnp.eye(3), 'label': jnp.arange(3)}
+    values = []
+    for make in (space['without_forgetting'], tljax.methods.lwf):
+        method = make(tljax.zoo.identity(3), 3, source_classes=3)
+        params, state = method.init(jax.random.key(0), batch)
+        params['source_head']['kernel'] = jnp.eye(3)
+        state = method.remember(params, state, None)
+        params['source_head']['kernel'] = -jnp.eye(3)
+        values.append(method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0])
+    np.testing.assert_allclose(*values, rtol=1e-6)
+
+
 def test_the_scores_of_the_guide():
     brier = eval('{' + blocks('score')[0] + '}', {'jax': jax, 'jnp': jnp, 'Score': Score})['brier']
     outputs = {'output': jnp.log(jnp.array([[[0.75, 0.25]]])), 'label': jnp.array([[0]])}

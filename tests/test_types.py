@@ -333,6 +333,7 @@ def test_a_penalty_on_a_graft_measures_the_distance_from_the_donor():
     grafted = combinators.with_graft(finetune(mlp(), 3), *donor)
     method = combinators.with_penalty(grafted, l2_sp(alpha=2.0, beta=0.0))
     params, state = jax.jit(method.init)(jax.random.key(0), source.batch(0, 0))
+    state = method.remember(params, state, None)
     shifted = jax.tree.map(lambda leaf: np.asarray(leaf) + 1, params)
     tick = Tick(jnp.zeros((), int), jax.random.key(0))
     penalised_loss, loss = (

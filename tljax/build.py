@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from tljax.configuration import DEFAULTS, folder
-from tljax.core import Dataset, Net, Task, Tree, UserError, abbreviated
+from tljax.core import Dataset, Net, Start, Task, Tree, UserError, abbreviated
 from tljax.data.ranges import input_range, refuse_channels_first
 from tljax.data.splits import scored_splits, signature
 from tljax.data.summary import summary
@@ -29,7 +29,8 @@ from tljax.protocols import Config
 # Settings that may differ when a run is resumed.
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')
 # Settings that are recorded only where they are set, because older runs do not have them.
-SILENT = ('epochs', 'keep', 'patience', 'class_weights')
+SILENT = ('epochs', 'keep', 'patience', 'class_weights', 'teacher')
+SOURCE_HEAD = ('source_head/(.*)', r'head/\1')  # rule of the graft of a source's classifier
 WANTS = {
     'domains': 'unlabelled inputs of a target beside labelled ones: give '
     "data=dict(name='domains', source=..., target=...)",
@@ -63,9 +64,11 @@ def fit_phases(
     for name, settings in phases:
         refuse_other_config(settings, folder(workdir, names, name))
     for _, settings in phases:  # all errors come before the first training
-        _program(settings, parts(settings, donor(settings, workdir, names)), load(settings['data']))
+        donor_dir, teacher_dir = donor(settings, workdir, names), teacher(settings, workdir, names)
+        _program(settings, parts(settings, donor_dir, teacher_dir), load(settings['data']))
     for name, settings in phases:
-        run = build(settings, name, donor(settings, workdir, names))
+        donor_dir, teacher_dir = donor(settings, workdir, names), teacher(settings, workdir, names)
+        run = build(settings, name, donor_dir, teacher_dir=teacher_dir)
         run_dir = folder(workdir, names, name)
         claim(run_dir, run.record, compare_only=True)
         write_plan(workdir, [folder(workdir, names, phase).name for phase in names])
@@ -87,6 +90,21 @@ def donor(settings: Config, workdir: str | Path, names: list[str]) -> Path | Non
     return folder(workdir, names, settings['init']['phase']) if settings['init']['phase'] else None
 
 
+def teacher(settings: Config, workdir: str | Path, names: list[str]) -> Path | None:
+    """The folder of the earlier phase that teaches a phase; None if its teacher is no phase.
+
+    Args:
+        settings: config of the phase that is taught.
+        workdir: folder of the run.
+        names: names of all phases, in order.
+
+    >>> teacher({'teacher': 'large'}, 'runs', ['large', 'small']).name
+    '00-large'
+    """
+    name = settings['teacher']
+    return folder(workdir, names, name) if name in names else None
+
+
 def refuse_other_config(config: Config, workdir: str | Path) -> None:
     """Raises an error if a folder holds a run with another config. No data are loaded for this.
 
@@ -102,7 +120,7 @@ def refuse_other_config(config: Config, workdir: str | Path) -> None:
     >>> refuse_other_config(DEFAULTS, 'a/new/folder')  # no error: the folder holds no run
     """
     refuse_counted_steps(config)
-    not_in_config = ['donor', 'examples']
+    not_in_config = ['donor', 'examples', 'teacher_weights']
     if config['epochs']:
         not_in_config.append('steps')
     claim(workdir, _record(config), compare_only=True, ignored_keys=not_in_config)
@@ -113,6 +131,7 @@ def build(
     name: str = 'train',
     donor_dir: str | Path | None = None,
     splits: dict[str, Dataset] | None = None,
+    teacher_dir: str | Path | None = None,
 ) -> Run:
     """Makes the run that a phase's config describes.
 
@@ -123,6 +142,8 @@ def build(
         donor_dir: folder of a finished run whose weights this run starts from. If the config sets
             `init.path`, that is used instead.
         splits: the data set; None for the one that the config names.
+        teacher_dir: folder of a finished run that teaches this run; None for the one that the
+            config names.
 
     Raises:
         UserError: for unknown names or keywords, and for rules, a donor or data that do not fit the
@@ -133,27 +154,36 @@ def build(
     >>> run.steps, len(run.seeds), run.classes[:3]
     (9, 1, ('0', '1', '2'))
     """
-    functions = parts(config, donor_dir)
+    functions = parts(config, donor_dir, teacher_dir)
     splits = splits or load(config['data'])
-    train, seeds, rules = splits['train'], config['seeds'], config['init']['rules']
+    train, seeds = splits['train'], config['seeds']
     program, sample, steps = _program(config, functions, splits)
+    rules = _rules(config['init']['rules'], functions, program)
     donors = None
     if functions.donors:
         donors = _donors(functions, program, rules, train, len(seeds))
     trees = donors.trees if donors else [None]  # one for all seeds, or one for each seed
+    teachers = _teachers(functions, train, len(seeds)) if functions.teacher else None
+    labels = _pseudo_labels(functions, program.net, donors, train, seeds)
+
+    def init(seed):
+        i = seeds.index(seed)
+        start = Start(
+            functions.examples(train, seed, labels=labels),
+            splits.get('validation'),
+            teachers and teachers.trees[i % len(teachers.trees)],
+        )
+        return program.init(seed, sample, start, trees[i % len(trees)], rules)
+
     origins = [(pattern, donors.place) for pattern, _ in rules] if donors else []
     task = Task.of(train.classes) if train.task.kind == 'unlabelled' else train.task
     run = Run(
         name=name,
-        init=lambda seed: program.init(seed, sample, trees[seeds.index(seed) % len(trees)], rules),
+        init=init,
         tx=program.tx,
         step=program.step,
         predict=program.predict,
-        stream=functions.stream(
-            train,
-            prepare=program.prepare,
-            labels=_pseudo_labels(functions, program.net, donors, train, seeds),
-        ),
+        stream=functions.stream(train, prepare=program.prepare, labels=labels),
         evals=scored_splits(splits),
         seeds=tuple(seeds),
         steps=steps,
@@ -185,6 +215,7 @@ def build(
             'steps': steps,
             'donor': donors and digest(donors.trees),
             'examples': signature(splits),
+            **({'teacher_weights': digest(teachers.trees)} if teachers else {}),
         },
     )
     if functions.cached and can_cache(program.labels, donors, rules, splits):
@@ -310,19 +341,63 @@ def _donors(functions, program, rules, train, seeds):
     takes_head = any(
         path.startswith('head/') and _grafted(rules, path) for path in flatten(program.labels)
     )
-    donors = functions.donors(program.net, top=takes_head)
+    donors = functions.donors(program.net, top=takes_head or functions.source == 'head')
+    if SOURCE_HEAD in rules:
+        _refuse_source_head(donors, program.shapes['source_head']['kernel'].shape[-1])
     if (takes_head or functions.labels) and donors.classes != train.classes:
         raise UserError(
             f'the head of {donors.place} knows the classes {abbreviated(donors.classes)}, this '
             f'data has {abbreviated(train.classes)}: graft the backbone alone (init.rules)'
         )
+    _refuse_seeds(donors, seeds)
+    refuse_channels(donors, program.shapes, rules)
+    return donors
+
+
+def _refuse_seeds(donors, seeds):
     if len(donors.trees) not in (1, seeds):
         raise UserError(
             f'{donors.place} was trained with {len(donors.trees)} seeds, this run has {seeds}: a '
             'donor has one, or as many'
         )
-    refuse_channels(donors, program.shapes, rules)
-    return donors
+
+
+def _rules(rules, functions, program):
+    """The rules of the graft; a method that keeps the source's classifier takes the head of the
+    donor, unless a rule of the config matches `source_head`."""
+    if functions.source != 'head':
+        return rules
+    paths = [path for path in flatten(program.shapes) if path.startswith('source_head/')]
+    return rules if all(_grafted(rules, path) for path in paths) else [*rules, SOURCE_HEAD]
+
+
+def _refuse_source_head(donors, outputs):
+    """Raises an error for a donor without a classifier, or with another number of outputs."""
+    head = donors.trees[0][0].get('head', {})
+    if not {'kernel', 'bias'} <= set(head):
+        raise UserError(
+            f'{donors.place} has no classifier, and the method keeps the one of the source: name '
+            'weights with their top, or a run that was trained on classes'
+        )
+    if head['kernel'].shape[-1] != outputs:
+        raise UserError(
+            f'the classifier of {donors.place} has {head["kernel"].shape[-1]} outputs, and '
+            f'method.source_classes is {outputs}: set it to {head["kernel"].shape[-1]}'
+        )
+
+
+def _teachers(functions, train, seeds):
+    """The teachers of a run. Raises an error if their classes or seeds do not fit it."""
+    teachers = functions.teacher()
+    if teachers.classes != train.classes:
+        raise UserError(
+            f'the teacher {teachers.place} knows the classes {abbreviated(teachers.classes)}, this '
+            f'data has {abbreviated(train.classes)}: name a run that was trained on the same ones'
+        )
+    if not {'kernel', 'bias'} <= set(teachers.trees[0][0].get('head', {})):
+        raise UserError(f'the teacher {teachers.place} has no linear head: name another run')
+    _refuse_seeds(teachers, seeds)
+    return teachers
 
 
 def _grafted(rules, path):

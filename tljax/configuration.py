@@ -29,6 +29,7 @@ TRANSFORMATIONS = 'tljax.nn.transformations'
 ELSEWHERE = {
     'net': ZOO,
     'method': METHODS,
+    'teacher': ZOO,
     'penalty': PENALTIES,
     'weak': AUGMENT,
     'strong': AUGMENT,
@@ -60,6 +61,9 @@ DEFAULTS: dict[str, Any] = dict(
     # Method
     method=dict(name='finetune'),  # a function of tljax.methods
     penalty=dict(name=''),  # a function of tljax.methods.penalties
+    # of a method that learns from a teacher: a finished run, an earlier phase of this run, or an
+    # earlier strategy of a study
+    teacher='',
     # BatchNorm of trained layers uses the batch's statistics (follow) or the stored ones (stored);
     # with 'batch' frozen layers use the batch's, too
     statistics='follow',

@@ -26,6 +26,7 @@ from tljax.protocols import (
     NetInit,
     Predict,
     Prepare,
+    Remember,
     Take,
     Tree,
 )
@@ -113,6 +114,9 @@ class Method(NamedTuple):
             whose gradient is right but whose value means nothing.
         predict: (params, state, batch) -> {'output': (n, ...), 'label': (n, ...)}. Axis 0 counts
             examples or episodes.
+        remember: (params, state, start) -> state. It is called once, before the first step and
+            after the graft, and adds to the state what the loss must know of that moment, such as
+            a frozen copy of the source network. Most methods remember nothing.
 
     >>> import jax
     >>> import jax.numpy as jnp
@@ -132,6 +136,7 @@ class Method(NamedTuple):
     init: Init
     loss: Loss
     predict: Predict
+    remember: Remember = lambda params, state, start: state
 
 
 class Net(NamedTuple):
@@ -242,6 +247,24 @@ class Dataset(NamedTuple):
     def packed(self) -> Take:
         """`take`, but pictures that the set stores as bytes are `packing.Bytes`."""
         return self.take.packed if isinstance(self.take, Unpacked) else self.take
+
+
+class Start(NamedTuple):
+    """What a method may learn from before its first step (`Method.remember`).
+
+    Attributes:
+        train: the examples that the seed is trained on, with the labels that it is trained on.
+        validation: the validation split; None if there is none.
+        teacher: (params, state) of the finished run that teaches; None if there is none.
+
+    >>> from tljax.data import arrays
+    >>> Start(arrays(np.arange(4.0), np.arange(4))).train.size
+    4
+    """
+
+    train: Dataset
+    validation: Dataset | None = None
+    teacher: tuple[Tree, Tree] | None = None
 
 
 class Stream(NamedTuple):

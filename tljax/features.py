@@ -198,18 +198,23 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
 
     Args:
         place: folder of a finished run, or as `weights.read_weights` takes it.
-        net: network of the new run, whose weights a file holds; unused if the place is a run.
+        net: network of the new run, whose weights a file holds; None if the place must be a run.
         top: whether the head is needed, too.
 
     Raises:
-        UserError: as `read_weights`, and for a folder without a finished run.
+        UserError: as `read_weights`, for a folder without a finished run, and for weights where the
+            place must be a run.
 
     >>> donors_at('nowhere', None)
     Traceback (most recent call last):
     tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
     if published.is_name(place) or foreign.named_as_weights(place):
-        assert net is not None, f'{place} are weights of a network'
+        if net is None:
+            raise UserError(
+                f'{place} are weights of a network: python -m experiments.convert makes a run of '
+                'them'
+            )
         params, state = read_weights(net, place, top)
         outputs = len(params.get('head', {}).get('bias', ()))
         return Donors([(params, state)], tuple(map(str, range(outputs))), place)

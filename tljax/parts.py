@@ -26,7 +26,7 @@ from tljax.configuration import (
 )
 from tljax.core import Dataset, Net, Stream, Tree, UserError
 from tljax.data.splits import refuse_nothing_to_learn
-from tljax.data.streams import training_stream
+from tljax.data.streams import examples_of, training_stream
 from tljax.data.tasks import with_task
 from tljax.features import Donors, donors_at, feature_splits, pseudo_labels
 from tljax.files.process import prepare_process
@@ -57,9 +57,12 @@ class Parts(NamedTuple):
     Attributes:
         program: (train, width=0) -> Program.
         donors: (net, top=) -> Donors; None for a run that starts from no other network.
+        source: what the method keeps of the network that it starts from: 'backbone', 'head' or ''.
+        teacher: () -> Donors; None for a method without a teacher.
         labels: (net, donors, train) -> pseudo-labels by each donor; None for a run on the labels of
             the data.
         stream: (train, labels=, prepare=) -> Stream.
+        examples: (train, seed, labels=) -> the examples that a seed trains on.
         features: (net, params, state, splits) -> splits of features.
         batches: kind of batches that the method takes: 'labelled', 'domains' or 'episodes'.
         several: whether the method takes several labels for an example.
@@ -69,21 +72,29 @@ class Parts(NamedTuple):
 
     program: Callable[..., Program]
     donors: Callable[..., Donors] | None
+    source: str
+    teacher: Callable[[], Donors] | None
     labels: Callable[[Net, Donors, Dataset], list[np.ndarray]] | None
     stream: Callable[..., Stream]
+    examples: Callable[..., Dataset]
     features: Callable[[Net, Tree, Tree, Splits], Splits]
     batches: str
     several: bool
     cached: bool
 
 
-def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
+def parts(
+    config: Config,
+    donor_dir: str | Path | None = None,
+    teacher_dir: str | Path | None = None,
+) -> Parts:
     """The functions of a phase's config.
 
     Args:
         config: a plain dict, one of `configuration.phases`.
         donor_dir: finished run whose weights this one starts from, unless the config names another
             by `init.path`.
+        teacher_dir: finished run that teaches this one; None for the one that the config names.
 
     Raises:
         UserError: names, keywords and numbers that do not fit.
@@ -101,6 +112,9 @@ def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
             'init.path'
         )
     _refuse_pseudo(config, stated_by_method(method, 'PSEUDO', False), donor)
+    teacher, source = str(teacher_dir or config['teacher']), stated_by_method(method, 'SOURCE', '')
+    _refuse_no_source(method, source, donor, teacher)
+    _refuse_statistics(method, config['statistics'])
     batches = stated_by_method(method, 'BATCHES', '')
     if batches not in ('labelled', 'domains', 'episodes'):
         raise UserError(
@@ -121,6 +135,8 @@ def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
     return Parts(
         program=functools.partial(program, **_program_keywords(config)),
         donors=functools.partial(donors_at, str(donor)) if donor else None,
+        source=source,
+        teacher=functools.partial(donors_at, teacher, None) if teacher else None,
         labels=labels,
         stream=functools.partial(
             training_stream,
@@ -129,6 +145,7 @@ def parts(config: Config, donor_dir: str | Path | None = None) -> Parts:
             shuffled=config['shuffled'],
             class_weights=config['class_weights'],
         ),
+        examples=functools.partial(examples_of, k=config['per_class'], shuffled=config['shuffled']),
         features=functools.partial(feature_splits, batch=config['eval_batch']),
         batches=batches,
         several=stated_by_method(method, 'SEVERAL', False),
@@ -277,4 +294,30 @@ def _refuse_pseudo(config, required, donor):
         raise UserError(
             f'pseudo.name={name!r} labels one set by a finished run: name it by init.phase or '
             'init.path, and do not set shuffled or per_class'
+        )
+
+
+def _refuse_no_source(method, source, donor, teacher):
+    """Refuses a method without the source network or the teacher that it needs, and a teacher whom
+    the method does not ask."""
+    name = f'method.name={method["name"]!r}'
+    if source and not donor:
+        raise UserError(
+            f'{name} keeps a copy of the source network, and this run starts from none: name a '
+            'finished run or weights by init.path or init.phase'
+        )
+    needs_teacher = stated_by_method(method, 'TEACHER', False)
+    if needs_teacher and not teacher:
+        raise UserError(f'{name} learns from a teacher: name a finished run by teacher')
+    if teacher and not needs_teacher:
+        raise UserError(f'teacher={teacher!r}: {name} asks no teacher: leave it out')
+
+
+def _refuse_statistics(method, statistics):
+    """Refuses statistics that the method does not work with."""
+    allowed = stated_by_method(method, 'STATISTICS', (statistics,))
+    if statistics not in allowed:
+        raise UserError(
+            f'method.name={method["name"]!r} does not work with statistics={statistics!r}: set '
+            f'statistics={allowed[0]!r}'
         )

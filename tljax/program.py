@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from tljax.configuration import METHODS, ZOO, call_named
-from tljax.core import Dataset, Method, Net, Tree, UserError
+from tljax.core import Dataset, Method, Net, Start, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
@@ -26,7 +26,8 @@ from tljax.recent import Recent
 from tljax.zoo import identity
 
 PROGRAMS: Recent['Program'] = Recent(most=32)
-Begin = Callable[..., tuple[Tree, Tree]]  # (seed, batch, donor=None, rules=()) -> params, state
+# (seed, batch, start, donor=None, rules=()) -> params, state
+Begin = Callable[..., tuple[Tree, Tree]]
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, input) -> input
 
 
@@ -35,8 +36,9 @@ class Program(NamedTuple):
 
     Attributes:
         method: the method, without a penalty.
-        init: (seed, batch, donor, rules) -> params, state before the first step. Parameters are
-            fresh, or taken from the donor by the rules; a penalty remembers them.
+        init: (seed, batch, start, donor, rules) -> params, state before the first step. Parameters
+            are fresh, or taken from the donor by the rules; then the method and the penalty
+            remember them.
         net: the network.
         shapes: tree of the parameters' shapes.
         labels: tree like the parameters: the group of each parameter, or 'frozen'.
@@ -170,13 +172,13 @@ def make_program(
         base_method = make(net=network)
     tx, rates = join_groups(labels, scheme, steps, optim, groups)
     prepare = _prepare(augment, train)
+    base_method = base_method._replace(init=jax.jit(base_method.init))
     whole = combinators.with_penalty(base_method, penalty) if penalty else base_method
     step = many_steps(over_seeds(make_step(whole, tx, labels, prepare, axis)))
-    base_method = base_method._replace(init=jax.jit(base_method.init))
     compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
     return Program(
         base_method,
-        _init(base_method, penalty),
+        _init(whole),
         network,
         shapes,
         labels,
@@ -188,13 +190,17 @@ def make_program(
     )
 
 
-def _init(method: Method, penalty: combinators.Penalty | None) -> Begin:
+def _init(method: Method) -> Begin:
     def init(
-        seed: int, batch: Tree, donor: tuple[Tree, Tree] | None = None, rules: Sequence = ()
+        seed: int,
+        batch: Tree,
+        start: Start,
+        donor: tuple[Tree, Tree] | None = None,
+        rules: Sequence = (),
     ) -> tuple[Tree, Tree]:
-        whole = combinators.with_graft(method, *donor, rules) if donor else method
-        whole = combinators.with_penalty(whole, penalty) if penalty else whole
-        return whole.init(jax.random.key(seed), batch)
+        grafted = combinators.with_graft(method, *donor, rules) if donor else method
+        params, state = grafted.init(jax.random.key(seed), batch)
+        return params, method.remember(params, state, start)
 
     return init
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import jax
     from jax.typing import ArrayLike
 
-    from tljax.core import Method, Net, Tick, TrainState
+    from tljax.core import Method, Net, Start, Tick, TrainState
 
 Tree = Any  # a pytree of arrays
 # {'input': tree, 'label': (n,) or (n, d), optional 'weight': (n,)}, or a dict of such sets
@@ -127,6 +127,30 @@ class Predict(Protocol):
 
         Returns:
             {'output': (n, ...), 'label': (n, ...)}; axis 0 counts examples or episodes.
+        """
+        ...
+
+
+class Remember(Protocol):
+    """`Method.remember`: adds to the state what the loss must know of the moment before training.
+
+    >>> import numpy as np
+    >>> def remember(params, state, start):
+    ...     return {**state, 'start': params['head']}
+    >>> remember({'head': np.ones(2)}, {}, None)['start'].tolist()
+    [1.0, 1.0]
+    """
+
+    def __call__(self, params: Tree, state: Tree, start: Start, /) -> Tree:
+        """Adds the memory.
+
+        Args:
+            params: parameters before the first step, after the graft.
+            state: state before the first step, after the graft.
+            start: the seed's examples, and the teacher where there is one.
+
+        Returns:
+            The state with the memory. It is not differentiated, and the loss returns it unchanged.
         """
         ...
 
@@ -401,6 +425,33 @@ class Align(Protocol):
 
         Returns:
             The term, multiplied by its weight.
+        """
+        ...
+
+
+class Term(Protocol):
+    """The term that a method of fine-tuning adds to the loss of the labels (`regularised`).
+
+    >>> import numpy as np
+    >>> def shrink(params, state, taps, batch):
+    ...     return 0.1 * (taps['features'] ** 2).mean()
+    >>> round(float(shrink({}, {}, {'features': np.full((4, 2), 3.0)}, {})), 6)
+    0.9
+    """
+
+    def __call__(
+        self, params: Tree, state: Tree, taps: dict[str, jax.Array], batch: Batch, /
+    ) -> jax.Array:
+        """Computes the term.
+
+        Args:
+            params: parameters of all players.
+            state: state of the method, with what it remembers.
+            taps: the network's intermediates for the batch.
+            batch: the step's batch.
+
+        Returns:
+            The term, a scalar, multiplied by its weight.
         """
         ...
 

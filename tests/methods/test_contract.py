@@ -1,14 +1,16 @@
 """What every method of `tljax/methods` promises, found by itself: a new file there is tested here
 without a word.
 
-What a method's file states (BATCHES, PSEUDO, FROZEN, CACHED) chooses its data and what is asked of
-it; no method is named here.
+What a method's file states (BATCHES, PSEUDO, SOURCE, ...) chooses its data and what is asked
+of it; no method is named here.
 """
 
 import functools
 import inspect
+import json
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import jax
@@ -58,7 +60,7 @@ def config(method, **changes):
     pseudo = {'pseudo': {'name': 'given'}} if stated(method, 'PSEUDO') else {}
     keywords = inspect.signature(getattr(tljax.methods, method)).parameters
     # pictures of 8x8 are too small to be augmented
-    small = {'weak': [], 'strong': [], 'width': 16}
+    small = {'weak': [], 'strong': [], 'width': 16, 'source_classes': 10}
     small = {key: value for key, value in small.items() if key in keywords}
     plain = {
         'method': {'name': method, **small},
@@ -70,17 +72,39 @@ def config(method, **changes):
 
 
 @functools.cache
+def network(net):
+    """The folder of a run that has learnt the digits with a network, given as JSON."""
+    folder = tempfile.mkdtemp()
+    fit(build.build(tiny({'net': json.loads(net), 'steps': 100})), folder)
+    return folder
+
+
+def places(settings, donor=None):
+    """The source network and the teacher that the method of a config asks for."""
+    method = settings['method']['name']
+    asked = [stated(method, constant) for constant in ('SOURCE', 'TEACHER')]
+    folder = any(asked) and network(json.dumps(settings['net']))
+    return donor or (asked[0] and folder) or None, (asked[1] and folder) or None
+
+
+def built(settings, donor=None):
+    donor_dir, teacher_dir = places(settings, donor)
+    return build.build(settings, donor_dir=donor_dir, teacher_dir=teacher_dir)
+
+
+@functools.cache
 def plain_run(method):
     """The run of a method's config as it is, built once for all tests of a process: they share what
     it compiles."""
-    return build.build(config(method))
+    return built(config(method))
 
 
 def maker(method):
     """The function of a neighbouring module that a method is made by, such as
     `adaptation.adapting`; its own name where there is none."""
     module = sys.modules[getattr(tljax.methods, method).__module__]
-    makers = [name for name in ('adapting', 'metric', 'on_base_classes') if hasattr(module, name)]
+    makers = ('adapting', 'metric', 'on_base_classes', 'regularised')
+    makers = [name for name in makers if hasattr(module, name)]
     return makers[0] if makers else method
 
 
@@ -122,7 +146,7 @@ def first_state(run, method):
 
 def parts(settings):
     """The parts that the run of a config is compiled from."""
-    return build.parts(settings).program(build.load(settings['data'])['train'])
+    return build.parts(settings, *places(settings)).program(build.load(settings['data'])['train'])
 
 
 def raw(run, i):
@@ -183,7 +207,7 @@ def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
         net={'name': 'mlp', 'widths': [8, 8], 'norm': 'batch'},
         partition={'name': 'freeze', 'until': 'layer1'},
     )
-    run, program = build.build(settings), parts(settings)
+    run, program = built(settings), parts(settings)
     before = after = first_state(run, method)
     step = jax.jit(make_step(program.method, program.tx, program.labels, program.prepare))
     for i in range(3):
@@ -236,9 +260,9 @@ def test_a_cut_off_run_ends_bit_equal(method, tmp_path):
 
 @whole_fits
 def test_two_seeds_in_one_call_equal_two_calls(method, tmp_path):
-    pair = fit(build.build(config(method, seeds=[3, 5])), tmp_path / 'both').params
+    pair = fit(built(config(method, seeds=[3, 5])), tmp_path / 'both').params
     for i, seed in enumerate((3, 5)):
-        single = fit(build.build(config(method, seeds=[seed])), tmp_path / str(seed)).params
+        single = fit(built(config(method, seeds=[seed])), tmp_path / str(seed)).params
         jax.tree.map(
             lambda a, b, i=i: np.testing.assert_allclose(a[i], b[0], rtol=1e-3, atol=1e-4),
             pair,
@@ -260,10 +284,7 @@ def donor(tmp_path_factory):
 def test_cached_features_give_the_same_fit_where_the_method_allows_them(method, donor, tmp_path):
     if not stated(method, 'CACHED', True) or stated(method, 'PSEUDO'):
         pytest.skip('it states that it is never cached')
-    runs = [
-        build.build(config(method, cache=cache, **FROZEN), donor_dir=donor)
-        for cache in (True, False)
-    ]
+    runs = [built(config(method, cache=cache, **FROZEN), donor) for cache in (True, False)]
     assert [run.stream.batch(0, 0)['input'].ndim for run in runs] == [2, 4]
     fits = [fit(run, tmp_path / str(i)).params for i, run in enumerate(runs)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *fits)

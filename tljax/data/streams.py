@@ -8,7 +8,8 @@ import numpy as np
 
 from tljax.core import Dataset, Stream, UserError, abbreviated
 from tljax.data.purposes import Purpose
-from tljax.data.splits import per_class
+from tljax.data.splits import per_class, restrict
+from tljax.packing import Unpacked
 from tljax.protocols import Example, Prepare
 
 
@@ -45,7 +46,7 @@ def draw(
     @functools.lru_cache(maxsize=64)
     def permutation(seed):
         rows, labels = subset(seed), np.zeros(dataset.size, int)
-        labels[rows] = np.random.default_rng([Purpose.SHUFFLE, seed, stream]).permutation(rows)
+        labels[rows] = _shuffled(rows, seed, stream)
         return labels
 
     def index(seed, step):
@@ -280,6 +281,44 @@ def training_stream(
     if train.target:
         stream = with_target(stream, draw(train.target, batch, stream=1))
     return with_keys(stream, prepare) if prepare else stream
+
+
+def examples_of(
+    train: Dataset,
+    seed: int,
+    k: int | None = None,
+    shuffled: bool = False,
+    labels: dict[int, np.ndarray] | None = None,
+) -> Dataset:
+    """Returns the examples of a training set that a seed trains on, with the labels it trains on.
+
+    Args:
+        train: the training set. One that makes its examples on the device is returned as it is.
+        seed: the seed.
+        k: as in `training_stream`.
+        shuffled: as in `training_stream`.
+        labels: as in `training_stream`.
+
+    >>> from tljax.data import arrays
+    >>> train = arrays(np.arange(4.0), np.array([0, 0, 1, 1]), ('a', 'b'))
+    >>> drawn = examples_of(train, seed=0, k=1)
+    >>> rows = training_stream(train, batch=2, k=1).index(seed=0, step=0)
+    >>> drawn.take(np.arange(2))['input'].tolist() == sorted(rows.tolist())
+    True
+    """
+    if train.example:
+        return train
+    rows = per_class(train.label, k, seed)
+    label = labels[seed] if labels else train.label
+    label = label[_shuffled(rows, seed) if shuffled else rows]
+    subset = restrict(train, rows)
+    take = Unpacked(lambda index: {**subset.packed(index), 'label': label[index]})
+    return subset._replace(take=take, label=label)
+
+
+def _shuffled(rows, seed, stream=0):
+    """The examples whose labels those of `rows` get, in a control."""
+    return np.random.default_rng([Purpose.SHUFFLE, seed, stream]).permutation(rows)
 
 
 def _keys(seed, step, count):

@@ -30,6 +30,7 @@ OLD_FORM = re.compile(r'net(\.of)*\.form')  # older runs named the form of their
 # keys of a record that are hashes -> the message where two hashes differ
 HASH_MESSAGES = {
     'donor': 'the weights that it starts from have changed',
+    'teacher_weights': 'the weights of its teacher have changed',
     'examples': 'the data have changed: other examples, labels or classes',
 }
 

@@ -17,6 +17,12 @@ nothing else lists methods by name.
     SEVERAL   True: an example may have several labels, (n, labels) of 0 and 1. The factory is then
               called with several=True.
     PSEUDO    True: a finished run makes the labels of the batches, between two phases.
+    SOURCE    The method keeps a copy of the source network, so that a run must start from one:
+                  'backbone'  of the backbone
+                  'head'      of the backbone and the classifier; the latter becomes the player
+                              `source_head`, with `source_classes` outputs
+    TEACHER   True: a finished run teaches, which the config's `teacher` names.
+    STATISTICS  The values of the config's `statistics` that the method works with.
     FROZEN    Regex over the paths of parameters that come from the phase before and are never
               trained.
 """

@@ -50,7 +50,7 @@ class Penalty(NamedTuple):
 
     Attributes:
         name: key of the memory in the method's state, and of the term in the metrics.
-        init: (params) -> memory, at the start.
+        init: (params) -> memory, before the first step and after the graft.
         value: (params, memory) -> the term, a scalar.
     """
 
@@ -77,15 +77,16 @@ def with_penalty(method: Method, penalty: Penalty) -> Method:
     >>> method = with_penalty(finetune(identity(2), 2), penalty)
     >>> batch = {'input': jnp.zeros((1, 2)), 'label': jnp.array([0])}
     >>> params, state = method.init(jax.random.key(0), batch)
+    >>> state = method.remember(params, state, None)  # a penalty needs no examples
     >>> params['head']['bias'] = jnp.ones(2)
     >>> loss = method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0]
     >>> round(float(loss), 3)  # log 2 + 1^2 + 1^2
     2.693
     """
 
-    def init(key, batch):
-        params, state = method.init(key, batch)
-        return params, {**state, penalty.name: penalty.init(params)}
+    def remember(params, state, start):
+        state = method.remember(params, state, start)
+        return {**state, penalty.name: penalty.init(params)}
 
     def loss(params, state, batch, tick):
         memory = state[penalty.name]
@@ -101,7 +102,7 @@ def with_penalty(method: Method, penalty: Penalty) -> Method:
     def predict(params, state, batch):
         return method.predict(params, _without(state, penalty.name), batch)
 
-    return Method(init, loss, predict)
+    return Method(method.init, loss, predict, remember)
 
 
 def _without(state, name):

@@ -105,7 +105,11 @@ class BatchNorm(nn.Module):
     @nn.compact
     @jax.named_scope('batch_norm')
     def __call__(
-        self, x: jax.Array, train: bool, pool: Callable[[jax.Array], jax.Array] | None = None
+        self,
+        x: jax.Array,
+        train: bool,
+        pool: Callable[[jax.Array], jax.Array] | None = None,
+        share: float = 1.0,
     ) -> jax.Array:
         """Normalises x, and pools it by maxima if `pool` is given.
 
@@ -116,6 +120,8 @@ class BatchNorm(nn.Module):
             x: (..., c).
             train: whether to use the batch's statistics, and to update the stored ones.
             pool: maximum over windows, such as `max_pool`.
+            share: share of the channels that use the batch's statistics in training, drawn anew
+                in every call; the others use the stored ones (`methods.stoch_norm`).
         """
         shape = x.shape[-1:]
         scale = (
@@ -126,7 +132,7 @@ class BatchNorm(nn.Module):
             self.variable('batch_stats', name, start, shape)
             for name, start in (('mean', jnp.zeros), ('var', jnp.ones))
         ]
-        mean, var = (statistic.value for statistic in stored)
+        mean, var = old = tuple(statistic.value for statistic in stored)
         axes = tuple(range(x.ndim - 1))
         if train and not (self.stored is not None and self.stored('/'.join(self.path))):
             wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
@@ -137,6 +143,9 @@ class BatchNorm(nn.Module):
             if not self.is_initializing():
                 for statistic, new in zip(stored, (mean, var), strict=True):
                     statistic.value = self.momentum * statistic.value + (1 - self.momentum) * new
+            if share < 1:
+                coin = jax.random.bernoulli(self.make_rng('dropout'), share, shape)
+                mean, var = jnp.where(coin, mean, old[0]), jnp.where(coin, var, old[1])
         if pool is not None:
             sign = lax.stop_gradient(jnp.where(scale < 0, -1, 1).astype(x.dtype))
             x = pool(x * sign) * sign

@@ -116,6 +116,13 @@ def _refuse_no_study(last: Record, study: Config) -> None:
             f'study.budgets={tuple(budgets)}: give labels per class, each 1 or more or None for '
             'all, none twice'
         )
+    for i, (strategy, changes) in enumerate(strategies.items()):
+        teacher = changes.get('teacher', '')
+        if teacher in [*strategies][i:]:
+            raise UserError(
+                f'study.strategies.{strategy}.teacher={teacher!r} is trained later: name an '
+                'earlier strategy'
+            )
 
 
 def _domain_figure(judgements: dict[Cell, Judgement]) -> str | None:
@@ -172,8 +179,10 @@ def _measure(earlier: list, last: Record, study: Config, workdir: Path) -> Measu
     values, mean_class, judgements, transferred, source_counts = {}, {}, {}, {}, set()
     for number, (cell, settings) in enumerate(cells.items(), 1):
         strategy, k = cell
-        donor = build.donor(settings, workdir, names)
-        run = build.build(settings, f'{number}/{len(cells)} {strategy}, {budget_text(k)}', donor)
+        name = f'{number}/{len(cells)} {strategy}, {budget_text(k)}'
+        donor_dir = build.donor(settings, workdir, names)
+        teacher_dir = _teacher(settings, study, k, workdir, names)
+        run = build.build(settings, name, donor_dir, teacher_dir=teacher_dir)
         labelled = 'test' in run.evals
         if not run.classes or not (labelled or 'target' in splits):
             raise UserError(
@@ -192,6 +201,23 @@ def _measure(earlier: list, last: Record, study: Config, workdir: Path) -> Measu
     return Measured(
         metric, values, judgements, 1 in source_counts, labelled, transferred, mean_class
     )
+
+
+def _teacher(
+    settings: Config, study: Config, k: int | None, workdir: Path, names: list[str]
+) -> Path | None:
+    """The folder of the cell or the earlier phase that teaches a cell; None if it is neither.
+
+    Args:
+        settings: config of the cell that is taught.
+        study: the config's `study`. A strategy teaches with as many labels as the cell has.
+        k: labels per class of the cell.
+        workdir: folder of the study.
+        names: names of the phases before the last.
+    """
+    if settings['teacher'] in study['strategies']:
+        return _cell_folder(workdir, settings['teacher'], k)
+    return build.teacher(settings, workdir, names)
 
 
 def _cell_settings(last: Record, study: Config) -> dict[Cell, Record]:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from tljax import build
-from tljax.configuration import folder, merge, phases
+from tljax.configuration import folder, merge, phases, stated_by_method
 from tljax.core import Task, UserError
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, read_answers
@@ -205,7 +205,10 @@ def guard(settings: Config, transfer_scores: Record, workdir: Path) -> Record:
     scratch_settings = merge(
         settings,
         {'init': {'path': '', 'phase': ''}, 'partition': {'name': 'full'}, 'statistics': 'follow'},
-    ) | {'groups': {}}
+    ) | {'groups': {}, 'teacher': ''}
+    # a method that asks a source or a teacher has none here
+    if any(stated_by_method(settings['method'], need, '') for need in ('SOURCE', 'TEACHER')):
+        scratch_settings['method'] = {'name': 'finetune'}
     build.refuse_other_config(scratch_settings, workdir)
     run = build.build(scratch_settings, 'scratch')
     split = next((split for split in ('validation', 'test') if transfer_scores.get(split)), None)

@@ -6,9 +6,10 @@ which parameters are trained, and how fast (the partition). Source: Yosinski et 
 transferable are features in deep neural networks?, 2014, https://arxiv.org/abs/1411.1792.
 """
 
+import jax
 import jax.numpy as jnp
 
-from tljax.core import Method, Net
+from tljax.core import Batch, Method, Net
 from tljax.losses import (
     accuracy,
     cross_entropy,
@@ -40,7 +41,6 @@ def finetune(net: Net, classes: int, smoothing: float = 0.0, several: bool = Fal
     Returns:
         A Method with params {'backbone', 'head'}. Its predict returns logits, (n, classes).
 
-    >>> import jax
     >>> from tljax.core import Tick
     >>> from tljax.zoo.families.identity import identity
     >>> method = finetune(identity(2), classes=2)
@@ -68,22 +68,45 @@ def finetune(net: Net, classes: int, smoothing: float = 0.0, several: bool = Fal
         )
         return linear(params['head'], taps['features']), {**state, 'backbone': backbone_state}
 
-    def example_losses(outputs, label):
-        if several:
-            return sigmoid_cross_entropy(outputs, label)
-        if classes:
-            return cross_entropy(outputs, label, smoothing)
-        return squared_error(outputs, label)
-
     def loss(params, state, batch, tick):
         outputs, new_state = output(params, state, batch, tick.key)
-        value = weighted_mean(example_losses(outputs, batch['label']), batch)
-        metrics = {'loss': value}
-        if classes and not several:
-            metrics['accuracy'] = accuracy(outputs, batch['label'])
+        value, metrics = label_error(outputs, batch, classes, smoothing, several)
         return value, (new_state, metrics)
 
     def predict(params, state, batch):
         return {'output': output(params, state, batch)[0], 'label': batch['label']}
 
     return Method(init, loss, predict)
+
+
+def label_error(
+    outputs: jax.Array, batch: Batch, classes: int, smoothing: float = 0.0, several: bool = False
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Computes the loss of a batch's labels, and its metrics.
+
+    Args:
+        outputs: of the head, (n, width).
+        batch: with 'label', and with 'weight' where examples have weights.
+        classes: as in `finetune`.
+        smoothing: as in `finetune`.
+        several: as in `finetune`.
+
+    Returns:
+        The loss, and {'loss', 'accuracy'}; there is no accuracy of numbers or several labels.
+
+    >>> batch = {'label': jnp.array([0, 1])}
+    >>> value, metrics = label_error(jnp.zeros((2, 2)), batch, classes=2)
+    >>> round(float(value), 4), float(metrics['accuracy'])  # log 2
+    (0.6931, 0.5)
+    """
+    label = batch['label']
+    if several:
+        values = sigmoid_cross_entropy(outputs, label)
+    elif classes:
+        values = cross_entropy(outputs, label, smoothing)
+    else:
+        values = squared_error(outputs, label)
+    value = weighted_mean(values, batch)
+    if several or not classes:
+        return value, {'loss': value}
+    return value, {'loss': value, 'accuracy': accuracy(outputs, label)}
