@@ -72,6 +72,24 @@ def shallow() -> ConfigDict:
     ).lock()
 
 
+def many_tasks() -> ConfigDict:
+    """Returns a locked config of `experiments.tasks`."""
+    return ConfigDict(
+        dict(
+            commands=('tasks',),
+            sets=ConfigDict(sort_keys=False),  # name of a task -> a set of tljax.data
+            share=0.75,  # of the examples of a task that are trained on
+            new=0.0,  # share of the tasks that are new; 0: all tasks are learnt together
+            methods=ConfigDict(sort_keys=False),  # name -> learner, of tljax.shallow
+            baselines=(),  # methods that the others are compared with
+            penalties=(1.0,),  # candidates for methods that take a penalty and do not set it
+            choices=5,  # cuts of the training examples that choose among them
+            seeds=(0,),  # one split each
+        ),
+        sort_keys=False,
+    ).lock()
+
+
 def parse_arg(arg: str | None, **defaults: str | float | tuple[str, ...]) -> ConfigDict:
     """Reads 'source=untrained,smoke' into a ConfigDict with the names and types of the defaults.
 
@@ -395,3 +413,16 @@ def smoke_shallow(config: ConfigDict) -> None:
         tca=dict(classifier='nearest', map=dict(name='tca', dim=5)),
         discriminator=dict(classifier='logistic', weights=dict(name='discriminator')),
     )
+
+
+def smoke_many_tasks(config: ConfigDict) -> None:
+    """Makes a config of `experiments.tasks` as small as a test of it can be.
+
+    Args:
+        config: unlocked config that `many_tasks` returned; it is changed.
+    """
+    config.sets = {f'line{number}': dict(name='lines', number=number) for number in range(8)}
+    config.share = min(config.share, 0.5)
+    config.penalties = (1.0, 10.0)
+    config.choices = 2
+    config.seeds = (0, 1, 2)

@@ -30,10 +30,12 @@ PACKAGES = {
     'data': DATA,
     'targets': DATA,
     'domains': DATA,
+    'sets': DATA,
     'pseudo': PSEUDO,
     'partition': OPTIM,
     'map': SHALLOW,
     'weights': SHALLOW,
+    'learner': SHALLOW,
 }  # {key: package of the functions that its value names}
 LATER: dict[str | tuple[str, ...], set[str]] = {
     METHODS: {'net', 'classes', 'several'},

@@ -14,6 +14,7 @@ COMMANDS = (
     'rank',
     'advise',
     'shallow',
+    'tasks',
     'few_shot',
     'predict',
     'evaluate',
@@ -36,7 +37,7 @@ BENCHMARKS = (
     'benchmarks.scores',
     'benchmarks.starts',
 )
-WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'cuts')
+WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'tasks', 'cuts')
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,11 @@ WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'cuts')
             'compare',
             ['--config=configs/maml.py'],
             'configs/maml.py is a config of experiments.train',
+        ),
+        (
+            'train',
+            ['--config=configs/school.py'],
+            'configs/school.py is a config of experiments.tasks',
         ),
         ('train', ['--config=configs/rank.py'], 'configs/rank.py is a config of experiments.rank'),
         (

@@ -1,0 +1,57 @@
+"""Priors that are learnt from many tasks: exam scores of pupils in 139 schools (School data).
+
+    python -m experiments.tasks --config=configs/school.py
+    python -m experiments.tasks --config=configs/school.py:share=0.2
+    python -m experiments.tasks --config=configs/school.py:share=0.1,new=0.3
+
+By default 75 % of each school's pupils are trained on, as in the literature. `share` is another
+share of them. With `new` that share of the schools is new, and methods learn from all pupils of the
+other schools first. `school.mat` is read from `$TLJAX_DATA`.
+
+Expected (RESULTS.md), explained variance in %: not yet run.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+SCHOOLS = 139
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """Returns the locked config.
+
+    Args:
+        arg: comma-separated options after the colon of `--config`: 'share=0.2', 'new=0.3', 'smoke';
+            None for the defaults.
+    """
+    options = base.parse_arg(arg, share=0.75, new=0.0, smoke=False)
+    config = base.many_tasks()
+    with config.unlocked():
+        # Data
+        path = base.data('school/school.mat')
+        for number in range(1, SCHOOLS + 1):
+            config.sets[f'school{number}'] = dict(name='school', path=path, number=number)
+        config.share = options.share
+        config.new = options.new
+
+        # Methods
+        config.methods = dict(
+            independent=dict(learner=dict(name='independent_ridge')),
+            pooled=dict(learner=dict(name='pooled_ridge')),
+            biased=dict(learner=dict(name='pooled_start')),
+            joint_features=dict(learner=dict(name='joint_features')),
+            hierarchical=dict(
+                learner=dict(name='hierarchical_regression', covariance='diagonal')
+            ),
+            hierarchical_full=dict(learner=dict(name='hierarchical_regression')),
+            gaussian_process=dict(learner=dict(name='gaussian_process_prior', by_task=False)),
+        )
+        config.baselines = ('independent', 'pooled')
+        config.penalties = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+
+        # Study
+        config.seeds = tuple(range(1000, 1010))
+        if options.smoke:
+            base.smoke_many_tasks(config)
+    return config
