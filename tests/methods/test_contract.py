@@ -80,11 +80,11 @@ def network(net):
 
 
 def places(settings, donor=None):
-    """The source network and the teacher that the method of a config asks for."""
+    """The source network, or `donor`, and the teacher of a method that asks for them."""
     method = settings['method']['name']
     asked = [stated(method, constant) for constant in ('SOURCE', 'TEACHER')]
     folder = any(asked) and network(json.dumps(settings['net']))
-    return donor or (asked[0] and folder) or None, (asked[1] and folder) or None
+    return (folder if asked[0] else donor), (folder if asked[1] else None)
 
 
 def built(settings, donor=None):
