@@ -23,6 +23,7 @@ COMMANDS = (
     'shape_bias',
     'invariance',
     'cuts',
+    'instances',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -35,7 +36,7 @@ BENCHMARKS = (
     'benchmarks.scores',
     'benchmarks.starts',
 )
-WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'cuts')
+WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'cuts', 'instances')
 
 
 @pytest.mark.parametrize(
