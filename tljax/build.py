@@ -316,6 +316,12 @@ def _shape(sample):
 
 def _refuse_batches(functions, method, train, sample):
     """Raises an error for data whose batches the method does not take."""
+    input = sample.get('input')
+    if isinstance(input, np.ndarray) and input.dtype.kind == 'O':
+        raise UserError(
+            "inputs are texts, and networks take numbers: lay dict(name='tfidf', of=...) around "
+            'the data set'
+        )
     kind = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     if functions.batches != kind and (functions.batches, kind) != ('labelled', 'domains'):
         raise UserError(

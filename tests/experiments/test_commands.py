@@ -24,6 +24,7 @@ COMMANDS = (
     'shape_bias',
     'invariance',
     'cuts',
+    'instances',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -37,7 +38,7 @@ BENCHMARKS = (
     'benchmarks.scores',
     'benchmarks.starts',
 )
-WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'tasks', 'cuts')
+WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'tasks', 'cuts', 'instances')
 
 
 @pytest.mark.parametrize(

@@ -27,3 +27,4 @@ class Purpose(IntEnum):
     BACKGROUNDS = 9  # crops of photographs behind MNIST-M's digits
     MOST = 10  # which examples of a large split are kept
     TRANSFORMED = 11  # which transformation a picture gets
+    FLIPPED = 12  # which labels of a source are made wrong

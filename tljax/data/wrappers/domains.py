@@ -60,8 +60,9 @@ def domains(
 
 def _refuse_shapes(source: Dataset, target: Dataset) -> None:
     """Raises an error if inputs of the domains differ in shape, so that no batch can hold both."""
-    shapes = [np.shape(part.take(np.arange(1)).get('input'))[1:] for part in (source, target)]
-    if not all(shapes):
+    inputs = [part.take(np.arange(1)).get('input') for part in (source, target)]
+    shapes = [np.shape(input)[1:] for input in inputs]
+    if any(input is None for input in inputs):
         raise UserError(
             'a domain is a set of labelled examples: data.source and data.target cannot make '
             'episodes'
