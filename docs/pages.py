@@ -14,6 +14,7 @@ CHAPTERS = {
     'fine_tuning': 'Fine-tuning',
     'adaptation': 'Domain adaptation',
     'few_shot': 'Few-shot and meta-learning',
+    'multitask': 'Multitask learning',
     'semi_supervised_learning': 'Semi-supervised learning',
     'penalties': 'Penalties',
 }
@@ -30,6 +31,7 @@ API = (
             'tljax.methods.adaptation.two_domains',
             'tljax.methods.adaptation.critic',
             'tljax.methods.few_shot.episodes',
+            'tljax.methods.multitask.joint_model',
             'tljax.methods.combinators',
         ),
     ),

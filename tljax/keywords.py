@@ -36,7 +36,7 @@ PACKAGES = {
     'weights': SHALLOW,
 }  # {key: package of the functions that its value names}
 LATER: dict[str | tuple[str, ...], set[str]] = {
-    METHODS: {'net', 'classes', 'several'},
+    METHODS: {'net', 'classes', 'several', 'frozen'},
     ZOO: {'stored'},
     OPTIM: {'groups'},
     PSEUDO: {'features', 'logits'},

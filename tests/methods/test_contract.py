@@ -47,6 +47,16 @@ BATCHES = {  # what a method's file states -> a config whose data gives such bat
         },
         'batch': 2,
     },
+    'tasks': {
+        'data': {
+            'name': 'joint_tasks',
+            'of': {
+                'read': {'name': 'digits', 'size': 8},
+                'print': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+            },
+            'shares': 'equal',
+        }
+    },
 }
 
 

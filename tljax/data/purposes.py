@@ -27,3 +27,5 @@ class Purpose(IntEnum):
     BACKGROUNDS = 9  # crops of photographs behind MNIST-M's digits
     MOST = 10  # which examples of a large split are kept
     TRANSFORMED = 11  # which transformation a picture gets
+    SHUFFLED_TASK = 12  # labels of a task permuted over examples
+    OVERLAY = 13  # which digit MultiMNIST lays over another

@@ -175,6 +175,8 @@ def _measure(earlier: list, last: Record, study: Config, workdir: Path) -> Measu
         donor = build.donor(settings, workdir, names)
         run = build.build(settings, f'{number}/{len(cells)} {strategy}, {budget_text(k)}', donor)
         labelled = 'test' in run.evals
+        if run.task.tasks:
+            raise UserError('this data has several tasks: experiments.multitask compares those')
         if not run.classes or not (labelled or 'target' in splits):
             raise UserError(
                 'a study compares scores on a test split: give data with classes and a test split'
