@@ -125,7 +125,8 @@ def _names(options: ConfigDict) -> list[str]:
     names = method_names('multitask')
     if options.train and options.train not in names:
         raise ValueError(
-            f'config argument train={options.train} is unknown: {nearest_name(options.train, names)}'
+            f'config argument train={options.train} is unknown: '
+            f'{nearest_name(options.train, names)}'
         )
     if options.smoke and not options.train:
         return ['hard_sharing', 'pcgrad', 'cross_stitch']

@@ -119,7 +119,9 @@ def test_budgets_count_labels_per_class_of_every_task(sets):
     train = joint_tasks(pair, shares='equal')['train']
     chosen = per_class(train.label, 2, seed=0)
     assert [int(mask[chosen].sum()) for mask in known(train.label).values()] == [4, 4]
-    drawn = np.unique(np.concatenate([draw_tasks(train, 8, k=2).index(0, i)['rows'] for i in range(9)]))
+    drawn = np.unique(
+        np.concatenate([draw_tasks(train, 8, k=2).index(0, i)['rows'] for i in range(9)])
+    )
     assert len(drawn) == 8
     assert steps_of(settings(epochs=1, batch=4, per_class=2), train) == 2
     with pytest.raises(UserError, match='several labels or numbers each'):
@@ -157,7 +159,10 @@ def test_data_are_said_in_words_and_hashed(sets):
     facts = dict(summary(joint))
     assert facts['task'].startswith('3 tasks: parity (2 classes: even, odd), number (regression of')
     assert facts['train'] == '22 examples: parity 12, number 4, tags 6'
-    changed = {**sets, 'parity': {**sets['parity'], 'train': arrays(rows(12), 1 - np.arange(12) % 2, NAMES)}}
+    changed = {
+        **sets,
+        'parity': {**sets['parity'], 'train': arrays(rows(12), 1 - np.arange(12) % 2, NAMES)},
+    }
     assert signature(joint) == signature(joint_tasks(sets)) != signature(joint_tasks(changed))
 
 
@@ -178,8 +183,14 @@ def test_what_makes_no_set_of_several_tasks_is_refused_in_a_line(sets):
         (lambda: chosen_tasks(joint, ['tag']), "'tag' is no task: did you mean tags"),
         (lambda: chosen_tasks(joint, []), 'give one task or more, none twice'),
         (lambda: chosen_tasks(sets['parity'], ['a']), 'data.of has a single task'),
-        (lambda: shuffled_task(joint, 'tag'), "data.like='tag' is no task of data.of: did you mean"),
-        (lambda: shuffled_task(joint, 'tags', 'parity'), "data.title='parity' is a task of data.of"),
+        (
+            lambda: shuffled_task(joint, 'tag'),
+            "data.like='tag' is no task of data.of: did you mean",
+        ),
+        (
+            lambda: shuffled_task(joint, 'tags', 'parity'),
+            "data.title='parity' is a task of data.of",
+        ),
         (lambda: draw_tasks(joint_tasks(sets, 'equal')['train'], 2), 'batch=2 has no example of a'),
         (lambda: training_stream(joint['train'], 4, shuffled=True), 'shuffled=True: this data has'),
         (lambda: training_stream(joint['train'], 4, class_weights='balanced'), 'has no classes'),
@@ -206,7 +217,9 @@ def test_a_config_names_the_sets_of_several_tasks():
     }
     splits = load({'name': 'joint_tasks', 'of': sets, 'shares': 'equal'})
     assert splits['train'].task.names == ('read', 'print') and set(splits) >= {'train', 'test'}
-    with pytest.raises(UserError, match='data.of.read.sizes is unknown to digits: did you mean size'):
+    with pytest.raises(
+        UserError, match='data.of.read.sizes is unknown to digits: did you mean size'
+    ):
         load({'name': 'joint_tasks', 'of': {**sets, 'read': {'name': 'digits', 'sizes': 8}}})
     with pytest.raises(UserError, match='data.task=numbers: this data has several tasks'):
         load({'name': 'joint_tasks', 'of': sets, 'task': 'numbers'})

@@ -90,7 +90,8 @@ def maker(method):
     """The function of a neighbouring module that a method is made by, such as
     `adaptation.adapting`; its own name where there is none."""
     module = sys.modules[getattr(tljax.methods, method).__module__]
-    makers = [name for name in ('adapting', 'metric', 'on_base_classes') if hasattr(module, name)]
+    shared = ('adapting', 'metric', 'on_base_classes', 'shared_trunk', 'joint')
+    makers = [name for name in shared if hasattr(module, name)]
     return makers[0] if makers else method
 
 

@@ -1,4 +1,4 @@
-"""The study of several tasks: gains of pairs and of joint training, and a conflict that is found."""
+"""The study of several tasks: gains of pairs and of joint training, and a conflict found."""
 
 import json
 
@@ -25,7 +25,7 @@ def config(**study):
         {
             'data': DATA,
             'method': {'name': 'hard_sharing'},
-            'net': {'blocks': 1, 'norm': 'layer'},
+            'net': {'name': 'mlp', 'widths': [4]},
             'steps': 2,
             'batch': 8,
             'seeds': [1000, 1001],
@@ -63,15 +63,29 @@ def test_gains_are_paired_by_seed_with_training_alone():
     assert 'Negative transfer: a after c -10.0' in text and 'sum gains: +10.0' in text
 
 
-def test_a_study_chooses_rates_on_other_seeds_and_reports_every_pair(tmp_path):
-    study = config(rates=[1e-3, 1e-2], choosing=[0])
-    results = multitask.compare_tasks(study, tmp_path)
-    assert json.loads((tmp_path / 'results.json').read_text()) == json.loads(json.dumps(results))
+@pytest.mark.slow
+def test_a_study_chooses_rates_on_other_seeds(tmp_path):
+    results = multitask.compare_tasks(config(rates=[1e-3, 1e-2], choosing=[0]), tmp_path)
     kinds = {'alone', 'together', 'after', 'hard_sharing'}
     assert set(results['rates']) == set(results['choices']) == kinds
     for kind in kinds:
         by_rate = results['choices'][kind]
         assert results['rates'][kind] == max(map(float, by_rate), key=lambda r: by_rate[str(r)])
+    for path in (tmp_path / 'cells').iterdir():
+        rates = [
+            f'{kind}-' in path.name and path.name.endswith(f'-{results["rates"][kind]:g}')
+            for kind in kinds
+        ]
+        assert json.loads((path / 'config.json').read_text())['seeds'] == [1000, 1001] and any(
+            rates
+        )
+    for path in (tmp_path / 'choice' / 'cells').iterdir():
+        assert json.loads((path / 'config.json').read_text())['seeds'] == [0]
+
+
+def test_a_study_reports_every_pair(tmp_path):
+    results = multitask.compare_tasks(config(), tmp_path)
+    assert json.loads((tmp_path / 'results.json').read_text()) == json.loads(json.dumps(results))
     assert {(p['task'], p['other'], p['how']) for p in results['pairs']} == {
         (*pair, how)
         for pair in (('read', 'print'), ('print', 'read'))

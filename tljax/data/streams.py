@@ -85,10 +85,7 @@ def draw_tasks(dataset: Dataset, batch: int, k: int | None = None) -> Stream:
     [0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 4.0, 0.0]
     """
     is_known = known(dataset.label)
-    if not dataset.shares:
-        drawn = draw(dataset, batch, k)
-    else:
-        drawn = _draw_parts(dataset, batch, k)
+    drawn = (_draw_parts if dataset.shares else draw)(dataset, batch, k)
 
     def index(seed, step):
         rows = drawn.index(seed, step)
@@ -99,9 +96,7 @@ def draw_tasks(dataset: Dataset, batch: int, k: int | None = None) -> Stream:
         }
         return {'rows': rows, 'weight': weight}
 
-    return Stream(
-        index, lambda index: {**dataset.packed(index['rows']), 'weight': index['weight']}
-    )
+    return Stream(index, lambda index: {**dataset.packed(index['rows']), 'weight': index['weight']})
 
 
 def _draw_parts(dataset, batch, k):

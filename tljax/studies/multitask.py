@@ -1,4 +1,4 @@
-"""A study of several tasks: does learning them together help each of them, and which pairs conflict?
+"""A study of several tasks: does learning them together help each, and which pairs conflict?
 
 Every task is first trained alone. Then it is trained together with every other task, and after
 every other task: the first gain is that of sharing a network, the second that of starting from the
@@ -147,7 +147,9 @@ def _setup(config: Config, workdir: Path) -> Setup:
     if not train.task.tasks or len(train.task.tasks) < 2:
         raise UserError("this data has a single task: give data=dict(name='joint_tasks', of=...)")
     if not {'validation', 'test'} <= set(splits):
-        raise UserError('a study of tasks chooses on a validation split and reports on a test split')
+        raise UserError(
+            'a study of tasks chooses on a validation split and reports on a test split'
+        )
     tasks, batches, is_known = train.task.by_name, {}, known(train.label)
     for count in (1, 2, len(tasks)):
         for names in itertools.combinations(tasks, count):
@@ -304,7 +306,9 @@ def summarise(scores: dict[str, dict[Key, Scores]], tasks: dict[str, Task]) -> R
     >>> both = {'a': np.array([0.6, 0.7]), 'b': np.array([0.5, 0.6])}
     >>> scores = {'alone': alone, 'together': {('a', 'b'): both}, 'after': {}}
     >>> for pair in summarise(scores, tasks)['pairs']:
-    ...     print(pair['task'], pair['other'], round(pair['gain']['mean'], 2), pair['gain']['verdict'])
+    ...     print(
+    ...         pair['task'], pair['other'], round(pair['gain']['mean'], 2), pair['gain']['verdict']
+    ...     )
     a b 0.1 positive
     b a 0.0 none detected
     """

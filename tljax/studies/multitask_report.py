@@ -64,7 +64,10 @@ def sections(results: Record) -> list[Record]:
         heading, _, text = table.title.partition(': ')
         parts.append(section(heading, table, text=text))
     how = _choices(results)
-    return [*parts, section('How it was run', text=how, code=json.dumps(results['config'], indent=1))]
+    return [
+        *parts,
+        section('How it was run', text=how, code=json.dumps(results['config'], indent=1)),
+    ]
 
 
 def _unit(results: Record, task: str | None) -> float:
@@ -88,7 +91,12 @@ def _score(score: Record, unit: float) -> str:
 
 def _alone(results: Record) -> Table:
     rows = [
-        [task, facts['labels'], facts['metric'], _score(results['alone'][task], _unit(results, task))]
+        [
+            task,
+            facts['labels'],
+            facts['metric'],
+            _score(results['alone'][task], _unit(results, task)),
+        ]
         for task, facts in results['tasks'].items()
     ]
     title = f'Every task alone, rate {results["rates"]["alone"]:g}'
@@ -111,7 +119,9 @@ def _pairs(results: Record, how: str) -> Table:
         'after': 'Gain of learning a task after another, over alone',
     }[how]
     columns = ['gain on', *(f'{HOW[how]} {other}' for other in names)]
-    return Table(columns, rows, f'{title}: 95 % intervals paired by seed, rate {results["rates"][how]:g}')
+    return Table(
+        columns, rows, f'{title}: 95 % intervals paired by seed, rate {results["rates"][how]:g}'
+    )
 
 
 def _joint(results: Record) -> Table:
@@ -125,7 +135,12 @@ def _joint(results: Record) -> Table:
         mean = f'{_gain(row["mean"], _unit(results, None))} {row["mean"]["verdict"]}'
         rows.append([row['strategy'], f'{results["rates"][row["strategy"]]:g}', mean, *cells])
     kind = 'percent of the score alone' if results['relative'] else 'in units of the score'
-    columns = ['strategy', 'rate', 'mean gain over alone', *(f'{name}: score, gain' for name in names)]
+    columns = [
+        'strategy',
+        'rate',
+        'mean gain over alone',
+        *(f'{name}: score, gain' for name in names),
+    ]
     return Table(columns, rows, f'All tasks together: mean gain over tasks, {kind}, and every task')
 
 

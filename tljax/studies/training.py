@@ -40,9 +40,10 @@ def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None
 
     Returns:
         {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by
-        seed}} (for several tasks a split is a `scores.task_split`), 'rows': [{'split', 'metric', 'mean', 'low', 'high'}], 'kept': as in `Fitted`,
-        'by_class': table of accuracies by class, 'guard': as `guard` returns it}; 'page' is None
-        without classes. None on all processes but the first.
+        seed}} (for several tasks a split is a `scores.task_split`), 'rows': [{'split', 'metric',
+        'mean', 'low', 'high'}], 'kept': as in `Fitted`, 'by_class': table of accuracies by class,
+        'guard': as `guard` returns it}; 'page' is None without classes. None on all processes but
+        the first.
 
     Raises:
         UserError: the config has no phases, or one that cannot be trained.

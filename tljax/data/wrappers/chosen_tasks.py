@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError, nearest_name, known
+from tljax.core import Dataset, Task, UserError, known, nearest_name
 from tljax.data.several_tasks import structured, with_tasks
 from tljax.data.splits import restrict
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError, nearest_name, known
+from tljax.core import Dataset, Task, UserError, known, nearest_name
 from tljax.data.purposes import Purpose
 from tljax.data.several_tasks import structured, with_tasks
 

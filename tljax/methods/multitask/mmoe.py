@@ -1,4 +1,4 @@
-"""MMoE, multi-gate mixture of experts: each task mixes the outputs of shared experts in its own way.
+"""MMoE, multi-gate mixture of experts: each task mixes the outputs of shared experts by a gate.
 
 Source: Ma, Zhao, Yi, Chen, Hong and Chi 2018, Modeling task relationships in multi-task learning
 with multi-gate mixture-of-experts, equations 5 to 7 (https://doi.org/10.1145/3219819.3220007).
@@ -75,7 +75,9 @@ def mmoe(
         x = taps['features']
         outputs = jax.vmap(_expert, (0, None))(params['experts'], x)  # (experts, n, width)
         by_task = {
-            task: jnp.einsum('ne,enw->nw', jax.nn.softmax(linear(params['gates'][task], x)), outputs)
+            task: jnp.einsum(
+                'ne,enw->nw', jax.nn.softmax(linear(params['gates'][task], x)), outputs
+            )
             for task in classes
         }
         return by_task, {**state, 'backbone': backbone}

@@ -55,7 +55,10 @@ def pcgrad(
     ...     method = factory(mlp((2,)), {'a': 2, 'b': 2})
     ...     params, state = method.init(jax.random.key(0), batch)
     ...     params['backbone']['dense1']['kernel'] = jnp.eye(2)
-    ...     params['head']['a']['kernel'], params['head']['b']['kernel'] = jnp.eye(2), 3 * jnp.eye(2)
+    ...     params['head']['a']['kernel'], params['head']['b']['kernel'] = (
+    ...         jnp.eye(2),
+    ...         3 * jnp.eye(2),
+    ...     )
     ...     tick = Tick(0, jax.random.key(1))
     ...     gradient, _ = jax.jit(jax.grad(method.loss, has_aux=True))(params, state, batch, tick)
     ...     print(round(float(abs(gradient['backbone']['dense1']['kernel']).max()), 2))
