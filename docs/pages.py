@@ -14,6 +14,7 @@ CHAPTERS = {
     'fine_tuning': 'Fine-tuning',
     'adaptation': 'Domain adaptation',
     'few_shot': 'Few-shot and meta-learning',
+    'multitask': 'Multitask learning',
     'semi_supervised_learning': 'Semi-supervised learning',
     'penalties': 'Penalties',
 }
@@ -31,6 +32,7 @@ API = (
             'tljax.methods.adaptation.critic',
             'tljax.methods.few_shot.episodes',
             'tljax.methods.fine_tuning.source_network',
+            'tljax.methods.multitask.joint_model',
             'tljax.methods.combinators',
         ),
     ),

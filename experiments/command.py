@@ -75,6 +75,11 @@ SHARED = {  # flags of several commands: name -> (function that defines it, defa
         'For CLIP: the text that describes a class, with {} for its name. Several texts, with | '
         "between them, are averaged. The default is 'a photo of a {}.'.",
     ),
+    'task': (
+        flags.DEFINE_string,
+        '',
+        'For a run that was trained on several tasks: the name of the task to answer.',
+    ),
     'batch': (
         functools.partial(flags.DEFINE_integer, lower_bound=1),
         32,
@@ -154,7 +159,8 @@ def run_on_model(main: Callable[..., None], *shared: str) -> None:
         net = {'name': values.model, **keywords} if values.model else None
         workdir = Path(values.workdir) if values.workdir else None
         prompt = values.prompt if 'prompt' in shared else None
-        choice = ModelChoice(net, values.weights, values.classes, workdir, prompt)
+        task = values.task if 'task' in shared else ''
+        choice = ModelChoice(net, values.weights, values.classes, workdir, prompt, task)
         main(choice, rest[1:], *configs)
 
     _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json', *shared)

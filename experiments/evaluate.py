@@ -9,11 +9,11 @@ with which the name of the picture or of its folder begins (`n01440764_tench.jpg
 names the class index of other weights. CLIP is evaluated on the classes that `--classes` names and
 `--prompt` describes. A path may also be a ZIP or tar archive, and a single path may be a CSV of
 pictures and classes. A run that was trained on numbers or on several labels needs
-such a CSV; it reports the error, or the mean average precision and each label. `--size` gives the
-network pictures of another size than its own, and `--batch` pictures are read at a time. Scores are
-means over the seeds of a run. `--json` also holds the confusion matrix. A picture that cannot be
-read is reported and left out, and the exit status is then 1; `--pixels` raises the limit of pixels
-that a picture may have.
+such a CSV; it reports the error, or the mean average precision and each label. For a run of several
+tasks `--task` names the one to measure. `--size` gives the network pictures of another size than
+its own, and `--batch` pictures are read at a time. Scores are means over the seeds of a run.
+`--json` also holds the confusion matrix. A picture that cannot be read is reported and left out,
+and the exit status is then 1; `--pixels` raises the limit of pixels that a picture may have.
 """
 
 import sys
@@ -55,4 +55,4 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    command.run_on_model(main, 'batch', 'pixels', 'prompt')
+    command.run_on_model(main, 'batch', 'pixels', 'prompt', 'task')

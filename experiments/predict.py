@@ -12,9 +12,10 @@ A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV t
 predicts the classes that `--classes` names, without training: `--prompt` describes one.
 Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot run
 predicts new classes: `--support` names a folder that holds a folder for each class, with a few
-pictures. `--json` prints a list with the path of each picture and its [label, probability] pairs;
-`--csv` writes a row for each picture. A picture that cannot be read is reported, the others are
-predicted, and the exit status is then 1; `--pixels` raises the limit of a picture's pixels.
+pictures. For a run of several tasks `--task` names the one to answer. `--json` prints a list with
+the path of each picture and its [label, probability] pairs; `--csv` writes a row for each picture.
+A picture that cannot be read is reported, the others are predicted, and the exit status is then 1;
+`--pixels` raises the limit of a picture's pixels.
 """
 
 import sys
@@ -67,4 +68,4 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    command.run_on_model(main, 'batch', 'pixels', 'prompt')
+    command.run_on_model(main, 'batch', 'pixels', 'prompt', 'task')

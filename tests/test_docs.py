@@ -74,6 +74,16 @@ def test_the_method_with_a_memory_of_the_guide_is_lwf():
     np.testing.assert_allclose(*values, rtol=1e-6)
 
 
+def test_the_method_of_several_tasks_of_the_guide_minimises_the_largest_loss():
+    space: dict = {}
+    exec(blocks('method')[2], space)
+    method = space['worst_task'](tljax.zoo.identity(3), {'a': 2, 'b': 4})
+    batch = {'input': jnp.eye(3), 'label': {'a': jnp.zeros(3, int), 'b': jnp.zeros(3, int)}}
+    params, state = method.init(jax.random.key(0), batch)
+    value = method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0]
+    np.testing.assert_allclose(value, np.log(4), rtol=1e-6)
+
+
 def test_the_scores_of_the_guide():
     brier = eval('{' + blocks('score')[0] + '}', {'jax': jax, 'jnp': jnp, 'Score': Score})['brier']
     outputs = {'output': jnp.log(jnp.array([[[0.75, 0.25]]])), 'label': jnp.array([[0]])}

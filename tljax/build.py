@@ -36,6 +36,7 @@ WANTS = {
     "data=dict(name='domains', source=..., target=...)",
     'episodes': "episodes: give data=dict(name='episodes', of=...)",
     'labelled': 'labelled examples: give a set of those',
+    'tasks': "several tasks: give data=dict(name='joint_tasks', of=...)",
 }
 
 
@@ -197,7 +198,7 @@ def build(
         choice=Choice(
             config['keep'],
             config['patience'],
-            scores.score_named(scores.first_score(task)).more_is_better,
+            scores.more_is_better(task),
         ),
         donors=len(donors.trees) if donors else 0,
         input=_shape(sample),
@@ -270,6 +271,8 @@ def _refuse_choice(config, splits, steps):
             f'{setting} goes by the {SPLIT} split, and this data has none: give one, or leave keep '
             'and patience alone'
         )
+    if splits['train'].task.tasks:
+        scores.first_score(splits['train'].task)  # refuses tasks whose scores have no mean
 
 
 def can_cache(
@@ -323,6 +326,7 @@ def _refuse_batches(functions, method, train, sample):
             'the data set'
         )
     kind = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
+    kind = 'tasks' if train.task.tasks else kind
     if functions.batches != kind and (functions.batches, kind) != ('labelled', 'domains'):
         raise UserError(
             f'method.name={method["name"]!r} takes {WANTS[functions.batches]} (this data gives '
@@ -350,6 +354,15 @@ def _donors(functions, program, rules, train, seeds):
     donors = functions.donors(program.net, top=takes_head or functions.source == 'head')
     if SOURCE_HEAD in rules:
         _refuse_source_head(donors, program.shapes['source_head']['kernel'].shape[-1])
+    for name, task in train.task.by_name.items():
+        known_classes = donors.tasks.get(name, {}).get('classes', list(task.names))
+        if _grafted(rules, f'head/{name}/kernel') and known_classes != list(task.names):
+            raise UserError(
+                f'the head of {donors.place} for the task {name} knows the classes '
+                f'{abbreviated(known_classes)}, this data has {abbreviated(task.names)}: graft the '
+                'backbone alone (init.rules)'
+            )
+    takes_head = takes_head and not train.task.tasks
     if (takes_head or functions.labels) and donors.classes != train.classes:
         raise UserError(
             f'the head of {donors.place} knows the classes {abbreviated(donors.classes)}, this '

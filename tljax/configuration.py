@@ -206,7 +206,7 @@ def call_named(package: str | tuple[str, ...], spec: Config, what: str, **given:
     A value that names a function itself is resolved first: `dict(name='truncated',
     of=dict(name='resnet50'), tap='conv1')` calls `truncated(resnet50(), tap='conv1')`. The key `of`
     stands for a function's first argument. The inner function is looked up in the package of the
-    outer one, unless ELSEWHERE has the keyword.
+    outer one, unless ELSEWHERE has the keyword. A value may also be a dict of such configs.
 
     Args:
         package: dotted name of a package with a door (`tljax.doors`), or of a module with NAMES of
@@ -278,6 +278,10 @@ def bind_named(
                 inner_factories[key] = bind_named(home, value, setting, *later)
             else:
                 keywords[key] = call_named(home, value, setting)
+        elif _are_specs(value):
+            keywords[key] = {
+                name: call_named(home, spec, f'{setting}.{name}') for name, spec in value.items()
+            }
         elif key in ELSEWHERE and isinstance(value, list | tuple):
             keywords[key] = call_each(home, value, setting)
         else:
@@ -294,6 +298,15 @@ def bind_named(
         return factory(**inner, **{key: given[key] for key in late if key in given}, **keywords)
 
     return make
+
+
+def _are_specs(value):
+    """Whether a value is {name: config of a function}, such as the sets of several tasks."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(spec, dict) and 'name' in spec for spec in value.values())
+    )
 
 
 def call_each(

@@ -179,10 +179,11 @@ class Task(NamedTuple):
 
     Attributes:
         kind: 'classes' (each example has one of several classes), 'labels' (each has any number of
-            several labels), 'numbers' (regression) or 'unlabelled' (the labels are unknown and set
-            to -1).
+            several labels), 'numbers' (regression), 'unlabelled' (the labels are unknown and set
+            to -1) or 'tasks' (several tasks share the set).
         names: names of the classes or labels, in the order of the label values; empty for
-            regression.
+            regression; names of the tasks for 'tasks'.
+        tasks: for 'tasks', what each of them asks, in the order of `names`.
 
     >>> Task.of(('cat', 'dog')), Task.of(())
     (Task(kind='classes', names=('cat', 'dog')), Task(kind='numbers', names=()))
@@ -190,6 +191,11 @@ class Task(NamedTuple):
 
     kind: str
     names: tuple[str, ...] = ()
+    tasks: tuple[Task, ...] = ()
+
+    def __repr__(self) -> str:  # of one task as before there were several: hashes of data use it
+        tasks = f', tasks={self.tasks!r}' if self.tasks else ''
+        return f'Task(kind={self.kind!r}, names={self.names!r}{tasks})'
 
     @classmethod
     def of(cls, classes: Sequence[str]) -> Task:
@@ -200,14 +206,33 @@ class Task(NamedTuple):
         """
         return cls('classes', tuple(classes)) if len(classes) else cls('numbers')
 
+    @classmethod
+    def several(cls, tasks: dict[str, Task]) -> Task:
+        """Returns the task of a set that several tasks share.
+
+        Args:
+            tasks: {name of a task: what it asks}.
+
+        >>> Task.several({'age': Task.of(())}).by_name
+        {'age': Task(kind='numbers', names=())}
+        """
+        return cls('tasks', tuple(tasks), tuple(tasks.values()))
+
+    @property
+    def by_name(self) -> dict[str, Task]:
+        """The tasks that share a set, by name; empty for a single task."""
+        return dict(zip(self.names, self.tasks, strict=True)) if self.tasks else {}
+
 
 class Dataset(NamedTuple):
     """A labelled set that is read by index, so that pictures stay on disk until a batch needs them.
 
     Attributes:
         take: (index) -> {'input': (n, ...), 'label': (n,)} for an integer array `index`. Several
-            threads call it at once.
-        label: all labels, (size,) or (size, d), in memory.
+            threads call it at once. For several tasks 'label' is a dict by task.
+        label: all labels, (size,) or (size, d), in memory. For several tasks a structured array
+            with a field for each task, in which a label that an example lacks is -1 (a class) or
+            NaN (`known`).
         task: what the set asks of a model.
         fingerprint: hash of the set's contents, used in cache keys.
         example: (key) -> one more example, made on the device, for sets whose examples are drawn
@@ -216,6 +241,8 @@ class Dataset(NamedTuple):
         notes: choices that the loader made for the user, one line each.
         names: names of the examples, such as file paths, (size,) strings; empty if there are none.
         range: how pictures were scaled (`data.ranges.range_of`); empty if they were not.
+        shares: (size, share of a batch) of the consecutive parts of a set of several tasks, each
+            with epochs of its own; empty if all examples are drawn alike.
 
     >>> from tljax.data import arrays
     >>> toy = arrays(np.arange(6.0).reshape(3, 2), np.array([0, 1, 0]), classes=('even', 'odd'))
@@ -232,6 +259,7 @@ class Dataset(NamedTuple):
     notes: tuple[str, ...] = ()
     names: np.ndarray | Sequence[str] = ()
     range: tuple[float, float, str] | tuple[()] = ()
+    shares: tuple[tuple[int, float], ...] = ()
 
     @property
     def size(self) -> int:
@@ -240,7 +268,8 @@ class Dataset(NamedTuple):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the labels; empty for regression."""
+        """Names of the classes, in the order of the labels; empty for regression. Names of the
+        tasks if there are several."""
         return self.task.names
 
     @property
@@ -265,6 +294,28 @@ class Start(NamedTuple):
     train: Dataset
     validation: Dataset | None = None
     teacher: tuple[Tree, Tree] | None = None
+
+
+def known(label: np.ndarray) -> dict[str, np.ndarray]:
+    """Tells which examples have a label of each of several tasks.
+
+    Args:
+        label: structured (size,), as `Dataset.label` of several tasks.
+
+    Returns:
+        {task: (size,) booleans}; {} for the labels of a single task.
+
+    >>> label = np.array([(3, np.nan), (-1, 0.5)], [('animal', 'i4'), ('weight', 'f4')])
+    >>> known(label)
+    {'animal': array([ True, False]), 'weight': array([False,  True])}
+    """
+    return {name: _is_known(label[name]) for name in label.dtype.names or ()}
+
+
+def _is_known(column):
+    if column.dtype.kind in 'iu':
+        return column >= 0
+    return ~np.isnan(column).reshape(len(column), -1).any(1)
 
 
 class Stream(NamedTuple):

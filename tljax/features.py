@@ -12,6 +12,7 @@ import numpy as np
 
 from tljax.core import Dataset, Net, Tree, UserError
 from tljax.data.formats.arrays import arrays
+from tljax.data.several_tasks import with_tasks
 from tljax.engine.checkpoint import digest, last_phase, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
@@ -124,8 +125,13 @@ def feature_dataset(
             )['features'][0],
         )
     with np.load(path, allow_pickle=False) as file:
-        return arrays(file['features'], dataset.label)._replace(
-            task=dataset.task, notes=dataset.notes, names=dataset.names
+        if dataset.task.tasks:
+            inputs = arrays(file['features'], np.zeros(dataset.size))
+            features = with_tasks(inputs, dataset.label, dataset.task)
+        else:
+            features = arrays(file['features'], dataset.label)
+        return features._replace(
+            task=dataset.task, notes=dataset.notes, names=dataset.names, shares=dataset.shares
         )
 
 
@@ -183,6 +189,7 @@ class Donors(NamedTuple):
         trees: [(params, state)], one for all seeds, or one for each seed.
         classes: names of the classes of their heads.
         place: run, file or name that they come from.
+        tasks: {task: {'task': kind, 'classes': names}} of a run of several tasks.
 
     >>> Donors([], (), 'runs/a').place
     'runs/a'
@@ -191,6 +198,7 @@ class Donors(NamedTuple):
     trees: list[tuple[Tree, Tree]]
     classes: tuple[str, ...]
     place: str
+    tasks: Record = {}  # noqa: RUF012
 
 
 def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
@@ -223,7 +231,7 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
         jax.tree.map(lambda leaf, i=i: leaf[i], (params, state))
         for i in range(len(record['seeds']))
     ]
-    return Donors(trees, tuple(record['classes']), place)
+    return Donors(trees, tuple(record['classes']), place, record.get('tasks', {}))
 
 
 def refuse_channels(donors: Donors, shapes: Tree, rules: Sequence[tuple[str, str | None]]) -> None:

@@ -38,7 +38,7 @@ PACKAGES = {
     'learner': SHALLOW,
 }  # {key: package of the functions that its value names}
 LATER: dict[str | tuple[str, ...], set[str]] = {
-    METHODS: {'net', 'classes', 'several'},
+    METHODS: {'net', 'classes', 'several', 'frozen'},
     ZOO: {'stored'},
     OPTIM: {'groups'},
     PSEUDO: {'features', 'logits'},

@@ -48,6 +48,7 @@ SMALLEST = {  # {setting: smallest value}
     'patience': 0,
     'chunk': 0,
 }
+BATCHES = ('labelled', 'domains', 'episodes', 'tasks')  # as `tljax.methods` explains them
 Splits = dict[str, Dataset]  # by name: 'train', 'validation', 'test'
 
 
@@ -64,7 +65,7 @@ class Parts(NamedTuple):
         stream: (train, labels=, prepare=) -> Stream.
         examples: (train, seed, labels=) -> the examples that a seed trains on.
         features: (net, params, state, splits) -> splits of features.
-        batches: kind of batches that the method takes: 'labelled', 'domains' or 'episodes'.
+        batches: kind of batches that the method takes, one of BATCHES.
         several: whether the method takes several labels for an example.
         cached: whether features of a frozen backbone may be cached. Methods, augmentation, batch
             statistics and pseudo-labels can forbid it.
@@ -116,10 +117,10 @@ def parts(
     _refuse_no_source(method, source, donor, teacher)
     _refuse_statistics(method, config['statistics'])
     batches = stated_by_method(method, 'BATCHES', '')
-    if batches not in ('labelled', 'domains', 'episodes'):
+    if batches not in BATCHES:
         raise UserError(
             f'method.name={method["name"]!r}: its file has BATCHES={batches!r}: state there '
-            "'labelled', 'domains' or 'episodes'"
+            "'labelled', 'domains', 'episodes' or 'tasks'"
         )
     labels = None
     if pseudo['name'] not in ('', 'given'):
@@ -222,11 +223,12 @@ def _program_keywords(config):
     net, method, penalty = config['net'], config['method'], config['penalty']
     return dict(
         net=bind_named(ZOO, net, 'net', 'stored'),
-        method=bind_named(METHODS, method, 'method', 'net', 'classes', 'several'),
+        method=bind_named(METHODS, method, 'method', 'net', 'classes', 'several', 'frozen'),
         partition=bind_named('tljax.engine.optim', config['partition'], 'partition', 'groups'),
         penalty=call_named(PENALTIES, penalty, 'penalty') if penalty['name'] else None,
         augment=call_each(AUGMENT, config['augment'], 'augment'),
         frozen=stated_by_method(method, 'FROZEN', ''),
+        averaging_one=stated_by_method(method, 'AVERAGING_ONE', ''),
         **{key: config[key] for key in ('statistics', 'optim', 'groups', 'steps', 'parallel')},
         key={key: config[key] for key in ('net', 'method', 'partition', 'penalty', 'augment')},
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from tljax.core import Tree, UserError, abbreviated
 
@@ -149,6 +150,9 @@ def graft(
 ) -> tuple[Tree, tuple[str, ...]]:
     """Copies leaves of a donor into freshly initialised parameters (parameter transfer).
 
+    A leaf with one more axis than the donor's, in front, takes the donor's for each of its entries:
+    all columns of a network of several columns start from one donor.
+
     Args:
         params: the receiving tree.
         donor: the tree to copy from; leaves that no rule selects are ignored.
@@ -181,9 +185,17 @@ def graft(
     if strict:
         _refuse_idle(path_rules, params)
     grafted = map_paths(
-        lambda path, leaf: donor_leaves[donor_paths[path]] if path in donor_paths else leaf, params
+        lambda path, leaf: (
+            _like(leaf, donor_leaves[donor_paths[path]]) if path in donor_paths else leaf
+        ),
+        params,
     )
     return grafted, tuple(path for path in leaves if path not in donor_paths)
+
+
+def _like(leaf, donor):
+    """The donor's leaf, for each entry of a leaf with one more axis in front."""
+    return donor if donor.shape == leaf.shape else np.broadcast_to(donor, leaf.shape)
 
 
 def _refuse_misfit(donor_leaves, leaves, donor_paths):
@@ -192,7 +204,8 @@ def _refuse_misfit(donor_leaves, leaves, donor_paths):
     shapes = [
         f'{path} {tuple(leaves[path].shape)} <- {tuple(donor_leaves[donor_path].shape)}'
         for path, donor_path in donor_paths.items()
-        if donor_path in donor_leaves and donor_leaves[donor_path].shape != leaves[path].shape
+        if donor_path in donor_leaves
+        and donor_leaves[donor_path].shape not in (leaves[path].shape, leaves[path].shape[1:])
     ]
     reasons = []
     if absent:

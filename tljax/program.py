@@ -11,8 +11,8 @@ import jax
 import numpy as np
 import optax
 
-from tljax.configuration import METHODS, ZOO, call_named
-from tljax.core import Dataset, Method, Net, Start, Tree, UserError
+from tljax.configuration import METHODS, ZOO, bind_named, call_named
+from tljax.core import Dataset, Method, Net, Start, Task, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
@@ -20,11 +20,12 @@ from tljax.engine.step import make_step, many_steps, over_seeds
 from tljax.files.process import prepare_process
 from tljax.methods import combinators
 from tljax.nn.augment import prepare_batch
-from tljax.paths import flatten, label
+from tljax.paths import first, flatten, label
 from tljax.protocols import Config, Prepare, Record
 from tljax.recent import Recent
 from tljax.zoo import identity
 
+KEYS = ('classes', 'several')  # arguments of a method that the task decides
 PROGRAMS: Recent['Program'] = Recent(most=32)
 # (seed, batch, start, donor=None, rules=()) -> params, state
 Begin = Callable[..., tuple[Tree, Tree]]
@@ -71,6 +72,7 @@ class ProgramKeywords(TypedDict):
     penalty: combinators.Penalty | None
     augment: list[Augment]
     frozen: str
+    averaging_one: str
     statistics: str
     optim: Config
     groups: Config
@@ -107,8 +109,8 @@ def program(
     key = {
         **key,
         **values,
-        'task': train.task.kind,
-        'classes': len(train.classes),
+        'task': [(task.kind, len(task.names)) for task in (train.task, *train.task.tasks)],
+        'tasks': train.task.names if train.task.tasks else (),
         'width': width,
         'sample': shapes,
         # a set that makes its examples on the device is part of the program
@@ -126,6 +128,7 @@ def make_program(
     penalty: combinators.Penalty | None,
     augment: list[Augment],
     frozen: str,
+    averaging_one: str,
     statistics: str,
     optim: Config,
     groups: Config,
@@ -138,11 +141,12 @@ def make_program(
         train: the training set.
         width: as `program` takes it.
         net: (stored=) -> Net.
-        method: (net=, classes=, several=) -> Method.
+        method: (net=, classes=, several=, frozen=) -> Method.
         partition: (groups=) -> Partition.
         penalty: a penalty that is added to the loss, or None.
         augment: functions (key, input) -> input.
         frozen: regex of the parameters that the method never trains; '' for none.
+        averaging_one: as `optim.join_groups` takes it.
         statistics: as `optim.uses_stored_statistics` takes it.
         optim: as `optim.join_groups` takes it.
         groups: as `optim.join_groups` takes it.
@@ -161,7 +165,9 @@ def make_program(
         scheme = scheme._replace(rules=[(frozen, 'frozen'), *scheme.rules])
     network = net(stored=uses_stored_statistics(scheme, statistics))
     make = functools.partial(
-        method, classes=len(train.classes), several=train.task.kind == 'labels'
+        method,
+        **outputs_of(train.task),
+        frozen=lambda path: first(scheme.rules, path) == 'frozen',
     )
     base_method = make(net=network)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
@@ -170,7 +176,7 @@ def make_program(
     if width:  # the method on cached features, in which the backbone has no parameters
         network, labels = identity(width), {**labels, 'backbone': {}}
         base_method = make(net=network)
-    tx, rates = join_groups(labels, scheme, steps, optim, groups)
+    tx, rates = join_groups(labels, scheme, steps, optim, groups, averaging_one)
     prepare = _prepare(augment, train)
     base_method = base_method._replace(init=jax.jit(base_method.init))
     whole = combinators.with_penalty(base_method, penalty) if penalty else base_method
@@ -188,6 +194,21 @@ def make_program(
         compiled,
         compile_predict(whole.predict, make_mesh()),
     )
+
+
+def outputs_of(task: Task) -> Record:
+    """The arguments `classes` and `several` of a method; for several tasks dicts by task.
+
+    Args:
+        task: of the training set.
+
+    >>> outputs_of(Task.several({'animal': Task.of(('cat', 'dog')), 'age': Task.of(())}))
+    {'classes': {'animal': 2, 'age': 0}, 'several': {'animal': False, 'age': False}}
+    """
+    if task.tasks:
+        parts = {name: outputs_of(part) for name, part in task.by_name.items()}
+        return {key: {name: part[key] for name, part in parts.items()} for key in KEYS}
+    return {'classes': len(task.names), 'several': task.kind == 'labels'}
 
 
 def _init(method: Method) -> Begin:
@@ -220,7 +241,8 @@ def predictor(record: Record) -> Compiled:
     """The compiled `predict` of a finished run, or of a network with weights.
 
     Args:
-        record: as `checkpoint.load_final` gives it. Only its config and classes are used.
+        record: as `checkpoint.load_final` gives it. Only its config and classes are used, and for
+            several tasks its 'tasks', and the one that `trained.for_task` chose.
 
     >>> predictor(
     ...     {
@@ -231,8 +253,21 @@ def predictor(record: Record) -> Compiled:
     1
     """
     spec, method = record['config']['net'], record['config']['method']
-    net = call_named(ZOO, spec, 'net')
-    return compile_predict(
-        call_named(METHODS, method, 'method', net=net, classes=len(record['classes'])).predict,
-        make_mesh(),
-    )
+    net, tasks = call_named(ZOO, spec, 'net'), record.get('tasks')
+    make = bind_named(METHODS, method, 'method', 'net', 'classes', 'several', 'frozen')
+    if not tasks:
+        predict = make(net=net, classes=len(record['classes'])).predict
+        return compile_predict(predict, make_mesh())
+    counts = {name: len(task['classes']) for name, task in tasks.items()}
+    predict_all = make(net=net, classes=counts, several=dict.fromkeys(counts, False)).predict
+    name = record.get('answers', '')
+    return compile_predict(_for_one_task(predict_all, name) if name else predict_all, make_mesh())
+
+
+def _for_one_task(predict, name):
+    """The prediction for one of several tasks; an input carries no label of the others."""
+
+    def predict_one(params, state, batch):
+        return {**batch, 'output': predict(params, state, batch)['output'][name]}
+
+    return predict_one

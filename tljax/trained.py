@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 
 from tljax.build import build, refuse_other_config
 from tljax.configuration import ZOO, call_named, settings, stated_by_method
-from tljax.core import Dataset, Tree, UserError, nearest_name
+from tljax.core import Dataset, Tree, UserError, abbreviated, nearest_name
 from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
@@ -57,8 +57,41 @@ class Trained(NamedTuple):
         """{split: {score: one value per seed}}; early stopping and studies use the first score."""
         return self.record['scores']
 
+    def for_task(self, name: str) -> 'Trained':
+        """Returns the model as one of a single task, if it was trained on several.
+
+        Args:
+            name: name of the task; '' for a model of a single task, which stays as it is.
+
+        Raises:
+            UserError: the model has no such task, or has several and `name` is ''.
+
+        >>> record = {'tasks': {'age': {'task': 'numbers', 'classes': []}}, 'classes': ['age']}
+        >>> model = Trained({}, {}, record)
+        >>> model.for_task('age').task, model.for_task('age').classes
+        ('numbers', ())
+        >>> model.for_task('agee')
+        Traceback (most recent call last):
+        tljax.core.UserError: this model has no task 'agee': did you mean age?
+        """
+        tasks = self.record.get('tasks', {})
+        if not tasks and not name or name and name == self.record.get('answers'):
+            return self
+        if not tasks:
+            raise UserError(f'task={name!r}: this model was trained on a single task: leave it out')
+        if not name:
+            raise UserError(
+                f'this model has several tasks, and its inputs do not tell which: give one of '
+                f'{abbreviated(tasks)} as --task, or in Python as model.for_task(name)'
+            )
+        if name not in tasks:
+            raise UserError(f'this model has no task {name!r}: {nearest_name(name, tasks)}')
+        return self._replace(record={**self.record, **tasks[name], 'answers': name})
+
     def predict(self, inputs: Inputs, batch: int = 32) -> np.ndarray:
         """Returns predictions for inputs, averaged over seeds.
+
+        A model of several tasks predicts by `model.for_task(name)`.
 
         Args:
             inputs: numbers (n, ...) in the shape of the training inputs, as an array or as anything
@@ -73,7 +106,7 @@ class Trained(NamedTuple):
 
         Raises:
             UserError: for inputs of another shape, a path without pictures, a model without
-                outputs, and a model that was trained on episodes.
+                outputs, a model that was trained on episodes, and one of several tasks.
 
         >>> import tempfile
         >>> points = np.array([[0.0, 1.0], [1.0, 0.0]] * 8, np.float32)
@@ -90,6 +123,7 @@ class Trained(NamedTuple):
         [[1.0, 0.0]]
         """
         refuse_episodes(self.record)
+        self.for_task(self.record.get('answers', ''))  # refuses several tasks
         if 'head' not in self.params and (self.classes or 'weights' in self.record['config']):
             raise UserError(
                 self.record.get('left')
@@ -112,7 +146,7 @@ class Trained(NamedTuple):
             seed: position of the seed whose network is used.
 
         Raises:
-            UserError: as in `predict`.
+            UserError: as in `predict`, and for a model with a network for each task.
 
         >>> config = {'net': {'name': 'mlp', 'widths': [1]}, 'method': {'name': 'finetune'}}
         >>> sum_of_two = {'kernel': np.ones((1, 2, 1)), 'bias': np.zeros((1, 1))}
@@ -121,6 +155,8 @@ class Trained(NamedTuple):
         >>> model.features(np.array([[0.5, 1.0]])).tolist()
         [[1.5]]
         """
+        if stated_by_method(self.record['config']['method'], 'COLUMNS', False):
+            raise UserError('this run has a network for each task, and no features of its own')
         network = call_named(ZOO, self.record['config']['net'], 'net')
         params, state = (
             jax.tree.map(lambda leaf: leaf[seed : seed + 1], {'backbone': tree['backbone']})
@@ -260,6 +296,8 @@ def picture_config(data: Config) -> Record:
     """
     while 'size' not in data and isinstance(data.get('of') or data.get('target'), dict):
         data = data.get('of') or data['target']
+        if 'name' not in data:  # the sets of several tasks, whose pictures have one size
+            data = next(iter(data.values()))
     return data
 
 

@@ -87,6 +87,17 @@ DOMAINS = {
 SMALL = {'blocks': 1}
 RUNS = {'two seeds': config(seeds=[0, 1], net=SMALL, keep='best', patience=1, eval_every=2)}
 MORE = {'two domains': config(data=DOMAINS, method={'name': 'dann'}, net=SMALL), 'a seed': config()}
+TASKS = {
+    'name': 'joint_tasks',
+    'of': {'read': DOMAINS['target'], 'print': DOMAINS['source']},
+    'shares': 'equal',
+}
+MORE['two tasks'] = config(data=TASKS, method={'name': 'hard_sharing'}, net=SMALL)
+# under pmap a device projects and balances the gradients of its own part
+PER_DEVICE = {
+    method: config(data=TASKS, method={'name': method}, net=SMALL)
+    for method in ('pcgrad', 'gradnorm')
+}
 NORMALISED = {'batch statistics': config(net={**SMALL, 'norm': 'batch'})}
 
 
@@ -103,16 +114,20 @@ def by_pmap(runs):
     return {f'{name} by pmap': {**settings, 'parallel': 'pmap'} for name, settings in runs.items()}
 
 
-@pytest.mark.parametrize('runs', [RUNS | NORMALISED, pytest.param(MORE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    'runs', [RUNS | NORMALISED, pytest.param(MORE | PER_DEVICE, marks=pytest.mark.slow)]
+)
 def test_devices_and_processes_agree(runs, tmp_path):
     """A process fits all runs one after the other, because its start takes longest. Batch
-    statistics are compared under jit only: under pmap a device normalises its own part."""
+    statistics, and directions that a device makes of its own gradients, are compared under jit
+    only."""
     eight, two = tmp_path / 'eight', tmp_path / 'two'
     eight.mkdir()
     two.mkdir()
     # in this process, on one device
     expected = {name: fit_arrays(settings, tmp_path / name) for name, settings in runs.items()}
-    others = {name: settings for name, settings in runs.items() if name not in NORMALISED}
+    by_jit = {**NORMALISED, **PER_DEVICE}
+    others = {name: settings for name, settings in runs.items() if name not in by_jit}
     on_eight, on_two = runs | by_pmap(others), others | by_pmap(others)
     results = {
         'eight devices': finish(eight, on_eight, start(eight, on_eight, 8)),
@@ -121,7 +136,7 @@ def test_devices_and_processes_agree(runs, tmp_path):
     for place, arrays_by_name in results.items():
         for name, arrays in arrays_by_name.items():
             # statistics of the whole batch are sums over devices, in another order
-            tolerance = 1e-5 if name in NORMALISED else 1e-6
+            tolerance = 1e-5 if name in by_jit else 1e-6
             for key, value in expected[name.removesuffix(' by pmap')].items():
                 np.testing.assert_allclose(
                     arrays[key], value, atol=tolerance, err_msg=f'{place}, {name}: {key}'

@@ -156,6 +156,39 @@ def test_a_trained_run_predicts_pictures(run):
     ) < 1e-5
 
 
+def test_a_run_of_two_tasks_predicts_and_measures_the_one_that_is_named(run, tmp_path):
+    """The second task has the same pictures by other names, and turned labels."""
+    shutil.copytree(run / 'data' / 'dark', tmp_path / 'data' / 'night')
+    shutil.copytree(run / 'data' / 'light', tmp_path / 'data' / 'day')
+    folders = {'shade': run / 'data', 'time': tmp_path / 'data'}
+    sets = {
+        name: {'name': 'folder', 'path': str(path), 'size': 8, 'channels': 1}
+        for name, path in folders.items()
+    }
+    settings = tiny(
+        {
+            'data': {'name': 'joint_tasks', 'of': sets, 'shares': 'equal'},
+            'method': {'name': 'hard_sharing'},
+            'steps': 60,
+            'net': {'norm': 'layer'},
+        }
+    )
+    fit(build(settings), tmp_path / 'run')
+    picture, workdir = run / 'data' / 'dark' / '3.png', f'--workdir={tmp_path}/run'
+    for task, label in (('shade', 'dark'), ('time', 'night')):
+        done = call('predict', workdir, f'--task={task}', '--json', picture)
+        assert done.code == 0, done.err
+        assert json.loads(done.out)[0]['top'][0][0] == label
+        done = call('evaluate', workdir, f'--task={task}', '--json', folders[task])
+        assert json.loads(done.out)['top1'] == 1
+    assert 'has several tasks' in error(call('predict', workdir, picture))
+    assert "no task 'tmie': did you mean time" in error(
+        call('predict', workdir, '--task=tmie', picture)
+    )
+    one = f'--workdir={run}/run'
+    assert 'a single task: leave it out' in error(call('predict', one, '--task=time', picture))
+
+
 @pytest.fixture
 def mixed(run, tmp_path):
     """Six pictures: two cannot be read, the name of one is not in UTF-8; and a file beside."""

@@ -21,6 +21,7 @@ LIKE = (
     'matching',
     'metaoptnet',
     'more_classes',
+    'multitask',
     'relation',
     'reptile',
     'ridge',

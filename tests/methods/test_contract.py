@@ -49,6 +49,16 @@ BATCHES = {  # what a method's file states -> a config whose data gives such bat
         },
         'batch': 2,
     },
+    'tasks': {
+        'data': {
+            'name': 'joint_tasks',
+            'of': {
+                'read': {'name': 'digits', 'size': 8},
+                'print': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+            },
+            'shares': 'equal',
+        }
+    },
 }
 
 
@@ -103,8 +113,8 @@ def maker(method):
     """The function of a neighbouring module that a method is made by, such as
     `adaptation.adapting`; its own name where there is none."""
     module = sys.modules[getattr(tljax.methods, method).__module__]
-    makers = ('adapting', 'metric', 'on_base_classes', 'regularised')
-    makers = [name for name in makers if hasattr(module, name)]
+    shared = ('adapting', 'joint', 'metric', 'on_base_classes', 'regularised', 'shared_trunk')
+    makers = [name for name in shared if hasattr(module, name)]
     return makers[0] if makers else method
 
 

@@ -28,3 +28,5 @@ class Purpose(IntEnum):
     MOST = 10  # which examples of a large split are kept
     TRANSFORMED = 11  # which transformation a picture gets
     FLIPPED = 12  # which labels of a source are made wrong
+    SHUFFLED_TASK = 13  # labels of a task permuted over examples
+    OVERLAY = 14  # which digit MultiMNIST lays over another

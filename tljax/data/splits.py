@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tljax.core import Dataset, UserError, abbreviated
+from tljax.core import Dataset, UserError, abbreviated, known
 from tljax.data.formats.arrays import arrays
 from tljax.data.purposes import Purpose
 from tljax.data.ranges import refuse_unlike
@@ -38,6 +38,43 @@ def restrict(dataset: Dataset, index: np.ndarray) -> Dataset:
         notes=dataset.notes,
         names=names,
         range=dataset.range,
+        shares=_shares_of(dataset.shares, index),
+    )
+
+
+def _shares_of(shares, index):
+    """The sizes and shares of the parts of a set (`Dataset.shares`) of which some rows are kept."""
+    if not shares:
+        return ()
+    part = np.searchsorted(np.cumsum([size for size, _ in shares]), index, side='right')
+    assert (np.diff(part) >= 0).all(), 'the rows of a part stay together'
+    sizes = np.bincount(part, minlength=len(shares)).tolist()
+    kept = [(size, share) for size, (_, share) in zip(sizes, shares, strict=True) if size]
+    total = sum(share for _, share in kept)
+    return tuple((size, share / total) for size, share in kept)
+
+
+def of_task(dataset: Dataset, name: str) -> Dataset:
+    """Returns the examples of a set that have a label of one of its tasks, as a set of that task.
+
+    Args:
+        dataset: set of several tasks.
+        name: name of the task.
+
+    >>> from tljax.data import digits, glyphs, joint_tasks
+    >>> sets = {'read': digits(size=8), 'print': glyphs(part='digits', size=8, per_class=10)}
+    >>> part = of_task(joint_tasks(sets)['train'], 'print')
+    >>> part.size, part.task.kind, part.take(np.array([0]))['label'].tolist()
+    (80, 'classes', [0])
+    """
+    rows = restrict(dataset, np.flatnonzero(known(dataset.label)[name]))
+    label = np.ascontiguousarray(rows.label[name])
+    return rows._replace(
+        take=Unpacked(lambda index: {**rows.packed(index), 'label': label[index]}),
+        shares=(),
+        label=label,
+        task=dataset.task.by_name[name],
+        fingerprint=hashlib.sha256(repr((rows.fingerprint, name)).encode()).hexdigest(),
     )
 
 
@@ -76,7 +113,8 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     """Draws k examples per class; a smaller k draws a subset of those of a larger k.
 
     Args:
-        label: (n,) integers.
+        label: (n,) integers; or labels of several tasks (`several_tasks.structured`), each of whose
+            classes then gets k examples.
         k: examples per class; None for all.
         seed: seed of the draw.
 
@@ -84,7 +122,8 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
         Indices of the examples, sorted integers (number of classes * k,).
 
     Raises:
-        UserError: a class has fewer than k examples, k is below 1, or labels are no classes.
+        UserError: a class has fewer than k examples, k is below 1, or labels are no classes; or an
+            example has labels of several tasks.
 
     >>> label = np.repeat([0, 1], 5)
     >>> len(per_class(label, 3, seed=0))
@@ -94,7 +133,9 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     """
     if k is None:
         return np.arange(len(label))
-    if label.ndim > 1:
+    if label.dtype.names:
+        return _per_class_of_tasks(label, k, seed)
+    if label.ndim > 1 or label.dtype.kind == 'f':
         raise UserError(
             f'per_class={k}: these examples have several labels or numbers each: leave it out'
         )
@@ -112,6 +153,18 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
         for c, rows in groups.items()
     ]
     return np.sort(np.concatenate(subsets))
+
+
+def _per_class_of_tasks(label, k, seed):
+    """As `per_class`, for labels of several tasks."""
+    is_known = known(label)
+    if np.sum([*is_known.values()], 0).max(initial=0) > 1:
+        raise UserError(
+            f'per_class={k}: these examples have labels of several tasks each: leave it out'
+        )
+    rows = {name: np.flatnonzero(mask) for name, mask in is_known.items() if mask.any()}
+    parts = [members[per_class(label[name][members], k, seed)] for name, members in rows.items()]
+    return np.sort(np.concatenate(parts))
 
 
 def cut_missing(
@@ -194,7 +247,8 @@ def signature(splits: dict[str, Dataset]) -> str:
         names = [str(name) for name in split.names]
         facts = (name, split.task, split.size, _shape_of_input(split), names)
         digest.update(repr(facts).encode())
-        digest.update(np.ascontiguousarray(split.label, np.float64).tobytes())
+        label = split.label if split.task.tasks else np.asarray(split.label, np.float64)
+        digest.update(np.ascontiguousarray(label).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -215,6 +269,11 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
     """
     if train.example or not train.size or train.task.kind == 'unlabelled':
         return
+    for name in train.task.names if train.task.tasks else ():
+        part = of_task(train, name)
+        if not part.size:
+            raise UserError(f'the task {name} has no labels in the training set: give it some')
+        refuse_nothing_to_learn(part)
     if (train.label != train.label[0]).any():
         return
     label = train.label[0]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Stream, UserError, abbreviated
+from tljax.core import Dataset, Stream, UserError, abbreviated, known
 from tljax.data.purposes import Purpose
 from tljax.data.splits import per_class, restrict
 from tljax.packing import Unpacked
@@ -61,6 +61,71 @@ def draw(
         return dataset.packed(index)
 
     return Stream(index, take)
+
+
+def draw_tasks(dataset: Dataset, batch: int, k: int | None = None) -> Stream:
+    """Returns a stream of batches of a set of several tasks.
+
+    In a batch every task has the field 'weight', (n,). It is 0 for examples without a label of the
+    task, and it averages 1 over the batch; if the batch has no label of the task, it is 0 for all
+    examples.
+
+    Args:
+        dataset: the set. Its parts are drawn in their own proportions, with epochs of their own
+            (`Dataset.shares`); the numbers of their examples are the same in every batch.
+        batch: number of examples in a batch.
+        k: labels per class of every task, drawn by the run's seed; None for all.
+
+    Raises:
+        UserError: the batch is so small that it has no example of a part.
+
+    >>> from tljax.data import digits, glyphs, joint_tasks
+    >>> sets = {'read': digits(size=8), 'print': glyphs(part='digits', size=8, per_class=10)}
+    >>> train = joint_tasks(sets, shares={'read': 3, 'print': 1})['train']
+    >>> draw_tasks(train, batch=8).batch(seed=0, step=0)['weight']['print'].tolist()
+    [0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 4.0, 0.0]
+    """
+    is_known = known(dataset.label)
+    drawn = (_draw_parts if dataset.shares else draw)(dataset, batch, k)
+
+    def index(seed, step):
+        rows = drawn.index(seed, step)
+        counts = {name: mask[rows].sum() for name, mask in is_known.items()}
+        weight = {
+            name: (mask[rows] * (len(rows) / max(counts[name], 1))).astype(np.float32)
+            for name, mask in is_known.items()
+        }
+        return {'rows': rows, 'weight': weight}
+
+    return Stream(index, lambda index: {**dataset.packed(index['rows']), 'weight': index['weight']})
+
+
+def _draw_parts(dataset, batch, k):
+    """Draws the consecutive parts of a set in their own proportions, spread evenly in a batch."""
+    quotas = np.array([share * batch for _, share in dataset.shares])
+    counts = quotas.astype(int)
+    largest = np.argsort(counts - quotas, kind='stable')  # the largest remainders are rounded up
+    counts[largest[: batch - counts.sum()]] += 1
+    if not counts.all():
+        raise UserError(
+            f'batch={batch} has no example of a part with the share '
+            f'{dataset.shares[counts.argmin()][1]:.3g}: take a larger batch or a larger share'
+        )
+    starts = np.cumsum([0, *(size for size, _ in dataset.shares)])
+    streams = [
+        draw(restrict(dataset, np.arange(start, start + size)), count, k, stream=number)
+        for number, (start, count, (size, _)) in enumerate(
+            zip(starts[:-1], counts, dataset.shares, strict=True)
+        )
+    ]
+    # every device gets a mixture of the parts
+    places = np.argsort(np.concatenate([(np.arange(n) + 0.5) / n for n in counts]), kind='stable')
+
+    def index(seed, step):
+        parts = zip(starts[:-1], streams, strict=True)
+        return np.concatenate([start + part.index(seed, step) for start, part in parts])[places]
+
+    return Stream(index, dataset.packed)
 
 
 def with_target(source: Stream, target: Stream) -> Stream:
@@ -254,7 +319,8 @@ def training_stream(
 
     Raises:
         UserError: `k`, `shuffled` or `class_weights` is set for a set that makes its examples,
-            `class_weights` is set with `labels`, or as in `weight_by_class`.
+            `class_weights` is set with `labels`, `shuffled` is set for several tasks, or as in
+            `weight_by_class`.
 
     >>> from tljax.data import arrays
     >>> train = arrays(np.zeros(4), np.arange(4))._replace(target=arrays(np.ones(4), np.zeros(4)))
@@ -273,7 +339,15 @@ def training_stream(
             f"class_weights={class_weights!r} would count the data's own labels, whose "
             'place pseudo-labels take: leave it out'
         )
-    stream = draw(train, batch, k, shuffled=shuffled)
+    if train.task.tasks and shuffled:
+        raise UserError(
+            "shuffled=True: this data has several tasks: lay dict(name='shuffled_task', ...) "
+            'around it'
+        )
+    if train.task.tasks:
+        stream = draw_tasks(train, batch, k)
+    else:
+        stream = draw(train, batch, k, shuffled=shuffled)
     if labels:
         stream = with_labels(stream, labels)
     if class_weights:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tljax.core import Dataset, Task, abbreviated
+from tljax.core import Dataset, Task, abbreviated, known
 
 SAMPLE = 64  # examples whose inputs are read
 CLASS_LIMIT = 6  # largest number of classes whose counts are listed one by one
@@ -42,6 +42,9 @@ def summary(splits: dict[str, Dataset]) -> list[tuple[str, str]]:
 
 
 def _task(task: Task, label: np.ndarray) -> str:
+    if task.tasks:
+        parts = [f'{name} ({_task(part, label[name])})' for name, part in task.by_name.items()]
+        return f'{len(parts)} tasks: {abbreviated(parts, CLASS_LIMIT)}'
     names = abbreviated(task.names, CLASS_LIMIT)
     if task.kind == 'labels':
         return f'{len(task.names)} labels, any number of them for an example: {names}'
@@ -120,6 +123,9 @@ def _counts(name: str, split: Dataset) -> str:
         return f'{split.size} episodes'
     if split.task.kind == 'unlabelled':
         return f'{split.size} examples without labels'
+    if split.task.tasks:
+        counts = {name: int(mask.sum()) for name, mask in known(split.label).items()}
+        return f'{split.size} examples: {_by_class(counts, "task")}'
     if split.task.kind == 'numbers':
         return f'{split.size} examples' + _spread(split.label)
     if split.task.kind == 'labels':
@@ -132,15 +138,15 @@ def _counts(name: str, split: Dataset) -> str:
     return f'{text}; none of {abbreviated(empty, CLASS_LIMIT)}' if empty else text
 
 
-def _by_class(counts: dict[str, int]) -> str:
+def _by_class(counts: dict[str, int], noun: str = 'class') -> str:
     """The count of every class that has examples, or the smallest and largest of many counts."""
     present = {name: count for name, count in counts.items() if count}
     if len(counts) <= CLASS_LIMIT:
         return ', '.join(f'{name} {count}' for name, count in present.items())
     smallest, largest = min(present.values(), default=0), max(present.values(), default=0)
     if smallest == largest:
-        return f'{smallest} of each class'
-    return f'{smallest} to {largest} of each class'
+        return f'{smallest} of each {noun}'
+    return f'{smallest} to {largest} of each {noun}'
 
 
 def _spread(label: np.ndarray) -> str:

@@ -282,6 +282,10 @@ def with_task(splits: dict[str, Dataset], kind: str) -> dict[str, Dataset]:
     >>> train.classes, train.label.tolist()
     (('5', '7'), [0, 1, 0])
     """
+    if splits['train'].task.tasks:
+        raise UserError(
+            f'data.task={kind}: this data has several tasks: say data.of.NAME.task for one of them'
+        )
     labels = {name: split.label for name, split in splits.items()}
     names = splits['train'].task.names
     if kind == 'numbers' and splits['train'].task.kind == 'classes':

@@ -80,7 +80,8 @@ def _round(values):
 def write_answers(path: str | Path, rows: dict[str, list[Record]]) -> None:
     """Writes the rows of every split to a CSV file.
 
-    The file is replaced in one step: a killed process leaves no half of it.
+    The file is replaced in one step: a killed process leaves no half of it. Rows of several tasks
+    may differ in their columns; cells that a row lacks are empty.
 
     Args:
         path: of the file.
@@ -95,8 +96,9 @@ def write_answers(path: str | Path, rows: dict[str, list[Record]]) -> None:
     {'test': [{'example': 'a.png', 'answer': 'ants'}]}
     """
     records = [{'split': split, **row} for split, split_rows in rows.items() for row in split_rows]
-    columns = list(records[0]) if records else ['split']
-    write_csv(path, [columns, *(list(record.values()) for record in records)])
+    columns = list(dict.fromkeys(key for record in records for key in record)) or ['split']
+    cells = [[record.get(column, '') for column in columns] for record in records]
+    write_csv(path, [columns, *cells])
 
 
 def read_answers(path: str | Path) -> dict[str, list[Record]]:

@@ -6,7 +6,7 @@ from contextlib import closing
 import jax
 import numpy as np
 
-from tljax.core import Dataset, Tree
+from tljax.core import Dataset, Tree, known
 from tljax.engine import scores
 from tljax.engine.ahead import ahead
 from tljax.engine.devices import Compiled, shard
@@ -95,7 +95,8 @@ def score(
 
     Returns:
         {name: (seeds,)}, the scores of the data set's task (`tljax.engine.scores`). The first one
-        decides.
+        decides. For several tasks {task: {name: (seeds,)}}, each over the examples with a label of
+        the task; a task without such examples is left out.
 
     >>> from tljax.data import arrays
     >>> from tljax.engine.devices import compile_predict, make_mesh
@@ -108,7 +109,32 @@ def score(
     """
     collect = scores.collector(dataset.task)
     values = predictions(compiled, params, state, dataset, batch, text, collect)
-    return scores.total_scores(dataset.task, values, episodes=is_episodic(dataset))
+    return _totals(dataset, values)
+
+
+def _totals(dataset, values):
+    """The scores of a set, from the values of its examples."""
+    if not dataset.task.tasks:
+        return scores.total_scores(dataset.task, values, episodes=is_episodic(dataset))
+    is_known = known(dataset.label)
+    return {
+        name: scores.total_scores(task, of_rows(values[name], is_known[name]))
+        for name, task in dataset.task.by_name.items()
+        if is_known[name].any()
+    }
+
+
+def of_rows(tree: Tree, rows: np.ndarray) -> Tree:
+    """Returns some of the examples of values or predictions.
+
+    Args:
+        tree: arrays (seeds, n, ...).
+        rows: (n,) booleans, or indices.
+
+    >>> of_rows({'output': np.array([[3, 4, 5]])}, np.array([True, False, True]))
+    {'output': array([[3, 5]])}
+    """
+    return jax.tree.map(lambda leaf: leaf[:, rows], tree)
 
 
 def score_with_outputs(
@@ -145,7 +171,7 @@ def score_with_outputs(
         batch,
         keep=lambda outputs: {'values': collect(outputs), 'outputs': outputs},
     )
-    return scores.total_scores(dataset.task, both['values']), both['outputs']
+    return _totals(dataset, both['values']), both['outputs']
 
 
 def is_episodic(dataset: Dataset) -> bool:

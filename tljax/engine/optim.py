@@ -346,6 +346,36 @@ def group_transform(
     return take_turns(transform, period, phase) if period > 1 else transform
 
 
+def keep_average_one(
+    transform: optax.GradientTransformation, least: float = 0.0
+) -> optax.GradientTransformation:
+    """Projects the parameters of a group after each update, so that they average 1.
+
+    They are cut at a least value, and then scaled. The weights of tasks stay on the simplex in this
+    way: of T tasks they sum to T.
+
+    Args:
+        transform: of the group.
+        least: the smallest value of a parameter before the scaling.
+
+    >>> import numpy as np
+    >>> tx, weights = keep_average_one(optax.sgd(1.0)), {'a': np.ones(()), 'b': np.ones(())}
+    >>> gradient = {'a': np.float32(-2.0), 'b': np.float32(0.0)}
+    >>> updates, _ = tx.update(gradient, tx.init(weights), weights)
+    >>> jax.tree.map(lambda w, u: float(w + u), weights, updates)  # 3 and 1, divided by 2
+    {'a': 1.5, 'b': 0.5}
+    """
+
+    def update(updates, state, params=None):
+        updates, state = transform.update(updates, state, params)
+        moved = jax.tree.map(lambda p, u: jnp.maximum(p + u, least), params, updates)
+        leaves = jax.tree.leaves(moved)
+        average = sum(leaf.sum() for leaf in leaves) / sum(leaf.size for leaf in leaves)
+        return jax.tree.map(lambda p, new: new / average - p, params, moved), state
+
+    return optax.GradientTransformation(transform.init, update)
+
+
 def optimizer(
     labels: Tree, make: Callable[[str], optax.GradientTransformation]
 ) -> optax.GradientTransformation:
@@ -368,7 +398,12 @@ def optimizer(
 
 
 def join_groups(
-    labels: Tree, partition: Partition, steps: int, optim: Config, groups: dict[str, Config]
+    labels: Tree,
+    partition: Partition,
+    steps: int,
+    optim: Config,
+    groups: dict[str, Config],
+    averaging_one: str = '',
 ) -> tuple[optax.GradientTransformation, dict[str, float]]:
     """Makes the optimiser of a run from its settings.
 
@@ -379,6 +414,8 @@ def join_groups(
         optim: keywords of `group_transform` for all groups, with the optimiser as 'name'.
         groups: {label: keywords of `group_transform`}. The settings of a player ('backbone') hold
             for its groups ('backbone.block1'), unless the group has its own.
+        averaging_one: name of the group whose parameters average 1 after each update
+            (`keep_average_one`); '' for none.
 
     Returns:
         (optimiser over the whole tree, {label: peak learning rate}).
@@ -406,7 +443,8 @@ def join_groups(
 
     def make(name):
         keywords = dict(settings[name])
-        return group_transform(keywords.pop('name'), steps, **keywords)
+        transform = group_transform(keywords.pop('name'), steps, **keywords)
+        return keep_average_one(transform) if name == averaging_one else transform
 
     return optimizer(labels, make), {
         name: keywords['lr'] * keywords['scale'] for name, keywords in settings.items()

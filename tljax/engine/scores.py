@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtri
 
-from tljax.core import Task, Tree
+from tljax.core import Task, Tree, UserError, abbreviated
 from tljax.protocols import Record
 
 MEAN_CLASS = 'mean_class_accuracy'  # shows errors on rare classes, which the accuracy hides
@@ -154,13 +154,72 @@ SCORES = {  # kind of a task -> its scores by name
 def first_score(task: Task) -> str:
     """Returns the name of the score that early stopping, checkpoints and studies use.
 
+    For several tasks it is the mean of their first scores.
+
     Args:
         task: what is asked.
+
+    Raises:
+        UserError: the first scores of several tasks differ, so that they have no mean.
 
     >>> first_score(Task.of(('cat', 'dog'))), first_score(Task.of(()))
     ('accuracy', 'rmse')
     """
-    return next(iter(SCORES[task.kind]))
+    names = [next(iter(SCORES[part.kind])) for part in task.tasks or (task,)]
+    if len({*names}) > 1:
+        raise UserError(
+            f'the tasks are scored by {abbreviated(dict.fromkeys(names))}, which have no mean: '
+            'choose by one task alone'
+        )
+    return names[0]
+
+
+def more_is_better(task: Task) -> bool:
+    """Tells whether a larger first score is the better one.
+
+    Args:
+        task: what is asked; of several tasks, whose scores nothing chooses by if they differ in
+            this, the first one answers.
+
+    >>> more_is_better(Task.of(('cat', 'dog'))), more_is_better(Task.of(()))
+    (True, False)
+    """
+    return score_named(first_score((task.tasks or (task,))[0])).more_is_better
+
+
+def first_values(task: Task, split: str, split_scores: dict[str, Record]) -> np.ndarray:
+    """Returns the values of the first score of a split; for several tasks their mean.
+
+    Args:
+        task: what is asked.
+        split: name of the split.
+        split_scores: {split: {name: (seeds,)}}, as `evaluate.score` returns them; for several tasks
+            by the names of `task_split`. Tasks without examples in the split are left out.
+
+    Returns:
+        (seeds,).
+
+    >>> split_scores = {'test, a': {'accuracy': [0.5]}, 'test, b': {'accuracy': [1.0]}}
+    >>> both = Task.several({'a': Task.of(('x', 'y')), 'b': Task.of(('x', 'y'))})
+    >>> first_values(both, 'test', split_scores).tolist()
+    [0.75]
+    """
+    splits = [task_split(split, name) for name in task.names] if task.tasks else [split]
+    name = first_score(task)
+    return np.mean([split_scores[split][name] for split in splits if split in split_scores], 0)
+
+
+def task_split(split: str, name: str) -> str:
+    """Returns the name under which the scores of one of several tasks stand.
+
+    Args:
+        split: name of the split.
+        name: name of the task.
+
+    >>> task_split('test', 'left')
+    'test, left'
+    """
+    return f'{split}, {name}'
 
 
 def score_named(name: str) -> Score:
@@ -183,7 +242,8 @@ def collector(task: Task) -> Callable[[Tree], dict[str, Tree]]:
         task: what is asked.
 
     Returns:
-        ({'output', 'label'}: trees of (seeds, n, ...)) -> {score: values of each example}.
+        ({'output', 'label'}: trees of (seeds, n, ...)) -> {score: values of each example}; for
+        several tasks {task: {score: values of each example}}.
 
     >>> predictions = {
     ...     'output': jnp.array([[[0.0, 1.0], [0.0, 1.0]]]),
@@ -193,10 +253,26 @@ def collector(task: Task) -> Callable[[Tree], dict[str, Tree]]:
     [[True, False]]
     """
 
-    def collect(predictions):
-        return {name: score.keep(predictions) for name, score in SCORES[task.kind].items()}
+    def collect(predictions, part=task):
+        if part.tasks:
+            by_name = part.by_name.items()
+            return {name: collect(answers_to(name, predictions), each) for name, each in by_name}
+        return {name: score.keep(predictions) for name, score in SCORES[part.kind].items()}
 
     return jax.jit(collect)
+
+
+def answers_to(name: str, predictions: dict[str, Tree]) -> dict[str, Tree]:
+    """Returns the predictions for one of several tasks.
+
+    Args:
+        name: name of the task.
+        predictions: {'output': {task: ...}, 'label': {task: ...}}.
+
+    >>> answers_to('left', {'output': {'left': 1, 'right': 2}, 'label': {'left': 3, 'right': 4}})
+    {'output': 1, 'label': 3}
+    """
+    return {key: by_task[name] for key, by_task in predictions.items()}
 
 
 def total_scores(

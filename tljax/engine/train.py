@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import optax
 
-from tljax.core import Dataset, Stream, Task, Tree, UserError
+from tljax.core import Dataset, Stream, Task, Tree, UserError, known
 from tljax.engine import scores
 from tljax.engine.ahead import Waits, ahead
 from tljax.engine.answers import ANSWERS, answers, write_answers
@@ -26,7 +26,7 @@ from tljax.engine.choice import (
     update_choice,
 )
 from tljax.engine.devices import Compiled, first_state, map_seeds_on_threads, shard
-from tljax.engine.evaluate import is_episodic, score, score_with_outputs
+from tljax.engine.evaluate import is_episodic, of_rows, score, score_with_outputs
 from tljax.engine.log import Log, tell_facts, tell_transferred
 from tljax.engine.signals import stop_exception, stop_signal
 from tljax.files.text import write
@@ -99,7 +99,7 @@ class Run(NamedTuple):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty for regression."""
+        """Names of the classes; empty for regression. Names of the tasks if there are several."""
         return self.task.names
 
 
@@ -242,7 +242,7 @@ def _restore(checkpoints, state, selection):
 
 def _select(run, selection, step, state, split_scores):
     """The selection (the parameters that each seed would end with), updated by an evaluation."""
-    values = np.asarray(split_scores[SPLIT][scores.first_score(run.task)])
+    values = scores.first_values(run.task, SPLIT, split_scores)
     return update_choice(run.choice, selection, step, values, (state.params, state.variables))
 
 
@@ -274,6 +274,7 @@ def _finish(run, workdir, step, state, selection, log, received_signal):
         'config': run.record,
         'classes': list(run.classes),
         'task': run.task.kind,
+        **_record_of_tasks(run.task),
         'input': list(run.input),
         'range': list(run.range),
         'seeds': list(run.seeds),
@@ -290,6 +291,14 @@ def _finish(run, workdir, step, state, selection, log, received_signal):
         )
     params, variables = jax.device_get((params, variables))
     return Fitted(params, variables, split_scores, choice_record)
+
+
+def _record_of_tasks(task):
+    """{'tasks': {name: kind and classes}} of several tasks, and otherwise {}."""
+    if not task.tasks:
+        return {}
+    parts = task.by_name.items()
+    return {'tasks': {name: {'task': t.kind, 'classes': list(t.names)} for name, t in parts}}
 
 
 def _choice_record(run, selection, step):
@@ -365,28 +374,52 @@ def _report(log, step, pending, run, checkpoints, selection, waits):
         )
     means = {name: value.mean(0) for name, value in metrics.items()}
     log.record(step, 'training', {**means, INPUT_WAIT: np.full(len(run.seeds), input_wait)})
-    others = {name: mean for name, mean in means.items() if name not in ('loss', 'gradient_norm')}
+    others = {
+        name: mean
+        for name, mean in means.items()
+        # 'loss of left' belongs to one of several tasks: it is in the log alone
+        if name not in ('loss', 'gradient_norm') and ' of ' not in name
+    }
     if input_wait >= SHOWN_WAIT:
         others[INPUT_WAIT] = input_wait
     log.show(step, {'loss': means['loss'], **others})
 
 
 def _evaluate(run, state, step, log=None, rows=None):
-    """The scores of every split.
+    """The scores of every split; for several tasks those of every `scores.task_split`.
 
     If `rows` is a dict, the predictions for every example of ANSWERED_SPLITS are added to it.
     """
     split_scores = {}
     for split, dataset in run.evals.items():
         arguments = run.predict, state.params, state.variables, dataset, run.eval_batch
-        size = dataset.size * max(len(run.classes), 1) * len(run.seeds)
+        outputs_per_example = sum(max(len(task.names), 1) for task in run.task.tasks or (run.task,))
+        size = dataset.size * outputs_per_example * len(run.seeds)
         writable = split in ANSWERED_SPLITS and size <= ANSWER_LIMIT
         if rows is not None and writable and not is_episodic(dataset):
             values, outputs = score_with_outputs(*arguments)
-            rows[split] = answers(run.task, dataset, outputs)
+            rows |= _answers(run.task, split, dataset, outputs)
         else:
             values = score(*arguments)
-        if log:
-            log.record(step, split, values)
-        split_scores[split] = {name: value.tolist() for name, value in values.items()}
+        if run.task.tasks:
+            parts = {scores.task_split(split, name): values[name] for name in values}
+        else:
+            parts = {split: values}
+        for name, part in parts.items():
+            if log:
+                log.record(step, name, part)
+            split_scores[name] = {metric: value.tolist() for metric, value in part.items()}
     return split_scores
+
+
+def _answers(task, split, dataset, outputs):
+    """{split: rows of `answers`}, or {`scores.task_split`: rows} of several tasks."""
+    if not task.tasks:
+        return {split: answers(task, dataset, outputs)}
+    names = np.asarray(dataset.names if len(dataset.names) else range(dataset.size))
+    rows = {}
+    for name, is_known in known(dataset.label).items():
+        part = of_rows(scores.answers_to(name, outputs), is_known)
+        labelled = dataset._replace(names=names[is_known])
+        rows[scores.task_split(split, name)] = answers(task.by_name[name], labelled, part)
+    return rows

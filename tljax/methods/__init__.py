@@ -10,6 +10,9 @@ nothing else lists methods by name.
                   'domains'   a labelled set and as many unlabelled inputs,
                               {'input', 'label', 'target': {'input'}}
                   'episodes'  {'support': set, 'query': set}
+                  'tasks'     a set whose labels and weights are dicts by task,
+                              {'input', 'label': {task: ...}, 'weight': {task: ...}}. The
+                              factory's `classes` and `several` are dicts by task, too.
     CACHED    False: the method is never trained on cached features. Features can be cached if the
               loss uses no output of the network but `taps['features']` of the batch's inputs.
     TRANSDUCTIVE  True: the output for a query depends on the queries beside it, since BatchNorm
@@ -23,6 +26,8 @@ nothing else lists methods by name.
                               `source_head`, with `source_classes` outputs
     TEACHER   True: a finished run teaches, which the config's `teacher` names.
     STATISTICS  The values of the config's `statistics` that the method works with.
+    COLUMNS   True: the backbone has a leading axis of tasks, so that it is no network by itself.
+    AVERAGING_ONE  Group of parameters that are scaled to average 1 after each update.
     FROZEN    Regex over the paths of parameters that come from the phase before and are never
               trained.
 """

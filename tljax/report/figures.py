@@ -162,7 +162,7 @@ def training_curves(records: Sequence[Record]) -> Figure:
 
     Args:
         records: records of a log (`log.read`), with at least two evaluations. The score is the
-            first number of a record.
+            first number of the first record; records of tasks that have another are left out.
 
     Returns:
         A matplotlib Figure.
@@ -174,6 +174,7 @@ def training_curves(records: Sequence[Record]) -> Figure:
     """
     evaluations = [record for record in records if record['kind'] != 'training']
     metric = next(name for name in evaluations[0] if name not in ('step', 'kind'))
+    evaluations = [record for record in evaluations if metric in record]
     figure, axes = _figure(f'{metric} (%)', 'step')
     styles = _styles(dict.fromkeys(record['kind'] for record in evaluations))
     ends = {}

@@ -184,6 +184,8 @@ def _measure(earlier: list, last: Record, study: Config, workdir: Path) -> Measu
         teacher_dir = _teacher(settings, study, k, workdir, names)
         run = build.build(settings, name, donor_dir, teacher_dir=teacher_dir)
         labelled = 'test' in run.evals
+        if run.task.tasks:
+            raise UserError('this data has several tasks: experiments.multitask compares those')
         if not run.classes or not (labelled or 'target' in splits):
             raise UserError(
                 'a study compares scores on a test split: give data with classes and a test split'

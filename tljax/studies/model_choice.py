@@ -17,6 +17,7 @@ class ModelChoice(NamedTuple):
             themselves, as `class_names.class_index` reads them; None: the file beside the weights.
         workdir: folder of a finished run; None for a network.
         prompt: for CLIP, texts around the name of a class, as `zero_shot.prompts` reads them.
+        task: name of a task of a run that was trained on several; '' for a run of one task.
 
     >>> choice = ModelChoice({'name': 'mobilenet', 'alpha': 0.25}, weights='imagenet:160')
     >>> choice.workdir is None
@@ -28,3 +29,4 @@ class ModelChoice(NamedTuple):
     classes: str | None = None
     workdir: Path | None = None
     prompt: str | None = None
+    task: str = ''

@@ -8,6 +8,7 @@ from tljax.features import run_at
 from tljax.files.console import say
 from tljax.protocols import Record, Tree
 from tljax.studies.model_choice import ModelChoice
+from tljax.trained import Trained
 from tljax.weights import pretrained
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import zero_shot
@@ -24,7 +25,7 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
 
     Raises:
         UserError: the choice names neither a network nor a run, or both; a file or a run does not
-            exist, or does not fit.
+            exist, or does not fit; or the run has several tasks and the choice names none of them.
 
     >>> model(ModelChoice())
     Traceback (most recent call last):
@@ -42,7 +43,10 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
                 'name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a finished '
                 'run'
             )
-        return run_at(choice.workdir)
+        trained = Trained(*run_at(choice.workdir))
+        return trained.for_task(choice.task) if top else trained
+    if choice.task:
+        raise UserError('--task names a task of a run, and --model has none: leave it out')
     if not choice.weights:
         raise UserError(
             f'--weights is missing: name a Keras weights file for {choice.net["name"]}, or '

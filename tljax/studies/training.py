@@ -8,7 +8,8 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import folder, merge, phases, stated_by_method
-from tljax.core import Task, UserError
+from tljax.core import Task, UserError, known
+from tljax.data.splits import of_task
 from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
@@ -39,9 +40,10 @@ def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None
 
     Returns:
         {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by
-        seed}}, 'rows': [{'split', 'metric', 'mean', 'low', 'high'}], 'kept': as in `Fitted`,
-        'by_class': table of accuracies by class, 'guard': as `guard` returns it}; 'page' is None
-        without classes. None on all processes but the first.
+        seed}} (for several tasks a split is a `scores.task_split`), 'rows': [{'split', 'metric',
+        'mean', 'low', 'high'}], 'kept': as in `Fitted`, 'by_class': table of accuracies by class,
+        'guard': as `guard` returns it}; 'page' is None without classes. None on all processes but
+        the first.
 
     Raises:
         UserError: the config has no phases, or one that cannot be trained.
@@ -59,7 +61,11 @@ def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None
     if jax.process_index():
         return None
     folders = [folder(workdir, [name for name, _ in fits], name) for name, _ in fits]
-    sizes = {split: dataset.size for split, dataset in run.evals.items()}
+    sizes = {}
+    for split, dataset in run.evals.items():
+        sizes[split] = dataset.size
+        for name, is_known in known(dataset.label).items():
+            sizes[scores.task_split(split, name)] = int(is_known.sum())
     results = dict(
         phase=run.name,
         seeds=list(run.seeds),
@@ -91,9 +97,13 @@ def _write_page(
     """
     path = folders[-1] / 'report.html'
     records = read(folders[-1] / 'log.jsonl')
-    if not _has_curves(records, run.evals):
+    if not _has_curves(records, results['scores']):
         records = []
-    by_class, class_sections = _by_class(read_answers(folders[-1] / ANSWERS), settings, run.task)
+    answers = read_answers(folders[-1] / ANSWERS)
+    if run.task.tasks:
+        by_class, class_sections = None, _by_task(answers, settings, run.task)
+    else:
+        by_class, class_sections = _by_class(answers, settings, run.task)
     results['page'] = str(path)
     results['by_class'] = by_class._asdict() if by_class else None
     page(path, run.name, _sections(results, records, config, data(folders), class_sections))
@@ -120,6 +130,19 @@ def _by_class(
         table._replace(title=f'{table.title}, {split} split'),
         mistakes.sections(rows, task, split, dataset),
     )
+
+
+def _by_task(answers: dict[str, list[Record]], settings: Config, task: Task) -> list[Record]:
+    """Returns the sections of a page of each of several tasks, as `_by_class` does for one."""
+    parts, splits = [], build.load(settings['data'])
+    for name, part in task.by_name.items():
+        for split in ('test', 'validation'):
+            title = scores.task_split(split, name)
+            if title in answers and part.names:
+                dataset = of_task(splits[split], name)
+                parts += mistakes.sections(answers[title], part, title, dataset)
+                break
+    return parts
 
 
 def tables(results: Record) -> list[Table]:
@@ -236,9 +259,9 @@ def guard(settings: Config, transfer_scores: Record, workdir: Path) -> Record:
     return record | dict(low=gain.low, high=gain.high, verdict=verdict, text=text)
 
 
-def _has_curves(records: list[Record], evals: Record) -> bool:
+def _has_curves(records: list[Record], split_scores: Record) -> bool:
     """Returns whether a log holds more than one evaluation of each split, so that curves exist."""
-    return sum(record['kind'] in evals for record in records) > len(evals)
+    return sum(record['kind'] in split_scores for record in records) > len(split_scores)
 
 
 def _sections(

@@ -76,6 +76,8 @@ def _refuse_shapes(source: Dataset, target: Dataset) -> None:
 
 def _refuse_tasks(source: Task, target: Task, shared: bool) -> None:
     """Raises an error if the tasks of the domains do not fit together."""
+    if source.tasks or target.tasks:
+        raise UserError('a domain has one task: name a set of one as data.source and data.target')
     if source.kind == 'unlabelled':
         raise UserError('the source has no labels: give data.source a folder for each class')
     if target.kind not in (source.kind, 'unlabelled'):

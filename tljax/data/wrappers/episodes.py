@@ -110,6 +110,7 @@ def refuse_no_classes(dataset: Dataset) -> None:
             'labels': 'several labels each',
             'unlabelled': 'no labels',
             'numbers': 'numbers',
+            'tasks': 'labels of several tasks',
         }
         raise UserError(
             'episodes are drawn from classes, and these examples have '

@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, net
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 
@@ -35,7 +36,7 @@ class _ResNet(nn.Module):
                 if x.shape != y.shape:
                     x = conv_bn(x, width, f'{name}_shortcut', strides, (1, 1))
                 x = nn.relu(x + y)
-            taps[f'stage{stage}'] = x
+            x = taps[f'stage{stage}'] = tap(f'stage{stage}', x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 
@@ -33,7 +34,7 @@ class _Conv4(nn.Module):
                 x = max_pool(
                     nn.relu(nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f'norm{i}')(x))
                 )
-            taps[f'block{i}'] = x
+            x = taps[f'block{i}'] = tap(f'block{i}', x)
         return {
             **taps,
             'features': x.reshape(len(x), -1).astype(jnp.promote_types(self.dtype, jnp.float32)),

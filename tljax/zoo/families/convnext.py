@@ -13,6 +13,7 @@ from tljax.core import Net, UserError, nearest_name
 from tljax.nn.apart import branch
 from tljax.nn.layers import Conv, DropPath, LayerNorm, gelu, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 # size: (number of blocks of each stage, channels of the first stage, which each stage doubles)
@@ -73,12 +74,12 @@ class _ConvNeXt(nn.Module):
             if s:
                 x = norm(x, f'stages.{s}.downsample.0')
                 x = patches(x, 2 * x.shape[-1], 2, f'stages.{s}.downsample.1')
-                taps[f'down{s + 1}'] = x
+                x = taps[f'down{s + 1}'] = tap(f'down{s + 1}', x)
             for i in range(depth):
                 rate = self.drop_path * before / (sum(self.depths) - 1)
                 x = _Block(rate, self.dtype, name=f'stages.{s}.blocks.{i}')(x, train)
                 before += 1
-                taps[f'stage{s + 1}_block{i + 1}'] = x
+                x = taps[f'stage{s + 1}_block{i + 1}'] = tap(f'stage{s + 1}_block{i + 1}', x)
         x = taps['norm'] = norm(x.mean((1, 2)), 'head.norm')
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 GROWTH = 32  # channels that a layer appends; its 1x1 convolution has four times as many
@@ -50,15 +51,15 @@ class _DenseNet(nn.Module):
             if stage > 2:
                 name = f'pool{stage - 1}'
                 x = mean_pool(conv(norm(x, f'{name}_bn'), x.shape[-1] // 2, name))
-                taps[name] = x
+                x = taps[name] = tap(name, x)
             for i in range(1, count + 1):
                 name = f'conv{stage}_block{i}'
                 y = conv(norm(x, f'{name}_0_bn'), 4 * GROWTH, f'{name}_1')
                 y = conv(norm(y, f'{name}_1_bn'), GROWTH, f'{name}_2', size=3)
                 x = jnp.concatenate([x, y], -1)
-            taps[f'conv{stage}'] = x
+            x = taps[f'conv{stage}'] = tap(f'conv{stage}', x)
         x = norm(x, 'bn')
-        taps['bn'] = x
+        x = taps['bn'] = tap('bn', x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

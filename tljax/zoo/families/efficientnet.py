@@ -16,6 +16,7 @@ from tljax.core import Net, UserError, nearest_name
 from tljax.nn.inverted import Block, Port, Shape, batch_norm, convolution, divisible, port_of
 from tljax.nn.layers import net, relu6
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 
@@ -120,9 +121,9 @@ class _EfficientNet(nn.Module):
                     name=f'blocks.{s}.{i}',
                 )(x, train)
                 before += 1
-                taps[f'stage{s + 1}_block{i + 1}'] = x
+                x = taps[f'stage{s + 1}_block{i + 1}'] = tap(f'stage{s + 1}_block{i + 1}', x)
         x = conv(x, self.dim, 'conv_head', 'bn2')
-        taps['head_conv'] = x
+        x = taps['head_conv'] = tap('head_conv', x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

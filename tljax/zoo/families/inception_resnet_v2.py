@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 from tljax.zoo.families.inception_v3 import SMALLEST, STEM, layer_patterns, mixed
 
@@ -102,9 +103,9 @@ class _InceptionResNetV2(nn.Module):
                 y = x + block.scale * y
                 y = y if block.name == LAST else nn.relu(y)
             x = y
-            taps[block.group] = x
+            x = taps[block.group] = tap(block.group, x)
         x = unit(x, 1536, (1, 1), (1, 1), 'SAME', 'conv_7b', 'conv_7b_bn')
-        taps['conv_7b'] = x
+        x = taps['conv_7b'] = tap('conv_7b', x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

@@ -25,6 +25,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 POOLS = {
@@ -164,7 +165,7 @@ class _InceptionV3(nn.Module):
         x, taps = preprocess(x, 'tf'), {}
         for block, branches in BLOCKS.items():
             x = mixed(x, branches, conv)
-            taps[block] = x
+            x = taps[block] = tap(block, x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 
@@ -43,7 +44,7 @@ class _LeNet(nn.Module):
             else:
                 x = max_pool(x)
             x = nn.relu(x)
-            taps[f'block{i}'] = x
+            x = taps[f'block{i}'] = tap(f'block{i}', x)
         x = x.reshape(len(x), -1)
         for i, width in enumerate(self.dense, 1):
             if self.dropout:
@@ -54,7 +55,7 @@ class _LeNet(nn.Module):
                     x, train
                 )
             x = nn.relu(x)
-            taps[f'dense{i}'] = x
+            x = taps[f'dense{i}'] = tap(f'dense{i}', x)
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 

@@ -8,6 +8,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, net
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 
@@ -28,7 +29,7 @@ class _MLP(nn.Module):
                     x, train
                 )
             x = getattr(nn, self.activation)(x)
-            taps[f'layer{i}'] = x
+            x = taps[f'layer{i}'] = tap(f'layer{i}', x)
         return {**taps, 'features': x.astype(jnp.promote_types(x.dtype, 'float32'))}
 
 

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, UserError
 from tljax.nn.layers import BatchNorm, Conv, net, relu6
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 # (channels, stride) of each block
@@ -65,7 +66,7 @@ class _MobileNet(nn.Module):
         for i, (width, stride) in enumerate(BLOCKS, 1):
             x = conv(x, x.shape[-1], (3, 3), stride, f'conv_dw_{i}', groups=x.shape[-1])
             x = conv(x, int(width * self.alpha), (1, 1), 1, f'conv_pw_{i}')
-            taps[f'block{i}'] = x
+            x = taps[f'block{i}'] = tap(f'block{i}', x)
         features = nn.Dropout(self.dropout)(
             x.mean((1, 2)).astype(jnp.float32), deterministic=not train
         )

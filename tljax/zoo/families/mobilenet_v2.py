@@ -13,6 +13,7 @@ from tljax.core import Net, UserError
 from tljax.nn.inverted import divisible
 from tljax.nn.layers import BatchNorm, Conv, net, relu6
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 # (channels, number of blocks, stride of the first block) of each stage
@@ -57,9 +58,9 @@ class _MobileNetV2(nn.Module):
             y = clip(conv(y, y.shape[-1], f'{name}_depthwise', 3, stride, groups=y.shape[-1]))
             y = conv(y, divisible(int(width * self.alpha)), f'{name}_project')
             x = x + y if stride == 1 and x.shape == y.shape else y
-            taps[f'block{i}'] = x
+            x = taps[f'block{i}'] = tap(f'block{i}', x)
         x = clip(conv(x, _feature_count(self.alpha), 'Conv_1', norm='Conv_1_bn'))
-        taps['conv2'] = x
+        x = taps['conv2'] = tap('conv2', x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

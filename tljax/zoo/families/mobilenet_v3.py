@@ -14,6 +14,7 @@ from tljax.core import Net, UserError
 from tljax.nn.inverted import Block, Port, Shape, batch_norm, convolution, divisible, port_of
 from tljax.nn.layers import Conv, net
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 
@@ -94,7 +95,7 @@ class _MobileNetV3(nn.Module):
                 self.dtype,
                 name=f'blocks.{name}',
             )(x, train)
-            taps[_group(name)] = x
+            x = taps[_group(name)] = tap(_group(name), x)
         x = x.mean((1, 2), keepdims=True)
         x = Conv(self.dim, (1, 1), use_bias=True, dtype=self.dtype, name='conv_head')(x)
         x = taps['head_conv'] = swish(x)[:, 0, 0]

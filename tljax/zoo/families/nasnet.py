@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, mean_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 SMALLEST = 32  # side of the smallest pictures whose map every reduction cell can halve, pixels
@@ -118,7 +119,7 @@ class _NASNet(nn.Module):
             y = (_reduction if is_reduction else _normal)(h, p_adjusted, branch)
             p = p if self.skip and cell.startswith('reduce') else x
             x = y
-            taps[_group(cell)] = x
+            x = taps[_group(cell)] = tap(_group(cell), x)
         return {
             **taps,
             'features': nn.relu(x).mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

@@ -17,6 +17,7 @@ from tljax.core import Net, UserError, nearest_name
 from tljax.nn.inverted import PORTS, SqueezeExcite, batch_norm, convolution
 from tljax.nn.layers import DropPath, net
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 STEM = 32  # channels
@@ -146,7 +147,7 @@ class _RegNet(nn.Module):
                     name=f's{s}.b{i}',
                 )(x, train)
                 before += 1
-                taps[f'stage{s}_block{i}'] = x
+                x = taps[f'stage{s}_block{i}'] = tap(f'stage{s}_block{i}', x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

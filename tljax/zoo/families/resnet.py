@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 # depth -> number of blocks in the stages conv2 to conv5
@@ -81,10 +82,10 @@ class _ResNet(nn.Module):
                         project=i == 1,
                         stride=2 if i == 1 and stage > 2 else 1,
                     )
-                taps[name] = x
+                x = taps[name] = tap(name, x)
         if self.v2:
             x = nn.relu(norm(x, 'post'))
-            taps['post'] = x
+            x = taps['post'] = tap('post', x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

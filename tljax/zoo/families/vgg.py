@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, UserError
 from tljax.nn.layers import Conv, max_pool, net
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 WIDTHS = (64, 128, 256, 512, 512)  # channels of each block
@@ -43,7 +44,7 @@ class _VGG(nn.Module):
                     )(x)
                 )
             x = max_pool(x)
-            taps[f'block{i}'] = x
+            x = taps[f'block{i}'] = tap(f'block{i}', x)
         if not self.fc:
             return {
                 **taps,
@@ -52,7 +53,7 @@ class _VGG(nn.Module):
         x = x.reshape(len(x), -1)
         for name in ('fc1', 'fc2'):
             x = nn.relu(nn.Dense(DENSE, dtype=self.dtype, name=name)(x))
-            taps[name] = x
+            x = taps[name] = tap(name, x)
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 

@@ -16,6 +16,7 @@ from tljax.core import Net, UserError, nearest_name
 from tljax.kernels import unit
 from tljax.nn.layers import Conv, LayerNorm, net
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.nn.transformer import Transformer
 from tljax.protocols import StoredStatistics
 
@@ -91,7 +92,7 @@ class VisionTransformer(nn.Module):
                 dtype=self.dtype,
                 name=f'blocks.{i}',
             )(x, train)
-            taps[f'block{i + 1}'] = x
+            x = taps[f'block{i + 1}'] = tap(f'block{i + 1}', x)
         first = 1 + self.registers  # the first patch
         if self.pool == 'token':
             x = LayerNorm(self.epsilon, self.dtype, name='norm')(x[:, 0])
@@ -99,10 +100,10 @@ class VisionTransformer(nn.Module):
             x = LayerNorm(self.epsilon, self.dtype, name='fc_norm')(x[:, first:].mean(1))
         else:
             x = LayerNorm(self.epsilon, self.dtype, name='norm')(x[:, first:]).mean(1)
-        taps['norm'] = x
+        x = taps['norm'] = tap('norm', x)
         if self.projection:
             x = nn.Dense(self.projection, use_bias=False, dtype=self.dtype, name='projection')(x)
-            taps['projection'] = x
+            x = taps['projection'] = tap('projection', x)
         x = x.astype(jnp.promote_types(self.dtype, jnp.float32))
         return {**taps, 'features': unit(x) if self.projection else x}
 

@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net
 from tljax.nn.layers import BatchNorm, Conv, SeparableConv, max_pool, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
+from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
 # side of the smallest pictures that have a position left after the two unpadded convolutions,
@@ -79,7 +80,7 @@ class _Xception(nn.Module):
                 x = conv(x, widths[-1], (1, 1), 2, 'SAME', name, bn)
                 y = max_pool(y, (3, 3), (2, 2), 'SAME')
             x = y if block == 14 else x + y
-            taps[f'block{block}'] = x
+            x = taps[f'block{block}'] = tap(f'block{block}', x)
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),

@@ -1,0 +1,1 @@
+"""Multitask learning: several tasks are learnt together, and share parameters."""
