@@ -80,10 +80,9 @@ def many_tasks() -> ConfigDict:
             sets=ConfigDict(sort_keys=False),  # name of a task -> a set of tljax.data
             share=0.75,  # of the examples of a task that are trained on
             new=0.0,  # share of the tasks that are new; 0: all tasks are learnt together
-            methods=ConfigDict(sort_keys=False),  # name -> learner, of tljax.shallow
+            methods=ConfigDict(sort_keys=False),  # name -> learner, of tljax.shallow, and penalties
             baselines=(),  # methods that the others are compared with
-            penalties=(1.0,),  # candidates for methods that take a penalty and do not set it
-            choices=5,  # cuts of the training examples that choose among them
+            choices=5,  # cuts of the training examples that choose among a method's penalties
             seeds=(0,),  # one split each
         ),
         sort_keys=False,
@@ -423,6 +422,5 @@ def smoke_many_tasks(config: ConfigDict) -> None:
     """
     config.sets = {f'line{number}': dict(name='lines', number=number) for number in range(8)}
     config.share = min(config.share, 0.5)
-    config.penalties = (1.0, 10.0)
     config.choices = 2
     config.seeds = (0, 1, 2)

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from configs import base
 
 SCHOOLS = 139
+PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 1e4)
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -36,19 +37,40 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.new = options.new
 
         # Methods
-        config.methods = dict(
-            independent=dict(learner=dict(name='independent_ridge')),
-            pooled=dict(learner=dict(name='pooled_ridge')),
-            biased=dict(learner=dict(name='pooled_start')),
-            joint_features=dict(learner=dict(name='joint_features')),
-            hierarchical=dict(
-                learner=dict(name='hierarchical_regression', covariance='diagonal')
+        config.methods = ConfigDict(
+            dict(
+                independent=dict(
+                    learner=dict(name='independent_ridge'),
+                    penalties=PENALTIES,
+                ),
+                pooled=dict(
+                    learner=dict(name='pooled_ridge'),
+                    penalties=PENALTIES,
+                ),
+                biased=dict(
+                    learner=dict(name='pooled_start'),
+                    penalties=PENALTIES,
+                ),
+                joint_features=dict(
+                    learner=dict(name='joint_features', tolerance=1e-4),
+                    penalties=(30.0, 100.0, 300.0, 1000.0),
+                ),
+                hierarchical=dict(
+                    learner=dict(name='hierarchical_regression', covariance='diagonal'),
+                ),
+                hierarchical_full=dict(
+                    learner=dict(name='hierarchical_regression', covariance='full'),
+                ),
+                process=dict(
+                    learner=dict(name='gaussian_process_prior', mean='zero', by_task=False),
+                ),
+                process_linear_mean=dict(
+                    learner=dict(name='gaussian_process_prior', mean='linear', by_task=False),
+                ),
             ),
-            hierarchical_full=dict(learner=dict(name='hierarchical_regression')),
-            gaussian_process=dict(learner=dict(name='gaussian_process_prior', by_task=False)),
+            sort_keys=False,
         )
         config.baselines = ('independent', 'pooled')
-        config.penalties = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 
         # Study
         config.seeds = tuple(range(1000, 1010))

@@ -3,7 +3,7 @@
     python -m experiments.tasks --config=configs/school.py
     python -m experiments.tasks --config=configs/school.py:share=0.2
 
-Every split cuts the examples of each task at random into training and test examples. A method learns
+A split cuts the examples of each task at random into training and test examples. A method learns
 from the training examples of all tasks, and predicts the test examples of each. With the setting
 `new` some tasks are new: a method learns from the other tasks, and then gets a few examples of each
 new one. The table shows the share of the test labels' variance that is explained, with its interval

@@ -76,7 +76,7 @@ def test_gains_are_paired_over_splits_and_over_tasks(study):
     assert gain['mean'] == pytest.approx(parts.sum() / len(parts))
     page = (folder / 'report.html').read_text()
     assert 'Gains over the baselines' in page and '8 tasks, 160 examples' in page
-    assert f'{100 * gain["mean"]:+.1f}' in out and 'gaussian_process' in out
+    assert f'{100 * gain["mean"]:+.1f}' in out and 'process_linear_mean' in out
 
 
 def test_new_tasks_are_predicted_from_the_others(tmp_path):
@@ -96,7 +96,9 @@ def test_new_tasks_are_predicted_from_the_others(tmp_path):
         (['--config.share=1'], 'share=1.0: give a number between 0 and 1'),
         (['--config.new=1'], 'new=1.0: give a number from 0 to below 1'),
         (['--config.seeds=(3,)'], 'an interval needs two splits or more'),
-        (['--config.penalties=()'], 'give one or more of each'),
+        (['--config.choices=0'], 'choices=0: give 1 or more'),
+        (['--config.methods.pooled.penalty=3'], 'config.methods.pooled.penalty is no setting'),
+        (['--config.methods.pooled.penalties=(-1,)'], 'penalty=-1: give a positive number'),
         (["--config.baselines=('poled',)"], "baselines='poled' is no method: did you mean pooled?"),
         (
             ['--config.methods.pooled.learner.name=pooled_rigde'],

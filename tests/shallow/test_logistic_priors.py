@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
+from scipy.integrate import trapezoid
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
+from scipy.stats import norm
 from task_samples import COVARIANCE, MEAN, class_tasks
 
 from tljax.core import UserError
@@ -12,6 +13,7 @@ from tljax.shallow.logistic_priors import LogisticPrior, hierarchical_logistic_r
 
 XS, YS, _ = class_tasks(tasks=15)
 NOTHING = np.empty((0, 2))
+GRID = np.linspace(-9, 9, 1001)
 
 
 def prior_of(mean, covariance):
@@ -19,16 +21,10 @@ def prior_of(mean, covariance):
 
 
 def bound_of(x, y, mean, covariance, prior):
-    """The lower bound of a task as it is defined, its expectations by adaptive integration."""
-    total = 0.0
-    for row, sign in zip(x, 2 * y - 1, strict=True):
-        centre, deviation = row @ mean, np.sqrt(row @ covariance @ row)
-
-        def weighted(z, centre=centre, deviation=deviation, sign=sign):
-            density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-            return density * log_expit(sign * (centre + deviation * z))
-
-        total += quad(weighted, -9, 9)[0]
+    """The lower bound of a task as it is defined, its expectations by the trapezoidal rule."""
+    deviations = np.sqrt(((x @ covariance) * x).sum(1))
+    logits = (2 * y - 1) * ((x @ mean)[:, None] + deviations[:, None] * GRID).T
+    total = trapezoid(norm.pdf(GRID) * log_expit(logits).sum(1), GRID)
     inverse, gap = np.linalg.inv(prior.covariance), mean - prior.mean
     divergence = np.trace(inverse @ covariance) + gap @ inverse @ gap - len(mean)
     divergence += np.linalg.slogdet(prior.covariance)[1] - np.linalg.slogdet(covariance)[1]
@@ -64,7 +60,7 @@ def test_the_e_step_finds_the_best_gaussian():
 
 @pytest.mark.parametrize('form', ['full', 'diagonal'])
 def test_the_bound_never_falls_and_is_just_below_the_likelihood(form):
-    learnt = hierarchical_logistic_regression(XS, YS, form, tolerance=1e-5)
+    learnt = hierarchical_logistic_regression(XS, YS, form, tolerance=1e-4)
     assert (np.diff(learnt.bound) > -1e-9).all() and len(learnt.bound) > 20
     likelihood = exact(XS, YS, learnt)
     assert likelihood - 0.03 * len(XS) < learnt.bound[-1] < likelihood
@@ -82,7 +78,8 @@ def test_the_bound_has_no_slope_where_em_ends():
     def of(values):
         """The bound at other hyper-parameters."""
         prior = prior_of(values[:2], np.array([[values[2], values[3]], [values[3], values[4]]]))
-        return sum(bound_of(x, y, *prior.posterior(x, y), prior) for x, y in zip(xs, ys))
+        pairs = zip(xs, ys, strict=True)
+        return sum(bound_of(x, y, *prior.posterior(x, y), prior) for x, y in pairs)
 
     end = np.array([*learnt.mean, *learnt.covariance[[0, 1, 1], [0, 0, 1]]])
     assert of(end) == pytest.approx(learnt.bound[-1], abs=1e-5)
@@ -92,7 +89,7 @@ def test_the_bound_has_no_slope_where_em_ends():
 
 
 def test_many_tasks_reveal_the_prior_that_drew_them():
-    xs, ys, weights = class_tasks(tasks=200, sizes=(30, 40), seed=3)
+    xs, ys, weights = class_tasks(tasks=120, sizes=(30, 40), seed=3)
     learnt = hierarchical_logistic_regression(xs, ys)
     np.testing.assert_allclose(learnt.mean, weights.mean(0), atol=0.15)
     np.testing.assert_allclose(learnt.covariance, np.cov(weights.T), atol=0.25)
@@ -130,7 +127,7 @@ def test_a_new_task_profits_from_each_of_its_few_examples():
 
 def test_separable_tasks_and_columns_of_zeros_do_no_harm():
     x = np.array([[-2.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [2.0, 1.0, 0.0]])
-    learnt = hierarchical_logistic_regression([100 * x] * 5, [[0, 0, 1, 1]] * 5, rounds=300)
+    learnt = hierarchical_logistic_regression([100 * x] * 5, [[0, 0, 1, 1]] * 5, tolerance=1e-3)
     assert np.isfinite(learnt.covariance).all() and (np.diff(learnt.bound) > -1e-9).all()
     probability = learnt.predict(NOTHING[:, [0, 0, 0]], [], 100 * x)
     assert (probability[:2] < 0.1).all() and (probability[2:] > 0.9).all()

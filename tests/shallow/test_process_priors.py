@@ -13,7 +13,7 @@ from tljax.shallow.process_priors import (
 )
 
 SLOPES, LENGTHS = np.array([1.0, -2.0, 0.0]), np.array([0.7, 2.0, 1.0])
-PRIOR = ProcessPrior(SLOPES, LENGTHS, 0.3, 1.5, 0.2, 0.0, 1.0, 0.0)
+PRIOR = ProcessPrior(SLOPES, LENGTHS, 0.3, 1.5, 0.2, (0.0, 1.0), 0.0)
 
 
 def examples(n=25, d=3, seed=0):
@@ -39,7 +39,7 @@ def parameters(prior):
 def sampled_tasks(tasks=12, n=30, lengths=(0.5, 3.0), noise=0.05, seed=0):
     """Functions drawn from one process; the labels of each task have a unit of their own."""
     rng = np.random.default_rng(seed)
-    prior = ProcessPrior(np.zeros(2), np.array(lengths), 0.5, 1.0, noise, 0.0, 1.0, 0.0)
+    prior = ProcessPrior(np.zeros(2), np.array(lengths), 0.5, 1.0, noise, (0.0, 1.0), 0.0)
     xs = [rng.uniform(-2, 2, (n, 2)) for _ in range(tasks)]
     ys = [
         rng.multivariate_normal(np.zeros(n), prior.covariance(x, x) + noise * np.eye(n)) for x in xs
@@ -92,14 +92,14 @@ def test_a_line_that_tasks_have_in_common_is_learnt():
     xs, ys = sampled_tasks()
     ys = [y + x @ [3.0, -1.0] for x, y in zip(xs, ys, strict=True)]
     prior = gaussian_process_prior(xs, ys, mean='linear', by_task=False, tolerance=1e-9)
-    np.testing.assert_allclose(prior.slopes * prior.scale, [3.0, -1.0], atol=0.4)
-    labels = [(y - prior.centre) / prior.scale for y in ys]
+    np.testing.assert_allclose(prior.slopes * prior.unit[1], [3.0, -1.0], atol=0.4)
+    labels = [(y - prior.unit[0]) / prior.unit[1] for y in ys]
     slopes = sum(
         log_marginal_likelihood(x, y, parameters(prior))[1] for x, y in zip(xs, labels, strict=True)
     )
     assert np.abs(slopes).max() < 0.1
     far = prior.predict(xs[0], ys[0], [[50.0, 0.0], [51.0, 0.0]])[0]
-    assert far[1] - far[0] == pytest.approx(prior.slopes[0] * prior.scale)
+    assert far[1] - far[0] == pytest.approx(prior.slopes[0] * prior.unit[1])
 
 
 def test_a_target_may_have_a_noise_of_its_own():
@@ -107,10 +107,10 @@ def test_a_target_may_have_a_noise_of_its_own():
     prior = gaussian_process_prior(xs, ys, by_task=False)
     x, y = (arrays[0] for arrays in sampled_tasks(tasks=1, n=200, noise=0.5, seed=7))
     noise = prior.own_noise(x[:150], y[:150])
-    assert noise * prior.scale**2 == pytest.approx(0.5, rel=0.3)
+    assert noise * prior.unit[1] ** 2 == pytest.approx(0.5, rel=0.3)
     # it is the best of scikit-learn's marginal likelihoods, too
     likelihoods = [
-        peer(prior._replace(noise=each)).fit(x[:150], (y[:150] - prior.centre) / prior.scale)
+        peer(prior._replace(noise=each)).fit(x[:150], (y[:150] - prior.unit[0]) / prior.unit[1])
         for each in (0.7 * noise, noise, 1.4 * noise)
     ]
     values = [model.log_marginal_likelihood_value_ for model in likelihoods]
@@ -120,6 +120,7 @@ def test_a_target_may_have_a_noise_of_its_own():
         for each in (noise, None)
     )
     assert own < shared
+
 
 def test_a_target_with_few_examples_profits_from_the_sources():
     """Beside the same process learnt from the target's own examples, at 8 of them."""
@@ -136,7 +137,7 @@ def test_a_target_with_few_examples_profits_from_the_sources():
 def test_tasks_may_differ_in_their_units():
     xs, ys = sampled_tasks()
     rng = np.random.default_rng(0)
-    units = [(scale, shift) for scale, shift in zip(rng.uniform(0.1, 50, 12), rng.normal(0, 99, 12))]
+    units = np.column_stack([rng.uniform(0.1, 50, 12), rng.normal(0, 99, 12)])
     scaled = [scale * y + shift for y, (scale, shift) in zip(ys, units, strict=True)]
     prior, other = gaussian_process_prior(xs, ys), gaussian_process_prior(xs, scaled)
     np.testing.assert_allclose(other.lengths, prior.lengths, rtol=1e-3)
@@ -150,9 +151,9 @@ def test_without_examples_the_prediction_is_the_prior():
     xs, ys = sampled_tasks()
     prior = gaussian_process_prior(xs, ys, by_task=False)
     mean, deviation = prior.predict(np.empty((0, 2)), [], xs[0])
-    np.testing.assert_allclose(mean, prior.centre)
+    np.testing.assert_allclose(mean, prior.unit[0])
     variance = prior.offset + prior.amplitude + prior.noise
-    np.testing.assert_allclose(deviation, prior.scale * variance**0.5)
+    np.testing.assert_allclose(deviation, prior.unit[1] * variance**0.5)
 
 
 def test_what_does_not_fit_is_refused_in_one_line():
@@ -171,5 +172,5 @@ def test_what_does_not_fit_is_refused_in_one_line():
         prior.predict(xs[0][:1], ys[0][:1], xs[1])
     with pytest.raises(UserError, match="mean='cubic' is unknown: give 'zero' or 'linear'"):
         gaussian_process_prior(xs, ys, mean='cubic')
-    with pytest.raises(UserError, match='all labels are 0'):
+    with pytest.raises(UserError, match=r'ys\[0\] has no two different labels'):
         gaussian_process_prior(xs, [0 * y for y in ys], by_task=False)

@@ -5,8 +5,8 @@ weights that were learnt elsewhere. Without examples w is w0, and with many of t
 matters. With w0 = 0 it is the usual ridge or logistic regression.
 
 Sources: Kienzle and Chellapilla, Personalized handwriting recognition via biased regularization,
-2006 (https://doi.org/10.1145/1143844.1143902); Evgeniou and Pontil, Regularized multi-task learning,
-2004 (https://doi.org/10.1145/1014052.1014067).
+2006 (https://doi.org/10.1145/1143844.1143902); Evgeniou and Pontil, Regularized multi-task
+learning, 2004 (https://doi.org/10.1145/1014052.1014067).
 """
 
 from collections.abc import Sequence
@@ -205,7 +205,9 @@ def _checked_start(x, y, start, penalty, classes=False):
     """Examples and weights of the source as float64, and a penalty that is a positive number."""
     start = np.asarray(start, float)
     if start.ndim != 1 or not np.isfinite(start).all():
-        raise UserError(f'start has shape {start.shape}: give a finite weight for each column, (d,)')
+        raise UserError(
+            f'start has shape {start.shape}: give a finite weight for each column, (d,)'
+        )
     if not 0 < penalty < np.inf:
         raise UserError(f'penalty={penalty}: give a positive number')
     return *checked_task(x, y, len(start), classes), start

@@ -8,8 +8,9 @@ step replaces it by the Gaussian q with the largest lower bound of the task's lo
 
 Each expectation is an integral over one number, x_i'w, and is computed by quadrature. The best q is
 the posterior for the likelihood exp(w'b - w'G w / 2) with G = sum_i E_q[s'] x_i x_i' and
-b = sum_i E_q[y_i - s] x_i + G E_q[w]. These depend on q, so that an E step moves towards it. EM raises
-the sum of the bounds, which therefore never falls. A Laplace approximation has no such bound.
+b = sum_i E_q[y_i - s] x_i + G E_q[w]. These depend on q, so that an E step moves towards it. EM
+raises the sum of the bounds, which therefore never falls. A Laplace approximation has no such
+bound.
 
 Sources: Opper and Archambeau, The variational Gaussian approximation revisited, 2009
 (https://doi.org/10.1162/neco.2008.08-07-592); Nickisch and Rasmussen, Approximations for binary
@@ -102,12 +103,12 @@ def hierarchical_logistic_regression(
     ys: Sequence[ArrayLike],
     covariance: str = 'full',
     rounds: int = 2000,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
 ) -> LogisticPrior:
     """Learns the prior of logistic regressions from many tasks with labels 0 and 1.
 
-    For an intercept, give the tasks a column of ones. With few examples in each task the bound is loose,
-    and the covariance comes out too small.
+    For an intercept, give the tasks a column of ones. With few examples in each task the bound is
+    loose, and the covariance comes out too small.
 
     Args:
         xs: examples of each task, (n, d) each, with n of its own.
@@ -128,7 +129,7 @@ def hierarchical_logistic_regression(
     >>> x = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     >>> prior = hierarchical_logistic_regression([x, x], [[0, 0, 1, 1], [0, 1, 0, 1]])
     >>> prior.predict([[1.0]], [1], [[2.0]]).round(2)  # one example of a new task
-    array([0.88])
+    array([0.86])
     """
     xs, ys = checked_tasks(xs, ys, classes=True)
     check_form(covariance, len(xs), xs[0].shape[1])

@@ -67,9 +67,7 @@ class LinearPrior(NamedTuple):
         )
         return weights[0], covariances[0]
 
-    def predict(
-        self, x: ArrayLike, y: ArrayLike, new: ArrayLike
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, x: ArrayLike, y: ArrayLike, new: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Labels of new rows of a task: their means and standard deviations, (m,) each.
 
         Args:
@@ -91,7 +89,7 @@ def hierarchical_regression(
     ys: Sequence[ArrayLike],
     covariance: str = 'full',
     rounds: int = 2000,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
 ) -> LinearPrior:
     """Learns the prior of linear regressions, y = x'w_t + noise, from many tasks.
 
@@ -130,7 +128,8 @@ def hierarchical_regression(
     variance = np.concatenate(ys).var()
     if not variance > 0:
         raise UserError(f'all labels of ys are {ys[0][0]:g}: give labels that differ')
-    grams, moments = np.stack([x.T @ x for x in xs]), np.stack([x.T @ y for x, y in zip(xs, ys)])
+    grams = np.stack([x.T @ x for x in xs])
+    moments = np.stack([x.T @ y for x, y in zip(xs, ys, strict=True)])
     squares, sizes = np.array([y @ y for y in ys]), np.array([len(y) for y in ys])
 
     def squared_errors(weights):
@@ -153,9 +152,7 @@ def hierarchical_regression(
         log_likelihood.append((evidence - own / 2).sum())
         if step and log_likelihood[-1] - log_likelihood[-2] < tolerance:
             break
-    return LinearPrior(
-        mean, spread, float(noise), weights, covariances, np.array(log_likelihood)
-    )
+    return LinearPrior(mean, spread, float(noise), weights, covariances, np.array(log_likelihood))
 
 
 def posteriors(
@@ -172,8 +169,8 @@ def posteriors(
         covariance: of the prior, (d, d).
 
     Returns:
-        (means, covariances, evidence): (tasks, d), (tasks, d, d), and (tasks,), the logarithm of the
-        likelihood integrated over the prior.
+        (means, covariances, evidence): (tasks, d), (tasks, d, d), and (tasks,), the logarithm of
+        the likelihood integrated over the prior.
 
     >>> one = np.ones((1, 1))
     >>> means, covariances, evidence = posteriors(one[None], 3 * one, np.ones(1), one)
@@ -245,9 +242,9 @@ def check_form(form: str, tasks: int, d: int) -> None:
         tasks: number of tasks.
         d: number of columns.
 
-    >>> check_form('full', tasks=10, d=28)
+    >>> check_form('full', tasks=3, d=8)
     Traceback (most recent call last):
-    tljax.core.UserError: 10 tasks are too few for a full covariance of 28 columns: give more than ...
+    tljax.core.UserError: 3 tasks are too few for a full covariance of 8 columns: give more than ...
     """
     if form not in ('full', 'diagonal'):
         raise UserError(f"covariance={form!r} is unknown: give 'full' or 'diagonal'")

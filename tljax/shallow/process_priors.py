@@ -3,16 +3,16 @@
 The labels of a task are y(x) = x'slopes + c + f(x) + noise. The mean x'slopes is the same in all
 tasks. Each task has its own constant c, with a Gaussian prior, and its own function f, a Gaussian
 process with the covariance amplitude exp(-|(x - x') / lengths|^2 / 2). The lengths say how far each
-feature must change before the labels do. All tasks share the hyper-parameters, which have the largest
-sum of log marginal likelihoods over the source tasks. A target task with few examples takes them as
-they are, or with a noise of its own.
+feature must change before the labels do. All tasks share the hyper-parameters, which have the
+largest sum of log marginal likelihoods over the source tasks. A target task with few examples takes
+them as they are, or with a noise of its own.
 
 NumPy computes in float64.
 
 Sources: Rasmussen and Williams, Gaussian processes for machine learning, 2006, equations 2.30, 2.38
-and 5.9 (https://gaussianprocess.org/gpml); Lawrence and Platt, Learning to learn with the informative
-vector machine, 2004 (https://icml.cc/imls/conferences/2004/proceedings/abstracts/178.htm), for the sum
-over tasks.
+and 5.9 (https://gaussianprocess.org/gpml); for the sum over tasks: Lawrence and Platt, Learning to
+learn with the informative vector machine, 2004
+(https://icml.cc/imls/conferences/2004/proceedings/abstracts/178.htm).
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from scipy.spatial.distance import cdist
 from tljax.core import UserError
 from tljax.shallow.many_tasks import check_columns, checked_task, checked_tasks
 
-# Limits of hyper-parameters: variances in those of the labels, lengths in deviations of the columns.
+# Limits of variances, in those of the labels, and of lengths, in deviations of the columns.
 LIMITS = (1e-5, 1e5)
 
 
@@ -40,11 +40,10 @@ class ProcessPrior(NamedTuple):
         offset: variance of a task's constant.
         amplitude: variance of a task's function.
         noise: variance of the labels around the function.
-        centre: mean of the labels; None if each task is standardised by itself.
-        scale: standard deviation of the labels; None if each task is standardised by itself.
+        unit: mean and standard deviation of all labels; None if each task has a unit of its own.
         log_likelihood: sum over the source tasks, in nats, of standardised labels.
 
-    >>> prior = ProcessPrior(np.zeros(1), np.ones(1), 0.0, 1.0, 0.5, 0.0, 1.0, 0.0)
+    >>> prior = ProcessPrior(np.zeros(1), np.ones(1), 0.0, 1.0, 0.5, (0.0, 1.0), 0.0)
     >>> mean, deviation = prior.predict([[0.0]], [3.0], [[0.0], [9.0]])
     >>> mean.round(3), deviation.round(3)  # two thirds of 3; far away the prior
     (array([2., 0.]), array([0.913, 1.225]))
@@ -55,8 +54,7 @@ class ProcessPrior(NamedTuple):
     offset: float
     amplitude: float
     noise: float
-    centre: float | None
-    scale: float | None
+    unit: tuple[float, float] | None
     log_likelihood: float
 
     def predict(
@@ -72,13 +70,13 @@ class ProcessPrior(NamedTuple):
                 the source tasks.
 
         Raises:
-            UserError: for examples that `checked_task` refuses, and for equal labels if each task is
-                standardised by itself.
+            UserError: for examples that `checked_task` refuses, and for equal labels if each task
+                is standardised by itself.
         """
         x, y = checked_task(x, y, len(self.lengths))
         new = np.asarray(new, float)
         check_columns(new, len(self.lengths), 'new')
-        y, centre, scale = _standardised(y, self.centre, self.scale, 'y')
+        y, (centre, scale) = _standardised(y, self.unit, 'y')
         noise = self.noise if noise is None else noise
         across = self.covariance(x, new)
         solved = np.linalg.solve(self.covariance(x, x) + noise * np.eye(len(x)), across)
@@ -87,7 +85,7 @@ class ProcessPrior(NamedTuple):
         return centre + scale * mean, scale * np.sqrt(variance)
 
     def own_noise(self, x: ArrayLike, y: ArrayLike) -> float:
-        """The noise of a task with the largest marginal likelihood, all else being as in the sources.
+        """The noise with the largest marginal likelihood, all else being as in the sources.
 
         It needs tens of examples. The candidates are 1/100 to 100 times the noise of the sources.
 
@@ -99,7 +97,7 @@ class ProcessPrior(NamedTuple):
             UserError: as `predict`.
         """
         x, y = checked_task(x, y, len(self.lengths))
-        y = _standardised(y, self.centre, self.scale, 'y')[0]
+        y, _ = _standardised(y, self.unit, 'y')
         values, vectors = np.linalg.eigh(self.covariance(x, x))
         squares = ((y - x @ self.slopes) @ vectors) ** 2
         candidates = self.noise * np.logspace(-2, 2, 81)
@@ -160,8 +158,8 @@ def gaussian_process_prior(
     if not (steps >= 1 and tolerance > 0):
         raise UserError(f'steps={steps}, tolerance={tolerance}: give positive numbers')
     everything, rows = np.concatenate(ys), np.concatenate(xs)
-    centre, scale = (None, None) if by_task else (everything.mean(), everything.std())
-    ys = [_standardised(y, centre, scale, f'ys[{i}]')[0] for i, y in enumerate(ys)]
+    unit = None if by_task else (float(everything.mean()), float(everything.std()))
+    ys = [_standardised(y, unit, f'ys[{i}]')[0] for i, y in enumerate(ys)]
     units = np.where(np.ptp(rows, 0) > 0, rows.std(0), 1)
     xs = [x / units for x in xs]
 
@@ -185,7 +183,7 @@ def gaussian_process_prior(
     offset, amplitude, noise = map(float, np.exp(found.x[:3]))
     lengths, slopes = np.exp(found.x[3 : 3 + d]) * units, found.x[3 + d :] / units
     value = -float(found.fun) * len(rows)
-    return ProcessPrior(slopes, lengths, offset, amplitude, noise, centre, scale, value)
+    return ProcessPrior(slopes, lengths, offset, amplitude, noise, unit, value)
 
 
 def log_marginal_likelihood(
@@ -231,15 +229,16 @@ def _correlation(a, b):
     return np.exp(-cdist(a, b, 'sqeuclidean') / 2)
 
 
-def _standardised(y, centre, scale, name):
-    """Labels of mean 0 and variance 1, and the mean and standard deviation that they had."""
-    if centre is None:
-        if len(np.unique(y)) < 2:
-            raise UserError(
-                f'{name} has no two different labels, so that it has no unit of its own: add '
-                'examples, or learn the prior with by_task=False'
-            )
-        centre, scale = y.mean(), y.std()
-    if not scale > 0:
-        raise UserError(f'all labels are {centre:g}: give labels that differ')
-    return (y - centre) / scale, centre, scale
+def _standardised(
+    y: np.ndarray, unit: tuple[float, float] | None, name: str
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Labels in a unit, (mean, standard deviation), or in their own; and that unit."""
+    if unit is None:
+        unit = (float(y.mean()), float(y.std())) if len(np.unique(y)) > 1 else (0.0, 0.0)
+    mean, deviation = unit
+    if not deviation > 0:
+        raise UserError(
+            f'{name} has no two different labels, so that they have no unit: add examples, or '
+            'learn the prior with by_task=False'
+        )
+    return (y - mean) / deviation, unit

@@ -1,8 +1,9 @@
 """Compares ways to learn many tasks of regression, by the variance of new labels that they explain.
 
-A split cuts the examples of each task at random into training and test examples. A method learns from
-the training examples of all tasks, and predicts the test examples of each. If some tasks are new, a
-method learns from all examples of the others, and then gets the training examples of each new one.
+A split cuts the examples of each task at random into training and test examples. A method learns
+from the training examples of all tasks, and predicts the test examples of each. If some tasks are
+new, a method learns from all examples of the others, and then gets the training examples of each
+new one.
 
 Penalties are chosen by further cuts of the training examples. The test labels choose nothing.
 """
@@ -14,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tljax.configuration import DATA, call_named, takes_keyword
-from tljax.core import UserError, nearest_name
+from tljax.configuration import DATA, call_named
+from tljax.core import UserError, abbreviated, nearest_name
 from tljax.files.console import progress
 from tljax.files.text import write
 from tljax.protocols import Config, Record
@@ -27,6 +28,7 @@ LEARNERS = 'tljax.shallow'
 METRIC = 'explained variance'
 INNER_SHARE = 0.8  # of the training examples, in the cuts that choose a penalty
 Examples = tuple[np.ndarray, np.ndarray]  # (n, d), (n,)
+Errors = dict[tuple[str, int], dict[int, float]]  # {(method, seed): {task: sum of squares}}
 
 
 class Cut(NamedTuple):
@@ -68,7 +70,7 @@ def compare(config: Config, workdir: Path) -> Record:
         totals[seed] = ((labels - labels.mean()) ** 2).sum()
         for name, method in config['methods'].items():
             start = time.perf_counter()
-            learner = _with_penalty(method['learner'], name, cut.source, config, seed)
+            learner = _with_penalty(method, name, cut.source, config, seed)
             errors[name, seed] = squared_errors(learner, f'methods.{name}.learner', cut)
             runs[name, seed] = learner.get('penalty'), time.perf_counter() - start
     results = summarise(errors, totals, runs, config['baselines'])
@@ -108,9 +110,7 @@ def load_tasks(sets: Config) -> list[Examples]:
     return tasks
 
 
-def make_cut(
-    tasks: list[Examples], share: float, new: float, rng: np.random.Generator
-) -> Cut:
+def make_cut(tasks: list[Examples], share: float, new: float, rng: np.random.Generator) -> Cut:
     """Cuts tasks at random into what is learnt from and what is predicted.
 
     Labels are centred: the mean of those that are learnt from is subtracted from all.
@@ -174,11 +174,12 @@ def squared_errors(learner: Config, what: str, cut: Cut) -> dict[int, float]:
 
 
 def _with_penalty(
-    learner: Config, name: str, source: list[Examples], config: Config, seed: int
+    method: Config, name: str, source: list[Examples], config: Config, seed: int
 ) -> Config:
-    """Returns a learner with the penalty that has the smallest error on cuts of its own examples,
-    if it takes a penalty and its config does not set it."""
-    if 'penalty' in learner or not takes_keyword(LEARNERS, learner['name'], 'penalty'):
+    """Returns the learner of a method, with the penalty that has the smallest error on cuts of the
+    source's own examples if the method has several."""
+    learner, penalties = method['learner'], method.get('penalties')
+    if not penalties:
         return learner
     new, share = config['new'], config['share'] if config['new'] else INNER_SHARE
     cuts = [
@@ -190,10 +191,15 @@ def _with_penalty(
         candidate, what = {**learner, 'penalty': penalty}, f'methods.{name}.learner'
         return sum(sum(squared_errors(candidate, what, cut).values()) for cut in cuts)
 
-    return {**learner, 'penalty': min(config['penalties'], key=error)}
+    return {**learner, 'penalty': min(penalties, key=error)}
 
 
-def summarise(errors: Record, totals: Record, runs: Record, baselines: list[str]) -> Record:
+def summarise(
+    errors: Errors,
+    totals: dict[int, float],
+    runs: dict[tuple[str, int], tuple[float | None, float]],
+    baselines: list[str],
+) -> Record:
     """Summarises squared errors: the explained variance of each method, and gains over baselines.
 
     Args:
@@ -208,9 +214,12 @@ def summarise(errors: Record, totals: Record, runs: Record, baselines: list[str]
         is half the width of the 95 % interval over splits. 'low' and 'high' are the interval of a
         gain over splits, 'task_low' and 'task_high' that over tasks.
 
-    >>> errors = {('a', 0): {0: 4.0}, ('a', 1): {0: 4.0}, ('b', 0): {0: 2.0}, ('b', 1): {0: 2.0}}
-    >>> runs = dict.fromkeys(errors, (None, 1.0))
-    >>> results = summarise(errors, {0: 8.0, 1: 8.0}, runs, ['a'])
+    >>> errors = {
+    ...     (name, seed): {0: squares, 1: squares}  # of two tasks
+    ...     for name, squares in (('a', 4.0), ('b', 2.0))
+    ...     for seed in (0, 1)
+    ... }
+    >>> results = summarise(errors, {0: 16.0, 1: 16.0}, dict.fromkeys(errors, (None, 1.0)), ['a'])
     >>> [row['mean'] for row in results['rows']], results['gains'][0]['mean']
     ([0.5, 0.75], 0.25)
     """
@@ -264,7 +273,7 @@ def summarise(errors: Record, totals: Record, runs: Record, baselines: list[str]
     )
 
 
-def task_gain(errors: Record, totals: Record, method: str, baseline: str) -> Gain:
+def task_gain(errors: Errors, totals: dict[int, float], method: str, baseline: str) -> Gain:
     """Gain of a method with its interval over tasks, by the paired t test.
 
     Splits of the same examples are not independent, and tasks are. A task's part of the gain is its
@@ -299,13 +308,13 @@ def _check(config: Config) -> None:
         raise UserError(f'new={config["new"]}: give a number from 0 to below 1')
     if len(set(config['seeds'])) < 2:
         raise UserError(f'seeds={config["seeds"]}: an interval needs two splits or more')
-    if config['choices'] < 1 or not config['penalties']:
-        raise UserError('choices and penalties: give one or more of each')
+    if config['choices'] < 1:
+        raise UserError(f'choices={config["choices"]}: give 1 or more')
     for name in config['baselines']:
         if name not in config['methods']:
             raise UserError(
                 f'baselines={name!r} is no method: {nearest_name(name, config["methods"])}'
             )
     for name, method in config['methods'].items():
-        if list(method) != ['learner']:
-            raise UserError(f'methods.{name} has {", ".join(method)}: give it a learner alone')
+        if not {'learner'} <= set(method) <= {'learner', 'penalties'}:
+            raise UserError(f'methods.{name} has {abbreviated(method)}: give learner and penalties')

@@ -7,13 +7,13 @@ from tljax.studies.tables import Table, section
 
 READING = (
     'Share of the variance of all test labels that is explained, percent: mean ± half the width of '
-    'the 95 % interval over splits. Penalty: the smallest and the largest that were chosen. Seconds: '
-    'of a split, the choice of the penalty included.'
+    'the 95 % interval over splits. Penalty: the smallest and the largest that were chosen. '
+    'Seconds: of a split, the choice of the penalty included.'
 )
 GAINS = (
     'Gains in percentage points, paired, with 95 % intervals over splits and over tasks. Splits of '
-    'the same examples depend on each other, so that the verdict is that over tasks: paired t test, '
-    'Holm-corrected over the table at 5 %.'
+    'the same examples depend on each other, so that the verdict is that over tasks: paired t '
+    'test, Holm-corrected over the table at 5 %.'
 )
 
 
@@ -54,19 +54,22 @@ def sections(results: Record) -> list[Record]:
 
 def _method_table(results: Record) -> Table:
     """Returns a table with a row for each method."""
-    rows = []
-    for row in results['rows']:
-        penalties = sorted({penalty for penalty in row['penalties'] if penalty is not None})
-        chosen = ' to '.join(f'{penalty:g}' for penalty in {penalties[0]: 0, penalties[-1]: 0})
-        rows.append(
-            [
-                row['method'],
-                f'{100 * row["mean"]:.1f} ± {100 * row["half"]:.1f}',
-                chosen if penalties else '',
-                f'{row["seconds"]:.1f}',
-            ]
-        )
+    rows = [
+        [
+            row['method'],
+            f'{100 * row["mean"]:.1f} ± {100 * row["half"]:.1f}',
+            _range(row['penalties']),
+            f'{row["seconds"]:.1f}',
+        ]
+        for row in results['rows']
+    ]
     return Table(['method', 'explained variance %', 'penalty', 'seconds'], rows, READING)
+
+
+def _range(penalties: list[float | None]) -> str:
+    """Returns the smallest and the largest penalty that were chosen, if any was."""
+    chosen = sorted(penalty for penalty in penalties if penalty is not None)
+    return ' to '.join(dict.fromkeys(f'{penalty:g}' for penalty in (*chosen[:1], *chosen[-1:])))
 
 
 def _gain_table(results: Record) -> Table:

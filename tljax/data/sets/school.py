@@ -1,5 +1,5 @@
-"""The School data of the Inner London Education Authority: exam scores of the pupils of 139 schools,
-each of which is a task."""
+"""The School data of the Inner London Education Authority: exam scores of pupils. Each of the 139
+schools is a task."""
 
 import functools
 from pathlib import Path
@@ -20,11 +20,11 @@ def school(
 ) -> dict[str, Dataset]:
     """Loads the pupils of one school. The label is the exam score, from 1 to 70.
 
-    Inputs are float32, (n, 28). In the order of the file these are the year of the exam (3 columns),
-    the percentages of pupils with free school meals and in the first band of verbal reasoning (2),
-    gender (2), band of verbal reasoning (3), ethnic group (11), gender of the school (3), its
-    denomination (3), and a column of ones. All but the percentages are 0 or 1. A school has 22 to 251
-    pupils; all schools have 15,362.
+    Inputs are float32, (n, 28). In the order of the file these are the year of the exam (3
+    columns), the percentages of pupils with free school meals and in the first band of verbal
+    reasoning (2), gender (2), band of verbal reasoning (3), ethnic group (11), gender of the school
+    (3), its denomination (3), and a column of ones. All but the percentages are 0 or 1; 15 pupils
+    have no band. A school has 22 to 251 pupils; all schools have 15,362.
 
     Args:
         path: `school.mat`, with the cells X and Y of 139 matrices each.
@@ -43,7 +43,11 @@ def school(
 
     >>> import tempfile
     >>> from scipy.io import savemat
-    >>> path, x, y = tempfile.mkdtemp() + '/school.mat', np.empty(139, object), np.empty(139, object)
+    >>> path, x, y = (
+    ...     tempfile.mkdtemp() + '/school.mat',
+    ...     np.empty(139, object),
+    ...     np.empty(139, object),
+    ... )
     >>> for i in range(139):
     ...     x[i], y[i] = np.eye(30, 28, dtype=np.uint8), np.full((30, 1), i, np.uint8)
     >>> savemat(path, {'X': x, 'Y': y})

@@ -9,8 +9,8 @@ lengths makes whole rows zero: a feature is used by several tasks, or by none.
 
 The minimum is found by accelerated proximal gradient descent, and proved by a dual problem. The
 residuals r_t, scaled by a factor of at most 1 so that |(x_tj' r_t)_t| <= penalty for every feature
-j, have the dual value sum_t y_t'r_t - |r_t|^2 / 2, which no weights can go below. The duality gap is
-the loss minus this value.
+j, have the dual value sum_t y_t'r_t - |r_t|^2 / 2. No weights have a smaller loss. The duality gap
+is the loss minus this value.
 
 Sources: Argyriou, Evgeniou and Pontil, Multi-task feature learning, 2007, and Convex
 multi-task feature learning, 2008 (https://doi.org/10.1007/s10994-007-5040-8); Obozinski, Taskar and
@@ -94,8 +94,8 @@ def joint_features(
 ) -> JointFeatures:
     """Linear regressions of many tasks that use the same features.
 
-    Columns should have comparable scales. A column of ones, if any, is penalised as the others are:
-    subtract the mean of the labels first.
+    The penalty depends on the scales of the columns. A column of ones, if any, is penalised as the
+    others are: subtract the mean of the labels first.
 
     Args:
         xs: examples of each task, (n, d) each, with n of its own.
@@ -125,7 +125,7 @@ def joint_features(
         if not 0 < value < np.inf:
             raise UserError(f'{name}={value}: give a positive number')
     x, y = _reduced(xs, ys)
-    curvature = max((np.linalg.norm(x, 2, (1, 2)) ** 2).max(), 1e-300)
+    curvature = _curvature(x)
     scale = sum(y @ y for y in ys) / 2
     weights = lookahead = np.zeros((len(xs), x.shape[2]))
     momentum, gap = 1.0, np.inf
@@ -136,14 +136,14 @@ def joint_features(
                 return JointFeatures(weights, np.linalg.norm(weights, axis=0), penalty, gap)
         gradient = _correlations(x, _residuals(x, y, lookahead))
         new_weights = shrunk(lookahead + gradient / curvature, penalty / curvature)
-        if ((lookahead - new_weights) * (new_weights - weights)).sum() > 0:
+        if (curvature * (lookahead - new_weights) * (new_weights - weights)).sum() > 0:
             momentum = 1.0  # it points uphill
         new_momentum = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         lookahead = new_weights + (momentum - 1) / new_momentum * (new_weights - weights)
         weights, momentum = new_weights, new_momentum
     raise UserError(
         f'penalty={penalty}: the duality gap is {gap / scale:.1e} of the loss at 0 after {rounds} '
-        'steps: bring the columns to one scale, or give more rounds or a larger penalty'
+        'steps: give a larger penalty or tolerance, or more rounds'
     )
 
 
@@ -164,14 +164,14 @@ def largest_penalty(xs: Sequence[ArrayLike], ys: Sequence[ArrayLike]) -> float:
     return float(np.linalg.norm([x.T @ y for x, y in zip(xs, ys, strict=True)], axis=0).max())
 
 
-def shrunk(weights: np.ndarray, amount: float) -> np.ndarray:
+def shrunk(weights: np.ndarray, amount: ArrayLike) -> np.ndarray:
     """Shortens the weights of each feature by an amount, or to zero: the proximal map of the norm.
 
     Args:
         weights: (tasks, d).
-        amount: by which the length of a column is reduced.
+        amount: by which the length of each column is reduced, (d,).
 
-    >>> shrunk(np.array([[3.0, 0.1], [4.0, 0.2]]), 1.0).round(2)
+    >>> shrunk(np.array([[3.0, 0.1], [4.0, 0.2]]), [1.0, 1.0]).round(2)
     array([[2.4, 0. ],
            [3.2, 0. ]])
     """
@@ -180,8 +180,8 @@ def shrunk(weights: np.ndarray, amount: float) -> np.ndarray:
 
 
 def _reduced(xs, ys):
-    """Arrays x (tasks, k, d) and y (tasks, k) for which |y - x w|^2 differs from that of the tasks by
-    a constant: tasks are filled with rows of zeros, and then rotated to at most d rows."""
+    """Arrays x (tasks, k, d) and y (tasks, k) for which |y - x w|^2 differs from that of the tasks
+    by a constant: tasks are filled with rows of zeros, and then rotated to at most d rows."""
     longest = max(map(len, xs))
     x = np.stack([np.pad(x, ((0, longest - len(x)), (0, 0))) for x in xs])
     y = np.stack([np.pad(y, (0, longest - len(y))) for y in ys])
@@ -189,6 +189,14 @@ def _reduced(xs, ys):
         return x, y
     q, r = np.linalg.qr(x)
     return r, np.einsum('tnk,tn->tk', q, y)
+
+
+def _curvature(x):
+    """A bound (d,) of the curvature along each feature: diag(curvature) - x'x is positive
+    semidefinite for all tasks, whatever the scales of the features are."""
+    units = np.sqrt((x**2).sum(1).max(0))
+    units = np.where(units > 0, units, 1)
+    return np.linalg.norm(x / units, 2, (1, 2)).max() ** 2 * units**2
 
 
 def _residuals(x, y, weights):
