@@ -20,7 +20,7 @@ from tljax.engine.optim import REST
 from tljax.engine.step import make_step
 from tljax.engine.train import fit
 from tljax.methods import combinators
-from tljax.methods.fine_tuning import co_tuning
+from tljax.methods.fine_tuning import co_tuning, stoch_norm
 from tljax.methods.penalties.l2_sp import l2_sp
 from tljax.nn.gates import gated
 from tljax.paths import flatten, label
@@ -291,9 +291,7 @@ def test_a_class_without_an_example_gets_the_mean_prediction():
 
 def normalised(share, key, inputs, statistics=((0.5, -1.0, 0.0, 2.0), (1.0, 4.0, 9.0, 0.25))):
     """Outputs and new statistics of a network that is a BatchNorm of four channels."""
-    net = tljax.methods.fine_tuning.stoch_norm.tossing(
-        mlp((4,), activation='tanh', norm='batch'), share
-    )
+    net = stoch_norm.tossing(mlp((4,), activation='tanh', norm='batch'), share)
     params = {
         'dense1': {'kernel': np.eye(4, dtype='f')},
         'norm1': {'scale': np.ones(4, 'f'), 'bias': np.zeros(4, 'f')},
@@ -337,7 +335,7 @@ def test_layers_toss_coins_of_their_own_and_frozen_ones_none():
     }
     coins = {}
     for frozen in (None, lambda path: path == 'norm1'):
-        net = tljax.methods.fine_tuning.stoch_norm.tossing(
+        net = stoch_norm.tossing(
             mlp((16, 16), activation='tanh', norm='batch', stored=frozen), share
         )
         taps, new = net.features(params, state, inputs, jax.random.key(0))
