@@ -10,7 +10,7 @@ of these functions.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -113,6 +113,8 @@ class Method(NamedTuple):
             whose gradient is right but whose value means nothing.
         predict: (params, state, batch) -> {'output': (n, ...), 'label': (n, ...)}. Axis 0 counts
             examples or episodes.
+        final: (params) -> params that a finished run keeps, which `predict` takes as well. None:
+            they are kept as they are trained.
 
     >>> import jax
     >>> import jax.numpy as jnp
@@ -132,6 +134,7 @@ class Method(NamedTuple):
     init: Init
     loss: Loss
     predict: Predict
+    final: Callable[[Tree], Tree] | None = None
 
 
 class Net(NamedTuple):

@@ -22,6 +22,7 @@ COMMANDS = (
     'models',
     'shape_bias',
     'invariance',
+    'costs',
     'cuts',
 )
 BENCHMARKS = (
@@ -35,7 +36,7 @@ BENCHMARKS = (
     'benchmarks.scores',
     'benchmarks.starts',
 )
-WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'cuts')
+WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'cuts', 'costs')
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ COMMAND = {
 
 
 # others go the same way
-LIKE = ('adapt', 'reptile', 'relation', 'metaoptnet', 'siamese', 'ridge', 'matching')
+LIKE = ('adapt', 'efficient', 'reptile', 'relation', 'metaoptnet', 'siamese', 'ridge', 'matching')
 
 
 @pytest.mark.parametrize(

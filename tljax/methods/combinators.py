@@ -101,7 +101,7 @@ def with_penalty(method: Method, penalty: Penalty) -> Method:
     def predict(params, state, batch):
         return method.predict(params, _without(state, penalty.name), batch)
 
-    return Method(init, loss, predict)
+    return method._replace(init=init, loss=loss, predict=predict)
 
 
 def _without(state, name):

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.nn.layers import DropPath, LayerNorm
+from tljax.nn.layers import Dense, DropPath, LayerNorm
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:
@@ -69,7 +69,7 @@ class Transformer(nn.Module):
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         def dense(y, width, name):
             init = nn.initializers.truncated_normal(0.02)
-            return nn.Dense(width, dtype=self.dtype, kernel_init=init, name=name)(y)
+            return Dense(width, dtype=self.dtype, kernel_init=init, name=name)(y)
 
         def residual(x, y, name):
             if self.layer_scale is not None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError, nearest_name
-from tljax.nn.layers import Conv, DropPath, LayerNorm, net, refuse_smaller
+from tljax.nn.layers import Conv, Dense, DropPath, LayerNorm, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 from tljax.protocols import StoredStatistics
 
@@ -34,8 +34,8 @@ class _Block(nn.Module):
         width = x.shape[-1]
         y = Conv(width, (7, 7), groups=width, use_bias=True, dtype=self.dtype, name='conv_dw')(x)
         y = LayerNorm(dtype=self.dtype, name='norm')(y)
-        y = nn.gelu(nn.Dense(4 * width, dtype=self.dtype, name='mlp.fc1')(y), approximate=False)
-        y = nn.Dense(width, dtype=self.dtype, name='mlp.fc2')(y)
+        y = nn.gelu(Dense(4 * width, dtype=self.dtype, name='mlp.fc1')(y), approximate=False)
+        y = Dense(width, dtype=self.dtype, name='mlp.fc2')(y)
         gamma = self.param('gamma', nn.initializers.constant(SCALE), (width,))
         return x + DropPath(self.drop_path)(y * gamma.astype(self.dtype), train)
 
