@@ -20,6 +20,13 @@ takes about six times as long as one training.
 --config.eval_every=50 keeps the model with the best validation score, and --config.patience=5 stops
 early.
 
+    python -m experiments.train --config=configs/finetune.py:gradual --config.data.path=PICTURES
+
+unfreezes the network step by step (gradual unfreezing, Howard and Ruder 2018): the blocks near the
+head first, in the phases `top`, `upper` and `middle`, and all layers in the phase `all`. In each of
+them, rates rise and fall in a slanted triangle. A network other than MobileNet has other groups of
+layers, which an error lists: --config.phases.top.partition.until=stage4_block2.
+
 The first phase trains a new head on frozen features. The features are extracted once, so it takes
 seconds, and the gradients of a random head never change the backbone. The second phase trains all
 layers on augmented pictures, deeper layers at a higher rate than shallow ones. BatchNorm uses its
@@ -41,9 +48,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
     """Returns the locked config.
 
     Args:
-        arg: option after the colon of `--config`: 'smoke'; None for the defaults.
+        arg: comma-separated options after the colon of `--config`: 'gradual' for gradual
+            unfreezing, 'smoke'; None for the defaults.
     """
-    options = base.parse_arg(arg, smoke=False)
+    options = base.parse_arg(arg, gradual=False, smoke=False)
     config = base.get_config()
     with config.unlocked():
         config.commands = ('train', 'compare')
@@ -91,6 +99,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             ),
             augment=('resized_crop', 'flip', 'colour'),
         )
+        if options.gradual:
+            _unfreeze_gradually(config, smoke=options.smoke)
 
         # Study
         config.study.budgets = (None,)
@@ -110,14 +120,30 @@ def get_config(arg: str | None = None) -> ConfigDict:
     return config
 
 
+def _unfreeze_gradually(config: ConfigDict, smoke: bool) -> None:
+    """Divides the last phase into four, which train more and more layers."""
+    last, before = config.phases['all'].to_dict(), 'head'
+    del config.phases['all']  # the order of the phases is that of their definition
+    frozen = dict(top='block12', upper='block9', middle='block5', all=None)
+    if smoke:
+        frozen = dict(top='block1', all=None)
+    for name, until in frozen.items():
+        config.phases[name] = last | dict(
+            steps=250,
+            init=last['init'] | dict(phase=before),
+            partition=last['partition'] | dict(until=until),
+            optim=last['optim'] | dict(schedule='slanted_triangular', warmup=0),
+        )
+        before = name
+
+
 def _smoke(config: ConfigDict) -> None:
     """Makes the config as small as a test of it can be."""
     config.data = dict(name='glyphs', size=16, classes=4, per_class=10)
     config.net = dict(base.smallest(), size=16)
     config.init.path = ''
     config.batch = 8
-    config.phases.head.steps = 2
-    config.phases['all'].steps = 2
-    config.phases['all'].optim.warmup = 0
+    for phase in config.phases.values():
+        phase.update(dict(steps=2, optim=dict(warmup=0)))
     config.seeds = (0, 1)
     config.study.budgets = (1,)

@@ -92,3 +92,14 @@ def test_the_scores_of_the_guide():
     fisher = run(blocks('score')[1], 'fisher', **vars(transferability))['fisher']
     with pytest.raises(UserError):
         fisher([[0.0], [1.0]], [0, 0])
+
+
+def test_the_combinator_of_the_guide_floods():
+    space: dict = {}
+    exec(blocks('method')[1], space)
+    plain = tljax.methods.finetune(tljax.zoo.identity(3), 3)
+    method = space['with_flooding'](plain, level=2.0)
+    batch = {'input': jnp.eye(3), 'label': jnp.arange(3)}
+    params, state = method.init(jax.random.key(0), batch)
+    value = method.loss(params, state, batch, Tick(0, jax.random.key(0)))[0]
+    np.testing.assert_allclose(value, 2 * 2 - np.log(3), rtol=1e-6)  # |log 3 - 2| + 2

@@ -219,6 +219,9 @@ def build(
             **({'teacher_weights': digest(teachers.trees)} if teachers else {}),
         },
     )
+    if program.method.final:
+        finish = jax.jit(jax.vmap(program.method.final))
+        run = run._replace(full_layout=lambda params, state: (finish(params), state))
     if functions.cached and can_cache(program.labels, donors, rules, splits):
         optim = optimizer_settings(config, steps)
         return _on_features(run, functions, program.net, splits, optim)

@@ -213,7 +213,8 @@ def call_named(package: str | tuple[str, ...], spec: Config, what: str, **given:
             functions; or several of them.
         spec: {'name': name of the function, keyword: value}.
         what: key of the config, for errors.
-        **given: arguments that no config says. The innermost function of the package takes them.
+        **given: arguments that no config says. The innermost function of the package takes them, as
+            `bind_named` tells.
 
     Raises:
         UserError: an unknown or a missing name or keyword; names the nearest one.
@@ -241,6 +242,11 @@ def bind_named(
 ) -> Callable[..., Any]:
     """The call of `call_named` as a function of the arguments that the config does not say.
 
+    Of a function inside a function, the inner one gets them: `dict(name='with_lora',
+    method=dict(name='finetune'))` calls `with_lora(finetune(net, classes))`. An outer function that
+    takes them itself, as `maml` takes a network, gets the inner one as a function of them. Of two
+    inner functions only that of the outer one's first argument gets them.
+
     Args:
         package: as `call_named` takes it.
         spec: as `call_named` takes it.
@@ -248,7 +254,8 @@ def bind_named(
         *later: names of those arguments. The result ignores those that the function does not take.
 
     Returns:
-        A function of keywords that calls the function of the config.
+        A function of keywords, or of values in the order of `later`, that calls the function of the
+        config.
 
     Raises:
         UserError: as `call_named`.
@@ -286,15 +293,18 @@ def bind_named(
             keywords[key] = call_each(home, value, setting)
         else:
             keywords[key] = value
-    # the arguments that come later go to the innermost function
-    late = [] if inner_factories else [key for key in later if key in parameters]
+    late = [key for key in later if key in parameters]
     for key, parameter in parameters.items():
         required = parameter.default is parameter.empty
         if required and key not in {*late, *keywords, *inner_factories}:
             raise UserError(f'{what}: {name} needs {key}: give {what}.{key}')
 
-    def make(**given):
-        inner = {key: inner_factory(**given) for key, inner_factory in inner_factories.items()}
+    def make(*values, **given):
+        given = {**dict(zip(later, values, strict=False)), **given}
+        inner = dict(inner_factories)
+        if not late:
+            for key, inner_factory in inner.items():
+                inner[key] = inner_factory(**given) if key == accepted[0] else inner_factory()
         return factory(**inner, **{key: given[key] for key in late if key in given}, **keywords)
 
     return make

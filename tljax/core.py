@@ -10,7 +10,7 @@ of these functions.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -117,6 +117,8 @@ class Method(NamedTuple):
         remember: (params, state, start) -> state. It is called once, before the first step and
             after the graft, and adds to the state what the loss must know of that moment, such as
             a frozen copy of the source network. Most methods remember nothing.
+        final: (params) -> params that a finished run keeps, which `predict` takes as well. None:
+            they are kept as they are trained.
 
     >>> import jax
     >>> import jax.numpy as jnp
@@ -137,6 +139,7 @@ class Method(NamedTuple):
     loss: Loss
     predict: Predict
     remember: Remember = lambda params, state, start: state
+    final: Callable[[Tree], Tree] | None = None
 
 
 class Net(NamedTuple):

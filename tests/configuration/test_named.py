@@ -197,3 +197,28 @@ def test_a_task_is_said_by_the_loader_and_may_be_overridden(tmp_path):
     assert classes['test'].classes == ('0', '2') and set(classes['test'].label.tolist()) == {0, 1}
     with pytest.raises(UserError, match="data.task='boxes' is not classes, labels or numbers"):
         load({**file, 'task': 'boxes'})
+
+
+def test_a_method_that_takes_a_network_gets_the_inner_one_as_a_function():
+    """MAML makes the inner method itself, on a network of its own."""
+    support = {'input': np.zeros((1, 2, 1, 3), 'f'), 'label': np.zeros((1, 2, 1), int)}
+    spec = {'name': 'maml', 'method': {'name': 'with_lora', 'of': {'name': 'finetune'}, 'rank': 1}}
+    method = call_named('tljax.methods', spec, 'method', net=mlp(widths=(4,)), classes=2)
+    params = jax.eval_shape(method.init, jax.random.key(0), {'support': support, 'query': support})[
+        0
+    ]
+    assert sorted(params) == ['backbone', 'head', 'lora']
+
+
+def test_of_two_inner_networks_the_first_gets_what_comes_later():
+    perceptron = {'name': 'mlp', 'widths': [3], 'norm': 'batch'}
+    make = bind_named(
+        'tljax.zoo', {'name': 'side_tuning', 'of': perceptron, 'side': perceptron}, 'net', 'stored'
+    )
+    x, kept = np.ones((2, 4), 'f'), []
+    net = make(stored=lambda layer: bool(kept.append(layer)) or True)
+    params, state = jax.jit(net.init)(jax.random.key(0), x)
+    _, new = jax.jit(net.features)(params, state, x, jax.random.key(0))
+    np.testing.assert_array_equal(new['norm1']['mean'], state['norm1']['mean'])
+    assert (new['side']['norm1']['mean'] != state['side']['norm1']['mean']).any()
+    assert kept and set(kept) == {'norm1'}

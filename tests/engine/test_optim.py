@@ -70,3 +70,47 @@ def test_clipping_stays_inside_its_group():
     )[0]
     np.testing.assert_allclose(update['head'], -0.1, rtol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(update['backbone']), 1.0, rtol=1e-6)
+
+
+def test_bitfit_trains_shifts_alone_or_scales_as_well_and_decays_neither():
+    params = {
+        'backbone': {
+            'conv1': {'kernel': np.ones((1, 1, 2, 2))},
+            'bn1': {'scale': np.ones(2), 'bias': np.ones(2)},
+            'bias': np.ones(2),  # of a network whose layers have no names
+        },
+        'head': {'kernel': np.ones((2, 3)), 'bias': np.ones(3)},
+    }
+    for scales, trained in (
+        (False, {'bias', 'bn1/bias'}),
+        (True, {'bias', 'bn1/bias', 'bn1/scale'}),
+    ):
+        labels = paths.label(params, optim.bitfit({}, scales=scales).rules)
+        found = {path for path, name in paths.flatten(labels).items() if name == 'backbone'}
+        assert found == {f'backbone/{path}' for path in trained}
+        tx, _ = optim.join_groups(
+            labels,
+            optim.bitfit({}, scales=scales),
+            10,
+            {'name': 'adam', 'lr': 0.1, 'weight_decay': 0.5},
+            {},
+        )
+        updates = tx.update(jax.tree.map(np.zeros_like, params), tx.init(params), params)[0]
+        decayed = {path for path, leaf in paths.flatten(updates).items() if leaf.any()}
+        assert decayed == {'head/kernel'}
+
+
+def test_the_slanted_triangle_is_equation_3_of_ulmfit():
+    """As the paper writes it, with cut_frac .1 and ratio 32, over 100 steps."""
+    steps, peak, ratio, cut_frac = 100, 0.01, 32, 0.1
+    cut = int(steps * cut_frac)
+    for warmup in (0, 10):
+        rate = optim.learning_rate('slanted_triangular', peak, steps, warmup)
+        for t in range(steps + 1):
+            p = t / cut if t < cut else 1 - (t - cut) / (cut * (1 / cut_frac - 1))
+            expected = peak * (1 + p * (ratio - 1)) / ratio
+            np.testing.assert_allclose(rate(t), expected, rtol=1e-5)
+    wide = optim.learning_rate('slanted_triangular', peak, steps, warmup=50)
+    assert max(range(101), key=lambda t: float(wide(t))) == 50
+    short = optim.learning_rate('slanted_triangular', peak, 1)  # no step is left to rise in
+    assert np.isfinite([float(short(t)) for t in (0, 1)]).all()

@@ -23,6 +23,7 @@ COMMANDS = (
     'models',
     'shape_bias',
     'invariance',
+    'costs',
     'cuts',
     'instances',
 )
@@ -38,7 +39,17 @@ BENCHMARKS = (
     'benchmarks.scores',
     'benchmarks.starts',
 )
-WITH_CONFIG = ('train', 'compare', 'rank', 'advise', 'shallow', 'tasks', 'cuts', 'instances')
+WITH_CONFIG = (
+    'train',
+    'compare',
+    'rank',
+    'advise',
+    'shallow',
+    'tasks',
+    'cuts',
+    'instances',
+    'costs',
+)
 
 
 @pytest.mark.parametrize(

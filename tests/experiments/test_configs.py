@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from commands import call, error
 
-from configs import adapt, office_caltech, pacs_shallow, reviews
+from configs import adapt, finetune, office_caltech, pacs_shallow, reviews
 from experiments.config_file import workdir
 from tljax.configuration import phases, plain
+from tljax.engine import optim
 from tljax.keywords import method_names, method_takes
+from tljax.zoo import mobilenet
 
 
 def test_a_pair_of_domains_is_spelt_alike():
@@ -103,3 +105,27 @@ def test_a_ramp_follows_the_steps_of_the_command_line():
 def test_the_commands_of_a_config_claim_no_workdir():
     for name, settings in phases(plain(adapt.get_config('smoke'))):
         assert 'commands' not in settings and 'study' not in settings, name
+
+
+def test_gradual_unfreezing_trains_more_and_more_layers():
+    fits = phases(plain(finetune.get_config('gradual')))
+    names = [name for name, _ in fits]
+    assert names == ['head', 'top', 'upper', 'middle', 'all']
+    assert [fit['init']['phase'] for _, fit in fits] == ['', *names[:-1]]
+    trained = []
+    for _, fit in fits[1:]:
+        keywords = {key: value for key, value in fit['partition'].items() if key != 'name'}
+        trained.append(len(optim.layerwise(mobilenet(alpha=0.25).groups, **keywords).scales))
+        assert fit['optim']['schedule'] == 'slanted_triangular'
+    assert trained == [1, 4, 8, 14]
+
+
+@pytest.mark.slow
+def test_gradual_unfreezing_runs(tmp_path):
+    done = call('train', '--config=configs/finetune.py:gradual,smoke', f'--workdir={tmp_path}')
+    assert done.code == 0, done.err[-2000:]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
+        '00-head',
+        '01-top',
+        '02-all',
+    ]

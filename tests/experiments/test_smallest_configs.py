@@ -18,6 +18,7 @@ COMMAND = {
 LIKE = (
     'adapt',
     'baseline_plus_plus',
+    'efficient',
     'matching',
     'metaoptnet',
     'more_classes',

@@ -18,7 +18,13 @@ from tljax import paths
 from tljax.core import Tree, UserError, nearest_name
 from tljax.protocols import Config, Setting, StoredStatistics
 
-NAMES = ('full', 'freeze', 'layerwise', 'by_path')  # the partitions that a config may name
+NAMES = (
+    'full',
+    'freeze',
+    'layerwise',
+    'bitfit',
+    'by_path',
+)  # the partitions that a config may name
 OPTIMIZERS = (
     'sgd',
     'adam',
@@ -125,6 +131,31 @@ def layerwise(groups: dict[str, str], rate: float = 0.5, until: str | None = Non
     return Partition([*rules, REST], scales)
 
 
+def bitfit(groups: dict[str, str], scales: bool = False) -> Partition:
+    """Trains the biases of the backbone alone; those of normalisations are their shifts.
+
+    A layer of BatchNorm whose shift is trained uses the batch's statistics, unless
+    `statistics='stored'`. Weight decay leaves biases and scales alone (`group_transform`).
+
+    Args:
+        groups: as `freeze` takes them; unused.
+        scales: whether the scales of normalisations are trained as well. A network whose
+            convolutions have no biases has these two kinds of parameters beside its kernels.
+
+    Source:
+        Ben Zaken, Goldberg and Ravfogel 2022, https://arxiv.org/abs/2106.10199
+
+    >>> partition = bitfit({})
+    >>> params = {'backbone': {'bn1': {'bias': 0, 'scale': 0}}, 'head': {'kernel': 0}}
+    >>> paths.label(params, partition.rules)['backbone']['bn1']
+    {'bias': 'backbone', 'scale': 'frozen'}
+    """
+    trained = 'bias|scale' if scales else 'bias'
+    return Partition(
+        [(rf'backbone/(?:.*/)?(?:{trained})', 'backbone'), ('backbone/.*', 'frozen'), REST]
+    )
+
+
 def by_path(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition:
     """Labels parameters by explicit rules; the remaining ones form a group for each top-level name.
 
@@ -132,11 +163,11 @@ def by_path(groups: dict[str, str], rules: Sequence[Sequence[str]]) -> Partition
         groups: as `freeze` takes them; unused.
         rules: pairs (regex over whole paths, 'frozen' or the name of a group).
 
-    BitFit (Ben Zaken et al. 2021) trains only the biases of the backbone:
+    All kernels of the backbone are frozen, as BatchNorm's parameters are not:
 
-    >>> partition = by_path({}, [('backbone/.*(?<!bias)', 'frozen')])
-    >>> paths.label({'backbone': {'conv1': {'bias': 0, 'kernel': 0}}}, partition.rules)
-    {'backbone': {'conv1': {'bias': 'backbone', 'kernel': 'frozen'}}}
+    >>> partition = by_path({}, [('backbone/.*kernel', 'frozen')])
+    >>> paths.label({'backbone': {'bn1': {'bias': 0}, 'conv1': {'kernel': 0}}}, partition.rules)
+    {'backbone': {'bn1': {'bias': 'backbone'}, 'conv1': {'kernel': 'frozen'}}}
     """
     paths.refuse_rules(rules, 'partition.rules')
     return Partition([*((pattern, label) for pattern, label in rules), REST])
@@ -238,16 +269,22 @@ def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> op
     """Makes a learning rate schedule, with a linear warm-up.
 
     Args:
-        schedule: 'constant', or 'linear' or 'cosine' to zero at `steps`.
+        schedule: 'constant', or 'linear' or 'cosine' to zero at `steps`, or 'slanted_triangular',
+            which rises from a 32nd of the peak and falls to it again at `steps`.
         peak: the highest rate.
         steps: number of steps of the run.
-        warmup: number of first steps in which the rate rises from 0.
+        warmup: number of first steps in which the rate rises, from 0. The slanted triangle rises in
+            a tenth of the steps if this is 0.
 
     Returns:
         (step) -> learning rate.
 
     Raises:
         UserError: an unknown schedule, or a warm-up that is longer than the run.
+
+    Source:
+        slanted triangle: Howard and Ruder 2018 (ULMFiT), equation 3, with its ratio 32 and its
+        cut_frac 0.1, https://arxiv.org/abs/1801.06146
 
     >>> rate = learning_rate('linear', peak=1.0, steps=10, warmup=2)
     >>> [round(float(rate(step)), 2) for step in (0, 1, 2, 6, 10)]
@@ -257,6 +294,7 @@ def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> op
         'constant': lambda n: optax.constant_schedule(peak),
         'linear': lambda n: optax.linear_schedule(peak, 0.0, n),
         'cosine': lambda n: optax.cosine_decay_schedule(peak, n),
+        'slanted_triangular': lambda n: _slanted_triangle(peak, n, warmup or n // 10),
     }
     if schedule not in shapes:
         raise UserError(f'schedule={schedule!r} is not one of {", ".join(shapes)}')
@@ -265,10 +303,22 @@ def learning_rate(schedule: str, peak: float, steps: int, warmup: int = 0) -> op
             f'warmup={warmup} does not lie between 0 and the {steps} steps of the run: set '
             'optim.warmup'
         )
+    if schedule == 'slanted_triangular':
+        return shapes[schedule](steps)
     shape = shapes[schedule](max(steps - warmup, 1))
     if not warmup:
         return shape
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), shape], [warmup])
+
+
+def _slanted_triangle(peak, steps, cut):
+    """Equation 3 of ULMFiT, where the rate is `peak` at the step `cut`."""
+
+    def rate(step):
+        rise, fall = step / max(cut, 1), (steps - step) / max(steps - cut, 1)
+        return peak * (1 + jnp.clip(jnp.minimum(rise, fall), 0, 1) * (32 - 1)) / 32
+
+    return rate
 
 
 def group_transform(

@@ -59,8 +59,8 @@ class Run(NamedTuple):
         eval_batch: number of examples per call of the compiled prediction.
         task: task of the training set.
         record: the config as JSON. A workdir accepts only runs with the record that it holds.
-        full_layout: (params, state) -> params, state. If only a head is trained, on cached
-            features, it adds the backbone to its params and state.
+        full_layout: (params, state) -> params, state as the finished run keeps them. If only a head
+            is trained, on cached features, it adds the backbone to its params and state.
         donors: number of source networks from which the run starts.
         input: shape of one example.
         range: how pictures were scaled (`Dataset.range`).

@@ -102,7 +102,7 @@ def with_penalty(method: Method, penalty: Penalty) -> Method:
     def predict(params, state, batch):
         return method.predict(params, _without(state, penalty.name), batch)
 
-    return Method(method.init, loss, predict, remember)
+    return method._replace(loss=loss, predict=predict, remember=remember)
 
 
 def _without(state, name):

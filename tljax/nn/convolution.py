@@ -10,11 +10,13 @@ are several times faster there. `choose_form` follows the table that
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from tljax.core import UserError
 from tljax.loops import inside_loop
 from tljax.nn import forms
+from tljax.nn.low_rank import LowRank
 
 SMALL = 512 << 10  # bytes of an example's patches that always are multiplied as a matrix
 FORMS = ('plain', 'split', 'dots', 'shifts')
@@ -61,7 +63,7 @@ def choose_form(
 
 def convolve(
     x: jax.Array,
-    kernel: jax.Array,
+    kernel: jax.Array | LowRank,
     strides: tuple[int, int] = (1, 1),
     padding: str | Sequence[tuple[int, int]] = 'SAME',
     groups: int = 1,
@@ -71,7 +73,7 @@ def convolve(
 
     Args:
         x: maps, (n, h, w, c).
-        kernel: (kh, kw, c / groups, d).
+        kernel: (kh, kw, c / groups, d), which may have an update of low rank.
         strides: steps down and to the right, pixels.
         padding: 'SAME', 'VALID' or ((top, bottom), (left, right)).
         groups: number of groups that the channels are divided into; each group is convolved with
@@ -87,11 +89,15 @@ def convolve(
     Raises:
         UserError: the map is smaller than the kernel, or the form does not allow these groups.
 
-    >>> import jax.numpy as jnp
     >>> x, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 5))
     >>> bool(jnp.allclose(convolve(x, kernel, form='dots'), convolve(x, kernel, form='plain')))
     True
     """
+    if isinstance(kernel, LowRank):
+        if groups > 1:
+            return convolve(x, jnp.asarray(kernel), strides, padding, groups, form)
+        update = convolve(convolve(x, kernel.a, strides, padding, form=form), kernel.b[None, None])
+        return convolve(x, kernel.kernel, strides, padding, form=form) + update
     form = choose_form(form, x, kernel, strides, groups)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)

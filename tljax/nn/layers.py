@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 from tljax.core import Net, Tree, UserError
 from tljax.nn.apart import apart
 from tljax.nn.convolution import convolve
+from tljax.nn.low_rank import multiply
 from tljax.protocols import Config, StoredStatistics
 
 
@@ -58,6 +59,37 @@ class Conv(nn.Module):
         )
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         x = convolve(x, kernel, self.strides, self.padding, self.groups, self.form)
+        if self.use_bias:
+            x = x + self.param('bias', nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return x
+
+
+class Dense(nn.Module):
+    """Dense layer with flax's parameter names, 'kernel' and 'bias', and flax's results.
+
+    Unlike flax's layer it multiplies by a kernel with an update of low rank part by part.
+
+    Args:
+        features: number of outputs.
+        use_bias: whether the layer has a bias.
+        kernel_init: initialiser of the kernel.
+        dtype: of the computation and the output.
+
+    >>> layer, x = Dense(features=3), jnp.ones((2, 5, 4))
+    >>> output, variables = jax.eval_shape(layer.init_with_output, jax.random.key(0), x)
+    >>> output.shape, variables['params']['kernel'].shape
+    ((2, 5, 3), (4, 3))
+    """
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Callable[..., jax.Array] = nn.initializers.lecun_normal()
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param('kernel', self.kernel_init, (x.shape[-1], self.features))
+        x = multiply(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             x = x + self.param('bias', nn.initializers.zeros, (self.features,)).astype(self.dtype)
         return x

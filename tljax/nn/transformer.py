@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.nn.apart import branch
-from tljax.nn.layers import DropPath, LayerNorm, gelu
+from tljax.nn.layers import Dense, DropPath, LayerNorm, gelu
 
 
 def quick_gelu(x: jax.Array) -> jax.Array:
@@ -55,7 +55,7 @@ class Transformer(nn.Module):
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         def dense(y, width, name):
             init = nn.initializers.truncated_normal(0.02)
-            return nn.Dense(width, dtype=self.dtype, kernel_init=init, name=name)(y)
+            return Dense(width, dtype=self.dtype, kernel_init=init, name=name)(y)
 
         def residual(x, y, name):
             if self.layer_scale is not None:

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError, nearest_name
 from tljax.kernels import unit
-from tljax.nn.layers import LayerNorm, net
+from tljax.nn.layers import Dense, LayerNorm, net
 from tljax.nn.transformer import Transformer
 from tljax.protocols import StoredStatistics
 from tljax.zoo.families import vit
@@ -140,5 +140,5 @@ class TextTower(nn.Module):
                 name=f'blocks.{i}',
             )(x)
         x = LayerNorm(EPSILON, self.dtype, name='norm')(x[jnp.arange(len(x)), ends])
-        x = nn.Dense(self.dim, use_bias=False, dtype=self.dtype, name='projection')(x)
+        x = Dense(self.dim, use_bias=False, dtype=self.dtype, name='projection')(x)
         return unit(x.astype(jnp.promote_types(self.dtype, jnp.float32)))

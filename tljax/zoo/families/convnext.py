@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError, nearest_name
 from tljax.nn.apart import branch
-from tljax.nn.layers import Conv, DropPath, LayerNorm, gelu, net, refuse_smaller
+from tljax.nn.layers import Conv, Dense, DropPath, LayerNorm, gelu, net, refuse_smaller
 from tljax.nn.preprocessing import preprocess
 from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
@@ -37,8 +37,8 @@ class _Block(nn.Module):
         x, y = branch(x)
         y = Conv(width, (7, 7), groups=width, use_bias=True, dtype=self.dtype, name='conv_dw')(y)
         y = LayerNorm(dtype=self.dtype, name='norm')(y)
-        y = gelu(nn.Dense(4 * width, dtype=self.dtype, name='mlp.fc1')(y))
-        y = nn.Dense(width, dtype=self.dtype, name='mlp.fc2')(y)
+        y = gelu(Dense(4 * width, dtype=self.dtype, name='mlp.fc1')(y))
+        y = Dense(width, dtype=self.dtype, name='mlp.fc2')(y)
         gamma = self.param('gamma', nn.initializers.constant(SCALE), (width,))
         return x + DropPath(self.drop_path)(y * gamma.astype(self.dtype), train)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
-from tljax.nn.layers import BatchNorm, Conv, max_pool, net
+from tljax.nn.layers import BatchNorm, Conv, Dense, max_pool, net
 from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
@@ -49,7 +49,7 @@ class _LeNet(nn.Module):
         for i, width in enumerate(self.dense, 1):
             if self.dropout:
                 x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            x = nn.Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
+            x = Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
             if self.norm == 'batch':
                 x = BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'normd{i}')(
                     x, train

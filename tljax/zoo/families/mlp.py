@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
-from tljax.nn.layers import BatchNorm, net
+from tljax.nn.layers import BatchNorm, Dense, net
 from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
 
@@ -23,7 +23,7 @@ class _MLP(nn.Module):
     def __call__(self, x, train):
         x, taps = x.reshape(len(x), -1), {}
         for i, width in enumerate(self.widths, 1):
-            x = nn.Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
+            x = Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
             if self.norm == 'batch':
                 x = BatchNorm(momentum=0.9, stored=self.stored, dtype=self.dtype, name=f'norm{i}')(
                     x, train

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
-from tljax.nn.layers import Conv, max_pool, net
+from tljax.nn.layers import Conv, Dense, max_pool, net
 from tljax.nn.preprocessing import preprocess
 from tljax.nn.taps import tap
 from tljax.protocols import StoredStatistics
@@ -52,7 +52,7 @@ class _VGG(nn.Module):
             }
         x = x.reshape(len(x), -1)
         for name in ('fc1', 'fc2'):
-            x = nn.relu(nn.Dense(DENSE, dtype=self.dtype, name=name)(x))
+            x = nn.relu(Dense(DENSE, dtype=self.dtype, name=name)(x))
             x = taps[name] = tap(name, x)
         return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 

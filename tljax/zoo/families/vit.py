@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError, nearest_name
 from tljax.kernels import unit
-from tljax.nn.layers import Conv, LayerNorm, net
+from tljax.nn.layers import Conv, Dense, LayerNorm, net
 from tljax.nn.preprocessing import preprocess
 from tljax.nn.taps import tap
 from tljax.nn.transformer import Transformer
@@ -102,7 +102,7 @@ class VisionTransformer(nn.Module):
             x = LayerNorm(self.epsilon, self.dtype, name='norm')(x[:, first:]).mean(1)
         x = taps['norm'] = tap('norm', x)
         if self.projection:
-            x = nn.Dense(self.projection, use_bias=False, dtype=self.dtype, name='projection')(x)
+            x = Dense(self.projection, use_bias=False, dtype=self.dtype, name='projection')(x)
             x = taps['projection'] = tap('projection', x)
         x = x.astype(jnp.promote_types(self.dtype, jnp.float32))
         return {**taps, 'features': unit(x) if self.projection else x}
