@@ -96,7 +96,7 @@ def test_the_scores_of_the_guide():
 
 def test_the_combinator_of_the_guide_floods():
     space: dict = {}
-    exec(blocks('method')[1], space)
+    exec(blocks('method')[3], space)
     plain = tljax.methods.finetune(tljax.zoo.identity(3), 3)
     method = space['with_flooding'](plain, level=2.0)
     batch = {'input': jnp.eye(3), 'label': jnp.arange(3)}
