@@ -21,6 +21,7 @@ COMMANDS = (
     'convert',
     'features',
     'models',
+    'multitask',
     'shape_bias',
     'invariance',
     'costs',
@@ -49,6 +50,7 @@ WITH_CONFIG = (
     'cuts',
     'instances',
     'costs',
+    'multitask',
 )
 
 
