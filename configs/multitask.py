@@ -69,7 +69,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             dict(
                 strategies=strategies,
                 sequence=dict(),
-                rates=(3e-4, 1e-3, 3e-3),
+                rates=(1e-3, 3e-3),
                 choosing=(0, 1),
             ),
             sort_keys=False,
@@ -84,7 +84,7 @@ def _data(config: ConfigDict, name: str) -> None:
     if name == 'multi_mnist':
         config.data = dict(name='multi_mnist', path=base.data('mnist/raw'))
         config.net = dict(name='lenet', widths=(10, 20), dense=(50,))
-        config.steps = 2000
+        config.steps = 1000
         config.batch = 64
     if name == 'pacs':
         domains = dict(name='joint_tasks', of={}, shares='equal')

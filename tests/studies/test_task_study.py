@@ -119,19 +119,32 @@ def test_what_is_no_study_is_refused(changes, said, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_task_with_permuted_labels_is_found_to_conflict(tmp_path):
-    """A narrow network, which cannot memorise noise and read digits at once."""
-    noisy = {'name': 'shuffled_task', 'of': DATA, 'like': 'read', 'title': 'noise'}
-    noisy = {'name': 'chosen_tasks', 'of': noisy, 'tasks': ['read', 'noise']}
+def test_a_pair_that_conflicts_and_a_pair_that_helps_are_told_apart(tmp_path):
+    """A network of one unit, which can follow one direction: `across` asks for the first input,
+    `along` for the second, which is larger, and `few` for the first as well, from ten examples."""
+    rng = np.random.default_rng(0)
+    sets = {}
+    for name, column, count in (('across', 0, 300), ('along', 1, 300), ('few', 0, 10)):
+        parts = {}
+        for split, size in (('train', count), ('validation', 100), ('test', 1000)):
+            x = rng.normal(size=(size, 20)).astype('f')
+            x[:, 1] *= 3
+            parts |= {f'{split}_input': x, f'{split}_label': (x[:, column] > 0).astype(int)}
+        np.savez(tmp_path / f'{name}.npz', **parts, classes=['no', 'yes'])
+        sets[name] = {'name': 'npz', 'path': str(tmp_path / f'{name}.npz')}
     study = config() | {
-        'data': noisy,
-        'steps': 600,
+        'data': {'name': 'joint_tasks', 'of': sets, 'shares': 'equal'},
+        'net': {'name': 'mlp', 'widths': [1], 'activation': 'tanh'},
+        'steps': 150,
         'batch': 32,
+        'optim': {**config()['optim'], 'lr': 0.05},
         'seeds': list(range(1000, 1006)),
-        'net': {'name': 'mlp', 'widths': [6]},
     }
-    results = multitask.compare_tasks(study, tmp_path)
-    pairs = {(p['how'], p['task'], p['other']): p['gain'] for p in results['pairs']}
-    assert pairs['together', 'read', 'noise']['verdict'] == 'negative'
-    assert pairs['together', 'noise', 'read']['verdict'] != 'positive'
-    assert 'Negative transfer: read with noise' in multitask_report.reading(results)
+    results = multitask.compare_tasks(study, tmp_path / 'study')
+    found = {(p['how'], p['task'], p['other']): p['gain']['verdict'] for p in results['pairs']}
+    assert found['together', 'across', 'along'] == 'negative'
+    assert found['together', 'along', 'across'] != 'positive'
+    assert found['together', 'few', 'across'] == found['after', 'few', 'across'] == 'positive'
+    text = multitask_report.reading(results)
+    assert 'Negative transfer: across with along' in text
+    assert 'Tasks that another is hurt by: along' in text

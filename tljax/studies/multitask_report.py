@@ -2,6 +2,7 @@
 
 import json
 
+from tljax.engine.scores import score_named
 from tljax.protocols import Record
 from tljax.studies.tables import Table, section
 
@@ -32,6 +33,7 @@ def reading(results: Record) -> str:
     >>> tasks = {'a': {'metric': 'accuracy'}, 'b': {'metric': 'accuracy'}}
     >>> print(reading({'tasks': tasks, 'pairs': [pair], 'joint': [], 'relative': False}))
     Negative transfer: a with b -2.0 [-3.0, -1.0].
+    Tasks that another is hurt by: b.
     """
     sentences = []
     for verdict, heading in (('negative', 'Negative transfer'), ('positive', 'Positive transfer')):
@@ -43,12 +45,17 @@ def reading(results: Record) -> str:
         ]
         if cells:
             sentences.append(f'{heading}: {"; ".join(cells)}.')
+    hurting = dict.fromkeys(
+        pair['other'] for pair in results['pairs'] if pair['gain']['verdict'] == 'negative'
+    )
+    if hurting:
+        sentences.append(f'Tasks that another is hurt by: {", ".join(hurting)}.')
     if not sentences:
         sentences.append('Between pairs of tasks neither gain nor harm is detected.')
     for row in results['joint']:
         if row['mean']['verdict'] != 'none detected':
             verb = 'gains' if row['mean']['verdict'] == 'positive' else 'loses'
-            unit = _unit(results, None)
+            unit = _unit(results)
             sentences.append(f'{row["strategy"]} {verb}: {_gain(row["mean"], unit)} over alone.')
     return '\n'.join(sentences)
 
@@ -70,11 +77,12 @@ def sections(results: Record) -> list[Record]:
     ]
 
 
-def _unit(results: Record, task: str | None) -> float:
-    """The factor of a gain in a table: 100 for shares and relative gains, 1 for errors."""
-    metrics = {facts['metric'] for facts in results['tasks'].values()}
-    metric = results['tasks'][task]['metric'] if task else next(iter(metrics))
-    return 1.0 if metric == 'rmse' and not (task is None and results['relative']) else 100.0
+def _unit(results: Record, task: str | None = None) -> float:
+    """The factor of a score of a task, or of the mean gain: 100 for shares, 1 for errors."""
+    if task is None and results['relative']:
+        return 100.0
+    score = score_named(results['tasks'][task or next(iter(results['tasks']))]['metric'])
+    return 100.0 if score.share or score.bounded else 1.0
 
 
 def _gain(gain: Record, unit: float) -> str:
@@ -132,7 +140,7 @@ def _joint(results: Record) -> Table:
             f'{_gain(row["gains"][task], _unit(results, task))} {row["gains"][task]["verdict"]}'
             for task in names
         ]
-        mean = f'{_gain(row["mean"], _unit(results, None))} {row["mean"]["verdict"]}'
+        mean = f'{_gain(row["mean"], _unit(results))} {row["mean"]["verdict"]}'
         rows.append([row['strategy'], f'{results["rates"][row["strategy"]]:g}', mean, *cells])
     kind = 'percent of the score alone' if results['relative'] else 'in units of the score'
     columns = [
