@@ -170,7 +170,7 @@ def test_a_run_of_two_tasks_predicts_and_measures_the_one_that_is_named(run, tmp
             'data': {'name': 'joint_tasks', 'of': sets, 'shares': 'equal'},
             'method': {'name': 'hard_sharing'},
             'steps': 60,
-            'net': {'norm': 'layer'},
+            'net': {'norm': 'batch'},  # a layer's normalisation would hide the shade
         }
     )
     fit(build(settings), tmp_path / 'run')

@@ -31,7 +31,7 @@ def shuffled_task(
     >>> sets = {'read': digits(size=8), 'print': glyphs(part='digits', size=8, per_class=10)}
     >>> train = shuffled_task(joint_tasks(sets), like='print')['train']
     >>> train.task.names, int((train.label['print'] == train.label['shuffled'])[-80:].sum())
-    (('read', 'print', 'shuffled'), 10)
+    (('read', 'print', 'shuffled'), 7)
     """
     tasks = splits['train'].task.by_name
     if like not in tasks:
