@@ -14,8 +14,7 @@ Probabilities are averaged over the seeds of a run; a regression predicts number
 predicts new classes: `--support` names a folder that holds a folder for each class, with a few
 pictures. For a run of several tasks `--task` names the one to answer. `--json` prints a list with
 the path of each picture and its [label, probability] pairs; `--csv` writes a row for each picture.
-A picture that cannot be read is reported, the others are predicted, and the exit status is then 1;
-`--pixels` raises the limit of a picture's pixels.
+A picture that cannot be read is reported, and the exit status is then 1; `--pixels` raises a limit.
 """
 
 import sys
