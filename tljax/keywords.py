@@ -44,7 +44,7 @@ LATER: dict[str | tuple[str, ...], set[str]] = {
 EXTRA = {'data': {'task': str}}  # {key: settings that are no keywords of the function}
 SOURCE = {'run': str, 'features': str, 'weights': str, 'size': int, 'top1': float}  # of a ranking
 # Settings whose default does not tell their type.
-TYPES = {'per_class': int | None, 'most': int | None, 'seeds': Sequence[int]}
+TYPES = {'per_class': int | None, 'most': int | None, 'words': int | None, 'seeds': Sequence[int]}
 Kind = Any  # a type as an annotation writes it: classes, unions and generics have no common type
 WORDS: dict[Kind, str] = {
     int: 'a whole number',

@@ -3,6 +3,10 @@ refused."""
 
 import json
 import math
+import os
+import re
+import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,7 @@ from tljax.shallow import boosting, boosting_r2
 from tljax.shallow.boosting import balanced, multi_source_tradaboost, tradaboost
 from tljax.shallow.boosting_r2 import tradaboost_r2
 
+ROOT = Path(__file__).parents[2]
 TOYS = json.loads(Path(__file__).with_name('boosting.json').read_text())
 STUMP = DecisionTreeClassifier(max_depth=1, random_state=0)
 
@@ -269,7 +274,7 @@ def test_r2_uses_a_source_that_is_somewhat_different():
         ys = friedman(xs, rng.normal(1, 0.3, 5), rng.normal(0, 0.15, 5))
         yt, y = (friedman(each, np.ones(5), np.zeros(5)) for each in (xt, x))
         learner = DecisionTreeRegressor(max_depth=5, random_state=0)
-        found = tradaboost_r2(learner, xs, ys, xt, yt, steps=4, rounds=4, folds=2)
+        found = tradaboost_r2(learner, xs, ys, xt, yt, steps=5, rounds=5, folds=3)
         pooled = learner.fit(np.concatenate([xs, xt]), np.concatenate([ys, yt])).predict(x)
         alone = learner.fit(xt, yt).predict(x)
         errors.append([np.abs(each - y).mean() for each in (found.predict(x), pooled, alone)])
@@ -342,3 +347,19 @@ def test_several_sources_are_told_apart_in_refusals():
         multi_source_tradaboost(STUMP, [(X, Y), (X[:, :1], Y)], XT, YT)
     with pytest.raises(UserError, match='there is no source'):
         multi_source_tradaboost(STUMP, [], XT, YT)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif('TLJAX_DATA' not in os.environ, reason='TLJAX_DATA is not set')
+def test_the_chapter_s_examples_run_as_they_are_printed(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'data').symlink_to(os.environ['TLJAX_DATA'])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    text = (ROOT / 'docs' / 'chapters' / 'shallow.txt').read_text()
+    space = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        for block in re.findall(r'```python\n(.*?)```', text, re.DOTALL):
+            exec(block, space)
+    assert float(capsys.readouterr().out.splitlines()[0]) < 0.06  # always ham: 0.08
+    assert len(space['boosted'].weights) >= 1

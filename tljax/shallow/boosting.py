@@ -314,6 +314,7 @@ def _classes(rows: Pooled) -> np.ndarray:
 
 
 def _refuse_weightless(classes: np.ndarray, y: np.ndarray, weight: np.ndarray) -> None:
+    """Refuses start weights that are 0 for a whole class."""
     for name in classes:
         if not weight[y == name].any():
             raise UserError(f'all weights of class {name} are 0 in start: give some above 0')

@@ -17,11 +17,10 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from tljax.core import UserError
-from tljax.shallow.cross_validation import Estimator
 
 Rows = Any  # features (n, d): an array, or a sparse matrix of SciPy
 Predictor = Callable[[Rows], np.ndarray]
-Learner = Estimator | Callable[[Rows, np.ndarray, np.ndarray], Any]
+Learner = Any  # an estimator of scikit-learn, or a function (x, y, weight) -> predictor
 Fit = Callable[[Rows, np.ndarray, np.ndarray], Predictor]
 
 
@@ -102,7 +101,7 @@ def _function(learner: Any) -> Callable[..., Any]:
     return learner
 
 
-def _one_per_row(values: ArrayLike, count: int) -> np.ndarray:
+def _one_per_row(values: Any, count: int) -> np.ndarray:
     values = np.asarray(values)
     if values.shape != (count,):
         raise UserError(
