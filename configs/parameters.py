@@ -32,38 +32,42 @@ from ml_collections import ConfigDict
 from configs import base
 from tljax.protocols import Config
 
-SLOW, EQUAL = ({'groups': {'backbone': {'scale': scale}}} for scale in (0.1, 1.0))
+
+def _rate(scale: float) -> Config:
+    """Returns the setting by which the backbone learns at a share of the head's rate."""
+    return dict(groups=dict(backbone=dict(scale=scale)))
 
 
-def _pairs(first: Config, second: Config) -> list[Config]:
-    """Returns the settings of a method's two variants, each at two rates of the backbone."""
-    return [variant | rate for variant in (first, second) for rate in (SLOW, EQUAL)]
+def _settings(*variants: Config, **shared: str) -> list[Config]:
+    """Returns the settings of a method: two variants of it, each at two rates of the backbone."""
+    return [
+        dict(method=variant, **shared, **_rate(scale)) for variant in variants for scale in (0.1, 1)
+    ]
 
 
-def _method(name: str, **keywords: float | str) -> Config:
-    return {'method': dict(name=name, **keywords)}
-
-
-def _l2_sp(alpha: float) -> Config:
-    return {'penalty': dict(name='l2_sp', alpha=alpha)}
-
-
-FOLLOW = {'statistics': 'follow'}  # all others use the stored statistics
 SETTINGS = {  # method -> four settings, each as it differs from the config
-    'finetune': [{'groups': {'backbone': {'scale': scale}}} for scale in (0.03, 0.1, 0.3, 1.0)],
-    'l2_sp': _pairs(_l2_sp(0.01), _l2_sp(0.1)),
-    'delta': _pairs(_method('delta', weight=0.064), _method('delta', weight=0.64)),
-    'bss': _pairs(_method('bss', weight=1e-3), _method('bss', weight=1e-2)),
-    'stoch_norm': _pairs(
-        FOLLOW | _method('stoch_norm', share=0.5), FOLLOW | _method('stoch_norm', share=0.25)
+    'finetune': [_rate(scale) for scale in (0.03, 0.1, 0.3, 1)],
+    'l2_sp': [
+        dict(penalty=dict(name='l2_sp', alpha=alpha), **_rate(scale))
+        for alpha in (0.01, 0.1)
+        for scale in (0.1, 1)
+    ],
+    'delta': _settings(dict(name='delta', weight=0.064), dict(name='delta', weight=0.64)),
+    'bss': _settings(dict(name='bss', weight=1e-3), dict(name='bss', weight=1e-2)),
+    'stoch_norm': _settings(
+        dict(name='stoch_norm', share=0.5),
+        dict(name='stoch_norm', share=0.25),
+        statistics='follow',  # all others use the stored statistics
     ),
-    'co_tuning': _pairs(
-        _method('co_tuning', approach='direct'), _method('co_tuning', approach='reverse')
+    'co_tuning': _settings(
+        dict(name='co_tuning', approach='direct'),
+        dict(name='co_tuning', approach='reverse'),
     ),
-    'lwf': _pairs(_method('lwf', weight=0.3), _method('lwf', weight=1.0)),
-    'distillation': _pairs(
-        {'teacher': 'finetune'} | _method('distillation', temperature=2.0),
-        {'teacher': 'finetune'} | _method('distillation', temperature=5.0),
+    'lwf': _settings(dict(name='lwf', weight=0.3), dict(name='lwf', weight=1.0)),
+    'distillation': _settings(
+        dict(name='distillation', temperature=2.0),
+        dict(name='distillation', temperature=5.0),
+        teacher='finetune',
     ),
 }
 # method -> number of its setting, from 1; not yet chosen: the slow rate and the papers' weights
@@ -132,13 +136,11 @@ def _strategies(config: ConfigDict, teacher: str) -> None:
     for name, number in CHOSEN.items():
         strategy: dict[str, Any] = dict(SETTINGS[name][number - 1])
         if name == 'distillation' and teacher == 'lite0':
-            config.study.strategies.lite0 = SLOW | dict(
-                net=dict(name='efficientnet_lite0'), init=dict(path=base.lite0_weights())
-            )
             network = dict(name='efficientnet_lite0')
-            strategy = strategy | dict(
-                teacher='lite0', method=dict(strategy['method'], teacher=network)
+            config.study.strategies.lite0 = dict(
+                net=network, init=dict(path=base.lite0_weights()), **_rate(0.1)
             )
+            strategy.update(teacher='lite0', method=dict(strategy['method'], teacher=network))
         config.study.strategies[name] = strategy
 
 

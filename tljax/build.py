@@ -209,6 +209,7 @@ def build(
         facts=lambda: (
             *summary(splits),
             ('statistics', config['statistics']),
+            *([('teacher', teachers.place)] if teachers else []),
             *length_facts(config, train, steps),
         ),
         record={

@@ -23,6 +23,7 @@ LIKE = (
     'metaoptnet',
     'more_classes',
     'multitask',
+    'parameters',
     'relation',
     'reptile',
     'ridge',

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from tiny import tiny
 
 import tljax.methods
+import tljax.zoo
 from tljax import build
 from tljax.core import Start, Tick
 from tljax.data import arrays
@@ -186,6 +187,42 @@ def test_gates_of_one_change_nothing_and_a_gate_of_zero_is_a_channel_without_fil
         gated(net, params, state, pictures, {'block1': jnp.array([1.0, 0.0, 1.0])}),
         net.features(off, state, pictures)[0],
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'name',
+    [
+        'densenet121',
+        'efficientnet_lite0',
+        'inception_v3',
+        'mobilenet',
+        'mobilenet_v3_large',
+        'resnet50v2',
+        'vit_tiny_patch16_224',
+        'xception',
+    ],
+)
+def test_gates_stand_on_the_way_to_the_features(name):
+    """Whatever the network: a gate of 0 on a whole layer changes the features (but for shortcuts
+    that go around it), and the default layers of DELTA are gates."""
+    from tljax.methods.fine_tuning.delta import _layers
+
+    net = getattr(tljax.zoo, name)()
+    size = 224 if name.startswith('vit') else 128
+    pictures = np.random.default_rng(15).uniform(size=(1, size, size, 3)).astype('f')
+    params, state = jax.jit(net.init)(jax.random.key(0), pictures)
+    taps = jax.eval_shape(lambda: net.features(params, state, pictures)[0])
+    names = _layers(net, taps, ())
+    assert 1 <= len(names) <= 4
+
+    @jax.jit
+    @jax.grad
+    def slopes(gates):
+        return jnp.square(gated(net, params, state, pictures, gates)['features']).sum()
+
+    for name, slope in slopes({name: jnp.ones(taps[name].shape[-1]) for name in names}).items():
+        assert np.isfinite(slope).all() and np.abs(slope).max() > 0, name
 
 
 def test_the_old_logits_of_lwf_come_from_the_frozen_copy_at_inference():

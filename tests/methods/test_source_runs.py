@@ -1,6 +1,12 @@
 """Runs of the methods that keep a source network or learn from a teacher: what they start from,
 what they learn, that they resume exactly, and what is refused in one line."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -13,6 +19,7 @@ from tljax.engine.log import read
 from tljax.engine.train import fit
 from tljax.paths import flatten
 
+WORKER = Path(__file__).parents[1] / 'engine' / 'worker.py'
 LETTERS = {'data': {'name': 'glyphs', 'size': 8, 'classes': 12, 'per_class': 10}}
 KEYWORDS = {
     'bss': {},
@@ -151,6 +158,43 @@ def test_cached_features_are_kept_where_the_method_compares_features_alone(lette
         run = build.build(config(name, letters, digits, frozen))
         cached = run.stream.batch(0, 0)['input'].ndim == 2
         assert cached == (name in ('lwf', 'co_tuning', 'stoch_norm')), name
+
+
+@pytest.mark.slow
+def test_devices_agree_on_what_is_remembered(letters, digits, tmp_path):
+    """Two devices by jit and by pmap end as one does; the memory is no average that could drift.
+    StochNorm's devices toss coins of their own, so that its fit only has to be finite."""
+    runs = {}
+    for name in ('lwf', 'co_tuning', 'distillation', 'delta', 'stoch_norm'):
+        # trained without batch statistics, which a device under pmap has of its own rows
+        stored = {'statistics': 'stored'} if name != 'stoch_norm' else {}
+        changes = {'steps': 5, 'optim': {'name': 'sgd', 'lr': 0.02}, 'eval_batch': 512, **stored}
+        runs[name] = config(name, letters, digits, changes)
+    expected = {
+        name: fit(build.build(settings), tmp_path / name) for name, settings in runs.items()
+    }
+    others = {
+        f'{name} by {parallel}': {**settings, 'parallel': parallel}
+        for name, settings in runs.items()
+        for parallel in ('jit', 'pmap')
+    }
+    path = tmp_path / 'runs.json'
+    path.write_text(json.dumps({str(tmp_path / f'{key}.npz'): run for key, run in others.items()}))
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, WORKER.parents[1:3]))}
+    subprocess.run([sys.executable, WORKER, path, '2'], env=environment, check=True, timeout=600)
+    for key in others:
+        name, params = key.split()[0], dict(np.load(tmp_path / f'{key}.npz'))
+        _, state, _ = load_final(tmp_path / key)
+        for path, leaf in flatten(expected[name].params).items():
+            assert np.isfinite(params[path]).all(), (key, path)
+            if name != 'stoch_norm':
+                np.testing.assert_allclose(params[path], leaf, atol=2e-5, err_msg=f'{key}: {path}')
+        for memory in {'source', 'teacher', 'attention', 'relation'} & {*state}:
+            jax.tree.map(
+                lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=1e-5),
+                state[memory],
+                expected[name].state[memory],
+            )
 
 
 @pytest.mark.parametrize(

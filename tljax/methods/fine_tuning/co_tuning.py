@@ -35,8 +35,8 @@ def co_tuning(
     """Co-Tuning: the source's classifier goes on learning, from the target's labels in its words.
 
     The loss is CE(label, head) + weight * CE(p(y_s | y_t = label), source's head), the mean over
-    examples. The relation of categories p(y_s | y_t) is learnt once, before the first
-    step, from the source network's predictions for the training examples (`category_relation`).
+    examples. The relation of categories p(y_s | y_t) is learnt once, before the first step, from
+    the source network's predictions for the training examples (`category_relation`).
 
     Args:
         net: the backbone.
@@ -85,15 +85,13 @@ def co_tuning(
             label = np.concatenate([batch['label'] for batch in batches])
             return softmax(rows.astype(float) / temperature, -1), label
 
-        train = predictions(start.train)
-        validation = None
-        if approach == 'reverse' and start.validation is not None and start.validation.size:
-            validation = predictions(start.validation)
-        relation = (
-            category_relation(*train, classes, validation)
-            if approach == 'reverse'
-            else mean_predictions(*train, classes)
-        )
+        train, validation = predictions(start.train), None
+        if approach == 'direct':
+            relation = mean_predictions(*train, classes)
+        else:
+            if start.validation is not None and start.validation.size:
+                validation = predictions(start.validation)
+            relation = category_relation(*train, classes, validation)
         return {**state, 'relation': relation.astype(np.float32)}
 
     def term(params, state, taps, batch):

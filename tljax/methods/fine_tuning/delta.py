@@ -34,25 +34,26 @@ def delta(net: Net, classes: int, weight: float = 0.64, layers: Sequence[str] = 
     """DELTA: keeps the feature maps of the source network, those channels most that the target
     needs.
 
-    The loss is that of the labels + weight * the mean over examples x of
-    sum over layers of c / (2 positions) sum over channels j of W_j |FM_j(w, x) - FM_j(w*, x)|^2,
-    where FM_j is channel j of a layer's map with c channels, w* is the source network, which
-    answers at inference, and W sums to 1 over the channels of a layer. The paper's second
-    term, a penalty on the new head, is weight decay: set `groups.head.weight_decay`.
+    The loss is that of the labels + weight * the mean over examples x of the sum over layers of
+    c / (2 positions) * sum over j of W_j |FM_j(w, x) - FM_j(w*, x)|^2. FM_j is channel j of a
+    layer's map with c channels. w* is the source network, at inference. W sums to 1 over the
+    channels of a layer. The paper's second term, a penalty on the new head, is weight decay: set
+    `groups.head.weight_decay`.
 
     The attention W_j is a softmax of the increase of the loss where channel j is switched off in
-    the source network, under a linear classifier that is fitted to the source's features of the
-    training examples. The authors switch the filters off one by one; here all increases come from
-    one gradient, minus the slope of the loss at the channels' gates (`nn.gates`), to first order
-    the same. They are standardised within a layer and divided by 5 before the softmax, as in the
-    authors' code, because they are so small that W would be uniform otherwise.
+    the source network. The loss is that of a linear classifier, which is fitted to the source's
+    features of the training examples. The authors switch one filter off after the other. Here one
+    gradient gives all increases, to first order: minus the slope of the loss at the channels'
+    gates (`nn.gates`). Increases are so small that their softmax would be uniform: they are
+    standardised within a layer and divided by 5, as in the authors' code.
 
     Args:
         net: the backbone.
         classes: number of classes.
         weight: the paper's alpha. The authors' 0.01 is per example of a batch of 64.
         layers: names of the network's intermediates that are compared. (): the last one of each
-            map size, at most the four smallest sizes, as in the paper the four stages of a ResNet.
+            map size, at most of the four smallest sizes; those are a ResNet's four stages, which
+            the authors take.
 
     Returns:
         A Method as `source_network.regularised` makes it.
