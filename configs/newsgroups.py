@@ -14,8 +14,9 @@ is another corpus, posts to newsgroups, whose offers of things for sale stand fo
 the file of messages are read from `$TLJAX_DATA`.
 
 Expected (results/instances.md), error in % with 40 labels: rec-talk 10.2 from the target alone,
-11.4 pooled, 7.4 with balanced weights and by TrAdaBoost; with a fifth of the source's labels wrong 10.2,
-12.9, 8.5 and 7.8. Spam, calls-others: 8.0, 5.4, 3.8 and 3.8. A minute of CPU time, two with all pairs.
+11.4 pooled, 7.4 with balanced weights and by TrAdaBoost; with a fifth of the source's labels wrong
+10.2, 12.9, 8.5 and 7.8. Spam, calls-others: 8.0, 5.4, 3.8 and 3.8. A minute of processor time, two
+with all pairs.
 """
 
 from ml_collections import ConfigDict
