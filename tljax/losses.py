@@ -4,11 +4,16 @@ The loss of a batch is the mean of weighted values, so that the losses of equal 
 it.
 """
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from tljax.core import Batch, Tree
+
+Array = TypeVar('Array', jax.Array, np.ndarray)
 
 
 def weighted_mean(values: jax.Array, batch: Batch) -> jax.Array:
@@ -90,7 +95,7 @@ def accuracy(logits: jax.Array, label: jax.Array) -> jax.Array:
     return jnp.mean(logits.argmax(-1) == label)
 
 
-def linear(head: dict[str, Tree], features: jax.Array) -> jax.Array:
+def linear(head: dict[str, Tree], features: Array) -> Array:
     """Returns the outputs of a linear head, (n, width).
 
     Args:

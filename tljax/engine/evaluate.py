@@ -79,7 +79,7 @@ def score(
     dataset: Dataset,
     batch: int = 256,
     text: str = '',
-) -> dict[str, np.ndarray]:
+) -> dict[str, Tree]:
     """Scores a model on a data set.
 
     Only a few numbers per example are stored, so that memory does not grow with the ways, queries
@@ -139,7 +139,7 @@ def of_rows(tree: Tree, rows: np.ndarray) -> Tree:
 
 def score_with_outputs(
     compiled: Compiled, params: Tree, state: Tree, dataset: Dataset, batch: int = 256
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[dict[str, Tree], dict[str, np.ndarray]]:
     """Scores a model on a data set of examples (no episodes), and returns its outputs too.
 
     Args:

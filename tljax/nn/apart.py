@@ -1,12 +1,13 @@
 """Functions that XLA compiles apart from the operations around them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 
 
-def apart(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+def apart(function: Callable[..., Any]) -> Callable[..., Any]:
     """Keeps a function, and its gradient, apart from the operations around it on a CPU.
 
     XLA fuses operations into those that read their results. On a CPU it then computes a result
@@ -14,7 +15,8 @@ def apart(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     window. Apart, the arguments of a function are computed once and stored.
 
     Args:
-        function: function of arrays; XLA should find no convolution in it, which is slow there.
+        function: function of arrays, to an array or several; XLA should find no convolution in
+            it, which is slow there.
 
     >>> import jax.numpy as jnp
     >>> apart(lambda x: x[1:] + x[:-1])(jnp.arange(3.0)).tolist()
@@ -23,7 +25,7 @@ def apart(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     if jax.default_backend() != 'cpu':
         return function
 
-    def call(*arguments: jax.Array) -> jax.Array:
+    def call(*arguments: jax.Array) -> Any:
         # XLA puts the operations of a function in the place of its call, unless the call says no
         with set_xla_metadata(inlineable='false'):
             return jax.jit(function)(*arguments)

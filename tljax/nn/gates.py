@@ -1,6 +1,7 @@
 """Channels of a network's intermediates that are scaled or switched off."""
 
 import jax
+from jax.core import eval_jaxpr
 
 from tljax.core import Net, Tree
 
@@ -54,7 +55,7 @@ def gated(
         steps = jaxpr.eqns[start:end]
         outputs = [out for step in steps for out in step.outvars]
         part = jaxpr.replace(constvars=[], invars=[*values], outvars=outputs, eqns=steps)
-        values |= zip(outputs, jax.core.eval_jaxpr(part, [], *values.values()), strict=True)
+        values |= zip(outputs, eval_jaxpr(part, [], *values.values()), strict=True)
         if name := gate_at.get(end):
             values[variable_of[name]] *= gates[name]
         start = end

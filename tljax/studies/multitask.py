@@ -182,8 +182,9 @@ def _rates(
     """The rate of each kind of training, and what chose it."""
     if len(study['rates']) < 2:
         rate = [*study['rates'], setup.settings['optim']['lr']][0]
-        return dict.fromkeys(kinds, rate), {}
-    rates, choices = {}, {}
+        return {kind: rate for kind in kinds}, {}
+    rates: dict[str, float] = {}
+    choices = {}
     choosing = setup._replace(
         settings=merge(setup.settings, {'seeds': list(study['choosing'])}),
         workdir=setup.workdir / 'choice',

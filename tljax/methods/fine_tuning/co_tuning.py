@@ -1,6 +1,8 @@
 """Co-Tuning: You, Kou, Long and Wang 2020, section 3,
 https://proceedings.neurips.cc/paper/2020/hash/c8067ad1937f728f51288b3eb986afaa-Abstract.html"""
 
+from typing import Any
+
 import jax
 import numpy as np
 import optax
@@ -188,4 +190,5 @@ def calibration(logits: np.ndarray, label: np.ndarray) -> float:
     def error(power):
         return -log_softmax(np.exp(power) * logits, -1)[np.arange(len(label)), label].mean()
 
-    return float(np.exp(minimize_scalar(error, bounds=(-7, 7), method='bounded').x))
+    best: Any = minimize_scalar(error, bounds=(-7, 7), method='bounded')
+    return float(np.exp(best.x))

@@ -107,11 +107,11 @@ def delta(net: Net, classes: int, weight: float = 0.64, layers: Sequence[str] = 
 
     def term(params, state, taps, batch):
         source = source_taps(net, state['source'], batch['input'])
-        distances = sum(
+        distances = [
             _distance(taps[name], source[name], attention)
             for name, attention in state['attention'].items()
-        )
-        return weight * weighted_mean(distances, batch)
+        ]
+        return weight * weighted_mean(jnp.stack(distances).sum(0), batch)
 
     return regularised(net, classes, term, remember)
 

@@ -70,16 +70,16 @@ def cross_stitch(
         return params, {'backbone': statistics}
 
     def features(params, state, input, key):
-        def column(task):
-            return jax.tree.map(lambda leaf: leaf[task], (params['backbone'], state['backbone']))
+        def column(tree, task):
+            return jax.tree.map(lambda leaf: leaf[task], tree['backbone'])
 
-        times = _counts(net, *column(0), input)
+        times = _counts(net, column(params, 0), column(state, 0), input)
         stitched = [{} for _ in classes]  # of each column: {layer: value with which it goes on}
 
         def compute(task):
             # what lies below the last of these values, and above the one wanted, is dead code
             with replacing(_in_place(stitched[task], times)):
-                return net.features(*column(task), input, key)
+                return net.features(column(params, task), column(state, task), input, key)
 
         for name, alpha in _from_shallow_to_deep(params['stitch'], times):
             values = jnp.stack([compute(task)[0][name] for task in range(count)])
@@ -94,7 +94,7 @@ def cross_stitch(
 
     def loss(params, state, batch, tick):
         losses, rest = model.losses(params, state, batch, tick)
-        return sum(losses.values()), rest
+        return sum(losses.values(), jnp.zeros(())), rest
 
     return Method(model.init, loss, model.predict)
 

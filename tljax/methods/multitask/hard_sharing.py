@@ -8,6 +8,8 @@ directions: Kurin et al. 2022 (https://arxiv.org/abs/2201.04122) and Xin et al. 
 
 from collections.abc import Mapping
 
+import jax.numpy as jnp
+
 from tljax.core import Method, Net
 from tljax.methods.multitask.joint_model import shared_trunk, task_weights
 
@@ -36,7 +38,6 @@ def hard_sharing(
         UserError: an unknown task in `weights`, or weights of 0 for all tasks.
 
     >>> import jax
-    >>> import jax.numpy as jnp
     >>> from tljax.core import Tick
     >>> from tljax.zoo import identity
     >>> method = hard_sharing(identity(2), {'a': 2, 'b': 4}, weights={'a': 3})
@@ -51,6 +52,6 @@ def hard_sharing(
 
     def loss(params, state, batch, tick):
         losses, rest = model.losses(params, state, batch, tick)
-        return sum(fixed[task] * losses[task] for task in losses), rest
+        return sum((fixed[task] * losses[task] for task in losses), jnp.zeros(())), rest
 
     return Method(model.init, loss, model.predict)

@@ -104,7 +104,7 @@ def joint(
             else:
                 each = squared_error(output[task], label)
             values[task] = weighted_mean(each, weight)
-        metrics = {'loss': sum(values.values())}
+        metrics = {'loss': sum(values.values(), jnp.zeros(()))}
         if correct:  # absent tasks do not count
             counted = sum(present(batch, task) for task in correct)
             metrics['accuracy'] = sum(correct.values()) / jnp.maximum(counted, 1e-6)

@@ -86,7 +86,7 @@ def mmoe(
 
     def loss(params, state, batch, tick):
         losses, rest = model.losses(params, state, batch, tick)
-        return sum(losses.values()), rest
+        return sum(losses.values(), jnp.zeros(())), rest
 
     return Method(model.init, loss, model.predict)
 

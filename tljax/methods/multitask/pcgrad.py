@@ -88,7 +88,7 @@ def pcgrad(
 def _inner_product(direction, params):
     """The surrogate: its gradient is the direction, which is a constant."""
     products = jax.tree.map(lambda d, p: jnp.sum(lax.stop_gradient(d) * p), direction, params)
-    return sum(jax.tree.leaves(products))
+    return sum(jax.tree.leaves(products), jnp.zeros(()))
 
 
 def _inner_products(gradients, frozen):

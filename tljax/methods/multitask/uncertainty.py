@@ -51,7 +51,7 @@ def uncertainty(
 
     def loss(params, state, batch, tick):
         losses, (state, metrics) = model.losses(params, state, batch, tick)
-        value = 0.0
+        value = jnp.zeros(())
         for task, count in classes.items():
             s, c = params['uncertainty'][task], 1 if count else 2
             value += jnp.exp(-s) * losses[task] / c + present(batch, task) * s / 2
