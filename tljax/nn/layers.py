@@ -210,10 +210,15 @@ class LayerNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
         bias = self.param('bias', nn.initializers.zeros, x.shape[-1:])
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        centred = wide - wide.mean(-1, keepdims=True)
-        deviation = lax.rsqrt(lax.square(centred).mean(-1, keepdims=True) + self.epsilon)
-        return (centred * (deviation * scale) + bias).astype(self.dtype)
+        return _layer_norm(x, scale, bias, self.epsilon).astype(self.dtype)
+
+
+@functools.partial(jax.checkpoint, static_argnums=3)  # the gradient stores x alone
+def _layer_norm(x, scale, bias, epsilon):
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    centred = wide - wide.mean(-1, keepdims=True)
+    deviation = lax.rsqrt(lax.square(centred).mean(-1, keepdims=True) + epsilon)
+    return centred * (deviation * scale) + bias
 
 
 class DropPath(nn.Module):
@@ -243,6 +248,7 @@ class DropPath(nn.Module):
         return jnp.where(kept, x / (1 - self.rate), 0).astype(x.dtype)
 
 
+@jax.checkpoint  # the gradient stores x alone
 def gelu(x: jax.Array) -> jax.Array:
     """Returns x times the normal distribution function of x, without an approximation.
 
