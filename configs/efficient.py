@@ -55,7 +55,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.statistics = 'stored'
 
         # Training
-        config.seeds = tuple(range(4))
+        config.seeds = tuple(range(1000, 1004))
         config.steps = 150
         config.batch = 16
         config.optim.lr = 1e-3
