@@ -1,0 +1,141 @@
+"""Non-maximum suppression: of boxes that overlap, the one of the highest score is kept.
+
+Ties go to the box that comes first, as in TensorFlow.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tljax.nn.boxes.geometry import WHOLE, area, clip, iou
+
+
+def nms(
+    boxes: jax.Array, scores: jax.Array, limit: int, overlap: float = 0.6, lowest: float = -jnp.inf
+) -> tuple[jax.Array, jax.Array]:
+    """Returns the numbers of the boxes that are kept, best first, and which of them there are.
+
+    It takes `limit` rounds over all boxes, so that it is exact and needs no table of all pairs.
+
+    Args:
+        boxes: (..., n, 4).
+        scores: (..., n).
+        limit: most boxes that are kept.
+        overlap: intersection over union above which the box of the lower score is dropped.
+        lowest: only boxes of a higher score are kept.
+
+    Returns:
+        numbers, (..., limit) int32, and a mask, (..., limit) booleans; numbers are 0 where the mask
+        is False.
+
+    The second box repeats the first:
+
+    >>> boxes = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9], [0.0, 0.0, 0.5, 0.5]])
+    >>> keep = jax.jit(nms, static_argnames='limit')
+    >>> numbers, mask = keep(boxes, jnp.array([0.9, 0.8, 0.7]), limit=3)
+    >>> numbers.tolist(), mask.tolist()
+    ([0, 2, 0], [True, True, False])
+    """
+    scores = jnp.where(scores > lowest, scores, -jnp.inf)
+
+    def one(boxes, scores):
+        def select(scores, _):
+            best = scores.argmax().astype(jnp.int32)
+            exists = scores[best] > -jnp.inf
+            gone = (iou(boxes[best][None], boxes)[0] > overlap).at[best].set(True)
+            return jnp.where(gone, -jnp.inf, scores), (jnp.where(exists, best, 0), exists)
+
+        return jax.lax.scan(select, scores, length=limit)[1]
+
+    batch = scores.shape[:-1]
+    numbers, mask = jax.vmap(one)(
+        jnp.broadcast_to(boxes, (*batch, *boxes.shape[-2:])).reshape(-1, *boxes.shape[-2:]),
+        scores.reshape(-1, scores.shape[-1]),
+    )
+    return numbers.reshape(*batch, limit), mask.reshape(*batch, limit)
+
+
+def suppress(boxes: jax.Array, overlap: float) -> jax.Array:
+    """Returns which boxes are kept, (..., n) booleans, if they stand in the order of their scores.
+
+    It compares all pairs at once, and repeats until nothing changes: as often as boxes that are
+    dropped follow one another, which for a high overlap is a few times. `nms` is the same rule for
+    few boxes out of many.
+
+    Args:
+        boxes: (..., n, 4), best first.
+        overlap: intersection over union above which a later box is dropped.
+
+    The third box overlaps the second alone, which is dropped itself:
+
+    >>> boxes = jnp.array([[0.0, 0.0, 4.0, 1.0], [1.0, 0.0, 5.0, 1.0], [2.0, 0.0, 6.0, 1.0]])
+    >>> jax.jit(suppress)(boxes, overlap=0.5).tolist()
+    [True, False, True]
+    """
+    n = boxes.shape[-2]
+    rivals = (iou(boxes, boxes) > overlap) & jnp.tri(n, k=-1, dtype=bool)  # [later, earlier]
+
+    def drop(kept):
+        return ~(rivals & kept[..., None, :]).any(-1)
+
+    def changes(state):
+        return (state[0] != state[1]).any()
+
+    kept = jnp.ones(boxes.shape[:-1], bool)
+    return jax.lax.while_loop(
+        changes, lambda state: (state[1], drop(state[1])), (kept, drop(kept))
+    )[1]
+
+
+def detections(
+    boxes: jax.Array,
+    scores: jax.Array,
+    overlap: float = 0.6,
+    lowest: float = 1e-8,
+    per_class: int = 100,
+    total: int = 100,
+    window: ArrayLike = WHOLE,
+) -> jax.Array:
+    """Returns the best boxes of all classes after suppression within each class.
+
+    Args:
+        boxes: (..., n, 4), or (..., n, classes, 4) if each class has its own.
+        scores: (..., n, classes), without the background.
+        overlap: as in `nms`.
+        lowest: as in `nms`.
+        per_class: most boxes of a class.
+        total: most boxes of a picture.
+        window: what boxes are clipped to in the end, (4,); those left without area are dropped.
+
+    Returns:
+        top, left, bottom, right, class and score, (..., total, 6), best first. Where there are
+        fewer boxes, the class is -1 and all else is 0.
+
+    Source:
+        The API's `batch_multiclass_non_max_suppression`.
+
+    >>> boxes = jnp.array([[0.0, 0.0, 0.5, 0.5], [0.0, 0.0, 0.5, 0.4]])
+    >>> scores = jnp.array([[0.75, 0.0], [0.5, 0.25]])
+    >>> detect = jax.jit(detections, static_argnames='total')
+    >>> detect(boxes, scores, total=3)[:, 4:].tolist()
+    [[0.0, 0.75], [1.0, 0.25], [-1.0, 0.0]]
+    """
+    classes = scores.shape[-1]
+    if boxes.ndim == scores.ndim:
+        boxes = boxes[..., None, :]
+    boxes = jnp.moveaxis(boxes, -2, -3)  # (..., classes or 1, n, 4)
+    scores = jnp.moveaxis(scores, -1, -2)  # (..., classes, n)
+    numbers, mask = nms(boxes, scores, min(per_class, scores.shape[-1]), overlap, lowest)
+    found = clip(jnp.take_along_axis(boxes, numbers[..., None], -2), window)
+    score = jnp.take_along_axis(scores, numbers, -1)
+    mask &= area(found) > 0
+    label = jnp.broadcast_to(jnp.arange(classes, dtype=found.dtype)[:, None], score.shape)
+    rows = jnp.concatenate([found, label[..., None], score[..., None]], -1)
+    rows = rows.reshape(*rows.shape[:-3], -1, 6)
+    ranks = jnp.where(mask, score, -jnp.inf).reshape(rows.shape[:-1])
+    best, places = jax.lax.top_k(ranks, min(total, ranks.shape[-1]))
+    nothing = jnp.array([0.0, 0.0, 0.0, 0.0, -1.0, 0.0], rows.dtype)
+    rows = jnp.take_along_axis(rows, places[..., None], -2)
+    rows = jnp.where((best > -jnp.inf)[..., None], rows, nothing)
+    missing = jnp.broadcast_to(nothing, (*rows.shape[:-2], total - rows.shape[-2], 6))
+    return jnp.concatenate([rows, missing], -2)
