@@ -36,6 +36,7 @@ def picture(
     pixels: int = PIXELS,
     draft: int = 0,
     interpolation: str = 'bilinear',
+    upright: bool = True,
 ) -> np.ndarray:
     """Decodes one picture and turns it upright.
 
@@ -52,6 +53,7 @@ def picture(
             half, quarter or eighth of its size, but not below `draft` times the resulting size.
             This is faster, and changes the result by some grey levels.
         interpolation: filter that scales the picture, a key of FILTERS.
+        upright: False if the picture must not be turned.
 
     Returns:
         (height, width, channels) uint8, or (size, size, channels).
@@ -80,7 +82,8 @@ def picture(
             # one at a time
             with _limit(pixels):
                 file.load()
-        ImageOps.exif_transpose(file, in_place=True)  # copies only what it has to turn
+        if upright:
+            ImageOps.exif_transpose(file, in_place=True)  # copies only what it has to turn
         image = file
         if image.mode[0] == 'I':
             image = _eight_bits(image, _range(file), where)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from tljax.files.console import watched
 from tljax.packing import Bytes, Unpacked
 
 HEAD = 2**16  # bytes that contain the header of most pictures
+ORIENTATION = 0x0112  # EXIF tag
 # one thread for each core that this process may use
 WORKERS = len(os.sched_getaffinity(0)) if sys.platform == 'linux' else os.cpu_count() or 1
 MEMORY = 2**31  # bytes of decoded pictures that a data set keeps at most
@@ -69,9 +71,20 @@ def refuse_decoding(draft: int, interpolation: str) -> None:
         )
 
 
+class Sides(NamedTuple):
+    """Height and width of a picture, as stored and after its EXIF orientation has turned it.
+
+    >>> Sides((4, 6), (6, 4)).upright
+    (6, 4)
+    """
+
+    stored: tuple[int, int]
+    upright: tuple[int, int]
+
+
 def refuse_unreadable(
     files: Sequence[File], names: Sequence[str], where: str | Path, pixels: int = PIXELS
-) -> None:
+) -> list[Sides]:
     """Reads the headers of all pictures, and reports the unreadable ones in one error.
 
     Damage after the header is noticed only when the picture is decoded.
@@ -82,6 +95,9 @@ def refuse_unreadable(
         where: the folder or archive, for errors.
         pixels: most pixels that a picture may have.
 
+    Returns:
+        The sides of each picture.
+
     Raises:
         UserError: some headers cannot be read; the message has their number and the first names.
 
@@ -90,11 +106,14 @@ def refuse_unreadable(
     tljax.core.UserError: a.png cannot be decoded as a picture (of no format that Pillow knows): ...
     """
 
+    sides = [Sides((0, 0), (0, 0))] * len(files)
+
     def read(row):
         try:
-            header(files[row].read(HEAD), files[row].path, pixels)
+            image = header(files[row].read(HEAD), files[row].path, pixels)
         except UserError:  # in some formats the header is not at the start of the file
-            header(files[row].read(), files[row].path, pixels)
+            image = header(files[row].read(), files[row].path, pixels)
+        sides[row] = _sides(image)
 
     faults = dict(unreadable_pictures(read, names, f'looking at {len(files)} pictures'))
     if len(faults) == 1:
@@ -104,6 +123,17 @@ def refuse_unreadable(
             f'{len(faults)} of {len(files)} pictures of {where} cannot be read: '
             f'{abbreviated(faults, 8)}: replace or remove them'
         )
+    return sides
+
+
+def _sides(image):
+    stored = image.height, image.width
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged EXIF raises errors of many types
+        orientation = 1
+    # the values 5 to 8 exchange rows and columns
+    return Sides(stored, stored[::-1] if orientation in (5, 6, 7, 8) else stored)
 
 
 def picture_dataset(
@@ -183,6 +213,7 @@ def pictures(
     interpolation: str = 'bilinear',
     keep: bool = True,
     workers: int = WORKERS,
+    read: Callable[[int], np.ndarray] | None = None,
 ) -> Dataset:
     """Returns a Dataset of picture files, float32 in [0, 1], decoded as in `data.folder`.
 
@@ -200,6 +231,7 @@ def pictures(
         interpolation: as in `data.folder`.
         keep: False if decoded pictures must not be kept, as for sets that are read once only.
         workers: number of threads that decode.
+        read: row -> uint8 of `shape`, in place of this function's own decoding.
 
     Raises:
         UserError: pictures cannot have this shape. Without `errors`, `take` raises it if a picture
@@ -223,10 +255,12 @@ def pictures(
     label = np.zeros(len(files), np.int32) if label is None else np.asarray(label)
     lock, decoding_errors = threading.Lock(), []
 
-    def read(row):
+    def cropped(row):
         file, limit = files[row], pixels or PIXELS
         data = file.read()
         return picture(data, file.path, shape[2], shape[0], resize, limit, draft, interpolation)
+
+    read = read or cropped
 
     def decode(row):
         try:
