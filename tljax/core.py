@@ -182,8 +182,9 @@ class Task(NamedTuple):
 
     Attributes:
         kind: 'classes' (each example has one of several classes), 'labels' (each has any number of
-            several labels), 'numbers' (regression), 'unlabelled' (the labels are unknown and set
-            to -1) or 'tasks' (several tasks share the set).
+            several labels), 'numbers' (regression), 'boxes' (each has any number of boxes, each of
+            one class: `data.boxes`), 'unlabelled' (the labels are unknown and set to -1) or
+            'tasks' (several tasks share the set).
         names: names of the classes or labels, in the order of the label values; empty for
             regression; names of the tasks for 'tasks'.
         tasks: for 'tasks', what each of them asks, in the order of `names`.

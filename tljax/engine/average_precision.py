@@ -80,7 +80,7 @@ def average_precision(
     >>> label = np.array([[[0.0, 0.0, 0.5, 0.5, 0.0]]])
     >>> output = np.array([[[0.0, 0.0, 0.5, 0.4, 0.0, 0.9]]])  # they overlap by 0.8
     >>> result = average_precision(output, label, ['cat'], np.array([[100, 100]]))
-    >>> round(result.ap, 4), result.ap75
+    >>> round(result.ap, 4), round(result.ap75, 4)
     (0.7, 1.0)
     """
     _refuse(output, label, classes)

@@ -71,7 +71,8 @@ def boxes(
         no size.
 
     Splits: as the reader of the form finds them (`tljax.data.annotations`). A missing validation or
-        test split is cut from train, at random by pictures.
+        test split is cut from train, at random by pictures. If all pictures are of one split, all
+        three are cut from them.
 
     Returns:
         {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
@@ -107,7 +108,11 @@ def boxes(
     rows, upright = _in_shares(rows, sides, path)
     rows, notes = _with_area(rows)
     notes = (*annotations.notes, *notes)
-    groups = _cut([row.split or 'train' for row in rows], validation, test, seed, path)
+    split = [row.split or 'train' for row in rows]
+    if len({*split}) == 1 and split[0] != 'train':
+        notes += (f'all pictures are of {split[0]}: train, validation and test are cut from them',)
+        split = ['train'] * len(split)
+    groups = _cut(split, validation, test, seed, path)
     width = max(1, *(len(row.label) for row in rows))
     task = Task('boxes', annotations.classes)
 
