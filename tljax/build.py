@@ -341,6 +341,11 @@ def _refuse_batches(functions, method, train, sample):
             f'method.name={method["name"]!r} takes one class for each example, and this data has '
             'several labels: take finetune, or data.task'
         )
+    if train.task.kind == 'boxes':
+        raise UserError(
+            f'method.name={method["name"]!r} takes a class or numbers for each example, and this '
+            'data has boxes: no method learns from boxes yet'
+        )
     if train.task.kind == 'unlabelled' and not functions.labels:
         raise UserError(
             f'method.name={method["name"]!r} learns from labels, and these examples have '

@@ -13,6 +13,7 @@ from PIL import Image
 from tljax.core import UserError
 from tljax.data import boxes
 from tljax.data.formats.boxes import annotated, stretched
+from tljax.data.summary import summary
 
 DATA = Path(os.environ.get('TLJAX_DATA', ''))
 real = pytest.mark.skipif(not (DATA / 'bccd').exists(), reason='TLJAX_DATA has no bccd')
@@ -378,3 +379,10 @@ def test_coco(name, number, crowds):
     splits = boxes(path, size=64, interpolation='legacy')
     assert sum(split.size for split in splits.values()) == len(rows)
     assert splits['train'].take(np.arange(5))['input'].shape == (5, 64, 64, 3)
+
+
+def test_a_summary_counts_pictures_and_boxes(tmp_path):
+    voc_set(tmp_path)
+    lines = dict(summary(boxes(tmp_path, size=5)))
+    assert lines['task'] == 'boxes of 3 classes: cat, cow, dog'
+    assert lines['train'] == '4 pictures, boxes: 2 (cat 2), pictures without: 2, ignored boxes: 1'

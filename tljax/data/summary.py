@@ -50,6 +50,8 @@ def _task(task: Task, label: np.ndarray) -> str:
         return f'{len(task.names)} labels, any number of them for an example: {names}'
     if task.kind == 'classes':
         return f'{len(task.names)} classes: {names}'
+    if task.kind == 'boxes':
+        return f'boxes of {len(task.names)} classes: {names}'
     if task.kind == 'unlabelled':
         return f'{len(task.names)} classes without labels: {names}'
     width = label.shape[1] if label.ndim > 1 else 1
@@ -115,6 +117,18 @@ def _unnamed_notes(train: Dataset) -> list[str]:
     ]
 
 
+def _boxes(split):
+    """The number of pictures and boxes of a split, and of boxes by class."""
+    label = split.label[..., 4].astype(int)
+    counts = np.bincount(label[label >= 0], minlength=len(split.classes)).tolist()
+    counts = dict(zip(split.classes, counts, strict=True))
+    total, empty = sum(counts.values()), int((label < 0).all(1).sum())
+    text = f'{split.size} pictures, boxes: {total}' + (f' ({_by_class(counts)})' if total else '')
+    text += f', pictures without: {empty}' if empty else ''
+    ignored = int((label < -1).sum())
+    return text + (f', ignored boxes: {ignored}' if ignored else '')
+
+
 def _counts(name: str, split: Dataset) -> str:
     """The number of examples of a split, in total and by class."""
     if split.example and name == 'train':
@@ -128,6 +142,8 @@ def _counts(name: str, split: Dataset) -> str:
         return f'{split.size} examples: {_by_class(counts, "task")}'
     if split.task.kind == 'numbers':
         return f'{split.size} examples' + _spread(split.label)
+    if split.task.kind == 'boxes':
+        return _boxes(split)
     if split.task.kind == 'labels':
         counts = split.label.sum(0).astype(int)
     else:
