@@ -75,7 +75,7 @@ def balanced_sample(key: jax.Array, box: jax.Array, size: int, positive: float =
     (2, 2, False)
     """
     order = jax.random.permutation(key, box.size)
-    shuffled = box[order]
+    shuffled = jnp.take(box, order)
     is_positive, is_negative = shuffled >= 0, shuffled == BACKGROUND
     drawn = is_positive & (jnp.cumsum(is_positive) <= int(positive * size))
     drawn |= is_negative & (jnp.cumsum(is_negative) <= size - drawn.sum())
