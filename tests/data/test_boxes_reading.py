@@ -12,7 +12,8 @@ from PIL import Image
 
 from tljax.core import UserError
 from tljax.data import boxes
-from tljax.data.formats.boxes import annotated, stretched
+from tljax.data.annotations.prepared import annotated, prepared
+from tljax.data.formats.boxes import stretched
 from tljax.data.summary import summary
 
 DATA = Path(os.environ.get('TLJAX_DATA', ''))
@@ -376,6 +377,11 @@ def test_coco(name, number, crowds):
         np.testing.assert_allclose(row.boxes, np.reshape(boxes_of, (-1, 4)))
         assert [found.ids[label] for label in row.label] == [item['category_id'] for item in items]
         assert row.area.tolist() == [item['area'] for item in items]
+    ready = prepared(path)
+    area = np.concatenate([ready.truth(split).area.ravel() for split in ready.splits])
+    np.testing.assert_allclose(
+        np.sort(area[area > 0]), np.sort([item['area'] for item in truth.anns.values()])
+    )
     splits = boxes(path, size=64, interpolation='legacy')
     assert sum(split.size for split in splits.values()) == len(rows)
     assert splits['train'].take(np.arange(5))['input'].shape == (5, 64, 64, 3)

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 from tljax.core import UserError
 from tljax.nn.boxes.geometry import area as area_of
 from tljax.nn.boxes.geometry import clip, covered, relative
-from tljax.protocols import Prepare
+from tljax.protocols import Augmentation, Prepare
 
 BoxAugmentation = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
-NAMES = ('flip_boxes', 'ssd_crop', 'scale_jitter')  # what a config may name
+NAMES = ('flip_boxes', 'ssd_crop', 'scale_jitter', 'unmoved')  # what a config may name
 COVERED = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)  # the API's defaults
 PADDING = -1.0
 
@@ -51,6 +51,20 @@ def prepare_boxes(functions: Sequence[BoxAugmentation]) -> Prepare:
         return {**batch, 'input': input, 'label': label}
 
     return prepare
+
+
+def unmoved(function: Augmentation) -> BoxAugmentation:
+    """Makes an augmentation of pictures that moves nothing, such as `augment.colour`, take boxes.
+
+    Args:
+        function: the augmentation.
+
+    >>> darken = unmoved(lambda key, input: input / 2)
+    >>> picture, box = darken(jax.random.key(0), jnp.ones((1, 1, 1)), jnp.zeros((1, 5)))
+    >>> picture.item(), box.shape
+    (0.5, (1, 5))
+    """
+    return lambda key, input, boxes: (function(key, input), boxes)
 
 
 def flip_boxes(probability: float = 0.5) -> BoxAugmentation:

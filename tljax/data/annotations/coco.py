@@ -140,7 +140,7 @@ def _pictures(content, where, split, pictures, number, notes):
     if missing:
         raise UserError(
             f'{where}: {len(missing)} of {len(items)} pictures are missing '
-            f'({abbreviated(missing, 3)}): add them, or say where they are by data.pictures'
+            f'({abbreviated(missing, 3)}): add them, or say where they are by data.where'
         )
     return found
 
