@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz import mutated
 from PIL import Image
 
 from tljax.core import UserError
 from tljax.data import boxes
-from tljax.data.annotations.prepared import annotated, prepared
+from tljax.data.annotations.prepared import FORMS, annotated, prepared
+from tljax.data.archives import File
 from tljax.data.formats.boxes import stretched
 from tljax.data.summary import summary
 
@@ -292,10 +294,10 @@ def test_damage_is_one_line(tmp_path, part, text):
         ('{', 'is no JSON'),
         ('[1]', 'no JSON among the files has the lists'),
         (coco_json([(1, 'a.png'), (1, 'b.png')], []), 'the image id 1 is missing, repeated'),
-        (coco_json([(1, 'a.png')], [(2, 1, [0, 0, 1, 1], {})]), 'the images 2, which it does not'),
+        (coco_json([(1, 'a.png')], [(2, 1, [0, 0, 1, 1], {})]), "the images '2', which"),
         (coco_json([(1, 'a.png')], [(1, 2, [0, 0, 1, 1], {})]), 'category_id 2, which is no'),
         (coco_json([(1, 'a.png')], [(1, 1, [0, 0, 1], {})]), 'annotation 0 has the bbox'),
-        (coco_json([(1, 'no.png')], []), r'1 of 1 pictures are missing \(no.png\)'),
+        (coco_json([(1, 'no.png')], []), r"1 of 1 pictures are missing \('no.png'\)"),
         (coco_json([(1, 'a.png')], [], [(1, 'a'), (1, 'b')]), 'the category id 1 is missing'),
         (coco_json([(1, 'a.png')], []), 'too few to cut validation and test'),
     ],
@@ -392,3 +394,36 @@ def test_a_summary_counts_pictures_and_boxes(tmp_path):
     lines = dict(summary(boxes(tmp_path, size=5)))
     assert lines['task'] == 'boxes of 3 classes: cat, cow, dog'
     assert lines['train'] == '4 pictures, boxes: 2 (cat 2), pictures without: 2, ignored boxes: 1'
+
+
+WHOLE = {
+    'voc': ('a.xml', xml([('cat', 2, 1, 10, 6, 0), ('dog', 0, 0, 20, 10, 1)])),
+    'coco': (
+        'a.json',
+        coco_json([(1, 'a.png')], [(1, 1, [0, 0, 1, 1], {'area': 1, 'iscrowd': 1})]),
+    ),
+    'yolo': ('a.txt', '1 0.5 0.5 0.5 0.5\n0 0.9 0.9 0.4 0.4\n'),
+    'table': ('a.csv', 'file,xmin,ymin,xmax,ymax,class,split\na.png,1,2,3,4,cat,train\n'),
+    'names': ('data.yaml', 'names:\n  0: cat\n  1: dog\n'),
+}
+
+
+@pytest.mark.parametrize('kind', WHOLE)
+def test_any_damage_is_read_or_told_in_one_line(kind):
+    name, text = WHOLE[kind]
+
+    def file(data):
+        return File(Path(name), '', len(data), lambda limit: data)
+
+    told = 0
+    for seed in range(200):
+        files = {'a.png': file(b''), name: file(mutated(text.encode(), f'{kind} {seed}'))}
+        if kind == 'names':
+            files['a.txt'] = file(b'0 0.5 0.5 1 1')
+        try:
+            found = FORMS['yolo' if kind == 'names' else kind](files)
+            assert all(np.isfinite(row.boxes).all() for row in found.pictures)
+        except UserError as error:
+            told += 1
+            assert '\n' not in str(error) and str(error).isprintable()
+    assert told > 20

@@ -14,6 +14,8 @@ from tljax.data.archives import File
 from tljax.data.finding import is_picture
 from tljax.data.layout import SPLITS
 
+CONTROL = re.compile(r'[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]')  # all but tabs and ends of lines
+
 
 class Annotated(NamedTuple):
     """The annotation of one picture.
@@ -169,9 +171,14 @@ def text_of(file: File) -> str:
         file: the file, in UTF-8.
 
     Raises:
-        UserError: it is not UTF-8.
+        UserError: it is not UTF-8, or has control characters.
     """
     try:
-        return file.read().decode('utf-8-sig')
+        text = file.read().decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise UserError(f'{file.path} is no text in UTF-8: save it as such') from error
+    if found := CONTROL.search(text):
+        raise UserError(
+            f'{file.path} has the character {found[0]!r}, so that it is no text: mend it'
+        )
+    return text

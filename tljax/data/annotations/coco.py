@@ -118,8 +118,8 @@ def _pictures(content, where, split, pictures, number, notes):
     unknown = set(boxes) - set(map(str, items))
     if unknown:
         raise UserError(
-            f'{where}: annotations are of the images {abbreviated(unknown, 3)}, which it does not '
-            'list: list or remove them'
+            f'{where}: annotations are of the images {abbreviated(map(ascii, unknown), 3)}, which '
+            'it does not list: list or remove them'
         )
     if any(item.get('id') == 0 for item in content['annotations']):
         notes.append(
@@ -140,7 +140,7 @@ def _pictures(content, where, split, pictures, number, notes):
     if missing:
         raise UserError(
             f'{where}: {len(missing)} of {len(items)} pictures are missing '
-            f'({abbreviated(missing, 3)}): add them, or say where they are by data.where'
+            f'({abbreviated(map(repr, missing), 3)}): add them, or say where they are by data.where'
         )
     return found
 
@@ -153,13 +153,14 @@ def _box(item, names, number, where):
         map(math.isfinite, numbers[:4])
     ):
         raise UserError(
-            f'{where}: annotation {item.get("id")} has the bbox {str(box)[:60]}: give four '
+            f'{where}: annotation {item.get("id")!r} has the bbox {str(box)[:60]}: give four '
             'numbers, left, top, width and height'
         )
     if not isinstance(item.get('category_id'), int) or item['category_id'] not in names:
         raise UserError(
-            f'{where}: annotation {item.get("id")} has the category_id {item.get("category_id")}, '
-            f'which is no category ({abbreviated(names, 6)}): add the category or mend it'
+            f'{where}: annotation {item.get("id")!r} has the category_id '
+            f'{item.get("category_id")!r}, which is no category ({abbreviated(names, 6)}): add the '
+            'category or mend it'
         )
     left, top, width, height = box
     label = number[names[item['category_id']]]

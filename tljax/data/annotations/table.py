@@ -51,7 +51,7 @@ def table(files: dict[str, File]) -> Annotations:
             'columns file, xmin, ymin, xmax, ymax and class'
         )
     pictures, rows, missing = Pictures(files), {}, []
-    for i, cells in enumerate(reader, 2):
+    for i, cells in enumerate(_lines(reader, where), 2):
         cells = {key: (cells.get(name) or '').strip() for key, name in columns.items()}
         name = pictures.find(cells[file.strip().lower()])
         if name is None:
@@ -70,7 +70,7 @@ def table(files: dict[str, File]) -> Annotations:
     if missing:
         raise UserError(
             f'{where}: {len(missing)} rows are of pictures that are missing '
-            f'({abbreviated(missing, 3)}): add them or remove the rows'
+            f'({abbreviated(map(repr, missing), 3)}): add them or remove the rows'
         )
     classes = tuple(sorted({name for boxes, *_ in rows.values() for _, name in boxes}))
     number = {name: i for i, name in enumerate(classes)}
@@ -85,6 +85,14 @@ def table(files: dict[str, File]) -> Annotations:
         for name, (boxes, size, split) in rows.items()
     ]
     return Annotations(found, classes, tuple(range(len(classes))))
+
+
+def _lines(reader, where):
+    """The lines of a table after the first."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(f'{where} is no table ({error}): save it as CSV') from error
 
 
 def _split(text, where, line):
