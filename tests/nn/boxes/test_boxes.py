@@ -271,3 +271,37 @@ def test_crops_of_a_ramp_stand_where_the_boxes_say():
     np.testing.assert_allclose(crop[1, :, 0, 0], [3, 2, 1], atol=1e-6)  # mirrored
     np.testing.assert_allclose(crop[2, :, 0, 0], [-7, 0, 2], atol=1e-6)
     np.testing.assert_allclose(middle[0, 0, 0], [2, 6], atol=1e-6)
+
+
+def at(picture, row, column):
+    """One bilinear sample of a picture; places after the last pixel have its value."""
+    last = picture.shape[0] - 1, picture.shape[1] - 1
+    low = min(int(row), last[0]), min(int(column), last[1])
+    high = min(low[0] + 1, last[0]), min(low[1] + 1, last[1])
+    answer = 0
+    for i, row_share in ((low[0], 1 - (row - low[0])), (high[0], row - low[0])):
+        for j, share in ((low[1], 1 - (column - low[1])), (high[1], column - low[1])):
+            answer = answer + row_share * share * picture[i, j]
+    return answer
+
+
+def test_position_sensitive_crops_and_the_legacy_resize_sample_by_sample():
+    """The crop of 2 x 3 bins, each of 2 x 2 samples on its borders; and pixels of a resize."""
+    rng = np.random.default_rng(0)
+    maps, boxes = rng.normal(size=(6, 7, 2 * 3 * 4)).astype(np.float32), random_boxes(3, 2)
+    pooled, resized = jax.jit(
+        lambda maps, boxes: (
+            crops.position_sensitive_crop(maps, boxes, (4, 6), (2, 3)),
+            crops.legacy_resize(maps, (9, 5)),
+        )
+    )(maps, boxes)
+    expected = np.zeros((3, 4))
+    for n, (top, left, bottom, right) in enumerate(boxes):
+        for i, j, down, along in np.ndindex(2, 3, 2, 2):
+            row = (top + (bottom - top) * (i + down) / 2) * 5
+            column = (left + (right - left) * (j + along) / 3) * 6
+            group = maps[..., 4 * (3 * i + j) : 4 * (3 * i + j + 1)]
+            expected[n] += at(group, row, column) / 24
+    np.testing.assert_allclose(pooled, expected, atol=1e-5)
+    expected = [[at(maps, i * 6 / 9, j * 7 / 5) for j in range(5)] for i in range(9)]
+    np.testing.assert_allclose(resized, expected, atol=1e-5)
