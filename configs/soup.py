@@ -8,12 +8,15 @@
 
 The source is MobileNet (alpha 0.25) trained on ImageNet, the target one domain of PACS (Li et al.
 2017, https://arxiv.org/abs/1710.03077): seven classes, 112x112 pixels, 20 labels per class. A
-linear probe is trained for each of four draws of labels. From it eight members are trained: four
-rates of the backbone, each with and without augmentation. The files are read from `$TLJAX_DATA`.
+linear probe is trained for each of four draws of labels. From it nine members are trained: three
+rates of the backbone, each without augmentation, with flips, and with crops and flips. The files
+are read from `$TLJAX_DATA`.
 
-`slow` is plain fine-tuning as in configs/parameters.py. The other members were not tuned: they
-cover a grid, as in the paper. The validation split, which chooses the best member, the greedy soup
-and the weight of WiSE-FT, has more labels than training.
+`middle_plain` is plain fine-tuning, at the rate of configs/pacs.py. The grid was tuned in one
+respect, on the validation split of sketch, seeds 0 to 3: members at the head's own rate lost 12
+points, and the uniform soup of eight members, two of them at that rate, had 30 % where fine-tuning
+had 63 %. That rate was left out. The validation split, which chooses the best member, the greedy
+soup and the weight of WiSE-FT, has more labels than training.
 
 Expected: not yet run.
 """
@@ -22,7 +25,8 @@ from ml_collections import ConfigDict
 
 from configs import base
 
-RATES = dict(slow=0.1, slowest=0.03, fast=0.3, full=1.0)  # of the backbone, as shares of the head's
+RATES = dict(slow=0.03, middle=0.1, fast=0.3)  # of the backbone, as shares of the head's
+AUGMENTATIONS = dict(plain=(), flipped=('flip',), cropped=('resized_crop', 'flip'))
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -76,7 +80,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.study = ConfigDict(
             dict(
                 members=_members(),
-                baseline='slow',
+                baseline='middle_plain',
                 weights=tuple(tenth / 10 for tenth in range(11)),
             ),
             sort_keys=False,
@@ -87,12 +91,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _members() -> ConfigDict:
-    """Returns every rate without and with augmentation."""
-    members = {}
-    for ending, augment in (('', ()), ('_augmented', ('resized_crop', 'flip'))):
-        for name, scale in RATES.items():
-            members[name + ending] = dict(groups=dict(backbone=dict(scale=scale)), augment=augment)
-    return ConfigDict(members, sort_keys=False)
+    """Returns a member for every rate and augmentation."""
+    members = ConfigDict(sort_keys=False)
+    for rate, scale in RATES.items():
+        for augmentation, augment in AUGMENTATIONS.items():
+            members[f'{rate}_{augmentation}'] = dict(
+                groups=dict(backbone=dict(scale=scale)), augment=augment
+            )
+    return members
 
 
 def _smoke(config: ConfigDict) -> None:
@@ -107,5 +113,5 @@ def _smoke(config: ConfigDict) -> None:
     config.study.weights = (0.0, 0.5, 1.0)
     members = config.study.members
     config.study.members = ConfigDict(
-        {name: members[name] for name in ('slow', 'full_augmented')}, sort_keys=False
+        {name: members[name] for name in ('middle_plain', 'fast_cropped')}, sort_keys=False
     )

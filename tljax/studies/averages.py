@@ -7,7 +7,7 @@ of WiSE-FT) are made on the validation split, for each draw separately.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -88,10 +88,13 @@ def _refuse_no_study(config: Config) -> None:
             'a study of averages has a phase that trains a linear probe, and a last phase that '
             'starts from it (init.phase): see configs/soup.py'
         )
-    if len(last['seeds']) < 2 or last['seeds'] != earlier[-1][1]['seeds']:
+    probe = earlier[-1][1]
+    if len(last['seeds']) < 2 or any(
+        last[key] != probe[key] for key in ('seeds', 'label_seeds', 'per_class', 'shuffled')
+    ):
         raise UserError(
-            'a study of averages needs two seeds or more, the same ones in its last two phases: '
-            'each draws labels for the probe and for all members'
+            'a study of averages needs two seeds or more, and the same seeds, per_class and '
+            'shuffled in its last two phases: each seed draws labels for the probe and all members'
         )
     if len(study['members']) < 2 or study['baseline'] not in study['members']:
         raise UserError(
@@ -134,8 +137,7 @@ def _results(members: Members, config: Config, workdir: Path) -> Record:
         dict(weight=weight, **_scores(members, _wise_ft(members, base, np.full(draws, weight))))
         for weight in study['weights']
     ]
-    best = np.argmax([point[SPLIT] for point in curve], 0)
-    weights = np.array(study['weights'], float)[best]
+    weights = best_weights(study['weights'], np.array([point[SPLIT] for point in curve]))
     averages = {
         'uniform soup': _soup(members, every),
         'greedy soup': _soup(members, chosen),
@@ -164,6 +166,24 @@ def _results(members: Members, config: Config, workdir: Path) -> Record:
         seeds=config['seeds'],
         config=config,
     )
+
+
+def best_weights(weights: Sequence[float], scores: np.ndarray) -> np.ndarray:
+    """Returns the weight with the best score; of equal ones that nearest to 0.5.
+
+    Args:
+        weights: of WiSE-FT.
+        scores: (weights, draws).
+
+    Returns:
+        (draws,) weights.
+
+    >>> best_weights([0.0, 0.4, 1.0], np.array([[0.7, 0.6], [0.7, 0.6], [0.7, 0.8]])).tolist()
+    [0.4, 1.0]
+    """
+    by_distance = np.array(sorted(weights, key=lambda weight: abs(weight - 0.5)), float)
+    order = [list(weights).index(weight) for weight in by_distance]
+    return by_distance[scores[order].argmax(0)]
 
 
 def _soup(members: Members, chosen: np.ndarray) -> Model:

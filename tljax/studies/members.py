@@ -83,7 +83,7 @@ def member_settings(last: Config, members: dict[str, Config]) -> dict[str, Confi
         changed = merge(last, changes, f'study.members.{name}')
         settings[name] = changed | {
             'seeds': [seed + STRIDE * number for seed in last['seeds']],
-            'label_seeds': last['seeds'],
+            'label_seeds': last['label_seeds'] or last['seeds'],
             'cache': False,  # so that all members predict by the whole network
         }
     return settings
@@ -124,7 +124,8 @@ def train_members(
         validation=np.array([each.scores[SPLIT][metric] for each in fitted]),
         test=np.array([each.scores['test'][metric] for each in fitted]),
         examples=[
-            examples_of(train, seed, last['per_class'], last['shuffled']) for seed in last['seeds']
+            examples_of(train, seed, last['per_class'], last['shuffled'])
+            for seed in last['label_seeds'] or last['seeds']
         ],
         estimate=statistics_estimator(run.net, last['eval_batch']),
     )
