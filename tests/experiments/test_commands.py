@@ -27,6 +27,7 @@ COMMANDS = (
     'costs',
     'cuts',
     'instances',
+    'soup',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -51,6 +52,7 @@ WITH_CONFIG = (
     'instances',
     'costs',
     'multitask',
+    'soup',
 )
 
 

@@ -28,6 +28,7 @@ LIKE = (
     'reptile',
     'ridge',
     'siamese',
+    'soup',  # as in test_averages_study.py
 )
 
 
