@@ -27,6 +27,7 @@ COMMANDS = (
     'costs',
     'cuts',
     'instances',
+    'handmade',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -49,6 +50,7 @@ WITH_CONFIG = (
     'tasks',
     'cuts',
     'instances',
+    'handmade',
     'costs',
     'multitask',
 )
