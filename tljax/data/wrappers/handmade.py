@@ -116,13 +116,13 @@ def handmade_bag(
             have fewer descriptors than `words`.
 
     Sources:
-        Csurka et al., Visual categorization with bags of keypoints, 2004, section 2.
-        Lowe 2004 (https://doi.org/10.1023/B:VISI.0000029664.99615.94), as Rey Otero and Delbracio
-        2014 describe SIFT (https://doi.org/10.5201/ipol.2014.82).
-        Rublee et al., ORB: an efficient alternative to SIFT or SURF, 2011
-        (https://doi.org/10.1109/ICCV.2011.6126544).
-        Arandjelović and Zisserman 2012, section 2: roots (https://doi.org/10.1109/CVPR.2012.6248018).
-        Grana et al. 2013: majorities of bits (https://doi.org/10.1117/12.2008460).
+        bags: Csurka et al., Visual categorization with bags of keypoints, 2004.
+        SIFT: Lowe 2004 (https://doi.org/10.1023/B:VISI.0000029664.99615.94), as Rey Otero and
+        Delbracio 2014 describe it (https://doi.org/10.5201/ipol.2014.82).
+        ORB: Rublee et al. 2011 (https://doi.org/10.1109/ICCV.2011.6126544).
+        roots: Arandjelović and Zisserman 2012 (https://doi.org/10.1109/CVPR.2012.6248018).
+        majorities: Grana et al., A fast approach for integrating ORB descriptors in the bag of
+        words model, 2013.
 
     >>> from tljax.data import digits, resampled
     >>> pictures = resampled(digits(size=8), size=48, channels=1, most=30)
@@ -139,12 +139,13 @@ def handmade_bag(
     def described(split):
         _refuse_small(split, SMALLEST[descriptor], f'a descriptor of {descriptor.upper()} needs')
         return _cached(
-            [descriptor, version, split.fingerprint],
+            [descriptor, version, KEYPOINTS, split.fingerprint],
             lambda: _stacked(_each(split, lambda picture: descriptors(picture, descriptor))),
         )
 
     training = [splits['train'], *([splits['target']] if splits['train'].target else [])]
-    key = [descriptor, version, words, seed, *(split.fingerprint for split in training)]
+    prints = [split.fingerprint for split in training]
+    key = [descriptor, version, KEYPOINTS, SAMPLE, ROUNDS, words, seed, *prints]
 
     def vocabulary():
         found = np.concatenate([described(split)['descriptors'] for split in training])
