@@ -31,6 +31,7 @@ PACKAGES = {
     'targets': DATA,
     'domains': DATA,
     'sets': DATA,
+    'features': DATA,
     'pseudo': PSEUDO,
     'partition': OPTIM,
     'map': SHALLOW,

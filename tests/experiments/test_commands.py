@@ -28,6 +28,7 @@ COMMANDS = (
     'cuts',
     'instances',
     'soup',
+    'handmade',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -50,6 +51,7 @@ WITH_CONFIG = (
     'tasks',
     'cuts',
     'instances',
+    'handmade',
     'costs',
     'multitask',
     'soup',
