@@ -49,11 +49,10 @@ def draw(
     >>> sorted(first) == sorted(second), first == second
     (True, False)
     """
-    draws = draws or {}
 
     @functools.lru_cache(maxsize=64)
     def subset(seed):
-        return per_class(dataset.label, k, draws.get(seed, seed))
+        return per_class(dataset.label, k, _drawn_by(seed, draws))
 
     @functools.lru_cache(maxsize=64)
     def order(seed, epoch):
@@ -62,7 +61,7 @@ def draw(
     @functools.lru_cache(maxsize=64)
     def permutation(seed):
         rows, labels = subset(seed), np.zeros(dataset.size, int)
-        labels[rows] = _shuffled(rows, draws.get(seed, seed), stream)
+        labels[rows] = _shuffled(rows, _drawn_by(seed, draws), stream)
         return labels
 
     def index(seed, step):
@@ -77,6 +76,11 @@ def draw(
         return dataset.packed(index)
 
     return Stream(index, take)
+
+
+def _drawn_by(seed: int, draws: dict[int, int] | None) -> int:
+    """The seed that draws the labels of a seed of the run."""
+    return draws[seed] if draws and seed in draws else seed
 
 
 def draw_tasks(
@@ -405,7 +409,7 @@ def examples_of(
     """
     if train.example:
         return train
-    drawn_by = (draws or {}).get(seed, seed)
+    drawn_by = _drawn_by(seed, draws)
     rows = per_class(train.label, k, drawn_by)
     label = labels[seed] if labels else train.label
     label = label[_shuffled(rows, drawn_by) if shuffled else rows]

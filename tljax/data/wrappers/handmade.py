@@ -8,6 +8,7 @@ Features are computed once, and kept in the cache.
 import hashlib
 import json
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -229,7 +230,7 @@ def visual_words(found: np.ndarray, descriptor: str, words: int, seed: int = 0) 
     x = _points(found, descriptor)
     if descriptor == 'orb':
         return _majorities(x, words, seed)
-    return KMeans(words, n_init=1, max_iter=ROUNDS, random_state=seed).fit(x).cluster_centers_
+    return KMeans(words, max_iter=ROUNDS, random_state=seed).fit(x).cluster_centers_
 
 
 def nearest_words(found: np.ndarray, descriptor: str, vocabulary: np.ndarray) -> np.ndarray:
@@ -300,14 +301,13 @@ def _majorities(bits: np.ndarray, words: int, seed: int) -> np.ndarray:
 def _library() -> tuple[Any, str]:
     """The module `skimage.feature`, and the version of scikit-image."""
     try:
-        import skimage
         from skimage import feature
     except ImportError:
         raise UserError(
             'hand-made features need scikit-image, which is not installed: '
             "pip install 'tljax[handmade]'"
         ) from None
-    return feature, skimage.__version__
+    return feature, metadata.version('scikit-image')
 
 
 def _refuse_small(split: Dataset, side: int, what: str) -> None:
