@@ -227,6 +227,15 @@ def mobilenet_weights(top: bool = False) -> str:
     return data(f'imagenet_weights/{file}')
 
 
+def lite0(**keywords: float | str) -> Config:
+    """Returns the config of EfficientNet-Lite0, the network of `lite0_weights`.
+
+    Args:
+        **keywords: keywords of `tljax.zoo.efficientnet_lite0`, such as momentum=0.9.
+    """
+    return dict(name='efficientnet_lite0', **keywords)
+
+
 def lite0_weights() -> str:
     """Returns the path of the ImageNet weights of EfficientNet-Lite0."""
     return data('imagenet_weights/efficientnet_lite0.safetensors')

@@ -136,7 +136,7 @@ def _files() -> Config:
             top1=0.552,
         ),
         lite0=dict(
-            net=dict(name='efficientnet_lite0'),
+            net=base.lite0(momentum=0.9),
             weights=base.lite0_weights(),
             size=112,
             top1=0.850,

@@ -47,7 +47,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.net = base.mobilenet(momentum=0.9)
         config.init.path = base.mobilenet_weights()
         if options.net == 'lite0':
-            config.net = dict(name='efficientnet_lite0')
+            config.net = base.lite0(momentum=0.9)
             config.init.path = base.lite0_weights()
 
         # Training

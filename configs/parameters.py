@@ -136,7 +136,7 @@ def _strategies(config: ConfigDict, teacher: str) -> None:
     for name, number in CHOSEN.items():
         strategy: dict[str, Any] = dict(SETTINGS[name][number - 1])
         if name == 'distillation' and teacher == 'lite0':
-            network = dict(name='efficientnet_lite0')
+            network = base.lite0()
             config.study.strategies.lite0 = dict(
                 net=network, init=dict(path=base.lite0_weights()), **_rate(0.1)
             )

@@ -20,7 +20,7 @@ CHAPTERS = {
 }
 ROOMS = {'shallow': 'Transfer in closed form', 'when': 'When to transfer'}
 API = (
-    ('Training', ('tljax.trained',)),
+    ('Training', ('tljax.trained', 'tljax.averages')),
     ('Types', ('tljax.core', 'tljax.protocols')),
     ('Data', ('tljax.data.formats', 'tljax.data.wrappers', 'tljax.data.sets')),
     ('Networks', ('tljax.zoo.families', 'tljax.zoo.wrappers')),

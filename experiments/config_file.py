@@ -242,7 +242,7 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
     Traceback (most recent call last):
     tljax.core.UserError: --config.steps is read by no fit, as each fit has its own value: set ...
     """
-    if name not in ('train', 'compare'):
+    if name not in ('train', 'compare', 'soup'):
         return
     for path, _ in settings:
         setting = '.'.join(path)
@@ -279,7 +279,7 @@ def refuse_two_lengths(config: Config, settings: Settings, name: str) -> None:
     Traceback (most recent call last):
     tljax.core.UserError: --config.steps is read by no fit, as epochs take its place: ...
     """
-    for (*place, key), _ in settings if name in ('train', 'compare') else ():
+    for (*place, key), _ in settings if name in ('train', 'compare', 'soup') else ():
         fits = [
             fit
             for setting, fit in _fits(config, name, ['steps'])
@@ -320,7 +320,7 @@ def _fits(config: Config, name: str, path: list[str]) -> list[tuple[str, Config]
         path: keys on the way to the setting.
     """
     fits = [(f'phases.{phase}', fit) for phase, fit in phases(config)]
-    if name == 'train':
+    if name != 'compare':
         return fits
     *earlier, (phase, last) = fits
     set_by_phase = _at(last, path) != MARK  # then no strategy matters

@@ -20,6 +20,7 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'report': 'when files',
     'configuration': '',
     'recent': '',
+    'averages': 'nn',
     'keywords': 'configuration',
     'weights': 'configuration files zoo',
     'features': 'weights files zoo data engine',
@@ -29,7 +30,7 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'build': 'configuration epochs features parts program data engine',
     'trained': 'configuration data engine weights features program build',
     'studies': 'configuration files nn data engine shallow when report zoo weights features '
-    'program build trained',
+    'averages program build trained',
     'configs': 'configuration keywords data',
     'experiments': 'configuration keywords files report studies',
     'benchmarks': 'configuration configs data engine experiments features files methods nn build '

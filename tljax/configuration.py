@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = dict(
     batch=64,  # examples per step and seed, over all devices
     # Seeds: one run each, trained together. A seed draws initialisation, labels, batches and noise.
     seeds=[0],
+    label_seeds=[],  # those that draw the labels, one for each of `seeds`; []: the seeds themselves
     # Data
     data=dict(name=''),  # a function of tljax.data, or tljax.features.extracted
     per_class=None,  # labels per class, drawn by the seed; None: all

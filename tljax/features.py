@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tljax.core import Dataset, Net, Tree, UserError
-from tljax.data.formats.arrays import arrays
-from tljax.data.several_tasks import with_tasks
+from tljax.data.several_tasks import with_inputs
+from tljax.data.splits import each_split
 from tljax.engine.checkpoint import digest, last_phase, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
@@ -28,12 +29,13 @@ NAMES = ('extracted',)  # data sets of this module
 def extracted(
     splits: dict[str, Dataset], net: Net, weights: str = 'imagenet'
 ) -> dict[str, Dataset]:
-    """The splits of a data set, with the features (dim,) of a pretrained network for pictures.
+    """The splits of a data set, with the features (dim,) of a frozen network for pictures.
 
     Args:
         splits: splits of pictures, or of `domains` of pictures.
         net: the network.
-        weights: as `weights.read_weights` takes them.
+        weights: as `weights.read_weights` takes them; '' leaves the network untrained, with the
+            initial parameters of seed 0, as a control.
 
     Raises:
         UserError: as `read_weights`, and for a set without pictures of three channels.
@@ -44,7 +46,7 @@ def extracted(
     Traceback (most recent call last):
     tljax.core.UserError: this network has no published ImageNet weights: take one of python -m ...
     """
-    params, state = read_weights(net, weights, top=False)
+    loaded = read_weights(net, weights, top=False) if weights else None
     shape = np.shape(splits['train'].take(np.arange(1)).get('input'))[1:]
     if len(shape) != 3 or shape[2] != 3:
         raise UserError(
@@ -52,8 +54,14 @@ def extracted(
             'three channels: lay '
             "dict(name='resampled', size=..., channels=3) around it"
         )
-    params, state = jax.tree.map(lambda leaf: leaf[None], (params, state))
+    params, state = jax.tree.map(lambda leaf: leaf[None], loaded or _untrained(net, shape))
     return feature_splits(net, params, state, splits)
+
+
+def _untrained(net: Net, shape: tuple[int, ...]) -> tuple[Tree, Tree]:
+    """The parameters and state of a method with an untrained network as its backbone."""
+    params, state = net.init(jax.random.key(0), jnp.zeros((1, *shape)))
+    return jax.tree.map(np.asarray, ({'backbone': params}, {'backbone': state}))
 
 
 def extractor(net: Net) -> Compiled:
@@ -99,6 +107,7 @@ def feature_dataset(
         dataset: the examples.
         batch: examples per call.
 
+    >>> from tljax.data import arrays
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
     >>> feature_dataset(
@@ -125,14 +134,7 @@ def feature_dataset(
             )['features'][0],
         )
     with np.load(path, allow_pickle=False) as file:
-        if dataset.task.tasks:
-            inputs = arrays(file['features'], np.zeros(dataset.size))
-            features = with_tasks(inputs, dataset.label, dataset.task)
-        else:
-            features = arrays(file['features'], dataset.label)
-        return features._replace(
-            task=dataset.task, notes=dataset.notes, names=dataset.names, shares=dataset.shares
-        )
+        return with_inputs(dataset, file['features'])
 
 
 def feature_splits(
@@ -147,6 +149,7 @@ def feature_splits(
         splits: splits of a data set.
         batch: examples per call.
 
+    >>> from tljax.data import arrays
     >>> from tljax.zoo import identity
     >>> params = {'backbone': {}, 'head': np.zeros(1)}
     >>> splits = {'train': arrays(np.eye(2), [0, 1]), 'test': arrays(np.eye(2)[:0], [])}
@@ -154,15 +157,9 @@ def feature_splits(
     ['train']
     """
     extract = extractor(net)
-    features = {
-        name: feature_dataset(net, extract, params, state, split, batch)
-        for name, split in splits.items()
-        if split.size
-    }
-    if splits['train'].target:
-        train = features['train']
-        features['train'] = train._replace(target=features.get('target', train))
-    return features
+    return each_split(
+        splits, lambda split: feature_dataset(net, extract, params, state, split, batch)
+    )
 
 
 def run_at(place: str | Path) -> tuple[Tree, Tree, Record]:
@@ -291,6 +288,7 @@ def pseudo_labels(
     Returns:
         [(size,) labels], one array for each donor.
 
+    >>> from tljax.data import arrays
     >>> from tljax.zoo import identity
     >>> donors = Donors(
     ...     [

@@ -31,6 +31,7 @@ PACKAGES = {
     'targets': DATA,
     'domains': DATA,
     'sets': DATA,
+    'features': DATA,
     'pseudo': PSEUDO,
     'partition': OPTIM,
     'map': SHALLOW,
@@ -46,7 +47,13 @@ LATER: dict[str | tuple[str, ...], set[str]] = {
 EXTRA = {'data': {'task': str}}  # {key: settings that are no keywords of the function}
 SOURCE = {'run': str, 'features': str, 'weights': str, 'size': int, 'top1': float}  # of a ranking
 # Settings whose default does not tell their type.
-TYPES = {'per_class': int | None, 'most': int | None, 'words': int | None, 'seeds': Sequence[int]}
+TYPES = {
+    'per_class': int | None,
+    'most': int | None,
+    'words': int | None,
+    'seeds': Sequence[int],
+    'label_seeds': Sequence[int],
+}
 Kind = Any  # a type as an annotation writes it: classes, unions and generics have no common type
 WORDS: dict[Kind, str] = {
     int: 'a whole number',
@@ -126,6 +133,7 @@ def _fit(config: Config, path: list[str]) -> tuple[Record, list[str], Record]:
     for prefix, children in (
         (['phases'], config.get('phases', {})),
         (['study', 'strategies'], study.get('strategies', {})),
+        (['study', 'members'], study.get('members', {})),
         (['study', 'sources'], study.get('sources', {})),
     ):
         depth = len(prefix)

@@ -122,6 +122,7 @@ def parts(
             f'method.name={method["name"]!r}: its file has BATCHES={batches!r}: state there '
             "'labelled', 'domains', 'episodes' or 'tasks'"
         )
+    draws = dict(zip(config['seeds'], config['label_seeds'], strict=False))
     labels = None
     if pseudo['name'] not in ('', 'given'):
         make = bind_named('tljax.methods.pseudo_labels', pseudo, 'pseudo', 'features', 'logits')
@@ -145,8 +146,11 @@ def parts(
             k=config['per_class'],
             shuffled=config['shuffled'],
             class_weights=config['class_weights'],
+            draws=draws,
         ),
-        examples=functools.partial(examples_of, k=config['per_class'], shuffled=config['shuffled']),
+        examples=functools.partial(
+            examples_of, k=config['per_class'], shuffled=config['shuffled'], draws=draws
+        ),
         features=functools.partial(feature_splits, batch=config['eval_batch']),
         batches=batches,
         several=stated_by_method(method, 'SEVERAL', False),
@@ -251,6 +255,7 @@ def _refuse_counts(config):
     if config['keep'] not in ('last', 'best'):
         raise UserError(f'config.keep={config["keep"]!r} is not last or best')
     _refuse_seeds(config['seeds'])
+    _refuse_label_seeds(config['label_seeds'], config['seeds'])
     refuse_rules(config['init']['rules'], 'init.rules')
     _refuse_optimiser(config['optim'], config['groups'])
 
@@ -263,6 +268,17 @@ def _refuse_seeds(seeds):
         raise UserError(f'config.seeds={seeds}: give one or more, none negative, none twice')
     if max(seeds) > INT32:
         raise UserError(f'config.seeds={seeds}: give numbers of at most {INT32}')
+
+
+def _refuse_label_seeds(label_seeds, seeds):
+    """Refuses seeds of the draw of labels that are not one whole number for each seed."""
+    if label_seeds and len(label_seeds) != len(seeds):
+        raise UserError(
+            f'config.label_seeds={label_seeds}: give one for each of the {len(seeds)} seeds, or '
+            'none, where the seeds draw the labels'
+        )
+    if any(type(seed) is not int or not 0 <= seed <= INT32 for seed in label_seeds):
+        raise UserError(f'config.label_seeds={label_seeds}: give whole numbers from 0 to {INT32}')
 
 
 def _refuse_optimiser(optim, groups):

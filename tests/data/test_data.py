@@ -13,7 +13,7 @@ from tljax.data.formats.arrays import arrays
 from tljax.data.sets.digits import digits
 from tljax.data.sets.glyphs import characters, glyphs, render
 from tljax.data.splits import cut, cut_missing, per_class
-from tljax.data.streams import device_stream, draw, with_keys
+from tljax.data.streams import device_stream, draw, examples_of, with_keys
 from tljax.parts import load
 
 
@@ -117,6 +117,23 @@ def test_shuffled_labels_keep_their_counts_and_lose_their_meaning():
     order = lambda each: each['label'][np.argsort(each['input'])].tolist()  # noqa: E731
     assert order(batch) == order(later), 'an example keeps its wrong label'
     assert order(batch) != order(shuffled.batch(1, 0)), 'another seed draws another permutation'
+
+
+@pytest.mark.parametrize('shuffled', [False, True], ids=['labels', 'shuffled labels'])
+def test_seeds_may_share_a_draw_of_labels(shuffled):
+    data, draws = arrays(np.arange(60.0), np.arange(60) % 3, 'abc'), {7: 1, 8: 1, 9: 2}
+    stream = draw(data, batch=12, k=4, shuffled=shuffled, draws=draws)
+    drawn, order = {}, {}
+    for seed in draws:
+        batch = stream.batch(seed, 0)  # an epoch
+        pairs = [*zip(batch['input'].tolist(), batch['label'].tolist(), strict=True)]
+        drawn[seed], order[seed] = sorted(pairs), pairs
+        examples = examples_of(data, seed, 4, shuffled, draws=draws).take(np.arange(12))
+        same = zip(examples['input'].tolist(), examples['label'].tolist(), strict=True)
+        assert sorted(same) == drawn[seed]
+    assert drawn[7] == drawn[8] != drawn[9] and order[7] != order[8]
+    batch = draw(data, batch=12, k=4, shuffled=shuffled).batch(1, 0)
+    assert sorted(batch['input'].tolist()) == [input for input, _ in drawn[7]]
 
 
 def test_keys_of_examples_are_all_different_and_reproducible():

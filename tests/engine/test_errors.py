@@ -55,6 +55,8 @@ def config(**changes):
         ({'init': {'path': 'nowhere'}}, 'nowhere holds no finished run'),
         ({'init': {'phase': 'pretrain'}}, "init.phase='pretrain'"),
         ({'seeds': ['a', 0]}, "config.seeds=['a', 0]: give whole numbers"),
+        ({'label_seeds': [1, 2]}, 'config.label_seeds=[1, 2]: give one for each of the 1 seeds'),
+        ({'label_seeds': [-1]}, 'config.label_seeds=[-1]: give whole numbers from 0 to'),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(changes, message, tmp_path):

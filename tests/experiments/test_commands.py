@@ -27,6 +27,8 @@ COMMANDS = (
     'costs',
     'cuts',
     'instances',
+    'soup',
+    'handmade',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -49,8 +51,10 @@ WITH_CONFIG = (
     'tasks',
     'cuts',
     'instances',
+    'handmade',
     'costs',
     'multitask',
+    'soup',
 )
 
 

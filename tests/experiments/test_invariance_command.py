@@ -29,6 +29,7 @@ def pictures(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_pictures_give_tables_an_advice_and_a_page(run, pictures, tmp_path):
     page = tmp_path / 'page.html'
     done = call('invariance', f'--workdir={run}', f'--page={page}', pictures)

@@ -137,6 +137,7 @@ def test_what_learnt_from_the_target_is_no_source():
     )
 
 
+@pytest.mark.slow
 def test_a_verified_ranking_and_advice_whose_config_runs(tmp_path):
     code, text = run('rank', '--config=configs/rank.py:smoke', '--verify', f'--workdir={tmp_path}')
     assert code == 0, text

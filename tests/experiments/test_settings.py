@@ -61,6 +61,8 @@ def at(config, setting):
         ('configs/adapt.py:data=photo-sketch', 'data.net.dropout', '0.', 0.0),
         ('configs/rank.py', 'study.sources.letters.data.part', 'digits', 'digits'),
         ('configs/rank.py', 'study.targets.digits.size', '8', 8),
+        ('configs/soup.py', 'study.members.fast_plain.groups.backbone.scale', '.2', 0.2),
+        ('configs/soup.py', 'label_seeds', '(4, 4)', [4, 4]),
         ('configs/office_caltech.py', 'methods.tca.map.kernel', 'rbf', 'rbf'),
     ],
 )

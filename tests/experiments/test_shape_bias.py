@@ -66,6 +66,7 @@ def here(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_run_of_the_categories_is_measured_by_its_outputs(here, tmp_path):
     done = call(
         'shape_bias',

@@ -18,7 +18,9 @@ COMMAND = {
 LIKE = (
     'adapt',
     'baseline_plus_plus',
+    'cuts',  # as in test_layers_and_cuts.py
     'efficient',
+    'fixmatch',
     'matching',
     'metaoptnet',
     'more_classes',
@@ -28,6 +30,7 @@ LIKE = (
     'reptile',
     'ridge',
     'siamese',
+    'soup',  # as in test_averages_study.py
 )
 
 

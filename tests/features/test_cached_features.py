@@ -6,6 +6,7 @@ import pytest
 from tiny import tiny
 
 from tljax import build, paths
+from tljax.configuration import ZOO, call_named
 from tljax.engine.checkpoint import load_final
 from tljax.engine.train import fit
 
@@ -91,3 +92,15 @@ def test_batch_statistics_follow_the_partition_or_the_option(statistics, moved, 
         for name, held in before.items()
         if (held['mean'] != fitted.state['backbone'][name]['mean']).any()
     } == moved
+
+
+def test_an_untrained_network_extracts_by_its_initial_parameters():
+    data = {'name': 'resampled', 'of': {'name': 'digits', 'size': 8}, 'size': 8, 'most': 5}
+    net = {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 8}
+    found = build.load({'name': 'extracted', 'of': data, 'net': net, 'weights': ''})['train']
+    pictures = build.load(data)['train'].take(np.arange(5))['input']
+    network = call_named(ZOO, net, 'net')
+    taps, _ = network.features(*network.init(jax.random.key(0), pictures), pictures)
+    np.testing.assert_allclose(
+        found.take(np.arange(5))['input'], taps['features'], rtol=1e-4, atol=1e-5
+    )

@@ -43,6 +43,14 @@ def config(**changes):
     )
 
 
+def test_a_baseline_alone_is_measured_without_gains(tmp_path):
+    alone = config(seeds=[0, 1], study={**config()['study'], 'budgets': [1]})
+    del alone['study']['strategies']['frozen']
+    results = comparison.compare(alone, tmp_path)
+    assert [row['strategy'] for row in results['rows']] == ['scratch']
+    assert 'Gain over' not in (tmp_path / 'report.html').read_text()
+
+
 def test_a_comparison_is_a_function_of_a_config_and_a_folder(tmp_path, monkeypatch):
     fit = comparison.fit
 

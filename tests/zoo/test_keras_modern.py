@@ -45,6 +45,7 @@ def test_logits_are_keras_s(case, tmp_path):
     agree(output, predicted(model, 255 * x))
 
 
+@pytest.mark.slow
 def test_another_normalisation_of_pictures_gives_no_predictions_and_is_told(tmp_path):
     model = keras_model('efficientnet_b0', 32, {}, classes=10)
     path = write_legacy(tmp_path / 'weights.h5', model)

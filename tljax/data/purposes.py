@@ -30,3 +30,4 @@ class Purpose(IntEnum):
     FLIPPED = 12  # which labels of a source are made wrong
     SHUFFLED_TASK = 13  # labels of a task permuted over examples
     OVERLAY = 14  # which digit MultiMNIST lays over another
+    DESCRIPTORS = 15  # which descriptors of pictures become visual words

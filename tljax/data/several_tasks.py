@@ -10,6 +10,7 @@ import hashlib
 import numpy as np
 
 from tljax.core import Dataset, Task, UserError, known
+from tljax.data.formats.arrays import arrays
 from tljax.packing import Unpacked
 
 
@@ -89,3 +90,23 @@ def with_tasks(inputs: Dataset, label: np.ndarray, task: Task) -> Dataset:
     text = repr((inputs.fingerprint, task)).encode()
     digest = hashlib.sha256(text + label.tobytes()).hexdigest()
     return inputs._replace(take=Unpacked(take), label=label, task=task, fingerprint=digest)
+
+
+def with_inputs(dataset: Dataset, input: np.ndarray) -> Dataset:
+    """Returns the examples of a set with other inputs in memory, such as their features.
+
+    Args:
+        dataset: a set of one task or of several.
+        input: (size, ...).
+
+    >>> toy = arrays(np.zeros((2, 3)), np.array([1, 0]), ('cat', 'dog'))
+    >>> with_inputs(toy, np.array([[0.5], [1.5]])).take(np.array([1]))
+    {'input': array([[1.5]]), 'label': array([0])}
+    """
+    if dataset.task.tasks:
+        changed = with_tasks(arrays(input, np.zeros(dataset.size)), dataset.label, dataset.task)
+    else:
+        changed = arrays(input, dataset.label)
+    return changed._replace(
+        task=dataset.task, notes=dataset.notes, names=dataset.names, shares=dataset.shares
+    )

@@ -2,6 +2,7 @@
 a set lacks."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -333,6 +334,26 @@ def refuse_unfit(splits: dict[str, Dataset]) -> None:
                 'one shape'
             )
     refuse_unlike(splits)
+
+
+def each_split(
+    splits: dict[str, Dataset], make: Callable[[Dataset], Dataset]
+) -> dict[str, Dataset]:
+    """Applies a function to every split that has examples, and to the training set's target.
+
+    Args:
+        splits: splits of a data set, or of `domains`.
+        make: makes a set of features of a set.
+
+    >>> toy = arrays(np.eye(2), np.array([0, 1]), 'ab')
+    >>> list(each_split({'train': toy, 'test': restrict(toy, np.arange(0))}, lambda split: split))
+    ['train']
+    """
+    made = {name: make(split) for name, split in splits.items() if split.size}
+    if splits['train'].target:
+        train = made['train']
+        made['train'] = train._replace(target=made.get('target', train))
+    return made
 
 
 def _labels_text(split):

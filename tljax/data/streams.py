@@ -14,7 +14,12 @@ from tljax.protocols import Example, Prepare
 
 
 def draw(
-    dataset: Dataset, batch: int, k: int | None = None, stream: int = 0, shuffled: bool = False
+    dataset: Dataset,
+    batch: int,
+    k: int | None = None,
+    stream: int = 0,
+    shuffled: bool = False,
+    draws: dict[int, int] | None = None,
 ) -> Stream:
     """Returns a stream of batches of one dataset, in a new random order in each epoch.
 
@@ -27,17 +32,27 @@ def draw(
         stream: number of the stream; streams of one run with different numbers are independent.
         shuffled: whether the run's seed permutes the labels over the examples. This is a control:
             inputs and class counts stay the same, but labels carry no information.
+        draws: {seed of the run: seed that draws, and permutes, its labels}; a seed that is absent
+            draws its own.
 
     >>> from tljax.data import arrays
     >>> stream = draw(arrays(np.arange(4.0), np.arange(4)), batch=2)
     >>> epoch = np.concatenate([stream.index(seed=0, step=0), stream.index(seed=0, step=1)])
     >>> sorted(epoch.tolist())
     [0, 1, 2, 3]
+
+    Two seeds with the same labels, in orders of their own:
+
+    >>> nine = arrays(np.arange(9.0), np.repeat([0, 1, 2], 3), 'abc')
+    >>> stream = draw(nine, batch=3, k=1, draws={5: 0, 6: 0})
+    >>> first, second = (stream.index(seed, step=0).tolist() for seed in (5, 6))
+    >>> sorted(first) == sorted(second), first == second
+    (True, False)
     """
 
     @functools.lru_cache(maxsize=64)
     def subset(seed):
-        return per_class(dataset.label, k, seed)
+        return per_class(dataset.label, k, _drawn_by(seed, draws))
 
     @functools.lru_cache(maxsize=64)
     def order(seed, epoch):
@@ -46,7 +61,7 @@ def draw(
     @functools.lru_cache(maxsize=64)
     def permutation(seed):
         rows, labels = subset(seed), np.zeros(dataset.size, int)
-        labels[rows] = _shuffled(rows, seed, stream)
+        labels[rows] = _shuffled(rows, _drawn_by(seed, draws), stream)
         return labels
 
     def index(seed, step):
@@ -63,7 +78,14 @@ def draw(
     return Stream(index, take)
 
 
-def draw_tasks(dataset: Dataset, batch: int, k: int | None = None) -> Stream:
+def _drawn_by(seed: int, draws: dict[int, int] | None) -> int:
+    """The seed that draws the labels of a seed of the run."""
+    return draws[seed] if draws and seed in draws else seed
+
+
+def draw_tasks(
+    dataset: Dataset, batch: int, k: int | None = None, draws: dict[int, int] | None = None
+) -> Stream:
     """Returns a stream of batches of a set of several tasks.
 
     In a batch every task has the field 'weight', (n,). It is 0 for examples without a label of the
@@ -75,6 +97,7 @@ def draw_tasks(dataset: Dataset, batch: int, k: int | None = None) -> Stream:
             (`Dataset.shares`); the numbers of their examples are the same in every batch.
         batch: number of examples in a batch.
         k: labels per class of every task, drawn by the run's seed; None for all.
+        draws: as in `draw`.
 
     Raises:
         UserError: the batch is so small that it has no example of a part.
@@ -86,7 +109,7 @@ def draw_tasks(dataset: Dataset, batch: int, k: int | None = None) -> Stream:
     [0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 4.0, 0.0]
     """
     is_known = known(dataset.label)
-    drawn = (_draw_parts if dataset.shares else draw)(dataset, batch, k)
+    drawn = (_draw_parts if dataset.shares else draw)(dataset, batch, k, draws=draws)
 
     def index(seed, step):
         rows = drawn.index(seed, step)
@@ -100,7 +123,7 @@ def draw_tasks(dataset: Dataset, batch: int, k: int | None = None) -> Stream:
     return Stream(index, lambda index: {**dataset.packed(index['rows']), 'weight': index['weight']})
 
 
-def _draw_parts(dataset, batch, k):
+def _draw_parts(dataset, batch, k, draws):
     """Draws the consecutive parts of a set in their own proportions, spread evenly in a batch."""
     quotas = np.array([share * batch for _, share in dataset.shares])
     counts = quotas.astype(int)
@@ -113,7 +136,7 @@ def _draw_parts(dataset, batch, k):
         )
     starts = np.cumsum([0, *(size for size, _ in dataset.shares)])
     streams = [
-        draw(restrict(dataset, np.arange(start, start + size)), count, k, stream=number)
+        draw(restrict(dataset, np.arange(start, start + size)), count, k, number, draws=draws)
         for number, (start, count, (size, _)) in enumerate(
             zip(starts[:-1], counts, dataset.shares, strict=True)
         )
@@ -304,6 +327,7 @@ def training_stream(
     labels: dict[int, np.ndarray] | None = None,
     prepare: Prepare | None = None,
     class_weights: str | Sequence[float] = '',
+    draws: dict[int, int] | None = None,
 ) -> Stream:
     """Returns the stream of training batches of any training set.
 
@@ -316,6 +340,7 @@ def training_stream(
         labels: {seed: (size,) labels} that replace the labels of the set; None keeps them.
         prepare: augmentation that uses a key for each example; None for no augmentation.
         class_weights: as in `weight_by_class`; '' for no weights.
+        draws: as in `draw`.
 
     Raises:
         UserError: `k`, `shuffled` or `class_weights` is set for a set that makes its examples,
@@ -345,9 +370,9 @@ def training_stream(
             'around it'
         )
     if train.task.tasks:
-        stream = draw_tasks(train, batch, k)
+        stream = draw_tasks(train, batch, k, draws)
     else:
-        stream = draw(train, batch, k, shuffled=shuffled)
+        stream = draw(train, batch, k, shuffled=shuffled, draws=draws)
     if labels:
         stream = with_labels(stream, labels)
     if class_weights:
@@ -363,6 +388,7 @@ def examples_of(
     k: int | None = None,
     shuffled: bool = False,
     labels: dict[int, np.ndarray] | None = None,
+    draws: dict[int, int] | None = None,
 ) -> Dataset:
     """Returns the examples of a training set that a seed trains on, with the labels it trains on.
 
@@ -372,6 +398,7 @@ def examples_of(
         k: as in `training_stream`.
         shuffled: as in `training_stream`.
         labels: as in `training_stream`.
+        draws: as in `draw`.
 
     >>> from tljax.data import arrays
     >>> train = arrays(np.arange(4.0), np.array([0, 0, 1, 1]), ('a', 'b'))
@@ -382,9 +409,10 @@ def examples_of(
     """
     if train.example:
         return train
-    rows = per_class(train.label, k, seed)
+    drawn_by = _drawn_by(seed, draws)
+    rows = per_class(train.label, k, drawn_by)
     label = labels[seed] if labels else train.label
-    label = label[_shuffled(rows, seed) if shuffled else rows]
+    label = label[_shuffled(rows, drawn_by) if shuffled else rows]
     subset = restrict(train, rows)
     take = Unpacked(lambda index: {**subset.packed(index), 'label': label[index]})
     return subset._replace(take=take, label=label)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import optax
 
-from tljax.core import Dataset, Stream, Task, Tree, UserError, known
+from tljax.core import Dataset, Net, Stream, Task, Tree, UserError, known
 from tljax.engine import scores
 from tljax.engine.ahead import Waits, ahead
 from tljax.engine.answers import ANSWERS, answers, write_answers
@@ -70,6 +70,7 @@ class Run(NamedTuple):
             first step, printed, and written to `data.json`.
         choice: rule for early stopping, and for which step's parameters are kept.
         epochs: number of passes over the training set, if the config sets `epochs`; otherwise 0.
+        net: the network as it is trained, in which frozen layers use stored statistics.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Run(NamedTuple):
     facts: Callable[[], Iterable[tuple[str, str]]] = tuple
     choice: Choice = Choice()
     epochs: float = 0.0
+    net: Net | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -40,22 +40,27 @@ PORTS = {
 }
 
 
-def port_of(name: str, momentum: float = 0.99) -> Port:
+def port_of(name: str, momentum: float | None = None, in_tf: float = 0.99) -> Port:
     """Returns the constants of a port.
 
     Args:
         name: 'tf', 'torch' or 'torchvision'.
-        momentum: BatchNorm's, in TensorFlow's port of a network.
+        momentum: BatchNorm's; None: that of the port.
+        in_tf: BatchNorm's momentum in TensorFlow's port of a network.
 
     Raises:
-        UserError: for another name.
+        UserError: for another name, or a momentum that is not from 0 to 1.
 
-    >>> port_of('tf', momentum=0.9).epsilon, port_of('torch').same
-    (0.001, False)
+    >>> port_of('tf', in_tf=0.999).momentum, port_of('tf', momentum=0.9).momentum
+    (0.999, 0.9)
     """
     if name not in PORTS:
         raise UserError(f'net.port={name!r} is not {", ".join(PORTS)}')
-    return PORTS[name]._replace(momentum=momentum) if name == 'tf' else PORTS[name]
+    if momentum is None:
+        momentum = in_tf if name == 'tf' else PORTS[name].momentum
+    if not 0 <= momentum <= 1:
+        raise UserError(f'net.momentum={momentum}: give a number from 0 to 1, such as 0.9')
+    return PORTS[name]._replace(momentum=momentum)
 
 
 class Shape(NamedTuple):

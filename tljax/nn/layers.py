@@ -17,6 +17,9 @@ from tljax.nn.convolution import convolve
 from tljax.nn.low_rank import multiply
 from tljax.protocols import Config, StoredStatistics
 
+# whether BatchNorm stores the batch's statistics as they are; part of the key of compiled functions
+storing_batch_statistics = jax.make_user_context(False)
+
 
 class Conv(nn.Module):
     """Convolution with flax's parameter names, 'kernel' and 'bias'.
@@ -173,8 +176,9 @@ class BatchNorm(nn.Module):
             mean, mean_square = wide.mean(axes), square.mean(axes)
             var = jnp.maximum(0.0, mean_square - lax.square(mean))
             if not self.is_initializing():
+                share_of_old = 0.0 if storing_batch_statistics.value else self.momentum
                 for statistic, new in zip(stored, (mean, var), strict=True):
-                    statistic.value = self.momentum * statistic.value + (1 - self.momentum) * new
+                    statistic.value = share_of_old * statistic.value + (1 - share_of_old) * new
             if share < 1:
                 coin = jax.random.bernoulli(self.make_rng('dropout'), share, shape)
                 mean, var = jnp.where(coin, mean, old[0]), jnp.where(coin, var, old[1])

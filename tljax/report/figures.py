@@ -157,12 +157,13 @@ def _draw_gain_legend(figure: Figure, styles: dict[str, Style]) -> None:
         text.set_parse_math(False)
 
 
-def training_curves(records: Sequence[Record]) -> Figure:
+def training_curves(records: Sequence[Record], x_label: str = 'step') -> Figure:
     """Draws the score of every evaluated split against the step: mean and 95 % band over seeds.
 
     Args:
         records: records of a log (`log.read`), with at least two evaluations. The score is the
             first number of the first record; records of tasks that have another are left out.
+        x_label: what 'step' of the records counts.
 
     Returns:
         A matplotlib Figure.
@@ -175,7 +176,7 @@ def training_curves(records: Sequence[Record]) -> Figure:
     evaluations = [record for record in records if record['kind'] != 'training']
     metric = next(name for name in evaluations[0] if name not in ('step', 'kind'))
     evaluations = [record for record in evaluations if metric in record]
-    figure, axes = _figure(f'{metric} (%)', 'step')
+    figure, axes = _figure(f'{metric} (%)', x_label)
     styles = _styles(dict.fromkeys(record['kind'] for record in evaluations))
     ends = {}
     for split, (colour, marker) in styles.items():

@@ -106,19 +106,15 @@ def _score_sections(results: Record) -> list[Record]:
     curves = section(f'{metric} by number of labels', text=reading(results))
     if _has_several_budgets(results):
         curves['svg'] = svg(learning_curves(rows))
-    return [
-        curves,
-        section(
-            f'Gain over {baseline}',
-            svg=svg(gains(rows)),
-            text='Filled: a gain or a loss was detected. Hollow: none was.',
-        ),
-        section(
-            'Every cell',
-            _cell_table(results),
-            text=f'{metric} on the test split, which chose nothing.',
-        ),
-    ]
+    cells = section(
+        'Every cell',
+        _cell_table(results),
+        text=f'{metric} on the test split, which chose nothing.',
+    )
+    if all(row['gain_mean'] is None for row in rows):  # the baseline stands alone
+        return [curves, cells]
+    text = 'Filled: a gain or a loss was detected. Hollow: none was.'
+    return [curves, section(f'Gain over {baseline}', svg=svg(gains(rows)), text=text), cells]
 
 
 def _choice_sections(results: Record, domains: str | None) -> list[Record]:

@@ -113,6 +113,7 @@ def mobilenet_v3(
     minimal: bool = False,
     port: str = 'tf',
     mode: str = '',
+    momentum: float | None = None,
     drop_path: float = 0.0,
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
@@ -131,13 +132,17 @@ def mobilenet_v3(
             with 1e-5: timm's other weights; 'torchvision' pads both sides alike, with 1e-3.
         mode: preprocessing of the pictures, as `nn.preprocessing.preprocess` has it; '': that of
             the published weights.
+        momentum: share of the old value in an update of BatchNorm's statistics; None: as published,
+            0.999 in 'tf', which follows the data in about 5,000 steps, and otherwise as in
+            `efficientnet`.
         drop_path: rate of stochastic depth in the last block; it grows linearly from 0.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
-        UserError: for another size or port, and an alpha that is not positive.
+        UserError: for another size or port, an alpha that is not positive, and a momentum that is
+            not from 0 to 1.
 
     >>> mobilenet_v3().dim, mobilenet_v3('small', alpha=0.75).dim
     (1280, 1024)
@@ -172,7 +177,7 @@ def mobilenet_v3(
         last,
         dim,
         minimal,
-        port_of(port, momentum=0.999),
+        port_of(port, momentum, in_tf=0.999),
         mode or ('tf' if port == 'tf' else 'torch'),
         drop_path,
         stored,
