@@ -1,4 +1,4 @@
-"""Inputs that the box functions and the TensorFlow Object Detection API are both given."""
+"""Inputs of the tests of boxes: made by seeds, and rounded."""
 
 import numpy as np
 
