@@ -170,11 +170,12 @@ def _evaluated(output, label, count, size, area) -> Any:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         sets = []
         for annotations in (objects, found):
-            coco = COCO()
+            coco: Any = COCO()
             coco.dataset = {'images': images, 'categories': categories, 'annotations': annotations}
             coco.createIndex()
             sets.append(coco)
-        evaluation = COCOeval(*sets, 'bbox')
+        truth, detected = sets
+        evaluation = COCOeval(truth, detected, 'bbox')
         evaluation.evaluate()
     return evaluation
 

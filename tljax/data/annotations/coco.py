@@ -148,7 +148,7 @@ def _pictures(content, where, split, pictures, number, notes):
 def _box(item, names, number, where):
     """Box, class, whether it is ignored, and area of an annotation."""
     box, area = item.get('bbox'), item.get('area', math.nan)
-    numbers = [*box, area] if isinstance(box, list) and len(box) == 4 else [None]
+    numbers = [*box, area] if isinstance(box, list) and len(box) == 4 else [math.nan]
     if not all(isinstance(value, (int, float)) for value in numbers) or not all(
         map(math.isfinite, numbers[:4])
     ):

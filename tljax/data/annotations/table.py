@@ -41,10 +41,10 @@ def table(files: dict[str, File]) -> Annotations:
         )
     where, reader = tables[0].path, csv.DictReader(io.StringIO(text_of(tables[0])))
     columns = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
-    file = next((columns[name] for name in FILE if name in columns), None)
-    label = next((columns[name] for name in LABEL if name in columns), None)
+    file = next((name for name in FILE if name in columns), '')
+    label = next((name for name in LABEL if name in columns), '')
     absent = [edge for edge in EDGES if edge not in columns]
-    absent += ['file'] * (file is None) + ['class'] * (label is None)
+    absent += ['file'] * (not file) + ['class'] * (not label)
     if absent:
         raise UserError(
             f'{where} has no column {", ".join(absent)}, but {abbreviated(columns)}: name the '
@@ -53,9 +53,9 @@ def table(files: dict[str, File]) -> Annotations:
     pictures, rows, missing = Pictures(files), {}, []
     for i, cells in enumerate(_lines(reader, where), 2):
         cells = {key: (cells.get(name) or '').strip() for key, name in columns.items()}
-        name = pictures.find(cells[file.strip().lower()])
+        name = pictures.find(cells[file])
         if name is None:
-            missing.append(cells[file.strip().lower()])
+            missing.append(cells[file])
             continue
         split = _split(cells.get(SPLIT, ''), where, i)
         sides = [cells.get(side, '') for side in ('height', 'width')]
@@ -63,8 +63,8 @@ def table(files: dict[str, File]) -> Annotations:
         row = rows.setdefault(name, ([], size, split))
         if row[1:] != (size, split):
             raise UserError(f'{where}, line {i}: {name} has another size or split above: mend it')
-        if any(cells[edge] for edge in EDGES) or cells[label.strip().lower()]:
-            row[0].append((_box(cells, where, i), cells[label.strip().lower()]))
+        if any(cells[edge] for edge in EDGES) or cells[label]:
+            row[0].append((_box(cells, where, i), cells[label]))
             if not row[0][-1][1]:
                 raise UserError(f'{where}, line {i}: the box has no class: give it one')
     if missing:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+Window = ArrayLike | tuple[float, float, float, float]
 WHOLE = (0.0, 0.0, 1.0, 1.0)  # the window that is the whole picture
 
 
@@ -71,7 +72,7 @@ def covered(first: jax.Array, second: jax.Array) -> jax.Array:
     return shared / jnp.where(shared > 0, area(first)[..., :, None], 1)
 
 
-def clip(boxes: jax.Array, window: ArrayLike = WHOLE) -> jax.Array:
+def clip(boxes: jax.Array, window: Window = WHOLE) -> jax.Array:
     """Cuts boxes at the borders of a window. A box outside becomes one without area.
 
     Args:
@@ -87,7 +88,7 @@ def clip(boxes: jax.Array, window: ArrayLike = WHOLE) -> jax.Array:
     return jnp.clip(boxes, *corners)
 
 
-def within(boxes: jax.Array, window: ArrayLike = WHOLE) -> jax.Array:
+def within(boxes: jax.Array, window: Window = WHOLE) -> jax.Array:
     """Whether each box lies in a window entirely, (...), booleans.
 
     Args:
@@ -100,7 +101,7 @@ def within(boxes: jax.Array, window: ArrayLike = WHOLE) -> jax.Array:
     return (clip(boxes, window) == boxes).all(-1)
 
 
-def relative(boxes: jax.Array, window: ArrayLike) -> jax.Array:
+def relative(boxes: jax.Array, window: Window) -> jax.Array:
     """Returns boxes in shares of a window, in which the window itself is (0, 0, 1, 1).
 
     Args:

@@ -5,9 +5,8 @@ Ties go to the box that comes first, as in TensorFlow.
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
-from tljax.nn.boxes.geometry import WHOLE, area, clip, iou
+from tljax.nn.boxes.geometry import WHOLE, Window, area, clip, iou
 
 
 def nms(
@@ -94,7 +93,7 @@ def detections(
     lowest: float = 1e-8,
     per_class: int = 100,
     total: int = 100,
-    window: ArrayLike = WHOLE,
+    window: Window = WHOLE,
 ) -> jax.Array:
     """Returns the best boxes of all classes after suppression within each class.
 
