@@ -18,7 +18,9 @@ points, and the uniform soup of eight members, two of them at that rate, had 30 
 had 63 %. That rate was left out. The validation split, which chooses the best member, the greedy
 soup and the weight of WiSE-FT, has more labels than training.
 
-Expected: not yet run.
+Expected (results/pacs.md), sketch, seeds 1000 to 1003: fine-tuning 65.8 %, the best member, the
+uniform and the greedy soup 0.7, 1.1 and 1.1 points above it and WiSE-FT 0.8 below; four draws do
+not tell any of these from 0. Seven minutes of processor time.
 """
 
 from ml_collections import ConfigDict

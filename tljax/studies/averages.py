@@ -181,9 +181,9 @@ def best_weights(weights: Sequence[float], scores: np.ndarray) -> np.ndarray:
     >>> best_weights([0.0, 0.4, 1.0], np.array([[0.7, 0.6], [0.7, 0.6], [0.7, 0.8]])).tolist()
     [0.4, 1.0]
     """
-    by_distance = np.array(sorted(weights, key=lambda weight: abs(weight - 0.5)), float)
-    order = [list(weights).index(weight) for weight in by_distance]
-    return by_distance[scores[order].argmax(0)]
+    candidates = np.asarray(weights, float)
+    order = np.argsort(np.abs(candidates - 0.5), kind='stable')
+    return candidates[order][scores[order].argmax(0)]
 
 
 def _soup(members: Members, chosen: np.ndarray) -> Model:
