@@ -185,6 +185,7 @@ def test_a_verified_ranking_and_advice_whose_config_runs(tmp_path):
     assert code == 2 and 'measure three targets and five sources or more' in text, text
 
 
+@pytest.mark.slow
 def test_what_is_known_of_a_source_beforehand_is_a_score_like_others(tmp_path):
     code, text = run(
         'rank', '--config=configs/imagenet_models.py:smoke', '--verify', f'--workdir={tmp_path}'

@@ -96,6 +96,7 @@ def test_a_run_of_the_categories_is_measured_by_its_outputs(here, tmp_path):
     assert 'By category of the shape' in page and '<svg' in page and 'NaN' not in page
 
 
+@pytest.mark.slow
 def test_runs_of_other_classes_are_measured_by_their_features_as_the_first_one_is(here):
     done = call(
         'shape_bias',

@@ -26,10 +26,13 @@ LIKE = (
     'more_classes',
     'multitask',
     'parameters',
+    'pacs',
     'relation',
     'reptile',
+    'reviews',
     'ridge',
     'siamese',
+    'sine',
     'soup',  # as in test_averages_study.py
 )
 

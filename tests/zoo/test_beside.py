@@ -126,7 +126,13 @@ def test_adapters_of_nested_layers_have_gradients(net, layers):
     assert all(np.abs(leaf).max() > 0 for leaf in ups.values())
 
 
-@pytest.mark.parametrize('net', [ADAPTED, BESIDE], ids=['adapters', 'side'])
+@pytest.mark.parametrize(
+    'net',
+    [
+        pytest.param(ADAPTED, id='adapters'),
+        pytest.param(BESIDE, id='side', marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     'method',
     [

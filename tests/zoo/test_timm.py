@@ -19,7 +19,7 @@ from tljax.zoo.weights.tensors import as_in_flax, tensor_name
 
 ANSWERS = json.loads(Path(__file__).with_name('timm.json').read_text())
 # networks that compile in a few seconds; the others are among the slow tests
-QUICK = ('efficientnet_lite0', 'mobilenet_v3_small', 'regnet_y_002', 'vit_tiny_patch16_224')
+QUICK = ('efficientnet_lite0', 'regnet_y_002')  # a ViT: test_names.py
 NAMES = [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in ANSWERS]
 
 HEADS = {'efficientnet': 'classifier', 'mobilenet_v3': 'classifier', 'vit': 'head'}
