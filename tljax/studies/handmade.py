@@ -185,6 +185,9 @@ def probe(
         train, validation, test = (
             transform(part) for part in (x[rows], parts['validation'][0], parts['test'][0])
         )
+        if train.shape[1] > len(train):  # once for all penalties, as `linear_probe` does for one
+            span, _ = np.linalg.qr(train.T)
+            train, validation, test = train @ span, validation @ span, test @ span
         for penalty in sorted(penalties, reverse=True):
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore', ConvergenceWarning)
