@@ -1,4 +1,4 @@
-"""Inputs of the tests of boxes: made by seeds, and rounded."""
+"""Inputs that the box functions and the TensorFlow Object Detection API are both given."""
 
 import numpy as np
 
