@@ -15,7 +15,7 @@ Hyper-parameters are ours. They were chosen on the validation split of sketch, n
 
 Expected (RESULTS.md), fine-tuning against scratch at 5 labels per class: photo 79 against 22 %,
 art_painting 51 against 17 %, cartoon 61 against 19 %, sketch 58 against 17 %; 3 minutes each on 2
-cores.
+cores. Fine-tuning EfficientNet-Lite0: 92, 62, 63 and 57 %; 10 minutes each.
 """
 
 from ml_collections import ConfigDict
