@@ -5,8 +5,10 @@ import json
 import math
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from absl import app, flags, logging
@@ -16,7 +18,7 @@ from experiments.flag_types import take_keywords
 from tljax import studies
 from tljax.configuration import plain
 from tljax.core import Stopped, UserError
-from tljax.files.console import say
+from tljax.files.console import console, say
 from tljax.files.folders import refuse_file
 from tljax.protocols import Config, Record
 from tljax.studies.model_choice import ModelChoice
@@ -193,6 +195,31 @@ def tell(document: Record | list | None, tables: Iterable['studies.tables.Table'
 
     for table in tables:
         print_table(*table)
+
+
+def tell_study(
+    results: Record | None,
+    report: ModuleType,
+    workdir: Path,
+    reading: Callable[[Record], str] | None = None,
+    start: float | None = None,
+) -> None:
+    """Prints the results of a study, and where its page is.
+
+    Args:
+        results: the results; None on all processes but the first, which print nothing.
+        report: module with `tables`, a function of the results.
+        workdir: folder of the study.
+        reading: function of the results that explains the tables; None prints no text.
+        start: `time.monotonic()` at the start of the study; None prints no time.
+    """
+    if results is None:
+        return
+    tell(results, report.tables(results))
+    if reading is not None:
+        console.print(reading(results), soft_wrap=True)
+    time_taken = '' if start is None else f'{(time.monotonic() - start) / 60:.1f} minutes; '
+    say(f'{time_taken}{workdir}/report.html, {workdir}/results.json')
 
 
 def fail(error: str | Exception) -> NoReturn:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from experiments import command
 from tljax import studies
-from tljax.files.console import console, say
 from tljax.protocols import Config
 
 
@@ -34,12 +33,7 @@ def main(config: Config, workdir: Path) -> None:
     else:
         results = studies.comparison.compare(config, workdir)
         report = studies.comparison_report
-    if results is None:  # the first process reports
-        return
-    command.tell(results, report.tables(results))
-    console.print(report.reading(results), soft_wrap=True)
-    minutes = (time.monotonic() - start) / 60
-    say(f'{minutes:.1f} minutes; {workdir}/report.html, {workdir}/results.json')
+    command.tell_study(results, report, workdir, report.reading, start)
 
 
 if __name__ == '__main__':

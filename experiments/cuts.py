@@ -13,7 +13,6 @@ from pathlib import Path
 
 from experiments import command
 from tljax import studies
-from tljax.files.console import console, say
 from tljax.protocols import Config
 
 
@@ -25,9 +24,8 @@ def main(config: Config, workdir: Path) -> None:
         workdir: folder of the study.
     """
     results = studies.cuts.judge_cuts(config, workdir)
-    command.tell(results, studies.cuts_report.tables(results))
-    console.print(studies.cuts_report.verdict(results), soft_wrap=True)
-    say(f'{workdir}/report.html, {workdir}/results.json')
+    report = studies.cuts_report
+    command.tell_study(results, report, workdir, report.verdict)
 
 
 if __name__ == '__main__':

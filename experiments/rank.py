@@ -16,7 +16,6 @@ from absl import flags
 
 from experiments import command
 from tljax import studies
-from tljax.files.console import say
 from tljax.protocols import Config
 
 VERIFY = flags.DEFINE_bool(
@@ -34,8 +33,7 @@ def main(config: Config, workdir: Path) -> None:
         workdir: folder of the run.
     """
     results = studies.ranking.rank(config, workdir, VERIFY.value)
-    command.tell(results, studies.ranking_report.tables(results))
-    say(f'{workdir}/report.html, {workdir}/results.json')
+    command.tell_study(results, studies.ranking_report, workdir)
 
 
 if __name__ == '__main__':

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from experiments import command
 from tljax import studies
-from tljax.files.console import say
 from tljax.protocols import Config
 
 
@@ -28,8 +27,7 @@ def main(config: Config, workdir: Path) -> None:
         workdir: folder of the run.
     """
     results = studies.shallow.adapt(config, workdir)
-    command.tell(results, studies.shallow_report.tables(results))
-    say(f'{workdir}/report.html, {workdir}/results.json')
+    command.tell_study(results, studies.shallow_report, workdir)
 
 
 if __name__ == '__main__':

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from experiments import command
 from tljax import studies
-from tljax.files.console import say
 from tljax.protocols import Config
 
 
@@ -27,8 +26,7 @@ def main(config: Config, workdir: Path) -> None:
         workdir: folder of the run.
     """
     results = studies.many_tasks.compare(config, workdir)
-    command.tell(results, studies.many_tasks_report.tables(results))
-    say(f'{workdir}/report.html, {workdir}/results.json')
+    command.tell_study(results, studies.many_tasks_report, workdir)
 
 
 if __name__ == '__main__':
