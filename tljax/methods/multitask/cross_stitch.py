@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from tljax.core import Method, Net, Tree, UserError, nearest_name
-from tljax.methods.multitask.joint_model import joint
+from tljax.methods.multitask.joint_model import joint, summed
 from tljax.nn.taps import replacing
 
 BATCHES = 'tasks'
@@ -90,13 +90,7 @@ def cross_stitch(
         by_task = {task: tap['features'] for task, tap in zip(classes, taps, strict=True)}
         return by_task, {**state, 'backbone': statistics}
 
-    model = joint(init, features, net.dim, classes, several)
-
-    def loss(params, state, batch, tick):
-        losses, rest = model.losses(params, state, batch, tick)
-        return sum(losses.values(), jnp.zeros(())), rest
-
-    return Method(model.init, loss, model.predict)
+    return summed(joint(init, features, net.dim, classes, several))
 
 
 def _counts(net: Net, params: Tree, state: Tree, input: jax.Array) -> Counter:

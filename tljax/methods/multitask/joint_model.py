@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tljax.core import Batch, Net, Tick, Tree, UserError, abbreviated, nearest_name
+from tljax.core import Batch, Method, Net, Tick, Tree, UserError, abbreviated, nearest_name
 from tljax.losses import (
     cross_entropy,
     linear,
@@ -145,6 +145,28 @@ def shared_trunk(
         return dict.fromkeys(classes, taps['features']), {**state, 'backbone': backbone}
 
     return joint(init, features, net.dim, classes, several)
+
+
+def summed(model: Joint) -> Method:
+    """Returns the method that minimises the sum of the losses of all tasks.
+
+    Args:
+        model: the model of the tasks.
+
+    >>> from tljax.zoo import identity
+    >>> method = summed(shared_trunk(identity(2), {'a': 2, 'b': 4}))
+    >>> batch = {'input': jnp.eye(2), 'label': dict.fromkeys(('a', 'b'), jnp.arange(2))}
+    >>> params, state = method.init(jax.random.key(0), batch)
+    >>> value, _ = method.loss(params, state, batch, Tick(0, jax.random.key(0)))
+    >>> round(float(value), 2)  # log 2 + log 4
+    2.08
+    """
+
+    def loss(params, state, batch, tick):
+        _, rest = model.losses(params, state, batch, tick)
+        return rest[1]['loss'], rest
+
+    return Method(model.init, loss, model.predict)
 
 
 def weight_of(batch: Batch, task: str) -> Batch:

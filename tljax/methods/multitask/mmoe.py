@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from tljax.core import Method, Net, UserError
 from tljax.losses import linear
-from tljax.methods.multitask.joint_model import joint
+from tljax.methods.multitask.joint_model import joint, summed
 
 BATCHES = 'tasks'
 
@@ -82,13 +82,7 @@ def mmoe(
         }
         return by_task, {**state, 'backbone': backbone}
 
-    model = joint(init, features, widths[-1], classes, several)
-
-    def loss(params, state, batch, tick):
-        losses, rest = model.losses(params, state, batch, tick)
-        return sum(losses.values(), jnp.zeros(())), rest
-
-    return Method(model.init, loss, model.predict)
+    return summed(joint(init, features, widths[-1], classes, several))
 
 
 def _expert(layers, x):
