@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tljax.core import Dataset, Net, Tree, UserError
-from tljax.nn.layers import storing_batch_statistics
+from tljax.nn.layers import batch_norm_with
 from tljax.paths import flatten
 
 Estimate = Callable[[Tree, Tree, Dataset], Tree]  # (params, state, examples) -> state
@@ -170,11 +170,11 @@ def statistics_estimator(net: Net, batch: int = 256) -> Estimate:
     >>> state['norm1']['mean'].tolist(), state['norm1']['var'].tolist()
     ([2.0], [1.0])
     """
+    storing = batch_norm_with(net, momentum=0.0)
 
     @jax.jit
     def of_batch(params, state, input):
-        with storing_batch_statistics(True):
-            return net.features(params, state, input, jax.random.key(0))[1]
+        return storing.features(params, state, input, jax.random.key(0))[1]
 
     def estimate(params, state, examples):
         rows = np.array_split(np.arange(examples.size), math.ceil(examples.size / batch))

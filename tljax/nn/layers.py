@@ -17,9 +17,6 @@ from tljax.nn.convolution import convolve
 from tljax.nn.low_rank import multiply
 from tljax.protocols import Config, StoredStatistics
 
-# whether BatchNorm stores the batch's statistics as they are; part of the key of compiled functions
-storing_batch_statistics = jax.make_user_context(False)
-
 
 class Conv(nn.Module):
     """Convolution with flax's parameter names, 'kernel' and 'bias'.
@@ -145,6 +142,7 @@ class BatchNorm(nn.Module):
         train: bool,
         pool: Callable[[jax.Array], jax.Array] | None = None,
         share: float = 1.0,
+        momentum: float | None = None,
     ) -> jax.Array:
         """Normalises x, and pools it by maxima if `pool` is given.
 
@@ -157,6 +155,8 @@ class BatchNorm(nn.Module):
             pool: maximum over windows, such as `max_pool`.
             share: share of the channels that use the batch's statistics in training, drawn anew
                 in every call; the others use the stored ones (`methods.stoch_norm`).
+            momentum: as in the class, for this call; None for the layer's own. 0 stores the batch's
+                statistics as they are (`averages.statistics_estimator`).
         """
         shape = x.shape[-1:]
         scale = (
@@ -176,9 +176,9 @@ class BatchNorm(nn.Module):
             mean, mean_square = wide.mean(axes), square.mean(axes)
             var = jnp.maximum(0.0, mean_square - lax.square(mean))
             if not self.is_initializing():
-                share_of_old = 0.0 if storing_batch_statistics.value else self.momentum
+                kept = self.momentum if momentum is None else momentum
                 for statistic, new in zip(stored, (mean, var), strict=True):
-                    statistic.value = share_of_old * statistic.value + (1 - share_of_old) * new
+                    statistic.value = kept * statistic.value + (1 - kept) * new
             if share < 1:
                 coin = jax.random.bernoulli(self.make_rng('dropout'), share, shape)
                 mean, var = jnp.where(coin, mean, old[0]), jnp.where(coin, var, old[1])
@@ -188,6 +188,36 @@ class BatchNorm(nn.Module):
         # one multiplication and one addition, whose gradients are two sums and one more pass
         factor = scale * lax.rsqrt(var + self.epsilon)
         return (x * factor + (bias - mean * factor)).astype(self.dtype)
+
+
+def batch_norm_with(net: Net, **keywords: float) -> Net:
+    """Returns a network whose BatchNorm layers are called with further keywords.
+
+    Args:
+        net: the network.
+        **keywords: 'share' or 'momentum', as `BatchNorm` takes them.
+
+    Here the stored mean becomes the batch's at once:
+
+    >>> from tljax.zoo import mlp
+    >>> net = batch_norm_with(mlp((1,), norm='batch'), momentum=0.0)
+    >>> params, state = net.init(jax.random.key(0), jnp.ones((1, 1)))
+    >>> params['dense1']['kernel'] = jnp.ones((1, 1))
+    >>> _, state = net.features(params, state, jnp.array([[1.0], [3.0]]), jax.random.key(0))
+    >>> state['norm1']['mean'].tolist()
+    [2.0]
+    """
+
+    def call(layer, arguments, own, context):
+        if isinstance(context.module, BatchNorm) and context.method_name == '__call__':
+            own = {**own, **keywords}
+        return layer(*arguments, **own)
+
+    def features(params, state, input, key=None):
+        with nn.intercept_methods(call):
+            return net.features(params, state, input, key)
+
+    return net._replace(features=features)
 
 
 class LayerNorm(nn.Module):

@@ -1,11 +1,9 @@
 """Stochastic normalisation: Kou, You, Long and Wang 2020, section 3,
 https://proceedings.neurips.cc/paper/2020/hash/bc573864331a9e42e4511de6f678aa83-Abstract.html"""
 
-import flax.linen as nn
-
 from tljax.core import Method, Net, UserError
 from tljax.methods.fine_tuning.finetune import finetune
-from tljax.nn.layers import BatchNorm
+from tljax.nn.layers import batch_norm_with
 
 BATCHES = 'labelled'
 SEVERAL = True
@@ -67,13 +65,5 @@ def tossing(net: Net, share: float) -> Net:
     if not 0 <= share <= 1:
         raise UserError(f'method.share={share}: give a number from 0 to 1')
 
-    def toss(call, arguments, keywords, context):
-        if isinstance(context.module, BatchNorm) and context.method_name == '__call__':
-            keywords = {**keywords, 'share': share}
-        return call(*arguments, **keywords)
-
-    def features(params, state, input, key=None):
-        with nn.intercept_methods(toss):
-            return net.features(params, state, input, key)
-
-    return net._replace(features=features, fingerprint=f'tossing({net.fingerprint}, {share})')
+    tossed = batch_norm_with(net, share=share)
+    return tossed._replace(fingerprint=f'tossing({net.fingerprint}, {share})')
