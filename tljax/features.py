@@ -1,7 +1,5 @@
 """Features of a data set as a data set of their own, and the donors that a run starts from."""
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +15,7 @@ from tljax.data.splits import each_split
 from tljax.engine.checkpoint import digest, last_phase, load_final
 from tljax.engine.devices import Compiled, compile_predict, make_mesh
 from tljax.engine.evaluate import predictions
-from tljax.files.cache import cache_dir, save_npz
+from tljax.files.cache import cached_arrays
 from tljax.paths import flatten
 from tljax.protocols import Record
 from tljax.weights import read_weights
@@ -115,26 +113,17 @@ def feature_dataset(
     ... ).size
     2
     """
+    text = f'extracting features of {dataset.size} examples'
     numbers = digest((params['backbone'], state['backbone']))
-    key = hashlib.sha256(
-        json.dumps([net.fingerprint, numbers, dataset.fingerprint]).encode()
-    ).hexdigest()
-    path = cache_dir() / 'features' / f'{key}.npz'
-    # all processes take part in an extraction, even those that have the file
-    if jax.process_count() > 1 or not path.exists():
-        save_npz(
-            path,
-            features=predictions(
-                extract,
-                params,
-                state,
-                dataset,
-                batch,
-                text=f'extracting features of {dataset.size} examples',
-            )['features'][0],
-        )
-    with np.load(path, allow_pickle=False) as file:
-        return with_inputs(dataset, file['features'])
+    held = cached_arrays(
+        [net.fingerprint, numbers, dataset.fingerprint],
+        lambda: {
+            'features': predictions(extract, params, state, dataset, batch, text)['features'][0]
+        },
+        # all processes take part in an extraction, even those that have the file
+        anew=jax.process_count() > 1,
+    )
+    return with_inputs(dataset, held['features'])
 
 
 def feature_splits(

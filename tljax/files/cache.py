@@ -1,7 +1,10 @@
 """The cache folder, and an atomic writer for .npz files: a reader never sees half a file."""
 
+import hashlib
+import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,3 +35,26 @@ def save_npz(path: Path, /, **columns: np.ndarray) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:
         np.savez(file, allow_pickle=True, **columns)
     os.replace(file.name, path)
+
+
+def cached_arrays(
+    key: list, compute: Callable[[], dict[str, np.ndarray]], anew: bool = False
+) -> dict[str, np.ndarray]:
+    """Returns what `compute` returns, from a file of the cache if it was computed before.
+
+    Args:
+        key: everything that the arrays depend on, as JSON.
+        compute: function that makes the arrays by name.
+        anew: whether they are computed even if there is a file.
+
+    >>> key = [tempfile.mkdtemp()]  # like no other
+    >>> arrays = [cached_arrays(key, lambda n=n: {'x': np.array(n)}) for n in (3, 4)]
+    >>> [int(each['x']) for each in arrays]
+    [3, 3]
+    """
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    path = cache_dir() / 'features' / f'{name}.npz'
+    if anew or not path.exists():
+        save_npz(path, **compute())
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)

@@ -5,8 +5,6 @@ another task. scikit-image computes gradients and descriptors (`pip install 'tlj
 Features are computed once, and kept in the cache.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from importlib import metadata
 from typing import Any
@@ -21,7 +19,7 @@ from tljax.data.purposes import Purpose
 from tljax.data.several_tasks import with_inputs
 from tljax.data.splits import each_split
 from tljax.data.wrappers.resampled import LUMA
-from tljax.files.cache import cache_dir, save_npz
+from tljax.files.cache import cached_arrays
 from tljax.files.console import progress
 
 LENGTHS = {'sift': 128, 'orb': 256}  # numbers, or bits, of a descriptor
@@ -81,8 +79,8 @@ def handmade_hog(
 
     def make(split):
         _refuse_small(split, cell * block, f'a block of {block} cells of {cell} pixels has')
-        key = ['hog', version, cell, block, orientations, split.fingerprint]
-        features = _cached(key, lambda: {'features': np.stack(_each(split, histogram))})
+        key = ['hand-made', 'hog', version, cell, block, orientations, split.fingerprint]
+        features = cached_arrays(key, lambda: {'features': np.stack(_each(split, histogram))})
         return with_inputs(split, features['features'])
 
     return each_split(splits, make)
@@ -139,8 +137,8 @@ def handmade_bag(
 
     def described(split):
         _refuse_small(split, SMALLEST[descriptor], f'a descriptor of {descriptor.upper()} needs')
-        return _cached(
-            [descriptor, version, KEYPOINTS, split.fingerprint],
+        return cached_arrays(
+            ['hand-made', descriptor, version, KEYPOINTS, split.fingerprint],
             lambda: _stacked(_each(split, lambda picture: descriptors(picture, descriptor))),
         )
 
@@ -158,9 +156,10 @@ def handmade_bag(
             word = nearest_words(found['descriptors'], descriptor, vocabulary_words)
             return {'features': bags(word, found['counts'], words)}
 
-        return with_inputs(split, _cached(['bag', *key, split.fingerprint], counted)['features'])
+        features = cached_arrays(['hand-made', 'bag', *key, split.fingerprint], counted)
+        return with_inputs(split, features['features'])
 
-    vocabulary_words = _cached(['words', *key], vocabulary)['words']
+    vocabulary_words = cached_arrays(['hand-made', 'words', *key], vocabulary)['words']
     return each_split(splits, make)
 
 
@@ -334,13 +333,3 @@ def _each(split: Dataset, function: Callable[[np.ndarray], np.ndarray]) -> list[
 def _stacked(found: list[np.ndarray]) -> Arrays:
     """Descriptors of all pictures below each other, and how many each picture has."""
     return {'descriptors': np.concatenate(found), 'counts': np.array([len(one) for one in found])}
-
-
-def _cached(key: list[Any], compute: Callable[[], Arrays]) -> Arrays:
-    """What `compute` returns, from a file of the cache if it was computed before."""
-    name = hashlib.sha256(json.dumps(['hand-made', *key]).encode()).hexdigest()
-    path = cache_dir() / 'features' / f'{name}.npz'
-    if not path.exists():
-        save_npz(path, **compute())
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
