@@ -1,0 +1,1 @@
+"""Detection: the boxes of the objects in a picture, and their classes."""
