@@ -168,6 +168,7 @@ def make_program(
         method,
         **outputs_of(train.task),
         frozen=lambda path: first(scheme.rules, path) == 'frozen',
+        statistics=functools.partial(uses_stored_statistics, scheme, statistics),
     )
     base_method = make(net=network)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
