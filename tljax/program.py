@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import optax
 
-from tljax.configuration import METHODS, ZOO, bind_named, call_named
+from tljax.configuration import GIVEN, METHODS, ZOO, bind_named, call_named
 from tljax.core import Dataset, Method, Net, Start, Task, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
@@ -20,6 +20,7 @@ from tljax.engine.step import make_step, many_steps, over_seeds
 from tljax.files.process import prepare_process
 from tljax.methods import combinators
 from tljax.nn.augment import prepare_batch
+from tljax.nn.augment_boxes import prepare_boxes
 from tljax.paths import first, flatten, label
 from tljax.protocols import Config, Prepare, Record
 from tljax.recent import Recent
@@ -141,7 +142,7 @@ def make_program(
         train: the training set.
         width: as `program` takes it.
         net: (stored=) -> Net.
-        method: (net=, classes=, several=, frozen=) -> Method.
+        method: (net=, classes=, several=, frozen=, stored=) -> Method.
         partition: (groups=) -> Partition.
         penalty: a penalty that is added to the loss, or None.
         augment: functions (key, input) -> input.
@@ -168,6 +169,7 @@ def make_program(
         method,
         **outputs_of(train.task),
         frozen=lambda path: first(scheme.rules, path) == 'frozen',
+        stored=uses_stored_statistics(scheme, statistics, 'head'),
     )
     base_method = make(net=network)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
@@ -234,7 +236,10 @@ def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
         )
     if train.example:
         return device_stream(train.example, 1).prepare
-    return prepare_batch(augmentations) if augmentations else None
+    if not augmentations:
+        return None
+    prepare = prepare_boxes if train.task.kind == 'boxes' else prepare_batch
+    return prepare(augmentations)
 
 
 def predictor(record: Record) -> Compiled:
@@ -254,7 +259,7 @@ def predictor(record: Record) -> Compiled:
     """
     spec, method = record['config']['net'], record['config']['method']
     net, tasks = call_named(ZOO, spec, 'net'), record.get('tasks')
-    make = bind_named(METHODS, method, 'method', 'net', 'classes', 'several', 'frozen')
+    make = bind_named(METHODS, method, 'method', *GIVEN)
     if not tasks:
         predict = make(net=net, classes=len(record['classes'])).predict
         return compile_predict(predict, make_mesh())

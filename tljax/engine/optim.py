@@ -183,7 +183,9 @@ def _up_to(groups, until):
     return names[: names.index(until) + 1]
 
 
-def uses_stored_statistics(partition: Partition, statistics: str = 'follow') -> StoredStatistics:
+def uses_stored_statistics(
+    partition: Partition, statistics: str = 'follow', player: str = 'backbone'
+) -> StoredStatistics:
     """Says which BatchNorm layers use stored statistics while the network is trained.
 
     Args:
@@ -191,9 +193,10 @@ def uses_stored_statistics(partition: Partition, statistics: str = 'follow') -> 
         statistics: 'follow': a layer whose parameters are frozen uses its stored statistics and
             does not change them, a trainable layer uses the batch's statistics. 'stored': all
             layers use stored statistics. 'batch': no layer does, not even a frozen one.
+        player: the part of the parameters whose layers are asked about.
 
     Returns:
-        A predicate over the backbone's own layer paths.
+        A predicate over the player's own layer paths.
 
     Raises:
         UserError: another value of `statistics`.
@@ -208,7 +211,7 @@ def uses_stored_statistics(partition: Partition, statistics: str = 'follow') -> 
         return lambda layer: statistics == 'stored'
     rules = [*partition.rules, ('.*', '')]
     return lambda layer: all(
-        paths.first(rules, f'backbone/{layer}/{leaf}') == 'frozen' for leaf in ('scale', 'bias')
+        paths.first(rules, f'{player}/{layer}/{leaf}') == 'frozen' for leaf in ('scale', 'bias')
     )
 
 
