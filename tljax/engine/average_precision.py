@@ -26,20 +26,26 @@ class Precision(NamedTuple):
         ap: mean over classes and overlaps, by default 0.5, 0.55, ..., 0.95.
         ap50: mean over classes at an overlap of 0.5; NaN if that is not among them.
         ap75: the same at 0.75.
+        recall: share of boxes that are found among the best 100 detections, mean over classes and
+            overlaps.
         by_size: `ap` of small, medium and large objects.
         by_class: mean over the overlaps, for each class.
+        curves: precision at 101 recalls from 0 to 1, at the first overlap, for each class that has
+            boxes.
         interval: low and high end of the percentile interval of `ap` over resampled pictures; ()
             if none was asked for.
 
-    >>> Precision(0.5, 0.75, 0.5, {}, {'cat': 0.5}, (0.4, 0.6)).by_class['cat']
+    >>> Precision(0.5, 0.75, 0.5, 0.6, {}, {'cat': 0.5}).by_class['cat']
     0.5
     """
 
     ap: float
     ap50: float
     ap75: float
+    recall: float
     by_size: dict[str, float]
     by_class: dict[str, float]
+    curves: dict[str, np.ndarray] = {}  # noqa: RUF012
     interval: tuple[float, float] | tuple[()] = ()
 
 
@@ -89,6 +95,7 @@ def average_precision(
     _refuse(output, label, classes)
     evaluation = _evaluated(output, label, len(classes), np.asarray(size), area, overlaps)
     precision = _precisions(evaluation, np.arange(len(label)), len(SIZES))
+    recall = _mean(evaluation.eval['recall'][:, :, 0, 0])
     by_class = [_mean(precision[:, :, c, 0]) for c in range(len(classes))]
     interval = ()
     if resamples:
@@ -104,8 +111,10 @@ def average_precision(
         _mean(precision[..., 0]),
         _mean(precision[np.isclose(overlaps, 0.5), ..., 0]),
         _mean(precision[np.isclose(overlaps, 0.75), ..., 0]),
+        recall,
         {name: _mean(precision[..., i]) for i, name in enumerate(SIZES) if i},
         dict(zip(classes, by_class, strict=True)),
+        {name: precision[0, :, c, 0] for c, name in enumerate(classes) if by_class[c] >= 0},
         interval,
     )
 
