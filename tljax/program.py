@@ -17,6 +17,7 @@ from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
 from tljax.engine.step import make_step, many_steps, over_seeds
+from tljax.files.memory import has_many_maps
 from tljax.files.process import prepare_process
 from tljax.methods import combinators
 from tljax.nn.augment import prepare_batch
@@ -27,7 +28,7 @@ from tljax.recent import Recent
 from tljax.zoo import identity
 
 KEYS = ('classes', 'several')  # arguments of a method that the task decides
-PROGRAMS: Recent['Program'] = Recent(most=32)
+PROGRAMS: Recent['Program'] = Recent(most=32, is_full=has_many_maps)
 # (seed, batch, start, donor=None, rules=()) -> params, state
 Begin = Callable[..., tuple[Tree, Tree]]
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, input) -> input
