@@ -8,7 +8,8 @@ By default 75 % of each school's pupils are trained on, as in the literature. `s
 share of them. With `new` that share of the schools is new, and methods learn from all pupils of the
 other schools first. `school.mat` is read from `$TLJAX_DATA`.
 
-Expected (RESULTS.md), explained variance in %: not yet run.
+Expected (results/priors.md), explained variance in %: independent 35.0, pooled 33.5, biased 37.4,
+hierarchical 37.9; with 20 % of the pupils 23.0, 33.4, 35.7 and 35.9. Seven minutes of one core.
 """
 
 from ml_collections import ConfigDict

@@ -16,6 +16,7 @@ from tljax.data.ranges import input_range, refuse_channels_first
 from tljax.data.splits import scored_splits, signature
 from tljax.data.summary import summary
 from tljax.engine import scores
+from tljax.engine.average_precision import refuse_no_pycocotools
 from tljax.engine.checkpoint import claim, digest, write_plan
 from tljax.engine.choice import SPLIT, Choice
 from tljax.engine.train import Fitted, Run, fit
@@ -36,6 +37,7 @@ WANTS = {
     "data=dict(name='domains', source=..., target=...)",
     'episodes': "episodes: give data=dict(name='episodes', of=...)",
     'labelled': 'labelled examples: give a set of those',
+    'boxes': "pictures with boxes: give data=dict(name='boxes', path=...)",
     'tasks': "several tasks: give data=dict(name='joint_tasks', of=...)",
 }
 
@@ -332,6 +334,9 @@ def _refuse_batches(functions, method, train, sample):
         )
     kind = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     kind = 'tasks' if train.task.tasks else kind
+    kind = 'boxes' if train.task.kind == 'boxes' else kind
+    if kind == 'boxes':
+        refuse_no_pycocotools()
     if functions.batches != kind and (functions.batches, kind) != ('labelled', 'domains'):
         raise UserError(
             f'method.name={method["name"]!r} takes {WANTS[functions.batches]} (this data gives '
@@ -341,11 +346,6 @@ def _refuse_batches(functions, method, train, sample):
         raise UserError(
             f'method.name={method["name"]!r} takes one class for each example, and this data has '
             'several labels: take finetune, or data.task'
-        )
-    if train.task.kind == 'boxes':
-        raise UserError(
-            f'method.name={method["name"]!r} takes a class or numbers for each example, and this '
-            'data has boxes: no method learns from boxes yet'
         )
     if train.task.kind == 'unlabelled' and not functions.labels:
         raise UserError(

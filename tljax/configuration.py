@@ -24,7 +24,10 @@ PENALTIES = METHODS  # a chapter of tljax.methods
 DATA = ('tljax.data', 'tljax.features')  # features of a data set are a data set, too
 ZOO = 'tljax.zoo'
 AUGMENT = 'tljax.nn.augment'
+AUGMENT_BOXES = 'tljax.nn.augment_boxes'
 TRANSFORMATIONS = 'tljax.nn.transformations'
+# arguments of a method that no config says
+GIVEN = ('net', 'classes', 'several', 'frozen', 'stored')
 # {keyword: package of the functions that its value names}, in any config
 ELSEWHERE = {
     'net': ZOO,
@@ -35,6 +38,10 @@ ELSEWHERE = {
     'weak': AUGMENT,
     'strong': AUGMENT,
     'by': TRANSFORMATIONS,
+    'picture': AUGMENT,
+    'anchors': 'tljax.methods.detection.anchoring',
+    'predictor': 'tljax.methods.detection.predictors',
+    'criterion': 'tljax.methods.detection.criteria',
 }
 
 T = TypeVar('T')
@@ -48,10 +55,11 @@ DEFAULTS: dict[str, Any] = dict(
     label_seeds=[],  # those that draw the labels, one for each of `seeds`; []: the seeds themselves
     # Data
     data=dict(name=''),  # a function of tljax.data, or tljax.features.extracted
-    per_class=None,  # labels per class, drawn by the seed; None: all
+    per_class=None,  # labels per class, or pictures with boxes, drawn by the seed; None: all
     shuffled=False,  # whether labels are permuted over the examples: a control
     class_weights='',  # in the loss: 'balanced' (classes count alike), or a number for each class
-    augment=[],  # functions of tljax.nn.augment: names, or configs with keywords
+    # functions of tljax.nn.augment, or augment_boxes for boxes: names, or configs with keywords
+    augment=[],
     pseudo=dict(name=''),  # tljax.methods.pseudo_labels: labels by the run that `init` names
     # Network, and where its parameters come from
     net=dict(name=''),  # a function of tljax.zoo

@@ -14,6 +14,7 @@ from tljax.configuration import (
     DATA,
     DEFAULTS,
     ELSEWHERE,
+    GIVEN,
     METHODS,
     ZOO,
     function,
@@ -39,7 +40,7 @@ PACKAGES = {
     'learner': SHALLOW,
 }  # {key: package of the functions that its value names}
 LATER: dict[str | tuple[str, ...], set[str]] = {
-    METHODS: {'net', 'classes', 'several', 'frozen'},
+    METHODS: {*GIVEN},
     ZOO: {'stored'},
     OPTIM: {'groups'},
     PSEUDO: {'features', 'logits'},

@@ -14,7 +14,9 @@ import numpy as np
 
 from tljax.configuration import (
     AUGMENT,
+    AUGMENT_BOXES,
     DATA,
+    GIVEN,
     METHODS,
     PENALTIES,
     ZOO,
@@ -48,7 +50,7 @@ SMALLEST = {  # {setting: smallest value}
     'patience': 0,
     'chunk': 0,
 }
-BATCHES = ('labelled', 'domains', 'episodes', 'tasks')  # as `tljax.methods` explains them
+BATCHES = ('labelled', 'domains', 'episodes', 'tasks', 'boxes')  # as `tljax.methods` explains them
 Splits = dict[str, Dataset]  # by name: 'train', 'validation', 'test'
 
 
@@ -120,7 +122,7 @@ def parts(
     if batches not in BATCHES:
         raise UserError(
             f'method.name={method["name"]!r}: its file has BATCHES={batches!r}: state there '
-            "'labelled', 'domains', 'episodes' or 'tasks'"
+            f'{", ".join(map(repr, BATCHES[:-1]))} or {BATCHES[-1]!r}'
         )
     draws = dict(zip(config['seeds'], config['label_seeds'], strict=False))
     labels = None
@@ -225,12 +227,13 @@ def _stamps(data):
 def _program_keywords(config):
     """The keywords of `program`."""
     net, method, penalty = config['net'], config['method'], config['penalty']
+    is_detector = stated_by_method(method, 'BATCHES', '') == 'boxes'
     return dict(
         net=bind_named(ZOO, net, 'net', 'stored'),
-        method=bind_named(METHODS, method, 'method', 'net', 'classes', 'several', 'frozen'),
+        method=bind_named(METHODS, method, 'method', *GIVEN),
         partition=bind_named('tljax.engine.optim', config['partition'], 'partition', 'groups'),
         penalty=call_named(PENALTIES, penalty, 'penalty') if penalty['name'] else None,
-        augment=call_each(AUGMENT, config['augment'], 'augment'),
+        augment=call_each(AUGMENT_BOXES if is_detector else AUGMENT, config['augment'], 'augment'),
         frozen=stated_by_method(method, 'FROZEN', ''),
         averaging_one=stated_by_method(method, 'AVERAGING_ONE', ''),
         **{key: config[key] for key in ('statistics', 'optim', 'groups', 'steps', 'parallel')},

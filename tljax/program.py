@@ -11,22 +11,24 @@ import jax
 import numpy as np
 import optax
 
-from tljax.configuration import METHODS, ZOO, bind_named, call_named
+from tljax.configuration import GIVEN, METHODS, ZOO, bind_named, call_named
 from tljax.core import Dataset, Method, Net, Start, Task, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
 from tljax.engine.step import make_step, many_steps, over_seeds
+from tljax.files.memory import has_many_maps
 from tljax.files.process import prepare_process
 from tljax.methods import combinators
 from tljax.nn.augment import prepare_batch
+from tljax.nn.augment_boxes import prepare_boxes
 from tljax.paths import first, flatten, label
 from tljax.protocols import Config, Prepare, Record
 from tljax.recent import Recent
 from tljax.zoo import identity
 
 KEYS = ('classes', 'several')  # arguments of a method that the task decides
-PROGRAMS: Recent['Program'] = Recent(most=32)
+PROGRAMS: Recent['Program'] = Recent(most=32, is_full=has_many_maps)
 # (seed, batch, start, donor=None, rules=()) -> params, state
 Begin = Callable[..., tuple[Tree, Tree]]
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, input) -> input
@@ -141,7 +143,7 @@ def make_program(
         train: the training set.
         width: as `program` takes it.
         net: (stored=) -> Net.
-        method: (net=, classes=, several=, frozen=) -> Method.
+        method: (net=, classes=, several=, frozen=, stored=, statistics=) -> Method.
         partition: (groups=) -> Partition.
         penalty: a penalty that is added to the loss, or None.
         augment: functions (key, input) -> input.
@@ -168,6 +170,7 @@ def make_program(
         method,
         **outputs_of(train.task),
         frozen=lambda path: first(scheme.rules, path) == 'frozen',
+        stored=uses_stored_statistics(scheme, statistics, 'head'),
         statistics=functools.partial(uses_stored_statistics, scheme, statistics),
     )
     base_method = make(net=network)
@@ -235,7 +238,10 @@ def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
         )
     if train.example:
         return device_stream(train.example, 1).prepare
-    return prepare_batch(augmentations) if augmentations else None
+    if not augmentations:
+        return None
+    prepare = prepare_boxes if train.task.kind == 'boxes' else prepare_batch
+    return prepare(augmentations)
 
 
 def predictor(record: Record) -> Compiled:
@@ -255,7 +261,7 @@ def predictor(record: Record) -> Compiled:
     """
     spec, method = record['config']['net'], record['config']['method']
     net, tasks = call_named(ZOO, spec, 'net'), record.get('tasks')
-    make = bind_named(METHODS, method, 'method', 'net', 'classes', 'several', 'frozen')
+    make = bind_named(METHODS, method, 'method', *GIVEN)
     if not tasks:
         predict = make(net=net, classes=len(record['classes'])).predict
         return compile_predict(predict, make_mesh())

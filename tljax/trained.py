@@ -15,6 +15,7 @@ from tljax.core import Dataset, Tree, UserError, abbreviated, nearest_name
 from tljax.data.archives import File
 from tljax.data.finding import find
 from tljax.data.formats.arrays import arrays
+from tljax.data.formats.boxes import stretched_pictures
 from tljax.data.pictures import pictures
 from tljax.data.ranges import GIVE, query_range, refuse_channels_first, scale
 from tljax.data.splits import refuse_unfit
@@ -49,7 +50,7 @@ class Trained(NamedTuple):
 
     @property
     def task(self) -> str:
-        """Kind of the task: 'classes', 'labels' or 'numbers' (`core.Task`)."""
+        """Kind of the task: 'classes', 'labels', 'numbers' or 'boxes' (`core.Task`)."""
         return self.record.get('task') or ('classes' if self.classes else 'numbers')
 
     @property
@@ -102,7 +103,9 @@ class Trained(NamedTuple):
 
         Returns:
             Probabilities of classes (n, classes) that sum to 1; for the task 'labels' one
-            independent probability per label; for regression numbers (n, d).
+            independent probability per label; for regression numbers (n, d). For boxes detections
+            of the first seed (n, k, 6): top, left, bottom, right in shares, class and score; the
+            class is -1 where there are no more.
 
         Raises:
             UserError: for inputs of another shape, a path without pictures, a model without
@@ -133,6 +136,8 @@ class Trained(NamedTuple):
         output = predictions(
             predictor(self.record), self.params, self.state, self._dataset(inputs), batch
         )['output']
+        if self.task == 'boxes':
+            return output[0]
         if self.task == 'labels':
             return expit(output).mean(0)
         return softmax(output, -1).mean(0) if self.classes else output.mean(0)
@@ -200,6 +205,7 @@ class Trained(NamedTuple):
         pixels: int | None = None,
         errors: dict[int, str] | None = None,
         size: int = 0,
+        sizes: dict[int, tuple[int, int]] | None = None,
     ) -> Dataset:
         """Returns picture files as the model's inputs: pictures of the training size.
 
@@ -211,6 +217,9 @@ class Trained(NamedTuple):
             errors: a dict to which the row of an unreadable picture and the reason are added; None
                 raises an error for it.
             size: side in pixels at which the network sees the pictures; 0 for the training size.
+                A detector takes its own alone.
+            sizes: for a detector, a dict to which row and original height and width of each
+                picture are added once it is read; None for none.
 
         Raises:
             UserError: for a model that takes no pictures; as in `tljax.data.pictures.pictures`.
@@ -231,6 +240,11 @@ class Trained(NamedTuple):
         data = self.record['config']['data']
         picture_settings, is_extracted = picture_config(data), data['name'] == 'extracted'
         shape = tuple(self.record['input'])
+        if self.record.get('task') == 'boxes':
+            interpolation = picture_settings.get('interpolation', 'bilinear')
+            return stretched_pictures(
+                files, shape[0], shape[2], interpolation, pixels, sizes=sizes, errors=errors
+            )
         if is_extracted:
             if 'size' not in picture_settings:
                 raise UserError(

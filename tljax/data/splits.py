@@ -115,12 +115,13 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
 
     Args:
         label: (n,) integers; or labels of several tasks (`several_tasks.structured`), each of whose
-            classes then gets k examples.
-        k: examples per class; None for all.
+            classes then gets k examples; or boxes (n, g, 5), of which k pictures are drawn,
+            whatever their classes.
+        k: examples per class, or pictures; None for all.
         seed: seed of the draw.
 
     Returns:
-        Indices of the examples, sorted integers (number of classes * k,).
+        Indices of the examples, sorted integers (number of classes * k,), or (k,) of pictures.
 
     Raises:
         UserError: a class has fewer than k examples, k is below 1, or labels are no classes; or an
@@ -136,6 +137,8 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
         return np.arange(len(label))
     if label.dtype.names:
         return _per_class_of_tasks(label, k, seed)
+    if label.ndim == 3:
+        return _pictures(len(label), k, seed)
     if label.ndim > 1 or label.dtype.kind == 'f':
         raise UserError(
             f'per_class={k}: these examples have several labels or numbers each: leave it out'
@@ -154,6 +157,13 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
         for c, rows in groups.items()
     ]
     return np.sort(np.concatenate(subsets))
+
+
+def _pictures(count, k, seed):
+    """The indices of k pictures out of `count`, sorted."""
+    if not 1 <= k <= count:
+        raise UserError(f'per_class={k}: there are {count} pictures with boxes: take 1 to {count}')
+    return np.sort(np.random.default_rng([Purpose.SUBSET, seed, 0]).permutation(count)[:k])
 
 
 def _per_class_of_tasks(label, k, seed):
@@ -275,6 +285,9 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
         if not part.size:
             raise UserError(f'the task {name} has no labels in the training set: give it some')
         refuse_nothing_to_learn(part)
+    if train.task.kind == 'boxes':
+        _refuse_no_boxes(train)
+        return
     if (train.label != train.label[0]).any():
         return
     label = train.label[0]
@@ -292,6 +305,14 @@ def refuse_nothing_to_learn(train: Dataset) -> None:
         f'all {train.size} training labels are {label}: there is nothing to learn; give numbers '
         'that differ'
     )
+
+
+def _refuse_no_boxes(train):
+    if not (train.label[..., 4] >= 0).any():
+        raise UserError(
+            f'none of the {train.size} training pictures has a box: there is nothing to learn; '
+            'give pictures with boxes'
+        )
 
 
 def refuse_unfit(splits: dict[str, Dataset]) -> None:

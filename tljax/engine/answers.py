@@ -1,6 +1,7 @@
 """The answers of a finished run to every validation and test example, as a CSV file."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tljax.files.text import write_csv
 from tljax.protocols import Record
 
 ANSWERS = 'answers.csv'  # in the folder of a fit
+LOWEST = 0.05  # score of a detection that is written
 
 
 def answers(task: Task, dataset: Dataset, predictions: dict[str, np.ndarray]) -> list[Record]:
@@ -24,7 +26,9 @@ def answers(task: Task, dataset: Dataset, predictions: dict[str, np.ndarray]) ->
     Returns:
         For classes {'example', 'label', 'answer', 'probability', 'probability of label'}. For
         several labels {'example', 'label NAME', 'probability of NAME', ...}. For one number
-        {'example', 'label', 'answer'}; for several {'example', 'label 0', 'answer 0', ...}.
+        {'example', 'label', 'answer'}; for several {'example', 'label 0', 'answer 0', ...}. For
+        boxes {'example', 'boxes', 'detections'}, JSON of [class, top, left, bottom, right] and of
+        [class, score, top, ...] in shares; detections are those of the first seed.
         'example' is the example's name, or its index in the set if it has none.
 
     >>> from tljax.data import arrays
@@ -35,7 +39,12 @@ def answers(task: Task, dataset: Dataset, predictions: dict[str, np.ndarray]) ->
     ('bees', 'ants', 0.8808)
     """
     names = dataset.names if len(dataset.names) else range(dataset.size)
-    make_columns = {'classes': _classes, 'labels': _labels, 'numbers': _numbers}[task.kind]
+    make_columns = {
+        'classes': _classes,
+        'labels': _labels,
+        'numbers': _numbers,
+        'boxes': _boxes,
+    }[task.kind]
     output = np.asarray(predictions['output'], np.float64)
     columns = make_columns(task.names, output, np.asarray(predictions['label'])[0])
     return [
@@ -71,6 +80,21 @@ def _numbers(_, output, label):
         columns[f'label{suffix}'] = label[:, d].tolist()
         columns[f'answer{suffix}'] = answer[:, d].tolist()
     return columns
+
+
+def _boxes(names, output, label):
+    boxes = [
+        [[names[int(row[4])], *_round(row[:4])] for row in rows if row[4] >= 0] for rows in label
+    ]
+    detections = [
+        [
+            [names[int(row[4])], *_round(row[[5, 0, 1, 2, 3]])]
+            for row in rows
+            if row[4] >= 0 and row[5] >= LOWEST
+        ]
+        for rows in output[0]
+    ]
+    return {'boxes': [*map(json.dumps, boxes)], 'detections': [*map(json.dumps, detections)]}
 
 
 def _round(values):

@@ -14,6 +14,7 @@ import numpy as np
 from tljax.core import UserError
 
 SIZES = ('all', 'small', 'medium', 'large')  # COCO's areas: up to 32², 96² and 1e5² pixels
+OVERLAPS = tuple((50 + 5 * i) / 100 for i in range(10))  # 0.5 to 0.95
 MOST = 100  # detections of a picture that count
 PADDING = -1
 
@@ -22,23 +23,29 @@ class Precision(NamedTuple):
     """Average precisions in [0, 1]; NaN where there are no boxes to be found.
 
     Attributes:
-        ap: mean over classes and overlaps of 0.5, 0.55, ..., 0.95.
-        ap50: mean over classes at an overlap of 0.5.
-        ap75: mean over classes at an overlap of 0.75.
+        ap: mean over classes and overlaps, by default 0.5, 0.55, ..., 0.95.
+        ap50: mean over classes at an overlap of 0.5; NaN if that is not among them.
+        ap75: the same at 0.75.
+        recall: share of boxes that are found among the best 100 detections, mean over classes and
+            overlaps.
         by_size: `ap` of small, medium and large objects.
         by_class: mean over the overlaps, for each class.
+        curves: precision at 101 recalls from 0 to 1, at the first overlap, for each class that has
+            boxes.
         interval: low and high end of the percentile interval of `ap` over resampled pictures; ()
             if none was asked for.
 
-    >>> Precision(0.5, 0.75, 0.5, {}, {'cat': 0.5}, (0.4, 0.6)).by_class['cat']
+    >>> Precision(0.5, 0.75, 0.5, 0.6, {}, {'cat': 0.5}).by_class['cat']
     0.5
     """
 
     ap: float
     ap50: float
     ap75: float
+    recall: float
     by_size: dict[str, float]
     by_class: dict[str, float]
+    curves: dict[str, np.ndarray] = {}  # noqa: RUF012
     interval: tuple[float, float] | tuple[()] = ()
 
 
@@ -51,6 +58,7 @@ def average_precision(
     resamples: int = 0,
     confidence: float = 0.95,
     seed: int = 0,
+    overlaps: Sequence[float] = OVERLAPS,
 ) -> Precision:
     """Returns COCO's average precisions of detections.
 
@@ -69,6 +77,7 @@ def average_precision(
             time of one evaluation without the comparison of boxes.
         confidence: of the interval.
         seed: seed of the samples.
+        overlaps: intersections over union from which a detection has found a box.
 
     Raises:
         UserError: pycocotools is not installed, or there are no pictures or classes, or a class has
@@ -84,8 +93,9 @@ def average_precision(
     (0.7, 1.0)
     """
     _refuse(output, label, classes)
-    evaluation = _evaluated(output, label, len(classes), np.asarray(size), area)
+    evaluation = _evaluated(output, label, len(classes), np.asarray(size), area, overlaps)
     precision = _precisions(evaluation, np.arange(len(label)), len(SIZES))
+    recall = _mean(evaluation.eval['recall'][:, :, 0, 0])
     by_class = [_mean(precision[:, :, c, 0]) for c in range(len(classes))]
     interval = ()
     if resamples:
@@ -99,12 +109,35 @@ def average_precision(
         interval = float(low), float(high)
     return Precision(
         _mean(precision[..., 0]),
-        _mean(precision[0, ..., 0]),
-        _mean(precision[5, ..., 0]),
+        _mean(precision[np.isclose(overlaps, 0.5), ..., 0]),
+        _mean(precision[np.isclose(overlaps, 0.75), ..., 0]),
+        recall,
         {name: _mean(precision[..., i]) for i, name in enumerate(SIZES) if i},
         dict(zip(classes, by_class, strict=True)),
+        {name: precision[0, :, c, 0] for c, name in enumerate(classes) if by_class[c] >= 0},
         interval,
     )
+
+
+def refuse_no_pycocotools() -> None:
+    """Raises an error if pycocotools is not installed.
+
+    >>> refuse_no_pycocotools()
+    """
+    _pycocotools()
+
+
+def _pycocotools() -> Any:
+    """Its classes COCO and COCOeval."""
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ImportError:
+        raise UserError(
+            "average precision needs pycocotools, which is not installed: pip install 'tljax"
+            "[detection]'"
+        ) from None
+    return COCO, COCOeval
 
 
 def _refuse(output, label, classes):
@@ -121,20 +154,13 @@ def _refuse(output, label, classes):
         )
 
 
-def _evaluated(output, label, count, size, area) -> Any:
+def _evaluated(output, label, count, size, area, overlaps) -> Any:
     """pycocotools's evaluation of all pictures, whose matches are made and not yet summed up.
 
     Pictures, classes and boxes are numbered from 1: pycocotools takes a box of number 0 for one
     that is not matched.
     """
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError:
-        raise UserError(
-            "average precision needs pycocotools, which is not installed: pip install 'tljax"
-            "[detection]'"
-        ) from None
+    COCO, COCOeval = _pycocotools()
     images = [{'id': i + 1, 'height': int(h), 'width': int(w)} for i, (h, w) in enumerate(size)]
     categories = [{'id': c + 1, 'name': str(c)} for c in range(count)]
     objects, found = [], []
@@ -176,6 +202,7 @@ def _evaluated(output, label, count, size, area) -> Any:
             sets.append(coco)
         truth, detected = sets
         evaluation = COCOeval(truth, detected, 'bbox')
+        evaluation.params.iouThrs = np.array(overlaps)
         evaluation.evaluate()
     return evaluation
 

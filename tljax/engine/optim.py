@@ -186,17 +186,17 @@ def _up_to(groups, until):
 def uses_stored_statistics(
     partition: Partition, statistics: str = 'follow', player: str = 'backbone'
 ) -> StoredStatistics:
-    """Says which BatchNorm layers of a network use stored statistics while it is trained.
+    """Says which BatchNorm layers use stored statistics while the network is trained.
 
     Args:
         partition: the rules that freeze parameters.
         statistics: 'follow': a layer whose parameters are frozen uses its stored statistics and
             does not change them, a trainable layer uses the batch's statistics. 'stored': all
             layers use stored statistics. 'batch': no layer does, not even a frozen one.
-        player: name of the network among the parameters.
+        player: the part of the parameters whose layers are asked about.
 
     Returns:
-        A predicate over the network's own layer paths.
+        A predicate over the player's own layer paths.
 
     Raises:
         UserError: another value of `statistics`.

@@ -16,6 +16,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from tljax.core import Task, Tree, UserError, abbreviated
+from tljax.engine.average_precision import OVERLAPS
+from tljax.engine.average_precision import average_precision as boxes_found
 from tljax.protocols import Record
 
 MEAN_CLASS = 'mean_class_accuracy'  # shows errors on rare classes, which the accuracy hides
@@ -102,6 +104,19 @@ def _mean_average_precision(values):
     return np.array([of_seed(output, label) for output, label in pairs])
 
 
+def _box_precision(overlaps, values):
+    """The average precision of boxes over classes and overlaps, (seeds,)."""
+
+    def of_seed(output, label):
+        count = int(max(output[..., 4].max(initial=0), label[..., 4].max(initial=0))) + 1
+        size = np.full((len(label), 2), 1000)  # of any number: overlaps of shares are the same
+        names = [str(c) for c in range(count)]
+        return boxes_found(output, label, names, size, overlaps=overlaps).ap
+
+    pairs = zip(values['output'], values['label'], strict=True)
+    return np.array([of_seed(output, label) for output, label in pairs])
+
+
 def _right(predictions):
     return predictions['output'].argmax(-1) == predictions['label']
 
@@ -146,6 +161,16 @@ SCORES = {  # kind of a task -> its scores by name
             bounded=True,
         ),
         'label_accuracy': Score(_right_labels, _mean, more_is_better=True, bounded=True),
+    },
+    'boxes': {
+        name: Score(
+            lambda predictions: predictions,
+            functools.partial(_box_precision, overlaps),
+            more_is_better=True,
+            bounded=True,
+            episodes=False,
+        )
+        for name, overlaps in {'ap': OVERLAPS, 'ap50': (0.5,)}.items()
     },
     'numbers': {'rmse': Score(_squared_errors, _root_mean, more_is_better=False)},
 }

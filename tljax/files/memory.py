@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import sys
+from pathlib import Path
 
 import jax
 
@@ -38,6 +39,23 @@ def give_back_freed_memory() -> None:
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
     if trim is not None:
         trim(0)
+
+
+def has_many_maps() -> bool:
+    """Tells whether the process has more than half of the memory maps that Linux allows it.
+
+    XLA's programs for a CPU take thousands of maps each, and their number is limited
+    (vm.max_map_count, 65,530 by default). A process that reaches the limit while it compiles is
+    killed by a segmentation fault. Other systems have no such limit.
+
+    >>> has_many_maps()
+    False
+    """
+    maps, limit = Path('/proc/self/maps'), Path('/proc/sys/vm/max_map_count')
+    try:
+        return 2 * maps.read_bytes().count(b'\n') > int(limit.read_text())
+    except (OSError, ValueError):
+        return False
 
 
 @functools.cache

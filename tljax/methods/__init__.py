@@ -10,6 +10,8 @@ nothing else lists methods by name.
                   'domains'   a labelled set and as many unlabelled inputs,
                               {'input', 'label', 'target': {'input'}}
                   'episodes'  {'support': set, 'query': set}
+                  'boxes'     pictures with boxes, {'input', 'label'}; labels are (n, g, 5), as
+                              `data.boxes` has them
                   'tasks'     a set whose labels and weights are dicts by task,
                               {'input', 'label': {task: ...}, 'weight': {task: ...}}. The
                               factory's `classes` and `several` are dicts by task, too.

@@ -53,18 +53,18 @@ def prepare_boxes(functions: Sequence[BoxAugmentation]) -> Prepare:
     return prepare
 
 
-def unmoved(function: Augmentation) -> BoxAugmentation:
+def unmoved(picture: Augmentation) -> BoxAugmentation:
     """Makes an augmentation of pictures that moves nothing, such as `augment.colour`, take boxes.
 
     Args:
-        function: the augmentation.
+        picture: the augmentation.
 
     >>> darken = unmoved(lambda key, input: input / 2)
     >>> picture, box = darken(jax.random.key(0), jnp.ones((1, 1, 1)), jnp.zeros((1, 5)))
     >>> picture.item(), box.shape
     (0.5, (1, 5))
     """
-    return lambda key, input, boxes: (function(key, input), boxes)
+    return lambda key, input, boxes: (picture(key, input), boxes)
 
 
 def flip_boxes(probability: float = 0.5) -> BoxAugmentation:

@@ -17,6 +17,8 @@ from tljax.nn.convolution import convolve
 from tljax.nn.low_rank import multiply
 from tljax.protocols import Config, StoredStatistics
 
+FAN_OUT = nn.initializers.variance_scaling(2.0, 'fan_out', 'truncated_normal')
+
 
 class Conv(nn.Module):
     """Convolution with flax's parameter names, 'kernel' and 'bias'.
@@ -29,6 +31,8 @@ class Conv(nn.Module):
         groups: as `convolve` takes it.
         use_bias: whether the layer has a bias.
         form: as `convolve` takes it.
+        kernel_init: initialiser of the kernel.
+        bias_init: initialiser of the bias.
         dtype: of the computation and the output.
 
     >>> layer, x = Conv(features=8, strides=(2, 2)), jnp.ones((1, 4, 4, 3))
@@ -44,6 +48,8 @@ class Conv(nn.Module):
     groups: int = 1
     use_bias: bool = False
     form: str = ''
+    kernel_init: Callable[..., jax.Array] = FAN_OUT
+    bias_init: Callable[..., jax.Array] = nn.initializers.zeros
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -54,13 +60,11 @@ class Conv(nn.Module):
                 f'{x.shape}: take net.name=mlp, or data of pictures'
             )
         shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
-        kernel = self.param(
-            'kernel', nn.initializers.variance_scaling(2.0, 'fan_out', 'truncated_normal'), shape
-        )
+        kernel = self.param('kernel', self.kernel_init, shape)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         x = convolve(x, kernel, self.strides, self.padding, self.groups, self.form)
         if self.use_bias:
-            x = x + self.param('bias', nn.initializers.zeros, (self.features,)).astype(self.dtype)
+            x = x + self.param('bias', self.bias_init, (self.features,)).astype(self.dtype)
         return x
 
 

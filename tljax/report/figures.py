@@ -192,6 +192,28 @@ def training_curves(records: Sequence[Record], x_label: str = 'step') -> Figure:
     return figure
 
 
+def precision_curves(curves: dict[str, np.ndarray]) -> Figure:
+    """Draws precision against recall, a line for each class.
+
+    Args:
+        curves: {class: precision at recalls from 0 to 1 in equal steps}.
+
+    >>> figure = precision_curves({'cat': np.array([1.0, 0.5, 0.0])})
+    >>> figure.axes[0].lines[0].get_xdata().tolist()
+    [0.0, 0.5, 1.0]
+    """
+    figure, axes = _figure('precision (%)', 'recall (%)')
+    axes.xaxis.set_major_formatter(lambda value, _: f'{100 * value:g}')
+    for name, (colour, _) in _styles(curves).items():
+        x = np.linspace(0, 1, len(curves[name]))
+        axes.plot(x, curves[name], color=colour, linewidth=1.8, label=name)
+    if curves:
+        legend = axes.legend(frameon=False, loc='lower left')
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    return figure
+
+
 def _interval_ends(mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The ends of intervals of accuracies, clipped to 0 and 1."""
     return np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)

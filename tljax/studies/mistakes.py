@@ -8,6 +8,7 @@ from tljax.core import Dataset, Task
 from tljax.engine.scores import average_precision
 from tljax.protocols import Record
 from tljax.report.mistakes import confusion, png
+from tljax.studies import box_mistakes
 from tljax.studies.tables import Table, section
 
 MAX_CLASSES = 30  # a larger matrix has no room
@@ -113,11 +114,13 @@ def by_class(rows: list[Record], task: Task) -> Table:
 
     Args:
         rows: as `engine.answers.answers` returns them.
-        task: a task of classes or of several labels.
+        task: a task of classes, of several labels or of boxes.
 
     >>> by_class([{'label': 'a', 'answer': 'a'}], Task.of(('a', 'b'))).title
     'Class by class'
     """
+    if task.kind == 'boxes':
+        return box_mistakes.by_class(rows, task)
     if task.kind == 'labels':
         return label_table(rows, task.names)
     return class_table(rows, task.names)
@@ -130,7 +133,7 @@ def sections(
 
     Args:
         rows: as `engine.answers.answers` returns them.
-        task: a task of classes or of several labels.
+        task: a task of classes, of several labels or of boxes.
         split: name of the split of the rows.
         dataset: that split, whose pictures are shown; None: no pictures.
 
@@ -139,6 +142,8 @@ def sections(
     >>> [part['heading'] for part in parts]
     ['Class by class, test split', 'Which classes are confused, test split']
     """
+    if task.kind == 'boxes':
+        return box_mistakes.sections(rows, task, split, dataset)
     table, names = by_class(rows, task), task.names
     parts = [section(f'{table.title}, {split} split', table)]
     if task.kind == 'labels':

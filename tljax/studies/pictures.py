@@ -104,6 +104,7 @@ def read_once(
     pixels: int | None,
     function: Callable[[Dataset], np.ndarray],
     size: int = 0,
+    sizes: dict[int, tuple[int, int]] | None = None,
 ) -> tuple[np.ndarray | None, dict[int, str]]:
     """Applies a function of a model to pictures, each of which is read from its file once.
 
@@ -115,6 +116,7 @@ def read_once(
         pixels: the largest number of pixels that a picture may have; None: the run's own limit.
         function: (Dataset of the pictures) -> array with a row for each picture.
         size: side in pixels at which the network sees the pictures; 0: the side it is made for.
+        sizes: as `Trained.pictures` takes it.
 
     Returns:
         The array, or None without files, and {row: error} of pictures that cannot be read; the
@@ -128,7 +130,7 @@ def read_once(
     if not files:
         return None, {}
     errors = {}
-    output = function(trained.pictures(files, pixels, errors, size))
+    output = function(trained.pictures(files, pixels, errors, size, sizes))
     for row in sorted(errors):
         say(errors[row])
     return output, errors

@@ -70,6 +70,11 @@ class Prepared(NamedTuple):
     ids: tuple[int, ...]
     notes: tuple[str, ...]
 
+    def joined(self) -> 'Prepared':
+        """Returns the same with the pictures of validation among those of train."""
+        train = sorted(self.splits['train'] + self.splits['validation'])
+        return self._replace(splits={'train': train, 'test': self.splits['test']})
+
     def truth(self, split: str) -> Truth:
         """Returns what detections of a split are compared with.
 
@@ -85,6 +90,41 @@ class Prepared(NamedTuple):
         return Truth([row.name for row in rows], padded(rows, width), size, area)
 
 
+def whole(
+    path: str | Path,
+    form: str = '',
+    where: str = '',
+    difficult: bool = False,
+    pixels: int = PIXELS,
+) -> tuple[Prepared, list[str]]:
+    """Reads annotations as `tljax.data.boxes` does, and the headers of the pictures.
+
+    Args:
+        path: as in `tljax.data.boxes`, and so are the others.
+        form: of the annotations.
+        where: folder or archive of the pictures.
+        difficult: whether difficult boxes are like others.
+        pixels: most pixels of a picture.
+
+    Returns:
+        All pictures as the split 'all', and the split that each of them is said to be of: 'train'
+        where nothing is said.
+
+    Raises:
+        UserError: as in `tljax.data.boxes`.
+    """
+    path = Path(path).expanduser()
+    annotations, files_by_name = annotated(path, form, where, difficult)
+    rows = annotations.pictures
+    files = [files_by_name[row.name] for row in rows]
+    sides = refuse_unreadable(files, [row.name for row in rows], path, pixels)
+    rows, upright = _in_shares(rows, sides, path)
+    rows, notes = _with_area(rows)
+    splits, notes = {'all': [*range(len(rows))]}, (*annotations.notes, *notes)
+    ready = Prepared(rows, files, upright, splits, annotations.classes, annotations.ids, notes)
+    return ready, [row.split or 'train' for row in rows]
+
+
 def prepared(
     path: str | Path,
     validation: float = 0.1,
@@ -95,7 +135,7 @@ def prepared(
     difficult: bool = False,
     pixels: int = PIXELS,
 ) -> Prepared:
-    """Reads annotations as `tljax.data.boxes` does, and the headers of the pictures.
+    """Reads annotations as `whole` does, and divides the pictures into splits.
 
     Args:
         path: as in `tljax.data.boxes`, and so are the others.
@@ -110,24 +150,17 @@ def prepared(
     Raises:
         UserError: as in `tljax.data.boxes`.
     """
-    path = Path(path).expanduser()
-    annotations, files_by_name = annotated(path, form, where, difficult)
-    rows = annotations.pictures
-    files = [files_by_name[row.name] for row in rows]
-    sides = refuse_unreadable(files, [row.name for row in rows], path, pixels)
-    rows, upright = _in_shares(rows, sides, path)
-    rows, notes = _with_area(rows)
-    notes = (*annotations.notes, *notes)
-    split = [row.split or 'train' for row in rows]
+    ready, split = whole(path, form, where, difficult, pixels)
+    rows, notes = ready.pictures, ready.notes
     if len({*split}) == 1 and split[0] != 'train':
         notes += (f'all pictures are of {split[0]}: train, validation and test are cut from them',)
         split = ['train'] * len(split)
-    splits = _cut(split, validation, test, seed, path)
+    splits = _cut(split, validation, test, seed, Path(path).expanduser())
     trained = {label for i in splits['train'] for label in rows[i].label[~rows[i].ignored]}
-    bare = [name for i, name in enumerate(annotations.classes) if i not in trained]
+    bare = [name for i, name in enumerate(ready.classes) if i not in trained]
     if bare:
         notes += (f'no box of train is of the class {abbreviated(bare, 6)}',)
-    return Prepared(rows, files, upright, splits, annotations.classes, annotations.ids, notes)
+    return ready._replace(splits=splits, notes=notes)
 
 
 def annotated(

@@ -1,13 +1,16 @@
 """Pictures with boxes, of Pascal VOC, COCO, YOLO or a user's own table."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from tljax.core import Dataset, Task, UserError, nearest_name
-from tljax.data.annotations.prepared import SPLITS, prepared
+from tljax.data.annotations.prepared import prepared
+from tljax.data.archives import File
 from tljax.data.decoding import FILTERS, PIXELS, picture
 from tljax.data.pictures import pictures, refuse_size
 
@@ -23,6 +26,7 @@ def boxes(
     where: str = '',
     difficult: bool = False,
     interpolation: str = 'bilinear',
+    joined: bool = False,
     pixels: int = PIXELS,
 ) -> dict[str, Dataset]:
     """Reads pictures and their boxes from a folder, an archive, or one file of annotations.
@@ -48,6 +52,7 @@ def boxes(
         interpolation: 'bilinear' or 'bicubic', which average when they reduce, or 'legacy': the
             sampling of TensorFlow 1 (`nn.boxes.crops.legacy_resize`), for detectors that were
             trained with it.
+        joined: whether the pictures of validation are trained on, too, once all is chosen.
         pixels: largest number of pixels of a picture, as for `folder`.
 
     Boxes are clipped to their pictures. Those without area are left out, with a note. Pictures are
@@ -59,7 +64,8 @@ def boxes(
         three are cut from them.
 
     Returns:
-        {'train': Dataset, 'validation': Dataset, 'test': Dataset}.
+        {'train': Dataset, 'validation': Dataset, 'test': Dataset}, without validation if it is
+        joined.
 
     Raises:
         UserError: the path is missing or has no annotations, or those of several forms; as the
@@ -84,32 +90,71 @@ def boxes(
             f'{nearest_name(interpolation, (*FILTERS, "legacy"))}'
         )
     ready = prepared(path, validation, test, seed, form, where, difficult, pixels)
+    if joined:
+        ready = ready.joined()
     task = Task('boxes', ready.classes)
 
     def dataset(split):
         members, truth = ready.splits[split], ready.truth(split)
 
-        def read(i):
-            row = members[i]
-            file = ready.files[row]
-            array = picture(
-                file.read(), file.path, channels, pixels=pixels, upright=ready.upright[row]
-            )
-            return stretched(array, size, interpolation)
-
-        made = pictures(
+        return stretched_pictures(
             [ready.files[row] for row in members],
-            (size, size, channels),
+            size,
+            channels,
+            interpolation,
+            pixels,
+            [ready.upright[row] for row in members],
             label=truth.label,
             task=task,
             names=truth.names,
-            read=read,
         )
-        content = repr((made.fingerprint, 'stretched', interpolation))
-        return made._replace(fingerprint=hashlib.sha256(content.encode()).hexdigest())
 
-    splits = {name: dataset(name) for name in SPLITS}
+    splits = {name: dataset(name) for name in ready.splits}
     return {**splits, 'train': splits['train']._replace(notes=ready.notes)}
+
+
+def stretched_pictures(
+    files: Sequence[File],
+    size: int,
+    channels: int = 3,
+    interpolation: str = 'bilinear',
+    pixels: int | None = None,
+    upright: Sequence[bool] | None = None,
+    sizes: dict[int, tuple[int, int]] | None = None,
+    **keywords: Any,
+) -> Dataset:
+    """Returns picture files as a data set of squares, to which they are stretched.
+
+    Args:
+        files: the pictures.
+        size: side of the squares, in pixels.
+        channels: 3 for RGB, 1 for grey.
+        interpolation: as in `boxes`.
+        pixels: largest number of pixels of a picture; None for PIXELS.
+        upright: whether each picture is turned by its EXIF orientation; None: all are.
+        sizes: a dict to which row and original height and width of each picture are added once it
+            is decoded; None for none.
+        **keywords: as `tljax.data.pictures.pictures` takes them, such as label and errors.
+
+    >>> import tempfile
+    >>> from tljax.data.finding import find
+    >>> path, sizes = Path(tempfile.mkdtemp(), 'red.png'), {}
+    >>> Image.new('RGB', (9, 6), 'red').save(path)
+    >>> stretched_pictures(find([path]), 4, sizes=sizes).take(np.arange(1))['input'].shape, sizes
+    ((1, 4, 4, 3), {0: (6, 9)})
+    """
+
+    def read(row):
+        file, is_turned = files[row], upright is None or upright[row]
+        limit = pixels or PIXELS
+        array = picture(file.read(), file.path, channels, pixels=limit, upright=is_turned)
+        if sizes is not None:
+            sizes[row] = array.shape[:2]
+        return stretched(array, size, interpolation)
+
+    made = pictures(files, (size, size, channels), read=read, **keywords)
+    content = repr((made.fingerprint, 'stretched', interpolation))
+    return made._replace(fingerprint=hashlib.sha256(content.encode()).hexdigest())
 
 
 def stretched(array: np.ndarray, size: int, interpolation: str = 'bilinear') -> np.ndarray:

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from tljax.core import Net, UserError
+from tljax.core import Net, UserError, nearest_name
 from tljax.nn.layers import BatchNorm, Conv, net, relu6
 from tljax.nn.preprocessing import preprocess
 from tljax.nn.taps import tap
@@ -29,8 +29,13 @@ BLOCKS = (
 )
 
 
+PADDINGS = ('keras', 'same')
+
+
 class _MobileNet(nn.Module):
     alpha: float
+    min_depth: int
+    padding: str
     dropout: float
     momentum: float
     stored: StoredStatistics | None
@@ -39,9 +44,10 @@ class _MobileNet(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         def conv(x, width, kernel, stride, name, groups=1):
-            # Strided depthwise convolutions pad only below and right. The first convolution pads
-            # all sides where the size is odd.
-            padding = ((0, 1), (0, 1)) if groups > 1 and stride == 2 else 'SAME'
+            # Keras pads strided depthwise convolutions only below and right. TensorFlow's SAME, as
+            # that of the first convolution, pads all sides where the size is odd.
+            below = self.padding == 'keras' and groups > 1 and stride == 2
+            padding = ((0, 1), (0, 1)) if below else 'SAME'
             x = Conv(
                 width,
                 kernel,
@@ -61,11 +67,12 @@ class _MobileNet(nn.Module):
             return relu6(x)
 
         x = preprocess(x, 'tf')
-        x = conv(x, int(32 * self.alpha), (3, 3), 2, 'conv1')
+        x = conv(x, _channels(32, self.alpha, self.min_depth), (3, 3), 2, 'conv1')
         taps = {'conv1': x}
         for i, (width, stride) in enumerate(BLOCKS, 1):
             x = conv(x, x.shape[-1], (3, 3), stride, f'conv_dw_{i}', groups=x.shape[-1])
-            x = conv(x, int(width * self.alpha), (1, 1), 1, f'conv_pw_{i}')
+            width = _channels(width, self.alpha, self.min_depth)
+            x = conv(x, width, (1, 1), 1, f'conv_pw_{i}')
             x = taps[f'block{i}'] = tap(f'block{i}', x)
         features = nn.Dropout(self.dropout)(
             x.mean((1, 2)).astype(jnp.float32), deterministic=not train
@@ -73,10 +80,16 @@ class _MobileNet(nn.Module):
         return {**taps, 'features': features}
 
 
+def _channels(width, alpha, min_depth):
+    return max(int(width * alpha), min_depth)
+
+
 def mobilenet(
     alpha: float = 1.0,
     dropout: float = 1e-3,
     momentum: float = 0.99,
+    padding: str = 'keras',
+    min_depth: int = 0,
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -88,18 +101,26 @@ def mobilenet(
         alpha: width multiplier; ImageNet weights are published for 0.25, 0.5, 0.75 and 1.
         dropout: dropout rate of the features in training.
         momentum: momentum of BatchNorm's statistics. 0.9 follows the data in about 50 steps, 0.99
-            in about 500; short runs from scratch need 0.9.
+            in about 500; short runs from scratch need 0.9. TF-slim's is 0.9997.
+        padding: of the strided depthwise convolutions: 'keras', one row below and one column to the
+            right, or 'same', TensorFlow's SAME, as detectors have it. Both agree where all sides of
+            the maps are even: 300 pixels give maps of 19 and 10 with 'same', of 18 and 9 with
+            'keras'.
+        min_depth: least number of channels of a layer; 16 in the TensorFlow Object Detection API.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
 
     Raises:
-        UserError: for an alpha that leaves the first layer without channels.
+        UserError: for an alpha that leaves the first layer without channels, and for an unknown
+            padding.
 
     >>> mobilenet(alpha=0.25).dim
     256
     """
-    if int(32 * alpha) < 1:
+    if padding not in PADDINGS:
+        raise UserError(f'net.padding={padding!r} is unknown: {nearest_name(padding, PADDINGS)}')
+    if _channels(32, alpha, min_depth) < 1:
         raise UserError(
             f'net.alpha={alpha} leaves no channels: take 1/32 or more (weights are published for '
             '0.25, 0.5, 0.75 and 1)'
@@ -109,8 +130,8 @@ def mobilenet(
         **{f'block{i}': rf'conv_(dw|pw)_{i}(_bn)?/.*' for i in range(1, len(BLOCKS) + 1)},
     }
     return net(
-        _MobileNet(alpha, dropout, momentum, stored, dtype),
-        int(1024 * alpha),
+        _MobileNet(alpha, min_depth, padding, dropout, momentum, stored, dtype),
+        _channels(1024, alpha, min_depth),
         groups,
-        {'name': 'mobilenet', 'alpha': alpha},
+        {'name': 'mobilenet', 'alpha': alpha} if min_depth <= int(32 * alpha) else {},
     )

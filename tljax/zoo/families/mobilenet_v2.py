@@ -24,6 +24,7 @@ EXPANSION = 6  # factor on the channels, in every block but the first
 
 class _MobileNetV2(nn.Module):
     alpha: float
+    momentum: float
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -39,7 +40,7 @@ class _MobileNetV2(nn.Module):
                 name=name,
             )(x)
             return BatchNorm(
-                momentum=0.999,
+                momentum=self.momentum,
                 epsilon=1e-3,
                 stored=self.stored,
                 dtype=self.dtype,
@@ -55,6 +56,8 @@ class _MobileNetV2(nn.Module):
         for i, (width, stride) in enumerate(BLOCKS):
             name = f'block_{i}' if i else 'expanded_conv'
             y = clip(conv(x, EXPANSION * x.shape[-1], f'{name}_expand')) if i else x
+            if stride == 2:
+                taps[f'block{i}_expand'] = y  # the finer maps, of six times the channels
             y = clip(conv(y, y.shape[-1], f'{name}_depthwise', 3, stride, groups=y.shape[-1]))
             y = conv(y, divisible(int(width * self.alpha)), f'{name}_project')
             x = x + y if stride == 1 and x.shape == y.shape else y
@@ -73,15 +76,18 @@ def _feature_count(alpha):
 
 def mobilenet_v2(
     alpha: float = 1.0,
+    momentum: float = 0.999,
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """MobileNetV2 up to global average pooling: 1280 features, or 1280 * alpha for alpha > 1.
 
-    Inputs are pictures in [0, 1], (n, h, w, 3), of any size.
+    Inputs are pictures in [0, 1], (n, h, w, 3), of any size. The intermediates hold, beside those
+    of the groups, the maps that a strided block filters: 'block13_expand' has stride 16.
 
     Args:
         alpha: width multiplier; ImageNet weights are published for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
+        momentum: of BatchNorm's statistics, as `mobilenet` has it.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -104,7 +110,7 @@ def mobilenet_v2(
         'conv2': 'Conv_1(_bn)?/.*',
     }
     return net(
-        _MobileNetV2(alpha, stored, dtype),
+        _MobileNetV2(alpha, momentum, stored, dtype),
         _feature_count(alpha),
         groups,
         {'name': 'mobilenet_v2', 'alpha': alpha},

@@ -1,0 +1,107 @@
+"""Weights for the detectors of the zoo, in the form of a saved run."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from flax.traverse_util import unflatten_dict
+
+from tljax.configuration import GIVEN, METHODS, ZOO, bind_named, call_named
+from tljax.core import Tree, UserError, abbreviated, nearest_name
+from tljax.paths import flatten
+from tljax.protocols import Record
+from tljax.zoo.detectors import DETECTORS
+from tljax.zoo.weights.coco_classes import COCO
+from tljax.zoo.weights.slim import from_slim
+from tljax.zoo.weights.slim_heads import head_arrays
+from tljax.zoo.weights.tensorflow.reading import read
+from tljax.zoo.weights.tensorflow.variables import variables
+
+
+def pretrained_detector(
+    name: str, path: str, classes: Sequence[str] | None = None
+) -> tuple[Tree, Tree, Record]:
+    """Returns a detector of the zoo with weights, in the form of a saved run.
+
+    Args:
+        name: name of the detector (`zoo.detectors`).
+        path: a frozen graph, checkpoint, model of TensorFlow.js or of TensorFlow Lite, or a folder
+            with one.
+        classes: names of the classes; None for COCO's if there are 90, and otherwise for numbers.
+
+    Returns:
+        (params, state, record) as from `checkpoint.load_final`, with one seed.
+
+    Raises:
+        UserError: an unknown detector, with the nearest name; a file that cannot be read; weights
+            of another detector; another number of classes.
+
+    >>> pretrained_detector('ssdlite_v2', 'model.json')
+    Traceback (most recent call last):
+    tljax.core.UserError: 'ssdlite_v2' is no detector of the zoo: did you mean ssdlite_mobilenet_v2?
+    """
+    if name not in DETECTORS:
+        raise UserError(f'{name!r} is no detector of the zoo: {nearest_name(name, DETECTORS)}')
+    detector = DETECTORS[name]
+    tensors, facts = variables(read(path))
+    count = facts.classes or len(COCO)
+    if classes is None:
+        classes = COCO if count == len(COCO) else [str(i) for i in range(count)]
+    if len(classes) != count:
+        raise UserError(
+            f'{path} tells {count} classes apart, and {len(classes)} are named: take the names '
+            'that belong to it'
+        )
+    net = call_named(ZOO, detector.net, 'net')
+    method = bind_named(METHODS, detector.method, 'method', *GIVEN)(net=net, classes=count)
+    shape = (detector.size, detector.size, 3)
+    backbone, backbone_state = from_slim(tensors, net, shape=shape)
+    batch = {
+        'input': jax.ShapeDtypeStruct((1, *shape), np.float32),
+        'label': jax.ShapeDtypeStruct((1, 1, 5), np.float32),
+    }
+    expected = jax.eval_shape(method.init, jax.random.key(0), batch)
+    params, state = _head(head_arrays(tensors), *(tree['head'] for tree in expected), path, name)
+    params, state = (
+        {'backbone': backbone, 'head': params},
+        {'backbone': backbone_state, 'head': state},
+    )
+    record = {
+        'config': {
+            'net': detector.net,
+            'method': detector.method,
+            'data': {'name': 'boxes', 'size': detector.size, 'interpolation': 'legacy'},
+            'weights': str(path),
+        },
+        'classes': list(classes),
+        'task': 'boxes',
+        'input': list(shape),
+        'seeds': [0],
+        'scores': {},
+    }
+    params, state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (params, state))
+    return params, state, record
+
+
+def _head(arrays, params, state, path, name):
+    """The parameters and state of the head, of arrays by paths."""
+    params, state = flatten(params), flatten(state)
+    expected = {place: leaf.shape for place, leaf in {**params, **state}.items()}
+    faults = {
+        'missing': [place for place in expected if place not in arrays],
+        'spare': [place for place in arrays if place not in expected],
+        'of another shape': [
+            f'{place} {arrays[place].shape} for {shape}'
+            for place, shape in expected.items()
+            if place in arrays and arrays[place].shape != shape
+        ],
+    }
+    if any(faults.values()):
+        text = '; '.join(
+            f'{what}: {abbreviated(places, 4)}' for what, places in faults.items() if places
+        )
+        raise UserError(f'{path} has predictors of another detector than {name} ({text})')
+    return (
+        unflatten_dict({place: arrays[place] for place in tree}, sep='/')
+        for tree in (params, state)
+    )
