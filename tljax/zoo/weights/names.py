@@ -90,7 +90,7 @@ def renamed(tensors: Tensors, conventions: Iterable[Convention]) -> Tensors:
     for convention in conventions:
         if any(re.fullmatch(convention.sign, name) for name in named):
             named = {
-                _new_name(name, convention.rules): tensor
+                new_name(name, convention.rules): tensor
                 for name, tensor in convention.change(named).items()
             }
             break
@@ -110,7 +110,7 @@ def keras_names(layers: Iterable[str], family: str, blocks: Iterable[str]) -> di
     """
     if family != 'convnext':
         return mobile.keras_names(layers, in_order(blocks))
-    named = {layer: _new_name(layer, KERAS_CONVNEXT) for layer in layers}
+    named = {layer: new_name(layer, KERAS_CONVNEXT) for layer in layers}
     return {layer: name for layer, name in named.items() if name != layer}
 
 
@@ -127,14 +127,23 @@ def in_order(layers: Iterable[str]) -> list[str]:
     return sorted(blocks, key=lambda name: [int(part) for part in name.split('.')[1:]])
 
 
-def _new_name(name, rules):
-    """Applies the first rule that matches a whole name; {i+1} stands for the group i plus 1."""
+def new_name(name: str, rules: Iterable[tuple[str, str]]) -> str:
+    """Returns a name after the first rule that matches the whole of it; without one, the name.
+
+    Args:
+        name: the name.
+        rules: (regex, replacement) pairs. '{i}' in a replacement stands for the regex's group i,
+            '{i+1}' and '{i-1}' for a number beside it.
+
+    >>> new_name('block3/conv', [(r'block(?P<i>\\d)/(?P<layer>\\w+)', '{layer}{i+1}')])
+    'conv4'
+    """
     for pattern, replacement in rules:
         if match := re.fullmatch(pattern, name):
             return re.sub(
-                r'\{(\w+)(\+1)?\}',
+                r'\{(\w+)([+-]\d+)?\}',
                 lambda field, match=match: (
-                    str(int(match[field[1]]) + 1) if field[2] else match[field[1]]
+                    str(int(match[field[1]]) + int(field[2])) if field[2] else match[field[1]]
                 ),
                 replacement,
             )
