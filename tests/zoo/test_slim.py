@@ -132,6 +132,7 @@ def test_the_maps_of_both_stages_of_a_detector_are_the_apis(row):
         params, state = from_slim(tensors, net, scope, x.shape[1:])
         taps, _ = jax.jit(net.features)(params, state, x)
         maps.append(taps[tap])
+        assert (taps['map1'] == taps[tap]).all()
         count += sizes(params)
     close(row, maps)
     unused = sum(

@@ -112,6 +112,8 @@ class _InceptionV2(nn.Module):
         for name in PARTS[self.part]:
             layers = [f'{name}_{layer}'.replace('/', '_') for layer in layer_names(name)]
             x = block(x, name, BLOCKS[name], layers)
+        if self.part != 'whole':
+            taps['map1'] = x
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
@@ -132,7 +134,7 @@ def inception_v2(
 
     A detector of two stages has a network of two parts. The first part ends at 'Mixed_4e', of 576
     channels and stride 16. The inputs of the last part are maps of 576 channels, (n, h, w, 576),
-    such as crops of 'Mixed_4e', and it halves their sides.
+    such as crops of 'Mixed_4e', and it halves their sides. A part's last map is also called 'map1'.
 
     Args:
         part: 'whole', 'first' (576 features) or 'last'.

@@ -76,6 +76,8 @@ class _ResNetSlim(nn.Module):
                 name = f'block{block}_unit{i}'
                 x = taps[name] = tap(name, unit(x, WIDTHS[block - 1], name))
             taps[f'block{block}'] = x
+        if self.part != 'whole':
+            taps['map1'] = x
         return {
             **taps,
             'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
@@ -98,7 +100,8 @@ def resnet_slim(
 
     A detector of two stages has a network of two parts. The first part ends at 'block3', of 1024
     channels and stride 16. The last part is block 4; its inputs are maps of 1024 channels, (n, h,
-    w, 1024), such as crops of 'block3', and 'block4' has their height and width.
+    w, 1024), such as crops of 'block3', and 'block4' has their height and width. A part's last map
+    is also called 'map1'.
 
     Args:
         depth: number of layers: 50, 101 or 152.
@@ -120,7 +123,7 @@ def resnet_slim(
     ['block4_unit1', 'block4_unit2', 'block4_unit3']
     >>> picture = jax.ShapeDtypeStruct((1, 75, 98, 3), 'float32')
     >>> variables = jax.eval_shape(first.init, jax.random.key(0), picture)
-    >>> jax.eval_shape(first.features, *variables, picture)[0]['block3'].shape
+    >>> jax.eval_shape(first.features, *variables, picture)[0]['map1'].shape
     (1, 5, 7, 1024)
     """
     choices: tuple[tuple[str, Any, Any], ...] = (
