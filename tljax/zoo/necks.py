@@ -62,22 +62,13 @@ class Neck(nn.Module):
             stride: steps down and to the right, pixels.
             groups: number of groups that the channels are divided into.
         """
-<<<<<<< HEAD
-        x = Conv(width, (size, size), (stride, stride), groups=groups, dtype=self.dtype, name=name)(
-            x
-=======
         conv = Conv(
             width, (size, size), (stride, stride), groups=groups, dtype=self.dtype, name=name
->>>>>>> networks
         )
         norm = BatchNorm(
             self.momentum, 1e-3, stored=self.stored, dtype=self.dtype, name=f'{name}_bn'
         )
-<<<<<<< HEAD
-        return relu6(norm(x, train))
-=======
         return relu6(norm(conv(x), train))
->>>>>>> networks
 
 
 def with_neck(
