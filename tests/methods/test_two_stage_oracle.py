@@ -107,8 +107,8 @@ def test_losses_and_gradients_are_the_apis(name):
     )
     close(value, sum(expected['losses'].values()))
     norms = {path: np.linalg.norm(leaf) for path, leaf in paths.flatten(gradients).items()}
-    assert norms.keys() == {here(variable) for variable in expected['gradients']}
-    for variable, norm in expected['gradients'].items():
+    assert len(norms) == len(expected['gradients'])
+    for variable, norm in zip(expected['shapes'], expected['gradients'], strict=True):
         np.testing.assert_allclose(norms[here(variable)], norm, rtol=2e-4, err_msg=variable)
 
 
