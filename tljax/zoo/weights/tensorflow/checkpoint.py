@@ -84,9 +84,7 @@ class _Shards:
         """The path of a file, which is known to exist."""
         if not 0 <= number < self.count:
             raise damaged(f'it names a file {number} of {self.count}')
-        path = self.prefix.with_name(
-            f'{self.prefix.name}.data-{number:05d}-of-{self.count:05d}'
-        )
+        path = self.prefix.with_name(f'{self.prefix.name}.data-{number:05d}-of-{self.count:05d}')
         if path not in self.sizes:
             if not path.is_file():
                 raise UserError(
