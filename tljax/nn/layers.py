@@ -436,6 +436,7 @@ class SeparableConv(nn.Module):
         kernel_size: height and width of the depthwise kernel, pixels.
         strides: steps down and to the right, pixels.
         padding: as `convolve` takes it.
+        multiplier: number of outputs of the depthwise convolution for each of its inputs.
         form: as `convolve` takes it.
         dtype: of the computation and the output.
 
@@ -449,6 +450,7 @@ class SeparableConv(nn.Module):
     kernel_size: tuple[int, int] = (3, 3)
     strides: tuple[int, int] = (1, 1)
     padding: str | tuple[tuple[int, int], ...] = 'SAME'
+    multiplier: int = 1
     form: str = ''
     dtype: DTypeLike = jnp.float32
 
@@ -456,8 +458,9 @@ class SeparableConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         init = nn.initializers.variance_scaling(2.0, 'fan_in', 'truncated_normal')
         channels = x.shape[-1]
-        depthwise = self.param('depthwise_kernel', init, (*self.kernel_size, 1, channels))
-        pointwise = self.param('pointwise_kernel', init, (1, 1, channels, self.features))
+        width = self.multiplier * channels
+        depthwise = self.param('depthwise_kernel', init, (*self.kernel_size, 1, width))
+        pointwise = self.param('pointwise_kernel', init, (1, 1, width, self.features))
         x = convolve(
             x.astype(self.dtype),
             depthwise.astype(self.dtype),

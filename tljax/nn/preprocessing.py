@@ -33,6 +33,8 @@ MODES = {
     'torch': Mode((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     # means of ImageNet's colours in 0 to 255, as VGG's authors used them
     'caffe': Mode((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255), True),
+    # the same means with the colours in their order, as TF-slim has VGG's and ResNet's
+    'vgg': Mode((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255, 1 / 255, 1 / 255)),
     # statistics of the pictures that CLIP was trained on
     'clip': Mode((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     'none': Mode((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
@@ -46,7 +48,8 @@ def preprocess(input: jax.Array, mode: str) -> jax.Array:
         input: pictures (..., 3), RGB in [0, 1].
         mode: 'tf' scales to [-1, 1]; 'torch' subtracts ImageNet's mean and divides by its standard
             deviation; 'caffe' scales to [0, 255], reverses RGB to BGR and subtracts ImageNet's
-            mean; 'clip' has the statistics of CLIP's pictures; 'none' changes nothing.
+            mean; 'vgg' is 'caffe' without the reversal; 'clip' has the statistics of CLIP's
+            pictures; 'none' changes nothing.
 
     Raises:
         UserError: an unknown mode.

@@ -62,13 +62,13 @@ class Neck(nn.Module):
             stride: steps down and to the right, pixels.
             groups: number of groups that the channels are divided into.
         """
-        x = Conv(width, (size, size), (stride, stride), groups=groups, dtype=self.dtype, name=name)(
-            x
+        conv = Conv(
+            width, (size, size), (stride, stride), groups=groups, dtype=self.dtype, name=name
         )
         norm = BatchNorm(
             self.momentum, 1e-3, stored=self.stored, dtype=self.dtype, name=f'{name}_bn'
         )
-        return relu6(norm(x, train))
+        return relu6(norm(conv(x), train))
 
 
 def with_neck(

@@ -64,7 +64,12 @@ BLOCKS = {
 Conv2D = Callable[[jax.Array, int, tuple[int, int], tuple[int, int], str], jax.Array]
 
 
-def mixed(x: jax.Array, branches: Sequence[str], conv: Conv2D) -> jax.Array:
+def mixed(
+    x: jax.Array,
+    branches: Sequence[str],
+    conv: Conv2D,
+    pools: Mapping[str, Callable[[jax.Array], jax.Array]] = POOLS,
+) -> jax.Array:
     """Applies the branches of a block to one input and joins the outputs along the channels.
 
     Args:
@@ -72,6 +77,7 @@ def mixed(x: jax.Array, branches: Sequence[str], conv: Conv2D) -> jax.Array:
         branches: texts of steps, as the module's docstring describes them.
         conv: (x, channels, kernel, strides, padding) -> x, the function that makes a convolution.
             It is called in the order in which the convolutions are written.
+        pools: {step: pooling}.
 
     Returns:
         Maps, (n, h, w, sum of the branches' channels).
@@ -91,8 +97,8 @@ def mixed(x: jax.Array, branches: Sequence[str], conv: Conv2D) -> jax.Array:
     """
 
     def apply_layer(x, layer):
-        if layer in POOLS:
-            return POOLS[layer](x)
+        if layer in pools:
+            return pools[layer](x)
         match = re.fullmatch(r'(\d+)(?::(\d)x(\d))?(?:/(\d))?', layer)
         if match is None:
             raise ValueError(f'{layer!r} is no step of a branch')

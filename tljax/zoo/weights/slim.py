@@ -1,10 +1,10 @@
-"""Weights of TF-slim's networks and of the TensorFlow Object Detection API's detectors, by the names
-of their variables.
+"""Weights of TF-slim's networks and of the TensorFlow Object Detection API's detectors, by the
+names of their variables.
 
-'FeatureExtractor/MobilenetV1/Conv2d_3_depthwise/BatchNorm/gamma' there is 'conv_dw_3_bn/scale' here:
-a scope, the network, the layer and the variable. The rules below are for the layers of networks and
-of necks. The variables of a detector's own layers, such as 'BoxPredictor_0/...', lie outside the
-scope of the network.
+'FeatureExtractor/MobilenetV1/Conv2d_3_depthwise/BatchNorm/gamma' there is 'conv_dw_3_bn/scale'
+here: a scope, the network, the layer and the variable. The rules below are for the layers of
+networks and of necks. The variables of a detector's own layers, such as 'BoxPredictor_0/...', lie
+outside the scope of the network.
 """
 
 import re
