@@ -33,6 +33,7 @@ ELSEWHERE = {
     'net': ZOO,
     'method': METHODS,
     'teacher': ZOO,
+    'tail': ZOO,
     'penalty': PENALTIES,
     'weak': AUGMENT,
     'strong': AUGMENT,
@@ -256,6 +257,9 @@ def bind_named(
     takes them itself, as `maml` takes a network, gets the inner one as a function of them. Of two
     inner functions only that of the outer one's first argument gets them.
 
+    A network that a method takes beside its backbone, such as `tail`, gets `statistics(keyword)` as
+    its `stored`, if the call has a keyword `statistics`.
+
     Args:
         package: as `call_named` takes it.
         spec: as `call_named` takes it.
@@ -279,7 +283,7 @@ def bind_named(
     factory = function(package, name, what)
     parameters = inspect.signature(factory).parameters
     accepted = [key for key in parameters if key not in later]
-    keywords, inner_factories = {}, {}
+    keywords, inner_factories, others = {}, {}, {}
     for key, value in spec.items():
         if key == 'name':
             continue
@@ -293,7 +297,7 @@ def bind_named(
             if home == package:
                 inner_factories[key] = bind_named(home, value, setting, *later)
             else:
-                keywords[key] = call_named(home, value, setting)
+                others[key] = bind_named(home, value, setting, 'stored')
         elif _are_specs(value):
             keywords[key] = {
                 name: call_named(home, spec, f'{setting}.{name}') for name, spec in value.items()
@@ -305,7 +309,7 @@ def bind_named(
     late = [key for key in later if key in parameters]
     for key, parameter in parameters.items():
         required = parameter.default is parameter.empty
-        if required and key not in {*late, *keywords, *inner_factories}:
+        if required and key not in {*late, *keywords, *inner_factories, *others}:
             raise UserError(f'{what}: {name} needs {key}: give {what}.{key}')
 
     def make(*values, **given):
@@ -314,6 +318,8 @@ def bind_named(
         if not late:
             for key, inner_factory in inner.items():
                 inner[key] = inner_factory(**given) if key == accepted[0] else inner_factory()
+        stored = given.get('statistics', lambda key: None)
+        inner |= {key: other(stored=stored(key)) for key, other in others.items()}
         return factory(**inner, **{key: given[key] for key in late if key in given}, **keywords)
 
     return make

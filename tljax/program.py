@@ -143,7 +143,7 @@ def make_program(
         train: the training set.
         width: as `program` takes it.
         net: (stored=) -> Net.
-        method: (net=, classes=, several=, frozen=, stored=) -> Method.
+        method: (net=, classes=, several=, frozen=, stored=, statistics=) -> Method.
         partition: (groups=) -> Partition.
         penalty: a penalty that is added to the loss, or None.
         augment: functions (key, input) -> input.
@@ -171,6 +171,7 @@ def make_program(
         **outputs_of(train.task),
         frozen=lambda path: first(scheme.rules, path) == 'frozen',
         stored=uses_stored_statistics(scheme, statistics, 'head'),
+        statistics=functools.partial(uses_stored_statistics, scheme, statistics),
     )
     base_method = make(net=network)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))

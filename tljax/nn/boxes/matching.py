@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tljax.nn.boxes.codes import SCALES, encode
-from tljax.nn.boxes.geometry import area, iou
+from tljax.nn.boxes.geometry import area, covered, iou
 
 BACKGROUND, IGNORED = -1, -2  # what an anchor is matched to that has no box
 
@@ -102,3 +103,30 @@ def targets(
     found = jnp.take_along_axis(corners, place[..., None], -2)
     codes = jnp.where((box >= 0)[..., None], encode(found, anchors, scales), 0)
     return Targets(box, jnp.where(box >= 0, jnp.take_along_axis(label, place, -1), box), codes)
+
+
+def excused(
+    box: jax.Array, boxes: jax.Array, anchors: jax.Array | np.ndarray, share: float = 0.5
+) -> jax.Array:
+    """Returns the numbers of anchors' boxes without background in ignored regions, (..., n).
+
+    An anchor without a box is ignored if it lies in an ignored region, such as a crowd, by a share
+    of its area or more: there may be objects that nobody has marked. The measure is the one by
+    which COCO's evaluation excuses detections.
+
+    Args:
+        box: (..., n), as `match` returns it.
+        boxes: (..., g, 5), as `targets` takes them. A class of -2 or less is an ignored region, and
+            -1 is padding.
+        anchors: (n, 4), or (..., n, 4).
+        share: as told.
+
+    >>> anchors = jnp.array([[0.0, 0.0, 0.2, 0.2], [0.5, 0.5, 1.0, 1.0]])
+    >>> crowd = jnp.array([[0.0, 0.0, 0.4, 0.4, -2.0]])
+    >>> jax.jit(excused)(jnp.array([-1, -1]), crowd, anchors).tolist()
+    [-2, -1]
+    """
+    regions = boxes[..., 4] <= IGNORED
+    shares = covered(jnp.asarray(anchors), boxes[..., :4])  # (..., n, g)
+    inside = ((shares >= share) & regions[..., None, :]).any(-1)
+    return jnp.where((box == BACKGROUND) & inside, IGNORED, box)
