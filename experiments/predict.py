@@ -6,6 +6,7 @@
     python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
     python -m experiments.predict --model=clip_vit_base_patch32 --weights=clip/model.safetensors \
         --classes='ant,bee' --prompt='a photo of a {}' pictures/
+    python -m experiments.predict --model=ssdlite_mobilenet_v2 --weights=FOLDER --draw=boxes photos/
 
 A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists pictures.
 `--classes` names the classes of `--weights`, and `--batch` pictures are read at a time. CLIP
@@ -14,6 +15,8 @@ Probabilities are averaged over the seeds of a run; a regression predicts number
 predicts new classes: `--support` names a folder that holds a folder for each class, with a few
 pictures. For a run of several tasks `--task` names the one to answer. `--json` prints a list with
 the path of each picture and its [label, probability] pairs; `--csv` writes a row for each picture.
+A detector finds boxes, in pixels of the picture: `--draw` names a folder for drawings, `--coco` a
+file for detections in COCO's form; `--score` and `--max_detections` say which are kept.
 A picture that cannot be read is reported, and the exit status is then 1; `--pixels` raises a limit.
 """
 
@@ -21,7 +24,7 @@ import sys
 
 from absl import flags
 
-from experiments import command
+from experiments import command, detector
 from tljax import studies
 from tljax.core import UserError
 from tljax.files.text import refuse_unwritable
@@ -34,6 +37,7 @@ SUPPORT = flags.DEFINE_string(
     None,
     'For a few-shot run: a folder that holds a folder of labelled pictures for each new class.',
 )
+detector.define_flags()
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -52,6 +56,9 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice)
+    if detector.is_detector(model):
+        detector.predict(model, files)
+        return
     if SUPPORT.value:
         answers = studies.episodes.predict(
             model, SUPPORT.value, files, TOP.value, flags.FLAGS.batch, flags.FLAGS.pixels

@@ -2,10 +2,12 @@
 file, makes its bytes, reads it)}."""
 
 import io
+import json
 import os
 import tarfile
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -179,6 +181,48 @@ def make_index(folder: Path) -> bytes:
     return b'{"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}'
 
 
+FROM_TENSORFLOW = Path(__file__).parents[1] / 'zoo' / 'from_tensorflow'
+
+
+def tensorflow(name: str, *beside: str):
+    """Bytes of a file that TensorFlow wrote, with others beside it."""
+
+    def make(folder: Path) -> bytes:
+        for other in beside:
+            (folder / other).write_bytes((FROM_TENSORFLOW / other).read_bytes())
+        return (FROM_TENSORFLOW / name).read_bytes()
+
+    return make
+
+
+def read_tensorflow(path: Path) -> None:
+    from tljax.zoo.weights.tensorflow.variables import read_variables
+
+    read_variables(path)
+
+
+def read_unsummed(path: Path) -> None:
+    """Reads a checkpoint as if its checksums fitted the damage."""
+    from tljax.zoo.weights.tensorflow import table
+
+    with mock.patch.object(table, 'is_sound', lambda data, checksum: True):
+        read_tensorflow(path)
+
+
+def make_manifest(folder: Path) -> bytes:
+    kernel = RANDOM.normal(size=(1, 1, 2, 3)).astype(np.float32)
+    (folder / 'shard1').write_bytes(kernel.tobytes() + bytes([0, 7, 255]))
+    quantization = {'dtype': 'uint8', 'scale': 0.5, 'min': -1.0}
+    weights = [
+        {'name': 'Conv/weights', 'shape': [1, 1, 2, 3], 'dtype': 'float32'},
+        {'name': 'Conv/biases', 'shape': [3], 'dtype': 'float32', 'quantization': quantization},
+    ]
+    groups = [{'paths': ['shard1'], 'weights': weights}]
+    return json.dumps({'format': 'graph-model', 'weightsManifest': groups}).encode()
+
+
+PARTS = 'partitioned.ckpt.index', 'partitioned.ckpt.data-00000-of-00001'
+
 KINDS = {
     'legacy h5': ('a.h5', keras_file('_legacy.h5'), read_keras),
     'whole h5': ('a.h5', keras_file('.h5'), read_keras),
@@ -198,4 +242,15 @@ KINDS = {
     'settings': ('flags.txt', make_settings, read_settings),
     'labels.txt': ('labels.txt', make_labels, read_labels),
     'class index': ('index.json', make_index, read_labels),
+    'frozen graph': ('a.pb', tensorflow('constants.pb'), read_tensorflow),
+    'checkpoint index': (PARTS[0], tensorflow(*PARTS), read_tensorflow),
+    'checkpoint index unsummed': (PARTS[0], tensorflow(*PARTS), read_unsummed),
+    'checkpoint numbers': (
+        PARTS[1],
+        tensorflow(*PARTS[::-1]),
+        lambda path: read_tensorflow(path.parent),
+    ),
+    'model.json': ('model.json', make_manifest, read_tensorflow),
+    'tflite int8': ('a.tflite', tensorflow('int8.tflite'), read_tensorflow),
+    'tflite float16': ('a.tflite', tensorflow('float16.tflite'), read_tensorflow),
 }

@@ -1,16 +1,23 @@
 """Evaluation of a model on labelled pictures: classes, numbers or several labels."""
 
+from tljax.core import UserError, abbreviated
 from tljax.protocols import Record
-from tljax.studies import label_scores, models, picture_scores
+from tljax.studies import detection, label_scores, models, picture_scores
 from tljax.studies.model_choice import ModelChoice
 from tljax.studies.tables import Table
 from tljax.trained import Trained
 
 
 def evaluate(
-    choice: ModelChoice, paths: list[str], size: int = 0, batch: int = 32, pixels: int | None = None
+    choice: ModelChoice,
+    paths: list[str],
+    size: int = 0,
+    batch: int = 32,
+    pixels: int | None = None,
+    annotations: str = '',
 ) -> tuple[Record, list[Table]]:
-    """Evaluates a model by `picture_scores.evaluate` (classes) or `label_scores.evaluate`.
+    """Evaluates a model by `picture_scores.evaluate` (classes), `label_scores.evaluate`, or
+    `detection.evaluate` (boxes).
 
     Args:
         choice: the model to load.
@@ -18,6 +25,7 @@ def evaluate(
         size: side of the pictures in pixels; 0: the size of the network's training.
         batch: number of pictures in a batch.
         pixels: maximal number of pixels of a picture; None: the limit of the model's run.
+        annotations: of boxes, where they are not with the pictures.
 
     Returns:
         The scores, as those functions return them, and their tables.
@@ -30,6 +38,14 @@ def evaluate(
     tljax.core.UserError: name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a ...
     """
     model = models.model(choice)
+    if Trained(*model).task == 'boxes':
+        if len(paths) > 1:
+            raise UserError(f'{abbreviated(paths)}: name one folder or archive of pictures')
+        where = paths[0] if annotations else ''
+        scores = detection.evaluate(model, annotations or paths[0], where, batch, pixels)
+        return scores, detection.score_tables(scores)
+    if annotations:
+        raise UserError(f'--annotations={annotations}: this model finds no boxes: leave it out')
     index = models.wordnet(choice, model[2]['classes'])
     if Trained(*model).task != 'classes':
         scores = label_scores.evaluate(model, paths, size, batch, pixels)

@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 from tljax.core import UserError, abbreviated
+from tljax.detector_weights import pretrained_detector
 from tljax.features import run_at
 from tljax.files.console import say
 from tljax.protocols import Record, Tree
 from tljax.studies.model_choice import ModelChoice
 from tljax.trained import Trained
 from tljax.weights import pretrained
+from tljax.zoo.detectors import DETECTORS
 from tljax.zoo.table import ROWS
 from tljax.zoo.weights import zero_shot
 from tljax.zoo.weights.class_names import class_index
@@ -52,6 +54,9 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
             f'--weights is missing: name a Keras weights file for {choice.net["name"]}, or '
             '--weights=imagenet'
         )
+    if choice.net['name'] in DETECTORS:
+        names = [name for _, name in class_index(choice.classes)] if choice.classes else None
+        return pretrained_detector(choice.net['name'], choice.weights, names)
     classes = index(choice) if top else None
     names = [name for _, name in classes] if classes else None
     prompts = () if choice.prompt is None else zero_shot.prompts(choice.prompt)

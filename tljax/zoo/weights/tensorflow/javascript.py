@@ -124,9 +124,9 @@ def _fields(weight: Any) -> tuple[str, list[int], Any, dict[str, Any]]:
     """Name, shape, type and quantisation of a weight of the manifest."""
     if isinstance(weight, dict):
         name, shape, quantised = (weight.get(key) for key in ('name', 'shape', 'quantization'))
-        if isinstance(name, str) and isinstance(shape, list):
-            if quantised is None or isinstance(quantised, dict):
-                return name, shape, weight.get('dtype'), quantised or {}
+        quantised = {} if quantised is None else quantised
+        if isinstance(name, str) and isinstance(shape, list) and isinstance(quantised, dict):
+            return name, shape, weight.get('dtype'), quantised
     raise damaged(f'a weight of the manifest is {weight!s:.60}')
 
 

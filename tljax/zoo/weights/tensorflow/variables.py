@@ -11,11 +11,13 @@ Where the factor stands beside the kernel, it is gamma.
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 
 from tljax.core import UserError, abbreviated
+from tljax.zoo.weights.tensorflow.facts import Facts, anchors, classes
+from tljax.zoo.weights.tensorflow.reading import read
 from tljax.zoo.weights.tensorflow.stored import Stored
 
 Tensors = Mapping[str, np.ndarray]
@@ -41,25 +43,32 @@ LITE = (
 FOLDED = '_Fold_bias|BatchNorm'  # in the name of a bias that was BatchNorm's offset
 # a scope of variables that is entered anew gives its operations its name twice
 TWICE = r'(?<![^/])([^/]+)/\1(?=/)'
-POSTPROCESS = 'TFLite_Detection_PostProcess'
-CORNERS = 'Postprocessor/ExpandDims'  # the anchors in graphs whose constants were merged
 
 
-class Facts(NamedTuple):
-    """What else the file of a detector tells.
+def read_variables(
+    path: str | Path, epsilon: float = EPSILON
+) -> tuple[dict[str, np.ndarray], Facts]:
+    """Reads the variables of a network from a file of TensorFlow.
 
-    Attributes:
-        anchors: the anchors as top, left, bottom, right in shares of the picture, (k, 4); None
-            where the network computes them.
-        classes: number of classes without the background; None where the predictors do not tell.
-        folded: names of the layers whose BatchNorm was folded, and has been made anew.
-        left: names of the tensors that are no variables of the network.
+    Args:
+        path: path of the file or folder, as in `reading.read_tensors`.
+        epsilon: epsilon of the network's BatchNorm.
+
+    Returns:
+        As `variables`.
+
+    Raises:
+        UserError: as `reading.read_tensors` and `variables`.
+
+    >>> read_variables('nowhere.pb')
+    Traceback (most recent call last):
+    tljax.core.UserError: nowhere.pb does not exist: name a frozen graph (.pb), a checkpoint ...
     """
-
-    anchors: np.ndarray | None
-    classes: int | None
-    folded: tuple[str, ...]
-    left: tuple[str, ...]
+    stored = read(path)
+    try:
+        return variables(stored, epsilon)
+    except UserError as error:
+        raise UserError(f'{path} {error}') from None
 
 
 def variables(stored: Stored, epsilon: float = EPSILON) -> tuple[dict[str, np.ndarray], Facts]:
@@ -81,7 +90,8 @@ def variables(stored: Stored, epsilon: float = EPSILON) -> tuple[dict[str, np.nd
         (height, width, in, out), sorted by name; and the facts.
 
     Raises:
-        UserError: the file has no variables, a BatchNorm lacks some, or numbers are not finite.
+        UserError: the file has no variables, a BatchNorm lacks some, or numbers are not finite. The
+            message lacks the file's name.
 
     >>> tensors = {
     ...     'Conv/Conv2D/merged_input': np.ones((1, 1, 2, 3), np.float32),
@@ -101,13 +111,13 @@ def variables(stored: Stored, epsilon: float = EPSILON) -> tuple[dict[str, np.nd
             used.add(old)
             found[name] = np.ascontiguousarray(array, np.float32)
     if not found:
-        raise UserError('the file holds no variables of a network: name the file of a detector')
+        raise UserError('holds no variables of a network: name the file of a detector')
     if broken := [name for name, array in found.items() if not np.isfinite(array).all()]:
-        raise UserError(f'not finite at {abbreviated(broken, 8)}: copy or download the file again')
+        raise UserError(f'is not finite at {abbreviated(broken, 8)}: copy or download it again')
     folded = _unfold(found, epsilon)
     left = tuple(name for name in stored.tensors if name not in used)
     found = dict(sorted(found.items()))
-    return found, Facts(_anchors(stored), _classes(found), folded, left)
+    return found, Facts(anchors(stored), classes(found), folded, left)
 
 
 Sources = dict[str, tuple[str, np.ndarray]]  # variable -> name of the tensor, array
@@ -156,7 +166,7 @@ def _of_lite(stored: Stored) -> Sources:
         leaf, array = CONVOLUTIONS[operation.kind], stored.tensors[kernel]
         layer = _layer(kernel)
         if array.ndim != 4:
-            raise UserError(f'the kernel {kernel!r} has {array.ndim} axes: convert the model anew')
+            raise UserError(f'has a kernel {kernel!r} of {array.ndim} axes: convert the model anew')
         if leaf == 'weights':  # (out, height, width, in)
             array = array.transpose(1, 2, 3, 0)
         else:  # (1, height, width, channels)
@@ -178,7 +188,9 @@ _SOURCES = {
 
 def _add(found: Sources, name: str, old: str, array: np.ndarray) -> None:
     if name in found and found[name][0] != old:
-        raise UserError(f'{old!r} and {found[name][0]!r} are both the variable {name!r}')
+        raise UserError(
+            f'has the variable {name!r} twice, as {old!r} and {found[name][0]!r}: name another file'
+        )
     found[name] = (old, array)
 
 
@@ -198,8 +210,8 @@ def _unfold(found: dict[str, np.ndarray], epsilon: float) -> tuple[str, ...]:
         layer = norm.removesuffix('/BatchNorm')
         if has not in ({'beta'}, {'beta', 'gamma'}) or not _has_kernel(found, layer):
             raise UserError(
-                f'{norm} has {abbreviated(sorted(has))} alone, or no kernel: name another file of '
-                'the same network'
+                f'has {abbreviated(sorted(has))} of {norm} alone, or no kernel before it: name '
+                'another file of the same network'
             )
         beta = found[f'{norm}/beta']
         found.setdefault(f'{norm}/gamma', np.ones_like(beta))
@@ -211,34 +223,3 @@ def _unfold(found: dict[str, np.ndarray], epsilon: float) -> tuple[str, ...]:
 
 def _has_kernel(found: Tensors, layer: str) -> bool:
     return f'{layer}/weights' in found or f'{layer}/depthwise_weights' in found
-
-
-def _anchors(stored: Stored) -> np.ndarray | None:
-    """The anchors as corners. TensorFlow Lite has centre, height and width."""
-    for operation in stored.operations:
-        if operation.kind == POSTPROCESS and len(operation.inputs) == 3:
-            anchors = stored.tensors.get(operation.inputs[2])
-            if anchors is not None and anchors.shape[1:] == (4,):
-                centre, size = np.split(anchors.astype(np.float32), 2, 1)
-                return np.concatenate([centre - size / 2, centre + size / 2], 1)
-    anchors = stored.tensors.get(CORNERS)
-    if anchors is None or anchors.ndim != 3 or anchors.shape[::2] != (1, 4):
-        return None
-    return np.asarray(anchors[0], np.float32)
-
-
-def _classes(found: Tensors) -> int | None:
-    """The number of classes, from the widths of the predictors.
-
-    For each anchor, a single-shot predictor has 4 numbers of a box, and one of each class and of
-    the background. The second stage of a two-stage detector has a box of each class.
-    """
-    for name, classes in found.items():
-        boxes = found.get(name.replace('/ClassPredictor/', '/BoxEncodingPredictor/'))
-        if not name.endswith('/ClassPredictor/biases') or boxes is None:
-            continue
-        if boxes.size == 4 * (classes.size - 1):
-            return classes.size - 1
-        if boxes.size and classes.size % (boxes.size // 4) == 0:
-            return classes.size // (boxes.size // 4) - 1
-    return None
