@@ -14,14 +14,20 @@ from tljax.zoo.detectors import DETECTORS
 from tljax.zoo.weights.coco_classes import COCO
 from tljax.zoo.weights.slim import from_slim
 from tljax.zoo.weights.slim_heads import head_arrays
+from tljax.zoo.weights.slim_stages import parts_from_slim, stage_arrays
 from tljax.zoo.weights.tensorflow.reading import read
 from tljax.zoo.weights.tensorflow.variables import variables
+
+SIDE = 600  # of the pictures of detectors of two stages, which are squares here
 
 
 def pretrained_detector(
     name: str, path: str, classes: Sequence[str] | None = None
 ) -> tuple[Tree, Tree, Record]:
     """Returns a detector of the zoo with weights, in the form of a saved run.
+
+    Detectors of two stages were trained on pictures of their own shapes, with a short side of 600
+    pixels. Here pictures are stretched to squares of that side.
 
     Args:
         name: name of the detector (`zoo.detectors`).
@@ -54,23 +60,30 @@ def pretrained_detector(
         )
     net = call_named(ZOO, detector.net, 'net')
     method = bind_named(METHODS, detector.method, 'method', *GIVEN)(net=net, classes=count)
-    shape = (detector.size, detector.size, 3)
-    backbone, backbone_state = from_slim(tensors, net, shape=shape)
+    size = detector.size or SIDE
+    shape = (size, size, 3)
+    if 'tail' in detector.method:
+        tail = call_named(ZOO, detector.method['tail'], 'method.tail')
+        params, state = parts_from_slim(tensors, net, tail, shape)
+        arrays = stage_arrays(tensors)
+    else:
+        params, state = ({'backbone': tree} for tree in from_slim(tensors, net, shape=shape))
+        arrays = {f'head/{place}': array for place, array in head_arrays(tensors).items()}
     batch = {
         'input': jax.ShapeDtypeStruct((1, *shape), np.float32),
         'label': jax.ShapeDtypeStruct((1, 1, 5), np.float32),
     }
-    expected = jax.eval_shape(method.init, jax.random.key(0), batch)
-    params, state = _head(head_arrays(tensors), *(tree['head'] for tree in expected), path, name)
-    params, state = (
-        {'backbone': backbone, 'head': params},
-        {'backbone': backbone_state, 'head': state},
+    expected = (
+        {player: leaves for player, leaves in tree.items() if player not in params}
+        for tree in jax.eval_shape(method.init, jax.random.key(0), batch)
     )
+    predictors = _predictors(arrays, *expected, path, name)
+    params, state = ({**a, **b} for a, b in zip((params, state), predictors, strict=True))
     record = {
         'config': {
             'net': detector.net,
             'method': detector.method,
-            'data': {'name': 'boxes', 'size': detector.size, 'interpolation': 'legacy'},
+            'data': {'name': 'boxes', 'size': size, 'interpolation': 'legacy'},
             'weights': str(path),
         },
         'classes': list(classes),
@@ -83,8 +96,8 @@ def pretrained_detector(
     return params, state, record
 
 
-def _head(arrays, params, state, path, name):
-    """The parameters and state of the head, of arrays by paths."""
+def _predictors(arrays, params, state, path, name):
+    """The parameters and state of the layers that are no network's, of arrays by paths."""
     params, state = flatten(params), flatten(state)
     expected = {place: leaf.shape for place, leaf in {**params, **state}.items()}
     faults = {

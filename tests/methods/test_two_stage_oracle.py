@@ -13,25 +13,19 @@ import pytest
 import two_stage_samples as samples
 from flax.traverse_util import unflatten_dict
 
-from tljax import paths
-from tljax.core import Tick
+from tljax import detector_weights, paths
+from tljax.configuration import GIVEN, METHODS, ZOO, bind_named, call_named
+from tljax.core import Tick, UserError
 from tljax.methods.detection import proposals as first
 from tljax.methods.detection.two_stage import two_stage
 from tljax.nn.layers import Conv, net
+from tljax.zoo.detectors import DETECTORS
+from tljax.zoo.weights.slim import LEAVES, slim_path
+from tljax.zoo.weights.slim_stages import FIRST, parts_from_slim, stage_arrays, stage_path
 
 ANSWERS = json.loads((Path(__file__).parent / 'two_stage.json').read_text(encoding='utf-8'))
 ALL = 100_000  # more anchors and regions than there are
-RULES = (  # (name in TensorFlow, path here)
-    (r'FirstStageFeatureExtractor/(conv\d)/(.*)', r'backbone/\1/\2'),
-    (r'SecondStageFeatureExtractor/(conv\d)/(.*)', r'tail/\1/\2'),
-    (r'Conv/(.*)', r'rpn/conv/\1'),
-    (r'FirstStageBoxPredictor/BoxEncodingPredictor/(.*)', r'rpn/box/\1'),
-    (r'FirstStageBoxPredictor/ClassPredictor/(.*)', r'rpn/objectness/\1'),
-    (r'SecondStageBoxPredictor/(?:BoxEncodingPredictor|refined_locations)/(.*)', r'head/box/\1'),
-    (r'SecondStageBoxPredictor/(?:ClassPredictor|class_predictions)/(.*)', r'head/class/\1'),
-    (r'SecondStageBoxPredictor/reduce_depth/(.*)', r'head/reduce/\1'),
-)
-LEAVES = {'weights': 'kernel', 'biases': 'bias'}
+NETWORKS = Path(__file__).parents[1] / 'zoo' / 'slim.json'
 
 
 class _Layers(nn.Module):
@@ -53,11 +47,14 @@ def made(*layers):
 
 def here(name):
     """The path of a parameter, by its name in TensorFlow."""
-    for pattern, path in RULES:
-        if match := re.fullmatch(pattern, name):
-            layer, _, leaf = match.expand(path).rpartition('/')
-            return f'{layer}/{LEAVES[leaf]}'
-    raise KeyError(name)
+    if path := stage_path(name):
+        return path
+    scope, rest = name.split('/', 1)
+    player = 'backbone' if scope == FIRST else 'tail'
+    if rest.startswith('conv'):  # of the small network
+        layer, _, leaf = rest.rpartition('/')
+        return f'{player}/{layer}/{LEAVES[leaf]}'
+    return f'{player}/{slim_path(rest)}'
 
 
 @functools.cache
@@ -81,6 +78,35 @@ def detector(name, **changes):
     return method, unflatten_dict(params, sep='/')
 
 
+def variables(name):
+    """All variables of a published detector, {name in TensorFlow: values}."""
+    tensors, row = {}, samples.ROWS[name]
+    layers = json.loads(NETWORKS.read_text(encoding='utf-8'))[row.extractor]['layers']
+    for layer, shapes in layers.items():
+        if isinstance(shapes, int):  # BatchNorm
+            names = ('beta', 'gamma', 'moving_mean', 'moving_variance')
+            shapes = dict.fromkeys(names, [shapes])
+        for leaf, shape in shapes.items():
+            tensors[f'{layer}/{leaf}'] = shape
+    tensors |= ANSWERS[name]['training']['shapes']
+    return {variable: samples.variable(variable, shape) for variable, shape in tensors.items()}
+
+
+@functools.cache
+def published(name):
+    """A detector of the zoo with stored statistics, its parameters and its state."""
+    row, detector, tensors = samples.ROWS[name], DETECTORS[name], variables(name)
+    net = call_named(ZOO, detector.net, 'net', stored=lambda path: True)
+    tail = call_named(ZOO, detector.method['tail'], 'tail')
+    params, state = parts_from_slim(tensors, net, tail, (*row.size, 3))
+    keywords = dict(proposals=row.proposals, drawn_anchors=ALL, drawn_regions=ALL)
+    method = bind_named(METHODS, {**detector.method, **keywords}, 'method', *GIVEN)(
+        net=net, classes=row.classes, statistics=lambda player: lambda path: True
+    )
+    own = unflatten_dict(stage_arrays(tensors), sep='/')
+    return method, {**params, **own}, state
+
+
 def batch(name):
     return {'input': samples.pictures(name), 'label': samples.labels()}
 
@@ -89,17 +115,26 @@ def close(value, expected, tolerance=1e-5):
     np.testing.assert_allclose(value, np.array(expected), rtol=1e-4, atol=tolerance)
 
 
-rows = pytest.mark.parametrize('name', ['made_crop', 'made_position'])
+def any_detector(name):
+    if name in DETECTORS:
+        return published(name)
+    return *detector(name), {'backbone': {}, 'tail': {}}
+
+
+rows = pytest.mark.parametrize(
+    'name',
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in DETECTORS)) for name in samples.ROWS],
+)
 
 
 @rows
 def test_losses_and_gradients_are_the_apis(name):
-    method, params = detector(name)
-    state = {'backbone': {}, 'tail': {}}
+    method, params, state = any_detector(name)
     value_and_grad = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
-    (value, (_, metrics)), gradients = value_and_grad(
+    (value, (new_state, metrics)), gradients = value_and_grad(
         params, state, batch(name), Tick(0, jax.random.key(0))
     )
+    jax.tree.map(np.testing.assert_array_equal, state, new_state)
     expected = ANSWERS[name]['training']
     close(
         [metrics[key] for key in ('anchor_location', 'objectness', 'location', 'class')],
@@ -107,17 +142,19 @@ def test_losses_and_gradients_are_the_apis(name):
     )
     close(value, sum(expected['losses'].values()))
     norms = {path: np.linalg.norm(leaf) for path, leaf in paths.flatten(gradients).items()}
-    assert norms.keys() == {here(variable) for variable in expected['gradients']}
-    for variable, norm in expected['gradients'].items():
-        np.testing.assert_allclose(norms[here(variable)], norm, rtol=2e-4, err_msg=variable)
+    named = variables(name) if name in DETECTORS else expected['shapes']
+    trained = [variable for variable in sorted(named) if here(variable) in norms]
+    assert len(norms) == len(trained)
+    for variable, norm in zip(trained, expected['gradients'], strict=True):
+        np.testing.assert_allclose(norms[here(variable)], norm, rtol=1e-3, err_msg=variable)
 
 
 @rows
 def test_detections_are_the_apis(name):
-    method, params = detector(name)
-    output = jax.jit(method.predict)(params, {'backbone': {}, 'tail': {}}, batch(name))['output']
+    method, params, state = any_detector(name)
+    output = jax.jit(method.predict)(params, state, batch(name))['output']
     expected = ANSWERS[name]['inference']
-    close(output[:, :12, :4], expected['boxes'])
+    close(output[:, :12, :4], expected['boxes'], 1e-4)
     close(output[:, :12, 4], expected['classes'])
     close(output[:, :12, 5], expected['scores'])
 
@@ -141,3 +178,26 @@ def test_outputs_of_the_first_stage_are_the_apis():
     close(samples.picked(logits), expected['anchor_logits'])
     close(samples.picked(codes), expected['anchor_codes'])
     close(samples.picked(regions), expected['regions'])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['faster_rcnn_inception_v2', 'rfcn_resnet101'])
+def test_weights_of_a_published_detector_are_loaded(name, monkeypatch):
+    tensors = variables(name)
+    monkeypatch.setattr(detector_weights, 'read', lambda path: path)
+    facts = type('Facts', (), {'classes': 90})
+    monkeypatch.setattr(detector_weights, 'variables', lambda file: (tensors, facts))
+    params, state, _ = detector_weights.pretrained_detector(name, 'file')
+    _, expected_params, expected_state = published(name)
+    for trees in ((params, expected_params), (state, expected_state)):
+        jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[0], b), *trees)
+    unused = sum(  # TensorFlow's first stage has a block that nothing reads
+        array.size
+        for variable, array in tensors.items()
+        if re.match(f'{FIRST}/.*/block4/.*(weights|gamma|beta)', variable)
+    )
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert count + unused == DETECTORS[name].parameters
+    tensors.pop('Conv/biases')
+    with pytest.raises(UserError, match='missing: rpn/conv/bias'):
+        detector_weights.pretrained_detector(name, 'file')

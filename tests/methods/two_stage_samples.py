@@ -31,6 +31,8 @@ class Row(NamedTuple):
     reduced: int = 1024
 
 
+# names of variables whose shapes tests/zoo/slim.json has
+NETWORK = '(First|Second)StageFeatureExtractor/(Inception|resnet)'
 MADE = dict(size=(96, 128), classes=3, sides=(32, 64), width=16, reduced=8)
 ROWS = {
     'made_crop': Row('made', 'crop', **MADE),
