@@ -31,6 +31,7 @@ GIVEN = ('net', 'classes', 'several', 'frozen', 'stored')
 # {keyword: package of the functions that its value names}, in any config
 ELSEWHERE = {
     'net': ZOO,
+    'tail': ZOO,
     'method': METHODS,
     'teacher': ZOO,
     'tail': ZOO,

@@ -28,6 +28,8 @@ from tljax.engine.step import make_step
 from tljax.engine.train import fit
 
 METHODS = [name for name in dir(tljax.methods) if stated_by_method({'name': name}, 'BATCHES', None)]
+# the network of detectors, and of their regions
+DETECTED = {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 16}
 BATCHES = {  # what a method's file states -> a config whose data gives such batches
     'labelled': {},
     'domains': {
@@ -48,6 +50,21 @@ BATCHES = {  # what a method's file states -> a config whose data gives such bat
             'count': 4,
         },
         'batch': 2,
+    },
+    'boxes': {
+        'data': {
+            'name': 'scenes',
+            'of': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+            'size': 16,
+            'count': 16,
+            'channels': 1,
+        },
+        'net': {
+            'name': 'with_extras',
+            'of': DETECTED,
+            'maps': ['block1', 'block2'],
+            'widths': [],
+        },
     },
     'tasks': {
         'data': {
@@ -71,10 +88,13 @@ def config(method, **changes):
     keywords = inspect.signature(getattr(tljax.methods, method)).parameters
     # pictures of 8x8 are too small to be augmented
     small = {'weak': [], 'strong': [], 'width': 16, 'source_classes': 10}
+    # of detectors of two stages
+    small |= {'tail': DETECTED | {'size': 7}, 'layer': 'map2', 'stride': 4}
+    small |= {'sides': [6], 'ratios': [1], 'proposals': 4}
     small = {key: value for key, value in small.items() if key in keywords}
     plain = {
         'method': {'name': method, **small},
-        'net': {'blocks': 1},
+        **({} if stated(method, 'BATCHES') == 'boxes' else {'net': {'blocks': 1}}),
         'steps': 8,
         'optim': {'schedule': 'constant'},
     }
@@ -202,20 +222,23 @@ def test_one_batch_is_learnt(method, tmp_path):
         pytest.skip('its head is learnt in the phase before')
     run = plain_run(method)._replace(steps=120)
     one_batch = run.stream._replace(index=lambda seed, step: run.stream.index(seed, 0))
-    accuracy = [
-        record['accuracy'][0]
-        for record in records(fit_with_log(run._replace(stream=one_batch), tmp_path), 'training')
-    ]
+    log = records(fit_with_log(run._replace(stream=one_batch), tmp_path), 'training')
+    if stated(method, 'BATCHES') == 'boxes':
+        assert log[-1]['loss'][0] < log[0]['loss'][0] / 2
+        return
+    accuracy = [record['accuracy'][0] for record in log]
     # queries are measured, which are not trained on
     assert accuracy[-1] > (0.6 if stated(method, 'BATCHES') == 'episodes' else 0.9)
 
 
 @whole_fits
 def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
+    has_maps = stated(method, 'BATCHES') == 'boxes'
+    net = {'name': 'mlp', 'widths': [8, 8], 'norm': 'batch'}
     settings = config(
         method,
-        net={'name': 'mlp', 'widths': [8, 8], 'norm': 'batch'},
-        partition={'name': 'freeze', 'until': 'layer1'},
+        **({} if has_maps else {'net': net}),
+        partition={'name': 'freeze', 'until': 'block1' if has_maps else 'layer1'},
     )
     run, program = built(settings), parts(settings)
     before = after = first_state(run, method)
@@ -234,6 +257,8 @@ def test_frozen_leaves_stay_bit_equal_and_have_no_memory(method):
     assert moments == 2 * sum(leaf.size for leaf in trained if leaf.ndim), (
         'Adam keeps two per trained weight'
     )
+    if has_maps:
+        return  # whose network here has no statistics
     statistics = jax.tree.map(
         lambda a, b: bool((a == b).all()), before.variables['backbone'], after.variables['backbone']
     )
