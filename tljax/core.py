@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     import jax
 
 
+# classes of the rows of a label that are no boxes to be found: nothing, and a region to be left out,
+# of class 0; that of class c is FIRST_IGNORED - c
+PADDING, FIRST_IGNORED = -1, -2
+
+
 class _OneLine(Exception):
     """An exception that a notebook shows as its message, as a command does."""
 
