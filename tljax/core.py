@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     import jax
 
 
-# classes of the rows of a label that are no boxes to be found: nothing, and a region to be left out,
-# of class 0; that of class c is FIRST_IGNORED - c
+# classes of rows of boxes that are not to be found: nothing, and a region of class 0 that is left
+# out; that of class c is FIRST_IGNORED - c
 PADDING, FIRST_IGNORED = -1, -2
 
 
