@@ -71,9 +71,9 @@ def kernel_cca(
 
     A direction of a space is a sum over the pairs, sum_i a_i phi(x_i). With the centred kernels K
     and L of the two halves, the first pair of directions maximises a'KLb subject to a'K^2a +
-    penalty * k a'Ka = 1 and the same for b and L. Here k = trace(K) / n is the mean eigenvalue, so
-    that a penalty means the same for kernels of any scale. Without a penalty every sample of
-    independent rows would have perfect correlations.
+    penalty * k a'Ka = n - 1 and the same for b and L. Here k = trace(K) / n is the mean eigenvalue,
+    so that a penalty means the same for kernels of any scale. With a penalty near 0 and a linear
+    kernel this is `cca`; of more columns than pairs, every sample would have perfect correlations.
 
     Args:
         ps: source halves of the pairs, (n, ds).
@@ -197,12 +197,12 @@ def _kernel(x, name, width):
 def _half(x, kernel, penalty):
     """Directions of one space under the constraint of `kernel_cca`, and how the pairs lie on them.
 
-    With the centred kernel K = U diag(v) U', every a = U diag(v (v + p))^(-1/2) c of |c| = 1 has
-    a'K^2a + p a'Ka = 1, and Ka = U diag(v / (v + p))^(1/2) c.
+    With the centred kernel K = U diag(v) U', every a = U diag(v (v + p))^(-1/2) c has a'K^2a + p
+    a'Ka = |c|^2, and Ka = U diag(v / (v + p))^(1/2) c.
 
     Returns:
-        A function of rows (m, d) that returns (m, r), whose columns belong to the entries of c; and
-        its values at the pairs (n, r).
+        A function of rows (m, d) that returns (m, r), whose columns belong to the entries of c, for
+        |c|^2 = n - 1; and Ka (n, r) for |c| = 1.
     """
     gram = kernel(x)
     means, mean = gram.mean(0), gram.mean()
@@ -210,7 +210,7 @@ def _half(x, kernel, penalty):
     values, vectors = values[::-1], vectors[:, ::-1]
     r = _rank(values)
     values, vectors, p = values[:r], vectors[:, :r], penalty * values[:r].sum() / len(x)
-    coefficients = vectors / np.sqrt(values * (values + p))
+    coefficients = vectors / np.sqrt(values * (values + p) / (len(x) - 1))
 
     def project(rows):
         k = kernel(with_columns(rows, x.shape[1]))
