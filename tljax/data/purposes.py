@@ -31,3 +31,4 @@ class Purpose(IntEnum):
     SHUFFLED_TASK = 13  # labels of a task permuted over examples
     OVERLAY = 14  # which digit MultiMNIST lays over another
     DESCRIPTORS = 15  # which descriptors of pictures become visual words
+    PAIRS = 18  # which examples of two feature spaces are labelled, and which are pairs

@@ -1,6 +1,8 @@
-"""Texts as TF-IDF: the words that they have, weighted by how rare a word is."""
+"""Texts as TF-IDF: the words or the sequences of letters that they have, weighted by how rare these
+are."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -8,7 +10,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tljax.core import Dataset, UserError
 
 
-def tfidf(splits: dict[str, Dataset], words: int | None = 2000) -> dict[str, Dataset]:
+def tfidf(
+    splits: dict[str, Dataset], words: int | None = 2000, letters: Sequence[int] | None = None
+) -> dict[str, Dataset]:
     """Turns texts into TF-IDF vectors (d,), float32 of length 1.
 
     Words and their frequencies are those of the training texts alone; of `domains`, of the
@@ -17,12 +21,14 @@ def tfidf(splits: dict[str, Dataset], words: int | None = 2000) -> dict[str, Dat
     Args:
         splits: splits of texts, or of `domains` of texts.
         words: largest number of words d, the most frequent ones; None for all.
+        letters: (shortest, longest) for sequences of letters of these lengths in place of words,
+            which suit languages with many endings; None for words.
 
     Returns:
         The splits, with the names that they had.
 
     Raises:
-        UserError: the inputs are no texts, or no text has a word.
+        UserError: the inputs are no texts, no text has a word, or `letters` are no two lengths.
 
     Source: scikit-learn's `TfidfVectorizer`, in lower case, with words of two letters or more.
 
@@ -35,20 +41,25 @@ def tfidf(splits: dict[str, Dataset], words: int | None = 2000) -> dict[str, Dat
     """
     train = splits['train']
     training = [_texts(split) for split in (train, train.target) if split]
-    vectorizer = fitted_vectorizer(np.concatenate(training), words)
+    vectorizer = fitted_vectorizer(np.concatenate(training), words, letters)
     key = repr((train.fingerprint, train.target and train.target.fingerprint, words))
+    key += '' if letters is None else repr(tuple(letters))
     return {name: _vectors(split, vectorizer, key) for name, split in splits.items()}
 
 
-def fitted_vectorizer(training: np.ndarray, words: int | None) -> TfidfVectorizer:
+def fitted_vectorizer(
+    training: np.ndarray, words: int | None, letters: Sequence[int] | None = None
+) -> TfidfVectorizer:
     """Returns a vectoriser that has the words of some texts.
 
     Args:
         training: the texts, (n,).
         words: largest number of words, the most frequent ones; None for all.
+        letters: as `tfidf` takes them. A word begins and ends with a space, which counts.
 
     Raises:
-        UserError: the inputs are no texts, no text has a word, or `words` is below 1.
+        UserError: the inputs are no texts, no text has a word, `words` is below 1, or `letters` are
+            no two lengths.
 
     >>> list(fitted_vectorizer(np.array(['see you', 'see me']), 1).get_feature_names_out())
     ['see']
@@ -57,8 +68,13 @@ def fitted_vectorizer(training: np.ndarray, words: int | None) -> TfidfVectorize
         raise UserError(f'words={words}: give a whole number of 1 or more')
     if training.dtype.kind not in 'OU':
         raise UserError(f'inputs are {training.dtype}, not texts: TF-IDF needs texts')
+    unit = {}
+    if letters is not None:
+        if len(letters) != 2 or not 1 <= letters[0] <= letters[1]:
+            raise UserError(f'letters={letters}: give the shortest and the longest length, 1 up')
+        unit = {'analyzer': 'char_wb', 'ngram_range': tuple(letters)}
     try:
-        return TfidfVectorizer(max_features=words).fit(training)
+        return TfidfVectorizer(max_features=words, **unit).fit(training)
     except ValueError as error:  # an empty vocabulary
         raise UserError(f'{len(training)} texts have no word of two letters: {error}') from error
 
