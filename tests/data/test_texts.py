@@ -168,3 +168,17 @@ def test_real_newsgroups_and_messages():
         label = np.concatenate([split.label for split in splits.values()])
         counts[part] = np.bincount(label).tolist()
     assert counts == {'all': [4827, 747], 'calls': [283, 345], 'others': [4544, 402]}
+
+
+def test_letters_in_place_of_words():
+    train = texts(['Ab', 'abc'], [0, 1], ('car', 'sky'))
+    splits = tfidf({'train': train}, letters=(2, 2))
+    # ' a', 'ab', 'b ' of the first text; ' a', 'ab', 'bc', 'c ' of the second, in this order
+    rare = 1 + np.log(3 / 2)
+    expected = np.array([[1, 1, rare, 0, 0], [1, 1, 0, rare, rare]])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    found = splits['train'].take(np.arange(2))['input']
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert splits['train'].fingerprint != tfidf({'train': train})['train'].fingerprint
+    for letters in ((3,), (0, 2), (3, 2)):
+        refused(lambda letters=letters: tfidf({'train': train}, letters=letters), 'letters=')
