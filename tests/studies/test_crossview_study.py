@@ -171,17 +171,6 @@ def test_methods_learn_from_labels_where_there_are_no_pairs(tmp_path):
         (dict(pairs=5000), 'tasks.sizes: labels=60 and pairs=5000 of the 899 training examples'),
         (dict(split='tests'), "split='tests': tasks.sizes.source has none: did you mean test?"),
         (dict(split='train'), 'tasks.sizes: 899 examples are learnt from and scored'),
-        (
-            dict(
-                tasks={
-                    'a': dict(
-                        source=DIGITS['source'],
-                        target=dict(name='glyphs', part='letters', size=8, per_class=9),
-                    )
-                }
-            ),
-            'tasks.a: the source has the classes',
-        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else '',
 )
@@ -189,6 +178,14 @@ def test_what_no_draw_can_have_is_refused(config, tmp_path, change, said):
     with pytest.raises(UserError) as caught:
         transfer({**config, **change}, tmp_path)
     assert said in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_sets_of_other_classes_are_refused(tmp_path):
+    path = tmp_path / 'SMSSpamCollection'
+    path.write_text('ham\tsee you\n' * 8 + 'spam\tCall now\n' * 8)
+    task = {**DIGITS, 'target': dict(name='sms_spam', path=str(path))}
+    with pytest.raises(UserError, match="the target \\('ham', 'spam'\\): give both the same"):
+        loaded(task, 'a', 'test')
 
 
 def test_a_language_without_pairs_is_refused():
