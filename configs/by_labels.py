@@ -55,7 +55,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             pairs=0,  # examples without labels that both spaces have; 0: no pairs
             per_class=3,  # labels of the target per class
             words=None,  # largest number of features of texts; None: all
-            letters=(),  # features of texts: sequences of so many letters; (): words
+            letters=(),  # sequences of so many letters beside the words; (): words alone
             methods=ConfigDict(  # name -> a function of tljax.shallow
                 dict(hfa=dict(name='hfa', own=0.1, common=0.1)), sort_keys=False
             ),

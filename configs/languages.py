@@ -11,8 +11,8 @@ NusaX has the same 1,000 sentences in each language, with three sentiments. A dr
 500 training sentences, whose labels are known in English alone; the other 250 are pairs without
 labels. Scored are the 400 test sentences of the target language. The rival `target labels` has the
 labels of those 250 sentences in the target language, and `labels copied over pairs` lets an English
-classifier label the pairs. Features are TF-IDF of sequences of letters. The ZIP is read from
-`$TLJAX_DATA`.
+classifier label the pairs. Features are TF-IDF of words and of sequences of letters. The ZIP is
+read from `$TLJAX_DATA`.
 
 Expected: not yet run.
 """
@@ -56,7 +56,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             pairs=250,  # other examples, without labels; 0: no pairs
             per_class=0,  # labels of the target per class, without pairs
             words=None,  # largest number of features of texts; None: all
-            letters=(3, 4),  # features of texts: sequences of so many letters; (): words
+            letters=(3, 4),  # sequences of so many letters beside the words; (): words alone
             methods=ConfigDict(  # name -> a function of tljax.shallow
                 dict(
                     lsi=dict(name='lsi', dim=200),
