@@ -1,7 +1,7 @@
 """Translated learning: labelled words teach a classifier of pictures.
 
-Examples of both spaces are counts: of words, and of visual words (`tljax.data.handmade_bag`). A
-class is a distribution over words. Pairs, such as pictures with captions, tell how often each
+Examples of both spaces are counts: of words, and of visual words (`tljax.data.handmade_bag`). The
+distribution of words tells a class. Pairs, such as pictures with captions, tell how often each
 visual word goes with each word, and this translates the distribution of a class into one over
 visual words. A picture belongs to the class whose distribution is nearest to its own.
 
