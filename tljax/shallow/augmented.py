@@ -166,31 +166,8 @@ def _minimum(start, zs, ss, zt, st, own, common, rounds):
     return unravel(jnp.asarray(found.x)), jnp.asarray(found.fun)
 
 
-def objective(
-    params: dict[str, jax.Array],
-    xs: jax.Array,
-    ss: jax.Array,
-    xt: jax.Array,
-    st: jax.Array,
-    own: float | jax.Array,
-    common: float | jax.Array,
-) -> jax.Array:
-    """The objective of `hfa`: a scalar.
-
-    Args:
-        params: P 'p' (k, ds), Q 'q' (k, dt), Wc 'wc' (c, k), Ws 'ws' (c, ds), Wt 'wt' (c, dt) and
-            the bias 'b' (c,).
-        xs: rows of the source, (ns, ds).
-        ss: 1 where a row is of a class and -1 elsewhere, (ns, c).
-        xt: rows of the target, (nt, dt).
-        st: as ss, (nt, c).
-        own: as in `hfa`.
-        common: as in `hfa`.
-
-    >>> x, s = jnp.ones((1, 1)), jnp.array([[1.0, -1.0]])
-    >>> float(objective(_start(2, 1, 1), x, s, x, s, 1.0, 1.0))  # losses 2 + 2, and |I|^2 / 2
-    5.0
-    """
+def _objective(params, xs, ss, xt, st, own, common):
+    """The objective of `hfa`: a scalar. Signs ss (ns, c) and st (nt, c) are 1 for a row's class."""
 
     def loss(x, sign, to_common, weights):
         score = x @ (params['wc'] @ to_common + weights).T + params['b']
@@ -207,7 +184,7 @@ def objective(
     )
 
 
-_descent = jax.jit(jax.value_and_grad(objective))
+_descent = jax.jit(jax.value_and_grad(_objective))
 
 
 def _reduced(x):
