@@ -61,6 +61,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
                 size=size,
                 joined=is_bccd and not options.choose,
             )
+            if options.net == 'ssdlite':
+                config.data.interpolation = 'legacy'
         config.augment = ('flip_boxes', 'ssd_crop')
 
         # Training
@@ -101,7 +103,13 @@ def _small(config: ConfigDict) -> None:
 
 def _ssdlite(config: ConfigDict) -> None:
     """SSDLite with MobileNetV2, from scratch, from COCO's backbone, and from COCO's detector."""
-    config.net = dict(name='ssdlite_mobilenet_v2', momentum=0.9)
+    config.net = dict(
+        name='with_extras',
+        of=dict(name='mobilenet_v2', momentum=0.9),
+        maps=('block13_expand', 'conv2'),
+        depthwise=True,
+        momentum=0.9,
+    )
     config.method = dict(
         name='single_shot',
         anchors=dict(name='ssd'),

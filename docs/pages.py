@@ -15,6 +15,7 @@ CHAPTERS = {
     'adaptation': 'Domain adaptation',
     'few_shot': 'Few-shot and meta-learning',
     'multitask': 'Multitask learning',
+    'detection': 'Detection',
     'semi_supervised_learning': 'Semi-supervised learning',
     'penalties': 'Penalties',
 }
@@ -33,10 +34,14 @@ API = (
             'tljax.methods.few_shot.episodes',
             'tljax.methods.fine_tuning.source_network',
             'tljax.methods.multitask.joint_model',
+            'tljax.methods.detection.anchoring',
+            'tljax.methods.detection.predictors',
+            'tljax.methods.detection.criteria',
             'tljax.methods.combinators',
         ),
     ),
     ('Convolutions and layers', ('tljax.nn.convolution', 'tljax.nn.layers')),
+    ('Boxes', ('tljax.nn.boxes', 'tljax.nn.augment_boxes')),
 )
 
 

@@ -6,9 +6,7 @@ from absl import flags
 
 from experiments import command
 from tljax import studies
-from tljax.data.archives import File
 from tljax.studies.pictures import Model
-from tljax.trained import Trained
 
 BATCH = 8  # pictures at a time, which are large
 
@@ -21,19 +19,7 @@ def define_flags() -> None:
     flags.DEFINE_string('coco', None, "Of a detector: file for detections in COCO's form.")
 
 
-def is_detector(model: Model) -> bool:
-    """Tells whether a model finds boxes.
-
-    Args:
-        model: parameters, state and record.
-
-    >>> is_detector(({}, {}, {'classes': ['cat'], 'task': 'boxes'}))
-    True
-    """
-    return Trained(*model).task == 'boxes'
-
-
-def predict(model: Model, files: list[File]) -> None:
+def predict(model: Model, files: list['studies.pictures.File']) -> None:
     """Finds objects in pictures, and prints, draws and writes them as the flags say.
 
     Args:

@@ -38,6 +38,7 @@ SUPPORT = flags.DEFINE_string(
     'For a few-shot run: a folder that holds a folder of labelled pictures for each new class.',
 )
 detector.define_flags()
+flags.adopt_module_key_flags(detector)  # so that --help shows them
 
 
 def main(choice: ModelChoice, paths: list[str]) -> None:
@@ -56,7 +57,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
     pictures = studies.pictures
     files = pictures.find(paths)
     model = studies.models.model(choice)
-    if detector.is_detector(model):
+    if studies.detection.is_detector(model):
         detector.predict(model, files)
         return
     if SUPPORT.value:

@@ -23,6 +23,7 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'averages': 'nn',
     'keywords': 'configuration',
     'weights': 'configuration files zoo',
+    'detector_weights': 'configuration zoo',
     'features': 'weights files zoo data engine',
     'epochs': 'data',
     'parts': 'configuration recent features program data files',
@@ -30,7 +31,7 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'build': 'configuration epochs features parts program data engine',
     'trained': 'configuration data engine weights features program build',
     'studies': 'configuration files nn data engine shallow when report zoo weights features '
-    'averages program build trained',
+    'averages program build trained detector_weights',
     'configs': 'configuration keywords data',
     'experiments': 'configuration keywords files report studies',
     'benchmarks': 'configuration configs data engine experiments features files methods nn build '

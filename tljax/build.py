@@ -373,6 +373,11 @@ def _donors(functions, program, rules, train, seeds):
                 'backbone alone (init.rules)'
             )
     takes_head = takes_head and not train.task.tasks
+    if train.task.kind == 'boxes':  # the layers of boxes are the same for all classes
+        takes_head = any(
+            path.startswith('head/class/') and _grafted(rules, path)
+            for path in flatten(program.labels)
+        )
     if (takes_head or functions.labels) and donors.classes != train.classes:
         raise UserError(
             f'the head of {donors.place} knows the classes {abbreviated(donors.classes)}, this '

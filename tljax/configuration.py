@@ -31,7 +31,6 @@ GIVEN = ('net', 'classes', 'several', 'frozen', 'stored')
 # {keyword: package of the functions that its value names}, in any config
 ELSEWHERE = {
     'net': ZOO,
-    'tail': ZOO,
     'method': METHODS,
     'teacher': ZOO,
     'tail': ZOO,

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     import jax
 
 
+# classes of rows of boxes that are not to be found: nothing, and a region of class 0 that is left
+# out; that of class c is FIRST_IGNORED - c
+PADDING, FIRST_IGNORED = -1, -2
+
+
 class _OneLine(Exception):
     """An exception that a notebook shows as its message, as a command does."""
 

@@ -9,7 +9,7 @@ from flax.traverse_util import unflatten_dict
 from tljax.configuration import GIVEN, METHODS, ZOO, bind_named, call_named
 from tljax.core import Tree, UserError, abbreviated, nearest_name
 from tljax.paths import flatten
-from tljax.protocols import Record
+from tljax.protocols import Record, Setting
 from tljax.zoo.detectors import DETECTORS
 from tljax.zoo.weights.coco_classes import COCO
 from tljax.zoo.weights.slim import from_slim
@@ -22,7 +22,7 @@ SIDE = 600  # of the pictures of detectors of two stages, which are squares here
 
 
 def pretrained_detector(
-    name: str, path: str, classes: Sequence[str] | None = None
+    name: str, path: str, classes: Sequence[str] | None = None, **keywords: Setting
 ) -> tuple[Tree, Tree, Record]:
     """Returns a detector of the zoo with weights, in the form of a saved run.
 
@@ -34,6 +34,7 @@ def pretrained_detector(
         path: a frozen graph, checkpoint, model of TensorFlow.js or of TensorFlow Lite, or a folder
             with one.
         classes: names of the classes; None for COCO's if there are 90, and otherwise for numbers.
+        **keywords: of the method, in place of the zoo's, such as total=10.
 
     Returns:
         (params, state, record) as from `checkpoint.load_final`, with one seed.
@@ -59,7 +60,8 @@ def pretrained_detector(
             'that belong to it'
         )
     net = call_named(ZOO, detector.net, 'net')
-    method = bind_named(METHODS, detector.method, 'method', *GIVEN)(net=net, classes=count)
+    spec = {**detector.method, **keywords}
+    method = bind_named(METHODS, spec, 'method', *GIVEN)(net=net, classes=count)
     size = detector.size or SIDE
     shape = (size, size, 3)
     if 'tail' in detector.method:
@@ -82,7 +84,7 @@ def pretrained_detector(
     record = {
         'config': {
             'net': detector.net,
-            'method': detector.method,
+            'method': spec,
             'data': {'name': 'boxes', 'size': size, 'interpolation': 'legacy'},
             'weights': str(path),
         },

@@ -20,6 +20,7 @@ from tljax.paths import flatten
 from tljax.protocols import Record
 from tljax.weights import read_weights
 from tljax.zoo.weights import foreign, published
+from tljax.zoo.weights.slim_file import is_tensorflow
 
 NAMES = ('extracted',)  # data sets of this module
 
@@ -203,14 +204,15 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     Traceback (most recent call last):
     tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
-    if published.is_name(place) or foreign.named_as_weights(place):
+    is_file = foreign.named_as_weights(place) or is_tensorflow(place)
+    if published.is_name(place) or is_file:
         if net is None:
             raise UserError(
                 f'{place} are weights of a network: python -m experiments.convert makes a run of '
                 'them'
             )
         params, state = read_weights(net, place, top)
-        outputs = len(params.get('head', {}).get('bias', ()))
+        outputs = len(params.get('head', {}).get('bias', ()))  # of a detector's head it has none
         return Donors([(params, state)], tuple(map(str, range(outputs))), place)
     params, state, record = run_at(place)
     trees = [

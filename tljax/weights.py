@@ -11,7 +11,7 @@ from tljax.core import Net, Tree, UserError, abbreviated, nearest_name
 from tljax.files.console import say
 from tljax.protocols import Config, Record
 from tljax.zoo.table import ROWS
-from tljax.zoo.weights import foreign, hub, keras, published, tensors, zero_shot
+from tljax.zoo.weights import foreign, hub, keras, published, slim_file, tensors, zero_shot
 from tljax.zoo.weights.above import Above
 from tljax.zoo.weights.loaded import Loaded
 
@@ -23,7 +23,8 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
         net: a network of the zoo.
         path: a file of weights, or 'imagenet' for the published file, or 'imagenet:160' for the
             published file of that picture size, or 'hub:OWNER/NAME' for a file of the Hugging Face
-            hub (`zoo.weights.hub`).
+            hub (`zoo.weights.hub`), or a file of TensorFlow with a network of TF-slim or a detector
+            (`zoo.weights.slim_file`).
         top: whether the head is read, too. If not, layers above the network are left out, with a
             message.
 
@@ -40,6 +41,8 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     Traceback (most recent call last):
     tljax.core.UserError: weights.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
+    if slim_file.is_tensorflow(path):
+        return slim_file.load(path, net, top)
     weights = _load(net, path, top)
     with_layers = 'above1' in net.groups  # the network has dense layers above its backbone
     if top and (weights.above.why or weights.above.dense and not with_layers):

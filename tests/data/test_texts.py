@@ -168,3 +168,18 @@ def test_real_newsgroups_and_messages():
         label = np.concatenate([split.label for split in splits.values()])
         counts[part] = np.bincount(label).tolist()
     assert counts == {'all': [4827, 747], 'calls': [283, 345], 'others': [4544, 402]}
+
+
+def test_letters_beside_words():
+    train = texts(['Ab', 'abc'], [0, 1], ('car', 'sky'))
+    splits = tfidf({'train': train}, letters=(2, 2))
+    # words ab, abc; letters ' a', 'ab', 'b ' of the first, ' a', 'ab', 'bc', 'c ' of the second
+    rare = 1 + np.log(3 / 2)
+    letters = np.array([[1, 1, rare, 0, 0], [1, 1, 0, rare, rare]])
+    letters /= np.linalg.norm(letters, axis=1, keepdims=True)
+    expected = np.concatenate([np.eye(2), letters], axis=1) / 2**0.5
+    found = splits['train'].take(np.arange(2))['input']
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert splits['train'].fingerprint != tfidf({'train': train})['train'].fingerprint
+    for letters in ((3,), (0, 2), (3, 2)):
+        refused(lambda letters=letters: tfidf({'train': train}, letters=letters), 'letters=')

@@ -29,6 +29,7 @@ COMMANDS = (
     'instances',
     'soup',
     'handmade',
+    'crossview',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -55,6 +56,7 @@ WITH_CONFIG = (
     'costs',
     'multitask',
     'soup',
+    'crossview',
 )
 
 

@@ -31,6 +31,7 @@ for name in (
         setattr(sys.modules[parent], child, sys.modules[name])
 import tensorflow as tf  # noqa: E402
 import tf_keras.src.legacy_tf_layers  # noqa: E402
+import tf_slim  # noqa: E402
 
 sys.modules['tf_keras.legacy_tf_layers'] = tf_keras.src.legacy_tf_layers
 tf.compat.v1.disable_v2_behavior()
@@ -99,7 +100,10 @@ def single(row):
         **{key: value for key, value in settings.items() if key == 'use_depthwise'},
     )
     images = tf.constant(255 * samples.pictures(row))
-    with tf.compat.v1.variable_scope('FeatureExtractor'):
+    with (
+        tf.compat.v1.variable_scope('FeatureExtractor'),
+        tf_slim.arg_scope([tf_slim.batch_norm], is_training=False),
+    ):
         return extractor.extract_features(extractor.preprocess(images))
 
 

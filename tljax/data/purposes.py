@@ -31,4 +31,5 @@ class Purpose(IntEnum):
     SHUFFLED_TASK = 13  # labels of a task permuted over examples
     OVERLAY = 14  # which digit MultiMNIST lays over another
     DESCRIPTORS = 15  # which descriptors of pictures become visual words
-    SCENES = 16  # which pictures stand where in a scene
+    PAIRS = 18  # which examples of two feature spaces are labelled, and which are pairs
+    SCENES = 20  # which pictures stand where in a scene

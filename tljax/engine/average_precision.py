@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tljax.core import UserError
+from tljax.core import FIRST_IGNORED, PADDING, UserError
 
 SIZES = ('all', 'small', 'medium', 'large')  # COCO's areas: up to 32², 96² and 1e5² pixels
 OVERLAPS = tuple((50 + 5 * i) / 100 for i in range(10))  # 0.5 to 0.95
 MOST = 100  # detections of a picture that count
-PADDING = -1
 
 
 class Precision(NamedTuple):
@@ -174,7 +173,7 @@ def _evaluated(output, label, count, size, area, overlaps) -> Any:
                 {
                     'id': len(objects) + 1,
                     'image_id': i + 1,
-                    'category_id': (number if number >= 0 else -2 - number) + 1,
+                    'category_id': (number if number >= 0 else FIRST_IGNORED - number) + 1,
                     'bbox': box,
                     'area': box[2] * box[3] if area is None else float(area[i, j]),
                     'iscrowd': int(number < 0),

@@ -259,6 +259,18 @@ def score_named(name: str) -> Score:
     return next(scores[name] for scores in SCORES.values() if name in scores)
 
 
+def budget_unit(name: str) -> str:
+    """Returns what a budget of labels counts where a score is measured (`config.per_class`).
+
+    Args:
+        name: of the score.
+
+    >>> budget_unit('accuracy'), budget_unit('ap')
+    ('labels per class', 'pictures')
+    """
+    return 'pictures' if name in SCORES['boxes'] else 'labels per class'
+
+
 @functools.lru_cache(maxsize=16)
 def collector(task: Task) -> Callable[[Tree], dict[str, Tree]]:
     """Makes the compiled function that computes the values of a batch for every score of a task.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from tljax.core import UserError
+from tljax.core import PADDING, UserError
 from tljax.nn.boxes.geometry import area as area_of
 from tljax.nn.boxes.geometry import clip, covered, relative
 from tljax.protocols import Augmentation, Prepare
@@ -19,7 +19,6 @@ BoxAugmentation = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, j
 
 NAMES = ('flip_boxes', 'ssd_crop', 'scale_jitter', 'unmoved')  # what a config may name
 COVERED = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)  # the API's defaults
-PADDING = -1.0
 
 
 def prepare_boxes(functions: Sequence[BoxAugmentation]) -> Prepare:

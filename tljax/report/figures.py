@@ -30,7 +30,7 @@ Style = tuple[str, str]  # colour and marker
 Point = tuple[float, float]
 
 
-def learning_curves(rows: Sequence[Record]) -> Figure:
+def learning_curves(rows: Sequence[Record], unit: str = 'labels per class') -> Figure:
     """Draws a score against labels per class: a line with a 95 % band for each strategy.
 
     The score is the 'metric' of the rows. The axis of labels is logarithmic. 'all' is at its end,
@@ -38,6 +38,7 @@ def learning_curves(rows: Sequence[Record]) -> Figure:
 
     Args:
         rows: rows of a study, as in the module's docstring.
+        unit: what 'labels_per_class' counts.
 
     Returns:
         A matplotlib Figure.
@@ -47,7 +48,7 @@ def learning_curves(rows: Sequence[Record]) -> Figure:
     >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     ['1', '10', 'all']
     """
-    figure, axes = _figure(f'{rows[0].get("metric", "score")} (%)')
+    figure, axes = _figure(f'{rows[0].get("metric", "score")} (%)', unit)
     budgets = _budgets(rows)
     largest = max((k for k in budgets if k is not None), default=0)
     place = {k: 2.5 * max(largest, 1) if k is None else k for k in budgets}
@@ -90,13 +91,14 @@ def _draw_curve(
     axes.vlines(x[bars], low[bars], high[bars], color=colour, linewidth=1.8)
 
 
-def gains(rows: Sequence[Record]) -> Figure:
+def gains(rows: Sequence[Record], unit: str = 'labels per class') -> Figure:
     """Draws the paired gains over the baseline with 95 % intervals, by number of labels.
 
     A marker is hollow if no gain was detected.
 
     Args:
         rows: rows of a study, as in the module's docstring.
+        unit: as in `learning_curves`.
 
     Returns:
         A matplotlib Figure.
@@ -117,7 +119,7 @@ def gains(rows: Sequence[Record]) -> Figure:
             'seeds'
         )
     baseline = next((row['strategy'] for row in rows if row['gain_mean'] is None), 'the baseline')
-    figure, axes = _figure(f'gain over {baseline} (points)')
+    figure, axes = _figure(f'gain over {baseline} (points)', unit)
     budgets = _budgets(gain_rows)
     strategies = list(dict.fromkeys(row['strategy'] for row in gain_rows))
     styles = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tljax.engine.scores import MEAN_CLASS
+from tljax.engine.scores import MEAN_CLASS, budget_unit
 from tljax.protocols import Cell, Config, Record
 from tljax.studies import choices
 from tljax.studies.tables import Table, budget, section, transfer_table
@@ -80,7 +80,7 @@ def sections(
     if results['labelled'] and _has_several_budgets(results):
         metric = results['rows'][0]['metric']
         text = (
-            f'Fewest labels per class whose mean {metric} reaches {_goal(results)}; '
+            f'Fewest {budget_unit(metric)} whose mean {metric} reaches {_goal(results)}; '
             'beside it, where a power law with a floor, fitted to what was measured, reaches '
             'it, with its 95 % interval over seeds.'
         )
@@ -102,10 +102,10 @@ def _score_sections(results: Record) -> list[Record]:
     from tljax.report.figures import gains, learning_curves
 
     rows, baseline = results['rows'], results['config']['study']['baseline']
-    metric = rows[0]['metric'].capitalize()
+    metric, unit = rows[0]['metric'].capitalize(), budget_unit(rows[0]['metric'])
     curves = section(f'{metric} by number of labels', text=reading(results))
     if _has_several_budgets(results):
-        curves['svg'] = svg(learning_curves(rows))
+        curves['svg'] = svg(learning_curves(rows, unit))
     cells = section(
         'Every cell',
         _cell_table(results),
@@ -114,7 +114,7 @@ def _score_sections(results: Record) -> list[Record]:
     if all(row['gain_mean'] is None for row in rows):  # the baseline stands alone
         return [curves, cells]
     text = 'Filled: a gain or a loss was detected. Hollow: none was.'
-    return [curves, section(f'Gain over {baseline}', svg=svg(gains(rows)), text=text), cells]
+    return [curves, section(f'Gain over {baseline}', svg=svg(gains(rows, unit)), text=text), cells]
 
 
 def _choice_sections(results: Record, domains: str | None) -> list[Record]:
@@ -169,7 +169,7 @@ def _cell_table(results: Record) -> Table:
     """Score and gain over the baseline of every strategy at every number of labels."""
     rows, baseline = results['rows'], results['config']['study']['baseline']
     metric, has_class_means = rows[0]['metric'], MEAN_CLASS in rows[0]
-    columns = ['strategy', 'labels per class', f'{metric} %']
+    columns = ['strategy', budget_unit(metric), f'{metric} %']
     if has_class_means:
         columns.append('mean of classes %')
     columns += [f'gain over {baseline}, points', '95 % interval', 'verdict']
@@ -243,7 +243,7 @@ def _label_table(results: Record) -> Table:
         labels = 'never' if k is None else str(k)
         rows.append([strategy, labels, results['labels_for_goal_by_curve'][strategy]])
     return Table(
-        ['strategy', 'labels per class', 'by the fitted curve'],
+        ['strategy', budget_unit(results['rows'][0]['metric']), 'by the fitted curve'],
         rows,
         f'Labels needed for {_goal(results)}',
     )

@@ -91,6 +91,18 @@ def _box(found, width, height, names):
     }
 
 
+def is_detector(model: Model) -> bool:
+    """Tells whether a model finds boxes.
+
+    Args:
+        model: parameters, state and record, as `models.model` gives them.
+
+    >>> is_detector(({}, {}, {'classes': ['cat'], 'task': 'boxes'}))
+    True
+    """
+    return Trained(*model).task == 'boxes'
+
+
 def refuse_no_detector(model: Model) -> Trained:
     """Returns a detector, and refuses another model.
 
@@ -103,13 +115,12 @@ def refuse_no_detector(model: Model) -> Trained:
     >>> refuse_no_detector(({}, {}, {'classes': ['cat'], 'task': 'boxes'})).task
     'boxes'
     """
-    trained = Trained(*model)
-    if trained.task != 'boxes':
+    if not is_detector(model):
         raise UserError(
             'this model is no detector: take a run of configs/detection.py, or a network of '
             'python -m experiments.models --detectors'
         )
-    return trained
+    return Trained(*model)
 
 
 def answer_table(answer: Record) -> Table:

@@ -38,7 +38,7 @@ def evaluate(
     tljax.core.UserError: name a model: --model=NETWORK --weights=FILE, or --workdir=FOLDER of a ...
     """
     model = models.model(choice)
-    if Trained(*model).task == 'boxes':
+    if detection.is_detector(model):
         if len(paths) > 1:
             raise UserError(f'{abbreviated(paths)}: name one folder or archive of pictures')
         where = paths[0] if annotations else ''

@@ -56,7 +56,7 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
         )
     if choice.net['name'] in DETECTORS:
         names = [name for _, name in class_index(choice.classes)] if choice.classes else None
-        return pretrained_detector(choice.net['name'], choice.weights, names)
+        return pretrained_detector(choice.net['name'], choice.weights, names, **_keywords(choice))
     classes = index(choice) if top else None
     names = [name for _, name in classes] if classes else None
     prompts = () if choice.prompt is None else zero_shot.prompts(choice.prompt)
@@ -66,6 +66,11 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
     if top and not names:
         record = {**record, 'classes': _names_beside(choice.weights, record['classes'])}
     return params, state, record
+
+
+def _keywords(choice):
+    """The keywords of a model, beside its name."""
+    return {key: value for key, value in choice.net.items() if key != 'name'}
 
 
 def _is_clip(net):

@@ -7,6 +7,7 @@ import jax
 from tljax.configuration import ZOO, call_named
 from tljax.protocols import Config, Record
 from tljax.studies.tables import Table
+from tljax.zoo.detectors import DETECTORS
 from tljax.zoo.table import ROWS
 
 
@@ -60,6 +61,40 @@ def table() -> Table:
         ],
         rows,
         'ImageNet networks',
+    )
+
+
+def detector_facts() -> list[Record]:
+    """Returns a dict for each detector of the zoo: its config, size, parameters and published AP.
+
+    >>> detector_facts()[0]['name']
+    'ssd_mobilenet_v1'
+    """
+    return [{'name': name, **row._asdict()} for name, row in DETECTORS.items()]
+
+
+def detector_table() -> Table:
+    """Returns a table of the detectors of the zoo, one a row.
+
+    >>> {row[0]: row[3] for row in detector_table().rows}['ssdlite_mobilenet_v2']
+    '4,500,543'
+    """
+    rows = [
+        [
+            name,
+            row.size or '600 to 1024',
+            ', '.join(map(str, row.strides)),
+            f'{row.parameters:,}',
+            '' if row.ap is None else row.ap,
+            row.milliseconds,
+            row.note,
+        ]
+        for name, row in DETECTORS.items()
+    ]
+    return Table(
+        ['name', 'input', 'strides', 'parameters', 'COCO AP %', 'ms', 'note'],
+        rows,
+        'Detectors with COCO weights (ms: published, of a GeForce GTX TITAN X)',
     )
 
 

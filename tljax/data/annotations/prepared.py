@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tljax.core import UserError, abbreviated, nearest_name
+from tljax.core import FIRST_IGNORED, PADDING, UserError, abbreviated, nearest_name
 from tljax.data.annotations.annotated import Annotated, Annotations, Pictures
 from tljax.data.annotations.coco import coco
 from tljax.data.annotations.table import table
@@ -24,7 +24,6 @@ FORMS: dict[str, Callable[[dict[str, File]], Annotations]] = {
     'yolo': yolo,
     'table': table,
 }
-PADDING, FIRST_IGNORED = -1, -2  # classes of what is no box to be found
 
 
 class Truth(NamedTuple):

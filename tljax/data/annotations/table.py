@@ -59,7 +59,7 @@ def table(files: dict[str, File]) -> Annotations:
             continue
         split = _split(cells.get(SPLIT, ''), where, i)
         sides = [cells.get(side, '') for side in ('height', 'width')]
-        size = (int(sides[0]), int(sides[1])) if all(side.isdigit() for side in sides) else ()
+        size = (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides) else ()
         row = rows.setdefault(name, ([], size, split))
         if row[1:] != (size, split):
             raise UserError(f'{where}, line {i}: {name} has another size or split above: mend it')

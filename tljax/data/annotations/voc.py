@@ -126,7 +126,7 @@ def _objects(root, file):
 def _size(root):
     """Height and width; () where they are missing or 0, as some programs write."""
     texts = [root.findtext(f'size/{side}', '').strip() for side in ('height', 'width')]
-    if all(text.isdigit() and int(text) for text in texts):
+    if all(text.isdecimal() and int(text) for text in texts):
         return int(texts[0]), int(texts[1])
     return ()
 

@@ -5,11 +5,10 @@ import hashlib
 
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError
+from tljax.core import PADDING, Dataset, Task, UserError
 from tljax.data.purposes import Purpose
 from tljax.data.splits import each_split
 
-PADDING = -1
 TRIALS = 10  # places that are tried for a picture before it is left out
 
 

@@ -33,6 +33,7 @@ def single_shot(
     overlap: float = 0.6,
     lowest: float = 1e-8,
     total: int = 100,
+    by_class: bool = True,
     stored: StoredStatistics | None = None,
 ) -> Method:
     """SSD: minimises (errors of classes + errors of boxes) / number of anchors that have a box.
@@ -52,6 +53,8 @@ def single_shot(
         overlap: of two detections of a class, above which the weaker one is dropped.
         lowest: score below which nothing is detected.
         total: most detections of a picture, and of a class.
+        by_class: whether boxes of different classes leave each other alone; False as in TensorFlow
+            Lite, where each anchor has its best class alone.
         stored: says which BatchNorm layers of the predictor use stored statistics in training.
 
     Returns:
@@ -100,11 +103,11 @@ def single_shot(
     def outputs(params, state, batch, key=None):
         """Codes (n, anchors, 4), logits (n, anchors, 1 + classes), anchors, and the new state."""
         maps, backbone = _maps(net, params['backbone'], state['backbone'], batch['input'], key)
-        variables = {'params': params['head'], 'batch_stats': state['head']}
+        variables = {'params': params['head'], 'batch_stats': state.get('head', {})}
         (codes, logits), new = _head(maps, batch).apply(
             variables, maps, key is not None, mutable=['batch_stats']
         )
-        state = {'backbone': backbone, 'head': new.get('batch_stats', state['head'])}
+        state = {'backbone': backbone, 'head': new.get('batch_stats', {})}
         return codes, logits, jnp.asarray(_grid(maps, batch).boxes), state
 
     def loss(params, state, batch, tick):
@@ -123,7 +126,9 @@ def single_shot(
     def predict(params, state, batch):
         codes, logits, boxes, _ = outputs(params, state, batch)
         scores = jax.nn.sigmoid(logits)[..., 1:]
-        output = detections(decode(codes, boxes), scores, overlap, lowest, total, total)
+        output = detections(
+            decode(codes, boxes), scores, overlap, lowest, total, total, by_class=by_class
+        )
         return {'output': output, 'label': batch['label']}
 
     return Method(init, loss, predict)

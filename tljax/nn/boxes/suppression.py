@@ -94,6 +94,7 @@ def detections(
     per_class: int = 100,
     total: int = 100,
     window: Window = WHOLE,
+    by_class: bool = True,
 ) -> jax.Array:
     """Returns the best boxes of all classes after suppression within each class.
 
@@ -105,6 +106,8 @@ def detections(
         per_class: most boxes of a class.
         total: most boxes of a picture.
         window: what boxes are clipped to in the end, (4,); those left without area are dropped.
+        by_class: False: each box has its best class alone, and boxes of all classes suppress each
+            other, as TensorFlow Lite's detectors do by default.
 
     Returns:
         top, left, bottom, right, class and score, (..., total, 6), best first. Where there are
@@ -119,6 +122,13 @@ def detections(
     >>> detect(boxes, scores, total=3)[:, 4:].tolist()
     [[0.0, 0.75], [1.0, 0.25], [-1.0, 0.0]]
     """
+    if not by_class:
+        best = scores.argmax(-1)[..., None] == jnp.arange(scores.shape[-1])
+        numbers, mask = nms(boxes, scores.max(-1), total, overlap, lowest)
+        boxes = jnp.take_along_axis(boxes, numbers[..., None], -2)
+        scores = jnp.take_along_axis(jnp.where(best, scores, -1), numbers[..., None], -2)
+        scores = jnp.where(mask[..., None], scores, -1)
+        overlap, lowest = jnp.inf, max(lowest, 0.0)
     classes = scores.shape[-1]
     if boxes.ndim == scores.ndim:
         boxes = boxes[..., None, :]
