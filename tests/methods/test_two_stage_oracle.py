@@ -121,13 +121,13 @@ def any_detector(name):
     return *detector(name), {'backbone': {}, 'tail': {}}
 
 
-rows = pytest.mark.parametrize(
-    'name',
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in DETECTORS)) for name in samples.ROWS],
-)
+def rows(quick):
+    """All detectors; those but one are among the slow tests."""
+    names = [pytest.param(n, marks=[pytest.mark.slow] * (n != quick)) for n in samples.ROWS]
+    return pytest.mark.parametrize('name', names)
 
 
-@rows
+@rows('made_crop')
 def test_losses_and_gradients_are_the_apis(name):
     method, params, state = any_detector(name)
     value_and_grad = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
@@ -149,7 +149,7 @@ def test_losses_and_gradients_are_the_apis(name):
         np.testing.assert_allclose(norms[here(variable)], norm, rtol=1e-3, err_msg=variable)
 
 
-@rows
+@rows('made_position')
 def test_detections_are_the_apis(name):
     method, params, state = any_detector(name)
     output = jax.jit(method.predict)(params, state, batch(name))['output']
@@ -159,6 +159,7 @@ def test_detections_are_the_apis(name):
     close(output[:, :12, 5], expected['scores'])
 
 
+@pytest.mark.slow
 def test_outputs_of_the_first_stage_are_the_apis():
     row, expected = samples.ROWS['made_crop'], ANSWERS['made_crop']['inference']
     params = detector('made_crop')[1]

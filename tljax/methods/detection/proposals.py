@@ -173,7 +173,8 @@ def rpn_errors(
 
     >>> anchors, box = jnp.array([[0.0, 0.0, 1.0, 1.0]]), jnp.array([[[0.0, 0.0, 1.0, 1.0, 5.0]]])
     >>> logits, codes, keys = jnp.zeros((1, 1, 2)), jnp.zeros((1, 1, 4)), jax.random.key(0)[None]
-    >>> objectness, location = rpn_errors(logits, codes, anchors, box, keys, drawn=2)
+    >>> errors = jax.jit(rpn_errors, static_argnames='drawn')
+    >>> objectness, location = errors(logits, codes, anchors, box, keys, drawn=2)
     >>> round(objectness.item(), 4), location.item()
     (0.6931, 0.0)
     """

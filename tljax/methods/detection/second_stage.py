@@ -42,10 +42,11 @@ class SecondStage(NamedTuple):
 
     >>> from tljax.zoo.families.conv4 import conv4
     >>> stage, maps = by_crops(conv4(2, size=7, blocks=1), classes=3), jnp.ones((1, 4, 4, 8))
-    >>> params, state = stage.init(jax.random.key(0), maps)
-    >>> boxes = jnp.array([[[0.0, 0.0, 1.0, 1.0], [0.5, 0.5, 1.0, 1.0]]])
-    >>> [part.shape for part in stage.answer(params, state, maps, boxes, None)[:2]]
-    [(1, 2, 4), (1, 2, 3, 4)]
+    >>> params, state = jax.eval_shape(stage.init, jax.random.key(0), maps)
+    >>> boxes = jnp.zeros((1, 5, 4))
+    >>> answers = jax.eval_shape(stage.answer, params, state, maps, boxes, None)
+    >>> [part.shape for part in answers[:2]]
+    [(1, 5, 4), (1, 5, 3, 4)]
     """
 
     init: Callable[..., tuple[Tree, Tree]]
@@ -136,7 +137,8 @@ def draw_regions(
 
     >>> boxes = jnp.array([[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.1, 0.1], [0.0, 0.0, 0.0, 0.0]]])
     >>> mask, label = jnp.array([[True, True, False]]), jnp.array([[[0.0, 0.0, 1.0, 1.0, 2.0]]])
-    >>> draw_regions(jax.random.key(0)[None], boxes, mask, label, drawn=4)[1].tolist()
+    >>> draw = jax.jit(draw_regions, static_argnames='drawn')
+    >>> draw(jax.random.key(0)[None], boxes, mask, label, drawn=4)[1].tolist()
     [[True, True, False]]
     """
     box = excused(targets(label, boxes, MATCHED, MATCHED, force=False).box, label, boxes)
@@ -165,7 +167,7 @@ def region_errors(
 
     >>> boxes, mask = jnp.array([[[0.0, 0.0, 1.0, 1.0]]]), jnp.array([[True]])
     >>> label, codes = jnp.array([[[0.0, 0.0, 1.0, 1.0, 1.0]]]), jnp.zeros((1, 1, 3, 4))
-    >>> errors = region_errors(jnp.zeros((1, 1, 4)), codes, boxes, mask, label)  # log 4
+    >>> errors = jax.jit(region_errors)(jnp.zeros((1, 1, 4)), codes, boxes, mask, label)  # log 4
     >>> [round(error.item(), 4) for error in errors]
     [1.3863, 0.0]
     """

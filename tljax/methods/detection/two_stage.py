@@ -78,26 +78,28 @@ def two_stage(
             that are no boxes.
 
     Here the map is the picture itself, and the features of a region are its pixels. A bright square
-    of class 1 is found and named:
+    of class 1 is found:
 
     >>> from tljax.core import Tick
     >>> def look(params, state, input, key=None):
     ...     return {'map1': input, 'features': input.reshape(len(input), -1)}, state
-    >>> pixels = Net(lambda key, input: ({}, {}), look, dim=7 * 7 * 1, groups={})
-    >>> keywords = dict(proposals=4, stride=1, sides=[6.0], ratios=[1.0], width=8)
+    >>> pixels = Net(lambda key, input: ({}, {}), look, dim=7 * 7, groups={})
+    >>> keywords = dict(proposals=8, stride=1, sides=[6.0], ratios=[1.0], width=8)
     >>> method = two_stage(pixels, pixels, classes=2, **keywords)
     >>> picture = jnp.zeros((1, 12, 12, 1)).at[:, 2:8, 4:10].set(1.0)
-    >>> box = jnp.array([[[2 / 12, 4 / 12, 8 / 12, 10 / 12, 1.0]]])
-    >>> batch = {'input': picture, 'label': box}
+    >>> batch = {'input': picture, 'label': jnp.array([[[2, 4, 8, 10, 12.0]]]) / 12}
     >>> params, state = jax.jit(method.init)(jax.random.key(0), batch)
     >>> value_and_grad = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
-    >>> for i in range(201):  # gradient descent
+    >>> for i in range(401):  # gradient descent
     ...     (value, _), grads = value_and_grad(params, state, batch, Tick(i, jax.random.key(i)))
-    ...     params = jax.tree.map(lambda leaf, grad: leaf - 0.1 * grad, params, grads)
-    ...     if i % 100 == 0:
-    ...         print(round(float(value), 2))
+    ...     params = jax.tree.map(lambda leaf, grad: leaf - 0.02 * grad, params, grads)
+    ...     if i % 400 == 0:
+    ...         print(f'{value:.1f}')
+    2.0
+    0.9
     >>> best = jax.jit(method.predict)(params, state, batch)['output'][0, 0]
-    >>> (12 * best[:4]).round(1).tolist(), int(best[4])
+    >>> (12 * best[:4]).round().tolist(), int(best[4])
+    ([2.0, 4.0, 8.0, 10.0], 1)
     """
     if pool not in POOLS:
         raise UserError(f'method.pool={pool!r} is unknown: {nearest_name(pool, POOLS)}')
