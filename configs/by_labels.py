@@ -38,7 +38,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             tasks=ConfigDict(
                 {
                     domain: dict(
-                        source=dict(name='handmade_hog', of=base.pacs(domain), cell=16),
+                        source=dict(name='handmade_hog', of=base.pacs(domain), cell=28),
                         target=dict(
                             name='extracted',
                             of=base.pacs(domain),
@@ -57,7 +57,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             words=None,  # largest number of features of texts; None: all
             letters=(),  # sequences of so many letters beside the words; (): words alone
             methods=ConfigDict(  # name -> a function of tljax.shallow
-                dict(hfa=dict(name='hfa', own=0.1, common=0.1)), sort_keys=False
+                dict(hfa=dict(name='hfa', own=0.1, common=0.1, rounds=300)), sort_keys=False
             ),
             classifier='svm',  # or logistic
             strength=1.0,  # C of the classifier in the common space of methods that have one

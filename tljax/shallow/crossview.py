@@ -73,7 +73,8 @@ def kernel_cca(
     and L of the two halves, the first pair of directions maximises a'KLb subject to a'K^2a +
     penalty * k a'Ka = n - 1 and the same for b and L. Here k = trace(K) / n is the mean eigenvalue,
     so that a penalty means the same for kernels of any scale. With a penalty near 0 and a linear
-    kernel this is `cca`; of more columns than pairs, every sample would have perfect correlations.
+    kernel this is `cca`. Where columns outnumber pairs, the penalty keeps every sample from having
+    perfect correlations.
 
     Args:
         ps: source halves of the pairs, (n, ds).
