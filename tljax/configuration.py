@@ -25,6 +25,7 @@ DATA = ('tljax.data', 'tljax.features')  # features of a data set are a data set
 ZOO = 'tljax.zoo'
 AUGMENT = 'tljax.nn.augment'
 TRANSFORMATIONS = 'tljax.nn.transformations'
+KNOWLEDGE = 'tljax.data.knowledge'
 # {keyword: package of the functions that its value names}, in any config
 ELSEWHERE = {
     'net': ZOO,
@@ -34,6 +35,7 @@ ELSEWHERE = {
     'weak': AUGMENT,
     'strong': AUGMENT,
     'by': TRANSFORMATIONS,
+    'knowledge': KNOWLEDGE,
 }
 
 T = TypeVar('T')
