@@ -247,3 +247,51 @@ def test_a_split_that_leaks_a_test_class_or_leaves_none_is_refused(keywords, sai
 def test_a_knowledge_base_that_lacks_a_class_is_refused():
     with pytest.raises(UserError, match="lacks the class 'zebra': did you mean zebras"):
         described({'train': TOY}, knowledge(['horse', 'tiger', 'zebras'], np.eye(3)))
+
+
+def write_proposed_split(folder, **changes):
+    """A set of four classes with two pictures each, of which the last is unseen."""
+    label = np.repeat(np.arange(1, 5), 2).astype(np.uint8)
+    savemat(folder / 'res101.mat', {'features': np.arange(24.0).reshape(3, 8), 'labels': label})
+    places = dict(
+        train_loc=[1, 3],
+        val_loc=[5, 6],
+        trainval_loc=[1, 3, 5],
+        test_seen_loc=[2, 4, 6],
+        test_unseen_loc=[7, 8],
+    )
+    names = np.array([*NAMES, 'seal'], object)
+    savemat(folder / 'att_splits.mat', {'allclasses_names': names, **places, **changes})
+
+
+def test_the_splits_of_the_field(tmp_path):
+    write_proposed_split(tmp_path)
+    spec = {'name': 'proposed_split', 'path': str(tmp_path)}
+    splits = call_named('tljax.data', spec, 'data')
+    assert {name: split.label.tolist() for name, split in splits.items()} == {
+        'train': [0, 1, 2],
+        'seen': [0, 1, 2],
+        'test': [3, 3],
+    }
+    assert splits['test'].take(np.array([1]))['input'].tolist() == [[7, 15, 23]]
+    assert splits['train'].classes == ('horse', 'zebra', 'killer+whale', 'seal')
+    assert 'ImageNet' in splits['train'].notes[0]
+    splits = call_named('tljax.data', {**spec, 'choosing': True}, 'data')
+    assert {name: split.label.tolist() for name, split in splits.items()} == {
+        'train': [0, 1],
+        'validation': [2, 2],
+    }
+
+
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (dict(trainval_loc=[1, 3, 7]), "the class 'seal' is trained on and in test"),
+        (dict(test_seen_loc=[1, 4]), '1 examples are in both train and seen'),
+        (dict(test_unseen_loc=[7, 9]), 'test_unseen_loc names example 9 of 8'),
+    ],
+)
+def test_published_splits_that_leak_are_refused(changes, said, tmp_path):
+    write_proposed_split(tmp_path, **changes)
+    with pytest.raises(UserError, match=said):
+        call_named('tljax.data', {'name': 'proposed_split', 'path': str(tmp_path)}, 'data')
