@@ -147,10 +147,13 @@ def test_the_calibration_curve_is_what_stacking_gives_at_each_shift():
     label = RNG.integers(7, size=200)
     curve = calibration_curve(scores, label, seen)
     is_seen = seen[label]
-    for shift, on_seen, on_unseen in list(zip(*curve, strict=True))[::9]:
+    for shift, on_seen, on_unseen in list(zip(curve.shift, curve.seen, curve.unseen, strict=True))[
+        ::9
+    ]:
         predicted = choice(stacked(scores, seen, shift), np.ones(7, bool))
         assert class_mean(predicted[is_seen], label[is_seen]) == pytest.approx(on_seen)
         assert class_mean(predicted[~is_seen], label[~is_seen]) == pytest.approx(on_unseen)
+    np.testing.assert_array_equal(curve.at(curve.shift), [curve.seen, curve.unseen])
     assert curve.unseen[0] == 0 and curve.seen[-1] == pytest.approx(0)
     assert curve.seen[0] == pytest.approx(class_mean(choice(scores, seen)[is_seen], label[is_seen]))
     best = harmonic_mean(curve.seen, curve.unseen).max()

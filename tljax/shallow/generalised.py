@@ -18,17 +18,25 @@ class Curve(NamedTuple):
     """Right answers at every shift, from none for unseen classes to none for seen ones.
 
     Attributes:
-        shift: that is subtracted from the scores of seen classes, (k,), increasing.
-        seen: mean over seen classes of the share of right answers, (k,).
-        unseen: the same over unseen classes, (k,).
+        change: shifts at which an answer changes, (k,), increasing.
+        seen: mean over seen classes of the share of right answers before, between and after these
+            shifts, (k + 1,).
+        unseen: the same over unseen classes, (k + 1,).
 
-    >>> Curve(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0])).area
-    0.5
+    >>> curve = Curve(np.array([2.0]), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    >>> curve.area, curve.at([1.0, 3.0])[0].tolist()
+    (0.5, [1.0, 0.0])
     """
 
-    shift: np.ndarray
+    change: np.ndarray
     seen: np.ndarray
     unseen: np.ndarray
+
+    @property
+    def shift(self) -> np.ndarray:
+        """A shift in the middle of every two changes, one before all of them, and one after."""
+        middles = (self.change[1:] + self.change[:-1]) / 2
+        return np.concatenate([self.change[:1] - 1, middles, self.change[-1:] + 1])
 
     @property
     def area(self) -> float:
@@ -41,6 +49,15 @@ class Curve(NamedTuple):
         means = harmonic_mean(self.seen, self.unseen)
         equal = np.flatnonzero(means >= means.max() - 1e-12)
         return float(self.shift[equal[len(equal) // 2]])
+
+    def at(self, shift: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Right answers for seen and unseen classes at some shifts.
+
+        Args:
+            shift: (m,).
+        """
+        place = np.searchsorted(self.change, shift)
+        return self.seen[place], self.unseen[place]
 
 
 def class_mean(predicted: ArrayLike, label: ArrayLike) -> float:
@@ -124,7 +141,7 @@ def calibration_curve(scores: ArrayLike, label: ArrayLike, seen: ArrayLike) -> C
     """Right answers for seen and unseen classes at every shift of calibrated stacking.
 
     The answer for an input changes at one shift alone: its best seen score minus its best unseen
-    one. The curve has a point between every two such shifts, and is exact.
+    one. The curve is therefore exact.
 
     Args:
         scores: of all classes, (n, c).
@@ -148,13 +165,11 @@ def calibration_curve(scores: ArrayLike, label: ArrayLike, seen: ArrayLike) -> C
     rows = np.arange(len(label))
     change = scores[rows, best_seen] - scores[rows, best_unseen]
     points = np.unique(change)
-    middles = (points[1:] + points[:-1]) / 2
-    shift = np.concatenate([[points[0] - 1], middles, [points[-1] + 1]])
     # each example counts 1 / (examples of its class) / (classes of its kind)
     counts = np.bincount(label, minlength=len(seen))
     kinds = np.where(is_seen, (counts[seen] > 0).sum(), (counts[~seen] > 0).sum())
     weight = 1 / (counts[label] * kinds)
-    order = np.searchsorted(points, change)  # its answer is unseen from this point of `shift` on
+    order = np.searchsorted(points, change)  # after this change its answer is unseen
 
     def running(mask):
         return np.cumsum(np.bincount(order, weight * mask, len(points)))
@@ -162,4 +177,4 @@ def calibration_curve(scores: ArrayLike, label: ArrayLike, seen: ArrayLike) -> C
     lost = running(is_seen & (best_seen == label))
     won = running(~is_seen & (best_unseen == label))
     right = lost[-1] - np.concatenate([[0], lost])
-    return Curve(shift, np.maximum(right, 0), np.concatenate([[0], won]))
+    return Curve(points, np.maximum(right, 0), np.concatenate([[0], won]))
