@@ -111,8 +111,8 @@ def measured(
 
     Returns:
         {'scores': [{target: {measure: number}} of each choice], 'rivals': {target: {rival:
-        number}}, and of the best choice 'curves': {target: [[shift, seen, unseen, harmonic mean], ...]} and
-        'confusion': {target: {class: {answer: share}}}}.
+        number}}, and of the best choice 'curves': {target: [[shift, seen, unseen, harmonic mean],
+        ...]} and 'confusion': {target: {class: {answer: share}}}}.
     """
     model = network(config, data, seed, workdir / f'network-{seed}')
     seen, again = (examples(model, data[split]) for split in ('train', 'test'))
