@@ -15,6 +15,7 @@ CHAPTERS = {
     'adaptation': 'Domain adaptation',
     'few_shot': 'Few-shot and meta-learning',
     'multitask': 'Multitask learning',
+    'zero_shot': 'Zero-shot learning',
     'semi_supervised_learning': 'Semi-supervised learning',
     'penalties': 'Penalties',
 }
@@ -22,7 +23,16 @@ ROOMS = {'shallow': 'Transfer in closed form', 'when': 'When to transfer'}
 API = (
     ('Training', ('tljax.trained', 'tljax.averages')),
     ('Types', ('tljax.core', 'tljax.protocols')),
-    ('Data', ('tljax.data.formats', 'tljax.data.wrappers', 'tljax.data.sets')),
+    (
+        'Data',
+        (
+            'tljax.data.formats',
+            'tljax.data.wrappers',
+            'tljax.data.sets',
+            'tljax.data.knowledge',
+            'tljax.knowledge',
+        ),
+    ),
     ('Networks', ('tljax.zoo.families', 'tljax.zoo.wrappers')),
     ('The engine', ('tljax.engine.optim', 'tljax.engine.step', 'tljax.engine.train')),
     (
@@ -33,6 +43,7 @@ API = (
             'tljax.methods.few_shot.episodes',
             'tljax.methods.fine_tuning.source_network',
             'tljax.methods.multitask.joint_model',
+            'tljax.methods.zero_shot.compatibility',
             'tljax.methods.combinators',
         ),
     ),
