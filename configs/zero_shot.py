@@ -5,6 +5,8 @@ https://dl.acm.org/doi/10.5555/1620163.1620172).
     python -m experiments.zero_shot --config=configs/zero_shot.py
     # from letters of printed fonts alone
     python -m experiments.zero_shot --config=configs/zero_shot.py:printed
+    # the field's features, attributes and splits: a folder of res101.mat and att_splits.mat
+    python -m experiments.zero_shot --config=configs/zero_shot.py:features=FOLDER
 
 The letters are printed capitals, and those handwritten ones of Omniglot whose small form has the
 shape of the capital. A character is described by the segments that a display lights for it, or by a
@@ -26,9 +28,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     Args:
         arg: comma-separated options after the colon of `--config`: 'printed' (no handwritten
-            letters), 'first=1000' (the first of the 5 seeds), 'smoke'; None for the defaults.
+            letters), 'features=FOLDER' (the field's features in place of characters), 'first=1000'
+            (the first of the 5 seeds), 'smoke'; None for the defaults.
     """
-    options = base.parse_arg(arg, printed=False, first=1000, smoke=False)
+    options = base.parse_arg(arg, printed=False, features='', first=1000, smoke=False)
     omniglot = '' if options.printed else base.data('omniglot/omniglot_28x28.npz')
     config = ConfigDict(
         dict(
@@ -62,6 +65,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         ),
         sort_keys=False,
     )
+    if options.features:
+        _published(config, options.features)
     if options.smoke:
         _smoke(config)
     return config.lock()
@@ -86,6 +91,17 @@ def _methods() -> Config:
         sje=dict(rate=rates),
         ale=dict(rate=rates),
     )
+
+
+def _published(config: ConfigDict, folder: str) -> None:
+    """Takes the field's features, attributes and splits; a linear classifier is the network."""
+    config.data = dict(name='proposed_split', path=folder, part='seen')
+    config.targets = dict(unseen=dict(name='proposed_split', path=folder, part='unseen'))
+    config.knowledge = dict(attributes=dict(name='attributes', path=f'{folder}/att_splits.mat'))
+    config.fit = dict(
+        net=dict(name='identity', dim=2048), steps=2000, batch=64, optim=dict(lr=1e-3)
+    )
+    config.shots = ()  # all examples of unseen classes are for the test
 
 
 def _smoke(config: ConfigDict) -> None:

@@ -281,6 +281,13 @@ def test_the_splits_of_the_field(tmp_path):
         'train': [0, 1],
         'validation': [2, 2],
     }
+    seen, unseen = (
+        call_named('tljax.data', {**spec, 'part': part}, 'data') for part in ('seen', 'unseen')
+    )
+    assert seen['test'].classes == ('horse', 'zebra', 'killer+whale')
+    assert unseen['test'].classes == ('seal',) and unseen['test'].label.tolist() == [0, 0]
+    with pytest.raises(UserError, match="part='seen'"):
+        call_named('tljax.data', {**spec, 'choosing': True, 'part': 'seen'}, 'data')
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tljax.protocols import Config, Record
 from tljax.report.page import page
 from tljax.studies.stored import stored
 from tljax.studies.zero_shot_measures import Splits, fold_scores, measured
+from tljax.studies.zero_shot_models import refuse_unknown
 from tljax.studies.zero_shot_report import sections
 from tljax.when.gain import share_interval
 
@@ -219,3 +220,8 @@ def _refuse_settings(config: Config) -> None:
     for key in ('targets', 'knowledge', 'methods'):
         if not config[key]:
             raise UserError(f'{key} is empty: name one or more')
+    for name, grid in config['methods'].items():
+        refuse_unknown(name, grid)
+        for key, values in grid.items():
+            if not isinstance(values, list) or not values:
+                raise UserError(f'methods.{name}.{key}={values!r}: give a list of values to try')

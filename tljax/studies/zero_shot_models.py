@@ -6,8 +6,8 @@ scores of all classes of the base for the new examples, (n, c).
 
 import inspect
 import tempfile
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -184,8 +184,29 @@ MODELS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
+def refuse_unknown(name: str, keys: Iterable[str]) -> None:
+    """Raises an error for an unknown model, or a setting that it does not take.
+
+    Args:
+        name: name of a model.
+        keys: names of settings.
+
+    >>> refuse_unknown('eszls', [])
+    Traceback (most recent call last):
+    tljax.core.UserError: methods.eszls is unknown: did you mean eszsl?
+    """
+    learnt = method_names('zero_shot')
+    if name not in MODELS and name not in learnt:
+        raise UserError(f'methods.{name} is unknown: {nearest_name(name, [*MODELS, *learnt])}')
+    parameters = inspect.signature(MODELS.get(name, trained)).parameters
+    takes = [key for key in parameters if key not in ('task', 'name')]
+    for key in keys:
+        if key not in takes:
+            raise UserError(f'methods.{name}.{key} is unknown: {nearest_name(key, takes)}')
+
+
 def scores(task: Task, name: str, **values: float | str) -> np.ndarray:
-    """Scores of all classes by the model of a name.
+    """Scores of all classes by the model of a name, (n, c).
 
     Args:
         task: the task.
@@ -193,7 +214,7 @@ def scores(task: Task, name: str, **values: float | str) -> np.ndarray:
         **values: settings of the model.
 
     Raises:
-        UserError: an unknown name or setting.
+        UserError: as `refuse_unknown`, and for examples that do not fit.
 
     >>> from tljax.knowledge import knowledge
     >>> base = knowledge(['horse', 'tiger', 'zebra'], [[1, 0], [0, 1], [1, 1]])
@@ -202,16 +223,7 @@ def scores(task: Task, name: str, **values: float | str) -> np.ndarray:
     >>> task = Task(seen, new, base, {}, np.arange(2))
     >>> scores(task, 'conse', top=2).argmax(1)
     array([2])
-    >>> scores(task, 'eszls')
-    Traceback (most recent call last):
-    tljax.core.UserError: methods.eszls is unknown: did you mean eszsl?
     """
-    learnt = method_names('zero_shot')
-    if name not in MODELS and name not in learnt:
-        raise UserError(f'methods.{name} is unknown: {nearest_name(name, [*MODELS, *learnt])}')
-    model = MODELS.get(name, trained)
-    takes = [key for key in inspect.signature(model).parameters if key not in ('task', 'name')]
-    for key in values:
-        if key not in takes:
-            raise UserError(f'methods.{name}.{key} is unknown: {nearest_name(key, takes)}')
-    return model(task, **values) if name in MODELS else trained(task, name, **values)
+    refuse_unknown(name, values)
+    given: Any = values
+    return MODELS[name](task, **given) if name in MODELS else trained(task, name, **given)

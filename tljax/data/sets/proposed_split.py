@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import Dataset, UserError
+from tljax.data.class_splits import select_classes
 from tljax.data.formats.arrays import arrays
 from tljax.data.matlab import matlab
 from tljax.data.splits import restrict
@@ -17,10 +18,16 @@ from tljax.data.splits import restrict
 REMEDY = 'give data.path the folder of res101.mat and att_splits.mat'
 FINAL = {'train': 'trainval_loc', 'seen': 'test_seen_loc', 'test': 'test_unseen_loc'}
 CHOOSING = {'train': 'train_loc', 'validation': 'val_loc'}
+PARTS = {  # part -> its splits among those of FINAL
+    'seen': {'train': 'train', 'test': 'seen'},
+    'unseen': {'train': 'test', 'test': 'test'},
+}
 NOTE = 'the features come from a network that has learnt the 1,000 classes of ImageNet'
 
 
-def proposed_split(path: str | Path, choosing: bool = False) -> dict[str, Dataset]:
+def proposed_split(
+    path: str | Path, choosing: bool = False, part: str = 'all'
+) -> dict[str, Dataset]:
     """Loads features (n, 2048), float32, with labels that number all classes.
 
     The classes are in the order of `att_splits.mat`, as `knowledge=dict(name='attributes',
@@ -29,17 +36,21 @@ def proposed_split(path: str | Path, choosing: bool = False) -> dict[str, Datase
     Args:
         path: folder of `res101.mat` and `att_splits.mat`, of MATLAB's version 5, 7 or 7.3.
         choosing: whether the splits are those by which settings are chosen.
+        part: 'all' classes in the order of the file; 'seen' or 'unseen' for a set of these classes
+            alone, whose labels are numbered anew.
 
     Splits: as published. 'train' has the classes for training and validation, 'test' the unseen
         ones, and 'seen' further pictures of the classes of 'train'. For choosing, 'train' has the
-        classes for training alone, and 'validation' has the others.
+        classes for training alone, and 'validation' has the others. Of the seen part, 'test' has
+        the further pictures; of the unseen part, 'train' and 'test' are the same.
 
     Returns:
-        {'train', 'seen', 'test'}, or {'train', 'validation'}: Datasets.
+        {'train', 'seen', 'test'}, or {'train', 'validation'}, or {'train', 'test'}: Datasets.
 
     Raises:
-        UserError: a file is missing or damaged, labels do not fit the classes, or a class of the
-            test or validation is trained on.
+        UserError: the part is unknown, or is asked for with `choosing`; a file is missing or
+            damaged; labels do not fit the classes; or a class of the test or validation is trained
+            on.
 
     Source: Xian et al. 2019, sections 4 and 5, https://arxiv.org/abs/1707.00600.
 
@@ -47,6 +58,10 @@ def proposed_split(path: str | Path, choosing: bool = False) -> dict[str, Datase
     Traceback (most recent call last):
     tljax.core.UserError: nowhere/res101.mat does not exist: give data.path the folder of ...
     """
+    if part not in ('all', *PARTS) or part != 'all' and choosing:
+        raise UserError(
+            f'data.part={part!r}: give all, seen or unseen, and all where data.choosing is set'
+        )
     path, places = Path(path).expanduser(), CHOOSING if choosing else FINAL
     content = matlab(path / 'res101.mat', ['features', 'labels'], REMEDY)
     splits = matlab(path / 'att_splits.mat', ['allclasses_names', *places.values()], REMEDY)
@@ -64,7 +79,13 @@ def proposed_split(path: str | Path, choosing: bool = False) -> dict[str, Datase
                 f'{len(label)}: take both files of one set'
             )
     _refuse_leak(label, rows, classes, path)
-    return {name: restrict(whole, index) for name, index in rows.items()}
+    if part == 'all':
+        return {name: restrict(whole, index) for name, index in rows.items()}
+    members = np.unique(label[rows[PARTS[part]['train']]])
+    return {
+        name: select_classes(restrict(whole, rows[split]), members)
+        for name, split in PARTS[part].items()
+    }
 
 
 def _refuse_leak(
