@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tljax import build
-from tljax.configuration import settings
+from tljax.configuration import METHODS, settings
 from tljax.core import UserError, nearest_name
 from tljax.data.formats.arrays import arrays
+from tljax.doors import contents
 from tljax.engine.evaluate import predictions
 from tljax.engine.train import fit
-from tljax.keywords import method_names
 from tljax.knowledge import Knowledge, unit_rows
 from tljax.protocols import Config
 from tljax.shallow import attribute_predictions as by_attributes
@@ -195,7 +195,7 @@ def refuse_unknown(name: str, keys: Iterable[str]) -> None:
     Traceback (most recent call last):
     tljax.core.UserError: methods.eszls is unknown: did you mean eszsl?
     """
-    learnt = method_names('zero_shot')
+    learnt = contents(METHODS, ('zero_shot',))
     if name not in MODELS and name not in learnt:
         raise UserError(f'methods.{name} is unknown: {nearest_name(name, [*MODELS, *learnt])}')
     parameters = inspect.signature(MODELS.get(name, trained)).parameters
