@@ -16,6 +16,7 @@ CHAPTERS = {
     'few_shot': 'Few-shot and meta-learning',
     'multitask': 'Multitask learning',
     'detection': 'Detection',
+    'zero_shot': 'Zero-shot learning',
     'semi_supervised_learning': 'Semi-supervised learning',
     'penalties': 'Penalties',
 }
@@ -23,7 +24,16 @@ ROOMS = {'shallow': 'Transfer in closed form', 'when': 'When to transfer'}
 API = (
     ('Training', ('tljax.trained', 'tljax.averages')),
     ('Types', ('tljax.core', 'tljax.protocols')),
-    ('Data', ('tljax.data.formats', 'tljax.data.wrappers', 'tljax.data.sets')),
+    (
+        'Data',
+        (
+            'tljax.data.formats',
+            'tljax.data.wrappers',
+            'tljax.data.sets',
+            'tljax.data.knowledge',
+            'tljax.knowledge',
+        ),
+    ),
     ('Networks', ('tljax.zoo.families', 'tljax.zoo.wrappers')),
     ('The engine', ('tljax.engine.optim', 'tljax.engine.step', 'tljax.engine.train')),
     (
@@ -37,6 +47,7 @@ API = (
             'tljax.methods.detection.anchoring',
             'tljax.methods.detection.predictors',
             'tljax.methods.detection.criteria',
+            'tljax.methods.zero_shot.compatibility',
             'tljax.methods.combinators',
         ),
     ),

@@ -82,6 +82,22 @@ SHARED = {  # flags of several commands: name -> (function that defines it, defa
         '',
         'For a run that was trained on several tasks: the name of the task to answer.',
     ),
+    'support': (
+        flags.DEFINE_string,
+        None,
+        'For a few-shot run: a folder that holds a folder of labelled pictures for each new class.',
+    ),
+    'knowledge': (
+        flags.DEFINE_string,
+        None,
+        'Attributes of classes of the model, and of new ones to predict: a CSV (class,attribute,'
+        '...), or a folder as AWA2 has it.',
+    ),
+    'shift': (
+        flags.DEFINE_float,
+        None,
+        "With --knowledge: subtracted from the model's own classes, which then compete.",
+    ),
     'batch': (
         functools.partial(flags.DEFINE_integer, lower_bound=1),
         32,

@@ -4,6 +4,7 @@
     python -m experiments.predict --workdir=runs/mine --top=3 --json photos.zip
     python -m experiments.predict --workdir=runs/mine --csv=answers.csv photos/
     python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
+    python -m experiments.predict --workdir=runs/mine --knowledge=attributes.csv pictures/
     python -m experiments.predict --model=clip_vit_base_patch32 --weights=clip/model.safetensors \
         --classes='ant,bee' --prompt='a photo of a {}' pictures/
     python -m experiments.predict --model=ssdlite_mobilenet_v2 --weights=FOLDER --draw=boxes photos/
@@ -13,11 +14,13 @@ A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV t
 predicts the classes that `--classes` names, without training: `--prompt` describes one.
 Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot run
 predicts new classes: `--support` names a folder that holds a folder for each class, with a few
-pictures. For a run of several tasks `--task` names the one to answer. `--json` prints a list with
-the path of each picture and its [label, probability] pairs; `--csv` writes a row for each picture.
-A detector finds boxes, in pixels of the picture: `--draw` names a folder for drawings, `--coco` a
-file for detections in COCO's form; `--score` and `--max_detections` say which are kept.
-A picture that cannot be read is reported, and the exit status is then 1; `--pixels` raises a limit.
+pictures. `--knowledge` names a table of attributes of the model's classes and of new ones, which
+are predicted without examples; `--shift` lets the model's own compete. For a run of several tasks
+`--task` names the one to answer. `--json` prints a list with the path of each picture and its
+[label, probability] pairs; `--csv` writes a row for each picture. A detector finds boxes, in pixels
+of the picture: `--draw` names a folder for drawings, `--coco` a file for detections in COCO's form;
+`--score` and `--max_detections` say which are kept. A picture that cannot be read is reported, and
+the exit status is then 1; `--pixels` raises a limit.
 """
 
 import sys
@@ -30,13 +33,9 @@ from tljax.core import UserError
 from tljax.files.text import refuse_unwritable
 from tljax.studies.model_choice import ModelChoice
 
+SHARED = 'batch', 'pixels', 'prompt', 'task', 'support', 'knowledge', 'shift'
 TOP = flags.DEFINE_integer('top', 5, 'Number of labels for each picture.', lower_bound=1)
 CSV = flags.DEFINE_string('csv', None, 'CSV file to which the predictions are written too.')
-SUPPORT = flags.DEFINE_string(
-    'support',
-    None,
-    'For a few-shot run: a folder that holds a folder of labelled pictures for each new class.',
-)
 detector.define_flags()
 flags.adopt_module_key_flags(detector)  # so that --help shows them
 
@@ -54,19 +53,20 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         raise UserError('--classes names the classes of --model; a run has its own: leave it out')
     if CSV.value is not None:
         refuse_unwritable(CSV.value, '--csv')
-    pictures = studies.pictures
+    pictures, given = studies.pictures, flags.FLAGS
     files = pictures.find(paths)
     model = studies.models.model(choice)
     if studies.detection.is_detector(model):
         detector.predict(model, files)
         return
-    if SUPPORT.value:
-        answers = studies.episodes.predict(
-            model, SUPPORT.value, files, TOP.value, flags.FLAGS.batch, flags.FLAGS.pixels
-        )
+    how = files, TOP.value, given.batch, given.pixels
+    if given.support:
+        answers = studies.episodes.predict(model, given.support, *how)
+    elif given.knowledge:
+        answers = studies.zero_shot_pictures.predict(model, given.knowledge, *how, given.shift)
     else:
-        answers = pictures.predict(model, files, TOP.value, flags.FLAGS.batch, flags.FLAGS.pixels)
-    if CSV.value is not None:
+        answers = pictures.predict(model, *how)
+    if CSV.value:
         pictures.write_predictions(answers, CSV.value)
     predicted = [answer for answer in answers if 'error' not in answer]
     command.tell(answers, map(pictures.answer_table, predicted))
@@ -75,4 +75,4 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    command.run_on_model(main, 'batch', 'pixels', 'prompt', 'task')
+    command.run_on_model(main, *SHARED)

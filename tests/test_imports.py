@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-VOCABULARY = {'core', 'packing', 'protocols', 'paths', 'kernels', 'losses', 'loops', 'doors'}
+VOCABULARY = {
+    'core',
+    'packing',
+    'protocols',
+    'paths',
+    'kernels',
+    'losses',
+    'loops',
+    'doors',
+    'knowledge',
+}
 ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary and their own room
     'files': '',
     'nn': '',

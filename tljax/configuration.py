@@ -28,6 +28,7 @@ AUGMENT_BOXES = 'tljax.nn.augment_boxes'
 TRANSFORMATIONS = 'tljax.nn.transformations'
 # arguments of a method that no config says
 GIVEN = ('net', 'classes', 'several', 'frozen', 'stored')
+KNOWLEDGE = 'tljax.data.knowledge'
 # {keyword: package of the functions that its value names}, in any config
 ELSEWHERE = {
     'net': ZOO,
@@ -42,6 +43,7 @@ ELSEWHERE = {
     'anchors': 'tljax.methods.detection.anchoring',
     'predictor': 'tljax.methods.detection.predictors',
     'criterion': 'tljax.methods.detection.criteria',
+    'knowledge': KNOWLEDGE,
 }
 
 T = TypeVar('T')

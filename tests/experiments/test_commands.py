@@ -30,6 +30,7 @@ COMMANDS = (
     'soup',
     'handmade',
     'crossview',
+    'zero_shot',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -57,6 +58,7 @@ WITH_CONFIG = (
     'multitask',
     'soup',
     'crossview',
+    'zero_shot',
 )
 
 

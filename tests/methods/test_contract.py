@@ -87,7 +87,8 @@ def config(method, **changes):
     pseudo = {'pseudo': {'name': 'given'}} if stated(method, 'PSEUDO') else {}
     keywords = inspect.signature(getattr(tljax.methods, method)).parameters
     # pictures of 8x8 are too small to be augmented
-    small = {'weak': [], 'strong': [], 'width': 16, 'source_classes': 10}
+    digits = {'name': 'segments', 'classes': list('0123456789')}
+    small = {'weak': [], 'strong': [], 'width': 16, 'source_classes': 10, 'knowledge': digits}
     # of detectors of two stages
     small |= {'tail': DETECTED | {'size': 7}, 'layer': 'map2', 'stride': 4}
     small |= {'sides': [6], 'ratios': [1], 'proposals': 4}
@@ -133,7 +134,15 @@ def maker(method):
     """The function of a neighbouring module that a method is made by, such as
     `adaptation.adapting`; its own name where there is none."""
     module = sys.modules[getattr(tljax.methods, method).__module__]
-    shared = ('adapting', 'joint', 'metric', 'on_base_classes', 'regularised', 'shared_trunk')
+    shared = (
+        'adapting',
+        'compatible',
+        'joint',
+        'metric',
+        'on_base_classes',
+        'regularised',
+        'shared_trunk',
+    )
     makers = [name for name in shared if hasattr(module, name)]
     return makers[0] if makers else method
 

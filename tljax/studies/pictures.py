@@ -224,7 +224,7 @@ def answer_table(answer: Record) -> Table:
             ['number'], [[f'{number:.6g}'] for number in answer['numbers']], answer['path']
         )
     rows = [[label, f'{probability:.3f}'] for label, probability in answer['top']]
-    return Table(['label', 'probability'], rows, answer['path'])
+    return Table(['label', answer.get('by', 'probability')], rows, answer['path'])
 
 
 def write_predictions(answers: Sequence[Record], out: str) -> None:
@@ -248,7 +248,8 @@ def write_predictions(answers: Sequence[Record], out: str) -> None:
     ]
     width = max(map(len, rows), default=1) - 1
     regression = any('numbers' in answer for answer in answers)
-    kinds = ('number',) if regression else ('label', 'probability')
+    by = next((answer['by'] for answer in answers if 'by' in answer), 'probability')
+    kinds = ('number',) if regression else ('label', by)
     names = [kind + (str(i + 1) if i else '') for i in range(width // len(kinds)) for kind in kinds]
     write_csv(out, [['path', *names], *rows])
 

@@ -1,0 +1,1 @@
+"""Zero-shot learning: classes that have a description, and no example."""
