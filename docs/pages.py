@@ -16,6 +16,7 @@ CHAPTERS = {
     'few_shot': 'Few-shot and meta-learning',
     'multitask': 'Multitask learning',
     'semi_supervised_learning': 'Semi-supervised learning',
+    'self_supervised': 'Self-supervised learning',
     'penalties': 'Penalties',
 }
 ROOMS = {'shallow': 'Transfer in closed form', 'when': 'When to transfer'}

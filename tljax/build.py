@@ -37,6 +37,7 @@ WANTS = {
     'episodes': "episodes: give data=dict(name='episodes', of=...)",
     'labelled': 'labelled examples: give a set of those',
     'tasks': "several tasks: give data=dict(name='joint_tasks', of=...)",
+    'unlabelled': 'inputs alone: give a set of examples, labelled or not',
 }
 
 
@@ -185,7 +186,7 @@ def build(
         step=program.step,
         predict=program.predict,
         stream=functions.stream(train, prepare=program.prepare, labels=labels),
-        evals=scored_splits(splits),
+        evals=_scored(functions, splits),
         seeds=tuple(seeds),
         steps=steps,
         epochs=config['epochs'],
@@ -247,9 +248,14 @@ def _program(
     _refuse_batches(functions, config['method'], train, sample)
     refuse_channels_first(np.shape(sample['input'])[1:] if 'input' in sample else ())
     steps = steps_of(config, train)
-    _refuse_choice(config, splits, steps)
+    _refuse_choice(config, _scored(functions, splits), steps)
     program = functions.program(train, steps=steps, optim=optimizer_settings(config, steps))
     return program, sample, steps
+
+
+def _scored(functions: Parts, splits: dict[str, Dataset]) -> dict[str, Dataset]:
+    """The splits that are scored: none by a method that reads no labels."""
+    return {} if functions.batches == 'unlabelled' else scored_splits(splits)
 
 
 def _record(config):
@@ -332,6 +338,8 @@ def _refuse_batches(functions, method, train, sample):
         )
     kind = 'episodes' if 'support' in sample else 'domains' if train.target else 'labelled'
     kind = 'tasks' if train.task.tasks else kind
+    if (functions.batches, kind) in (('unlabelled', 'labelled'), ('unlabelled', 'domains')):
+        return  # it reads no labels
     if functions.batches != kind and (functions.batches, kind) != ('labelled', 'domains'):
         raise UserError(
             f'method.name={method["name"]!r} takes {WANTS[functions.batches]} (this data gives '

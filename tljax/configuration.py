@@ -33,6 +33,7 @@ ELSEWHERE = {
     'penalty': PENALTIES,
     'weak': AUGMENT,
     'strong': AUGMENT,
+    'views': AUGMENT,
     'by': TRANSFORMATIONS,
 }
 

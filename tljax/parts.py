@@ -48,7 +48,8 @@ SMALLEST = {  # {setting: smallest value}
     'patience': 0,
     'chunk': 0,
 }
-BATCHES = ('labelled', 'domains', 'episodes', 'tasks')  # as `tljax.methods` explains them
+# as `tljax.methods` explains them
+BATCHES = ('labelled', 'domains', 'episodes', 'tasks', 'unlabelled')
 Splits = dict[str, Dataset]  # by name: 'train', 'validation', 'test'
 
 
@@ -120,7 +121,7 @@ def parts(
     if batches not in BATCHES:
         raise UserError(
             f'method.name={method["name"]!r}: its file has BATCHES={batches!r}: state there '
-            "'labelled', 'domains', 'episodes' or 'tasks'"
+            "'labelled', 'domains', 'episodes', 'tasks' or 'unlabelled'"
         )
     draws = dict(zip(config['seeds'], config['label_seeds'], strict=False))
     labels = None

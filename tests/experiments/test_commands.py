@@ -29,6 +29,7 @@ COMMANDS = (
     'instances',
     'soup',
     'handmade',
+    'clusters',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -55,6 +56,7 @@ WITH_CONFIG = (
     'costs',
     'multitask',
     'soup',
+    'clusters',
 )
 
 

@@ -10,6 +10,8 @@ nothing else lists methods by name.
                   'domains'   a labelled set and as many unlabelled inputs,
                               {'input', 'label', 'target': {'input'}}
                   'episodes'  {'support': set, 'query': set}
+                  'unlabelled'  a set whose labels, if it has any, are not read, {'input'}. Nothing
+                              is scored, and nothing chosen
                   'tasks'     a set whose labels and weights are dicts by task,
                               {'input', 'label': {task: ...}, 'weight': {task: ...}}. The
                               factory's `classes` and `several` are dicts by task, too.
