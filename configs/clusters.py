@@ -83,8 +83,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
             # algorithms that read the source themselves
             readers=ConfigDict(
                 dict(
-                    self_taught_clustering=dict(strength=1.0, feature_clusters=32),
-                    transferred_discriminative_analysis=dict(penalty=0.1),
+                    self_taught_clustering=dict(
+                        name='self_taught_clustering', strength=1.0, feature_clusters=32
+                    ),
+                    transferred_discriminative_analysis=dict(
+                        name='transferred_discriminative_analysis', penalty=0.1
+                    ),
                 ),
                 sort_keys=False,
             ),
@@ -126,8 +130,10 @@ def _smoke(config: ConfigDict) -> None:
     config.target = dict(name='digits', size=8)
     config.source = dict(name='glyphs', part='digits', size=8, per_class=10)
     config.net = base.smallest()
-    for pretraining in config.pretraining.values():
-        pretraining.steps = 2
+    config.examples = ('validation',)
+    del config.pretraining['simclr']
+    del config.algorithms['mixture'], config.algorithms['spectral']
+    config.pretraining.autoencoder.steps = 2
     config.deep_embedded_clustering.steps = 2
     config.source_examples = 40
     config.labels = (1,)

@@ -30,6 +30,7 @@ COMMANDS = (
     'soup',
     'handmade',
     'clusters',
+    'relations',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -57,6 +58,7 @@ WITH_CONFIG = (
     'multitask',
     'soup',
     'clusters',
+    'relations',
 )
 
 

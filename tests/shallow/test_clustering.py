@@ -10,8 +10,8 @@ from sklearn import cluster, metrics, mixture
 
 from tljax.core import UserError
 from tljax.shallow import clustering
-from tljax.shallow.self_taught_clustering import _divergences, self_taught_clustering
-from tljax.shallow.transferred_discriminative_analysis import (
+from tljax.shallow.coclustering import _divergences, self_taught_clustering
+from tljax.shallow.discriminative import (
     _directions,
     transferred_discriminative_analysis,
 )

@@ -31,3 +31,5 @@ class Purpose(IntEnum):
     SHUFFLED_TASK = 13  # labels of a task permuted over examples
     OVERLAY = 14  # which digit MultiMNIST lays over another
     DESCRIPTORS = 15  # which descriptors of pictures become visual words
+    FOLDS = 16  # which fold a person gets
+    MADE_ATOMS = 17  # papers and rooms of made offices

@@ -11,9 +11,7 @@ Labels choose nothing: not the number of clusters, not the step, not a setting. 
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -33,8 +31,6 @@ from tljax.files.text import write
 from tljax.protocols import Config, Record
 from tljax.report.page import page
 from tljax.shallow.clustering import agreement, principal_components
-from tljax.shallow.self_taught_clustering import self_taught_clustering
-from tljax.shallow.transferred_discriminative_analysis import transferred_discriminative_analysis
 from tljax.studies.clusters_report import sections
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
@@ -245,31 +241,30 @@ def _readers_of_the_source(
 ) -> Values:
     """The two algorithms that read the source's inputs themselves, with the source and without."""
     values: Values = {}
-    count, algorithms = config['clusters'], config['readers']
     for i, seed in enumerate(config['seeds']):
         rows = np.random.default_rng(seed).permutation(source.size)[: config['source_examples']]
         part = source.take(np.sort(rows))
         xs, ys = part['input'].reshape(len(rows), -1), np.asarray(part['label'])
-        xt = features[INPUTS, ''][i]
-        runs: dict[tuple[str, str], Callable[[], Any]] = {}
-        if 'self_taught_clustering' in algorithms:
-            keywords = algorithms['self_taught_clustering']
-            inked = xs[xs.any(1)]
-            for trained_on, strength in ((TARGET, 0.0), (SOURCE, keywords['strength'])):
-                runs['self_taught_clustering', trained_on] = lambda strength=strength: (
-                    self_taught_clustering(
-                        xt, inked, count, seed=seed, **{**keywords, 'strength': strength}
-                    )
+        inked = xs[xs.any(1)]
+        for name, spec in config['readers'].items():
+            is_discriminative = spec['name'] == 'transferred_discriminative_analysis'
+            with_source = dict(xs=xs, ys=ys) if is_discriminative else dict(xs=inked)
+            without = dict(spec) if is_discriminative else {**spec, 'strength': 0.0}
+            sides = {TARGET: (without, {} if is_discriminative else with_source)}
+            sides[SOURCE] = (spec, with_source)
+            for trained_on, (settings_of_it, given) in sides.items():
+                found = call_named(
+                    'tljax.shallow',
+                    settings_of_it,
+                    f'readers.{name}',
+                    xt=features[INPUTS, ''][i],
+                    clusters=config['clusters'],
+                    seed=seed,
+                    **given,
                 )
-        if 'transferred_discriminative_analysis' in algorithms:
-            keywords = algorithms['transferred_discriminative_analysis']
-            for trained_on, pair in ((TARGET, ()), (SOURCE, (xs, ys))):
-                runs['transferred_discriminative_analysis', trained_on] = lambda pair=pair: (
-                    transferred_discriminative_analysis(xt, count, *pair, seed=seed, **keywords)
+                values.setdefault((INPUTS, trained_on, name), []).append(
+                    agreement(label, found.label)
                 )
-        for (name, trained_on), run in runs.items():
-            scores = agreement(label, run().label)
-            values.setdefault((INPUTS, trained_on, name), []).append(scores)
     return values
 
 
