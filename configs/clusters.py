@@ -45,7 +45,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             source=_source(options.source),
             examples=HELD_OUT[options.target],  # splits of the target that are clustered
             # Networks
-            net=dict(name='conv4', width=(16, 32, 32), size=SIZE, norm='layer'),
+            net=dict(name='mlp', widths=(512, 128)),
             pretraining=ConfigDict(
                 dict(
                     autoencoder=dict(
@@ -129,7 +129,7 @@ def _smoke(config: ConfigDict) -> None:
     """Makes the config as small as a test of it can be."""
     config.target = dict(name='digits', size=8)
     config.source = dict(name='glyphs', part='digits', size=8, per_class=10)
-    config.net = base.smallest()
+    config.net.widths = (8,)
     config.examples = ('validation',)
     del config.pretraining['simclr']
     del config.algorithms['mixture'], config.algorithms['spectral']

@@ -31,6 +31,7 @@ COMMANDS = (
     'handmade',
     'clusters',
     'relations',
+    'graphs',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -59,6 +60,7 @@ WITH_CONFIG = (
     'soup',
     'clusters',
     'relations',
+    'graphs',
 )
 
 

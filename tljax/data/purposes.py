@@ -33,3 +33,4 @@ class Purpose(IntEnum):
     DESCRIPTORS = 15  # which descriptors of pictures become visual words
     FOLDS = 16  # which fold a person gets
     MADE_ATOMS = 17  # papers and rooms of made offices
+    BLOCKS = 18  # links and inputs of made graphs
