@@ -1,13 +1,15 @@
 """Graphs with inputs and classes of their nodes: cleaning, and propagation over hops."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array, csr_array, diags_array, eye_array
 
 from tljax.core import UserError
+
+Inputs = Any  # of nodes, (n, d): an array, or a sparse matrix of SciPy
 
 
 class Graph(NamedTuple):
@@ -28,7 +30,7 @@ class Graph(NamedTuple):
     """
 
     links: csr_array
-    input: csr_array | np.ndarray
+    input: Inputs
     label: np.ndarray
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -41,7 +43,7 @@ class Graph(NamedTuple):
 
 def make_graph(
     edges: ArrayLike,
-    input: csr_array | ArrayLike,
+    input: Inputs,
     label: ArrayLike,
     classes: Sequence[str] = (),
     directed: bool = False,
@@ -136,7 +138,8 @@ def propagated(graph: Graph, hops: int) -> np.ndarray:
     """
     if not isinstance(hops, int) or hops < 0:
         raise UserError(f'hops={hops}: give 0 or more')
-    matrix, values = propagation(graph), graph.input
+    matrix = propagation(graph)
+    values: Any = graph.input
     for _ in range(hops):
         values = matrix @ values
     return np.asarray(values.toarray() if hasattr(values, 'toarray') else values, np.float32)

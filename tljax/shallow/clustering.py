@@ -7,6 +7,7 @@ Labels score a clustering, and choose nothing.
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,7 +43,8 @@ def kmeans(x: ArrayLike, clusters: int, seed: int = 0, starts: int = 10) -> np.n
     [True, True, False, False]
     """
     x = checked_rows(x, clusters)
-    return KMeans(clusters, n_init=starts, random_state=seed).fit(x).labels_
+    settings: dict[str, Any] = dict(n_init=starts, random_state=seed)
+    return np.asarray(KMeans(clusters, **settings).fit(x).labels_)
 
 
 def mixture(
@@ -111,7 +113,7 @@ def spectral(x: ArrayLike, clusters: int, seed: int = 0, neighbours: int = 10) -
     )
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # of a graph of several parts, which are found
-        return model.fit(x).labels_
+        return np.asarray(model.fit(x).labels_)
 
 
 def principal_components(x: ArrayLike, dim: int, of: ArrayLike | None = None) -> np.ndarray:

@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.cluster import KMeans
 
 from tljax.core import UserError
-from tljax.shallow.clustering import checked_rows
+from tljax.shallow.clustering import checked_rows, kmeans
 
 TINY = 1e-300  # in place of a probability of 0, whose logarithm is not finite
 
@@ -130,7 +129,7 @@ def _from_start(p, q, counts, strength, rounds, seed):
 
 
 def _first(x, clusters, seed):
-    return KMeans(clusters, n_init=1, random_state=seed).fit(x).labels_
+    return kmeans(x, clusters, seed, starts=1)
 
 
 def _divergences(p, rows, columns, row_clusters, column_clusters):

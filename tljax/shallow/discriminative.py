@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg
-from sklearn.cluster import KMeans
 
 from tljax.core import UserError
-from tljax.shallow.clustering import checked_rows, principal_components
+from tljax.shallow.clustering import checked_rows, kmeans, principal_components
 
 
 class DiscriminativeClusters(NamedTuple):
@@ -95,7 +94,7 @@ def transferred_discriminative_analysis(
     xt = xt - xt.mean(0)
 
     def clustered(z):
-        return KMeans(clusters, n_init=starts, random_state=seed).fit(z).labels_
+        return kmeans(z, clusters, seed, starts)
 
     if source is None:
         label = clustered(principal_components(xt, dim))

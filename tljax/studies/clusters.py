@@ -80,7 +80,7 @@ def compare(config: Config, workdir: Path) -> Record:
     features[UNTRAINED, ''], labelled[UNTRAINED, ''] = (
         _untrained(config, run, splits) for splits in (test, [train])
     )
-    for (name, trained_on), x in progress(features.items(), 'clustering, and few labels'):
+    for (name, trained_on), x in progress(list(features.items()), 'clustering, and few labels'):
         for algorithm, spec in config['algorithms'].items():
             clustered[name, trained_on, algorithm] = [
                 agreement(label, _clusters(spec, algorithm, x[i], config, seed))
@@ -233,7 +233,7 @@ def _few_labels(
     scaler = StandardScaler().fit(x)
     classifier = LogisticRegression(max_iter=1000, C=1 / x.shape[1] ** 0.5)
     classifier.fit(scaler.transform(x[rows]), y[rows])
-    return {METRIC: float((classifier.predict(scaler.transform(new)) == truth).mean())}
+    return {METRIC: float(np.mean(classifier.predict(scaler.transform(new)) == truth))}
 
 
 def _readers_of_the_source(

@@ -1,6 +1,8 @@
 """Deep embedded clustering: Xie, Girshick and Farhadi 2016, https://arxiv.org/abs/1511.06335,
 equations 1 to 3."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,7 +90,8 @@ def deep_embedded_clustering(
         )
         if len(rows) < clusters:
             raise UserError(f'method.clusters={clusters} of {len(rows)} examples: give fewer')
-        found = KMeans(clusters, n_init=starts, random_state=0).fit(rows.astype(float))
+        settings: dict[str, Any] = dict(n_init=starts, random_state=0)
+        found: Any = KMeans(clusters, **settings).fit(rows.astype(float))
         centres = found.cluster_centers_.astype(np.float32)
         scale = np.float32(max(found.inertia_ / len(rows), 1e-12))
         state = {**state, 'start': centres, 'scale': scale}
