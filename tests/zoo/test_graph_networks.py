@@ -7,7 +7,8 @@ import pytest
 from tljax.core import UserError
 from tljax.data.graph_nodes import labelled_nodes
 from tljax.data.graphs import make_graph
-from tljax.zoo.families.graph import gcn, graph_perceptron, graphsage
+from tljax.zoo.families.gcn import gcn
+from tljax.zoo.families.graph import graph_perceptron, graphsage
 
 
 @pytest.fixture(scope='module')

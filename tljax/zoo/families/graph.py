@@ -1,7 +1,7 @@
-"""Networks of nodes: graph convolution and GraphSAGE on sampled neighbours, and a perceptron on
-inputs that were propagated beforehand.
+"""Networks of nodes: GraphSAGE on sampled neighbours, and a perceptron on inputs that were
+propagated beforehand. `gcn` has a file of its own.
 
-An input of the first two is a node with its neighbours, as `labelled_nodes` of
+An input of GraphSAGE and of graph convolution is a node with its neighbours, as `labelled_nodes` of
 `tljax.data.graph_nodes` makes it: (1 + f1 + f1 f2 + ..., d + 2). The rows are the
 node, its neighbours, and theirs; the last two columns are a row's weight in the sum over
 neighbours, and its weight for itself.
@@ -49,41 +49,18 @@ class _Sampled(nn.Module):
         return {**taps, 'features': values[0]}
 
 
-def gcn(
-    widths: Sequence[int] = (128, 128), fanouts: Sequence[int] = (10, 10), dropout: float = 0.5
-) -> Net:
-    """Graph convolution: h_v <- relu(W sum over u of P_vu h_u + b), with P of `graphs.propagation`.
-
-    Args:
-        widths: of the layers, one for each fan-out.
-        fanouts: those of the data, made with weights='gcn'. If no node has more neighbours, the
-            layers are exact; otherwise the sums are estimated without bias from a sample.
-        dropout: share of the inputs of each layer that are dropped in training.
-
-    Raises:
-        UserError: other numbers of layers than of fan-outs, and a share outside [0, 1).
-
-    Source: Kipf and Welling 2017, https://arxiv.org/abs/1609.02907, equation 2; the samples:
-        Hamilton et al. 2017.
-
-    >>> gcn((16, 8), (5, 5)).dim
-    8
-    """
-    return _sampled(widths, fanouts, dropout, 'gcn')
-
-
 def graphsage(
     widths: Sequence[int] = (128, 128), fanouts: Sequence[int] = (10, 10), dropout: float = 0.5
 ) -> Net:
     """GraphSAGE: h_v <- relu(W h_v + U mean of the neighbours' h_u + b), scaled to length 1.
 
     Args:
-        widths: as `gcn` takes them.
+        widths: of the layers, one for each fan-out.
         fanouts: those of the data, made with weights='mean'.
-        dropout: as `gcn` takes it.
+        dropout: share of the inputs of each layer that are dropped in training.
 
     Raises:
-        UserError: as `gcn`.
+        UserError: other numbers of layers than of fan-outs, and a share outside [0, 1).
 
     Source: Hamilton, Ying and Leskovec 2017, https://arxiv.org/abs/1706.02216, algorithm 2 with
         mean aggregation.
@@ -91,7 +68,7 @@ def graphsage(
     >>> list(graphsage((16, 8), (5, 5)).groups)
     ['layer1', 'layer2']
     """
-    return _sampled(widths, fanouts, dropout, 'mean')
+    return sampled_network(widths, fanouts, dropout, 'mean')
 
 
 class _Perceptron(nn.Module):
@@ -129,7 +106,23 @@ def graph_perceptron(widths: Sequence[int] = (128,), dropout: float = 0.5) -> Ne
     return net(_Perceptron(tuple(widths), dropout), widths[-1], _groups(widths))
 
 
-def _sampled(widths, fanouts, dropout, aggregate):
+def sampled_network(
+    widths: Sequence[int], fanouts: Sequence[int], dropout: float, aggregate: str
+) -> Net:
+    """Makes a network on nodes with their neighbours: `graphsage`, or `gcn` of its own file.
+
+    Args:
+        widths: of the layers, one for each fan-out.
+        fanouts: those of the data.
+        dropout: share of the inputs of each layer that are dropped in training.
+        aggregate: 'gcn' or 'mean'.
+
+    Raises:
+        UserError: as `graphsage`.
+
+    >>> sampled_network((4,), (2,), 0.0, 'mean').dim
+    4
+    """
     _refuse(widths, fanouts, dropout)
     module = _Sampled(tuple(widths), tuple(fanouts), dropout, aggregate)
     return net(module, widths[-1], _groups(widths))
