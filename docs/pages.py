@@ -18,6 +18,7 @@ CHAPTERS = {
     'detection': 'Detection',
     'zero_shot': 'Zero-shot learning',
     'semi_supervised_learning': 'Semi-supervised learning',
+    'self_supervised': 'Self-supervised learning',
     'penalties': 'Penalties',
 }
 ROOMS = {'shallow': 'Transfer in closed form', 'when': 'When to transfer'}

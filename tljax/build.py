@@ -39,6 +39,7 @@ WANTS = {
     'labelled': 'labelled examples: give a set of those',
     'boxes': "pictures with boxes: give data=dict(name='boxes', path=...)",
     'tasks': "several tasks: give data=dict(name='joint_tasks', of=...)",
+    'unlabelled': 'inputs alone: give a set of examples, labelled or not',
 }
 
 
@@ -187,7 +188,7 @@ def build(
         step=program.step,
         predict=program.predict,
         stream=functions.stream(train, prepare=program.prepare, labels=labels),
-        evals=scored_splits(splits),
+        evals=_scored(functions, splits),
         seeds=tuple(seeds),
         steps=steps,
         epochs=config['epochs'],
@@ -249,9 +250,14 @@ def _program(
     _refuse_batches(functions, config['method'], train, sample)
     refuse_channels_first(np.shape(sample['input'])[1:] if 'input' in sample else ())
     steps = steps_of(config, train)
-    _refuse_choice(config, splits, steps)
+    _refuse_choice(config, _scored(functions, splits), steps)
     program = functions.program(train, steps=steps, optim=optimizer_settings(config, steps))
     return program, sample, steps
+
+
+def _scored(functions: Parts, splits: dict[str, Dataset]) -> dict[str, Dataset]:
+    """The splits that are scored: none by a method that reads no labels."""
+    return {} if functions.batches == 'unlabelled' else scored_splits(splits)
 
 
 def _record(config):
@@ -337,6 +343,8 @@ def _refuse_batches(functions, method, train, sample):
     kind = 'boxes' if train.task.kind == 'boxes' else kind
     if kind == 'boxes':
         refuse_no_pycocotools()
+    if (functions.batches, kind) in (('unlabelled', 'labelled'), ('unlabelled', 'domains')):
+        return  # it reads no labels
     if functions.batches != kind and (functions.batches, kind) != ('labelled', 'domains'):
         raise UserError(
             f'method.name={method["name"]!r} takes {WANTS[functions.batches]} (this data gives '

@@ -38,6 +38,7 @@ ELSEWHERE = {
     'penalty': PENALTIES,
     'weak': AUGMENT,
     'strong': AUGMENT,
+    'views': AUGMENT,
     'by': TRANSFORMATIONS,
     'picture': AUGMENT,
     'anchors': 'tljax.methods.detection.anchoring',

@@ -50,7 +50,8 @@ SMALLEST = {  # {setting: smallest value}
     'patience': 0,
     'chunk': 0,
 }
-BATCHES = ('labelled', 'domains', 'episodes', 'tasks', 'boxes')  # as `tljax.methods` explains them
+# as `tljax.methods` explains them
+BATCHES = ('labelled', 'domains', 'episodes', 'tasks', 'unlabelled', 'boxes')
 Splits = dict[str, Dataset]  # by name: 'train', 'validation', 'test'
 
 

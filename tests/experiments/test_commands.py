@@ -31,6 +31,9 @@ COMMANDS = (
     'handmade',
     'crossview',
     'zero_shot',
+    'clusters',
+    'relations',
+    'graphs',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
@@ -59,6 +62,9 @@ WITH_CONFIG = (
     'soup',
     'crossview',
     'zero_shot',
+    'clusters',
+    'relations',
+    'graphs',
 )
 
 

@@ -31,5 +31,8 @@ class Purpose(IntEnum):
     SHUFFLED_TASK = 13  # labels of a task permuted over examples
     OVERLAY = 14  # which digit MultiMNIST lays over another
     DESCRIPTORS = 15  # which descriptors of pictures become visual words
+    FOLDS = 16  # which fold a person gets
+    MADE_ATOMS = 17  # papers and rooms of made offices
     PAIRS = 18  # which examples of two feature spaces are labelled, and which are pairs
+    BLOCKS = 19  # links and inputs of made graphs
     SCENES = 20  # which pictures stand where in a scene

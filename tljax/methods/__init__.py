@@ -12,6 +12,8 @@ nothing else lists methods by name.
                   'episodes'  {'support': set, 'query': set}
                   'boxes'     pictures with boxes, {'input', 'label'}; labels are (n, g, 5), as
                               `data.boxes` has them
+                  'unlabelled'  a set whose labels, if it has any, are not read, {'input'}. Nothing
+                              is scored, and nothing chosen
                   'tasks'     a set whose labels and weights are dicts by task,
                               {'input', 'label': {task: ...}, 'weight': {task: ...}}. The
                               factory's `classes` and `several` are dicts by task, too.

@@ -8,7 +8,7 @@ https://jfly.uni-koeln.de/color/) can be distinguished with every kind of colour
 differ as well.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -346,6 +346,40 @@ def matrix(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> F
         label.set_parse_math(False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    return figure
+
+
+def matched_names(matches: Mapping[str, str], left: Sequence[str], right: Sequence[str]) -> Figure:
+    """Draws names in two columns, and a line between those that match.
+
+    Args:
+        matches: {name on the left: name on the right}.
+        left: all names on the left.
+        right: all names on the right.
+
+    Returns:
+        A matplotlib Figure.
+
+    >>> figure = matched_names({'actor': 'student'}, ['actor', 'genre'], ['professor', 'student'])
+    >>> [line.get_ydata().tolist() for line in figure.axes[0].lines]
+    [[0.0, 0.0]]
+    """
+    # matching names lie opposite each other, and the others below
+    left = [*matches, *(name for name in left if name not in matches)]
+    right = [*matches.values(), *(name for name in right if name not in matches.values())]
+    height = max(len(left), len(right))
+    figure = Figure(figsize=(5.0, 0.6 + 0.28 * height), layout='constrained')
+    axes = figure.add_subplot()
+    for names, x, side in ((left, 0.0, 'right'), (right, 1.0, 'left')):
+        for i, name in enumerate(names):
+            ink = INK if i < len(matches) else '0.6'
+            shift = -0.04 if side == 'right' else 0.04
+            axes.text(x + shift, -i, name, ha=side, va='center', color=ink, parse_math=False)
+    for i in range(len(matches)):
+        axes.plot([0.0, 1.0], [0.0 - i, 0.0 - i], color=INK, linewidth=1.2)
+    axes.set_xlim(-1.0, 2.0)
+    axes.set_ylim(-height + 0.5, 0.5)
+    axes.set_axis_off()
     return figure
 
 

@@ -168,6 +168,8 @@ def _label_free_rows(settings: Config, fitted: Fitted) -> list[Record]:
     splits = build.load(settings['data'])
     if 'target' not in splits or splits['target'].task.kind != 'unlabelled':
         return []
+    if stated_by_method(settings['method'], 'BATCHES', '') == 'unlabelled':
+        return []  # its outputs are no classes
     rows = []
     for name, values in scores_of_target(settings, fitted, splits).items():
         mean, half = mean_interval(values)

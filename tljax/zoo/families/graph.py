@@ -1,0 +1,144 @@
+"""Networks of nodes: GraphSAGE on sampled neighbours, and a perceptron on inputs that were
+propagated beforehand. `gcn` has a file of its own.
+
+An input of GraphSAGE and of graph convolution is a node with its neighbours, as `labelled_nodes` of
+`tljax.data.graph_nodes` makes it: (1 + f1 + f1 f2 + ..., d + 2). The rows are the
+node, its neighbours, and theirs; the last two columns are a row's weight in the sum over
+neighbours, and its weight for itself.
+"""
+
+import math
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from tljax.core import Net, UserError
+from tljax.nn.layers import Dense, net
+from tljax.nn.taps import tap
+
+
+class _Sampled(nn.Module):
+    widths: tuple
+    fanouts: tuple
+    dropout: float
+    aggregate: str
+
+    @nn.compact
+    def __call__(self, x, train):
+        levels, start, taps = [], 0, {}
+        for i in range(len(self.fanouts) + 1):
+            count = math.prod(self.fanouts[:i])
+            levels.append(x[:, start : start + count].reshape(len(x), *self.fanouts[:i], -1))
+            start += count
+        weights = [level[..., -2:-1] for level in levels]
+        own = [level[..., -1:] for level in levels]
+        values = [level[..., :-2] for level in levels]
+        for number, width in enumerate(self.widths, 1):
+            values = [nn.Dropout(self.dropout, deterministic=not train)(each) for each in values]
+            sums = [(weights[i + 1] * values[i + 1]).sum(-2) for i in range(len(values) - 1)]
+            layer = Dense(width, name=f'dense{number}')
+            if self.aggregate == 'gcn':
+                mixed = [own[i] * values[i] + each for i, each in enumerate(sums)]
+                values = [nn.relu(layer(each)) for each in mixed]
+            else:
+                beside = Dense(width, use_bias=False, name=f'neighbours{number}')
+                pairs = zip(values, sums, strict=False)
+                values = [_unit(nn.relu(layer(each) + beside(mean))) for each, mean in pairs]
+            taps[f'layer{number}'] = tap(f'layer{number}', values[0])
+        return {**taps, 'features': values[0]}
+
+
+def graphsage(
+    widths: Sequence[int] = (128, 128), fanouts: Sequence[int] = (10, 10), dropout: float = 0.5
+) -> Net:
+    """GraphSAGE: h_v <- relu(W h_v + U mean of the neighbours' h_u + b), scaled to length 1.
+
+    Args:
+        widths: of the layers, one for each fan-out.
+        fanouts: those of the data, made with weights='mean'.
+        dropout: share of the inputs of each layer that are dropped in training.
+
+    Raises:
+        UserError: other numbers of layers than of fan-outs, and a share outside [0, 1).
+
+    Source: Hamilton, Ying and Leskovec 2017, https://arxiv.org/abs/1706.02216, algorithm 2 with
+        mean aggregation.
+
+    >>> list(graphsage((16, 8), (5, 5)).groups)
+    ['layer1', 'layer2']
+    """
+    return sampled_network(widths, fanouts, dropout, 'mean')
+
+
+class _Perceptron(nn.Module):
+    widths: tuple
+    dropout: float
+
+    @nn.compact
+    def __call__(self, x, train):
+        taps = {}
+        for number, width in enumerate(self.widths, 1):
+            x = nn.relu(Dense(width, name=f'dense{number}')(x))
+            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = taps[f'layer{number}'] = tap(f'layer{number}', x)
+        return {**taps, 'features': x}
+
+
+def graph_perceptron(widths: Sequence[int] = (128,), dropout: float = 0.5) -> Net:
+    """A perceptron with dropout, for nodes whose inputs were propagated beforehand.
+
+    With the hops computed on the host, a step costs as much as without a graph.
+
+    Args:
+        widths: of the layers.
+        dropout: share of the units of each layer that are dropped in training.
+
+    Raises:
+        UserError: no layer, or a share outside [0, 1).
+
+    Source: Wu et al. 2019, https://arxiv.org/abs/1902.07153, section 2.2, with hidden layers.
+
+    >>> graph_perceptron((16,)).dim
+    16
+    """
+    _refuse(widths, widths, dropout)
+    return net(_Perceptron(tuple(widths), dropout), widths[-1], _groups(widths))
+
+
+def sampled_network(
+    widths: Sequence[int], fanouts: Sequence[int], dropout: float, aggregate: str
+) -> Net:
+    """Makes a network on nodes with their neighbours: `graphsage`, or `gcn` of its own file.
+
+    Args:
+        widths: of the layers, one for each fan-out.
+        fanouts: those of the data.
+        dropout: share of the inputs of each layer that are dropped in training.
+        aggregate: 'gcn' or 'mean'.
+
+    Raises:
+        UserError: as `graphsage`.
+
+    >>> sampled_network((4,), (2,), 0.0, 'mean').dim
+    4
+    """
+    _refuse(widths, fanouts, dropout)
+    module = _Sampled(tuple(widths), tuple(fanouts), dropout, aggregate)
+    return net(module, widths[-1], _groups(widths))
+
+
+def _groups(widths):
+    return {f'layer{i}': f'(dense|neighbours){i}/.*' for i in range(1, len(widths) + 1)}
+
+
+def _refuse(widths, fanouts, dropout):
+    if not widths or len(widths) != len(fanouts) or not 0 <= dropout < 1:
+        raise UserError(
+            f'net.widths={tuple(widths)}, net.fanouts={tuple(fanouts)}, net.dropout={dropout}: '
+            'give a layer or more, as many fan-outs, and a share from 0 to below 1'
+        )
+
+
+def _unit(x):
+    return x / jnp.sqrt(jnp.maximum((x**2).sum(-1, keepdims=True), 1e-12))
