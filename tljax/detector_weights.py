@@ -75,11 +75,11 @@ def pretrained_detector(
         'input': jax.ShapeDtypeStruct((1, *shape), np.float32),
         'label': jax.ShapeDtypeStruct((1, 1, 5), np.float32),
     }
-    expected = (
+    rest, rest_state = (
         {player: leaves for player, leaves in tree.items() if player not in params}
         for tree in jax.eval_shape(method.init, jax.random.key(0), batch)
     )
-    predictors = _predictors(arrays, *expected, path, name)
+    predictors = _predictors(arrays, rest, rest_state, path, name)
     params, state = ({**a, **b} for a, b in zip((params, state), predictors, strict=True))
     record = {
         'config': {

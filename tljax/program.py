@@ -5,7 +5,7 @@ Fits that differ only in data, seeds or donor share one program.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import numpy as np
@@ -31,7 +31,7 @@ KEYS = ('classes', 'several')  # arguments of a method that the task decides
 PROGRAMS: Recent['Program'] = Recent(most=32, is_full=has_many_maps)
 # (seed, batch, start, donor=None, rules=()) -> params, state
 Begin = Callable[..., tuple[Tree, Tree]]
-Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, input) -> input
+Augment = Callable[..., Any]  # (key, input) -> input, or (key, input, boxes) -> (input, boxes)
 
 
 class Program(NamedTuple):
@@ -146,7 +146,7 @@ def make_program(
         method: (net=, classes=, several=, frozen=, stored=, statistics=) -> Method.
         partition: (groups=) -> Partition.
         penalty: a penalty that is added to the loss, or None.
-        augment: functions (key, input) -> input.
+        augment: functions (key, input) -> input, of boxes (key, input, boxes) -> (input, boxes).
         frozen: regex of the parameters that the method never trains; '' for none.
         averaging_one: as `optim.join_groups` takes it.
         statistics: as `optim.uses_stored_statistics` takes it.

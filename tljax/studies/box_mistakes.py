@@ -2,6 +2,7 @@
 
 import json
 
+import jax.numpy as jnp
 import numpy as np
 
 from tljax.core import Dataset, Task
@@ -93,7 +94,9 @@ def worst(rows: list[Record], names: tuple[str, ...], limit: int = MAX_PICTURES)
     [1]
     """
     detections, boxes = arrays(rows, names)
-    overlap = np.asarray(iou(detections[..., :4], boxes[..., :4])) >= FOUND
+    overlap = (
+        np.asarray(iou(jnp.asarray(detections[..., :4]), jnp.asarray(boxes[..., :4]))) >= FOUND
+    )
     overlap &= detections[..., None, 4] == boxes[..., None, :, 4]
     is_box, is_detection = boxes[..., 4] >= 0, detections[..., 4] >= 0
     sure = overlap & (detections[..., None, 5] >= SHOWN)

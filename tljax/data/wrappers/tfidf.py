@@ -4,6 +4,8 @@ their sequences of letters."""
 import hashlib
 from collections.abc import Sequence
 
+from typing import Any
+
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
@@ -91,7 +93,7 @@ def _texts(split: Dataset) -> np.ndarray:
 
 def _vectors(split: Dataset, vectorizer: TfidfVectorizer | FeatureUnion, key: str) -> Dataset:
     """A split, and its target's, with vectors for texts."""
-    vectors = vectorizer.transform(_texts(split)).astype(np.float32)
+    vectors: Any = vectorizer.transform(_texts(split)).astype(np.float32)  # a sparse matrix
 
     def take(index):
         return {'input': vectors[index].toarray(), 'label': split.label[index]}

@@ -178,7 +178,7 @@ def rpn_errors(
     >>> round(objectness.item(), 4), location.item()
     (0.6931, 0.0)
     """
-    target = targets(label, anchors, MATCHED, UNMATCHED)
+    target = targets(label, jnp.asarray(anchors), MATCHED, UNMATCHED)
     box = excused(target.box, label, anchors)
     sample = jax.vmap(lambda key, box: balanced_sample(key, box, drawn))(keys, box)
     count = jnp.maximum(sample.sum(-1), 1)

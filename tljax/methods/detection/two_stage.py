@@ -132,9 +132,8 @@ def two_stage(
         """The map, the anchors, and what the first stage says of them."""
         taps, backbone = net.features(params['backbone'], state['backbone'], batch['input'], key)
         maps = map_of(taps)
-        anchors = first.region_anchors(
-            batch['input'].shape[1:3], maps.shape[1:3], stride, sides, ratios
-        )
+        cells = maps.shape[1], maps.shape[2]
+        anchors = first.region_anchors(batch['input'].shape[1:3], cells, stride, sides, ratios)
         return maps, anchors, *first.rpn(params['rpn'], maps), backbone
 
     def loss(params, state, batch, tick):
@@ -161,7 +160,7 @@ def two_stage(
             'location': LOCATION * location,
         }
         terms = {name: weighted_mean(values, batch) for name, values in terms.items()}
-        value = sum(terms.values())
+        value = sum(terms.values(), jnp.zeros(()))
         return value, ({**state, 'backbone': backbone, **tail_state}, {'loss': value, **terms})
 
     def predict(params, state, batch):

@@ -133,7 +133,9 @@ def resnet_slim(
     )
     for key, value, known in choices:
         if value not in known:
-            raise UserError(f'net.{key}={value!r} is unknown: {nearest_name(value, known)}')
+            raise UserError(
+                f'net.{key}={value!r} is unknown: {nearest_name(value, map(str, known))}'
+            )
     blocks = PARTS[part]
     names = [f'block{b}_unit{i}' for b in blocks for i in range(1, UNITS[depth][b - 1] + 1)]
     groups = {name: f'{name}_.*' for name in names}

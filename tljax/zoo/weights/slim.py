@@ -173,9 +173,9 @@ def from_slim(
             f'the variables below {scope!r} are those of another network or damaged '
             f'({"; ".join(texts)}): take the network that they were made for'
         )
-    return tuple(
-        unflatten_dict({path: found[path] for path in paths}, sep='/') for paths in (params, state)
-    )
+    named = ({path: found[path] for path in paths} for paths in (params, state))
+    trees = [unflatten_dict(part, sep='/') for part in named]
+    return trees[0], trees[1]
 
 
 def _below(tensors, scope):

@@ -83,7 +83,7 @@ def read(path: Path) -> Stored:
         raise UserError(
             f'has {model.SubgraphsLength()} graphs: convert the model without loops and conditions'
         )
-    graph = model.Subgraphs(0)
+    graph: Any = model.Subgraphs(0)
     for count in (graph.TensorsLength(), graph.OperatorsLength(), model.OperatorCodesLength()):
         if count > min(MOST, size):
             raise damaged(f'it states {count:,} tensors or operations')
