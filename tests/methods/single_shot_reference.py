@@ -6,8 +6,9 @@ test_single_shot_oracle.py.
         tests/methods/single_shot.json [ROW ...]
 
 API and TF are those of tests/nn/boxes/boxes_reference.py. The settings are those of the API's
-sample configs, but BatchNorm uses its stored statistics (`freeze_batchnorm`); some rows are trained
-with the batch's, too. Only the named rows are computed anew. The norms of the gradients stand in
+sample configs, but BatchNorm uses its stored statistics: the model is made for inference, and its
+losses are computed all the same. Some rows are trained with the batch's statistics, too. Only the
+named rows are computed anew. The norms of the gradients stand in
 trees of the scopes of the variables; 'unread' counts the numbers that get no gradient.
 """
 
@@ -75,7 +76,6 @@ ssd {
   box_predictor { %(predictor)s }
   loss { localization_loss { weighted_smooth_l1 { } } %(loss)s }
   %(flags)s
-  freeze_batchnorm: %(frozen)s
 }
 """
 LAYERS = """
@@ -205,10 +205,9 @@ def detector(row, frozen):
         'height': height,
         'width': width,
         'layers': LAYERS,
-        'frozen': str(frozen).lower(),
     }
     message = text_format.Parse(text, model_pb2.DetectionModel())
-    return model_builder.build(message, is_training=True)
+    return model_builder.build(message, is_training=not frozen)
 
 
 def computed(row, frozen):
