@@ -223,11 +223,12 @@ def computed(row, frozen):
         told = model.predict(images, shapes)
         losses = model.loss(told, shapes)
         variables = tf.compat.v1.trainable_variables()
-        gradients = dict(zip(variables, tf.gradients(sum(losses.values()), variables), strict=True))
+        names = [each.op.name for each in variables]
+        gradients = dict(zip(names, tf.gradients(sum(losses.values()), variables), strict=True))
         asked = {
             'losses': {name.rpartition('/')[2]: value for name, value in losses.items()},
             'gradients': {
-                name.op.name: tf.norm(gradient)
+                name: tf.norm(gradient)
                 for name, gradient in gradients.items()
                 if gradient is not None
             },
@@ -239,10 +240,11 @@ def computed(row, frozen):
         answers = session.run(asked)
         if not frozen:
             answers['moved'] = moved(session)
-    sizes = {each.op.name: int(np.prod(each.shape)) for each in variables}
+    sizes = [int(np.prod(each.shape)) for each in variables]
     answers['gradients'] = tree(answers['gradients'])
-    answers['trained'] = sum(sizes.values())
-    answers['unread'] = sum(sizes[each.op.name] for each in variables if gradients[each] is None)
+    answers['trained'] = sum(sizes)
+    unread = [size for name, size in zip(names, sizes, strict=True) if gradients[name] is None]
+    answers['unread'] = sum(unread)
     return answers
 
 
