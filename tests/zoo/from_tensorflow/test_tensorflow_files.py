@@ -115,6 +115,17 @@ def test_a_folded_norm_is_unfolded_exactly():
         np.testing.assert_array_equal(y, expected)
 
 
+def test_a_scope_that_was_entered_anew_counts_once():
+    scope = 'FeatureExtractor/MobilenetV1/MobilenetV1/Conv2d_1_depthwise'
+    tensors = {
+        f'{scope}/BatchNorm/batchnorm/mul': np.ones(1),
+        f'{scope}/BatchNorm/batchnorm/sub': np.ones(1),
+        scope.replace('MobilenetV1/', '', 1) + '/depthwise_weights': np.ones((1, 1, 1, 1)),
+    }
+    found, _ = variables(Stored('tfjs', tensors))
+    assert {name.rpartition('Conv2d_')[0] for name in found} == {'FeatureExtractor/MobilenetV1/'}
+
+
 @pytest.mark.parametrize(
     'tensors, text',
     [
