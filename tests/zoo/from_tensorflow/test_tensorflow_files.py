@@ -53,8 +53,8 @@ def test_a_checkpoint_is_left_without_its_optimiser():
     found, facts = read_variables(HERE / 'partitioned.ckpt')
     assert {name: array.shape for name, array in found.items()} == {
         'small/weights': (4,),
-        'tall/weights': (201,),
-        'wide/weights': (2, 90),
+        'tall/weights': (201, 3),
+        'wide/weights': (2, 150),
     }
     agree(found['small/weights'], WRITTEN['partitioned.ckpt']['small/weights'])  # no average
     assert {'global_step', 'tall/weights/Momentum', 'small/weights/ExponentialMovingAverage'} <= {
