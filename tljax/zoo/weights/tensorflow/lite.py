@@ -28,6 +28,7 @@ from tljax.zoo.weights.tensorflow.stored import (
 
 LARGEST = 2**31  # bytes of a file: its places have 31 bits
 MOST = 2**15  # tensors or operations of a graph
+PLACE = 64  # bytes that the number of an operation's tensor takes in Python
 TYPES = {  # TensorType
     0: np.dtype('<f4'),
     1: np.dtype('<f2'),
@@ -87,19 +88,21 @@ def read(path: Path) -> Stored:
     for count in (graph.TensorsLength(), graph.OperatorsLength(), model.OperatorCodesLength()):
         if count > min(MOST, size):
             raise damaged(f'it states {count:,} tensors or operations')
-    names, allowance, tensors = _names(graph), Allowance(size), {}
+    allowance = Allowance(size)
+    names, tensors = _names(graph, allowance), {}
     for i, name in enumerate(names):
         array = _array(model, graph.Tensors(i), name, allowance)
         if array is not None:
             tensors[name] = array
-    return Stored('tflite', tensors, tuple(_operations(model, graph, names)))
+    return Stored('tflite', tensors, tuple(_operations(model, graph, names, allowance)))
 
 
-def _names(graph: Any) -> list[str]:
+def _names(graph: Any, allowance: Allowance) -> list[str]:
     """The names of a graph's tensors, each once."""
     names: dict[str, None] = {}
     for i in range(graph.TensorsLength()):
         name = (graph.Tensors(i).Name() or b'').decode()
+        allowance.take('a name', (len(name),), 1)
         while name in names:
             name = f'{name}_{i}'
         names[name] = None
@@ -148,14 +151,16 @@ def _dequantised(array: np.ndarray, quantised: Any, name: str) -> np.ndarray:
         return (array.astype(np.int64) - zero).astype(np.float32) * scale
 
 
-def _operations(model: Any, graph: Any, names: list[str]) -> Iterator[Operation]:
+def _operations(
+    model: Any, graph: Any, names: list[str], allowance: Allowance
+) -> Iterator[Operation]:
     """The operations of a graph, without DEQUANTIZE."""
     before: dict[int, int] = {}  # output of DEQUANTIZE -> its input
     for i in range(graph.OperatorsLength()):
         operator = graph.Operators(i)
         code = model.OperatorCodes(operator.OpcodeIndex())
-        kind, inputs = code.BuiltinCode(), _places(operator.InputsAsNumpy(), names)
-        outputs = _places(operator.OutputsAsNumpy(), names)
+        kind, inputs = code.BuiltinCode(), _places(operator.InputsAsNumpy(), names, allowance)
+        outputs = _places(operator.OutputsAsNumpy(), names, allowance)
         if kind == DEQUANTIZE and len(inputs) == len(outputs) == 1:
             before[outputs[0]] = inputs[0]
             continue
@@ -168,9 +173,12 @@ def _operations(model: Any, graph: Any, names: list[str]) -> Iterator[Operation]
         )
 
 
-def _places(places: Any, names: list[str]) -> list[int]:
+def _places(places: Any, names: list[str], allowance: Allowance) -> list[int]:
     """The numbers of an operation's tensors; -1 is an absent one."""
-    found = np.atleast_1d(places).tolist() if isinstance(places, np.ndarray) else []
-    if len(found) > MOST or any(not -1 <= place < len(names) for place in found):
+    if not isinstance(places, np.ndarray):  # tflite gives 0 for an absent list
+        return []
+    allowance.take('the inputs of an operation', places.shape, PLACE)
+    found = places.tolist()
+    if any(not -1 <= place < len(names) for place in found):
         raise damaged('an operation reads a tensor that is absent')
     return found

@@ -109,7 +109,8 @@ def variables(stored: Stored, epsilon: float = EPSILON) -> tuple[dict[str, np.nd
     for name, (old, array) in sources.items():
         if array.dtype.kind in 'fV':  # V is bfloat16
             used.add(old)
-            found[name] = np.ascontiguousarray(array, np.float32)
+            with np.errstate(over='ignore'):  # what is not finite is refused
+                found[name] = np.asarray(array, np.float32, order='C')
     if not found:
         raise UserError('holds no variables of a network: name the file of a detector')
     if broken := [name for name, array in found.items() if not np.isfinite(array).all()]:
@@ -140,7 +141,7 @@ def _of_constants(stored: Stored) -> Sources:
     for old, array in stored.tensors.items():
         for pattern, name in MERGED:
             if match := re.fullmatch(pattern, old):
-                _add(found, match.expand(name), old, array)
+                _add(found, re.sub(TWICE, r'\1', match.expand(name)), old, array)
                 break
     return found
 
