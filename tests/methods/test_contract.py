@@ -116,6 +116,7 @@ def maker(method):
     `adaptation.adapting`; its own name where there is none."""
     module = sys.modules[getattr(tljax.methods, method).__module__]
     shared = ('adapting', 'joint', 'metric', 'on_base_classes', 'regularised', 'shared_trunk')
+    shared += ('Perceptron',)  # of methods that differ in what is asked of it
     makers = [name for name in shared if hasattr(module, name)]
     return makers[0] if makers else method
 
