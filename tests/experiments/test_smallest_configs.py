@@ -18,6 +18,7 @@ COMMAND = {
 LIKE = (
     'adapt',
     'baseline_plus_plus',
+    'clusters',  # its parts in test_clusters.py and test_self_supervised.py
     'cuts',  # as in test_layers_and_cuts.py
     'efficient',
     'fixmatch',
