@@ -5,9 +5,8 @@ from typing import Protocol
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from tljax.nn.layers import BatchNorm, Conv, relu6
+from tljax.nn.layers import BatchNorm, Conv, Joined, relu6
 from tljax.protocols import StoredStatistics
 
 NAMES = ('by_map', 'shared')  # what a config may name
@@ -172,7 +171,7 @@ class _Convolutions(nn.Module):
                 name=name,
             )(x)
             outputs.append(x.reshape(len(x), -1, self.width))
-        return jnp.concatenate(outputs, 1)
+        return Joined(name='joined')(outputs)
 
 
 class _Shared(nn.Module):
@@ -191,7 +190,8 @@ class _Shared(nn.Module):
             tower = {**self.tower, 'depth': 0} if self.one_tower else self.tower
             counts = {*self.per_cell}
             module = _Branch(tower, counts.pop() * width, bias, name=name)
-            return jnp.concatenate([x.reshape(len(x), -1, width) for x in module(maps, train)], 1)
+            outputs = [x.reshape(len(x), -1, width) for x in module(maps, train)]
+            return Joined(name=f'{name}_joined')(outputs)
 
         return branch('box', 4, 0.0), branch('class', self.columns, self.bias)
 

@@ -89,12 +89,14 @@ def read(path: Path) -> Stored:
         if count > min(MOST, size):
             raise damaged(f'it states {count:,} tensors or operations')
     allowance = Allowance(size)
-    names, tensors = _names(graph, allowance), {}
+    names, tensors, ranges = _names(graph, allowance), {}, {}
     for i, name in enumerate(names):
         array = _array(model, graph.Tensors(i), name, allowance)
         if array is not None:
             tensors[name] = array
-    return Stored('tflite', tensors, tuple(_operations(model, graph, names, allowance)))
+        elif ends := _range(graph.Tensors(i)):
+            ranges[name] = ends
+    return Stored('tflite', tensors, tuple(_operations(model, graph, names, allowance)), ranges)
 
 
 def _names(graph: Any, allowance: Allowance) -> list[str]:
@@ -149,6 +151,18 @@ def _dequantised(array: np.ndarray, quantised: Any, name: str) -> np.ndarray:
     zero = quantised.ZeroPointAsNumpy().reshape(shape) if zeros else 0
     with np.errstate(over='ignore', invalid='ignore'):  # refused with what is not finite
         return (array.astype(np.int64) - zero).astype(np.float32) * scale
+
+
+def _range(tensor: Any) -> tuple[float, float] | None:
+    """The least and the greatest number of a tensor that is computed with 8 bits, or None."""
+    kind, quantised = TYPES.get(tensor.Type()), tensor.Quantization()
+    if kind not in (np.uint8, np.int8) or quantised is None:
+        return None
+    if quantised.ScaleLength() != 1 or quantised.ZeroPointLength() != 1:
+        return None
+    scale, zero = float(quantised.Scale(0)), quantised.ZeroPoint(0)
+    limits = np.iinfo(kind)
+    return scale * (limits.min - zero), scale * (limits.max - zero)
 
 
 def _operations(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import UserError, abbreviated
-from tljax.zoo.weights.tensorflow.facts import Facts, anchors, classes
+from tljax.zoo.weights.tensorflow.facts import POSTPROCESS, Facts, anchors, classes
 from tljax.zoo.weights.tensorflow.reading import read
 from tljax.zoo.weights.tensorflow.stored import Stored
 
@@ -34,6 +34,7 @@ MERGED = (
 )
 COUNTERS = r'(?:.+/)?(?:global_step|beta[12]_power)'  # of optimisers
 AVERAGE = '/ExponentialMovingAverage'
+LOGISTIC = '14'
 CONVOLUTIONS = {'3': 'weights', '4': 'depthwise_weights'}  # operations of TensorFlow Lite
 # what TensorFlow Lite adds to the name of a layer, in the names of its kernel and its bias
 LITE = (
@@ -118,7 +119,7 @@ def variables(stored: Stored, epsilon: float = EPSILON) -> tuple[dict[str, np.nd
     folded = _unfold(found, epsilon)
     left = tuple(name for name in stored.tensors if name not in used)
     found = dict(sorted(found.items()))
-    return found, Facts(anchors(stored), classes(found), folded, left)
+    return found, Facts(anchors(stored), classes(found), folded, left, _ranges(stored))
 
 
 Sources = dict[str, tuple[str, np.ndarray]]  # variable -> name of the tensor, array
@@ -177,6 +178,25 @@ def _of_lite(stored: Stored) -> Sources:
             leaf = 'BatchNorm/beta' if re.search(FOLDED, bias) else 'biases'
             _add(found, f'{layer}/{leaf}', bias, stored.tensors[bias])
     return found
+
+
+def _ranges(stored: Stored) -> dict[str, np.ndarray]:
+    """The ranges of layers' outputs, by names of variables of the layers."""
+    layers: dict[str, str] = {}  # name of a tensor: that of the layer that computes it
+    for operation in stored.operations:
+        kernel, bias = (*operation.inputs, '', '', '')[1:3]
+        if operation.kind in CONVOLUTIONS and kernel in stored.tensors:
+            norm = '/BatchNorm' if re.search(FOLDED, bias) else ''
+            layers[operation.name] = f'{_layer(kernel)}{norm}'
+        elif operation.kind == LOGISTIC:
+            layers[operation.inputs[0]] = 'ClassPredictor/joined'
+        elif operation.kind == POSTPROCESS:
+            layers[operation.inputs[0]] = 'BoxEncodingPredictor/joined'
+    return {
+        f'{layer}/{end}': np.float32(number)
+        for name, layer in layers.items()
+        for end, number in zip(('low', 'high'), stored.ranges.get(name, ()), strict=False)
+    }
 
 
 _SOURCES = {
