@@ -1,5 +1,5 @@
-"""Fake quantisation: the grid and its gradient by hand, kernels with the factor of BatchNorm, ranges
-that follow, and the delay."""
+"""Fake quantisation: the grid and its gradient by hand, kernels with the factor of BatchNorm,
+ranges that follow, and the delay."""
 
 import jax
 import jax.numpy as jnp
@@ -66,9 +66,10 @@ def test_a_kernel_is_rounded_with_the_factor_of_batch_norm():
         'params': {'scale': scale.astype('f'), 'bias': bias.astype('f')},
         'stats': {'mean': mean.astype('f'), 'var': var.astype('f')},
     }
+    folded = kernel * scale / np.sqrt(var)
+    variables['stats'] |= {'kernel_low': folded.min(), 'kernel_high': folded.max()}
     with quantised_layers():
         found = layers(variables, x)
-    folded = kernel * scale / np.sqrt(var)
     folded, _ = by_whole_numbers(folded, folded.min(), folded.max())
     expected = x @ folded[0, 0] + bias - mean * scale / np.sqrt(var)
     np.testing.assert_allclose(found, expected, atol=1e-4)
