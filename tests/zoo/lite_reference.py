@@ -3,9 +3,9 @@ tests/zoo/test_lite_detectors.py.
 
     LITERT/bin/python tests/zoo/lite_reference.py $TLJAX_DATA/detection_weights tests/zoo/lite.json
 
-LITERT is an environment with ai-edge-litert 2.3. The file has some box codes and logits of a picture
-of coloured squares, before suppression. Those of the quantised detector are whole numbers, by the
-default kernels and by the reference kernels of the runtime.
+LITERT is an environment with ai-edge-litert 2.3. The file has some box codes and logits of a
+picture of coloured squares, before suppression. Those of the quantised detector are whole numbers,
+by the default kernels and by the reference kernels of the runtime.
 """
 
 import json

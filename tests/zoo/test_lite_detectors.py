@@ -15,6 +15,7 @@ import pytest
 from tljax.configuration import ZOO, call_named
 from tljax.core import UserError
 from tljax.detector_weights import pretrained_detector
+from tljax.features import donors_at
 from tljax.methods.detection import anchoring, predictors
 from tljax.nn.fake_quantisation import quantised_layers
 from tljax.studies import conversion, detection
@@ -36,7 +37,7 @@ pytestmark = [
 def raw(row, params, state, x):
     """Codes and logits of the first seed's detector for pictures in [0, 1]."""
     net = call_named(ZOO, DETECTORS[row].net, 'net')
-    params, state = jax.tree.map(lambda leaf: leaf[0], (params, state))
+    params, state = _first((params, state))
     columns = params['head']['class']['map1']['bias'].size // 3
 
     def outputs(params, state, x):
@@ -119,3 +120,9 @@ def test_a_converted_detector_predicts_and_is_a_donor(tmp_path):
     x = samples.pictures()
     direct = Trained(*pretrained_detector('ssdlite_mobilenet_v2', str(SSDLITE)))
     np.testing.assert_array_equal(trained.predict(x), direct.predict(x))
+    donor = donors_at(str(tmp_path / 'run'), None).trees[0]
+    jax.tree.map(np.testing.assert_array_equal, donor[0], _first(direct.params))
+
+
+def _first(tree):
+    return jax.tree.map(lambda leaf: leaf[0], tree)
