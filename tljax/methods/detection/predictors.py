@@ -56,6 +56,7 @@ def by_map(
         Liu et al. 2016, section 2.1, https://arxiv.org/abs/1512.02325; with depthwise convolutions
         Sandler et al. 2018, section 6.2 (SSDLite), https://arxiv.org/abs/1801.04381
 
+    >>> import jax.numpy as jnp
     >>> head = by_map(kernel=1)([3], 2, None)
     >>> (codes, logits), _ = head.init_with_output(
     ...     jax.random.key(0), [jnp.ones((1, 5, 5, 8))], True
@@ -97,6 +98,7 @@ def shared(
         Lin et al. 2017, section 4, https://arxiv.org/abs/1708.02002; one tower: Jin et al. 2018,
         https://arxiv.org/abs/1807.03284
 
+    >>> import jax.numpy as jnp
     >>> head, maps = shared(depth=1, width=4)([2, 2], 3, None), [jnp.ones((1, 2, 2, 8))] * 2
     >>> (codes, logits), _ = head.init_with_output(jax.random.key(0), maps, True)
     >>> codes.shape, logits.shape

@@ -21,8 +21,8 @@ class Facts(NamedTuple):
         classes: number of classes without the background; None where the predictors do not tell.
         folded: names of the layers whose BatchNorm was folded, and has been made anew.
         left: names of the tensors that are no variables of the network.
-        ranges: least and greatest outputs of layers, where they are computed with 8 bits, by names
-            like those of variables: 'Conv2d_0/BatchNorm/low'.
+        ranges: least and greatest outputs and kernels of layers, where they have 8 bits, by names
+            like those of variables: 'Conv2d_0/BatchNorm/low', 'Conv2d_0/BatchNorm/kernel_low'.
     """
 
     anchors: np.ndarray | None

@@ -94,7 +94,7 @@ def read(path: Path) -> Stored:
         array = _array(model, graph.Tensors(i), name, allowance)
         if array is not None:
             tensors[name] = array
-        elif ends := _range(graph.Tensors(i)):
+        if ends := _range(graph.Tensors(i)):
             ranges[name] = ends
     return Stored('tflite', tensors, tuple(_operations(model, graph, names, allowance)), ranges)
 
@@ -154,7 +154,7 @@ def _dequantised(array: np.ndarray, quantised: Any, name: str) -> np.ndarray:
 
 
 def _range(tensor: Any) -> tuple[float, float] | None:
-    """The least and the greatest number of a tensor that is computed with 8 bits, or None."""
+    """The least and the greatest number that a tensor of 8 bits can have; None for others."""
     kind, quantised = TYPES.get(tensor.Type()), tensor.Quantization()
     if kind not in (np.uint8, np.int8) or quantised is None:
         return None

@@ -58,8 +58,7 @@ class Stored(NamedTuple):
         tensors: {name: array}. Numbers of 8 or 16 bits that stand for real numbers are float32;
             other arrays have the file's type. Arrays may be read-only.
         operations: the graph, where the file has one that tells what its tensors are.
-        ranges: {name of a tensor that is computed with 8 bits: the least and the greatest number
-            that it can have}.
+        ranges: {name of a tensor of 8 bits: the least and the greatest number that it can have}.
     """
 
     form: str

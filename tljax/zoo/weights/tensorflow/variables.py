@@ -181,20 +181,21 @@ def _of_lite(stored: Stored) -> Sources:
 
 
 def _ranges(stored: Stored) -> dict[str, np.ndarray]:
-    """The ranges of layers' outputs, by names of variables of the layers."""
-    layers: dict[str, str] = {}  # name of a tensor: that of the layer that computes it
+    """The ranges of layers' outputs and kernels, by names of variables of the layers."""
+    places: dict[str, str] = {}  # name of a tensor: layer, and what the tensor is to it
     for operation in stored.operations:
         kernel, bias = (*operation.inputs, '', '', '')[1:3]
         if operation.kind in CONVOLUTIONS and kernel in stored.tensors:
             norm = '/BatchNorm' if re.search(FOLDED, bias) else ''
-            layers[operation.name] = f'{_layer(kernel)}{norm}'
+            places[operation.name] = f'{_layer(kernel)}{norm}/'
+            places[kernel] = f'{_layer(kernel)}{norm}/kernel_'
         elif operation.kind == LOGISTIC:
-            layers[operation.inputs[0]] = 'ClassPredictor/joined'
+            places[operation.inputs[0]] = 'ClassPredictor/joined/'
         elif operation.kind == POSTPROCESS:
-            layers[operation.inputs[0]] = 'BoxEncodingPredictor/joined'
+            places[operation.inputs[0]] = 'BoxEncodingPredictor/joined/'
     return {
-        f'{layer}/{end}': np.float32(number)
-        for name, layer in layers.items()
+        f'{place}{end}': np.float32(number)
+        for name, place in places.items()
         for end, number in zip(('low', 'high'), stored.ranges.get(name, ()), strict=False)
     }
 
