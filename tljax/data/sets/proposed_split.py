@@ -6,6 +6,7 @@ classes of ImageNet out of the unseen ones. Older splits do not.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def _refuse_leak(
     """Raises an error for a class of the test or validation that is trained on."""
     none = np.zeros(0, int)
     for name in ('validation', 'test'):
-        both = np.intersect1d(label[rows['train']], label[rows.get(name, none)])
+        both: Any = np.intersect1d(label[rows['train']], label[rows.get(name, none)])
         if len(both):
             raise UserError(
                 f'{path}/att_splits.mat: the class {classes[both[0]]!r} is trained on and in '
