@@ -3,7 +3,8 @@
     python -m experiments.convert --model=mobilenet --weights=FILE.h5 --workdir=weights/mobilenet
 
 The run is an orbax checkpoint in the folder `--workdir`. `--classes` names the class index of the
-weights; the default is the file imagenet_class_index.json beside them. With CLIP, the run predicts
+weights; the default is the file imagenet_class_index.json beside them. A detector of the zoo takes
+TensorFlow's files: --model=ssdlite_mobilenet_v2 --weights=FOLDER. With CLIP, the run predicts
 the classes that `--classes` names and `--prompt` describes.
 """
 

@@ -42,7 +42,8 @@ def pretrained_detector(
             with one.
         classes: names of the classes; None for COCO's if there are 90, and otherwise for numbers.
         quantised: whether numbers are rounded to 8 bits, in the ranges that the file states, as
-            TensorFlow Lite does; False computes with the same weights in float32.
+            TensorFlow Lite does; False computes with the same weights in float32. The runtime
+            takes a pixel q of 0 to 255 as (q - 128) / 128, and the networks here as 2 q / 255 - 1.
         **keywords: of the method, in place of the zoo's, such as total=10.
 
     Returns:
