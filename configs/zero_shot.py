@@ -80,13 +80,13 @@ def _framed(digits: Config, size: int) -> Config:
 
 def _methods() -> Config:
     """Every method with the values of its settings among which held classes choose."""
-    rates = (1e-3, 1e-2, 0.1)
+    rates = (3e-3, 1e-2, 3e-2)
     return dict(
-        dap=dict(penalty=(0.01, 0.1, 1.0)),
+        dap=dict(penalty=(0.1, 1.0, 10.0)),
         iap=dict(),
         conse=dict(top=(1, 3, 10)),
-        eszsl=dict(gamma=(1e-4, 1e-3, 1e-2, 0.1), penalty=(0.1, 1.0, 10.0)),
-        sae=dict(weight=(0.01, 0.1, 1.0, 10.0), by=('encoded', 'decoded')),
+        eszsl=dict(gamma=(1e-4, 1e-3, 1e-2, 0.1), penalty=(0.01, 0.1, 1.0, 10.0)),
+        sae=dict(weight=(0.01, 0.1, 1.0, 10.0), by=('encoded', 'decoded'), centred=(False, True)),
         devise=dict(rate=rates),
         sje=dict(rate=rates),
         ale=dict(rate=rates),

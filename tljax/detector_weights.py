@@ -1,6 +1,8 @@
 """Weights for the detectors of the zoo, in the form of a saved run."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import jax
 import numpy as np
@@ -8,6 +10,7 @@ from flax.traverse_util import unflatten_dict
 
 from tljax.configuration import GIVEN, METHODS, ZOO, bind_named, call_named
 from tljax.core import Tree, UserError, abbreviated, nearest_name
+from tljax.nn.fake_quantisation import quantised_layers
 from tljax.paths import flatten
 from tljax.protocols import Record, Setting
 from tljax.zoo.detectors import DETECTORS
@@ -22,7 +25,11 @@ SIDE = 600  # of the pictures of detectors of two stages, which are squares here
 
 
 def pretrained_detector(
-    name: str, path: str, classes: Sequence[str] | None = None, **keywords: Setting
+    name: str,
+    path: str,
+    classes: Sequence[str] | None = None,
+    quantised: bool = False,
+    **keywords: Setting,
 ) -> tuple[Tree, Tree, Record]:
     """Returns a detector of the zoo with weights, in the form of a saved run.
 
@@ -34,6 +41,8 @@ def pretrained_detector(
         path: a frozen graph, checkpoint, model of TensorFlow.js or of TensorFlow Lite, or a folder
             with one.
         classes: names of the classes; None for COCO's if there are 90, and otherwise for numbers.
+        quantised: whether numbers are rounded to 8 bits, in the ranges that the file states, as
+            TensorFlow Lite does; False computes with the same weights in float32.
         **keywords: of the method, in place of the zoo's, such as total=10.
 
     Returns:
@@ -41,7 +50,8 @@ def pretrained_detector(
 
     Raises:
         UserError: an unknown detector, with the nearest name; a file that cannot be read; weights
-            of another detector; another number of classes.
+            of another detector; another number of classes; a file without ranges where they are
+            asked for.
 
     >>> pretrained_detector('ssdlite_v2', 'model.json')
     Traceback (most recent call last):
@@ -61,6 +71,15 @@ def pretrained_detector(
         )
     net = call_named(ZOO, detector.net, 'net')
     spec = {**detector.method, **keywords}
+    rounding: AbstractContextManager[Any] = nullcontext()
+    if quantised:
+        if not facts.ranges:
+            raise UserError(
+                f'{path} states no ranges of 8 bits: leave out --model.quantised, or name a '
+                'quantised .tflite file'
+            )
+        spec = {'name': 'with_fake_quantisation', 'method': spec, 'delay': 0}
+        tensors, rounding = {**tensors, **facts.ranges}, quantised_layers(active=False)
     method = bind_named(METHODS, spec, 'method', *GIVEN)(net=net, classes=count)
     size = detector.size or SIDE
     shape = (size, size, 3)
@@ -69,8 +88,11 @@ def pretrained_detector(
         params, state = parts_from_slim(tensors, net, tail, shape)
         arrays = stage_arrays(tensors)
     else:
-        params, state = ({'backbone': tree} for tree in from_slim(tensors, net, shape=shape))
+        with rounding:  # layers keep ranges
+            params, state = ({'backbone': tree} for tree in from_slim(tensors, net, shape=shape))
         arrays = {f'head/{place}': array for place, array in head_arrays(tensors).items()}
+    if quantised:
+        arrays['quantised'] = np.ones((), np.float32)
     batch = {
         'input': jax.ShapeDtypeStruct((1, *shape), np.float32),
         'label': jax.ShapeDtypeStruct((1, 1, 5), np.float32),

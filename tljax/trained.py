@@ -163,9 +163,10 @@ class Trained(NamedTuple):
         if stated_by_method(self.record['config']['method'], 'COLUMNS', False):
             raise UserError('this run has a network for each task, and no features of its own')
         network = call_named(ZOO, self.record['config']['net'], 'net')
-        params, state = (
-            jax.tree.map(lambda leaf: leaf[seed : seed + 1], {'backbone': tree['backbone']})
-            for tree in (self.params, self.state)
+        # with the head, as a network without parameters has no leaf that tells the number of seeds
+        params, state = jax.tree.map(
+            lambda leaf: leaf[seed : seed + 1],
+            (self.params, {'backbone': self.state['backbone']}),
         )
         outputs = predictions(extractor(network), params, state, self._dataset(inputs), batch)
         return outputs['features'][0]

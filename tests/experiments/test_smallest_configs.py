@@ -18,6 +18,7 @@ COMMAND = {
 LIKE = (
     'adapt',
     'baseline_plus_plus',
+    'clusters',  # its parts in test_clusters.py and test_self_supervised.py
     'cuts',  # as in test_layers_and_cuts.py
     'efficient',
     'fixmatch',
@@ -34,6 +35,7 @@ LIKE = (
     'siamese',
     'sine',
     'soup',  # as in test_averages_study.py
+    'zero_shot',  # as in test_zero_shot_study.py
 )
 
 

@@ -137,6 +137,7 @@ def maker(method):
     `adaptation.adapting`; its own name where there is none."""
     module = sys.modules[getattr(tljax.methods, method).__module__]
     shared = (
+        'Perceptron',  # of methods that differ in what is asked of it
         'adapting',
         'compatible',
         'joint',

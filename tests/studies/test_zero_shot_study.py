@@ -146,7 +146,7 @@ def test_the_field_s_files_go_the_same_way(tmp_path):
         },
     )
     config = plain(config_file.get_config(f'features={tmp_path}'))
-    config |= dict(folds=2, seeds=[10, 11, 12], methods=dict(eszsl=dict(gamma=[1e-3])))
+    config |= dict(folds=2, seeds=[10, 11, 12], methods=dict(dap=dict(penalty=[0.1])))
     config['fit'] |= dict(net=dict(name='identity', dim=5), steps=50, optim=dict(lr=0.1))
     results = zero_shot.recognise(config, tmp_path / 'study')
     assert results['rows'][0]['targets']['unseen']['unseen']['mean'] > 0.9

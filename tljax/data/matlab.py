@@ -110,7 +110,8 @@ def _variable(file: Any, dataset: Any, content: bytearray) -> Any:
         return found
     if dataset.dtype.kind not in NUMBERS or not dataset.shape:
         return None
-    values = dataset[:].T
+    values: Any = dataset[:]
+    values = values.T
     if kind == 'char':  # a row of numbers of characters for each text
         return np.array([''.join(map(chr, row)) for row in np.atleast_2d(values)])
     return values

@@ -194,6 +194,18 @@ class BatchNorm(nn.Module):
         return (x * factor + (bias - mean * factor)).astype(self.dtype)
 
 
+class Joined(nn.Module):
+    """Arrays one after the other along axis 1: a layer without parameters.
+
+    >>> Joined().apply({}, [jnp.ones((1, 2, 4)), jnp.ones((1, 3, 4))]).shape
+    (1, 5, 4)
+    """
+
+    @nn.compact
+    def __call__(self, arrays: Sequence[jax.Array]) -> jax.Array:
+        return jnp.concatenate(arrays, 1)
+
+
 def batch_norm_with(net: Net, **keywords: float) -> Net:
     """Returns a network whose BatchNorm layers are called with further keywords.
 

@@ -152,8 +152,8 @@ def lsi(ps: ArrayLike, pt: ArrayLike, dim: int = 100) -> Views:
     _, values, right = np.linalg.svd(documents, full_matrices=False)
     check_dim(dim, _rank(values))
     features = np.split(right[:dim].T, [ps.shape[1]])
-    maps = [_linear(0.0, v / unit) for v, unit in zip(features, units, strict=True)]
-    return Views(*maps, values[:dim])
+    source, target = (_linear(0.0, v / unit) for v, unit in zip(features, units, strict=True))
+    return Views(source, target, values[:dim])
 
 
 def _linear(mean, w):

@@ -104,15 +104,16 @@ def sae(x: ArrayLike, y: ArrayLike, vectors: ArrayLike, weight: float = 1.0) -> 
     x, y, vectors = checked_examples(x, y, vectors)
     refuse_not_positive(weight=weight)
     s = vectors[y]
-    left, right = s.T @ s, weight * x.T @ x
-    # The equation has one solution if no eigenvalue of `left` is minus one of `right`.
-    smallest = [np.linalg.eigvalsh(matrix)[[0, -1]] for matrix in (left, right)]
-    if sum(low for low, _ in smallest) <= 1e-10 * sum(high for _, high in smallest):
+    # Both sides are symmetric: in their eigenvectors the equation is a division.
+    left, u = np.linalg.eigh(s.T @ s)
+    right, q = np.linalg.eigh(weight * x.T @ x)
+    sums = left[:, None] + right
+    if sums.min() <= 1e-10 * sums.max():
         raise UserError(
             f'features of {x.shape[1]} and descriptions of {s.shape[1]} numbers both depend '
             'linearly on each other: project the features by PCA to fewer numbers'
         )
-    return scipy.linalg.solve_sylvester(left, right, (1 + weight) * s.T @ x)
+    return u @ (u.T @ ((1 + weight) * s.T @ x) @ q / sums) @ q.T
 
 
 def encoded(x: ArrayLike, weights: ArrayLike, vectors: ArrayLike) -> np.ndarray:

@@ -70,15 +70,15 @@ def compare(config: Config, workdir: Path) -> Record:
     features = _flat(test, len(config['seeds']))
     labelled = _flat([train], len(config['seeds']))
     for name, changes in config['pretraining'].items():
-        for trained_on, (run, fitted) in _trainings(config, name, changes, workdir).items():
+        for trained_on, (_, fitted) in _trainings(config, name, changes, workdir).items():
             if config[DEEP]:
                 donor = _folder(workdir, name, trained_on)
                 answers = _deep(config, donor, f'{name}, {trained_on}', test, workdir)
                 clustered[name, trained_on, DEEP] = [agreement(label, each) for each in answers]
-            features[name, trained_on] = _features(run, fitted, config, test)
-            labelled[name, trained_on] = _features(run, fitted, config, [train])
+            features[name, trained_on] = _features(fitted, config, test)
+            labelled[name, trained_on] = _features(fitted, config, [train])
     features[UNTRAINED, ''], labelled[UNTRAINED, ''] = (
-        _untrained(config, run, splits) for splits in (test, [train])
+        _untrained(config, splits) for splits in (test, [train])
     )
     for (name, trained_on), x in progress(list(features.items()), 'clustering, and few labels'):
         for algorithm, spec in config['algorithms'].items():
@@ -189,21 +189,21 @@ def _deep(
     return list(np.concatenate(outputs, 1).argmax(-1))
 
 
-def _features(run: Run, fitted: Fitted, config: Config, splits: list[Dataset]) -> np.ndarray:
+def _features(fitted: Fitted, config: Config, splits: list[Dataset]) -> np.ndarray:
     """Features of splits by every seed's network, (seeds, n, d)."""
     extract = extractor(call_named(ZOO, config['net'], 'net'))
     parts = [predictions(extract, fitted.params, fitted.state, each) for each in splits]
     return np.concatenate([part['features'] for part in parts], 1)
 
 
-def _untrained(config: Config, run: Run, splits: list[Dataset]) -> np.ndarray:
+def _untrained(config: Config, splits: list[Dataset]) -> np.ndarray:
     """Features of splits by networks with their initial parameters, (seeds, n, d)."""
     net = call_named(ZOO, config['net'], 'net')
     sample = splits[0].take(np.arange(1))['input']
     drawn = [net.init(jax.random.key(seed), sample) for seed in config['seeds']]
     params, state = jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
     fitted = Fitted({'backbone': params}, {'backbone': state}, {})
-    return _features(run, fitted, config, splits)
+    return _features(fitted, config, splits)
 
 
 def _flat(splits: list[Dataset], seeds: int) -> Features:

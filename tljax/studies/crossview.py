@@ -35,9 +35,10 @@ from tljax.when.gain import mean_interval, share_interval, transfer_gain, verdic
 
 SHALLOW = 'tljax.shallow'
 METRIC = first_score(Task('classes'))
+DUAL: Any = True  # scikit-learn's stubs know texts alone
 CLASSIFIERS: dict[str, Callable[[float], Any]] = {
     'logistic': lambda c: LogisticRegression(C=c, max_iter=2000),
-    'svm': lambda c: LinearSVC(C=c, dual=True, max_iter=20_000, random_state=0),
+    'svm': lambda c: LinearSVC(C=c, dual=DUAL, max_iter=20_000, random_state=0),
 }
 OWN, COPIED, SHARED = 'target labels', 'labels copied over pairs', 'source classifier'
 Answer = tuple[np.ndarray, float | None]  # predictions, and the share of pairs that are found

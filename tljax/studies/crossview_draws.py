@@ -245,7 +245,7 @@ def _featuriser(training: np.ndarray, words: int | None, letters: Sequence[int] 
         return lambda input: np.asarray(input, float).reshape(
             len(input), math.prod(input.shape[1:])
         )
-    vectorizer = fitted_vectorizer(training, words, letters)
+    vectorizer: Any = fitted_vectorizer(training, words, letters)
     return lambda input: vectorizer.transform(input).toarray() if len(input) else np.zeros((0, 1))
 
 

@@ -225,7 +225,8 @@ def _confusion(answer: np.ndarray, label: np.ndarray, classes: Sequence[str]) ->
     table: Record = {}
     for row in np.unique(label):
         share = np.bincount(answer[label == row], minlength=len(classes)) / (label == row).sum()
-        table[classes[row]] = {classes[i]: float(share[i]) for i in np.flatnonzero(share)}
+        answers = {classes[int(i)]: float(share[i]) for i in np.flatnonzero(share)}
+        table[classes[int(row)]] = answers
     return table
 
 

@@ -99,17 +99,21 @@ def eszsl(task: Task, gamma: float = 1.0, penalty: float = 1.0) -> np.ndarray:
     return closed_forms.compatibility(task.new.features, weights, vectors)
 
 
-def sae(task: Task, weight: float = 1.0, by: str = 'encoded') -> np.ndarray:
+def sae(task: Task, weight: float = 1.0, by: str = 'encoded', centred: bool = True) -> np.ndarray:
     """SAE, with descriptions of length 1.
 
     Args:
         task: the task.
         weight: as `shallow.sae` takes it.
         by: 'encoded' compares descriptions, 'decoded' features.
+        centred: whether the mean description of the seen examples is subtracted from all, as the
+            mean of the features is.
     """
     if by not in ('encoded', 'decoded'):
         raise UserError(f'methods.sae.by={by!r} is not encoded or decoded')
     vectors = unit_rows(task.base.vectors)
+    if centred:
+        vectors = vectors - vectors[task.seen.label].mean(0)
     weights = closed_forms.sae(task.seen.features, task.seen.label, vectors, weight)
     return getattr(closed_forms, by)(task.new.features, weights, vectors)
 
@@ -205,7 +209,7 @@ def refuse_unknown(name: str, keys: Iterable[str]) -> None:
             raise UserError(f'methods.{name}.{key} is unknown: {nearest_name(key, takes)}')
 
 
-def scores(task: Task, name: str, **values: float | str) -> np.ndarray:
+def scores(task: Task, name: str, **values: float | str | bool) -> np.ndarray:
     """Scores of all classes by the model of a name, (n, c).
 
     Args:

@@ -148,7 +148,7 @@ DETECTORS = {
             name='with_pools',
             of=dict(
                 name='truncated',
-                of=dict(name='mobilenet', padding='same', momentum=DECAY),
+                of=dict(name='mobilenet', padding='same', momentum=0.97),
                 tap='block11',
                 size=300,
             ),
@@ -156,7 +156,7 @@ DETECTORS = {
         ),
         _single(
             dict(name='ssd', lowest=0.15, highest=0.95, reduced=False),
-            dict(name='shared', depth=1, width=512, kernel=1, one_tower=True, momentum=DECAY),
+            dict(name='shared', depth=1, width=512, kernel=1, one_tower=True, momentum=0.97),
             dict(name='focal', alpha=0.75, box_weight=1.5),
         ),
         300,
@@ -185,7 +185,7 @@ DETECTORS = {
         'ssd_resnet_50_fpn_coco',
         dict(
             name='with_pyramid',
-            of=dict(RESNET50, momentum=0.997),
+            of=dict(RESNET50, activation='relu6', epsilon=1e-3, momentum=0.997),
             maps=('block2', 'block3', 'block4'),
             momentum=0.997,
         ),

@@ -168,11 +168,11 @@ def partitioned():
     """A variable in parts along each of its axes, an optimiser, moving averages, a counter."""
     with tf.Graph().as_default(), v1.Session() as session:
         tall = v1.get_variable(
-            'tall/weights', (201,), partitioner=v1.fixed_size_partitioner(3), use_resource=False
+            'tall/weights', (201, 3), partitioner=v1.fixed_size_partitioner(3), use_resource=False
         )
         wide = v1.get_variable(
             'wide/weights',
-            (2, 90),
+            (2, 150),
             partitioner=v1.fixed_size_partitioner(2, axis=1),
             use_resource=False,
         )

@@ -53,8 +53,8 @@ def test_a_checkpoint_is_left_without_its_optimiser():
     found, facts = read_variables(HERE / 'partitioned.ckpt')
     assert {name: array.shape for name, array in found.items()} == {
         'small/weights': (4,),
-        'tall/weights': (201,),
-        'wide/weights': (2, 90),
+        'tall/weights': (201, 3),
+        'wide/weights': (2, 150),
     }
     agree(found['small/weights'], WRITTEN['partitioned.ckpt']['small/weights'])  # no average
     assert {'global_step', 'tall/weights/Momentum', 'small/weights/ExponentialMovingAverage'} <= {
@@ -113,6 +113,17 @@ def test_a_folded_norm_is_unfolded_exactly():
         )
         y = gamma * (x - mean) / np.sqrt(variance + np.float32(1e-3)) + beta
         np.testing.assert_array_equal(y, expected)
+
+
+def test_a_scope_that_was_entered_anew_counts_once():
+    scope = 'FeatureExtractor/MobilenetV1/MobilenetV1/Conv2d_1_depthwise'
+    tensors = {
+        f'{scope}/BatchNorm/batchnorm/mul': np.ones(1),
+        f'{scope}/BatchNorm/batchnorm/sub': np.ones(1),
+        scope.replace('MobilenetV1/', '', 1) + '/depthwise_weights': np.ones((1, 1, 1, 1)),
+    }
+    found, _ = variables(Stored('tfjs', tensors))
+    assert {name.rpartition('Conv2d_')[0] for name in found} == {'FeatureExtractor/MobilenetV1/'}
 
 
 @pytest.mark.parametrize(

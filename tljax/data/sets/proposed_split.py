@@ -6,6 +6,7 @@ classes of ImageNet out of the unseen ones. Older splits do not.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,14 +93,15 @@ def _refuse_leak(
     label: np.ndarray, rows: dict[str, np.ndarray], classes: tuple[str, ...], path: Path
 ) -> None:
     """Raises an error for a class of the test or validation that is trained on."""
+    none = np.zeros(0, int)
     for name in ('validation', 'test'):
-        both = np.intersect1d(label[rows['train']], label[rows[name]]) if name in rows else ()
+        both: Any = np.intersect1d(label[rows['train']], label[rows.get(name, none)])
         if len(both):
             raise UserError(
                 f'{path}/att_splits.mat: the class {classes[both[0]]!r} is trained on and in '
                 f'{name}, so that it is not unseen: take the published splits'
             )
-    shared = np.intersect1d(rows['train'], rows['seen']) if 'seen' in rows else ()
+    shared = np.intersect1d(rows['train'], rows.get('seen', none))
     if len(shared):
         raise UserError(
             f'{path}/att_splits.mat: {len(shared)} examples are in both train and seen: take the '

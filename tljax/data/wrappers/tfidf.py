@@ -3,7 +3,6 @@ their sequences of letters."""
 
 import hashlib
 from collections.abc import Sequence
-
 from typing import Any
 
 import numpy as np

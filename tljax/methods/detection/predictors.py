@@ -5,9 +5,8 @@ from typing import Protocol
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from tljax.nn.layers import BatchNorm, Conv, relu6
+from tljax.nn.layers import BatchNorm, Conv, Joined, relu6
 from tljax.protocols import StoredStatistics
 
 NAMES = ('by_map', 'shared')  # what a config may name
@@ -57,6 +56,7 @@ def by_map(
         Liu et al. 2016, section 2.1, https://arxiv.org/abs/1512.02325; with depthwise convolutions
         Sandler et al. 2018, section 6.2 (SSDLite), https://arxiv.org/abs/1801.04381
 
+    >>> import jax.numpy as jnp
     >>> head = by_map(kernel=1)([3], 2, None)
     >>> (codes, logits), _ = head.init_with_output(
     ...     jax.random.key(0), [jnp.ones((1, 5, 5, 8))], True
@@ -98,6 +98,7 @@ def shared(
         Lin et al. 2017, section 4, https://arxiv.org/abs/1708.02002; one tower: Jin et al. 2018,
         https://arxiv.org/abs/1807.03284
 
+    >>> import jax.numpy as jnp
     >>> head, maps = shared(depth=1, width=4)([2, 2], 3, None), [jnp.ones((1, 2, 2, 8))] * 2
     >>> (codes, logits), _ = head.init_with_output(jax.random.key(0), maps, True)
     >>> codes.shape, logits.shape
@@ -172,7 +173,7 @@ class _Convolutions(nn.Module):
                 name=name,
             )(x)
             outputs.append(x.reshape(len(x), -1, self.width))
-        return jnp.concatenate(outputs, 1)
+        return Joined(name='joined')(outputs)
 
 
 class _Shared(nn.Module):
@@ -191,7 +192,8 @@ class _Shared(nn.Module):
             tower = {**self.tower, 'depth': 0} if self.one_tower else self.tower
             counts = {*self.per_cell}
             module = _Branch(tower, counts.pop() * width, bias, name=name)
-            return jnp.concatenate([x.reshape(len(x), -1, width) for x in module(maps, train)], 1)
+            outputs = [x.reshape(len(x), -1, width) for x in module(maps, train)]
+            return Joined(name=f'{name}_joined')(outputs)
 
         return branch('box', 4, 0.0), branch('class', self.columns, self.bias)
 

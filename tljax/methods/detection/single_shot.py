@@ -14,7 +14,7 @@ from tljax.methods.detection.anchoring import Anchors
 from tljax.methods.detection.criteria import Criterion
 from tljax.methods.detection.predictors import Predictor
 from tljax.nn.boxes.codes import decode
-from tljax.nn.boxes.matching import targets
+from tljax.nn.boxes.matching import IGNORED, excused, targets
 from tljax.nn.boxes.suppression import detections
 from tljax.protocols import StoredStatistics
 
@@ -39,7 +39,8 @@ def single_shot(
     """SSD: minimises (errors of classes + errors of boxes) / number of anchors that have a box.
 
     The sums are over the anchors of the whole batch, and so is their number; under pmap both are
-    over a device's part of it.
+    over a device's part of it. Background in an ignored region (`nn.boxes.matching.excused`) counts
+    for nothing.
 
     Args:
         net: backbone and neck. Its taps `map1`, `map2`, ... are the maps, finest first
@@ -113,6 +114,8 @@ def single_shot(
     def loss(params, state, batch, tick):
         codes, logits, boxes, new_state = outputs(params, state, batch, tick.key)
         found = targets(batch['label'], boxes, matched, unmatched)
+        box = excused(found.box, batch['label'], boxes)
+        found = found._replace(box=box, label=jnp.where(box == IGNORED, IGNORED, found.label))
         weight = batch.get('weight', 1.0)
         matches = (found.box >= 0).sum()
         class_error, box_error = (

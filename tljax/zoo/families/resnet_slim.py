@@ -134,7 +134,7 @@ def resnet_slim(
     for key, value, known in choices:
         if value not in known:
             raise UserError(
-                f'net.{key}={value!r} is unknown: {nearest_name(value, map(str, known))}'
+                f'net.{key}={value!r} is unknown: {nearest_name(str(value), map(str, known))}'
             )
     blocks = PARTS[part]
     names = [f'block{b}_unit{i}' for b in blocks for i in range(1, UNITS[depth][b - 1] + 1)]

@@ -68,6 +68,8 @@ LEAVES = {
     'beta': 'bias',
     'moving_mean': 'mean',
     'moving_variance': 'var',
+    # ranges of a layer's outputs and kernel
+    **{name: name for name in ('low', 'high', 'kernel_low', 'kernel_high')},
 }
 SEPARABLE = {'Conv2d_1a_7x7/kernel': 'Conv2d_1a_7x7/depthwise_kernel'}
 

@@ -21,6 +21,7 @@ LAYERS = (
     ),
     (r'BoxPredictor_(?P<i>\d+)/(?P<branch>\w+)Predictor_depthwise', '{branch}/map{i+1}_depthwise'),
     (r'BoxPredictor_(?P<i>\d+)/(?P<branch>\w+)Predictor', '{branch}/map{i+1}'),
+    (r'(?P<branch>\w+)Predictor/joined', '{branch}/joined'),
     # one for all maps
     (
         rf'{SHARED}/(?P<branch>\w*)PredictionTower/conv2d_(?P<k>\d+)/BatchNorm/feature_(?P<i>\d+)',

@@ -1,6 +1,7 @@
 """What the file of a detector tells beside the variables of its network."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +21,15 @@ class Facts(NamedTuple):
         classes: number of classes without the background; None where the predictors do not tell.
         folded: names of the layers whose BatchNorm was folded, and has been made anew.
         left: names of the tensors that are no variables of the network.
+        ranges: least and greatest outputs and kernels of layers, where they have 8 bits, by names
+            like those of variables: 'Conv2d_0/BatchNorm/low', 'Conv2d_0/BatchNorm/kernel_low'.
     """
 
     anchors: np.ndarray | None
     classes: int | None
     folded: tuple[str, ...]
     left: tuple[str, ...]
+    ranges: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def anchors(stored: Stored) -> np.ndarray | None:

@@ -143,8 +143,9 @@ def _dequantised(
         or not math.isfinite(scale + least)
     ):
         raise damaged(f'{name!r} has the quantisation {quantised!s:.60}')
-    values = array * np.float32(scale) + np.float32(least)
-    return values if dtype.kind == 'f' else np.rint(values).astype(dtype)
+    with np.errstate(over='ignore', invalid='ignore'):  # refused with what is not finite
+        values = array * np.float32(scale) + np.float32(least)
+        return values if dtype.kind == 'f' else np.rint(values).astype(dtype)
 
 
 def _after_texts(data: bytes, position: int, shape: list[int], name: str) -> int:

@@ -28,6 +28,7 @@ from tljax.zoo.weights.tensorflow.stored import (
 
 LARGEST = 2**31  # bytes of a file: its places have 31 bits
 MOST = 2**15  # tensors or operations of a graph
+PLACE = 64  # bytes that the number of an operation's tensor takes in Python
 TYPES = {  # TensorType
     0: np.dtype('<f4'),
     1: np.dtype('<f2'),
@@ -87,19 +88,23 @@ def read(path: Path) -> Stored:
     for count in (graph.TensorsLength(), graph.OperatorsLength(), model.OperatorCodesLength()):
         if count > min(MOST, size):
             raise damaged(f'it states {count:,} tensors or operations')
-    names, allowance, tensors = _names(graph), Allowance(size), {}
+    allowance = Allowance(size)
+    names, tensors, ranges = _names(graph, allowance), {}, {}
     for i, name in enumerate(names):
         array = _array(model, graph.Tensors(i), name, allowance)
         if array is not None:
             tensors[name] = array
-    return Stored('tflite', tensors, tuple(_operations(model, graph, names)))
+        if ends := _range(graph.Tensors(i)):
+            ranges[name] = ends
+    return Stored('tflite', tensors, tuple(_operations(model, graph, names, allowance)), ranges)
 
 
-def _names(graph: Any) -> list[str]:
+def _names(graph: Any, allowance: Allowance) -> list[str]:
     """The names of a graph's tensors, each once."""
     names: dict[str, None] = {}
     for i in range(graph.TensorsLength()):
         name = (graph.Tensors(i).Name() or b'').decode()
+        allowance.take('a name', (len(name),), 1)
         while name in names:
             name = f'{name}_{i}'
         names[name] = None
@@ -148,14 +153,28 @@ def _dequantised(array: np.ndarray, quantised: Any, name: str) -> np.ndarray:
         return (array.astype(np.int64) - zero).astype(np.float32) * scale
 
 
-def _operations(model: Any, graph: Any, names: list[str]) -> Iterator[Operation]:
+def _range(tensor: Any) -> tuple[float, float] | None:
+    """The least and the greatest number that a tensor of 8 bits can have; None for others."""
+    kind, quantised = TYPES.get(tensor.Type()), tensor.Quantization()
+    if kind not in (np.uint8, np.int8) or quantised is None:
+        return None
+    if quantised.ScaleLength() != 1 or quantised.ZeroPointLength() != 1:
+        return None
+    scale, zero = float(quantised.Scale(0)), quantised.ZeroPoint(0)
+    limits = np.iinfo(kind)
+    return scale * (limits.min - zero), scale * (limits.max - zero)
+
+
+def _operations(
+    model: Any, graph: Any, names: list[str], allowance: Allowance
+) -> Iterator[Operation]:
     """The operations of a graph, without DEQUANTIZE."""
     before: dict[int, int] = {}  # output of DEQUANTIZE -> its input
     for i in range(graph.OperatorsLength()):
         operator = graph.Operators(i)
         code = model.OperatorCodes(operator.OpcodeIndex())
-        kind, inputs = code.BuiltinCode(), _places(operator.InputsAsNumpy(), names)
-        outputs = _places(operator.OutputsAsNumpy(), names)
+        kind, inputs = code.BuiltinCode(), _places(operator.InputsAsNumpy(), names, allowance)
+        outputs = _places(operator.OutputsAsNumpy(), names, allowance)
         if kind == DEQUANTIZE and len(inputs) == len(outputs) == 1:
             before[outputs[0]] = inputs[0]
             continue
@@ -168,9 +187,12 @@ def _operations(model: Any, graph: Any, names: list[str]) -> Iterator[Operation]
         )
 
 
-def _places(places: Any, names: list[str]) -> list[int]:
+def _places(places: Any, names: list[str], allowance: Allowance) -> list[int]:
     """The numbers of an operation's tensors; -1 is an absent one."""
-    found = np.atleast_1d(places).tolist() if isinstance(places, np.ndarray) else []
-    if len(found) > MOST or any(not -1 <= place < len(names) for place in found):
+    if not isinstance(places, np.ndarray):  # tflite gives 0 for an absent list
+        return []
+    allowance.take('the inputs of an operation', places.shape, PLACE)
+    found = places.tolist()
+    if any(not -1 <= place < len(names) for place in found):
         raise damaged('an operation reads a tensor that is absent')
     return found

@@ -71,9 +71,8 @@ def read(path: str | Path) -> Stored:
     """
     path = Path(path).expanduser()
     file = _file_of(path)
-    reader = _reader(file)
     try:
-        return reader(file)
+        return _reader(file)(file)
     except UserError as error:
         raise UserError(f'{file} {error}') from None
     except Exception as error:  # damage raises errors of any kind
@@ -107,7 +106,7 @@ def _file_of(path: Path) -> Path:
 
 
 def _reader(file: Path) -> Callable[[Path], Stored]:
-    """The reader of a file."""
+    """The reader of a file. Its messages lack the name of the file."""
     with file.open('rb') as opened:
         start = opened.read(64)
         opened.seek(max(file.stat().st_size - len(table.MAGIC), 0))
@@ -118,16 +117,16 @@ def _reader(file: Path) -> Callable[[Path], Stored]:
         return checkpoint.read
     if is_table:
         raise UserError(
-            f'{file} is a checkpoint of version 1, in one file: save it again with '
+            'is a checkpoint of version 1, in one file: save it again with '
             'tf.compat.v1.train.Saver, or name its index (model.ckpt.index)'
         )
     if start.lstrip()[:1] in (b'{', b'[') and file.suffix == '.json':
         return javascript.read
     if '.data-' in file.name:
-        raise UserError(f'{file} is a part of a checkpoint: name its index (model.ckpt.index)')
+        raise UserError('is a part of a checkpoint: name its index (model.ckpt.index)')
     if file.suffix == '.pb':
         return frozen.read
     if start.startswith(ARCHIVES):
-        raise UserError(f'{file} is an archive: unpack it and name the folder in it')
+        raise UserError('is an archive: unpack it and name the folder in it')
     kind = foreign.KINDS.get(foreign.kind_of(file), '').partition(':')[0]
-    raise UserError(f'{file} is {kind or "no file of weights of TensorFlow"}: {REMEDY}')
+    raise UserError(f'is {kind or "no file of weights of TensorFlow"}: {REMEDY}')

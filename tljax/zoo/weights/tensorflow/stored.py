@@ -1,7 +1,8 @@
 """What the readers of TensorFlow's formats return, and the memory that they may take."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import ml_dtypes
@@ -57,11 +58,13 @@ class Stored(NamedTuple):
         tensors: {name: array}. Numbers of 8 or 16 bits that stand for real numbers are float32;
             other arrays have the file's type. Arrays may be read-only.
         operations: the graph, where the file has one that tells what its tensors are.
+        ranges: {name of a tensor of 8 bits: the least and the greatest number that it can have}.
     """
 
     form: str
     tensors: dict[str, np.ndarray]
     operations: tuple[Operation, ...] = ()
+    ranges: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
 class Allowance:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tljax.core import UserError, abbreviated
-from tljax.zoo.weights.tensorflow.facts import Facts, anchors, classes
+from tljax.zoo.weights.tensorflow.facts import POSTPROCESS, Facts, anchors, classes
 from tljax.zoo.weights.tensorflow.reading import read
 from tljax.zoo.weights.tensorflow.stored import Stored
 
@@ -34,6 +34,7 @@ MERGED = (
 )
 COUNTERS = r'(?:.+/)?(?:global_step|beta[12]_power)'  # of optimisers
 AVERAGE = '/ExponentialMovingAverage'
+LOGISTIC = '14'
 CONVOLUTIONS = {'3': 'weights', '4': 'depthwise_weights'}  # operations of TensorFlow Lite
 # what TensorFlow Lite adds to the name of a layer, in the names of its kernel and its bias
 LITE = (
@@ -109,7 +110,8 @@ def variables(stored: Stored, epsilon: float = EPSILON) -> tuple[dict[str, np.nd
     for name, (old, array) in sources.items():
         if array.dtype.kind in 'fV':  # V is bfloat16
             used.add(old)
-            found[name] = np.ascontiguousarray(array, np.float32)
+            with np.errstate(over='ignore'):  # what is not finite is refused
+                found[name] = np.asarray(array, np.float32, order='C')
     if not found:
         raise UserError('holds no variables of a network: name the file of a detector')
     if broken := [name for name, array in found.items() if not np.isfinite(array).all()]:
@@ -117,7 +119,7 @@ def variables(stored: Stored, epsilon: float = EPSILON) -> tuple[dict[str, np.nd
     folded = _unfold(found, epsilon)
     left = tuple(name for name in stored.tensors if name not in used)
     found = dict(sorted(found.items()))
-    return found, Facts(anchors(stored), classes(found), folded, left)
+    return found, Facts(anchors(stored), classes(found), folded, left, _ranges(stored))
 
 
 Sources = dict[str, tuple[str, np.ndarray]]  # variable -> name of the tensor, array
@@ -140,7 +142,7 @@ def _of_constants(stored: Stored) -> Sources:
     for old, array in stored.tensors.items():
         for pattern, name in MERGED:
             if match := re.fullmatch(pattern, old):
-                _add(found, match.expand(name), old, array)
+                _add(found, re.sub(TWICE, r'\1', match.expand(name)), old, array)
                 break
     return found
 
@@ -176,6 +178,26 @@ def _of_lite(stored: Stored) -> Sources:
             leaf = 'BatchNorm/beta' if re.search(FOLDED, bias) else 'biases'
             _add(found, f'{layer}/{leaf}', bias, stored.tensors[bias])
     return found
+
+
+def _ranges(stored: Stored) -> dict[str, np.ndarray]:
+    """The ranges of layers' outputs and kernels, by names of variables of the layers."""
+    places: dict[str, str] = {}  # name of a tensor: layer, and what the tensor is to it
+    for operation in stored.operations:
+        kernel, bias = (*operation.inputs, '', '', '')[1:3]
+        if operation.kind in CONVOLUTIONS and kernel in stored.tensors:
+            norm = '/BatchNorm' if re.search(FOLDED, bias) else ''
+            places[operation.name] = f'{_layer(kernel)}{norm}/'
+            places[kernel] = f'{_layer(kernel)}{norm}/kernel_'
+        elif operation.kind == LOGISTIC:
+            places[operation.inputs[0]] = 'ClassPredictor/joined/'
+        elif operation.kind == POSTPROCESS:
+            places[operation.inputs[0]] = 'BoxEncodingPredictor/joined/'
+    return {
+        f'{place}{end}': np.float32(number)
+        for name, place in places.items()
+        for end, number in zip(('low', 'high'), stored.ranges.get(name, ()), strict=False)
+    }
 
 
 _SOURCES = {
