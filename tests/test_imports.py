@@ -33,7 +33,7 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'averages': 'nn',
     'keywords': 'configuration',
     'weights': 'configuration files zoo',
-    'detector_weights': 'configuration zoo',
+    'detector_weights': 'configuration zoo nn',
     'features': 'weights files zoo data engine',
     'epochs': 'data',
     'parts': 'configuration recent features program data files',
