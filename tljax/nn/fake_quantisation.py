@@ -158,7 +158,7 @@ def _rounded_kernel(conv, layer, factor, active, bits, follows):
     else:
         return kernel
     # a channel whose factor is 0 is the same whatever its kernel
-    rounded = fake_quantise(folded, *ends, bits) / jnp.where(factor == 0, 1.0, factor)
+    rounded = fake_quantise(folded, ends[0], ends[1], bits) / jnp.where(factor == 0, 1.0, factor)
     return jnp.where(active, rounded, kernel)
 
 

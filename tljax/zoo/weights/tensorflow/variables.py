@@ -194,7 +194,7 @@ def _ranges(stored: Stored) -> dict[str, np.ndarray]:
         elif operation.kind == POSTPROCESS:
             places[operation.inputs[0]] = 'BoxEncodingPredictor/joined/'
     return {
-        f'{place}{end}': np.float32(number)
+        f'{place}{end}': np.array(number, np.float32)
         for name, place in places.items()
         for end, number in zip(('low', 'high'), stored.ranges.get(name, ()), strict=False)
     }
