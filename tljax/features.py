@@ -20,7 +20,7 @@ from tljax.paths import flatten
 from tljax.protocols import Record
 from tljax.weights import read_weights
 from tljax.zoo.weights import foreign, published
-from tljax.zoo.weights.slim_file import is_tensorflow
+from tljax.zoo.weights.slim_file import is_for
 
 NAMES = ('extracted',)  # data sets of this module
 
@@ -204,7 +204,7 @@ def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:
     Traceback (most recent call last):
     tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
-    is_file = foreign.named_as_weights(place) or is_tensorflow(place)
+    is_file = foreign.named_as_weights(place) or net is not None and is_for(net, place)
     if published.is_name(place) or is_file:
         if net is None:
             raise UserError(

@@ -41,7 +41,7 @@ def read_weights(net: Net, path: str, top: bool = True) -> tuple[Tree, Tree]:
     Traceback (most recent call last):
     tljax.core.UserError: weights.h5 does not exist: name a Keras weights file (.h5, .keras)
     """
-    if slim_file.is_tensorflow(path):
+    if slim_file.is_for(net, path):
         return slim_file.load(path, net, top)
     weights = _load(net, path, top)
     with_layers = 'above1' in net.groups  # the network has dense layers above its backbone

@@ -14,6 +14,22 @@ from tljax.zoo.weights.tensorflow.variables import variables
 KINDS = ('tflite', 'tfjs', 'graph', 'checkpoint')  # of `foreign.kind_of`
 STATISTICS = ('mean', 'var')
 SCOPE = 'FeatureExtractor'  # of a detector's network
+# networks that are TensorFlow's: necks of detectors, and families that Keras does not have
+NETWORKS = ('with_extras(', 'with_pyramid(', 'with_pools(', '_InceptionV2(', '_ResNetSlim(')
+
+
+def is_for(net: Net, path: str | Path) -> bool:
+    """Tells whether a path means a file of TensorFlow, and a network takes its weights from one.
+
+    Args:
+        net: the network.
+        path: the path.
+
+    >>> from tljax.zoo import mobilenet
+    >>> is_for(mobilenet(), 'model.tflite')
+    False
+    """
+    return net.fingerprint.startswith(NETWORKS) and is_tensorflow(path)
 
 
 def is_tensorflow(path: str | Path) -> bool:
