@@ -213,6 +213,19 @@ def tell(document: Record | list | None, tables: Iterable['studies.tables.Table'
         print_table(*table)
 
 
+def tell_answers(answers: list[Record], table: Callable[[Record], 'studies.tables.Table']) -> None:
+    """Prints the answers for pictures, and ends with status 1 if some could not be read.
+
+    Args:
+        answers: a dict for each picture, with 'error' if it could not be read.
+        table: function of an answer that makes its table.
+    """
+    found = [answer for answer in answers if 'error' not in answer]
+    tell(answers, map(table, found))
+    if len(found) < len(answers):
+        sys.exit(1)
+
+
 def tell_study(
     results: Record | None,
     report: ModuleType,

@@ -1,12 +1,10 @@
 """The part of `experiments.predict` that is about detectors."""
 
-import sys
-
 from absl import flags
 
 from experiments import command
 from tljax import studies
-from tljax.studies.pictures import Model
+from tljax.protocols import Record, Tree
 
 BATCH = 8  # pictures at a time, which are large
 
@@ -19,7 +17,7 @@ def define_flags() -> None:
     flags.DEFINE_string('coco', None, "Of a detector: file for detections in COCO's form.")
 
 
-def predict(model: Model, files: list['studies.pictures.File']) -> None:
+def predict(model: tuple[Tree, Tree, Record], files: list) -> None:
     """Finds objects in pictures, and prints, draws and writes them as the flags say.
 
     Args:
@@ -33,7 +31,4 @@ def predict(model: Model, files: list['studies.pictures.File']) -> None:
         detection.write_drawings(answers, files, model[2]['classes'], values.draw)
     if values.coco:
         detection.write_json(detection.coco_results(answers), values.coco)
-    found = [answer for answer in answers if 'error' not in answer]
-    command.tell(answers, map(detection.answer_table, found))
-    if len(found) < len(answers):
-        sys.exit(1)
+    command.tell_answers(answers, detection.answer_table)

@@ -2,7 +2,6 @@
 
     python -m experiments.predict --model=mobilenet --weights=imagenet photos/ cat.jpg
     python -m experiments.predict --workdir=runs/mine --top=3 --json photos.zip
-    python -m experiments.predict --workdir=runs/mine --csv=answers.csv photos/
     python -m experiments.predict --workdir=runs/protonet --support=labelled/ new/
     python -m experiments.predict --workdir=runs/mine --knowledge=attributes.csv pictures/
     python -m experiments.predict --model=clip_vit_base_patch32 --weights=clip/model.safetensors \
@@ -13,17 +12,14 @@ A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV t
 `--classes` names the classes of `--weights`, and `--batch` pictures are read at a time. CLIP
 predicts the classes that `--classes` names, without training: `--prompt` describes one.
 Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot run
-predicts new classes: `--support` names a folder that holds a folder for each class, with a few
-pictures. `--knowledge` names a table of attributes of the model's classes and of new ones, which
-are predicted without examples; `--shift` lets the model's own compete. For a run of several tasks
-`--task` names the one to answer. `--json` prints a list with the path of each picture and its
-[label, probability] pairs; `--csv` writes a row for each picture. A detector finds boxes, in pixels
-of the picture: `--draw` names a folder for drawings, `--coco` a file for detections in COCO's form;
-`--score` and `--max_detections` say which are kept. A picture that cannot be read is reported, and
-the exit status is then 1; `--pixels` raises a limit.
+predicts new classes, of which `--support` holds a folder each, with a few pictures. `--knowledge`
+names attributes of the model's classes and of new ones, predicted without examples; `--shift` lets
+the model's own compete. `--task` names one of several tasks. `--json` prints a list with the path
+of each picture and its [label, probability] pairs; `--csv` writes a row for each picture. A
+detector finds boxes, in pixels: `--draw` names a folder for drawings, `--coco` a file in COCO's
+form; `--score` and `--max_detections` say which are kept. A picture that cannot be read is
+reported, and the exit status is then 1; `--pixels` raises a limit.
 """
-
-import sys
 
 from absl import flags
 
@@ -68,10 +64,7 @@ def main(choice: ModelChoice, paths: list[str]) -> None:
         answers = pictures.predict(model, *how)
     if CSV.value:
         pictures.write_predictions(answers, CSV.value)
-    predicted = [answer for answer in answers if 'error' not in answer]
-    command.tell(answers, map(pictures.answer_table, predicted))
-    if len(predicted) < len(answers):
-        sys.exit(1)
+    command.tell_answers(answers, pictures.answer_table)
 
 
 if __name__ == '__main__':

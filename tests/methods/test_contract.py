@@ -90,9 +90,9 @@ def config(method, **changes):
     # pictures of 8x8 are too small to be augmented
     digits = {'name': 'segments', 'classes': list('0123456789')}
     small = {'weak': [], 'strong': [], 'width': 16, 'source_classes': 10, 'knowledge': digits}
-    # of detectors of two stages
-    small |= {'tail': DETECTED | {'size': 7}, 'layer': 'map2', 'stride': 4}
-    small |= {'sides': [6], 'ratios': [1], 'proposals': 4}
+    if stated(method, 'BATCHES') == 'boxes':  # of detectors of two stages
+        small |= {'tail': DETECTED | {'size': 7}, 'layer': 'map2', 'stride': 4}
+        small |= {'sides': [6], 'ratios': [1], 'proposals': 4}
     small |= {'views': [], 'clusters': 4}
     small = {key: value for key, value in small.items() if key in keywords}
     plain = {
