@@ -26,7 +26,8 @@ print(*doors)
 """
 
 
-DOORS = [f'tljax.{name}' for name in ('data', 'methods', 'shallow', 'when', 'zoo')]
+NAMES = ('data', 'data.knowledge', 'methods', 'shallow', 'when', 'zoo')
+DOORS = [f'tljax.{name}' for name in NAMES]
 
 
 def modules() -> list[str]:
