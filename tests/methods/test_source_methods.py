@@ -242,7 +242,7 @@ def test_the_second_loss_of_co_tuning_by_hand():
     method, params, state = begun('co_tuning')
     rows = softmax(logits(params['source_head'], inference(NET, params, state)), 1)
     relation = co_tuning.category_relation(rows, BATCH['label'], 3, (rows, BATCH['label']))
-    np.testing.assert_allclose(state['relation'], relation, atol=2e-3)  # two iterative fits
+    np.testing.assert_allclose(state['relation'], relation, atol=5e-3)  # two iterative fits
     after = moved(params)
     new = logits(after['source_head'], features_in_training(NET, after, state))
     expected = -2.3 * (state['relation'][LABEL] * log_softmax(new, 1)).sum(1).mean()
