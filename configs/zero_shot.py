@@ -14,7 +14,9 @@ drawing of it in a printed font. Digits are those of MNIST's and USPS's test set
 5 and S, 2 and Z are classes of their own, as they are. Settings are chosen on held letters, by
 networks of the seeds 0 to 3. Omniglot, MNIST and USPS are read from `$TLJAX_DATA`.
 
-Expected: not yet run.
+Expected (results/zero_shot.md), right answers among the ten digits in %: MNIST 46.1, USPS 49.9 with
+the model that held letters choose; 10 by chance, 49.8 and 62.9 from one labelled digit of each
+class. Six minutes of processor time.
 """
 
 from ml_collections import ConfigDict
