@@ -11,7 +11,8 @@ with its ImageNet weights, and three labelled pictures of each class. Scored are
 The rival `target labels` is a support vector machine with the same loss. Data and weights are read
 from `$TLJAX_DATA`; HOG needs scikit-image (`pip install 'tljax[handmade]'`).
 
-Expected: not yet run.
+Expected (results/languages.md), 20 draws: HFA over target labels alone +0.7, +0.5, 0.0 and -0.5
+points on photographs, paintings, cartoons and sketches, none of which is told from 0.
 """
 
 from ml_collections import ConfigDict
@@ -57,11 +58,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
             words=None,  # largest number of features of texts; None: all
             letters=(),  # sequences of so many letters beside the words; (): words alone
             methods=ConfigDict(  # name -> a function of tljax.shallow
-                dict(hfa=dict(name='hfa', own=0.1, common=0.1, rounds=300)), sort_keys=False
+                dict(hfa=dict(name='hfa', own=0.03, common=0.2, rounds=300)), sort_keys=False
             ),
             classifier='svm',  # or logistic
             strength=1.0,  # C of the classifier in the common space of methods that have one
-            rival_strength=1.0,  # C of the rivals' classifier
+            rival_strength=0.01,  # C of the rivals' classifier
             seeds=tuple(range(options.first, options.first + 20)),  # one draw each
         ),
         sort_keys=False,

@@ -14,7 +14,9 @@ labels of those 250 sentences in the target language, and `labels copied over pa
 classifier label the pairs. Features are TF-IDF of words and of sequences of letters. The ZIP is
 read from `$TLJAX_DATA`.
 
-Expected: not yet run.
+Expected (results/languages.md), accuracy in %, of kernel CCA, target labels, labels copied over
+pairs: Indonesian 73.0, 75.3, 66.8; Javanese 71.2, 73.5, 65.7; Sundanese 70.7, 73.2, 66.5;
+Minangkabau 71.9, 75.2, 66.5; Balinese 71.7, 72.4, 66.5. Two minutes of processor time.
 """
 
 from ml_collections import ConfigDict
@@ -59,14 +61,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
             letters=(3, 4),  # sequences of so many letters beside the words; (): words alone
             methods=ConfigDict(  # name -> a function of tljax.shallow
                 dict(
-                    lsi=dict(name='lsi', dim=200),
-                    kernel_cca=dict(name='kernel_cca', dim=240, penalty=3.0, power=1.0),
+                    lsi=dict(name='lsi', dim=100),
+                    kernel_cca=dict(name='kernel_cca', dim=240, penalty=1.0, power=1.0),
                 ),
                 sort_keys=False,
             ),
             classifier='logistic',  # or svm
-            strength=1.0,  # C of the classifier in the common space
-            rival_strength=5.0,  # C of the rivals' classifier
+            strength=3.0,  # C of the classifier in the common space
+            rival_strength=20.0,  # C of the rivals' classifier
             seeds=tuple(range(options.first, options.first + 5)),  # one draw each
         ),
         sort_keys=False,
