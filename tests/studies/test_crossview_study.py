@@ -82,6 +82,7 @@ def test_without_pairs_no_example_is_labelled_in_both_spaces():
 
 def test_scores_are_those_of_scikit_learn_on_the_same_draws(config, tmp_path):
     config['methods'] = {'kernel_cca': dict(name='kernel_cca', dim=10, penalty=0.5)}
+    config |= dict(strength=1.0, rival_strength=5.0)
     results = transfer(config, tmp_path)
     stored = json.loads((tmp_path / 'results.json').read_text())
     assert stored['rows'] == json.loads(json.dumps(results['rows']))
