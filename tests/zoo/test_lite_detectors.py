@@ -101,8 +101,8 @@ def test_ssdlite_has_the_precision_that_the_api_measures(name, ap):
 @pytest.mark.parametrize('quantised, within', [(False, 5e-3), (True, 7.5e-3)])
 def test_the_quantised_detector_has_the_precision_of_its_runtime(quantised, within):
     """Its runtime has .179 on pictures that are averaged when they are reduced. Its two
-    implementations differ by .007 on the pictures of TensorFlow 1's sampling, .188 and .181; rounded
-    numbers gave .185 here."""
+    implementations differ by .007 on the pictures of TensorFlow 1's sampling, .188 and .181;
+    rounded numbers gave .185 here."""
     params, state, record = pretrained_detector(
         ROWS[samples.QUANTISED],
         str(WEIGHTS / samples.QUANTISED),
