@@ -1,6 +1,7 @@
 """Variables, pictures and boxes that our detectors of two stages and those of the TensorFlow Object
 Detection API are both given."""
 
+import re
 import zlib
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Row(NamedTuple):
 
 # names of variables whose shapes tests/zoo/slim.json has
 NETWORK = '(First|Second)StageFeatureExtractor/(Inception|resnet)'
+SCALES = {'bottleneck_v1/conv3/BatchNorm/gamma$': 0.2, r'resnet_v1_\d+/conv1/weights$': 1 / 64}
 MADE = dict(size=(96, 128), classes=3, sides=(32, 64), width=16, reduced=8)
 ROWS = {
     'made_crop': Row('made', 'crop', **MADE),
@@ -51,7 +53,11 @@ BOXES = [
 
 
 def variable(name, shape):
-    """A variable of a network by its name in TensorFlow, float32."""
+    """A variable of a network by its name in TensorFlow, float32.
+
+    Residual branches, and ResNet's first layer, whose pictures are in [-124, 152], are scaled so
+    that values neither grow nor vanish with depth.
+    """
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     leaf = name.rpartition('/')[2]
     if leaf in ('gamma', 'moving_variance'):
@@ -61,6 +67,9 @@ def variable(name, shape):
     else:
         inputs = shape[:2] if leaf == 'depthwise_weights' else shape[:-1]
         values = rng.normal(size=shape) * np.sqrt(2 / np.prod(inputs))
+    for pattern, scale in SCALES.items():
+        if re.search(pattern, name):
+            values = scale * values
     return values.astype(np.float32)
 
 
