@@ -17,8 +17,7 @@ names attributes of the model's classes and of new ones, predicted without examp
 the model's own compete. `--task` names one of several tasks. `--json` prints a list with the path
 of each picture and its [label, probability] pairs; `--csv` writes a row for each picture. A
 detector finds boxes, in pixels: `--draw` names a folder for drawings, `--coco` a file in COCO's
-form; `--score` and `--max_detections` say which are kept. A picture that cannot be read is
-reported, and the exit status is then 1; `--pixels` raises a limit.
+form. A picture that cannot be read is reported, and the exit status is then 1.
 """
 
 from absl import flags
