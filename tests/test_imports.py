@@ -17,6 +17,7 @@ VOCABULARY = {
     'loops',
     'doors',
     'knowledge',
+    'graphs',
 }
 ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary and their own room
     'files': '',

@@ -29,6 +29,7 @@ TRANSFORMATIONS = 'tljax.nn.transformations'
 # arguments of a method that no config says
 GIVEN = ('net', 'classes', 'several', 'frozen', 'stored')
 KNOWLEDGE = 'tljax.data.knowledge'
+GRAPHS = 'tljax.data.graph_sources'
 # {keyword: package of the functions that its value names}, in any config
 ELSEWHERE = {
     'net': ZOO,
@@ -45,6 +46,7 @@ ELSEWHERE = {
     'predictor': 'tljax.methods.detection.predictors',
     'criterion': 'tljax.methods.detection.criteria',
     'knowledge': KNOWLEDGE,
+    'graph': GRAPHS,
 }
 
 T = TypeVar('T')

@@ -8,8 +8,8 @@ from scipy.sparse import csr_array
 from tljax.core import UserError
 from tljax.data.formats.nodes import nodes, read_graph
 from tljax.data.graph_nodes import held_out, labelled_nodes
-from tljax.data.graphs import make_graph, propagated, propagation
 from tljax.data.sets.citation import citation, citation_graph
+from tljax.graphs import make_graph, propagated, propagation
 
 
 def some_graph(n=12, m=20, d=4, seed=0, directed=False, sparse=False):
@@ -176,7 +176,7 @@ def test_tables_that_do_not_fit_are_one_clear_line(edges, table, said, tmp_path)
         (lambda g: make_graph([(0, 1)], np.eye(2), [0, 3], 'a'), 'for 1 classes: give integers'),
         (lambda g: make_graph([(0, 1)], np.eye(2) * np.nan, [0, 0], 'a'), 'are not all finite'),
         (lambda g: make_graph([(0.5, 1)], np.eye(2), [0, 0], 'a'), 'give pairs of node numbers'),
-        (lambda g: labelled_nodes(g), 'hops=None, fanouts=(): give one of both'),
+        (lambda g: labelled_nodes(g), 'hops=None, fanouts=(), whole=False: give one of them'),
         (lambda g: labelled_nodes(g, hops=-1), 'hops=-1: give 0 or more'),
         (lambda g: labelled_nodes(g, fanouts=(0,)), 'fanouts=(0,), draws=1'),
         (lambda g: labelled_nodes(g, fanouts=(1,), weights='sum'), "weights='sum': give 1 or more"),
@@ -194,7 +194,8 @@ def test_a_citation_network_keeps_all_topics(tmp_path):
     topics = np.array([[0, 1, 1, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1]])
     content = {'network': csr_array(links).tocsc(), 'attrb': 3 * np.eye(3), 'group': topics}
     savemat(tmp_path / 'dblpv7.mat', content)
-    graph, several = citation_graph(tmp_path, 'dblpv7')
+    graph = citation_graph(tmp_path, 'dblpv7')
+    several = graph.topics
     assert (several == topics).all() and graph.label.tolist() == [1, 0, 4]
     assert graph.notes == ('1 self-loop was dropped', '1 node has no neighbour')
     inputs = citation(tmp_path, 'dblpv7', hops=1)['test'].take(np.arange(3))['input']

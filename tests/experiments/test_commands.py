@@ -42,6 +42,7 @@ BENCHMARKS = (
     'benchmarks.input',
     'benchmarks.job',
     'benchmarks.networks',
+    'benchmarks.graphs',
     'benchmarks.torch_episodes',
     'benchmarks.peers',
     'benchmarks.scores',

@@ -297,11 +297,11 @@ def answers(row):
 
 
 def listed(value):
-    """Lists of numbers of six significant digits, nested like an array."""
+    """Lists of numbers of nine significant digits, as float32 needs, nested like an array."""
     value = np.asarray(value)
     if value.dtype.kind != 'f':
         return value.tolist()
-    return np.vectorize(lambda number: float(f'{number:.6g}'), otypes=[float])(value).tolist()
+    return np.vectorize(lambda number: float(f'{number:.9g}'), otypes=[float])(value).tolist()
 
 
 if __name__ == '__main__':

@@ -28,7 +28,7 @@ from tljax.zoo.weights.slim_heads import head_arrays, head_path
 
 ANSWERS = json.loads((Path(__file__).parent / 'single_shot.json').read_text(encoding='utf-8'))
 SCOPE = 'FeatureExtractor/'
-EQUAL = ('ssd_mobilenet_v1_ppn', 'ssd_mobilenet_v1_fpn')
+EQUAL = tuple(ANSWERS)
 
 
 def rows(names):

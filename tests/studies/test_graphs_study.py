@@ -55,7 +55,7 @@ def test_a_gain_is_over_the_source_alone_with_as_many_hops():
         ({'strategies': {'few labels': {}}}, 'strategies.few labels: this name is that of'),
         (
             {'networks': dict.fromkeys(('here', 'there'), {'name': 'digits'})},
-            "networks: 'digits' is no graph",
+            "networks.name='digits' is unknown",
         ),
     ],
 )
@@ -67,9 +67,9 @@ def test_what_does_not_fit_is_one_clear_line(changes, said, tmp_path):
 
 
 def test_the_graph_of_a_made_set_has_one_topic_per_node():
-    graph, topics = _graph({'name': 'blocks', 'nodes': 30, 'seed': 3, 'test': 0.2})
-    assert graph.size == 30 and (topics.argmax(1) == graph.label).all()
-    assert (topics.sum(1) == 1).all()
+    graph = _graph({'name': 'blocks', 'nodes': 30, 'seed': 3, 'test': 0.2})
+    assert graph.size == 30 and (graph.topics.argmax(1) == graph.label).all()
+    assert (graph.topics.sum(1) == 1).all()
 
 
 def test_options_of_the_config():

@@ -1,19 +1,19 @@
 """Nodes of a graph as a data set.
 
-A node becomes an example in one of two ways. `hops` mixes the inputs of its surroundings once, on
+A node becomes an example in one of three ways. `hops` mixes the inputs of its surroundings once, on
 the host (Wu et al. 2019, Simplifying graph convolutional networks). `fanouts` gives a network the
 node with a sample of its neighbours, and of theirs, so that memory follows the batch and not the
-graph (Hamilton, Ying and Leskovec 2017, Inductive representation learning on large graphs).
+graph (Hamilton, Ying and Leskovec 2017, Inductive representation learning on large graphs). `whole`
+gives the number of the node to a network that has the graph itself (`whole_gcn`).
 """
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from tljax.core import Dataset, Task, UserError
-from tljax.data.graphs import Graph, propagated
 from tljax.data.splits import restrict
+from tljax.graphs import Graph, propagated
 
 WEIGHTS = ('gcn', 'mean')  # of neighbours: those of graph convolution, or their mean
 
@@ -25,6 +25,7 @@ def labelled_nodes(
     draws: int = 1,
     weights: str = 'gcn',
     seed: int = 0,
+    whole: bool = False,
 ) -> Dataset:
     """Returns the nodes of a graph that have a label as a data set; all nodes if none has one.
 
@@ -39,19 +40,20 @@ def labelled_nodes(
         weights: 'gcn' for the entries of `propagation`, estimated without bias where neighbours
             are drawn; 'mean' for the mean of the neighbours.
         seed: of the draws.
+        whole: inputs are the numbers of the nodes, () int32.
 
     Raises:
-        UserError: both or neither of hops and fanouts, and settings out of range.
+        UserError: none or several of hops, fanouts and whole, and settings out of range.
 
-    >>> from tljax.data.graphs import make_graph
+    >>> from tljax.graphs import make_graph
     >>> graph = make_graph([(0, 1), (0, 2)], np.eye(3), [0, 0, -1], ('a',))
     >>> labelled_nodes(graph, fanouts=(2,), weights='mean').take(np.array([0]))['input'][0]
     array([[1. , 0. , 0. , 0. , 1. ],
            [0. , 1. , 0. , 0.5, 1. ],
            [0. , 0. , 1. , 0.5, 1. ]], dtype=float32)
     """
-    if (hops is None) == (not fanouts):
-        raise UserError(f'hops={hops}, fanouts={tuple(fanouts)}: give one of both')
+    if (hops is not None) + bool(fanouts) + whole != 1:
+        raise UserError(f'hops={hops}, fanouts={tuple(fanouts)}, whole={whole}: give one of them')
     known = np.flatnonzero(graph.label >= 0)
     rows = known if len(known) else np.arange(graph.size)
     task = Task('classes', graph.classes) if len(known) else Task('unlabelled', graph.classes)
@@ -59,20 +61,24 @@ def labelled_nodes(
     if len(rows) < graph.size:
         count = graph.size - len(rows)
         notes += (f'nodes without a label, in the graph and not in the set: {count}',)
-    if hops is not None:
-        values = propagated(graph, hops)
-        draws = 1
-    else:
+    if fanouts:
         sample = _sampler(graph, fanouts, draws, weights, seed)
+    else:
+        values = propagated(graph, hops) if hops is not None else np.arange(graph.size, dtype='i4')
+        draws = 1
 
     def take(index):
         node = rows[index % len(rows)]
-        inputs = values[node] if hops is not None else sample(node, index // len(rows))
+        inputs = sample(node, index // len(rows)) if fanouts else values[node]
         return {'input': inputs, 'label': graph.label[node]}
 
-    settings = hops, tuple(fanouts), draws, weights, seed
+    settings = hops, tuple(fanouts), draws, weights, seed, whole
     return Dataset(
-        take, np.tile(graph.label[rows], draws), task, _fingerprint(graph, settings), notes=notes
+        take,
+        np.tile(graph.label[rows], draws),
+        task,
+        f'{graph.fingerprint} {settings}',
+        notes=notes,
     )
 
 
@@ -87,7 +93,7 @@ def held_out(
         shares: {split: share of the nodes}; the rest are 'train'. Other splits have one draw.
         seed: of the cut.
 
-    >>> from tljax.data.graphs import make_graph
+    >>> from tljax.graphs import make_graph
     >>> graph = make_graph([(0, 1)], np.eye(4), [0, 0, 0, 0], ('a',))
     >>> nodes = labelled_nodes(graph, fanouts=(1,), draws=3)
     >>> {name: part.size for name, part in held_out(nodes, 4, {'test': 0.5}, 0).items()}
@@ -164,15 +170,3 @@ def _hash(a, b):
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return z ^ (z >> np.uint64(31))
-
-
-def _fingerprint(graph, settings):
-    digest = hashlib.sha256(repr(settings).encode())
-    sparse = hasattr(graph.input, 'indptr')
-    parts = [graph.links.indptr, graph.links.indices, graph.label]
-    parts += (
-        [graph.input.indptr, graph.input.indices, graph.input.data] if sparse else [graph.input]
-    )
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()

@@ -20,15 +20,12 @@ from scipy.special import softmax
 from sklearn.metrics import f1_score
 
 from tljax import build
-from tljax.configuration import merge, settings
+from tljax.configuration import GRAPHS, call_named, merge, settings
 from tljax.core import UserError, nearest_name
-from tljax.data.formats.nodes import read_graph
-from tljax.data.graphs import Graph
-from tljax.data.sets.blocks import block_graph
-from tljax.data.sets.citation import citation_graph
 from tljax.data.splits import per_class
 from tljax.engine.evaluate import predictions
 from tljax.files.text import write
+from tljax.graphs import Graph
 from tljax.protocols import Config, Record
 from tljax.report.page import page
 from tljax.shallow.label_propagation import propagate_labels
@@ -65,12 +62,11 @@ def adapt(config: Config, workdir: Path) -> Record:
     tasks = _tasks(config)
     values: dict[tuple[str, int], Values] = {}
     for source, target in tasks:
-        graph, topics = _graph(config['networks'][target])
-        known = graph.label >= 0 if (graph.label >= 0).any() else np.ones(graph.size, bool)
+        graph = _graph(config['networks'][target])
         for hops in config['hops']:
             folder = workdir / f'{source}-{target}-{hops}'
             values[f'{source}-{target}', hops] = _task(
-                config, (source, target), hops, graph, topics[known], folder
+                config, (source, target), hops, graph, folder
             )
     results = summarise(values) | {'config': config}
     write(workdir / 'results.json', json.dumps(results, indent=1) + '\n')
@@ -139,10 +135,11 @@ def _task(
     pair: tuple[str, str],
     hops: int,
     graph: Graph,
-    topics: np.ndarray,
     folder: Path,
 ) -> Values:
     """Scores of all strategies on a task."""
+    known = graph.label >= 0 if (graph.label >= 0).any() else np.ones(graph.size, bool)
+    topics = graph.topics[known]
     specs = [config['networks'][name] for name in pair]
     source, target = ({**spec, 'hops': hops, **WHOLE.get(spec['name'], {})} for spec in specs)
     data = dict(name='domains', source=source, target=target)
@@ -192,17 +189,10 @@ def _by_score(scores: list[dict[str, float]]) -> dict[str, list[float]]:
     return {score: [each[score] for each in scores] for score in SCORES}
 
 
-def _graph(spec: Config) -> tuple[Graph, np.ndarray]:
-    """The graph of a network, and all topics of its nodes."""
-    keywords = {key: value for key, value in spec.items() if key not in {'name', *NODES}}
-    if spec['name'] == 'citation':
-        return citation_graph(**keywords)
-    makers = {'nodes': read_graph, 'blocks': block_graph}
-    if spec['name'] not in makers:
-        name, known = spec['name'], ['citation', *makers]
-        raise UserError(f'networks: {name!r} is no graph: {nearest_name(name, known)}')
-    graph = makers[spec['name']](**keywords)
-    return graph, np.eye(len(graph.classes), dtype=bool)[graph.label]
+def _graph(spec: Config) -> Graph:
+    """The graph of a network."""
+    keywords = {key: value for key, value in spec.items() if key not in NODES}
+    return call_named(GRAPHS, keywords, 'networks')
 
 
 def _tasks(config: Config) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tljax.core import Dataset, UserError, abbreviated, nearest_name
 from tljax.data.graph_nodes import held_out, labelled_nodes
-from tljax.data.graphs import Graph, make_graph
+from tljax.graphs import Graph, make_graph
 
 
 def nodes(
@@ -19,6 +19,7 @@ def nodes(
     fanouts: Sequence[int] = (),
     draws: int = 1,
     weights: str = 'gcn',
+    whole: bool = False,
     directed: bool = False,
     validation: float = 0.2,
     test: float = 0.2,
@@ -31,10 +32,11 @@ def nodes(
         table: CSV with a header. Its first column names the node, the column `label` is its class,
             empty for none, and all other columns are numbers.
         label: name of the column of classes.
-        hops: as `graph_nodes.labelled_nodes` takes it; 2 if neither hops nor fanouts are given.
+        hops: as `graph_nodes.labelled_nodes` takes it; 2 if no other way of inputs is given.
         fanouts: as `graph_nodes.labelled_nodes` takes it.
         draws: as `graph_nodes.labelled_nodes` takes it.
         weights: as `graph_nodes.labelled_nodes` takes it.
+        whole: as `graph_nodes.labelled_nodes` takes it.
         directed: whether only the first node of an edge hears the second.
         validation: share of the labelled nodes.
         test: share of the labelled nodes.
@@ -58,12 +60,12 @@ def nodes(
     (1, ('new', 'old'))
     """
     graph = read_graph(edges, table, label, directed)
-    if hops is None and not fanouts:
+    if hops is None and not fanouts and not whole:
         hops = 2
-    dataset = labelled_nodes(graph, hops, fanouts, draws, weights, seed)
+    dataset = labelled_nodes(graph, hops, fanouts, draws, weights, seed, whole)
     if dataset.task.kind == 'unlabelled':
         return {'train': dataset}
-    count = dataset.size // (1 if hops is not None else draws)
+    count = dataset.size // (draws if fanouts else 1)
     if not 0 <= validation < 1 or not 0 <= test < 1 or validation + test >= 1:
         raise UserError(f'validation={validation}, test={test}: give shares that leave some nodes')
     return held_out(dataset, count, {'validation': validation, 'test': test}, seed)

@@ -6,8 +6,8 @@ import numpy as np
 
 from tljax.core import Dataset, UserError
 from tljax.data.graph_nodes import held_out, labelled_nodes
-from tljax.data.graphs import Graph, make_graph
 from tljax.data.purposes import Purpose
+from tljax.graphs import Graph, make_graph
 
 
 def blocks(
@@ -21,6 +21,7 @@ def blocks(
     fanouts: Sequence[int] = (),
     draws: int = 1,
     weights: str = 'gcn',
+    whole: bool = False,
     test: float = 0.3,
 ) -> dict[str, Dataset]:
     """Makes a graph of classes, with noisy inputs that the neighbours share.
@@ -32,10 +33,11 @@ def blocks(
         between: mean number of neighbours in other classes.
         shift: what is added to every input: another domain has another shift.
         seed: of links and inputs.
-        hops: as `graph_nodes.labelled_nodes` takes it; 1 if neither hops nor fanouts are given.
+        hops: as `graph_nodes.labelled_nodes` takes it; 1 if no other way of inputs is given.
         fanouts: as `graph_nodes.labelled_nodes` takes it.
         draws: as `graph_nodes.labelled_nodes` takes it.
         weights: as `graph_nodes.labelled_nodes` takes it.
+        whole: as `graph_nodes.labelled_nodes` takes it.
         test: share of the nodes.
 
     Returns:
@@ -49,9 +51,9 @@ def blocks(
     (21, (2, 6))
     """
     graph = block_graph(nodes, classes, within, between, shift, seed)
-    if hops is None and not fanouts:
+    if hops is None and not fanouts and not whole:
         hops = 1
-    dataset = labelled_nodes(graph, hops, fanouts, draws, weights, seed)
+    dataset = labelled_nodes(graph, hops, fanouts, draws, weights, seed, whole)
     return held_out(dataset, nodes, {'test': test}, seed)
 
 

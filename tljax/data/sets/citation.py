@@ -9,14 +9,16 @@ from scipy.sparse import csr_array
 
 from tljax.core import Dataset, UserError
 from tljax.data.graph_nodes import labelled_nodes
-from tljax.data.graphs import Graph, make_graph
 from tljax.data.reading import reading
+from tljax.graphs import Graph, make_graph
 
 NETWORKS = ('acmv9', 'citationv1', 'dblpv7')
 TOPICS = tuple(f'topic{i}' for i in range(1, 6))
 
 
-def citation(path: str | Path, network: str, hops: int = 2) -> dict[str, Dataset]:
+def citation(
+    path: str | Path, network: str, hops: int = 2, whole: bool = False
+) -> dict[str, Dataset]:
     """Loads papers that cite each other: words of titles, mixed over some hops, and a topic.
 
     Inputs are float32, (n, 6775): whether a word is in the title, propagated (`graphs.propagated`).
@@ -28,6 +30,7 @@ def citation(path: str | Path, network: str, hops: int = 2) -> dict[str, Dataset
             'group'.
         network: one of these three names.
         hops: number of propagations.
+        whole: inputs are the numbers of the papers instead, as `graph_nodes.labelled_nodes` says.
 
     Splits: 'train' and 'test' both hold all papers, as results on these networks are transductive.
 
@@ -52,24 +55,21 @@ def citation(path: str | Path, network: str, hops: int = 2) -> dict[str, Dataset
     """
     file = Path(path, f'{network}.mat').expanduser()
     stamp = file.stat().st_mtime_ns if file.exists() else 0
-    nodes = _nodes(str(path), network, hops, stamp)
+    nodes = _nodes(str(path), network, None if whole else hops, whole, stamp)
     return {'train': nodes, 'test': nodes}
 
 
 @functools.lru_cache(maxsize=3)  # of the pairs of three networks each is in memory once
-def _nodes(path, network, hops, stamp):
-    return labelled_nodes(citation_graph(path, network)[0], hops=hops)
+def _nodes(path, network, hops, whole, stamp):
+    return labelled_nodes(citation_graph(path, network), hops=hops, whole=whole)
 
 
-def citation_graph(path: str | Path, network: str) -> tuple[Graph, np.ndarray]:
+def citation_graph(path: str | Path, network: str) -> Graph:
     """Loads a citation network.
 
     Args:
         path: as `citation` takes it.
         network: as `citation` takes it.
-
-    Returns:
-        The graph, and all topics of each paper, (n, 5) booleans.
 
     Raises:
         UserError: as `citation`.
@@ -86,4 +86,5 @@ def citation_graph(path: str | Path, network: str) -> tuple[Graph, np.ndarray]:
     edges = edges[edges[:, 0] <= edges[:, 1]]  # the file has both directions
     words.data = np.ones_like(words.data, np.float32)
     label = np.where(topics.any(1), topics.argmax(1), -1)
-    return make_graph(edges, words, label, TOPICS[: topics.shape[1]]), topics
+    graph = make_graph(edges, words, label, TOPICS[: topics.shape[1]])
+    return graph._replace(several=topics)

@@ -102,8 +102,8 @@ def graph_perceptron(widths: Sequence[int] = (128,), dropout: float = 0.5) -> Ne
     >>> graph_perceptron((16,)).dim
     16
     """
-    _refuse(widths, widths, dropout)
-    return net(_Perceptron(tuple(widths), dropout), widths[-1], _groups(widths))
+    refuse_layers(widths, widths, dropout)
+    return net(_Perceptron(tuple(widths), dropout), widths[-1], layer_groups(widths))
 
 
 def sampled_network(
@@ -123,16 +123,35 @@ def sampled_network(
     >>> sampled_network((4,), (2,), 0.0, 'mean').dim
     4
     """
-    _refuse(widths, fanouts, dropout)
+    refuse_layers(widths, fanouts, dropout)
     module = _Sampled(tuple(widths), tuple(fanouts), dropout, aggregate)
-    return net(module, widths[-1], _groups(widths))
+    return net(module, widths[-1], layer_groups(widths))
 
 
-def _groups(widths):
+def layer_groups(widths: Sequence[int]) -> dict[str, str]:
+    """The groups of a network of nodes, one for each layer.
+
+    Args:
+        widths: of the layers.
+
+    >>> layer_groups((4, 4))['layer2']
+    '(dense|neighbours)2/.*'
+    """
     return {f'layer{i}': f'(dense|neighbours){i}/.*' for i in range(1, len(widths) + 1)}
 
 
-def _refuse(widths, fanouts, dropout):
+def refuse_layers(widths: Sequence[int], fanouts: Sequence[int], dropout: float) -> None:
+    """Raises an error for settings that no network of nodes can have.
+
+    Args:
+        widths: of the layers.
+        fanouts: one for each layer.
+        dropout: a share.
+
+    >>> refuse_layers((4,), (2,), 1.0)
+    Traceback (most recent call last):
+    tljax.core.UserError: net.widths=(4,), net.fanouts=(2,), net.dropout=1.0: give a layer or ...
+    """
     if not widths or len(widths) != len(fanouts) or not 0 <= dropout < 1:
         raise UserError(
             f'net.widths={tuple(widths)}, net.fanouts={tuple(fanouts)}, net.dropout={dropout}: '

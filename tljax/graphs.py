@@ -1,11 +1,12 @@
 """Graphs with inputs and classes of their nodes: cleaning, and propagation over hops."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import coo_array, csr_array, diags_array, eye_array
+from scipy.sparse import coo_array, csr_array, diags_array, eye_array, issparse
 
 from tljax.core import UserError
 
@@ -21,6 +22,7 @@ class Graph(NamedTuple):
         label: class of each node, (n,); -1 for a node without a label.
         classes: names of the classes.
         notes: what was changed, one line each.
+        several: all classes of each node, (n, classes) booleans; None where it has `label` alone.
 
     >>> graph = make_graph([(0, 1), (0, 1), (1, 1)], np.eye(3), [0, 1, -1], ('a', 'b'))
     >>> graph.links.toarray().tolist()
@@ -34,11 +36,30 @@ class Graph(NamedTuple):
     label: np.ndarray
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    several: np.ndarray | None = None
 
     @property
     def size(self) -> int:
         """Number of nodes."""
         return len(self.label)
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that identifies links, inputs and labels, for cache keys."""
+        digest = hashlib.sha256()
+        inputs = [self.input]
+        if issparse(self.input):
+            inputs = [self.input.indptr, self.input.indices, self.input.data]
+        for part in (self.links.indptr, self.links.indices, self.label, *inputs):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def topics(self) -> np.ndarray:
+        """Whether a node has a class, (n, classes) booleans."""
+        if self.several is not None:
+            return self.several
+        return self.label[:, None] == np.arange(len(self.classes))
 
 
 def make_graph(
