@@ -119,6 +119,7 @@ def norm(decay):
 
 def by_map(settings, decay):
     layers = LAYERS + (norm(decay) if decay else '')
+    settings = f'use_dropout: false {settings}'
     return f'convolutional_box_predictor {{ {settings} conv_hyperparams {{ {layers} }} }}'
 
 

@@ -34,7 +34,11 @@ class Row(NamedTuple):
 
 # names of variables whose shapes tests/zoo/slim.json has
 NETWORK = '(First|Second)StageFeatureExtractor/(Inception|resnet)'
-SCALES = {'bottleneck_v1/conv3/BatchNorm/gamma$': 0.2, r'resnet_v1_\d+/conv1/weights$': 1 / 64}
+SCALES = {
+    'bottleneck_v1/conv3/BatchNorm/gamma$': 0.2,
+    r'expanded_conv_\d+/project/BatchNorm/gamma$': 0.2,
+    r'resnet_v1_\d+/conv1/weights$': 1 / 64,
+}
 MADE = dict(size=(96, 128), classes=3, sides=(32, 64), width=16, reduced=8)
 ROWS = {
     'made_crop': Row('made', 'crop', **MADE),

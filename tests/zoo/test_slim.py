@@ -23,7 +23,7 @@ ANSWERS = json.loads(Path(__file__).with_name('slim.json').read_text())
 V1, V2 = {'name': 'mobilenet', 'padding': 'same'}, {'name': 'mobilenet_v2'}
 EXTRAS = {'name': 'with_extras', 'maps': ['block11', 'block13']}
 V2_EXTRAS = {'name': 'with_extras', 'of': V2, 'maps': ['block13_expand', 'conv2']}
-RESNET_FPN = {'name': 'resnet_slim', 'activation': 'relu6', 'epsilon': 1e-3}
+RESNET_FPN = {'name': 'resnet_slim', 'activation': 'relu6'}
 NETS = {
     'ssd_mobilenet_v1': {**EXTRAS, 'of': V1},
     'ssd_mobilenet_v1_75': {

@@ -185,7 +185,7 @@ DETECTORS = {
         'ssd_resnet_50_fpn_coco',
         dict(
             name='with_pyramid',
-            of=dict(RESNET50, activation='relu6', epsilon=1e-3, momentum=0.997),
+            of=dict(RESNET50, activation='relu6', momentum=0.997),
             maps=('block2', 'block3', 'block4'),
             momentum=0.997,
         ),

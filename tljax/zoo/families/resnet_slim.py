@@ -32,7 +32,6 @@ class _ResNetSlim(nn.Module):
     part: str
     activation: str
     momentum: float
-    epsilon: float
     stored: StoredStatistics | None
     dtype: DTypeLike
 
@@ -52,7 +51,7 @@ class _ResNetSlim(nn.Module):
             )(x)
             return BatchNorm(
                 momentum=self.momentum,
-                epsilon=self.epsilon,
+                epsilon=1e-5,
                 stored=self.stored,
                 dtype=self.dtype,
                 name=f'{name}_bn',
@@ -89,7 +88,6 @@ def resnet_slim(
     part: str = 'whole',
     activation: str = 'relu',
     momentum: float = 0.997,
-    epsilon: float = 1e-5,
     stored: StoredStatistics | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> Net:
@@ -109,7 +107,6 @@ def resnet_slim(
         activation: after BatchNorm, 'relu' or 'relu6'; the sums of the units have ReLU. The API's
             detectors of one stage have 'relu6'.
         momentum: of BatchNorm's statistics.
-        epsilon: added to BatchNorm's variance; 1e-3 in the API's detectors of one stage.
         stored: predicate on a layer's path that says which BatchNorm layers use stored statistics
             in training; None: none of them.
         dtype: of the computation; parameters and features are float32 or wider.
@@ -142,7 +139,7 @@ def resnet_slim(
     if blocks[0] == 1:
         groups = {'conv1': 'conv1(_bn)?/.*', **groups}
     made = net(
-        _ResNetSlim(UNITS[depth], part, activation, momentum, epsilon, stored, dtype),
+        _ResNetSlim(UNITS[depth], part, activation, momentum, stored, dtype),
         4 * WIDTHS[blocks[-1] - 1],
         groups,
     )
