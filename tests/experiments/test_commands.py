@@ -37,6 +37,7 @@ COMMANDS = (
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
+    'benchmarks.detection',
     'benchmarks.engine',
     'benchmarks.growth',
     'benchmarks.input',
@@ -246,6 +247,7 @@ WITH_CONFIG = (
             'setup.cfg is not a results.json of experiments.rank',
         ),
         (
+            'benchmarks.detection',
             'benchmarks.engine',
             ['--only=nothing'],
             "--only=nothing: 'nothing' is not one of forms, frozen, cached, seeds",

@@ -13,6 +13,7 @@ from tljax.core import Net, Tick
 from tljax.methods.detection import criteria
 from tljax.methods.detection.anchoring import Grid
 from tljax.methods.detection.single_shot import single_shot
+from tljax.zoo import mobilenet, with_extras
 
 CLASSES = 3
 QUARTERS = np.array(
@@ -215,3 +216,35 @@ def test_detections_are_the_decoded_boxes_of_the_highest_scores():
     expected = [[0.625, 0.5, 0.875, 1, 1, scores[0]], [0, 0, 0.5, 0.5, 0, scores[1]]]
     np.testing.assert_allclose(output[0, :2], expected, rtol=1e-5)
     assert (output[0, 2:, 4] == -1).all()
+
+
+def test_a_frozen_backbone_costs_its_forward_pass_alone():
+    everywhere = {'stored': lambda layer: True}
+    of = mobilenet(alpha=0.25, **everywhere)
+    net = with_extras(of, ('block5', 'block11', 'block13'), (16,), **everywhere)
+    batch = {'input': jnp.zeros((2, 64, 64, 3)), 'label': jnp.zeros((2, 1, 5))}
+    method, tick = single_shot(net, CLASSES), Tick(0, jax.random.key(0))
+    params, state = jax.eval_shape(method.init, jax.random.key(0), batch)
+
+    def forward(params, state):
+        taps, _ = net.features(params['backbone'], state['backbone'], batch['input'])
+        return {name: value for name, value in taps.items() if name.startswith('map')}
+
+    def head_on(taps, params, state):
+        given = net._replace(features=lambda *_: (taps, {}))
+        loss = single_shot(given, CLASSES).loss
+        return jax.grad(lambda head: loss({**params, 'head': head}, state, batch, tick)[0])(
+            params['head']
+        )
+
+    def frozen_step(params, state):
+        return jax.grad(lambda head: method.loss({**params, 'head': head}, state, batch, tick)[0])(
+            params['head']
+        )
+
+    def operations(function, *arguments):
+        return jax.jit(function).lower(*arguments).cost_analysis()['flops']
+
+    taps = jax.eval_shape(forward, params, state)
+    parts = operations(forward, params, state) + operations(head_on, taps, params, state)
+    assert operations(frozen_step, params, state) == pytest.approx(parts, rel=0.05)
