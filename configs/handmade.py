@@ -42,7 +42,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
                 dict(handmade=_handmade(), deep=_deep(), control=_control()), sort_keys=False
             ),
             scales=('unit', 'standard'),  # of rows, of columns
-            penalties=(1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0),  # on the squared weights of the probe
+            # on the squared weights of the probe
+            penalties=(1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0),
             budgets=(5, 20),  # labels per class
             seeds=tuple(range(options.first, options.first + 8)),  # one draw of labels each
         ),

@@ -69,6 +69,7 @@ def model(tmp_path_factory):
     return workdir, tljax.train(data=splits, net=net, workdir=workdir, **settings), splits['test']
 
 
+@pytest.mark.slow
 def test_a_model_predicts_arrays_and_files_alike(model, tmp_path):
     workdir, trained, test = model
     batch = test.take(np.arange(10))

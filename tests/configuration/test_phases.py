@@ -7,6 +7,7 @@ from tljax import build, configuration, paths
 from tljax.engine.train import fit
 
 
+@pytest.mark.slow
 def test_gradual_unfreezing_is_phases_of_partitions(tmp_path):
     """ULMFiT's unfreezing: each phase grafts everything from the one before, head and all, and
     thaws one more block."""

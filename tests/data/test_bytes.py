@@ -98,6 +98,7 @@ def test_an_npz_of_bytes_stays_bytes_and_one_of_floats_stays_floats(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_fit_on_bytes_is_the_fit_on_floats(photos, tmp_path):
     data = {'name': 'folder', 'path': str(photos), 'size': 8}
     run = build.build(tiny({'data': data, 'steps': 6, 'batch': 4}))

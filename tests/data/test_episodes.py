@@ -275,6 +275,7 @@ def test_missing_files_are_named(tmp_path):
         assert (Path(__file__).parents[2] / guide).is_file()
 
 
+@pytest.mark.slow
 def test_a_trained_run_is_measured_on_new_episodes(tmp_path):
     assert call('train', '--config=configs/protonet.py:smoke', f'--workdir={tmp_path}').code == 0
     code, out, _ = call(

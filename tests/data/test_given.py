@@ -99,6 +99,7 @@ def test_a_file_that_is_written_again_is_read_again(tmp_path):
     assert model.classes == ('red', 'blue') and model.record['input'] == [3]
 
 
+@pytest.mark.slow
 def test_a_folder_that_grows_is_read_again(tmp_path):
     def write(*names):
         for name in names:

@@ -90,6 +90,7 @@ def test_files_that_are_no_pictures_are_counted(pictures):
     assert len(find([pictures])) == 16
 
 
+@pytest.mark.slow
 def test_a_command_tells_it_first_and_keeps_it(pictures, tmp_path):
     done = call('train', '--config=configs/finetune.py:smoke', f'--workdir={tmp_path}/run')
     assert done.code == 0, done.err

@@ -57,7 +57,8 @@ def wait(process, condition):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize('kills', [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('kills', [2, 10])
 def test_killed_again_and_again(kills, tmp_path):
     uncut = call('train', *FLAGS, f'--workdir={tmp_path}/uncut')
     assert uncut.code == 0, uncut.err[-3000:]

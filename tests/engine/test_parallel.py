@@ -114,9 +114,8 @@ def by_pmap(runs):
     return {f'{name} by pmap': {**settings, 'parallel': 'pmap'} for name, settings in runs.items()}
 
 
-@pytest.mark.parametrize(
-    'runs', [RUNS | NORMALISED, pytest.param(MORE | PER_DEVICE, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('runs', [RUNS | NORMALISED, MORE | PER_DEVICE])
 def test_devices_and_processes_agree(runs, tmp_path):
     """A process fits all runs one after the other, because its start takes longest. Batch
     statistics, and directions that a device makes of its own gradients, are compared under jit
@@ -143,6 +142,7 @@ def test_devices_and_processes_agree(runs, tmp_path):
                 )
 
 
+@pytest.mark.slow
 def test_sigterm_to_one_process_stops_all_at_one_step_and_saves(tmp_path):
     pair = start_cluster(tmp_path, {'pair': config(steps=10**6, log_every=10)}, 1, 2)
     log, deadline = tmp_path / 'pair' / 'log.jsonl', time.monotonic() + 200
@@ -172,6 +172,7 @@ def compile_resnet(**changes):
     return compiled_step, forward, state
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_is_free():
     step, forward, state = compile_resnet(partition={'name': 'freeze', 'until': 'backbone'})
     ratio = step.cost_analysis()['flops'] / forward.cost_analysis()['flops']

@@ -186,6 +186,7 @@ def test_a_few_shot_config_takes_a_folder_of_ones_own(tmp_path):
     assert 'is not one of glyphs, omniglot, and no folder that is there' in line
 
 
+@pytest.mark.slow
 def test_a_run_on_ones_own_classes_tells_others(tmp_path):
     rng = np.random.default_rng(0)
     for c in range(8):

@@ -45,6 +45,7 @@ def settings(root):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason='TLJAX_DATA has no weights of MobileNet')
 def test_a_run_on_fixed_features_tells_the_classes_of_pictures(root):
     config = f'--config=configs/adapt.py:train=shot,source={root}/source,target={root}/target'

@@ -156,6 +156,7 @@ def test_a_trained_run_predicts_pictures(run):
     ) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_run_of_two_tasks_predicts_and_measures_the_one_that_is_named(run, tmp_path):
     """The second task has the same pictures by other names, and turned labels."""
     shutil.copytree(run / 'data' / 'dark', tmp_path / 'data' / 'night')
@@ -496,6 +497,7 @@ def test_what_does_not_fit_is_told_in_one_line_and_leaves_nothing(model, tmp_pat
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.slow
 @REAL
 def test_the_real_weights_see_what_they_see_in_keras():
     """Keras with these weights and this preprocessing: top-1 0.552, top-5 0.784 of 500

@@ -73,6 +73,7 @@ def test_agreement_is_weighted_tau_and_a_score_is_chosen_by_the_other_targets():
     assert again['all', 'chosen by the other targets']['tau'] == pytest.approx({0: 1, 1: 1, 2: 1})
 
 
+@pytest.mark.slow
 def test_a_file_of_features_is_scored_as_its_arrays(tmp_path):
     target = dict(name='digits', size=8)
     dataset = build.load(target)['train']

@@ -120,6 +120,7 @@ def test_runs_of_other_classes_are_measured_by_their_features_as_the_first_one_i
     assert 'change, points' in done.out and 'people (2)' in done.out, done.out
 
 
+@pytest.mark.slow
 def test_published_answers_alone(here):
     done = call('shape_bias', f'--data={here}/set')
     assert done.code == 0 and 'ResNet-50' in done.out and 'answers' in done.out

@@ -20,8 +20,10 @@ LIKE = (
     'baseline_plus_plus',
     'clusters',  # its parts in test_clusters.py and test_self_supervised.py
     'cuts',  # as in test_layers_and_cuts.py
+    'detection',  # as in test_detection_study.py
     'efficient',
     'fixmatch',
+    'handmade',  # as in test_handmade_study.py
     'matching',
     'metaoptnet',
     'more_classes',

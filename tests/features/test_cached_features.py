@@ -25,6 +25,7 @@ def donor(tmp_path_factory):
 FROZEN = {'partition': {'name': 'freeze', 'until': 'backbone'}}
 
 
+@pytest.mark.slow
 def test_a_head_on_cached_features_equals_one_on_the_backbone(donor, tmp_path):
     plain, cached = (
         fit(

@@ -34,6 +34,7 @@ def test_a_step_takes_the_memory_of_the_step_before():
     assert int(done.stdout) < 1000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='for Linux')
 def test_programs_are_dropped_before_their_maps_are_too_many(monkeypatch, tmp_path):
     """Maps of ten programs, of which no more are kept than there is room for."""

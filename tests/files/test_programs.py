@@ -80,6 +80,7 @@ def train(tmp_path: Path, name: str, **environment: str) -> Trained:
     return Trained(int(asked), int(found), parameters, done.stderr)
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing_and_damage_is_repaired(tmp_path):
     first = train(tmp_path, 'first')
     second = train(tmp_path, 'second')

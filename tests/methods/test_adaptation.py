@@ -43,6 +43,7 @@ def test_networks_that_part_the_domains_do_so_where_a_batch_has_both():
     )
 
 
+@pytest.mark.slow
 def test_adda_starts_from_the_source_and_moves_the_targets_encoder_alone(tmp_path):
     _, fitted = build.fit_phases(study('adda'), tmp_path)
     first = load_final(tmp_path / '00-source')[0]

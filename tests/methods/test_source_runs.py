@@ -61,10 +61,8 @@ def config(name, letters, digits, *changes):
     )
 
 
-@pytest.mark.parametrize(
-    'name',
-    [pytest.param(name, marks=[pytest.mark.slow] * (name != 'co_tuning')) for name in KEYWORDS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', KEYWORDS)
 def test_a_method_learns_digits_from_letters(name, letters, digits, tmp_path):
     run = build.build(config(name, letters, digits))
     fitted = fit(run, tmp_path)

@@ -57,6 +57,7 @@ def test_members_share_the_labels_and_differ_in_their_order():
     assert sorted(orders[0][0]) != sorted(orders[0][1])
 
 
+@pytest.mark.slow
 def test_the_table_has_models_their_cost_and_paired_gains(study):
     _, results, done = study
     rows = rows_by_name(results)

@@ -24,6 +24,7 @@ def config(**settings):
 RATES = [{'optim': {'lr': 1e-9}}, {'optim': {'lr': 0.05}}]
 
 
+@pytest.mark.slow
 def test_the_best_mean_on_the_validation_split_is_chosen(tmp_path, monkeypatch):
     build, taught, read = choosing.build.build, {}, []
 

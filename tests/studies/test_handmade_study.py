@@ -48,6 +48,7 @@ def scikit_learn(parts, k, seed, scale, penalty):
     return [model.score(transform(parts[name][0]), parts[name][1]) for name in handmade.SPLITS[1:]]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_scikit_learn_chosen_on_the_validation_split(config, study):
     row = next(
         row for row in study[1]['rows'] if row['feature'] == 'hog' and row['labels_per_class'] == 2

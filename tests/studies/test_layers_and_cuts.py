@@ -60,6 +60,7 @@ def row(results, layer, transformation):
     raise KeyError(layer)
 
 
+@pytest.mark.slow
 def test_a_layer_that_averages_over_columns_ignores_a_flip(measured):
     assert measured['layers'] == ['rows', 'features'] and measured['pictures'] == 120
     for layer, name, low, high in (

@@ -231,6 +231,7 @@ def unlabelled(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_target_without_labels_is_compared_without_them(unlabelled, tmp_path):
     results = comparison.compare(unlabelled, tmp_path / 'study')
     assert not results['labelled'] and [row['verdict'] for row in results['rows']] == [None, None]
@@ -298,6 +299,7 @@ def unbalanced(tmp_path):
     return {'name': 'folder', 'path': str(tmp_path / 'data'), 'size': 8, 'channels': 1}
 
 
+@pytest.mark.slow
 def test_a_comparison_of_unbalanced_classes_has_the_mean_over_classes(unbalanced, tmp_path):
     study = {
         'baseline': 'short',

@@ -83,6 +83,7 @@ def test_a_study_chooses_rates_on_other_seeds(tmp_path):
         assert json.loads((path / 'config.json').read_text())['seeds'] == [0]
 
 
+@pytest.mark.slow
 def test_a_study_reports_every_pair(tmp_path):
     results = multitask.compare_tasks(config(), tmp_path)
     assert json.loads((tmp_path / 'results.json').read_text()) == json.loads(json.dumps(results))

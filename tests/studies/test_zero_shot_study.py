@@ -81,6 +81,7 @@ def smoke(**changes):
     return {**plain(config_file.get_config('smoke')), **changes}
 
 
+@pytest.mark.slow
 def test_the_study_continues_and_never_mixes_the_classes(tmp_path):
     config = smoke()
     results = zero_shot.recognise(config, tmp_path)

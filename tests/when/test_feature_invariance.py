@@ -107,6 +107,7 @@ def halves(n, axis, seed):
     return x, y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('axis, needs', [(0, False), (1, True)])
 def test_left_and_right_need_the_side_and_up_and_down_do_not(axis, needs):
     (x, y), (test_x, test_y) = halves(100, axis, 0), halves(200, axis, 1)

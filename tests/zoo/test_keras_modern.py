@@ -19,7 +19,6 @@ CASES = [  # name, its keywords in Keras, its keywords here
     ('mobilenet_v3_large', {}, {}),
     ('convnext_tiny', {}, {}),
 ]
-QUICK = CASES[3]  # the others take up to a minute to compile
 
 
 def made(name, options, size):
@@ -32,9 +31,8 @@ def made(name, options, size):
     return model
 
 
-@pytest.mark.parametrize(
-    'case', [pytest.param(case, marks=[pytest.mark.slow] * (case != QUICK)) for case in CASES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('case', CASES)
 def test_logits_are_keras_s(case, tmp_path):
     name, options, keywords = case
     model = made(name, options, 75)
@@ -53,6 +51,7 @@ def test_another_normalisation_of_pictures_gives_no_predictions_and_is_told(tmp_
     assert 'head' not in params and 'normalization' in record['left']
 
 
+@pytest.mark.slow
 def test_a_file_of_another_network_is_refused(tmp_path):
     path = str(write_legacy(tmp_path / 'weights.h5', keras_model('efficientnet_b0', 32, {})))
     for name in ('efficientnet_b1', 'mobilenet_v3_large'):

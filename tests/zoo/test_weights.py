@@ -72,6 +72,7 @@ def test_a_head_of_one_s_own_is_found_and_a_model_within_a_model(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_full_vgg_file_serves_without_its_dense_layers(tmp_path):
     model = keras_model('vgg16', 32, {}, classes=3)
     params, _, _ = pretrained(
