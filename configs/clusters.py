@@ -56,7 +56,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
                     ),
                     simclr=dict(
                         method=dict(name='simclr', temperature=0.2),
-                        steps=1000,
+                        steps=5000,
                         batch=64,
                         optim=dict(lr=1e-3),
                     ),
