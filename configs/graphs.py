@@ -36,7 +36,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
             commands=('graphs',),
             # Data
             networks=ConfigDict(
-                {name: dict(name='citation', path=path, network=name) for name in NETWORKS},
+                {
+                    name: dict(name='citation', path=path, network=name, directions=100)
+                    for name in NETWORKS
+                },
                 sort_keys=False,
             ),
             tasks=(task,) if task else (),  # 'source-target'; (): all ordered pairs
@@ -46,7 +49,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             training=dict(
                 steps=400,
                 batch=256,
-                optim=dict(lr=3e-3),
+                optim=dict(lr=1e-3),
             ),
             # Strategies, beside the source alone
             strategies=ConfigDict(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.io import loadmat
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, csr_matrix, vstack
 
 from tljax.core import Dataset, UserError
 from tljax.data.graph_nodes import labelled_nodes
@@ -17,7 +17,7 @@ TOPICS = tuple(f'topic{i}' for i in range(1, 6))
 
 
 def citation(
-    path: str | Path, network: str, hops: int = 2, whole: bool = False
+    path: str | Path, network: str, hops: int = 2, whole: bool = False, directions: int = 0
 ) -> dict[str, Dataset]:
     """Loads papers that cite each other: words of titles, mixed over some hops, and a topic.
 
@@ -31,6 +31,7 @@ def citation(
         network: one of these three names.
         hops: number of propagations.
         whole: inputs are the numbers of the papers instead, as `graph_nodes.labelled_nodes` says.
+        directions: as `citation_graph` takes it.
 
     Splits: 'train' and 'test' both hold all papers, as results on these networks are transductive.
 
@@ -55,27 +56,52 @@ def citation(
     """
     file = Path(path, f'{network}.mat').expanduser()
     stamp = file.stat().st_mtime_ns if file.exists() else 0
-    nodes = _nodes(str(path), network, None if whole else hops, whole, stamp)
+    nodes = _nodes(str(path), network, None if whole else hops, whole, directions, stamp)
     return {'train': nodes, 'test': nodes}
 
 
 @functools.lru_cache(maxsize=3)  # of the pairs of three networks each is in memory once
-def _nodes(path, network, hops, whole, stamp):
-    return labelled_nodes(citation_graph(path, network), hops=hops, whole=whole)
+def _nodes(path, network, hops, whole, directions, stamp):
+    return labelled_nodes(citation_graph(path, network, directions), hops=hops, whole=whole)
 
 
-def citation_graph(path: str | Path, network: str) -> Graph:
+def citation_graph(path: str | Path, network: str, directions: int = 0) -> Graph:
     """Loads a citation network.
 
     Args:
         path: as `citation` takes it.
         network: as `citation` takes it.
+        directions: number of directions to which words are reduced, the first ones of the words of
+            all three networks together (truncated singular values), scaled to a root mean square of
+            1; 0: the words.
 
     Raises:
-        UserError: as `citation`.
+        UserError: as `citation`, and for a negative number of directions.
     """
     if network not in NETWORKS:
         raise UserError(f'data.network={network!r} is not one of {", ".join(NETWORKS)}')
+    graph = _read(path, network)
+    if directions < 0:
+        raise UserError(f'data.directions={directions}: give 0 for the words, or how many')
+    if directions:
+        graphs = [_read(path, name) for name in NETWORKS]
+        reduced = _reduced([each.input for each in graphs], directions)
+        graph = graph._replace(input=reduced[NETWORKS.index(network)])
+    return graph
+
+
+def _reduced(words, directions):
+    """Words of several networks in the directions of all of them."""
+    from sklearn.decomposition import TruncatedSVD  # imported late, for a quick start
+
+    together = csr_matrix(vstack(words))
+    values = TruncatedSVD(directions, random_state=0).fit_transform(together)
+    values /= np.sqrt((values**2).mean())
+    ends = np.cumsum([each.shape[0] for each in words])[:-1]
+    return [part.astype(np.float32) for part in np.split(values, ends)]
+
+
+def _read(path, network):
     with reading(
         Path(path, f'{network}.mat'), 'give data.path the folder of the .mat files'
     ) as file:

@@ -79,8 +79,8 @@ class _Perceptron(nn.Module):
     def __call__(self, x, train):
         taps = {}
         for number, width in enumerate(self.widths, 1):
-            x = nn.relu(Dense(width, name=f'dense{number}')(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
+            x = nn.relu(Dense(width, name=f'dense{number}')(x))
             x = taps[f'layer{number}'] = tap(f'layer{number}', x)
         return {**taps, 'features': x}
 
@@ -92,7 +92,7 @@ def graph_perceptron(widths: Sequence[int] = (128,), dropout: float = 0.5) -> Ne
 
     Args:
         widths: of the layers.
-        dropout: share of the units of each layer that are dropped in training.
+        dropout: share of the inputs of each layer that are dropped in training.
 
     Raises:
         UserError: no layer, or a share outside [0, 1).
