@@ -34,6 +34,7 @@ COMMANDS = (
     'clusters',
     'relations',
     'graphs',
+    'sweep',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',

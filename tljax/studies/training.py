@@ -14,6 +14,7 @@ from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
 from tljax.engine.train import Fitted, Run, fit
+from tljax.files.text import write
 from tljax.protocols import Config, Record
 from tljax.report.page import page
 from tljax.studies import mistakes
@@ -21,6 +22,7 @@ from tljax.studies.label_free import scores_of_target
 from tljax.studies.tables import Table, data, section, transfer_table
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
+RESULTS = 'results.json'  # in the folder of the last phase
 PRINTED_CLASSES = 20  # the most classes that a terminal has room for
 READING = {
     'positive': 'transfer helps',
@@ -31,6 +33,8 @@ READING = {
 
 def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None:
     """Fits every phase of a config; a restart continues an interrupted run.
+
+    What it returns is also written to `results.json` in the folder of the last phase.
 
     Args:
         config: plain dict, as `configs/base.py` describes it.
@@ -80,6 +84,7 @@ def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None
         results['guard'] = guard_record
     if run.classes:
         _write_page(results, run, fits[-1][1], folders, config)
+    write(folders[-1] / RESULTS, json.dumps(results, indent=1) + '\n')
     return results
 
 
