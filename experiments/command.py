@@ -197,6 +197,17 @@ def run_on_model(main: Callable[..., None], *shared: str) -> None:
     _start(body, parse)
 
 
+def run_on_arguments(main: Callable[[list[str]], None], *shared: str) -> None:
+    """Runs a command of arguments that are not flags, such as the folder of a run.
+
+    Args:
+        main: function of those arguments.
+        *shared: names of flags in SHARED that the command reads.
+    """
+    _define(*shared)
+    _start(lambda rest: main(rest[1:]), flags.FLAGS)
+
+
 def run_plain(main: Callable[[], None], *shared: str) -> None:
     """Runs a command that takes neither a config nor a model.
 

@@ -35,6 +35,7 @@ COMMANDS = (
     'relations',
     'graphs',
     'sweep',
+    'replay',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',
