@@ -1,15 +1,16 @@
-"""Starts the members of a sweep, each as a process of its own, here or on a Slurm cluster.
+"""Starts trainings as processes: the members of a sweep, here or on Slurm, or the parts of one run.
 
-This process leaves the devices to the members: it asks JAX for none.
+The process that starts them leaves the devices to them: it asks JAX for none.
 """
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from tljax.files.text import write
 from tljax.protocols import Config, Record
 
 PAUSE = 0.2  # seconds between two looks at the processes
+GRACE = 15  # seconds in which a process may end before it is killed
 HOURS = 12  # of a job, unless `time` says otherwise
 RAISED = 'submitit.core.utils.FailedJobError: '  # before the last line of a failed member
 JOBS = 'jobs.json'  # names of members and their jobs, in the folder of the jobs
@@ -182,3 +184,100 @@ def on_slurm(folder: Path, parallel: int | None = None, options: Record | None =
         return submitit.helpers.CommandFunction([sys.executable, *member.command], verbose=True)
 
     return launch
+
+
+class Failed(NamedTuple):
+    """A process of a run that failed.
+
+    Attributes:
+        number: of the process.
+        status: its exit status; 128 and the number of the signal if it was killed.
+        text: how it ended, in words.
+
+    >>> Failed(1, 2, 'failed with status 2').number
+    1
+    """
+
+    number: int
+    status: int
+    text: str
+
+
+def processes(count: int, flags: Sequence[str]) -> list[list[str]]:
+    """Returns the arguments of `python` for each process of one run on this machine.
+
+    Args:
+        count: number of processes.
+        flags: flags of `experiments.train`.
+
+    >>> first, second = processes(2, ['--config=configs/digits.py'])
+    >>> first[:3], second[3].startswith('--distributed=127.0.0.1:'), second[3][-4:]
+    (['-m', 'experiments.train', '--config=configs/digits.py'], True, ',2,1')
+    """
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    return [
+        ['-m', 'experiments.train', *flags, f'--distributed=127.0.0.1:{port},{count},{number}']
+        for number in range(count)
+    ]
+
+
+def together(commands: Sequence[Sequence[str]]) -> Failed | None:
+    """Runs processes that need each other; when one fails, the others are ended.
+
+    After SIGTERM or Ctrl-C all of them get SIGTERM, and save and stop.
+
+    Args:
+        commands: arguments of `python`.
+
+    Returns:
+        The first process that failed; None if none did.
+
+    Raises:
+        Stopped: after a signal, when all have ended.
+
+    >>> together([['-c', 'import time; time.sleep(60)'], ['-c', 'raise SystemExit(3)']])
+    Failed(number=1, status=3, text='failed with status 3')
+    """
+    running = {
+        number: subprocess.Popen([sys.executable, *command], start_new_session=True)
+        for number, command in enumerate(commands)
+    }
+    stopping = 0
+    with caught_signal() as received_signal:
+        try:
+            while running:
+                time.sleep(PAUSE)
+                if not stopping and (stopping := received_signal()):
+                    for process in running.values():
+                        process.terminate()
+                ended = [number for number in running if running[number].poll() is not None]
+                statuses = {number: running.pop(number).returncode for number in ended}
+                for number, status in statuses.items():
+                    if status and not stopping:
+                        return _failed(number, status)
+        finally:
+            _end(running.values())
+    if stopping:
+        raise stop_exception('stopped: the same command goes on from there', stopping)
+    return None
+
+
+def _failed(number: int, status: int) -> Failed:
+    if status > 0:
+        return Failed(number, status, f'failed with status {status}')
+    return Failed(number, 128 - status, f'was killed by {signal.Signals(-status).name}')
+
+
+def _end(running: Iterable[subprocess.Popen]) -> None:
+    """Ends processes: those that wait for one that has failed may not heed SIGTERM."""
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + GRACE
+    for process in running:
+        try:
+            process.wait(max(deadline - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
