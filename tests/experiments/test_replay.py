@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from commands import call, error
 
+from tljax.configuration import settings
 from tljax.studies import provenance, replay
 
 CONFIG = """
@@ -186,6 +187,14 @@ def test_a_fingerprint_is_of_labels_names_and_inputs():
     sets = [arrays(np.eye(2) * scale, np.arange(2), 'ab') for scale in (1, 2)]
     assert len({provenance.print_of(split) for split in sets}) == 2
     assert len({provenance.print_of(split, computed=True) for split in sets}) == 1
+
+
+def test_a_start_is_recorded_if_it_differs_from_the_one_before(tmp_path):
+    config = json.loads(json.dumps(settings(data={'name': 'digits', 'size': 8}) | {'phases': {}}))
+    for arguments in (['--a'], ['--a'], ['--a', '--log_every=1'], ['--a']):
+        provenance.write_record(config, tmp_path, arguments)
+    starts = json.loads((tmp_path / 'run.json').read_text())['starts']
+    assert [start['arguments'] for start in starts] == [['--a'], ['--a', '--log_every=1'], ['--a']]
 
 
 @pytest.mark.slow

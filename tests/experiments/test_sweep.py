@@ -221,6 +221,23 @@ def test_two_sweeps_of_a_folder_are_refused(tmp_path):
     sweep.sweep({}, [member], tmp_path, launch)
 
 
+@pytest.mark.slow
+def test_the_devices_are_left_to_the_members():
+    code = """
+import tempfile
+from pathlib import Path
+import test_sweep
+folder = Path(tempfile.mkdtemp())
+for _ in range(2):
+    test_sweep.run(test_sweep.members_of(test_sweep.FATES, folder), folder)
+from jax._src import xla_bridge
+assert not xla_bridge.backends_are_initialized()
+"""
+    folders = [str(ROOT), str(ROOT / 'tests'), str(Path(__file__).parent)]
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(folders)}
+    subprocess.run([sys.executable, '-c', code], env=environment, check=True)
+
+
 def test_a_signal_stops_the_members(tmp_path):
     code = (
         "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); print('on'); time.sleep(9)"
@@ -315,3 +332,27 @@ def test_members_are_submitted_as_an_array(tmp_path, monkeypatch):
     assert {'#SBATCH --array=0-1%1', '#SBATCH --partition=gpu', '#SBATCH --time=60'} <= {*lines}
     with pytest.raises(UserError, match='--slurm: Unavailable'):
         launching.on_slurm(tmp_path, None, {'partitoin': 'gpu'})
+
+
+@pytest.mark.slow
+def test_a_member_that_is_queued_is_waited_for(tmp_path, monkeypatch):
+    import submitit
+
+    (tmp_path / 'srun').write_text(SRUN)
+    (tmp_path / 'srun').chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')  # there is no sbatch
+    folder = tmp_path / 'sweep'
+    (member,) = members_of({0.1: (3.0, 1.0, '')}, folder)
+    (folder / 'slurm').mkdir(parents=True)
+    (folder / 'slurm' / 'jobs.json').write_text(json.dumps({member.name: '9_0'}))
+    asked = []
+
+    def done(job, force_check=False):
+        asked.append(job.job_id)
+        if len(asked) == 3:
+            subprocess.run([sys.executable, *member.command], check=True)
+        return len(asked) >= 3
+
+    monkeypatch.setattr(submitit.SlurmJob, 'done', done)
+    results = sweep.sweep({}, [member], folder, launching.on_slurm(folder / 'slurm'))
+    assert results['best'] == member.name and set(asked) == {'9_0'}

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,7 +169,7 @@ def on_slurm(folder: Path, parallel: int | None = None, options: Record | None =
         }
         jobs = {name: job for name, job in jobs.items() if not job.done()}
         new = [member for member in members if member.name not in jobs]
-        with executor.batch():
+        with executor.batch() if new else nullcontext():
             submitted = [executor.submit(_command_function(member)) for member in new]
         jobs |= {member.name: job for member, job in zip(new, submitted, strict=True)}
         write(path, json.dumps(numbers | {name: job.job_id for name, job in jobs.items()}))
