@@ -27,6 +27,10 @@ head first, in the phases `top`, `upper` and `middle`, and all layers in the pha
 them, rates rise and fall in a slanted triangle. A network other than MobileNet has other groups of
 layers, which an error lists: --config.phases.top.partition.until=stage4_block2.
 
+    python -m experiments.sweep --config=configs/finetune.py --config.data.path=PICTURES
+
+trains the twelve members of `get_sweep`: rates, and how much smaller they are in shallow layers.
+
 The first phase trains a new head on frozen features. The features are extracted once, so it takes
 seconds, and the gradients of a random head never change the backbone. The second phase trains all
 layers on augmented pictures, deeper layers at a higher rate than shallow ones. BatchNorm uses its
@@ -42,6 +46,7 @@ command in RESULTS.md): a test accuracy of 78 % (95 % interval 73 to 81), in two
 from ml_collections import ConfigDict
 
 from configs import base
+from tljax.protocols import Config
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -118,6 +123,22 @@ def get_config(arg: str | None = None) -> ConfigDict:
         if options.smoke:
             _smoke(config)
     return config
+
+
+def get_sweep(arg: str | None = None) -> list[Config]:
+    """Returns the members of `experiments.sweep`: rates of the last phase.
+
+    Args:
+        arg: as `get_config` takes it.
+    """
+    rates, ratios = (1e-4, 3e-4, 1e-3, 3e-3), (0.65, 0.8, 1.0)
+    if 'smoke' in (arg or '').split(','):
+        rates, ratios = (1e-3, 1e-2), (0.8,)
+    return [
+        {'phases.all.optim.lr': rate, 'phases.all.partition.rate': ratio}
+        for rate in rates
+        for ratio in ratios
+    ]
 
 
 def _unfreeze_gradually(config: ConfigDict, smoke: bool) -> None:

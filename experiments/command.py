@@ -128,23 +128,35 @@ def run(main: Callable[[Config, Path], None], name: str) -> None:
     arguments = []  # of main: the config and the workdir
 
     def parse(argv: list[str]) -> list[str]:
-        argv, file, settings = config_file.split(argv)
-        rest = _refuse_positional(flags.FLAGS(argv))
-        if file is None:
-            raise UserError(
-                '--config is missing: name a file of configs/, such as --config=configs/digits.py'
-            )
-        config = config_file.load(file)
-        config_file.refuse_other_command(config, file, name)
-        config_file.apply_settings(config, file, settings)
-        config_file.refuse_unread(config, settings, name)
-        config_file.refuse_two_lengths(plain(config), settings, name)
-        workdir = Path(flags.FLAGS.workdir or config_file.workdir(file))
-        refuse_file(workdir)
-        arguments[:] = plain(config), workdir
+        rest, file, settings = _split(argv)
+        config = _config(file, settings, name)
+        arguments[:] = config, _workdir(config_file.workdir(file))
         return rest
 
     _define('config', 'workdir', 'distributed', 'json')
+    _start(lambda _: main(*arguments), parse)
+
+
+def run_sweep(main: Callable[[Config, Path, str, config_file.Settings, Record], None]) -> None:
+    """Runs a command that starts `experiments.train` with changes of a config.
+
+    Args:
+        main: function of the config (a plain dict), the workdir, the value of `--config`, the
+            settings of the command line, and the options --slurm.KEY=VALUE.
+    """
+    arguments = []  # of main
+
+    def parse(argv: list[str]) -> list[str]:
+        argv, options = take_keywords(argv, 'slurm')
+        rest, file, settings = _split(argv)
+        if options and not flags.FLAGS.slurm:
+            raise UserError(f'--slurm.{min(options)} is given without --slurm: add --slurm')
+        config, folder = _config(file, settings, 'train'), config_file.workdir(file)
+        folder = folder.with_name(f'{folder.name}-sweep')
+        arguments[:] = config, _workdir(folder), file, settings, options
+        return rest
+
+    _define('config', 'workdir', 'json')
     _start(lambda _: main(*arguments), parse)
 
 
@@ -183,6 +195,17 @@ def run_on_model(main: Callable[..., None], *shared: str) -> None:
 
     _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json', *shared)
     _start(body, parse)
+
+
+def run_on_arguments(main: Callable[[list[str]], None], *shared: str) -> None:
+    """Runs a command of arguments that are not flags, such as the folder of a run.
+
+    Args:
+        main: function of those arguments.
+        *shared: names of flags in SHARED that the command reads.
+    """
+    _define(*shared)
+    _start(lambda rest: main(rest[1:]), flags.FLAGS)
 
 
 def run_plain(main: Callable[[], None], *shared: str) -> None:
@@ -270,6 +293,34 @@ def _define(*names: str) -> None:
         make, default, text = SHARED[name]
         make(name, default, text)
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+
+def _split(argv: list[str]) -> tuple[list[str], str, config_file.Settings]:
+    """Sets the flags. Returns the rest of a command line, the config file and the settings."""
+    argv, file, settings = config_file.split(argv)
+    rest = _refuse_positional(flags.FLAGS(argv))
+    if file is None:
+        raise UserError(
+            '--config is missing: name a file of configs/, such as --config=configs/digits.py'
+        )
+    return rest, file, settings
+
+
+def _config(file: str, settings: config_file.Settings, name: str) -> Config:
+    """Returns the config of a command of this name, with the settings of the command line."""
+    config = config_file.load(file)
+    config_file.refuse_other_command(config, file, name)
+    config_file.apply_settings(config, file, settings)
+    config_file.refuse_unread(config, settings, name)
+    config_file.refuse_two_lengths(plain(config), settings, name)
+    return plain(config)
+
+
+def _workdir(default: Path) -> Path:
+    """Returns the folder of `--workdir`, or else the default one."""
+    workdir = Path(flags.FLAGS.workdir or default)
+    refuse_file(workdir)
+    return workdir
 
 
 def _refuse_positional(rest: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Loads the config of a command: its file, its arguments, and the settings of the command line."""
 
 import importlib.util
+import inspect
 import re
 import sys
 import traceback
@@ -19,6 +20,10 @@ from tljax.files.console import say
 from tljax.protocols import Config, Record
 
 MARK = 'the value of a setting, to see which fits read it'
+EXAMPLES = {  # function of a config file -> a file that has it
+    'get_config': 'configs/digits.py',
+    'get_sweep': 'configs/finetune.py',
+}
 Settings = list[tuple[list[str], str | None]]  # path of keys to a setting, and its text
 
 
@@ -70,6 +75,29 @@ def load(file: str) -> ConfigDict:
     Traceback (most recent call last):
     tljax.core.UserError: configs/digit.py does not exist: did you mean digits.py?
     """
+    config = call(file, 'get_config')
+    if not isinstance(config, ConfigDict):
+        path = file.partition(':')[0]
+        raise UserError(
+            f'get_config() of {path} returns no ConfigDict: see {EXAMPLES["get_config"]}'
+        )
+    return config.lock()
+
+
+def call(file: str, name: str) -> object:
+    """Calls a function of a config file.
+
+    Args:
+        file: as `load` takes it. The argument after the colon is left out if the function takes no
+            argument, unless the function is `get_config`.
+        name: name of the function, a key of EXAMPLES.
+
+    Raises:
+        UserError: the file does not exist, lacks the function or raises an error.
+
+    >>> len(call('configs/finetune.py:smoke', 'get_sweep'))
+    2
+    """
     path, *argument = file.split(':', 1)
     if not Path(path).is_file():
         files = [file for file in Path(path).parent.glob('*.py') if file.stem[0] != '_']
@@ -79,9 +107,12 @@ def load(file: str) -> ConfigDict:
         raise UserError(f'{path} does not exist: {remedy}')
     try:
         module = _module(path)
-        if not hasattr(module, 'get_config'):
-            raise UserError(f'{path} has no get_config(): see configs/digits.py')
-        config = module.get_config(*argument)
+        function = getattr(module, name, None)
+        if function is None:
+            raise UserError(f'{path} has no {name}(): see {EXAMPLES[name]}')
+        if name != 'get_config' and not inspect.signature(function).parameters:
+            argument = []
+        return function(*argument)
     except ValueError as error:
         raise UserError(error) from None
     except Exception as error:  # any error of the file's own code
@@ -89,9 +120,6 @@ def load(file: str) -> ConfigDict:
         frames = [frame for frame in frames if frame.filename == path]
         line = getattr(error, 'lineno', None) or (frames[-1].lineno if frames else 0)
         raise UserError(f'{path}, line {line}: {type(error).__name__}: {error}') from None
-    if not isinstance(config, ConfigDict):
-        raise UserError(f'get_config() of {path} returns no ConfigDict: see configs/digits.py')
-    return config.lock()
 
 
 def _module(path: str) -> ModuleType:

@@ -7,6 +7,7 @@ also trained from scratch, with all parameters, on the same data, seeds and step
 harm of transfer is reported.
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -28,7 +29,7 @@ def main(config: Config, workdir: Path) -> None:
         config: the config, a plain dict.
         workdir: folder of the run.
     """
-    results = studies.training.train(config, workdir, guarded=GUARD.value)
+    results = studies.training.train(config, workdir, guarded=GUARD.value, arguments=sys.argv[1:])
     if results is None:  # the first process reports
         return
     if 'guard' in results:

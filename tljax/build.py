@@ -4,7 +4,7 @@ A phase is one of several fits in a row, such as 'pretrain' and 'transfer'. Its 
 dict (`tljax.configuration`). A donor is the network whose weights a run starts from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -44,7 +44,9 @@ WANTS = {
 
 
 def fit_phases(
-    phases: list[tuple[str, Config]], workdir: str | Path
+    phases: list[tuple[str, Config]],
+    workdir: str | Path,
+    started: Callable[[], None] = lambda: None,
 ) -> tuple[Run | None, Fitted | None]:
     """Fits phases one after the other, each in its own numbered folder.
 
@@ -53,6 +55,7 @@ def fit_phases(
     Args:
         phases: pairs (name, config), as `configuration.phases` returns them.
         workdir: folder that holds the folders of the phases.
+        started: called before the first phase that is not finished, when all is checked.
 
     Returns:
         (run, Fitted) of the last phase; (None, None) if there are no phases.
@@ -64,7 +67,7 @@ def fit_phases(
     >>> fit_phases([], 'runs')
     (None, None)
     """
-    names, run, fitted = [name for name, _ in phases], None, None
+    names, run, fitted, told = [name for name, _ in phases], None, None, False
     for name, settings in phases:
         refuse_other_config(settings, folder(workdir, names, name))
     for _, settings in phases:  # all errors come before the first training
@@ -76,6 +79,9 @@ def fit_phases(
         run_dir = folder(workdir, names, name)
         claim(run_dir, run.record, compare_only=True)
         write_plan(workdir, [folder(workdir, names, phase).name for phase in names])
+        if not told and not Path(run_dir, 'final').exists():
+            told = True
+            started()
         fitted = fit(run, run_dir)
     return run, fitted
 

@@ -11,4 +11,8 @@
 set -euo pipefail
 config=$1
 shift
+if [[ -n ${SLURM_GPUS_ON_NODE:-} ]]; then # otherwise JAX takes one GPU for each process of Slurm
+    JAX_LOCAL_DEVICE_IDS=$(seq -s, 0 $((SLURM_GPUS_ON_NODE - 1)))
+    export JAX_LOCAL_DEVICE_IDS
+fi
 srun python -m experiments.train --config="$config" --distributed=auto "$@"

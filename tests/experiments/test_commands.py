@@ -34,6 +34,8 @@ COMMANDS = (
     'clusters',
     'relations',
     'graphs',
+    'sweep',
+    'replay',
 )
 BENCHMARKS = (
     'benchmarks.accelerator',

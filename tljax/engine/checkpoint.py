@@ -368,7 +368,7 @@ def claim(
             f'{workdir} belongs to another config ({changes}); take another --workdir or the '
             'config it was made with'
         )
-    if jax.process_index() == 0 and not compare_only:
+    if not compare_only and jax.process_index() == 0:  # a comparison leaves the devices alone
         write(path, json.dumps(record, indent=1, sort_keys=True) + '\n')
 
 

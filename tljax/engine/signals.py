@@ -15,16 +15,33 @@ NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
 
 @contextmanager
 def stop_signal() -> Iterator[Callable[[], int]]:
-    """Catches SIGTERM and SIGINT (Ctrl-C) while the context is open.
+    """Catches SIGTERM and SIGINT (Ctrl-C) while a run trains, as `caught_signal` does.
+
+    In a run of several processes JAX handles SIGTERM and informs all of them, so the context
+    changes no handler there.
+
+    >>> with stop_signal() as received_signal:
+    ...     print(received_signal())
+    0
+    """
+    if jax.process_count() > 1:
+        yield lambda: 0
+        return
+    with caught_signal() as received_signal:
+        yield received_signal
+
+
+@contextmanager
+def caught_signal() -> Iterator[Callable[[], int]]:
+    """Catches SIGTERM and SIGINT (Ctrl-C) while the context is open. JAX is not asked.
 
     The context gives a function that returns the first signal received so far, or 0. A second
-    Ctrl-C interrupts at once, by the handler that was installed before. In a run of several
-    processes JAX handles SIGTERM and informs all of them, so the context changes no handler there;
-    nor does it outside of the main thread. A signal that the process ignores stays ignored, such as
-    Ctrl-C for a command that a shell runs behind &.
+    Ctrl-C interrupts at once, by the handler that was installed before. Outside of the main thread
+    the context changes no handler. A signal that the process ignores stays ignored, such as Ctrl-C
+    for a command that a shell runs behind &.
 
     >>> import os
-    >>> with stop_signal() as received_signal:
+    >>> with caught_signal() as received_signal:
     ...     print(received_signal())
     ...     os.kill(os.getpid(), signal.SIGTERM)
     ...     print(received_signal() == signal.SIGTERM)
@@ -42,7 +59,7 @@ def stop_signal() -> Iterator[Callable[[], int]]:
         hint = '; Ctrl-C again stops at once, unsaved' if number == signal.SIGINT else ''
         say(f'{NAMES[number]}: saving, then stopping{hint}')
 
-    if jax.process_count() > 1 or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: 0
         return
     numbers = [number for number in NAMES if signal.getsignal(number) is not signal.SIG_IGN]

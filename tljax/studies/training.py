@@ -1,6 +1,7 @@
 """Trains all phases of a config, reports scores, and measures whether transfer helped."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -14,13 +15,16 @@ from tljax.engine import scores
 from tljax.engine.answers import ANSWERS, read_answers
 from tljax.engine.log import read
 from tljax.engine.train import Fitted, Run, fit
+from tljax.files.text import write
 from tljax.protocols import Config, Record
 from tljax.report.page import page
 from tljax.studies import mistakes
 from tljax.studies.label_free import scores_of_target
+from tljax.studies.provenance import RECORD, write_record
 from tljax.studies.tables import Table, data, section, transfer_table
 from tljax.when.gain import mean_interval, transfer_gain, verdicts
 
+RESULTS = 'results.json'  # in the folder of the last phase
 PRINTED_CLASSES = 20  # the most classes that a terminal has room for
 READING = {
     'positive': 'transfer helps',
@@ -29,14 +33,20 @@ READING = {
 }
 
 
-def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None:
+def train(
+    config: Config, workdir: Path, guarded: bool = False, arguments: Sequence[str] = ()
+) -> Record | None:
     """Fits every phase of a config; a restart continues an interrupted run.
+
+    The record of the run is written to `run.json` (`tljax.studies.provenance`), and what the
+    function returns to `results.json` in the folder of the last phase.
 
     Args:
         config: plain dict, as `configs/base.py` describes it.
         workdir: folder of the run.
         guarded: whether the last phase is also trained from scratch, to measure what transfer
             gained.
+        arguments: the command line as typed, for the record.
 
     Returns:
         {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by
@@ -53,7 +63,9 @@ def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None
     tljax.core.UserError: config.stepz is unknown: did you mean steps?
     """
     fits = phases(config)
-    run, fitted = build.fit_phases(fits, workdir)
+    run, fitted = build.fit_phases(
+        fits, workdir, started=lambda: write_record(config, workdir, arguments)
+    )
     if run is None or fitted is None:
         raise UserError('config.phases holds no phase: name one or more')
     guard_record = guard(fits[-1][1], fitted.scores, workdir / 'guard') if guarded else None
@@ -80,6 +92,7 @@ def train(config: Config, workdir: Path, guarded: bool = False) -> Record | None
         results['guard'] = guard_record
     if run.classes:
         _write_page(results, run, fits[-1][1], folders, config)
+    write(folders[-1] / RESULTS, json.dumps(results, indent=1) + '\n')
     return results
 
 
@@ -106,7 +119,10 @@ def _write_page(
         by_class, class_sections = _by_class(answers, settings, run.task)
     results['page'] = str(path)
     results['by_class'] = by_class._asdict() if by_class else None
-    page(path, run.name, _sections(results, records, config, data(folders), class_sections))
+    record = folders[-1].parent / RECORD
+    starts = json.loads(record.read_text())['starts'] if record.exists() else []
+    sections = _sections(results, records, config, starts, data(folders), class_sections)
+    page(path, run.name, sections)
 
 
 def _by_class(
@@ -270,6 +286,7 @@ def _sections(
     results: Record,
     records: list[Record],
     config: Config,
+    starts: list[Record],
     data_sections: list[Record],
     class_sections: list[Record],
 ) -> list[Record]:
@@ -279,6 +296,7 @@ def _sections(
         results: as `train` returns them.
         records: the log, from which curves are drawn; [] for no curves.
         config: the whole config.
+        starts: entries of the run's record; [] for an older run, which has none.
         data_sections: sections that describe the data.
         class_sections: sections of the accuracy by class.
     """
@@ -300,4 +318,6 @@ def _sections(
     transferred = transfer_table({results['phase']: results['transferred']})
     sections.append(section('What was transferred', transferred))
     sections.append(section('How it was run', code=json.dumps(config, indent=1)))
+    if starts:
+        sections.append(section('Where it was run', code=json.dumps(starts, indent=1)))
     return sections
