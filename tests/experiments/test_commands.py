@@ -249,7 +249,6 @@ WITH_CONFIG = (
             'setup.cfg is not a results.json of experiments.rank',
         ),
         (
-            'benchmarks.detection',
             'benchmarks.engine',
             ['--only=nothing'],
             "--only=nothing: 'nothing' is not one of forms, frozen, cached, seeds",
