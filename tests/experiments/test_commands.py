@@ -19,6 +19,7 @@ COMMANDS = (
     'predict',
     'evaluate',
     'convert',
+    'export',
     'features',
     'models',
     'multitask',
