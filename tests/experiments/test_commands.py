@@ -20,6 +20,7 @@ COMMANDS = (
     'evaluate',
     'convert',
     'export',
+    'withdrawn',
     'features',
     'models',
     'multitask',

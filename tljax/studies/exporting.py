@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from typing import Any
 
 import jax
@@ -14,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.errors import InconclusiveDimensionOperation, JAXTypeError
 
-import tljax
 from tljax.configuration import ZOO, call_named, stated_by_method
 from tljax.core import UserError, abbreviated
 from tljax.exported import ABOUT, FORMAT, PARTS, PROGRAM, Arrays
@@ -292,8 +292,15 @@ def _about(record: Record, program: jax.export.Exported, shape: tuple, vjp: bool
         'method': config['method']['name'],
         'platforms': list(program.platforms),
         'calling_convention': program.calling_convention_version,
-        'versions': {'tljax': tljax.__version__, 'jax': jax.__version__},
+        'versions': {'tljax': _version(), 'jax': jax.__version__},
     }
+
+
+def _version():
+    try:
+        return metadata.version('tljax')
+    except metadata.PackageNotFoundError:  # run from its folder
+        return ''
 
 
 def _pixels(record, shape):
