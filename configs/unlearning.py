@@ -50,7 +50,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.study = dict(
             shards=(1, 2, 4, 8),
             slices=options.slices,
-            withdrawn=(1, 10),  # numbers of ids, drawn at random
+            counts=(1, 10),  # how many ids are withdrawn, drawn at random
         )
         if options.smoke:
             _smoke(config)
@@ -65,4 +65,4 @@ def _smoke(config: ConfigDict) -> None:
     config.steps = 4
     config.optim.warmup = 0
     config.study.shards = (1, 2)
-    config.study.withdrawn = (1,)
+    config.study.counts = (1,)

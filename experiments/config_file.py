@@ -19,6 +19,8 @@ from tljax.files.console import say
 from tljax.protocols import Config, Record
 
 MARK = 'the value of a setting, to see which fits read it'
+# commands whose data are those of fits, from which examples can be withdrawn
+WITHDRAWING = 'train', 'compare', 'soup', 'multitask', 'graphs'
 Settings = list[tuple[list[str], str | None]]  # path of keys to a setting, and its text
 
 
@@ -242,6 +244,12 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
     Traceback (most recent call last):
     tljax.core.UserError: --config.steps is read by no fit, as each fit has its own value: set ...
     """
+    for path, _ in settings:
+        if path[-1] == 'withdrawn' and name not in WITHDRAWING:
+            raise UserError(
+                f'--config.{".".join(path)}: experiments.{name} also reads data outside of fits: '
+                'take the examples out of the files'
+            )
     if name not in ('train', 'compare', 'soup'):
         return
     for path, _ in settings:

@@ -1,13 +1,12 @@
 """Tells whether a finished model was trained without some examples.
 
-    python -m experiments.train --config=CONFIG --config.withdrawn=gone.txt --workdir=runs/mine
     python -m experiments.withdrawn --workdir=runs/mine --ids=gone.txt
     python -m experiments.withdrawn --workdir=runs/mine --ids=a.jpg,b.jpg
 
-The answer comes from the record of the run and from its data. An id is the name of a picture or a
-key; where a set has none, the split and the row, 'train/17'. The phases of the run, and the runs
-that it starts from, are checked, too. The exit status is 1 unless the model was trained without all
-of the examples.
+The setting `withdrawn` of a run leaves examples out. The answer comes from the record of the run
+and from its data. An id is the name of a picture or a key; where a set has none, the split and the
+row, 'train/17'. The phases of the run, and the runs that it starts from, are checked, too. The exit
+status is 1 unless the model was trained without all of the examples.
 """
 
 import sys

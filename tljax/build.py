@@ -70,7 +70,7 @@ def fit_phases(
         refuse_other_config(settings, folder(workdir, names, name))
     for _, settings in phases:  # all errors come before the first training
         donor_dir, teacher_dir = donor(settings, workdir, names), teacher(settings, workdir, names)
-        _program(settings, parts(settings, donor_dir, teacher_dir), _splits(settings))
+        _program(settings, parts(settings, donor_dir, teacher_dir), splits_of(settings))
     for name, settings in phases:
         donor_dir, teacher_dir = donor(settings, workdir, names), teacher(settings, workdir, names)
         run = build(settings, name, donor_dir, teacher_dir=teacher_dir)
@@ -160,7 +160,7 @@ def build(
     (9, 1, ('0', '1', '2'))
     """
     functions = parts(config, donor_dir, teacher_dir)
-    splits = _splits(config, splits)
+    splits = splits_of(config, splits)
     train, seeds = splits['train'], config['seeds']
     program, sample, steps = _program(config, functions, splits)
     rules = _rules(config['init']['rules'], functions, program)
@@ -235,8 +235,21 @@ def build(
     return run
 
 
-def _splits(config: Config, splits: dict[str, Dataset] | None = None) -> dict[str, Dataset]:
-    """The splits that a run is trained and scored on, without the withdrawn examples."""
+def splits_of(config: Config, splits: dict[str, Dataset] | None = None) -> dict[str, Dataset]:
+    """The splits that a run is trained and scored on, without the withdrawn examples.
+
+    Args:
+        config: a plain dict, as `build` takes it.
+        splits: as `build` takes them.
+
+    Raises:
+        UserError: as `parts.load` and `withdrawal.without`.
+
+    >>> from tljax.configuration import settings
+    >>> config = settings(data={'name': 'digits'}, withdrawn=['train/3', 'test/0'])
+    >>> {name: split.size for name, split in splits_of(config).items()}
+    {'train': 898, 'validation': 359, 'test': 538}
+    """
     ids = withdrawal.read_ids(config['withdrawn'])
     if ids:
         withdrawal.refuse_fitted(config['data'])

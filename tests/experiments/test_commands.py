@@ -149,6 +149,12 @@ WITH_CONFIG = (
             '--config.per_class is read by no fit: set --config.study.budgets',
         ),
         (
+            'rank',
+            ['--config=configs/rank.py', '--config.withdrawn=gone.txt'],
+            '--config.withdrawn: experiments.rank also reads data outside of fits: take the '
+            'examples out of the files',
+        ),
+        (
             'train',
             ['--config=configs/digits.py', '--config.study.budgets=(1,)'],
             '--config.study.budgets is read by experiments.compare only',

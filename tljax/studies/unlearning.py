@@ -36,7 +36,7 @@ from tljax.studies.stored import stored
 from tljax.studies.unlearning_report import sections
 from tljax.trained import Trained, load
 
-KEYS = {'shards', 'slices', 'withdrawn'}
+KEYS = {'shards', 'slices', 'counts'}
 
 
 class Stage(NamedTuple):
@@ -58,6 +58,21 @@ class Stage(NamedTuple):
     folder: Path
 
 
+class Cost(NamedTuple):
+    """What a stage cost when it was trained.
+
+    Attributes:
+        steps: number of steps.
+        seconds: of the fit, with its start.
+
+    >>> Cost(10, 0.5).steps
+    10
+    """
+
+    steps: int
+    seconds: float
+
+
 def unlearn(config: Config, workdir: Path) -> Record:
     """Measures systems of shards before and after withdrawals, and writes results.json and
     report.html.
@@ -76,7 +91,7 @@ def unlearn(config: Config, workdir: Path) -> Record:
 
     >>> unlearn({'phases': {}, 'study': {}}, Path('runs'))
     Traceback (most recent call last):
-    tljax.core.UserError: study.shards is missing, which a study of unlearning needs: see ...
+    tljax.core.UserError: study.counts is missing, which a study of unlearning needs: see ...
     """
     _, settings = phases(config)[-1]
     study = config['study']
@@ -106,7 +121,7 @@ def unlearn(config: Config, workdir: Path) -> Record:
 
 
 def _refuse_counts(study: Config) -> None:
-    for key in ('shards', 'withdrawn'):
+    for key in ('shards', 'counts'):
         if not study[key] or any(type(count) is not int or count < 1 for count in study[key]):
             raise UserError(f'study.{key}={study[key]!r}: give whole numbers, 1 or more')
     if type(study['slices']) is not int or study['slices'] < 1:
@@ -119,16 +134,15 @@ def _rows(
     """A row for each number of withdrawn ids."""
     (seed,), slices = settings['seeds'], study['slices']
     ids = ids_of(splits['train'], 'train')
-    if max(study['withdrawn']) >= len(ids):
-        raise UserError(f'study.withdrawn={study["withdrawn"]}: there are {len(ids)} examples')
-    first, steps, seconds = train_shards(settings, splits['train'], shards, slices, workdir)
+    if max(study['counts']) >= len(ids):
+        raise UserError(f'study.counts={study["counts"]}: there are {len(ids)} examples')
+    first, costs = train_shards(settings, splits['train'], shards, slices, workdir)
     order = np.random.default_rng([Purpose.WITHDRAWN, seed]).permutation(ids)
     rows = []
-    for count in study['withdrawn']:
+    for count in study['counts']:
         gone = sorted(order[:count].tolist())
-        again, new_steps, new_seconds = train_shards(
-            settings, splits['train'], shards, slices, workdir, gone
-        )
+        again, new = train_shards(settings, splits['train'], shards, slices, workdir, gone)
+        anew = [cost for name, cost in new.items() if name not in costs]
         rows.append(
             dict(
                 shards=shards,
@@ -137,10 +151,10 @@ def _rows(
                 withdrawn=count,
                 before=_accuracy(first, splits['test']),
                 after=_accuracy(again, splits['test']),
-                steps=new_steps,
-                all_steps=steps,
-                seconds=new_seconds,
-                all_seconds=seconds,
+                steps=sum(cost.steps for cost in anew),
+                all_steps=sum(cost.steps for cost in costs.values()),
+                seconds=sum(cost.seconds for cost in anew),
+                all_seconds=sum(cost.seconds for cost in costs.values()),
             )
         )
     return rows
@@ -153,7 +167,7 @@ def train_shards(
     slices: int,
     workdir: Path,
     withdrawn: Sequence[str] = (),
-) -> tuple[list[Trained], int, float]:
+) -> tuple[list[Trained], dict[str, Cost]]:
     """Trains a model on each shard; stages that have not seen a withdrawn example are loaded.
 
     Args:
@@ -166,7 +180,7 @@ def train_shards(
         withdrawn: ids of the examples to leave out.
 
     Returns:
-        The models, how many steps were trained now, and the seconds that these took.
+        The models, and {name of a stage: its cost}. Two systems share the stages of one name.
 
     Raises:
         UserError: a shard's first slice has no example, or as `withdrawal.without`.
@@ -176,31 +190,30 @@ def train_shards(
     >>> import tempfile
     >>> config = settings(net={'name': 'mlp', 'widths': [4]}, steps=8, batch=8)
     >>> train, workdir = digits(size=8)['train'], Path(tempfile.mkdtemp())
-    >>> models, steps, _ = train_shards(config, train, 2, 1, workdir)
-    >>> _, fewer, _ = train_shards(config, train, 2, 1, workdir, ['train/5'])
-    >>> len(models), steps, fewer
-    (2, 8, 4)
+    >>> models, costs = train_shards(config, train, 2, 1, workdir)
+    >>> _, new = train_shards(config, train, 2, 1, workdir, ['train/5'])
+    >>> len(models), [cost.steps for name, cost in new.items() if name not in costs]
+    (2, [4])
     """
     kept = without({'train': train}, tuple(withdrawn))['train']
     gone = {*withdrawn}
-    every = ids_of(train, 'train')
-    ids = [name for name in every.tolist() if name not in gone]
-    before, trained_steps, seconds = {}, 0, 0.0
+    ids = [name for name in ids_of(train, 'train').tolist() if name not in gone]
+    before: dict[int, Path] = {}
+    costs = {}
     for stage in _stages(settings, ids, shards, slices, workdir):
-        start, is_done = time.monotonic(), (stage.folder / 'final').exists()
-        config = merge(settings, {'steps': stage.steps, 'init': {'rules': [['.*', None]]}})
-        run = build.build(
-            config,
-            f'shard {stage.shard + 1}',
-            before.get(stage.shard),
-            {'train': restrict(kept, stage.rows)},
-        )
-        fit(run._replace(evals={}, facts=tuple, transferred=()), stage.folder)
+
+        def seconds(stage=stage):
+            start = time.monotonic()
+            config = merge(settings, {'steps': stage.steps, 'init': {'rules': [['.*', None]]}})
+            data = {'train': restrict(kept, stage.rows)}
+            run = build.build(config, f'shard {stage.shard + 1}', before.get(stage.shard), data)
+            fit(run._replace(evals={}, facts=tuple, transferred=()), stage.folder)
+            return time.monotonic() - start
+
+        name = stage.folder.name
+        costs[name] = Cost(stage.steps, stored(workdir / 'seconds', name, [], seconds))
         before[stage.shard] = stage.folder
-        if not is_done:
-            trained_steps += stage.steps
-            seconds += time.monotonic() - start
-    return [load(before[shard]) for shard in range(shards)], trained_steps, seconds
+    return [load(before[shard]) for shard in range(shards)], costs
 
 
 def _stages(
