@@ -5,10 +5,11 @@
     python -m experiments.unlearning --config=configs/unlearning.py:slices=3
 
 Handwritten digits of USPS, read from `$TLJAX_DATA`, and a small Conv4 with layer normalisation. One
-model on everything is trained for 1800 steps of 32; the shards share these steps. The rate was not
-tuned. The steps were raised from 600, with which the models of eight shards learn little.
+model on everything is trained for 1800 steps of 32; the shards share these steps. Steps and rate
+were raised once, from 600 and 2e-3, with which the models of eight shards learn little.
 
-Expected: results/unlearning.md. About five minutes on 2 cores.
+Expected (results/unlearning.md): one example costs 1/8 of the steps with eight shards, whose test
+accuracy is 93.9 ± 1.2 against 96.4 ± 0.9 of one model. Five minutes on 2 shared cores.
 """
 
 from ml_collections import ConfigDict
