@@ -23,7 +23,7 @@ CHAPTERS = {
 }
 ROOMS = {'shallow': 'Transfer in closed form', 'when': 'When to transfer'}
 API = (
-    ('Training', ('tljax.trained', 'tljax.averages')),
+    ('Training', ('tljax.trained', 'tljax.averages', 'tljax.exported')),
     ('Types', ('tljax.core', 'tljax.protocols')),
     (
         'Data',

@@ -24,6 +24,8 @@ EXAMPLES = {  # function of a config file -> a file that has it
     'get_config': 'configs/digits.py',
     'get_sweep': 'configs/finetune.py',
 }
+# commands whose data are those of fits, from which examples can be withdrawn
+WITHDRAWING = 'train', 'compare', 'soup', 'multitask', 'graphs'
 Settings = list[tuple[list[str], str | None]]  # path of keys to a setting, and its text
 
 
@@ -270,6 +272,12 @@ def refuse_unread(config: ConfigDict, settings: Settings, name: str) -> None:
     Traceback (most recent call last):
     tljax.core.UserError: --config.steps is read by no fit, as each fit has its own value: set ...
     """
+    for path, _ in settings:
+        if path[-1] == 'withdrawn' and name not in WITHDRAWING:
+            raise UserError(
+                f'--config.{".".join(path)}: experiments.{name} also reads data outside of fits: '
+                'take the examples out of the files'
+            )
     if name not in ('train', 'compare', 'soup'):
         return
     for path, _ in settings:

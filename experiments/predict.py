@@ -9,15 +9,15 @@
     python -m experiments.predict --model=ssdlite_mobilenet_v2 --weights=FOLDER --draw=boxes photos/
 
 A path is a picture, or a folder, a ZIP or a tar archive of pictures, or a CSV that lists pictures.
-`--classes` names the classes of `--weights`, and `--batch` pictures are read at a time. CLIP
-predicts the classes that `--classes` names, without training: `--prompt` describes one.
-Probabilities are averaged over the seeds of a run; a regression predicts numbers. A few-shot run
-predicts new classes, of which `--support` holds a folder each, with a few pictures. `--knowledge`
-names attributes of the model's classes and of new ones, predicted without examples; `--shift` lets
-the model's own compete. `--task` names one of several tasks. `--json` prints a list with the path
-of each picture and its [label, probability] pairs; `--csv` writes a row for each picture. A
-detector finds boxes, in pixels: `--draw` names a folder for drawings, `--coco` a file in COCO's
-form. A picture that cannot be read is reported, and the exit status is then 1.
+`--model` may be a file of experiments.export. `--classes` names the classes of `--weights`, and
+`--batch` pictures are read at a time. CLIP predicts the classes that `--classes` names; `--prompt`
+describes one. Probabilities are averaged over the seeds of a run; a regression predicts numbers. A
+few-shot run predicts new classes: `--support` holds a folder of a few pictures for each.
+`--knowledge` names attributes of the model's classes and of new ones, predicted without examples;
+`--shift` lets the model's own compete. `--task` names one of several tasks. `--json` prints a list
+with the path of each picture and its [label, probability] pairs; `--csv` writes a row for each
+picture. A detector finds boxes, in pixels: `--draw` names a folder for drawings, `--coco` a file in
+COCO's form. A picture that cannot be read is reported, and the exit status is then 1.
 """
 
 from absl import flags

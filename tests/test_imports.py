@@ -15,6 +15,8 @@ VOCABULARY = {
     'kernels',
     'losses',
     'loops',
+    'platforms',
+    'exported',
     'doors',
     'knowledge',
     'graphs',

@@ -12,6 +12,7 @@ import numpy as np
 
 from tljax.configuration import DEFAULTS, folder
 from tljax.core import Dataset, Net, Start, Task, Tree, UserError, abbreviated
+from tljax.data import withdrawal
 from tljax.data.ranges import input_range, refuse_channels_first
 from tljax.data.splits import scored_splits, signature
 from tljax.data.summary import summary
@@ -30,7 +31,7 @@ from tljax.protocols import Config
 # Settings that may differ when a run is resumed.
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')
 # Settings that are recorded only where they are set, because older runs do not have them.
-SILENT = ('epochs', 'keep', 'patience', 'class_weights', 'teacher', 'label_seeds')
+SILENT = ('epochs', 'keep', 'patience', 'class_weights', 'teacher', 'label_seeds', 'withdrawn')
 SOURCE_HEAD = ('source_head/(.*)', r'head/\1')  # rule of the graft of a source's classifier
 WANTS = {
     'domains': 'unlabelled inputs of a target beside labelled ones: give '
@@ -72,7 +73,7 @@ def fit_phases(
         refuse_other_config(settings, folder(workdir, names, name))
     for _, settings in phases:  # all errors come before the first training
         donor_dir, teacher_dir = donor(settings, workdir, names), teacher(settings, workdir, names)
-        _program(settings, parts(settings, donor_dir, teacher_dir), load(settings['data']))
+        _program(settings, parts(settings, donor_dir, teacher_dir), splits_of(settings))
     for name, settings in phases:
         donor_dir, teacher_dir = donor(settings, workdir, names), teacher(settings, workdir, names)
         run = build(settings, name, donor_dir, teacher_dir=teacher_dir)
@@ -165,7 +166,7 @@ def build(
     (9, 1, ('0', '1', '2'))
     """
     functions = parts(config, donor_dir, teacher_dir)
-    splits = splits or load(config['data'])
+    splits = splits_of(config, splits)
     train, seeds = splits['train'], config['seeds']
     program, sample, steps = _program(config, functions, splits)
     rules = _rules(config['init']['rules'], functions, program)
@@ -198,6 +199,7 @@ def build(
         seeds=tuple(seeds),
         steps=steps,
         epochs=config['epochs'],
+        withdrawn=withdrawal.read_ids(config['withdrawn']),
         net=program.net,
         log_every=config['log_every'],
         save_every=config['save_every'],
@@ -239,6 +241,27 @@ def build(
     return run
 
 
+def splits_of(config: Config, splits: dict[str, Dataset] | None = None) -> dict[str, Dataset]:
+    """The splits that a run is trained and scored on, without the withdrawn examples.
+
+    Args:
+        config: a plain dict, as `build` takes it.
+        splits: as `build` takes them.
+
+    Raises:
+        UserError: as `parts.load` and `withdrawal.without`.
+
+    >>> from tljax.configuration import settings
+    >>> config = settings(data={'name': 'digits'}, withdrawn=['train/3', 'test/0'])
+    >>> {name: split.size for name, split in splits_of(config).items()}
+    {'train': 898, 'validation': 359, 'test': 538}
+    """
+    ids = withdrawal.read_ids(config['withdrawn'])
+    if ids:
+        withdrawal.refuse_fitted(config['data'])
+    return withdrawal.without(splits or load(config['data']), ids)
+
+
 def _pseudo_labels(functions, net, donors, train, seeds):
     """{seed: pseudo-labels} if the config asks for them, and otherwise {}."""
     if not functions.labels or not donors:
@@ -271,7 +294,10 @@ def _record(config):
     omitted = {key for key in SILENT if config[key] == DEFAULTS[key]} | {*FREE}
     if config['keep'] != 'last' or config['patience']:  # then evaluations decide how a run ends
         omitted -= {'eval_every'}
-    return {key: value for key, value in config.items() if key not in omitted}
+    record = {key: value for key, value in config.items() if key not in omitted}
+    if 'withdrawn' in record:
+        record['withdrawn'] = withdrawal.facts(withdrawal.read_ids(config['withdrawn']))
+    return record
 
 
 def _refuse_choice(config, splits, steps):

@@ -60,6 +60,7 @@ DEFAULTS: dict[str, Any] = dict(
     label_seeds=[],  # those that draw the labels, one for each of `seeds`; []: the seeds themselves
     # Data
     data=dict(name=''),  # a function of tljax.data, or tljax.features.extracted
+    withdrawn=[],  # ids of examples to leave out of all splits, or a text file of one id a line
     per_class=None,  # labels per class, or pictures with boxes, drawn by the seed; None: all
     shuffled=False,  # whether labels are permuted over the examples: a control
     class_weights='',  # in the loss: 'balanced' (classes count alike), or a number for each class

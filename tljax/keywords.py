@@ -54,6 +54,7 @@ TYPES = {
     'words': int | None,
     'seeds': Sequence[int],
     'label_seeds': Sequence[int],
+    'withdrawn': str | Sequence[str],
 }
 Kind = Any  # a type as an annotation writes it: classes, unions and generics have no common type
 WORDS: dict[Kind, str] = {

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import optax
 
+from tljax import exported
 from tljax.configuration import GIVEN, METHODS, ZOO, bind_named, call_named
 from tljax.core import Dataset, Method, Net, Start, Task, Tree, UserError
 from tljax.data.streams import device_stream
@@ -22,8 +23,9 @@ from tljax.files.process import prepare_process
 from tljax.methods import combinators
 from tljax.nn.augment import prepare_batch
 from tljax.nn.augment_boxes import prepare_boxes
+from tljax.packing import unpack
 from tljax.paths import first, flatten, label
-from tljax.protocols import Config, Prepare, Record
+from tljax.protocols import Config, Predict, Prepare, Record
 from tljax.recent import Recent
 from tljax.zoo import identity
 
@@ -245,11 +247,10 @@ def _prepare(augmentations: list[Augment], train: Dataset) -> Prepare | None:
 
 
 def predictor(record: Record) -> Compiled:
-    """The compiled `predict` of a finished run, or of a network with weights.
+    """The compiled `predict` of a finished run, of a network with weights, or of an exported file.
 
     Args:
-        record: as `checkpoint.load_final` gives it. Only its config and classes are used, and for
-            several tasks its 'tasks', and the one that `trained.for_task` chose.
+        record: as `prediction` takes it; that of an exported file has its path, 'exported'.
 
     >>> predictor(
     ...     {
@@ -259,16 +260,44 @@ def predictor(record: Record) -> Compiled:
     ... ).place(1)
     1
     """
+    if 'exported' in record:
+        return _exported_predictor(exported.load(record['exported']))
+    return compile_predict(prediction(record), make_mesh())
+
+
+def _exported_predictor(model):
+    """The predictions of an exported program, which has its parameters with it."""
+
+    def run(params, state, batch):
+        output = model.outputs(model.parameters, batch['input'])
+        return {'output': output, 'label': np.broadcast_to(batch['label'], output.shape[:2])}
+
+    return Compiled(run, unpack)
+
+
+def prediction(record: Record) -> Predict:
+    """The `predict` of a finished run, or of a network with weights.
+
+    Args:
+        record: as `checkpoint.load_final` gives it. Only its config and classes are used, and for
+            several tasks its 'tasks', and the one that `trained.for_task` chose.
+
+    >>> config = {'net': {'name': 'identity', 'dim': 1}, 'method': {'name': 'finetune'}}
+    >>> predict = prediction({'config': config, 'classes': ['a']})
+    >>> params = {'backbone': {}, 'head': {'kernel': np.full((1, 1), 3.0), 'bias': np.zeros(1)}}
+    >>> batch = {'input': np.ones((1, 1)), 'label': np.zeros(1, int)}
+    >>> predict(params, {'backbone': {}}, batch)['output'].tolist()
+    [[3.0]]
+    """
     spec, method = record['config']['net'], record['config']['method']
     net, tasks = call_named(ZOO, spec, 'net'), record.get('tasks')
     make = bind_named(METHODS, method, 'method', *GIVEN)
     if not tasks:
-        predict = make(net=net, classes=len(record['classes'])).predict
-        return compile_predict(predict, make_mesh())
+        return make(net=net, classes=len(record['classes'])).predict
     counts = {name: len(task['classes']) for name, task in tasks.items()}
     predict_all = make(net=net, classes=counts, several=dict.fromkeys(counts, False)).predict
     name = record.get('answers', '')
-    return compile_predict(_for_one_task(predict_all, name) if name else predict_all, make_mesh())
+    return _for_one_task(predict_all, name) if name else predict_all
 
 
 def _for_one_task(predict, name):

@@ -293,6 +293,8 @@ def refuse_episodes(record: Record) -> None:
     Traceback (most recent call last):
     tljax.core.UserError: this run was trained on episodes: python -m experiments.predict ...
     """
+    if 'exported' in record:  # with the support set of its classes
+        return
     if stated_by_method(record['config']['method'], 'BATCHES', 'labelled') == 'episodes':
         raise UserError(
             'this run was trained on episodes: python -m experiments.predict --support=FOLDER '

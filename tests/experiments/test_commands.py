@@ -19,6 +19,9 @@ COMMANDS = (
     'predict',
     'evaluate',
     'convert',
+    'export',
+    'withdrawn',
+    'unlearning',
     'features',
     'models',
     'multitask',
@@ -59,6 +62,7 @@ WITH_CONFIG = (
     'shallow',
     'tasks',
     'cuts',
+    'unlearning',
     'instances',
     'handmade',
     'costs',
@@ -146,6 +150,12 @@ WITH_CONFIG = (
             'compare',
             ['--config=configs/digits.py', '--config.per_class=3'],
             '--config.per_class is read by no fit: set --config.study.budgets',
+        ),
+        (
+            'rank',
+            ['--config=configs/rank.py', '--config.withdrawn=gone.txt'],
+            '--config.withdrawn: experiments.rank also reads data outside of fits: take the '
+            'examples out of the files',
         ),
         (
             'train',

@@ -72,6 +72,14 @@ def test_new_pictures_are_told_by_a_few_labelled_ones(method, root):
         if method in ('protonet', 'simpleshot'):  # features of a random network keep the level
             assert Path(answer['path']).name.startswith(answer['top'][0][0])
     assert ('normalises the pictures of a batch together' in done.err) == (method == 'maml')
+    export = 'export', f'--workdir={workdir}', f'--support={root}/labelled'
+    done = call(*export, f'--out={root}/new.tljax')
+    if method == 'maml':
+        assert 'maml predicts the pictures of a batch together' in error(done)
+        return
+    done = call('predict', f'--model={root}/new.tljax', '--json', root / 'new')
+    for answer, told in zip(answers, json.loads(done.out), strict=True):
+        assert dict(told['top']) == pytest.approx(dict(answer['top']), abs=1e-5)
 
 
 def test_a_classifier_of_base_classes_is_measured_on_any_number_of_new_ones(tmp_path):

@@ -63,6 +63,8 @@ def at(config, setting):
         ('configs/rank.py', 'study.targets.digits.size', '8', 8),
         ('configs/soup.py', 'study.members.fast_plain.groups.backbone.scale', '.2', 0.2),
         ('configs/soup.py', 'label_seeds', '(4, 4)', [4, 4]),
+        (DIGITS, 'withdrawn', 'gone.txt', 'gone.txt'),
+        (DIGITS, 'withdrawn', "('a.png', 'b.png')", ['a.png', 'b.png']),
         ('configs/office_caltech.py', 'methods.tca.map.kernel', 'rbf', 'rbf'),
     ],
 )

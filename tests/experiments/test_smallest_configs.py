@@ -37,6 +37,7 @@ LIKE = (
     'siamese',
     'sine',
     'soup',  # as in test_averages_study.py
+    'unlearning',  # as in test_unlearning.py
     'zero_shot',  # as in test_zero_shot_study.py
 )
 

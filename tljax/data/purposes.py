@@ -36,3 +36,4 @@ class Purpose(IntEnum):
     PAIRS = 18  # which examples of two feature spaces are labelled, and which are pairs
     BLOCKS = 19  # links and inputs of made graphs
     SCENES = 20  # which pictures stand where in a scene
+    WITHDRAWN = 21  # which examples a study withdraws

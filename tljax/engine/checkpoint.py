@@ -294,6 +294,22 @@ def last_phase(workdir: Path) -> Path:
     raise UserError(f'{workdir} is not finished: {pending}{progress}: {remedy}')
 
 
+def phase_folders(workdir: Path) -> list[Path]:
+    """Returns the folders of a finished run's phases, first to last; its own if it has no phases.
+
+    Args:
+        workdir: folder of a run, of one phase or several.
+
+    Raises:
+        UserError: as `last_phase`.
+
+    >>> [str(folder) for folder in phase_folders(Path('runs/nothing'))]
+    ['runs/nothing']
+    """
+    last = last_phase(workdir)
+    return [last] if last == workdir else [workdir / name for name in _phases(workdir)]
+
+
 def _phases(workdir):
     """Names of the folders of a run's phases; older runs have no file that lists them."""
     plan = workdir / PHASES

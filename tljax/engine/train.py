@@ -34,6 +34,7 @@ from tljax.paths import Group
 from tljax.protocols import Record
 
 ANSWERED_SPLITS = ('validation', 'test')  # splits whose predictions a run writes to a file
+WITHDRAWN = 'withdrawn.txt'  # file of the ids of the examples that a run leaves out
 INPUT_WAIT = 'input_wait'  # name in the log of the share of time in which steps wait for a batch
 SHOWN_WAIT = 0.1  # a smaller share is in the log but not in the progress line
 ANSWER_LIMIT = 2e7  # examples * classes * seeds; predictions of a larger split are not written
@@ -71,6 +72,8 @@ class Run(NamedTuple):
         choice: rule for early stopping, and for which step's parameters are kept.
         epochs: number of passes over the training set, if the config sets `epochs`; otherwise 0.
         net: the network as it is trained, in which frozen layers use stored statistics.
+        withdrawn: ids of the examples that were left out of the data; the workdir keeps them in
+            WITHDRAWN.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Run(NamedTuple):
     choice: Choice = Choice()
     epochs: float = 0.0
     net: Net | None = None
+    withdrawn: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -252,6 +256,8 @@ def _tell(run, workdir):
     """Prints and writes the facts of the data, and prints what is transferred."""
     facts = tuple(run.facts())
     tell_facts(facts)
+    if run.withdrawn:
+        write(Path(workdir, WITHDRAWN), ''.join(f'{name}\n' for name in run.withdrawn))
     write(Path(workdir, 'data.json'), json.dumps(facts, indent=1) + '\n')
     tell_transferred(tuple(run.transferred))
 

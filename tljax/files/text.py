@@ -1,4 +1,4 @@
-"""Atomic writers for text files and CSV tables: a reader never sees half a file."""
+"""Atomic writers for files and CSV tables: a reader never sees half a file."""
 
 import csv
 import io
@@ -41,19 +41,21 @@ def refuse_unwritable(path: str | Path, flag: str) -> None:
         raise UserError(f'{flag}={str(path)[:60]}...: the name is too long: name a shorter one')
 
 
-def write(path: str | Path, text: str) -> None:
-    """Writes a text file atomically.
+def write(path: str | Path, content: str | bytes) -> None:
+    """Writes a file atomically.
 
     Args:
         path: path of the file; missing folders are made.
-        text: content of the file.
+        content: of the file; a text is written in UTF-8.
 
     >>> import tempfile
     >>> write(path := Path(tempfile.mkdtemp(), 'a', 'b.txt'), 'x')
     >>> path.read_text()
     'x'
     """
-    path, content = Path(path), text.encode()  # encoded first: an error must leave no file
+    path = Path(path)
+    if isinstance(content, str):
+        content = content.encode()  # before anything is made: an error must leave no file
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     temporary.write_bytes(content)

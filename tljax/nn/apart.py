@@ -6,6 +6,8 @@ from typing import Any
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 
+from tljax.platforms import is_for_cpu
+
 
 def apart(function: Callable[..., Any]) -> Callable[..., Any]:
     """Keeps a function, and its gradient, apart from the operations around it on a CPU.
@@ -22,7 +24,7 @@ def apart(function: Callable[..., Any]) -> Callable[..., Any]:
     >>> apart(lambda x: x[1:] + x[:-1])(jnp.arange(3.0)).tolist()
     [1.0, 3.0]
     """
-    if jax.default_backend() != 'cpu':
+    if not is_for_cpu():
         return function
 
     def call(*arguments: jax.Array) -> Any:

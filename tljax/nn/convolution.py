@@ -7,6 +7,7 @@ are several times faster there. `choose_form` follows the table that
 `python -m benchmarks.engine --only=forms` prints.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -17,6 +18,7 @@ from tljax.core import UserError
 from tljax.loops import inside_loop
 from tljax.nn import forms
 from tljax.nn.low_rank import LowRank
+from tljax.platforms import is_for_any, is_for_cpu
 
 SMALL = 512 << 10  # bytes of an example's patches that always are multiplied as a matrix
 FORMS = ('plain', 'split', 'dots', 'shifts')
@@ -51,7 +53,7 @@ def choose_form(
         if form not in FORMS:
             raise UserError(f'form={form!r} is none of {", ".join(FORMS)}: leave it out')
         return form
-    if jax.default_backend() != 'cpu' or groups not in (1, kernel.shape[3]):
+    if not is_for_cpu() or groups not in (1, kernel.shape[3]):
         return 'plain'
     if groups > 1:
         return 'shifts' if kernel.shape[2] == 1 else 'plain'
@@ -98,6 +100,14 @@ def convolve(
             return convolve(x, jnp.asarray(kernel), strides, padding, groups, form)
         update = convolve(convolve(x, kernel.a, strides, padding, form=form), kernel.b[None, None])
         return convolve(x, kernel.kernel, strides, padding, form=form) + update
+    if not form and is_for_any() and groups == kernel.shape[3] and kernel.shape[2] == 1:
+        forms_of = functools.partial(convolve, strides=strides, padding=padding, groups=groups)
+        return lax.platform_dependent(
+            x,
+            kernel,
+            cpu=functools.partial(forms_of, form='shifts'),
+            default=functools.partial(forms_of, form='plain'),
+        )
     form = choose_form(form, x, kernel, strides, groups)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)

@@ -126,7 +126,7 @@ mlir.register_lowering(_primitive, mlir.lower_fun(_lower, multiple_results=False
 
 def _linear_transpose(function, gradient, geometry):
     """The gradient of the input, where `function` is linear in the input."""
-    shape = (len(gradient), *geometry.size, geometry.kernel[2])
+    shape = (gradient.shape[0], *geometry.size, geometry.kernel[2])
     return jax.linear_transpose(function, jax.ShapeDtypeStruct(shape, gradient.dtype))(gradient)[0]
 
 
@@ -276,7 +276,7 @@ def _shifts_kernel(x, gradient, geometry):
     """Sums over positions in two stages: for every tap one pass adds up to TERMS examples, and a
     matrix product sums what is left. As one reduction, XLA would first store every shifted map."""
     wide = jnp.promote_types(x.dtype, jnp.float32)
-    terms = max(size for size in range(1, TERMS + 1) if len(x) % size == 0)
+    terms = max(size for size in range(1, TERMS + 1) if x.shape[0] % size == 0)
 
     def in_terms(maps):
         parts = maps.reshape(-1, terms, *maps.shape[1:]).astype(wide)
@@ -287,7 +287,7 @@ def _shifts_kernel(x, gradient, geometry):
     def tap_gradient(tap):
         products = [x * g for x, g in zip(in_terms(tap), gradients, strict=True)]
         rows = functools.reduce(jnp.add, products).reshape(-1, gradient.shape[3])
-        return jnp.ones(len(rows), wide) @ rows
+        return jnp.ones(rows.shape[0], wide) @ rows
 
     taps = jnp.stack([tap_gradient(tap) for tap in _taps(x, geometry)])
     return taps.reshape(geometry.kernel).astype(x.dtype)

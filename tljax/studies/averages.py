@@ -63,7 +63,7 @@ def compare_averages(config: Config, workdir: Path) -> Record | None:
     settings = member_settings(last, config['study']['members'])
     for name, changed in settings.items():
         build.refuse_other_config(changed, member_folder(workdir, name))
-    _refuse_splits(build.load(last['data']))
+    _refuse_splits(build.splits_of(last))
     say(f'{len(settings)} trainings of {len(last["seeds"])} draws of labels, after the probe')
     members = train_members(earlier, last, settings, workdir)
     results = _results(members, config, workdir)

@@ -49,7 +49,7 @@ def choose(config: Config, workdir: Path) -> Record | None:
     *earlier, (_, last) = phases(config)
     settings = config['study']['settings']
     _refuse_unequal(settings)
-    splits = {name: split for name, split in build.load(last['data']).items() if name != 'test'}
+    splits = {name: split for name, split in build.splits_of(last).items() if name != 'test'}
     if SPLIT not in splits or not splits[SPLIT].size:
         raise UserError(f'settings are chosen on the {SPLIT} split, and this data has none')
     build.fit_phases(earlier, workdir)

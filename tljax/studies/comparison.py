@@ -167,7 +167,7 @@ def _measure(earlier: list, last: Record, study: Config, workdir: Path) -> Measu
     """
     cells = _cell_settings(last, study)
     _refuse_other_configs(earlier, cells, workdir)
-    splits = build.load(last['data'])
+    splits = build.splits_of(last)
     if 'target' in splits and 'validation' not in splits:
         raise UserError(
             'the source has no validation split, which a study of adaptation judges by: name '

@@ -143,6 +143,50 @@ def predict(
     tljax.core.UserError: --support: this run was not trained on episodes but on folder: take a ...
     """
     params, state, record = model
+    classes, support_files = _classes_of(model, support)
+    method = record['config']['method']
+    if stated_by_method(method, 'TRANSDUCTIVE', False):
+        say(f'{method["name"]} normalises the pictures of a batch together, {batch} at a time')
+
+    def probabilities(queries: Dataset) -> np.ndarray:
+        support_input, is_inverted = _support_input(record, support_files, pixels)
+        episodes = _query_episodes(classes, support_input, is_inverted, queries, batch)
+        output = predictions(predictor(record), params, state, episodes, 1)['output']
+        output = output.reshape(len(output), -1, len(classes))[:, : len(files)]
+        return softmax(output, -1).mean(0)
+
+    shares, errors = read_once(Trained(*model), files, pixels, probabilities)
+    return answers(files, shares, errors, classes, top)
+
+
+def read_support(
+    model: tuple[Tree, Tree, Record], support: str, pixels: int | None = None
+) -> tuple[list[str], np.ndarray, bool]:
+    """Reads the labelled pictures of new classes.
+
+    Args:
+        model: as in `predict`.
+        support: as in `predict`.
+        pixels: as in `predict`.
+
+    Returns:
+        The names of the classes, their pictures (1, ways, shots, h, w, c), and whether these were
+        inverted, as the pictures to classify must be, too.
+
+    Raises:
+        UserError: as in `predict`.
+
+    >>> read_support(({}, {}, {'config': {'data': {'name': 'folder'}}}), 'labelled')
+    Traceback (most recent call last):
+    tljax.core.UserError: --support: this run was not trained on episodes but on folder: take a ...
+    """
+    classes, files = _classes_of(model, support)
+    return classes, *_support_input(model[2], files, pixels)
+
+
+def _classes_of(model, support):
+    """The classes of a support and their pictures' files, for a model that can tell them apart."""
+    params, _, record = model
     data = record['config']['data']
     if data['name'] != 'episodes' or not record['classes']:
         raise UserError(
@@ -153,26 +197,14 @@ def predict(
         raise UserError(
             '--support: this run does not say the shape of its pictures: train it again'
         )
-    method = record['config']['method']
-    classes, support_files = _support_files(Path(support).expanduser())
-    head_ways = _head_ways(method, params)
+    classes, files = _support_files(Path(support).expanduser())
+    head_ways = _head_ways(record['config']['method'], params)
     if head_ways is not None and head_ways != len(classes):
         raise UserError(
             f'this model tells {head_ways} classes apart, not {len(classes)}: ask for '
             f'{head_ways} folders in --support={support}'
         )
-    if stated_by_method(method, 'TRANSDUCTIVE', False):
-        say(f'{method["name"]} normalises the pictures of a batch together, {batch} at a time')
-
-    def probabilities(queries: Dataset) -> np.ndarray:
-        support_input = _support_input(data, tuple(record['input']), support_files, pixels)
-        episodes = _query_episodes(data, classes, support_input, queries, batch)
-        output = predictions(predictor(record), params, state, episodes, 1)['output']
-        output = output.reshape(len(output), -1, len(classes))[:, : len(files)]
-        return softmax(output, -1).mean(0)
-
-    shares, errors = read_once(Trained(*model), files, pixels, probabilities)
-    return answers(files, shares, errors, classes, top)
+    return classes, files
 
 
 def _support_files(root: Path) -> tuple[list[str], list[list[File]]]:
@@ -201,9 +233,11 @@ def _support_files(root: Path) -> tuple[list[str], list[list[File]]]:
 
 
 def _support_input(
-    data: Config, shape: tuple[int, ...], support_files: list[list[File]], pixels: int | None
-) -> np.ndarray:
-    """The pictures of a support as an array (1, ways, shots, h, w, c)."""
+    record: Record, support_files: list[list[File]], pixels: int | None
+) -> tuple[np.ndarray, bool]:
+    """The pictures of a support, (1, ways, shots, h, w, c), and whether they were inverted: dark on
+    light, where the run's are light on dark."""
+    data, shape = record['config']['data'], tuple(record['input'])
     files = [file for class_files in support_files for file in class_files]
     settings = picture_config(data)
     dataset = pictures(
@@ -215,28 +249,29 @@ def _support_input(
         interpolation=settings.get('interpolation', 'bilinear'),
     )
     inputs = dataset.take(np.arange(dataset.size))['input']
-    return inputs.reshape(1, len(support_files), -1, *shape)
-
-
-def _query_episodes(
-    data: Config, classes: list[str], support_input: np.ndarray, queries: Dataset, batch: int
-) -> Dataset:
-    """Episodes of one support, each with `batch` query pictures.
-
-    Args:
-        data: config of the run's data.
-        classes: names of the classes.
-        support_input: the support (1, ways, shots, h, w, c).
-        queries: the pictures to classify; the first of them fill up the last episode.
-        batch: number of queries in an episode.
-    """
-    is_dark_on_light = innermost(data)['name'] in INK and np.median(support_input) > 0.5
+    inputs = inputs.reshape(1, len(support_files), -1, *shape)
+    is_dark_on_light = innermost(data)['name'] in INK and bool(np.median(inputs) > 0.5)
     if is_dark_on_light:
         say(
             f'the pictures are dark on light, those of {innermost(data)["name"]} light on dark: '
             'they are inverted'
         )
-        support_input = 1 - support_input
+        inputs = 1 - inputs
+    return inputs, is_dark_on_light
+
+
+def _query_episodes(
+    classes: list[str], support_input: np.ndarray, is_inverted: bool, queries: Dataset, batch: int
+) -> Dataset:
+    """Episodes of one support, each with `batch` query pictures.
+
+    Args:
+        classes: names of the classes.
+        support_input: the support (1, ways, shots, h, w, c).
+        is_inverted: whether the queries are inverted, as the support was.
+        queries: the pictures to classify; the first of them fill up the last episode.
+        batch: number of queries in an episode.
+    """
     count = -(-queries.size // batch)
     rows = np.resize(np.arange(queries.size), (count, min(batch, queries.size)))
     ways, shots = support_input.shape[1:3]
@@ -244,7 +279,7 @@ def _query_episodes(
 
     def take(index: np.ndarray) -> Batch:
         input = np.stack([queries.take(rows[i])['input'] for i in index])[:, None]
-        if is_dark_on_light:
+        if is_inverted:
             input = 1 - input
         return {
             'support': {

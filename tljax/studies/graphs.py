@@ -171,7 +171,7 @@ def _outputs(changes: Config, folder: Path) -> np.ndarray:
     """The outputs of a strategy for all labelled nodes of the target, (seeds, n, classes)."""
     run, fitted = build.fit_phases([(folder.name, changes)], folder)
     assert run is not None and fitted is not None
-    splits = build.load(changes['data'])
+    splits = build.splits_of(changes)
     nodes = splits.get('target', splits['train'])
     return predictions(run.predict, fitted.params, fitted.state, nodes)['output']
 

@@ -115,7 +115,7 @@ def train_members(
     fitted = [fit(run, member_folder(workdir, name)) for name, run in runs.items()]
     run = next(iter(runs.values()))
     assert run.net is not None  # `build` gives it
-    train, metric = build.load(last['data'])['train'], first_score(run.task)
+    train, metric = build.splits_of(last)['train'], first_score(run.task)
     return Members(
         names=list(settings),
         run=run,

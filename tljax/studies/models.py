@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from tljax import exported
 from tljax.core import UserError, abbreviated
 from tljax.detector_weights import pretrained_detector
 from tljax.features import run_at
@@ -17,12 +18,14 @@ from tljax.zoo.weights import zero_shot
 from tljax.zoo.weights.class_names import class_index
 from tljax.zoo.weights.published import has_imagenet_classes, published_classes
 
+EXPORTED = '.tljax'  # end of the name of an exported file
+
 
 def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
     """Loads a model: its parameters, its state and its record, as `checkpoint.load_final` does.
 
     Args:
-        choice: the network and its weights, or the run.
+        choice: the network and its weights, or the run, or an exported file as the network.
         top: whether the output layer is read too; without it the model gives features alone.
 
     Raises:
@@ -35,6 +38,8 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
     """
     if choice.net and choice.workdir:
         raise UserError('--model names a network and --workdir a run: give one of them')
+    if choice.net and choice.net['name'].endswith(EXPORTED):
+        return _exported(choice, top)
     if choice.net is None:
         if choice.prompt is not None:
             raise UserError(
@@ -66,6 +71,36 @@ def model(choice: ModelChoice, top: bool = True) -> tuple[Tree, Tree, Record]:
     if top and not names:
         record = {**record, 'classes': _names_beside(choice.weights, record['classes'])}
     return params, state, record
+
+
+def _exported(choice: ModelChoice, top: bool) -> tuple[Tree, Tree, Record]:
+    """The model of an exported file, whose program `program.predictor` loads."""
+    path = (choice.net or {})['name']
+    if not top:
+        raise UserError(f'--model={path} is an exported file, which predicts: name the run itself')
+    given = choice._replace(net=None, workdir=None)
+    if given != ModelChoice() or len(choice.net or {}) > 1:
+        raise UserError(f'--model={path} has all that it needs: leave the flags about models out')
+    try:
+        model = exported.load(path)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    about = model.about
+    config = {
+        'data': {'name': '', **(about['pictures'] or {})},
+        'net': {'name': about['network']},
+        'method': {'name': about['method']},
+    }
+    record = {
+        'exported': path,
+        'task': about['task'],
+        'classes': about['classes'],
+        'input': about['input']['shape'],
+        'range': about['input']['range'],
+        'seeds': [*range(about['seeds'])],
+        'config': config,
+    }
+    return {'head': model.parameters}, model.statistics, record
 
 
 def _keywords(choice):

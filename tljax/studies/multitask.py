@@ -142,7 +142,7 @@ def _refuse_no_study(config: Config) -> None:
 def _setup(config: Config, workdir: Path) -> Setup:
     """Loads the data of a study."""
     _, settings = phases(config)[-1]
-    splits = build.load(settings['data'])
+    splits = build.splits_of(settings)
     train = splits['train']
     if not train.task.tasks or len(train.task.tasks) < 2:
         raise UserError("this data has a single task: give data=dict(name='joint_tasks', of=...)")
@@ -251,7 +251,7 @@ def _sign(task):
 
 def _facts(setup: Setup) -> Record:
     """What results.json says of the tasks."""
-    is_known = known(build.load(setup.settings['data'])['train'].label)
+    is_known = known(build.splits_of(setup.settings)['train'].label)
     return {
         name: dict(
             metric=first_score(task),

@@ -141,7 +141,7 @@ def _by_class(
         return None, []
     rows = answers[split]
     table = mistakes.by_class(rows, task)
-    dataset = build.load(settings['data'])[split]
+    dataset = build.splits_of(settings)[split]
     return (
         table._replace(title=f'{table.title}, {split} split'),
         mistakes.sections(rows, task, split, dataset),
@@ -150,7 +150,7 @@ def _by_class(
 
 def _by_task(answers: dict[str, list[Record]], settings: Config, task: Task) -> list[Record]:
     """Returns the sections of a page of each of several tasks, as `_by_class` does for one."""
-    parts, splits = [], build.load(settings['data'])
+    parts, splits = [], build.splits_of(settings)
     for name, part in task.by_name.items():
         for split in ('test', 'validation'):
             title = scores.task_split(split, name)
@@ -181,7 +181,7 @@ def tables(results: Record) -> list[Table]:
 
 def _label_free_rows(settings: Config, fitted: Fitted) -> list[Record]:
     """Returns rows of label-free scores of an unlabelled target; [] without such a target."""
-    splits = build.load(settings['data'])
+    splits = build.splits_of(settings)
     if 'target' not in splits or splits['target'].task.kind != 'unlabelled':
         return []
     if stated_by_method(settings['method'], 'BATCHES', '') == 'unlabelled':

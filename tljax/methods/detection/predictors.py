@@ -172,7 +172,7 @@ class _Convolutions(nn.Module):
                 bias_init=nn.initializers.constant(self.bias),
                 name=name,
             )(x)
-            outputs.append(x.reshape(len(x), -1, self.width))
+            outputs.append(x.reshape(x.shape[0], -1, self.width))
         return Joined(name='joined')(outputs)
 
 
@@ -192,7 +192,7 @@ class _Shared(nn.Module):
             tower = {**self.tower, 'depth': 0} if self.one_tower else self.tower
             counts = {*self.per_cell}
             module = _Branch(tower, counts.pop() * width, bias, name=name)
-            outputs = [x.reshape(len(x), -1, width) for x in module(maps, train)]
+            outputs = [x.reshape(x.shape[0], -1, width) for x in module(maps, train)]
             return Joined(name=f'{name}_joined')(outputs)
 
         return branch('box', 4, 0.0), branch('class', self.columns, self.bias)

@@ -145,7 +145,7 @@ def rpn(params: Tree, maps: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     hidden = jax.nn.relu6(convolved(params['conv'], maps))
     logits, codes = convolved(params['objectness'], hidden), convolved(params['box'], hidden)
-    return logits.reshape(len(maps), -1, 2), codes.reshape(len(maps), -1, 4)
+    return logits.reshape(maps.shape[0], -1, 2), codes.reshape(maps.shape[0], -1, 4)
 
 
 def rpn_errors(

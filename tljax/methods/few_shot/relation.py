@@ -59,7 +59,7 @@ def relation(
 
     def compare(head, support, query):
         support = support.sum(1)
-        pairs = (len(query), len(support))
+        pairs = (query.shape[0], support.shape[0])
         support_side = jnp.broadcast_to(support[None], (*pairs, *support.shape[1:]))
         query_side = jnp.broadcast_to(query[:, None], (*pairs, *query.shape[1:]))
         joint = jnp.concatenate([support_side, query_side], -1).reshape(
@@ -90,5 +90,5 @@ class _Relation(nn.Module):
             x = nn.Conv(self.channels, (3, 3))(x)
             x = nn.relu(nn.GroupNorm(num_groups=None, group_size=1)(x))
             x = nn.max_pool(x, (2, 2), (2, 2), 'SAME')
-        x = nn.relu(nn.Dense(self.width, name='hidden')(x.reshape(len(x), -1)))
+        x = nn.relu(nn.Dense(self.width, name='hidden')(x.reshape(x.shape[0], -1)))
         return nn.Dense(1, name='score')(x)

@@ -139,6 +139,6 @@ class TextTower(nn.Module):
                 dtype=self.dtype,
                 name=f'blocks.{i}',
             )(x)
-        x = LayerNorm(EPSILON, self.dtype, name='norm')(x[jnp.arange(len(x)), ends])
+        x = LayerNorm(EPSILON, self.dtype, name='norm')(x[jnp.arange(x.shape[0]), ends])
         x = Dense(self.dim, use_bias=False, dtype=self.dtype, name='projection')(x)
         return unit(x.astype(jnp.promote_types(self.dtype, jnp.float32)))

@@ -37,7 +37,9 @@ class _Conv4(nn.Module):
             x = taps[f'block{i}'] = tap(f'block{i}', x)
         return {
             **taps,
-            'features': x.reshape(len(x), -1).astype(jnp.promote_types(self.dtype, jnp.float32)),
+            'features': x.reshape(x.shape[0], -1).astype(
+                jnp.promote_types(self.dtype, jnp.float32)
+            ),
         }
 
 

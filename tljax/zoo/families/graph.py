@@ -29,7 +29,7 @@ class _Sampled(nn.Module):
         levels, start, taps = [], 0, {}
         for i in range(len(self.fanouts) + 1):
             count = math.prod(self.fanouts[:i])
-            levels.append(x[:, start : start + count].reshape(len(x), *self.fanouts[:i], -1))
+            levels.append(x[:, start : start + count].reshape(x.shape[0], *self.fanouts[:i], -1))
             start += count
         weights = [level[..., -2:-1] for level in levels]
         own = [level[..., -1:] for level in levels]

@@ -45,7 +45,7 @@ class _LeNet(nn.Module):
                 x = max_pool(x)
             x = nn.relu(x)
             x = taps[f'block{i}'] = tap(f'block{i}', x)
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)
         for i, width in enumerate(self.dense, 1):
             if self.dropout:
                 x = nn.Dropout(self.dropout, deterministic=not train)(x)

@@ -21,7 +21,7 @@ class _MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x, train):
-        x, taps = x.reshape(len(x), -1), {}
+        x, taps = x.reshape(x.shape[0], -1), {}
         for i, width in enumerate(self.widths, 1):
             x = Dense(width, use_bias=self.norm == 'none', dtype=self.dtype, name=f'dense{i}')(x)
             if self.norm == 'batch':

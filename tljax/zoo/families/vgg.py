@@ -50,7 +50,7 @@ class _VGG(nn.Module):
                 **taps,
                 'features': x.mean((1, 2)).astype(jnp.promote_types(self.dtype, jnp.float32)),
             }
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)
         for name in ('fc1', 'fc2'):
             x = nn.relu(Dense(DENSE, dtype=self.dtype, name=name)(x))
             x = taps[name] = tap(name, x)
