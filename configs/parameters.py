@@ -24,9 +24,9 @@ relation of Co-Tuning is calibrated on the labels of the validation split, which
 reads, and with one label per class a batch repeats its seven pictures, so that BSS has nothing to
 shrink.
 
-Expected (results/parameters.md), paintings, 20 labels per class: plain fine-tuning 63.5 %, no
-method ahead of it, Co-Tuning 33.6 points behind. The other domains: not yet run. A domain takes
-half an hour beside other work.
+Expected (results/parameters.md), 20 labels per class: plain fine-tuning 63.5 % on paintings, 84.8 %
+on photographs and 71.7 % on cartoons, no method ahead of it, Co-Tuning 34, 10 and 15 points behind.
+Sketches: not yet run. A domain takes a quarter of an hour on one core.
 """
 
 from typing import Any

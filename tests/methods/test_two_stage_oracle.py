@@ -108,7 +108,7 @@ def published(name):
 
 
 def batch(name):
-    return {'input': samples.pictures(name), 'label': samples.labels()}
+    return {'input': samples.pictures(name), 'label': samples.labels(samples.boxes_of(name))}
 
 
 def close(value, expected, tolerance=1e-5):

@@ -141,8 +141,8 @@ def computed(name, is_training):
         images, shapes = model.preprocess(tf.constant(255 * samples.pictures(name)))
         if is_training:
             model.provide_groundtruth(
-                [tf.constant(boxes[:, :4]) for boxes in truth()],
-                [tf.one_hot(boxes[:, 4].astype(int), row.classes) for boxes in truth()],
+                [tf.constant(boxes[:, :4]) for boxes in truth(name)],
+                [tf.one_hot(boxes[:, 4].astype(int), row.classes) for boxes in truth(name)],
             )
         told = model.predict(images, shapes)
         for variable in tf.compat.v1.global_variables():
@@ -153,8 +153,8 @@ def computed(name, is_training):
         return session.run(inferred(model, told, shapes))
 
 
-def truth():
-    return [np.array(boxes, np.float32).reshape(-1, 5) for boxes in samples.BOXES]
+def truth(name):
+    return [np.array(boxes, np.float32).reshape(-1, 5) for boxes in samples.boxes_of(name)]
 
 
 def trained(model, told, shapes):
