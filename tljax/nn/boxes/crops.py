@@ -7,6 +7,8 @@ halves.
 import jax
 import jax.numpy as jnp
 
+ROUNDING = 1e-3  # of a sample's place, pixels
+
 
 def crop_and_resize(
     pictures: jax.Array, boxes: jax.Array, size: tuple[int, int], outside: float = 0.0
@@ -14,7 +16,8 @@ def crop_and_resize(
     """Samples a picture bilinearly on a grid over each box.
 
     The first and last samples stand on the borders of the box, where 0 is the centre of the first
-    pixel and 1 that of the last. A single sample stands in the middle.
+    pixel and 1 that of the last. A single sample stands in the middle. Samples that only rounding
+    puts outside of the picture are inside, which TensorFlow leaves to chance.
 
     Args:
         pictures: (..., h, w, c).
@@ -124,7 +127,7 @@ def _samples(start, end, count, side):
 
 
 def _is_inside(places, side):
-    return (places >= 0) & (places <= side - 1)
+    return (places >= -ROUNDING) & (places <= side - 1 + ROUNDING)
 
 
 def _bilinear(picture, rows, columns):
