@@ -10,8 +10,9 @@ letters teach what strokes look like, and digits are clustered. The held-out exa
 are clustered, and its training examples train the networks. Omniglot and USPS are read from
 `$TLJAX_DATA`.
 
-Expected (results/clusters.md), spectral clustering: SimCLR from both sets has an NMI of 85.4 % on the
-digits and 73.0 % on USPS, the inputs 82.1 and 69.1 %, SimCLR from the target alone 84.9 and 73.4 %.
+Expected (results/clusters.md), spectral clustering: SimCLR from both sets has an NMI of 85.4 % on
+the digits and 73.0 % on USPS, the inputs 82.1 and 69.1 %, SimCLR from the target alone 84.9 and
+73.4 %.
 """
 
 from ml_collections import ConfigDict

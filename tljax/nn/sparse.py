@@ -44,21 +44,20 @@ def times(matrix: csr_array) -> Callable[[jax.Array], jax.Array]:
     [1.0, 1.0]
     """
     forward, backward = _pieces(matrix), _pieces(matrix.T.tocsr())
-    n, m = matrix.shape
 
     @jax.custom_vjp
     def product(x):
-        return _sums(forward, n, x)
+        return _sums(forward, x)
 
     def pull_back(_, slope):
-        return (_sums(backward, m, slope),)
+        return (_sums(backward, slope),)
 
     product.defvjp(lambda x: (product(x), None), pull_back)
     return product
 
 
-def _pieces(matrix: csr_array) -> list[_Pieces]:
-    """The rows of a matrix, cut into pieces and grouped by width."""
+def _pieces(matrix: csr_array) -> tuple[int, list[_Pieces]]:
+    """The number of rows of a matrix, and the rows, cut into pieces and grouped by width."""
     counts = np.diff(matrix.indptr)
     pieces = -(-counts // WIDEST)
     row = np.repeat(np.arange(len(counts)), pieces)
@@ -73,11 +72,12 @@ def _pieces(matrix: csr_array) -> list[_Pieces]:
         found.append(
             _Pieces(row[kept].astype(np.int32), columns.astype(np.int32), values.astype(np.float32))
         )
-    return found
+    return len(counts), found
 
 
-def _sums(pieces: list[_Pieces], rows: int, x: jax.Array) -> jax.Array:
-    """The product of the matrix that the pieces make up."""
+def _sums(matrix: tuple[int, list[_Pieces]], x: jax.Array) -> jax.Array:
+    """The product of a matrix that is cut into pieces."""
+    rows, pieces = matrix
     x = jnp.asarray(x)
     total = jnp.zeros((rows, x.shape[1]), jnp.float32)
     for row, columns, values in pieces:
