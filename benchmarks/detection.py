@@ -8,7 +8,8 @@ TORCH is an environment with PyTorch:
     PIP_NO_DEPS=1 TORCH/bin/pip install torchvision==0.28.0
 
 Both have the layers of TensorFlow's SSDLite with MobileNetV2 and 90 classes, in float32, and SGD
-with momentum. A prediction includes suppression; `suppression` is this part alone. A step of tljax
+with momentum. A prediction of tljax includes suppression, which `suppression` takes alone; one of
+PyTorch ends with the best 100 boxes of each class. A step of tljax
 includes the matching of anchors and boxes, and the choice of hard examples; PyTorch's has given
 targets. Each library runs in a process of its own and is stopped while another one runs; they take
 turns. The load is what other programs took of a core before, during and after; a ratio is marked

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 
 from tljax.nn.boxes.geometry import WHOLE, Window, area, clip, iou
 
+NOTHING = (0.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # a row where there is no detection
+
 
 def nms(
     boxes: jax.Array, scores: jax.Array, limit: int, overlap: float = 0.6, lowest: float = -jnp.inf
@@ -134,6 +136,8 @@ def detections(
         boxes = boxes[..., None, :]
     boxes = jnp.moveaxis(boxes, -2, -3)  # (..., classes or 1, n, 4)
     scores = jnp.moveaxis(scores, -1, -2)  # (..., classes, n)
+    if by_class and per_class >= total:
+        return _best_first(boxes, scores, overlap, lowest, total, window)
     numbers, mask = nms(boxes, scores, min(per_class, scores.shape[-1]), overlap, lowest)
     found = clip(jnp.take_along_axis(boxes, numbers[..., None], -2), window)
     score = jnp.take_along_axis(scores, numbers, -1)
@@ -143,8 +147,45 @@ def detections(
     rows = rows.reshape(*rows.shape[:-3], -1, 6)
     ranks = jnp.where(mask, score, -jnp.inf).reshape(rows.shape[:-1])
     best, places = jax.lax.top_k(ranks, min(total, ranks.shape[-1]))
-    nothing = jnp.array([0.0, 0.0, 0.0, 0.0, -1.0, 0.0], rows.dtype)
+    nothing = jnp.array(NOTHING, rows.dtype)
     rows = jnp.take_along_axis(rows, places[..., None], -2)
     rows = jnp.where((best > -jnp.inf)[..., None], rows, nothing)
     missing = jnp.broadcast_to(nothing, (*rows.shape[:-2], total - rows.shape[-2], 6))
     return jnp.concatenate([rows, missing], -2)
+
+
+def _best_first(
+    boxes: jax.Array,
+    scores: jax.Array,
+    overlap: float,
+    lowest: float,
+    total: int,
+    window: Window,
+) -> jax.Array:
+    """What `detections` returns where no class alone is limited, found box by box: the best of all
+    classes suppresses those of its own class, so that a round looks at one class."""
+    batch = scores.shape[:-2]
+    boxes = boxes.reshape(-1, *boxes.shape[-3:])
+    scores = jnp.where(scores > lowest, scores, -jnp.inf).reshape(-1, *scores.shape[-2:])
+
+    def goes_on(state):
+        count, best = state[0], state[1]
+        return ((count < total) & (best.max(-1) > -jnp.inf)).any()
+
+    @jax.vmap
+    def find(boxes, count, best, scores, rows):
+        label = best.argmax()
+        own = boxes[jnp.minimum(label, len(boxes) - 1)]  # all classes may share their boxes
+        place = scores[label].argmax()
+        gone = (iou(own[place][None], own)[0] > overlap).at[place].set(True)
+        left = jnp.where(gone, -jnp.inf, scores[label])
+        found = clip(own[place], window)
+        row = jnp.concatenate([found, jnp.stack([label.astype(found.dtype), best[label]])])
+        exists = (area(found) > 0) & (best[label] > -jnp.inf) & (count < total)
+        rows = rows.at[count].set(jnp.where(exists, row, rows[count]))
+        return count + exists, best.at[label].set(left.max()), scores.at[label].set(left), rows
+
+    rows = jnp.broadcast_to(jnp.array(NOTHING, boxes.dtype), (len(boxes), total, 6))
+    state = jnp.zeros(len(boxes), jnp.int32), scores.max(-1), scores, rows
+    rows = jax.lax.while_loop(goes_on, lambda state: find(boxes, *state), state)[-1]
+    return rows.reshape(*batch, total, 6)
