@@ -112,6 +112,7 @@ def test_the_memory_of_a_run_comes_back_from_its_checkpoint(letters, digits, tmp
     )
 
 
+@pytest.mark.slow
 def test_two_phases_keep_the_classifier_of_the_source(letters, digits, tmp_path):
     """The recipe of configs/finetune.py: first the head alone, then everything. The second phase
     takes the source's classifier from the first one, not its head of digits."""
@@ -131,6 +132,7 @@ def test_two_phases_keep_the_classifier_of_the_source(letters, digits, tmp_path)
     assert first['head']['kernel'].any() and run.record['donor']
 
 
+@pytest.mark.slow
 def test_a_teacher_may_be_an_earlier_phase_and_another_network(digits, letters, tmp_path):
     large = tiny({'net': {'width': 8}, 'steps': 3})
     small = tiny(
@@ -153,6 +155,7 @@ def test_a_teacher_may_be_an_earlier_phase_and_another_network(digits, letters, 
         fit(changed, tmp_path / '01-small')
 
 
+@pytest.mark.slow
 def test_cached_features_are_kept_where_the_method_compares_features_alone(letters, digits):
     frozen = {'partition': {'name': 'freeze', 'until': 'backbone'}, 'cache': True}
     for name in KEYWORDS:

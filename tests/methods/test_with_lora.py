@@ -302,6 +302,7 @@ def test_a_finished_run_predicts_and_is_a_donor_of_what_it_learnt(tmp_path):
     assert not np.array_equal(grafted, run.init(0)[0]['backbone']['conv2']['kernel'])
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_under_lora_is_not_cached(tmp_path):
     fit(build.build(tiny()), tmp_path)
     changes = {'method': LORA, 'cache': True, 'init': {'path': str(tmp_path)}}
