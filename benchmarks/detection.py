@@ -9,10 +9,11 @@ TORCH is an environment with PyTorch:
 
 Both have the layers of TensorFlow's SSDLite with MobileNetV2 and 90 classes, in float32, and SGD
 with momentum. A prediction of tljax includes suppression, which `suppression` takes alone; one of
-PyTorch ends with the best 100 boxes of each class. A step of tljax
-includes the matching of anchors and boxes, and the choice of hard examples; PyTorch's has given
-targets. Each library runs in a process of its own and is stopped while another one runs; they take
-turns. The load is what other programs took of a core before, during and after; a ratio is marked
+PyTorch ends with the best 100 boxes of each class. A step of tljax includes the matching of anchors
+and boxes, and the choice of hard examples; PyTorch's has given targets. Each library runs in a
+process of its own and is stopped while another one runs; they take turns.
+
+The load is what other programs took of a core before, during and after; a ratio is marked
 `busy` where it was above 0.3.
 """
 

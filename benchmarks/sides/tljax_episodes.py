@@ -2,13 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from benchmarks.sides.protocol import Calls, serve
+from benchmarks.sides.run_steps import steps_of
 from configs import maml, protonet
 from tljax import build
 from tljax.configuration import merge, phases
-from tljax.engine.devices import first_state
 
 
 def make(task: str, rows: int) -> tuple[str, Calls]:
@@ -24,7 +23,7 @@ def make(task: str, rows: int) -> tuple[str, Calls]:
     x = jnp.ones((rows, rows))
     product = jax.jit(jnp.matmul)
     return f'JAX {jax.__version__} on {jax.devices()[0].device_kind}', {
-        'step': _step(task),
+        'step': steps_of(build.build(_settings(task))),
         'matrices': lambda: product(x, x).block_until_ready(),
     }
 
@@ -35,23 +34,6 @@ def _settings(task):
         return phases(protonet.get_config('shots=5'))[0][1]
     changes = {'data': {'queries': 15}, 'method': {'steps': int(task.removeprefix('maml'))}}
     return merge(phases(maml.get_config())[0][1], changes)
-
-
-def _step(task):
-    run = build.build(_settings(task))
-    train_state = run.step.split(first_state(run.init, run.tx, run.seeds))
-    seeds = np.asarray(run.seeds, np.uint32)
-    count = 0
-
-    def step():
-        nonlocal train_state, count
-        index = run.stream.take(run.stream.index(0, count))
-        batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], index))
-        train_state, metrics = run.step.run(train_state, batch, seeds)
-        count += 1
-        return jax.block_until_ready(metrics)
-
-    return step
 
 
 if __name__ == '__main__':

@@ -1,12 +1,11 @@
 """Training steps on all nodes of a made graph."""
 
 import jax
-import numpy as np
 
 from benchmarks.sides.protocol import Calls, serve
+from benchmarks.sides.run_steps import steps_of
 from tljax import build
 from tljax.configuration import settings
-from tljax.engine.devices import first_state
 
 CLASSES = 64  # half as many as inputs
 
@@ -29,19 +28,7 @@ def make(task: str, nodes: int) -> tuple[str, Calls]:
     splits = build.load(data)
     config = settings(data=data, net=net, batch=nodes, optim=dict(lr=1e-2))
     run = build.build(config, splits={'train': splits['train']})
-    train_state = run.step.split(first_state(run.init, run.tx, run.seeds))
-    seeds = np.asarray(run.seeds, np.uint32)
-    count = 0
-
-    def step():
-        nonlocal train_state, count
-        index = run.stream.take(run.stream.index(0, count))
-        batch = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], index))
-        train_state, metrics = run.step.run(train_state, batch, seeds)
-        count += 1
-        return jax.block_until_ready(metrics)
-
-    return f'JAX {jax.__version__} on {jax.devices()[0].device_kind}', {'step': step}
+    return f'JAX {jax.__version__} on {jax.devices()[0].device_kind}', {'step': steps_of(run)}
 
 
 if __name__ == '__main__':

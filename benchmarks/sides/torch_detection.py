@@ -17,8 +17,7 @@ def make(batch: int, threads: int) -> tuple[str, Calls]:
     """Prepares the calls 'predict' and 'step', each in two layouts of memory.
 
     'predict' is the forward pass and the best 100 boxes of each class, without suppression. 'step'
-    is smooth L1 and cross-entropy on given targets, its gradient, and SGD with
-    momentum.
+    is smooth L1 and cross-entropy on given targets, its gradient, and SGD with momentum.
 
     Args:
         batch: number of pictures.

@@ -45,10 +45,9 @@ def _step(layers, apply, x, y):
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
 
     def step():
-        h = F.dropout(F.relu(apply(layers[0], x)))
+        h = x if isinstance(layers[0], GCNConv) else F.dropout(x)  # as the networks of tljax
+        h = F.dropout(F.relu(apply(layers[0], h)))
         h = F.relu(apply(layers[1], h))
-        if not isinstance(layers[0], GCNConv):
-            h = F.dropout(h)  # the perceptron drops units of every layer
         loss = F.cross_entropy(head(h), y)
         optimiser.zero_grad()
         loss.backward()

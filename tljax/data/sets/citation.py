@@ -80,14 +80,14 @@ def citation_graph(path: str | Path, network: str, directions: int = 0) -> Graph
     """
     if network not in NETWORKS:
         raise UserError(f'data.network={network!r} is not one of {", ".join(NETWORKS)}')
-    graph = _read(path, network)
     if directions < 0:
         raise UserError(f'data.directions={directions}: give 0 for the words, or how many')
-    if directions:
-        graphs = [_read(path, name) for name in NETWORKS]
-        reduced = _reduced([each.input for each in graphs], directions)
-        graph = graph._replace(input=reduced[NETWORKS.index(network)])
-    return graph
+    if not directions:
+        return _read(path, network)
+    graphs = [_read(path, name) for name in NETWORKS]
+    place = NETWORKS.index(network)
+    reduced = _reduced([graph.input for graph in graphs], directions)
+    return graphs[place]._replace(input=reduced[place])
 
 
 def _reduced(words, directions):
