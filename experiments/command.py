@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -35,6 +36,12 @@ SHARED = {  # flags of several commands: name -> (function that defines it, defa
         '',
         'For several processes: "auto" on Slurm, GKE, TPU pods or Open MPI, or '
         'COORDINATOR:PORT,PROCESSES,PROCESS.',
+    ),
+    'heartbeat': (
+        functools.partial(flags.DEFINE_integer, lower_bound=1),
+        30,
+        'With --distributed: a process that does not answer for so many seconds is lost, and all '
+        'others end.',
     ),
     'compilation_cache': (
         flags.DEFINE_bool,
@@ -133,8 +140,13 @@ def run(main: Callable[[Config, Path], None], name: str) -> None:
         arguments[:] = config, _workdir(config_file.workdir(file))
         return rest
 
-    _define('config', 'workdir', 'distributed', 'json')
-    _start(lambda _: main(*arguments), parse)
+    def body(_: list[str]) -> None:
+        if flags.FLAGS.distributed:
+            studies.processes.agree_on(arguments[0])
+        main(*arguments)
+
+    _define('config', 'workdir', 'distributed', 'heartbeat', 'json')
+    _start(body, parse)
 
 
 def run_sweep(main: Callable[[Config, Path, str, config_file.Settings, Record], None]) -> None:
@@ -193,7 +205,7 @@ def run_on_model(main: Callable[..., None], *shared: str) -> None:
         choice = ModelChoice(net, values.weights, values.classes, workdir, prompt, task)
         main(choice, rest[1:], *configs)
 
-    _define('model', 'weights', 'classes', 'workdir', 'distributed', 'json', *shared)
+    _define('model', 'weights', 'classes', 'workdir', 'distributed', 'heartbeat', 'json', *shared)
     _start(body, parse)
 
 
@@ -360,8 +372,8 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
             logging.set_verbosity(logging.WARNING)  # orbax logs each file that it opens
         try:
             _switch_off_cache()
-            _join_cluster()
-            body(rest)
+            with _joined():
+                body(rest)
         except UserError as error:
             fail(error)
         except OSError as error:  # a file that a flag names
@@ -391,29 +403,17 @@ def _plain_text(error: object) -> str:
     return text
 
 
+def _joined() -> AbstractContextManager[None]:
+    """Joins the processes that --distributed describes, until the command ends."""
+    cluster = flags.FLAGS['distributed'].value if 'distributed' in flags.FLAGS else ''
+    if not cluster:
+        return nullcontext()
+    return studies.processes.joined(cluster, flags.FLAGS.heartbeat)
+
+
 def _switch_off_cache() -> None:
     """Switches the cache of compiled programs off if --compilation_cache is false."""
     if not flags.FLAGS.compilation_cache:
         import jax  # imported late, so that --help is quick
 
         jax.config.update('jax_enable_compilation_cache', False)
-
-
-def _join_cluster() -> None:
-    """Joins the processes that --distributed describes."""
-    cluster = flags.FLAGS['distributed'].value if 'distributed' in flags.FLAGS else ''
-    if not cluster:
-        return
-    import jax  # imported late, so that --help is quick
-
-    if cluster == 'auto':
-        jax.distributed.initialize()
-        return
-    try:
-        address, count, number = cluster.rsplit(',', 2)
-        count, number = int(count), int(number)
-    except ValueError:
-        raise UserError(
-            f'--distributed={cluster} is neither auto nor COORDINATOR:PORT,PROCESSES,PROCESS'
-        ) from None
-    jax.distributed.initialize(address, count, number)

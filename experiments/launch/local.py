@@ -3,17 +3,21 @@
     JAX_NUM_CPU_DEVICES=2 python -m experiments.launch.local 2 --config=configs/digits.py
 
 The first argument is the number of processes, and the others are those of experiments.train. If a
-process fails, the others are ended and it is named. Processes compute on the CPU unless
+process fails, the others are ended; the last line names it, and the step from which the same
+command goes on. Processes compute on the CPU unless
 JAX_PLATFORMS says otherwise: a single process uses all GPUs of a machine.
 """
 
 import os
+import socket
 import sys
+from pathlib import Path
 
-from experiments import command
+from experiments import command, config_file
 from tljax import studies
 from tljax.core import Stopped, UserError
 from tljax.files.console import say
+from tljax.files.watch import remedy
 
 
 def main(arguments: list[str]) -> None:
@@ -34,8 +38,17 @@ def main(arguments: list[str]) -> None:
     launching = studies.launching
     failed = launching.together(launching.processes(int(count), flags))
     if failed:
-        say(f'process {failed.number} of {count} {failed.text}; the others were ended')
+        end = f'process {failed.number} of {count} on {socket.gethostname()} {failed.text}'
+        say(f'{end}; the others were ended; {remedy(_workdir(flags))}')
         sys.exit(failed.status)
+
+
+def _workdir(flags: list[str]) -> Path | None:
+    """The folder of the run, from the flags of experiments.train."""
+    values = dict(flag.lstrip('-').split('=', 1) for flag in flags if '=' in flag)
+    if 'workdir' in values:
+        return Path(values['workdir'])
+    return config_file.workdir(values['config']) if 'config' in values else None
 
 
 if __name__ == '__main__':

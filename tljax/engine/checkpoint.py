@@ -19,6 +19,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from tljax.core import Tree, UserError
+from tljax.engine.cluster import named_leaves
 from tljax.engine.log import read
 from tljax.files.console import say
 from tljax.files.folders import refuse_file
@@ -368,9 +369,9 @@ def claim(
     """
     path = Path(workdir, 'config.json')
     refuse_file(workdir)
-    new = _leaves(json.loads(json.dumps(record)))
+    new = named_leaves(json.loads(json.dumps(record)))
     if path.exists():
-        old = _leaves(_read_config(path))
+        old = named_leaves(_read_config(path))
         names = _differences(old, new, ignored_keys)
         if not names:
             return
@@ -418,17 +419,6 @@ def _change(name, old, new):
         HASH_MESSAGES.get(key)
         or f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
     )
-
-
-def _leaves(tree, prefix=''):
-    """The leaves of a nested dict, by their dotted names."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {
-        name: leaf
-        for key, value in tree.items()
-        for name, leaf in _leaves(value, f'{prefix}.{key}'.lstrip('.')).items()
-    }
 
 
 def _first_line(error):

@@ -25,6 +25,7 @@ from tljax.engine.choice import (
     start_choice,
     update_choice,
 )
+from tljax.engine.cluster import agree, watch_folder
 from tljax.engine.devices import Compiled, first_state, map_seeds_on_threads, shard
 from tljax.engine.evaluate import is_episodic, of_rows, score, score_with_outputs
 from tljax.engine.log import Log, tell_facts, tell_transferred
@@ -174,6 +175,8 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     if Path(workdir, 'final').exists():
         params, variables, record = load_final(workdir)
         return Fitted(params, variables, record['scores'], record.get('kept'))
+    agree(run.record)
+    watch_folder(workdir)
     state = first_state(run.init, run.tx, run.seeds)
     seeds = np.asarray(run.seeds, np.uint32)
     run = run._replace(step=map_seeds_on_threads(run.step, len(run.seeds)))
@@ -186,6 +189,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     first_process = jax.process_index() == 0
     with Checkpoints(workdir) as checkpoints, stop_signal() as received_signal:
         start, state, selection = _restore(checkpoints, state, selection)
+        agree({'first step': start})
         if not start and first_process:
             _tell(run, workdir)
         with (

@@ -4,6 +4,7 @@ The process that starts them leaves the devices to them: it asks JAX for none.
 """
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +20,11 @@ from tljax.core import UserError
 from tljax.engine.signals import caught_signal, stop_exception
 from tljax.files.console import say
 from tljax.files.text import write
+from tljax.files.watch import LOST
 from tljax.protocols import Config, Record
 
+# exit statuses of a process that ends because another one has: by its watcher, and by JAX
+CONSEQUENCES = (LOST, -signal.SIGABRT)
 PAUSE = 0.2  # seconds between two looks at the processes
 GRACE = 15  # seconds in which a process may end before it is killed
 HOURS = 12  # of a job, unless `time` says otherwise
@@ -241,11 +245,10 @@ def together(commands: Sequence[Sequence[str]]) -> Failed | None:
     >>> together([['-c', 'import time; time.sleep(60)'], ['-c', 'raise SystemExit(3)']])
     Failed(number=1, status=3, text='failed with status 3')
     """
-    running = {
-        number: subprocess.Popen([sys.executable, *command], start_new_session=True)
-        for number, command in enumerate(commands)
-    }
-    stopping = 0
+    processes = [
+        subprocess.Popen([sys.executable, *command], start_new_session=True) for command in commands
+    ]
+    running, stopping = dict(enumerate(processes)), 0
     with caught_signal() as received_signal:
         try:
             while running:
@@ -255,14 +258,27 @@ def together(commands: Sequence[Sequence[str]]) -> Failed | None:
                         process.terminate()
                 ended = [number for number in running if running[number].poll() is not None]
                 statuses = {number: running.pop(number).returncode for number in ended}
-                for number, status in statuses.items():
-                    if status and not stopping:
-                        return _failed(number, status)
+                failed = [number for number, status in statuses.items() if status]
+                if failed and not stopping:
+                    # those that end because of another one have a status of their own
+                    first = min(failed, key=lambda number: statuses[number] in CONSEQUENCES)
+                    return _failed(first, statuses[first])
         finally:
             _end(running.values())
+            _wait_for_watchers(processes)
     if stopping:
         raise stop_exception('stopped: the same command goes on from there', stopping)
     return None
+
+
+def _wait_for_watchers(processes: Iterable[subprocess.Popen]) -> None:
+    """Waits until the processes that were started by these have ended: they write the last line."""
+    deadline = time.monotonic() + GRACE
+    for process in processes:
+        with suppress(ProcessLookupError):  # no process of the group is left
+            while time.monotonic() < deadline:
+                os.killpg(process.pid, 0)
+                time.sleep(0.05)
 
 
 def _failed(number: int, status: int) -> Failed:
