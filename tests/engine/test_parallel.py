@@ -2,88 +2,23 @@
 parameters cost nothing."""
 
 import json
-import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import tiny
+from processes import DOMAINS, WORKER, config, finish, fit_arrays, start, start_cluster
 
 from tljax import build
 from tljax.core import TrainState
 from tljax.engine.log import read
 from tljax.engine.step import make_step
-from tljax.engine.train import fit
-from tljax.paths import flatten
 
-WORKER = Path(__file__).with_name('worker.py')
-
-
-def config(**changes):
-    return tiny(
-        {
-            'steps': 5,
-            'eval_batch': 512,
-            'optim': {'name': 'sgd', 'lr': 0.1},
-            'net': {'norm': 'layer'},
-        },
-        changes,
-    )
-
-
-def start(folder, runs, devices, *cluster):
-    """Starts a process that fits the runs, configs by name."""
-    path = folder / f'{devices} devices, process {cluster[2] if cluster else 0}.json'
-    path.write_text(
-        json.dumps({str(folder / f'{name}.npz'): settings for name, settings in runs.items()})
-    )
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(map(str, WORKER.parents[1:3]))}
-    environment['XLA_FLAGS'] = ' '.join(
-        flag for flag in os.environ['XLA_FLAGS'].split() if 'device_count' not in flag
-    )
-    return subprocess.Popen(
-        [sys.executable, WORKER, path, str(devices), *map(str, cluster)],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def start_cluster(folder, runs, devices, processes):
-    """Starts a cluster of processes that fit the runs together."""
-    port = free_port()
-    return [
-        start(folder, runs, devices, f'127.0.0.1:{port}', processes, i) for i in range(processes)
-    ]
-
-
-def finish(folder, runs, *processes):
-    """Waits for the processes; returns the arrays of their runs, by name."""
-    for process in processes:
-        errors = process.communicate(timeout=300)[1]
-        assert process.returncode == 0, errors[-3000:]
-    return {name: dict(np.load(folder / f'{name}.npz')) for name in runs}
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
-
-
-DOMAINS = {
-    'name': 'domains',
-    'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
-    'target': {'name': 'digits', 'size': 8},
-}
 SMALL = {'blocks': 1}
 RUNS = {'two seeds': config(seeds=[0, 1], net=SMALL, keep='best', patience=1, eval_every=2)}
 MORE = {'two domains': config(data=DOMAINS, method={'name': 'dann'}, net=SMALL), 'a seed': config()}
@@ -99,15 +34,6 @@ PER_DEVICE = {
     for method in ('pcgrad', 'gradnorm')
 }
 NORMALISED = {'batch statistics': config(net={**SMALL, 'norm': 'batch'})}
-
-
-def fit_arrays(settings, folder):
-    """The parameters and accuracies of a run that is fitted in this process."""
-    fitted = fit(build.build(settings), folder)
-    return {
-        **flatten(fitted.params),
-        **{f'{split}_accuracy': scores['accuracy'] for split, scores in fitted.scores.items()},
-    }
 
 
 def by_pmap(runs):

@@ -18,7 +18,7 @@ if cluster:
     jax.distributed.initialize(cluster[0], int(cluster[1]), int(cluster[2]))
 
 import numpy as np  # noqa: E402
-from test_parallel import fit_arrays  # noqa: E402
+from processes import fit_arrays  # noqa: E402
 
 for out, config in json.loads(Path(configs).read_text()).items():
     arrays = fit_arrays(config, Path(out).with_suffix(''))

@@ -1,0 +1,114 @@
+"""What goes wrong on a cluster: a process is killed or told to stop, a disk is full, a file is cut
+off, a shard is slow or gone. Nothing is lost. TLJAX_DRILLS says how often each drill is repeated.
+"""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from processes import config, finish, start, start_cluster
+
+from tljax.engine.log import read
+
+TIMES = int(os.environ.get('TLJAX_DRILLS', '1'))
+ROOT = Path(__file__).parents[2]
+STEPS = 3000
+FLAGS = [
+    '--config=configs/digits.py:smoke',
+    f'--config.phases.pretrain.steps={STEPS}',
+    '--config.phases.pretrain.save_every=10',
+    '--config.phases.pretrain.seeds=(0,)',
+    '--config.seeds=(0,)',
+    '--config.log_every=10',
+]
+pytestmark = pytest.mark.slow
+
+
+def launch(workdir, *flags):
+    """Two processes of two devices, started by the local launcher."""
+    return subprocess.Popen(
+        [sys.executable, '-m', 'experiments.launch.local', '2', *FLAGS, *flags]
+        + [f'--workdir={workdir}'],
+        cwd=ROOT,
+        env={**os.environ, 'JAX_NUM_CPU_DEVICES': '2', 'XLA_FLAGS': ''},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait(launcher, condition):
+    deadline = time.monotonic() + 120
+    while not condition() and launcher.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def process_of(launcher, number):
+    """The id of a process of a launcher."""
+    children = Path(f'/proc/{launcher.pid}/task/{launcher.pid}/children').read_text().split()
+    for child in children:
+        if f',2,{number}'.encode() in Path(f'/proc/{child}/cmdline').read_bytes():
+            return int(child)
+    raise AssertionError(children)
+
+
+def step_of(workdir):
+    """The last step that the log of the first phase has."""
+    return max([record['step'] for record in read(workdir / '00-pretrain' / 'log.jsonl')], default=0)
+
+
+def final(workdir):
+    """The bytes of the parameters of a finished run."""
+    from tljax.engine.checkpoint import load_final
+    from tljax.paths import flatten
+
+    return {path: leaf.tobytes() for path, leaf in flatten(load_final(workdir / '01-transfer')[0]).items()}
+
+
+@pytest.fixture(scope='module')
+def uncut(tmp_path_factory):
+    """The parameters of a run that nothing has interrupted."""
+    workdir = tmp_path_factory.mktemp('uncut') / 'run'
+    output = (launcher := launch(workdir)).communicate(timeout=300)[0]
+    assert launcher.returncode == 0, output[-2000:]
+    return final(workdir)
+
+
+@pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_is_interrupted_at_random_ends_bit_equal(how, uncut, tmp_path):
+    """After SIGKILL to one process the last line names it; after SIGTERM to one, all save."""
+    workdir, rng = tmp_path / 'run', random.Random(0)
+    for i in range(TIMES):
+        launcher, before = launch(workdir), step_of(workdir)
+        wait(launcher, lambda before=before: step_of(workdir) > before)
+        time.sleep(rng.random())
+        number = i % 2
+        os.kill(process_of(launcher, number), how)
+        lines = launcher.communicate(timeout=120)[0].splitlines()
+        assert launcher.returncode == (137 if how == signal.SIGKILL else 143), lines[-5:]
+        checkpoints = [int(path.name) for path in (workdir / '00-pretrain' / 'checkpoints').glob('*[0-9]')]
+        if how == signal.SIGKILL:
+            told = re.fullmatch(
+                rf'process {number} of 2 on .+ was killed by SIGKILL; the others were ended; the same '
+                rf'command goes on from step (\d+) of {workdir}/00-pretrain',
+                lines[-1],
+            )
+            survivor = re.search(rf'process {number} on .+ died at .+ goes on from step (\d+)', '\n'.join(lines))
+            assert told and survivor, lines[-5:]
+            assert told[1] == survivor[1] == str(max(checkpoints))
+        else:
+            steps = re.findall(r'stopped at step (\d+) of', '\n'.join(lines))
+            assert len(steps) == 2 and set(steps) == {str(max(checkpoints))}, lines[-5:]
+    launcher = launch(workdir)
+    output = launcher.communicate(timeout=300)[0]
+    assert launcher.returncode == 0, output[-2000:]
+    assert final(workdir) == uncut
