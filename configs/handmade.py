@@ -11,7 +11,9 @@ split are used. Visual words come from the training pictures of the set, without
 networks are MobileNet (alpha 0.25) and EfficientNet-Lite0 with their ImageNet weights; `untrained`
 is the former with random weights, a control. Data and weights are read from `$TLJAX_DATA`.
 
-Expected: not yet run.
+Expected (results/features.md), 20 labels per class: the best deep feature is 16 to 36 points ahead
+of the best hand-made one on PACS, and 4 to 6 points behind it, HOG, on digits. Half an hour on one
+core.
 """
 
 from ml_collections import ConfigDict
