@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from logging import LogRecord
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -18,9 +19,10 @@ from experiments import config_file
 from experiments.flag_types import take_keywords
 from tljax import studies
 from tljax.configuration import plain
-from tljax.core import Stopped, UserError
+from tljax.core import Stopped, Unwritten, UserError
 from tljax.files.console import console, say
 from tljax.files.folders import refuse_file
+from tljax.files.leaving import leave_at_once
 from tljax.protocols import Config, Record
 from tljax.studies.model_choice import ModelChoice
 
@@ -369,11 +371,15 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
 
     def main(rest: list[str]) -> None:
         if not flags.FLAGS['verbosity'].present:
-            logging.set_verbosity(logging.WARNING)  # orbax logs each file that it opens
+            logging.set_verbosity(logging.WARNING)
+            logging.get_absl_logger().addFilter(_is_not_of_orbax)
         try:
             _switch_off_cache()
             with _joined():
                 body(rest)
+        except Unwritten as error:
+            leave_at_once(2)  # the threads of its writers would tell it at length
+            fail(error)
         except UserError as error:
             fail(error)
         except OSError as error:  # a file that a flag names
@@ -393,6 +399,12 @@ def _start(body: Callable[[list[str]], None], parse: Callable[[list[str]], list[
             sys.exit(stopped.status)
 
     app.run(main, flags_parser=parse_or_fail)
+
+
+def _is_not_of_orbax(record: LogRecord) -> bool:
+    """Returns whether a line of the log is not orbax's: of files that it cannot write or read, the
+    command tells in one line."""
+    return 'orbax' not in record.pathname
 
 
 def _plain_text(error: object) -> str:

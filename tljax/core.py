@@ -57,6 +57,14 @@ class UserError(_OneLine, ValueError):
     """
 
 
+class Unwritten(UserError):
+    """A file of a run can't be written. What was written before is whole, and the run can go on.
+
+    >>> isinstance(Unwritten('runs/a cannot be written: the disk is full'), UserError)
+    True
+    """
+
+
 class Stopped(_OneLine):
     """A run stopped on request. It has saved its state, and the same command resumes it.
 

@@ -5,17 +5,13 @@ off, a shard is slow or gone. Nothing is lost. TLJAX_DRILLS says how often each 
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
-from processes import config, finish, start, start_cluster
 
 from tljax.engine.log import read
 
@@ -63,7 +59,9 @@ def process_of(launcher, number):
 
 def step_of(workdir):
     """The last step that the log of the first phase has."""
-    return max([record['step'] for record in read(workdir / '00-pretrain' / 'log.jsonl')], default=0)
+    return max(
+        [record['step'] for record in read(workdir / '00-pretrain' / 'log.jsonl')], default=0
+    )
 
 
 def final(workdir):
@@ -71,7 +69,10 @@ def final(workdir):
     from tljax.engine.checkpoint import load_final
     from tljax.paths import flatten
 
-    return {path: leaf.tobytes() for path, leaf in flatten(load_final(workdir / '01-transfer')[0]).items()}
+    return {
+        path: leaf.tobytes()
+        for path, leaf in flatten(load_final(workdir / '01-transfer')[0]).items()
+    }
 
 
 @pytest.fixture(scope='module')
@@ -95,19 +96,73 @@ def test_a_run_that_is_interrupted_at_random_ends_bit_equal(how, uncut, tmp_path
         os.kill(process_of(launcher, number), how)
         lines = launcher.communicate(timeout=120)[0].splitlines()
         assert launcher.returncode == (137 if how == signal.SIGKILL else 143), lines[-5:]
-        checkpoints = [int(path.name) for path in (workdir / '00-pretrain' / 'checkpoints').glob('*[0-9]')]
+        checkpoints = [
+            int(path.name) for path in (workdir / '00-pretrain' / 'checkpoints').glob('*[0-9]')
+        ]
         if how == signal.SIGKILL:
             told = re.fullmatch(
-                rf'process {number} of 2 on .+ was killed by SIGKILL; the others were ended; the same '
-                rf'command goes on from step (\d+) of {workdir}/00-pretrain',
+                rf'process {number} of 2 on .+ was killed by SIGKILL; the others were ended; the '
+                rf'same command goes on from step (\d+) of {workdir}/00-pretrain',
                 lines[-1],
             )
-            survivor = re.search(rf'process {number} on .+ died at .+ goes on from step (\d+)', '\n'.join(lines))
+            survivor = re.search(
+                rf'process {number} on .+ died at .+ goes on from step (\d+)', '\n'.join(lines)
+            )
             assert told and survivor, lines[-5:]
             assert told[1] == survivor[1] == str(max(checkpoints))
         else:
             steps = re.findall(r'stopped at step (\d+) of', '\n'.join(lines))
             assert len(steps) == 2 and set(steps) == {str(max(checkpoints))}, lines[-5:]
+    launcher = launch(workdir)
+    output = launcher.communicate(timeout=300)[0]
+    assert launcher.returncode == 0, output[-2000:]
+    assert final(workdir) == uncut
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    """The run ends in one line, and the same command goes on where there is room again."""
+    small = tmp_path / 'small'
+    small.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip('mounting a small disk is refused here')
+    rng = random.Random(1)
+    try:
+        workdir, before = small / 'run', 0
+        for _ in range(TIMES):
+            filler = small / 'filler'
+            launcher = launch(workdir)
+            wait(launcher, lambda before=before: step_of(workdir) > before)
+            room = os.statvfs(small).f_bavail * os.statvfs(small).f_bsize
+            filler.write_bytes(bytes(max(room - rng.randrange(100_000), 0)))
+            lines = launcher.communicate(timeout=120)[0].splitlines()
+            filler.unlink()
+            assert launcher.returncode == 2, lines[-5:]
+            assert any('cannot be written (the disk is full): make room' in line for line in lines)
+            told = re.search(r'the same command goes on from step (\d+) of', lines[-1])
+            assert told and int(told[1]) >= before, lines[-5:]
+            before = int(told[1])
+        launcher = launch(workdir, f'--config.phases.pretrain.steps={STEPS}')
+        output = launcher.communicate(timeout=300)[0]
+        assert launcher.returncode == 0, output[-2000:]
+        assert final(workdir)
+    finally:
+        subprocess.run(['umount', str(small)], check=True)
+
+
+def test_a_checkpoint_that_is_cut_off_is_set_aside(uncut, tmp_path):
+    """One file of the newest checkpoint is cut half-way; the one before is used by both."""
+    workdir, rng = tmp_path / 'run', random.Random(2)
+    for _ in range(TIMES):
+        launcher, before = launch(workdir), step_of(workdir)
+        wait(launcher, lambda before=before: step_of(workdir) > before + 20)
+        os.kill(process_of(launcher, 1), signal.SIGKILL)
+        launcher.communicate(timeout=120)
+        folder = workdir / '00-pretrain' / 'checkpoints'
+        newest = folder / str(max(int(path.name) for path in folder.glob('*[0-9]')))
+        files = [path for path in newest.rglob('*') if path.is_file() and path.stat().st_size > 1]
+        path = rng.choice(files)
+        os.truncate(path, path.stat().st_size // 2)
     launcher = launch(workdir)
     output = launcher.communicate(timeout=300)[0]
     assert launcher.returncode == 0, output[-2000:]

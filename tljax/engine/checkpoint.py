@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -20,12 +21,13 @@ from jax.experimental import multihost_utils
 
 from tljax.core import Tree, UserError
 from tljax.engine.cluster import named_leaves
-from tljax.engine.log import read
+from tljax.engine.log import read, unwritten
 from tljax.files.console import say
 from tljax.files.folders import refuse_file
 from tljax.files.text import write
 from tljax.protocols import Record
 
+UNWRITTEN = (OSError, ValueError)  # what orbax and its writers raise where a file can't be written
 PHASES = 'phases.json'  # names of the folders of a run's phases
 OLD_FORM = re.compile(r'net(\.of)*\.form')  # older runs named the form of their convolutions
 # keys of a record that are hashes -> the message where two hashes differ
@@ -63,8 +65,18 @@ class Checkpoints:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.manager.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(*UNWRITTEN) if kind else self._written():
+            self.manager.close()
+
+    @contextmanager
+    def _written(self):
+        """Where a checkpoint cannot be written, one line says so. Orbax tells it later than at the
+        save that failed: at the next one, or at the end."""
+        try:
+            yield
+        except UNWRITTEN as error:
+            raise unwritten(self.manager.directory.parent, error) from error
 
     def save(self, step: int, state: Tree) -> None:
         """Saves a state. It is copied before the call returns, and written in the background.
@@ -72,16 +84,20 @@ class Checkpoints:
         Args:
             step: number of steps taken so far.
             state: a tree of arrays.
+
+        Raises:
+            Unwritten: this checkpoint, or one before, cannot be written.
         """
         if step not in self.manager.all_steps():
-            self.manager.save(
-                step,
-                force=True,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(state),
-                    digest=ocp.args.JsonSave({'sha256': digest(state)}),
-                ),
-            )
+            with self._written():
+                self.manager.save(
+                    step,
+                    force=True,
+                    args=ocp.args.Composite(
+                        state=ocp.args.StandardSave(state),
+                        digest=ocp.args.JsonSave({'sha256': digest(state)}),
+                    ),
+                )
 
     def restore(self, like: Tree) -> tuple[int, Tree] | None:
         """Returns (step, state) of the newest readable checkpoint; None if the run has none.
@@ -151,7 +167,8 @@ class Checkpoints:
     def last(self) -> int | None:
         """Returns the step of the newest checkpoint, after a save in the background has ended; None
         if the run has no checkpoint."""
-        self.manager.wait_until_finished()
+        with self._written():
+            self.manager.wait_until_finished()
         return self.manager.latest_step()
 
 
@@ -184,20 +201,26 @@ def save_final(workdir: str | Path, params: Tree, state: Tree, record: Record) -
         state: state of the method, with a leading axis of seeds.
         record: config, classes and scores of the run, as JSON.
 
+    Raises:
+        Unwritten: the files cannot be written.
+
     >>> import tempfile
     >>> save_final(workdir := tempfile.mkdtemp(), {'head': np.ones(1)}, {}, {'classes': ['a']})
     >>> load_final(workdir)
     ({'head': array([1.])}, {}, {'classes': ['a']})
     """
-    with _final_checkpointer() as checkpointer:
-        checkpointer.save(
-            Path(workdir, 'final').absolute(),
-            force=True,
-            args=ocp.args.Composite(
-                tree=ocp.args.PyTreeSave({'params': params, 'state': state}),
-                record=ocp.args.JsonSave(record),
-            ),
-        )
+    try:
+        with _final_checkpointer() as checkpointer:
+            checkpointer.save(
+                Path(workdir, 'final').absolute(),
+                force=True,
+                args=ocp.args.Composite(
+                    tree=ocp.args.PyTreeSave({'params': params, 'state': state}),
+                    record=ocp.args.JsonSave(record),
+                ),
+            )
+    except UNWRITTEN as error:
+        raise unwritten(Path(workdir), error) from error
 
 
 def load_final(workdir: str | Path) -> tuple[Tree, Tree, Record]:

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -12,7 +13,9 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
+from tljax.core import Unwritten
 from tljax.files.console import TimeLeft, console, say
+from tljax.files.watch import remedy
 from tljax.paths import Group
 from tljax.protocols import Record
 
@@ -146,13 +149,21 @@ class Log:
             self.bar.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.bar is not None:
             self.bar.stop()
-        if self.events is not None:
-            self.events.close()
-        if self.file is not None:
-            self.file.close()
+        with suppress(OSError) if kind else self._written():
+            if self.events is not None:
+                self.events.close()
+            if self.file is not None:
+                self.file.close()
+
+    @contextmanager
+    def _written(self):
+        try:
+            yield
+        except OSError as error:
+            raise unwritten(self.path.parent, error) from error
 
     def record(self, step: int, kind: str, numbers: dict[str, np.ndarray]) -> None:
         """Writes the numbers of a step.
@@ -161,6 +172,9 @@ class Log:
             step: number of the step.
             kind: 'training', or the name of an evaluated split.
             numbers: {name: array with one entry per seed}.
+
+        Raises:
+            Unwritten: the disk is full, or the folder is gone.
         """
         if self.file is None or self.events is None:
             return
@@ -168,7 +182,8 @@ class Log:
             name: np.asarray(value, np.float64).reshape(-1).tolist()
             for name, value in numbers.items()
         }
-        self.file.write(json.dumps({'step': step, 'kind': kind, **lists}) + '\n')
+        with self._written():
+            self.file.write(json.dumps({'step': step, 'kind': kind, **lists}) + '\n')
         for name, value in lists.items():
             self.events.add_scalar(f'{kind}/{name}', float(np.mean(value)), step)
 
@@ -211,6 +226,26 @@ class Log:
         """
         if self.progress:
             say(f'{self.name}  {text}')
+
+
+def unwritten(folder: Path, error: Exception) -> Unwritten:
+    """Makes the error of a run that can't write one of its files.
+
+    Args:
+        folder: of the run.
+        error: what its writer raised.
+
+    >>> str(unwritten(Path('runs/a'), OSError(28, 'No space left on device')))
+    'runs/a cannot be written (the disk is full): make room; runs/a holds no checkpoint: ...'
+    """
+    text = str(error)
+    if 'No space left' in text:
+        cause, cure = 'the disk is full', 'make room'
+    elif 'uota' in text:  # 'Disk quota exceeded'
+        cause, cure = 'the quota is used up', 'make room'
+    else:
+        cause, cure = text.splitlines()[0][:100] if text else type(error).__name__, 'mend that'
+    return Unwritten(f'{folder} cannot be written ({cause}): {cure}; {remedy(folder)}')
 
 
 def _length(path, step):

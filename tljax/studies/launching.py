@@ -23,8 +23,9 @@ from tljax.files.text import write
 from tljax.files.watch import LOST
 from tljax.protocols import Config, Record
 
-# exit statuses of a process that ends because another one has: by its watcher, and by JAX
-CONSEQUENCES = (LOST, -signal.SIGABRT)
+# exit status of a process that ends because another one has (by JAX, by its watcher): how sure
+# that is
+CONSEQUENCES = {-signal.SIGABRT: 1, LOST: 2}
 PAUSE = 0.2  # seconds between two looks at the processes
 GRACE = 15  # seconds in which a process may end before it is killed
 HOURS = 12  # of a job, unless `time` says otherwise
@@ -261,7 +262,7 @@ def together(commands: Sequence[Sequence[str]]) -> Failed | None:
                 failed = [number for number, status in statuses.items() if status]
                 if failed and not stopping:
                     # those that end because of another one have a status of their own
-                    first = min(failed, key=lambda number: statuses[number] in CONSEQUENCES)
+                    first = min(failed, key=lambda number: CONSEQUENCES.get(statuses[number], 0))
                     return _failed(first, statuses[first])
         finally:
             _end(running.values())

@@ -1,6 +1,5 @@
 """The processes of one run: how they join, where they must agree, and what happens if one dies."""
 
-import atexit
 import json
 import os
 import secrets
@@ -18,6 +17,7 @@ from jax.experimental import multihost_utils
 from tljax.core import Stopped, UserError
 from tljax.engine.cluster import WATCHERS, agree, tell_watcher
 from tljax.files import watch
+from tljax.files.leaving import leave_at_once
 from tljax.protocols import Config, Record
 from tljax.studies.provenance import data_prints, surroundings
 
@@ -91,13 +91,8 @@ def joined(cluster: str, heartbeat: int = 30) -> Iterator[None]:
 def _fail(status: int) -> None:
     """Tells the others that this process has failed, and makes its end not wait for theirs."""
 
-    def leave():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
     tell_watcher('failed')
-    atexit.register(leave)  # before that of JAX, which waits for the other processes
+    leave_at_once(status)  # JAX would wait for the other processes
 
 
 def _initialize(cluster: str, heartbeat: int) -> None:
