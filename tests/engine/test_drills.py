@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from tljax.engine.log import read
+from tljax.files.watch import newest_checkpoint
 
 TIMES = int(os.environ.get('TLJAX_DRILLS', '1'))
 ROOT = Path(__file__).parents[2]
-STEPS = 3000
+STEPS = 300 + 200 * TIMES
 FLAGS = [
     '--config=configs/digits.py:smoke',
     f'--config.phases.pretrain.steps={STEPS}',
@@ -64,6 +65,11 @@ def step_of(workdir):
     )
 
 
+def saved(workdir):
+    """The step of the newest checkpoint, or 0."""
+    return (newest_checkpoint(workdir) or ('', 0))[1]
+
+
 def final(workdir):
     """The bytes of the parameters of a finished run."""
     from tljax.engine.checkpoint import load_final
@@ -96,9 +102,6 @@ def test_a_run_that_is_interrupted_at_random_ends_bit_equal(how, uncut, tmp_path
         os.kill(process_of(launcher, number), how)
         lines = launcher.communicate(timeout=120)[0].splitlines()
         assert launcher.returncode == (137 if how == signal.SIGKILL else 143), lines[-5:]
-        checkpoints = [
-            int(path.name) for path in (workdir / '00-pretrain' / 'checkpoints').glob('*[0-9]')
-        ]
         if how == signal.SIGKILL:
             told = re.fullmatch(
                 rf'process {number} of 2 on .+ was killed by SIGKILL; the others were ended; the '
@@ -109,10 +112,10 @@ def test_a_run_that_is_interrupted_at_random_ends_bit_equal(how, uncut, tmp_path
                 rf'process {number} on .+ died at .+ goes on from step (\d+)', '\n'.join(lines)
             )
             assert told and survivor, lines[-5:]
-            assert told[1] == survivor[1] == str(max(checkpoints))
+            assert told[1] == survivor[1] == str(saved(workdir))
         else:
             steps = re.findall(r'stopped at step (\d+) of', '\n'.join(lines))
-            assert len(steps) == 2 and set(steps) == {str(max(checkpoints))}, lines[-5:]
+            assert len(steps) == 2 and set(steps) == {str(saved(workdir))}, lines[-5:]
     launcher = launch(workdir)
     output = launcher.communicate(timeout=300)[0]
     assert launcher.returncode == 0, output[-2000:]
@@ -132,7 +135,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
         for _ in range(TIMES):
             filler = small / 'filler'
             launcher = launch(workdir)
-            wait(launcher, lambda before=before: step_of(workdir) > before)
+            wait(launcher, lambda before=before: saved(workdir) > before)
             room = os.statvfs(small).f_bavail * os.statvfs(small).f_bsize
             filler.write_bytes(bytes(max(room - rng.randrange(100_000), 0)))
             lines = launcher.communicate(timeout=120)[0].splitlines()
@@ -158,8 +161,7 @@ def test_a_checkpoint_that_is_cut_off_is_set_aside(uncut, tmp_path):
         wait(launcher, lambda before=before: step_of(workdir) > before + 20)
         os.kill(process_of(launcher, 1), signal.SIGKILL)
         launcher.communicate(timeout=120)
-        folder = workdir / '00-pretrain' / 'checkpoints'
-        newest = folder / str(max(int(path.name) for path in folder.glob('*[0-9]')))
+        newest = workdir / '00-pretrain' / 'checkpoints' / str(saved(workdir))
         files = [path for path in newest.rglob('*') if path.is_file() and path.stat().st_size > 1]
         path = rng.choice(files)
         os.truncate(path, path.stat().st_size // 2)
