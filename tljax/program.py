@@ -17,6 +17,7 @@ from tljax.core import Dataset, Method, Net, Start, Task, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
+from tljax.engine.sharding import fully_sharded, gather_at_use, replicated
 from tljax.engine.step import make_step, many_steps, over_seeds
 from tljax.files.memory import has_many_maps
 from tljax.files.process import prepare_process
@@ -155,13 +156,13 @@ def make_program(
         optim: as `optim.join_groups` takes it.
         groups: as `optim.join_groups` takes it.
         steps: number of steps of the run.
-        parallel: 'jit' or 'pmap'.
+        parallel: 'jit', 'fsdp' or 'pmap'.
 
     Raises:
         UserError: settings that do not fit the data or the network.
     """
-    if parallel not in ('jit', 'pmap'):
-        raise UserError(f'parallel={parallel!r} is not jit or pmap')
+    if parallel not in ('jit', 'fsdp', 'pmap'):
+        raise UserError(f'parallel={parallel!r} is not jit, fsdp or pmap')
     prepare_process()
     axis = 'data' if parallel == 'pmap' else None
     scheme = partition(groups=net(stored=None).groups)
@@ -186,8 +187,10 @@ def make_program(
     prepare = _prepare(augment, train)
     base_method = base_method._replace(init=jax.jit(base_method.init))
     whole = combinators.with_penalty(base_method, penalty) if penalty else base_method
-    step = many_steps(over_seeds(make_step(whole, tx, labels, prepare, axis)))
-    compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
+    shardings = fully_sharded if parallel == 'fsdp' else replicated
+    trained = gather_at_use(whole, make_mesh()) if parallel == 'fsdp' else whole
+    step = many_steps(over_seeds(make_step(trained, tx, labels, prepare, axis)))
+    compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh(), shardings)
     return Program(
         base_method,
         _init(whole),
