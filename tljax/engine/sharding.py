@@ -1,10 +1,10 @@
 """Fully sharded data parallelism: each device holds a part of the training state.
 
 Between two steps, large parameters, the moments of the optimiser and the method's variables are
-divided among the devices. The loss gathers the parameters and the variables, so that a step computes
-what plain data parallelism computes, and each device updates its own part. This is stage 3 of ZeRO
-(Rajbhandari et al. 2020, section 5, https://arxiv.org/abs/1910.02054), as a compiler does it (Xu et
-al. 2020, https://arxiv.org/abs/2004.13336).
+divided among the devices. The loss gathers the parameters and the variables, so that a step
+computes what plain data parallelism computes, and each device updates its own part. This is stage 3
+of ZeRO (Rajbhandari et al. 2020, section 5, https://arxiv.org/abs/1910.02054), as a compiler does
+it (Xu et al. 2020, https://arxiv.org/abs/2004.13336).
 """
 
 import jax
@@ -62,8 +62,9 @@ def fully_sharded(tree: Tree, mesh: Mesh | None = None) -> Tree:
         A tree of shardings with the structure of `tree`.
 
     >>> shapes = {'kernel': np.zeros((1, 3, 2**14)), 'bias': np.zeros((1, 2**10))}
-    >>> {name: tuple(sharding.spec) for name, sharding in fully_sharded(shapes).items()}
-    {'kernel': (None, None, 'data'), 'bias': ()}
+    >>> shardings = fully_sharded(shapes)
+    >>> tuple(shardings['kernel'].spec), tuple(shardings['bias'].spec)
+    ((None, None, 'data'), ())
     """
     mesh = mesh or make_mesh()
 
