@@ -24,6 +24,7 @@ from tljax.files.process import prepare_process
 from tljax.methods import combinators
 from tljax.nn.augment import prepare_batch
 from tljax.nn.augment_boxes import prepare_boxes
+from tljax.nn.rematerialisation import rematerialised
 from tljax.packing import unpack
 from tljax.paths import first, flatten, label
 from tljax.protocols import Config, Predict, Prepare, Record
@@ -83,6 +84,7 @@ class ProgramKeywords(TypedDict):
     groups: Config
     steps: int
     parallel: str
+    remat: bool
 
 
 def program(
@@ -109,7 +111,7 @@ def program(
     values = {
         name: value
         for name, value in keywords.items()
-        if name in ('statistics', 'optim', 'groups', 'steps', 'parallel')
+        if name in ('statistics', 'optim', 'groups', 'steps', 'parallel', 'remat')
     }
     key = {
         **key,
@@ -139,6 +141,7 @@ def make_program(
     groups: Config,
     steps: int,
     parallel: str,
+    remat: bool,
 ) -> Program:
     """The program of a phase. Its step and its prediction are compiled when they are first called.
 
@@ -157,6 +160,7 @@ def make_program(
         groups: as `optim.join_groups` takes it.
         steps: number of steps of the run.
         parallel: 'jit', 'fsdp' or 'pmap'.
+        remat: whether the method's network is `rematerialised`.
 
     Raises:
         UserError: settings that do not fit the data or the network.
@@ -176,7 +180,7 @@ def make_program(
         stored=uses_stored_statistics(scheme, statistics, 'head'),
         statistics=functools.partial(uses_stored_statistics, scheme, statistics),
     )
-    base_method = make(net=network)
+    base_method = make(net=rematerialised(network) if remat else network)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
     shapes = jax.eval_shape(base_method.init, jax.random.key(0), sample)[0]
     labels = label(shapes, scheme.rules)
