@@ -1,5 +1,5 @@
-"""One device, eight by jit, fsdp or pmap, and two processes give one result; a run goes on with other
-devices; frozen parameters cost nothing."""
+"""One device, eight by jit, fsdp or pmap, and two processes give one result; a run goes on with
+other devices; frozen parameters cost nothing."""
 
 import json
 import os
