@@ -172,7 +172,7 @@ def compile_jit(
     return Compiled(
         run,
         lambda batch: _place_examples(batch, by_example),
-        shardings=functools.partial(shardings, mesh=mesh),
+        shardings=lambda state: shardings(state, mesh),
     )
 
 

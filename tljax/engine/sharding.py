@@ -99,8 +99,10 @@ def gather_at_use(method: Method, mesh: Mesh) -> Method:
     """
 
     def loss(params, state, batch, tick):
-        whole = lax.with_sharding_constraint((params, state), replicated((params, state), mesh))
-        return method.loss(*whole, batch, tick)
+        params, state = lax.with_sharding_constraint(
+            (params, state), replicated((params, state), mesh)
+        )
+        return method.loss(params, state, batch, tick)
 
     return method._replace(loss=loss)
 

@@ -47,13 +47,13 @@ class _Whole(nn.Module):
         h = tap('layer1', h)
         taps = {'layer1': h[node]}
         for number, width in enumerate(self.widths[1:], 2):
-            h = nn.Dropout(self.dropout, deterministic=not train)(h)
+            x = nn.Dropout(self.dropout, deterministic=not train)(h)
             layer = _Layer(width, self.dtype, name=f'dense{number}')
 
-            def mixed(kernel, h=h):
-                return self.mix(multiply(h, kernel.astype(self.dtype)).astype(wide))
+            def mixed(kernel, x=x):
+                return self.mix(multiply(x, kernel.astype(self.dtype)).astype(wide))
 
-            h = tap(f'layer{number}', layer(h.shape[1], mixed))
+            h = tap(f'layer{number}', layer(x.shape[1], mixed))
             taps[f'layer{number}'] = h[node]
         return {**taps, 'features': h[node].astype(wide)}
 
