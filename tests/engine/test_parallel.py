@@ -144,17 +144,24 @@ def test_devices_and_processes_agree(runs, tmp_path):
                 )
 
 
+SGD = {'name': 'sgd', 'lr': 0.05, 'momentum': 0.9}
+
+
 def wide(**changes):
     """A run of which fsdp divides nearly all: arrays below its limit are 1 % of the parameters."""
     net = {'name': 'mlp', 'widths': [1024, 1024]}
-    optim = {'name': 'sgd', 'lr': 0.05, 'momentum': 0.9}
-    return config(**{'net': net, 'optim': optim, 'parallel': 'fsdp', **changes})
+    return config(**{'net': net, 'optim': SGD, 'parallel': 'fsdp', **changes})
 
 
 @pytest.mark.slow
 def test_divided_states_give_the_same_result(tmp_path):
     best = {'seeds': [0, 1], 'keep': 'best', 'patience': 1, 'eval_every': 2}
-    runs = {'a seed': wide(), 'steps in a loop': wide(chunk=3), 'two seeds': wide(**best)}
+    runs = {
+        'a seed': wide(),
+        'steps in a loop': wide(chunk=3),
+        'two seeds': wide(**best),
+        'parts of batches': {**wide(remat=True, steps=6), 'optim': {**SGD, 'accumulate': 2}},
+    }
     eight, two = tmp_path / 'eight', tmp_path / 'two'
     eight.mkdir()
     two.mkdir()

@@ -164,11 +164,11 @@ def compile_jit(
     whole = NamedSharding(mesh, PartitionSpec())
     by_example = NamedSharding(mesh, PartitionSpec(None, None, 'data'))
 
-    def sharded(state, batch, seeds):
+    def steps(state, batch, seeds):
         state, metrics = step(state, batch, seeds)
         return lax.with_sharding_constraint((state, metrics), (shardings(state, mesh), whole))
 
-    run = jax.jit(sharded, in_shardings=(None, by_example, whole), donate_argnums=0)
+    run = jax.jit(steps, in_shardings=(None, by_example, whole), donate_argnums=0)
     return Compiled(
         run,
         lambda batch: _place_examples(batch, by_example),
