@@ -31,7 +31,16 @@ from tljax.protocols import Config
 # Settings that may differ when a run is resumed.
 FREE = ('log_every', 'save_every', 'eval_every', 'eval_batch', 'parallel', 'chunk')
 # Settings that are recorded only where they are set, because older runs do not have them.
-SILENT = ('epochs', 'keep', 'patience', 'class_weights', 'teacher', 'label_seeds', 'withdrawn')
+SILENT = (
+    'epochs',
+    'keep',
+    'patience',
+    'class_weights',
+    'teacher',
+    'label_seeds',
+    'withdrawn',
+    'remat',
+)
 SOURCE_HEAD = ('source_head/(.*)', r'head/\1')  # rule of the graft of a source's classifier
 WANTS = {
     'domains': 'unlabelled inputs of a target beside labelled ones: give '

@@ -101,7 +101,8 @@ DEFAULTS: dict[str, Any] = dict(
     patience=0,  # evaluations without a better score before a run stops; 0: it never stops early
     # Running
     cache=True,  # whether features of a frozen backbone are extracted once, and the head trained
-    parallel='jit',  # or 'pmap'
+    parallel='jit',  # or 'pmap', or 'fsdp', which divides the training state among the devices
+    remat=False,  # whether the gradient computes the network's blocks again, to save memory
     chunk=0,  # steps per call; 0: one for a single seed on a CPU, otherwise ten
     log_every=100,
     save_every=0,  # steps; 0: at the end only

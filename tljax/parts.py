@@ -237,7 +237,10 @@ def _program_keywords(config):
         augment=call_each(AUGMENT_BOXES if is_detector else AUGMENT, config['augment'], 'augment'),
         frozen=stated_by_method(method, 'FROZEN', ''),
         averaging_one=stated_by_method(method, 'AVERAGING_ONE', ''),
-        **{key: config[key] for key in ('statistics', 'optim', 'groups', 'steps', 'parallel')},
+        **{
+            key: config[key]
+            for key in ('statistics', 'optim', 'groups', 'steps', 'parallel', 'remat')
+        },
         key={key: config[key] for key in ('net', 'method', 'partition', 'penalty', 'augment')},
     )
 
@@ -256,6 +259,8 @@ def _refuse_counts(config):
             f'config.epochs={epochs}: give a number above 0, such as 10 or .5, or 0 where steps '
             'are to hold'
         )
+    if type(config['remat']) is not bool:
+        raise UserError(f'config.remat={config["remat"]!r} is not True or False')
     if config['keep'] not in ('last', 'best'):
         raise UserError(f'config.keep={config["keep"]!r} is not last or best')
     _refuse_seeds(config['seeds'])

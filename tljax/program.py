@@ -17,12 +17,14 @@ from tljax.core import Dataset, Method, Net, Start, Task, Tree, UserError
 from tljax.data.streams import device_stream
 from tljax.engine.devices import Compiled, compile_jit, compile_pmap, compile_predict, make_mesh
 from tljax.engine.optim import Partition, join_groups, uses_stored_statistics
+from tljax.engine.sharding import fully_sharded, gather_at_use, replicated
 from tljax.engine.step import make_step, many_steps, over_seeds
 from tljax.files.memory import has_many_maps
 from tljax.files.process import prepare_process
 from tljax.methods import combinators
 from tljax.nn.augment import prepare_batch
 from tljax.nn.augment_boxes import prepare_boxes
+from tljax.nn.rematerialisation import rematerialised
 from tljax.packing import unpack
 from tljax.paths import first, flatten, label
 from tljax.protocols import Config, Predict, Prepare, Record
@@ -82,6 +84,7 @@ class ProgramKeywords(TypedDict):
     groups: Config
     steps: int
     parallel: str
+    remat: bool
 
 
 def program(
@@ -108,7 +111,7 @@ def program(
     values = {
         name: value
         for name, value in keywords.items()
-        if name in ('statistics', 'optim', 'groups', 'steps', 'parallel')
+        if name in ('statistics', 'optim', 'groups', 'steps', 'parallel', 'remat')
     }
     key = {
         **key,
@@ -138,6 +141,7 @@ def make_program(
     groups: Config,
     steps: int,
     parallel: str,
+    remat: bool,
 ) -> Program:
     """The program of a phase. Its step and its prediction are compiled when they are first called.
 
@@ -155,13 +159,14 @@ def make_program(
         optim: as `optim.join_groups` takes it.
         groups: as `optim.join_groups` takes it.
         steps: number of steps of the run.
-        parallel: 'jit' or 'pmap'.
+        parallel: 'jit', 'fsdp' or 'pmap'.
+        remat: whether the method's network is `rematerialised`.
 
     Raises:
         UserError: settings that do not fit the data or the network.
     """
-    if parallel not in ('jit', 'pmap'):
-        raise UserError(f'parallel={parallel!r} is not jit or pmap')
+    if parallel not in ('jit', 'fsdp', 'pmap'):
+        raise UserError(f'parallel={parallel!r} is not jit, fsdp or pmap')
     prepare_process()
     axis = 'data' if parallel == 'pmap' else None
     scheme = partition(groups=net(stored=None).groups)
@@ -175,7 +180,7 @@ def make_program(
         stored=uses_stored_statistics(scheme, statistics, 'head'),
         statistics=functools.partial(uses_stored_statistics, scheme, statistics),
     )
-    base_method = make(net=network)
+    base_method = make(net=rematerialised(network) if remat else network)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
     shapes = jax.eval_shape(base_method.init, jax.random.key(0), sample)[0]
     labels = label(shapes, scheme.rules)
@@ -186,8 +191,10 @@ def make_program(
     prepare = _prepare(augment, train)
     base_method = base_method._replace(init=jax.jit(base_method.init))
     whole = combinators.with_penalty(base_method, penalty) if penalty else base_method
-    step = many_steps(over_seeds(make_step(whole, tx, labels, prepare, axis)))
-    compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh())
+    shardings = fully_sharded if parallel == 'fsdp' else replicated
+    trained = gather_at_use(whole, make_mesh()) if parallel == 'fsdp' else whole
+    step = many_steps(over_seeds(make_step(trained, tx, labels, prepare, axis)))
+    compiled = compile_pmap(step) if axis else compile_jit(step, make_mesh(), shardings)
     return Program(
         base_method,
         _init(whole),

@@ -11,10 +11,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from tljax.engine.checkpoint import last_phase, load_final
 from tljax.engine.log import read
 from tljax.files.watch import newest_checkpoint
+from tljax.paths import flatten
 
 TIMES = int(os.environ.get('TLJAX_DRILLS', '1'))
 ROOT = Path(__file__).parents[2]
@@ -30,11 +34,10 @@ FLAGS = [
 pytestmark = pytest.mark.slow
 
 
-def launch(workdir, *flags):
+def launch(workdir, flags=FLAGS):
     """Two processes of two devices, started by the local launcher."""
     return subprocess.Popen(
-        [sys.executable, '-m', 'experiments.launch.local', '2', *FLAGS, *flags]
-        + [f'--workdir={workdir}'],
+        [sys.executable, '-m', 'experiments.launch.local', '2', *flags] + [f'--workdir={workdir}'],
         cwd=ROOT,
         env={**os.environ, 'JAX_NUM_CPU_DEVICES': '2', 'XLA_FLAGS': ''},
         stdout=subprocess.PIPE,
@@ -59,10 +62,9 @@ def process_of(launcher, number):
 
 
 def step_of(workdir):
-    """The last step that the log of the first phase has."""
-    return max(
-        [record['step'] for record in read(workdir / '00-pretrain' / 'log.jsonl')], default=0
-    )
+    """The last step that the logs have."""
+    logs = [workdir / 'log.jsonl', *workdir.glob('*/log.jsonl')]
+    return max([record['step'] for path in logs for record in read(path)], default=0)
 
 
 def saved(workdir):
@@ -72,13 +74,8 @@ def saved(workdir):
 
 def final(workdir):
     """The bytes of the parameters of a finished run."""
-    from tljax.engine.checkpoint import load_final
-    from tljax.paths import flatten
-
-    return {
-        path: leaf.tobytes()
-        for path, leaf in flatten(load_final(workdir / '01-transfer')[0]).items()
-    }
+    folder = last_phase(workdir)
+    return {path: leaf.tobytes() for path, leaf in flatten(load_final(folder)[0]).items()}
 
 
 @pytest.fixture(scope='module')
@@ -145,7 +142,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
             told = re.search(r'the same command goes on from step (\d+) of', lines[-1])
             assert told and int(told[1]) >= before, lines[-5:]
             before = int(told[1])
-        launcher = launch(workdir, f'--config.phases.pretrain.steps={STEPS}')
+        launcher = launch(workdir)
         output = launcher.communicate(timeout=300)[0]
         assert launcher.returncode == 0, output[-2000:]
         assert final(workdir)
@@ -166,6 +163,82 @@ def test_a_checkpoint_that_is_cut_off_is_set_aside(uncut, tmp_path):
         path = rng.choice(files)
         os.truncate(path, path.stat().st_size // 2)
     launcher = launch(workdir)
+    output = launcher.communicate(timeout=300)[0]
+    assert launcher.returncode == 0, output[-2000:]
+    assert final(workdir) == uncut
+
+
+PETS = """
+from configs import base
+
+
+def get_config():
+    config = base.get_config()
+    with config.unlocked():
+        config.commands = ('train',)
+        config.data = dict(name='folder', path={path!r}, size=8)
+        config.net = dict(base.smallest(), norm='layer')
+        config.steps, config.batch = {steps}, 16
+        config.save_every = config.log_every = 10
+    return config
+"""
+
+
+@pytest.fixture(scope='module')
+def pets(tmp_path_factory):
+    """A folder of 2 x 24 pictures of random pixels, the flags that train on it, and the parameters
+    of a run that nothing has disturbed."""
+    root, rng = tmp_path_factory.mktemp('pets'), np.random.default_rng(0)
+    for name in ('ants', 'bees'):
+        (root / 'pictures' / name).mkdir(parents=True)
+        for i in range(24):
+            pixels = rng.integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(root / 'pictures' / name / f'{i}.png')
+    config = root / 'pets.py'
+    config.write_text(PETS.format(path=str(root / 'pictures'), steps=100 + 200 * TIMES))
+    flags = [f'--config={config}']
+    output = (launcher := launch(root / 'run', flags)).communicate(timeout=300)[0]
+    assert launcher.returncode == 0, output[-2000:]
+    return root / 'pictures', flags, final(root / 'run')
+
+
+def test_pictures_that_are_gone_stop_the_run_until_they_are_back(pets, tmp_path):
+    pictures, flags, uncut = pets
+    workdir, away = tmp_path / 'run', pictures.with_name('away')
+    for _ in range(TIMES):
+        launcher, before = launch(workdir, flags), saved(workdir)
+        wait(launcher, lambda before=before: saved(workdir) > before)
+        pictures.rename(away)
+        try:
+            lines = launcher.communicate(timeout=120)[0].splitlines()
+        finally:
+            away.rename(pictures)
+        assert launcher.returncode == 2, lines[-5:]
+        assert any(re.search(r'error: .*/(ants|bees)/\d+\.png', line) for line in lines), lines[-5:]
+        told = re.search(r'process \d of 2 .* goes on from step (\d+) of', lines[-1])
+        assert told and int(told[1]) == saved(workdir), lines[-5:]
+    launcher = launch(workdir, flags)
+    output = launcher.communicate(timeout=300)[0]
+    assert launcher.returncode == 0, output[-2000:]
+    assert final(workdir) == uncut
+
+
+def test_a_picture_that_comes_late_is_waited_for(pets, tmp_path):
+    """A picture is a pipe into which its bytes are written seconds later."""
+    pictures, flags, uncut = pets
+    workdir, picture = tmp_path / 'run', pictures / 'ants' / '7.png'
+    launcher = launch(workdir, flags)
+    for _ in range(TIMES):
+        before = step_of(workdir)
+        wait(launcher, lambda before=before: step_of(workdir) > before)
+        content, slow = picture.read_bytes(), picture.with_name('slow')
+        os.mkfifo(slow)
+        slow.replace(picture)
+        time.sleep(3)
+        with picture.open('wb') as pipe:  # opens as soon as a process reads it
+            picture.with_name('new').write_bytes(content)
+            picture.with_name('new').replace(picture)  # for all that come later
+            pipe.write(content)
     output = launcher.communicate(timeout=300)[0]
     assert launcher.returncode == 0, output[-2000:]
     assert final(workdir) == uncut

@@ -1,8 +1,9 @@
-"""One device, eight by jit, eight by pmap, and two processes of four give one result; frozen
-parameters cost nothing."""
+"""One device, eight by jit, fsdp or pmap, and two processes give one result; a run goes on with
+other devices; frozen parameters cost nothing."""
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from processes import DOMAINS, WORKER, config, finish, fit_arrays, start, start_
 
 from tljax import build
 from tljax.core import TrainState
+from tljax.engine.checkpoint import load_final
 from tljax.engine.log import read
 from tljax.engine.step import make_step
 
@@ -66,6 +68,150 @@ def test_devices_and_processes_agree(runs, tmp_path):
                 np.testing.assert_allclose(
                     arrays[key], value, atol=tolerance, err_msg=f'{place}, {name}: {key}'
                 )
+
+
+SGD = {'name': 'sgd', 'lr': 0.05, 'momentum': 0.9}
+
+
+def wide(**changes):
+    """A run of which fsdp divides nearly all: arrays below its limit are 1 % of the parameters."""
+    net = {'name': 'mlp', 'widths': [1024, 1024]}
+    return config(**{'net': net, 'optim': SGD, 'parallel': 'fsdp', **changes})
+
+
+@pytest.mark.slow
+def test_divided_states_give_the_same_result(tmp_path):
+    best = {'seeds': [0, 1], 'keep': 'best', 'patience': 1, 'eval_every': 2}
+    runs = {
+        'a seed': wide(),
+        'steps in a loop': wide(chunk=3),
+        'two seeds': wide(**best),
+        'parts of batches': {**wide(remat=True, steps=6), 'optim': {**SGD, 'accumulate': 2}},
+    }
+    eight, two = tmp_path / 'eight', tmp_path / 'two'
+    eight.mkdir()
+    two.mkdir()
+    expected = {
+        name: fit_arrays({**settings, 'parallel': 'jit'}, tmp_path / name)
+        for name, settings in runs.items()
+    }
+    results = {
+        'eight devices': finish(eight, runs, start(eight, runs, 8)),
+        'two processes': finish(two, runs, *start_cluster(two, runs, 2, 2)),
+    }
+    for place, arrays_by_name in results.items():
+        for name, arrays in arrays_by_name.items():
+            for key, value in expected[name].items():
+                np.testing.assert_allclose(
+                    arrays[key], value, atol=1e-5, err_msg=f'{place}, {name}: {key}'
+                )
+    for folder in (eight, two):  # the finished run is read as any other
+        params = flatten(load_final(folder / 'two seeds')[0])
+        for key, value in params.items():
+            np.testing.assert_allclose(value, expected['two seeds'][key], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_divided_run_goes_on_with_other_devices_and_modes(tmp_path):
+    def cut(steps):
+        """Takes the run back to its last checkpoint. Those before it are not written again."""
+        shutil.rmtree(folder / 'final')
+        for step in steps:
+            shutil.rmtree(folder / 'checkpoints' / str(step))
+
+    divided, whole = ({'run': wide(parallel=name, save_every=1)} for name in ('fsdp', 'jit'))
+    folder = tmp_path / 'run'
+    uncut = fit_arrays(whole['run'], folder)
+    cut([3])
+    assert sorted(os.listdir(folder / 'checkpoints')) == ['4']
+    eight = finish(tmp_path, divided, start(tmp_path, divided, 8))['run']
+    assert sorted(os.listdir(folder / 'checkpoints')) == ['4']
+
+    shutil.rmtree(folder)
+    finish(tmp_path, divided, start(tmp_path, divided, 8))
+    cut([3])
+    pair = finish(tmp_path, divided, *start_cluster(tmp_path, divided, 2, 2))['run']
+    assert sorted(os.listdir(folder / 'checkpoints')) == ['4']
+
+    shutil.rmtree(folder)
+    finish(tmp_path, divided, *start_cluster(tmp_path, divided, 2, 2))
+    cut([3])
+    one = fit_arrays(whole['run'], folder)
+    assert sorted(os.listdir(folder / 'checkpoints')) == ['4']
+    for place, arrays in (('eight devices', eight), ('two processes', pair), ('one', one)):
+        for key, value in uncut.items():
+            np.testing.assert_allclose(arrays[key], value, atol=1e-5, err_msg=f'{place}: {key}')
+
+
+MEMORY = """
+import json, sys
+import jax
+jax.config.update('jax_num_cpu_devices', 8)
+import numpy as np
+import test_parallel
+from tljax import build
+from tljax.engine.checkpoint import digest
+from tljax.engine.devices import first_state
+
+def held(tree):
+    return sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(tree))
+
+for parallel in ('jit', 'pmap', 'fsdp'):
+    run = build.build(test_parallel.wide(optim=dict(name='adam', lr=1e-3), parallel=parallel))
+    state = first_state(run.init, run.tx, run.seeds, run.step.shardings)
+    record = dict(
+        parallel=parallel, digest=digest(state), held=held(state),
+        share=held(state.opt_state) / sum(x.nbytes for x in jax.tree.leaves(state.opt_state)))
+    for steps in (1, 2):
+        batch = jax.tree.map(lambda leaf: np.stack([leaf[None]] * steps), run.stream.batch(0, 0))
+        arguments = state, run.step.place(batch), np.zeros(1, np.uint32)
+        compiled = run.step.run.lower(*arguments).compile()
+        memory = compiled.memory_analysis()
+        record[f'reused {steps}'] = memory.alias_size_in_bytes
+        record[f'given {steps}'] = memory.argument_size_in_bytes
+        record['text'] = compiled.as_text()
+    new, _ = run.step.run(*arguments)
+    record['share after'] = held(new.opt_state) / sum(
+        x.nbytes for x in jax.tree.leaves(new.opt_state))
+    print(json.dumps(record))
+"""
+
+
+@pytest.fixture(scope='module')
+def memory(tmp_path_factory):
+    """Memory of a device, and the compiled step, for each mode on eight devices."""
+    code = tmp_path_factory.mktemp('memory') / 'memory.py'
+    code.write_text(f'import sys\nsys.path[:0] = {list(map(str, WORKER.parents[:3]))}{MEMORY}')
+    done = subprocess.run([sys.executable, code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {record['parallel']: record for record in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('parallel', ['jit', 'pmap', 'fsdp'])
+def test_a_step_writes_the_new_state_over_the_old_one(memory, parallel):
+    record = memory[parallel]
+    for steps in (1, 2):
+        assert record[f'reused {steps}'] >= record['held']
+        assert record[f'given {steps}'] < 1.01 * record['held']
+
+
+@pytest.mark.slow
+def test_a_device_holds_its_part_of_the_optimiser_s_state(memory):
+    assert memory['jit']['share'] == memory['jit']['share after'] == 1
+    for name in ('share', 'share after'):
+        assert 1 / 8 <= memory['fsdp'][name] < 1.1 / 8
+    assert memory['fsdp']['digest'] == memory['jit']['digest']
+
+
+@pytest.mark.slow
+def test_a_divided_step_computes_as_a_whole_one_and_updates_parts(memory):
+    text = memory['fsdp']['text']
+    gathered = re.findall(r'= f32\[([\d,]*)\]\S* all-gather', text)
+    assert sorted(gathered) == ['1,1024,1024', '1,64,1024'], 'large parameters and nothing else'
+    roots = re.findall(r'f32\[([\d,]+)\]\S* sqrt\(', text)
+    sizes = {int(np.prod([int(n) for n in shape.split(',')])) for shape in roots}
+    assert max(sizes) == 1024 * 1024 // 8
 
 
 @pytest.mark.slow

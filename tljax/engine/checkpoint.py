@@ -22,6 +22,7 @@ from jax.experimental import multihost_utils
 from tljax.core import Tree, UserError
 from tljax.engine.cluster import named_leaves
 from tljax.engine.log import read, unwritten
+from tljax.engine.sharding import to_host
 from tljax.files.console import say
 from tljax.files.folders import refuse_file
 from tljax.files.text import write
@@ -105,7 +106,7 @@ class Checkpoints:
         A damaged checkpoint is reported and renamed to `damaged-<step>`.
 
         Args:
-            like: a tree with the structure, shapes and dtypes of the state.
+            like: a tree with the structure, shapes, dtypes and shardings of the state.
 
         Raises:
             UserError: there are checkpoints, but none can be read.
@@ -175,6 +176,9 @@ class Checkpoints:
 def digest(tree: Tree) -> str:
     """Hashes the bytes of every leaf, so that a flipped bit on the disk is detected.
 
+    The hash does not depend on how the leaves are divided among devices. One leaf at a time is
+    gathered. All processes call the function together.
+
     Args:
         tree: of arrays.
 
@@ -187,8 +191,8 @@ def digest(tree: Tree) -> str:
     False
     """
     sha256 = hashlib.sha256()
-    for leaf in jax.tree.leaves(jax.device_get(tree)):
-        sha256.update(np.ascontiguousarray(leaf).tobytes())
+    for leaf in jax.tree.leaves(tree):
+        sha256.update(np.ascontiguousarray(to_host(leaf)).tobytes())
     return sha256.hexdigest()
 
 

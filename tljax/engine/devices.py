@@ -15,9 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tljax.core import TrainState, Tree, UserError
+from tljax.engine.sharding import make_mesh, replicated
 from tljax.engine.step import over_seeds
 from tljax.files.process import prepare_process
 from tljax.packing import unpack
@@ -33,12 +35,15 @@ class Compiled(NamedTuple):
         place: (batch) -> batch on this process's devices, from the part that the process holds.
         split: (state with its axis of seeds) -> state as `run` takes and returns it.
         join: (parts, axis) -> tree; undoes `split`: joins the parts along the axis of seeds.
+        shardings: (state with its axis of seeds) -> tree of shardings: how a step divides it among
+            the devices.
     """
 
     run: Callable[..., Any]
     place: Callable[[Batch], Batch]
     split: Callable[[Tree], Tree] = lambda state: state
     join: Callable[[Tree, int], Tree] = lambda parts, axis: parts
+    shardings: Callable[[Tree], Tree] = replicated
 
 
 def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
@@ -96,7 +101,7 @@ def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
 
         return jax.tree.map(concatenate, *parts)
 
-    return Compiled(run, place, split, join)
+    return Compiled(run, place, split, join, compiled.shardings)
 
 
 @functools.cache
@@ -106,64 +111,69 @@ def _threads():
     return ThreadPoolExecutor(os.cpu_count() if jax.device_count() == 1 else 1)
 
 
-def make_mesh() -> Mesh:
-    """Makes a mesh of all devices of all processes along one axis, 'data'.
-
-    >>> make_mesh().axis_names
-    ('data',)
-    """
-    # in the order of the processes, as `shard` needs
-    return Mesh(np.array(jax.devices()), ('data',), axis_types=(AxisType.Auto,))
-
-
 def first_state(
-    init: Callable[[int], tuple[Tree, Tree]], tx: optax.GradientTransformation, seeds: Sequence[int]
+    init: Callable[[int], tuple[Tree, Tree]],
+    tx: optax.GradientTransformation,
+    seeds: Sequence[int],
+    shardings: Callable[[Tree], Tree] = replicated,
 ) -> TrainState:
-    """Makes the state before the first step, on every device.
+    """Makes the state before the first step, on the devices.
 
     Args:
         init: (seed) -> params, state.
         tx: the optimiser.
         seeds: each gets its own initialisation, along a leading axis.
+        shardings: how the state is divided among the devices, `Compiled.shardings` of the step. No
+            device holds more of the optimiser's state than its part.
 
     >>> init = lambda seed: ({'head': np.full(2, seed)}, {})
     >>> first_state(init, optax.sgd(1.0), seeds=(3, 4)).params['head'].tolist()
     [[3, 3], [4, 4]]
     """
-    params, variables = jax.tree.map(
+    start = jax.tree.map(
         lambda *leaves: np.stack(leaves), *(jax.device_get(init(seed)) for seed in seeds)
     )
-    opt_state = jax.device_get(jax.jit(jax.vmap(tx.init))(params))
-    steps = np.zeros(len(seeds), np.int32)
-    replicated = NamedSharding(make_mesh(), PartitionSpec())
-    return TrainState(*jax.device_put((steps, params, variables, opt_state), replicated))
+    start = np.zeros(len(seeds), np.int32), *start
+    steps, params, variables = jax.device_put(start, shardings(start))
+    init_all = jax.vmap(tx.init)
+    sharded = shardings(jax.eval_shape(init_all, params))
+    opt_state = jax.jit(init_all, out_shardings=sharded)(params)
+    return TrainState(steps, params, variables, opt_state)
 
 
-def compile_jit(step: Step, mesh: Mesh) -> Compiled:
+def compile_jit(
+    step: Step, mesh: Mesh, shardings: Callable[[Tree, Mesh], Tree] = replicated
+) -> Compiled:
     """Compiles a step over a mesh.
 
-    Every device holds the whole state. The examples of a batch, its third axis, are divided among
-    the devices. A loss that couples the examples of a batch (MMD, BatchNorm) still computes over
-    the whole batch.
+    The examples of a batch, its third axis, are divided among the devices. A loss that couples the
+    examples of a batch (MMD, BatchNorm) still computes over the whole batch.
 
     Args:
         step: of several steps and seeds, as `step.many_steps` returns it.
         mesh: of devices, with one axis 'data'.
+        shardings: how the state is divided among the devices: `sharding.replicated`, where every
+            device holds all of it, or `sharding.fully_sharded`, if the step's method gathers what
+            it uses (`sharding.gather_at_use`). The results are the same.
 
     >>> total = compile_jit(lambda state, batch, seeds: (state, batch.sum()), make_mesh())
     >>> total.run(jnp.zeros(()), jnp.ones((1, 1, 8)), 0)[1].item()
     8.0
     """
     prepare_process()
-    replicated = NamedSharding(mesh, PartitionSpec())
+    whole = NamedSharding(mesh, PartitionSpec())
     by_example = NamedSharding(mesh, PartitionSpec(None, None, 'data'))
-    run = jax.jit(
-        step,
-        in_shardings=(replicated, by_example, replicated),
-        out_shardings=replicated,
-        donate_argnums=0,
+
+    def steps(state, batch, seeds):
+        state, metrics = step(state, batch, seeds)
+        return lax.with_sharding_constraint((state, metrics), (shardings(state, mesh), whole))
+
+    run = jax.jit(steps, in_shardings=(None, by_example, whole), donate_argnums=0)
+    return Compiled(
+        run,
+        lambda batch: _place_examples(batch, by_example),
+        shardings=lambda state: shardings(state, mesh),
     )
-    return Compiled(run, lambda batch: _place_examples(batch, by_example))
 
 
 def compile_pmap(step: Step) -> Compiled:
@@ -194,11 +204,11 @@ def compile_pmap(step: Step) -> Compiled:
     if jax.process_count() == 1:
         return Compiled(mapped, place)
     # pmap's outputs belong to one process; checkpoints need those of all
-    replicated = NamedSharding(make_mesh(), PartitionSpec())
+    whole = NamedSharding(make_mesh(), PartitionSpec())
 
     def global_array(leaf):
         return jax.make_array_from_single_device_arrays(
-            leaf.shape, replicated, [shard.data for shard in leaf.addressable_shards]
+            leaf.shape, whole, [shard.data for shard in leaf.addressable_shards]
         )
 
     return Compiled(lambda *arguments: jax.tree.map(global_array, mapped(*arguments)), place)
@@ -208,7 +218,8 @@ def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     """Compiles `predict(params, state, batch)` for all seeds of params and state.
 
     All seeds share the batch, (examples, ...), whose pictures may be `packing.Bytes`. Every process
-    gets all outputs, (seeds, examples, ...).
+    gets all outputs, (seeds, examples, ...). Parameters and state may be divided among the devices
+    in any way.
 
     Args:
         predict: for one seed.
@@ -221,18 +232,15 @@ def compile_predict(predict: Predict, mesh: Mesh) -> Compiled:
     [[1.0], [2.0]]
     """
     prepare_process()
-    replicated = NamedSharding(mesh, PartitionSpec())
+    whole = NamedSharding(mesh, PartitionSpec())
     by_example = NamedSharding(mesh, PartitionSpec('data'))
 
     def of_all_seeds(params, state, batch):
+        params, state = lax.with_sharding_constraint((params, state), whole)
         batch = unpack(batch)
         return over_seeds(lambda params, state: predict(params, state, batch))(params, state)
 
-    run = jax.jit(
-        of_all_seeds,
-        in_shardings=(replicated, replicated, by_example),
-        out_shardings=replicated,
-    )
+    run = jax.jit(of_all_seeds, in_shardings=(None, None, by_example), out_shardings=whole)
     return Compiled(run, lambda batch: _place_examples(batch, by_example))
 
 

@@ -50,6 +50,7 @@ GROUP_KEYWORDS = (
     'clip',
     'period',
     'phase',
+    'accumulate',
 )
 
 
@@ -335,12 +336,19 @@ def group_transform(
     clip: float = 0.0,
     period: int = 1,
     phase: int | Sequence[int] = 0,
+    accumulate: int = 1,
     **options: Setting,
 ) -> optax.GradientTransformation:
     """Makes the transform of one group of parameters.
 
     It clips the gradient, applies the optax optimiser and decoupled weight decay (on matrices and
     kernels), and multiplies by the scheduled learning rate.
+
+    With `accumulate` a step's batch is a part of a larger batch: the group averages the gradients
+    of so many of its steps, then updates once. Parameters are those of a run with batches of
+    `accumulate` times the size, and steps and warm-up divided by it, unless a layer or a loss
+    couples the examples of a batch (BatchNorm, MMD). Steps that remain at the end, too few for an
+    update, have no effect. The method counts the steps themselves, as for its ramps.
 
     Args:
         optimizer: an optimiser of optax, one of OPTIMIZERS: 'sgd', 'adam', 'lamb', ...
@@ -353,10 +361,11 @@ def group_transform(
         clip: the largest global norm of this group's gradient; 0: no clipping.
         period: as `take_turns` takes it.
         phase: as `take_turns` takes it.
+        accumulate: number of steps for one update; of a group with a period, number of its turns.
         **options: the optimiser's own keywords.
 
     Raises:
-        UserError: an unknown optimiser or keyword.
+        UserError: an unknown optimiser or keyword, or more steps for an update than there are.
 
     An update is minus the rate times the sum of the gradient, 2, and the decay, 1 of the weight:
 
@@ -365,6 +374,16 @@ def group_transform(
     >>> params, grads = {'w': np.ones((1, 1))}, {'w': np.full((1, 1), 2.0)}
     >>> tx.update(grads, tx.init(params), params)[0]['w'].tolist()
     [[-1.5]]
+
+    The average of two gradients, 1 and 5, times the rate:
+
+    >>> tx = group_transform('sgd', steps=2, lr=0.5, accumulate=2)
+    >>> state = tx.init(np.zeros(1))
+    >>> for gradient in (1.0, 5.0):
+    ...     update, state = tx.update(np.full(1, gradient), state)
+    ...     print(update.tolist())
+    [-0.0]
+    [-1.5]
     """
     if optimizer not in OPTIMIZERS:
         raise UserError(
@@ -380,9 +399,20 @@ def group_transform(
                 f'optim.{key} is unknown to {optimizer}: it takes {", ".join(keywords)}'
             )
 
+    def group_steps(steps):
+        """Number of the group's turns in the first steps of the run."""
+        return -(-steps * len(_turns(phase)) // period)
+
     def group_updates(steps):
         """Number of the group's own updates in the first steps of the run."""
-        return -(-steps * len(_turns(phase)) // period)
+        return group_steps(steps) // accumulate
+
+    turns = group_steps(steps)
+    if type(accumulate) is not int or accumulate < 1 or accumulate > turns > 0:
+        raise UserError(
+            f'accumulate={accumulate!r}: give a whole number from 1 to {max(turns, 1)}, the number '
+            'of steps in which the group learns'
+        )
 
     def matrices(params):
         return jax.tree.map(lambda p: p.ndim > 1, params)
@@ -396,6 +426,8 @@ def group_transform(
         chain.append(optax.add_decayed_weights(-weight_decay, mask=matrices))
     chain.append(optax.scale_by_schedule(rate))
     transform = optax.chain(*chain)
+    if accumulate > 1:
+        transform = optax.MultiSteps(transform, accumulate).gradient_transformation()
     return take_turns(transform, period, phase) if period > 1 else transform
 
 
@@ -405,7 +437,8 @@ def keep_average_one(
     """Projects the parameters of a group after each update, so that they average 1.
 
     They are cut at a least value, and then scaled. The weights of tasks stay on the simplex in this
-    way: of T tasks they sum to T.
+    way: of T tasks they sum to T. A step that moves no parameter of the group changes nothing but
+    their rounding.
 
     Args:
         transform: of the group.

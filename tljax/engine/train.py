@@ -29,6 +29,7 @@ from tljax.engine.cluster import agree, watch_folder
 from tljax.engine.devices import Compiled, first_state, map_seeds_on_threads, shard
 from tljax.engine.evaluate import is_episodic, of_rows, score, score_with_outputs
 from tljax.engine.log import Log, tell_facts, tell_transferred
+from tljax.engine.sharding import to_host
 from tljax.engine.signals import stop_exception, stop_signal
 from tljax.files.text import write
 from tljax.paths import Group
@@ -177,7 +178,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
         return Fitted(params, variables, record['scores'], record.get('kept'))
     agree(run.record)
     watch_folder(workdir)
-    state = first_state(run.init, run.tx, run.seeds)
+    state = first_state(run.init, run.tx, run.seeds, run.step.shardings)
     seeds = np.asarray(run.seeds, np.uint32)
     run = run._replace(step=map_seeds_on_threads(run.step, len(run.seeds)))
     for seed in run.seeds:  # refuses a batch that does not fit before anything is written
@@ -301,7 +302,7 @@ def _finish(run, workdir, step, state, selection, log, received_signal):
             'comes next',
             received_signal(),
         )
-    params, variables = jax.device_get((params, variables))
+    params, variables = to_host((params, variables))
     return Fitted(params, variables, split_scores, choice_record)
 
 

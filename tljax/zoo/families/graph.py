@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from tljax.core import Net, UserError
 from tljax.nn.layers import Dense, net
@@ -23,6 +24,7 @@ class _Sampled(nn.Module):
     fanouts: tuple
     dropout: float
     aggregate: str
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
@@ -37,20 +39,24 @@ class _Sampled(nn.Module):
         for number, width in enumerate(self.widths, 1):
             values = [nn.Dropout(self.dropout, deterministic=not train)(each) for each in values]
             sums = [(weights[i + 1] * values[i + 1]).sum(-2) for i in range(len(values) - 1)]
-            layer = Dense(width, name=f'dense{number}')
+            layer = Dense(width, dtype=self.dtype, name=f'dense{number}')
             if self.aggregate == 'gcn':
                 mixed = [own[i] * values[i] + each for i, each in enumerate(sums)]
                 values = [nn.relu(layer(each)) for each in mixed]
             else:
-                beside = Dense(width, use_bias=False, name=f'neighbours{number}')
+                beside = Dense(width, use_bias=False, dtype=self.dtype, name=f'neighbours{number}')
                 pairs = zip(values, sums, strict=False)
                 values = [_unit(nn.relu(layer(each) + beside(mean))) for each, mean in pairs]
             taps[f'layer{number}'] = tap(f'layer{number}', values[0])
-        return {**taps, 'features': values[0]}
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        return {**taps, 'features': values[0].astype(wide)}
 
 
 def graphsage(
-    widths: Sequence[int] = (128, 128), fanouts: Sequence[int] = (10, 10), dropout: float = 0.5
+    widths: Sequence[int] = (128, 128),
+    fanouts: Sequence[int] = (10, 10),
+    dropout: float = 0.5,
+    dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """GraphSAGE: h_v <- relu(W h_v + U mean of the neighbours' h_u + b), scaled to length 1.
 
@@ -58,6 +64,8 @@ def graphsage(
         widths: of the layers, one for each fan-out.
         fanouts: those of the data, made with weights='mean'.
         dropout: share of the inputs of each layer that are dropped in training.
+        dtype: of the multiplications by kernels; parameters, sums over neighbours and features are
+            float32 or wider.
 
     Raises:
         UserError: other numbers of layers than of fan-outs, and a share outside [0, 1).
@@ -68,24 +76,27 @@ def graphsage(
     >>> list(graphsage((16, 8), (5, 5)).groups)
     ['layer1', 'layer2']
     """
-    return sampled_network(widths, fanouts, dropout, 'mean')
+    return sampled_network(widths, fanouts, dropout, 'mean', dtype)
 
 
 class _Perceptron(nn.Module):
     widths: tuple
     dropout: float
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x, train):
         taps = {}
         for number, width in enumerate(self.widths, 1):
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
-            x = nn.relu(Dense(width, name=f'dense{number}')(x))
+            x = nn.relu(Dense(width, dtype=self.dtype, name=f'dense{number}')(x))
             x = taps[f'layer{number}'] = tap(f'layer{number}', x)
-        return {**taps, 'features': x}
+        return {**taps, 'features': x.astype(jnp.promote_types(self.dtype, jnp.float32))}
 
 
-def graph_perceptron(widths: Sequence[int] = (128,), dropout: float = 0.5) -> Net:
+def graph_perceptron(
+    widths: Sequence[int] = (128,), dropout: float = 0.5, dtype: DTypeLike = jnp.float32
+) -> Net:
     """A perceptron with dropout, for nodes whose inputs were propagated beforehand.
 
     With the hops computed on the host, a step costs as much as without a graph.
@@ -93,6 +104,8 @@ def graph_perceptron(widths: Sequence[int] = (128,), dropout: float = 0.5) -> Ne
     Args:
         widths: of the layers.
         dropout: share of the inputs of each layer that are dropped in training.
+        dtype: of the multiplications by kernels; parameters, sums over neighbours and features are
+            float32 or wider.
 
     Raises:
         UserError: no layer, or a share outside [0, 1).
@@ -103,11 +116,15 @@ def graph_perceptron(widths: Sequence[int] = (128,), dropout: float = 0.5) -> Ne
     16
     """
     refuse_layers(widths, widths, dropout)
-    return net(_Perceptron(tuple(widths), dropout), widths[-1], layer_groups(widths))
+    return net(_Perceptron(tuple(widths), dropout, dtype), widths[-1], layer_groups(widths))
 
 
 def sampled_network(
-    widths: Sequence[int], fanouts: Sequence[int], dropout: float, aggregate: str
+    widths: Sequence[int],
+    fanouts: Sequence[int],
+    dropout: float,
+    aggregate: str,
+    dtype: DTypeLike = jnp.float32,
 ) -> Net:
     """Makes a network on nodes with their neighbours: `graphsage`, or `gcn` of its own file.
 
@@ -116,6 +133,7 @@ def sampled_network(
         fanouts: those of the data.
         dropout: share of the inputs of each layer that are dropped in training.
         aggregate: 'gcn' or 'mean'.
+        dtype: as `graphsage` takes it.
 
     Raises:
         UserError: as `graphsage`.
@@ -124,7 +142,7 @@ def sampled_network(
     4
     """
     refuse_layers(widths, fanouts, dropout)
-    module = _Sampled(tuple(widths), tuple(fanouts), dropout, aggregate)
+    module = _Sampled(tuple(widths), tuple(fanouts), dropout, aggregate, dtype)
     return net(module, widths[-1], layer_groups(widths))
 
 
@@ -160,4 +178,6 @@ def refuse_layers(widths: Sequence[int], fanouts: Sequence[int], dropout: float)
 
 
 def _unit(x):
-    return x / jnp.sqrt(jnp.maximum((x**2).sum(-1, keepdims=True), 1e-12))
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    length = jnp.sqrt(jnp.maximum((wide**2).sum(-1, keepdims=True), 1e-12))
+    return (wide / length).astype(x.dtype)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from scipy.sparse import issparse
 
 from tljax.core import Net
@@ -21,13 +22,14 @@ Product = Callable[[jax.Array], jax.Array]
 
 class _Layer(nn.Module):
     features: int
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, inputs, product):
         init = nn.initializers.lecun_normal()
         kernel = self.param('kernel', init, (inputs, self.features))
         bias = self.param('bias', nn.initializers.zeros, (self.features,))
-        return nn.relu(product(kernel) + bias)
+        return nn.relu(product(kernel) + bias).astype(self.dtype)
 
 
 class _Whole(nn.Module):
@@ -36,21 +38,32 @@ class _Whole(nn.Module):
     inputs: int
     first: Product  # W -> P X W, for the inputs X of all nodes
     mix: Product  # H -> P H
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, node, train):
-        h = _Layer(self.widths[0], name='dense1')(self.inputs, self.first)
-        layers = [tap('layer1', h)]
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        h = _Layer(self.widths[0], self.dtype, name='dense1')(self.inputs, self.first)
+        h = tap('layer1', h)
+        taps = {'layer1': h[node]}
         for number, width in enumerate(self.widths[1:], 2):
-            h = nn.Dropout(self.dropout, deterministic=not train)(layers[-1])
-            layer = _Layer(width, name=f'dense{number}')
-            h = layer(h.shape[1], lambda kernel: self.mix(multiply(h, kernel)))
-            layers.append(tap(f'layer{number}', h))
-        taps = {f'layer{number}': h[node] for number, h in enumerate(layers, 1)}
-        return {**taps, 'features': taps[f'layer{len(layers)}']}
+            x = nn.Dropout(self.dropout, deterministic=not train)(h)
+            layer = _Layer(width, self.dtype, name=f'dense{number}')
+
+            def mixed(kernel, x=x):
+                return self.mix(multiply(x, kernel.astype(self.dtype)).astype(wide))
+
+            h = tap(f'layer{number}', layer(x.shape[1], mixed))
+            taps[f'layer{number}'] = h[node]
+        return {**taps, 'features': h[node].astype(wide)}
 
 
-def whole_gcn(graph: Graph, widths: Sequence[int] = (128, 128), dropout: float = 0.5) -> Net:
+def whole_gcn(
+    graph: Graph,
+    widths: Sequence[int] = (128, 128),
+    dropout: float = 0.5,
+    dtype: DTypeLike = jnp.float32,
+) -> Net:
     """Graph convolution: H <- relu(P H W + b), with P of `graphs.propagation`, for all nodes.
 
     Every step computes all nodes, whichever are in the batch, so that a batch is best all of the
@@ -60,6 +73,8 @@ def whole_gcn(graph: Graph, widths: Sequence[int] = (128, 128), dropout: float =
         graph: the graph. The data are its nodes by number (`whole` of `labelled_nodes`).
         widths: of the layers.
         dropout: share of the units between two layers that are dropped in training.
+        dtype: of the multiplications by kernels but the first; parameters, sums over neighbours and
+            features are float32 or wider.
 
     Raises:
         UserError: no layer, or a share outside [0, 1).
@@ -82,7 +97,7 @@ def whole_gcn(graph: Graph, widths: Sequence[int] = (128, 128), dropout: float =
     else:
         first = functools.partial(multiply, jnp.asarray(propagated(graph, 1)))
     inputs = graph.input.shape[1]
-    module = _Whole(tuple(widths), dropout, inputs, first, mix)
+    module = _Whole(tuple(widths), dropout, inputs, first, mix, dtype)
     network = net(module, widths[-1], layer_groups(widths))
     name = f'whole_gcn({tuple(widths)}, {dropout}, {graph.fingerprint})'
     return network._replace(fingerprint=name)
