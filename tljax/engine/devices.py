@@ -33,12 +33,15 @@ class Compiled(NamedTuple):
         place: (batch) -> batch on this process's devices, from the part that the process holds.
         split: (state with its axis of seeds) -> state as `run` takes and returns it.
         join: (parts, axis) -> tree; undoes `split`: joins the parts along the axis of seeds.
+        copies: number of devices that each run the program of `run` on their own part of a batch;
+            1 if one program spans all devices.
     """
 
     run: Callable[..., Any]
     place: Callable[[Batch], Batch]
     split: Callable[[Tree], Tree] = lambda state: state
     join: Callable[[Tree, int], Tree] = lambda parts, axis: parts
+    copies: int = 1
 
 
 def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
@@ -192,7 +195,7 @@ def compile_pmap(step: Step) -> Compiled:
     prepare_process()
     mapped = jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
     if jax.process_count() == 1:
-        return Compiled(mapped, place)
+        return Compiled(mapped, place, copies=jax.device_count())
     # pmap's outputs belong to one process; checkpoints need those of all
     replicated = NamedSharding(make_mesh(), PartitionSpec())
 

@@ -3,7 +3,7 @@
 import functools
 import json
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,8 @@ from tljax.engine.devices import Compiled, first_state, map_seeds_on_threads, sh
 from tljax.engine.evaluate import is_episodic, of_rows, score, score_with_outputs
 from tljax.engine.log import Log, tell_facts, tell_transferred
 from tljax.engine.signals import stop_exception, stop_signal
+from tljax.engine.speed import speeds, step_flops
+from tljax.engine.tracing import Trace
 from tljax.files.text import write
 from tljax.paths import Group
 from tljax.protocols import Record
@@ -128,7 +130,7 @@ class Fitted(NamedTuple):
     kept: Record | None = None
 
 
-def fit(run: Run, workdir: str | Path) -> Fitted:
+def fit(run: Run, workdir: str | Path, traced: tuple[int, int] | None = None) -> Fitted:
     """Trains a run, continues it from its last checkpoint, or loads it if it has finished.
 
     A killed run that is started again with the same config ends bit-equal to one that was never
@@ -137,6 +139,8 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     Args:
         run: all that the fit needs.
         workdir: folder of this run alone; created if it does not exist.
+        traced: (first, last): the steps from first to last - 1 are traced into `profile` in the
+            workdir (`tracing.Trace`), as far as they are still to be taken; None for no trace.
 
     Returns:
         The parameters, the method's state and the scores.
@@ -190,14 +194,23 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
             _tell(run, workdir)
         with (
             Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log,
-            closing(ahead(functools.partial(_batch, run), _spans(run, start))) as batches,
+            closing(ahead(functools.partial(_batch, run), spans(run, start))) as batches,
+            Trace(Path(workdir, 'profile'), traced) as trace,
         ):
             state_parts = run.step.split(state)  # a part for each thread, or the whole state
             pending, metrics, step, stop, waits = [], (), start, 0, Waits()
+            flops = 0.0  # of a step
             for (first_step, step), future in batches:
+                trace.before(first_step, step, metrics)
                 batch = waits.batch(future, metrics)
+                if log.clock is None:
+                    flops = step_flops(run.step, state_parts, batch, seeds)
                 state_parts, metrics = run.step.run(state_parts, batch, seeds)
+                waits.took(step - first_step)
+                has_traced = trace.after(step, metrics)
                 if log.clock is None:  # the first call is compiled, so it is not timed
+                    jax.block_until_ready(metrics)
+                if log.clock is None or has_traced:  # nor is the time that a trace takes to write
                     waits.restart()
                 log.started(step)
                 pending.append((first_step, metrics))
@@ -207,7 +220,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 report = _is_due(step, run.log_every, run.steps)
                 if not (stop or save or evaluate or report):
                     continue
-                _report(log, step, pending, run, checkpoints, selection, waits)
+                _report(log, step, pending, run, checkpoints, selection, waits, flops)
                 pending, state = [], run.step.join(state_parts, 0)
                 if step == run.steps:
                     break
@@ -327,11 +340,21 @@ def _is_due(step, period, steps):
     return step == steps or bool(period) and step % period == 0
 
 
-def _spans(run, start):
-    """A pair (first, last) for each call, which runs the steps from first to last - 1.
+def spans(run: Run, start: int = 0) -> Iterator[tuple[int, int]]:
+    """Yields a pair (first, last) for each call, which runs the steps from first to last - 1.
 
     A call has `chunk` steps or fewer. It ends where a log record, a checkpoint or an evaluation is
     due.
+
+    Args:
+        run: the run.
+        start: the step from which it continues.
+
+    >>> from tljax import build
+    >>> from tljax.configuration import settings
+    >>> config = settings(data={'name': 'digits'}, net={'name': 'mlp'}, steps=5, log_every=3)
+    >>> list(spans(build.build(config)._replace(chunk=2)))
+    [(0, 2), (2, 3), (3, 5)]
     """
     marks = {
         step
@@ -359,14 +382,15 @@ def _batch(run, span):
     return run.step.place(jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), stack))
 
 
-def _report(log, step, pending, run, checkpoints, selection, waits):
+def _report(log, step, pending, run, checkpoints, selection, waits, flops):
     """Records the mean of each metric since the last report, after checking that every step was
-    finite, and the share of time for which steps waited for their batches."""
+    finite, and the speed of the steps, with the share of time for which they waited for batches."""
     metrics = jax.tree.map(
         lambda *leaves: np.concatenate(leaves),
         *(run.step.join(jax.device_get(call_metrics), 1) for _, call_metrics in pending),
     )
-    input_wait = waits.share()  # of an interval that ends with the devices' last step
+    # of an interval that ends with the devices' last step
+    input_wait, speed = waits.share(), speeds(waits.speed(), _examples(run), flops)
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
     if selection is not None:  # a seed that is out of patience has ended: its steps do not count
         bad &= ~out_of_patience(run.choice, selection)
@@ -381,7 +405,12 @@ def _report(log, step, pending, run, checkpoints, selection, waits):
             'optim.clip'
         )
     means = {name: value.mean(0) for name, value in metrics.items()}
-    log.record(step, 'training', {**means, INPUT_WAIT: np.full(len(run.seeds), input_wait)})
+    of_all = {INPUT_WAIT: input_wait, **speed}  # the same for all seeds
+    log.record(
+        step,
+        'training',
+        {**means, **{name: np.full(len(run.seeds), value) for name, value in of_all.items()}},
+    )
     others = {
         name: mean
         for name, mean in means.items()
@@ -390,7 +419,13 @@ def _report(log, step, pending, run, checkpoints, selection, waits):
     }
     if input_wait >= SHOWN_WAIT:
         others[INPUT_WAIT] = input_wait
-    log.show(step, {'loss': means['loss'], **others})
+    log.show(step, {'loss': means['loss'], **others, **speed})
+
+
+def _examples(run):
+    """Number of examples of a step, of all seeds and processes: the rows of the index tree, whose
+    axis 0 counts examples, tasks or episodes. Of two domains an example is a pair."""
+    return sum(len(jax.tree.leaves(run.stream.index(seed, 0))[0]) for seed in run.seeds)
 
 
 def _evaluate(run, state, step, log=None, rows=None):
