@@ -308,21 +308,26 @@ def _unread(
                 f'{place} holds no finished run (no final/): train it to its last step first'
             )
         trees = _seeds(run_dir)
-    path_rules = [(str(rule), r'\g<0>' if path is None else path) for rule, path in rules]
-    leaves: dict[str, Any] = {}
-    for path, leaf in flatten(program.shapes).items():
-        if donor_path := first(path_rules, path):
-            leaves[donor_path] = leaf
-        if functions.source == 'head' and path.startswith('source_head/'):
-            leaves[path.replace('source_head/', 'head/')] = leaf
+    sample = jax.eval_shape(lambda: train.take(np.arange(1)))
+    shapes = jax.eval_shape(program.method.init, jax.random.key(0), sample)
+    rules = [(str(rule), r'\g<0>' if path is None else path) for rule, path in rules]
+    if functions.source == 'head':
+        rules.append(build.SOURCE_HEAD)
+    tree = _stand_ins(tuple(_asked_for(part, rules) for part in shapes))
+    return Donors([tree] * trees, train.classes, place)
+
+
+def _asked_for(shapes: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
+    """The tree of a donor that has what rules of a graft ask for, and nothing else."""
     tree: dict[str, Any] = {}
-    for path, leaf in leaves.items():
-        *parents, key = path.split('/')
+    for path, leaf in flatten(shapes).items():
+        *parents, key = (first(rules, path) or '').split('/')
         inner = tree
         for parent in parents:
             inner = inner.setdefault(parent, {})
-        inner[key] = leaf
-    return Donors([(_stand_ins(tree), {})] * trees, train.classes, place)
+        if key:
+            inner[key] = leaf
+    return tree
 
 
 def _seeds(run_dir: Path) -> int:
