@@ -230,11 +230,12 @@ shapes = abstract_state(run, run.seeds)
 program = run.step.run.lower(shapes, batch, seeds).compile()
 
 def step():
-    arguments = jax.tree.map(lambda leaf: jax.numpy.full(leaf.shape, 0.01, leaf.dtype), (shapes, batch))
-    return jax.block_until_ready(program(*arguments, seeds))
+    def full(leaf):
+        return jax.numpy.full(leaf.shape, 0.01, leaf.dtype)
+
+    return jax.block_until_ready(program(*jax.tree.map(full, (shapes, batch)), seeds))
 
 step()  # what the first call of a program takes once, for good
-jax.clear_caches()
 give_back_freed_memory()
 Path('/proc/self/clear_refs').write_text('5')  # VmHWM starts anew
 before = status('VmRSS')
