@@ -217,7 +217,7 @@ import jax, numpy as np
 from tiny import tiny
 from tljax import build
 from tljax.files.memory import give_back_freed_memory
-from tljax.studies.dry_run import _batch, abstract_state, of_call
+from tljax.studies.dry_run import abstract_state, batch_of_call, of_call
 run = build.build(tiny(json.loads(sys.argv[1])))
 
 def status(name):
@@ -225,7 +225,8 @@ def status(name):
 
 taken = of_call(run)['bytes']
 seeds = np.asarray(run.seeds, np.uint32)
-batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _batch(run, 1, 1))
+batch = jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), batch_of_call(run, 1, 1))
 shapes = abstract_state(run, run.seeds)
 program = run.step.run.lower(shapes, batch, seeds).compile()
 
@@ -268,4 +269,5 @@ def test_the_total_is_the_memory_that_a_step_takes(net, data, batch, partition):
     config = {'net': net, 'data': data, 'batch': batch, 'partition': {'name': partition}}
     taken = apart(GROWTH, json.dumps(config))
     print(config, taken)
+    # 1 to 4 % more; the first call of a program takes 12 to 50 MB once, which do not count here
     assert math.isclose(taken['grown'], taken['total'], rel_tol=0.15), taken
