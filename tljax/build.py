@@ -237,9 +237,13 @@ def build(
         record={
             **_record(config),
             'steps': steps,
-            'donor': donors and digest(donors.trees),
+            'donor': digest(donors.trees) if donors and donors.are_read else None,
             'examples': signature(splits),
-            **({'teacher_weights': digest(teachers.trees)} if teachers else {}),
+            **(
+                {'teacher_weights': digest(teachers.trees)}
+                if teachers and teachers.are_read
+                else {}
+            ),
         },
     )
     if program.method.final:

@@ -156,6 +156,7 @@ def test_a_trace_changes_nothing(tmp_path):
     # a run that has finished has nothing to trace
     done = call('train', *flags, '--profile=3:5', f'--workdir={traced}')
     assert done.code == 0 and len(traces(traced)) == 1
+    assert 'no trace: ' in done.err
 
 
 def test_a_run_that_goes_on_traces_what_is_left(tmp_path):

@@ -170,6 +170,25 @@ def test_the_command_prints_a_document_for_devices_that_are_not_there(tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
+GIANT = """
+import json, resource
+from pathlib import Path
+from tiny import tiny
+from tljax.studies.dry_run import dry_run, on_virtual_devices
+on_virtual_devices(2)
+config = tiny({'net': {'name': 'mlp', 'widths': [30000, 30000]}})
+again = {'init': {'path': '', 'phase': 'first'}}
+_, row = dry_run({**config, 'phases': {'first': {}, 'again': again}}, Path('nowhere'), True)
+print(json.dumps([row['bytes'], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+"""
+
+
+def test_a_network_that_has_no_room_on_this_machine_is_counted():
+    """It has 900 million parameters."""
+    taken, kilobytes = apart(GIANT)
+    assert taken['total'] > 20e9 and kilobytes < 2**20
+
+
 EXCHANGES = """
 import json
 import jax

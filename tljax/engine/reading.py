@@ -5,7 +5,13 @@ import re
 from typing import Any
 
 # kinds of exchanges between devices, as XLA calls them
-KINDS = ('all-reduce', 'all-gather', 'reduce-scatter', 'all-to-all', 'collective-permute')
+KINDS: tuple[str, ...] = (
+    'all-reduce',
+    'all-gather',
+    'reduce-scatter',
+    'all-to-all',
+    'collective-permute',
+)
 # an exchange in a compiled program: the types of its result stand before its name; an exchange
 # that runs beside other operations has a start and an end
 EXCHANGE = re.compile(rf'= (.*?) ({"|".join(KINDS)})(-start)?\((.*)')

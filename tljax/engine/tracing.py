@@ -70,7 +70,7 @@ class Trace:
     def __init__(self, folder: str | Path, steps: tuple[int, int] | None) -> None:
         self.folder = Path(folder)
         self.steps = steps if jax.process_index() == 0 else None
-        self.on = False
+        self.on = self.has_begun = False
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +78,8 @@ class Trace:
     def __exit__(self, *_: object) -> None:
         if self.on:  # a run that stops early keeps what was traced
             self._stop()
+        elif self.steps is not None and not self.has_begun:
+            say(f'no trace: steps {self.steps[0]} to {self.steps[1] - 1} were not taken now')
 
     def before(self, first: int, last: int, results: Tree) -> None:
         """Starts the trace before the first call that has a step of it.
@@ -91,7 +93,7 @@ class Trace:
             return
         jax.block_until_ready(results)
         jax.profiler.start_trace(str(self.folder))
-        self.on = True
+        self.on = self.has_begun = True
 
     def after(self, last: int, results: Tree) -> bool:
         """Ends the trace after the last call that has a step of it; tells whether it has ended.

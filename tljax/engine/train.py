@@ -31,6 +31,7 @@ from tljax.engine.log import Log, tell_facts, tell_transferred
 from tljax.engine.signals import stop_exception, stop_signal
 from tljax.engine.speed import speeds, step_flops
 from tljax.engine.tracing import Trace
+from tljax.files.console import say
 from tljax.files.text import write
 from tljax.paths import Group
 from tljax.protocols import Record
@@ -176,6 +177,8 @@ def fit(run: Run, workdir: str | Path, traced: tuple[int, int] | None = None) ->
     """
     claim(workdir, run.record, compare_only=True)
     if Path(workdir, 'final').exists():
+        if traced:
+            say(f'no trace: {workdir} has finished')
         params, variables, record = load_final(workdir)
         return Fitted(params, variables, record['scores'], record.get('kept'))
     state = first_state(run.init, run.tx, run.seeds)

@@ -191,7 +191,7 @@ def abstract_state(run: Run, seeds: Sequence[int]) -> TrainState:
         lambda leaf: jax.ShapeDtypeStruct((len(seeds), *leaf.shape), leaf.dtype), of_one
     )
     opt_state = jax.eval_shape(jax.vmap(run.tx.init), params)
-    step = jax.ShapeDtypeStruct((len(seeds),), np.int32)
+    step: Any = jax.ShapeDtypeStruct((len(seeds),), np.int32)
     return TrainState(step, params, variables, opt_state)
 
 
@@ -298,7 +298,7 @@ def _planned(settings, name, names, workdir, earlier):
     tasks = {part: {'classes': list(task.names)} for part, task in run.task.by_name.items()}
     place = str(build.folder(workdir, names, name))
     cached = len(jax.tree.leaves(run.init(run.seeds[0]))) < len(jax.tree.leaves(made['trees']))
-    return run, Donors(trees, tuple(run.classes), place, tasks), cached
+    return run, Donors(trees, tuple(run.classes), place, tasks, are_read=False), cached
 
 
 def _stand_ins(shapes: Tree) -> Tree:
@@ -330,7 +330,7 @@ def _unread(
     if functions.source == 'head':
         rules.append(build.SOURCE_HEAD)
     tree = _stand_ins(tuple(_asked_for(part, rules) for part in shapes))
-    return Donors([tree] * trees, train.classes, place)
+    return Donors([tree] * trees, train.classes, place, are_read=False)
 
 
 def _asked_for(shapes: Tree, rules: Sequence[tuple[str, str]]) -> Tree:
