@@ -91,7 +91,7 @@ def fit_phases(
         if not told and not Path(run_dir, 'final').exists():
             told = True
             started()
-        fitted = fit(run, run_dir, traced if name == names[-1] else None)
+        fitted = fit(run._replace(traced=traced) if name == names[-1] else run, run_dir)
     return run, fitted
 
 

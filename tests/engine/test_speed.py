@@ -161,13 +161,14 @@ def test_a_trace_changes_nothing(tmp_path):
 
 def test_a_run_that_goes_on_traces_what_is_left(tmp_path):
     run = build.build(tiny({'net': MLP, 'steps': 9}))
+    uncut, run = run, run._replace(traced=(2, 7))
     with pytest.raises(Stopped):
-        fit(_stopping(run, at=4), tmp_path, traced=(2, 7))
+        fit(_stopping(run, at=4), tmp_path)
     assert len(traces(tmp_path)) == 1  # of steps 2 to 4
     time.sleep(1.1)  # folders of traces are named by the second
-    fitted = fit(run, tmp_path, traced=(2, 7))
+    fitted = fit(run, tmp_path)
     assert len(traces(tmp_path)) == 2
-    expected = flatten(fit(run, tmp_path / 'uncut').params)
+    expected = flatten(fit(uncut, tmp_path / 'uncut').params)
     for path, leaf in flatten(fitted.params).items():
         np.testing.assert_array_equal(leaf, expected[path], err_msg=path)
 

@@ -77,6 +77,8 @@ class Run(NamedTuple):
         net: the network as it is trained, in which frozen layers use stored statistics.
         withdrawn: ids of the examples that were left out of the data; the workdir keeps them in
             WITHDRAWN.
+        traced: (first, last): the steps from first to last - 1 are traced into `profile` in the
+            workdir (`tracing.Trace`), as far as they are still to be taken; None for no trace.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Run(NamedTuple):
     epochs: float = 0.0
     net: Net | None = None
     withdrawn: tuple[str, ...] = ()
+    traced: tuple[int, int] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -131,7 +134,7 @@ class Fitted(NamedTuple):
     kept: Record | None = None
 
 
-def fit(run: Run, workdir: str | Path, traced: tuple[int, int] | None = None) -> Fitted:
+def fit(run: Run, workdir: str | Path) -> Fitted:
     """Trains a run, continues it from its last checkpoint, or loads it if it has finished.
 
     A killed run that is started again with the same config ends bit-equal to one that was never
@@ -140,8 +143,6 @@ def fit(run: Run, workdir: str | Path, traced: tuple[int, int] | None = None) ->
     Args:
         run: all that the fit needs.
         workdir: folder of this run alone; created if it does not exist.
-        traced: (first, last): the steps from first to last - 1 are traced into `profile` in the
-            workdir (`tracing.Trace`), as far as they are still to be taken; None for no trace.
 
     Returns:
         The parameters, the method's state and the scores.
@@ -177,7 +178,7 @@ def fit(run: Run, workdir: str | Path, traced: tuple[int, int] | None = None) ->
     """
     claim(workdir, run.record, compare_only=True)
     if Path(workdir, 'final').exists():
-        if traced:
+        if run.traced:
             say(f'no trace: {workdir} has finished')
         params, variables, record = load_final(workdir)
         return Fitted(params, variables, record['scores'], record.get('kept'))
@@ -198,7 +199,7 @@ def fit(run: Run, workdir: str | Path, traced: tuple[int, int] | None = None) ->
         with (
             Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log,
             closing(ahead(functools.partial(_batch, run), spans(run, start))) as batches,
-            Trace(Path(workdir, 'profile'), traced) as trace,
+            Trace(Path(workdir, 'profile'), run.traced) as trace,
         ):
             state_parts = run.step.split(state)  # a part for each thread, or the whole state
             pending, metrics, step, stop, waits = [], (), start, 0, Waits()

@@ -61,9 +61,9 @@ def dry_run(config: Config, workdir: Path, elsewhere: bool = False) -> list[Reco
 
     Numbers are of all seeds of the run together. Temporaries are those of a training step, not of
     an evaluation or of the extraction of features. On a CPU each seed may have a thread and a
-    program of its own; then they are those of all threads. In processes of six runs on a CPU, the
-    total is 1 to 4 % less than what a step took. Beside it, the first call takes 12 to 50 MB once,
-    and a single CPU may hold a batch twice, as NumPy's arrays are not always aligned for XLA.
+    program of its own; then they are those of all threads. Of six runs on a CPU, a step took 1 to
+    4 % more than the total. Beside it, the first call takes 12 to 50 MB once, and a single CPU may
+    hold a batch twice, as NumPy's arrays are not always aligned for XLA.
 
     Args:
         config: plain dict, as `configs/base.py` describes it.
@@ -72,10 +72,11 @@ def dry_run(config: Config, workdir: Path, elsewhere: bool = False) -> list[Reco
             Then the program is not made of the forms that are fastest on a CPU, which divide
             examples in other ways and so exchange more than gradients, but of those for any
             platform, and seeds are computed together, as on an accelerator. XLA still compiles it
-            for a CPU: parameters, states, batches, and what is exchanged are as on the other
-            machine, and temporaries are an estimate, since an accelerator fuses other operations
-            and chooses other layouts. Depthwise convolutions are sums of shifted products, as on
-            any CPU.
+            for a CPU. Parameters, states and batches are as on the other machine. What is exchanged
+            is what XLA's partitioner decides for any machine; the compiler of an accelerator may
+            still merge exchanges, or split one into two of other kinds. Temporaries are an
+            estimate, since an accelerator fuses other operations and chooses other layouts.
+            Depthwise convolutions are sums of shifted products, as on any CPU.
 
     Returns:
         For each phase {'phase', 'seeds': how many, 'devices': how many, 'kind': of device,
