@@ -17,7 +17,8 @@ from tljax.protocols import Tree
 
 EXAMPLES = 'examples_per_second'  # names in the log
 PEAK_SHARE = 'peak_share'
-TPU, NVIDIA = 'https://cloud.google.com/tpu/docs', 'https://www.nvidia.com/en-us/data-center'
+# Sources: TPU/ is https://cloud.google.com/tpu/docs/, NVIDIA/ is
+# https://www.nvidia.com/en-us/data-center/
 # [(pattern of a whole `jax.Device.device_kind`, FLOP per second of one JAX device)]; the first that
 # fits counts. Each has its source beside it.
 PEAKS = (
