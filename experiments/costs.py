@@ -27,7 +27,7 @@ def main(config: Config, workdir: Path) -> None:
         config: the config, a plain dict.
         workdir: folder of the study.
     """
-    studies.costs.on_virtual_devices(DEVICES.value)
+    studies.dry_run.on_virtual_devices(DEVICES.value)
     rows = studies.costs.costs(config, workdir)
     command.tell(rows, [studies.costs.table(rows)])
 

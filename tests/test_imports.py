@@ -44,7 +44,7 @@ ALLOWED = {  # room -> rooms that its files may import, beside the vocabulary an
     'build': 'configuration epochs features parts program data engine',
     'trained': 'configuration data engine weights features program build',
     'studies': 'configuration files nn data engine shallow when report zoo weights features '
-    'averages program build trained detector_weights',
+    'averages parts program build trained detector_weights',
     'configs': 'configuration keywords data',
     'experiments': 'configuration keywords files report studies',
     'benchmarks': 'configuration configs data engine experiments features files methods nn build '

@@ -20,11 +20,13 @@ from tljax.engine import scores
 from tljax.engine.average_precision import refuse_no_pycocotools
 from tljax.engine.checkpoint import claim, digest, write_plan
 from tljax.engine.choice import SPLIT, Choice
+from tljax.engine.tracing import steps_to_trace
 from tljax.engine.train import Fitted, Run, fit
 from tljax.epochs import length_facts, optimizer_settings, refuse_counted_steps, steps_of
 from tljax.features import Donors, refuse_channels
 from tljax.parts import Parts, load, parts
 from tljax.paths import first, flatten, overview
+from tljax.platforms import is_for_cpu
 from tljax.program import Program
 from tljax.protocols import Config
 
@@ -57,6 +59,7 @@ def fit_phases(
     phases: list[tuple[str, Config]],
     workdir: str | Path,
     started: Callable[[], None] = lambda: None,
+    profile: str = '',
 ) -> tuple[Run | None, Fitted | None]:
     """Fits phases one after the other, each in its own numbered folder.
 
@@ -66,6 +69,8 @@ def fit_phases(
         phases: pairs (name, config), as `configuration.phases` returns them.
         workdir: folder that holds the folders of the phases.
         started: called before the first phase that is not finished, when all is checked.
+        profile: 'FIRST:LAST', steps of the last phase that are traced (`tljax.engine.tracing`) into
+            `profile` in its folder; '' for none.
 
     Returns:
         (run, Fitted) of the last phase; (None, None) if there are no phases.
@@ -78,11 +83,14 @@ def fit_phases(
     (None, None)
     """
     names, run, fitted, told = [name for name, _ in phases], None, None, False
+    traced = None
     for name, settings in phases:
         refuse_other_config(settings, folder(workdir, names, name))
-    for _, settings in phases:  # all errors come before the first training
+    for name, settings in phases:  # all errors come before the first training
         donor_dir, teacher_dir = donor(settings, workdir, names), teacher(settings, workdir, names)
-        _program(settings, parts(settings, donor_dir, teacher_dir), splits_of(settings))
+        functions = parts(settings, donor_dir, teacher_dir)
+        _, _, steps = _program(settings, functions, splits_of(settings))
+        traced = steps_to_trace(profile, steps) if profile and name == names[-1] else None
     for name, settings in phases:
         donor_dir, teacher_dir = donor(settings, workdir, names), teacher(settings, workdir, names)
         run = build(settings, name, donor_dir, teacher_dir=teacher_dir)
@@ -92,7 +100,7 @@ def fit_phases(
         if not told and not Path(run_dir, 'final').exists():
             told = True
             started()
-        fitted = fit(run, run_dir)
+        fitted = fit(run._replace(traced=traced) if name == names[-1] else run, run_dir)
     return run, fitted
 
 
@@ -152,6 +160,7 @@ def build(
     donor_dir: str | Path | None = None,
     splits: dict[str, Dataset] | None = None,
     teacher_dir: str | Path | None = None,
+    functions: Parts | None = None,
 ) -> Run:
     """Makes the run that a phase's config describes.
 
@@ -164,6 +173,7 @@ def build(
         splits: the data set; None for the one that the config names.
         teacher_dir: folder of a finished run that teaches this run; None for the one that the
             config names.
+        functions: in the place of those that `parts` makes of the config.
 
     Raises:
         UserError: for unknown names or keywords, and for rules, a donor or data that do not fit the
@@ -174,7 +184,7 @@ def build(
     >>> run.steps, len(run.seeds), run.classes[:3]
     (9, 1, ('0', '1', '2'))
     """
-    functions = parts(config, donor_dir, teacher_dir)
+    functions = functions or parts(config, donor_dir, teacher_dir)
     splits = splits_of(config, splits)
     train, seeds = splits['train'], config['seeds']
     program, sample, steps = _program(config, functions, splits)
@@ -214,7 +224,7 @@ def build(
         save_every=config['save_every'],
         eval_every=config['eval_every'],
         eval_batch=config['eval_batch'],
-        chunk=config['chunk'] or (1 if jax.default_backend() == 'cpu' and len(seeds) == 1 else 10),
+        chunk=config['chunk'] or (1 if is_for_cpu() and len(seeds) == 1 else 10),
         task=task,
         choice=Choice(
             config['keep'],
@@ -236,9 +246,13 @@ def build(
         record={
             **_record(config),
             'steps': steps,
-            'donor': donors and digest(donors.trees),
+            'donor': digest(donors.trees) if donors and donors.are_read else None,
             'examples': signature(splits),
-            **({'teacher_weights': digest(teachers.trees)} if teachers else {}),
+            **(
+                {'teacher_weights': digest(teachers.trees)}
+                if teachers and teachers.are_read
+                else {}
+            ),
         },
     )
     if program.method.final:

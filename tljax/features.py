@@ -177,6 +177,7 @@ class Donors(NamedTuple):
         classes: names of the classes of their heads.
         place: run, file or name that they come from.
         tasks: {task: {'task': kind, 'classes': names}} of a run of several tasks.
+        are_read: False if the trees have the shapes of the networks and not their numbers.
 
     >>> Donors([], (), 'runs/a').place
     'runs/a'
@@ -186,6 +187,7 @@ class Donors(NamedTuple):
     classes: tuple[str, ...]
     place: str
     tasks: Record = {}  # noqa: RUF012
+    are_read: bool = True
 
 
 def donors_at(place: str, net: Net | None, top: bool = False) -> Donors:

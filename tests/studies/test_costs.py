@@ -7,7 +7,8 @@ from commands import call, call_apart, error
 from tiny import tiny
 
 from tljax import build
-from tljax.studies.costs import all_reduced_bytes, of_step
+from tljax.engine.reading import exchanged_bytes
+from tljax.studies.costs import of_step
 
 
 def test_bytes_of_a_head_by_hand():
@@ -30,7 +31,7 @@ def test_sums_over_devices_are_found_in_the_text_of_a_program():
       %c = (f32[], s32[2]{0}, pred[7]{0}) all-reduce-start(%d, %e, %f), to_apply=%add
       %g = f32[99]{0} add(f32[99]{0} %all-reduce.1, f32[99]{0} %h)
     """
-    assert all_reduced_bytes(text) == 4 * 15 + 4 + 8 + 7
+    assert exchanged_bytes(text)['all-reduce'] == 4 * 15 + 4 + 8 + 7
 
 
 @pytest.mark.slow

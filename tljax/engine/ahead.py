@@ -55,7 +55,7 @@ def ahead(
 
 
 class Waits:
-    """The share of time in which steps wait for their batches.
+    """The share of time in which steps wait for their batches, and the speed of the steps.
 
     A step waits from the moment at which its batch and the devices are both needed: while the
     devices still compute the step before, nothing waits.
@@ -72,7 +72,7 @@ class Waits:
 
     def restart(self) -> None:
         """Starts a new interval."""
-        self.start, self.seconds = time.perf_counter(), 0.0
+        self.start, self.seconds, self.steps = time.perf_counter(), 0.0, 0
 
     def batch(self, future: Future, results: Tree) -> Tree:
         """Returns a batch, and adds the time that the devices wait for it.
@@ -92,3 +92,16 @@ class Waits:
         """The share of the interval so far in which the devices waited, in [0, 1]."""
         elapsed = time.perf_counter() - self.start
         return min(self.seconds / elapsed, 1.0) if elapsed > 0 else 0.0
+
+    def took(self, steps: int) -> None:
+        """Counts steps of the interval.
+
+        Args:
+            steps: number of steps.
+        """
+        self.steps += steps
+
+    def speed(self) -> float:
+        """Returns the steps per second of the interval so far; 0 if it has none."""
+        elapsed = time.perf_counter() - self.start
+        return self.steps / elapsed if elapsed > 0 else 0.0

@@ -37,6 +37,8 @@ class Compiled(NamedTuple):
         join: (parts, axis) -> tree; undoes `split`: joins the parts along the axis of seeds.
         shardings: (state with its axis of seeds) -> tree of shardings: how a step divides it among
             the devices.
+        copies: number of devices that each run the program of `run` on their own part of a batch;
+            1 if one program spans all devices.
     """
 
     run: Callable[..., Any]
@@ -44,6 +46,7 @@ class Compiled(NamedTuple):
     split: Callable[[Tree], Tree] = lambda state: state
     join: Callable[[Tree, int], Tree] = lambda parts, axis: parts
     shardings: Callable[[Tree], Tree] = replicated
+    copies: int = 1
 
 
 def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
@@ -202,7 +205,7 @@ def compile_pmap(step: Step) -> Compiled:
     prepare_process()
     mapped = jax.pmap(step, 'data', in_axes=(None, 0, None), out_axes=None, donate_argnums=0)
     if jax.process_count() == 1:
-        return Compiled(mapped, place)
+        return Compiled(mapped, place, copies=jax.device_count())
     # pmap's outputs belong to one process; checkpoints need those of all
     whole = NamedSharding(make_mesh(), PartitionSpec())
 

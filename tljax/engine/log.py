@@ -87,8 +87,10 @@ class Log:
     A record has `step`, `kind` ('training', or the name of an evaluated split) and numbers, each a
     list with one entry per seed. `input_wait` of training is the share of time since the record
     before for which the devices waited for batches, without evaluations, checkpoints and the first
-    call, which is compiled. On a restart at step `start`, records of later steps are deleted,
-    so that the file has every step once.
+    call, which is compiled. `examples_per_second` is of all seeds and devices together in that
+    time, and `peak_share` the share of the devices' published peak, where it is known
+    (`tljax.engine.speed`). A record of the first call alone has neither. On a restart at step
+    `start`, records of later steps are deleted, so that the file has every step once.
 
     Args:
         workdir: folder of the fit.
@@ -208,7 +210,7 @@ class Log:
         """
         if not self.progress:
             return
-        text = '  '.join(f'{name} {np.mean(value):.4g}' for name, value in numbers.items())
+        text = '  '.join(f'{name} {_text(np.mean(value))}' for name, value in numbers.items())
         if self.epochs:
             text = f'epoch {self.epochs * step / self.steps:.3g}/{self.epochs:g}  {text}'
         if self.bar is not None:
@@ -246,6 +248,11 @@ def unwritten(folder: Path, error: Exception) -> Unwritten:
     else:
         cause, cure = text.splitlines()[0][:100] if text else type(error).__name__, 'mend that'
     return Unwritten(f'{folder} cannot be written ({cause}): {cure}; {remedy(folder)}')
+
+
+def _text(value):
+    """A number in four digits; a large one in full."""
+    return f'{value:,.0f}' if 1e4 <= abs(value) < 1e12 else f'{value:.4g}'
 
 
 def _length(path, step):

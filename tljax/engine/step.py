@@ -18,6 +18,7 @@ from jax import lax
 from tljax.core import Method, Tick, TrainState, Tree
 from tljax.loops import in_loop
 from tljax.packing import unpack
+from tljax.platforms import is_for_cpu
 from tljax.protocols import Prepare, Step
 
 Out = TypeVar('Out')  # a tree of arrays
@@ -106,8 +107,9 @@ def make_step(
 def over_seeds(function: Callable[..., Out]) -> Callable[..., Out]:
     """Maps a function for one seed over the leading axis of its arguments, the axis of seeds.
 
-    An accelerator computes all seeds at once (`vmap`). A CPU computes one seed after the other, in
-    a compiled loop. A single seed is computed without a map.
+    An accelerator computes all seeds at once (`vmap`), and so does a program for any platform. A
+    CPU computes one seed after the other, in a compiled loop. A single seed is computed without a
+    map.
 
     Args:
         function: function for one seed; it takes and returns trees of arrays.
@@ -120,7 +122,7 @@ def over_seeds(function: Callable[..., Out]) -> Callable[..., Out]:
         if jax.tree.leaves(arguments)[0].shape[0] == 1:
             out = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
             return jax.tree.map(lambda leaf: leaf[None], out)
-        if jax.default_backend() == 'cpu':
+        if is_for_cpu():
             return lax.map(in_loop(lambda seed_arguments: function(*seed_arguments)), arguments)
         return jax.vmap(function)(*arguments)
 

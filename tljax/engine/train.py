@@ -3,7 +3,7 @@
 import functools
 import json
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +31,9 @@ from tljax.engine.evaluate import is_episodic, of_rows, score, score_with_output
 from tljax.engine.log import Log, tell_facts, tell_transferred
 from tljax.engine.sharding import to_host
 from tljax.engine.signals import stop_exception, stop_signal
+from tljax.engine.speed import speeds, step_flops
+from tljax.engine.tracing import Trace
+from tljax.files.console import say
 from tljax.files.text import write
 from tljax.paths import Group
 from tljax.protocols import Record
@@ -76,6 +79,8 @@ class Run(NamedTuple):
         net: the network as it is trained, in which frozen layers use stored statistics.
         withdrawn: ids of the examples that were left out of the data; the workdir keeps them in
             WITHDRAWN.
+        traced: (first, last): the steps from first to last - 1 are traced into `profile` in the
+            workdir (`tracing.Trace`), as far as they are still to be taken; None for no trace.
     """
 
     name: str
@@ -104,6 +109,7 @@ class Run(NamedTuple):
     epochs: float = 0.0
     net: Net | None = None
     withdrawn: tuple[str, ...] = ()
+    traced: tuple[int, int] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -174,6 +180,8 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
     """
     claim(workdir, run.record, compare_only=True)
     if Path(workdir, 'final').exists():
+        if run.traced:
+            say(f'no trace: {workdir} has finished')
         params, variables, record = load_final(workdir)
         return Fitted(params, variables, record['scores'], record.get('kept'))
     agree(run.record)
@@ -195,14 +203,23 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
             _tell(run, workdir)
         with (
             Log(workdir, run.name, run.steps, start, first_process, epochs=run.epochs) as log,
-            closing(ahead(functools.partial(_batch, run), _spans(run, start))) as batches,
+            closing(ahead(functools.partial(_batch, run), spans(run, start))) as batches,
+            Trace(Path(workdir, 'profile'), run.traced) as trace,
         ):
             state_parts = run.step.split(state)  # a part for each thread, or the whole state
             pending, metrics, step, stop, waits = [], (), start, 0, Waits()
+            flops = 0.0  # of a step
             for (first_step, step), future in batches:
+                trace.before(first_step, step, metrics)
                 batch = waits.batch(future, metrics)
+                if log.clock is None:
+                    flops = step_flops(run.step, state_parts, batch, seeds)
                 state_parts, metrics = run.step.run(state_parts, batch, seeds)
+                waits.took(step - first_step)
+                has_traced = trace.after(step, metrics)
                 if log.clock is None:  # the first call is compiled, so it is not timed
+                    jax.block_until_ready(metrics)
+                if log.clock is None or has_traced:  # nor is the time that a trace takes to write
                     waits.restart()
                 log.started(step)
                 pending.append((first_step, metrics))
@@ -212,7 +229,7 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
                 report = _is_due(step, run.log_every, run.steps)
                 if not (stop or save or evaluate or report):
                     continue
-                _report(log, step, pending, run, checkpoints, selection, waits)
+                _report(log, step, pending, run, checkpoints, selection, waits, flops)
                 pending, state = [], run.step.join(state_parts, 0)
                 if step == run.steps:
                     break
@@ -332,11 +349,21 @@ def _is_due(step, period, steps):
     return step == steps or bool(period) and step % period == 0
 
 
-def _spans(run, start):
-    """A pair (first, last) for each call, which runs the steps from first to last - 1.
+def spans(run: Run, start: int = 0) -> Iterator[tuple[int, int]]:
+    """Yields a pair (first, last) for each call, which runs the steps from first to last - 1.
 
     A call has `chunk` steps or fewer. It ends where a log record, a checkpoint or an evaluation is
     due.
+
+    Args:
+        run: the run.
+        start: the step from which it continues.
+
+    >>> from tljax import build
+    >>> from tljax.configuration import settings
+    >>> config = settings(data={'name': 'digits'}, net={'name': 'mlp'}, steps=5, log_every=3)
+    >>> list(spans(build.build(config)._replace(chunk=2)))
+    [(0, 2), (2, 3), (3, 5)]
     """
     marks = {
         step
@@ -364,14 +391,15 @@ def _batch(run, span):
     return run.step.place(jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), stack))
 
 
-def _report(log, step, pending, run, checkpoints, selection, waits):
+def _report(log, step, pending, run, checkpoints, selection, waits, flops):
     """Records the mean of each metric since the last report, after checking that every step was
-    finite, and the share of time for which steps waited for their batches."""
+    finite, and the speed of the steps, with the share of time for which they waited for batches."""
     metrics = jax.tree.map(
         lambda *leaves: np.concatenate(leaves),
         *(run.step.join(jax.device_get(call_metrics), 1) for _, call_metrics in pending),
     )
-    input_wait = waits.share()  # of an interval that ends with the devices' last step
+    # of an interval that ends with the devices' last step
+    input_wait, speed = waits.share(), speeds(waits.speed(), _examples(run), flops)
     bad = ~np.isfinite(metrics['loss']) | ~np.isfinite(metrics['gradient_norm'])
     if selection is not None:  # a seed that is out of patience has ended: its steps do not count
         bad &= ~out_of_patience(run.choice, selection)
@@ -386,7 +414,12 @@ def _report(log, step, pending, run, checkpoints, selection, waits):
             'optim.clip'
         )
     means = {name: value.mean(0) for name, value in metrics.items()}
-    log.record(step, 'training', {**means, INPUT_WAIT: np.full(len(run.seeds), input_wait)})
+    of_all = {INPUT_WAIT: input_wait, **speed}  # the same for all seeds
+    log.record(
+        step,
+        'training',
+        {**means, **{name: np.full(len(run.seeds), value) for name, value in of_all.items()}},
+    )
     others = {
         name: mean
         for name, mean in means.items()
@@ -395,7 +428,13 @@ def _report(log, step, pending, run, checkpoints, selection, waits):
     }
     if input_wait >= SHOWN_WAIT:
         others[INPUT_WAIT] = input_wait
-    log.show(step, {'loss': means['loss'], **others})
+    log.show(step, {'loss': means['loss'], **others, **speed})
+
+
+def _examples(run):
+    """Number of examples of a step, of all seeds and processes: the rows of the index tree, whose
+    axis 0 counts examples, tasks or episodes. Of two domains an example is a pair."""
+    return sum(len(jax.tree.leaves(run.stream.index(seed, 0))[0]) for seed in run.seeds)
 
 
 def _evaluate(run, state, step, log=None, rows=None):

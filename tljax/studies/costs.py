@@ -2,8 +2,6 @@
 step exchanges between devices."""
 
 import json
-import math
-import re
 from pathlib import Path
 
 import jax
@@ -12,24 +10,10 @@ import numpy as np
 from tljax import build
 from tljax.configuration import merge, phases
 from tljax.core import UserError
-from tljax.engine.devices import first_state, shard
 from tljax.engine.train import Run
 from tljax.protocols import Config, Record
+from tljax.studies import dry_run
 from tljax.studies.tables import Table, budget_text
-
-# a sum over devices in a compiled program: the types of what is summed stand before its name
-ALL_REDUCE = re.compile(r'= (.*?) all-reduce(?:-start)?\(')
-ARRAY = re.compile(r'(pred|[a-z]+)(\d*)\w*\[([\d,]*)\]')  # 'f32[16,10]'
-
-
-def on_virtual_devices(count: int) -> None:
-    """Divides the CPU into several devices, before JAX is first used.
-
-    Args:
-        count: number of devices.
-    """
-    jax.config.update('jax_platforms', 'cpu')
-    jax.config.update('jax_num_cpu_devices', count)
 
 
 def costs(config: Config, workdir: Path) -> list[Record]:
@@ -104,38 +88,16 @@ def of_step(run: Run) -> Record:
     >>> cost['trained'], cost['parameters']  # a head of 20 x 10 weights and 10 biases
     (210, 1510)
     """
-    state = first_state(run.init, run.tx, run.seeds)
-    batch = jax.tree.map(
-        lambda leaf: leaf[None, None], run.stream.take(shard(run.stream.index(run.seeds[0], 0)))
-    )
-    seeds = np.asarray(run.seeds, np.uint32)
-    program = run.step.run.lower(state, run.step.place(batch), seeds).compile()
+    taken = dry_run.of_call(run)
     trained = sum(group.numbers for group in run.transferred if group.rate is not None)
     parameters = sum(group.numbers for group in run.transferred)
     return {
         'trained': trained,
         'parameters': parameters,
         'share': trained / parameters,
-        'optimiser_bytes': sum(leaf.nbytes for leaf in jax.tree.leaves(state.opt_state)),
-        'all_reduced_bytes': all_reduced_bytes(program.as_text()),
+        'optimiser_bytes': taken['bytes']['optimiser'] - 4 * len(run.seeds),  # the step's number
+        'all_reduced_bytes': taken['exchanged']['all-reduce'],
     }
-
-
-def all_reduced_bytes(program: str) -> int:
-    """The bytes that a compiled program sums over devices, each sum counted once.
-
-    Args:
-        program: text of the program, as XLA prints it.
-
-    >>> all_reduced_bytes('%x = (f32[2,3]{1,0}, bf16[]) all-reduce(f32[2,3]{1,0} %y, bf16[] %z)')
-    26
-    """
-    total = 0
-    for types in ALL_REDUCE.findall(program):
-        for kind, bits, shape in ARRAY.findall(types):
-            size = math.prod(int(length) for length in shape.split(',') if length)
-            total += size * (1 if kind == 'pred' else int(bits) // 8)
-    return total
 
 
 def table(rows: list[Record]) -> Table:

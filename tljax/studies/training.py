@@ -34,7 +34,11 @@ READING = {
 
 
 def train(
-    config: Config, workdir: Path, guarded: bool = False, arguments: Sequence[str] = ()
+    config: Config,
+    workdir: Path,
+    guarded: bool = False,
+    arguments: Sequence[str] = (),
+    profile: str = '',
 ) -> Record | None:
     """Fits every phase of a config; a restart continues an interrupted run.
 
@@ -47,6 +51,7 @@ def train(
         guarded: whether the last phase is also trained from scratch, to measure what transfer
             gained.
         arguments: the command line as typed, for the record.
+        profile: as `build.fit_phases` takes it.
 
     Returns:
         {'phase', 'seeds', 'folder', 'page', 'transferred', 'scores': {split: {name: values by
@@ -64,7 +69,7 @@ def train(
     """
     fits = phases(config)
     run, fitted = build.fit_phases(
-        fits, workdir, started=lambda: write_record(config, workdir, arguments)
+        fits, workdir, lambda: write_record(config, workdir, arguments), profile
     )
     if run is None or fitted is None:
         raise UserError('config.phases holds no phase: name one or more')
