@@ -2,6 +2,7 @@
 other devices; frozen parameters cost nothing."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -20,6 +21,7 @@ from tljax.core import TrainState
 from tljax.engine.checkpoint import load_final
 from tljax.engine.log import read
 from tljax.engine.step import make_step
+from tljax.paths import flatten
 
 SMALL = {'blocks': 1}
 RUNS = {'two seeds': config(seeds=[0, 1], net=SMALL, keep='best', patience=1, eval_every=2)}
