@@ -12,7 +12,9 @@ them, and the bytes that the optimiser keeps and that devices exchange.
 
 LoRA and adapters stand at the 1x1 convolutions, which hold most parameters.
 
-Expected: not yet run.
+Expected (results/efficient.md), MobileNet: all but side-tuning are within 4 points of `finetune`,
+with 2.1 to 4.5 % of the parameters; side-tuning is 5 to 20 points behind. 5 to 15 minutes for a
+domain on one core. EfficientNet-Lite0 was not run.
 """
 
 from ml_collections import ConfigDict

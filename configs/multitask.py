@@ -5,7 +5,7 @@
     # the four domains of PACS as four tasks, with 10 labels per class
     python -m experiments.multitask --config=configs/multitask.py:data=pacs
     # with a task whose labels are permuted: it has to be found as one that conflicts, or as useless
-    python -m experiments.multitask --config=configs/multitask.py:conflict
+    python -m experiments.multitask --config=configs/multitask.py:conflict,data=pacs
     # handwritten and printed digits, no download
     python -m experiments.multitask --config=configs/multitask.py:data=digits
     # one method, without a study
@@ -52,6 +52,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         if options.conflict:
             like = dict(multi_mnist='left', pacs='photo', digits='handwritten')
             config.data = dict(name='shuffled_task', of=config.data, like=like[options.data])
+            config.per_class = None  # its examples have labels of two tasks each
 
         # Method
         strategies = _strategies(config, _names(options))

@@ -121,6 +121,7 @@ class Watcher:
         self.known = asyncio.Event()  # whether there is a loss
         self.gone = asyncio.Event()  # whether the own process has ended
         self.done = asyncio.Event()  # whether the own process has said that it ends well
+        self.told = False  # whether the own process has said how it ends
         self.folder = ''
         self.others: dict[int, asyncio.StreamWriter] = {}
         self.tasks: set[asyncio.Task[None]] = set()
@@ -164,7 +165,8 @@ class Watcher:
             word, _, rest = line.partition(' ')
             if word == 'folder':
                 self.folder = rest
-            elif word == 'bye':
+            self.told |= word in ('bye', 'failed')
+            if word == 'bye':
                 self.done.set()
                 self.send({'bye': self.settings.number})
             elif word == 'failed':
@@ -270,8 +272,10 @@ class Watcher:
                 return
             with suppress(TimeoutError):  # the own process may fail for the same reason
                 await asyncio.wait_for(self.gone.wait(), GRACE)
+            if self.told and self.gone.is_set():
                 return
-        print('lost', flush=True)
+        if not self.gone.is_set():
+            print('lost', flush=True)
         try:
             await asyncio.wait_for(self.gone.wait(), GRACE)
         except TimeoutError:
