@@ -7,10 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 from tiny import tiny
 
 from tljax import build
+from tljax.configuration import merge
+from tljax.core import TrainState
+from tljax.engine.devices import first_state
+from tljax.engine.step import make_step
 from tljax.engine.train import fit
 from tljax.paths import flatten
 
@@ -21,6 +26,26 @@ DOMAINS = {
     'name': 'domains',
     'source': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
     'target': {'name': 'digits', 'size': 8},
+}
+
+
+DETECTOR = {
+    'data': {
+        'name': 'scenes',
+        'of': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
+        'size': 16,
+        'count': 40,
+        'channels': 1,
+    },
+    'net': {
+        'name': 'with_extras',
+        'of': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 16, 'norm': 'layer'},
+        'maps': ['block1', 'block2'],
+        'widths': [8],
+    },
+    'method': {'name': 'single_shot', 'criterion': {'name': 'focal'}},
+    'augment': ['flip_boxes'],
+    'optim': {'lr': 0.01},
 }
 
 
@@ -88,3 +113,34 @@ def fit_arrays(settings, folder):
             for name, values in scores.items()
         },
     }
+
+
+def first_steps(settings):
+    """By how much the parameters after a step of pmap over all devices differ at most from the mean
+    of the steps that each device's part of the batch would make alone, and from a step of jit."""
+    steps = {}
+    for parallel in ('pmap', 'jit'):
+        run = build.build(merge(settings, {'parallel': parallel}))
+        batch = run.stream.take(run.stream.index(0, 0))
+        state = first_state(run.init, run.tx, run.seeds)
+        placed = run.step.place(jax.tree.map(lambda leaf: leaf[None, None], batch))
+        steps[parallel] = run.step.run(state, placed, np.zeros(1, np.uint32))[0].params
+    functions = build.parts(settings)
+    program = functions.program(build.load(settings['data'])['train'])
+    step = jax.jit(make_step(program.method, program.tx, program.labels, program.prepare))
+    params, variables = run.init(0)
+    start = TrainState(np.zeros((), np.int32), params, variables, program.tx.init(params))
+    count = jax.device_count()
+    size = settings['batch'] // count
+    parts = [
+        step(start, jax.tree.map(lambda leaf: leaf[i * size : (i + 1) * size], batch), 0)[0].params  # noqa: B023
+        for i in range(count)
+    ]
+    mean = jax.tree.map(lambda *leaves: sum(leaves) / count, *parts)
+
+    def largest(a, b):
+        differences = jax.tree.map(lambda x, y: np.abs(np.asarray(x) - np.asarray(y)).max(), a, b)
+        return float(max(jax.tree.leaves(differences)))
+
+    pmapped, jitted = (jax.tree.map(lambda leaf: leaf[0], steps[name]) for name in ('pmap', 'jit'))
+    return largest(pmapped, mean), largest(pmapped, jitted)

@@ -4,27 +4,9 @@ processes train to the result of one process with as many devices."""
 import numpy as np
 import pytest
 from PIL import Image
-from processes import DOMAINS, config, finish, start, start_cluster
+from processes import DETECTOR, DOMAINS, config, finish, start, start_cluster
 
 DEVICES = 2  # of each process
-DETECTOR = {
-    'data': {
-        'name': 'scenes',
-        'of': {'name': 'glyphs', 'part': 'digits', 'size': 8, 'per_class': 10},
-        'size': 16,
-        'count': 40,
-        'channels': 1,
-    },
-    'net': {
-        'name': 'with_extras',
-        'of': {'name': 'conv4', 'width': 4, 'blocks': 2, 'size': 16, 'norm': 'layer'},
-        'maps': ['block1', 'block2'],
-        'widths': [8],
-    },
-    'method': {'name': 'single_shot', 'criterion': {'name': 'focal'}},
-    'augment': ['flip_boxes'],
-    'optim': {'lr': 0.01},
-}
 EPISODES = {
     'name': 'episodes',
     'of': {'name': 'glyphs', 'size': 8, 'classes': 12, 'per_class': 4},

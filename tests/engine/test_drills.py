@@ -247,3 +247,33 @@ def test_a_process_whose_pictures_come_late_is_waited_for(pets, tmp_path):
     output = launcher.communicate(timeout=300)[0]
     assert launcher.returncode == 0, output[-9000:]
     assert final(workdir) == uncut
+
+
+def resident(process):
+    """Bytes of memory that a process holds."""
+    return 4096 * int(Path(f'/proc/{process}/statm').read_text().split()[1])
+
+
+def test_ten_thousand_steps_keep_memory_flat(tmp_path):
+    """With a checkpoint every hundred steps, in two processes."""
+    flags = [
+        '--config=configs/digits.py:smoke',
+        '--config.phases.pretrain.steps=10000',
+        '--config.phases.pretrain.save_every=100',
+        '--config.phases.pretrain.seeds=(0,)',
+        '--config.seeds=(0,)',
+        '--config.log_every=50',
+    ]
+    workdir, held = tmp_path / 'run', []
+    launcher = launch(workdir, flags)
+    for step in range(1000, 10000, 500):
+        wait(launcher, lambda step=step: step_of(workdir) >= step)
+        assert launcher.poll() is None
+        held.append([resident(process_of(launcher, number)) for number in range(2)])
+    output = launcher.communicate(timeout=300)[0]
+    assert launcher.returncode == 0, output[-9000:]
+    third = len(held) // 3
+    for memory in zip(*held, strict=True):
+        first, last = np.mean(memory[:third]), np.mean(memory[-third:])
+        assert last - first < 0.02 * first, memory
+    print([[round(byte / 1e6) for byte in row] for row in held])

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from processes import DOMAINS, WORKER, config, finish, fit_arrays, start, start_cluster
+from processes import DETECTOR, DOMAINS, WORKER, config, finish, fit_arrays, start, start_cluster
 
 from tljax import build
 from tljax.core import TrainState
@@ -294,3 +294,45 @@ for parallel in ('jit', 'pmap'):
         assert all(size in (1, 10, 160) for size in sizes), (
             f'{parallel}: nothing else but scalars is: {sizes}'
         )
+
+
+MEAN_OF_PARTS = """
+import json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+import jax
+jax.config.update('jax_platforms', 'cpu')
+jax.config.update('jax_num_cpu_devices', 2)
+import numpy as np
+from processes import first_steps
+for name, settings in json.loads(sys.argv[2]).items():
+    print(json.dumps([name, *first_steps(settings)]))
+"""
+SHARED = {'method': {'name': 'ddc', 'weight': 10.0}, 'data': DOMAINS, 'net': SMALL}
+# name -> a run, and whether a device's part of the batch is a loss of its own
+COUPLED = {
+    'nothing is coupled': (config(net=SMALL), False),
+    'statistics of a batch': (config(net={**SMALL, 'norm': 'batch'}), True),
+    'a distance of two domains': (config(SHARED), True),
+    'a number of matched boxes': (config(DETECTOR), True),
+}
+
+
+@pytest.mark.slow
+def test_pmap_takes_the_mean_of_what_each_device_would_learn_from_its_part():
+    """It differs by design from jit, whose loss is that of the whole batch, where a loss couples
+    examples: the test states by how much, and that what is not coupled is equal."""
+    folders = [str(folder) for folder in WORKER.parents[1:3]]
+    runs = {name: settings for name, (settings, _) in COUPLED.items()}
+    done = subprocess.run(
+        [sys.executable, '-c', MEAN_OF_PARTS, json.dumps(folders), json.dumps(runs)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [name for name, *_ in lines] == list(COUPLED)
+    for name, from_parts, from_jit in lines:
+        assert from_parts < 1e-6, name
+        assert (from_jit > 1e-4) == COUPLED[name][1], (name, from_jit)
+        assert COUPLED[name][1] or from_jit < 1e-6, (name, from_jit)
