@@ -290,5 +290,5 @@ def test_the_total_is_the_memory_that_a_step_takes(net, data, batch, partition):
     config = {'net': net, 'data': data, 'batch': batch, 'partition': {'name': partition}}
     taken = apart(GROWTH, json.dumps(config))
     print(config, taken)
-    # 1 to 4 % more; the first call of a program takes 12 to 50 MB once, which do not count here
+    # 1 to 4 % more; the first call of a program takes tens of megabytes once, which do not count
     assert math.isclose(taken['grown'], taken['total'], rel_tol=0.15), taken
