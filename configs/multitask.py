@@ -22,7 +22,9 @@ the others. `study.sequence` has what differs where a task is trained after anot
 `study.rates` are chosen on the validation split, on the seeds `study.choosing`, for each strategy,
 for tasks alone, for pairs and for sequences. Other settings are the papers', or were not tuned.
 
-Expected: results are not measured yet at full length.
+Expected (results/multitask.md): MultiMNIST, hard sharing 1 point behind each task alone and
+cross-stitch 1 ahead; PACS, no gain or harm detected with 10 labels; the permuted task is found, by a
+loss of 2.6 points with the photographs that it shares. 27, 4 and 7 minutes on one core.
 """
 
 from collections.abc import Sequence
