@@ -23,8 +23,8 @@ the others. `study.sequence` has what differs where a task is trained after anot
 for tasks alone, for pairs and for sequences. Other settings are the papers', or were not tuned.
 
 Expected (results/multitask.md): MultiMNIST, hard sharing 1 point behind each task alone and
-cross-stitch 1 ahead; PACS, no gain or harm detected with 10 labels; the permuted task is found, by a
-loss of 2.6 points with the photographs that it shares. 27, 4 and 7 minutes on one core.
+cross-stitch 1 ahead; PACS, no gain or harm detected with 10 labels; the permuted task is found, by
+a loss of 2.6 points with the photographs that it shares. 27, 4 and 7 minutes on one core.
 """
 
 from collections.abc import Sequence
