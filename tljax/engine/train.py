@@ -41,6 +41,10 @@ from tljax.protocols import Record
 ANSWERED_SPLITS = ('validation', 'test')  # splits whose predictions a run writes to a file
 WITHDRAWN = 'withdrawn.txt'  # file of the ids of the examples that a run leaves out
 INPUT_WAIT = 'input_wait'  # name in the log of the share of time in which steps wait for a batch
+# Calls that are given to the devices before their results are awaited. Otherwise batches pile up in
+# the devices' memory. On CPU devices XLA also waits at the 32nd call, in a thread of which as many
+# exist as cores; where they are few, none is left for the devices that the first call waits for.
+IN_FLIGHT = 8
 SHOWN_WAIT = 0.1  # a smaller share is in the log but not in the progress line
 ANSWER_LIMIT = 2e7  # examples * classes * seeds; predictions of a larger split are not written
 
@@ -211,6 +215,8 @@ def fit(run: Run, workdir: str | Path) -> Fitted:
             flops = 0.0  # of a step
             for (first_step, step), future in batches:
                 trace.before(first_step, step, metrics)
+                if len(pending) >= IN_FLIGHT:
+                    jax.block_until_ready(pending[-IN_FLIGHT][1])
                 batch = waits.batch(future, metrics)
                 if log.clock is None:
                     flops = step_flops(run.step, state_parts, batch, seeds)
