@@ -136,6 +136,7 @@ class Watcher:
             print(listener.getsockname()[1], flush=True)
         else:
             reader, writer = await self.connect()
+            print('watching', flush=True)
             self.start(self.hear(0, reader, writer))
         self.start(self.beat())
         loss = asyncio.create_task(self.known.wait())

@@ -62,8 +62,8 @@ def dry_run(config: Config, workdir: Path, elsewhere: bool = False) -> list[Reco
     Numbers are of all seeds of the run together. Temporaries are those of a training step, not of
     an evaluation or of the extraction of features. On a CPU each seed may have a thread and a
     program of its own; then they are those of all threads. Of six runs on a CPU, a step took 1 to
-    4 % more than the total. Beside it, the first call takes tens of megabytes once, and a single CPU
-    may hold a batch twice, as NumPy's arrays are not always aligned for XLA.
+    4 % more than the total. Beside it, the first call takes tens of megabytes once, and a single
+    CPU may hold a batch twice, as NumPy's arrays are not always aligned for XLA.
 
     Args:
         config: plain dict, as `configs/base.py` describes it.
