@@ -1,10 +1,15 @@
 """Each process of a run reads its own part of every stream, and none is lost: two and four
 processes train to the result of one process with as many devices."""
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 from processes import DETECTOR, DOMAINS, config, finish, start, start_cluster
+
+from tljax.data import arrays
+from tljax.data.streams import draw
+from tljax.engine.devices import shard
 
 DEVICES = 2  # of each process
 EPISODES = {
@@ -52,6 +57,21 @@ def runs(tmp_path, prepared):
     return {name: settings | {'eval_batch': 16} for name, settings in configs.items()}
 
 
+@pytest.mark.parametrize('processes', [1, 2, 4])
+def test_an_epoch_has_every_example_once_over_all_processes(processes, monkeypatch):
+    """150 examples in batches of 16: the tenth batch goes on with the next epoch."""
+    data = arrays(np.arange(150.0), np.zeros(150, int), ('a',))
+    stream = draw(data, batch=16)
+    monkeypatch.setattr(jax, 'device_count', lambda: DEVICES * processes)
+    monkeypatch.setattr(jax, 'local_device_count', lambda: DEVICES)
+    read = []
+    for step in range(10):
+        for process in range(processes):
+            monkeypatch.setattr(jax, 'process_index', lambda process=process: process)
+            read += stream.take(shard(stream.index(7, step)))['input'].tolist()
+    assert sorted(read[:150]) == list(range(150)) and len(read) == 160
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('processes', [2, 4])
 def test_processes_train_to_the_result_of_one(processes, tmp_path, prepared):
@@ -61,9 +81,9 @@ def test_processes_train_to_the_result_of_one(processes, tmp_path, prepared):
     one, many = tmp_path / 'one', tmp_path / 'many'
     expected = finish(one, configs, start(one, configs, processes * DEVICES))
     results = finish(many, configs, *start_cluster(many, configs, DEVICES, processes))
-    for name, arrays in expected.items():
-        assert arrays
-        for key, value in arrays.items():
+    for name, numbers in expected.items():
+        assert numbers
+        for key, value in numbers.items():
             np.testing.assert_allclose(
                 results[name][key], value, atol=1e-5, err_msg=f'{name}: {key}'
             )
