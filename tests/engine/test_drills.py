@@ -102,16 +102,11 @@ def test_a_run_that_is_interrupted_at_random_ends_bit_equal(how, uncut, tmp_path
             lines[-80:]
         )
         if how == signal.SIGKILL:
-            told = re.fullmatch(
-                rf'process {number} of 2 on .+ was killed by SIGKILL; the others were ended; the '
-                rf'same command goes on from step (\d+) of {workdir}/00-pretrain',
-                lines[-1],
-            )
-            survivor = re.search(
-                rf'process {number} on .+ died at .+ goes on from step (\d+)', '\n'.join(lines)
-            )
-            assert told and survivor, '\n'.join(lines[-80:])
-            assert told[1] == survivor[1] == str(saved(workdir))
+            text, step = '\n'.join(lines), saved(workdir)
+            end = f'goes on from step {step} of' if step else 'holds no checkpoint'
+            died = rf'process {number} on \S+ died at [\d:]+: .*{end}'
+            killed = rf'process {number} of 2 on \S+ was killed by SIGKILL; the others .*{end}'
+            assert re.search(died, text) and re.search(killed, lines[-1]), text
         else:
             steps = re.findall(r'stopped at step (\d+) of', '\n'.join(lines))
             assert len(steps) == 2 and set(steps) == {str(saved(workdir))}, '\n'.join(lines[-80:])
