@@ -21,7 +21,7 @@ import json, os, subprocess, sys, threading
 number, addresses, heartbeat, folder = json.loads(sys.argv[1])
 settings = [number, os.getpid(), 3, heartbeat, addresses, 'shared']
 watcher = subprocess.Popen(
-    [sys.executable, '-I', sys.argv[2], json.dumps(settings)],
+    [sys.executable, '-I', sys.argv[2]], env={**os.environ, 'TLJAX_WATCHER': json.dumps(settings)},
     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 print(watcher.stdout.readline().strip(), watcher.pid, flush=True)  # a port, or 'watching'
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+VARIABLE = 'TLJAX_WATCHER'  # of the environment: the settings of a watcher, as JSON
 LOST = 75  # exit status of a process that ends because another one was lost
 GRACE = 5  # seconds in which a process may end by itself after another one has failed
 LINGER = 3  # seconds in which the cause of a death may arrive after the death
@@ -306,4 +307,4 @@ def _line(message: dict[str, object]) -> bytes:
 if __name__ == '__main__':
     for number in (signal.SIGINT, signal.SIGTERM):  # they are for the process
         signal.signal(number, signal.SIG_IGN)
-    asyncio.run(Watcher(Settings(*json.loads(sys.argv[1]))).run())
+    asyncio.run(Watcher(Settings(*json.loads(os.environ[VARIABLE]))).run())

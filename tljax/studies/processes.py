@@ -78,6 +78,12 @@ def joined(cluster: str, heartbeat: int = 30) -> Iterator[None]:
     except UserError:
         _fail(2)
         raise
+    except SystemExit as error:
+        if error.code:
+            _fail(error.code if isinstance(error.code, int) else 1)
+        else:
+            tell_watcher('bye')
+        raise
     except Exception:
         # An operation between processes fails at once if one of them has died. The watcher names
         # it, and ends this process.
@@ -90,7 +96,6 @@ def joined(cluster: str, heartbeat: int = 30) -> Iterator[None]:
 
 def _fail(status: int) -> None:
     """Tells the others that this process has failed, and makes its end not wait for theirs."""
-
     tell_watcher('failed')
     leave_at_once(status)  # JAX would wait for the other processes
 
@@ -146,9 +151,15 @@ def _popen(addresses, token, heartbeat):
     settings = watch.Settings(
         jax.process_index(), os.getpid(), jax.process_count(), heartbeat, addresses, token
     )
-    # -I: the folder of the file is not looked through for the modules that it imports
-    command = [sys.executable, '-I', watch.__file__, json.dumps(settings)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        # -I: the folder of the file is not looked through for the modules that it imports
+        [sys.executable, '-I', watch.__file__],
+        # others on this machine can read a command line, and not the environment
+        env={**os.environ, watch.VARIABLE: json.dumps(settings)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _hosts():
