@@ -54,6 +54,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: str | Path, keep: int = 2) -> None:
+        self.workdir = Path(workdir)
         self.manager = ocp.CheckpointManager(
             Path(workdir, 'checkpoints').absolute(),
             options=ocp.CheckpointManagerOptions(max_to_keep=keep),
@@ -77,7 +78,7 @@ class Checkpoints:
         try:
             yield
         except UNWRITTEN as error:
-            raise unwritten(self.manager.directory.parent, error) from error
+            raise unwritten(self.workdir, error) from error
 
     def save(self, step: int, state: Tree) -> None:
         """Saves a state. It is copied before the call returns, and written in the background.
