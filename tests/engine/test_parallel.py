@@ -58,7 +58,15 @@ def test_devices_and_processes_agree(runs, tmp_path):
     by_jit = {**NORMALISED, **PER_DEVICE}
     others = {name: settings for name, settings in runs.items() if name not in by_jit}
     on_eight, on_two = runs | by_pmap(others), others | by_pmap(others)
+    for count in (2, 4):
+        (tmp_path / str(count)).mkdir()
     results = {
+        **{
+            f'{count} devices': finish(
+                tmp_path / str(count), runs, start(tmp_path / str(count), runs, count)
+            )
+            for count in (2, 4)
+        },
         'eight devices': finish(eight, on_eight, start(eight, on_eight, 8)),
         'two processes': finish(two, on_two, *start_cluster(two, on_two, 4, 2)),
     }
