@@ -28,11 +28,27 @@ def apart(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
     def call(*arguments: jax.Array) -> Any:
+        if not may_stay_apart():
+            return jax.jit(function)(*arguments)
         # XLA puts the operations of a function in the place of its call, unless the call says no
         with set_xla_metadata(inlineable='false'):
             return jax.jit(function)(*arguments)
 
     return call
+
+
+def may_stay_apart() -> bool:
+    """Returns whether a call may stay in a compiled program where it is: not if several processes
+    compute together.
+
+    XLA on a CPU would run a sum over the devices inside of the call at the same time as another one
+    outside, and start them in any order (jaxlib 0.10.2). Two processes that start them in different
+    orders wait for each other for ever.
+
+    >>> may_stay_apart()
+    True
+    """
+    return jax.process_count() == 1
 
 
 def branch(x: jax.Array, count: int = 2) -> tuple[jax.Array, ...]:

@@ -16,6 +16,8 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from tljax.nn.apart import may_stay_apart
+
 CACHE = 4 << 20  # bytes of patches that are computed at a time
 TERMS = 8  # the most examples that one pass of a depthwise kernel's gradient adds
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
@@ -111,7 +113,7 @@ def _lower(a, b, wanted, form, geometry):
     computes its arguments again for every tap of the kernel, and stores them transposed. In a
     function of its own, XLA's convolution is slow."""
     compute = jax.jit(functools.partial(_compute, wanted=wanted, form=form, geometry=geometry))
-    if wanted == 'output' or (form, wanted) == ('split', 'input'):
+    if wanted == 'output' or (form, wanted) == ('split', 'input') or not may_stay_apart():
         return compute(a, b)
     return set_xla_metadata(compute(a, b), inlineable='false')
 
