@@ -9,6 +9,7 @@ it.
 import hashlib
 import json
 import re
+import time
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from tljax.core import Tree, UserError
+from tljax.core import Tree, Unwritten, UserError
 from tljax.engine.cluster import named_leaves
 from tljax.engine.log import read, unwritten
 from tljax.engine.sharding import to_host
@@ -68,14 +69,20 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind and issubclass(kind, Unwritten) and jax.process_count() > 1:
+            return  # the other processes, which do not know, would be waited for
         with suppress(*UNWRITTEN) if kind else self._written():
             self.manager.close()
 
     @contextmanager
     def _written(self):
         """Where a checkpoint cannot be written, one line says so. Orbax tells it later than at the
-        save that failed: at the next one, or at the end."""
+        save that failed: at the next one, or at the end. There it would first wait for the other
+        processes, which wait for this one."""
         try:
+            while self.manager.is_saving_in_progress():
+                self.manager.check_for_errors()
+                time.sleep(0.01)
             yield
         except UNWRITTEN as error:
             raise unwritten(self.workdir, error) from error
