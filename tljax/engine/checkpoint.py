@@ -6,10 +6,12 @@ the method state of a finished run, in the full layout of the network; grafts an
 it.
 """
 
+import errno
 import hashlib
 import json
+import os
 import re
-import time
+import shutil
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +31,7 @@ from tljax.files.folders import refuse_file
 from tljax.files.text import write
 from tljax.protocols import Record
 
+ROOM = 2**14  # bytes of the disk that an array of a checkpoint takes beside its own
 UNWRITTEN = (OSError, ValueError)  # what orbax and its writers raise where a file can't be written
 PHASES = 'phases.json'  # names of the folders of a run's phases
 OLD_FORM = re.compile(r'net(\.of)*\.form')  # older runs named the form of their convolutions
@@ -77,12 +80,8 @@ class Checkpoints:
     @contextmanager
     def _written(self):
         """Where a checkpoint cannot be written, one line says so. Orbax tells it later than at the
-        save that failed: at the next one, or at the end. There it would first wait for the other
-        processes, which wait for this one."""
+        save that failed: at the next one, or at the end."""
         try:
-            while self.manager.is_saving_in_progress():
-                self.manager.check_for_errors()
-                time.sleep(0.01)
             yield
         except UNWRITTEN as error:
             raise unwritten(self.workdir, error) from error
@@ -99,6 +98,7 @@ class Checkpoints:
         """
         if step not in self.manager.all_steps():
             with self._written():
+                self._refuse_full_disk(state)
                 self.manager.save(
                     step,
                     force=True,
@@ -107,6 +107,14 @@ class Checkpoints:
                         digest=ocp.args.JsonSave({'sha256': digest(state)}),
                     ),
                 )
+
+    def _refuse_full_disk(self, state):
+        """Raises an error before anything is written. Several processes would wait ten minutes for
+        the one that can't write."""
+        leaves = jax.tree.leaves(state)
+        needed = sum(leaf.nbytes for leaf in leaves) + ROOM * len(leaves)
+        if shutil.disk_usage(self.manager.directory).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def restore(self, like: Tree) -> tuple[int, Tree] | None:
         """Returns (step, state) of the newest readable checkpoint; None if the run has none.
