@@ -58,6 +58,7 @@ def processes(tmp_path):
             told, watcher = process.stdout.readline().split()
             addresses = addresses or [['127.0.0.1', int(told)]]
             started.append((process, int(watcher)))
+        time.sleep(0.5)  # the watchers read where the checkpoints are
         return started
 
     yield start
