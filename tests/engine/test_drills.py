@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from processes import free_port
 
 from tljax.engine.checkpoint import last_phase, load_final
 from tljax.engine.log import read
@@ -242,6 +243,41 @@ def test_a_process_whose_pictures_come_late_is_waited_for(pets, tmp_path):
     output = launcher.communicate(timeout=300)[0]
     assert launcher.returncode == 0, output[-9000:]
     assert final(workdir) == uncut
+
+
+@pytest.mark.parametrize('difference', ['config', 'data'])
+def test_processes_that_differ_are_told_in_one_line(difference, tmp_path):
+    """Before anything is trained. The second process finds other pictures under the same path."""
+    config, address = tmp_path / 'pets.py', f'127.0.0.1:{free_port()}'
+    config.write_text(PETS.format(path='pictures', steps=5))
+    started = []
+    for number in range(2):
+        other = number if difference == 'data' else 0
+        for name in ('ants', 'bees'):
+            folder = tmp_path / str(number) / 'pictures' / name
+            folder.mkdir(parents=True)
+            for i in range(8 + other):
+                pixels = np.full((8, 8, 3), 20 * i, np.uint8)
+                Image.fromarray(pixels).save(folder / f'{i}.png')
+        rate = 0.001 if difference == 'data' else 0.001 * (number + 1)
+        flags = [f'--config={config}', f'--config.optim.lr={rate}', f'--workdir={tmp_path}/run']
+        started.append(
+            subprocess.Popen(
+                [sys.executable, '-m', 'experiments.train', *flags]
+                + [f'--distributed={address},2,{number}'],
+                cwd=tmp_path / str(number),
+                env={**os.environ, 'JAX_NUM_CPU_DEVICES': '2', 'PYTHONPATH': str(ROOT)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    what = {'config': r'config\.optim\.lr: 0\.002 there, 0\.001 in process 0', 'data': 'the data'}
+    for process in started:
+        text = process.communicate(timeout=120)[1]
+        assert process.returncode in (2, -signal.SIGABRT), text
+        line = rf'error: process 1 on \S+ differs from process 0 in {what[difference]}'
+        assert re.search(line, text), text
+    assert not (tmp_path / 'run').exists()
 
 
 def resident(process):
