@@ -245,7 +245,7 @@ def test_a_process_whose_pictures_come_late_is_waited_for(pets, tmp_path):
     assert final(workdir) == uncut
 
 
-@pytest.mark.parametrize('difference', ['config', 'data'])
+@pytest.mark.parametrize('difference', ['config', 'setting of the data', 'data'])
 def test_processes_that_differ_are_told_in_one_line(difference, tmp_path):
     """Before anything is trained. The second process finds other pictures under the same path."""
     config, address = tmp_path / 'pets.py', f'127.0.0.1:{free_port()}'
@@ -259,8 +259,10 @@ def test_processes_that_differ_are_told_in_one_line(difference, tmp_path):
             for i in range(8 + other):
                 pixels = np.full((8, 8, 3), 20 * i, np.uint8)
                 Image.fromarray(pixels).save(folder / f'{i}.png')
-        rate = 0.001 if difference == 'data' else 0.001 * (number + 1)
-        flags = [f'--config={config}', f'--config.optim.lr={rate}', f'--workdir={tmp_path}/run']
+        rate = 0.001 * (number + 1) if difference == 'config' else 0.001
+        size = 8 - number if difference == 'setting of the data' else 8
+        flags = [f'--config={config}', f'--config.optim.lr={rate}', f'--config.data.size={size}']
+        flags += [f'--workdir={tmp_path}/run']
         started.append(
             subprocess.Popen(
                 [sys.executable, '-m', 'experiments.train', *flags]
@@ -271,7 +273,11 @@ def test_processes_that_differ_are_told_in_one_line(difference, tmp_path):
                 text=True,
             )
         )
-    what = {'config': r'config\.optim\.lr: 0\.002 there, 0\.001 in process 0', 'data': 'the data'}
+    what = {
+        'config': r'config\.optim\.lr: 0\.002 there, 0\.001 in process 0',
+        'setting of the data': r'config\.data\.size: 7 there, 8 in process 0',
+        'data': 'the data',
+    }
     for process in started:
         text = process.communicate(timeout=120)[1]
         assert process.returncode in (2, -signal.SIGABRT), text

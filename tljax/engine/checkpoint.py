@@ -23,7 +23,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from tljax.core import Tree, Unwritten, UserError
-from tljax.engine.cluster import named_leaves
+from tljax.engine.cluster import HASHES, named_leaves
 from tljax.engine.log import read, unwritten
 from tljax.engine.sharding import to_host
 from tljax.files.console import say
@@ -35,12 +35,6 @@ ROOM = 2**14  # bytes of the disk that an array of a checkpoint takes beside its
 UNWRITTEN = (OSError, ValueError)  # what orbax and its writers raise where a file can't be written
 PHASES = 'phases.json'  # names of the folders of a run's phases
 OLD_FORM = re.compile(r'net(\.of)*\.form')  # older runs named the form of their convolutions
-# keys of a record that are hashes -> the message where two hashes differ
-HASH_MESSAGES = {
-    'donor': 'the weights that it starts from have changed',
-    'teacher_weights': 'the weights of its teacher have changed',
-    'examples': 'the data have changed: other examples, labels or classes',
-}
 
 
 class Checkpoints:
@@ -458,10 +452,10 @@ def _read_config(path):
 def _change(name, old, new):
     """One difference between two records, in words."""
     key = 'examples' if name.startswith('data.fingerprints.') else name
-    return (
-        HASH_MESSAGES.get(key)
-        or f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
-    )
+    if key in HASHES:
+        what, how = HASHES[key]
+        return f'{what} have changed{how}'
+    return f'{name}: {old.get(name, "absent")} there, {new.get(name, "absent")} now'
 
 
 def _first_line(error):

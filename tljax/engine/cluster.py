@@ -14,12 +14,13 @@ from jax.experimental import multihost_utils
 from tljax.core import UserError
 from tljax.protocols import Record
 
-# names in a record that are hashes -> what differs
+# names in a record that are hashes -> what differs where two hashes do, and in what
+OTHER_DATA = ('the data', ': other examples, labels or classes')
 HASHES = {
-    'data': 'the data: other examples, labels or classes',
-    'examples': 'the data: other examples, labels or classes',
-    'donor': 'the weights that the run starts from',
-    'teacher_weights': 'the weights of the teacher',
+    'fingerprints': OTHER_DATA,
+    'examples': OTHER_DATA,
+    'donor': ('the weights that it starts from', ''),
+    'teacher_weights': ('the weights of its teacher', ''),
 }
 WATCHERS: list[subprocess.Popen[str]] = []  # that of this process, if it is one of several
 
@@ -78,7 +79,7 @@ def agree(record: Record) -> None:
 
 def _difference(number, host, name, first, other):
     who = f'process {number} on {host} differs from process 0'
-    what = next((HASHES[part] for part in name.split('.') if part in HASHES), None)
+    what = ''.join(HASHES.get(name.split('.')[0], ()))
     if what:
         return f'{who} in {what}: give all processes the same files'
     here, there = (_short(record.get(name, 'absent')) for record in (other, first))

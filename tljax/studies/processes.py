@@ -39,7 +39,7 @@ def agree_on(config: Config) -> None:
         return
     here = surroundings()
     agree({'config': config, 'code': here['code'], 'packages': here['packages']})
-    agree({'data': data_prints(config)})
+    agree({'fingerprints': data_prints(config)})
 
 
 @contextmanager
