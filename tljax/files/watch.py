@@ -121,8 +121,7 @@ class Watcher:
         self.loss: Loss | None = None
         self.known = asyncio.Event()  # whether there is a loss
         self.gone = asyncio.Event()  # whether the own process has ended
-        self.done = asyncio.Event()  # whether the own process has said that it ends well
-        self.told = False  # whether the own process has said how it ends
+        self.said = ''  # how the own process has said that it ends: 'bye' or 'failed'
         self.folder = ''
         self.others: dict[int, asyncio.StreamWriter] = {}
         self.tasks: set[asyncio.Task[None]] = set()
@@ -142,12 +141,12 @@ class Watcher:
         self.start(self.beat())
         loss = asyncio.create_task(self.known.wait())
         await asyncio.wait([process, loss], return_when=asyncio.FIRST_COMPLETED)
-        if self.loss is None and not self.done.is_set():  # the cause comes after the death
+        if self.loss is None and self.said != 'bye':  # the cause comes after the death
             with suppress(TimeoutError):
                 await asyncio.wait_for(loss, LINGER)
         if self.loss and (self.loss.number != self.settings.number or not self.gone.is_set()):
             await self.end_process()
-        elif self.done.is_set() and self.settings.number == 0:
+        elif self.said == 'bye' and self.settings.number == 0:
             await self.wait_for_others()
         with suppress(OSError):  # what was written last is sent
             await asyncio.gather(*(writer.drain() for writer in self.others.values()))
@@ -167,14 +166,14 @@ class Watcher:
             word, _, rest = line.partition(' ')
             if word == 'folder':
                 self.folder = rest
-            self.told |= word in ('bye', 'failed')
-            if word == 'bye':
-                self.done.set()
+            elif word == 'bye':
+                self.said = word
                 self.send({'bye': self.settings.number})
             elif word == 'failed':
+                self.said = word
                 self.report(FAILED)
         self.gone.set()
-        if not self.done.is_set():
+        if self.said != 'bye':
             self.report('died')
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -274,7 +273,7 @@ class Watcher:
                 return
             with suppress(TimeoutError):  # the own process may fail for the same reason
                 await asyncio.wait_for(self.gone.wait(), GRACE)
-            if self.told and self.gone.is_set():
+            if self.said and self.gone.is_set():
                 return
         if not self.gone.is_set():
             print('lost', flush=True)
