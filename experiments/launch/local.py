@@ -4,10 +4,11 @@
 
 The first argument is the number of processes, and the others are those of experiments.train. If a
 process fails, the others are ended; the last line names it, and the step from which the same
-command goes on. Processes compute on the CPU unless
-JAX_PLATFORMS says otherwise: a single process uses all GPUs of a machine.
+command goes on. Processes compute on the CPU unless JAX_PLATFORMS says otherwise: a single process
+uses all GPUs of a machine.
 """
 
+import argparse
 import os
 import socket
 import sys
@@ -45,10 +46,13 @@ def main(arguments: list[str]) -> None:
 
 def _workdir(flags: list[str]) -> Path | None:
     """The folder of the run, from the flags of experiments.train."""
-    values = dict(flag.lstrip('-').split('=', 1) for flag in flags if '=' in flag)
-    if 'workdir' in values:
-        return Path(values['workdir'])
-    return config_file.workdir(values['config']) if 'config' in values else None
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ('workdir', 'config'):
+        parser.add_argument(f'--{name}', f'-{name}')
+    known, _ = parser.parse_known_args(flags)
+    if known.workdir:
+        return Path(known.workdir)
+    return config_file.workdir(known.config) if known.config else None
 
 
 if __name__ == '__main__':

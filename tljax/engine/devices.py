@@ -104,7 +104,7 @@ def map_seeds_on_threads(compiled: Compiled, count: int) -> Compiled:
 
         return jax.tree.map(concatenate, *parts)
 
-    return Compiled(run, place, split, join, compiled.shardings)
+    return compiled._replace(run=run, place=place, split=split, join=join)
 
 
 @functools.cache

@@ -24,12 +24,10 @@ def apart(function: Callable[..., Any]) -> Callable[..., Any]:
     >>> apart(lambda x: x[1:] + x[:-1])(jnp.arange(3.0)).tolist()
     [1.0, 3.0]
     """
-    if not is_for_cpu():
+    if not is_for_cpu() or not may_stay_apart():
         return function
 
     def call(*arguments: jax.Array) -> Any:
-        if not may_stay_apart():
-            return jax.jit(function)(*arguments)
         # XLA puts the operations of a function in the place of its call, unless the call says no
         with set_xla_metadata(inlineable='false'):
             return jax.jit(function)(*arguments)
