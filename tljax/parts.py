@@ -33,7 +33,7 @@ from tljax.data.tasks import with_task
 from tljax.features import Donors, donors_at, feature_splits, pseudo_labels
 from tljax.files.process import prepare_process
 from tljax.paths import refuse_rules
-from tljax.program import Program, program
+from tljax.program import SETTINGS, Program, program
 from tljax.protocols import Config
 from tljax.recent import Recent
 
@@ -237,10 +237,7 @@ def _program_keywords(config):
         augment=call_each(AUGMENT_BOXES if is_detector else AUGMENT, config['augment'], 'augment'),
         frozen=stated_by_method(method, 'FROZEN', ''),
         averaging_one=stated_by_method(method, 'AVERAGING_ONE', ''),
-        **{
-            key: config[key]
-            for key in ('statistics', 'optim', 'groups', 'steps', 'parallel', 'remat')
-        },
+        **{key: config[key] for key in SETTINGS},
         key={key: config[key] for key in ('net', 'method', 'partition', 'penalty', 'augment')},
     )
 

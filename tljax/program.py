@@ -31,6 +31,8 @@ from tljax.protocols import Config, Predict, Prepare, Record
 from tljax.recent import Recent
 from tljax.zoo import identity
 
+# settings of a config that are keywords of `make_program` as they are
+SETTINGS = ('statistics', 'optim', 'groups', 'steps', 'parallel', 'remat')
 KEYS = ('classes', 'several')  # arguments of a method that the task decides
 PROGRAMS: Recent['Program'] = Recent(most=32, is_full=has_many_maps)
 # (seed, batch, start, donor=None, rules=()) -> params, state
@@ -108,11 +110,7 @@ def program(
     """
     sample = train.take(np.arange(1))
     shapes = {path: (leaf.shape, str(leaf.dtype)) for path, leaf in flatten(sample).items()}
-    values = {
-        name: value
-        for name, value in keywords.items()
-        if name in ('statistics', 'optim', 'groups', 'steps', 'parallel', 'remat')
-    }
+    values = {name: value for name, value in keywords.items() if name in SETTINGS}
     key = {
         **key,
         **values,

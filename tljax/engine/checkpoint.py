@@ -250,14 +250,8 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, Record]:
     Traceback (most recent call last):
     tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
     """
+    refuse_unfinished(workdir)
     path = Path(workdir, 'final').absolute()
-    if not path.exists():
-        progress = _progress(Path(workdir))
-        if progress:
-            raise UserError(f'{workdir}{progress}: give the training command again')
-        raise UserError(
-            f'{workdir} holds no finished run (no final/): train it to its last step first'
-        )
     with _final_checkpointer() as checkpointer:
         as_numpy = jax.tree.map(
             lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
@@ -273,6 +267,27 @@ def load_final(workdir: str | Path) -> tuple[Tree, Tree, Record]:
     if 'net' in config:
         config['net'] = _without_form(config['net'])
     return items.tree['params'], items.tree['state'], items.record
+
+
+def refuse_unfinished(workdir: str | Path) -> None:
+    """Refuses a folder without a finished run.
+
+    Args:
+        workdir: folder of the run.
+
+    Raises:
+        UserError: `workdir` holds no finished run.
+
+    >>> refuse_unfinished('nowhere')
+    Traceback (most recent call last):
+    tljax.core.UserError: nowhere holds no finished run (no final/): train it to its last step first
+    """
+    if Path(workdir, 'final').exists():
+        return
+    progress = _progress(Path(workdir))
+    if progress:
+        raise UserError(f'{workdir}{progress}: give the training command again')
+    raise UserError(f'{workdir} holds no finished run (no final/): train it to its last step first')
 
 
 def _without_form(net):

@@ -12,10 +12,10 @@ import numpy as np
 
 from tljax import build
 from tljax.configuration import phases
-from tljax.core import Dataset, Net, TrainState, Tree, UserError
+from tljax.core import Dataset, Net, TrainState, Tree
 from tljax.data.splits import each_split
 from tljax.engine.ahead import MAKERS, MEMORY, MOST
-from tljax.engine.checkpoint import last_phase
+from tljax.engine.checkpoint import last_phase, refuse_unfinished
 from tljax.engine.devices import shard
 from tljax.engine.reading import KINDS, exchanged_bytes, flops, temporary_bytes
 from tljax.engine.train import Run, spans
@@ -320,10 +320,7 @@ def _unread(
     if not (published.is_name(place) or foreign.named_as_weights(place) or is_for(net, place)):
         foreign.refuse_no_run(place)
         run_dir = last_phase(Path(place))
-        if not (run_dir / 'final').exists():
-            raise UserError(
-                f'{place} holds no finished run (no final/): train it to its last step first'
-            )
+        refuse_unfinished(run_dir)
         trees = _seeds(run_dir)
     sample = jax.eval_shape(lambda: train.take(np.arange(1)))
     shapes = jax.eval_shape(program.method.init, jax.random.key(0), sample)
