@@ -102,7 +102,8 @@ def _small(config: ConfigDict) -> None:
 
 
 def _ssdlite(config: ConfigDict) -> None:
-    """SSDLite with MobileNetV2, from scratch, from COCO's backbone, and from COCO's detector."""
+    """SSDLite with MobileNetV2, from scratch, from COCO's backbone, and from COCO's detector, which
+    is trained as a whole or from its twelfth block on."""
     config.net = dict(
         name='with_extras',
         of=dict(name='mobilenet_v2', momentum=0.9),
@@ -124,6 +125,10 @@ def _ssdlite(config: ConfigDict) -> None:
         scratch=dict(init=dict(path=''), steps=400),
         backbone=dict(init=dict(rules=(('backbone/(?!extras/).*', None),))),
         detector=dict(init=dict(rules=(('(?!head/class/).*', None),))),
+        frozen=dict(
+            init=dict(rules=(('(?!head/class/).*', None),)),
+            partition=dict(name='freeze', until='block11'),
+        ),
     )
 
 
