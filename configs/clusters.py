@@ -15,7 +15,7 @@ the digits and 73.0 % on USPS, the inputs 82.1 and 69.1 %, SimCLR from the targe
 73.4 %.
 """
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_dict
 
 from configs import base
 from tljax.protocols import Config
@@ -46,6 +46,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             target=_target(options.target),
             source=_source(options.source),
             examples=HELD_OUT[options.target],  # splits of the target that are clustered
+            # training examples of the target that a seed draws; None: all
+            target_examples=config_dict.placeholder(int),
             # Networks
             net=dict(name='mlp', widths=(512, 128)),
             pretraining=ConfigDict(

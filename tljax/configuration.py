@@ -61,7 +61,8 @@ DEFAULTS: dict[str, Any] = dict(
     # Data
     data=dict(name=''),  # a function of tljax.data, or tljax.features.extracted
     withdrawn=[],  # ids of examples to leave out of all splits, or a text file of one id a line
-    per_class=None,  # labels per class, or pictures with boxes, drawn by the seed; None: all
+    # labels per class, or pictures with boxes or examples without labels, drawn by the seed
+    per_class=None,  # None: all
     shuffled=False,  # whether labels are permuted over the examples: a control
     class_weights='',  # in the loss: 'balanced' (classes count alike), or a number for each class
     # functions of tljax.nn.augment, or augment_boxes for boxes: names, or configs with keywords

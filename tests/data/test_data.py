@@ -14,6 +14,7 @@ from tljax.data.sets.digits import digits
 from tljax.data.sets.glyphs import characters, glyphs, render
 from tljax.data.splits import cut, cut_missing, per_class
 from tljax.data.streams import device_stream, draw, examples_of, with_keys
+from tljax.data.wrappers.without_labels import without_labels
 from tljax.parts import load
 
 
@@ -93,6 +94,23 @@ def test_label_subsets_are_nested_balanced_and_seeded(k):
     assert small < large < all_of_them and len(all_of_them) == 200
     assert np.bincount(label[sorted(small)]).tolist() == [k] * 4
     assert small != set(per_class(label, k, seed=4).tolist())
+
+
+def test_examples_without_labels_are_drawn_whatever_their_classes():
+    known = {'train': arrays(np.arange(120.0), np.repeat([0, 1], [20, 100]), 'ab')}
+    withheld = without_labels(known)
+    train = withheld['train']
+    assert (train.size, train.task.kind) == (120, 'unlabelled')
+    small, large = (set(per_class(train.label, k, seed=3).tolist()) for k in (40, 80))
+    assert small < large and len(small) == 40
+    assert small != set(per_class(train.label, 40, seed=4).tolist())
+    assert np.bincount(known['train'].label[sorted(small)]).tolist() != [20, 20]
+    drawn = examples_of(train, seed=3, k=40).take(np.arange(40))
+    assert drawn['label'].tolist() == [-1] * 40
+    rows = sorted(small)
+    assert drawn['input'].tolist() == known['train'].take(np.array(rows))['input'].tolist()
+    with pytest.raises(UserError, match='per_class=121: there are 120 examples without labels'):
+        per_class(train.label, 121, seed=0)
 
 
 def test_batches_cover_each_epoch_once_and_depend_on_seed_and_step_alone():

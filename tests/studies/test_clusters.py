@@ -65,6 +65,12 @@ def test_few_labels_are_as_many_of_each_class_and_the_test_scales_nothing():
     [
         ({'seeds': [3]}, 'seeds=[3]: intervals need two or more'),
         ({'examples': ['tset']}, "examples='tset': the target has train, validation, test"),
+        ({'target_examples': 1000}, 'target_examples=1000: the target has 899 training examples'),
+        ({'labels': [9], 'target_examples': 50}, 'labels=9: among the 50 training examples of'),
+        (
+            {'labels': [99]},
+            'labels=99: among the 899 training examples of the seed 0 are 87 of',
+        ),
         ({'clusters': 1}, 'clusters=1, dim=20: give two clusters or more'),
         (
             {'source': {'name': 'digits', 'size': 16}},

@@ -116,12 +116,13 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     Args:
         label: (n,) integers; or labels of several tasks (`several_tasks.structured`), each of whose
             classes then gets k examples; or boxes (n, g, 5), of which k pictures are drawn,
-            whatever their classes.
-        k: examples per class, or pictures; None for all.
+            whatever their classes; or -1 for all, of which k examples are drawn.
+        k: examples per class, or of all; None for all.
         seed: seed of the draw.
 
     Returns:
-        Indices of the examples, sorted integers (number of classes * k,), or (k,) of pictures.
+        Indices of the examples, sorted integers (number of classes * k,), or (k,) of boxes or of
+        examples without labels.
 
     Raises:
         UserError: a class has fewer than k examples, k is below 1, or labels are no classes; or an
@@ -138,7 +139,9 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     if label.dtype.names:
         return _per_class_of_tasks(label, k, seed)
     if label.ndim == 3:
-        return _pictures(len(label), k, seed)
+        return _of_all(len(label), k, seed, 'pictures with boxes')
+    if (label == -1).all() and label.dtype.kind == 'i':
+        return _of_all(len(label), k, seed, 'examples without labels')
     if label.ndim > 1 or label.dtype.kind == 'f':
         raise UserError(
             f'per_class={k}: these examples have several labels or numbers each: leave it out'
@@ -159,10 +162,10 @@ def per_class(label: np.ndarray, k: int | None, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(subsets))
 
 
-def _pictures(count, k, seed):
-    """The indices of k pictures out of `count`, sorted."""
+def _of_all(count, k, seed, what):
+    """The indices of k out of `count` examples, sorted."""
     if not 1 <= k <= count:
-        raise UserError(f'per_class={k}: there are {count} pictures with boxes: take 1 to {count}')
+        raise UserError(f'per_class={k}: there are {count} {what}: take 1 to {count}')
     return np.sort(np.random.default_rng([Purpose.SUBSET, seed, 0]).permutation(count)[:k])
 
 

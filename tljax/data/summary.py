@@ -53,7 +53,7 @@ def _task(task: Task, label: np.ndarray) -> str:
     if task.kind == 'boxes':
         return f'boxes of {len(task.names)} classes: {names}'
     if task.kind == 'unlabelled':
-        return f'{len(task.names)} classes without labels: {names}'
+        return f'{len(task.names)} classes without labels: {names}' if names else 'none: no labels'
     width = label.shape[1] if label.ndim > 1 else 1
     return f'regression of {width} numbers' if width > 1 else 'regression of one number'
 

@@ -64,6 +64,7 @@ def compare(config: Config, workdir: Path) -> Record:
     sides = {side: build.load(config[side]) for side in (TARGET, SOURCE)}
     _refuse_unfit(sides, config)
     train, test = sides[TARGET]['train'], [sides[TARGET][name] for name in config['examples']]
+    drawn = _drawn(train, config)
     label = np.concatenate([split.label for split in test])
     clustered: Values = {}
     learnt: Values = {}
@@ -88,8 +89,10 @@ def compare(config: Config, workdir: Path) -> Record:
             ]
         for k in config['labels']:
             learnt[name, trained_on, str(k)] = [
-                _few_labels(labelled[name, trained_on][i], train.label, x[i], label, k, seed)
-                for i, seed in enumerate(config['seeds'])
+                _few_labels(
+                    labelled[name, trained_on][i][rows], train.label[rows], x[i], label, k, seed
+                )
+                for i, (seed, rows) in enumerate(drawn.items())
             ]
     clustered |= _readers_of_the_source(config, sides[SOURCE]['train'], features, label)
     results = summarise(clustered, learnt) | {'examples': len(label), 'config': config}
@@ -149,11 +152,12 @@ def _trainings(
     the last one takes in all, so that transfer is not a longer training."""
     steps = changes['steps']
     shared = dict(net=config['net'], seeds=config['seeds'], **changes)
+    target = _unlabelled_target(config)
     plans = {
-        TARGET: dict(data=config[TARGET], steps=2 * steps),
+        TARGET: dict(target, steps=2 * steps),
         SOURCE: dict(data=config[SOURCE], steps=steps),
         BOTH: dict(
-            data=config[TARGET],
+            target,
             steps=steps,
             init=dict(path=str(_folder(workdir, name, SOURCE)), phase=''),
         ),
@@ -162,6 +166,12 @@ def _trainings(
         trained_on: _fit({**shared, **plan}, _folder(workdir, name, trained_on))
         for trained_on, plan in plans.items()
     }
+
+
+def _unlabelled_target(config: Config) -> Config:
+    """Settings of a training on the target's inputs: as many as `target_examples` says, by seed."""
+    data = dict(name='without_labels', of=config[TARGET])
+    return dict(data=data, per_class=config['target_examples'])
 
 
 def _fit(changes: Config, folder: Path) -> tuple[Run, Fitted]:
@@ -179,7 +189,8 @@ def _deep(
     config: Config, donor: Path, name: str, test: list[Dataset], workdir: Path
 ) -> list[np.ndarray]:
     """Clusters of deep embedded clustering from a trained network, by seed."""
-    changes = dict(config[DEEP], data=config[TARGET], net=config['net'], seeds=config['seeds'])
+    shared = _unlabelled_target(config)
+    changes = dict(config[DEEP], **shared, net=config['net'], seeds=config['seeds'])
     changes['method'] = dict(changes['method'], name=DEEP, clusters=config['clusters'])
     changes['init'] = dict(path=str(donor), phase='')
     run, fitted = _fit(changes, workdir / f'{DEEP}-{donor.name}')
@@ -266,6 +277,24 @@ def _readers_of_the_source(
                     agreement(label, found.label)
                 )
     return values
+
+
+def _drawn(train: Dataset, config: Config) -> dict[int, np.ndarray]:
+    """The target's training examples of each seed. Those that get labels are among them."""
+    count, most = config['target_examples'], max(config['labels'], default=0)
+    if count is not None and not 1 <= count <= train.size:
+        raise UserError(f'target_examples={count}: the target has {train.size} training examples')
+    withheld = np.full(train.size, -1)
+    drawn = {seed: per_class(withheld, count, seed) for seed in config['seeds']}
+    for seed, rows in drawn.items():
+        sizes = np.bincount(train.label[rows], minlength=len(train.classes))
+        if sizes.min() < most:
+            raise UserError(
+                f'labels={most}: among the {len(rows)} training examples of the seed {seed} are '
+                f'{sizes.min()} of the class {train.classes[sizes.argmin()]}: ask for fewer labels '
+                'or more target_examples'
+            )
+    return drawn
 
 
 def _refuse_unfit(sides: dict[str, dict[str, Dataset]], config: Config) -> None:

@@ -33,8 +33,11 @@ def intersection(first: jax.Array, second: jax.Array) -> jax.Array:
     [[1.0]]
     """
     first, second = first[..., :, None, :], second[..., None, :, :]
-    corner = jnp.maximum(first[..., :2], second[..., :2])
-    return area(jnp.concatenate([corner, jnp.minimum(first[..., 2:], second[..., 2:])], -1))
+    sides = jnp.minimum(first[..., 2:], second[..., 2:]) - jnp.maximum(
+        first[..., :2], second[..., :2]
+    )
+    sides = jnp.maximum(sides, 0)
+    return sides[..., 0] * sides[..., 1]
 
 
 def iou(first: jax.Array, second: jax.Array) -> jax.Array:

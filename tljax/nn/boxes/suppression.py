@@ -41,8 +41,8 @@ def nms(
 
     def one(boxes, scores):
         def select(scores, _):
-            best = scores.argmax().astype(jnp.int32)
-            exists = scores[best] > -jnp.inf
+            top = scores.max()
+            best, exists = _first(scores, top), top > -jnp.inf
             gone = (iou(boxes[best][None], boxes)[0] > overlap).at[best].set(True)
             return jnp.where(gone, -jnp.inf, scores), (jnp.where(exists, best, 0), exists)
 
@@ -175,17 +175,30 @@ def _best_first(
     @jax.vmap
     def find(boxes, count, best, scores, rows):
         label = best.argmax()
-        own = boxes[jnp.minimum(label, len(boxes) - 1)]  # all classes may share their boxes
-        place = scores[label].argmax()
-        gone = (iou(own[place][None], own)[0] > overlap).at[place].set(True)
+        own = boxes[0] if len(boxes) == 1 else boxes[label]  # all classes may share their boxes
+        top = best[label]
+        place = _first(scores[label], top)
+        gone = (iou(own[place][None], own)[0] > overlap) | (jnp.arange(len(own)) == place)
         left = jnp.where(gone, -jnp.inf, scores[label])
         found = clip(own[place], window)
-        row = jnp.concatenate([found, jnp.stack([label.astype(found.dtype), best[label]])])
-        exists = (area(found) > 0) & (best[label] > -jnp.inf) & (count < total)
-        rows = rows.at[count].set(jnp.where(exists, row, rows[count]))
-        return count + exists, best.at[label].set(left.max()), scores.at[label].set(left), rows
+        row = jnp.concatenate([found, jnp.stack([label.astype(found.dtype), top])])
+        exists = (area(found) > 0) & (top > -jnp.inf)
+        is_next = (jnp.arange(total) == count) & exists
+        return (
+            count + exists,
+            jnp.where(jnp.arange(len(best)) == label, left.max(), best),
+            scores.at[label].set(left),
+            jnp.where(is_next[:, None], row, rows),
+        )
 
     rows = jnp.broadcast_to(jnp.array(NOTHING, boxes.dtype), (len(boxes), total, 6))
     state = jnp.zeros(len(boxes), jnp.int32), scores.max(-1), scores, rows
     rows = jax.lax.while_loop(goes_on, lambda state: find(boxes, *state), state)[-1]
     return rows.reshape(*batch, total, 6)
+
+
+def _first(scores: jax.Array, top: jax.Array) -> jax.Array:
+    """The place of the first score that equals the largest one; `argmax` is slower on a CPU, as it
+    uses no vector instructions."""
+    places = jnp.arange(len(scores), dtype=jnp.int32)
+    return jnp.where(scores == top, places, len(scores) - 1).min()
