@@ -95,6 +95,19 @@ def boxes_of(row):
     return BOXES if ROWS[row].extractor == 'made' else PUBLISHED
 
 
+def regions(row):
+    """Regions of a row's pictures, (3, proposals, 4) float32. They lie inside of the pictures, and
+    the first ones of a picture hold its objects."""
+    rng = np.random.default_rng(zlib.crc32(f'regions of {row}'.encode()))
+    count = ROWS[row].proposals
+    corners = rng.uniform(0.05, 0.55, (len(BOXES), count, 2))
+    found = np.concatenate([corners, corners + rng.uniform(0.2, 0.4, corners.shape)], -1)
+    for picture, boxes in zip(found, boxes_of(row), strict=True):
+        for place, box in enumerate(boxes):
+            picture[place] = np.clip(np.array(box[:4]) + rng.uniform(-0.02, 0.02, 4), 0.02, 0.98)
+    return found.astype(np.float32)
+
+
 def labels(boxes=BOXES):
     """The boxes of the pictures, padded: (n, g, 5) float32."""
     most = max(len(rows) for rows in boxes)
