@@ -4,6 +4,8 @@
     python -m experiments.clusters --config=configs/clusters.py:target=usps
     # printed letters as the source, which need no download
     python -m experiments.clusters --config=configs/clusters.py:source=glyphs
+    # SimCLR for a target of 150 pictures, from the digits of MNIST, whose labels are not read
+    python -m experiments.clusters --config=configs/clusters.py:source=mnist,few
 
 The source has other classes than the target, as in self-taught learning (Raina et al. 2007):
 letters teach what strokes look like, and digits are clustered. The held-out examples of the target
@@ -29,13 +31,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     Args:
         arg: comma-separated options after the colon of `--config`: 'target=usps', 'source=mnist' or
-            'source=glyphs', 'first=1000' (the first of the five seeds), 'smoke'; None for the
-            defaults.
+            'source=glyphs', 'few', 'first=1000' (the first of the five seeds), 'smoke'; None for
+            the defaults.
     """
     options = base.parse_arg(
         arg,
         target=('digits', 'usps'),
         source=('omniglot', 'glyphs', 'mnist'),
+        few=False,
         first=1000,
         smoke=False,
     )
@@ -106,6 +109,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     )
     if options.smoke:
         _smoke(config)
+    elif options.few:
+        _few(config)
     return config.lock()
 
 
@@ -127,6 +132,13 @@ def _source(name: str) -> Config:
         size=SIZE,
         channels=1,
     )
+
+
+def _few(config: ConfigDict) -> None:
+    """Leaves the target 150 unlabelled examples, from which SimCLR learns."""
+    config.target_examples = 150
+    del config.pretraining['autoencoder']
+    config.deep_embedded_clustering = config.readers = ConfigDict()
 
 
 def _smoke(config: ConfigDict) -> None:

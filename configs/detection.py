@@ -4,8 +4,9 @@
     python -m experiments.train   --config=configs/detection.py
     # blood cells (BCCD): from scratch and from ImageNet weights, with 20, 72 and all pictures
     python -m experiments.compare --config=configs/detection.py:data=bccd
-    # the same from a detector trained on COCO
+    # the same from a detector trained on COCO, and what it costs to freeze its first blocks
     python -m experiments.compare --config=configs/detection.py:data=bccd,net=ssdlite
+    python -m experiments.compare --config=configs/detection.py:data=bccd,net=frozen
     # your own pictures with boxes, in the form of VOC, COCO, YOLO or a table
     python -m experiments.train   --config=configs/detection.py:data=FOLDER
 
@@ -39,18 +40,23 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     Args:
         arg: comma-separated options after the colon of `--config`: 'data=bccd' or 'data=FOLDER'
-            (default scenes), 'net=ssdlite' (default small), 'choose', 'first=1000' (the first of
-            the seeds), 'smoke'; None for the defaults.
+            (default scenes), 'net=ssdlite' or 'net=frozen' (default small), 'choose', 'first=1000'
+            (the first of the seeds), 'smoke'; None for the defaults.
     """
     options = base.parse_arg(
-        arg, data='scenes', net=('small', 'ssdlite'), choose=False, first=1000, smoke=False
+        arg,
+        data='scenes',
+        net=('small', 'ssdlite', 'frozen'),
+        choose=False,
+        first=1000,
+        smoke=False,
     )
     config = base.get_config()
     with config.unlocked():
         config.commands = ('train', 'compare')
 
         # Data
-        size = 300 if options.net == 'ssdlite' else 160
+        size = 160 if options.net == 'small' else 300
         if options.data == 'scenes':
             config.data = SCENES
         else:
@@ -61,7 +67,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
                 size=size,
                 joined=is_bccd and not options.choose,
             )
-            if options.net == 'ssdlite':
+            if options.net != 'small':
                 config.data.interpolation = 'legacy'
         config.augment = ('flip_boxes', 'ssd_crop')
 
@@ -75,7 +81,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         # Study
         config.study.baseline = 'scratch'
         config.study.budgets = (20, 72, None)
-        (_ssdlite if options.net == 'ssdlite' else _small)(config)
+        dict(small=_small, ssdlite=_ssdlite, frozen=_frozen)[options.net](config)
         if options.smoke:
             _smoke(config)
     return config
@@ -102,8 +108,7 @@ def _small(config: ConfigDict) -> None:
 
 
 def _ssdlite(config: ConfigDict) -> None:
-    """SSDLite with MobileNetV2, from scratch, from COCO's backbone, and from COCO's detector, which
-    is trained as a whole or from its twelfth block on."""
+    """SSDLite with MobileNetV2, from scratch, from COCO's backbone, and from COCO's detector."""
     config.net = dict(
         name='with_extras',
         of=dict(name='mobilenet_v2', momentum=0.9),
@@ -125,11 +130,17 @@ def _ssdlite(config: ConfigDict) -> None:
         scratch=dict(init=dict(path=''), steps=400),
         backbone=dict(init=dict(rules=(('backbone/(?!extras/).*', None),))),
         detector=dict(init=dict(rules=(('(?!head/class/).*', None),))),
-        frozen=dict(
-            init=dict(rules=(('(?!head/class/).*', None),)),
-            partition=dict(name='freeze', until='block11'),
-        ),
     )
+
+
+def _frozen(config: ConfigDict) -> None:
+    """SSDLite from COCO's detector, trained as a whole or from its twelfth block on."""
+    _ssdlite(config)
+    detector = config.study.strategies.detector
+    frozen = dict(detector, partition=dict(name='freeze', until='block11'))
+    config.study.baseline = 'detector'
+    config.study.budgets = (20,)
+    config.study.strategies = dict(detector=detector, frozen=frozen)
 
 
 def _smoke(config: ConfigDict) -> None:

@@ -91,3 +91,6 @@ def test_options_of_the_config():
     assert config.target.name == 'usps' and config.examples == ('test',)
     assert config.source.name == 'glyphs' and config.seeds == (7, 8, 9, 10, 11)
     assert clusters.get_config().source.of.name == 'omniglot'
+    few = plain(clusters.get_config('few'))
+    assert (few['target_examples'], list(few['pretraining'])) == (150, ['simclr'])
+    assert not few['readers'] and not few['deep_embedded_clustering']
