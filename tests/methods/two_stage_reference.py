@@ -160,7 +160,8 @@ def computed(name, is_training):
 def give_regions(model, regions):
     """Lets a detector's second stage look at given regions."""
     counts = tf.fill([len(regions)], regions.shape[1])
-    model._proposal_postprocess = lambda *told: (tf.constant(regions), counts)
+    given = tf.constant(regions), None, None, counts, None, None
+    model._postprocess_rpn = lambda *told: given
 
 
 def truth(name):
