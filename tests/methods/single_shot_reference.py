@@ -198,8 +198,8 @@ ROWS = {
 }
 
 
-def detector(row, frozen):
-    height, width = samples.SIZES[row]
+def detector(row, frozen, size=None):
+    height, width = size or samples.SIZES[row]
     text = CONFIG % {
         **ROWS[row],
         'classes': samples.CLASSES,
