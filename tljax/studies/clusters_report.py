@@ -3,9 +3,9 @@
 import json
 
 from tljax.protocols import Record
-from tljax.studies.tables import Table, section
+from tljax.studies.tables import Table, percent, points, section
 
-SIGNS = {'positive': ' +', 'negative': ' −', 'none detected': ''}
+GAINED = 'gains', 'over inputs'  # kinds of gains of a row
 CLUSTERS = (
     'Agreement of clusters with classes, percent: mean over seeds ± half the width of its 95 % '
     'interval'
@@ -73,23 +73,11 @@ def _table(rows: list[Record], what: str, title: str) -> list[Table]:
             row['features'],
             row['trained on'],
             row[what],
-            *(_interval(row['scores'][score]) for score in scores),
-            *(_gain(row.get(kind, {}).get(scores[0])) for kind in ('gains', 'over inputs')),
+            *(percent(row['scores'][name]['mean'], row['scores'][name]['ci95']) for name in scores),
+            *(points(row[kind][scores[0]]) if kind in row else '' for kind in GAINED),
         ]
         for row in rows
     ]
     columns = ['features', 'trained on', what, *scores]
     gains = [f'gain, {scores[0]}', f'over inputs, {scores[0]}']
     return [Table([*columns, *gains], body, title)]
-
-
-def _interval(score: Record) -> str:
-    return f'{100 * score["mean"]:.1f} ± {100 * score["ci95"]:.1f}'
-
-
-def _gain(gain: Record | None) -> str:
-    """A gain in points with its interval and the sign of its verdict; '' for none."""
-    if gain is None:
-        return ''
-    mean, low, high = (100 * gain[key] for key in ('mean', 'low', 'high'))
-    return f'{mean:+.1f} [{low:+.1f}, {high:+.1f}]{SIGNS[gain["verdict"]]}'

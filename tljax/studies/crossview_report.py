@@ -3,9 +3,8 @@
 import json
 
 from tljax.protocols import Record
-from tljax.studies.tables import Table, section
+from tljax.studies.tables import Table, percent, points, section
 
-SIGNS = {'positive': ' +', 'negative': ' −'}
 SCORES = (
     '{} % on the scored examples of the target: mean over draws ± half the width of its 95 % '
     'interval. "target labels" is the same classifier on labels of the target'
@@ -46,9 +45,9 @@ def tables(results: Record) -> list[Table]:
     """
     rows, gains = results['rows'], results['gains']
     tasks = list(dict.fromkeys(row['task'] for row in rows))
-    scores = {(row['method'], row['task']): _interval(row['mean'], row['ci95']) for row in rows}
-    found = {(row['method'], row['task']): _interval(*row['found']) for row in rows if row['found']}
-    differences = {(gain['method'], gain['over'], gain['task']): _gain(gain) for gain in gains}
+    scores = {(row['method'], row['task']): percent(row['mean'], row['ci95']) for row in rows}
+    found = {(row['method'], row['task']): percent(*row['found']) for row in rows if row['found']}
+    differences = {(gain['method'], gain['over'], gain['task']): points(gain) for gain in gains}
     made = [
         _table(['method'], scores, tasks, SCORES.format(rows[0]['metric'].capitalize())),
         _table(['method'], found, tasks, FOUND),
@@ -90,12 +89,3 @@ def _table(
     names = list(dict.fromkeys(key[:-1] for key in cells))
     body = [[*name, *(cells.get((*name, task), '') for task in tasks)] for name in names]
     return Table([*columns, *tasks], body, title)
-
-
-def _interval(mean: float, half: float | None) -> str:
-    return f'{100 * mean:.1f}' + ('' if half is None else f' ± {100 * half:.1f}')
-
-
-def _gain(gain: Record) -> str:
-    mean, low, high = (100 * gain[key] for key in ('mean', 'low', 'high'))
-    return f'{mean:+.1f} [{low:+.1f}, {high:+.1f}]{SIGNS.get(gain["verdict"], "")}'

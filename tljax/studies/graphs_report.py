@@ -3,9 +3,8 @@
 import json
 
 from tljax.protocols import Record
-from tljax.studies.tables import Table, section
+from tljax.studies.tables import Table, percent, points, section
 
-SIGNS = {'positive': ' +', 'negative': ' −', 'none detected': ''}
 TITLE = (
     'Nodes of the target, percent: mean over seeds ± half the width of its 95 % interval; sd of '
     'the first score over seeds; gain in the first score over the source alone with as many hops '
@@ -33,9 +32,9 @@ def tables(results: Record) -> list[Table]:
             row['task'],
             str(row['hops']),
             row['strategy'],
-            *(_interval(row['scores'][score]) for score in scores),
+            *(percent(row['scores'][name]['mean'], row['scores'][name]['ci95']) for name in scores),
             f'{100 * row["scores"][scores[0]]["sd"]:.1f}',
-            _gain(row),
+            points(row, 'gain') if 'gain' in row else '',
         ]
         for row in rows
     ]
@@ -56,15 +55,3 @@ def sections(results: Record) -> list[Record]:
         section('Strategies', table, text=f'{table.title}.'),
         section('How it was run', code=json.dumps(results['config'], indent=1)),
     ]
-
-
-def _interval(score: Record) -> str:
-    return f'{100 * score["mean"]:.1f} ± {100 * score["ci95"]:.1f}'
-
-
-def _gain(row: Record) -> str:
-    """A gain in points with its interval and the sign of its verdict; '' for none."""
-    if 'gain' not in row:
-        return ''
-    mean, low, high = (100 * row[key] for key in ('gain', 'low', 'high'))
-    return f'{mean:+.1f} [{low:+.1f}, {high:+.1f}]{SIGNS[row["verdict"]]}'

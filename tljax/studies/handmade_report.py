@@ -4,9 +4,8 @@ import json
 from collections import Counter
 
 from tljax.protocols import Record
-from tljax.studies.tables import Table, section
+from tljax.studies.tables import Table, percent, points, section
 
-SIGNS = {'positive': ' +', 'negative': ' −'}
 READING = (
     '{} % on the test split: mean over draws of labels ± half the width of its 95 % interval. '
     'Best: the feature of the group that the validation split chooses in each draw. Margin: best '
@@ -35,7 +34,7 @@ def tables(results: Record) -> list[Table]:
     >>> for line in tables(dict(rows=[hog], best=[], margins=[margin]))[0].rows:
     ...     print(line)
     ['handmade', 'hog', '5', '50.0 ± 1.0']
-    ['margin', 'best deep minus best hand-made', '5', '20.0 [10.0, 30.0] +']
+    ['margin', 'best deep minus best hand-made', '5', '+20.0 [+10.0, +30.0] +']
     """
     rows, sets = results['rows'], list(dict.fromkeys(row['set'] for row in results['rows']))
     body = []
@@ -43,11 +42,13 @@ def tables(results: Record) -> list[Table]:
         cells: dict[tuple[str, str], dict[str, str]] = {}
         for row in [*rows, *results['best']]:
             if row['labels_per_class'] == k:
-                cells.setdefault((row['group'], row['feature']), {})[row['set']] = _score(row)
+                cells.setdefault((row['group'], row['feature']), {})[row['set']] = percent(
+                    row['mean'], row['ci95']
+                )
         for margin in results['margins']:
             if margin['labels_per_class'] == k:
                 name = 'margin', 'best deep minus best hand-made'
-                cells.setdefault(name, {})[margin['set']] = _margin(margin)
+                cells.setdefault(name, {})[margin['set']] = points(margin)
         for (group, feature), by_set in cells.items():
             body.append([group, feature, str(k), *(by_set[name] for name in sets)])
     columns = ['group', 'feature', 'labels per class', *sets]
@@ -94,13 +95,3 @@ def _choices(results: Record) -> Table:
 
 def _counts(values: list[str | float]) -> str:
     return ', '.join(f'{value} {count}x' for value, count in Counter(values).most_common())
-
-
-def _score(row: Record) -> str:
-    half = '' if row['ci95'] is None else f' ± {100 * row["ci95"]:.1f}'
-    return f'{100 * row["mean"]:.1f}{half}'
-
-
-def _margin(margin: Record) -> str:
-    mean, low, high = (100 * margin[key] for key in ('mean', 'low', 'high'))
-    return f'{mean:.1f} [{low:.1f}, {high:.1f}]{SIGNS.get(margin["verdict"], "")}'

@@ -3,9 +3,8 @@
 import json
 
 from tljax.protocols import Record
-from tljax.studies.tables import Table, section
+from tljax.studies.tables import Table, percent, points, section
 
-SIGNS = {'positive': ' +', 'negative': ' −'}
 ERRORS = (
     'Error on the unlabelled rest of the target, percent: mean over draws ± half the width of its '
     '95 % interval; "largest class" always predicts that one'
@@ -35,7 +34,7 @@ def tables(results: Record) -> list[Table]:
     >>> for table in tables({'rows': [row]}):
     ...     print(table.rows)
     [['a-b', '12', '20', '50.0', '20.0 ± 1.0', '10.0 ± 1.0']]
-    [['a-b', '12', '20', '10.0 [5.0, 15.0] +', '0.50 ± 0.10', '3']]
+    [['a-b', '12', '20', '+10.0 [+5.0, +15.0] +', '0.50 ± 0.10', '3']]
     """
     return [_error_table(results['rows']), _gain_table(results['rows'])]
 
@@ -74,7 +73,7 @@ def _error_table(rows: list[Record]) -> Table:
         [
             *_cell_names(row),
             f'{100 * row["largest"]:.1f}',
-            *(_interval(row['means'][method], 100, 1) for method in methods),
+            *(percent(*row['means'][method]) for method in methods),
         ]
         for row in rows
     ]
@@ -87,8 +86,8 @@ def _gain_table(rows: list[Record]) -> Table:
     body = [
         [
             *_cell_names(row),
-            *(_gain(row['gains'][rival]) for rival in rivals),
-            _interval(row['ratio'], 1, 2) if row['ratio'] else '',
+            *(points(row['gains'][rival]) for rival in rivals),
+            '{:.2f} ± {:.2f}'.format(*row['ratio']) if row['ratio'] else '',
             str(row['fitted']),
         ]
         for row in rows
@@ -101,13 +100,3 @@ def _gain_table(rows: list[Record]) -> Table:
 
 def _cell_names(row: Record) -> list[str]:
     return [row['task'], str(row['labels']), f'{100 * row["flipped"]:g}']
-
-
-def _interval(values: tuple[float, float], factor: float, digits: int) -> str:
-    mean, half = values
-    return f'{factor * mean:.{digits}f} ± {factor * half:.{digits}f}'
-
-
-def _gain(gain: Record) -> str:
-    mean, low, high = (100 * gain[key] for key in ('mean', 'low', 'high'))
-    return f'{mean:.1f} [{low:.1f}, {high:.1f}]{SIGNS.get(gain["verdict"], "")}'

@@ -3,9 +3,8 @@
 import json
 
 from tljax.protocols import Record
-from tljax.studies.tables import Table, section
+from tljax.studies.tables import Table, percent, points, section
 
-SIGNS = {'positive': ' +', 'negative': ' −', 'none detected': ''}
 SCORES = (
     'Area under precision over recall on the folds that were not trained on, percent: mean over '
     'cuts ± half the width of its 95 % interval; gain over the fold alone, points, paired by cut, '
@@ -45,7 +44,14 @@ def tables(results: Record) -> list[Table]:
         ]
         for name in names
     ]
-    scores = [[row['model'], _score(row), _gain(row)] for row in results['rows']]
+    scores = [
+        [
+            row['model'],
+            percent(row['mean'], row['ci95']),
+            points(row, 'gain') if 'gain' in row else '',
+        ]
+        for row in results['rows']
+    ]
     return [
         Table(['source', 'target', 'expected', 'found'], body, f'{MAP}; {FOUND}'),
         Table(['model', 'AUC-PR', 'gain'], scores, SCORES),
@@ -86,15 +92,3 @@ def sections(results: Record, picture: str) -> list[Record]:
         section('Folds', Table(['seed', 'persons', 'facts', 'dropped facts'], folds)),
         section('How it was run', code=json.dumps(results['config'], indent=1)),
     ]
-
-
-def _score(row: Record) -> str:
-    return f'{100 * row["mean"]:.1f} ± {100 * row["ci95"]:.1f}'
-
-
-def _gain(row: Record) -> str:
-    """A gain in points with its interval and the sign of its verdict; '' for none."""
-    if 'gain' not in row:
-        return ''
-    mean, low, high = (100 * row[key] for key in ('gain', 'low', 'high'))
-    return f'{mean:+.1f} [{low:+.1f}, {high:+.1f}]{SIGNS[row["verdict"]]}'

@@ -6,7 +6,7 @@ import numpy as np
 
 from tljax.protocols import Record
 from tljax.studies import choices
-from tljax.studies.tables import Table, section
+from tljax.studies.tables import SIGNS, Table, section
 
 CHOICE = (
     "The method that each label-free score chooses for each task, without the target's labels. "
@@ -18,7 +18,6 @@ READING = (
     'transfer) compared with the same classifier trained on the source only: paired t test over '
     'the examples of the target, Holm-corrected over the table at 5 %.'
 )
-SIGNS = {'positive': ' +', 'negative': ' −'}
 
 
 def tables(results: Record) -> list[Table]:

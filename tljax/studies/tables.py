@@ -9,6 +9,8 @@ from tljax.engine.log import COLUMNS, transferred_rows
 from tljax.paths import Group
 from tljax.protocols import Cell, Record
 
+SIGNS = {'positive': ' +', 'negative': ' −'}  # of verdicts; nothing where none was detected
+
 
 class Table(NamedTuple):
     """A table, as `report.page.table` takes it.
@@ -25,6 +27,33 @@ class Table(NamedTuple):
     columns: list[str]
     rows: Sequence[Sequence[Cell]]
     title: str = ''
+
+
+def percent(mean: float, half: float | None) -> str:
+    """Returns a mean in percent, ± half the width of its interval.
+
+    Args:
+        mean: a share.
+        half: half the width of its interval; None for one value, which has none.
+
+    >>> percent(0.878, 0.011), percent(0.5, None)
+    ('87.8 ± 1.1', '50.0')
+    """
+    return f'{100 * mean:.1f}' + ('' if half is None else f' ± {100 * half:.1f}')
+
+
+def points(gain: Record, mean: str = 'mean') -> str:
+    """Returns a gain in percentage points with its interval and the sign of its verdict.
+
+    Args:
+        gain: a difference of shares, the ends of its interval 'low' and 'high', and 'verdict'.
+        mean: key of the difference.
+
+    >>> points(dict(mean=0.1, low=0.05, high=0.15, verdict='positive'))
+    '+10.0 [+5.0, +15.0] +'
+    """
+    middle, low, high = (100 * gain[key] for key in (mean, 'low', 'high'))
+    return f'{middle:+.1f} [{low:+.1f}, {high:+.1f}]{SIGNS.get(gain["verdict"], "")}'
 
 
 def transfer_table(strategies: dict[str, list[Record]]) -> Table:
