@@ -9,7 +9,7 @@ TORCH is an environment with PyTorch:
     python -m venv TORCH && TORCH/bin/pip install torch==2.13.0 numpy
     PIP_NO_DEPS=1 TORCH/bin/pip install torchvision==0.28.0
 
-API and TF are those of tests/nn/boxes/boxes_reference.py.
+API and TF are those of tests/zoo/tensorflow_reference.py.
 
 All have the layers of TensorFlow's SSDLite with MobileNetV2 and 90 classes, in float32, and SGD
 with momentum. A prediction of tljax and of TensorFlow includes suppression, which `suppression`

@@ -1,6 +1,5 @@
 """SSDLite with MobileNetV2 at 300 pixels in the TensorFlow Object Detection API: its own graph."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,8 +7,6 @@ import numpy as np
 
 from benchmarks.sides.protocol import Calls, serve
 
-# must be set before TensorFlow is imported; the API is of older versions
-os.environ |= {'TF_USE_LEGACY_KERAS': '1', 'PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION': 'python'}
 ROW, SIZE, CLASSES, BOXES = 'ssdlite_mobilenet_v2', 300, 90, 10
 
 
@@ -25,10 +22,10 @@ def make(batch: int, threads: int, api: str) -> tuple[str, Calls]:
         threads: number of threads within an operation.
         api: folder of the API.
     """
-    tests = Path(__file__).parents[2] / 'tests' / 'methods'
-    sys.path[:0] = [api, f'{api}/slim', str(tests)]
+    tests = Path(__file__).parents[2] / 'tests'
+    sys.path[:0] = [api, f'{api}/slim', f'{tests}/methods', f'{tests}/zoo']
     import single_shot_reference  # it needs the API
-    import tensorflow as tf
+    from tensorflow_reference import tf
 
     compat = tf.compat.v1
     options = compat.ConfigProto(intra_op_parallelism_threads=threads)

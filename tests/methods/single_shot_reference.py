@@ -1,50 +1,28 @@
 """Writes what the TensorFlow Object Detection API's detectors of one stage compute, for
 test_single_shot_oracle.py.
 
-    TF_USE_LEGACY_KERAS=1 PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python \\
-        PYTHONPATH=API:API/slim TF/bin/python tests/methods/single_shot_reference.py \\
-        tests/methods/single_shot.json [ROW ...]
+    TF/bin/python tests/methods/single_shot_reference.py tests/methods/single_shot.json [ROW ...]
 
-API and TF are those of tests/nn/boxes/boxes_reference.py. The settings are those of the API's
-sample configs, but BatchNorm uses its stored statistics: the model is made for inference, and its
-losses are computed all the same. Some rows are trained with the batch's statistics, too. Only the
-named rows are computed anew. The norms of the gradients stand in
-trees of the scopes of the variables; 'unread' counts the numbers that get no gradient.
+tests/zoo/tensorflow_reference.py says how it is run. The settings are those of the API's sample
+configs, but BatchNorm uses its stored statistics: the model is made for inference, and its losses
+are computed all the same. Some rows are trained with the batch's statistics, too. Only the named
+rows are computed anew. The norms of the gradients stand in trees of the scopes of the variables;
+'unread' counts the numbers that get no gradient.
 """
 
 import json
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
+from tensorflow_reference import tf
 
-np.int, np.float = int, float
-for name in (
-    'tensorflow_io',
-    'tensorflow.contrib',
-    'tensorflow.contrib.slim',
-    'tensorflow.contrib.image',
-    'tensorflow.contrib.image.python',
-    'tensorflow.contrib.image.python.ops',
-    'tensorflow.contrib.image.python.ops.image_ops',
-):
-    sys.modules[name] = types.ModuleType(name)
-    parent, _, child = name.rpartition('.')
-    if parent in sys.modules:
-        setattr(sys.modules[parent], child, sys.modules[name])
-import tensorflow as tf  # noqa: E402
-import tf_keras.src.legacy_tf_layers  # noqa: E402
-
-sys.modules['tf_keras.legacy_tf_layers'] = tf_keras.src.legacy_tf_layers
-tf.compat.v1.disable_v2_behavior()
-from google.protobuf import text_format  # noqa: E402
-from object_detection.builders import model_builder  # noqa: E402
-from object_detection.protos import model_pb2  # noqa: E402
-
-sys.path.insert(0, str(Path(__file__).parent))
-import single_shot_samples as samples  # noqa: E402
-from two_stage_samples import BOXES, picked  # noqa: E402
+# isort: split
+import single_shot_samples as samples
+from google.protobuf import text_format
+from object_detection.builders import model_builder
+from object_detection.protos import model_pb2
+from two_stage_samples import BOXES, picked
 
 CONFIG = """
 ssd {

@@ -1,53 +1,31 @@
 """Writes what the TensorFlow Object Detection API's detectors of two stages compute, for
 test_two_stage_oracle.py.
 
-    TF_USE_LEGACY_KERAS=1 PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python \\
-        PYTHONPATH=API:API/slim TF/bin/python tests/methods/two_stage_reference.py \\
-        tests/methods/two_stage.json [ROW ...]
+    TF/bin/python tests/methods/two_stage_reference.py tests/methods/two_stage.json [ROW ...]
 
-API and TF are those of tests/nn/boxes/boxes_reference.py. The settings are those of the API's
-sample configs, but both stages are trained on all anchors and on all regions: nothing is drawn at
-random. The second stage of a published row looks at given regions, as most regions that its first
-stage proposes end at the border of the picture, where rounding decides what a crop holds. Only the
-named rows are computed anew. Norms of gradients stand in the order of the names of the variables
-that have one.
+tests/zoo/tensorflow_reference.py says how it is run. The settings are those of the API's sample
+configs, but both stages are trained on all anchors and on all regions: nothing is drawn at random.
+The second stage of a published row looks at given regions, as most regions that its first stage
+proposes end at the border of the picture, where rounding decides what a crop holds. Only the named
+rows are computed anew. Norms of gradients stand in the order of the names of the variables that
+have one.
 """
 
 import json
 import re
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
+from tensorflow_reference import tf
 
-np.int, np.float = int, float
-for name in (
-    'tensorflow_io',
-    'tensorflow.contrib',
-    'tensorflow.contrib.slim',
-    'tensorflow.contrib.image',
-    'tensorflow.contrib.image.python',
-    'tensorflow.contrib.image.python.ops',
-    'tensorflow.contrib.image.python.ops.image_ops',
-):
-    sys.modules[name] = types.ModuleType(name)
-    parent, _, child = name.rpartition('.')
-    if parent in sys.modules:
-        setattr(sys.modules[parent], child, sys.modules[name])
-import tensorflow as tf  # noqa: E402
-import tf_keras.src.legacy_tf_layers  # noqa: E402
-
-sys.modules['tf_keras.legacy_tf_layers'] = tf_keras.src.legacy_tf_layers
-tf.compat.v1.disable_v2_behavior()
-import tf_slim as slim  # noqa: E402
-from google.protobuf import text_format  # noqa: E402
-from object_detection.builders import model_builder  # noqa: E402
-from object_detection.meta_architectures import faster_rcnn_meta_arch  # noqa: E402
-from object_detection.protos import model_pb2  # noqa: E402
-
-sys.path.insert(0, str(Path(__file__).parent))
-import two_stage_samples as samples  # noqa: E402
+# isort: split
+import tf_slim as slim
+import two_stage_samples as samples
+from google.protobuf import text_format
+from object_detection.builders import model_builder
+from object_detection.meta_architectures import faster_rcnn_meta_arch
+from object_detection.protos import model_pb2
 
 CONFIG = """
 faster_rcnn {

@@ -1,49 +1,31 @@
 """Writes the maps that the TensorFlow Object Detection API computes, for tests/zoo/test_slim.py.
 
-    TF_USE_LEGACY_KERAS=1 PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python \\
-        PYTHONPATH=API:API/slim TF/bin/python tests/zoo/slim_reference.py tests/zoo/slim.json
+    TF/bin/python tests/zoo/slim_reference.py tests/zoo/slim.json
 
-API and TF are those of tests/nn/boxes/boxes_reference.py. The settings are those of the API's
-sample configs. The file has, for each row, the names and shapes of the variables by layer, and some
-values of each map.
+tests/zoo/tensorflow_reference.py says how it is run. The settings are those of the API's sample
+configs. The file has, for each row, the names and shapes of the variables by layer, and some values
+of each map.
 """
 
 import json
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
+from tensorflow_reference import tf
 
-np.int, np.float = int, float
-for name in (
-    'tensorflow_io',
-    'tensorflow.contrib',
-    'tensorflow.contrib.slim',
-    'tensorflow.contrib.image',
-    'tensorflow.contrib.image.python',
-    'tensorflow.contrib.image.python.ops',
-    'tensorflow.contrib.image.python.ops.image_ops',
-):
-    sys.modules[name] = types.ModuleType(name)
-    parent, _, child = name.rpartition('.')
-    if parent in sys.modules:
-        setattr(sys.modules[parent], child, sys.modules[name])
-import tensorflow as tf  # noqa: E402
-import tf_keras.src.legacy_tf_layers  # noqa: E402
-import tf_slim  # noqa: E402
-
-sys.modules['tf_keras.legacy_tf_layers'] = tf_keras.src.legacy_tf_layers
-tf.compat.v1.disable_v2_behavior()
-from google.protobuf import text_format  # noqa: E402
-from object_detection.builders import hyperparams_builder  # noqa: E402
-from object_detection.models import (  # noqa: E402
+# isort: split
+import slim_samples as samples
+import tf_slim
+from google.protobuf import text_format
+from object_detection.builders import hyperparams_builder
+from object_detection.models import (
     faster_rcnn_inception_v2_feature_extractor as faster_inception,
 )
-from object_detection.models import (  # noqa: E402
+from object_detection.models import (
     faster_rcnn_resnet_v1_feature_extractor as faster_resnet,
 )
-from object_detection.models import (  # noqa: E402
+from object_detection.models import (
     ssd_inception_v2_feature_extractor,
     ssd_mobilenet_v1_feature_extractor,
     ssd_mobilenet_v1_fpn_feature_extractor,
@@ -51,10 +33,7 @@ from object_detection.models import (  # noqa: E402
     ssd_mobilenet_v2_feature_extractor,
     ssd_resnet_v1_fpn_feature_extractor,
 )
-from object_detection.protos import hyperparams_pb2  # noqa: E402
-
-sys.path.insert(0, str(Path(__file__).parent))
-import slim_samples as samples  # noqa: E402
+from object_detection.protos import hyperparams_pb2
 
 V1 = ssd_mobilenet_v1_feature_extractor.SSDMobileNetV1FeatureExtractor
 PPN = ssd_mobilenet_v1_ppn_feature_extractor.SSDMobileNetV1PpnFeatureExtractor

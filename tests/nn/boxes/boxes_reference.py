@@ -1,47 +1,26 @@
 """Writes what the TensorFlow Object Detection API makes of small inputs, for test_box_oracle.py.
 
-    TF_USE_LEGACY_KERAS=1 PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python \\
-        PYTHONPATH=API:API/slim TF/bin/python tests/nn/boxes/boxes_reference.py \\
-        tests/nn/boxes/boxes.json
+    TF/bin/python tests/nn/boxes/boxes_reference.py tests/nn/boxes/boxes.json
 
-API is the unpacked archive of tf-models-research-object-detection 2.8.0.post1 from PyPI. TF is an
-environment with tensorflow-cpu 2.21.0, tf_keras 2.21.0, tf_slim 1.1.0, matplotlib, lxml, pandas,
-pillow, pycocotools, lvis and six. The API is of TensorFlow 1, so that some names are given anew.
+tests/zoo/tensorflow_reference.py says how it is run.
 """
 
 import json
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
+from tensorflow_reference import tf
 
-np.int, np.float = int, float
-for name in (
-    'tensorflow_io',
-    'tensorflow.contrib',
-    'tensorflow.contrib.slim',
-    'tensorflow.contrib.image',
-    'tensorflow.contrib.image.python',
-    'tensorflow.contrib.image.python.ops',
-    'tensorflow.contrib.image.python.ops.image_ops',
-):
-    sys.modules[name] = types.ModuleType(name)
-    parent, _, child = name.rpartition('.')
-    if parent in sys.modules:
-        setattr(sys.modules[parent], child, sys.modules[name])
-import tensorflow as tf  # noqa: E402
-import tf_keras.src.legacy_tf_layers  # noqa: E402
-
-sys.modules['tf_keras.legacy_tf_layers'] = tf_keras.src.legacy_tf_layers
-tf.compat.v1.disable_v2_behavior()
-from object_detection.anchor_generators import (  # noqa: E402
+# isort: split
+import box_samples as samples
+from object_detection.anchor_generators import (
     grid_anchor_generator,
     multiple_grid_anchor_generator,
     multiscale_grid_anchor_generator,
 )
-from object_detection.box_coders.faster_rcnn_box_coder import FasterRcnnBoxCoder  # noqa: E402
-from object_detection.core import (  # noqa: E402
+from object_detection.box_coders.faster_rcnn_box_coder import FasterRcnnBoxCoder
+from object_detection.core import (
     box_list,
     box_list_ops,
     losses,
@@ -49,11 +28,8 @@ from object_detection.core import (  # noqa: E402
     region_similarity_calculator,
     target_assigner,
 )
-from object_detection.matchers.argmax_matcher import ArgMaxMatcher  # noqa: E402
-from object_detection.utils import ops  # noqa: E402
-
-sys.path.insert(0, str(Path(__file__).parent))
-import box_samples as samples  # noqa: E402
+from object_detection.matchers.argmax_matcher import ArgMaxMatcher
+from object_detection.utils import ops
 
 
 def anchors():
