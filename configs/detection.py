@@ -19,7 +19,9 @@ BCCD (https://github.com/Shenggan/BCCD_Dataset) are read from `$TLJAX_DATA`.
 Training and validation pictures of BCCD are trained on together, 292, and 72 are for the test.
 `:choose` keeps them apart, so that settings can be chosen.
 
-Expected: not yet run.
+Expected (results/detection.md), blood cells, AP with 20 and with all pictures: `small` 22.2 and
+24.4 % from scratch, 42.8 and 47.1 % from ImageNet's weights; `ssdlite` 28.8 and 31.2 % from
+scratch, 33.2 and 33.2 % from COCO's backbone, 35.3 and 36.1 % from COCO's detector.
 """
 
 from ml_collections import ConfigDict
