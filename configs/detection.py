@@ -21,7 +21,8 @@ Training and validation pictures of BCCD are trained on together, 292, and 72 ar
 
 Expected (results/detection.md), blood cells, AP with 20 and with all pictures: `small` 22.2 and
 24.4 % from scratch, 42.8 and 47.1 % from ImageNet's weights; `ssdlite` 28.8 and 31.2 % from
-scratch, 33.2 and 33.2 % from COCO's backbone, 35.3 and 36.1 % from COCO's detector.
+scratch, 33.2 and 33.2 % from COCO's backbone, 35.3 and 36.1 % from COCO's detector;
+`frozen`, with 20, 40.0 % instead of 35.3 %.
 """
 
 from ml_collections import ConfigDict
