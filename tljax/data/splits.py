@@ -318,6 +318,27 @@ def _refuse_no_boxes(train):
         )
 
 
+def refuse_drawn(splits: dict[str, Dataset]) -> None:
+    """Refuses a set that a wrapper of stored examples cannot take.
+
+    Args:
+        splits: {name: Dataset}.
+
+    Raises:
+        UserError: the set draws its examples (episodes), or pairs two domains.
+
+    >>> pets = arrays(np.eye(2), np.array([0, 1]), ('cat', 'dog'))
+    >>> refuse_drawn({'train': pets._replace(target=pets)})
+    Traceback (most recent call last):
+    tljax.core.UserError: data.of draws its examples, such as episodes, or pairs two domains: ...
+    """
+    if splits['train'].example or splits['train'].target:
+        raise UserError(
+            'data.of draws its examples, such as episodes, or pairs two domains: give a labelled '
+            'set of stored examples'
+        )
+
+
 def refuse_unfit(splits: dict[str, Dataset]) -> None:
     """Refuses splits, made in Python, that do not belong to one set.
 

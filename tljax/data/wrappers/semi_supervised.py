@@ -1,6 +1,7 @@
 """A labelled set for semi-supervised methods: batches also carry inputs without labels."""
 
-from tljax.core import Dataset, UserError
+from tljax.core import Dataset
+from tljax.data.splits import refuse_drawn
 
 
 def semi_supervised(splits: dict[str, Dataset]) -> dict[str, Dataset]:
@@ -22,9 +23,5 @@ def semi_supervised(splits: dict[str, Dataset]) -> dict[str, Dataset]:
     >>> semi_supervised(digits(size=8))['train'].target.size
     899
     """
-    if splits['train'].example or splits['train'].target:
-        raise UserError(
-            'data.of draws its examples, such as episodes, or pairs two domains: give a labelled '
-            'set of stored examples'
-        )
+    refuse_drawn(splits)
     return {**splits, 'train': splits['train']._replace(target=splits['train'])}

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tljax.core import Dataset, Task, UserError
+from tljax.core import Dataset, Task
+from tljax.data.splits import refuse_drawn
 from tljax.packing import Unpacked
 
 
@@ -25,11 +26,7 @@ def without_labels(splits: dict[str, Dataset]) -> dict[str, Dataset]:
     >>> train.task.kind, train.take(np.arange(2))['label'].tolist()
     ('unlabelled', [-1, -1])
     """
-    if splits['train'].example or splits['train'].target:
-        raise UserError(
-            'data.of draws its examples, such as episodes, or pairs two domains: give a labelled '
-            'set of stored examples'
-        )
+    refuse_drawn(splits)
     return {name: _withheld(split) for name, split in splits.items()}
 
 
